@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,8 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
+
+from chat.tool_calls import calls_of, parted, with_calls
 
 _decode = msgspec.json.Decoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
@@ -23,6 +24,12 @@ def text_of(content: Any) -> str:
     if isinstance(content, Sequence):
         return "\n".join(str(part["text"]) for part in content if isinstance(part, Mapping) and "text" in part)
     return ""
+
+
+def said_in(message: Mapping[str, Any]) -> str:
+    """All that a message says: its text, and its tool calls as one line of JSON (`chat.tool_calls`)."""
+    text = text_of(message.get("content"))
+    return with_calls(text, calls_of(message)) if message.get("tool_calls") else text
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,13 @@ class Example:
 
     @cached_property
     def answer(self) -> str | None:
-        """The last assistant message; None for a row without an answer."""
-        return text_of(self.messages[-1].get("content")) if self.is_answered else None
+        """The last assistant message, text and calls; None for a row without an answer. Reasoning is no part of it."""
+        return said_in(self.messages[-1]) if self.is_answered else None
+
+    @cached_property
+    def calls(self) -> bool:
+        """Whether the answer calls tools."""
+        return self.is_answered and bool(self.messages[-1].get("tool_calls"))
 
     @cached_property
     def system(self) -> str:
@@ -72,11 +84,11 @@ class Example:
 
     @cached_property
     def setting(self) -> str:
-        """The system message and, where there are some, the calls and other keys of the messages (names).
+        """The system message and, where there are some, the calls and other keys of the messages before the answer.
 
         Ids and reasoning are left out: two rows that call the same tools with the same arguments have one setting.
         """
-        beside = [[place, *found] for place, m in enumerate(self.messages) if (found := _beside(m))]
+        beside = [[place, *found] for place, m in enumerate(self.asked) if (found := _beside(m))]
         return json.dumps([self.system, beside], sort_keys=True, ensure_ascii=False) if beside else self.system
 
     @cached_property
@@ -102,19 +114,28 @@ class Example:
         return _encode(self.row)
 
     def with_answer(self, text: str) -> Example:
-        """The same row with another (or a first) answer."""
-        messages = [*self.asked, {"role": "assistant", "content": text}]
-        return Example({**self.row, "messages": messages})
+        """The same row with another (or a first) answer; as calls where `answer_turn` takes it so."""
+        return Example({**self.row, "messages": [*self.asked, self.answer_turn(text)]})
+
+    def answer_turn(self, text: str) -> dict[str, Any]:
+        """The message that has this text as its answer.
+
+        Calls at its end are read as calls where the row has tools or its answer called one; else they are text.
+        """
+        said, calls = parted(text) if self.calls or self.row.get("tools") else (text, [])
+        if not calls:
+            return {"role": "assistant", "content": text}
+        made = [{"type": "function", "function": call} for call in calls]
+        return {"role": "assistant", "content": said or None, "tool_calls": made}
 
 
 def _beside(message: Mapping[str, Any]) -> list[Any]:
     """What a message holds beside role and content, calls in canonical form; empty where it holds no more."""
     if len(message) == 2:
         return []
-    calls = message.get("tool_calls")
     others = {key: value for key, value in message.items() if key not in _NO_IDENTITY and value not in (None, [], "")}
-    said = [_canonical_call(call) for call in calls] if isinstance(calls, list) else []
-    return [said, others] if said or others else []
+    calls = calls_of(message)
+    return [calls, others] if calls or others else []
 
 
 _REASONING = ("reasoning_content", "thinking")
@@ -122,20 +143,6 @@ _NO_IDENTITY = frozenset(
     ("role", "content", "tool_calls", "tool_call_id", "id", "weight", "train", "loss", *_REASONING)
 )
 """Keys of a message that do not tell two rows apart by themselves."""
-
-
-def _canonical_call(call: Any) -> Any:
-    """A call as name and arguments, these parsed; its id left out."""
-    if not isinstance(call, Mapping):
-        return call
-    made = call.get("function", call)
-    if not isinstance(made, Mapping):
-        return made
-    arguments = made.get("arguments")
-    if isinstance(arguments, str):
-        with contextlib.suppress(ValueError, RecursionError):
-            arguments = json.loads(arguments)
-    return {**{key: value for key, value in made.items() if key not in ("id", "index")}, "arguments": arguments}
 
 
 def _turns(part: Any, role: str) -> tuple[Mapping[str, Any], ...]:
@@ -173,5 +180,5 @@ def all_messages(example: Example) -> tuple[Mapping[str, Any], ...]:
 
 
 def all_texts(example: Example) -> list[str]:
-    """Every text of a row: each message, the rejected answer, the plain text."""
-    return [text_of(message.get("content")) for message in all_messages(example)] or [example.question]
+    """Every text of a row: each message with its calls, the rejected answer, the plain text."""
+    return [said_in(message) for message in all_messages(example)] or [example.question]

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from functools import cache, lru_cache
 
+from chat.tool_calls import parted, with_calls
 from curation.likeness.words import jaccard, normal, shingles, words
 from workspace.shipped_rules import rule_file
 
@@ -21,7 +22,7 @@ def same_answer(one: str | None, other: str | None, threshold: float = 0.8, *, n
 
     Both missing; or equal but for case, white space and the punctuation that ends a word; or Jaccard of the word
     5-grams >= threshold (`near`, where that is known) and the same numbers, operator runs, negation and side words,
-    each as often.
+    each as often. Tool calls must be equal to the letter.
     """
     if one is None or other is None:
         return one is other
@@ -34,7 +35,13 @@ def same_answer(one: str | None, other: str | None, threshold: float = 0.8, *, n
 
 @lru_cache(maxsize=4096)
 def answer_form(text: str) -> str:
-    """The normal form without `. , ; : ! ?` and quotes that end a word; as it is where nothing else remains."""
+    """The normal form without `. , ; : ! ?` and quotes that end a word; as it is where nothing else remains.
+
+    Tool calls stay as they are written.
+    """
+    said, calls = parted(text)
+    if calls:
+        return with_calls(answer_form(said), calls)
     line = normal(text)
     bare = " ".join(filter(None, (word.rstrip(_END) for word in line.split(" "))))
     return bare if words(bare) else line
@@ -43,8 +50,11 @@ def answer_form(text: str) -> str:
 @lru_cache(maxsize=4096)
 def critical(text: str) -> tuple[tuple[str, int], ...]:
     """What two answers must share to the last: words that hold a digit (with sign and decimal mark), runs of
-    operators, negation and side words; each with its count, in a fixed order.
+    operators, negation and side words; each with its count, in a fixed order. Of tool calls the whole.
     """
+    said, calls = parted(text)
+    if calls:
+        return (*critical(said), (with_calls("", calls), 1))
     line = normal(text).replace("\N{MINUS SIGN}", "-")
     found = Counter(_NUMBER.findall(line))
     found.update(_operators(line.isascii()).findall(line))

@@ -1,4 +1,7 @@
-"""Alpaca rows: `instruction`, `input`, `output`; `system` and `history` are read, as LLaMA-Factory has them."""
+"""Alpaca rows: `instruction`, `input`, `output`; `system` and `history` are read, as LLaMA-Factory has them.
+
+Dolly calls the same `instruction`, `context`, `response`.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,17 @@ from curation.rows.names import CannotHold, free, need_text, others, rest, singl
 
 def read(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
     """The question is instruction and input joined by a newline; `input` stays beside, to be parted again."""
-    instruction = need_text(row, "instruction")
-    output = need_text(row, "output")
-    extra = row.get("input")
+    more, said = ("input", "output") if "output" in row else ("context", "response")
+    instruction, output = need_text(row, "instruction"), need_text(row, said)
+    extra = row.get(more)
     if extra is not None and type(extra) is not str:
-        raise Malformed("input", f'"input" must be a text, found {kind_of(extra)}.')
+        raise Malformed(more, f'"{more}" must be a text, found {kind_of(extra)}.')
     free(row, "messages")
     question = f"{instruction}\n{extra}" if extra else instruction
     messages = [*_system(row), *_history(row), {"role": "user", "content": question}]
     messages.append({"role": "assistant", "content": output})
-    used = (
-        ("instruction", "output", "system", "history")
-        if extra
-        else ("instruction", "input", "output", "system", "history")
-    )
-    return {"messages": messages, **rest(row, *used)}
+    kept = {"input": extra} if extra else {}
+    return {"messages": messages, **kept, **rest(row, "instruction", more, said, "system", "history")}
 
 
 def write(example: Example) -> dict[str, Any]:

@@ -36,10 +36,10 @@ def _family(name: str, read: Read, *marks: str) -> Family:
 FAMILIES = (
     _family("chat", chat.read, "messages"),
     _family("sharegpt", sharegpt.read, "conversations"),
-    _family("preference", preference.read, "chosen rejected"),
+    _family("preference", preference.read, "chosen rejected", "preferred_output non_preferred_output"),
     _family("prompt_completion", pairs.read_prompt_completion, "prompt completion"),
-    _family("alpaca", alpaca.read, "instruction output"),
-    _family("qa", pairs.read_question_answer, "question answer"),
+    _family("alpaca", alpaca.read, "instruction output", "instruction response"),
+    _family("qa", pairs.read_question_answer, "question answer", "query response", "input output"),
     _family("text", pairs.read_text, "text"),
 )
 """In the order in which they are tried: the first all of whose keys are in a row is its family."""
@@ -64,7 +64,7 @@ def named(name: str) -> Family | None:
 
 def family_of(row: Mapping[str, Any]) -> Family | None:
     """The family that a row's keys tell, or None."""
-    if "messages" in row:
+    if "messages" in row and not preference.is_beside(row):
         return FAMILIES[0]
     for family in FAMILIES:
         for mark in family.marks:

@@ -21,6 +21,8 @@ from curation.rows.names import (
 )  # fmt: skip
 from curation.rows.turns import read_turns
 
+PAIRS = (("question", "answer"), ("query", "response"), ("input", "output"))
+
 
 def read_prompt_completion(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
     """TRL's prompt and completion, both texts or both lists of messages; `label` (unpaired) is an other key."""
@@ -33,8 +35,9 @@ def read_prompt_completion(row: dict[str, Any], unanswered: bool = False) -> dic
 
 
 def read_question_answer(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
-    """`question` and `answer`, both texts."""
-    return _pair(row, "question", need_text(row, "question"), "answer", need_text(row, "answer"))
+    """`question` and `answer`, `query` and `response`, or `input` and `output`: both texts."""
+    asked, said = next((pair for pair in PAIRS if set(pair) <= row.keys()), PAIRS[0])
+    return _pair(row, asked, need_text(row, asked), said, need_text(row, said))
 
 
 def read_labelled(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:

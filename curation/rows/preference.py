@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from curation.example import Example
@@ -15,7 +17,14 @@ def read(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
     """Return the row, its texts as texts; a prompt that chosen and rejected share (TRL's implicit prompt) is taken out.
 
     With a `system` beside them the three parts become lists of messages, the prompt's first being the system's.
+    OpenAI's `input`, `preferred_output` and `non_preferred_output`, and HH-RLHF's two whole talks, are read as these.
     """
+    if "preferred_output" in row and "chosen" not in row:
+        row = _of_openai(row)
+    if "messages" in row:
+        row = rest(row, "messages")
+    if "prompt" not in row and type(row.get("chosen")) is str and type(row.get("rejected")) is str:
+        row = {**row, **{key: _talk(row[key], key) for key in ("chosen", "rejected")}}
     if "prompt" not in row or _repeats_prompt(row):
         row = _explicit(rest(row, "prompt"))
     prompt = as_turns(row, "prompt", "user")
@@ -59,6 +68,33 @@ def _part(rejected: Any) -> list[dict[str, Any]]:
         return as_turns({"rejected": rejected}, "rejected", "assistant")
     except Malformed as error:
         raise CannotHold("rejected", error.reason) from None
+
+
+def is_beside(row: Mapping[str, Any]) -> bool:
+    """Return whether the `messages` of a row only repeat its prompt and chosen answer, as UltraFeedback has them."""
+    return "chosen" in row and "rejected" in row and row["messages"] == row["chosen"]
+
+
+def _of_openai(row: dict[str, Any]) -> dict[str, Any]:
+    """OpenAI's preference row as TRL's; tools of its input are those of the row."""
+    asked = row.get("input")
+    if type(asked) is not dict or "messages" not in asked:
+        raise Malformed("input", '"input" must be an object with messages.')
+    answers = {"chosen": need(row, "preferred_output"), "rejected": need(row, "non_preferred_output")}
+    other = rest(row, "input", "preferred_output", "non_preferred_output")
+    return {"prompt": asked["messages"], **answers, **rest(asked, "messages"), **other}
+
+
+def _talk(text: str, key: str) -> list[dict[str, Any]]:
+    """The messages of a talk that is one text, as HH-RLHF has it. Raises Malformed where it is no such text."""
+    parts = _SPEAKER.split(text)
+    if len(parts) < 3 or parts[0].strip():
+        raise Malformed("prompt", f'"prompt" is missing, and "{key}" is no talk of "Human:" and "Assistant:".')
+    roles = {"Human": "user", "Assistant": "assistant"}
+    return [{"role": roles[who], "content": said.strip()} for who, said in zip(parts[1::2], parts[2::2], strict=True)]
+
+
+_SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
 
 
 def _repeats_prompt(row: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ that failed, and a sentence explains it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
@@ -13,6 +14,7 @@ from typing_extensions import TypedDict
 
 from curation.example import text_of
 from curation.rows.jsonline import Malformed, kind_of
+from curation.rows.modern import check_calls, modern
 from workspace.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 ROLES = ("system", "user", "assistant", "tool")
 OTHER_NAMES = {
     "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatbot": "assistant",
-    "ai": "assistant", "developer": "system", "function": "tool", "observation": "tool",
+    "ai": "assistant", "observation": "tool",
 }  # fmt: skip
 NEXT: dict[str, dict[Any, str]] = {
     "start": {"system": "system", "user": "user"},
@@ -33,12 +35,6 @@ NEXT: dict[str, dict[Any, str]] = {
 }
 """Which role may follow. `calling` is an assistant message with tool calls."""
 ENDS = ("assistant", "calling")
-TEXT_PARTS = ("text", "input_text", "output_text")
-"""Types of parts that are text: of chat messages, and of OpenAI's Responses."""
-PART_HINTS = {
-    "tool_use tool_result": 'write calls as "tool_calls" of the assistant, results as messages of role "tool"',
-    "thinking redacted_thinking reasoning": 'write it as "reasoning_content" beside the content',
-}
 UNTRAINED = ("weight", "train", "loss")
 """Keys of a message that say, as 0 or false, that it is not to be trained on."""
 _KEPT = ConfigDict(strict=True, extra="allow")
@@ -104,37 +100,44 @@ def are_plain(messages: Any, unanswered: bool = False) -> bool:
 def read_turns(messages: Any, field: str = "messages", unanswered: bool = False) -> list[dict[str, Any]]:
     """Return canonical messages: parts that are text joined by newlines, everything else as it is.
 
-    Raises Malformed with the first rule that `messages` breaks, and for what would be read as something else: parts
-    that are no text, an answer that is a tool call or is marked as one not to train on.
+    Older and other forms of tool calls become the canonical one (`curation.rows.modern`). Raises Malformed with the
+    first rule that `messages` breaks, for an answer that is marked as one not to train on, and for one that calls tools
+    without a name or with arguments that are no object.
     """
     if are_plain(messages, unanswered):
         return messages  # type: ignore[no-any-return]
-    check_turns(messages, field, unanswered)
-    if messages[-1]["role"] == "assistant":
-        _check_answer(messages[-1], f"{field}[{len(messages) - 1}]")
-    joined = [type(message.get("content")) is list for message in messages]
-    if not any(joined):
-        return messages  # type: ignore[no-any-return]
-    return [
-        {**message, "content": text_of(message["content"])} if parts else message
-        for message, parts in zip(messages, joined, strict=True)
-    ]
-
-
-def check_turns(messages: Any, field: str = "messages", unanswered: bool = False) -> None:
-    """Raise Malformed with the first rule that `messages` breaks."""
     if type(messages) is not list:
         raise Malformed(field, f'"{field}" must be a list of messages, found {kind_of(messages)}.')
     if not messages:
         raise Malformed(field, f'"{field}" is empty.')
+    placed = list(modern(messages, field))
+    _check_turns(placed, field, unanswered)
+    place, last = placed[-1]
+    if last["role"] == "assistant":
+        _check_trained(last, place)
+        check_calls(last.get("tool_calls") or (), f"{place}.tool_calls")
+    turns = [_joined(message) for _, message in placed]
+    same = len(turns) == len(messages) and all(new is old for new, old in zip(turns, messages, strict=True))
+    return messages if same else turns
+
+
+def _joined(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with its parts as one text."""
+    content = message.get("content")
+    return {**message, "content": text_of(content)} if type(content) is list else message
+
+
+def _check_turns(placed: Sequence[tuple[str, Any]], field: str, unanswered: bool) -> None:
+    """Raise Malformed with the first rule that the messages, each with its place, break."""
     state = "start"
-    for number, message in enumerate(messages):
-        state = _check_one(message, state, f"{field}[{number}]")
+    for place, message in placed:
+        state = _check_one(message, state, place)
     if state not in ENDS and not (unanswered and state == "user"):
         hint = (
             "give it an answer, or import it --as pool: unanswered rows are queued for one" if state == "user" else ""
         )
-        raise Malformed(field, f'the last message is from "{messages[-1]["role"]}", it must be the assistant\'s.', hint)
+        role = placed[-1][1]["role"]
+        raise Malformed(field, f'the last message is from "{role}", it must be the assistant\'s.', hint)
 
 
 def _has_calls(message: Any) -> bool:
@@ -144,8 +147,6 @@ def _has_calls(message: Any) -> bool:
 def _check_one(message: Any, state: str, field: str) -> str:
     """Check one message; return the state after it."""
     calls = type(message) is dict and message.get("role") == "assistant" and _has_calls(message)
-    if type(message) is dict and type(message.get("content")) is list:
-        _check_parts(message["content"], f"{field}.content")
     try:
         (_calling() if calls else _message()).validate_python(message)
     except ValidationError as error:
@@ -156,20 +157,8 @@ def _check_one(message: Any, state: str, field: str) -> str:
     return "calling" if calls else role
 
 
-def _check_parts(parts: list[Any], field: str) -> None:
-    """Refuse by name a part that is not text."""
-    for number, part in enumerate(parts):
-        kind = part.get("type") if type(part) is dict else None
-        if type(kind) is str and kind not in TEXT_PARTS:
-            hint = next((hint for names, hint in PART_HINTS.items() if kind in names.split()), "")
-            raise Malformed(f"{field}[{number}].type", f'a part of type "{kind}"; Rung reads text parts only.', hint)
-
-
-def _check_answer(answer: dict[str, Any], field: str) -> None:
-    """Refuse an answer that would be read as another: one that is a call, or that is not to be trained on."""
-    for key in ("tool_calls", "function_call"):
-        if answer.get(key):
-            raise Malformed(f"{field}.{key}", "the answer is a tool call; Rung neither trains nor scores tool calls.")
+def _check_trained(answer: dict[str, Any], field: str) -> None:
+    """Refuse an answer that is marked as one not to be trained on."""
     for key in UNTRAINED:
         if key in answer and answer[key] in (0, False) and answer[key] is not None:
             value = json.dumps(answer[key])
@@ -190,8 +179,6 @@ def _told(fault: ErrorDetails, message: Any, field: str) -> Malformed:
         return Malformed(place, f'"{key}" is missing; found keys {found}.', _meant(message) if key == "role" else "")
     if key == "role":
         return _bad_role(message["role"], field)
-    if message["content"] is None and message.get("function_call"):
-        return Malformed(f"{field}.function_call", '"function_call" is not read.', 'write it as "tool_calls"')
     if message["content"] == "":
         return Malformed(place, f"the content of the {message['role']} message is empty.")
     return Malformed(place, f'"content" must be a text that is not empty, found {kind_of(message["content"])}.')

@@ -11,7 +11,7 @@ from tries import tries
 from curation.example import Example
 from curation.rows import TARGETS, CannotHold, Malformed, to_format
 from curation.rows.families import FAMILIES, read_object
-from curation.rows.turns import are_plain, check_turns, read_turns
+from curation.rows.turns import are_plain, read_turns
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
 JSON = st.recursive(
@@ -140,7 +140,6 @@ def test_the_quick_check_and_the_one_that_explains_agree(messages, unanswered):
     except Malformed as error:
         assert error.reason and not are_plain(messages, unanswered)
         return
-    check_turns(messages, unanswered=unanswered)
     assert read_turns(found, unanswered=unanswered) is found
     assert not are_plain(messages, unanswered) or found is messages
     assert all(type(message.get("content")) is not list for message in found)

@@ -18,12 +18,20 @@ from curation.rows.rowfile import RowFile
 
 ASK = {"role": "user", "content": "q"}
 SAY = {"role": "assistant", "content": "a"}
-CALL = {"id": "c1", "type": "function", "function": {"name": "pay", "arguments": '{"b": 1, "a": 2}'}}
+MADE = {"name": "pay", "arguments": '{"b": 1, "a": 2}'}
+CALL = {"id": "c1", "type": "function", "function": MADE}
+CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+OLD = {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": MADE}]}
 PAIR = [ASK, SAY]
 
 
 def parts(*texts, kind="text"):
     return [{"type": kind, "text": text} for text in texts]
+
+
+def made_call(name, arguments, **more):
+    call = {**more, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
 def chat(*messages, **more):
@@ -64,29 +72,56 @@ READ = {
         chat(ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "ok"}, SAY),
         [ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "ok"}, SAY],
     ),
-}  # fmt: skip
-REFUSED = {
-    "answer is a call": (chat(ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}),
-                         "messages[1].tool_calls"),
-    "answer is text and a call": (chat(ASK, {**SAY, "tool_calls": [CALL]}), "messages[1].tool_calls"),
-    "answer is an old call": (chat(ASK, {"role": "assistant", "content": None, "function_call": {"name": "f"}}),
-                              "messages[1].function_call"),
+    "answer is a call": (chat(ASK, CALLING), [ASK, CALLING]),
+    "answer is text and a call": (chat(ASK, {**SAY, "tool_calls": [CALL]}), [ASK, {**SAY, "tool_calls": [CALL]}]),
+    "answer is an old call": (
+        chat(ASK, {"role": "assistant", "content": None, "function_call": MADE}, {"role": "function", "content": "ok"},
+             {"role": "assistant", "content": None, "function_call": MADE}),
+        [ASK, OLD, {"role": "tool", "content": "ok"}, OLD],
+    ),
+    "developer": (chat({"role": "developer", "content": "s"}, *PAIR), [{"role": "system", "content": "s"}, *PAIR]),
     "ShareGPT call": ({"conversations": [{"from": "human", "value": "q"},
                                          {"from": "function_call", "value": '{"name": "f", "arguments": {}}'}]},
-                      "conversations[1].tool_calls"),
-    "completion is a call": ({"prompt": [ASK], "completion": [{**SAY, "tool_calls": [CALL]}]},
-                             "prompt+completion[1].tool_calls"),
-    "chosen is a call": ({"prompt": [ASK], "chosen": [{**SAY, "tool_calls": [CALL]}], "rejected": [SAY]},
-                         "prompt+chosen[1].tool_calls"),
+                      [ASK, made_call("f", {})]),
+    "completion is a call": ({"prompt": [ASK], "completion": [CALLING]}, [ASK, CALLING]),
+    "chosen is a call": ({"prompt": [ASK], "chosen": [CALLING], "rejected": [SAY]}, [ASK, CALLING]),
+    "Anthropic tool_use": (
+        chat(ASK, {**SAY, "content": [*parts("a"), {"type": "tool_use", "id": "1", "name": "f", "input": {"x": 1}}]}),
+        [ASK, {**made_call("f", {"x": 1}, id="1"), "content": "a"}],
+    ),
+    "Anthropic tool_result": (
+        chat(ASK, {**SAY, "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]},
+             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": parts("x", "y")}]},
+             SAY),
+        [ASK, made_call("f", {}, id="1"), {"role": "tool", "content": "x\ny", "tool_call_id": "1"}, SAY],
+    ),
+    "Anthropic thinking": (chat(ASK, {**SAY, "content": [{"type": "thinking", "thinking": "hm"}, *parts("a")]}),
+                           [ASK, {**SAY, "reasoning_content": "hm"}]),
+    "Dolly": ({"instruction": "q", "context": "", "response": "a", "category": "c"}, PAIR),
+    "Dolly with a context": ({"instruction": "q", "context": "c", "response": "a"},
+                             [{"role": "user", "content": "q\nc"}, SAY]),
+    "input and output": ({"input": "q", "output": "a"}, PAIR),
+    "query and response": ({"query": "q", "response": "a"}, PAIR),
+    "HH-RLHF": ({"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"}, PAIR),
+    "UltraFeedback with messages": ({"prompt": "q", "messages": PAIR, "chosen": PAIR,
+                                     "rejected": [ASK, {**SAY, "content": "b"}], "score_chosen": 8.0}, PAIR),
+    "preference of OpenAI": ({"input": {"messages": [ASK], "tools": []}, "preferred_output": [SAY],
+                              "non_preferred_output": [{**SAY, "content": "b"}]}, PAIR),
+}  # fmt: skip
+REFUSED = {
+    "call without a name": (chat(ASK, {**SAY, "tool_calls": [{"function": {"arguments": "{}"}}]}),
+                            "messages[1].tool_calls[0].function.name"),
+    "arguments that are no object": (chat(ASK, made_call("f", "[1]")),
+                                     "messages[1].tool_calls[0].function.arguments"),
+    "arguments that are no JSON": (chat(ASK, made_call("f", '{"a": ')),
+                                   "messages[1].tool_calls[0].function.arguments"),
     "image": (with_part(type="image_url", image_url={"url": "x.png"}), "messages[0].content[1].type"),
     "image of TRL": (with_part(type="image"), "messages[0].content[1].type"),
     "audio": (with_part(type="input_audio", input_audio={}), "messages[0].content[1].type"),
-    "Anthropic tool_use": (chat(ASK, {**SAY, "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]}),
-                           "messages[1].content[0].type"),
-    "Anthropic tool_result": (chat(ASK, SAY, {"role": "user", "content": [{"type": "tool_result", "content": "x"}]},
-                                   SAY), "messages[2].content[0].type"),
-    "Anthropic thinking": (chat(ASK, {**SAY, "content": [{"type": "thinking", "thinking": "hm"}, *parts("a")]}),
-                           "messages[1].content[0].type"),
+    "image in a result": (
+        chat(ASK, {"role": "user", "content": [{"type": "tool_result", "content": [{"type": "image"}]}]}, SAY),
+        "messages[1].content[0].content[0].type",
+    ),
     "weight 0": (chat(ASK, {**SAY, "weight": 0}), "messages[1].weight"),
     "train false": (chat(ASK, {**SAY, "train": False}), "messages[1].train"),
     "two systems": (chat({"role": "system", "content": "s"}, *PAIR, system="t"), "system"),
@@ -100,8 +135,6 @@ REFUSED = {
     "Label Studio JSON-MIN": ({"id": 1, "text": "q", "mood": "a", "annotation_id": 2, "lead_time": 1.5}, "mood"),
     "Label Studio": ({"id": 1, "data": {"text": "q"}, "annotations": [{"result": []}]}, "annotations"),
     "Prodigy": ({"text": "q", "label": "a", "answer": "reject", "_task_hash": 1}, "answer"),
-    "Dolly": ({"instruction": "q", "context": "", "response": "a"}, "output"),
-    "input and output": ({"input": "q", "output": "a"}, "instruction"),
 }  # fmt: skip
 
 
@@ -167,7 +200,8 @@ def test_a_row_that_would_be_misread_is_refused_by_its_field(tmp_path, kind, fir
 
 @pytest.mark.parametrize(("rows", "refused"), [(READ, False), (REFUSED, True)])
 def test_every_command_says_the_same_of_every_odd_row(tmp_path, rows, refused):
-    file = write(tmp_path / "odd.jsonl", *(json.dumps(row) for row, _ in list(rows.values())[:20]))
+    lines = [json.dumps(row) for row, _ in rows.values()]
+    file = write(tmp_path / "odd.jsonl", *(lines[:20] if refused else lines))
     found = verdicts(tmp_path, file)
     checked, converted = found.pop("check"), found["convert"]
     assert [line for line, _ in converted] == [line for line, _ in checked] == (list(range(1, 21)) if refused else [])
@@ -211,12 +245,10 @@ def test_parquet_is_read_as_json_lines_are(tmp_path, kind):
 
 
 def test_a_hint_names_keys_that_are_there(tmp_path):
-    rows = [REFUSED[kind][0] for kind in ("Dolly", "input and output")] + [{"instructon": "q", "output": "a"}]
+    rows = [{"instructon": "q", "output": "a"}, {"utterance": "q", "reply": "a"}]
     hints = [item.hint for item in rows_of(write(tmp_path / "a.jsonl", *map(json.dumps, rows)))]
-    assert [hint.split(" --")[1:] for hint in hints[:2]] == [
-        ["question instruction", "answer response"], ["question input", "answer output"],
-    ]  # fmt: skip
-    assert '"instruction"' in hints[2] and '"instructon"' in hints[2]
+    assert '"instruction"' in hints[0] and '"instructon"' in hints[0]
+    assert hints[1].split(" --")[1:] == ["question utterance", "answer reply"]
 
 
 def call(**arguments):
@@ -226,6 +258,10 @@ def call(**arguments):
     )
 
 
+def answering(**arguments):
+    return chat(ASK, made_call("pay", json.dumps(arguments), id=str(arguments)))
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -233,6 +269,12 @@ def call(**arguments):
         (call(a=1), call(a=2), False),
         (chat(ASK, {**SAY, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"}), True),
         (chat(ASK, {**SAY, "thinking": "x"}), chat(*PAIR), True),
+        (answering(a=1, b=2), answering(b=2, a=1), True),
+        (answering(a=1), answering(a="1"), False),
+        (answering(path="a b c d e f g h."), answering(path="a b c d e f g h"), False),
+        (chat(ASK, {**SAY, "tool_calls": [CALL]}), chat(*PAIR), False),
+        (chat(ASK, CALLING), chat(ASK, OLD), True),
+        (chat(ASK, CALLING, tools=[1]), chat(ASK, CALLING, tools=[2]), False),
         (chat(*PAIR, system="s"), chat(*PAIR, system="t"), False),
         (chat({**ASK, "content": parts("q")}, SAY), chat(*PAIR), True),
         ({"text": "q", "label": "a"}, {"text": "q", "label": "b"}, False),
@@ -266,6 +308,23 @@ def test_rows_equal_but_for_reasoning_are_duplicates_and_the_first_keeps_its_own
     assert done.returncode == 0, done.stderr
     (frozen,) = (tmp_path / "datasets" / "v001" / "train.jsonl").read_text().splitlines()
     assert json.loads(frozen)["messages"][-1][key] == "because"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_that_differ_contradict_one_another_and_are_never_dropped(tmp_path, workers):
+    long = " ".join(f"word{n}" for n in range(60))
+    for one, other in [
+        (answering(city="Paris"), answering(city="London")),
+        (answering(note=long, to="Ann"), answering(note=long, to="Bob")),
+        (chat(ASK, CALLING), chat(ASK, made_call("stop", MADE["arguments"]))),
+        (chat(ASK, CALLING), chat(*PAIR)),
+        (chat(ASK, {**CALLING, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"})),
+    ]:
+        file = write(tmp_path / "a.jsonl", json.dumps(one), json.dumps(other))
+        _, found = rung(tmp_path, "data", "dedup", file, "-o", "out.jsonl", "--workers", workers)
+        assert (found["kept"], found["contradictions"]) == (2, 1)
+        names = [each["name"] for each in rung(tmp_path, "data", "check", file)[1]["findings"]]
+        assert "contradictions" in names and "constant" not in names
 
 
 def test_parts_are_one_text_for_prompt_training_scoring_and_identity(tmp_path):

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from curation.example import Example, all_messages, text_of
+from curation.example import Example, all_texts
 from curation.likeness.codes import BLOCK_CHARS, Encoded, encoded
 from curation.likeness.leaks.folded import folded, folded_example
 from curation.likeness.sets import I64
@@ -71,7 +71,7 @@ class _Gathered:
         return None
 
     def _add(self, example: Example) -> None:
-        texts = [text_of(message.get("content")) for message in all_messages(example)]
+        texts = all_texts(example) if example.messages else []
         begin, last = len(self.texts), len(example.messages) - 1
         if example.question not in texts[: last + (not example.is_answered)]:
             texts.append(example.question)

@@ -1,0 +1,103 @@
+"""Tool calls in the one form that all of Rung compares: name and arguments, in their order, without ids."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Call = Mapping[str, Any]
+"""`{"name": "...", "arguments": {...}}`: arguments parsed, their keys sorted at every level."""
+_LIST = re.compile(r"^\[", re.M)
+
+
+def calls_of(message: Mapping[str, Any]) -> list[Call]:
+    """Return the calls of a message. OpenAI writes arguments as a text of JSON: it is parsed, if it is JSON."""
+    calls = message.get("tool_calls")
+    return [canonical(call) for call in calls if isinstance(call, Mapping)] if isinstance(calls, list | tuple) else []
+
+
+def canonical(call: Mapping[str, Any]) -> Call:
+    """Return one call as name and arguments."""
+    made = call.get("function", call)
+    made = made if isinstance(made, Mapping) else {"name": made}
+    return {"name": made.get("name"), "arguments": _sorted(arguments_of(made))}
+
+
+def arguments_of(made: Mapping[str, Any]) -> Any:
+    """Return the arguments of a call: the object that a text holds, the text itself if it is no JSON; {} for none."""
+    given = made.get("arguments")
+    if given is None or given == "":
+        return {}
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except (ValueError, RecursionError):
+        return given
+
+
+def with_calls(text: str, calls: Sequence[Call]) -> str:
+    """Return an answer as one text: what is said, if anything, and the calls as one line of JSON."""
+    if not calls:
+        return text
+    line = json.dumps(list(calls), ensure_ascii=False)
+    return f"{text}\n{line}" if text else line
+
+
+def parted(answer: str) -> tuple[str, list[Call]]:
+    """Return what `with_calls` put together: the text, and the calls that end it (over one line or several)."""
+    end = answer.rstrip()
+    if not end.endswith("}]") or '"arguments"' not in end:
+        return answer, []
+    for found in _LIST.finditer(end):
+        calls = _calls_in(end[found.start() :])
+        if calls:
+            return end[: found.start()].rstrip("\n"), calls
+    return answer, []
+
+
+def objects_in(turns: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the turns as chat templates take them: arguments are objects, and a message that only calls says ""."""
+    return [_for_template(turn) if turn.get("tool_calls") else turn for turn in turns]
+
+
+def _for_template(turn: Mapping[str, Any]) -> Mapping[str, Any]:
+    calls = []
+    for call in turn["tool_calls"]:
+        made = call.get("function", call)
+        function = {**made, "arguments": arguments_of(made)}
+        outer = {key: value for key, value in call.items() if key != "function"} if "function" in call else {}
+        calls.append({"type": "function", **outer, "function": function})
+    return {**turn, "content": turn.get("content") or "", "tool_calls": calls}
+
+
+def _calls_in(text: str) -> list[Call]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [canonical(call) for call in found] if all(map(_is_call, found)) else []
+
+
+def _is_call(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"name", "arguments"} and isinstance(value["name"], str)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every single value in some arguments, with its path (`a.b[0]`); an empty object or list is one value."""
+    if isinstance(value, Mapping) and value:
+        for key, part in value.items():
+            yield from leaves(part, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value:
+        for index, part in enumerate(value):
+            yield from leaves(part, f"{path}[{index}]")
+    else:
+        yield path, value
