@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of a model.
+    """One answer of a model: its text, and after it the tools that it calls as one line (`chat.tool_calls.with_calls`).
 
     `stopped` is why it ended: `end` (the model was done), `length` (the limit cut it), `refused` (`why` has the
     server's reason, where it gave one), `choice` (held to a closed set), or `outside` (none of that set). Tokens are
@@ -83,6 +83,9 @@ class Tokenizer(Protocol):
 
     def render(self, turns: Sequence[Turn]) -> str:
         """The chat template's text for these turns, open for the assistant."""
+
+    def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
+        """The chat template's text for finished turns. Raises RungError where it leaves out a call of the last."""
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Call = Mapping[str, Any]
@@ -49,7 +49,7 @@ def with_calls(text: str, calls: Sequence[Call]) -> str:
 def parted(answer: str) -> tuple[str, list[Call]]:
     """Return what `with_calls` put together: the text, and the calls that end it (over one line or several)."""
     end = answer.rstrip()
-    if not end.endswith("}]") or '"arguments"' not in end:
+    if not end.endswith("]") or '"arguments"' not in end:
         return answer, []
     for found in _LIST.finditer(end):
         calls = _calls_in(end[found.start() :])
@@ -58,18 +58,21 @@ def parted(answer: str) -> tuple[str, list[Call]]:
     return answer, []
 
 
-def objects_in(turns: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the turns as chat templates take them: arguments are objects, and a message that only calls says ""."""
-    return [_for_template(turn) if turn.get("tool_calls") else turn for turn in turns]
+def for_template(turns: Sequence[Mapping[str, Any]], *, as_text: bool = False) -> list[Mapping[str, Any]]:
+    """Return the turns as chat templates take them: a message that only calls says "", and the arguments of all calls
+    are objects, or texts of JSON.
+    """
+    return [_for_template(turn, as_text) if turn.get("tool_calls") else turn for turn in turns]
 
 
-def _for_template(turn: Mapping[str, Any]) -> Mapping[str, Any]:
+def _for_template(turn: Mapping[str, Any], as_text: bool) -> Mapping[str, Any]:
     calls = []
     for call in turn["tool_calls"]:
         made = call.get("function", call)
-        function = {**made, "arguments": arguments_of(made)}
+        arguments = arguments_of(made)
+        given = json.dumps(arguments, ensure_ascii=False) if as_text and not isinstance(arguments, str) else arguments
         outer = {key: value for key, value in call.items() if key != "function"} if "function" in call else {}
-        calls.append({"type": "function", **outer, "function": function})
+        calls.append({"type": "function", **outer, "function": {**made, "arguments": given}})
     return {**turn, "content": turn.get("content") or "", "tool_calls": calls}
 
 
@@ -89,15 +92,3 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _sorted(value[key]) for key in sorted(value)}
     return [_sorted(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every single value in some arguments, with its path (`a.b[0]`); an empty object or list is one value."""
-    if isinstance(value, Mapping) and value:
-        for key, part in value.items():
-            yield from leaves(part, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and value:
-        for index, part in enumerate(value):
-            yield from leaves(part, f"{path}[{index}]")
-    else:
-        yield path, value

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from chat.tool_calls import calls_of, parted, with_calls
+from workspace.json_types import JsonObject
 
 _decode = msgspec.json.Decoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
@@ -117,7 +118,7 @@ class Example:
         """The same row with another (or a first) answer; as calls where `answer_turn` takes it so."""
         return Example({**self.row, "messages": [*self.asked, self.answer_turn(text)]})
 
-    def answer_turn(self, text: str) -> dict[str, Any]:
+    def answer_turn(self, text: str) -> JsonObject:
         """The message that has this text as its answer.
 
         Calls at its end are read as calls where the row has tools or its answer called one; else they are text.

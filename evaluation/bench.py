@@ -166,6 +166,7 @@ def open_bench(
     folder, test = frozen_test(project, dataset)
     metric = item_metric(settings.evaluation.metric, project.root)
     rows = frozen_rows(project.datasets / rows_of) if rows_of else rows_for(project, settings, folder, test)
+    _demand_calls([*test, *rows.examples, *rows.validation], model, bigger)
     choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     scores = _judging(project, settings, judge, replies) if metric.judged else None
@@ -203,6 +204,17 @@ def open_bench(
     )
 
 
+def _demand_calls(rows: Sequence[Example], *models: ChatModel | None) -> None:
+    """Raise Refusal where answers are tool calls and a model cannot be asked for them."""
+    calling = sum(row.calls for row in rows)
+    for model in models if calling else ():
+        if why := getattr(model, "calls_unread", ""):
+            raise Refusal(
+                f"{why} Of these rows {calling:,} {'is' if calling == 1 else 'are'} answered with a tool call.",
+                "name another model, or ask it behind a server that reads its calls (vLLM, llama.cpp)",
+            )
+
+
 def _meant_for_one(settings: Settings) -> Settings:
     """A sealed part is scored once, however many runs its test set was meant for."""
     return revised(settings, evaluation=revised(settings.evaluation, runs=1))
@@ -238,9 +250,9 @@ def closed_set(project: Project, known: Sequence[Example], settings: EvaluationS
 
     `labels.txt` in the project folder (one answer a line) says it outright. Else the distinct answers of the rows
     that may be shown or chosen on: on `auto` only if there are at most `label_limit` of them and each occurs twice
-    on average.
+    on average. Tool calls are no closed set: a model that is held to texts cannot call.
     """
-    if settings.closed_set == "off":
+    if settings.closed_set == "off" or any(row.calls for row in known):
         return ()
     file = project.root / LABELS_FILE
     if file.is_file():

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn
 from chat.thinking import ROOM
+from chat.tool_calls import parted
 from curation.example import Example
 from evaluation.arms.arm_material import Variant
 from evaluation.ask import Replies, ask_all, key_of
@@ -74,7 +75,7 @@ class Harness:
 
     def score(self, output: str, item: EvalItem) -> float:
         """By the metric, against what the item expects or by its own tests."""
-        return self.metric.score(output, item.tests if self.metric.by_tests else item.expected)
+        return self.metric.of_row(output, item.expected, item.tests, item.tools)
 
     @property
     def forms(self) -> tuple[Form, ...]:
@@ -274,7 +275,10 @@ def secondary(outcomes: Sequence[ItemOutcome], closed: bool) -> dict[str, float 
 
 
 def perplexities(variant: Variant, items: Sequence[EvalItem], desk: Harness) -> dict[str, float | None]:
-    """Perplexity of the expected answers under this arm's prompt; empty where the model gives no probabilities."""
+    """Perplexity of the expected texts under this arm's prompt; empty where the model gives no probabilities. Answers
+    that call tools are left out: each model writes calls in its own form.
+    """
+    items = [item for item in items if not parted(item.expected)[1]]
     if not isinstance(desk.model, Scorer) or variant.render is None or not items:
         return {}
     found = perplexity(desk.model, [ask_of(variant, i, "free", desk) for i in items], [i.expected for i in items])

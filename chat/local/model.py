@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from chat.local import prompt, trie
+from chat.local.call_forms import is_read, read_answer
 from chat.local.check import CheckedWays, Way, checks_file
 from chat.local.decode import Forward, Job, Prefix, decode
 from chat.local.held import Held, Thinking
@@ -76,6 +78,10 @@ class LocalModel:
     def render(self, turns: Sequence[Turn]) -> str:
         """The chat template's text for these turns, open for the assistant."""
         return prompt.render(self.loaded.tokenizer, turns)
+
+    def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
+        """The chat template's text for finished turns."""
+        return prompt.render_whole(self.loaded.tokenizer, turns, tools)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """One reply for each ask, in order; `seconds` is an ask's share of its batch."""
@@ -217,15 +223,27 @@ class LocalModel:
         return Reply(text, len(job.tokens) - job.thought, len(job.written) + job.thought, seconds, job.stopped)
 
     def _answer_in(self, ask: Ask, job: Job) -> str:
-        """What the job wrote, without what it thought."""
+        """What the job wrote, without what it thought; calls of tools as one line of JSON."""
+        marks = self._marks if job.held is None else None
+        begun = marks.open if marks is not None and is_open(self._text(ask), marks) else ""
+        said = self._said(job.written, begun)
+        tools = ask.meta.get("tools")
+        return read_answer(said, tools) if tools and job.held is None else said
+
+    def _said(self, written: list[int], begun: str = "") -> str:
+        """What tokens say, without thinking that `begun` opens, or that they do."""
         tokenizer, marks = self.loaded.tokenizer, self._marks
-        if marks is None or job.held is not None:
-            return str(tokenizer.decode(job.written, skip_special_tokens=True))
-        begun = marks.open if is_open(self._text(ask), marks) else ""
-        text = spoken(begun + str(tokenizer.decode(job.written)), (marks,))
+        if marks is None:
+            return str(tokenizer.decode(written, skip_special_tokens=True))
+        text = spoken(begun + str(tokenizer.decode(written)), (marks,))
         for special in tokenizer.all_special_tokens:
             text = text.replace(special, "")
         return text
+
+    @cached_property
+    def calls_unread(self) -> str:
+        """Why tool calls of this model cannot be measured; empty where they can."""
+        return is_read(self.loaded.tokenizer, self._said)
 
     def _shared(self, prompts: Sequence[list[int]]) -> Prefix:
         """The prefix of all prompts: the one kept from the last call where it serves, else a new one."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from curation.rows.jsonline import Malformed, kind_of, strict_json
+from workspace.json_types import JsonObject
 
 ROLES = {"developer": "system", "function": "tool"}
 TEXT_PARTS = ("text", "input_text", "output_text")
@@ -37,7 +38,7 @@ def modern(messages: Sequence[Any], field: str) -> Iterator[tuple[str, Any]]:
             yield place, message
 
 
-def _without_function_call(message: Mapping[str, Any]) -> dict[str, Any]:
+def _without_function_call(message: Mapping[str, Any]) -> JsonObject:
     """The message with its one old call as `tool_calls`."""
     other = {key: value for key, value in message.items() if key != "function_call"}
     return {**other, "tool_calls": [{"type": "function", "function": message["function_call"]}]}
@@ -47,7 +48,7 @@ OWNER = {"tool_use": "assistant", "thinking": "assistant", "tool_result": "user"
 """Anthropic's parts that are read, each with the role whose message may hold it."""
 
 
-def _of_parts(message: dict[str, Any], field: str) -> Iterator[dict[str, Any]]:
+def _of_parts(message: JsonObject, field: str) -> Iterator[JsonObject]:
     """What the parts of a content come to: results as messages of the tool, then the message with texts and calls."""
     found: dict[str, list[Any]] = {"text": [], **{kind: [] for kind in OWNER}}
     for number, part in enumerate(message["content"]):
@@ -66,7 +67,7 @@ def _of_parts(message: dict[str, Any], field: str) -> Iterator[dict[str, Any]]:
         yield _with_calls({**message, "content": found["text"] or None}, found["tool_use"], found["thinking"])
 
 
-def _with_calls(message: dict[str, Any], calls: list[Any], thoughts: list[Any]) -> dict[str, Any]:
+def _with_calls(message: JsonObject, calls: list[Any], thoughts: list[Any]) -> JsonObject:
     """The message with calls and thoughts that were parts of its content."""
     if calls:
         made = [_call(part) for part in calls]
@@ -76,13 +77,13 @@ def _with_calls(message: dict[str, Any], calls: list[Any], thoughts: list[Any]) 
     return message
 
 
-def _call(part: Mapping[str, Any]) -> dict[str, Any]:
+def _call(part: Mapping[str, Any]) -> JsonObject:
     """A `tool_use` part as a call."""
     made = {"type": "function", "function": {"name": part.get("name"), "arguments": part.get("input")}}
     return {"id": part["id"], **made} if "id" in part else made
 
 
-def _result(part: Mapping[str, Any], field: str) -> dict[str, Any]:
+def _result(part: Mapping[str, Any], field: str) -> JsonObject:
     """A `tool_result` part as a message of the tool."""
     content = part.get("content")
     for number, inner in enumerate(content if type(content) is list else ()):

@@ -11,6 +11,7 @@ from curation.rows.jsonline import Malformed
 from curation.rows.names import CannotHold, need, rest, room, single, turns_of, with_system
 from curation.rows.pairs import as_turns
 from curation.rows.turns import read_turns
+from workspace.json_types import JsonObject
 
 
 def read(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def is_beside(row: Mapping[str, Any]) -> bool:
     return "chosen" in row and "rejected" in row and row["messages"] == row["chosen"]
 
 
-def _of_openai(row: dict[str, Any]) -> dict[str, Any]:
+def _of_openai(row: JsonObject) -> JsonObject:
     """OpenAI's preference row as TRL's; tools of its input are those of the row."""
     asked = row.get("input")
     if type(asked) is not dict or "messages" not in asked:
@@ -85,7 +86,7 @@ def _of_openai(row: dict[str, Any]) -> dict[str, Any]:
     return {"prompt": asked["messages"], **answers, **rest(asked, "messages"), **other}
 
 
-def _talk(text: str, key: str) -> list[dict[str, Any]]:
+def _talk(text: str, key: str) -> list[JsonObject]:
     """The messages of a talk that is one text, as HH-RLHF has it. Raises Malformed where it is no such text."""
     parts = _SPEAKER.split(text)
     if len(parts) < 3 or parts[0].strip():

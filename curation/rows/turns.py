@@ -16,6 +16,7 @@ from curation.example import text_of
 from curation.rows.jsonline import Malformed, kind_of
 from curation.rows.modern import check_calls, modern
 from workspace.errors import did_you_mean
+from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -121,7 +122,7 @@ def read_turns(messages: Any, field: str = "messages", unanswered: bool = False)
     return messages if same else turns
 
 
-def _joined(message: dict[str, Any]) -> dict[str, Any]:
+def _joined(message: JsonObject) -> JsonObject:
     """The message with its parts as one text."""
     content = message.get("content")
     return {**message, "content": text_of(content)} if type(content) is list else message
@@ -157,7 +158,7 @@ def _check_one(message: Any, state: str, field: str) -> str:
     return "calling" if calls else role
 
 
-def _check_trained(answer: dict[str, Any], field: str) -> None:
+def _check_trained(answer: JsonObject, field: str) -> None:
     """Refuse an answer that is marked as one not to be trained on."""
     for key in UNTRAINED:
         if key in answer and answer[key] in (0, False) and answer[key] is not None:

@@ -16,6 +16,7 @@ from evaluation.metrics.code import passes
 from evaluation.metrics.json_documents import json_fields, json_schema, json_valid
 from evaluation.metrics.ngrams import bleu, chrf, rouge
 from evaluation.metrics.text import accuracy, exact_match, normalised_match, numeric, regex, token_f1
+from evaluation.metrics.tool_use import fits_tools, tool_args, tool_call, tool_name
 from evaluation.sandbox.run_code import require_sandbox
 from workspace.errors import RungError, did_you_mean
 from workspace.trust import METRICS, codes, demand_code
@@ -29,6 +30,9 @@ ITEM_METRICS = {
     "json_valid": "valid JSON",
     "json_schema": "valid by schema",
     "json_fields": "JSON field F1",
+    "tool_name": "right tools called",
+    "tool_args": "tool argument F1",
+    "tool_call": "right tool calls",
     "regex": "matches the pattern",
     "bleu": "sentence BLEU",
     "chrf": "sentence chrF",
@@ -45,6 +49,9 @@ SCORES: Mapping[str, Score] = {
     "token_f1": token_f1,
     "json_valid": json_valid,
     "json_fields": json_fields,
+    "tool_name": tool_name,
+    "tool_args": tool_args,
+    "tool_call": tool_call,
     "bleu": bleu,
     "chrf": chrf,
     "code": passes,
@@ -65,7 +72,7 @@ class ItemMetric:
     """A metric of single items: `spec` as in rung.toml (`numeric:0.01`), `words` for screens, `score` gives 0..1.
 
     `file` is the project's own, or None. With `by_tests` the row's key `tests` replaces the expected answer; where
-    `judged`, a model scores and `score` is not called.
+    `judged`, a model scores and `score` is not called. With `by_tools` calls must fit the row's tools as well.
     """
 
     spec: str
@@ -74,6 +81,12 @@ class ItemMetric:
     file: Path | None = None
     by_tests: bool = False
     judged: bool = False
+    by_tools: bool = False
+
+    def of_row(self, output: str, expected: str, tests: str, tools: object) -> float:
+        """The score of an output for a row with this answer, these tests and tools."""
+        score = self.score(output, tests if self.by_tests else expected)
+        return score if not self.by_tools or fits_tools(output, tools) else 0.0
 
 
 def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
@@ -102,7 +115,7 @@ def _known(spec: str, name: str, argument: str, root: Path | None) -> ItemMetric
     if name == "code":
         require_sandbox()
     if name in SCORES:
-        return ItemMetric(spec, words, SCORES[name], by_tests=name == "code")
+        return ItemMetric(spec, words, SCORES[name], by_tests=name == "code", by_tools=name == "tool_call")
     if name == "json_schema" and root is not None:
         argument = str(root / argument)
     try:

@@ -49,18 +49,18 @@ def json_fields(output: str, expected: str) -> float:
     found, wanted = parse(output), parse(expected)
     if found is INVALID or wanted is INVALID:
         return 0.0
-    given, right = Counter(_leaves(found)), Counter(_leaves(wanted))
+    given, right = Counter(leaves(found)), Counter(leaves(wanted))
     return 2 * sum((given & right).values()) / (given.total() + right.total())
 
 
-def _leaves(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:
+def leaves(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:
     """Every leaf of a document with its path; an empty object or list is a leaf of its own."""
     if isinstance(value, dict) and value:
         for key, part in value.items():
-            yield from _leaves(part, f"{path}.{key}")
+            yield from leaves(part, f"{path}.{key}")
     elif isinstance(value, list) and value:
         for index, part in enumerate(value):
-            yield from _leaves(part, f"{path}[{index}]")
+            yield from leaves(part, f"{path}[{index}]")
     else:
         yield path, _plain(value)
 

@@ -170,7 +170,13 @@ def test_a_reward_is_the_metric_on_the_answer() -> None:
     from training.run.objectives import reward_of
 
     reward = reward_of(item_metric("exact_match").score)
-    assert reward(["E10", [{"role": "assistant", "content": " E11 "}]], ["E11", "E11"]) == [0.0, 1.0]
+    assert reward(["E10", [{"role": "assistant", "content": " E11 "}]], ["E11", "E11"], ['{"tools": null}'] * 2) == [
+        0.0,
+        1.0,
+    ]
+    tools = json.dumps({"tools": [{"type": "function", "function": {"name": "pay"}}]})
+    call = '<tool_call>\n{"name": "pay", "arguments": {"sum": 3}}\n</tool_call>'
+    assert reward([call], ['[{"name": "pay", "arguments": {"sum": 3}}]'], [tools]) == [1.0]
 
 
 def test_a_loss_may_rise_only_under_reinforcement() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.protocols import Tokenizer
+from chat.tool_calls import for_template
 from curation.example import Example
 from curation.split.manifest import SplitName, load_split
 from training.gates.clearance import Clearance, Locked, check_gates
@@ -119,8 +120,8 @@ def _rows(
 
 
 def row_of(example: Example, system_prompt: str | None) -> Row:
-    """Messages as they are trained on, and the tools where the row has some."""
-    messages = [*with_system(example.asked, system_prompt), dict(example.messages[-1])]
+    """Messages as they are trained on (arguments of calls as objects), and the tools where the row has some."""
+    messages = for_template([*with_system(example.asked, system_prompt), dict(example.messages[-1])])
     tools = example.row.get("tools")
     return {"messages": messages, **({"tools": tools} if tools else {})}
 

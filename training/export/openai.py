@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 from chat.privacy import SEALED, UNTRAINED, privacy_answers, trains
+from chat.tool_calls import for_template
 from training.export.bundle import Bundle, Row
 from training.export.values import jsonl
 from workspace.errors import InputError, Problem, Refusal
@@ -49,11 +51,11 @@ def limits() -> dict[str, int]:
 
 
 def _weighted(row: Row) -> Row:
-    last = len(row["messages"]) - 1
-    return {**row, "messages": [_message(m, n == last) for n, m in enumerate(row["messages"])]}
+    messages = for_template(row["messages"], as_text=True)
+    return {**row, "messages": [_message(m, n == len(messages) - 1) for n, m in enumerate(messages)]}
 
 
-def _message(message: Row, last: bool) -> Row:
+def _message(message: Mapping[str, Any], last: bool) -> Mapping[str, Any]:
     if message["role"] != "assistant" or last:
         return message
     return {**message, "weight": 0}

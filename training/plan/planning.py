@@ -109,9 +109,15 @@ def _not_together(error: ValidationError) -> InputError:
 
 
 def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | None) -> int:
-    """Tokens of a whole row: the rendered question, the answer, and what the template puts behind it."""
+    """Tokens of a whole row: the rendered question, the answer, and what the template puts behind it.
+
+    Raises RungError where the model's template leaves out a tool call of the answer.
+    """
     from training.run.tokens import with_system
 
+    if example.calls or example.row.get("tools"):
+        turns = with_system(example.messages, system_prompt)
+        return tokenizer.count(tokenizer.render_whole(turns, example.row.get("tools")))
     asked = tokenizer.render(with_system(example.asked, system_prompt))
     return tokenizer.count(asked) + tokenizer.count(example.answer or "") + CLOSING
 

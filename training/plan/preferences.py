@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chat.protocols import Turn
-from curation.example import Example
+from curation.example import Example, said_in
 from curation.review.decisions import rejection_reasons
 from curation.split.manifest import load_split, read_manifest
 from curation.store import StoredRow, open_store
@@ -80,9 +80,9 @@ class Preferences:
 
 
 def answered(asked: Sequence[Mapping[str, Any]], answer: str, tools: Any = None) -> Example:
-    """A chat row of these turns and this answer."""
-    row: dict[str, object] = {"messages": [*asked, {"role": "assistant", "content": answer}]}
-    return Example({**row, "tools": tools} if tools else row)
+    """A chat row of these turns and this answer; with tools, calls at its end are calls."""
+    row: dict[str, object] = {"messages": list(asked), **({"tools": tools} if tools else {})}
+    return Example(row).with_answer(answer)
 
 
 def preferences_of(project: Project, settings: Settings, folder: Path, objective: str) -> Preferences:
@@ -140,7 +140,7 @@ def _pair(row: StoredRow, split: Literal["train", "validation"]) -> AnswerPair:
     if worse is None:
         worse = row.original.answer
     elif not isinstance(worse, str):
-        worse = worse[-1]["content"]
+        worse = said_in(worse[-1])
     return AnswerPair(
         row.id, split, [dict(turn) for turn in now.asked], now.answer or "", str(worse), now.row.get("tools")
     )

@@ -10,7 +10,7 @@ from typing import Any
 from chat.local.foreign import try_template
 from chat.local.load import find_model, loadable
 from chat.local.offline import quiet_transformers
-from chat.local.prompt import encode, render
+from chat.local.prompt import encode, render, render_whole
 from chat.protocols import Turn
 from chat.thinking import switched
 from training.plan.recipe import Recipe
@@ -31,6 +31,10 @@ class PlanTokenizer:
     def render(self, turns: Sequence[Turn]) -> str:
         """The chat template's text for these turns, open for the assistant."""
         return render(self.tokenizer, turns)
+
+    def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
+        """The chat template's text for finished turns. Raises RungError where it leaves out a call of the last."""
+        return render_whole(self.tokenizer, turns, tools)
 
 
 def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:

@@ -6,6 +6,7 @@ trl: only the process that trains imports this module.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, RLOOTrainer
 
+from chat.local.call_forms import read_answer
 from chat.local.prompt import encode
 from training.run.trainer import Batch, RunTrainer, orthogonality, prunes
 
@@ -112,8 +114,9 @@ def _penalty(trainer: Any) -> Any:
 def reward_of(score: Callable[[str, str], float]) -> Callable[..., list[float]]:
     """Trl's reward function: the project's metric on each sampled answer, against the row's own `expected`."""
 
-    def reward(completions: Sequence[Any], expected: Sequence[str], **_: Any) -> list[float]:
-        return [score(_text(answer), right) for answer, right in zip(completions, expected, strict=True)]
+    def reward(completions: Sequence[Any], expected: Sequence[str], question: Sequence[str], **_: Any) -> list[float]:
+        texts = map(_answer, completions, question)
+        return [score(text, right) for text, right in zip(texts, expected, strict=True)]
 
     return reward
 
@@ -122,14 +125,16 @@ def reward_by(scores: Callable[[Sequence[str], Sequence[str]], list[float]]) -> 
     """Trl's reward function: what a reward model gives for each sampled answer to the row's own `question`."""
 
     def reward(completions: Sequence[Any], question: Sequence[str], **_: Any) -> list[float]:
-        return scores(question, [_text(answer) for answer in completions])
+        return scores(question, list(map(_answer, completions, question)))
 
     return reward
 
 
-def _text(completion: Any) -> str:
-    """The answer's text: conversational rows come back as messages."""
-    return completion if isinstance(completion, str) else str(completion[-1]["content"])
+def _answer(completion: Any, question: str) -> str:
+    """The answer's text (conversational rows come back as messages), with calls as one line of JSON."""
+    text = completion if isinstance(completion, str) else str(completion[-1]["content"])
+    tools = json.loads(question)["tools"]
+    return read_answer(text, tools) if tools else text
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:

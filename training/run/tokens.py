@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat.local.prompt import encode as encode_text
-from chat.local.prompt import render, system_folded
+from chat.local.prompt import parting, render, render_whole
 from chat.protocols import Turn
 from chat.thinking import Marks, is_open, marks_of
 from curation.example import Example
@@ -57,14 +57,12 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
     asked = with_system(example.asked, system_prompt)
     tools = example.row.get("tools")
     prompt = render(tokenizer, asked, tools)
-    text = _whole(tokenizer, [*asked, dict(example.messages[-1])], tools)
+    text = render_whole(tokenizer, [*asked, dict(example.messages[-1])], tools)
     start, whole = encode_text(tokenizer, prompt), encode_text(tokenizer, text)
     marks = marks_of(str(tokenizer.chat_template))
     if marks is not None and is_open(prompt, marks) and whole[: len(start)] != start:
         whole = [*start, *encode_text(tokenizer, _closed(prompt, text, marks))]
-    shared = next(
-        (i for i, (a, b) in enumerate(zip(start, whole, strict=False)) if a != b), min(len(start), len(whole))
-    )
+    shared = parting(start, whole)
     return Tokens(row, whole, [IGNORED] * shared + whole[shared:])
 
 
@@ -113,11 +111,3 @@ def training_rows(
 def trains_end(tokenizer: Any, tokens: Tokens) -> bool:
     """Whether a row trains an id that ends an answer: one of the model's, else the tokenizer's end token."""
     return not {*getattr(tokenizer, "answer_ends", [tokenizer.eos_token_id])}.isdisjoint(tokens.labels)
-
-
-def _whole(tokenizer: Any, turns: list[dict[str, Any]], tools: Any) -> str:
-    """The row's text with its answer, closed as the template closes it."""
-    try:
-        return str(tokenizer.apply_chat_template(turns, tools=tools, tokenize=False))
-    except Exception:  # a template raises whatever its author chose; without a system role the text is folded in
-        return str(tokenizer.apply_chat_template(system_folded(turns), tools=tools, tokenize=False))

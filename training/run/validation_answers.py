@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from heapq import nsmallest
 from typing import Any, TypedDict
 
+from chat.local.call_forms import read_answer
 from chat.local.prompt import encode, render
 from curation.example import Example
 from evaluation.metrics.item_metrics import ItemMetric
 from training.plan.methods import VIRTUAL
 from training.plan.recipe import Recipe
-from training.run.inputs import expected_of, question_of
+from training.run.inputs import question_of
 from training.run.processes import all_of, in_turn
-from training.run.tokens import with_system
+from training.run.tokens import tokenise, with_system
 
 COUNT = 2
 """Answers that are shown at each check."""
 LIMIT = 48
+CALL_LIMIT = 256
+"""Most tokens of an answer, and of one that is to call tools."""
 BATCH = 16
 
 
@@ -119,11 +122,15 @@ class ValidationAnswers:
         return encode(self.tokenizer, render(self.tokenizer, turns, row.row.get("tools")))
 
     def _limit(self, row: Example) -> int:
+        if row.calls:
+            return min(CALL_LIMIT, tokenise(self.tokenizer, 0, row, self.recipe.system_prompt).trained + 4)
         return min(LIMIT, len(encode(self.tokenizer, row.answer or "")) + 4)
 
     def _judged(self, row: Example, output: str) -> ValidationAnswer:
         expected = row.answer or ""
-        score = self.metric.score(output, expected_of(row, tests=self.metric.by_tests))
+        tools = row.row.get("tools")
+        output = read_answer(output, tools) if tools else output
+        score = self.metric.of_row(output, expected, str(row.row.get("tests", "")), tools)
         right = output == expected.strip()
         return ValidationAnswer(
             question=row.question[-200:], expected=expected, output=output, right=right, score=score

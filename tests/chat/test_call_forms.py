@@ -1,0 +1,165 @@
+"""Tool calls: one form to compare, what a chat template is given of them and trains, what a model's answer calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from chat.local.call_forms import is_read, read_answer
+from chat.local.embedded import embedded_folder
+from chat.local.prompt import render
+from chat.thinking import marks_of, spoken
+from chat.tool_calls import parted, with_calls
+from curation.example import Example
+from training.run.base_model import PlanTokenizer, load_tokenizer
+from training.run.tokens import IGNORED, tokenise
+from workspace.errors import RungError
+
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Weather.", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city"]}}}]  # fmt: skip
+CALLS = [{"name": "get_weather", "arguments": {"city": "Dublin", "days": 3}}]
+XML = "<tool_call>\n<function=get_weather>\n<parameter=city>\nDublin\n</parameter>\n<parameter=days>\n3\n</parameter>\n"
+HERMES = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Dublin", "days": 3}}\n</tool_call><|im_end|>\n'
+TRAINED = {
+    "qwen2_5": HERMES,
+    "qwen3_instruct_2507": HERMES,
+    "qwen3": "<think>\n\n</think>\n\n" + HERMES,
+    "llama3_1": '{"name": "get_weather", "parameters": {"city": "Dublin", "days": 3}}<|eot_id|>',
+    "qwen3_5_nothink": XML + "</function>\n</tool_call><|im_end|>\n",
+    "gptoss": ' to=functions.get_weather<|channel|>commentary json<|message|>{"city": "Dublin", "days": 3}<|call|>',
+    "gemma4_v2": '<|tool_call>call:get_weather{city:<|"|>Dublin<|"|>,days:3}<tool_call|><turn|>\n',
+}  # fmt: skip
+DROPPED = ["own", "gemma3", "llama3", "qwen2_5_vl", "cohere2", "phi3"]
+READ = ["qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3_1", "qwen3_5_think", "qwen3_6", "nemotron_3_nano"]
+UNREAD = ["gemma4", "glm4moe", "gptoss", "lfm2_v2"]
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_tokenizer(str(embedded_folder()))
+
+
+@pytest.fixture
+def with_template(base, monkeypatch):
+    """The embedded model's tokenizer with the chat template of another family, as trl has it."""
+    trl = pytest.importorskip("trl")
+
+    def make(name):
+        if name != "own":
+            file = Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja"
+            monkeypatch.setattr(base, "chat_template", file.read_text(encoding="utf-8"))
+        return base
+
+    return make
+
+
+def row(arguments, text=None, **more):
+    call = {"id": "abcdefghi", "type": "function", "function": {"name": "get_weather", "arguments": arguments}}
+    answer = {"role": "assistant", "content": text, "tool_calls": [call]}
+    return Example({"messages": [{"role": "user", "content": "Weather?"}, answer], "tools": TOOLS, **more})
+
+
+@pytest.mark.parametrize("family", TRAINED)
+@pytest.mark.parametrize("arguments", ['{"city": "Dublin", "days": 3}', {"city": "Dublin", "days": 3}])
+def test_the_trained_tokens_are_the_call_and_nothing_else(with_template, family, arguments):
+    tokenizer = with_template(family)
+    tokens = tokenise(tokenizer, 1, row(arguments), None)
+    trained = [token for token, label in zip(tokens.ids, tokens.labels, strict=True) if label != IGNORED]
+    assert tokenizer.decode(trained).lstrip("\n") == TRAINED[family].lstrip("\n"), "some tokens join a line break"
+
+
+@pytest.mark.parametrize("family", DROPPED)
+def test_a_template_that_drops_the_call_is_refused_in_one_sentence(with_template, family):
+    tokenizer = with_template(family)
+    with pytest.raises(RungError) as told:
+        tokenise(tokenizer, 1, row({"city": "Dublin"}), None)
+    assert "get_weather" in told.value.message and told.value.hint
+    assert is_read(tokenizer, tokenizer.decode)
+
+
+def test_a_template_that_crashes_on_calls_is_refused_in_one_sentence(base, monkeypatch):
+    monkeypatch.setattr(base, "chat_template", "{{ messages[1].tool_calls[0].nothing.at_all }}")
+    with pytest.raises(RungError) as told:
+        tokenise(base, 1, row({"city": "Dublin"}), None)
+    assert "chat template" in told.value.message
+
+
+def test_a_template_made_for_texts_of_json_gets_them(base, monkeypatch):
+    template = (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}"
+        "({{ c.function.arguments }}){% endfor %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    monkeypatch.setattr(base, "chat_template", template)
+    tokens = tokenise(base, 1, row({"city": "Dublin"}), None)
+    assert base.decode(tokens.ids).endswith('<assistant>get_weather({"city": "Dublin"})')
+
+
+def test_the_length_of_a_row_counts_its_tools_and_its_call(with_template):
+    from training.plan.planning import token_length
+
+    tokenizer = with_template("qwen2_5")
+    plan = SimpleNamespace(
+        count=lambda text: len(tokenizer.encode(text)),
+        render=lambda turns: render(tokenizer, turns),
+        render_whole=lambda turns, tools: PlanTokenizer.render_whole(
+            SimpleNamespace(tokenizer=tokenizer), turns, tools
+        ),  # type: ignore[arg-type]
+    )
+    example = row({"city": "Dublin"})
+    assert token_length(plan, example, None) == len(tokenise(tokenizer, 1, example, None).ids)
+
+
+def decode_of(tokenizer):
+    marks = marks_of(tokenizer.chat_template)
+
+    def decode(ids):
+        text = tokenizer.decode(ids)
+        for special in tokenizer.all_special_tokens:
+            text = text.replace(special, "")
+        return spoken(text, (marks,)) if marks else text
+
+    return decode
+
+
+@pytest.mark.parametrize("family", READ)
+def test_what_a_template_writes_is_read_back(with_template, family):
+    tokenizer = with_template(family)
+    assert is_read(tokenizer, decode_of(tokenizer)) == ""
+
+
+@pytest.mark.parametrize("family", UNREAD)
+def test_a_form_that_is_not_read_is_named(with_template, family):
+    tokenizer = with_template(family)
+    assert is_read(tokenizer, decode_of(tokenizer))
+
+
+LINE = '[{"name": "get_weather", "arguments": {"city": "Dublin", "days": 3}}]'
+
+
+@pytest.mark.parametrize(
+    ("written", "answer"),
+    [
+        ('<tool_call>\n{"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}\n</tool_call>', LINE),
+        ('{"name": "get_weather", "parameters": {"days": 3, "city": "Dublin"}}', LINE),
+        ('[{"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}]', LINE),
+        ('[TOOL_CALLS] [{"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}]', LINE),
+        ("I look.\n" + XML + "</function>\n</tool_call>", f"I look.\n{LINE}"),
+        ('I look. {"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}', f"I look.\n{LINE}"),
+        ('<tool_call>\n{"name": "get_weather", "argum', '<tool_call>\n{"name": "get_weather", "argum'),
+        ("It is {sunny}.", "It is {sunny}."),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_calls_in_what_a_model_wrote(written, answer):
+    assert read_answer(written, TOOLS) == answer
+
+
+@pytest.mark.parametrize("text", ["", "I look.", "Two\nlines [1]"])
+def test_an_answer_comes_apart_as_it_was_put_together(text):
+    assert parted(with_calls(text, CALLS)) == (text, CALLS)
+    assert parted(with_calls(text, [])) == (text, [])
+    assert parted(f"{text}\n{json.dumps(CALLS, indent=2)}\n".lstrip("\n")) == (text, CALLS)
