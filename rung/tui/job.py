@@ -91,6 +91,8 @@ class ScreenJob:
     """Its progress lines so far."""
     stopped: bool = False
     """Whether somebody asked it to end."""
+    started: float = field(default_factory=time.time)
+    """When, in seconds since 1970."""
 
     @property
     def is_running(self) -> bool:
@@ -145,7 +147,9 @@ def running_jobs(root: Path) -> list[ScreenJob]:
         if is_held(record):
             written = json.loads(record.read_text() or "{}")
             if written:
-                found.append(ScreenJob(written["stage"], tuple(written["arguments"]), written["pid"], record))
+                job = ScreenJob(written["stage"], tuple(written["arguments"]), written["pid"], record)
+                job.started = record.stat().st_mtime
+                found.append(job)
     return found
 
 

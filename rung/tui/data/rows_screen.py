@@ -104,16 +104,12 @@ class RowsScreen(PageScreen):
         super().__init__(finding.title, "")
         self.finding = finding
 
-    def compose(self) -> ComposeResult:
-        """The rows, for the present width."""
-        with Paper():
-            yield TextPassage(*self._parts(), id="page")
-
     def on_resize(self) -> None:
         """Side by side, or not any more."""
-        self.query_one("#page", TextPassage).show(*self._parts())
+        self.draw()
 
-    def _parts(self) -> list[TextPart]:
+    def parts(self) -> list[TextPart]:
+        """The rows, for the present width."""
         width = self.app.size.width
         finding = self.finding
         head = f"{shown(finding.title)}  {finding.rows:,}  {finding.severity}\n{fix_words(finding)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,8 @@ from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry
 
+CLOCK = 1.0
+"""Seconds between two looks at the clock while the arms are measured."""
 PLOT = (10, 60)
 """Fewest and most columns of the plot."""
 WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
@@ -101,8 +104,7 @@ class BaselinesScreen(StoppableScreen):
             if self.at in self.lines.keys:
                 self.lines.marked, self.at = self.at, ""
             self.cursor_moved()
-        if self.job is not None:
-            self._show_heard()
+        self._show_heard()
 
     def why_ref(self, key: str) -> str:
         """The chain behind the report."""
@@ -152,8 +154,11 @@ class BaselinesScreen(StoppableScreen):
         self.at = self.marked
         whole = self.data is None and list(arms) == self._all()
         self.start_job("baseline", *([] if whole else ["--arms", ",".join(arms)]))
-        if self.job is not None:
-            self._show_heard()
+        self._show_heard()
+
+    def on_mount(self) -> None:
+        """While it measures, show for how long."""
+        self.set_interval(CLOCK, self._show_heard)
 
     def show_progress(self, line: str) -> None:
         """A line an arm: partial scores are dim and reach no verdict."""
@@ -161,7 +166,10 @@ class BaselinesScreen(StoppableScreen):
         self._show_heard()
 
     def _show_heard(self) -> None:
-        told = [Entry(text, style="dim") for text in self.heard.values()] or [Entry("starting …", style="dim")]
+        if self.job is None or not self.is_drawn:
+            return
+        so_far = f"{duration(time.time() - self.job.started)} so far"
+        told = [Entry(text, style="dim") for text in (*(self.heard.values() or ["starting …"]), so_far)]
         head = Entry("Measuring. A score is a result only when its arm is complete.", "", "bold")
         self.show_lines([Entry(), head, Entry(), *told, Entry(), Entry(KEEPS)])
         self.refresh_frame()

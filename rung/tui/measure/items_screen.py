@@ -16,6 +16,7 @@ from rung.text.figures import arm_name
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import Entry, MarkedLines, TextPart, TextPassage, shown
+from workspace.errors import RungError
 
 
 class ItemsScreen(LeavingModal[None]):
@@ -25,19 +26,22 @@ class ItemsScreen(LeavingModal[None]):
         Binding("escape,v,q", "dismiss", "close"),
         Binding("j,down", "move(1)", "move down"),
         Binding("k,up", "move(-1)", "move up"),
+        Binding("pagedown,space", "page(1)", "a page down"),
+        Binding("pageup", "page(-1)", "a page up"),
     ]
 
     class Read(Message):
-        """The outcomes were read."""
+        """The outcomes were read, and the questions of the split."""
 
-        def __init__(self, outcomes: list[ItemOutcome]) -> None:
+        def __init__(self, outcomes: list[ItemOutcome], questions: list[str]) -> None:
             super().__init__()
-            self.outcomes = outcomes
+            self.outcomes, self.questions = outcomes, questions
 
     def __init__(self, folder: Path, arm: str | None) -> None:
         super().__init__()
         self.folder, self.arm = folder, arm
         self.outcomes: dict[str, ItemOutcome] = {}
+        self.questions: list[str] = []
 
     def compose(self) -> ComposeResult:
         """A list, and the marked item in full."""
@@ -51,6 +55,7 @@ class ItemsScreen(LeavingModal[None]):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read(self) -> None:
+        from curation.split.manifest import load_split
         from evaluation.measurement_report import read_outcomes, read_report
         from evaluation.testset.looks import split_to_show
         from workspace.folder import Project
@@ -61,16 +66,25 @@ class ItemsScreen(LeavingModal[None]):
         split = split_to_show(project, load_settings(project.settings_file), report.test_sha256)
         found = [o for o in read_outcomes(self.folder / "outputs.jsonl") if o.split == split]
         arm = self.arm or (found[0].arm if found else "")
-        self.post_message(self.Read(sorted((o for o in found if o.arm == arm), key=lambda o: (o.score, o.item))))
+        try:
+            questions = [row.question for row in load_split(project.datasets / report.dataset, split)]
+        except RungError:
+            questions = []  # the version is gone or changed: the outcomes are still what was measured
+        mine = sorted((o for o in found if o.arm == arm), key=lambda o: (o.score, o.item, o.form))
+        self.post_message(self.Read(mine, questions))
 
     @on(Read)
     def _show(self, message: Read) -> None:
-        self.outcomes = {str(o.item): o for o in message.outcomes}
+        self.outcomes = {f"{o.item} {o.form}": o for o in message.outcomes}
+        self.questions = message.questions
         wrong = sum(o.score < 1 for o in message.outcomes)
+        two = len({o.form for o in message.outcomes}) > 1
         name = arm_name(message.outcomes[0].arm) if message.outcomes else "No validation items"
         kind = "validation " if message.outcomes and message.outcomes[0].split == "validation" else ""
-        head = Entry(f"{name}: {len(message.outcomes):,} {kind}items, {wrong:,} not right; those first", "", "bold")
-        lines = [Entry(_line(outcome), str(outcome.item)) for outcome in message.outcomes]
+        forms = ", each with and without constrained output" if two else ""
+        items = len({o.item for o in message.outcomes})
+        head = Entry(f"{name}: {items:,} {kind}items{forms}, {wrong:,} not right; those first", "", "bold")
+        lines = [Entry(_line(outcome, two), key) for key, outcome in self.outcomes.items()]
         self.query_one("#items", MarkedLines).show([head, *lines])
         self._draw()
 
@@ -79,16 +93,28 @@ class ItemsScreen(LeavingModal[None]):
         self.query_one("#items", MarkedLines).move(step)
         self._draw()
 
+    def action_page(self, step: int) -> None:
+        """Move by a page."""
+        self.query_one("#items", MarkedLines).page(step)
+        self._draw()
+
     def _draw(self) -> None:
         outcome = self.outcomes.get(self.query_one("#items", MarkedLines).marked)
         if outcome is not None:
-            text = f"\nitem {outcome.item}\nexpected  {shown(outcome.expected)}\noutput    {shown(outcome.output)}"
-            self.query_one("#item", TextPassage).show(TextPart(Text(text)))
+            asked = self.questions[outcome.item - 1] if outcome.item <= len(self.questions) else ""
+            pairs = {"question": asked, "expected": outcome.expected, "output": outcome.output}
+            texts = [f"{name:<10}{shown(text)}" for name, text in pairs.items() if text or name != "question"]
+            self.query_one("#item", TextPassage).show(TextPart(Text("\n".join([f"\nitem {outcome.item}", *texts]))))
 
 
-def _line(outcome: ItemOutcome) -> str:
+FORMS = {"free": "unconstrained", "held": "constrained"}
+
+
+def _line(outcome: ItemOutcome, two: bool) -> str:
+    """`two`: whether the items were answered in both forms."""
     mark = "✓" if outcome.score >= 1 else "✗"
-    return f"{mark} {outcome.item:>4}  {_one_line(outcome.expected):<24} {_one_line(outcome.output)}"
+    form = f"{FORMS[outcome.form]:<13}  " if two else ""
+    return f"{mark} {outcome.item:>4}  {form}{_one_line(outcome.expected):<24} {_one_line(outcome.output)}"
 
 
 def _one_line(text: str) -> str:

@@ -14,6 +14,7 @@ from curation.example import Example, edited_text, text_of
 from curation.review import ReviewItem
 from curation.review.item import NearRow
 from curation.store.records import Share
+from rung.start import GUIDELINE
 from rung.symbols import drawn
 from rung.text.figures import money
 from rung.tui.review.guideline_screen import section_for
@@ -181,6 +182,8 @@ def _guideline(item: ReviewItem, width: int, room: int) -> Iterator[Line]:
         return
     part = section_for(item.guideline.text, f"{_question(item)[:LONGEST]}\n{edited_text(item.row)[:LONGEST]}")
     title = f"Guideline v{item.guideline.version}" + (f", {part.heading}" if part.heading else "")
+    if item.guideline.text.strip() == GUIDELINE.strip():
+        title = "The guideline is still the template: write guideline.md"
     yield from (heads := [Text(line, style="bold") for line in _wrapped(title, width)])
     lines = ["", *_wrapped(part.body, width)]
     room -= len(heads) + 1

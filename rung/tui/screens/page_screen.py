@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -51,30 +51,33 @@ class PageScreen(LeavingModal[None]):
     def compose(self) -> ComposeResult:
         """The text, as text."""
         with Paper():
-            title = TextPart(Text(f"{shown(self.heading)}\n", style="bold"))
-            yield TextPassage(title, TextPart(Text(shown(self.text, limit=MOST))), id="page")
+            yield TextPassage(*self.parts(), id="page")
+
+    def parts(self) -> Sequence[TextPart]:
+        """Title and text; subclasses override this."""
+        title = Text(f"{shown(self.heading)}\n", style="bold")
+        return TextPart(title), TextPart(Text(drawn(shown(self.text, limit=MOST))))
+
+    def draw(self) -> None:
+        """Draw the parts again."""
+        self.query_one("#page", TextPassage).show(*self.parts())
 
 
-class WhyScreen(LeavingModal[None]):
+class WhyScreen(PageScreen):
     """Lines that `rung why REF` prints, over the screen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,w,enter,q", "dismiss", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("w", "dismiss", "close")]
 
     class Found(Message):
         """The explanation of the reference was found."""
 
-        def __init__(self, lines: list[str]) -> None:
+        def __init__(self, words: str) -> None:
             super().__init__()
-            self.lines = lines
+            self.words = words
 
     def __init__(self, ref: str) -> None:
-        super().__init__()
+        super().__init__(f"Why {ref}", "…")
         self.ref = ref
-
-    def compose(self) -> ComposeResult:
-        """The reference, then the lines."""
-        with Paper():
-            yield TextPassage(*self._parts("…"), id="why")
 
     def on_mount(self) -> None:
         """Look it up."""
@@ -86,17 +89,14 @@ class WhyScreen(LeavingModal[None]):
 
         source = self.app.source  # type: ignore[attr-defined]
         try:
-            self.post_message(self.Found(lines_about(source.project, self.ref)))
+            self.post_message(self.Found("\n".join(lines_about(source.project, self.ref))))
         except RungError as error:
-            self.post_message(self.Found([error.message]))
+            self.post_message(self.Found(error.message))
 
     @on(Found)
     def _show(self, message: Found) -> None:
-        self.query_one("#why", TextPassage).show(*self._parts("\n".join(message.lines)))
-
-    def _parts(self, words: str) -> tuple[TextPart, ...]:
-        title, foot = Text(f"Why {self.ref}\n", style="bold"), Text(f"\n$ rung why {self.ref}")
-        return TextPart(title), TextPart(Text(drawn(words))), TextPart(foot)
+        self.text = f"{message.words}\n\n$ rung why {self.ref}"
+        self.draw()
 
 
 FEWEST_FIELDS = 2
@@ -165,20 +165,12 @@ def _digits(keys: list[str]) -> str:
     return " ".join([f"{digits[0]}-{digits[-1]}", *(key for key in keys if not key.isdigit())])
 
 
-class KeysScreen(LeavingModal[None]):
-    """A list over the screen; any of Esc, F1, Enter closes it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
+class KeysScreen(PageScreen):
+    """The keys of a screen, over it: one line a binding."""
 
     def __init__(self, bindings: Mapping[str, ActiveBinding]) -> None:
-        super().__init__()
         self.rows = key_rows(bindings)
-
-    def compose(self) -> ComposeResult:
-        """One line a binding."""
-        with Paper():
-            yield Static(Text("Keys of this screen\n", style="bold"))
-            yield Static(Text("\n".join(f"{keys:<12} {words}" for keys, words in self.rows)))
+        super().__init__("Keys of this screen", "\n".join(f"{keys:<12} {words}" for keys, words in self.rows))
 
 
 MISSING = "Name and reason are both required."
