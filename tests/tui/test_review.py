@@ -58,6 +58,7 @@ async def test_an_edit_shows_the_difference_and_is_saved(project, program):
         await pilot.press("e", "end", "X")
         await until(pilot, lambda: f"+ {item.answer}X" in text_of(app))
         await shown_item(pilot, "ctrl+s")
+        assert app.screen.message.endswith("! in no other row")  # where answers are labels, a slip is seen at once
     row = stored(project)[item.id]
     assert row.state == "edited"
     assert row.example.answer == f"{item.answer}X"

@@ -36,6 +36,7 @@ VERBS = {
     "unsure": "not sure",
     "flag": "flagged",
 }
+DIGITS = 9
 FINDINGS = 4
 """Findings shown beside an item; the rest is counted."""
 
@@ -164,7 +165,7 @@ def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...
     """Answers that a digit gives to this item: those in use, where the item has one answer of a few words."""
     if session is None or session.series is not None or "rejected" in item.row or not item.messages:
         return ()
-    return session.labels or ()
+    return (session.labels or ())[:DIGITS]
 
 
 def _labels(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[Line]:

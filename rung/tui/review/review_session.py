@@ -27,7 +27,6 @@ from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
-DIGITS = 9
 KEPT = 2
 """Masked items that are kept besides a new one."""
 
@@ -111,7 +110,7 @@ class ReviewSession:
         self.given: ReviewItem | None = None
         """The row that was handed out last."""
         self.labels: tuple[str, ...] | None = None
-        """Answers in use that a digit chooses, the most frequent first; None until the first item."""
+        """Answers in use, where they are labels, the most frequent first; None until the first item."""
         self.closed = False
         self.lock = threading.RLock()
 
@@ -133,7 +132,7 @@ class ReviewSession:
         if item is not None:
             self.veil(item)
             if self.labels is None:
-                self.labels = tuple(each for each in answers_in_use(self.desk.store) if mask(each) == each)[:DIGITS]
+                self.labels = tuple(each for each in answers_in_use(self.desk.store) if mask(each) == each)
         self.shown_at, self.given = self.moment(), item
         if self.closed:
             self.leave(item)
@@ -209,6 +208,10 @@ class ReviewSession:
         made = decide(self.desk, item.id, item.token, self.person, ruling)
         self.done.append(SessionDecision(made, verdict))
         return made
+
+    def is_new(self, text: str | None) -> bool:
+        """Whether answers are labels, and this one is none that is in use: a slip, or a class of one row."""
+        return bool(self.labels) and text is not None and text not in (self.labels or ())
 
     def undo(self) -> Decided | None:
         """Undo the newest decision of this session that still counts; None where there is none."""
