@@ -222,7 +222,7 @@ def _data(facts: Facts) -> Stage:
         many += ", in review: press 4" if blocking == facts.check.in_review else ""
         return Stage(3, "Data", "needs_you", many, "rung data check", many)
     if facts.check.is_old and facts.dataset is None:
-        return Stage(3, "Data", "open", f"{reason}; not checked", "rung data check", "check the rows")
+        return Stage(3, "Data", "open", f"not checked: {reason}", "rung data check", "check the rows")
     return Stage(3, "Data", "done", reason, "rung data check")
 
 
