@@ -50,7 +50,6 @@ HELD := dedup_contenders verdict_methods make_data  # parts of others
 DATA := advice semantic  # want a folder of data
 BENCHES := memory $(filter-out $(LONG) $(HELD) $(DATA),$(basename $(notdir $(wildcard benchmarks/*.py))))
 BENCH_verdict := --fast
-BENCH_checks := --quick
 bench: $(READY) ## Side-by-side with peers; each prints a table, and all run whatever one comes to
 	@failed=; $(foreach name,$(BENCHES),echo "== $(name)"; $(BIN)/python -m benchmarks.$(name) $(BENCH_$(name)) || failed="$$failed $(name)"; )\
 	test -z "$$failed" || { echo "Broken, or below a bar:$$failed"; exit 1; }
