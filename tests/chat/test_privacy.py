@@ -48,8 +48,8 @@ def test_the_answer_is_read_again_before_each_call(project: Project, loopback: A
         return 200, ANSWER
 
     loopback.say(answer_and_change_the_mind)
-    model = open_model(claude(loopback.url), guard=project_guard(project, Settings()))
-    model.model.workers = 1  # type: ignore[attr-defined]
+    one_at_a_time = claude(loopback.url).model_copy(update={"workers": 1})
+    model = open_model(one_at_a_time, guard=project_guard(project, Settings()))
     came = []
     with pytest.raises(Refusal, match="no_external_api"):
         came += [reply for _, reply in model.stream([HELLO] * 3)]  # type: ignore[attr-defined]
