@@ -17,7 +17,7 @@ from training.release.classifier import MEASURE, make_classifier, measured_class
 from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
 from training.release.current import highest_current, read_current, settle, take_place
 from training.release.gguf import FTYPES, make_gguf
-from training.release.making import Making
+from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
 from training.release.ollama import make_ollama
 from training.release.permission import Permission, best_prompted, may_release
@@ -45,22 +45,13 @@ from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
 from workspace.settings import Settings
 
-Told = Callable[[str], None]
-
 
 def wanted_forms(text: str) -> list[FormName]:
     """The forms of `--to`, with those that they are made from, in the order they are made in.
 
     Raises InputError for an unknown one.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    problems = [
-        Problem(f"--to {name}: not a form.{did_you_mean(name, FORMS)} Known: {', '.join(FORMS)}.")
-        for name in names
-        if name not in FORMS
-    ]
-    if problems or not names:
-        raise InputError(problems or [Problem(f"--to: name a form: {', '.join(FORMS)}.")])
+    names = _listed(text, FORMS, "--to", "form")
     needed = {form for form in FORMS if form in names}
     while more := {NEEDS[form] for form in needed if form in NEEDS} - needed:
         needed |= more
@@ -69,15 +60,19 @@ def wanted_forms(text: str) -> list[FormName]:
 
 def gguf_types(text: str) -> tuple[str, ...]:
     """The types of `--gguf`. Raises InputError for an unknown one."""
+    return _listed(text, ("f32", *FTYPES), "--gguf", "type")
+
+
+def _listed(text: str, known: Sequence[str], option: str, what: str) -> tuple[str, ...]:
+    """The names in an option's text, each once."""
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
-    known = ("f32", *FTYPES)
     problems = [
-        Problem(f"--gguf {name}: not a type.{did_you_mean(name, known)} Known: {', '.join(known)}.")
+        Problem(f"{option} {name}: not a {what}.{did_you_mean(name, known)} Known: {', '.join(known)}.")
         for name in names
         if name not in known
     ]
     if problems or not names:
-        raise InputError(problems or [Problem(f"--gguf: name a type: {', '.join(known)}.")])
+        raise InputError(problems or [Problem(f"{option}: name a {what}: {', '.join(known)}.")])
     return names
 
 
