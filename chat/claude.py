@@ -12,11 +12,13 @@ from urllib.parse import SplitResult
 from chat.calls import Patience, patiently
 from chat.endpoint import model_place
 from chat.errors import ChatError
-from chat.hosted import USUAL, CallOptions, Hosted, no_tools, room, schema_of, settled, thinking_room
+from chat.hosted import USUAL, CallOptions, Hosted, room, schema_of, settled, thinking_room
+from chat.hosted_turns import claude_tools, claude_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
 from chat.thinking import spoken
+from chat.tool_calls import canonical, with_calls
 from workspace.extras import require
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
@@ -77,10 +79,10 @@ class Claude(Hosted):
 
     def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
         """The body of a Messages call, which is also one request of a batch."""
-        no_tools(ask)
         system = "\n\n".join(str(turn["content"]) for turn in ask.turns if turn["role"] == "system")
-        turns = [{"role": t["role"], "content": t["content"]} for t in ask.turns if t["role"] != "system"]
-        request: JsonObject = {"model": self.model, "messages": turns}
+        request: JsonObject = {"model": self.model, "messages": claude_turns(ask.turns)}
+        if tools := claude_tools(ask.meta.get("tools")):
+            request["tools"] = tools
         request["max_tokens"] = room(ask, thinks=thinks)
         if self.enable_thinking is not None:
             request["thinking"] = {"type": "disabled"}
@@ -102,7 +104,7 @@ class Claude(Hosted):
 
     def input_tokens(self, ask: Ask) -> int:
         """The server's count of an ask's prompt, before any money is spent."""
-        request = {k: v for k, v in self.request(ask).items() if k in ("model", "messages", "system")}
+        request = {k: v for k, v in self.request(ask).items() if k in ("model", "messages", "system", "tools")}
         counted = self._patiently(lambda: self.client.messages.count_tokens(**request))
         return int(counted.input_tokens)
 
@@ -152,6 +154,8 @@ class Claude(Hosted):
     def _reply(self, ask: Ask, message: Any, seconds: float, *, batch: bool = False) -> Reply:
         text = "".join(block.text for block in message.content if block.type == "text")
         text, stopped = settled(ask, spoken(text), STOPS.get(message.stop_reason, "end"))
+        called = [block for block in message.content if block.type == "tool_use"]
+        text = with_calls(text, [canonical({"name": each.name, "arguments": each.input}) for each in called])
         said = message.usage
         read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
         usage = Usage(said.input_tokens, said.output_tokens, read, write)

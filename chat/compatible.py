@@ -12,11 +12,13 @@ from typing import Any
 from chat.calls import inside_a_200, patiently
 from chat.endpoint import STOPS, model_place
 from chat.errors import ChatError
-from chat.hosted import USUAL, CallOptions, Hosted, no_tools, room, schema_of, settled
+from chat.hosted import USUAL, CallOptions, Hosted, room, schema_of, settled
+from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
 from chat.thinking import spoken
+from chat.tool_calls import canonical, with_calls
 from workspace.extras import require
 from workspace.json_types import JsonObject
 from workspace.trust import VENDORS, is_this_machine
@@ -78,9 +80,9 @@ class Compatible(Hosted):
 
     def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
         """The body of a chat completion."""
-        no_tools(ask)
-        turns = [{"role": turn["role"], "content": turn["content"]} for turn in ask.turns]
-        request: JsonObject = {"model": self.model, "messages": turns}
+        request: JsonObject = {"model": self.model, "messages": openai_turns(ask.turns)}
+        if tools := openai_tools(ask.meta.get("tools")):
+            request["tools"] = tools
         limit = "max_completion_tokens" if self.official or "max_tokens" in self.refused else "max_tokens"
         request[limit] = room(ask, thinks=thinks)
         request["temperature"] = float(ask.meta.get("temperature", 0.0))
@@ -125,6 +127,10 @@ class Compatible(Hosted):
         refused = getattr(choice.message, "refusal", None)
         reason = "refused" if refused else STOPS.get(choice.finish_reason, "end")
         text, stopped = settled(ask, spoken(_text(choice.message.content)), reason)
+        called = [c for c in choice.message.tool_calls or () if getattr(c, "function", None)]
+        text = with_calls(
+            text, [canonical({"name": c.function.name, "arguments": c.function.arguments}) for c in called]
+        )
         usage = _usage(found)
         return Reply(text, usage.total_input, usage.output, seconds, stopped, self._cost(found))
 

@@ -14,9 +14,11 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import NONE, key_for, without_keys
 from chat.protocols import Ask, Progress, Reply, Turn
 from chat.thinking import spoken
+from chat.tool_calls import calls_of, with_calls
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
@@ -90,9 +92,15 @@ class Endpoint:
                 raise RungError(f"{self.host} lists no model.", "--model NAME", where=self.host) from error
         return self._model
 
-    def answer(self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0) -> Completion:
-        """One answer, greedy unless `temperature` is None: then what the server does by default."""
-        body: JsonObject = {"model": self.model, "messages": [dict(t) for t in turns], "max_tokens": max_tokens}
+    def answer(
+        self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0, tools: Any = None
+    ) -> Completion:
+        """One answer, greedy unless `temperature` is None: then what the server does by default. Its calls of tools are
+        one line of JSON.
+        """
+        body: JsonObject = {"model": self.model, "messages": openai_turns(turns), "max_tokens": max_tokens}
+        if tools:
+            body["tools"] = openai_tools(tools)
         if temperature is not None:
             body |= {"temperature": temperature, "seed": 0}
         started = time.perf_counter()
@@ -100,12 +108,13 @@ class Endpoint:
         spent = time.perf_counter() - started
         try:
             choice, usage = found["choices"][0], found.get("usage") or {}
-            text, reason = choice["message"].get("content") or "", choice.get("finish_reason")
+            text, reason = str(choice["message"].get("content") or ""), choice.get("finish_reason")
+            text = with_calls(text, calls_of(choice["message"]))
             tokens, written = usage.get("prompt_tokens"), int(usage.get("completion_tokens") or 0)
             asked = None if tokens is None else int(tokens)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise RungError(f"{self.host} sent an answer that is no chat completion.", where=self.host) from error
-        return Completion(str(text), asked, written, STOPS.get(str(reason), "end"), spent)
+        return Completion(text, asked, written, STOPS.get(str(reason), "end"), spent)
 
     def prompt(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
         """What the server makes of the turns: text and token ids, as llama.cpp and vLLM tell them; None elsewhere."""
@@ -181,7 +190,7 @@ class ServedModel:
         """One reply for each ask, in order."""
         replies = []
         for number, ask in enumerate(asks, 1):
-            found = self.endpoint.answer(ask.turns, ask.max_tokens)
+            found = self.endpoint.answer(ask.turns, ask.max_tokens, tools=ask.meta.get("tools"))
             tokens = found.prompt_tokens or 0
             replies.append(Reply(spoken(found.text), tokens, found.output_tokens, found.seconds, found.stopped))
             if progress:

@@ -16,7 +16,6 @@ from chat.prices import TokenPrice, Usage, price_line
 from chat.protocols import Ask, Progress, Reply
 from chat.stream import collect
 from chat.thinking import ROOM, named
-from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
 JSON_ROOM = 32
@@ -161,9 +160,3 @@ def settled(ask: Ask, text: str, stopped: str) -> tuple[str, str]:
 
 def _plain(text: str) -> str:
     return text.strip().strip("\"'`*.").strip().casefold()
-
-
-def no_tools(ask: Ask) -> None:
-    """Raises RungError for turns with tool calls, which hosted clients do not send yet."""
-    if ask.meta.get("tools") or any(turn["role"] == "tool" or turn.get("tool_calls") for turn in ask.turns):
-        raise RungError("Rows with tool calls cannot be sent to a hosted model yet.", "Use a local model for them.")

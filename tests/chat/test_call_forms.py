@@ -7,10 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hosted_replies import client, completion, message
 
 from chat.local.call_forms import is_read, read_answer
 from chat.local.embedded import embedded_folder
 from chat.local.prompt import render
+from chat.protocols import Ask
 from chat.thinking import marks_of, spoken
 from chat.tool_calls import parted, with_calls
 from curation.example import Example
@@ -156,6 +158,52 @@ LINE = '[{"name": "get_weather", "arguments": {"city": "Dublin", "days": 3}}]'
 )  # fmt: skip
 def test_calls_in_what_a_model_wrote(written, answer):
     assert read_answer(written, TOOLS) == answer
+
+
+TALK = (
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Weather in Dublin and Cork?"},
+    {"role": "assistant", "content": None, "tool_calls": [
+        {"type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Dublin"}'}},
+        {"id": "c2", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "Cork"}}}]},
+    {"role": "tool", "content": "wet"},
+    {"role": "tool", "content": "dry", "tool_call_id": "c2"},
+)  # fmt: skip
+
+
+def test_a_hosted_model_is_sent_tools_calls_and_results_and_its_calls_are_read(keys, loopback):
+    ask = Ask(TALK, 16, meta={"tools": TOOLS})
+    made = {
+        "id": "c9",
+        "type": "function",
+        "function": {"name": "get_weather", "arguments": '{"days":3,"city":"Dublin"}'},
+    }
+    loopback.say((200, completion(None, "tool_calls", tool_calls=[made])))
+    (reply,) = client("openai", loopback.url).answer([ask])
+    assert (reply.text, reply.stopped) == (LINE, "end")
+    body = loopback.requests[-1][3]
+    assert body["tools"] == TOOLS and body["messages"][:2] == list(TALK[:2])
+    calling, *results = body["messages"][2:]
+    assert [json.loads(each["function"]["arguments"]) for each in calling["tool_calls"]] == [
+        {"city": "Dublin"}, {"city": "Cork"},
+    ]  # fmt: skip
+    ids = [each["id"] for each in calling["tool_calls"]]
+    assert [(each["tool_call_id"], each["content"]) for each in results] == [*zip(ids, ("wet", "dry"), strict=True)]
+
+
+def test_claude_is_sent_tools_calls_and_results_and_its_calls_are_read(keys, loopback):
+    use = {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"days": 3, "city": "Dublin"}}
+    loopback.say((200, message("I look.", "tool_use") | {"content": [{"type": "text", "text": "I look."}, use]}))
+    (reply,) = client("anthropic", loopback.url).answer([Ask(TALK, 16, meta={"tools": TOOLS})])
+    assert (reply.text, reply.stopped) == (f"I look.\n{LINE}", "end")
+    body = loopback.requests[-1][3]
+    assert [tool["name"] for tool in body["tools"]] == ["get_weather"] and "city" in str(
+        body["tools"][0]["input_schema"]
+    )
+    asked, calling, results = body["messages"]
+    assert asked == dict(TALK[1]) and [part["input"]["city"] for part in calling["content"]] == ["Dublin", "Cork"]
+    assert [part["tool_use_id"] for part in results["content"]] == [part["id"] for part in calling["content"]]
+    assert {part["type"] for part in results["content"]} == {"tool_result"}
 
 
 @pytest.mark.parametrize("text", ["", "I look.", "Two\nlines [1]"])
