@@ -83,7 +83,10 @@ def _rules(before: Decision, after: Decision) -> Iterator[Shift]:
     if expired:
         names = ", ".join(dict.fromkeys(expired))
         yield Shift(
-            "rules", True, f"Sources that are due to be read again stand behind: {names}.", f"rung why {expired[0]}"
+            "rules",
+            True,
+            f"These rules rest on sources that are due to be read again: {names}.",
+            f"rung why {expired[0]}",
         )
 
 

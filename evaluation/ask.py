@@ -147,20 +147,20 @@ def _refused(error: ChatError) -> Reply:
 
 
 def _stopped(error: ChatError, done: int, total: int) -> RungError:
-    kept = f"Stopped at item {done} of {total}: {error.message} {done} answers are kept; the same command goes on."
+    kept = f"Stopped at item {done} of {total}: {error.message} {done} answers are kept; rerun the command to continue."
     return RungError(kept, error.hint, where=error.where)
 
 
 def _over_budget(replies: Replies, done: int, total: int) -> RungError:
     spent = f"${replies.spent:.2f} of ${replies.budget_usd:.2f} spent"
-    kept = f"{done} answers are kept; the same command with more --budget-usd goes on."
+    kept = f"{done} answers are kept; rerun the command with more --budget-usd."
     return RungError(f"Stopped at item {done} of {total}: {spent}. {kept}", "--budget-usd X")
 
 
 def _no_price(model: str, done: int, total: int) -> RungError:
     kept = f"{done} answers are kept."
     told = f"no price is known for {model}, so --budget-usd cannot be kept. {kept}"
-    return RungError(f"Stopped at item {done} of {total}: {told}", "the same command without --budget-usd")
+    return RungError(f"Stopped at item {done} of {total}: {told}", "rerun the command without --budget-usd")
 
 
 def key_of(model: str, ask: Ask) -> str:

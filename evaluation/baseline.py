@@ -202,7 +202,7 @@ def _prompts(chosen: Sequence[ArmChoice]) -> list[PromptVersion]:
 
 
 def _vouched(aim: Aim) -> list[str]:
-    return [f'{aim.vouched_by} vouches for the prompts: "{aim.reason}"'] if aim.vouched_by else []
+    return [f'{aim.vouched_by} confirms that the prompts are final: "{aim.reason}"'] if aim.vouched_by else []
 
 
 def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> tuple[ArmResult, list[ItemOutcome]]:

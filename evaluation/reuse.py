@@ -38,7 +38,7 @@ MATTERS = {
 }
 """For which arms these matter; all else matters for every arm."""
 SINGLE = ("model", "metric", "bigger model")
-EARLIER = "it was measured by an earlier Rung, which did not write what it stood on"
+EARLIER = "it was measured by an earlier Rung, which did not record its inputs"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class ReusedArms:
         reports = dict.fromkeys(each.arm.taken_from for each in self.taken)
         names = {r: [each.arm.arm for each in self.taken if each.arm.taken_from == r] for r in reports}
         return [
-            f"{_words(arms)}: as measured in {report}; all they stand on is the same." for report, arms in names.items()
+            f"{_words(arms)}: as measured in {report}; all their inputs are the same." for report, arms in names.items()
         ]
 
 
@@ -164,7 +164,7 @@ def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
                 taken[arm.arm] = found
             else:
                 reasons.setdefault((report.id, why or "its files changed since it was written"), []).append(arm.arm)
-    notes = tuple(f"{_words(arms)} of {report} not taken over: {why}." for (report, why), arms in reasons.items())
+    notes = tuple(f"{_words(arms)} of {report} not reused: {why}." for (report, why), arms in reasons.items())
     return ReusedArms(tuple(taken[name] for name in ARMS if name in taken), notes)
 
 

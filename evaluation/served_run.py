@@ -30,7 +30,7 @@ class ServedRun:
     def notes(self, run: str, base: str) -> list[str]:
         """What nobody checked; `base` is what the run was trained from."""
         told = [
-            f"{run} was asked as {self.name} at {self.host}; that its weights stand behind that name was not checked."
+            f"{run} was asked as {self.name} at {self.host}; Rung did not check that this name refers to its weights."
         ]
         if base and base != self.arms:
             told.append(

@@ -20,7 +20,7 @@ class Skew(QualityCheck):
 
     name = "skew"
     title = "Skewed rows"
-    reason = "What goes along with an answer by chance of collection is learnt in place of the task."
+    reason = "What goes along with an answer by chance of collection is learnt instead of the task."
 
     def end(self, survey: Survey) -> DataFinding | None:
         """Each kind of skew, with how many rows show it."""

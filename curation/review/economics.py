@@ -148,7 +148,7 @@ def more_rows(plans: Path) -> MoreRows:
     present = _mean([loss for rows, loss in points if rows == most])
     if most is None or present is None or not (ahead or curve.get("gain")):
         why = curve.get("why_no_forecast") or "it has no forecast beyond what was measured"
-        return MoreRows(None, f"Cannot be told: {why}.", found[-1].name, most, present)
+        return MoreRows(None, f"Unknown: {why}.", found[-1].name, most, present)
     if curve.get("gain"):
         return _by_gain(found[-1].name, most, present, curve["gain"])
     return _told(found[-1].name, most, present, ahead[0])
@@ -162,7 +162,7 @@ def _by_gain(source: str, most: int, present: float, gain: Mapping[str, Any]) ->
         f"{rows:,} rows take the validation loss of {present:.3f} down by {expected:.3f} (95%: {low:.3f} to {high:.3f})"
     )
     worth = True if low > LITTLE * present else False if high < LITTLE * present else None
-    word = {True: "Yes, by the learning curve", False: "No, by the learning curve", None: "Cannot be told yet"}[worth]
+    word = {True: "Yes, by the learning curve", False: "No, by the learning curve", None: "Unknown yet"}[worth]
     return MoreRows(
         worth, f"{word}: {span}.", source, most, present, rows, present - expected, present - high, present - low
     )
@@ -177,7 +177,7 @@ def _told(source: str, most: int, present: float, ahead: Mapping[str, Any]) -> M
     elif low > present * (1 - LITTLE):
         worth, text = False, f"No, by the learning curve: {span}."
     else:
-        worth, text = None, f"Cannot be told yet: {span}."
+        worth, text = None, f"Unknown yet: {span}."
     return MoreRows(worth, text, source, most, present, rows, expected, low, high)
 
 

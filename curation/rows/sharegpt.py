@@ -44,7 +44,7 @@ def write(example: Example) -> dict[str, Any]:
 def _message(turn: Any, field: str) -> dict[str, Any]:
     if type(turn) is not dict:
         raise Malformed(field, f'"{field}" must be an object with from and value, found {kind_of(turn)}.')
-    name = need(turn, "from", 'chat messages ("role", "content") stand under "messages"')
+    name = need(turn, "from", 'chat messages ("role", "content") belong under "messages"')
     role = ROLE_OF.get(name) if type(name) is str else None
     if role is None:
         shown = f'"{name}"' if isinstance(name, str) else kind_of(name)

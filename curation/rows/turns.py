@@ -187,7 +187,7 @@ def _told(fault: ErrorDetails, message: Any, field: str) -> Malformed:
 
 def _meant(message: dict[str, Any]) -> str:
     near = any(did_you_mean(key, ["role"]) for key in message)
-    return 'did you mean "role"?' if near else 'ShareGPT turns ("from", "value") stand under "conversations"'
+    return 'did you mean "role"?' if near else 'ShareGPT turns ("from", "value") belong under "conversations"'
 
 
 def _bad_role(role: Any, field: str) -> Malformed:
@@ -199,7 +199,7 @@ def _bad_role(role: Any, field: str) -> Malformed:
 
 def _bad_order(role: str, state: str) -> str:
     if role == "system":
-        return "a system message may only stand first."
+        return "a system message may only be first."
     if role == "tool":
         return "a tool message must follow an assistant message that called a tool."
     if state in ("start", "system"):

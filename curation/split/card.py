@@ -71,7 +71,7 @@ def _splits(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
     if manifest.test_only:
         yield "A test set alone, frozen so that the ladder can be measured before training rows are reviewed."
     else:
-        yield f"Split by seed {manifest.seed}; near rows stand on one side. {plan.rule}"
+        yield f"Split by seed {manifest.seed}; near rows are on one side. {plan.rule}"
     if plan.kept_test:
         yield f"The test set is that of {plan.kept_test}."
     if (test := manifest.splits.get("test")) and test.rows < SMALL_TEST:
@@ -79,9 +79,9 @@ def _splits(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
     yield from class_lines(manifest.classes)
     said = sum(pair["kind"] == "paraphrase" for pair in plan.across)
     if near := len(plan.across) - said:
-        yield f"{near} near pairs with different answers stand on two sides, because both were fixed there."
+        yield f"{near} near pairs with different answers are on two sides, because both were fixed there."
     if said:
-        yield f"{said} pairs that say the same in other words stand on two sides, because the test set was fixed."
+        yield f"{said} pairs that say the same in other words are on two sides, because the test set was fixed."
     yield ""
 
 

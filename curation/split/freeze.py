@@ -15,6 +15,7 @@ from curation.split.plan import FreezePlan, Stage, plan_freeze
 from curation.store import Store, StoredRow, open_store
 from curation.store.guidelines import current_guideline
 from workspace.artefact import write_artefact
+from workspace.counted import counted
 from workspace.errors import Refusal
 from workspace.files import sha256_bytes, sha256_file, write_bytes, write_text
 from workspace.folder import Project, next_id
@@ -61,9 +62,7 @@ def refusal(plan: FreezePlan) -> Refusal:
     """Return the refusal with all blockers of a freeze."""
     lines = [f"{blocker.text}\n    do: {blocker.opener}" for blocker in plan.blockers]
     what = "the test set" if plan.test_only else "the dataset"
-    head = (
-        f"Not frozen: {len(lines)} thing{'s' * (len(lines) != 1)} stand{'s' * (len(lines) == 1)} in the way of {what}."
-    )
+    head = f"Not frozen: {counted(len(lines), 'problem')} with {what}."
     return Refusal("\n".join((head, *(f"✗ {line}" for line in lines))), plan.blockers[0].opener)
 
 

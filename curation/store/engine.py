@@ -270,16 +270,16 @@ REASONS = {
     "disk is full": (
         "The disk is full: the project's, or that of {temporary}, where the database sorts. "
         "Nothing of this change was kept.",
-        "Make room, then the same command again. TMPDIR names another folder to sort in.",
+        "Free some space, then rerun the command. TMPDIR names another folder to sort in.",
     ),
-    "locked": ("The store is busy with another program's change. Nothing was changed.", "The same command again."),
+    "locked": ("The store is busy with another program's change. Nothing was changed.", "Rerun the command."),
     "readonly": ("The store cannot be written: the file or the folder is read-only.", "Check its permissions."),
     "not a database": ("The store is not a database, or it is damaged. Nothing was opened.", ""),
     "malformed": ("The store is damaged. Nothing was opened.", "Copies of before an upgrade: rung.db.before-*"),
     "unable to open": ("The store cannot be opened.", "Check that the folder exists and its permissions."),
     "disk i/o": (
         "The disk is full or reported an error. Nothing of this change was kept.",
-        "Make room or check the disk, then the same command again.",
+        "Free some space or check the disk, then rerun the command.",
     ),
     "connection": ("The database server cannot be reached.", "Check [store] url in rung.toml."),
     "append-only": ("Decisions are an append-only log: nothing was changed.", "rung review undo ID"),
@@ -342,7 +342,7 @@ def refuse_writing(where: str) -> RungError:
 def refuse_upgrade(where: str) -> RungError:
     """What opening a store of an older schema is answered with."""
     said = f"{where}: of an older Rung, to be brought up to date first; but the file or the folder is read-only."
-    return RungError(said, "Copy the project to where you may write, then the same command there.", where=where)
+    return RungError(said, "Copy the project to where you may write, then rerun the command there.", where=where)
 
 
 def check_unchanged(connection: Connection) -> None:
@@ -353,7 +353,7 @@ def check_unchanged(connection: Connection) -> None:
 def _check(found: tuple[Path, State] | None) -> None:
     if found is not None and found[1] != _state(found[0]):
         name = found[0].name
-        raise Refusal(f"{name}: another program wrote to it while it was read.", "The same command again.", where=name)
+        raise Refusal(f"{name}: another program wrote to it while it was read.", "Rerun the command.", where=name)
 
 
 @contextlib.contextmanager

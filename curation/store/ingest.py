@@ -152,7 +152,7 @@ def _read(rows: RowFile, number: int) -> ImportBatch:
         if not before:
             lines.update(b"".join([item.raw + b"\n" for item in items]))
     if before and _digest(file) != before:
-        raise RungError(f"{file}: changed while it was read. Nothing was stored.", "The same command again.")
+        raise RungError(f"{file}: changed while it was read. Nothing was stored.", "Rerun the command.")
     rejects = Part(rows.rejects, rejected, len(rows.rejects))
     return ImportBatch(str(file), before or lines.hexdigest(), Chosen(rows, range(first, len(rows))), rejects)
 

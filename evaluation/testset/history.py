@@ -106,7 +106,7 @@ def new_lines(project: Project, test_sha256: str, measured: Collection[str]) -> 
         return None
     for version in _gone_versions(project, frozen, measured).values():
         raise Refusal(
-            f"{version} was measured and is {GONE[1:-1]}: which items are still unseen cannot be told.",
+            f"{version} was measured and is {GONE[1:-1]}: which items are still unseen is unknown.",
             "put it back, or seal none: [evaluation] sealed = 0",
         )
     others = [tests[sha] for sha in measured if sha in tests and sha != test_sha256]

@@ -120,7 +120,7 @@ def _identity(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | N
         return None
     key = str(value)
     if key in reading.seen:
-        told = f'"id" {json.dumps(value)} stands on line {reading.seen[key]} already.'
+        told = f'"id" {json.dumps(value)} is on line {reading.seen[key]} already.'
         reading.fault(number, told, "each id once", value)
         return None
     reading.seen[key] = number

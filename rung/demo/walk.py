@@ -137,7 +137,8 @@ class Walk:
         code = self._review(step) if step.arguments[0] == "(table)" else self._command(step)
         if code not in step.may_exit:
             raise RungError(
-                f"rung {' '.join(step.arguments)} ended with exit code {code}.", "Mend it, then: rung demo goes on here"
+                f"rung {' '.join(step.arguments)} ended with exit code {code}.",
+                "Fix it, then: rung demo continues here",
             )
         self.exits[step.name] = code
         self.seconds[step.name] = round(time.monotonic() - started, 1)
@@ -294,5 +295,5 @@ STEPS = (
         may_exit=(1, 2),
         only_if=lambda walk: _was_trained(walk) and not _ships(walk),
     ),
-    Step("release-prompt", ("release", "--to", "prompt"), "The best prompt goes out instead", only_if=_keeps_prompt),
+    Step("release-prompt", ("release", "--to", "prompt"), "The best prompt is released instead", only_if=_keeps_prompt),
 )

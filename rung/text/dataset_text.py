@@ -33,7 +33,7 @@ def frozen_lines(done: Frozen, size: SmallestGain, step: str) -> Iterator[str]:
     by = f"{found['by_person']:,} by a person, {found['automatic']:,} by an automatic reviewer"
     yield f"{found['reviewed']:,} of {found['rows']:,} rows were decided: {by}"
     if trusted := found["states"].get("trusted", 0):
-        yield f"! {counted(trusted, 'row')} trusted without review; the dataset card says so"
+        yield f"! {counted(trusted, 'row')} trusted without review; the dataset card lists them"
     if kept := manifest.policy.get("test_kept_from"):
         yield f"The test set is the same as in {kept}, byte for byte."
     if other := manifest.policy.get("test_differs_from"):

@@ -102,7 +102,7 @@ def test_expired_prices_and_sources_are_told_and_do_not_end_it(project: Path) ->
     done = rung("advise", "--recheck", "--as-of", "2027-12-01", cwd=project)
     assert done.returncode == 0, done.stdout
     assert "Prices of 2026-" in done.stdout and "have expired" in done.stdout
-    assert "Sources that are due to be read again stand behind: " in done.stdout
+    assert "These rules rest on sources that are due to be read again: " in done.stdout
 
 
 def test_a_model_is_found_by_its_dated_id_and_no_life_is_invented() -> None:

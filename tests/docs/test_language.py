@@ -1,6 +1,6 @@
 """Plain English: idioms that readers asked about do not come back, and the glossary of docs/concepts.md stays short.
 
-Documentation, rules, help and docstrings hold none of these words.
+Documentation, rules, help, messages and docstrings hold none of these words.
 """
 
 from __future__ import annotations
@@ -84,6 +84,28 @@ def helps(node: Any, path: str = "rung") -> Iterator[tuple[str, str]]:
         yield from helps(each, f"{path} {name}")
 
 
+VALUES = {"told by the server"}
+"""Values of a JSON document, which scripts compare: they stay as they were."""
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Yield (place, text) of every string of the product that holds words and is no docstring."""
+    for path in (p for room in PRODUCT for p in (ROOT / room).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        apart |= {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            match node:
+                case ast.JoinedStr(values=parts):
+                    text = "".join(str(p.value) if isinstance(p, ast.Constant) else "{}" for p in parts)
+                case ast.Constant(value=str(text)) if id(node) not in apart:
+                    pass
+                case _:
+                    continue
+            if " " in text and text not in VALUES:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", text
+
+
 def docstrings() -> Iterator[tuple[str, str]]:
     """Yield (place, docstring) of the product: modules, classes, functions and strings under a constant."""
     for path in (p for room in PRODUCT for p in (ROOT / room).rglob("*.py")):
@@ -103,9 +125,10 @@ def test_rules_have_no_idiom(path: Path) -> None:
     assert not [(text, found) for text in sentences(tomllib.loads(path.read_text())) if (found := idioms(text))]
 
 
-def test_help_and_docstrings_have_no_idiom() -> None:
+def test_help_messages_and_docstrings_have_no_idiom() -> None:
     tree = typer.main.get_command(build_app())
-    found = [f"{place}: {each}" for place, text in [*helps(tree), *docstrings()] for each in idioms(text)]
+    texts = [*helps(tree), *messages(), *docstrings()]
+    found = [f"{place}: {each}" for place, text in texts for each in idioms(text)]
     assert not found, "\n".join(found)
 
 

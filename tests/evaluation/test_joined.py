@@ -1,4 +1,4 @@
-"""One arm measured again beside those of an earlier baseline: they stay only where all they stand on is the same."""
+"""One arm measured again beside those of an earlier baseline: they stay only where all their inputs are the same."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_one_arm_measured_again_leaves_the_others_standing(project, settings, mo
     before, now = by_name(first), by_name(report)
     assert all(now[name].model_copy(update={"taken_from": ""}) == before[name] for name in WHOLE if name != "few_shot")
     assert now["few_shot"].settings == before["few_shot"].settings  # tried with the instruction that was chosen before
-    told = "base, prompt, rag, classifier: as measured in E-001; all they stand on is the same."
+    told = "base, prompt, rag, classifier: as measured in E-001; all their inputs are the same."
     assert told in report.rows_from and report.notes == first.notes
     assert report.made_from["evaluations/E-001/report.json"] == sha256_file(first_folder / "report.json")
     kept = [o for o in read_outcomes(folder / "outputs.jsonl") if o.arm == "rag"]
@@ -97,7 +97,7 @@ def test_a_classifier_is_not_taken_over_where_rows_that_set_it_changed(project, 
     kit.freeze_by_hand(project, "v002", **rows, validation=[row for n, row in enumerate(known) if n != left_out])
     _, report = measure(project, few, model, "base")
     assert [arm.arm for arm in report.arms] == list(WHOLE[:-1])
-    assert "classifier of E-001 not taken over: other rows to set a classifier by." in report.notes
+    assert "classifier of E-001 not reused: other rows to set a classifier by." in report.notes
 
 
 @pytest.mark.parametrize(
@@ -120,18 +120,18 @@ def test_an_arm_that_stands_on_something_else_is_left_out_and_said(project, sett
     _, report = measure(project, settings, model, "base")
     there = ["base", *(name for name in WHOLE[1:] if name not in lost.split(", "))]
     assert [arm.arm for arm in report.arms] == there
-    assert f"{', '.join(map(arm_name, lost.split(', ')))} of E-001 not taken over: {why}." in report.notes
+    assert f"{', '.join(map(arm_name, lost.split(', ')))} of E-001 not reused: {why}." in report.notes
 
 
 def test_another_model_another_test_set_and_changed_files_are_not_joined(project, settings, model, kit):
     folder, first = measure(project, settings, model, "base", "prompt")
     _, report = measure(project, settings, Scripted(kit.reply, name="scripted-2"), "base")
     assert [arm.arm for arm in report.arms] == ["base"]
-    assert report.notes == ["prompt of E-001 not taken over: another model."]
+    assert report.notes == ["prompt of E-001 not reused: another model."]
     with (folder / "outputs.jsonl").open("a") as file:
         file.write("\n")
     _, report = measure(project, settings, model, "base")
-    assert report.notes == ["prompt of E-001 not taken over: its files changed since it was written."]
+    assert report.notes == ["prompt of E-001 not reused: its files changed since it was written."]
     write_artefact(folder / "report.json", first.model_copy(update={"stands_on": {}}))
     _, report = measure(project, settings, model, "base")
     assert "an earlier Rung" in report.notes[0]

@@ -91,7 +91,7 @@ def test_the_run_is_asked_by_its_name_on_the_server_of_the_baseline_and_ruled_on
     assert {body["model"] for body in asked} == {"clinic"}
     assert {body["messages"][0]["content"] for body in asked} == {"Topic."}
     folder, verdict = newest_verdict(measured, "R-001")
-    told = f"R-001 was asked as clinic at {host}; that its weights stand behind that name was not checked."
+    told = f"R-001 was asked as clinic at {host}; Rung did not check that this name refers to its weights."
     assert verdict.verdict == "ship" and verdict.served == f"clinic at {host}" and told in verdict.notes
     report = read_report(measured, folder.name)[1]
     assert report.served == "clinic" and report.model == f"clinic ({host}), said to be R-001"

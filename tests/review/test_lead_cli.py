@@ -140,7 +140,7 @@ def test_more_rows_by_the_learning_curve(project: Any) -> None:
     (project.plans / "curve-005.json").write_text(
         json.dumps({"points": [{"rows": 9, "loss": 1.0}], "forecast": None, "why_no_forecast": "one size only"})
     )
-    assert more_rows(project.plans).text == "Cannot be told: one size only."
+    assert more_rows(project.plans).text == "Unknown: one size only."
     (project.plans / "curve-006.json").write_text("{")
     assert "cannot be read" in more_rows(project.plans).text
 

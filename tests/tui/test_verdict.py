@@ -69,7 +69,7 @@ async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_wer
     write_artefact(path, revised(verdict, served="clinic at gpu1:8000", notes=notes))
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "SHIP")
-        assert "R-001 was asked as clinic at gpu1:8000; that its weights stand behind that name" in flat(text_of(app))
+        assert "R-001 was asked as clinic at gpu1:8000; Rung did not check that this name" in flat(text_of(app))
         assert screen.next.startswith("Next: release.") and "Next: release." in text_of(app).split("\n")[20]
         await pilot.press("v")
         await until(pilot, lambda: type(app.screen).__name__ == "ItemsScreen")

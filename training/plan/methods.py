@@ -60,7 +60,7 @@ _RULES: tuple[tuple[Holds, str], ...] = (
     ),
     (
         _both(_packs, _is("method", *VIRTUAL)),
-        "packing with prefix or prompt tuning: the virtual tokens would stand before the first row of a line only.",
+        "packing with prefix or prompt tuning: the virtual tokens would come before the first row of a line only.",
     ),
     (
         _both(_is("objective", "reward"), _is("method", *VIRTUAL)),

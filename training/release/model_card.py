@@ -89,7 +89,7 @@ def _verdict(release: Release, run: RunRecord, allowed: Permission) -> str:
         f"(95%: {100 * v.low:+.1f} to {100 * v.high:+.1f}), margin {100 * v.margin:.0f}, {v.n} frozen test items.",
     ]
     if v.served:
-        lines.append(f"Measured as {v.served}: that this run's weights stand behind that name was not checked.")
+        lines.append(f"Measured as {v.served}: Rung did not check that this name refers to the run's weights.")
     if release.by:
         lines.append(f"Released by {release.by}{f': “{release.reason}”' if release.reason else ''}.")
     lines += [f'**Gate {o.gate} was overridden by {o.by}: "{o.reason}"** ({o.at:%Y-%m-%d}).' for o in run.overrides]

@@ -160,8 +160,8 @@ def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms:
     judged, now = allowed.verdict.metric, settings.evaluation.metric
     if judged and judged != now and set(forms) - {*UNTUNED, "adapter"}:
         raise Refusal(
-            f"{run.id} was judged by {judged}, but [evaluation] metric is {now}: what a form loses must be told in the "
-            "same.",
+            f"{run.id} was judged by {judged}, but [evaluation] metric is {now}: "
+            "what a form loses must be measured in the same.",
             f'[evaluation] metric = "{judged}" in rung.toml, or rung evaluate {run.id}',
         )
 
@@ -256,7 +256,7 @@ def working(project: Project, settings: Settings) -> Iterator[Path]:
             raise RungError(
                 f"{work.name.removeprefix('.')} was not released: the disk is full ({free:.2f} GB left). "
                 "The earlier release stays current.",
-                "Make room, then the same command again.",
+                "Free some space, then rerun the command.",
                 where=str(project.releases),
             ) from error
         finally:

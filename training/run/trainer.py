@@ -93,7 +93,7 @@ class RunTrainer:
             if prunes(this.model):
                 remember(this.model, folder)
             mark_complete(folder)
-        all_of("the mark stands")
+        all_of("the mark is there")
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Every process is given every batch: what a check comes to hangs on no number of processes."""

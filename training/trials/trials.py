@@ -140,7 +140,7 @@ def run_trials(
             child.wait()
             raise
     if ended and child.returncode:
-        raise Refusal(f"{folder.name} stopped: {_last_words(folder)}", "the same command goes on with it")
+        raise Refusal(f"{folder.name} stopped: {_last_words(folder)}", "rerun the command to continue it")
     return read_points(folder)
 
 

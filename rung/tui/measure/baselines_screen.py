@@ -265,7 +265,7 @@ def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
     for source in dict.fromkeys(arm.taken_from for arm in report.arms if arm.taken_from):
         names = [arm_name(arm.arm) for arm in report.arms if arm.taken_from == source]
         yield f"As in {source:<13} {both(names)}"
-    yield from (f"! {note}" for note in report.notes if "not taken over" in note)
+    yield from (f"! {note}" for note in report.notes if "not reused" in note)
     for why in dict.fromkeys(changed.values()):
         names = [arm_name(arm) for arm, each in changed.items() if each == why]
         if len(names) == len(report.arms) > 1:

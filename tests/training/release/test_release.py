@@ -68,7 +68,7 @@ def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project
     folder = let(project, settings, "merged")
     assert verify(folder).faults == []
     card = (folder / "README.md").read_text()
-    assert "Measured as clinic at gpu.example.invalid: that this run's weights stand behind that name was not" in card
+    assert "Measured as clinic at gpu.example.invalid: Rung did not check that this name refers" in card
 
 
 @pytest.mark.parametrize(
