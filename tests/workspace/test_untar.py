@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 import tarfile
 import tracemalloc
 from collections.abc import Iterator
@@ -46,6 +47,13 @@ def test_zeros_of_a_size_that_no_tar_of_ours_has_are_not_written(
     with pytest.raises(TooMuch, match=r"unpacks to more than .* 200 times its size"):
         unpack(bomb, into)
     assert sum(each.stat().st_size for each in into.rglob("*")) < 4 << 20
+
+
+def test_what_packs_to_a_thirtieth_comes_out(tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(untar, "SPARE", 0)
+    data = random.Random(1).randbytes(20_000) * 30
+    unpack(packed(tmp_path / "a.tar.gz", ("rows.jsonl", data)), into)
+    assert (into / "rows.jsonl").read_bytes() == data
 
 
 def test_a_file_that_says_it_is_larger_than_the_disk_is_refused_at_once(tmp_path: Path, into: Path) -> None:
