@@ -93,7 +93,7 @@ def rung(folder: Path):
 
     def work() -> set[int]:
         with RowFile([folder / "leak_test.jsonl"]) as test, RowFile([folder / "leak_train.jsonl"]) as train:
-            return {leak.test for leak in find_leaks(train, list(test), numba=True).leaks}
+            return set(find_leaks(train, list(test), numba=True).leaked)
 
     return work
 

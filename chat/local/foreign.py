@@ -36,19 +36,6 @@ def check_sizes(folder: Path) -> None:
                 )
 
 
-def check_kernels(folder: Path) -> None:
-    """Raises RungError where config.json names code of the hub to compute with (`kernels-community/flash-attn3`)."""
-    config = _config(folder / "config.json")
-    for part in (config, *(value for value in config.values() if isinstance(value, dict))):
-        for key, value in part.items():
-            if key.endswith("attn_implementation") and "/" in str(value):
-                raise RungError(
-                    f"{folder}: config.json names code to run: {key} = {value}.",
-                    f'Take "{key}" out of config.json; Rung runs no code from model folders.',
-                    where=str(folder / "config.json"),
-                )
-
-
 def _config(path: Path) -> JsonObject:
     try:
         found = json.loads(path.read_bytes())

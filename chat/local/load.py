@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from chat.local.embedded import NAME, WHEEL, embedded_model
-from chat.local.foreign import check_kernels, check_sizes, try_template
+from chat.local.foreign import check_sizes, try_template
 from chat.local.offline import quiet_transformers
 from chat.protocols import Progress
 from chat.thinking import named, switched
@@ -120,7 +120,6 @@ def check_folder(folder: Path) -> None:
             expected="*.safetensors",
         )
     check_sizes(folder)
-    check_kernels(folder)
 
 
 def _placement(precision: Precision, transformers: ModuleType) -> dict[str, Any]:
@@ -159,7 +158,7 @@ def loadable(ref: str, *, hub: bool) -> Iterator[None]:
     """Inside, transformers loads `ref`; whatever it raises where it cannot becomes a RungError with the way on."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, ImportError, LookupError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if hub:
             hint = 'Check the id and the network, name a model folder, or use "embedded".'

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
-from curation.likeness.codes import BLOCK_CHARS
-from curation.likeness.hashing import HashedTexts, hash_texts
+from curation.likeness.hashing import BLOCK_CHARS, HashedTexts, hash_texts
 from curation.likeness.sets import I32, I64, U32, U64, Growing, Sets, concat, mix, offsets, set_keys
 from curation.likeness.template import covered, drawn, is_common
 from curation.likeness.words import SHINGLE, words

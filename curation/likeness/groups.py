@@ -158,7 +158,7 @@ def short_pairs(prints: Fingerprints, classes: Classes, threshold: float, method
     pairs = _distinct([_across(near, of_set, len(first)), _equal(keys)])
     one, other = short[pairs.one], short[pairs.other]
     rows, mates = classes.first[one], classes.first[other]
-    words = jaccard_of(prints.shingles, prints.shingles, rows, mates, compiled=compiled)
+    words = jaccard_of(prints.shingles, prints.shingles, rows, mates)
     open_pairs = (words < threshold - SLACK) & (prints.exact[rows] != prints.exact[mates])
     return NearSets(one[open_pairs], other[open_pairs], pairs.score[open_pairs])
 
@@ -195,7 +195,7 @@ def _compare(source: RowSource, one: npt.NDArray[Any], other: npt.NDArray[Any], 
     texts = [example.answer or "" for part in parts for example in source.fetch(part)]
     compiled = use_compiled(len(rows))
     hashed = hash_texts(texts, compiled=compiled, grams=False)
-    near = jaccard_of(hashed.shingles, hashed.shingles, a, b, compiled=compiled) >= threshold - SLACK
+    near = jaccard_of(hashed.shingles, hashed.shingles, a, b) >= threshold - SLACK
     odd = np.array([not text.isascii() for text in texts], np.bool_) | (hashed.words == 0)
     out = np.zeros(len(one), np.bool_)
     for k in np.flatnonzero(near | odd[a] | odd[b]):

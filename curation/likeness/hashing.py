@@ -8,26 +8,84 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from curation.likeness.codes import (
-    BLOCK_CHARS,
-    GRAM_BASE,
-    SHINGLE_BASE,
-    WORD_BASE,
-    Encoded,
-    classes_table,
-    encoded,
-    polynomials,
+from curation.likeness.sets import I32, I64, U64, WORD_BASE, Sets, concat, mix, offsets, set_keys, top, unique
+from curation.likeness.words import (
+    GAP,
+    GRAM,
+    SHINGLE,
+    SHORT,
+    SPACE,
+    class_of,
+    is_normal_when_lowered,
+    normal,
+    words,
 )
-from curation.likeness.sets import I32, I64, U64, Sets, concat, mix, offsets, set_keys, top, unique
-from curation.likeness.words import GRAM, SHINGLE, SHORT, is_normal_when_lowered, normal, word_pattern
 
+BASE = np.uint64(0xD6E8FEB86659FD93)
+"""Of the polynomial over words, or over characters, that is the hash of an n-gram."""
+BLOCK_CHARS = 1 << 20
+UNSEEN = 255
+"""Class of a code point that was not met yet."""
 _MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """Hashes of the words, or of the characters, of each text: `hashes[starts[i]:starts[i + 1]]`, in their order."""
+
+    hashes: U64
+    starts: I64
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def counts(self) -> I64:
+        """Words in each text."""
+        return np.diff(self.starts)
+
+    def sequence_keys(self) -> U64:
+        """A key of each text's words in their order: equal for the same words, 0 for a text without a word."""
+        count = self.counts
+        place = np.arange(len(self.hashes)) - np.repeat(self.starts[:-1], count)
+        sums = np.zeros(len(self.hashes) + 1, np.uint64)
+        np.cumsum(mix(self.hashes + place.astype(np.uint64) * BASE), out=sums[1:])
+        total = sums[self.starts[1:]] - sums[self.starts[:-1]]
+        return np.where(count > 0, mix(total + count.astype(np.uint64)), np.uint64(0))
+
+    def grams(self, size: int) -> tuple[I64, U64]:
+        """All n-grams of `size`: the text of each, and its hash."""
+        last = len(self.hashes) - size + 1
+        if last <= 0:
+            return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+        sums = self.hashes[:last].copy()
+        for step in range(1, size):
+            sums *= BASE
+            sums += self.hashes[step : last + step]
+        owner = np.repeat(np.arange(len(self)), self.counts)
+        whole = owner[:last] == owner[size - 1 :]
+        return owner[:last][whole], mix(sums[whole])
+
+    def sets(self, size: int) -> Sets:
+        """The different n-grams of each text; of a shorter text one n-gram of all it has, of an empty one none."""
+        owner, values = self.grams(size)
+        owners, found = [owner], [values]
+        for length in range(1, size):
+            short = np.flatnonzero(self.counts == length)
+            sums = self.hashes[self.starts[short]]
+            for step in range(1, length):
+                sums = sums * BASE + self.hashes[self.starts[short] + step]
+            owners.append(short)
+            found.append(mix(sums))
+        return unique(np.concatenate(owners), top(np.concatenate(found)), len(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +102,10 @@ class HashedTexts:
 
 
 def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = True) -> HashedTexts:
-    """Hash all texts; with `compiled` in numba's code, by blocks of about a million characters.
-
-    A text without a word has no shingle; its exact key is that of its bytes.
+    """Hash all texts, by blocks of about a million characters. A text without a word has no shingle; its exact key is
+    that of its bytes.
     """
-    if not compiled:
-        return _with_bytes(_hash_plain(texts, grams), texts)
-    return join_hashed([_hash_compiled(block, grams) for block in blocks(texts)])
-
-
-def join_hashed(parts: Sequence[HashedTexts]) -> HashedTexts:
-    """Blocks one after the other."""
+    parts = [_hash_block(block, compiled, grams) for block in blocks(texts)]
     return HashedTexts(
         concat([part.shingles for part in parts]),
         concat([part.grams for part in parts]),
@@ -64,14 +115,26 @@ def join_hashed(parts: Sequence[HashedTexts]) -> HashedTexts:
     )
 
 
-def word_hashes(texts: Sequence[str]) -> tuple[U64, I64]:
-    """The hash of each word of each text, in order, and where each text's words start (and the end)."""
-    hashes, counts = array("Q"), []
-    for text in texts:
-        before = len(hashes)
-        hashes.extend(map(_word_hash, _words(text.lower())))
-        counts.append(len(hashes) - before)
-    return np.array(hashes, np.uint64), offsets(np.array(counts, np.int64))
+def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedTexts:
+    if compiled:
+        found, exact = _compiled(texts)
+        odd = [at for at, text in enumerate(texts) if not text.isascii() and not is_normal_when_lowered(text)]
+        exact[odd] = _compiled([normal(texts[place]) for place in odd])[1]
+    else:
+        found, exact = _plain(texts), np.array([bytes_key(normal(text)) for text in texts], np.uint64)
+    for place in np.flatnonzero(found.counts == 0).tolist():
+        exact[place] = bytes_key(texts[place])
+    shingles, count = found.sets(SHINGLE), found.counts.astype(np.int32)
+    return HashedTexts(shingles, _grams(texts, count, grams), set_keys(shingles), exact, count)
+
+
+def words_of(texts: Sequence[str], *, compiled: bool = False) -> Hashes:
+    """The words of all texts, hashed."""
+    parts = [_compiled(block)[0] if compiled else _plain(block) for block in blocks(texts)]
+    if len(parts) == 1:
+        return parts[0]
+    sizes = np.concatenate([part.counts for part in parts])
+    return Hashes(np.concatenate([part.hashes for part in parts]), offsets(sizes))
 
 
 def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -86,88 +149,83 @@ def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[begin:]
 
 
-def _hash_plain(texts: Sequence[str], grams: bool) -> HashedTexts:
-    """By the definition: words are those of `curation.likeness`, and each different word is hashed once."""
-    words, first = word_hashes(texts)
-    count = np.diff(first)
-    short = np.flatnonzero((count > 0) & (count < SHORT)).tolist() if grams else []
-    found = [set(map(_gram_hash, _grams_of(" ".join(_words(texts[place].lower()))))) for place in short]
-    owner = np.repeat(np.array(short, np.int64), [len(each) for each in found])
-    grams_of = unique(owner, np.array([h for each in found for h in each], np.uint32), len(texts))
-    shingles = _shingles(words, count, first)
-    exact = np.array([bytes_key(normal(text)) for text in texts], np.uint64)
-    return HashedTexts(shingles, grams_of, set_keys(shingles), exact, count.astype(np.int32))
-
-
-def _words(lower: str) -> list[str]:
-    return word_pattern(lower).findall(lower)
-
-
-def _grams_of(line: str) -> Iterable[str]:
-    return (line[place : place + GRAM] for place in range(max(1, len(line) - GRAM + 1)))
-
-
-def _polynomial(values: Iterable[int], base: int) -> int:
-    total = 0
-    for value in values:
-        total = (total * base + value) & _MASK
-    return total
-
-
-def _mixed(value: int) -> int:
-    """As `curation.likeness.sets.mix` of one number."""
-    value = (value ^ (value >> 33)) * 0xFF51AFD7ED558CCD & _MASK
-    value = (value ^ (value >> 33)) * 0xC4CEB9FE1A85EC53 & _MASK
-    return value ^ (value >> 33)
+def _plain(texts: Sequence[str]) -> Hashes:
+    """By the definition, each different word hashed once."""
+    hashes, counts = array("Q"), []
+    for text in texts:
+        before = len(hashes)
+        hashes.extend(map(_word_hash, words(text)))
+        counts.append(len(hashes) - before)
+    return Hashes(np.array(hashes, np.uint64), offsets(np.array(counts, np.int64)))
 
 
 @lru_cache(maxsize=1 << 18)
 def _word_hash(word: str) -> int:
-    return _mixed(_polynomial((ord(char) + 1 for char in word), WORD_BASE))
+    total = 0
+    for char in word:
+        total = (total * WORD_BASE + ord(char) + 1) & _MASK
+    return int(mix(np.array([total], np.uint64))[0])
 
 
-@lru_cache(maxsize=1 << 16)
-def _gram_hash(gram: str) -> int:
-    return _mixed(_polynomial((ord(char) + 1 for char in gram), GRAM_BASE)) >> 32
+def _compiled(texts: Sequence[str]) -> tuple[Hashes, U64]:
+    """The same, and a key of each text: equal where the normal forms are, if the text folds as it is lowered."""
+    from curation.likeness.loops import split_words
+
+    lowered = "".join(texts)
+    if lowered.isascii():
+        codes: npt.NDArray[Any] = np.frombuffer(lowered.encode("ascii"), np.uint8)
+        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    else:
+        lower = [text if text.isascii() else text.lower() for text in texts]
+        codes = _codes(lower)
+        sizes = np.fromiter(map(len, lower), np.int64, len(lower))
+        _note_classes(set().union(*(text for text in lower if not text.isascii())))
+    found, counts, keys = split_words(codes, offsets(sizes), _classes())
+    return Hashes(found, offsets(counts)), keys
 
 
-def _hash_compiled(texts: Sequence[str], grams: bool) -> HashedTexts:
-    code = encoded(texts)
-    out = _hash_encoded(code, grams)
-    _fold_wide(out, {place: texts[place] for place in code.wide})
-    return _with_bytes(out, texts)
+def _codes(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
+    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def _hash_encoded(code: Encoded, grams: bool) -> HashedTexts:
-    """As `_hash_plain`, but for the keys of normal forms; the order within a set is that of the text."""
-    from curation.likeness.engine.texts import hash_all
-
-    found = hash_all(code.data, code.begins, code.ends, classes_table(), grams)
-    shingles, counts, keys, gram_hashes, gram_counts, exact, words = found
-    grams_of = Sets(gram_hashes.copy(), offsets(gram_counts))
-    return HashedTexts(Sets(shingles.copy(), offsets(counts)), grams_of, keys, exact, words)
+def _note_classes(chars: Iterable[str]) -> None:
+    table = _classes()
+    for char in chars:
+        if table[ord(char)] == UNSEEN:
+            table[ord(char)] = class_of(char)
 
 
-def grams_of_encoded(code: Encoded, places: I64) -> Sets:
-    """The character grams of the texts at `places`, short ones; compiled."""
-    from curation.likeness.engine.texts import all_grams
-
-    found, at = all_grams(code.data, code.begins[places], code.ends[places], classes_table())
-    return Sets(found.copy(), at)
-
-
-def _fold_wide(out: HashedTexts, wide: Mapping[int, str]) -> None:
-    """Texts outside ASCII, by place, get the exact key of their normal form."""
-    odd = {place: normal(text) for place, text in wide.items() if not is_normal_when_lowered(text)}
-    if odd:
-        out.exact[list(odd)] = _hash_encoded(encoded(list(odd.values())), False).exact
+@cache
+def _classes() -> npt.NDArray[np.uint8]:
+    """The class of each code point, as far as they were met."""
+    table = np.full(0x110000, UNSEEN, np.uint8)
+    table[:128] = [class_of(chr(code)) for code in range(128)]
+    return table
 
 
-def _with_bytes(out: HashedTexts, texts: Sequence[str]) -> HashedTexts:
-    """The exact key of a text without a word is that of its bytes."""
-    for i in np.flatnonzero(out.words == 0):
-        out.exact[i] = bytes_key(texts[int(i)])
-    return out
+def _grams(texts: Sequence[str], count: I32, wanted: bool) -> Sets:
+    """The character grams of the texts with 1 to 19 words."""
+    short = np.flatnonzero((count > 0) & (count < SHORT)) if wanted else np.zeros(0, np.int64)
+    found = grams_of([texts[place] for place in short.tolist()])
+    sizes = np.zeros(len(texts), np.int64)
+    sizes[short] = found.sizes
+    return Sets(found.hashes, offsets(sizes))
+
+
+def grams_of(texts: Sequence[str]) -> Sets:
+    """The character grams of texts that are short."""
+    plain = "\n".join(text.replace("\n", " ") if text.isascii() else "" for text in texts).lower().translate(_blanks())
+    lines = [" ".join(line.split()) for line in plain.split("\n")] if texts else []
+    for place in [at for at, text in enumerate(texts) if not text.isascii()]:
+        lines[place] = " ".join(words(texts[place]))
+    starts = offsets(np.fromiter(map(len, lines), np.int64, len(lines)))
+    return Hashes(_codes(lines).astype(np.uint64) + np.uint64(1), starts).sets(GRAM)
+
+
+@cache
+def _blanks() -> dict[int, str]:
+    """A blank for each ASCII character that is outside words, but the line feed."""
+    return {code: " " for code in range(128) if class_of(chr(code)) in (GAP, SPACE) and code != 10}
 
 
 def bytes_key(text: str) -> int:
@@ -176,77 +234,8 @@ def bytes_key(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-def _shingles(words: U64, count: I64, first: I64) -> Sets:
-    """Word 5-grams of each text; one n-gram of all words where there are fewer."""
-    texts = len(count)
-    base = np.uint64(SHINGLE_BASE)
-    padded = np.concatenate((words, np.zeros(SHINGLE, np.uint64)))
-    size = len(words)
-    sums = padded[:size].copy()
-    here = np.repeat(np.arange(texts), count)
-    place = np.arange(size) - first[here]
-    length = np.minimum(count, SHINGLE)[here]
-    for step in range(1, SHINGLE):
-        longer = length > step
-        sums = np.where(longer, sums * base + padded[step : size + step], sums)
-    whole = place <= (count[here] - length)
-    return unique(here[whole], top(mix(sums[whole])), texts)
-
-
-U = np.uint64
-GRAM_WORDS = 3
-"""Words in a gram of the leakage check: short enough to live through edits."""
-
-
-@dataclass(frozen=True, slots=True)
-class WordHashes:
-    """Hashes of the words of each text: `hashes[starts[i]:starts[i + 1]]`, in their order."""
-
-    hashes: U64
-    starts: I64
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @property
-    def counts(self) -> I64:
-        """Words in each text."""
-        return np.diff(self.starts)
-
-    def sequence_keys(self) -> U64:
-        """A key of each text's words in their order: equal for the same words, 0 for a text without a word."""
-        count = self.counts
-        total = polynomials(self.hashes, self.starts[:-1], self.starts[1:]) if len(self.hashes) else count.astype(U)
-        return np.where(count > 0, mix(total + count.astype(U)), U(0))
-
-    def grams(self, size: int) -> tuple[I64, U64]:
-        """All n-grams of `size` words: the text of each, and its hash."""
-        count = len(self.hashes)
-        if count < size:
-            return np.zeros(0, np.int64), np.zeros(0, np.uint64)
-        sums = self.hashes[: count - size + 1].copy()
-        for step in range(1, size):
-            sums = sums * np.uint64(SHINGLE_BASE) + self.hashes[step : count - size + 1 + step]
-        owner = np.repeat(np.arange(len(self)), self.counts)
-        whole = owner[: count - size + 1] == owner[size - 1 :]
-        return owner[: count - size + 1][whole], mix(sums[whole])
-
-
 def with_bytes(keys: U64, texts: Sequence[str]) -> U64:
     """Sequence keys of the texts; of a text without a word the key of its bytes instead."""
     for place in np.flatnonzero(keys == 0).tolist():
         keys[place] = bytes_key(texts[place])
     return keys
-
-
-def words_of(texts: Sequence[str], *, compiled: bool = False) -> WordHashes:
-    """The words of all texts, hashed."""
-    if compiled:
-        from curation.likeness.engine.texts import all_words
-
-        codes = map(encoded, blocks(texts))
-        parts = [all_words(code.data, code.begins, code.ends, classes_table()) for code in codes]
-    else:
-        parts = [word_hashes(block) for block in blocks(texts)]
-    sizes = np.concatenate([np.diff(starts) for _, starts in parts])
-    return WordHashes(np.concatenate([hashes for hashes, _ in parts]), offsets(sizes))

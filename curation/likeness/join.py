@@ -6,6 +6,7 @@ do. The signature of a set of 32-bit hashes is, bit for bit, `datasketch.MinHash
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -33,22 +34,7 @@ def permutations() -> tuple[U32, U32]:
     return np.ascontiguousarray(a, np.uint32), np.ascontiguousarray(b, np.uint32)
 
 
-def band_keys(sets: Sets, nodes: I64) -> U32:
-    """A row of 21 keys for each of the sets `nodes`: those that share a key in a band are candidates."""
-    from curation.likeness.engine.joins import band_all
-
-    if not sets.in_file:
-        found: U32 = band_all(sets.hashes, sets.starts, nodes, *permutations(), BANDS, ROWS)
-        return found
-    out = mapped(temporary_file(), (len(nodes), BANDS)) if len(nodes) else np.empty((0, BANDS), np.uint32)
-    for begin in range(0, len(nodes), AT_ONCE):
-        some = nodes[begin : begin + AT_ONCE]
-        out[begin : begin + len(some)] = band_all(sets.hashes, sets.starts, some, *permutations(), BANDS, ROWS)
-    return out
-
-
 Method = Literal["exact", "minhash"]
-PAIRS_AT_ONCE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,95 +64,90 @@ def near_sets(
     `alike` gives each place a key: of sets with equal keys no more pairs need be returned than it takes to join those
     that are connected.
     """
-    filled = np.flatnonzero(sets.sizes[nodes])
+    sizes = sets.sizes[nodes]
+    order = stable_order(sizes)[np.count_nonzero(sizes == 0) :]
     alike = np.arange(len(nodes), dtype=np.uint64) if alike is None else alike
     find = _near_compiled if compiled else _near_plain
-    found = find(sets, nodes[filled], threshold, method, alike[filled])
-    return NearSets(filled[found.one], filled[found.other], found.score)
+    found = find(sets, nodes[order], threshold, method, alike[order])
+    one, other, shared = order[found[:, 0]], order[found[:, 1]], found[:, 2]
+    one, other = np.minimum(one, other), np.maximum(one, other)
+    score = shared / np.maximum(sizes[one] + sizes[other] - shared, 1)
+    place = np.argsort((one << 32) | other, kind="stable")
+    return NearSets(one[place], other[place], score[place])
 
 
-def _near_compiled(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> NearSets:
-    if method == "exact":
-        return _exact_join(sets, nodes, threshold, alike)
-    return _band_join(sets, nodes, band_keys(sets, nodes), threshold, alike)
+def _near_compiled(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> I64:
+    """Near pairs of the sets `nodes`, which come by size: rows of (one, other, shared), by place in `nodes`."""
+    from curation.likeness.loops import near_pairs
+
+    keys = rarest(sets.take(nodes), threshold) if method == "exact" else bands_of(sets, nodes)
+    begins, ends, parent = sets.starts[nodes], sets.starts[nodes + 1], np.arange(len(nodes))
+    return np.concatenate([
+        near_pairs(packed, keys.hashes, keys.starts, sets.hashes, begins, ends, parent, alike, threshold)
+        for packed in grouped(keys)
+    ])  # fmt: skip
 
 
-def _band_join(sets: Sets, nodes: I64, keys: U32, threshold: float, alike: U64) -> NearSets:
-    """Near pairs among the sets `nodes` that share a band key; of alike sets only as many as join them.
+def bands_of(sets: Sets, nodes: I64) -> Sets:
+    """The 21 band keys of each of the sets `nodes`: those that share one are candidates."""
+    from curation.likeness.loops import band_keys
 
-    `keys` and `alike` are by place in `nodes`.
+    shape = len(nodes), BANDS
+    out = mapped(temporary_file(), shape) if sets.in_file and len(nodes) else np.empty(shape, np.uint32)
+    begins, ends = sets.starts[nodes], sets.starts[nodes + 1]
+    for begin in range(0, len(nodes), AT_ONCE):
+        some = slice(begin, begin + AT_ONCE)
+        out[some] = band_keys(sets.hashes, begins[some], ends[some], *permutations(), BANDS, ROWS)
+    return Sets(out.ravel(), np.arange(len(nodes) + 1) * BANDS)
+
+
+def rarest(sets: Sets, threshold: float) -> Sets:
+    """For each set the ranks of its n - ceil(t n) + 1 rarest members, ascending: two near sets share one of them.
+    Those that no other set holds are left out.
     """
-    from curation.likeness.engine.joins import band_pairs, empty_table
-
-    starts, ends = sets.starts[nodes], sets.starts[nodes + 1]
-    places = np.arange(len(nodes), dtype=np.uint64)
-    parent = np.arange(len(nodes))
-    table = empty_table(int((ends - starts).max(initial=1)))
-    parts = []
-    for band in range(keys.shape[1]):
-        packed = (keys[:, band].astype(np.uint64) << np.uint64(32)) | places
-        packed.sort()
-        parts.append(band_pairs(packed, band, keys, sets.hashes, starts, ends, *table, parent, alike, threshold))
-    return _as_pairs(np.concatenate(parts), sets, nodes)
-
-
-def _exact_join(sets: Sets, nodes: I64, threshold: float, alike: U64) -> NearSets:
-    """All near pairs among the sets `nodes`; of alike sets (by place in `nodes`) only as many as join them."""
-    from curation.likeness.engine.joins import empty_table, prefix_join, rarest_first
-
-    order = np.argsort(sets.sizes[nodes], kind="stable")
-    some = sets.take(nodes[order])
-    ranks, tokens = _ranks(some.hashes)
-    rarest_first(ranks, some.starts)
-    table = empty_table(int(some.sizes.max(initial=1)))
-    found = prefix_join(ranks, some.starts, tokens, *table, np.arange(len(some)), alike[order], threshold)
-    found[:, :2] = order[found[:, :2]]
-    return _as_pairs(found, sets, nodes)
-
-
-def _ranks(hashes: U32) -> tuple[U32, int]:
-    """Replace each hash by its rank, the rarest first; hashes are sorted once, packed with their places."""
-    packed = (hashes.astype(np.uint64) << np.uint64(32)) | np.arange(len(hashes), dtype=np.uint64)
+    owners, sizes = sets.owners(), sets.sizes
+    values, count = np.unique(sets.hashes, return_counts=True)
+    rank = np.empty(len(values), np.int64)
+    rank[np.argsort(count, kind="stable")] = np.arange(len(values))
+    packed = (owners << 32) | rank[np.searchsorted(values, sets.hashes)]
     packed.sort()
-    fresh = np.ones(len(packed), np.bool_)
-    fresh[1:] = (packed[1:] >> np.uint64(32)) != (packed[:-1] >> np.uint64(32))
-    number = np.cumsum(fresh) - 1
-    count = np.bincount(number)
-    rank = np.empty(len(count), np.uint32)
-    rank[np.argsort(count, kind="stable")] = np.arange(len(count), dtype=np.uint32)
-    out = np.empty(len(hashes), np.uint32)
-    out[(packed & np.uint64(0xFFFFFFFF)).astype(np.int64)] = rank[number]
-    return out, len(count)
+    prefix = sizes - np.ceil(threshold * sizes - SLACK).astype(np.int64) + 1
+    place = np.arange(len(packed)) - np.repeat(sets.starts[:-1], sizes)
+    ranks = packed & 0xFFFFFFFF
+    kept = (place < prefix[owners]) & (ranks >= np.count_nonzero(count == 1))
+    return Sets(ranks[kept].astype(np.uint32), offsets(np.bincount(owners[kept], minlength=len(sets))))
 
 
-def _as_pairs(found: I64, sets: Sets, nodes: I64) -> NearSets:
-    """Rows of (one, other, shared), by place in `nodes`, as pairs of such places in ascending order."""
-    one, other = np.minimum(found[:, 0], found[:, 1]), np.maximum(found[:, 0], found[:, 1])
-    sizes = sets.sizes[nodes]
-    score = found[:, 2] / np.maximum(sizes[one] + sizes[other] - found[:, 2], 1)
-    order = np.argsort((one << 32) | other, kind="stable")
-    return NearSets(one[order], other[order], score[order])
+def grouped(keys: Sets) -> Iterator[U64]:
+    """(Key, set) packed and sorted, some millions at once, no key in two parts."""
+    bits = max(0, len(keys.hashes) >> 22).bit_length()
+    span = max(1, (int(keys.hashes.max(initial=0)) >> bits) + 1)
+    owners = np.repeat(np.arange(len(keys), dtype=np.uint32), keys.sizes)
+    for low in range(0, 1 << bits):
+        some = keys.hashes // span == low
+        packed = (keys.hashes[some].astype(np.uint64) << np.uint64(32)) | owners[some]
+        packed.sort()
+        yield packed
 
 
-def _near_plain(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> NearSets:
+def _near_plain(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> I64:
+    """The same by datasketch's LSH, or by the same rarest members, and Python's own sets."""
     some = sets.take(nodes)
-    keys, joined, found = alike.tolist(), _Forest(), []
+    sizes, keys, joined, found = some.sizes.tolist(), alike.tolist(), _Forest(), []
 
     @cache
     def members(place: int) -> frozenset[int]:
         return frozenset(some.hashes[some.starts[place] : some.starts[place + 1]].tolist())
 
-    for one, other in _by_prefix(some, threshold) if method == "exact" else _by_bands(some):
+    for one, other in _by_bands(some) if method == "minhash" else _by_rarest(some, threshold):
         if keys[one] == keys[other] and joined.root(one) == joined.root(other):
             continue
         shared = len(members(one) & members(other))
-        score = shared / (len(members(one)) + len(members(other)) - shared)
-        if score >= threshold - SLACK:
-            found.append((min(one, other), max(one, other), score))
+        if shared >= threshold * (sizes[one] + sizes[other] - shared) - SLACK:
+            found.append((one, other, shared))
             if keys[one] == keys[other]:
                 joined.join(one, other)
-    columns = list(zip(*sorted(found), strict=True)) or [(), (), ()]
-    return NearSets(np.array(columns[0], np.int64), np.array(columns[1], np.int64), np.array(columns[2], np.float64))
+    return np.array(found, np.int64).reshape(-1, 3)
 
 
 class _Forest:
@@ -187,28 +168,17 @@ class _Forest:
         self.parent[self.root(one)] = self.root(other)
 
 
-def _by_prefix(sets: Sets, threshold: float) -> Iterator[tuple[int, int]]:
-    """Two sets with Jaccard >= t share one of their n - ceil(t n) + 1 rarest members. The sets come by size."""
-    owners, sizes = sets.owners(), sets.sizes
-    _, number, count = np.unique(sets.hashes, return_inverse=True, return_counts=True)
-    order = np.lexsort((number, count[number], owners))
-    prefix = sizes - np.ceil(threshold * sizes - SLACK).astype(np.int64) + 1
-    place = np.arange(len(order)) - sets.starts[:-1][owners]
-    shared = (place < prefix[owners]) & (count[number[order]] > 1)
-    rarest = number[order][shared].tolist()
-    begins = offsets(np.bincount(owners[shared], minlength=len(sets))).tolist()
-    holders: dict[int, list[int]] = {}
-    lengths = sizes.tolist()
-    for one in np.argsort(sizes, kind="stable").tolist():
+def _by_rarest(sets: Sets, threshold: float) -> Iterator[tuple[int, int]]:
+    """Pairs that share a rarest member and are of similar size, each once."""
+    keys, sizes, holders = rarest(sets, threshold), sets.sizes.tolist(), defaultdict[int, list[int]](list)
+    starts, ranks = keys.starts.tolist(), keys.hashes.tolist()
+    for one, size in enumerate(sizes):
         proposed: set[int] = set()
-        for value in rarest[begins[one] : begins[one + 1]]:
-            mine = holders.setdefault(value, [])
-            if mine and lengths[mine[0]] >= threshold * lengths[one] - SLACK:
-                proposed.update(mine)
-            else:
-                proposed.update(takewhile(lambda o: lengths[o] >= threshold * lengths[one] - SLACK, reversed(mine)))  # noqa: B023
+        for key in ranks[starts[one] : starts[one + 1]]:
+            mine = holders[key]
+            proposed.update(takewhile(lambda other: sizes[other] >= threshold * size - SLACK, reversed(mine)))  # noqa: B023
             mine.append(one)
-        yield from ((one, other) for other in sorted(proposed))
+        yield from ((other, one) for other in sorted(proposed))
 
 
 def _by_bands(sets: Sets) -> Iterator[tuple[int, int]]:
@@ -219,7 +189,7 @@ def _by_bands(sets: Sets) -> Iterator[tuple[int, int]]:
     for one in range(len(sets)):
         signed = MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=int)
         signed.update_batch(sets.hashes[sets.starts[one] : sets.starts[one + 1]].tolist())
-        yield from ((one, other) for other in sorted(table.query(signed)))
+        yield from ((other, one) for other in sorted(table.query(signed)))
         table.insert(one, signed)
 
 
@@ -229,28 +199,16 @@ def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
 
 
-def jaccard_of(
-    left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[Any], *, compiled: bool = False
-) -> npt.NDArray[np.float64]:
-    """Jaccard of `left[one[k]]` and `right[other[k]]` for each k; 0 where a set is empty."""
-    shared = _shared_compiled(left, right, one, other) if compiled else _shared(left, right, one, other)
-    union = left.sizes[one] + right.sizes[other] - shared
-    return np.where(shared > 0, shared / np.maximum(union, 1), 0.0)
+PAIRS_AT_ONCE = 1 << 23
+"""Members that are compared at once."""
 
 
-def _shared_compiled(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> I64:
-    """Size of the intersections."""
-    from curation.likeness.engine.joins import empty_table, shared_all
+def jaccard_of(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Jaccard of `left[one[k]]` and `right[other[k]]` for each k; 0 where a set is empty.
 
-    order, found = stable_order(one), np.empty(len(one), np.int64)
-    table = empty_table(int(left.sizes[one].max(initial=1)))
-    found[order] = shared_all(left.hashes, left.starts, right.hashes, right.starts, one[order], other[order], *table)
-    return found
-
-
-def _shared(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> I64:
-    """Size of the intersections: sort both sets' hashes by pair and count neighbours that are equal."""
-    out = np.zeros(len(one), np.int64)
+    Both sets' hashes are sorted by pair, and neighbours that are equal are counted.
+    """
+    shared = np.zeros(len(one), np.int64)
     at = offsets(left.sizes[one] + right.sizes[other])
     begin = 0
     while begin < len(one):
@@ -259,9 +217,10 @@ def _shared(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[A
         keys = np.concatenate(((a.owners() << 32) | a.hashes, (b.owners() << 32) | b.hashes))
         keys.sort()
         twice = keys[:-1][keys[1:] == keys[:-1]] >> 32
-        out[begin:stop] = np.bincount(twice, minlength=stop - begin)
+        shared[begin:stop] = np.bincount(twice, minlength=stop - begin)
         begin = stop
-    return out
+    union = left.sizes[one] + right.sizes[other] - shared
+    return np.where(shared > 0, shared / np.maximum(union, 1), 0.0)
 
 
 def components(count: int, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> I64:

@@ -16,6 +16,8 @@ I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
 SLACK = 1e-9
 """Similarities that differ by less count as equal."""
+WORD_BASE = 0x9E3779B97F4A7C15
+"""The hash of a word is a polynomial in it, over code points + 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,12 @@ class Sets:
     def sizes(self) -> I64:
         """Number of hashes in each set."""
         return np.diff(self.starts)
+
+    def bits(self) -> U64:
+        """64 bits for each set: a bit that only one of two sets has is of a member that only it has."""
+        bits = np.uint64(1) << (self.hashes & np.uint32(63)).astype(np.uint64)
+        found: U64 = np.bitwise_or.reduceat(np.append(bits, np.uint64(0)), self.starts[:-1])
+        return found
 
     def owners(self) -> I64:
         """For each hash the index of its set."""
@@ -60,6 +68,21 @@ def stable_order(values: I64) -> I64:
     packed = (values << 32) | np.arange(len(values))
     packed.sort()
     return packed & 0xFFFFFFFF
+
+
+def bit_counts(values: U64) -> I64:
+    """How many bits of each are set."""
+    found: I64 = np.unpackbits(values.view(np.uint8)).reshape(-1, 64).sum(axis=1, dtype=np.int64)
+    return found
+
+
+def earlier(values: I64) -> I64:
+    """For each value how many equal ones come before it."""
+    order = stable_order(values)
+    first = np.flatnonzero(np.diff(values[order], prepend=-1))
+    out = np.empty(len(values), np.int64)
+    out[order] = np.arange(len(values)) - np.repeat(first, np.diff(np.append(first, len(values))))
+    return out
 
 
 def concat(parts: Sequence[Sets]) -> Sets:

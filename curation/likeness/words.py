@@ -32,6 +32,9 @@ ALONE = (
 )
 """Code points, first and last, whose characters are words of their own: these scripts write no spaces."""
 
+GAP, LETTER, SINGLE, MARK, SPACE = range(5)
+"""Classes of characters: outside words, in words, a word of its own, a combining mark, ASCII white space."""
+
 _ASCII = re.compile(r"\w+", re.ASCII)
 
 
@@ -46,6 +49,15 @@ def words(text: str) -> list[str]:
 def word_pattern(lower: str) -> re.Pattern[str]:
     """What a word of this text, which is in lower case, looks like."""
     return _ASCII if lower.isascii() else _pattern()
+
+
+def class_of(char: str) -> int:
+    """The class of a character."""
+    if char == "_" or char.isalnum():
+        return SINGLE if any(first <= ord(char) <= last for first, last in ALONE) else LETTER
+    if char.isascii():
+        return SPACE if char.isspace() else GAP
+    return MARK if unicodedata.category(char)[0] == "M" else GAP
 
 
 def normal(text: str) -> str:

@@ -77,25 +77,6 @@ def test_code_of_a_folder_is_not_run(loader: str, tiny: Path, tmp_path: Path) ->
     assert done.stdout.startswith("refused"), done
 
 
-@pytest.mark.parametrize("loader", ["embedder", "model"])
-@pytest.mark.parametrize(
-    ("key", "value", "fault"),
-    [
-        ("attn_implementation", "kernels-community/flash-attn3", "config.json"),
-        ("_attn_implementation", "someone/kernel@main:run", "config.json"),
-        ("attn_implementation", {"text_config": "someone/kernel"}, "config.json"),
-        ("dtype", "os.system", "m"),
-    ],
-)
-def test_a_config_that_names_code_to_compute_with_is_refused_as_that(
-    loader: str, key: str, value: object, fault: str, tiny: Path, tmp_path: Path
-) -> None:
-    file = copied(tiny, tmp_path / "m") / "config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
-    done = loaded(loader, tmp_path / "m")
-    assert done.stdout.startswith("refused") and Path(done.stdout.split()[1]).name == fault, done
-
-
 def test_an_embedder_of_an_absurd_size_is_refused(tiny: Path, tmp_path: Path) -> None:
     folder = copied(tiny, tmp_path / "m")
     config = json.loads((folder / "config.json").read_text())

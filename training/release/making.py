@@ -79,7 +79,7 @@ class Making:
 
         Raises Refusal where the base is another model than the one that was trained on, or lacks tokens of the run's.
         """
-        from chat.local.load import adapter_weights, check_folder, find_model, fingerprint
+        from chat.local.load import adapter_weights, find_model, fingerprint
         from chat.local.offline import quiet_transformers
 
         place, hub = find_model(self.run.base)
@@ -87,8 +87,6 @@ class Making:
             raise Refusal(
                 f"{self.run.base}: another model than {self.run.id} was trained on.", "rung release --to adapter"
             )
-        if self.run.method == "full":
-            check_folder(self.adapter)
         transformers = quiet_transformers(hub=hub)
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(self.adapter), local_files_only=True, trust_remote_code=False

@@ -158,7 +158,7 @@ def _looked_at(
             common = _template(scan, compiled)
         _measure_near(mine, fetched, common, index, test, threshold, compiled)
         _tell_apart(mine, fetched, test, threshold, compiled)
-        for row in train_rows(some, list(fetched.values()), index, scan.probe):
+        for row in train_rows(some, list(fetched.values()), index, compiled):
             yield row, mine[row.index]
 
 

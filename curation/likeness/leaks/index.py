@@ -11,16 +11,35 @@ import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness import SHORT_THRESHOLD
-from curation.likeness.hashing import GRAM_WORDS, hash_texts, with_bytes, words_of
+from curation.likeness.hashing import hash_texts, with_bytes, words_of
 from curation.likeness.join import distinct
-from curation.likeness.sets import I64, U64, Sets, offsets
+from curation.likeness.sets import I32, I64, SLACK, U64, Sets, earlier, offsets
 
 LABEL_WORDS = 8
 """An answer of fewer words is a label; a question of fewer words inside a message is a suspect."""
-
-
+GRAM_WORDS = 3
+"""Words in a gram: short enough to live through edits."""
+_TO_FLAG = np.uint64(64 - 22)
 NO_ANSWER = 1
 """Key of an answer where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortGrams:
+    """Character grams of the short questions. Two near sets share one of the rarest of both, n - ceil(.8 n) + 1 of n.
+
+    `values` (ascending) are the grams that are a rarest of some item, with the `rank` of each, the rarest first;
+    `ranks` (ascending) and `items` say of which; `bits` are those of each item's set. `known` and `rare` are maps, by
+    the low 20 bits, of all grams and of `values`.
+    """
+
+    values: npt.NDArray[np.uint32]
+    rank: I64
+    ranks: I64
+    items: I64
+    bits: U64
+    known: npt.NDArray[np.bool_]
+    rare: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +49,14 @@ class TestIndex:
     By part: `item`, `is_answer`, `words`, `sequence` (key of its words in their order; ascending, with the part of
     each, in `by_key`, and a map of their low 16 bits in `key_flags`), `distinct` grams, and
     `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By gram: its hash in
-    `table` (ascending) and the parts that hold it, `holders[held_from[g]:held_from[g + 1]]`. `sizes` are the lengths
-    of grams in use: 3, and 1 or 2 where a question has no more words.
+    `table` (ascending; by the top 22 bits of a hash `first` says where such ones begin, `flags` whether there are some;
+    there are `steps` at most) and the parts that hold it,
+    `holders[held_from[g]:held_from[g + 1]]`. `sizes` are the lengths of grams in use: 3, and 1 or 2 where a question
+    has no more words.
 
-    By item: `grams` of its question where it is short, `rare` ones of them, the key of its answer's words in
-    `answers`, and in `odd` whether that key is not enough to tell an answer apart (no word, or not ASCII).
+    By item: `grams` of its question where it is short (`short`: how they are found in other questions), the key of its
+    answer's words in `answers`, and in `odd` whether that key is not enough to tell an answer apart (no word, or not
+    ASCII).
     """
 
     item: I64
@@ -47,18 +69,40 @@ class TestIndex:
     ordered: I64
     begins: I64
     table: U64
+    first: I32
+    flags: npt.NDArray[np.bool_]
+    steps: int
     holders: I64
     held_from: I64
     sizes: tuple[int, ...]
     grams: Sets
-    rare: tuple[U64, I64]
-    flags: npt.NDArray[np.bool_]
+    short: ShortGrams
     answers: U64
     odd: npt.NDArray[np.bool_]
 
     def part_grams(self, part: int) -> I64:
         """Numbers of the part's grams, in the order of its text."""
         return self.ordered[self.begins[part] : self.begins[part + 1]]
+
+    def lookup(self, grams: U64) -> tuple[I64, I64]:
+        """Places of those grams that the test side holds, and the number of each."""
+        likely = np.flatnonzero(self.flags[grams >> _TO_FLAG])
+        wanted, last = grams[likely], len(self.table) - 1
+        number = self.first[wanted >> _TO_FLAG].astype(np.int64)
+        for _ in range(self.steps):
+            number += self.table[np.minimum(number, last)] < wanted
+        found = np.flatnonzero(self.table[np.minimum(number, last)] == wanted) if len(likely) else likely
+        return likely[found], number[found]
+
+
+def places_in(table: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[I64, I64]:
+    """Places in `keys` whose key is in the ascending `table`, and its first place there."""
+    if not len(table):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    at = np.searchsorted(table, keys)
+    at[at == len(table)] = 0
+    found = np.flatnonzero(table[at] == keys)
+    return found, at[found]
 
 
 def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex:
@@ -84,9 +128,9 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
     order = np.argsort(owner, kind="stable")
     pairs = distinct(number.astype(np.int64) * len(texts) + owner)
     short = hash_texts(questions, compiled=compiled).grams
-    rare = _rare_grams(short)
     sequence = with_bytes(found.sequence_keys(), texts)
     by_key = np.argsort(sequence, kind="stable")
+    first = offsets(np.bincount((table >> _TO_FLAG).astype(np.int64), minlength=1 << 22)).astype(np.int32)
     return TestIndex(
         item=np.concatenate((np.arange(len(test)), long)),
         is_answer=np.arange(len(texts)) >= len(test),
@@ -98,29 +142,44 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
         table=table,
+        first=first[:-1],
+        flags=np.diff(first) > 0,
+        steps=int(np.diff(first).max()),
         holders=pairs % max(1, len(texts)),
         held_from=offsets(np.bincount(pairs // max(1, len(texts)), minlength=len(table))),
         sizes=tuple(sizes),
         grams=short,
-        rare=rare,
-        flags=flags_of(rare[0], 20),
+        short=_short_grams(short),
         answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),
         odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.counts, strict=True)], np.bool_),
     )
 
 
-def _rare_grams(grams: Sets) -> tuple[U64, I64]:
-    """For each short question its n - ceil(.8 n) + 1 rarest character grams: a train question that is short near
-    holds one of them. Hashes ascending, with the item of each.
-    """
+def _short_grams(grams: Sets) -> ShortGrams:
     values, inverse, count = np.unique(grams.hashes, return_inverse=True, return_counts=True)
-    owners, sizes = grams.owners(), grams.sizes
-    order = np.lexsort((values[inverse], count[inverse], owners))
-    prefix = sizes - np.ceil(SHORT_THRESHOLD * sizes - 1e-9).astype(np.int64) + 1
-    chosen = order[np.arange(len(order)) - grams.starts[:-1][owners] < prefix[owners]]
-    hashes = grams.hashes[chosen].astype(np.uint64)
-    by_hash = np.argsort(hashes, kind="stable")
-    return hashes[by_hash], owners[chosen][by_hash]
+    rank = np.empty(len(values), np.int64)
+    rank[np.argsort(count, kind="stable")] = np.arange(len(values))
+    item, ranks = rarest(grams.owners(), rank[inverse], grams.sizes - least_shared(grams.sizes) + 1)
+    order = np.argsort(ranks, kind="stable")
+    used = np.unique(ranks)
+    mine = np.flatnonzero(np.isin(rank, used))
+    flags = flags_of(grams.hashes, 20), flags_of(values[mine], 20)
+    return ShortGrams(values[mine], rank[mine], ranks[order], item[order], grams.bits(), *flags)
+
+
+def least_shared(sizes: I64) -> I64:
+    """Members that a set of each size shares at least with one that is short near."""
+    least: I64 = np.ceil(SHORT_THRESHOLD * sizes - SLACK).astype(np.int64)
+    return least
+
+
+def rarest(owners: I64, ranks: I64, room: I64) -> tuple[I64, I64]:
+    """The lowest ranks of each owner, at most `room` of them: owners ascending, and their ranks."""
+    packed = (owners << 32) | ranks
+    packed.sort()
+    owner = packed >> 32
+    kept = earlier(owner) < room[owner]
+    return owner[kept], packed[kept] & 0xFFFFFFFF
 
 
 def flags_of(keys: npt.NDArray[Any], bits: int) -> npt.NDArray[np.bool_]:

@@ -70,9 +70,7 @@ class LeakJudge:
     ) -> LeakEvidence:
         run = run[0], min(run[1], run[0] + SHOWN_WORDS)
         role = row.roles[message] if message >= 0 else "user"
-        return LeakEvidence(
-            "answer" if part.name == "answer" else "question", message, role, part.words(*run), why, run
-        )
+        return LeakEvidence("answer" if part.name == "answer" else "question", message, role, "", why, run)
 
     def _question(self, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
         part = self.parts["question"]

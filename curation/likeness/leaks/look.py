@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, reduce
 from itertools import groupby, islice
 from operator import or_
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,8 @@ import numpy.typing as npt
 from curation.example import Example, all_messages, all_texts
 from curation.likeness import critical, words
 from curation.likeness.answers import negations
-from curation.likeness.hashing import GRAM_WORDS, with_bytes, words_of
-from curation.likeness.leaks.index import LABEL_WORDS, TestIndex
+from curation.likeness.hashing import with_bytes, words_of
+from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, TestIndex
 from curation.likeness.sets import I64, U64
 from curation.likeness.words import SHINGLE, word_pattern
 
@@ -96,33 +95,25 @@ class LearntRow:
         return spelled(self.example)
 
 
-def train_rows(rows: Sequence[int], examples: Sequence[Example], index: TestIndex, probe: Any) -> Iterator[LearntRow]:
-    """These rows of train, their texts hashed some hundreds of rows at once. `probe`: the compiled one, or None."""
+def train_rows(
+    rows: Sequence[int], examples: Sequence[Example], index: TestIndex, compiled: bool
+) -> Iterator[LearntRow]:
+    """These rows of train, their texts hashed some hundreds of rows at once."""
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         some = examples[begin : begin + ROWS_AT_ONCE]
         texts = [_texts(example) for example in some]
         line = [text for each in texts for text in each]
-        words = words_of(line, compiled=probe is not None)
+        words = words_of(line, compiled=compiled)
         keys, counts = with_bytes(words.sequence_keys(), line), words.counts
         owner, hashes = words.grams(GRAM_WORDS)
-        known = probe.numbers(hashes) if probe else _numbers(index, hashes)
-        found = np.flatnonzero(known >= 0)
+        found, numbers = index.lookup(hashes)
         at = np.searchsorted(owner[found], np.arange(len(line) + 1))
-        numbers = known[found]
         place = 0
         for row, example, each in zip(rows[begin : begin + ROWS_AT_ONCE], some, texts, strict=True):
             end = place + len(each)
             mine = [numbers[at[k] : at[k + 1]] for k in range(place, end)]
             yield LearntRow(row, example, mine, keys[place:end], counts[place:end])
             place = end
-
-
-def _numbers(index: TestIndex, hashes: U64) -> I64:
-    """The number of each gram, -1 where the test side does not hold it."""
-    if not len(index.table):
-        return np.full(len(hashes), -1)
-    known = np.minimum(np.searchsorted(index.table, hashes), len(index.table) - 1)
-    return np.where(index.table[known] == hashes, known, -1)
 
 
 def _texts(example: Example) -> list[str]:

@@ -72,7 +72,12 @@ class LeakReport:
     @property
     def leaked_test(self) -> int:
         """How many test items leak."""
-        return len(self.leaks.firsts())
+        return len(self.leaked)
+
+    @property
+    def leaked(self) -> list[int]:
+        """The test items that leak, in input order."""
+        return self.leaks.items()
 
     @property
     def train_rows(self) -> list[int]:
@@ -141,6 +146,10 @@ class LeakList(Made[Leak]):
     def firsts(self) -> list[int]:
         """Where the leaks of each test item begin, of leaks in order."""
         return [int(place) for place in np.flatnonzero(_is_first(self._column(0)))]
+
+    def items(self) -> list[int]:
+        """The test items, each once, in input order."""
+        return [int(item) for item in np.unique(self._column(0))]
 
     def train_rows(self) -> list[int]:
         """The train rows, each once, in input order."""

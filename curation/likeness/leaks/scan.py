@@ -5,20 +5,27 @@ counted on, but no longer noted row by row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness import SHORT_THRESHOLD
-from curation.likeness.codes import Encoded
 from curation.likeness.fingerprints import COMPILED_FROM_CHARS, use_compiled
-from curation.likeness.hashing import GRAM_WORDS, WordHashes, bytes_key, grams_of_encoded, hash_texts, words_of
+from curation.likeness.hashing import Hashes, grams_of, with_bytes, words_of
 from curation.likeness.join import distinct, jaccard_of
 from curation.likeness.leaks.blocks import Sample, TextBlock, blocks_of
-from curation.likeness.leaks.index import NO_ANSWER, TestIndex, build_index
-from curation.likeness.sets import I32, I64, SLACK, U64, Sets, offsets
+from curation.likeness.leaks.index import (
+    GRAM_WORDS,
+    NO_ANSWER,
+    TestIndex,
+    build_index,
+    least_shared,
+    places_in,
+    rarest,
+)
+from curation.likeness.sets import I32, I64, SLACK, U64, Sets, bit_counts, earlier, offsets
 from curation.likeness.words import SHORT
 
 OTHERS = 16
@@ -64,8 +71,6 @@ class Scan:
         self.others: I64 = np.zeros(0, np.int64)
         self.met: I64 = np.zeros(0, np.int64)
         self.sample = Sample()
-        self.probe: Any = None
-        self.short: Any = None
 
     def note_hits(self, rows: I64, numbers: I64) -> None:
         """Which rows hold which grams; there may be NOTED for each gram, so they are kept as small as they are."""
@@ -91,7 +96,7 @@ def scan_train(
     waiting: list[TextBlock] = []
     for block in blocks_of(train):
         waiting.append(block)
-        scan.rows += block.rows
+        scan.rows += len(block.question)
         if use_compiled(scan.rows, numba) or sum(held.size for held in waiting) >= COMPILED_FROM_CHARS:
             index = _take_all(scan, index, test, waiting, numba)
     return _take_all(scan, index, test, waiting, numba), scan
@@ -115,26 +120,12 @@ def _take_all(
 
 
 def _take(scan: Scan, index: TestIndex, block: TextBlock, compiled: bool) -> None:
-    code = block.encoded() if compiled else None
-    if code is not None:
-        keys, counts = _probe_grams(scan, index, code, block.owner)
-    else:
-        words = words_of(block.texts)
-        keys, counts = words.sequence_keys(), words.counts
-        _note_grams(scan, index, words, block.owner)
-    wordless = np.flatnonzero(keys == 0)
-    keys[wordless] = [bytes_key(text) for text in block.take(wordless.tolist())]
+    words = words_of(block.texts, compiled=compiled)
+    keys = with_bytes(words.sequence_keys(), block.texts)
+    _note_grams(scan, index, words, block.owner)
     _note_same_words(scan, index, keys, block.owner)
     _note_answers(scan, index, block, keys)
-    _note_short(scan, index, block, code, counts, keys)
-
-
-def _lookup(table: U64, keys: U64) -> tuple[I64, I64]:
-    """Places in `keys` whose key is in the ascending `table`, and its first place there."""
-    at = np.searchsorted(table, keys)
-    at[at == len(table)] = 0
-    found = np.flatnonzero(table[at] == keys) if len(table) else np.zeros(0, np.int64)
-    return found, at[found]
+    _note_short(scan, index, block, words.counts, keys)
 
 
 def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> None:
@@ -142,7 +133,7 @@ def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> Non
     table, order = index.by_key
     likely = np.flatnonzero(index.key_flags[keys & np.uint64(0xFFFF)])
     keys, owner = keys[likely], owner[likely]
-    places, left = _lookup(table, keys)
+    places, left = places_in(table, keys)
     count = np.searchsorted(table, keys[places], "right") - left
     before = scan.met[left] + earlier(left)
     np.add.at(scan.met, left, 1)
@@ -160,51 +151,31 @@ def _note_answers(scan: Scan, index: TestIndex, block: TextBlock, keys: U64) -> 
     questions = keys[block.question[rows]]
     table, order = index.by_key
     parts = index.is_answer[order]
-    found, _ = _lookup(table[parts], answers)
+    found, _ = places_in(table[parts], answers)
     for key, question in zip(answers[found].tolist(), questions[found].tolist(), strict=True):
         asked = scan.asked.setdefault(key, set())
         if len(asked) < 2:
             asked.add(question)
 
 
-def _note_grams(scan: Scan, index: TestIndex, words: WordHashes, owner: I64) -> None:
+def _note_grams(scan: Scan, index: TestIndex, words: Hashes, owner: I64) -> None:
     """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it."""
-    rows, numbers = [], []
-    threes = words.grams(GRAM_WORDS)
+    rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    text, threes = words.grams(GRAM_WORDS)
     for size in index.sizes:
-        text, hashes = threes if size == GRAM_WORDS else words.grams(size)
-        found, at = _lookup(index.table, hashes)
-        rows.append(owner[text[found]])
-        numbers.append(at)
-    if not rows:
-        return
-    pairs = distinct(np.concatenate(rows) * len(index.table) + np.concatenate(numbers))
-    row, number = pairs // len(index.table), pairs % len(index.table)
-    noted = scan.count[number] + earlier(number) < NOTED
-    scan.count += np.bincount(number, minlength=len(index.table))
+        owners, hashes = (text, threes) if size == GRAM_WORDS else words.grams(size)
+        found, number = index.lookup(hashes)
+        rows.append(owner[owners[found]])
+        numbers.append(number)
+    grams = max(1, len(index.table))
+    pairs = distinct(np.concatenate(rows) * grams + np.concatenate(numbers))
+    row, number = pairs // grams, pairs % grams
+    before, some = scan.count, scan.count[number] < NOTED
+    scan.count = before + np.bincount(number, minlength=len(index.table))
+    row, number = row[some], number[some]
+    noted = before[number] + earlier(number) < NOTED
     scan.note_hits(row[noted], number[noted])
-    _note_nature(scan, owner[threes[0]], threes[1], distinct(row[noted]))
-
-
-def earlier(values: I64) -> I64:
-    """For each value how many equal ones come before it."""
-    order = np.argsort(values, kind="stable")
-    first = np.flatnonzero(np.diff(values[order], prepend=-1))
-    out = np.empty(len(values), np.int64)
-    out[order] = np.arange(len(values)) - np.repeat(first, np.diff(np.append(first, len(values))))
-    return out
-
-
-def _probe_grams(scan: Scan, index: TestIndex, code: Encoded, owner: I64) -> tuple[U64, I64]:
-    """As `_note_grams`, compiled; the keys of the texts' words, and their numbers of words."""
-    if scan.probe is None:
-        from curation.likeness.engine.probes import Probe
-
-        scan.probe = Probe(index.table, index.sizes)
-    rows, numbers, least, keys, counts = scan.probe.scan(code, owner, scan.count, NOTED)
-    scan.note_hits(rows, numbers)
-    _note_nature(scan, owner, least, rows[np.diff(rows, prepend=-1) > 0])
-    return keys, counts
+    _note_nature(scan, owner[text], threes, distinct(row[noted]))
 
 
 def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:
@@ -218,30 +189,22 @@ def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:
     scan.nature.append((rows, least[np.where(known, here, -1)]))
 
 
-def _note_short(scan: Scan, index: TestIndex, block: TextBlock, code: Encoded | None, counts: I64, keys: U64) -> None:
+def _note_short(scan: Scan, index: TestIndex, block: TextBlock, counts: I64, keys: U64) -> None:
     """Short train questions that are near a short test question by characters but have not the same words; few of
     those with another answer.
     """
     short = np.flatnonzero((counts[block.question] > 0) & (counts[block.question] < SHORT))
-    if not len(index.rare[0]) or not len(short):
+    if not len(index.short.values) or not len(short):
         return
     places = block.question[short]
     answers = np.where(block.answer[short] >= 0, keys[block.answer[short]], NO_ANSWER)
-    first = int(block.owner[0])
-    if code is not None:
-        from curation.likeness.engine.shorts import ShortProbe
-
-        scan.short = scan.short or ShortProbe(index)
-        rows, items, score = scan.short.near(grams_of_encoded(code, places), keys[places], answers, scan.others, OTHERS)
-    else:
-        grams = hash_texts(block.take(places.tolist())).grams
-        rows, items = _candidates(index, grams)
-        score = jaccard_of(grams, index.grams, rows, items)
-        near = (score >= SHORT_THRESHOLD - SLACK) & (keys[places][rows] != index.sequence[items])
-        rows, items, score = rows[near], items[near], score[near]
+    grams = grams_of([block.texts[place] for place in places.tolist()])
+    rows, items = _candidates(index, grams)
+    score = jaccard_of(grams, index.grams, rows, items)
+    near = (score >= SHORT_THRESHOLD - SLACK) & (keys[places][rows] != index.sequence[items])
+    rows, items, score = rows[near], items[near], score[near]
     may_be = (answers[rows] == index.answers[items]) | index.odd[items]
-    found = ShortNear(first + short[rows], items, score, may_be)
-    scan.short_near.append(found if code is not None else _few(found, scan.others))
+    scan.short_near.append(_few(ShortNear(int(block.owner[0]) + short[rows], items, score, may_be), scan.others))
 
 
 def _few(found: ShortNear, others: I64) -> ShortNear:
@@ -255,17 +218,26 @@ def _few(found: ShortNear, others: I64) -> ShortNear:
 
 
 def _candidates(index: TestIndex, grams: Sets) -> tuple[I64, I64]:
-    """Pairs of a train question and a test item that share one of the item's rare grams, and are of similar size."""
-    table, items = index.rare
-    places = np.flatnonzero(index.flags[grams.hashes & 0xFFFFF])
-    keys = grams.hashes[places].astype(np.uint64)
-    left = np.searchsorted(table, keys)
-    hit = np.flatnonzero(table[np.minimum(left, len(table) - 1)] == keys)
-    left, owner = left[hit], np.searchsorted(grams.starts, places[hit], "right") - 1
-    count = np.searchsorted(table, keys[hit], "right") - left
+    """Pairs of a train question and a test item that share one of the rarest grams of both, and few enough of whose
+    grams are surely not shared.
+
+    Grams that the test side does not hold are the rarest of all.
+    """
+    short = index.short
+    known = offsets(short.known[grams.hashes & 0xFFFFF])[grams.starts]
+    room = np.diff(known) - least_shared(grams.sizes) + 1
+    some = np.flatnonzero(short.rare[grams.hashes & 0xFFFFF] & (room > 0)[grams.owners()])
+    found, number = places_in(short.values, grams.hashes[some])
+    owner, ranks = rarest(grams.owners()[some[found]], short.rank[number], room)
+    left, right = np.searchsorted(short.ranks, ranks), np.searchsorted(short.ranks, ranks, "right")
+    count = right - left
     inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
-    rows, found = np.repeat(owner, count), items[np.repeat(left, count) + inner]
-    one, other = grams.sizes[rows], index.grams.sizes[found]
-    alike = np.minimum(one, other) >= SHORT_THRESHOLD * np.maximum(one, other) - SLACK
-    pairs = distinct((rows[alike] << 32) | found[alike])
-    return pairs >> 32, pairs & 0xFFFFFFFF
+    rows, items = np.repeat(owner, count), short.items[np.repeat(left, count) + inner]
+    pairs = distinct((rows << 32) | items)
+    rows, items = pairs >> 32, pairs & 0xFFFFFFFF
+    one, other = grams.sizes[rows], index.grams.sizes[items]
+    need = np.ceil(SHORT_THRESHOLD / (1 + SHORT_THRESHOLD) * (one + other) - SLACK)
+    mine, held = grams.bits()[rows], short.bits[items]
+    alike = bit_counts(mine & ~held) <= one - need
+    alike &= bit_counts(held & ~mine) <= other - need
+    return rows[alike], items[alike]

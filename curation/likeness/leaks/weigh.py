@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from curation.example import Example, all_texts
 from curation.likeness.fingerprints import RowSource
-from curation.likeness.hashing import GRAM_WORDS, words_of
+from curation.likeness.hashing import words_of
 from curation.likeness.join import distinct
-from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, TestIndex
-from curation.likeness.leaks.scan import NO_GRAM, NOTED, Scan, ShortNear, earlier
-from curation.likeness.sets import I64, SLACK, U64, offsets
+from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, NO_ANSWER, TestIndex
+from curation.likeness.leaks.scan import NO_GRAM, NOTED, Scan, ShortNear
+from curation.likeness.sets import I64, SLACK, U64, earlier, offsets
 from curation.likeness.template import LEAST, SHARE
 
 Bools = npt.NDArray[np.bool_]
@@ -121,12 +121,16 @@ def pairs_to_look_at(index: TestIndex, scan: Scan, source: RowSource, *, compile
     heavy = _per_part(index, live) < 0.4 * counts_for
     known = np.where(heavy, size, np.maximum(_per_part(index, live), 1))
     wanted = np.where(index.is_answer, ANSWER_SHARE, QUESTION_SHARE)
-    least = np.minimum(wanted * size, SPAN) - SLACK, RAW_SHARE * known - SLACK
-    row, part, weight, found = _sums(index, rows, numbers, spread, _Which(common, live, heavy, least), compiled)
-    share, whole = weight / np.maximum(size[part], 1), found / known[part]
-    chosen = (share >= wanted[part]) | (whole >= RAW_SHARE) | (weight >= SPAN)
-    chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
-    return Looked(row[chosen], part[chosen], share[chosen], common)
+    weights = 1.0 / np.maximum(spread, 1)
+    parts = [(rows[:0], rows[:0], np.zeros(0))]
+    for begin, end in _chunks(rows, numbers, index):
+        row, part, weight, found = _sums(index, rows[begin:end], numbers[begin:end], weights, common, live, heavy)
+        share, whole = weight / np.maximum(size[part], 1), found / known[part]
+        chosen = (share >= wanted[part]) | (whole >= RAW_SHARE) | (weight >= SPAN)
+        chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
+        parts.append((row[chosen], part[chosen], share[chosen]))
+    row, part, share = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Looked(row, part, share, common)
 
 
 def _natures(scan: Scan) -> U64:
@@ -180,52 +184,27 @@ def _chunks(rows: I64, numbers: I64, index: TestIndex) -> Iterator[tuple[int, in
         begin = end
 
 
-@dataclass(frozen=True, slots=True)
-class _Which:
-    """By gram: part of a template; rare enough to count. By part: made of grams that are neither, for the most part,
-    so that these count for it too; the weight and the number of grams below which, both, a pair is surely not chosen.
-    """
-
-    common: Bools
-    live: Bools
-    heavy: Bools
-    least: tuple[Floats, Floats]
-
-
 def _sums(
-    index: TestIndex, rows: I64, numbers: I64, spread: I64, which: _Which, compiled: bool
+    index: TestIndex, rows: I64, numbers: I64, weights: Floats, common: Bools, live: Bools, heavy: Bools
 ) -> tuple[I64, I64, Floats, I64]:
-    """By (row, part): the two, the discounted weight and the number of the part's grams that the row holds."""
-    weights = 1.0 / np.maximum(spread, 1)
-    if compiled:
-        from curation.likeness.engine.probes import weigh
+    """By (row, part): the two, the discounted weight and the number of the part's grams that the row holds.
 
-        held = (index.held_from, index.holders)
-        return weigh(rows, numbers, held, weights, (which.live, which.common), which.heavy, which.least)
-    parts = [_sum_some(index, rows[a:b], numbers[a:b], weights, which) for a, b in _chunks(rows, numbers, index)]
-    if not parts:
-        return rows, rows, np.zeros(0), rows
-    return (
-        np.concatenate([row for row, _, _, _ in parts]),
-        np.concatenate([part for _, part, _, _ in parts]),
-        np.concatenate([weight for _, _, weight, _ in parts]),
-        np.concatenate([found for _, _, _, found in parts]),
-    )
+    A gram that is `live` (rare enough) counts for all its holders, one that is neither that nor `common` only in the
+    number, and only for a `heavy` part: one that is made of such grams for the most part.
+    """
+    from scipy.sparse import csr_matrix
 
-
-def _sum_some(
-    index: TestIndex, rows: I64, numbers: I64, weights: Floats, which: _Which
-) -> tuple[I64, I64, Floats, I64]:
-    count = np.diff(index.held_from)[numbers]
-    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
-    part = index.holders[np.repeat(index.held_from[:-1][numbers], count) + inner]
-    row, number = np.repeat(rows, count), np.repeat(numbers, count)
-    counts = which.live[number] | (which.heavy[part] & ~which.common[number])
-    row, part, number = row[counts], part[counts], number[counts]
-    pairs, where = np.unique(row * len(index.item) + part, return_inverse=True)
-    weight: Floats = np.bincount(where, which.live[number] * weights[number], len(pairs)).astype(np.float64)
-    found: I64 = np.bincount(where, minlength=len(pairs))
-    return pairs // len(index.item), pairs % len(index.item), weight, found
+    shape = len(live), len(index.item)
+    holds = csr_matrix((np.ones(len(index.holders)), index.holders, index.held_from), shape)
+    which, place = np.unique(rows, return_inverse=True)
+    total = csr_matrix((len(which), len(index.item)), dtype=np.complex128)
+    for chosen, held in ((live[numbers], holds), (~(live | common)[numbers], holds.multiply(heavy).tocsr())):
+        some = numbers[chosen]
+        both = live[some] * weights[some] + 1j  # the weight, and 1 to be counted, summed in one product
+        total += csr_matrix((both, (place[chosen], some)), (len(which), len(live))) @ held
+    total.sort_indices()
+    row = np.repeat(which, np.diff(total.indptr))
+    return row, total.indices.astype(np.int64), total.data.real, np.rint(total.data.imag).astype(np.int64)
 
 
 @dataclass(slots=True)
