@@ -11,7 +11,7 @@ from curation.likeness import same_answer
 from curation.likeness.leaks.index import LABEL_WORDS
 from curation.likeness.leaks.look import Answered, ItemPart, LearntRow, Looker, Overlap
 from curation.likeness.leaks.report import Kind, Leak, LeakEvidence
-from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE, SUSPECTS, CandidatePair
+from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE, CandidatePair
 
 MOST = 0.7
 """Share of the word 5-grams, undiscounted, from which a text is contained."""
@@ -46,7 +46,6 @@ class LeakJudge:
         self.parts = parts
         self.looker = looker
         self.threshold = threshold
-        self._merely = 0
 
     @cached_property
     def _answered(self) -> Answered:
@@ -90,9 +89,7 @@ class LeakJudge:
         """What a question that is near, or is contained, is by itself."""
         if pair.near or pair.short_near:
             return self._near(part, row, pair, same)
-        if part.size < LABEL_WORDS:
-            self._merely += 1
-        if self._merely > SUSPECTS or pair.question is None:
+        if pair.question is None:
             return [], []
         found = self.looker.look(part, row)
         if not _is_found(found, pair.question, QUESTION_SHARE):
