@@ -65,31 +65,17 @@ class Fingerprints:
     def __len__(self) -> int:
         return len(self.exact)
 
+    def _columns(self) -> tuple[Any, ...]:
+        return self.shingles, self.grams, self.key, self.exact, self.words, self.answer, self.context, self.system
+
     def take(self, rows: npt.NDArray[Any]) -> Fingerprints:
         """Those of some rows, in that order."""
-        return Fingerprints(
-            self.shingles.take(rows),
-            self.grams.take(rows),
-            self.key[rows],
-            self.exact[rows],
-            self.words[rows],
-            self.answer[rows],
-            self.context[rows],
-            self.system[rows],
-        )
+        return Fingerprints(*(column.take(rows) for column in self._columns()))
 
     def followed_by(self, more: Fingerprints) -> Fingerprints:
         """These and then others, which the same engine made."""
-        return Fingerprints(
-            concat([self.shingles, more.shingles]),
-            concat([self.grams, more.grams]),
-            np.concatenate((self.key, more.key)),
-            np.concatenate((self.exact, more.exact)),
-            np.concatenate((self.words, more.words)),
-            np.concatenate((self.answer, more.answer)),
-            np.concatenate((self.context, more.context)),
-            np.concatenate((self.system, more.system)),
-        )
+        shingles, grams, *columns = zip(self._columns(), more._columns(), strict=True)
+        return Fingerprints(concat(shingles), concat(grams), *map(np.concatenate, columns))  # type: ignore[arg-type]
 
 
 def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
