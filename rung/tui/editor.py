@@ -34,15 +34,8 @@ def draft_file(project: Project, row: str, person: str) -> Path:
     return project.root / FOLDER / f"{row}-{name}.txt"
 
 
-def edit_outside(path: Path, text: str) -> str:
-    """The text after the editor has closed. A file that is there already, from a kill, is gone on with.
-
-    Blocks until the editor ends. Raises RungError where it cannot be started or fails; then the file stays.
-    """
-    path.parent.mkdir(exist_ok=True)
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8", newline="")
+def _run_editor(path: Path) -> None:
+    """Open a file in the editor; blocks until it ends. Raises RungError where it cannot be started or fails."""
     command = [*editor_command(), str(path)]
     try:
         done = subprocess.run(command, check=False)
@@ -52,6 +45,18 @@ def edit_outside(path: Path, text: str) -> str:
         ) from error
     if done.returncode:
         raise RungError(f"The editor {command[0]} ended with {done.returncode}. What it wrote is in {path.name}.")
+
+
+def edit_outside(path: Path, text: str) -> str:
+    """The text after the editor has closed. A file that is there already, from a kill, is gone on with.
+
+    Blocks until the editor ends. Raises RungError where it cannot be started or fails; then the file stays.
+    """
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8", newline="")
+    _run_editor(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             made = file.read()
@@ -82,14 +87,10 @@ def edit_file(path: Path) -> str:
     """
     before = path.read_bytes() if path.is_file() else b""
     try:
-        done = subprocess.run([*editor_command(), str(path)], check=False)
+        _run_editor(path)
     except RungError as error:
         return error.message
-    except OSError as error:
-        return f"The editor could not be started: {error.strerror}. -> export EDITOR=nano"
     after = path.read_bytes() if path.is_file() else b""
-    if done.returncode:
-        return f"the editor ended with {done.returncode}"
     if after == before:
         return f"{path.name} is unchanged"
     if before:

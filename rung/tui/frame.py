@@ -201,29 +201,16 @@ class StageScreen(LeavingScreen):
         """The keys that act now; overridden where that depends on what the screen does."""
         return self.keys
 
-    def watch_next(self) -> None:
-        """The "Next:" line follows."""
+    def _follow(self) -> None:
+        """The lines of the frame follow what they show."""
         if self.is_drawn:
             self.refresh_frame()
+
+    watch_next = watch_command = watch_question = watch_message = _follow
 
     @on(NextLine.Pressed)
     def _next_pressed(self) -> None:
         self.app.simulate_key("enter")
-
-    def watch_command(self) -> None:
-        """The command line follows."""
-        if self.is_drawn:
-            self.refresh_frame()
-
-    def watch_question(self) -> None:
-        """The command line follows."""
-        if self.is_drawn:
-            self.refresh_frame()
-
-    def watch_message(self) -> None:
-        """The command line follows."""
-        if self.is_drawn:
-            self.refresh_frame()
 
     def tell(self, text: str) -> None:
         """Put a message at the right end of row 23."""

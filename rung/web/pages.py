@@ -20,6 +20,7 @@ from curation.store.records import number_of
 from evaluation.people.blinding import log_shown
 from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_comparison, read_result
 from evaluation.people.pairings import Pairing
+from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words
 from rung.web import view
 from rung.web.templating import PageRequest, page
@@ -155,6 +156,7 @@ def _item(
         "near": [side for side in face.near if side.verdict in ("approved", "edited", "rejected")],
         "guide": found(parts, find),
         "find": find,
+        "untouched": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,
         "until": view.clock(item.until),
         "origin": view.origin(item),

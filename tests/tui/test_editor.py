@@ -137,7 +137,7 @@ def test_an_editor_that_fails_or_is_not_there_is_told(tmp_path, editor, monkeypa
     prompt = tmp_path / "prompt.md"
     prompt.write_text("first")
     editor("exit 3")
-    assert edit_file(prompt) == "the editor ended with 3"
+    assert "ended with 3" in edit_file(prompt)
     monkeypatch.setenv("EDITOR", "no-such-editor-here")
     assert "could not be started" in edit_file(prompt)
     monkeypatch.setenv("EDITOR", "'broken")
