@@ -38,11 +38,11 @@ def arguments_of(made: Mapping[str, Any]) -> Any:
         return given
 
 
-def with_calls(text: str, calls: Sequence[Call]) -> str:
-    """Return an answer as one text: what is said, if anything, and the calls as one line of JSON."""
+def with_calls(text: str, calls: Sequence[Call], indent: int | None = None) -> str:
+    """Return an answer as one text: what is said, if anything, and the calls as one line of JSON, or indented."""
     if not calls:
         return text
-    line = json.dumps(list(calls), ensure_ascii=False)
+    line = json.dumps(list(calls), ensure_ascii=False, indent=indent)
     return f"{text}\n{line}" if text else line
 
 

@@ -119,11 +119,13 @@ class Example:
         return Example({**self.row, "messages": [*self.asked, self.answer_turn(text)]})
 
     def answer_turn(self, text: str) -> JsonObject:
-        """The message that has this text as its answer.
+        """The message that has this text as its answer: the one that is there where it already says this.
 
         Calls at its end are read as calls where the row has tools or its answer called one; else they are text.
         """
         said, calls = parted(text) if self.calls or self.row.get("tools") else (text, [])
+        if self.calls and with_calls(said, calls) == self.answer:
+            return dict(self.messages[-1])
         if not calls:
             return {"role": "assistant", "content": text}
         made = [{"type": "function", "function": call} for call in calls]
@@ -152,8 +154,13 @@ def _turns(part: Any, role: str) -> tuple[Mapping[str, Any], ...]:
 
 
 def edited_text(row: Mapping[str, Any]) -> str:
-    """The text of a row that an edit changes: the last answer, the better one of a pair, or the text."""
+    """The text of a row that an edit changes: the last answer (its calls over several lines), the better one of a pair,
+    or the text.
+    """
     example = Example(row)
+    if example.calls:
+        last = example.messages[-1]
+        return with_calls(text_of(last.get("content")), calls_of(last), indent=2)
     return example.answer or "" if example.messages else str(row.get("text", ""))
 
 

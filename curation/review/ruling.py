@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -100,11 +101,16 @@ def with_text(example: Example, text: str) -> str:
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise RungError("The new answer is empty.", "reject the row, or write an answer")
+    turn = example.answer_turn(text)
+    if example.calls and "tool_calls" not in turn and re.search(r"^\s*[\[{]", text, re.M):
+        raise RungError(
+            'The edit holds no call that can be read: a list of {"name": "...", "arguments": {...}} ends the answer.',
+            "correct the JSON, or give the whole row: edit --row-file FILE",
+        )
     if "messages" in example.row:
         changed = example.with_answer(text).row
     elif "chosen" in example.row:
-        plain = isinstance(example.row["chosen"], str)
-        changed = {**example.row, "chosen": text if plain else [{"role": "assistant", "content": text}]}
+        changed = {**example.row, "chosen": text if isinstance(example.row["chosen"], str) else [turn]}
     else:
         changed = {**example.row, "text": text}
     return whole_row(changed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from curation.example import Example, text_of
+from curation.example import Example, edited_text
 from curation.review import ReviewItem
 from rung.report.page import shown
+from rung.text.message_text import message_text
 
 WHO = {"system": "System message", "user": "Question", "assistant": "Answer", "tool": "Tool"}
 VERBS = {
@@ -49,14 +49,13 @@ def turns(item: ReviewItem) -> list[ChatTurn]:
         role = str(message.get("role"))
         asked_so_far += role == "user"
         number = f" {asked_so_far}" if users > 1 and role in ("user", "assistant") else ""
-        made.append(ChatTurn(role, WHO.get(role, role) + number, _content(message)))
+        made.append(ChatTurn(role, WHO.get(role, role) + number, message_text(message)))
     return made
 
 
 def answer_of(row: Mapping[str, Any]) -> str:
     """The text that an edit changes: the last answer, or the text of a text row; empty where there is none."""
-    example = Example(row)
-    return str(row.get("text", "")) if not example.messages else example.answer or ""
+    return edited_text(row)
 
 
 def rejected_of(item: ReviewItem) -> str | None:
@@ -64,7 +63,7 @@ def rejected_of(item: ReviewItem) -> str | None:
     worse = item.row.get("rejected")
     if worse is None:
         return None
-    return worse if isinstance(worse, str) else "\n".join(text_of(turn.get("content")) for turn in worse)
+    return worse if isinstance(worse, str) else "\n".join(map(message_text, worse))
 
 
 def origin(item: ReviewItem) -> str:
@@ -105,12 +104,6 @@ def short(text: str | None, most: int = 60) -> str:
     """The first words of an answer, on one line."""
     line = " ".join((text or "").split())
     return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    text = text_of(message.get("content"))
-    calls = message.get("tool_calls")
-    return text + ("\n" if text else "") + json.dumps(calls, ensure_ascii=False, indent=1) if calls else text
 
 
 OPEN, CLOSE = "\ue000", "\ue001"

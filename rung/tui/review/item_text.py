@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from curation.example import Example, edited_text, text_of
+from curation.example import Example, edited_text
 from curation.review import ReviewItem
 from curation.review.item import NearRow
 from curation.store.records import Share
 from rung.start import GUIDELINE
 from rung.symbols import drawn
 from rung.text.figures import money
+from rung.text.message_text import message_text
 from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
 from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown
@@ -55,17 +55,10 @@ def asked(item: ReviewItem) -> list[TextPart]:
         title = f"{name} before" if role == "assistant" else name
         parts += [
             TextPart(Text(f"{title}{place}", style="bold")),
-            TextPart(row_text(said(message)), 2),
+            TextPart(row_text(message_text(message)), 2),
             TextPart(Text("")),
         ]
     return parts
-
-
-def said(message: Mapping[str, Any]) -> str:
-    """A message's text and the tools that it calls."""
-    calls = message.get("tool_calls")
-    text = text_of(message.get("content"))
-    return "\n".join(part for part in (text, json.dumps(calls, ensure_ascii=False) if calls else "") if part)
 
 
 def label(item: ReviewItem) -> str:
@@ -85,7 +78,7 @@ def worse(item: ReviewItem) -> str | None:
     found = item.row.get("rejected")
     if found is None:
         return None
-    return found if isinstance(found, str) else "\n".join(said(message) for message in found)
+    return found if isinstance(found, str) else "\n".join(map(message_text, found))
 
 
 def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:

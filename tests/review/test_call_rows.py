@@ -1,0 +1,57 @@
+"""Rows whose answer is a tool call in review: shown as a table, edited as text or as a whole row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import in_shell
+import pytest
+
+from curation.example import Example, edited_text
+from curation.review.ruling import with_text
+from rung.text.message_text import message_text
+from workspace.errors import RungError
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "pay", "arguments": '{"to": "Ann", "sum": 3}'}}
+CALLING = {"role": "assistant", "content": "I pay.", "tool_calls": [CALL]}
+ROW = {"messages": [{"role": "user", "content": "Pay Ann 3"}, CALLING], "tools": [{"type": "function"}]}
+
+
+def test_a_message_shows_each_argument_of_its_calls_on_a_line_of_its_own():
+    said, name, *fields = message_text(CALLING).splitlines()
+    assert said == "I pay." and "pay" in name
+    assert [field.split() for field in fields] == [["sum", "3"], ["to", '"Ann"']]
+
+
+def test_the_text_of_an_edit_is_read_back_as_the_same_row_or_as_another_call():
+    text = edited_text(ROW)
+    assert len(text.splitlines()) > 5 and json.loads(with_text(Example(ROW), text)) == ROW
+    changed = Example.from_json(with_text(Example(ROW), text.replace("3", "4")))
+    assert changed.calls and changed.answer == Example(ROW).answer.replace("3", "4")
+    plain = Example.from_json(with_text(Example(ROW), "No."))
+    assert plain.answer == "No." and not plain.calls
+    with pytest.raises(RungError):
+        with_text(Example(ROW), text[:-3])
+
+
+def test_calls_are_edited_in_the_better_answer_of_a_pair_too():
+    pair = {"prompt": ROW["messages"][:1], "chosen": [CALLING], "rejected": [{"role": "assistant", "content": "No."}]}
+    changed = Example.from_json(with_text(Example(pair), edited_text(pair).replace("3", "4")))
+    assert changed.calls and "4" in str(changed.answer)
+
+
+def test_a_call_is_reviewed_and_edited_in_the_shell(tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
+    assert in_shell.rung("init", cwd=tmp_path).returncode == 0
+    assert in_shell.rung("data", "import", "rows.jsonl", "--as", "candidates", cwd=tmp_path).returncode == 0
+    shown = in_shell.rung("review", "next", "--reviewer", "ana", cwd=tmp_path)
+    assert "None" not in shown.stdout and "pay" in shown.stdout
+    item = json.loads(in_shell.rung("review", "next", "--reviewer", "ana", "--json", cwd=tmp_path).stdout)
+    assert item["messages"] == ROW["messages"]
+    (tmp_path / "answer.txt").write_text('[{"name": "pay", "arguments": {"to": "Bob", "sum": 3}}]')
+    held = (item["id"], "--token", item["token"], "--reviewer", "ana")
+    done = in_shell.rung("review", "decide", *held, "edit", "--text-file", "answer.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    chain = in_shell.rung("why", item["id"], cwd=tmp_path)
+    assert chain.returncode == 0 and "Bob" in chain.stdout and "edited" in chain.stdout, chain.stdout
