@@ -90,7 +90,8 @@ def derive(values: Mapping[str, Any]) -> FactValues:
     """The derived facts; None where an answer they rest on is unknown.
 
     usable_examples: the reviewed ones where their number is known, else all; unknown while `examples` is. All of them
-    where a prompt works and only costs too much: its model can label every row.
+    where a prompt works and only costs too much (its model can label every row), and in recommendation (what users did
+    is the label).
     class_floor: the smallest class; where it was not counted, the mean if even that is under `THIN` (a larger mean says
     nothing about the smallest). class_balance: smallest class over mean class.
     gb_per_billion: memory of one card (total_: of all cards) for each billion parameters.
@@ -98,8 +99,8 @@ def derive(values: Mapping[str, Any]) -> FactValues:
     get = values.get
     examples, reviewed, classes, smallest = map(get, ("examples", "reviewed_examples", "classes", "smallest_class"))
     gb, size, gpus = get("gpu_memory_gb"), get("model_size_b"), get("gpus")
-    taught = get("prompting") == "works_but_costly"
-    usable = examples if reviewed is None or examples is None or taught else reviewed
+    labelled = get("prompting") == "works_but_costly" or get("task") == "recommendation"
+    usable = examples if reviewed is None or examples is None or labelled else reviewed
     mean = usable / classes if usable is not None and classes else None
     each = gb / size if gb is not None and size else None
     return {
