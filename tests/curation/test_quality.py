@@ -298,16 +298,6 @@ def test_of_two_rows_the_long_questions_are_cut_at_the_same_place():
     assert one.endswith("… -> A") and other.endswith("… -> a longer answer")
 
 
-@pytest.mark.parametrize(
-    ("others", "words"), [(1, "the other source hardly counts"), (2, "the other 2 sources hardly")]
-)
-def test_one_other_source_is_singular(others, words):
-    rng = random.Random(3)
-    names = [f"s{number}" for number in range(others)]
-    rows = [row(prose(rng, 1), prose(rng), source=names[i] if i < others else "a") for i in range(200)]
-    assert words in run(rows)[0]["spread"].reason
-
-
 def test_the_odd_form_names_both_forms_and_counts_the_rest():
     rng = random.Random(4)
     rows = [row(prose(rng, 1), "Card Lost" if i == 0 else "card lost") for i in range(300)]

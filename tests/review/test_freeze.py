@@ -192,13 +192,3 @@ def test_the_same_rows_and_seed_give_the_same_files(make_desk: Any, tmp_path: Pa
             store.add(rows(80, 4), role="pool")
             found.append(freeze(Project(tmp_path / name), settings, store=store).manifest.splits)
     assert found[0] == found[1]
-
-
-@pytest.mark.parametrize(("pairs", "words"), [(1, "1 pair asks"), (2, "2 pairs ask")])
-def test_pairs_are_counted_in_the_singular_and_the_plural(make_desk: Any, pairs: int, words: str) -> None:
-    desk = make_desk(pool="trust")
-    desk.store.add(rows(60, 1), role="pool")
-    for each in rows(pairs, 9):
-        desk.store.add([Example(chat_row(each.question, answer)) for answer in ("E11", "E12")], role="pool")
-    with pytest.raises(Refusal, match=words):
-        frozen(desk)

@@ -209,14 +209,7 @@ def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path:
     (half / "train.jsonl").write_text("{}\n")
     (project.root / ".decision.json.abc123_z.tmp").write_text("{")
     before = contents(project.root / "datasets" / "v001")
-    asked = subprocess.run(
-        [sys.executable, "-P", "-m", "rung", "doctor", "--repair"],
-        cwd=project.root,
-        input="n\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    asked = rung("doctor", "--repair", cwd=project.root, stdin="n\n")
     assert asked.returncode == 1 and "datasets/v002: incomplete (no manifest.json)" in asked.stdout
     assert half.is_dir() and len(repairs(project)) == 2
     assert asked_and_interrupted(project.root) == (130, True)

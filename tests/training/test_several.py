@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import taught
+from in_shell import rung
 from lives import wait_until
 
 from training.gates.clearance import grant
@@ -120,13 +121,7 @@ def pair(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     for name, variables in (("one", PLAIN), ("two", TWO)):
         root = tmp_path_factory.mktemp(name) / "clinic"
         shutil.copytree(built, root)
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "rung", "train"],
-            cwd=root,
-            env={**os.environ, "RUNG_MODEL__BASE": str(tiny), **variables},
-            capture_output=True,
-            text=True,
-        )
+        done = rung("train", cwd=root, RUNG_MODEL__BASE=str(tiny), **variables)
         folder = root / "runs" / "R-001"
         assert done.returncode == 0, done.stderr + log(folder)
         found.append(folder)

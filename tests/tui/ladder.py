@@ -140,6 +140,12 @@ def judged(project: Project, right: int, run: str = "R-001") -> Path:
     return run_evaluation(bench, run, "House line.", [project.runs / run / "run.json"])
 
 
+def ruled_on(project: Project, right: int) -> Path:
+    """Clear, finish and measure R-001, as `judged` does. Gives the folder of the measurement."""
+    finished(cleared(project))
+    return judged(project, right)
+
+
 def settings_of(project: Project):
     """The project's settings, without this machine's environment."""
     return load_settings(project.settings_file, {})

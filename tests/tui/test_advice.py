@@ -21,17 +21,9 @@ def decision(folder):
     return json.loads((folder / "decision.json").read_text())
 
 
-async def on_advice(app, pilot):
-    await settled(pilot)
-    app.open_stage(2)
-    await settled(pilot)
-
-
 async def test_empty_says_what_to_do_and_e_asks(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(tmp_path), 2) as (app, pilot, _):
         assert "No answers yet. Press 1, or run: rung advise --answers answers.toml" in words_in(app)
         assert not (tmp_path / "decision.json").exists()
         await press(pilot, "e")
@@ -41,9 +33,7 @@ async def test_empty_says_what_to_do_and_e_asks(tmp_path, program):
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_decision_is_written_and_shown_at_every_size(project, program, size):
     (project / "decision.json").unlink()
-    app = program(project)
-    async with app.run_test(size=size) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(project), 2, size=size) as (app, pilot, _):
         shown = words_in(app)
         for words in ("Next step", "Likely end", "Strength", "Certainty", "Why", "Next: "):
             assert words in shown
@@ -59,9 +49,7 @@ async def test_the_decision_is_written_and_shown_at_every_size(project, program,
 
 
 async def test_provisional_asks_the_question_that_is_worth_most(project, program):
-    app = program(project)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(project), 2, size=(120, 40)) as (app, pilot, _):
         assert "provisional" in words_in(app)
         worth = decision(project)["open_questions"][0]
         for _ in app.screen.lines.keys:
@@ -73,9 +61,7 @@ async def test_provisional_asks_the_question_that_is_worth_most(project, program
 
 
 async def test_why_shows_the_rule_with_its_source(project, program):
-    app = program(project)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(project), 2, size=(120, 40)) as (app, pilot, _):
         rule = decision(project)["reasons"][0]["rule"]
         await pilot.press("w")
         for _ in range(PATIENCE):
@@ -93,9 +79,7 @@ async def test_a_broken_rulebook_gives_no_advice(project, program, what):
     (project / "rules").mkdir()
     rule = '[[veto]]\nid = "mine"\nforbids = "fine_tune"\nwhen = { exampels = { below = 5 } }\nbecause = "We say so."\n'
     (project / "rules" / "approach.toml").write_text(rule if what == "question" else "[[veto]\n")
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(project), 2) as (app, _, _):
         assert "No advice is given on a broken rulebook." in words_in(app)
         assert "approach.toml" in words_in(app)
         assert 'Did you mean "examples"?' in words_in(app) or what == "syntax"
@@ -104,17 +88,14 @@ async def test_a_broken_rulebook_gives_no_advice(project, program, what):
 
 async def test_broken_answers_are_named(project, program):
     (project / "answers.toml").write_text('knowledge_change = "weakly"\n')
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(project), 2) as (app, _, _):
         assert 'Did you mean "weekly"?' in words_in(app)
 
 
 async def test_an_expired_source_shows_its_day(project, program):
     app = program(project)
     app.source.now = lambda: datetime(2031, 1, 1, tzinfo=UTC)
-    async with app.run_test(size=(160, 50)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(app, 2, size=(160, 50)):
         expired = [reason for reason in decision(project)["reasons"] if reason["expired"]]
         assert expired
         assert "(expired 20" in words_in(app)
@@ -132,9 +113,7 @@ def test_settled_by_measurement_says_stop():
 
 
 async def test_the_report_is_written(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(project), 2) as (app, pilot, _):
         await pilot.press("o")
         for _ in range(PATIENCE):
             await pilot.pause(0.02)
@@ -144,9 +123,7 @@ async def test_the_report_is_written(project, program):
 
 
 async def test_enter_goes_where_the_project_goes_on(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_advice(app, pilot)
+    async with on_stage(program(project), 2) as (app, pilot, _):
         following = app.status.next
         await press(pilot, "enter")
         assert app.screen.stage == following.name

@@ -14,6 +14,7 @@ from pathlib import Path
 import beside_work
 import pytest
 from conftest_tui import on_stage, opened, sees, settled, until
+from in_shell import rung
 
 from rung.tui import worker_process as beside
 from rung.tui.worker_process import Beside, Left
@@ -159,9 +160,7 @@ async def test_data_says_of_a_row_that_is_too_long_for_the_own_model_what_the_co
     settings.write_text(settings.read_text().replace('base = "embedded"', f'base = "{model}"'))
     async with on_stage(program(project), 3, size=(100, 30)) as (app, _, _):
         here = {finding.name: finding.rows for finding in app.screen.data.findings}
-    said = subprocess.run(
-        [sys.executable, "-P", "-m", "rung", "data", "check", "--json"], cwd=project, capture_output=True, text=True
-    )
+    said = rung("data", "check", "--json", cwd=project)
     there = {finding["name"]: finding["rows"] for finding in json.loads(said.stdout)["findings"]}
     assert "over_long" in here and here == there
 

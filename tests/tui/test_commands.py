@@ -102,8 +102,7 @@ def with_closed_gates(folder):
 def with_a_verdict(right):
     def make(folder):
         project = ladder.measured(folder / "clinic")
-        ladder.finished(ladder.cleared(project))
-        ladder.judged(project, right)
+        ladder.ruled_on(project, right)
 
     make.__name__ = f"with_a_verdict_{right}"
     return make

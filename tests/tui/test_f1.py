@@ -56,8 +56,7 @@ async def test_f1_on_pages_over_a_stage(clinic, program):
 
 
 async def test_f1_on_screens_beside_the_ten_stages(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, ladder.ITEMS)
+    ladder.ruled_on(clinic, ladder.ITEMS)
     async with on_stage(program(clinic.root), 9) as (app, pilot, _):
         for made in (PeopleScreen, JudgeScreen, WatchScreen):
             app.switch_screen(made())

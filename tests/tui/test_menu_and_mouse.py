@@ -71,8 +71,7 @@ def row_of(app, words):
 
 
 async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, ladder.ITEMS)
+    ladder.ruled_on(clinic, ladder.ITEMS)
     async with on_stage(program(clinic.root), 10, size=(120, 30)) as (app, pilot, screen):
         await sees(pilot, "○ vllm")
         row, first = (row_of(app, form) - 2 for form in ("○ vllm", "○ adapter"))

@@ -132,16 +132,14 @@ async def test_start_in_a_project_and_where_nothing_was_done(project, tmp_path, 
 @pytest.mark.parametrize("begun", [False, True], ids=["before", "begun"])
 @pytest.mark.parametrize("made", [PeopleScreen, JudgeScreen])
 async def test_screens_on_which_people_rate(clinic, program, made, begun):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, 40)
+    ladder.ruled_on(clinic, 40)
     name_a_judge(clinic)
     async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
         await no_dead_key(pilot, functools.partial(beside, made=made, begun=begun))
 
 
 async def test_watch(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, 50)
+    ladder.ruled_on(clinic, 50)
     async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
         await no_dead_key(pilot, functools.partial(beside, made=WatchScreen, begun=False))
 

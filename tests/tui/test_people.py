@@ -6,7 +6,7 @@ import json
 import re
 
 import ladder
-from conftest_tui import flat, on_stage, opened, sees, settled, text_of, until
+from conftest_tui import flat, on_stage, opened, playing, sees, text_of, until
 
 from chat.scripted import Scripted
 from curation.store import open_store
@@ -22,13 +22,11 @@ NAMES = ("tuned", "base", "best prompt", "R-001 wrote", "baseline")
 
 def verdict_of(clinic):
     """A run with a verdict: 40 of 60 right, the others as the baseline says."""
-    ladder.finished(ladder.cleared(clinic))
-    return ladder.judged(clinic, RIGHT)
+    return ladder.ruled_on(clinic, RIGHT)
 
 
 async def people_of(pilot):
     """Open the Verdict, then the comparison."""
-    await settled(pilot)
     await opened(pilot, 9)
     await sees(pilot, "margin")
     await pilot.press("h")
@@ -43,8 +41,7 @@ def ready(screen, before=None):
 
 async def test_a_comparison_by_keys_from_begin_to_reveal(clinic, program):
     folder = verdict_of(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with playing(program(clinic.root)) as (app, pilot):
         screen = await people_of(pilot)
         await sees(pilot, "Which output do people prefer?")
         assert begun_comparison(clinic) is None  # looking makes nothing
@@ -127,8 +124,7 @@ async def masked_until_p(pilot, screen, clinic, ref):
 
 async def test_a_comparison_masks_personal_data_until_it_is_asked_for(clinic, program):
     private(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with playing(program(clinic.root)) as (_, pilot):
         screen = await people_of(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: ready(screen))
@@ -138,8 +134,7 @@ async def test_a_comparison_masks_personal_data_until_it_is_asked_for(clinic, pr
 async def test_a_judges_outputs_mask_personal_data_until_it_is_asked_for(clinic, program):
     private(clinic)
     name_a_judge(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with playing(program(clinic.root)) as (app, pilot):
         screen = await judge_of(pilot)
         while "[PHONE]" not in text_of(app):  # outputs of the prompted arms hold none
             assert not screen.check_action("unmask", ())
@@ -151,8 +146,7 @@ async def test_a_judges_outputs_mask_personal_data_until_it_is_asked_for(clinic,
 
 async def test_what_the_log_cannot_hold_is_not_shown(clinic, program):
     private(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with playing(program(clinic.root)) as (app, pilot):
         screen = await people_of(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: ready(screen))
@@ -172,8 +166,7 @@ async def test_the_end_waits_for_everybody_who_began(clinic, program):
     comparison.record("mo", comparison.asked[0].id, "a")
     for pairing in comparison.asked:
         comparison.record("dana", pairing.id, "tie")
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with playing(program(clinic.root)) as (app, pilot):
         screen = await people_of(pilot)
         await sees(pilot, "Next: wait for mo.")
         assert re.search(r"mo +1 of \d+", text_of(app))
@@ -192,7 +185,6 @@ def name_a_judge(clinic, kind="rubric"):
 
 async def judge_of(pilot):
     """Open the Verdict, then the judge, and begin to label."""
-    await settled(pilot)
     await opened(pilot, 9)
     await sees(pilot, "margin")
     await pilot.press("l")
@@ -206,8 +198,7 @@ async def judge_of(pilot):
 async def test_an_answer_that_cannot_be_written_stays_until_it_can(clinic, program):
     verdict_of(clinic)
     name_a_judge(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with playing(program(clinic.root)) as (_, pilot):
         screen = await judge_of(pilot)
         first = screen.shown_id()
         blocked = next(clinic.evaluations.glob("*/judge")) / "labels.dana.jsonl"
@@ -257,8 +248,7 @@ async def test_outputs_are_labelled_for_a_judge_by_keys(clinic, program):
 async def test_a_judge_that_scores_is_labelled_by_digits(clinic, program):
     verdict_of(clinic)
     name_a_judge(clinic, "score")
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with playing(program(clinic.root)) as (app, pilot):
         screen = await judge_of(pilot)
         first = screen.shown_id()
         assert "1-5 bad to good" in text_of(app)

@@ -45,8 +45,7 @@ def refusal(*losses):
 @pytest.fixture
 def shipped(clinic):
     """A run that may go out."""
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, ladder.ITEMS)
+    ladder.ruled_on(clinic, ladder.ITEMS)
     return clinic
 
 

@@ -152,8 +152,7 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
 
 
 async def test_a_run_that_was_measured_leads_to_its_verdict(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, 40)
+    ladder.ruled_on(clinic, 40)
     async with on_stage(program(clinic.root), 8) as (_, pilot, screen):
         await sees(pilot, "Finished in")
         assert screen.next.startswith("Next: the verdict on it (9).")

@@ -34,8 +34,7 @@ ENDINGS = (
 
 @pytest.mark.parametrize(("right", "title", "following", "stage"), ENDINGS, ids=[title for _, title, _, _ in ENDINGS])
 async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, title, following, stage):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, right)
+    ladder.ruled_on(clinic, right)
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, title)
         assert text_of(app).split("\n")[2].rpartition("│")[2].strip(" ▸").startswith(title)
@@ -47,8 +46,7 @@ async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, 
 
 
 async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    path = ladder.judged(clinic, MORE) / "verdict.json"
+    path = ladder.ruled_on(clinic, MORE) / "verdict.json"
     found = read_artefact(path, Verdict)
     ahead = found.arms[0].model_copy(
         update={"arm": "classical", "chosen": False, "difference": -0.2, "low": -0.3, "high": -0.1}
@@ -62,8 +60,7 @@ async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic,
 
 
 async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_were_not_checked(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    path = ladder.judged(clinic, SHIP) / "verdict.json"
+    path = ladder.ruled_on(clinic, SHIP) / "verdict.json"
     verdict, served = read_artefact(path, Verdict), ServedRun("clinic", "gpu1:8000", "tiny")
     notes = [*served.notes("R-001", "tiny"), *verdict.notes]
     write_artefact(path, revised(verdict, served="clinic at gpu1:8000", notes=notes))
@@ -76,8 +73,7 @@ async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_wer
 
 
 async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    path = ladder.judged(clinic, SHIP) / "verdict.json"
+    path = ladder.ruled_on(clinic, SHIP) / "verdict.json"
     found = read_artefact(path, Verdict)
     write_artefact(path, found.model_copy(update={"notes": [*found.notes, "Worse on injuries: -5.4 points"]}))
     async with on_stage(program(clinic.root), 9) as (_, pilot, screen):
@@ -90,8 +86,7 @@ async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, prog
 
 
 async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_same_order(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, SHIP)
+    ladder.ruled_on(clinic, SHIP)
     path = clinic.evaluations / "E-001" / "report.json"
     write_artefact(path, read_artefact(path, Report).model_copy(update={"goal": 0.8}))
     said = [line for line in rung(clinic.root, "verdict").stdout.split("\n") if line.strip()]
@@ -106,8 +101,7 @@ async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_sa
 
 
 async def test_a_judgement_is_decided_on_the_screen(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    folder = ladder.judged(clinic, JUDGEMENT)
+    folder = ladder.ruled_on(clinic, JUDGEMENT)
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "JUDGEMENT")
         await pilot.press("enter")
@@ -127,8 +121,7 @@ async def test_a_judgement_is_decided_on_the_screen(clinic, program):
 
 
 async def test_a_release_on_a_judgement_asks_for_name_and_reason(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    ladder.judged(clinic, JUDGEMENT)
+    ladder.ruled_on(clinic, JUDGEMENT)
     async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
         await sees(pilot, "A judgement: Enter asks for your name and a reason first.")
         await pilot.press("enter")
@@ -226,8 +219,7 @@ async def test_x_stops_the_measuring_and_no_verdict_is_written(clinic, program):
 
 
 async def test_judge_price_and_passages_stand_on_the_verdict(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    folder = ladder.judged(clinic, SHIP)
+    folder = ladder.ruled_on(clinic, SHIP)
     verdict = read_artefact(folder / "verdict.json", Verdict)
     why = "the judge is ignored: people labelled 3 outputs, 50 are needed"
     told = {"model": "claude-x", "rubric_sha256": "0" * 64, "confidence": 0.95, "decides": False, "used": False}

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from in_shell import rung
 from typer.testing import CliRunner
 
 from curation.example import Example, chat_row
@@ -43,10 +44,6 @@ def folder(tmp_path: Path) -> Path:
     with open_store(Project(tmp_path), Settings()) as store:
         store.add([Example(chat_row("q1", "a1"))], role="candidates")
     return tmp_path
-
-
-def rung(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(as_program(*command), cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 def invite_here(folder: Path) -> str:
@@ -84,7 +81,7 @@ def get(url: str) -> tuple[int, str]:
 
 def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve: Any) -> None:
     program, address = serve()
-    link = rung(folder, "review", "invite", "dana", "--base", address).stdout.strip()
+    link = rung("review", "invite", "dana", "--base", address, cwd=folder).stdout.strip()
     status, page = get(link)
     assert status == 200 and "Welcome, dana" in page
     assert get(address)[0] == 401
@@ -126,13 +123,13 @@ def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path) -> No
 def test_a_link_leads_where_the_page_can_be_reached(folder: Path, written: str, base: str) -> None:
     with (folder / "rung.toml").open("a") as file:
         file.write(f"[web]\n{written}\n")
-    assert rung(folder, "review", "invite", "dana").stdout.startswith(f"{base}/enter/")
+    assert rung("review", "invite", "dana", cwd=folder).stdout.startswith(f"{base}/enter/")
 
 
 def test_the_printed_link_follows_the_settings(folder: Path) -> None:
     with (folder / "rung.toml").open("a") as file:
         file.write('[web]\nurl = "https://review.example.org/"\n')
-    assert rung(folder, "review", "invite", "dana").stdout.startswith("https://review.example.org/enter/")
+    assert rung("review", "invite", "dana", cwd=folder).stdout.startswith("https://review.example.org/enter/")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +153,7 @@ def test_refuses(folder: Path, flags: tuple[str, ...], code: int, words: str, mo
 def test_a_port_that_is_taken(folder: Path) -> None:
     """As a program, so that what a person sees is what is checked: one message, no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = rung(folder, "review", "serve", "--port", str(taken.getsockname()[1]))
+        done = rung("review", "serve", "--port", taken.getsockname()[1], cwd=folder)
     assert done.returncode == 2 and "Cannot listen on 127.0.0.1:" in done.stderr and "Traceback" not in done.stderr
 
 

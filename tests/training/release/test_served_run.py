@@ -7,13 +7,13 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_shell import rung
 
 from chat.open import open_local
 from chat.protocols import Ask
@@ -47,7 +47,7 @@ def project(built: Path, tiny: Path, tmp_path: Path) -> Project:
     shutil.copytree(built, made.root)
     toml = made.settings_file.read_text().replace("epochs = 2", "epochs = 40").replace("1e-3", "1e-2")
     made.settings_file.write_text(f'{toml}[model]\nbase = "{tiny}"\nmax_tokens = 16\n')
-    done = rung(made, "train")
+    done = rung("train", cwd=made.root)
     assert done.returncode == 0, done.stderr
     return made
 
@@ -93,20 +93,15 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the server did not come up")
 
 
-def rung(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "rung", *words]
-    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=300)
-
-
 def test_the_run_is_asked_by_name_and_answers_as_its_weights_do(
     project: Project, settings: Settings, address: str, tiny: Path
 ) -> None:
     there = f'provider = "openai"\nbase = "tiny"\nbase_url = "{address}"\n'
     toml = project.settings_file
     toml.write_text(toml.read_text().replace(f'base = "{tiny}"\n', there))
-    measured = rung(project, "baseline", "--arms", "base,prompt")
+    measured = rung("baseline", "--arms", "base,prompt", cwd=project.root)
     assert measured.returncode == 0, measured.stderr
-    done = rung(project, "evaluate", "R-001", "--served", "clinic", "--json")
+    done = rung("evaluate", "R-001", "--served", "clinic", "--json", cwd=project.root)
     assert done.returncode == 0, done.stderr
     found = newest_verdict(project, "R-001")
     assert found is not None
@@ -119,5 +114,5 @@ def test_the_run_is_asked_by_name_and_answers_as_its_weights_do(
     assert answered == [reply.text for reply in model.answer(asks)]
     base = [o.output for o in read_outcomes(project.evaluations / "E-002" / "outputs.jsonl") if o.arm == "base"]
     assert all(output.startswith("E1") for output in answered) and not any(o.startswith("E1") for o in base)
-    refused = rung(project, "evaluate", "R-001", "--served", "clinik")
+    refused = rung("evaluate", "R-001", "--served", "clinik", cwd=project.root)
     assert refused.returncode == 1 and 'lists no clinik: it has clinic, tiny. Did you mean "clinic"?' in refused.stderr
