@@ -175,7 +175,6 @@ async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic,
         with (clinic.datasets / "v001" / "test.jsonl").open("a") as file:
             file.write('{"messages": []}\n')
         await pilot.press("enter", "y")
-        await sees(pilot, "Measuring the tuned model: starting …")
         await until(pilot, lambda: not app.jobs and bool(screen.trouble))
         await settled(pilot)
         assert "✗ " in text_of(app)
