@@ -96,7 +96,7 @@ def _members(file: Path, folder: Path) -> Iterator[tuple[Path, tarfile.TarInfo, 
     """Each member with the path where it belongs. Raises where a member is not what a tar of Rung holds."""
     most, why = _most(file, folder)
     with file.open("rb") as plain:
-        start = plain.read(6)
+        start = plain.peek()
     opened = next((way for magic, way in PACKED if start.startswith(magic)), None)
     with opened(file, "rb") if opened else file.open("rb") as stream:
         counted = _Counted(stream, most, why)  # type: ignore[arg-type]
@@ -127,7 +127,7 @@ class _Names:
         if path.is_absolute() or ".." in path.parts or "\0" in member.name or (member.isreg() and not path.parts):
             raise Odd(f"{shown} leads out of the folder")
         parts = [len(os.fsencode(part)) for part in path.parts]
-        if sum(parts) + len(parts) > self.room or max(parts, default=0) > NAME_MAX:
+        if sum(parts) + len(parts) > self.room or any(part > NAME_MAX for part in parts):
             raise Odd(f"{shown} is a path of {len(os.fsencode(member.name)):,} bytes, too long to be written")
         if path in self.files or (member.isreg() and path in self.folders) or self.files & set(path.parents):
             raise Odd(f"{shown} occurs twice")
