@@ -59,20 +59,25 @@ ARM_NAMES = {
 """The words for the arms, as screens, reports and messages print them."""
 
 
+CALLED = {classical.NAME: "classifier"}
+"""Arms that a person may name by another name than the one in files."""
+
+
 def arms_named(names: Sequence[str]) -> list[Arm]:
     """The arms in the order of the ladder, `prompt` always first among those that build on it.
 
     Raises RungError for an unknown name.
     """
-    unknown = [name for name in names if name not in ARMS]
+    known = [CALLED.get(name, name) for name in ARMS]
+    unknown = [name for name in names if name not in ARMS and name not in known]
     if unknown:
-        hint = did_you_mean(unknown[0], ARMS)
+        hint = did_you_mean(unknown[0], known)
         raise RungError(
-            f'No arm is called "{unknown[0]}".{hint} Known: {", ".join(ARMS)}.',
-            expected=", ".join(ARMS),
+            f'No arm is called "{unknown[0]}".{hint} Known: {", ".join(known)}.',
+            expected=", ".join(known),
             found=unknown[0],
         )
-    return [arm for name, arm in ARMS.items() if name in names]
+    return [arm for name, arm in ARMS.items() if name in names or CALLED.get(name) in names]
 
 
 def arm_name(arm: str) -> str:

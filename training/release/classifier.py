@@ -22,7 +22,7 @@ from workspace.settings import Settings
 
 FOLDER = "classifier"
 PROGRAM = Path(__file__).with_name("programs") / "predict.py"
-MEASURE = "rung baseline --arms classical"
+MEASURE = "rung baseline --arms classifier"
 
 
 def measured_classifier(report: Report) -> ArmResult:
