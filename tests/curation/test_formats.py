@@ -96,7 +96,7 @@ MALFORMED = [
     (talk("user"), "messages", "last message"),
     (talk("assistant", "user"), "messages[0].role", "first message"),
     (talk("user", "user", "assistant"), "messages[1].role", "take turns"),
-    (talk("user", "system", "assistant"), "messages[1].role", "only stand first"),
+    (talk("user", "system", "assistant"), "messages[1].role", "only be first"),
     (talk("user", "tool"), "messages[1].role", "called a tool"),
     (talk("user", "bot"), "messages[1].role", "not a role"),
     (talk("user", "assistant", content=""), "messages[1].content", "empty"),
