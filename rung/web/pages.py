@@ -155,6 +155,7 @@ def _item(
         "remark": ask.form.get("remark", ""),
         "near": [side for side in face.near if side.verdict in ("approved", "edited", "rejected")],
         "guide": found(parts, find),
+        "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "find": find,
         "untouched": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,

@@ -14,6 +14,7 @@ from web_steps import stale
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item, progress
 from curation.store.tables import links
+from rung.start import GUIDELINE
 
 
 def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
@@ -40,6 +41,13 @@ def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:
     dana = site.browser("dana").get("/?row=r-000001")
     assert "Similar rows, already decided" in dana.words and "E11.42 edited mo" in dana.words
     assert "A near row has another answer: E11.42 (mo)" in dana.words
+
+
+def test_a_guideline_that_nobody_has_written_is_named_as_the_template(make_site: Any) -> None:
+    site = make_site(2)
+    assert "this is the template" not in site.browser("dana").words
+    (site.desk.project.root / "guideline.md").write_text(GUIDELINE)
+    assert "this is the template" in site.browser("mo").words
 
 
 def test_rows_of_every_kind(make_site: Any) -> None:
