@@ -49,8 +49,6 @@ class ToolTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="
 Turn = SystemTurn | UserTurn | AssistantTurn | ToolTurn
 """A message: a kind for each role is quicker to decode, and to tell apart, than one kind that holds its role."""
 _ROLES: dict[type, str] = {SystemTurn: "system", UserTurn: "user", AssistantTurn: "assistant", ToolTurn: "tool"}
-_MORE = ("system", "tools", "rejected")
-"""Keys beside the messages of a chat row that ask for a closer look."""
 _Plain = str | int | float | bool | None
 _decode_turns = msgspec.json.Decoder(dict[str, list[Turn | _Plain] | JsonObject | _Plain]).decode
 decode_any = msgspec.json.Decoder().decode
@@ -77,7 +75,8 @@ class Quick:
         for place, row in enumerate(rows):
             try:
                 turns = row.get("messages")
-                if type(turns) is list and self._in_order(turns) and (len(row) == 1 or row.keys().isdisjoint(_MORE)):
+                plain = "system" not in row and "tools" not in row and "rejected" not in row
+                if plain and type(turns) is list and self._in_order(turns):
                     found[place] = turns
                     keys += len(row) + 2 * len(turns)
                     if len(row) > 1 and dict in map(type, row.values()):
