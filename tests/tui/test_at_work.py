@@ -64,7 +64,7 @@ async def test_the_advice_goes_on_to_what_can_be_done_now(tmp_path, program):
     (tmp_path / "answers.toml").write_text(SIX)
     async with playing(program(tmp_path)) as (app, pilot):
         await pilot.press("2")
-        await sees(pilot, "Next: import your rows.")
+        await sees(pilot, "Next: import your rows (3).")
         assert "✓ Advice" in text_of(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen.stage == "Data")

@@ -110,7 +110,13 @@ def colours_of(text):
 def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term):
     terminal.start(project, term=term)
     terminal.see("Enter opens it")
-    for key, words in (("", "The ladder"), ("2", "Next step"), ("4", "Proposed answer"), ("9", "Locked")):
+    for key, words in (
+        ("", "The ladder"),
+        ("2", "Next step"),
+        ("4", "Proposed answer"),
+        ("]", "Rows"),
+        ("9", "Locked"),
+    ):
         if key:
             terminal.keys(key)
         terminal.see(words)
