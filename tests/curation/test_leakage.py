@@ -134,6 +134,16 @@ def test_what_is_a_suspect_and_not_a_leak() -> None:
     assert [s.evidence.shared for s in shared] == [span]
 
 
+def test_leaks_of_a_short_question_hide_no_suspect() -> None:
+    rng = random.Random(12)
+    short = Example(chat_row("type 1 diabetes in pregnancy", "O24"))
+    given = [Example(chat_row(f"{prose(rng, 9)} type 1 diabetes in pregnancy: O24", "ok")) for _ in range(4)]
+    merely = Example(chat_row(f"Is type 1 diabetes in pregnancy rare? {prose(rng, 20)}", "no"))
+    report = find_leaks([*background(rng, 40), *given, merely], [short])
+    assert [leak.train for leak in report.leaks] == [40, 41, 42, 43]
+    assert [suspect.train for suspect in report.suspects] == [44]
+
+
 def test_a_label_is_judged_with_its_question() -> None:
     rng = random.Random(3)
     title = "E10.10 Type 1 diabetes mellitus with ketoacidosis without coma or other trouble"

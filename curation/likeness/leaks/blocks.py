@@ -38,7 +38,7 @@ def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
 
     def block() -> TextBlock:
         owner = np.repeat(np.arange(first, first + len(questions)), np.diff(ends))
-        found = texts if "".join(texts).isascii() else [folded(text) for text in texts]
+        found = texts if "".join(texts).isascii() else [text if text.isascii() else folded(text) for text in texts]
         return TextBlock(found, owner, np.array(questions, np.int64), np.array(answers, np.int64), size)
 
     for row in rows:
