@@ -112,7 +112,8 @@ class Collector:
                 self._take(said[1], said[2], said[0], None)
             else:
                 self._take(said.question, said.answer, said.setting, said.row.get("tools"))  # type: ignore[union-attr]
-        self._may_flush()
+            if self._chars >= BLOCK_CHARS:
+                self._may_flush()
 
     def compiled(self) -> bool:
         """Whether rows from here on are hashed by compiled code."""
