@@ -120,11 +120,11 @@ def rarest(sets: Sets, threshold: float) -> Sets:
 
 def grouped(keys: Sets) -> Iterator[U64]:
     """(Key, set) packed and sorted, some millions at once, no key in two parts."""
-    bits = max(0, len(keys.hashes) >> 22).bit_length()
-    span = max(1, (int(keys.hashes.max(initial=0)) >> bits) + 1)
+    largest = int(keys.hashes.max(initial=0))
+    span = largest // (1 + (len(keys.hashes) >> 22)) + 1
     owners = np.repeat(np.arange(len(keys), dtype=np.uint32), keys.sizes)
-    for low in range(0, 1 << bits):
-        some = keys.hashes // span == low
+    for low in range(0, largest + 1, span):
+        some = (keys.hashes >= low) & (keys.hashes <= min(low + span - 1, largest))
         packed = (keys.hashes[some].astype(np.uint64) << np.uint64(32)) | owners[some]
         packed.sort()
         yield packed

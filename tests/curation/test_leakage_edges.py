@@ -200,3 +200,14 @@ def test_the_rejected_side_of_a_preference_is_searched_as_well(form: str) -> Non
         )
     clean = found(test, Example({"prompt": fresh(20), "chosen": fresh(30), "rejected": fresh(30)}))
     assert not clean.leaks and not clean.suspects
+
+
+@pytest.mark.parametrize(("rows", "is_template"), [(19, False), (20, True)])
+def test_an_instruction_is_a_template_from_twenty_rows_on(rows: int, is_template: bool) -> None:
+    instruction = fresh(30)
+    train = [
+        *(row() for _ in range(100)),
+        *(Example(chat_row(f"{instruction} {fresh(6)}", "yes")) for _ in range(rows)),
+    ]
+    test = [*(row() for _ in range(6)), *(Example(chat_row(f"{instruction} {fresh(6)}", "yes")) for _ in range(3))]
+    assert bool(find_leaks(train, test).leaks) is not is_template

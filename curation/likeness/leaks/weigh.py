@@ -18,7 +18,7 @@ from curation.example import Example, all_texts
 from curation.likeness.fingerprints import RowSource
 from curation.likeness.hashing import words_of
 from curation.likeness.join import distinct
-from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, NO_ANSWER, TestIndex
+from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, NO_ANSWER, TestIndex, places_in
 from curation.likeness.leaks.scan import NO_GRAM, NOTED, Scan, ShortNear
 from curation.likeness.sets import I64, SLACK, U64, earlier, offsets
 from curation.likeness.template import LEAST, SHARE
@@ -51,7 +51,8 @@ def _rests(examples: Sequence[Example], table: U64, compiled: bool) -> U64:
     texts = [all_texts(example) for example in examples]
     text, hashes = words_of([each for some in texts for each in some], compiled=compiled).grams(GRAM_WORDS)
     owner = np.repeat(np.arange(len(texts)), [len(some) for some in texts])[text]
-    other = table[np.minimum(np.searchsorted(table, hashes), len(table) - 1)] != hashes
+    other = np.ones(len(hashes), np.bool_)
+    other[places_in(table, hashes)[0]] = False
     out = np.full(len(texts), NO_GRAM)
     np.minimum.at(out, owner[other], hashes[other])
     return out
@@ -140,9 +141,7 @@ def _natures(scan: Scan) -> U64:
 
 def _tell_apart(nature: U64, rows: I64, template: U64, source: RowSource, compiled: bool) -> bool:
     """Give rows whose least gram is of the template the least of the others instead; whether there were such."""
-    if not len(template):
-        return False
-    alike = np.flatnonzero(template[np.minimum(np.searchsorted(template, nature), len(template) - 1)] == nature)
+    alike, _ = places_in(template, nature)
     if len(alike):
         nature[alike] = rests_of(np.unique(rows)[alike], template, source, compiled=compiled)
     return bool(len(alike))
