@@ -16,9 +16,9 @@ PAIRS = 12
 """Maximum number of pairs that are listed."""
 ROOTS = {
     "rows": ("examples", "reviewed_examples"),
-    "usable_examples": ("examples", "reviewed_examples", "prompting"),
-    "class_floor": ("examples", "reviewed_examples", "classes", "smallest_class", "prompting"),
-    "class_balance": ("examples", "reviewed_examples", "classes", "smallest_class", "prompting"),
+    "usable_examples": ("examples", "reviewed_examples", "prompting", "task"),
+    "class_floor": ("examples", "reviewed_examples", "classes", "smallest_class", "prompting", "task"),
+    "class_balance": ("examples", "reviewed_examples", "classes", "smallest_class", "prompting", "task"),
     "unreviewed": ("examples", "reviewed_examples"),
     "gb_per_billion": ("gpu_memory_gb", "model_size_b"),
     "total_gb_per_billion": ("gpu_memory_gb", "model_size_b", "gpus"),

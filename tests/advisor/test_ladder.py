@@ -27,7 +27,7 @@ def test_a_prompt_that_was_only_begun_is_never_followed_by_fine_tuning(tmp_path:
     given = {"task": "extraction", "deep_specialization": True, "output_form": "strict", "budget": "moderate"}
     given |= {"examples": 5000, "reviewed_examples": 5000, "test_set": True, "model_access": "open"}
     begun = verdict_of(book, from_table({**given, "prompting": "weak_effort"}))
-    assert begun.path == begun.outcome == ("prompt", "fine_tune") and begun.blocked == "nothing"
+    assert begun.outcome == ("prompt", "prompt")
     tried = {"prompting": "insufficient", "prompt_effort_days": 6, "few_shot": "insufficient"}
     assert verdict_of(book, from_table({**given, **tried})).outcome == ("fine_tune", "fine_tune")
 
