@@ -137,7 +137,7 @@ def test_the_lines_of_status_add_up_with_drafts(tmp_path: Path) -> None:
     with open_store(project, settings) as store:
         store.add([NewRow(Example(chat_row("Is there a lift?", "yes")))], role="candidates", origin="generated")
     stages = json.loads(ran(tmp_path, "status", "--json").stdout)["stages"]
-    assert stages[2]["reason"].startswith("3 lines read, 2 kept, 1 taken out, 1 drafted")
+    assert "3 lines read, 2 kept, 1 taken out, 1 drafted" in stages[2]["reason"]
 
 
 def test_both_at_once_are_refused(tmp_path: Any) -> None:
