@@ -71,9 +71,14 @@ def stable_order(values: I64) -> I64:
 
 
 def bit_counts(values: U64) -> I64:
-    """How many bits of each are set."""
-    found: I64 = np.unpackbits(values.view(np.uint8)).reshape(-1, 64).sum(axis=1, dtype=np.int64)
-    return found
+    """How many bits of each are set: summed in pairs, fours and bytes at once (Knuth, TAOCP 7.1.3)."""
+    pairs, fours, bytes_, ones = map(
+        np.uint64, (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F, 0x0101010101010101)
+    )
+    values = values - ((values >> np.uint64(1)) & pairs)
+    values = (values & fours) + ((values >> np.uint64(2)) & fours)
+    values = (values + (values >> np.uint64(4))) & bytes_
+    return ((values * ones) >> np.uint64(56)).astype(np.int64)
 
 
 def earlier(values: I64) -> I64:

@@ -34,8 +34,8 @@ def lines(checkup: Checkup, command: str, step: str = "", ending: Sequence[str] 
         yield f"{symbol} {finding.title:<{width}}{finding.rows:>5,}  {finding.severity:<7}  {todo}".rstrip()
         if finding.blocks:
             yield from _evidence(finding, SHOWN_BLOCKING)
-            if (more := finding.rows - SHOWN_BLOCKING) > 0 and finding.evidence:
-                yield f"    {more:,} more: {_show(finding, command, in_project)}"
+            if len(finding.evidence) > SHOWN_BLOCKING:
+                yield f"    all: {_show(finding, command, in_project)}"
     yield from ending
     if checkup.findings or ending:
         yield ""
