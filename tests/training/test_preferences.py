@@ -111,7 +111,7 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"packing": "true", "method": "prefix"}, "virtual tokens would stand before the first row"),
+        ({"packing": "true", "method": "prefix"}, "virtual tokens would come before the first row"),
         ({"packing": "true", "objective": "dpo"}, "the other trainers pad"),
         ({"objective": "reward", "method": "prompt"}, "its new score head is not saved"),
         ({"objective": "reward", "method": "qlora"}, "casts the new score head"),
