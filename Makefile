@@ -10,11 +10,13 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .DEFAULT_GOAL := help
 
 $(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
+	@mkdir -p build && date +%s > build/set-up-began
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(if $(LOCKED),$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/locked.txt)
 	$(BIN)/pip install --quiet -e ".[dev]"
 	touch $(READY)
+	@echo "set-up: $$(( $$(date +%s) - $$(cat build/set-up-began) )) s"
 
 demo: $(READY) ## The whole ladder on real data with a real small model (it prints its time; FAST=1 on fewer rows)
 	$(BIN)/rung demo $(if $(FAST),--fast) $(if $(TASK),--task $(TASK))
