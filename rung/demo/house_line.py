@@ -206,7 +206,7 @@ TASK = Task(
         "model": {"base": "embedded", "max_tokens": 8},
         "training": {
             "system_prompt": "House line.",
-            "epochs": 2,
+            "epochs": 1.75,
             "learning_rate": 1.5e-3,
             "batch": 8,
             "dropout": 0.0,

@@ -253,7 +253,7 @@ STEPS = (
     Step("review-pool", ("(table)",), "The code table reviews the pool"),
     Step(
         "generate",
-        ("data", "generate", "--count", "12", "--strategy", "paraphrase"),
+        ("data", "generate", "--count", "4", "--strategy", "paraphrase"),
         "3. The embedded model drafts candidates: weak, and that is what the queue is for",
         may_exit=(0, 1),
         fast=("data", "generate", "--count", "2", "--strategy", "paraphrase"),
@@ -262,9 +262,8 @@ STEPS = (
     Step("review-status", ("review", "status"), "Who decided what"),
     Step(
         "baseline",
-        ("baseline", "--both-forms"),
+        ("baseline",),
         "4. The ladder, measured: every cheaper way first, on the same frozen items",
-        fast=("baseline",),
     ),
     Step(
         "freeze",
