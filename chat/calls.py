@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from chat.errors import TURNED_AWAY, ChatError, Kind
 from chat.keys import without_keys
 from chat.protocols import Ask, Reply
+from workspace.interrupt import held_interrupt
 
 Answer = TypeVar("Answer")
 Came = tuple[int, Reply | Exception]
@@ -230,23 +231,27 @@ def several(
     are paid for. After a refused key or an unknown model nothing more is asked. Threads are daemons: after a second
     interrupt a call under way does not hold up the end of the program.
     """
-    came: SimpleQueue[Came] = SimpleQueue()
     source = _Source(asks)
-    running = 0
+    started = 0
+
+    def end() -> None:
+        stop.set()
+        source.ended = True
+
     try:
-        while True:
-            while running < workers and (entry := source.next()):
-                threading.Thread(target=_run, args=(one, entry, came), name="ask", daemon=True).start()
-                running += 1
-            if not running:
-                break
-            number, result = source.wait_for(came, stop)
-            running -= 1
-            if isinstance(result, ChatError) and result.kind in ("key", "model", "money"):
-                source.ended = True
-            if isinstance(result, Exception) and not isinstance(result, ChatError):
-                raise result
-            yield number, result
+        with held_interrupt(end):
+            while True:
+                while started - source.seen < workers and (entry := source.next()):
+                    threading.Thread(target=_run, args=(one, entry, source), name="ask", daemon=True).start()
+                    started += 1
+                if started == source.seen:
+                    break
+                number, result = source.result()
+                if isinstance(result, ChatError) and result.kind in ("key", "model", "money"):
+                    source.ended = True
+                if isinstance(result, Exception) and not isinstance(result, ChatError):
+                    raise result
+                yield number, result
     finally:
         stop.set()
     if source.fault:
@@ -254,12 +259,15 @@ def several(
 
 
 class _Source:
-    """The asks, until they end, their maker raises or somebody interrupts; then `fault` holds what was raised."""
+    """The asks, until they end or their maker raises (then `fault` holds what it raised), and what has come of them."""
 
     def __init__(self, asks: Iterable[Ask]) -> None:
         self.entries = enumerate(asks)
         self.ended = False
-        self.fault: BaseException | None = None
+        self.fault: Exception | None = None
+        self.came: SimpleQueue[Came] = SimpleQueue()
+        self.seen = 0
+        """How many of those that came were handed on."""
 
     def next(self) -> tuple[int, Ask] | None:
         """The next number and ask, None at the end."""
@@ -273,21 +281,16 @@ class _Source:
             self.ended, self.fault = True, fault
         return None
 
-    def wait_for(self, came: SimpleQueue[Came], stop: threading.Event) -> Came:
-        """The next that comes. The first interrupt ends the asks, a second one is raised at once."""
-        while True:
-            try:
-                return came.get()
-            except KeyboardInterrupt as interrupt:
-                if isinstance(self.fault, KeyboardInterrupt):
-                    raise
-                stop.set()
-                self.ended, self.fault = True, interrupt
+    def result(self) -> Came:
+        """The next that comes."""
+        found = self.came.get()
+        self.seen += 1
+        return found
 
 
-def _run(one: Callable[[Ask], Reply], entry: tuple[int, Ask], came: SimpleQueue[Came]) -> None:
+def _run(one: Callable[[Ask], Reply], entry: tuple[int, Ask], source: _Source) -> None:
     number, ask = entry
     try:
-        came.put((number, one(ask)))
+        source.came.put((number, one(ask)))
     except Exception as error:
-        came.put((number, error))
+        source.came.put((number, error))

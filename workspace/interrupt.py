@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
 @contextmanager
-def held_interrupt() -> Iterator[None]:
+def held_interrupt(at_first: Callable[[], None] | None = None) -> Iterator[None]:
     """Put Ctrl-C off until the block ends, so that what belongs together is done together or not at all.
 
-    A second Ctrl-C inside the block acts at once. Outside the main thread, and where the program ignores Ctrl-C,
-    nothing changes. Raises KeyboardInterrupt (whatever the handler before raises) at the end of the block.
+    `at_first` is called when it comes, so that a long block can end early. A second Ctrl-C inside the block acts at
+    once. Outside the main thread, and where the program ignores Ctrl-C, nothing changes. Raises KeyboardInterrupt
+    (whatever the handler before raises) at the end of the block.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -26,6 +27,8 @@ def held_interrupt() -> Iterator[None]:
         asked.append(frame)
         if len(asked) > 1:
             before(number, frame)
+        elif at_first:
+            at_first()
 
     signal.signal(signal.SIGINT, later)
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -127,3 +129,39 @@ def test_a_wait_between_tries_ends_when_the_stream_is_left() -> None:
     with pytest.raises(ChatError, match="stopped"):
         patiently(fail, Sdk, "host", Patience(tries=3, longest=60.0), stop)  # type: ignore[arg-type]
     assert time.monotonic() - started < 25
+
+
+INTERRUPTED = """
+import os, random, signal, threading, time
+from chat.calls import several
+from chat.protocols import Ask, Reply
+
+draw = random.Random(1)
+signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+def one(ask):
+    answered.append(ask)
+    time.sleep(draw.random() * 0.002)
+    return Reply("", 0, 0, 0.0)
+
+
+interrupts = 0
+for trial in range(300):
+    answered, came = [], 0
+    signal.setitimer(signal.ITIMER_REAL, draw.random() * 0.02 + 1e-4)
+    try:
+        for _ in several(one, (Ask((), n) for n in range(1, 60)), 4, threading.Event()):
+            came += 1
+    except KeyboardInterrupt:
+        interrupts += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert came == len(answered), (trial, came, len(answered))
+print(interrupts)
+"""
+
+
+def test_an_interrupt_at_any_moment_loses_no_reply_and_hangs_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and int(done.stdout) > 100, done.stderr
