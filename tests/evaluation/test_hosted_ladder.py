@@ -211,6 +211,25 @@ def test_an_interrupt_waits_for_what_is_under_way(priced: Any, service: Service,
     assert spent(priced) == pytest.approx(service.usd(0.25))
 
 
+@pytest.mark.cold
+def test_a_kill_loses_one_call_a_worker_at_most(priced: Any, service: Service) -> None:
+    def slow(call: int) -> None:
+        time.sleep(0.05)
+
+    service.fails = slow
+    command = [sys.executable, "-P", "-m", "rung", "baseline", "--arms", "base"]
+    child = subprocess.Popen(command, cwd=priced.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while service.answered < 20 and child.poll() is None:
+        time.sleep(0.01)
+    child.kill()
+    assert child.wait(60) == -signal.SIGKILL
+    service.fails = lambda call: None
+    measured(priced)
+    once = {question: 2 if question.endswith(" now") else 1 for question in service.served}
+    again = {question: count - once[question] for question, count in service.served.items() if count > once[question]}
+    assert sum(again.values()) <= 4, again
+
+
 def test_a_model_without_a_price_is_named_before_the_first_call(hosted: Any, service: Service, loopback: Any) -> None:
     hosted.settings_file.write_text(
         f'[model]\nprovider = "anthropic"\nbase = "small"\nbase_url = "{loopback.url}"\n'
