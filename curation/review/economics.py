@@ -242,7 +242,7 @@ def _goal(desk: Desk, held: Mapping[str | None, int], unknown: dict[str, str]) -
     """
     have, goal = sum(held.values()), goal_of(desk.project, desk.settings)
     if goal is None:
-        unknown["goal"] = "no [review] goal, and no advice that recommends a number of rows"
+        unknown["goal"] = "no [review] goal, and no advice that asks for rows to train on"
         return None, "", None
     if not goal.per_class or not held:
         return goal.rows, goal.asked_by, max(0, goal.rows - have)

@@ -35,6 +35,10 @@ SHOWN = ("pending", "leased", "approved", "edited", "rejected", "skipped", "unsu
 RATES = (0.005, 0.01, 0.02)
 
 
+STAYS = ("keep", "no_llm")
+"""Actions of the advice after which nothing is trained."""
+
+
 class Goal(NamedTuple):
     """So many accepted rows, in all or `per_class`, as `asked_by` says."""
 
@@ -44,11 +48,17 @@ class Goal(NamedTuple):
 
 
 def goal_of(project: Project, settings: Settings) -> Goal | None:
-    """`[review] goal` of rung.toml, else what the advice recommends; None where neither says a number."""
+    """`[review] goal` of rung.toml, else what the advice recommends for a training.
+
+    None where neither says a number, and where the advice is to stay with what works: then nobody trains.
+    """
     if settings.review.goal is not None:
         return Goal(settings.review.goal, "[review] goal", False)
     try:
-        data = json.loads(project.decision_file.read_bytes())["data"]
+        decision = json.loads(project.decision_file.read_bytes())
+        data = decision["data"]
+        if decision.get("action", {}).get("name") in STAYS:
+            return None
         return Goal(int(data["recommended"]), "the advice", bool(data.get("per_class")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

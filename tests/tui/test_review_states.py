@@ -105,7 +105,7 @@ async def test_empty_without_rows_and_without_open_rows(tmp_path, program):
     async with playing(program(folder)) as (app, pilot):
         app.open_stage(4)
         await settled(pilot)
-        assert "Nothing to review. The number of rows needed is not known: rung advise" in words_in(app)
+        assert "Nothing asks for more rows" in words_in(app)
         assert "More drafts: rung data generate --count 100" in words_in(app)
         await press(pilot, "enter")
         assert app.screen.stage == "Dataset"

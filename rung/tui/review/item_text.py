@@ -308,7 +308,7 @@ def gap_words(session: ReviewSession) -> list[str]:
 
     gaps = find_gaps(session.desk.store, session.project, session.settings)
     if gaps is None:
-        return ["The number of rows needed is not known: rung advise", MORE]
+        return ["Nothing asks for more rows: neither the advice nor [review] goal.", MORE]
     return gap_lines(gaps, session.settings.model)
 
 
