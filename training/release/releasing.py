@@ -15,7 +15,7 @@ from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import Report, newest_report
 from training.release.classifier import MEASURE, make_classifier, measured_classifier
 from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
-from training.release.current import highest_current, read_current, settle, take_place
+from training.release.current import ever_released, settle, take_place
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
@@ -244,7 +244,7 @@ def working(project: Project, settings: Settings) -> Iterator[Path]:
     """
     with writer_lock(project.releases / ".lock", "A release"):
         settle(project, settings)
-        work = _hidden_folder(project)
+        work = _hidden_folder(project, settings)
         try:
             yield work
         except RungError:
@@ -263,20 +263,17 @@ def working(project: Project, settings: Settings) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _hidden_folder(project: Project) -> Path:
+def _hidden_folder(project: Project, settings: Settings) -> Path:
     """A hidden folder beside the releases; what a killed release left is removed."""
     for left in project.releases.glob(".L-*"):
         left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left, ignore_errors=True)
-    work = project.releases / f".{_free(project)}"
+    work = project.releases / f".{_free(project, settings)}"
     work.mkdir(parents=True)
     return work
 
 
-def _free(project: Project) -> str:
-    """An id that no folder has and no earlier release had: events and servers may still name that one.
-
-    Raises RungError where current.json cannot be read, before anything is made.
-    """
-    stood = highest_current(read_current(project))
+def _free(project: Project, settings: Settings) -> str:
+    """An id that no folder has and no earlier release had: events and servers may still name that one."""
     free = next_id(project.releases, "L")
-    return free if number_of(free) > stood else f"L-{stood + 1:03d}"
+    highest = max(map(number_of, ever_released(project, settings)), default=0)
+    return free if number_of(free) > highest else f"L-{highest + 1:03d}"

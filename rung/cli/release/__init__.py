@@ -1,1 +1,1 @@
-"""`rung release`: make a release, verify it, check a server, challenge, go back."""
+"""`rung release`: make a release, verify it, check a server."""

@@ -11,7 +11,6 @@ from rung.cli.options import Json
 
 if TYPE_CHECKING:
     from chat.protocols import ChatModel
-    from training.release.challenge import Challenge
     from training.release.releasing import ReleaseOptions
     from workspace.folder import Project
     from workspace.settings import Settings
@@ -26,7 +25,7 @@ def release(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] | verify DIR | check URL | challenge [RUN] | rollback [L-001]",
+            metavar="[RUN] | verify DIR | check URL",
             help="Run, e.g. R-001, or one of these subcommands.",
         ),
     ] = None,
@@ -45,7 +44,7 @@ def release(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Release a tuned model, the best prompt or the classifier; verify, check, challenge or roll back a release."""
+    """Release a tuned model, the best prompt or the classifier; verify a release, or check a server against it."""
     from rung.cli.release import after as release_after
     from workspace.errors import RungError
 
@@ -54,10 +53,6 @@ def release(
         return release_after.verify(_one(words, "verify DIR"), as_json)
     if words and words[0] == "check":
         return release_after.check(_one(words, "check URL"), model, against, as_json)
-    if words and words[0] == "challenge":
-        return challenge(_at_most_one(words, "challenge [RUN]"), as_json)
-    if words and words[0] == "rollback":
-        return rollback(_at_most_one(words, "rollback [L-001]"), by, reason, as_json)
     if len(words) > 1:
         raise RungError(f"One run at a time: {' '.join(words)}.", "rung release RUN --to adapter")
     _release(words[0] if words else None, to, gguf, _ways(override, by, reason), as_json)
@@ -69,10 +64,6 @@ def _one(words: list[str], usage: str) -> str:
     if len(words) != 2:
         raise RungError(f"rung release {usage} takes one name; {len(words) - 1} were given.", f"rung release {usage}")
     return words[1]
-
-
-def _at_most_one(words: list[str], usage: str) -> str:
-    return _one(words, usage) if len(words) > 1 else ""
 
 
 def _ways(override: str, by: str, reason: str) -> ReleaseOptions:
@@ -144,62 +135,3 @@ def _say(project: Project, folder: Path, as_json: bool) -> None:
     names = ", ".join(form.form for form in made.forms)
     say(f"Released {made.id}: {names}. Card: {project.relative(folder / 'README.md')}")
     say(f"To check it on another machine: rung release verify {project.relative(folder)}")
-
-
-WORDS = {
-    "replace": "REPLACE  The new run beats the current release by {0:.1f} points.",
-    "judgement": "JUDGEMENT  The new run leads by {0:+.1f} points, within the margin: a named person decides.",
-    "keep": "KEEP  The current release stays: the new run differs by {0:+.1f} points.",
-    "need_more_data": "NEED MORE DATA  These items cannot distinguish {0:+.1f} points from no difference.",
-}
-
-
-def challenge(run: str, as_json: bool) -> None:
-    """`rung release challenge R-002`: exit 0 where the run may replace the current release."""
-    from rung.cli.models import finished_run
-    from rung.cli.output import show
-    from training.release.challenge import challenge
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
-
-    project = require_project()
-    found = challenge(project, load_settings(project.settings_file), finished_run(project, run or None))
-    show(
-        as_json,
-        {**found.verdict.model_dump(mode="json"), "champion": found.champion.id, "ruling": found.ruling},
-        _challenge_lines(found),
-    )
-    if found.ruling != "replace":
-        raise typer.Exit(1)
-
-
-def _challenge_lines(found: Challenge) -> list[str]:
-    v = found.verdict
-    champion = f"{found.champion.id} ({found.champion.run or f'the {found.champion.forms[0].form}'})"
-    counts = f"{v.better} better, {v.worse} worse, {v.same} the same"
-    name = v.run or ""
-    lines = [
-        WORDS[found.ruling].format(100 * v.difference),
-        "",
-        f"{name:<10}  {v.tuned:.1%}",
-        f"{'released':<10}  {v.baseline:.1%}   {champion}",
-        f"difference  {100 * v.difference:+.1f} points ({v.confidence:.0%}: {100 * v.low:+.1f} to {100 * v.high:+.1f})",
-        f"items       {counts}, of {v.n}",
-        "",
-    ]
-    return [*lines, f"Next: rung release {name} --to adapter" if found.ruling == "replace" else "Next: rung status"]
-
-
-def rollback(to: str, by: str, reason: str, as_json: bool) -> None:
-    """`rung release rollback [L-001] --by NAME --reason TEXT`: make an earlier release the current one."""
-    from rung.cli.output import emit, say
-    from training.release.current import roll_back
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
-
-    project = require_project()
-    step = roll_back(project, load_settings(project.settings_file), to, by, reason)
-    if as_json:
-        return emit(step.model_dump(mode="json"))
-    say(f'{step.release} is the current release again; before: {step.before} ({step.by}: "{step.reason}").')
-    say(f"{step.before} is kept. Restart running servers from releases/{step.release}.")

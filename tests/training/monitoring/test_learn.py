@@ -25,7 +25,6 @@ from training.monitoring.drift import measure
 from training.monitoring.learn import Learnt, in_order, learn, read_not_learnt
 from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.requests import read_watched
-from training.release.current import make_current
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -171,7 +170,6 @@ def second_release(house: Project) -> None:
     release["id"] = "L-002"
     release["files"].pop("prompt/prompt.json")
     (folder / "release.json").write_text(json.dumps(release))
-    make_current(house, "L-002", "L-001", "sam", "better")
 
 
 def sent_to_second(question: str, number: int) -> dict[str, Any]:
@@ -183,7 +181,7 @@ def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Proj
     second_release(house)
     question = phrases(1, 91)[0]
     imported(house, write([sent_to_second(question, 1)]))
-    make_current(house, "L-001", "L-002", "sam", "it was worse")
+    shutil.copytree(house.releases / "L-001", house.releases / "L-003")
     document = why(house, "W-001:1").document
     assert (document["release"], document["question"]) == ("L-002", question)
     done = learnt(house)
@@ -195,7 +193,6 @@ def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Proj
 def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write: Write) -> None:
     second_release(house)
     imported(house, write([sent_to_second(text, n) for n, text in enumerate(phrases(40, 91))]))
-    make_current(house, "L-001", "L-002", "sam", "it was worse")
     shutil.move(house.releases / "L-002", house.root / "L-002")
     settings = load_settings(house.settings_file, {})
     for way in (lambda: learnt(house), lambda: measure(house, settings), lambda: why(house, "W-001:3")):

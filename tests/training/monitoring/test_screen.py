@@ -19,7 +19,6 @@ from rung.tui.release.release_screen import ReleaseScreen
 from rung.tui.source import ScreenSource
 from training.monitoring.drift import measure
 from training.monitoring.log_import import read_logs, take_in
-from training.release.current import make_current
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -68,7 +67,6 @@ def test_the_screen_says_when_another_release_is_current(house: Project, ask: An
     shutil.copytree(house.releases / "L-001", house.releases / "L-002")
     release = house.releases / "L-002" / "release.json"
     release.write_text(release.read_text().replace('"id": "L-001"', '"id": "L-002"'))
-    make_current(house, "L-002", "L-001", "sam", "better")
     text = shows(house.root, "Next: measure again.")
     assert "! Measured against L-001; the release is now L-002." in text
 
