@@ -20,7 +20,7 @@ from curation.likeness.join import Method
 from curation.likeness.leaks.find import LeakSearch
 from curation.likeness.leaks.report import Leak, LeakReport
 from curation.likeness.semantic import MOST, Meaning, alike_across, alike_within
-from curation.rows import malformed_error, write_rejects
+from curation.rows import Columns, malformed_error, write_rejects
 from curation.rows.rowfile import Chosen, Progress, RowFile
 from workspace.errors import RungError
 from workspace.files import check_outputs, replacing
@@ -41,6 +41,7 @@ class DedupOrder:
     engine: str = "local"
     embedder: Embedder | None = None
     semantic_threshold: float | None = None
+    sheet: str = ""
 
 
 def dedup_files(order: DedupOrder, progress: Progress | None = None) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def dedup_files(order: DedupOrder, progress: Progress | None = None) -> dict[str
         raise RungError(f"--threshold {order.threshold}: expected a number over 0, at most 1.", "--threshold 0.8")
     check_outputs(order.out, order.removed, order.pairs, order.rejects, inputs=order.sources)
     started = time.monotonic()
-    with RowFile(order.sources, progress=progress) as files:
+    with RowFile(order.sources, columns=Columns(sheet=order.sheet), progress=progress) as files:
         result = _find(order, files)
         meaning = None if order.embedder is None else _alike(order, order.embedder, files, result)
         if files.rejects and order.rejects is None:

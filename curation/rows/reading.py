@@ -16,6 +16,8 @@ from curation.rows.names import answer_key
 from curation.rows.quick import Quick
 from curation.rows.row import Columns, Read, Reject, Row, RowBlock
 from curation.rows.source import Progress, blocks_of, files_of, kind_of_file, lines_of, open_bytes, readable
+from curation.rows.workbook import WORKBOOKS, sheet_records
+from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
 Notice = Callable[[str], None]
@@ -75,6 +77,12 @@ def _blocks(
 ) -> Iterator[RowBlock]:
     """The rows of one file, which is closed with `stack`."""
     kind = fmt if fmt in ("csv", "tsv", "parquet") else kind_of_file(path).lstrip(".")
+    if kind_of_file(path) in WORKBOOKS:
+        from curation.rows.table import read_table
+
+        return _batched(read_table(sheet_records(path, columns.sheet, notice), path, columns, notice))
+    if columns.sheet:
+        raise RungError(f"{path}: not a workbook; --sheet is for one.", "leave --sheet out", where=str(path))
     if kind in ("parquet", "arrow") and fmt in ("auto", "parquet", *_json_formats(family)):
         from curation.rows.parquet import read_parquet
 
@@ -83,9 +91,9 @@ def _blocks(
     file = stack.enter_context(open_bytes(path, progress))
     start = file.peek(4096)[:4096].lstrip()
     if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and _looks_like_table(start)):
-        from curation.rows.table import read_table
+        from curation.rows.table import read_table, text_records
 
-        return _batched(read_table(file, path, columns, notice, delimiter="\t" if kind == "tsv" else ""))
+        return _batched(read_table(text_records(file, "\t" if kind == "tsv" else ""), path, columns, notice))
     read = _reading(path, family, columns, unanswered, notice)
     if is_array(start, kind):
         return _batched(_object(str(path), number, value, read) for number, value in read_array(file, path))

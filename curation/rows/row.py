@@ -50,9 +50,20 @@ class Row(msgspec.Struct, gc=False):
     @property
     def json_line(self) -> bytes:
         """One line of JSON Lines: `raw` byte for byte where it is one, else (a table, an array) the canonical row."""
-        if self.as_is or (self.raw.startswith(b"{") and b"\n" not in self.raw):
+        if self.as_is or (b"\n" not in self.raw and _is_object(self.raw)):
             return self.raw
         return self.example.to_json().encode()
+
+
+def _is_object(raw: bytes) -> bool:
+    """Whether bytes are a JSON object, and no line of a table that begins like one."""
+    if not raw.startswith(b"{"):
+        return False
+    try:
+        decode_any(raw)
+    except (msgspec.MsgspecError, UnicodeError):
+        return False
+    return True
 
 
 class Reject(NamedTuple):
@@ -142,13 +153,14 @@ class RowBlock:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a table, or keys of a row, hold what. An empty name is guessed."""
+    """Which columns of a table, or keys of a row, hold what, and the sheet of a workbook. An empty name is guessed."""
 
     question: str = ""
     answer: str = ""
     system: str = ""
+    sheet: str = ""
 
     @property
     def named(self) -> list[str]:
-        """The names that were given."""
+        """The names of columns that were given."""
         return [name for name in (self.question, self.answer, self.system) if name]

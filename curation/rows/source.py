@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from curation.rows.workbook import WORKBOOKS
 from workspace.errors import RungError, did_you_mean
 from workspace.extras import require
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow", *WORKBOOKS)
 PACKED = (".gz", ".zst", ".zstd")
 NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "dataset_infos.json")
 """Files of a saved dataset that hold no rows."""
@@ -90,7 +91,7 @@ def _holds_rows(path: Path) -> bool:
 
 
 def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+    return any(part.startswith((".", "~$")) for part in path.relative_to(root).parts)
 
 
 def _open(path: Path) -> io.BufferedReader:
@@ -136,9 +137,8 @@ def _unpacked(file: io.BufferedReader, path: Path) -> io.BufferedReader:
             raise RungError(f"{path}: packed twice.", "unpack it once", where=str(path))
         return unpacked
     if magic == b"PK\x03\x04":
-        if path.suffix.lower() in (".xlsx", ".xlsm", ".ods"):
-            raise RungError(f"{path}: a spreadsheet.", "save it as CSV UTF-8 in Excel or LibreOffice", where=str(path))
-        raise RungError(f"{path}: a zip archive.", "unpack it first", where=str(path))
+        hint = f"unpack it first; a workbook needs a name that ends in {' or '.join(WORKBOOKS)}"
+        raise RungError(f"{path}: a zip archive.", hint, where=str(path))
     return file
 
 

@@ -1,4 +1,4 @@
-"""Tables: CSV and TSV, read record by record; columns are named by the user, or guessed and shown."""
+"""Tables: CSV, TSV and sheets, record by record; columns are named by the user, or guessed and shown."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ DELIMITERS = "\t;,|"
 LARGEST_FIELD = 128 << 20
 
 
+Record = tuple[int, bytes, list[str], str]
+"""First line, bytes, cells and fault of a record; it may run over several lines."""
+
+
 def read_table(
-    file: IO[bytes], path: Path, columns: Columns, notice: Callable[[str], None], delimiter: str = ""
+    records: Iterator[Record], path: Path, columns: Columns, notice: Callable[[str], None]
 ) -> Iterator[Row | Reject]:
-    """Each record as a row; every record that does not fit its header is a reject.
+    """Each record behind the header as a row; every one that does not fit it is a reject.
 
     Raises InputError where no column can be taken for question and answer.
     """
-    records = _records(file, path, delimiter)
     header = next(records, None)
     if header is None:
         return
@@ -165,8 +168,8 @@ def _delimiter(line: bytes) -> str:
     return max(DELIMITERS, key=text.count) if any(d in text for d in DELIMITERS) else ","
 
 
-def _records(file: IO[bytes], path: Path, delimiter: str) -> Iterator[tuple[int, bytes, list[str], str]]:
-    """First line, bytes, cells and fault of each record; a record may run over several lines."""
+def text_records(file: IO[bytes], delimiter: str = "") -> Iterator[Record]:
+    """The records of CSV; the first line tells the delimiter where none is given."""
     csv.field_size_limit(LARGEST_FIELD)
     lines = lines_of(file, blank=True)
     start = next(lines, None)

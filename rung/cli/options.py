@@ -20,6 +20,7 @@ Rejects = Annotated[Path | None, typer.Option(help="File for lines that cannot b
 Question = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the question.")]
 Answer = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the answer.")]
 System = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the system message.")]
+Sheet = Annotated[str, typer.Option(help="The sheet of a workbook (default: the first).")]
 """Of what reads rows from files."""
 
 

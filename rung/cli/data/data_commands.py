@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import Answer, Json, Question, Rejects, System, goes_with
+from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, goes_with
 from rung.cli.output import ProgressLine, emit, new_folders, note, say, warn_if_empty
 from workspace.counted import counted
 from workspace.errors import RungError
@@ -57,6 +57,7 @@ def convert(
     question: Question = "",
     answer: Answer = "",
     system: System = "",
+    sheet: Sheet = "",
     form: Annotated[str, typer.Option(help="auto, plain or conversational (prompt_completion, preference).")] = "auto",
     as_json: Json = False,
 ) -> None:
@@ -64,7 +65,7 @@ def convert(
     from curation.rows import Columns
     from curation.rows.convert import Order, convert
 
-    order = Order(source, out, fmt, to, rejects, Columns(question, answer, system), form)
+    order = Order(source, out, fmt, to, rejects, Columns(question, answer, system, sheet), form)
     with new_folders(out, rejects):
         done = convert(order, notice=note, progress=_bytes_line("Converting", source))
     warn_if_empty(done.read, source)
@@ -98,6 +99,7 @@ def check(
     question: Question = "",
     answer: Answer = "",
     system: System = "",
+    sheet: Sheet = "",
     as_json: Json = False,
 ) -> None:
     """Run every quality check; list findings with reasons and rows. Exit 1 where a finding blocks the dataset."""
@@ -106,13 +108,13 @@ def check(
 
     check_page(html, inputs=[*(files or ()), *filter(None, [words])])
     of_files: dict[str, object] = {"--format": fmt != "auto", "--threshold": threshold is not None}
-    of_files |= {"--question": question, "--answer": answer, "--system": system}
+    of_files |= {"--question": question, "--answer": answer, "--system": system, "--sheet": sheet}
     goes_with("FILE", files, "rung data check FILE", of_files)
     limits = Limits(words, context, smallest_class, names)
     size = None
     if files:
         checkup = _check_files(
-            files, fmt, Columns(question, answer, system), limits, NEAR if threshold is None else threshold
+            files, fmt, Columns(question, answer, system, sheet), limits, NEAR if threshold is None else threshold
         )
         warn_if_empty(checkup.read, *files)
     else:

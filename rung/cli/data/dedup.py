@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import Json, Rejects
+from rung.cli.options import Json, Rejects, Sheet
 from rung.cli.output import ProgressLine, emit, new_folders, say, warn_if_empty
 from workspace.counted import counted
 from workspace.errors import RungError
@@ -45,6 +45,7 @@ def dedup(
         Path | None, typer.Option(help="File that lists contradictions and near pairs; both rows stay.")
     ] = None,
     rejects: Rejects = None,
+    sheet: Sheet = "",
     exact: Annotated[bool, typer.Option("--exact", help="Compare all pairs exactly; slower, misses none.")] = False,
     engine: Annotated[str, typer.Option(help="local, or ray for several machines.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Number of processes that read and hash.")] = 1,
@@ -60,7 +61,7 @@ def dedup(
 
     order = DedupOrder(
         tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine,
-        _embedder(semantic, semantic_model), semantic_threshold,
+        _embedder(semantic, semantic_model), semantic_threshold, sheet,
     )  # fmt: skip
     with new_folders(out, removed, pairs, rejects):
         report = dedup_files(order, ProgressLine("Reading bytes"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Answer, Json, Question, Rejects, System
+from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System
 from rung.cli.output import ProgressLine, emit, note, say, show
 from workspace.counted import counted
 from workspace.json_types import JsonObject
@@ -43,6 +43,7 @@ def import_files(
     question: Question = "",
     answer: Answer = "",
     system: System = "",
+    sheet: Sheet = "",
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Import every data file below a folder.")
     ] = False,
@@ -66,7 +67,7 @@ def import_files(
     if store_exists(project, settings):
         with open_store(project, settings) as store:
             store.check_writable()
-    columns = Columns(question, answer, system)
+    columns = Columns(question, answer, system, sheet)
     large = any(file.is_file() and file.stat().st_size > LARGE for file in files)
     reading = ProgressLine("Reading") if large else None
     kept = rejects is not None or dry_run

@@ -1,0 +1,65 @@
+"""Spreadsheets (XLSX, XLSB, XLS, ODS): one sheet as records. A formula is its stored value, as its program wrote it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from workspace.errors import RungError, did_you_mean
+
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+WHOLE = 1e15
+"""Whole numbers below it are exact in a cell, which holds floating point."""
+
+
+def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Iterator[tuple[int, bytes, list[str], str]]:
+    """Number (from 1, as the program shows it), JSON, cells and fault (never one) of each row that is not blank.
+
+    Of the sheet `name`, else of the first visible one; a workbook of several says which one. Raises RungError where
+    the file is no workbook or has no such sheet.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+
+    if not path.is_file():
+        raise RungError(f"{path}: no such file.", where=str(path))
+    try:
+        with CalamineWorkbook.from_path(path) as book:
+            names = [each.name for each in book.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
+            sheet = book.get_sheet_by_name(_chosen(path, name, names, book.sheet_names, notice))
+            first, rows = (sheet.start or (0, 0))[0] + 1, sheet.to_python()
+    except CalamineError as error:
+        raise RungError(f"{path}: cannot be read as a workbook ({error}).", where=str(path)) from error
+    filled = [place for place, cells in enumerate(zip(*rows, strict=True)) if any(cell != "" for cell in cells)]
+    for number, row in enumerate(rows, first):
+        cells = [cell_text(row[place]) for place in filled]
+        if any(cells):
+            yield number, json.dumps(cells, ensure_ascii=False).encode("utf-8", "surrogateescape"), cells, ""
+
+
+def _chosen(path: Path, name: str, visible: list[str], names: list[str], notice: Callable[[str], None]) -> str:
+    """The sheet to read."""
+    if name and name not in names:
+        raise RungError(
+            f'{path}: no sheet "{name}".{did_you_mean(name, names)}',
+            "--sheet with one of: " + ", ".join(names),
+            where=str(path), expected="one of its sheets", found=name,
+        )  # fmt: skip
+    chosen = name or (visible or names)[0]
+    others = [f'"{each}"' for each in visible if each != chosen]
+    if others and not name:
+        notice(f'{path}: read sheet "{chosen}", not {", ".join(others)} (--sheet NAME reads another)')
+    return chosen
+
+
+def cell_text(value: Any) -> str:
+    """The text of a cell: whole numbers without a point, dates as ISO 8601, TRUE and FALSE."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float) and value.is_integer() and abs(value) < WHOLE:
+        return str(int(value))
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -1,0 +1,99 @@
+"""XLSX as a spreadsheet program writes it, through import, convert, check and dedup."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+
+import in_shell
+import pytest
+from openpyxl import Workbook
+from rows_in_files import rows_of
+
+from curation.rows import Columns, Reject
+from workspace.errors import InputError, RungError
+
+
+def workbook(path, **sheets):
+    book = Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for place, cells in rows.items():
+            for letter, value in zip("BCDE", cells, strict=False):
+                sheet[f"{letter}{place}"] = value
+    book.save(path)
+    return path
+
+
+HEAD = ("question", "answer", "when")
+
+
+def test_a_sheet_is_read_with_its_row_numbers_and_values(tmp_path):
+    path = workbook(tmp_path / "a.xlsx", Rows={
+        2: HEAD, 3: ("how many", 3, date(2026, 1, 2)), 5: ("is it", True, datetime(2026, 1, 2, 3, 4)),
+        6: ("how much", 2.5, "so"), 7: ("never worked out", "=1+1"), 8: ("{odd},\nlines", "yes"),
+    })  # fmt: skip
+    told = []
+    found = rows_of(path, notice=told.append)
+    assert [item.line for item in found] == [3, 5, 6, 7, 8]
+    assert [item.example.answer for item in found if not isinstance(item, Reject)] == ["3", "TRUE", "2.5", "yes"]
+    assert found[0].example.row["when"] == "2026-01-02" and found[1].example.row["when"] == "2026-01-02 03:04:00"
+    assert isinstance(found[3], Reject) and found[3].field == "answer"
+    assert not any("--sheet" in text for text in told)
+
+
+def test_of_two_sheets_the_first_is_read_and_the_other_named(tmp_path):
+    path = workbook(tmp_path / "a.xlsx", One={1: HEAD, 2: ("a", "b")}, Two={1: HEAD, 2: ("c", "d"), 3: ("e", "f")})
+    told = []
+    assert len(rows_of(path, notice=told.append)) == 1 and '"Two"' in told[0]
+    assert [item.example.answer for item in rows_of(path, columns=Columns(sheet="Two"))] == ["d", "f"]
+    with pytest.raises(RungError, match="Two") as wrong:
+        rows_of(path, columns=Columns(sheet="Twoo"))
+    assert wrong.value.found == "Twoo"
+
+
+def test_columns_of_a_sheet_are_named(tmp_path):
+    path = workbook(tmp_path / "a.xlsx", Rows={1: ("Frage", "Antwort", None, "x"), 2: ("wie", "so", None, 1)})
+    with pytest.raises(RungError, match="Frage, Antwort, x"):
+        rows_of(path)
+    (row,) = rows_of(path, columns=Columns("Frage", "Antwort"))
+    assert row.example.question == "wie" and row.example.row["x"] == "1"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"question,answer\na,b\n"])
+def test_a_file_that_is_no_workbook_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(content)
+    with pytest.raises(RungError) as wrong:
+        rows_of(path)
+    assert wrong.value.where == str(path) and not isinstance(wrong.value, InputError)
+
+
+def test_sheet_of_a_file_that_has_none_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer\na,b\n")
+    with pytest.raises(RungError, match="--sheet"):
+        rows_of(path, columns=Columns(sheet="Two"))
+
+
+def test_every_command_that_reads_rows_reads_a_sheet(tmp_path):
+    rows = {1: HEAD, **{n: (f"question {n} of its own kind", f"answer {n}") for n in range(2, 6)}}
+    rows[6] = rows[5]
+    workbook(tmp_path / "a.xlsx", Notes={}, Rows=rows)
+    sheet = ("a.xlsx", "--sheet", "Rows", "--json")
+    assert in_shell.rung("init", ".", cwd=tmp_path).returncode == 0
+    imported = json.loads(in_shell.rung("data", "import", *sheet, cwd=tmp_path).stdout)["files"][0]
+    assert (imported["read"], imported["kept"], imported["exact"]) == (5, 4, 1)
+    assert json.loads(in_shell.rung("data", "convert", *sheet, "-o", "c.jsonl", cwd=tmp_path).stdout)["written"] == 5
+    assert json.loads(in_shell.rung("data", "check", *sheet, cwd=tmp_path).stdout)["read"] == 5
+    assert json.loads(in_shell.rung("data", "dedup", *sheet, "-o", "d.jsonl", cwd=tmp_path).stdout)["kept"] == 4
+    assert json.loads((tmp_path / "d.jsonl").read_text().split("\n")[0])["messages"][1]["content"] == "answer 2"
+    empty = in_shell.rung("data", "import", "a.xlsx", cwd=tmp_path)
+    assert empty.returncode == 2 and "no rows" in empty.stderr
+
+
+def test_a_cell_that_begins_like_json_is_copied_out_as_a_row(tmp_path):
+    (tmp_path / "a.csv").write_text("question,answer\n{x},y\n{x} and more words,z\n")
+    assert in_shell.rung("data", "dedup", "a.csv", "-o", "d.jsonl", cwd=tmp_path).returncode == 0
+    assert [json.loads(line)["messages"][1]["content"] for line in (tmp_path / "d.jsonl").open()] == ["y", "z"]
