@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rung.text.figures import duration, money
+from rung.text.figures import duration
 from workspace.counted import counted
 
 if TYPE_CHECKING:
     from curation.review import ReviewProgress
-    from curation.review.economics import Economics
     from curation.review.people import PersonProgress
     from curation.review.progress import SampleProgress
 
@@ -98,51 +97,3 @@ def _bounds(found: ReviewProgress) -> Iterator[str]:
         low = f" (at least {agreed.rejects_low:.1%})" if agreed.rejects_low is not None else ""
         yield f"on rejects {agreed.rejects:.1%}{low}"
     yield "shares: " + ", ".join(f"{label} {share:.0%}" for label, share in agreed.prevalence.items())
-
-
-def economics_words(found: Economics) -> Iterator[tuple[str, str]]:
-    """`rung review economics` as pairs of label and words; what is unknown says why. The last is about more rows."""
-
-    def told(key: str, text: str | None) -> str:
-        return text if text is not None else f"unknown: {found.unknown.get(key, 'nothing to measure it on yet')}"
-
-    pace = f"{found.rows_an_hour:,.0f} an hour" if found.rows_an_hour else None
-    share = (
-        f"{found.acceptance:.1%} ({found.accepted:,} of {found.decided:,})" if found.acceptance is not None else None
-    )
-    edits = f"{found.edit_distance:.1%} of the words" if found.edit_distance is not None else None
-    each = f"{found.hours_per_accepted * 60:,.1f} min of review" if found.hours_per_accepted else None
-    left = f"{found.hours_to_goal:,.1f} h" if found.hours_to_goal is not None else None
-    goal = f"{found.have:,} of {found.goal:,} ({found.goal_from})" if found.goal is not None else None
-    yield "Pace", told("rows_an_hour", pace)
-    yield "Accepted", told("acceptance", share)
-    yield "An edit changes", told("edit_distance", f"{edits}, in {counted(found.edited, 'edit')}" if edits else None)
-    yield "Drafts cost", told("drafts_usd", _usd(found.drafts_usd))
-    for draft in found.drafts:
-        yield "", _draft(draft)
-    yield "The judge cost", told("judge_usd", _usd(found.judge_usd))
-    yield "The review cost", told("review_usd", _usd(found.review_usd))
-    yield "An accepted row costs", told("cost_per_accepted_usd", _usd(found.cost_per_accepted_usd))
-    yield "Time per accepted row", told("hours_per_accepted", each)
-    yield "Accepted rows", told("goal", goal)
-    yield "Hours to the goal", told("rows_an_hour" if found.goal is not None else "goal", left)
-    yield "Are more rows worth it?", found.more.text
-
-
-def _draft(each: Mapping[str, Any]) -> str:
-    """Return how many drafts of one strategy were kept, and the effect of learning from reviews if measured."""
-    cost = each["cost_per_accepted_usd"]
-    paid = f", {_usd(cost)} each" if cost else ""
-    before, after = each["before_learning"], each["after_learning"]
-    if before["decided"] and after["decided"]:
-        learnt = (
-            f"; before learning from reviews {before['accepted']} of {before['decided']}, "
-            f"after {after['accepted']} of {after['decided']}"
-        )
-    else:
-        learnt = "; the effect of learning from reviews is not measured yet"
-    return f"{each['strategy']} by {each['model']}: {each['accepted']} of {each['decided']} kept{paid}{learnt}"
-
-
-def _usd(amount: float | None) -> str | None:
-    return None if amount is None else money(amount)

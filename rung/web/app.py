@@ -14,10 +14,8 @@ from starlette.routing import Route
 
 from curation.review import Desk, LinkEnded, LinkUnknown, progress
 from curation.review.decisions import recent
-from curation.review.economics import economics
 from curation.review.gold import known_by_person
 from curation.review.people import ROLES
-from rung.text.review_text import economics_words
 from rung.web import pages
 from rung.web.host_checks import HostGuard
 from rung.web.login import Door, NotInvited, TooMany, Visitor
@@ -62,11 +60,6 @@ def team_page(desk: Desk, ask: PageRequest) -> Response:
     return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk), known=known)
 
 
-def economics_page(desk: Desk, ask: PageRequest) -> Response:
-    """Show cost and yield of the review, as `rung review economics` prints them."""
-    return page("economics.html", ask, **_common(desk, ask), lines=list(economics_words(economics(desk))))
-
-
 def reopen(desk: Desk, ask: PageRequest) -> Response:
     """Send a decided row to review again; the old decisions stay in the log."""
     name = ask.form.get("row", "")
@@ -89,7 +82,6 @@ WAYS = (
     PageRoute("POST", "/look", ROLES, look),
     PageRoute("POST", "/leave", ROLES, leave),
     PageRoute("GET", "/team", ("lead",), team_page),
-    PageRoute("GET", "/economics", ("lead",), economics_page),
     PageRoute("POST", "/reopen", ("lead",), reopen),
     PageRoute("GET", "/compare", ROLES, pages.compare_page),
     PageRoute("POST", "/compare", ROLES, pages.prefer),

@@ -104,7 +104,7 @@ PROJECT_COMMANDS = (
     "data freeze", "data diff v001 v002", "data generate --count 1", "review next --reviewer A",
     "review decide r-000001 approve --token T --reviewer A", "review undo r-000001 --reviewer A", "review status",
     "review sample", "review invite A", "review export -o x.csv", "review import x.csv --reviewer A",
-    "review economics", "review score", "review gold list", "plan", "plan check", "plan curve",
+    "review score", "review gold list", "plan", "plan check", "plan curve",
     "plan export axolotl", "plan sweep lr=1e-4,2e-4", "runs list", "runs watch", "runs resume",
     "watch import x.jsonl", "watch report", "watch learn",
 )  # fmt: skip
@@ -167,7 +167,7 @@ def test_nothing_found_is_one_document_too(rung, tmp_path, lines, row):
     assert (ran.code, ran.json["leaks"]) == (0, [])
     for command in (
         *("data check", "data check one.jsonl", "data fix --all", "data dedup one.jsonl -o out.jsonl"),
-        *("review next --reviewer a", "review status", "review economics", "runs list", "status"),
+        *("review next --reviewer a", "review status", "runs list", "status"),
     ):
         ran = rung(*command.split(), "--json")
         assert ran.code == 0 and isinstance(ran.json, dict | list), command

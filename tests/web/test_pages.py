@@ -164,18 +164,6 @@ def test_known_items_look_like_all_others_in_the_browser(make_site: Any) -> None
     assert f"{mine.missed} of {mine.answered}" in lead.get("/team").words
 
 
-def test_the_economics_of_the_review(make_site: Any) -> None:
-    site = make_site(goal=4, hour_usd=50)
-    lead = site.browser("kim", "lead")
-    lead.rule("approve")
-    lead.rule("edit", text="E11.42")
-    lead.rule("reject", reason="1")
-    lead.get("/economics")
-    assert lead.status == 200 and "66.7% (2 of 3)" in lead.words and "2 of 4 ([review] goal)" in lead.words
-    assert "Not measured: rung plan curve" in lead.words
-    assert "/economics" in lead.get("/").html and "/economics" not in site.browser("dana").html
-
-
 def test_a_flag_and_an_entry_test(make_site: Any) -> None:
     from curation.review.gold import add_gold
 

@@ -1,4 +1,4 @@
-"""Commands of the group `review` for whoever leads it: gold items, a review again, economics, a judge's score."""
+"""Commands of the group `review` for whoever leads it: gold items, a review again, a judge's score."""
 
 from __future__ import annotations
 
@@ -114,22 +114,6 @@ def again_command(
     if change is not None:
         say(f"They are in the review queue again (change {change}; rung data undo reverses it).")
         say("\nNext: rung review next")
-
-
-@review_app.command("economics")
-def economics_command(as_json: Json = False) -> None:
-    """Show pace, acceptance, edits, cost of an accepted row, hours to the goal, and whether more rows are worth it."""
-    from curation.review.economics import economics
-    from rung.text.review_text import economics_words
-
-    with desk_here() as desk:
-        found = economics(desk)
-    if as_json:
-        emit(found.to_json())
-        return
-    say("Economics of the review")
-    for label, words in economics_words(found):
-        say(f"  {label:<22}{words}")
 
 
 @review_app.command("score")

@@ -18,7 +18,6 @@ from curation.review.item import Found
 from rung.tui.review.item_text import VERBS, agreed, gap_words, summary, team_words
 from rung.tui.review.review_session import RepairSeries, ReviewSession
 from rung.tui.source import ScreenSource
-from rung.tui.widgets.lines import folded
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -28,8 +27,6 @@ NO_ROWS = "No rows yet. Import a file: rung data import claims.jsonl"
 EMPTY = "Nothing to review."
 BUSY = "locked"
 """What a database says that another program's change holds up."""
-PAGE = 70
-"""Columns of a page over the screen."""
 
 
 class RowShown(Message):
@@ -83,14 +80,6 @@ class SeriesFound(Message):
     def __init__(self, series: RepairSeries | None) -> None:
         super().__init__()
         self.series = series
-
-
-class ReviewFigures(Message):
-    """The economics of the review in words."""
-
-    def __init__(self, words: str) -> None:
-        super().__init__()
-        self.words = words
 
 
 class SessionOver(Message):
@@ -226,7 +215,7 @@ class ReviewQueue:
         session.leave(item)
         self.take(lambda: session.again(taken.id), f"{taken.id} is open again")
 
-    # The same repair, figures, the end
+    # The same repair, the end
 
     def find_series(self, session: ReviewSession, item: ReviewItem | None) -> None:
         """Look for open rows with the fault of the last edit; nothing changes by it."""
@@ -240,18 +229,6 @@ class ReviewQueue:
         taken = session.series.taken if session.series else 0
         session.end_series(item)
         self.take(session.take, f"{counted(taken, 'row')} took the same repair; back in the queue")
-
-    def figures(self, session: ReviewSession) -> None:
-        """Work out what the review costs and what is left."""
-        from curation.review.economics import economics
-        from rung.text.review_text import economics_words
-
-        try:
-            pairs = list(economics_words(economics(session.desk)))
-            lines = [line for label, words in pairs for line in folded(f"{label:<24}{words}", PAGE)]
-        except RungError as error:
-            lines = [error.message]
-        self.post(ReviewFigures("\n".join([*lines, "", "$ rung review economics"])))
 
     def end(self, session: ReviewSession, item: ReviewItem) -> None:
         """Return the rows and sum the session up."""

@@ -25,7 +25,6 @@ from rung.tui.review.item_text import answer, clock_of, labels_of
 from rung.tui.review.panels import AsidePanel, ItemPanel, fits
 from rung.tui.review.review_queue import (
     AsideRead,
-    ReviewFigures,
     ReviewQueue,
     RowDecided,
     RowShown,
@@ -90,7 +89,6 @@ class ReviewScreen(StageScreen):
         Binding("m", "remark", "a remark for the team, then a decision"),
         Binding("g", "guideline", "the guideline in full, / finds in it"),
         Binding("v", "near", "the nearest decided rows in full"),
-        Binding("o", "figures", "pace, cost and hours left of the whole review"),
         Binding("ctrl+s", "save", "save the edit and approve", show=False, priority=True),
         Binding("j,down", "scroll(2)", "look down"),
         Binding("k,up", "scroll(-2)", "look up"),
@@ -367,19 +365,6 @@ class ReviewScreen(StageScreen):
 
         if self.item is not None:
             self.app.push_screen(WhyScreen(shown(self.item.id)))
-
-    def action_figures(self) -> None:
-        """Work out what the review costs and what is left, and show it."""
-        if self.queue is not None and self.session is not None and not self.is_writing():
-            self.tell("working out the figures …")
-            self._in_thread("figures", self.queue.figures, self.session)
-
-    @on(ReviewFigures)
-    def _show_figures(self, message: ReviewFigures) -> None:
-        from rung.tui.screens.page_screen import PageScreen
-
-        self.tell("")
-        self.app.push_screen(PageScreen("The review in figures", message.words))
 
     # Personal data
 
