@@ -270,7 +270,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "plan": ("rung plan --set rank=8", "rung plan check    a few dry steps: memory and speed, measured"),
     "plan sweep": ("rung plan sweep lr=1e-4,2e-4,5e-4 rank=8,16 --budget 30",),
-    "plan curve": ("rung plan curve --sizes 50,100,200,400",),
     "plan export": ("rung plan export axolotl -o export",),
     "train": ("rung train --detach", "rung train --override review --by priya --reason 'the pilot needs it'"),
     "evaluate": ("rung evaluate R-001",),

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from training.plan.plans import Plan
     from training.plan.recipe import Recipe
     from training.runs import RunRecord
-    from training.trials.curve import Curve
     from training.trials.dry_run import DryRun
     from training.trials.sweep import Sweep
     from workspace.settings import GateSettings
@@ -228,30 +227,6 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
         yield f"! Stopped early: {found.stopped}."
     took = f"{counted(found.steps, 'step')} in {found.seconds:,.0f} s"
     yield f"{took}. Chosen on validation; the test set was not used."
-
-
-def curve_lines(found: Curve) -> Iterator[str]:
-    """Losses by size, then the forecast or why there is none."""
-    sizes: dict[int, list[str]] = {}
-    for point in found.points:
-        sizes.setdefault(point.rows, []).append("no number" if point.loss is None else f"{point.loss:.4f}")
-    yield f"{'rows':>6}   validation loss of each subset"
-    for rows, losses in sorted(sizes.items()):
-        yield f"{rows:>6,}   {'  '.join(losses)}"
-    yield ""
-    if found.forecast is None or found.gain is None:
-        yield f"No forecast: {found.why_no_forecast}."
-        return
-    for ahead in found.forecast:
-        now = "  today's rows" if ahead.rows == found.rows_now else ""
-        yield f"{ahead.rows:>6,}   {ahead.expected:.4f} (95%: {ahead.low:.4f} to {ahead.high:.4f}){now}"
-    gain = found.gain
-    span = f"{gain.expected:.4f} (95%: {gain.low:.4f} to {gain.high:.4f})"
-    yield ""
-    if found.helps:
-        yield f"Twice the rows would lower the loss by {span}."
-    else:
-        yield f"No evidence that twice the rows would lower the loss: {span}."
 
 
 def run_line(run: RunRecord) -> str:

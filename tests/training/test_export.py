@@ -122,7 +122,6 @@ def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None
     asked = [
         lambda: commands.export("trll"),
         lambda: commands.sweep(["lr=1", "rnk=8,16"]),
-        lambda: commands.curve(sizes="a,b"),
         lambda: commands.todays(["rank=8"]),
     ]
     for each in asked:
@@ -136,7 +135,6 @@ def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None
         ("--preflight --html p.html", "check --html p.html"),
         ("--sweep lr=1e-4,2e-4 rank=8,16 --set epochs=4", "sweep lr=1e-4,2e-4 rank=8,16 --set epochs=4"),
         ("--set epochs=4 --sweep=lr=1,2", "sweep --set epochs=4 lr=1,2"),
-        ("--curve --sizes 4,8 --json", "curve --sizes 4,8 --json"),
         ("--export trl -o there", "export trl -o there"),
         ("--managed", "managed"),
         ("--set rank=8 --explain", "--set rank=8 --explain"),

@@ -1,11 +1,9 @@
-"""Sweeps by successive halving and learning curves: the counting, the gates before them, and both really run."""
+"""Sweeps by successive halving: the counting, the gates before them, and one really run."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,11 +16,9 @@ from counting import Words
 from lives import wait_until
 
 from training.gates.clearance import Locked, override
-from training.plan.plans import Plan, read_plan
-from training.trials.curve import Curve, CurvePoint, curve_of, forecast, lay_out_curve, too_little
+from training.plan.plans import read_plan
 from training.trials.sweep import budget, halving, lay_out, outcome, parse_space, survivors
 from training.trials.trials import Point, Spec, append_point, begin, cleared, put_away, read_points
-from workspace.artefact import read_artefact
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -196,101 +192,12 @@ def test_the_lead_is_told_apart_only_over_its_standard_error(small: Project, rep
     assert outcome(spec, space, points).edge == ["rank"]
 
 
-# --- the learning curve ----------------------------------------------------------------------------------------------
-
-
-def simulated(sizes: list[int], runs: int, noise: float, gain: float = 4.0, seed: int = 7) -> list[CurvePoint]:
-    chance = random.Random(seed)
-    return [
-        CurvePoint(rows=n, seed=number, loss=0.5 + gain * n**-0.5 + chance.gauss(0, noise))
-        for n in sizes
-        for number in range(runs)
-    ]
-
-
-def test_a_forecast_needs_four_sizes_with_three_subsets_each() -> None:
-    assert too_little(simulated([50, 100, 200], 3, 0.0)).startswith("3 sizes with 3 subsets")
-    assert too_little(simulated([50, 100, 200, 400], 2, 0.0))
-    lost = [*simulated([50, 100, 200, 400], 3, 0.0)[:-1], CurvePoint(rows=400, seed=2, loss=None)]
-    assert too_little(lost) and not too_little(simulated([50, 100, 200, 400], 3, 0.0))
-
-
-def test_the_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    gain = 4 * (500**-0.5 - 1000**-0.5)
-    held = 0
-    for seed in range(40):
-        found = forecast(simulated([50, 100, 200, 400], 3, 0.05, seed=seed), 500)["gain"]
-        held += found.low <= gain <= found.high
-    assert held >= 34
-
-
-def test_a_forecast_finds_the_law_that_made_the_points() -> None:
-    found = forecast(simulated([50, 100, 200, 400], 3, 0.01), 500)
-    truth = {rows: 0.5 + 4 * rows**-0.5 for rows in (500, 750, 1000, 2000)}
-    for ahead in found["forecast"]:
-        assert ahead.low <= truth[ahead.rows] <= ahead.high and ahead.expected == pytest.approx(
-            truth[ahead.rows], rel=0.1
-        )
-    assert found["helps"] and found == forecast(simulated([50, 100, 200, 400], 3, 0.01), 500)
-
-
-def test_noise_without_a_slope_is_no_reason_to_label_more() -> None:
-    found = forecast(simulated([50, 100, 200, 400], 3, 0.05, gain=0.0), 500)
-    assert not found["helps"] and found["gain"].low <= 0.02
-
-
-def test_sizes_that_the_rows_do_not_hold_are_refused(small: Project, replan: Callable[[], Path]) -> None:
-    planned = replan()
-    with pytest.raises(InputError, match="2, 17 rows; a size lies between 4"):
-        lay_out_curve(small, planned, read_plan(planned), [2, 8, 17])
-
-
-def test_subsets_are_drawn_apart_and_steps_follow_their_rows(small: Project, replan: Callable[[], Path]) -> None:
-    planned = replan()
-    spec = lay_out_curve(small, planned, read_plan(planned), [4, 6, 8, 12])
-    assert len(spec.trials) == 12 and len({tuple(t.rows or ()) for t in spec.trials}) == 12
-    assert [t.recipe.steps for t in spec.trials[::3]] == [math.ceil(8 * math.ceil(n / 4)) for n in (4, 6, 8, 12)]
-
-
 @pytest.mark.slow
-def test_a_curve_is_trained_kept_and_read_again(small: Project, replan: Callable[[], Path]) -> None:
-    from training.trials.short_run import work
-
-    planned = replan()
-    plan = read_plan(planned)
-    spec = lay_out_curve(small, planned, plan, [4, 12])
-    quick = [t.model_copy(update={"recipe": t.recipe.model_copy(update={"steps": 2})}) for t in spec.trials]
-    spec = spec.model_copy(update={"trials": quick})
-    folder = begin(small, spec)
-    work(small, load_settings(small.settings_file), folder)
-    found = curve_of(plan, spec, list(read_points(folder)))
-    assert len(found.points) == 6 and all(point.loss for point in found.points)
-    assert found.forecast is None and "0 sizes" not in found.why_no_forecast
-    assert read_artefact(put_away(folder, found), Curve) == found and found.rows_now == 16
-
-
-def test_the_words_say_what_was_shown_and_what_was_not(planned: Path) -> None:
-    from rung.text.training_text import curve_lines
-
-    plan: Plan = read_plan(planned)
-    points = simulated([50, 100, 200, 400], 3, 0.01)
-    base: dict[str, Any] = {"plan": plan.id, "dataset": "v001", "rows_now": 500, "points": points}
-    shown = "\n".join(curve_lines(Curve(**base, **forecast(points, 500))))
-    assert "Twice the rows would lower the loss by" in shown and "today's rows" in shown
-    assert "No forecast: too few." in "\n".join(curve_lines(Curve(**base, why_no_forecast="too few")))
-
-
-@pytest.mark.slow
-def test_sweep_and_curve_as_a_user_runs_them(rung: Any, ready: Project, settings: Settings) -> None:
+def test_a_sweep_as_a_user_runs_it(rung: Any, ready: Project, settings: Settings) -> None:
     done = rung("plan", "--sweep", "lr=1e-4,1e-2", "rank=2,4", "--set", "epochs=8", "--json", timeout=600)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["standings"][0]["values"]["learning_rate"] == 1e-2 and "Budget: " in done.stderr
-    done = rung("plan", "--curve", "--sizes", "4,8,12,16", "--json", timeout=600)
-    assert done.returncode == 0 and "There will be losses by size and no forecast" in done.stderr, done.stderr
-    curve = json.loads(done.stdout)
-    assert len(curve["points"]) == 12 and curve["forecast"] is None
-    assert curve["why_no_forecast"].startswith("the shortest training takes")
     assert rung("plan", "--sweep", "lr=1e-4,1e-2", "--budget", "0.01", timeout=300).returncode in (1, 2)
     assert rung("plan", "rank=8").returncode == 2
 

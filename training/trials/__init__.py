@@ -1,1 +1,1 @@
-"""Short trainings that choose or forecast: sweep, learning curve, dry run."""
+"""Short trainings outside a run: sweep and dry run."""

@@ -1,4 +1,4 @@
-"""The child of dry run, sweep and learning curve: short trainings outside a run.
+"""The child of dry run and sweep: short trainings outside a run.
 
 The gates are checked again before a model is loaded. A point that is in the results is not measured twice, and a trial
 that a rung keeps goes on from its checkpoint. Imports torch.
@@ -116,14 +116,10 @@ def _train_rung(ground: Any, folder: Path, spec: Spec, number: int, left: list[s
 def train_trial(ground: Any, folder: Path, trial: Trial, rung: Rung, number: int, *, keep: bool) -> Point:
     """Train a trial up to the rung and look at validation; where it may go on, leave a checkpoint."""
     from training.run.checkpoints import newest_checkpoint
-    from training.run.inputs import picked
 
     started = time.monotonic()
     until = steps_at(trial, rung)
-    columns = ground.items.columns
-    if trial.rows is not None:
-        columns = picked(columns, trial.rows)
-    trainer = trainer_of(ground, trial.recipe, columns, folder, [Until(until, keep=keep)])
+    trainer = trainer_of(ground, trial.recipe, ground.items.columns, folder, [Until(until, keep=keep)])
     start = newest_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     found = trainer.evaluate()

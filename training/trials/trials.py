@@ -1,4 +1,4 @@
-"""Short trainings that choose or forecast, seen from the parent: what a sweep and a learning curve ask of the child."""
+"""A sweep seen from the parent: what it asks of the child that trains."""
 
 from __future__ import annotations
 
@@ -36,13 +36,12 @@ Progress = Callable[[int, int, str], None]
 
 
 class Trial(BaseModel):
-    """One training: a recipe, and for a curve which of the rows that train. `name` is unique in its spec."""
+    """One training: a recipe. `name` is unique in its spec."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     values: dict[str, Any] = {}
     recipe: Recipe
-    rows: list[int] | None = None
 
 
 class Rung(BaseModel):
@@ -54,10 +53,10 @@ class Rung(BaseModel):
 
 
 class Spec(Artefact):
-    """`plans/sweep-001/spec.json`: what the child does. A sweep has several rungs, a curve one."""
+    """`plans/sweep-001/spec.json`: what the child does."""
 
     id: str
-    kind: Literal["sweep", "curve"]
+    kind: Literal["sweep"]
     plan: str
     plan_sha256: str
     trials: list[Trial]

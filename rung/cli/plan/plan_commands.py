@@ -1,4 +1,4 @@
-"""`rung plan`, and the commands behind the word: check, sweep, curve, export and managed."""
+"""`rung plan`, and the commands behind the word: check, sweep, export and managed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Html = Annotated[Path | None, typer.Option(help="Write a page of the rows to thi
 Budget = Annotated[float | None, typer.Option(min=0.01, help="Minutes that the trainings may take.")]
 Aside = Annotated[list[str] | None, typer.Option(help="Override a gate: decision, review or machine.")]
 
-WORDS = {"--managed": "managed", "--export": "export", "--preflight": "check", "--sweep": "sweep", "--curve": "curve"}
+WORDS = {"--managed": "managed", "--export": "export", "--preflight": "check", "--sweep": "sweep"}
 """Options of before, each with the word that took its place."""
-BEHIND = {"-o": "export", "--out": "export", "--sizes": "curve", "--budget": "sweep", "--override": "export",
+BEHIND = {"-o": "export", "--out": "export", "--budget": "sweep", "--override": "export",
           "--by": "export", "--reason": "export"}  # fmt: skip
 """Options of one word that `rung plan` alone does not take."""
 
@@ -201,35 +201,6 @@ def sweep(
     aside = set_aside(override, by, reason)
     made = make(NamedValues(method, objective, packing, values or [], preset))
     sweep_plan(made, pairs, minutes=budget, overrides=aside, as_json=as_json)
-
-
-@plan_app.command("curve")
-def curve(
-    method: Method = "",
-    objective: Objective = "",
-    packing: Packing = False,
-    values: Values = None,
-    preset: Preset = "",
-    sizes: Annotated[str, typer.Option(help="Numbers of rows to train on, as 50,100,200,400.")] = "",
-    budget: Budget = None,
-    override: Aside = None,
-    by: By = "",
-    reason: Reason = "",
-    as_json: Json = False,
-) -> None:
-    """Train on parts of the rows to see whether more rows would help."""
-    from rung.cli.plan.planned import NamedValues, make, set_aside
-    from rung.cli.plan.short_trainings import curve_plan
-    from workspace.errors import InputError, Problem
-
-    try:
-        rows = [int(part) for part in sizes.split(",") if part.strip()]
-    except ValueError:
-        problem = Problem("not whole numbers with commas.", "--sizes", found=sizes)
-        raise InputError([problem], "--sizes 50,100,200,400") from None
-    aside = set_aside(override, by, reason)
-    made = make(NamedValues(method, objective, packing, values or [], preset))
-    curve_plan(made, rows, minutes=budget, overrides=aside, as_json=as_json)
 
 
 @plan_app.command("export")

@@ -1,4 +1,4 @@
-"""`rung plan sweep` and `rung plan curve`: short trainings on validation, their cost shown first."""
+"""`rung plan sweep`: short trainings on validation, their cost shown first."""
 
 from __future__ import annotations
 
@@ -47,35 +47,6 @@ def sweep_plan(
     best = " ".join(f"--set {name}={value}" for name, value in found.best.values.items())
     say()
     say(f"Written: {made.project.relative(path)}   Next: rung plan {best}")
-    return None
-
-
-def curve_plan(
-    made: MadePlan, sizes: Sequence[int], *, minutes: float | None, overrides: Sequence[GateOverride], as_json: bool
-) -> None:
-    """Train on parts of the rows and say whether more of them would help."""
-    from rung.cli.output import emit, note, say
-    from training.trials.curve import curve_of, lay_out_curve, too_short
-    from training.trials.trials import put_away
-
-    plan = _cleared(made, overrides, as_json)
-    spec = lay_out_curve(made.project, made.path, plan, sizes)
-    steps = sum(trial.recipe.steps for trial in spec.trials)
-    note(f"Learning curve of {plan.id}: {counted(len(spec.trials), 'training')} on parts of the rows, smallest first.")
-    if why := too_short(plan, [trial.values["rows"] for trial in spec.trials]):
-        note(f"! There will be losses by size and no forecast: {why}.")
-    note(f"Budget: {counted(steps, 'step')}; {_time(plan, steps, minutes)}")
-    folder, points, _ = _run(made, spec, overrides, minutes)
-    found = curve_of(plan, spec, points)
-    path = put_away(folder, found)
-    if as_json:
-        return emit({**found.model_dump(mode="json"), "path": str(path)})
-    from rung.text.training_text import curve_lines
-
-    for line in curve_lines(found):
-        say(line)
-    say()
-    say(f"Written: {made.project.relative(path)}   Next: {'rung review' if found.helps else 'rung train'}")
     return None
 
 
