@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation.split.manifest import Manifest, read_manifest
-from evaluation.arms.registry import ARMS, arm_name
+from evaluation.arms.registry import ARMS, arm_name, arm_option
 from evaluation.bench import frozen_test
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measurement_report import ItemOutcome, Report, newest_report, read_outcomes
@@ -99,7 +99,7 @@ def check_arms(project: Project, report: Report, before: Path | None = None) -> 
         raise Refusal(
             f"{report.id} leaves out {', '.join(missing)}, measured in {where}: a verdict "
             "is against every arm that was measured. What is answered is not asked again.",
-            f"rung baseline --arms {','.join([*here, *missing])}",
+            f"rung baseline --arms {','.join(map(arm_option, [*here, *missing]))}",
         )
 
 

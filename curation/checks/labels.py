@@ -53,7 +53,9 @@ class Balance(QualityCheck):
             self.counts[answer] += 1
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """The thin classes with their counts; shown, never in the way of a freeze."""
+        """Return the thin classes with their counts; they never block a freeze. `rows` counts their rows; where all
+        classes are thin, those of the smallest.
+        """
         if labels_of(survey.sample, survey.options.label_limit) is None:
             return None
         counts = dict(self.counts.most_common())
@@ -66,7 +68,8 @@ class Balance(QualityCheck):
         if not thin and most < limit("imbalance") * fewest:
             return None
         asks = f"{least} that you set" if survey.options.smallest_class else f"{least} that {table} asks for"
-        reason = f"{len(thin)} of {len(counts)} classes have fewer rows than the {asks} ({recommended} are recommended)"
+        many = f"All {len(counts)}" if len(thin) == len(counts) else f"{len(thin)} of {len(counts)}"
+        reason = f"{many} classes have fewer rows than the {asks} ({recommended} are recommended)"
         if not thin:
             reason = f"The largest class has {most:,} rows, {most / fewest:.0f} times as many as the smallest"
         name = next(reversed(counts))
@@ -76,7 +79,8 @@ class Balance(QualityCheck):
             FindingEvidence(key=label[:8], places=(), note=f"{label}: {counted(n, 'row')}")
             for label, n in shown.items()
         ]
-        return self.finding(evidence, rows=sum(shown.values()), detail=sizes, reason=reason)
+        rows = fewest if len(thin) == len(counts) else sum(shown.values())
+        return self.finding(evidence, rows=rows, detail=sizes, reason=reason)
 
 
 ANSWERS_KEPT = 50_000

@@ -80,6 +80,11 @@ def arms_named(names: Sequence[str]) -> list[Arm]:
     return [arm for name, arm in ARMS.items() if name in names or CALLED.get(name) in names]
 
 
+def arm_option(arm: str) -> str:
+    """What `--arms` calls an arm in a command that a person is shown."""
+    return CALLED.get(arm, arm)
+
+
 def arm_name(arm: str) -> str:
     """The word for an arm; an unknown one as it is."""
     return ARM_NAMES.get(arm, arm)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from evaluation.arms.registry import ARM_NAMES, arm_name
+from evaluation.arms.registry import ARM_NAMES, arm_name, arm_option
 
 __all__ = [
     "ARM_NAMES",
     "arm_name",
+    "arm_option",
     "as_sentence",
     "duration",
     "gib",

@@ -31,6 +31,19 @@ async def test_a_digit_answers_saves_and_goes_on(tmp_path, program):
         assert app.screen.asked.id == "prompting"
 
 
+async def test_an_answer_past_the_ninth_has_a_letter(tmp_path, program):
+    start_project(tmp_path)
+    async with playing(program(tmp_path)) as (app, pilot):
+        await press(pilot, "1")
+        keys, answers = app.screen.query_one("#answers").entries, app.screen.asked.answers
+        letter = keys[10].text.split()[0]
+        assert letter.isalpha() and len(answers) > 10
+        await press(pilot, letter)
+        assert said(tmp_path)["task"] == answers[10].value
+        await press(pilot, letter)  # the next question has fewer answers: the letter does nothing
+        assert "prompting" not in said(tmp_path)
+
+
 async def test_w_leaves_the_question_and_the_mark_where_they_are(tmp_path, program):
     start_project(tmp_path)
     async with playing(program(tmp_path)) as (app, pilot):

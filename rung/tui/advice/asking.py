@@ -147,14 +147,24 @@ MEASURED = 4
 """Measured facts shown; the rest is counted."""
 
 
+PICKS = "123456789abdefghilmnopqrstv"
+"""The key of each answer, in order: digits, then the letters that mean nothing else here."""
+
+
+def picks(many: int) -> str:
+    """Return the keys of so many answers, as a key line shows them: `1-6`, or `1-9 a-g`."""
+    letters = PICKS[9:many]
+    return f"1-{min(many, 9)}" + (f" {letters[0]}-{letters[-1]}" if letters else "")
+
+
 def choices(question: Question, effects: Sequence[Effect] = ()) -> Iterator[Entry]:
-    """A line an answer, its key the answer's value; digits for the first nine; under it what it would do."""
+    """A line an answer with its key, the entry's key the answer's value; under it what it would do."""
     would = {f"={effect.value}": _outcome(effect) for effect in effects}
     if would:
         yield Entry(WOULD, style="dim")
-    for number, choice in enumerate(question.answers, 1):
+    for pick, choice in zip(PICKS, question.answers, strict=False):
         key = f"={choice.value}"
-        yield Entry(f"{number if number < 10 else ' '}  {choice.text}", key)
+        yield Entry(f"{pick}  {choice.text}", key)
         if key in would:
             yield Entry(f"     {would[key]}", style="dim")
 

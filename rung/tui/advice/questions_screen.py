@@ -20,6 +20,7 @@ from advisor.interview import Effect, moot
 from advisor.rulebook import Question
 from rung.symbols import drawn
 from rung.tui.advice.asking import (
+    PICKS,
     UNKNOWN,
     Asking,
     advice_lines,
@@ -28,6 +29,7 @@ from rung.tui.advice.asking import (
     enough_words,
     more_words,
     moved_lines,
+    picks,
     why_lines,
 )
 from rung.tui.frame import SMALL, StageScreen
@@ -57,7 +59,8 @@ class QuestionsScreen(StageScreen):
         Binding("pageup", "look(-10)", "a page up"),
         Binding("w", "effects", "rules that use this answer, and what each answer would do"),
         Binding("slash", "jump", "jump to a question", key_display="/"),
-        *(Binding(str(n), f"digit({n})", "that answer; 0 don't know", show=False) for n in (*range(1, 10), 0)),
+        Binding("0", "unknown", "don't know", show=False),
+        *(Binding(pick, f"pick({n})", "that answer", show=False) for n, pick in enumerate(PICKS)),
     ]
 
     asking: Asking | None = None
@@ -90,8 +93,13 @@ class QuestionsScreen(StageScreen):
             return (("Enter", "advice"), *more, *ENDING)
         if not self.asked.answers:
             return (("Enter", "save"), ("Esc", "back"), ("F1", "help"))
-        many = min(len(self.asked.answers), 9)
-        return ((f"1-{many}", "answer"), ("0", "don't know"), ("w", "why we ask"), ("u", "undo"), *ENDING)
+        return (
+            (picks(len(self.asked.answers)), "answer"),
+            ("0", "don't know"),
+            ("w", "why we ask"),
+            ("u", "undo"),
+            *ENDING,
+        )
 
     def compose_stage(self) -> Iterable[Widget]:
         """Question at the left, advice at the right."""
@@ -139,8 +147,20 @@ class QuestionsScreen(StageScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is written in, letters and digits are its own."""
         typing = isinstance(self.focused, Input)
-        if typing and action in ("digit", "effects", "jump", "move", "look", "undo", "copy_command", "stage_step"):
+        if typing and action in (
+            "pick",
+            "unknown",
+            "effects",
+            "jump",
+            "move",
+            "look",
+            "undo",
+            "copy_command",
+            "stage_step",
+        ):
             return False
+        if action == "pick" and not PICKS[(number := int(str(parameters[0])))].isdigit():
+            return self.asked is not None and number < len(self.asked.answers)
         return super().check_action(action, parameters)
 
     def _say(self, name: str, words: str, style: str = "") -> None:
@@ -244,17 +264,22 @@ class QuestionsScreen(StageScreen):
         self._say("problem", f"\n{shown(words)}", "bold")
         self.query_one("#question", VerticalScroll).scroll_to_widget(self.query_one("#problem"), animate=False)
 
-    def action_digit(self, digit: int) -> None:
-        """A digit answers and goes on; 0 is "don't know"."""
+    def action_pick(self, number: int) -> None:
+        """The key of an answer takes it and goes on; where nothing is asked, a digit opens a stage."""
         if self.asked is None:
-            if self.next:  # it is enough, or nothing can be asked: not while the rulebook is read
-                self.app.open_stage(digit or 10)  # type: ignore[attr-defined]
-        elif digit == 0:
-            self._take(None)
-        elif digit <= len(self.asked.answers):
-            self._take(self.asked.answers[digit - 1].value)
+            if self.next and PICKS[number].isdigit():  # not while the rulebook is read
+                self.app.open_stage(number + 1)  # type: ignore[attr-defined]
+        elif number < len(self.asked.answers):
+            self._take(self.asked.answers[number].value)
         else:
-            self.tell(f"no answer {digit}: press 1-{len(self.asked.answers)}, or 0")
+            self.tell(f"no answer {PICKS[number]}: press {picks(len(self.asked.answers))}, or 0")
+
+    def action_unknown(self) -> None:
+        """0 is "don't know"; where nothing is asked, the last stage."""
+        if self.asked is not None:
+            self._take(None)
+        elif self.next:
+            self.app.open_stage(10)  # type: ignore[attr-defined]
 
     async def action_take(self) -> None:
         """Enter on the marked answer; where it is enough, on to the advice; after an error, read again."""

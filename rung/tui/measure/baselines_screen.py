@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from evaluation.measurement_report import ArmResult, Report
 from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words
-from rung.text.figures import ARM_NAMES, arm_name, dots, duration, interval, money, percent, scale
+from rung.text.figures import ARM_NAMES, arm_name, arm_option, dots, duration, interval, money, percent, scale
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
@@ -133,7 +133,7 @@ class BaselinesScreen(StoppableScreen):
         self.command = self._command(self.marked)
 
     def _command(self, arm: str) -> str:
-        return f"rung baseline --arms {','.join(self._with_changed(arm))}" if arm else "rung baseline"
+        return f"rung baseline --arms {','.join(map(arm_option, self._with_changed(arm)))}" if arm else "rung baseline"
 
     def _with_changed(self, arm: str) -> list[str]:
         return [name for name in ARM_NAMES if name == arm or name in self.changed]
@@ -153,7 +153,7 @@ class BaselinesScreen(StoppableScreen):
     def _run(self, arms: Sequence[str]) -> None:
         self.at = self.marked
         whole = self.data is None and list(arms) == self._all()
-        self.start_job("baseline", *([] if whole else ["--arms", ",".join(arms)]))
+        self.start_job("baseline", *([] if whole else ["--arms", ",".join(map(arm_option, arms))]))
         self._show_heard()
 
     def on_mount(self) -> None:

@@ -182,7 +182,6 @@ class ReviewQueue:
                 )
                 self.post(RowDecided(tried, made, None, None))
                 also = "   b same for similar" if tried.verdict == "edit" and session.series is None else ""
-                also += "   ! in no other row" if session.is_new(tried.text) else ""
                 said = f"{VERBS[tried.verdict]} {made.id}   u undo{also}"
                 self.take(lambda: session.take(tried.item), made.note or said)
                 return

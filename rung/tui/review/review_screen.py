@@ -48,6 +48,8 @@ FOLLOWS = {
 }
 EDITING = (("^S", "save and approve"), ("^O", "your $EDITOR"), ("Esc", "cancel, keep the draft"))
 REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"), ("F1", "help"))
+NAMED = 30
+"""Characters of an answer in a question."""
 LEFT = "unchanged; your draft is kept"
 NO_REPAIR = "edit a row first (e); b then finds rows with the same error"
 SERIES = (
@@ -232,6 +234,8 @@ class ReviewScreen(StageScreen):
         """While text is written letters are text; `0` is no stage while rejecting; `p` needs something hidden."""
         if self.is_writing() and action not in ("save", "back", "editor", "quit"):
             return False
+        if self.question and action not in ("say_yes", "back", "scroll", "copy_command"):
+            return False
         here = {
             "save": lambda: self.is_drawn and self.is_editing,
             "next": lambda: self.state != "item",
@@ -309,7 +313,7 @@ class ReviewScreen(StageScreen):
     def show_item(self, item: ReviewItem) -> None:
         """Draw the item, which is not being edited and has no remark; what is beside it follows once it is known."""
         self._end_remark()
-        self.state, self.next, self.view = "item", "", ItemView(item, self.session)
+        self.state, self.next, self.question, self.view = "item", "", "", ItemView(item, self.session)
         self.remove_class("ended")
         self.left.begin(self.view)
         self.draw_sides()
@@ -429,7 +433,8 @@ class ReviewScreen(StageScreen):
 
     @on(AnswerPanel.Edited)
     def _edited(self, message: AnswerPanel.Edited) -> None:
-        if self.item is not None:
+        if self.item is not None and self.view is not None:
+            self.view.typed = message.text
             self._keep_draft(self.item, message.text)
 
     def _keep_draft(self, item: ReviewItem, text: str) -> None:
@@ -446,7 +451,15 @@ class ReviewScreen(StageScreen):
                 self.tell("The new answer is empty. Write one, or Esc and reject the row.")
                 return
             self.end_edit()
-            self.decide("edit", text=text)
+            if self.session is not None and self.session.is_new(text):
+                self._ask_new(text)
+            else:
+                self.decide("edit", text=text)
+
+    def _ask_new(self, text: str) -> None:
+        """Ask before an answer that no other row has: it would be a class of one row, or it is a slip."""
+        name = text if len(text) <= NAMED else f"{text[:NAMED]}…"
+        self.ask_once(f'No other row has "{shown(name)}". Keep it?', lambda: self.decide("edit", text=text))
 
     def end_edit(self) -> None:
         """Close the field; the answer is shown as before."""
@@ -671,6 +684,7 @@ class ReviewScreen(StageScreen):
         """Out of a field, out of the reasons, out of a series, to the summary, then to Start. A draft stays."""
         if self.question:
             super().action_back()
+            self.action_edit()  # the draft is as it was typed
         elif self.close_field():
             return
         elif self.rejecting:

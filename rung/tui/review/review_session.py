@@ -303,6 +303,8 @@ class ItemView:
     session: ReviewSession | None
     unmasked: bool = False
     """Whether this item is shown as it is; the next one is masked again."""
+    typed: str = ""
+    """The edit that was typed last while the item is on the screen."""
 
     @property
     def face(self) -> ReviewItem:
@@ -357,7 +359,9 @@ class ItemView:
 
     @property
     def start_text(self) -> str:
-        """What an edit begins with: a draft from before, what the repair makes of the answer, or the answer."""
+        """What an edit begins with: what was typed, a draft from before, the repaired answer, or the answer."""
+        if self.typed:
+            return self.typed
         if self.item.draft is not None:
             return edited_text(self.item.draft)
         return self.repaired or edited_text(self.item.row) or ""

@@ -114,7 +114,7 @@ class StartScreen(StageScreen):
             yield Entry(status.problems[0], style="blocks")
         words = "Next: …" if self._is_partial else next_sentence(status)
         opens = "Enter opens it" if status.next and not self._is_partial else ""
-        yield from (Entry(), Entry(two_ends(words, opens, width), style="bold"), Entry())
+        yield from (Entry(two_ends(words, opens, width), style="bold"), Entry())
         yield from (Entry(self._line(stage, width), stage.name) for stage in status.stages)
         yield Entry()
         yield from (Entry(line.removeprefix("  ")) for line in ladder_lines(status))
