@@ -23,7 +23,6 @@ EXTRAS = {
     "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets"),
     "demo": ("simple_icd_10_cm",),
     "keyring": ("keyring",),
-    "argilla": ("datasets",),
     "ray": ("ray",),
 }
 ROOM_GB = 2.0

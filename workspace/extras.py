@@ -18,7 +18,6 @@ PURPOSE = {
     "postgres": "A PostgreSQL store",
     "quality": "This format or check",
     "keyring": "Keys from the system's keyring",
-    "argilla": "Argilla's dataset format",
     "ray": "The Ray engine",
     "train": "Running a local model and training",
     "demo": "The demo",

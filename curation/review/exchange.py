@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curation.review.argilla import read_argilla, write_argilla
 from curation.review.desk import Desk
 from curation.review.gold import must_have_entered
 from curation.review.guideline import reason_of, reasons_now
@@ -39,41 +38,27 @@ class DecisionsImported:
     conflicts: tuple[str, ...]
 
 
-def export_rows(
-    desk: Desk, out: Path, *, assign: str = "", count: int = 0, form: str = "", everything: bool = False
-) -> int:
-    """Write waiting rows; `decision`, `text` (for an edit), `reason` and `remark` are to be filled in.
-
-    With `form` "argilla" `out` is a folder in Argilla's dataset format, and `everything` takes decided rows along,
-    with their decisions.
-    """
-    if form != "argilla" and out.suffix.lower() not in (".csv", ".jsonl"):
-        raise RungError(
-            f"{out}: expected a name that ends in .jsonl or .csv, or --format argilla.", "-o review.csv", where=str(out)
-        )
+def export_rows(desk: Desk, out: Path, *, assign: str = "", count: int = 0) -> int:
+    """Write waiting rows; `decision`, `text` (for an edit), `reason` and `remark` are to be filled in."""
+    if out.suffix.lower() not in (".csv", ".jsonl"):
+        raise RungError(f"{out}: expected a name that ends in .jsonl or .csv.", "-o review.csv", where=str(out))
     desk.store.check_writable()  # the log tells who took rows out
     refresh_queue(desk.store, desk.settings)
-    states = ["pending", "skipped", "unsure", *(("approved", "edited", "rejected") if everything else ())]
-    rows = [row for row in desk.store.rows(state=states) if row.queued or row.decision is not None]
+    rows = [row for row in desk.store.rows(state=["pending", "skipped", "unsure"]) if row.queued or row.decision]
     rows = rows[:count] if count else rows
-    if form == "argilla":
-        write_argilla(desk, rows, out)
-    else:
-        lines = [_line(row, assign) for row in rows]
-        write_text(out, _as_csv(lines) if out.suffix.lower() == ".csv" else _as_jsonl(lines))
+    lines = [_line(row, assign) for row in rows]
+    write_text(out, _as_csv(lines) if out.suffix.lower() == ".csv" else _as_jsonl(lines))
     desk.store.event("export", desk.settings.project.person, str(out), {"rows": len(rows), "assign": assign})
     return len(rows)
 
 
-def import_decisions(
-    desk: Desk, file: Path, *, reviewer: str = "", users: Mapping[str, str] | None = None
-) -> DecisionsImported:
-    """Import the filled lines of a file that `export_rows` wrote, or the responses of a folder in Argilla's format.
+def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> DecisionsImported:
+    """Import the filled lines of a file that `export_rows` wrote.
 
     A row whose text changed since, or that someone else decided otherwise, is a conflict and stays as it is. Raises
     InputError with every line that cannot be read or used; then nothing is imported.
     """
-    entries = list(_entries(file, {} if users is None else users, reviewer))
+    entries = list(_entries(file))
     stored = {row.id: row for row in desk.store.rows(ids=[entry["id"] for _, entry in entries])}
     found = _Found()
     for line, entry in entries:
@@ -161,11 +146,7 @@ def _as_jsonl(lines: list[dict[str, str]]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def _entries(file: Path, users: Mapping[str, str], reviewer: str) -> Iterator[tuple[int, dict[str, str]]]:
-    if file.is_dir():
-        for number, entry in read_argilla(file, users, reviewer):
-            yield number, dict.fromkeys(FIELDS, "") | entry
-        return
+def _entries(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     text = read_utf8(file, newline="")
     read = _csv_lines if file.suffix.lower() == ".csv" else _json_lines
     problems: list[Problem] = []
