@@ -23,6 +23,7 @@ EXTRAS = {
     "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets"),
     "demo": ("simple_icd_10_cm",),
     "keyring": ("keyring",),
+    "mcp": ("mcp",),
     "ray": ("ray",),
 }
 ROOM_GB = 2.0

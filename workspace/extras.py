@@ -21,6 +21,7 @@ PURPOSE = {
     "ray": "The Ray engine",
     "train": "Running a local model and training",
     "demo": "The demo",
+    "mcp": "The server for agents",
 }
 SIZE = {"train": " (about 1.7 GB with torch's CPU build, 6 GB with CUDA)"}
 """Installed size, measured: docs/how-to/install.md."""

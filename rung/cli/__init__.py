@@ -30,6 +30,7 @@ GROUPS = (
     "release.release_commands",
     "share",
     "watch",
+    "mcp",
     "why",
     "demo",
 )

@@ -288,6 +288,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rung watch report --since 2026-11-25 --judge 50",
     ),
     "watch learn": ("rung watch learn --errors    only what failed, was edited or rated low",),
+    "mcp": (
+        "claude mcp add rung -- rung mcp                     Claude Code",
+        "rung mcp --skill > .claude/skills/rung/SKILL.md     when an agent asks Rung",
+    ),
     "why": (
         "rung why L-001       a release, back to each row, reviewer and guideline",
         "rung why r-000012    a row",

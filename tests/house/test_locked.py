@@ -19,7 +19,7 @@ def test_locked_versions_fit_and_have_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [Requirement(line) for line in [*project["dependencies"], *extras["dev"]] if not line.startswith("rung[")]
-    for group in ("llm", "web", "postgres", "quality", "train", "demo", "keyring"):
+    for group in ("llm", "web", "postgres", "quality", "train", "demo", "keyring", "mcp"):
         wanted += [Requirement(line) for line in extras[group]]
     missing = {canonicalize_name(w.name) for w in wanted} - locked.keys() - {"torch", "rung"}
     assert not missing, "make lock"
