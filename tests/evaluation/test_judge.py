@@ -13,7 +13,7 @@ from evaluation.bench import open_bench
 from evaluation.judge.assessment import judge_run, pinned
 from evaluation.judge.correction import graded_scale, length_bias
 from evaluation.judge.grading import Case, grade
-from evaluation.judge.people_labels import labels, open_labelling, open_sitting, read_labels, read_people, take_labels
+from evaluation.judge.people_labels import labels, open_sitting, read_people, take_labels
 from evaluation.people.comparison import open_comparison
 from evaluation.tuned import run_evaluation
 from evaluation.verdict.pairing import rule_again
@@ -195,12 +195,8 @@ def test_a_label_that_was_cut_is_told_and_asked_again(many, free, model, tmp_pat
     path = sitting.folder / "labels.priya.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
-    labelling = open_labelling(sitting)
-    left = labelling.next_for("priya")
     report = judged(sitting, Scripted(right, name="judge-1"), tmp_path)
     assert any("last label of priya is not whole" in note and "asked again" in note for note in report.notes)
-    labelling.record("priya", left.id, "yes")
-    assert labelling.next_for("priya") is None and len(read_labels(path)) == len(whole.splitlines())
     path.write_bytes(whole.replace(b'"value": 1.0', b'"value": 1.', 1))
     with pytest.raises(InputError, match=r"labels\.priya\.jsonl line \d+: is no label"):
         read_people(sitting)

@@ -7,11 +7,8 @@ import functools
 import ladder
 import pytest
 from conftest_tui import on_stage, opened, playing, press, settled, text_of, until
-from test_people import name_a_judge
 
 from rung.start import start_project
-from rung.tui.measure.judge_screen import JudgeScreen
-from rung.tui.measure.people_screen import PeopleScreen
 from rung.tui.release.monitoring_screen import WatchScreen
 from rung.tui.widgets.line import NAMED, NOT_A_KEY
 
@@ -108,17 +105,13 @@ async def start(pilot):
     return pilot.app.screen
 
 
-async def beside(pilot, made, begun):
-    """A screen beside the ten stages; `begun`: with the first thing to rate on it."""
+async def watch(pilot):
+    """Monitoring, beside the ten stages."""
     await stage(pilot, 9)
-    pilot.app.switch_screen(made())
-    await until(pilot, lambda: isinstance(pilot.app.screen, made) and pilot.app.screen.is_mounted)
+    pilot.app.switch_screen(WatchScreen())
+    await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen) and pilot.app.screen.is_mounted)
     await settled(pilot)
-    screen = pilot.app.screen
-    if begun:
-        await pilot.press("enter")
-        await until(pilot, lambda: screen.shown_id() is not None and not screen.started)
-    return screen
+    return pilot.app.screen
 
 
 async def test_start_in_a_project_and_where_nothing_was_done(project, tmp_path, program):
@@ -129,19 +122,10 @@ async def test_start_in_a_project_and_where_nothing_was_done(project, tmp_path, 
             await no_dead_key(pilot, start)
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["before", "begun"])
-@pytest.mark.parametrize("made", [PeopleScreen, JudgeScreen])
-async def test_screens_on_which_people_rate(clinic, program, made, begun):
-    ladder.ruled_on(clinic, 40)
-    name_a_judge(clinic)
-    async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
-        await no_dead_key(pilot, functools.partial(beside, made=made, begun=begun))
-
-
 async def test_watch(clinic, program):
     ladder.ruled_on(clinic, 50)
     async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
-        await no_dead_key(pilot, functools.partial(beside, made=WatchScreen, begun=False))
+        await no_dead_key(pilot, watch)
 
 
 @pytest.mark.cold  # a fork might have ended before its job is looked at

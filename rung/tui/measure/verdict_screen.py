@@ -45,7 +45,6 @@ class VerdictScreen(StoppableScreen):
     keys = (
         ("Enter", "next"),
         ("v", "items"),
-        ("h", "people"),
         ("o", "report"),
         ("w", "why"),
         ("F1", "help"),
@@ -55,8 +54,6 @@ class VerdictScreen(StoppableScreen):
         Binding("enter", "follow", "measure the run, or go to the release"),
         Binding("v", "items", "item by item, losses first"),
         Binding("o", "report", "where the report is"),
-        Binding("h", "people", "people compare outputs, blind"),
-        Binding("l", "judge", "the judge: its agreement with people, and outputs to label"),
     ]
 
     def heading(self) -> str:
@@ -115,7 +112,7 @@ class VerdictScreen(StoppableScreen):
         elif self.data is not None and (stage := after_verdict(self.data.verdict).stage) != 9:
             self.app.open_stage(stage)  # type: ignore[attr-defined]
         elif self.data is not None:
-            self.action_judge()
+            self.tell(f"in a shell: {after_verdict(self.data.verdict).command}")
         elif self.command.startswith("rung evaluate R-"):
             self.ask_once("Measure it on the test set?", self._measure)
         else:
@@ -139,20 +136,6 @@ class VerdictScreen(StoppableScreen):
             from rung.tui.measure.items_screen import ItemsScreen
 
             self.app.push_screen(ItemsScreen(self.data.folder, self.data.verdict.candidate))
-
-    def action_people(self) -> None:
-        """The blind comparison of the outputs."""
-        from rung.tui.measure.people_screen import PeopleScreen
-
-        if self.data is not None:
-            self.app.switch_screen(PeopleScreen())
-
-    def action_judge(self) -> None:
-        """Open the judge's grades and their agreement with human labels."""
-        from rung.tui.measure.judge_screen import JudgeScreen
-
-        if self.data is not None:
-            self.app.switch_screen(JudgeScreen())
 
     def action_report(self) -> None:
         """Say where the report is."""
