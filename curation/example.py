@@ -33,6 +33,15 @@ def said_in(message: Mapping[str, Any]) -> str:
     return with_calls(text, calls_of(message)) if message.get("tool_calls") else text
 
 
+UNTRAINED = ("weight", "train", "loss")
+"""Keys of a message that say, as 0 or false, that it is not to be trained on."""
+
+
+def is_trained(message: Mapping[str, Any]) -> bool:
+    """Return whether no key of a message says that it is not to be trained on."""
+    return not any(message.get(key, 1) in (0, False) for key in UNTRAINED)
+
+
 @dataclass(frozen=True)
 class Example:
     """A canonical row: `{"messages": [...]}`, `{"prompt", "chosen", "rejected"}` or `{"text": ...}`, other keys kept.
@@ -142,9 +151,7 @@ def _beside(message: Mapping[str, Any]) -> list[Any]:
 
 
 _REASONING = ("reasoning_content", "thinking")
-_NO_IDENTITY = frozenset(
-    ("role", "content", "tool_calls", "tool_call_id", "id", "weight", "train", "loss", *_REASONING)
-)
+_NO_IDENTITY = frozenset(("role", "content", "tool_calls", "tool_call_id", "id", *UNTRAINED, *_REASONING))
 """Keys of a message that do not tell two rows apart by themselves."""
 
 

@@ -255,6 +255,8 @@ class TrainingSettings(Section):
     """Evaluations in a row above the best that end the run."""
     seed: int = 0
     """Seed of the run."""
+    loss: Literal["last", "all"] = "last"
+    """Which assistant turns of a row train. The last one is scored either way."""
     system_prompt: str | None = None
     """System message that replaces those of the rows; an empty text removes them."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

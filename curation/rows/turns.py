@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from curation.example import text_of
+from curation.example import UNTRAINED, text_of
 from curation.rows.jsonline import Malformed, kind_of
 from curation.rows.modern import check_calls, modern
 from workspace.errors import did_you_mean
@@ -36,8 +36,6 @@ NEXT: dict[str, dict[Any, str]] = {
 }
 """Which role may follow. `calling` is an assistant message with tool calls."""
 ENDS = ("assistant", "calling")
-UNTRAINED = ("weight", "train", "loss")
-"""Keys of a message that say, as 0 or false, that it is not to be trained on."""
 _KEPT = ConfigDict(strict=True, extra="allow")
 _Text = Annotated[str, Field(min_length=1)]
 

@@ -45,6 +45,17 @@ def test_evidence_names_the_part_the_message_and_its_role() -> None:
         assert (seen.part, seen.message, seen.role, seen.shared) == (part, message, role, " ".join(words(shared)))
 
 
+def test_a_test_conversation_that_goes_on_in_a_train_row_is_a_leak() -> None:
+    def talk(turns: list[str]) -> Example:
+        roles = ("user", "assistant")
+        return Example({"messages": [{"role": roles[n % 2], "content": text} for n, text in enumerate(turns)]})
+
+    said = [fresh(14), "yes", fresh(14), "no", fresh(14), "maybe"]
+    (leak,) = found(talk(said[:4]), talk(said)).leaks
+    assert (leak.kind, leak.answer) == ("contained", "same")
+    assert not found(talk(said[:4]), talk([*said[:3], "other", *said[4:]])).leaks
+
+
 def test_a_score_has_four_places() -> None:
     test = row(answer=33)
     parts = (test.answer or "").split()

@@ -30,6 +30,7 @@ OF_OTHERS = {
     "temperature",
     "metric_rows",
     "enable_thinking",
+    "loss",
 }
 """Values of other methods and objectives than this plan's."""
 

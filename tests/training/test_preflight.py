@@ -107,7 +107,7 @@ def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
     first = encoded.rows[0]
     cut = next(i for i, label in enumerate(first.labels) if label != IGNORED)
     short = Tokens(1, first.ids, [IGNORED] * (cut + 2) + first.labels[cut + 2 :])
-    recipe = SimpleNamespace(system_prompt=None, objective="sft")
+    recipe = SimpleNamespace(system_prompt=None, objective="sft", loss="last")
 
     def lost(rows_now: list[Tokens]) -> list[int]:
         ground = SimpleNamespace(tokenizer=tokenizer, recipe=recipe, items=None, train=rows)

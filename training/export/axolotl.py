@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from training.export.bundle import Bundle, Row, Table
+from training.export.bundle import Bundle, Row, Table, trained
 from training.export.values import every, jsonl, title, values, yaml
+from training.plan.methods import Loss
 
 
 def files(bundle: Bundle) -> dict[str, str]:
-    """`config.yaml` and the rows, with the last answer alone marked for training."""
-    found = {f"data/{split}.jsonl": jsonl(map(_marked, rows)) for split, rows in bundle.rows.items()}
+    """`config.yaml` and the rows, with what trains of them marked."""
+    found = {f"data/{split}.jsonl": jsonl(_marked(row, bundle.recipe.loss) for row in rows)
+             for split, rows in bundle.rows.items()}  # fmt: skip
     head = f"{title(bundle)}\nRun here: axolotl train config.yaml"
     return {"config.yaml": yaml(config(bundle), head), **found}
 
 
-def _marked(row: Row) -> Row:
-    last = len(row["messages"]) - 1
-    return {**row, "messages": [{**m, "train": n == last} for n, m in enumerate(row["messages"])]}
+def _marked(row: Row, loss: Loss) -> Row:
+    return {
+        **row,
+        "messages": [{**m, "train": trains} for m, trains in zip(row["messages"], trained(row, loss), strict=True)],
+    }
 
 
 def config(bundle: Bundle) -> Table:

@@ -9,10 +9,11 @@ from typing import Any
 
 from chat.protocols import Tokenizer
 from chat.tool_calls import for_template
-from curation.example import Example
+from curation.example import Example, is_trained
 from curation.split.manifest import SplitName, load_split
 from training.gates.clearance import Clearance, Locked, check_gates
 from training.gates.gate import GateOverride
+from training.plan.methods import Loss
 from training.plan.planning import token_length
 from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
@@ -30,6 +31,8 @@ Table = dict[str, Any]
 """Settings of another trainer, by its own names."""
 SPLITS: tuple[SplitName, ...] = ("train", "validation")
 """The test set stays at home: its outcomes come back through `rung verdict --scores`."""
+LAST_ONLY = ("trl", "unsloth")
+"""Exports whose script trains the last turn of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,9 @@ def pack(
             f"{plan.id} trains by {plan.recipe.objective}: exports are for supervised tuning (sft).",
             "rung train   (trains it here)",
         )
+    if plan.recipe.loss == "all" and kind in LAST_ONLY:
+        raise Refusal(f'{plan.id} trains every assistant turn (loss = "all"), which this script cannot: {kind}.',
+                      "rung plan export axolotl")  # fmt: skip
     clearance = Clearance(
         made_from={**plan.made_from, **hashes(project.root, plan_file)},
         run=f"export-{kind}",
@@ -124,6 +130,15 @@ def row_of(example: Example, system_prompt: str | None) -> Row:
     messages = for_template([*with_system(example.asked, system_prompt), dict(example.messages[-1])])
     tools = example.row.get("tools")
     return {"messages": messages, **({"tools": tools} if tools else {})}
+
+
+def trained(row: Row, loss: Loss) -> list[bool]:
+    """Which messages train: the last, or each of the assistant's that does not say that it is not to."""
+    last = len(row["messages"]) - 1
+    return [
+        at == last or (loss == "all" and turn["role"] == "assistant" and is_trained(turn))
+        for at, turn in enumerate(row["messages"])
+    ]
 
 
 def prompt_completion(rows: Sequence[Row]) -> Iterator[Row]:

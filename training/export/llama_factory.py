@@ -58,7 +58,7 @@ def config(bundle: Bundle) -> Table:
         "dataset_dir": "data",
         "cutoff_len": plan["max_length"] + ROOM,
         "train_on_prompt": False,
-        "mask_history": True,
+        "mask_history": bundle.recipe.loss == "last",
         "packing": plan["packing"],
         "neat_packing": plan["packing"],
         "per_device_train_batch_size": plan["batch"],

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from chat.privacy import SEALED, UNTRAINED, privacy_answers, trains
 from chat.tool_calls import for_template
-from training.export.bundle import Bundle, Row
+from training.export.bundle import Bundle, Row, trained
 from training.export.values import jsonl
+from training.plan.methods import Loss
 from workspace.errors import InputError, Problem, Refusal
 from workspace.folder import Project
 from workspace.shipped_rules import rule_file
@@ -19,11 +19,12 @@ ROLES = ("system", "user", "assistant", "tool")
 
 
 def files(bundle: Bundle) -> dict[str, str]:
-    """`train.jsonl` and `validation.jsonl`; earlier assistant turns get weight 0, the last one trains.
+    """`train.jsonl` and `validation.jsonl`; assistant turns that do not train get weight 0.
 
     Raises InputError with every limit that the rows break.
     """
-    found = {f"{split}.jsonl": jsonl(map(_weighted, rows)) for split, rows in bundle.rows.items()}
+    found = {f"{split}.jsonl": jsonl(_weighted(row, bundle.recipe.loss) for row in rows)
+             for split, rows in bundle.rows.items()}  # fmt: skip
     problems = [p for name, text in found.items() for p in faults(name, text, limits())]
     if problems:
         raise InputError(problems, "rung data freeze   (another version), or rung plan export trl")
@@ -50,15 +51,12 @@ def limits() -> dict[str, int]:
     return dict(entry["limits"])
 
 
-def _weighted(row: Row) -> Row:
-    messages = for_template(row["messages"], as_text=True)
-    return {**row, "messages": [_message(m, n == len(messages) - 1) for n, m in enumerate(messages)]}
-
-
-def _message(message: Mapping[str, Any], last: bool) -> Mapping[str, Any]:
-    if message["role"] != "assistant" or last:
-        return message
-    return {**message, "weight": 0}
+def _weighted(row: Row, loss: Loss) -> Row:
+    messages = zip(for_template(row["messages"], as_text=True), trained(row, loss), strict=True)
+    return {
+        **row,
+        "messages": [m if trains or m["role"] != "assistant" else {**m, "weight": 0} for m, trains in messages],
+    }
 
 
 def faults(name: str, text: str, allowed: Mapping[str, int]) -> list[Problem]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 Method = Literal["full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
+Loss = Literal["last", "all"]
+"""Which assistant turns of a row train."""
 Objective = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
 METHODS: tuple[str, ...] = get_args(Method)
 
@@ -57,6 +59,10 @@ _RULES: tuple[tuple[Holds, str], ...] = (
     (
         _both(_packs, _is("objective", *FROM_REVIEWS, *REINFORCED)),
         "packing: only with objective sft; the other trainers pad their rows.",
+    ),
+    (
+        _both(_is("loss", "all"), _is("objective", *FROM_REVIEWS, *REINFORCED)),
+        'loss = "all": only with objective sft; the other objectives judge the last answer.',
     ),
     (
         _both(_packs, _is("method", *VIRTUAL)),

@@ -77,6 +77,7 @@ def make_plan(
     made_from = hashes(project.root, project.decision_file, folder / "manifest.json")
     decided, fingerprint = decision.next_step, _fingerprint(base)
     notes = [*warnings(recipe, draft.reasons, facts), *material.notes, *_left_out(recipe, data)]
+    notes += _untrained(recipe, material)
     return Plan(
         made_from=made_from,
         id=plan_id(project, Essence(recipe, folder.name, decided, fingerprint, manifests_in(made_from))),
@@ -252,6 +253,7 @@ def _rest(draft: PlanDraft, settings: Settings, data: DataFacts, facts: RunFacts
     draft.override("enable_thinking", settings.model.enable_thinking)
     draft.values["report_to"] = settings.training.report_to
     draft.override("system_prompt", settings.training.system_prompt)
+    draft.override("loss", settings.training.loss if settings.training.loss != "last" else None)
 
 
 def _packing(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts) -> None:
@@ -303,6 +305,17 @@ def _left_out(recipe: Recipe, data: DataFacts) -> list[str]:
         return []
     some = ", ".join(str(n) for n in data.left_out[:5])
     return [f"{len(data.left_out)} rows are over {recipe.max_length} tokens and left out: train line {some}"]
+
+
+def _untrained(recipe: Recipe, material: ObjectiveRows) -> list[str]:
+    """A note on assistant turns that do not train."""
+    if recipe.objective != "sft" or recipe.loss == "all":
+        return []
+    several = sum(any(turn["role"] == "assistant" for turn in row.asked) for item in material.train for row in item)
+    if not several:
+        return []
+    said = "1 row has" if several == 1 else f"{several:,} rows have"
+    return [f'{said} several assistant turns, and the last one trains; all: [training] loss = "all"']
 
 
 OWN_MACHINE = "own machine"

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.plan.methods import Loss as Loss
 from training.plan.methods import Method as Method
 from training.plan.methods import Objective, objections
 from workspace.artefact import revised
@@ -63,6 +64,8 @@ class Recipe(BaseModel):
     system_prompt: str | None = None
     enable_thinking: bool | None = None
     """As `[model] enable_thinking`: rows are rendered as the tuned model will be asked."""
+    loss: Loss = "last"
+    """Which assistant turns of a row train."""
     report_to: tuple[str, ...] = ()
     beta: float = Field(default=0.0, ge=0)
     signals: str = ""

@@ -10,12 +10,12 @@ from typing import Any
 
 from chat.local.prompt import render
 from curation.example import Example
-from training.plan.methods import FROM_REVIEWS, REINFORCED
+from training.plan.methods import FROM_REVIEWS, REINFORCED, Loss
 from training.plan.preferences import AnswerLabel, AnswerPair, preferences_of
 from training.plan.recipe import Recipe
 from training.plan.splits import StreamedRows, rows_of
 from training.run.token_store import encode_stored
-from training.run.tokens import EncodedRows, Tokens, encode, tokenise, trains_end, with_system
+from training.run.tokens import EncodedRows, LeftOut, Tokens, encode, tokenise, training_rows, trains_end, with_system
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -51,7 +51,7 @@ def items_of(
 def _maker(recipe: Recipe, tokenizer: Any, disk: Path, *, tests: bool) -> Callable[[Any], Items]:
     prompt, limit, objective = recipe.system_prompt, recipe.max_length, recipe.objective
     if objective == "sft":
-        return lambda rows: answers(tokenizer, rows, prompt, limit, disk)
+        return lambda rows: answers(tokenizer, rows, prompt, limit, disk, recipe.loss)
     if objective in REINFORCED:
         return lambda rows: questions(tokenizer, rows, prompt, limit, disk, tests=tests)
     if objective == "kto":
@@ -59,11 +59,19 @@ def _maker(recipe: Recipe, tokenizer: Any, disk: Path, *, tests: bool) -> Callab
     return lambda rows: pairs(tokenizer, rows, prompt, limit, whole=objective == "reward")
 
 
-def answers(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int, disk: Path) -> Items:
-    """Supervised rows: ids, and labels at the answer. Where `rows` are streamed, both go onto `disk`."""
+def answers(
+    tokenizer: Any,
+    rows: Sequence[Example],
+    system_prompt: str | None,
+    limit: int,
+    disk: Path,
+    loss: Loss = "last",
+) -> Items:
+    """Supervised rows: ids, and labels at what trains. Where `rows` are streamed, both go onto `disk`."""
     if isinstance(rows, StreamedRows):
-        return Items(*encode_stored(tokenizer, rows, system_prompt, limit, disk))
-    encoded = encode(tokenizer, rows, system_prompt, limit)
+        left = LeftOut()
+        return Items(*encode_stored(training_rows(tokenizer, rows, system_prompt, limit, left, loss), left, disk))
+    encoded = encode(tokenizer, rows, system_prompt, limit, loss)
     return Items([{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows], encoded)
 
 
@@ -108,7 +116,8 @@ def questions(
         return {"prompt": text, "expected": expected_of(row, tests=tests), "question": question_of(row)}
 
     if isinstance(rows, StreamedRows):
-        return Items(*encode_stored(tokenizer, rows, system_prompt, limit, disk, column))
+        left = LeftOut()
+        return Items(*encode_stored(training_rows(tokenizer, rows, system_prompt, limit, left), left, disk, column))
     encoded = encode(tokenizer, rows, system_prompt, limit)
     return Items([column(tokens) for tokens in encoded.rows], encoded)
 

@@ -7,13 +7,12 @@ name is gone once it is open, so that nothing of it outlives the process, howeve
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
-from training.plan.splits import StreamedRows
-from training.run.tokens import EncodedRows, LeftOut, Tokens, training_rows
+from training.run.tokens import EncodedRows, LeftOut, Tokens
 
 IDS = ("input_ids", "labels")
 AT_ONCE = 500
@@ -21,19 +20,15 @@ AT_ONCE = 500
 
 
 def encode_stored(
-    tokenizer: Any,
-    rows: StreamedRows,
-    system_prompt: str | None,
-    max_length: int,
+    found: Iterable[Tokens],
+    left: LeftOut,
     folder: Path,
     more: Callable[[Tokens], Mapping[str, str]] | None = None,
 ) -> tuple[Any, EncodedRows]:
-    """As `rows.encode`, with the tokens on the disk of `folder`: their table, a `datasets.Dataset`, and the rows.
+    """What `tokens.training_rows` finds and leaves out, on the disk of `folder`: a `datasets.Dataset`, and the rows.
 
     The table holds ids and labels, or what `more` makes of a row in their place.
     """
-    left = LeftOut()
-    found = training_rows(tokenizer, rows, system_prompt, max_length, left)
     columns = (
         {"row": tokens.row, "input_ids": tokens.ids, "labels": tokens.labels, **(more(tokens) if more else {})}
         for tokens in found

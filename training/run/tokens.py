@@ -1,4 +1,4 @@
-"""Rows into tokens, with the answer's tokens, and no others, marked for training."""
+"""Rows into tokens, with the tokens of the answer (or of every assistant turn), and no others, marked for training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from chat.local.prompt import encode as encode_text
 from chat.local.prompt import parting, render, render_whole
 from chat.protocols import Turn
 from chat.thinking import Marks, is_open, marks_of
-from curation.example import Example
+from chat.tool_calls import calls_of
+from curation.example import Example, is_trained, text_of
+from training.plan.methods import Loss
+from workspace.errors import RungError
 
 IGNORED = -100
 """The label of a token that is not trained."""
@@ -48,11 +51,12 @@ def with_system(turns: Sequence[Turn], system_prompt: str | None) -> list[dict[s
     return [{"role": "system", "content": system_prompt}, *others] if system_prompt else others
 
 
-def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | None) -> Tokens:
+def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | None, loss: Loss = "last") -> Tokens:
     """Render with the model's chat template, once open for the answer and once whole.
 
     As in trl, the answer begins where the two token lists part. A prompt that opens the model's thinking keeps its own
-    tokens, as the tuned model is asked with them: the answer then closes the thinking first.
+    tokens, as the tuned model is asked with them: the answer then closes the thinking first. With `loss` all, earlier
+    assistant turns are trained too. Raises RungError where the template writes them otherwise than it asks for them.
     """
     asked = with_system(example.asked, system_prompt)
     tools = example.row.get("tools")
@@ -63,7 +67,39 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
     if marks is not None and is_open(prompt, marks) and whole[: len(start)] != start:
         whole = [*start, *encode_text(tokenizer, _closed(prompt, text, marks))]
     shared = parting(start, whole)
-    return Tokens(row, whole, [IGNORED] * shared + whole[shared:])
+    labels = [IGNORED] * shared + whole[shared:]
+    for span in _earlier(tokenizer, asked, prompt, tools) if loss == "all" else ():
+        begin, end = (parting(encode_text(tokenizer, prompt[:at]), whole) for at in span)
+        labels[begin:end] = whole[begin:end]
+    return Tokens(row, whole, labels)
+
+
+def _earlier(tokenizer: Any, asked: Sequence[Turn], prompt: str, tools: Any) -> Iterator[tuple[int, int]]:
+    """Where in the prompt each assistant turn that is to be trained begins and ends: with what closes it.
+
+    A turn begins where the prompt that asks for it ends. Some templates drop the thinking of a turn once others follow,
+    and an end token that closes the whole row: then what they keep of it is trained.
+    """
+    for place, turn in enumerate(asked):
+        if turn["role"] != "assistant" or not is_trained(turn):
+            continue
+        opened = render(tokenizer, asked[:place], tools)
+        closed = render_whole(tokenizer, asked[: place + 1], tools)
+        said, follows = closed[parting(opened, closed) :], prompt[len(opened) :]
+        kept = _kept(said, follows) or _kept(said.removesuffix(str(tokenizer.eos_token)), follows)
+        wanted = [text_of(turn.get("content")).strip(), *(str(call["name"]) for call in calls_of(turn))]
+        if not prompt.startswith(opened) or not all(text in kept for text in wanted):
+            raise RungError(
+                f"The model's chat template writes message {place + 1} in another way once a message follows it, so "
+                'loss = "all" cannot train it as the model will be asked for it.',
+                '[training] loss = "last"',
+            )
+        yield len(opened), len(opened) + len(kept)
+
+
+def _kept(said: str, follows: str) -> str:
+    """The longest end of a turn that the prompt goes on with; empty where there is none."""
+    return next((said[at:] for at in range(len(said)) if follows.startswith(said[at:])), "")
 
 
 def _closed(prompt: str, text: str, marks: Marks) -> str:
@@ -86,19 +122,26 @@ class LeftOut:
     eos_trained: int = 0
 
 
-def encode(tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int) -> EncodedRows:
+def encode(
+    tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int, loss: Loss = "last"
+) -> EncodedRows:
     """All rows of a split that train."""
     left = LeftOut()
-    rows = list(training_rows(tokenizer, examples, system_prompt, max_length, left))
+    rows = list(training_rows(tokenizer, examples, system_prompt, max_length, left, loss))
     return EncodedRows(rows, left.too_long, left.masked, left.eos_trained)
 
 
 def training_rows(
-    tokenizer: Any, examples: Iterable[Example], system_prompt: str | None, max_length: int, left: LeftOut
+    tokenizer: Any,
+    examples: Iterable[Example],
+    system_prompt: str | None,
+    max_length: int,
+    left: LeftOut,
+    loss: Loss = "last",
 ) -> Iterator[Tokens]:
     """The rows one by one. One over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
     for number, example in enumerate(examples, 1):
-        tokens = tokenise(tokenizer, number, example, system_prompt)
+        tokens = tokenise(tokenizer, number, example, system_prompt, loss)
         if len(tokens.ids) > max_length:
             left.too_long.append(number)
         elif not tokens.trained:

@@ -105,7 +105,7 @@ def _rendering(ground: Any) -> dict[str, Any]:
         "answer_lost": list(_answers_lost(ground)) if rows else [],
         "double_start": sum(_doubled(tokens.ids, tokenizer.bos_token_id) for tokens in ground.items.encoded.rows),
         "lost_tokens": sum(
-            tokenise(tokenizer, line, ground.train[line - 1], recipe.system_prompt).trained
+            tokenise(tokenizer, line, ground.train[line - 1], recipe.system_prompt, recipe.loss).trained
             for line in (ground.items.encoded.too_long if rows else ())
         ),
     }

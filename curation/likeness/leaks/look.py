@@ -15,7 +15,7 @@ from operator import or_
 import numpy as np
 import numpy.typing as npt
 
-from curation.example import Example, all_messages, all_texts
+from curation.example import Example, all_messages, all_texts, said_in
 from curation.likeness import critical, words
 from curation.likeness.answers import negations
 from curation.likeness.hashing import with_bytes, words_of
@@ -288,9 +288,10 @@ def spelled(example: Example) -> list[Spelled]:
 
 
 class Answered:
-    """A question of the test and its answer, to be found in this order in one message."""
+    """A question of the test and its answer, to be found in this order in one message, or as messages of their own."""
 
     def __init__(self, example: Example) -> None:
+        self.said = [words(said_in(message)) for message in example.messages if message.get("role") != "system"]
         self.question = words(example.question)
         self.answer = Spelled((example.answer or "").strip())
         self.critical = critical(self.answer.text)
@@ -298,9 +299,13 @@ class Answered:
         """Words from question to answer: a short question and a label may both be in a long text by chance."""
 
     def find(self, messages: Sequence[Spelled]) -> int | None:
-        """Return the first message that holds both; None where none does."""
+        """Return the first message that holds both, or that begins the whole conversation; None where none does."""
         if not self.question or not self.answer.text:
             return None
+        size = len(self.said)
+        for number in range(len(messages) - size + 1):
+            if all(each.words == said for each, said in zip(messages[number:], self.said, strict=False)):
+                return number
         likely = self.answer.words or [self.answer.text]
         for number, message in enumerate(messages):
             may_be = all(word in message.text for word in likely)
