@@ -50,7 +50,8 @@ class EvaluationOptions:
     """What a run is measured on besides its items. `untrained` opens the model as it was before training, for the
     general suite; with `rag` the passages of documents/ are tried too, and validation says whether they count; `seed`
     is the run's own, beside those of `siblings`; `base` is what it was trained from, rung.toml's where it is empty;
-    `served` where a server is asked for it, or a file holds its answers, instead of its weights here.
+    `served` where a server is asked for it, or a file holds its answers, instead of its weights here; `unchecked` is
+    what nobody could check of a run made elsewhere.
     """
 
     untrained: Callable[[], ChatModel] | None = None
@@ -59,6 +60,7 @@ class EvaluationOptions:
     siblings: Sequence[Sibling] = ()
     base: str = ""
     served: ServedRun | GivenRun | None = None
+    unchecked: Sequence[str] = ()
 
 
 def run_evaluation(
@@ -184,6 +186,7 @@ def _with_the_rest(
     alone = f"; of {run} alone, not of the other trainings" if forgetting and source.trainings else ""
     notes = [
         *(served.notes(run, ways.base) if served else ()),
+        *(f"{run} was made elsewhere. {each}" for each in ways.unchecked),
         *evidence.notes,
         *told,
         *([f"Of the arms that this project can measure, {missing}"] if missing else ()),

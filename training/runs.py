@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from training.gates.gate import GateOverride
 from workspace.artefact import Artefact, read_artefact, revised, write_artefact
@@ -30,6 +30,22 @@ MetricLine = dict[str, Any]
 PREFLIGHT = "preflight.json"
 LOCK = "run.lock"
 CONTROL = "control"
+
+
+class Adoption(BaseModel):
+    """Where a run that this project did not make came from.
+
+    `source` is the folder's name, or a model by name at a host; `served` and `host` are set for the latter, which has
+    no weights here. `rows` says which rows it was trained on, or `unknown`; `unchecked` holds a sentence for each
+    thing that nobody could check.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    source: str
+    served: str = ""
+    host: str = ""
+    rows: str = "unknown"
+    unchecked: list[str] = []
 
 
 class RunRecord(Artefact):
@@ -71,6 +87,7 @@ class RunRecord(Artefact):
     files: dict[str, str] = Field(default_factory=dict)
     memory_mib: float | None = None
     tokens: int = 0
+    adopted: Adoption | None = None
 
     @property
     def adapter_sha256(self) -> str:
@@ -199,9 +216,9 @@ def start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def run_of(project: Project, plan_sha256: str) -> RunRecord | None:
-    """The newest run of this very plan, unless it failed: what was begun is gone on with, not begun again."""
+    """The newest run of this very plan made here, unless it failed: what was begun is gone on with, not begun again."""
     for run in reversed(read_runs(project)):
-        if run.plan_sha256 == plan_sha256:
+        if run.plan_sha256 == plan_sha256 and run.adopted is None:
             return run if run.state != "failed" else None
     return None
 

@@ -184,6 +184,13 @@ def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RungError(f"{adapter}: does not fit {name}: {reason}", where=str(adapter)) from error
+    found = tuned.load_adapter(str(adapter), tuned.active_adapter, local_files_only=True)
+    if strangers := [*found.unexpected_keys, *found.missing_keys]:  # peft passes over them, and the base would answer
+        raise RungError(
+            f"{adapter}: {len(strangers)} tensors have no counterpart in {name}, {strangers[0]} for one: "
+            "it was trained from another model.",
+            where=str(weights),
+        )
     return tuned, f"{name} + adapter {sha256_file(weights)[:8]}"
 
 

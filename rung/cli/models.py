@@ -113,7 +113,8 @@ def finished_run(project: Project, run: str | None) -> RunRecord:
     record = find_run(project, run) if run else newest_run(project)
     if record is None:
         raise Refusal("No finished run to measure.", "rung train")
-    if record.state != "finished" or not record.files:
+    served = record.adopted is not None and record.adopted.served
+    if record.state != "finished" or not (record.files or served):
         where = f"at step {record.step} of {record.steps}"
         raise Refusal(f"{record.id} is {record.state}, {where}.", f"rung runs watch {record.id}")
     if record.objective == "reward":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Json, at_most_one, goes_with
 from rung.cli.output import harmless, manner, redraw
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.runs import MetricLine, RunRecord
     from workspace.folder import Project
 
-runs_app = typer.Typer(help="Runs: list, watch, pause, stop, resume.", no_args_is_help=True)
+runs_app = typer.Typer(help="Runs: list, watch, pause, stop, resume, adopt.", no_args_is_help=True)
 Name = Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the newest).")]
 
 
@@ -82,6 +82,35 @@ def resume(
 
     project, _ = opened_project()
     go_on(project, find_run(project, run), detach, as_json)
+
+
+@runs_app.command("adopt")
+def adopt(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Adapter or merged model that was trained elsewhere.", show_default=False)
+    ] = None,
+    served: Annotated[str, typer.Option(help="A tuned model by its name on the server of [model].")] = "",
+    base: Annotated[str, typer.Option(metavar="URL", help="With --served: address of that server.")] = "",
+    by: Annotated[str, typer.Option(help="Who adopts it (default: rung.toml's person).")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make a model that was trained elsewhere a run of this project, to evaluate and release it as any run."""
+    from rung.cli.models import opened_project
+    from rung.cli.output import show
+    from rung.text.training_text import ending_lines
+    from training.remote.adoption import adopt_folder, adopt_served
+    from workspace.errors import RungError
+
+    at_most_one({"FOLDER": folder, "--served": served})
+    goes_with("--served", bool(served), "rung runs adopt --served NAME", {"--base": base})
+    if folder is None and not served:
+        raise RungError("Name a folder, or a model on a server.", "rung runs adopt FOLDER, or --served NAME")
+    project, settings = opened_project()
+    if folder is not None:
+        run = adopt_folder(project, settings, folder, by)
+    else:
+        run = adopt_served(project, settings, served, base, by)
+    show(as_json, run.model_dump(mode="json"), ending_lines(run))
 
 
 def go_on(project: Project, run: RunRecord, detach: bool, as_json: bool) -> None:

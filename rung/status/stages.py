@@ -334,9 +334,8 @@ def _train(facts: Facts) -> Stage:
         return Stage(8, "Train", "running", reason, after_run(run), told)
     if facts.finished:
         done = facts.finished
-        return Stage(
-            8, "Train", "done", f"{done.id} finished, best step {done.best_step}", f"rung runs watch {done.id}"
-        )
+        how = "adopted, not trained here" if done.adopted else f"finished, best step {done.best_step}"
+        return Stage(8, "Train", "done", f"{done.id} {how}", f"rung runs watch {done.id}")
     if run and run.state in ("stopped", "crashed"):
         reason = f"{run.id} stopped at step {run.step} of {run.steps}"
         return Stage(8, "Train", "needs_you", reason, after_run(run), f"resume {run.id}")

@@ -231,6 +231,10 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
 
 def run_line(run: RunRecord) -> str:
     """One run in `rung runs list`."""
+    if run.adopted is not None:
+        return (
+            f"{run.id}  adopted   {run.adopted.source}   {run.method}, {run.dataset}   trained on: {run.adopted.rows}"
+        )
     best = "" if run.best_loss is None else f"   best step {run.best_step}, validation {best_words(run)}"
     ending = f"   {run.ending}" if run.ending and run.state in ("failed", "crashed", "stopped") else ""
     made = f"{kind_of(run.method, run.objective)}, {run.dataset}, {run.plan}"
@@ -245,6 +249,8 @@ def best_words(run: RunRecord) -> str:
 
 def ending_words(run: RunRecord) -> str:
     """How a run ended, from its verb on: `finished in 14 min. Best checkpoint: ...`; empty while it runs."""
+    if run.adopted is not None:
+        return " ".join([f"was adopted from {run.adopted.source}, not trained here.", *run.adopted.unchecked])
     best = "" if run.best_loss is None else f" Best checkpoint: step {run.best_step}, validation {best_words(run)}."
     if run.state == "finished":
         early = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""

@@ -243,6 +243,8 @@ def _facts(path: Path, table: JsonObject) -> Iterator[str]:
     elif path.name == "decision.json":
         yield step_and_end(table["next_step"], table["destination"], settled=table.get("settled", True))
         yield from (f"{reason['rule']}: {reason['text']}" for reason in table.get("reasons", [])[:3])
+    elif path.name == "run.json" and (made := table.get("adopted")):
+        yield f"adopted from {made['source']}, trained on: {made['rows']}"
     for override in table.get("overrides", []):
         yield f'! {override["gate"]} overridden by {override["by"]}: "{override["reason"]}"'
 

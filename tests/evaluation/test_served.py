@@ -245,3 +245,26 @@ def test_people_compare_its_outputs_blind_and_no_sheet_names_it(measured, loopba
     assert sheet.returncode == 0, sheet.stderr
     rows = [json.loads(line) for line in (measured.root / "sheet.jsonl").read_text().splitlines()]
     assert rows and not any("clinic" in json.dumps(row) for row in rows)
+
+
+def test_a_tuned_model_at_a_server_is_adopted_measured_and_released_without_weights(measured, loopback):
+    host, address = loopback.url.removeprefix("http://"), f"{loopback.url}/v1"
+    assert refused(rung(measured, "runs", "adopt", "--served", "clinik"), "clinik", "clinic")
+    elsewhere = rung(measured, "runs", "adopt", "--served", "clinic", "--base", "https://api.example.invalid/v1")
+    assert refused(elsewhere, "api.example.invalid", host)
+    assert rung(measured, "runs", "adopt").returncode == 2
+    done = rung(measured, "runs", "adopt", "--served", "clinic", "--base", address, "--json")
+    run = json.loads(done.stdout)
+    assert (run["id"], run["files"], run["adopted"]["served"], run["adopted"]["rows"]) == (
+        "R-002", {}, "clinic", "unknown",
+    )  # fmt: skip
+    assert json.loads(rung(measured, "runs", "adopt", "--served", "clinic", "--json").stdout)["id"] == "R-002"
+    done = rung(measured, "evaluate", "R-002", "--json")
+    verdict = json.loads(done.stdout)
+    assert verdict["verdict"] == "ship" and verdict["served"] == f"clinic at {host}", done.stderr
+    assert any("unknown" in note for note in verdict["notes"])
+    assert refused(rung(measured, "release", "R-002", "--to", "adapter"), "no weights", "--to served")
+    done = rung(measured, "release", "R-002", "--to", "served", "--json")
+    folder = measured.releases / json.loads(done.stdout)["id"]
+    assert json.loads((folder / "served" / "request.json").read_text())["model"] == "clinic"
+    assert "unknown" in (folder / "README.md").read_text()

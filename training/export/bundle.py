@@ -30,7 +30,7 @@ Row = dict[str, Any]
 Table = dict[str, Any]
 """Settings of another trainer, by its own names."""
 SPLITS: tuple[SplitName, ...] = ("train", "validation")
-"""The test set stays at home: its outcomes come back through `rung verdict --scores`."""
+"""The test set stays at home: the adapter comes back through `rung runs adopt`."""
 LAST_ONLY = ("trl", "unsloth")
 """Exports whose script trains the last turn of a row."""
 

@@ -80,7 +80,13 @@ def write_export(project: Project, settings: Settings, bundle: Bundle, kind: str
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
     with open_store(project, settings) as store:
-        detail = {"kind": kind, "sha256": sha256_file(folder / RECEIPT), "overridden": len(bundle.clearance.overrides)}
+        rows = {path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(folder.rglob("*.jsonl"))}
+        detail = {
+            "kind": kind,
+            "sha256": sha256_file(folder / RECEIPT),
+            "overridden": len(bundle.clearance.overrides),
+            "files": rows,
+        }
         store.event("exported", settings.project.person, bundle.plan.id, detail)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
@@ -99,8 +105,8 @@ def readme(bundle: Bundle, kind: str) -> str:
         "The machine gate is about the machine of the project and was not asked for: this run happens elsewhere.",
         *(["## Rows that are over the plan's length and left out, not cut", "\n".join(left)] if left else []),
         "## Bringing the outcomes back",
-        "Answer the test items with the tuned model, score them, and write one line an item: "
-        '`{"id": ..., "baseline": SCORE, "tuned": SCORE}`. Then `rung verdict --scores FILE`.',
+        "Copy this folder back with the trained adapter in it. In the project: `rung runs adopt ADAPTER_FOLDER`, "
+        "then `rung evaluate`.",
     ]
     return "\n\n".join(parts) + "\n"
 

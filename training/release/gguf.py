@@ -112,7 +112,8 @@ def context_of(making: Making) -> int:
     asks = ((with_system(row.asked, making.run.system_prompt), row.row.get("tools")) for row in making.rows)
     asked = max((len(encode(tokenizer, render(tokenizer, *each))) for each in asks), default=0)
     answer = max(making.settings.model.max_tokens, NEW_TOKENS)
-    trained = read_plan(making.project.runs / making.run.id / "plan.toml").recipe.max_length
+    plan = making.project.runs / making.run.id / "plan.toml"
+    trained = read_plan(plan).recipe.max_length if plan.is_file() else 0  # a run made elsewhere may have no plan
     return max(trained, asked + answer, min(USUAL, _positions(making.work / "merged") or USUAL))
 
 

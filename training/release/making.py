@@ -88,8 +88,9 @@ class Making:
                 f"{self.run.base}: another model than {self.run.id} was trained on.", "rung release --to adapter"
             )
         transformers = quiet_transformers(hub=hub)
+        own = (self.adapter / "tokenizer_config.json").is_file()  # an adapter made elsewhere may have none
         tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(self.adapter), local_files_only=True, trust_remote_code=False
+            str(self.adapter) if own else place, local_files_only=own or not hub, trust_remote_code=False
         )
         source = str(self.adapter) if self.run.method == "full" else place
         local = not hub or self.run.method == "full"

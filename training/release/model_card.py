@@ -93,7 +93,10 @@ def _verdict(release: Release, run: RunRecord, allowed: Permission) -> str:
     if release.by:
         lines.append(f"Released by {release.by}{f': “{release.reason}”' if release.reason else ''}.")
     lines += [f'**Gate {o.gate} was overridden by {o.by}: "{o.reason}"** ({o.at:%Y-%m-%d}).' for o in run.overrides]
-    if not run.overrides:
+    if run.adopted:
+        gates = "Its rows left through the gates of this project" if run.plan else "No gate was checked before it"
+        lines.append(f"**{gates}; the training itself was elsewhere.**")
+    elif not run.overrides:
         lines.append("No gate was overridden.")
     return "\n\n".join(lines)
 
@@ -124,12 +127,15 @@ def _name(arm: str) -> str:
 def _training(run: RunRecord, project: Project) -> str:
     from training.plan.plans import read_plan
 
+    system = "the rows' own" if run.system_prompt is None else json.dumps(run.system_prompt, ensure_ascii=False)
+    if run.adopted:
+        origin = f"Adopted from {run.adopted.source}. Trained on: {run.adopted.rows}. System message in use: {system}."
+        return "\n".join(["## Training", "", origin, "", *(f"- {each}" for each in run.adopted.unchecked)])
     plan = read_plan(project.runs / run.id / "plan.toml")
     r = plan.recipe
     kind = run.method if run.objective == "sft" else f"{run.objective} with {run.method}"
     what = f"{kind} on {_base(run)}, {plan.data.train:,} rows, {run.step} steps of {r.rows_a_step} rows"
     adapter = f", rank {r.rank}, alpha {r.alpha}, {r.targets}" if r.rank else ""
-    system = "the rows' own" if run.system_prompt is None else json.dumps(run.system_prompt, ensure_ascii=False)
     return "\n".join(
         [
             "## Training",

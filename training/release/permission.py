@@ -83,6 +83,8 @@ def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict)
     outputs = folder / "outputs.jsonl"
     if report.run != run.id or not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
         raise Refusal(f"{folder.name}: outputs changed since the verdict.", f"rung evaluate {run.id}")
+    if run.adopted and run.adopted.served:
+        return
     weights = project.runs / run.id / "adapter"
     changed = [name for name, digest in run.files.items() if _differs(weights / name, digest)]
     if changed or not run.files:

@@ -15,7 +15,9 @@ from workspace.errors import RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
 
-FormName = Literal["prompt", "classifier", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi"]
+FormName = Literal[
+    "prompt", "classifier", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi", "served"
+]
 FORMS: tuple[FormName, ...] = (
     "prompt",
     "classifier",
@@ -27,6 +29,7 @@ FORMS: tuple[FormName, ...] = (
     "ollama",
     "vllm",
     "tgi",
+    "served",
 )
 UNTUNED: tuple[FormName, ...] = ("prompt", "classifier")
 """Forms that need no run."""

@@ -34,7 +34,7 @@ from training.release.releases import (
     list_files,
     number_of,
 )
-from training.release.serving_files import make_tgi, make_vllm
+from training.release.serving_files import make_served, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_merged
 from training.run.failures import is_disk_full
 from training.runs import RECORD, RunRecord
@@ -143,6 +143,10 @@ def release_run(
     than the limit: the last release stays.
     """
     refuse_without_gpu(forms)
+    if run.adopted and run.adopted.served and set(forms) != {"served"}:
+        raise Refusal(
+            f"{run.id} has no weights here: they are at {run.adopted.host}.", f"rung release {run.id} --to served"
+        )
     allowed = may_release(project, settings, run, ways.by, ways.reason, signs=not ways.may_lose)
     _same_metric(settings, run, allowed, forms)
     signed = (ways.by.strip(), ways.reason.strip()) if ways.may_lose else None
@@ -178,6 +182,7 @@ def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
         "ollama": make_ollama,
         "vllm": make_vllm,
         "tgi": make_tgi,
+        "served": make_served,
     }
     told(f"{form}: making")
     made = makers[form](making, making.work / form)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from training.release.making import Making
 from training.release.releases import FormName, ReleasedForm, folder_bytes
+from workspace.errors import Refusal
 from workspace.files import write_text
 
 COMPOSE = """services:
@@ -88,6 +89,26 @@ def _base(making: Making) -> Base:
 
 def _compose(image: str, command: str, mounts: list[str], port: int) -> str:
     return COMPOSE.format(image=image, command=json.dumps(command.split()), volumes=json.dumps(mounts), port=port)
+
+
+def make_served(making: Making, folder: Path) -> ReleasedForm:
+    """`request.json`: the body of the request with which a tuned model at a server was measured."""
+    adopted = making.run.adopted
+    if adopted is None or not adopted.served:
+        raise Refusal(f"{making.run.id} has its weights here.", f"rung release {making.run.id} --to adapter")
+    system = making.run.system_prompt
+    body = {
+        "model": adopted.served,
+        "messages": [
+            *([{"role": "system", "content": system}] if system else []),
+            {"role": "user", "content": "{{question}}"},
+        ],
+        "temperature": 0,
+        "max_tokens": making.settings.model.max_tokens,
+    }
+    write_text(folder / "request.json", json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+    facts = {"host": adopted.host, "address": making.settings.model.base_url}
+    return ReleasedForm(form="served", folder="served", bytes=folder_bytes(folder), against="not checked", facts=facts)
 
 
 def _write(

@@ -101,6 +101,7 @@ def evaluate(
     if recheck:
         return _recheck(project, settings, recheck, as_json)
     record = finished_run(project, run)
+    served = served or ("" if outputs else _adopted_as(record, settings))
     there = GivenRun(outputs.name) if outputs else _served(settings, served, seeds) if served else None
     ways, allowed = _ways(project, settings, record, seeds, there, rag, forgetting, (override, by, reason))
     wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset, outputs)
@@ -127,7 +128,24 @@ def _ways(
     seed, siblings = _trainings(project, settings, record, seeds)
     allowed = overridden(project, settings, *signed, "evaluate")
     untrained = _untrained(project, settings, record, there, allowed) if forgetting else None
-    return Wanted(untrained, rag, seed, siblings, record.base, there), allowed
+    unchecked = record.adopted.unchecked if record.adopted else ()
+    return Wanted(untrained, rag, seed, siblings, record.base, there, unchecked), allowed
+
+
+def _adopted_as(record: RunRecord, settings: Settings) -> str:
+    """The name on a server of a run that was adopted from there; empty for runs with weights here.
+
+    Raises Refusal where `[model]` asks another server than the one it was adopted from.
+    """
+    from chat.served import own_server
+    from workspace.errors import Refusal
+
+    if record.adopted is None or not record.adopted.served:
+        return ""
+    if own_server(settings.model) != record.adopted.host:
+        told = f"{record.id} is {record.adopted.source}, and rung.toml asks {own_server(settings.model)}."
+        raise Refusal(told, f"[model] base_url of {record.adopted.host}, then rung baseline")
+    return record.adopted.served
 
 
 def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
@@ -266,7 +284,13 @@ def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: 
     found: dict[int, RunRecord] = {}
     for other in read_runs(project) if wanted > 1 else []:
         recipe, other_seed = _recipe(project, other)
-        if other.state == "finished" and other.dataset == record.dataset and recipe == own and other_seed != seed:
+        if (
+            other.adopted is None
+            and other.state == "finished"
+            and other.dataset == record.dataset
+            and recipe == own
+            and other_seed != seed
+        ):
             found[other_seed] = other
     if len(found) < wanted - 1:
         used = {seed, *found}

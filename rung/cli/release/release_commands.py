@@ -30,7 +30,7 @@ def release(
         ),
     ] = None,
     to: Annotated[
-        str, typer.Option(help="Forms: prompt,classifier,adapter,merged,gguf,gptq,awq,ollama,vllm,tgi.")
+        str, typer.Option(help="Forms: prompt,classifier,adapter,merged,gguf,gptq,awq,ollama,vllm,tgi,served.")
     ] = "",
     gguf: Annotated[str, typer.Option(help="GGUF types: q8_0,q4_k_m,f16,f32 (default: rung.toml).")] = "",
     override: Annotated[
