@@ -26,7 +26,7 @@ def read_parquet(
     `read` is for rows whose keys tell what they are, or whose columns were named; of others the columns are guessed.
     """
     mapping: dict[str, str] = {}
-    for number, cells in enumerate(_cells(path), 1):
+    for number, cells in enumerate(cells_of(path), 1):
         if number == 1:
             check_named(list(cells), columns, path)
             if not columns.named and family is None and family_of(cells) is None and not check_export(cells):
@@ -41,7 +41,8 @@ def read_parquet(
             yield Row(str(path), number, raw, row, as_is=False)
 
 
-def _cells(path: Path) -> Iterator[dict[str, Any]]:
+def cells_of(path: Path) -> Iterator[dict[str, Any]]:
+    """Each row as a mapping of column to value. Raises RungError where the file cannot be read."""
     parquet = require("quality", "pyarrow.parquet")
     arrow = require("quality", "pyarrow")
     try:

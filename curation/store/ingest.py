@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ class ImportBatch:
     sha256: str
     rows: Chosen
     rejects: Sequence[Reject]
+    columns: Columns = field(default_factory=Columns)
+    """The columns that were named for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def read_batches(
     if role not in ROLES:
         raise RungError(f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "--as " + "|".join(ROLES), found=role)
     rows = RowFile(paths, fmt, columns=columns, unanswered=role == "pool", notice=notice, progress=progress)
-    batches = [_read(rows, number) for number in range(len(rows.files))]
+    batches = [replace(_read(rows, number), columns=columns or Columns()) for number in range(len(rows.files))]
     if rows.rejects and not keep_rejects:
         raise malformed_error(rows.rejects)
     _check_empty(batches, notice)
@@ -117,8 +119,21 @@ def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, 
             fresh = ((number, row.example) for number, row in _fresh(batch, added))
             counts = take_out(store, connection, settings.dataset.threshold, before, fresh, actor)
         made = _counted(batch, role, added, counts)
-        _finish(store, connection, source, made, actor)
+        _finish(store, connection, source, made, actor, batch.columns)
     return made
+
+
+def columns_before(store: Store, header: Sequence[str]) -> Columns:
+    """Return the columns that the newest import of a file with these columns named; unnamed ones where none did.
+
+    An import that was taken back does not count.
+    """
+    kept = {source.path for source in store.sources()}
+    for event in reversed(store.events(kind="import")):
+        columns = Columns(**event.detail.get("columns", {}))
+        if event.ref in kept and columns.named and set(columns.named) <= set(header):
+            return columns
+    return Columns()
 
 
 def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -> None:
@@ -205,14 +220,17 @@ def _unanswered(batch: ImportBatch, added: Added) -> int:
     return sum(bool(row.example.messages) and not row.example.is_answered for _, row in _fresh(batch, added))
 
 
-def _finish(store: Store, connection: Connection, source: int, made: Imported, actor: str) -> None:
-    """Keep the counts of the first time, and one event each time."""
+def _finish(store: Store, connection: Connection, source: int, made: Imported, actor: str, columns: Columns) -> None:
+    """Keep the counts of the first time, and one event each time, with the columns that were named."""
     from curation.store.sources import write_counts
 
     counts = {name: value for name, value in made.to_json().items() if isinstance(value, int)}
     if made.kept + made.exact + made.near or not made.known:
         write_counts(connection, source, counts)
-    store.event("import", actor, made.file, {**counts, "role": made.role, "sha256": made.sha256}, connection=connection)
+    detail = {**counts, "role": made.role, "sha256": made.sha256}
+    if columns.named:
+        detail["columns"] = asdict(columns)
+    store.event("import", actor, made.file, detail, connection=connection)
 
 
 TRAINING_SIDE = ("pool", "candidates", "train")

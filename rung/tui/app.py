@@ -90,8 +90,6 @@ class RungApp(App[None]):
         self.beside = Beside()
         self.checked: DatedCheck | None = None
         """The last whole check, shown again while nothing has changed."""
-        self.named_columns: dict[str, str] = {}
-        """`--question` and `--answer` of the last import that named them: offered for a file with the same columns."""
         self.first = first
         """The stage to open first; 0 is Start."""
         self.read: Status | None = None

@@ -119,3 +119,15 @@ def test_the_files_of_one_import_are_sampled_together(rung: Any, project: Any, r
     rung("data", "import", *files)
     (sample,) = json.loads(rung("review", "status", "--json").stdout)["samples"]
     assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (30, None)
+
+
+def test_named_columns_are_remembered_by_the_header(rung: Any, project: Any) -> None:
+    for name, first in (("a.csv", "one"), ("b.csv", "two"), ("c.csv", "three")):
+        (project.root / name).write_text(f"id,said,team\n1,{first} card,cards\n2,{first} pin,pins\n")
+    (project.root / "d.csv").write_text("id,words,team\n1,where,cards\n")
+    rung("data", "import", "a.csv", wanted=2)
+    rung("data", "import", "a.csv", "--question", "said", "--answer", "team")
+    (shown,) = json.loads(rung("data", "import", "b.csv", "--dry-run", "--json").stdout)["files"]
+    assert shown["first"][0] == {"question": "two card", "answer": "cards"}
+    assert json.loads(rung("data", "import", "b.csv", "c.csv", "--json").stdout)["files"][1]["kept"] == 2
+    rung("data", "import", "b.csv", "d.csv", wanted=2)  # one of them has other columns

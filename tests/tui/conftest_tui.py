@@ -84,6 +84,15 @@ async def until(pilot, true, tries=PATIENCE):
     raise AssertionError(f"it did not come:\n{text_of(pilot.app)}")
 
 
+async def imported(pilot, line):
+    """Name a file on the Data screen, and take its preview as it is."""
+    from rung.tui.data.import_screen import ImportScreen
+
+    await pilot.press("i", *line, "enter")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ImportScreen) and pilot.app.screen.is_mounted)
+    await press(pilot, "enter")
+
+
 async def sees(pilot, words, tries=PATIENCE):
     """Let the program run until these words stand on the screen, however they are folded."""
     await until(pilot, lambda: words in flat(text_of(pilot.app)), tries)

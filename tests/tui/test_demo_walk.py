@@ -7,7 +7,7 @@ import tomllib
 
 import demo_project
 import pytest
-from conftest_tui import opened, press, sees, settled, text_of, until
+from conftest_tui import imported, opened, press, sees, settled, text_of, until
 from review_rows import stored
 from review_steps import shown_item
 
@@ -70,7 +70,7 @@ async def rows_and_review(app, pilot, project):
     """Test rows and pool by `i`; a few decisions by hand, the rest by the demo's table; the test set frozen first."""
     screen = await opened(pilot, 3)
     await sees(pilot, "No rows yet")
-    await pilot.press("i", *"raw/test.jsonl as test", "enter")
+    await imported(pilot, "raw/test.jsonl as test")
     await ended(pilot, screen)
     await opened(pilot, 4)
     for _ in range(3):
@@ -88,7 +88,7 @@ async def rows_and_review(app, pilot, project):
     await sees(pilot, f"v001 is frozen: {demo_project.TEST} test")
     screen = await opened(pilot, 3)
     await settled(pilot)
-    await pilot.press("i", *"raw/pool.jsonl", "enter")
+    await imported(pilot, "raw/pool.jsonl")
     await ended(pilot, screen)
     for _ in range(3):  # each finding that blocks has one key
         if screen.finding is None or not screen.finding.blocks:

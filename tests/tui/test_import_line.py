@@ -1,35 +1,31 @@
-"""The line after `i` takes what the command takes, goes on on Tab, and is offered again, mended, after an error."""
+"""The line after `i` completes a file; its columns and first rows are shown and chosen by keys before it comes in."""
 
 from __future__ import annotations
 
 import pytest
-from conftest_tui import on_stage, sees, settled, text_of, until
+from conftest_tui import on_stage, press, sees, settled, until
 from textual.widgets import Input
 
 from curation.store import open_store
-from rung.tui.data.import_line import arguments, columns_named, columns_of, completed, mended
+from rung.tui.data.import_line import completed, file_and_role
+from rung.tui.data.import_screen import ImportScreen
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-NAMED = ["--rejects", "rejects.jsonl"]
+TABLE = "id,said,team\n1,where is my card,cards\n2,I lost my pin,pins\n3,the card is blocked,cards\n"
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("claims.jsonl", ["claims.jsonl", "--as", "pool", *NAMED]),
-        ("my rows.jsonl as test", ["my rows.jsonl", "--as", "test", *NAMED]),
-        ("'my rows.jsonl' as train", ["my rows.jsonl", "--as", "train", *NAMED]),
-        (
-            "t.csv --question 'The text' --answer Team as test",
-            ["t.csv", "--as", "test", *NAMED, "--question", "The text", "--answer", "Team"],
-        ),
-        ("t.csv --as candidates --rejects no.jsonl", ["t.csv", "--as", "candidates", "--rejects", "no.jsonl"]),
-        ("t.csv --question 'open", ["t.csv", "--as", "pool", *NAMED, "--question", "'open"]),
+        ("claims.jsonl", ("claims.jsonl", "pool")),
+        ("my rows.jsonl as test", ("my rows.jsonl", "test")),
+        ("'my rows.jsonl' as train", ("my rows.jsonl", "train")),
+        ("as test", ("as test", "pool")),
     ],
 )
-def test_the_line_is_the_command(line, expected):
-    assert arguments(line) == ["data", "import", *expected]
+def test_the_line_is_a_file_and_what_it_is_for(line, expected):
+    assert file_and_role(line) == expected
 
 
 def test_a_name_is_gone_on_with_as_far_as_one_way_is_open(tmp_path):
@@ -39,66 +35,58 @@ def test_a_name_is_gone_on_with_as_far_as_one_way_is_open(tmp_path):
     assert completed("ti", tmp_path) == "tickets.csv"
     assert completed("r", tmp_path) == "raw/"
     assert completed("raw/o", tmp_path) == "raw/on"
-    assert completed("raw/one", tmp_path) == "raw/one.csv"
     assert completed("none", tmp_path) == "none"
     assert completed("nowhere/x", tmp_path) == "nowhere/x"
     assert completed(str(tmp_path / "ti"), tmp_path) == str(tmp_path / "tickets.csv")
-    columns = ("ticket_id", "queue", "message")
-    assert completed("t.csv --question me", tmp_path, columns) == "t.csv --question message"
-    assert completed("t.csv --question message --answer ", tmp_path, columns) == "t.csv --question message --answer "
-    assert completed("t.csv --question message --answer q", tmp_path, columns).endswith("--answer queue")
 
 
-def told(columns):
-    return (
-        f"t.csv: cannot tell which column is the question and which the answer. Columns: {columns}.",
-        "-> name them",
-    )
+async def preview_of(app, pilot, line):
+    await pilot.press("i", *["backspace"] * 20, *line, "enter")
+    await until(pilot, lambda: isinstance(app.screen, ImportScreen))
+    await settled(pilot)
+    return app.screen
 
 
-def test_where_columns_could_not_be_told_apart_the_line_names_them():
-    assert mended("t.csv", columns_of(told("Text, Team")), {}) == "t.csv --question Text --answer Team"
-    assert (
-        mended("t.csv as test", columns_of(told("Team, The words")), {})
-        == "t.csv --as test --question Team --answer 'The words'"
-    )
-    assert mended("t.csv", columns_of(told("id, Text, Team")), {}) == "t.csv --question Text --answer "
-    assert mended("t.csv", columns_of(told("id, a, b")), {}) == "t.csv --question --answer "
-    assert mended("t.csv --question x", columns_of(told("id, a")), {}) == "t.csv --question x"
-    assert mended("t.jsonl", columns_of(("t.jsonl: no such file.",)), {}) == "t.jsonl"
-
-
-async def test_a_table_with_other_names_comes_in_by_keys_alone(project, program):
-    (project / "tickets.csv").write_text("Text,Team\nwhere is my card,cards\nI lost my pin,pins\n")
+async def test_columns_are_chosen_by_keys_remembered_by_header_and_taken_back(project, program):
+    (project / "a.csv").write_text(TABLE)
+    (project / "b.csv").write_text(TABLE.replace("3,", "4,").replace("card", "voucher"))
     async with on_stage(program(project), 3) as (app, pilot, _):
-        await pilot.press("i", *"tic")
-        await pilot.pause()
-        assert "Enter import   Tab complete   Esc cancel" in text_of(app)
-        await pilot.press("tab")
-        assert app.screen.query_one(Input).value == "tickets.csv"
+        await pilot.press("i", *"a.c", "tab")
+        assert app.screen.query_one(Input).value == "a.csv"
+        await pilot.press("escape")
+        shown = await preview_of(app, pilot, "a.csv")
+        await sees(pilot, "where is my card")
+        await press(pilot, "enter")  # two columns are still to be named
+        assert app.screen is shown
+        await press(pilot, "j", "1", "j", "2", "t")
+        assert (shown.columns.question, shown.columns.answer, shown.role) == ("said", "team", "test")
+        assert [row.answer for row in shown.rows] == ["cards", "pins", "cards"]
         await pilot.press("enter")
-        await sees(pilot, "cannot tell which column")
-        field = app.screen.query_one(Input)
-        await until(pilot, lambda: field.display and field.has_focus)
-        assert field.value == "tickets.csv --question Text --answer Team"
-        await pilot.press("x", "backspace")  # what is typed is added to the line
-        assert field.value == "tickets.csv --question Text --answer Team"
-        await pilot.press("enter")
-        await until(pilot, lambda: not app.jobs and "tickets.csv" in sources(project))
+        await until(pilot, lambda: not app.jobs and "a.csv" in sources(project))
         await settled(pilot)
-        await pilot.press("i")
-        assert app.screen.query_one(Input).value == ""
+        again = await preview_of(app, pilot, "b.csv")
+        assert (again.columns.question, again.columns.answer, again.role) == ("said", "team", "pool")
+        await press(pilot, "escape")
+        assert "b.csv" not in sources(project)
+        await pilot.press("u")
+        await until(pilot, lambda: not app.jobs and "a.csv" not in sources(project))
+        await settled(pilot)
+        assert not (await preview_of(app, pilot, "b.csv")).columns.named  # what was taken back is forgotten
+
+
+async def test_other_files_show_their_rows_and_bad_ones_say_why(project, program):
+    lines = '{"question": "one?", "answer": "\x1b[31m[red]1[/]"}\n{"question": "two?"\n'
+    (project / "odd.jsonl").write_text(lines.replace("\x1b", "\\u001b"))
+    async with on_stage(program(project), 3) as (app, pilot, _):
+        shown = await preview_of(app, pilot, "odd.jsonl")
+        assert not shown.columns.named and shown.rows[0].question == "one?" and "line 2" in shown.rows[1].problem
+        await sees(pilot, "[red]1[/]")
+        await press(pilot, "q")
+        await pilot.press("i", *["backspace"] * 40, *"nosuch.csv", "enter")
+        await sees(pilot, "no such file")
 
 
 def sources(folder):
     opened_project = Project(folder)
     with open_store(opened_project, load_settings(opened_project.settings_file)) as store:
         return " ".join(str(source) for source in store.sources())
-
-
-def test_columns_that_were_named_once_are_offered_for_a_file_with_the_same_header():
-    named = columns_named(["data", "import", "a.csv", "--question", "message", "--answer", "queue"])
-    columns = ("ticket_id", "message", "queue", "agent")
-    assert mended("b.csv as test", columns, named) == "b.csv --as test --question message --answer queue"
-    assert mended("b.csv", ("id", "a", "b"), named) == "b.csv --question --answer "
-    assert columns_named(["data", "import", "a.csv", "--question", "message"]) == {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import ladder
 import pytest
-from conftest_tui import STAGES, flat, on_stage, opened, playing, press, sees, settled, text_of, until
+from conftest_tui import STAGES, flat, imported, on_stage, opened, playing, press, sees, settled, text_of, until
 
 from curation.split.manifest import load_split
 from curation.store import open_store
@@ -181,7 +181,7 @@ async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
     lines = [*map(json.dumps, good), '{"mesages": []}', "{broken"]
     (project / "more.jsonl").write_text("\n".join(lines) + "\n")
     async with on_stage(program(project), 3) as (app, pilot, screen):
-        await pilot.press("i", *"more.jsonl", "enter")
+        await imported(pilot, "more.jsonl")
         await until(pilot, lambda: not app.jobs and screen.message.startswith("checked"))
         await settled(pilot)
         await pilot.press("i", *"nosuch.jsonl", "enter")

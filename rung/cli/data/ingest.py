@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ from workspace.counted import counted
 from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
+    from curation.rows import Columns
+    from curation.store import Store
     from curation.store.ingest import ImportBatch, Imported
     from rung.text.power_text import SmallestGain
     from workspace.folder import Project
@@ -64,10 +67,11 @@ def import_files(
     _ask_for_folders([] if recursive or dry_run else files)
     project = require_project()
     settings = load_settings(project.settings_file)
+    columns = Columns(question, answer, system, sheet)
     if store_exists(project, settings):
         with open_store(project, settings) as store:
             store.check_writable()
-    columns = Columns(question, answer, system, sheet)
+            columns = columns if columns.named else _as_before(store, files, columns)
     large = any(file.is_file() and file.stat().st_size > LARGE for file in files)
     reading = ProgressLine("Reading") if large else None
     kept = rejects is not None or dry_run
@@ -92,6 +96,19 @@ def import_files(
         emit({"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None})
     else:
         _say_imported(made, next_step(project), rejects)
+
+
+def _as_before(store: Store, files: list[Path], columns: Columns) -> Columns:
+    """Return the columns that were named for an earlier file with the same columns; else `columns`."""
+    from curation.rows.preview import preview
+    from curation.store.ingest import columns_before
+    from workspace.errors import RungError
+
+    try:
+        found = {columns_before(store, preview(file).columns) for file in files if file.is_file()}
+    except RungError:
+        return columns  # reading it in full says what is wrong
+    return replace(found.pop(), sheet=columns.sheet) if len(found) == 1 and all(map(Path.is_file, files)) else columns
 
 
 def _ask_for_folders(paths: list[Path]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
@@ -16,10 +16,11 @@ from textual.widgets import Input, Static
 from curation.checks.base import DataFinding
 from curation.checks.findings import Checkup
 from curation.checks.fixes import CONTRADICTIONS, fixable, in_review
+from curation.rows import Columns
 from rung.text.checks_text import counts, sample, verdict
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
 from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, fix_key, rows_words, to_fix
-from rung.tui.data.import_line import EXAMPLE, arguments, columns_named, columns_of, completed, mended
+from rung.tui.data.import_line import EXAMPLE, arguments, completed, file_and_role
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry, MarkedLines
@@ -27,7 +28,10 @@ from rung.tui.worker_process import Word
 from workspace.counted import counted
 from workspace.errors import RungError
 
-ASKING = {"import": "import", "filter": "filter", "dismiss": "dismiss"}
+if TYPE_CHECKING:
+    from curation.rows.preview import FilePreview
+
+ASKING = {"import": "show it", "filter": "filter", "dismiss": "dismiss"}
 """What Enter does in the field."""
 NO_ROWS = (("Enter", "import"), ("u", "undo"), ("[ ]", "stage"), ("F1", "help"), ("^P", "menu"))
 """The keys where there is nothing to fix."""
@@ -54,7 +58,7 @@ class DataScreen(LoadedScreen):
         Binding("f", "fix", "apply the fix"),
         Binding("u", "undo", "undo the last fix, dismissal or import"),
         Binding("x", "no_finding", "dismiss as a false alarm, with a reason"),
-        Binding("i", "import", "import a file; `FILE as test` for test rows"),
+        Binding("i", "import", "import a file: its first rows are shown before"),
         Binding("tab", "complete", "in the field: go on with the file name", show=False, priority=True),
         Binding("slash", "filter", "filter the findings", key_display="/"),
         Binding("r", "again", "check again"),
@@ -64,8 +68,6 @@ class DataScreen(LoadedScreen):
     asks = ""
     line = ""
     """The import that was asked for last and did not go well: `i` offers it again."""
-    columns: tuple[str, ...] = ()
-    """Columns of the file whose import needs to have them named."""
     heard: tuple[str, ...] = ()
     """Titles of the checks that began, in order; the last one runs."""
     far = ""
@@ -91,6 +93,13 @@ class DataScreen(LoadedScreen):
         def __init__(self, done: int, of: int) -> None:
             super().__init__()
             self.done, self.of = done, of
+
+    class Previewed(Message):
+        """The beginning of a file was read, with the columns to begin with; None where it could not be."""
+
+        def __init__(self, file: str, role: str, found: FilePreview | None, columns: Columns) -> None:
+            super().__init__()
+            self.file, self.role, self.found, self.columns = file, role, found, columns
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
         """Before the first result there is nothing yet to fix or to look at; in the field letters are letters."""
@@ -296,7 +305,7 @@ class DataScreen(LoadedScreen):
         """Go on with the file name in the field."""
         field = self.query_one("#field", Input)
         if self.asks == "import" and self.source.project is not None:
-            field.value = completed(field.value, self.source.project.root, self.columns)
+            field.value = completed(field.value, self.source.project.root)
             field.cursor_position = len(field.value)
 
     def action_filter(self) -> None:
@@ -344,35 +353,65 @@ class DataScreen(LoadedScreen):
             self._show_evidence()
         elif value and self.asks == "import":
             self.line = value
-            self._import(arguments(value))
+            self._import(*file_and_role(value))
         elif value and self.finding is not None:
             self.start_job("data", "dismiss", self.finding.name, "--by", self.source.person, "--reason", value)
 
-    def _import(self, words: Sequence[str]) -> None:
-        """A folder is asked about first: everything below it would be taken."""
+    def _import(self, file: str, role: str) -> None:
+        """Show the beginning of a file first. A folder is asked about: everything below it would be taken."""
         from curation.rows.source import files_of
 
-        place = self.source.project.root / words[2] if self.source.project else Path(words[2])
+        place = self.source.project.root / file if self.source.project else Path(file)
         if not place.is_dir():
-            self.start_job(*words)
+            self._preview(file, place, role)
             return
         try:
             files = files_of(place)
         except RungError as error:
             self.tell(error.message)
             return
-        what = f"{counted(len(files), 'file')} below {words[2]}"
-        self.ask_once(f"Import {what}?", lambda: self.start_job(*words, "--recursive"))
+        words = [*arguments(file, role, Columns()), "--recursive"]
+        self.ask_once(f"Import {counted(len(files), 'file')} below {file}?", lambda: self.start_job(*words))
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
+    def _preview(self, file: str, place: Path, role: str) -> None:
+        """Read the beginning of a file; the command says what is wrong with one that cannot be read."""
+        from curation.rows.preview import preview
+
+        try:
+            found = preview(place)
+            self.post_message(self.Previewed(file, role, found, self._columns_before(found) or found.guessed()))
+        except RungError:
+            self.post_message(self.Previewed(file, role, None, Columns()))
+
+    def _columns_before(self, found: FilePreview) -> Columns | None:
+        """Return the columns that were named for an earlier file with the same columns."""
+        from curation.store import open_store, store_exists
+        from curation.store.ingest import columns_before
+
+        project, settings = self.source.project, self.source.settings
+        if project is None or not store_exists(project, settings):
+            return None
+        with open_store(project, settings) as store:
+            columns = columns_before(store, found.columns)
+        return columns if columns.named else None
+
+    def on_data_screen_previewed(self, message: Previewed) -> None:
+        """Let the person choose columns and role; then import."""
+        from rung.tui.data.import_screen import ImportScreen
+
+        def chosen(choice: tuple[Columns, str] | None) -> None:
+            if choice is not None:
+                columns, role = choice
+                self.start_job(*arguments(message.file, role, columns))
+
+        if message.found is None:
+            chosen((Columns(), message.role))
+        else:
+            self.app.push_screen(ImportScreen(message.found, message.columns, message.role), chosen)
 
     def job_ended(self, ended: JobEnded) -> None:
-        """Check again after every change; an import that did not go well is offered again, at once where only its
-        columns are to be named.
-        """
-        if ended.arguments[:2] == ("data", "import"):
-            named: dict[str, str] = self.app.named_columns  # type: ignore[attr-defined]
-            named.update({} if ended.trouble else columns_named(ended.arguments))
-            self.columns = columns_of(ended.trouble)
-            self.line = mended(self.line, self.columns, named) if ended.trouble else ""
+        """Check again after every change; an import that did not go well is offered again."""
+        if ended.arguments[:2] == ("data", "import") and not ended.trouble:
+            self.line = ""
         self.reload()
-        if self.columns and self.line and not self.query_one("#field").display:
-            self.action_import()

@@ -1,0 +1,145 @@
+"""Import as a table: a file's columns and first rows, before anything is stored; keys choose question and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import cycle, islice
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+
+from curation.mask import mask
+from curation.rows import Columns
+from curation.rows.preview import FilePreview, RowPreview
+from rung.symbols import drawn
+from rung.tui.data.import_line import ROLES
+from rung.tui.safe_screen import LeavingModal
+from rung.tui.widgets.lines import Entry, MarkedLines, shown
+from workspace.errors import RungError
+
+CELL = 300
+"""Characters of a cell that are shown."""
+KEYS = "1 question   2 answer   t used as   Enter import   Esc cancel"
+PLAIN_KEYS = "t used as   Enter import   Esc cancel"
+
+
+class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
+    """Ends with the chosen columns and the role, or with None where nothing is to be imported."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "name('question')", "the marked column is the question"),
+        Binding("2", "name('answer')", "the marked column is the answer"),
+        Binding("t", "role", "what the rows are used as: pool, test, train, ..."),
+        Binding("j,down", "move(1)", "next column"),
+        Binding("k,up", "move(-1)", "column before"),
+        Binding("enter", "take", "import the file"),
+        Binding("escape,q", "leave", "cancel; nothing is imported"),
+    ]
+
+    class Read(Message):
+        """The first rows were read with the present columns; `problem` says why they could not be."""
+
+        def __init__(self, rows: list[RowPreview], problem: str = "") -> None:
+            super().__init__()
+            self.rows, self.problem = rows, problem
+
+    def __init__(self, file: FilePreview, columns: Columns, role: str) -> None:
+        super().__init__()
+        self.file, self.columns, self.role = file, columns, role
+        self.rows: list[RowPreview] = []
+        self.problem = ""
+
+    def compose(self) -> ComposeResult:
+        """Columns above, rows below, keys at the foot."""
+        with Vertical():
+            yield Static(id="name")
+            with VerticalScroll(can_focus=False):
+                yield MarkedLines(id="columns")
+                yield Static(id="rows")
+            yield Static(Text(drawn(KEYS if self.file.columns else PLAIN_KEYS), style="dim"))
+
+    def on_mount(self) -> None:
+        """Begin at the column that is missing, else at the question."""
+        lines = self.query_one("#columns", MarkedLines)
+        lines.show(list(self._entries()))
+        lines.marked = self.columns.question or lines.marked
+        self._changed()
+
+    def _entries(self) -> Iterator[Entry]:
+        names = [shown(name, limit=30) for name in self.file.columns]
+        width = max(map(len, names), default=0)
+        named = {self.columns.question: "question", self.columns.answer: "answer"}
+        for column, name in zip(self.file.columns, names, strict=True):
+            cells = " | ".join(filter(None, (mask(each.get(column, "")[:CELL]) for each in self.file.records)))
+            first = " ".join(shown(cells).split())
+            room = max(self.app.size.width - width - 24, 10)
+            text = f"{name:<{width}}  {named.get(column, ''):<8}  {first[:room]}"
+            yield Entry(text, column, "best" if column in named else "")
+
+    def _changed(self) -> None:
+        """Show the choice at once; the rows follow once they are read."""
+        self.query_one("#columns", MarkedLines).show(list(self._entries()))
+        title = f"{shown(self.file.path.name)}   {self.role}: {ROLES[self.role]}"
+        self.query_one("#name", Static).update(Text(drawn(f"{title}\n"), style="bold"))
+        self._read()
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="rows")
+    def _read(self) -> None:
+        try:
+            self.post_message(self.Read(self.file.rows(self.columns)))
+        except RungError as error:
+            self.post_message(self.Read([], f"{error.message}\n-> {error.hint}" if error.hint else error.message))
+
+    def on_import_screen_read(self, message: Read) -> None:
+        """Show the rows as they would be imported."""
+        self.rows, self.problem = message.rows, message.problem
+        lines = ["", "The first rows:"] if self.rows else [""]
+        for row in self.rows:
+            question, answer = (" ".join(shown(mask(text), limit=CELL).split()) for text in (row.question, row.answer))
+            lines += [f"  ! {row.problem}"] if row.problem else [f"  {question}", f"    -> {answer or '(no answer)'}"]
+        if self._misses:
+            lines = ["", "Mark the column of the question and press 1, then that of the answer and press 2."]
+        elif self.problem:
+            lines += [self.problem]
+        said = Text(drawn("\n".join(lines)), no_wrap=not self.problem, overflow="ellipsis")
+        self.query_one("#rows", Static).update(said)
+
+    @property
+    def _misses(self) -> bool:
+        """Whether a table still needs a column to be named."""
+        return self.file.needs(self.columns)
+
+    def action_name(self, part: str) -> None:
+        """The marked column is the question or the answer; a column is one of them only."""
+        column = self.query_one("#columns", MarkedLines).marked
+        if column:
+            other = {"question": "answer", "answer": "question"}[part]
+            kept = "" if getattr(self.columns, other) == column else getattr(self.columns, other)
+            self.columns = replace(self.columns, **{part: column, other: kept})
+            self._changed()
+
+    def action_role(self) -> None:
+        """Use the rows as something else."""
+        roles = list(ROLES)
+        self.role = next(islice(cycle(roles), roles.index(self.role) + 1, None))
+        self._changed()
+
+    def action_move(self, step: int) -> None:
+        """Mark another column."""
+        self.query_one("#columns", MarkedLines).move(step)
+
+    def action_take(self) -> None:
+        """Import, once a table's question and answer are known."""
+        if not self._misses:
+            self.dismiss((self.columns, self.role))
+
+    def action_leave(self) -> None:
+        """Import nothing."""
+        self.dismiss(None)
