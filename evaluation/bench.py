@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +57,8 @@ class Bench:
     unsealed: bool = False
     meanings: Meanings | None = None
     """Searches rows and passages by embeddings, beside words."""
+    encoder: Meanings | None = None
+    """Embeds for the arm `encoder`."""
     label_scoring: bool = False
     """Score every possible answer of every item, for calibration: a forward pass an answer. It decides nothing."""
 
@@ -135,7 +137,17 @@ class Bench:
             choosing=len(self.choosing),
             bigger=self.bigger.name if self.bigger else "",
             meanings=self.meanings,
+            validation=self.rows.validation,
+            encoder=self.encoder,
         )
+
+    def with_encoder(self, opened: Callable[[], Embedder | None]) -> Bench:
+        """The same with the embedding model that `opened` gives, where there are labels to learn."""
+        if not self.closed:
+            return self
+        embedder = None if self.meanings else opened()
+        reading = Meanings(embedder, self.watch("encoder, reading texts")) if embedder else None
+        return replace(self, encoder=self.meanings or reading)
 
 
 def quiet(_: str) -> Progress | None:

@@ -15,6 +15,8 @@ from advisor.project_advice import advise_project
 from advisor.recording import record_measured, with_measured
 from curation.example import Example
 from curation.split.manifest import newest_dataset, read_manifest
+from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.arms.registry import CALLED
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report
 from evaluation.verdict.compare import compare
 from evaluation.verdict.intervals import TOLERANCE, is_binary
@@ -68,19 +70,33 @@ def judge_rungs(arms: Sequence[ArmResult], goal: float | None, effort: Effort) -
             judged[fact] = _works(max(found), goal) or "insufficient"
     if "optimised" in scores:
         judged["optimised"] = _works(scores["optimised"], goal) or "insufficient"
-    if "classical" in scores:
-        beaten = max((a.validation or 0.0 for a in arms if a.prompted), default=0.0) > scores["classical"] + TOLERANCE
-        judged["classifier"] = (None if beaten else _works(scores["classical"], goal)) or "insufficient"
+    classifier = best_classifier(arms)
+    if classifier is not None:
+        score = classifier.validation or 0.0
+        beaten = max((a.validation or 0.0 for a in arms if a.prompted), default=0.0) > score + TOLERANCE
+        judged["classifier"] = (None if beaten else _works(score, goal)) or "insufficient"
     return judged
 
 
+def best_classifier(arms: Sequence[ArmResult]) -> ArmResult | None:
+    """The classifier or the encoder, whichever validation prefers; the plainer one of equals. None without one."""
+    known = [a for a in arms if a.arm in CLASSIFIERS and a.validation is not None and not a.unmeasured]
+    return max(known, key=lambda arm: round((arm.validation or 0.0) / TOLERANCE), default=None)
+
+
+def form_of(reached: str, report: Report | None) -> str:
+    """The form to release of what reached the goal (`Decision.reached`): of two classifiers the better one."""
+    best = best_classifier(report.arms) if reached == "classifier" and report else None
+    return CALLED.get(best.arm, best.arm) if best else reached
+
+
 def best_untuned(report: Report) -> ArmResult | None:
-    """The best way of answering without tuning, by validation: the classifier where no prompted arm beats it."""
+    """The best way of answering without tuning, by validation: a classifier where no prompted arm beats it."""
     arms = {arm.arm: arm for arm in report.arms if not arm.unmeasured}
-    chosen, classifier = arms.get(report.chosen or ""), arms.get("classical")
-    if classifier is None or classifier.validation is None:
-        return chosen or classifier
-    beaten = chosen is not None and (chosen.validation or 0.0) > classifier.validation + TOLERANCE
+    chosen, classifier = arms.get(report.chosen or ""), best_classifier(report.arms)
+    if classifier is None:
+        return chosen or next((arms[name] for name in CLASSIFIERS if name in arms), None)
+    beaten = chosen is not None and (chosen.validation or 0.0) > (classifier.validation or 0.0) + TOLERANCE
     return chosen if beaten else classifier
 
 

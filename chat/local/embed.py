@@ -32,6 +32,7 @@ class LocalEmbedder:
     """Mean of the last layer over the tokens of a text, made one long."""
 
     name: str
+    folder: Path
     model: Any
     tokenizer: Any
     longest: int
@@ -72,6 +73,12 @@ def packaged_folder() -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
+def can_embed(folder: Path | None = None) -> bool:
+    """Whether a model folder and the libraries that read it are at hand. Loads nothing."""
+    libraries = all(map(importlib.util.find_spec, ("torch", "transformers")))
+    return libraries and (folder or packaged_folder()) is not None
+
+
 def open_embedder(folder: Path | None = None) -> LocalEmbedder:
     """The embedder of `folder`, or of the package.
 
@@ -88,7 +95,7 @@ def open_embedder(folder: Path | None = None) -> LocalEmbedder:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
         model = transformers.AutoModel.from_pretrained(place, use_safetensors=True, **options).eval()
     name = str(place) if folder else f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
-    return LocalEmbedder(name, model, tokenizer, _longest(place))
+    return LocalEmbedder(name, place, model, tokenizer, _longest(place))
 
 
 def _longest(folder: Path) -> int:

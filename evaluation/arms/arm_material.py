@@ -32,7 +32,8 @@ class ArmMaterial:
     """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
     the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
     `choosing` is the number of validation items, `bigger` the name of another model that may be asked; with `meanings`
-    rows and passages are searched by embeddings too.
+    rows and passages are searched by embeddings too. Classifiers are calibrated on `validation`; `encoder` embeds texts
+    for one of them.
     """
 
     base: PromptVersion | None = None
@@ -47,6 +48,8 @@ class ArmMaterial:
     proposals: tuple[PromptVersion, ...] = ()
     bigger: str = ""
     meanings: Meanings | None = None
+    validation: tuple[Example, ...] = ()
+    encoder: Meanings | None = None
 
     def knowing(self, *instructions: PromptVersion | None) -> ArmMaterial:
         """The same, with the instructions that validation left."""

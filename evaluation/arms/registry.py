@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evaluation.arms import classical, prompted, searching
+from evaluation.arms import classifiers, prompted, searching
 from evaluation.arms.arm_material import ArmMaterial, Variant
 from workspace.errors import RungError, did_you_mean
 
@@ -39,7 +39,8 @@ ARMS = {
         Arm("combined", True, "rows that may be shown as examples, or documents/", searching.combined),
         Arm(prompted.OPTIMISED, True, PROPOSALS, prompted.optimised),
         Arm(prompted.BIGGER_MODEL, True, "another model: [bigger_model] base in rung.toml", prompted.bigger_model),
-        Arm(classical.NAME, False, classical.NEEDS, classical.variants),
+        Arm(classifiers.CLASSICAL, False, classifiers.NEEDS, classifiers.classical),
+        Arm(classifiers.ENCODER, False, classifiers.NEEDS_ENCODER, classifiers.encoder),
     )
 }
 ARM_NAMES = {
@@ -53,13 +54,14 @@ ARM_NAMES = {
     "optimised": "optimised prompt",
     "bigger_model": "bigger model",
     "classical": "classifier",
+    "encoder": "encoder",
     "tuned": "tuned",
     "tuned_rag": "tuned, rag",
 }
 """The words for the arms, as screens, reports and messages print them."""
 
 
-CALLED = {classical.NAME: "classifier"}
+CALLED = {classifiers.CLASSICAL: "classifier"}
 """Arms that a person may name by another name than the one in files."""
 
 

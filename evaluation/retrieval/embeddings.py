@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from chat.protocols import Embedder
+from chat.protocols import Embedder, Progress
 from curation.example import Example
 from evaluation.retrieval.documents import Passage
 
@@ -17,6 +17,7 @@ class Meanings:
     """An embedder that is asked once for each text."""
 
     embedder: Embedder
+    progress: Progress | None = None
     known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -30,7 +31,7 @@ class Meanings:
 
         new = [text for text in dict.fromkeys(texts) if text not in self.known]
         if new:
-            self.known.update(zip(new, self.embedder.embed(new), strict=True))
+            self.known.update(zip(new, self.embedder.embed(new, self.progress), strict=True))
         return np.stack([self.known[text] for text in texts])
 
     def nearest(self, query: str, points: Any, k: int) -> list[int]:

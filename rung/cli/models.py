@@ -86,11 +86,23 @@ def open_other(
 def open_meanings(settings: Settings) -> Embedder | None:
     """The model that retrieval by meaning uses; None where rung.toml does not ask for it."""
     from chat.local.embed import open_embedder
+
+    return open_embedder(_embedding_folder(settings)) if settings.evaluation.embeddings else None
+
+
+def open_encoder(settings: Settings) -> Embedder | None:
+    """The model that the arm `encoder` uses; None where none is at hand."""
+    from chat.local.embed import can_embed, open_embedder
+
+    folder = _embedding_folder(settings)
+    return open_embedder(folder) if can_embed(folder) else None
+
+
+def _embedding_folder(settings: Settings) -> Path | None:
     from workspace.folder import folder_named
 
-    wanted = settings.evaluation
-    folder = folder_named(wanted.embedding_model) if wanted.embedding_model else None
-    return open_embedder(folder) if wanted.embeddings else None
+    named = settings.evaluation.embedding_model
+    return folder_named(named) if named else None
 
 
 def open_judge(project: Project, settings: Settings, override: Override | None = None) -> ChatModel:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from advisor.rulefiles import load_rulebook
+from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import TOLERANCE
@@ -80,12 +81,12 @@ def headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
 
 
 def score_words(report: Report, verdict: Verdict | None) -> str:
-    """`tuned 90.0%, retrieved few-shot 20.0%, classifier 64.0%`: the tuned model, the chosen prompt, the classifier."""
+    """`tuned 90.0%, retrieved few-shot 20.0%, classifier 64.0%`: tuned model, chosen prompt, classifiers."""
     scores = {arm.arm: arm.score for arm in report.arms}
     if verdict:
         scores = {"tuned": verdict.tuned, verdict.chosen: verdict.baseline, **{r.arm: r.score for r in verdict.arms}}
     chosen = verdict.chosen if verdict else report.chosen
-    named = [name for name in dict.fromkeys(("tuned", chosen, "classical")) if name in scores]
+    named = [name for name in dict.fromkeys(("tuned", chosen, *CLASSIFIERS)) if name in scores]
     return ", ".join(f"{arm_name(name)} {percent(scores[name])}" for name in named)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from curation.split.manifest import SHOWS_NOTHING
-from evaluation.measured_answers import best_untuned
+from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.measured_answers import best_untuned, form_of
 from rung.status.facts import WAITING, Facts
 from rung.text.baseline_text import SET_GOAL, best_label
 from rung.text.decision_text import OPTION, step_and_end
@@ -171,7 +172,7 @@ def ladder_of(facts: Facts) -> Ladder:
     """Test scores of the rungs; the best of the arms that belong to each."""
     arms = {result.arm: result.score for report in (facts.baseline, facts.measured) if report for result in report.arms}
     belongs = {
-        "classifier": ("classical",),
+        "classifier": CLASSIFIERS,
         "prompt": ("prompt",),
         "few_shot": ("few_shot", "retrieved", "many_shot"),
         "rag": ("rag", "combined"),
@@ -202,7 +203,8 @@ def _advice(facts: Facts) -> Stage:
         return Stage(2, "Advice", "open", "the answers changed since it was given", "rung advise", "see the new advice")
     decision = facts.decision
     if decision.reached == "classifier":
-        return Stage(2, "Advice", "done", "the classifier reaches the goal", "rung advise")
+        form = form_of(decision.reached, facts.baseline)
+        return Stage(2, "Advice", "done", f"the {form} reaches the goal", "rung advise")
     reason = step_and_end(decision.next_step, decision.destination, settled=decision.settled)
     return Stage(2, "Advice", "done", reason, "rung advise")
 
@@ -419,7 +421,8 @@ def _release(facts: Facts) -> Stage:
         why = f"the judgement was accepted by {accepted.by}" if accepted else "the verdict is ship"
         return Stage(10, "Release", "open", why, command, "release the tuned model")
     if facts.verdict or _why_no_training(facts):
-        form = (facts.decision.reached if facts.decision and not facts.verdict else "") or "prompt"
+        reached = facts.decision.reached if facts.decision and not facts.verdict else ""
+        form = form_of(reached, facts.baseline) or "prompt"
         command = f"rung release --to {form}"
         return Stage(10, "Release", "open", f"the {form} can be released", command, f"release the {form}")
     reason = "needs a verdict: press 9"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
 from evaluation.verdict.price import Call, TuningPrice
@@ -24,7 +25,7 @@ from workspace.counted import counted
 
 TEN = 0.1
 """The margin that is shown beside the one that rules."""
-OTHER = frozenset({"classical", "bigger_model"})
+OTHER = frozenset({*CLASSIFIERS, "bigger_model"})
 """Arms that are no prompt of this model."""
 TITLES = {
     "ship": "SHIP",
@@ -50,9 +51,10 @@ def _ship(v: Verdict) -> tuple[str, str]:
 
 
 def _classifier(v: Verdict) -> str:
-    """Return `, and the classifier by 26.0`, where one was measured beside the chosen arm."""
-    lead = next((r.difference for r in v.arms if r.arm == "classical" and not r.chosen), None)
-    return "" if lead is None else f", and the classifier by {signed(lead).lstrip('+')}"
+    """Return `, and the classifier by 26.0`, of the best one where some were measured beside the chosen arm."""
+    known = [rival for rival in v.arms if rival.arm in CLASSIFIERS and not rival.chosen]
+    best = max(known, key=lambda rival: rival.score, default=None)
+    return "" if best is None else f", and the {arm_name(best.arm)} by {signed(best.difference).lstrip('+')}"
 
 
 def _keep(v: Verdict) -> tuple[str, str]:

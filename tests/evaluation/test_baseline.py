@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from chat.protocols import Reply
@@ -44,12 +45,38 @@ def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows(project, s
     assert len(classical.outcomes) == 4 and classical.validation is not None
 
 
+class Topics:
+    """Texts of one topic at one point."""
+
+    name = "topics"
+
+    def embed(self, texts, progress=None):
+        return np.array([[float(text.startswith(what)) for what in CLASSES] for text in texts], np.float32)
+
+
+def test_an_encoder_needs_labels_and_a_model(project, settings, model):
+    """Without a model the report says what is missing; where answers are no labels none is even opened."""
+    missing = open_bench(project, settings, model).with_encoder(lambda: None)
+    report = run_baseline(missing, arms_named(["prompt", "encoder"]))[1]
+    assert [arm.arm for arm in report.arms] == ["prompt"]
+    assert any("encoder was not measured" in note and "pip install" in note for note in report.notes)
+    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    assert open_bench(project, off, model).with_encoder(lambda: pytest.fail("opened")).encoder is None
+
+
 def test_the_whole_ladder(project, settings, model):
     bench = open_bench(project, settings, model, both_forms=True, bigger=Scripted(bigger, name="bigger-1"))
+    bench = bench.with_encoder(Topics)
     folder, report = run_baseline(bench, ALL, Aim(goal=0.9, days=6))
     by_name = {arm.arm: arm for arm in report.arms}
     assert list(by_name) == list(ARMS)
-    assert by_name["retrieved"].score == by_name["rag"].score == by_name["classical"].score == 1.0
+    assert (
+        by_name["retrieved"].score
+        == by_name["rag"].score
+        == by_name["classical"].score
+        == by_name["encoder"].score
+        == 1.0
+    )
     assert report.chosen == "retrieved"
     assert not by_name["classical"].prompted and by_name["retrieved"].prompted
     assert report.judged == {

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from chat.scripted import Scripted
+from curation.example import Example, chat_row
+from evaluation.arms.classifiers import fit
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.calibration import ece
+from evaluation.retrieval.tfidf import vectorizer
 
 
 def test_the_error_is_the_weighted_gap_over_ten_bins():
@@ -29,6 +32,33 @@ def test_the_error_is_the_weighted_gap_over_ten_bins():
     for wrong in ([], [1.2], [float("nan")]):
         with pytest.raises(ValueError, match="in 0"):
             ece(wrong, [1.0] * len(wrong))
+
+
+@pytest.mark.parametrize("answers", [["a", "b"], ["a", "b", "c"]])
+def test_probabilities_are_calibrated_on_validation_and_answers_stay(answers):
+    """Labels that are wrong in 3 of 10 rows: without calibration the classifier is too sure of them."""
+    draw = np.random.default_rng(7)
+
+    def rows(n, noise):
+        right = draw.integers(len(answers), size=n)
+        said = [answers[r] if draw.random() > noise else answers[draw.integers(len(answers))] for r in right]
+        return [
+            Example(chat_row(f"{answers[r]}word item{draw.integers(9)}", s)) for r, s in zip(right, said, strict=True)
+        ]
+
+    train, validation, test = rows(300, 0.0), rows(200, 0.45), rows(400, 0.45)
+    found = [fit(vectorizer(), train, 100.0, chosen) for chosen in ([], validation)]
+    questions = [row.question for row in test]
+    assert list(found[0].predict(questions)) == list(found[1].predict(questions))
+    hits = [float(row.answer == said) for row, said in zip(test, found[0].predict(questions), strict=True)]
+    before, after = (ece(model.predict_proba(questions).max(axis=1).tolist(), hits) for model in found)
+    assert after < 0.1 < before
+
+
+def test_few_rows_that_are_all_right_make_nothing_certain():
+    rows = [Example(chat_row(f"{word} {n}", word)) for word in ("card", "pin") for n in range(4)]
+    model = fit(vectorizer(), rows, 1.0, rows[:3])
+    assert model.predict_proba([row.question for row in rows]).max() < 0.9
 
 
 class Sure(Scripted):

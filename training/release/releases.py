@@ -16,11 +16,12 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 
 FormName = Literal[
-    "prompt", "classifier", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi", "served"
+    "prompt", "classifier", "encoder", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi", "served"
 ]
 FORMS: tuple[FormName, ...] = (
     "prompt",
     "classifier",
+    "encoder",
     "adapter",
     "merged",
     "gguf",
@@ -31,7 +32,7 @@ FORMS: tuple[FormName, ...] = (
     "tgi",
     "served",
 )
-UNTUNED: tuple[FormName, ...] = ("prompt", "classifier")
+UNTUNED: tuple[FormName, ...] = ("prompt", "classifier", "encoder")
 """Forms that need no run."""
 NEEDS: dict[FormName, FormName] = {
     "gguf": "merged",

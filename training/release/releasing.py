@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chat.protocols import ChatModel, Progress
-from evaluation.arms import classical
 from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import Report, newest_report
-from training.release.classifier import MEASURE, make_classifier, measured_classifier
+from training.release.classifier import ARM, make_classifier, measured_classifier
 from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
 from training.release.current import ever_released, settle, take_place
 from training.release.gguf import FTYPES, make_gguf
@@ -85,16 +84,16 @@ def release_untuned(
     reason: str = "",
     told: Told = lambda _: None,
 ) -> Path:
-    """Release the best prompted arm, the classifier, or both: needs no run."""
-    evaluation, report = best_prompted(project) if "prompt" in forms else _with_classifier(project)
-    arms = {"prompt": report.chosen, "classifier": classical.NAME}
+    """Release the best prompted arm, the classifier, the encoder, or several of them: needs no run."""
+    evaluation, report = best_prompted(project) if "prompt" in forms else _with_classifier(project, forms[0])
+    arms = {"prompt": report.chosen, **ARM}
     best = best_untuned(report)
     arm = best.arm if best is not None and best.arm in {arms[form] for form in forms} else arms[forms[0]]
     with working(project, settings) as work:
         made = []
         for form in forms:
-            maker = make_prompt if form == "prompt" else make_classifier
-            made.append(maker(project, settings, report, work / form))
+            where = (project, settings, report, work / form)
+            made.append(make_prompt(*where) if form == "prompt" else make_classifier(form, *where))
             told(f"{form}: {arm_name(arms[form] or '')}")
         sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
         release = Release(
@@ -106,17 +105,17 @@ def release_untuned(
             reason=reason,
             forms=made,
             files={},
-            verdict=forms[-1] if arm == classical.NAME else "prompt",
+            verdict=next(form for form in forms if arms[form] == arm),
             made_from=hashes(project.root, *_there(project, sources)),
         )
         return _finish(project, settings, work, release, untuned_card(release, report))
 
 
-def _with_classifier(project: Project) -> tuple[Path, Report]:
+def _with_classifier(project: Project, form: FormName) -> tuple[Path, Report]:
     found = newest_report(project, "baseline")
     if found is None:
-        raise Refusal("Locked: no baseline measured, so there is no classifier.", MEASURE)
-    measured_classifier(found[1])
+        raise Refusal(f"Locked: no baseline measured, so there is no {form}.", f"rung baseline --arms {form}")
+    measured_classifier(form, found[1])
     return found
 
 
@@ -173,7 +172,8 @@ def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms:
 def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
     makers: dict[FormName, Callable[[Making, Path], ReleasedForm]] = {
         "prompt": lambda m, folder: make_prompt(m.project, m.settings, _baseline(m.project), folder),
-        "classifier": lambda m, folder: make_classifier(m.project, m.settings, _with_classifier(m.project)[1], folder),
+        "classifier": lambda m, folder: _classifier("classifier", m, folder),
+        "encoder": lambda m, folder: _classifier("encoder", m, folder),
         "adapter": make_adapter,
         "merged": make_merged,
         "gguf": make_gguf,
@@ -188,6 +188,11 @@ def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
     made = makers[form](making, making.work / form)
     told(f"{form}: {made.bytes / 1e6:,.1f} MB  {made.against}")
     return made
+
+
+def _classifier(form: FormName, making: Making, folder: Path) -> ReleasedForm:
+    project = making.project
+    return make_classifier(form, project, making.settings, _with_classifier(project, form)[1], folder)
 
 
 def _baseline(project: Project) -> Report:

@@ -53,13 +53,23 @@ def baseline(
     override: OVERRIDE = "",
     as_json: Json = False,
 ) -> None:
-    """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, a classifier."""
+    """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
+    from evaluation.arms.classifiers import ENCODER
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import frozen_test, open_bench
     from evaluation.measured_answers import check_advice, read_answers, take_over
     from evaluation.testset.relabelling import check_corrections
-    from rung.cli.models import open_base, open_judge, open_meanings, open_other, opened_project, overridden, scored
+    from rung.cli.models import (
+        open_base,
+        open_encoder,
+        open_judge,
+        open_meanings,
+        open_other,
+        opened_project,
+        overridden,
+        scored,
+    )
     from rung.report.evaluation import write_page
     from workspace.errors import RungError
 
@@ -85,6 +95,8 @@ def baseline(
         budget_usd=budget_usd,
         embedder=open_meanings(settings),
     )
+    if any(arm.name == ENCODER for arm in wanted):
+        bench = bench.with_encoder(lambda: open_encoder(settings))
     vouched = ("", "") if allowed else (by.strip(), reason.strip())
     aim = Aim(answers.goal_score, answers.prompt_effort_days, *vouched)
     folder, report = run_baseline(bench, wanted, aim)

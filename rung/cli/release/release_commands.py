@@ -30,7 +30,7 @@ def release(
         ),
     ] = None,
     to: Annotated[
-        str, typer.Option(help="Forms: prompt,classifier,adapter,merged,gguf,gptq,awq,ollama,vllm,tgi,served.")
+        str, typer.Option(help="Forms: prompt,classifier,encoder,adapter,merged,gguf,gptq,awq,ollama,vllm,tgi,served.")
     ] = "",
     gguf: Annotated[str, typer.Option(help="GGUF types: q8_0,q4_k_m,f16,f32 (default: rung.toml).")] = "",
     override: Annotated[
@@ -44,7 +44,7 @@ def release(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Release a tuned model, the best prompt or the classifier; verify a release, or check a server against it."""
+    """Release a tuned model, the best prompt or a classifier; verify a release, or check a server against it."""
     from rung.cli.release import after as release_after
     from workspace.errors import RungError
 
@@ -90,7 +90,7 @@ def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json:
 
     if not to:
         raise RungError(
-            "No form given. Expected --to prompt or classifier, or for a run --to adapter,merged.",
+            "No form given. Expected --to prompt, classifier or encoder, or for a run --to adapter,merged.",
             "rung release --to prompt",
             where="--to",
         )

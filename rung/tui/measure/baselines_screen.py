@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.measurement_report import ArmResult, Report
 from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words
 from rung.text.figures import ARM_NAMES, arm_name, arm_option, dots, duration, interval, money, percent, scale
@@ -22,8 +23,6 @@ CLOCK = 1.0
 PLOT = (10, 60)
 """Fewest and most columns of the plot."""
 WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
-CALLS_NOTHING = ("classical",)
-"""Arms that ask no model."""
 ROOM = 62
 """Columns of a question beside its answers in the narrowest frame."""
 LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
@@ -213,10 +212,10 @@ def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> st
     known = {arm.arm: arm for arm in report.arms} if report else {}
     what = arm_name(arms[0]) if len(arms) == 1 else f"{len(arms)} arms"
     if not set(arms) <= known.keys():
-        calls = n * sum(arm not in CALLS_NOTHING for arm in arms)
+        calls = n * sum(arm not in CLASSIFIERS for arm in arms)
         return f"Measure {what}? At least {calls:,} calls, {'$0.00' if free else 'paid'}, tokens unknown."
     again = [known[arm] for arm in arms]
-    calls = sum(arm.n for arm in again if arm.arm not in CALLS_NOTHING)
+    calls = sum(arm.n for arm in again if arm.arm not in CLASSIFIERS)
     tokens = sum(arm.input_tokens + arm.output_tokens for arm in again)
     costs = [arm.cost_usd for arm in again]
     paid = money(None if None in costs else sum(cost or 0.0 for cost in costs))

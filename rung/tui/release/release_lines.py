@@ -32,7 +32,11 @@ FORMS = {
     "tgi": "command and compose file",
 }
 NOT_HERE = "awq needs a GPU: rung release RUN --to awq"
-UNTUNED = {"prompt": "text, examples, settings, card", "classifier": "weights and predict.py, no language model"}
+UNTUNED = {
+    "prompt": "text, examples, settings, card",
+    "classifier": "weights and predict.py, no language model",
+    "encoder": "weights, predict.py and a sentence model",
+}
 COLUMNS = "  Form           Size   Against the run"
 VALIDATION = "Validation"
 OFFER = "-> rung release "

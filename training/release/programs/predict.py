@@ -4,7 +4,8 @@
     {"answer": "lost_card", "probability": 0.97}
 
 A line may be a JSON string, for questions of several lines. Needs Python 3.9 or later and numpy, and the files
-`vocabulary.json` and `weights.npz` beside this one. Nothing is unpickled.
+`vocabulary.json` and `weights.npz` beside this one; where there is a folder `model`, torch and transformers too.
+Nothing is unpickled, and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -23,25 +24,57 @@ WORD = re.compile(r"(?u)\b\w+\b")
 SPACES = re.compile(r"\s\s+")
 
 
+class WordFeatures:
+    """TF-IDF of words and of character 2- to 4-grams within words, each of length 1."""
+
+    def __init__(self, parts: Any, arrays: Any) -> None:
+        self.idf_words, self.idf_characters = arrays["idf_words"], arrays["idf_characters"]
+        self.words: dict[str, int] = {word: place for place, word in enumerate(parts["words"])}
+        self.characters: dict[str, int] = {gram: place for place, gram in enumerate(parts["characters"])}
+
+    def of(self, text: str) -> tuple[list[int], list[float]]:
+        """Places of the weights that count, and their factors."""
+        words = WORD.findall(text.lower())
+        places, values = _vector(words, self.words, self.idf_words, lambda count: 1 + math.log(count))
+        more, others = _vector(_grams(text.lower()), self.characters, self.idf_characters, float)
+        return [*places, *(place + len(self.words) for place in more)], values + others
+
+
+class SentenceFeatures:
+    """The mean of a text's token states in the model's last layer, of length 1."""
+
+    def __init__(self, folder: Path, longest: int) -> None:
+        from transformers import AutoModel, AutoTokenizer
+
+        self.longest = longest
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+
+    def of(self, text: str) -> tuple[slice, Any]:
+        """All places, and the vector."""
+        import torch
+
+        tokens = self.tokenizer([text], truncation=True, max_length=self.longest, return_tensors="pt")
+        with torch.inference_mode():
+            mean = self.model(**tokens).last_hidden_state[0].mean(0)
+        return slice(None), torch.nn.functional.normalize(mean, dim=0).double().numpy()
+
+
 class Classifier:
-    """TF-IDF of words and of character 2- to 4-grams within words, each of length 1, then logistic regression."""
+    """Features of a text, then logistic regression, calibrated on validation rows."""
 
     def __init__(self, folder: Path) -> None:
         parts = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+        model = folder / "model"
         with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
-            self.idf_words, self.idf_characters = arrays["idf_words"], arrays["idf_characters"]
             self.weights, self.bias = arrays["weights"], arrays["bias"]
-        self.words: dict[str, int] = {word: place for place, word in enumerate(parts["words"])}
-        self.characters: dict[str, int] = {gram: place for place, gram in enumerate(parts["characters"])}
+            self.features = SentenceFeatures(model, parts["longest"]) if model.is_dir() else WordFeatures(parts, arrays)
         self.answers: list[str] = parts["answers"]
 
     def probabilities(self, text: str) -> Any:
         """One for each of `answers`."""
-        words = WORD.findall(text.lower())
-        places, values = _vector(words, self.words, self.idf_words, lambda count: 1 + math.log(count))
-        more, others = _vector(_grams(text.lower()), self.characters, self.idf_characters, float)
-        places += [place + len(self.words) for place in more]
-        scores = self.bias + self.weights[:, places] @ np.array(values + others)
+        places, values = self.features.of(text)
+        scores = self.bias + self.weights[:, places] @ np.array(values)
         powers = np.exp(scores - scores.max())
         return powers / powers.sum()
 
