@@ -95,12 +95,6 @@ class ReviewSettings(Section):
     """How long a row is reserved for one reviewer."""
     order: Literal["import", "topic", "uncertainty", "gap", "random"] = "import"
     """Order of the queue, after test rows and rows sent back."""
-    gold: float = Field(default=0.0, ge=0, le=0.5)
-    """Share of gold items among the rows that a person gets."""
-    entry: int = Field(default=0, ge=0)
-    """Gold items that a new reviewer decides before the queue opens; 0: none."""
-    entry_right: float = Field(default=0.7, ge=0, le=1)
-    """Share of these that must be correct."""
     second_edit: bool = False
     """An edited answer counts only after a second person approves it."""
     agreement_at_least: float | None = Field(default=None, ge=0, le=1)

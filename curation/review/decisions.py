@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from curation.example import Example
 from curation.review.desk import Desk
-from curation.review.gold import entry_of
 from curation.review.people import ROLES
 from curation.review.ruling import Ruling, edited, settle_row
 from curation.store import Store
@@ -99,10 +98,9 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
     """Write a decision that came too late beside the one that counts: the row goes to a third person, with both.
 
     Returns the row's state. Raises Refusal where the person did not hold the row under this token, decided under it
-    already, has not passed the entry test, or where no decision of someone else of their role or a lower one counts.
+    already, or where no decision of someone else of their role or a lower one counts.
     """
     from curation.store.decisions import LATE, decider_of, drop_drafts, is_used, row_by_number, write_decision
-    from curation.store.gold import is_known
 
     number = number_of(name)
     refusal = Refusal(f"{name}: there is no decision that yours could be sent beside.", "rung review next", where=name)
@@ -113,7 +111,7 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
         guideline = current_guideline(desk.store, desk.project, connection)
         held = row_by_number(connection, number, lock=True)
         counts = held["decision_id"] is not None and held["change_id"] is None and ruling.verdict in FINAL
-        if not counts or is_known(connection, number):
+        if not counts:
             raise refusal
         other, role = decider_of(connection, held["decision_id"])
         if other == person.id or not may_contest(person, role) or is_used(connection, number, token):
@@ -143,14 +141,13 @@ def rejection_reasons(store: Store) -> dict[int, str]:
 
 
 def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:
-    """Return whether a person held the row under this token, and has passed the entry test where there is one."""
+    """Return whether a person held the row under this token."""
     from curation.review.leases import was_leased
     from curation.store.decisions import row_by_number
 
     with desk.store.read() as connection:
-        entry = entry_of(connection, desk.settings, person)
         row = row_by_number(connection, number_of(name), missing=True)
-        return (entry is None or entry.passed) and row is not None and was_leased(connection, row, person, token)
+        return row is not None and was_leased(connection, row, person, token)
 
 
 def _standing(each: RowMapping) -> DecisionInForce:

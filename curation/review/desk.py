@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from curation.example import Example
-from curation.store import Store, StoredRow, open_store
-from curation.store.records import number_of
+from curation.store import Store, open_store
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -21,13 +19,6 @@ class Desk:
     project: Project
     settings: Settings
     clock: Callable[[], float] = time.time
-
-    def shown(self, row: StoredRow) -> Example:
-        """The text of a row as reviewers are given it: a gold item as it first came."""
-        from curation.store.gold import is_known
-
-        with self.store.read() as connection:
-            return row.original if is_known(connection, number_of(row.id)) else row.example
 
 
 def open_desk(project: Project, settings: Settings) -> Desk:

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.review.desk import Desk
-from curation.review.gold import must_have_entered
 from curation.review.guideline import reason_of, reasons_now
-from curation.review.people import known_reviewer
 from curation.review.queue import refresh_queue
 from curation.review.ruling import Ruling, edited
 from curation.review.service import decide_all
@@ -65,8 +63,6 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Decisions
         found.take(desk, stored, file, line, {**entry, "reviewer": reviewer or entry["reviewer"]})
     if found.problems:
         raise InputError(found.problems, "Put these lines right; nothing was taken in.")
-    for name in found.ready:
-        must_have_entered(desk.store, desk.settings, known_reviewer(desk.store, name))
     made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in found.ready.items())
     return DecisionsImported(made, found.open, tuple(found.conflicts))
 

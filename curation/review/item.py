@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from curation.example import Example, edited_text
 from curation.mask import covered, spots_in
 from curation.review.desk import Desk
-from curation.review.gold import mixed_in
 from curation.review.guideline import reasons_in
 from curation.store import Link, Store, StoredRow
 from curation.store.guidelines import Guideline, current_guideline
@@ -89,7 +88,6 @@ class ReviewItem:
 def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
     """The item as this person may see it."""
     from curation.store.decisions import draft_of, sent_for
-    from curation.store.gold import gold_rows, is_known
     from curation.store.queue import waiting
     from curation.store.reading import by_numbers, record, row_with_all
     from curation.store.sources import read_links
@@ -98,20 +96,15 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
     with desk.store.read() as connection:
         raw = row_with_all(connection, number)
         stored = record(raw)
-        known = is_known(connection, number)
         blind = raw["needed"] > 1 and not raw["flagged"]
         kept = draft_of(connection, number, person.id)
         total, left = waiting(connection)
-        mixed = mixed_in(connection, desk.settings, total, left, desk.clock())
-        hidden = gold_rows(connection)
-        second = () if known or blind or raw["flagged"] else _second(connection, raw)
+        second = () if blind or raw["flagged"] else _second(connection, raw)
         usual = blind or stored.queued in QUEUED_AS_USUAL[:-1]
         sent = () if usual else _unusual((*sent_for(connection, number), stored.queued))
         links = read_links(connection, [stored.id])
         others = by_numbers(connection, [number_of(name) for link in links for name in (link.row, link.other)])
-    if known:
-        stored = replace(stored, payload=stored.original_payload)
-    near = _near(stored, links, others, blind, hidden)
+    near = _near(stored, links, others, blind)
     example = stored.example
     return ReviewItem(
         id=stored.id,
@@ -131,19 +124,16 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
         blind=blind,
         sides=_sides(desk, number, raw["since"], stored) if raw["flagged"] else (),
         near=near,
-        decided=total - left + mixed.decided,
-        total=total + mixed.planned,
+        decided=total - left,
+        total=total,
         meta=stored.meta,
     )
 
 
 def _near(
-    stored: StoredRow, links: Sequence[Link], others: Sequence[StoredRow], all_blind: bool, hidden: Collection[int]
+    stored: StoredRow, links: Sequence[Link], others: Sequence[StoredRow], blind: bool
 ) -> tuple[OtherDecision, ...]:
-    """Near rows that are still in; where the item is blind, as they came and without anyone's decision.
-
-    So are those in `hidden`, always.
-    """
+    """Near rows that are still in; where the item is blind, as they came and without anyone's decision."""
     found: dict[str, Link] = {}
     for link in links:
         found.setdefault(link.other if link.row == stored.id else link.row, link)
@@ -152,7 +142,6 @@ def _near(
         if other.id not in found or other.excluded is not None:
             continue
         link = found[other.id]
-        blind = all_blind or number_of(other.id) in hidden
         example = other.original if blind else other.example
         state = "" if blind else other.state
         who = "" if blind else other.reviewer

@@ -17,10 +17,8 @@ from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
 from curation.review.desk import Desk
-from curation.review.gold import choose_known, entry_of, left_over, shown_state
 from curation.review.ruling import Decided, Ruling, edited, settle_row
 from curation.store.decisions import (
-    answered_gold,
     drop_drafts,
     keep_draft,
     newest_decision,
@@ -28,7 +26,6 @@ from curation.store.decisions import (
     row_by_number,
     write_decision,
 )
-from curation.store.gold import is_known
 from curation.store.guidelines import current_guideline
 from curation.store.leases import (
     end_lease,
@@ -63,27 +60,6 @@ def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None
 def due_row(
     connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
 ) -> int | None:
-    """The row that is due: a gold item among the others, the first free row, or a gold item that was put off."""
-    settings = desk.settings
-    entry = entry_of(connection, settings, person)
-    waits = entry is not None and not entry.passed
-    if want is not None:
-        known = left_over(connection, settings, person, moment, holding, want)
-        if known is not None or waits:
-            return known
-        return _first(connection, desk, person, moment, holding, want)
-    if waits:
-        return choose_known(connection, settings, person, moment, holding)
-    found = _first(connection, desk, person, moment, holding, None)
-    if found is None:  # a gold item comes only where another row could have come
-        return left_over(connection, settings, person, moment, holding, None)
-    known = choose_known(connection, settings, person, moment, holding)
-    return found if known is None else known
-
-
-def _first(
-    connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
-) -> int | None:
     """The first free row; someone who reviews alone is also given again what they are not sure of."""
     patience = moment - desk.settings.review.lease_seconds
     found = first_free(connection, person, moment, holding, want=want, patience=patience)
@@ -103,27 +79,24 @@ def take_decision(
         guideline = current_guideline(desk.store, desk.project, connection)  # before any row is held
         row = row_by_number(connection, number, lock=True)
         moment = desk.clock()
-        known = is_known(connection, number)
-        text = row["original"] or row["payload"] if known else row["payload"]
         refusal = stale(connection, row, person, token, moment)
         if refusal is not None and not was_leased(connection, row, person, token):
             return row["state"], 0, refusal
-        payload = edited(Example.from_json(text), ruling)
+        payload = edited(Example.from_json(row["payload"]), ruling)
         if refusal is not None:
             if payload is not None:
                 keep_draft(connection, number, person.id, payload)
             return row["state"], 0, refusal
         version = guideline.version if guideline else None
         seconds = ruling.seconds if ruling.seconds is not None else max(0.0, moment - row["lease_at"])
-        payload = payload if known else _as_shown(row, ruling, payload)
+        payload = _as_shown(row, ruling, payload)
         decision = write_decision(
             connection, row, person.id, ruling.values(payload, version), token=token, seconds=seconds
         )
-        skipped = {"skipped_at": moment} if ruling.verdict == "skip" and not known else {}
+        skipped = {"skipped_at": moment} if ruling.verdict == "skip" else {}
         outcome = settle_row(connection, row, desk.settings.review, lease_token=None, lease_until=None, **skipped)
         drop_drafts(connection, number, person.id)
-        changed = payload is not None and payload != (row["original"] or row["payload"])
-        return shown_state(ruling.verdict, changed=changed) if known else outcome.state, decision, None
+        return outcome.state, decision, None
 
 
 def _as_shown(row: RowMapping, ruling: Ruling, payload: str | None) -> str | None:
@@ -145,7 +118,7 @@ def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, s
             others = row["lease_owner"] != person.id and running(row, moment)
             if row["change_id"] is not None or others or own_entry(connection, row["id"], row["since"], person.id):
                 continue
-            payload = payload if is_known(connection, number) else _as_shown(row, ruling, payload)
+            payload = _as_shown(row, ruling, payload)
             decision = write_decision(
                 connection, row, person.id, ruling.values(payload, version), token="", seconds=ruling.seconds
             )
@@ -163,10 +136,9 @@ def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
             name = row_id(number)
             hint = f"rung review undo {name} --reviewer NAME, or to decide it again: rung review reopen {name}"
             raise Refusal(f"{person.name} has no decision on {name} to undo.", hint)
-        known = is_known(connection, number) and answered_gold(connection, mine)
         decision = write_decision(connection, row, person.id, Ruling("undo").values(None, None), token="", seconds=None)
         outcome = settle_row(connection, row, desk.settings.review)
-        return Decided(row_id(number), "pending" if known else outcome.state, decision)
+        return Decided(row_id(number), outcome.state, decision)
 
 
 def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None:
@@ -241,7 +213,7 @@ def stale(connection: Connection, row: RowMapping, person: Reviewer, token: str,
 
 
 def _what_happened(connection: Connection, row: RowMapping, person: Reviewer, moment: float) -> str:
-    last = newest_decision(connection, row["id"], by=person.id if is_known(connection, row["id"]) else None)
+    last = newest_decision(connection, row["id"])
     if last is not None and last["reviewer_id"] == person.id:
         return f"you decided it already ({last['verdict']}, {last['at'][11:16]} UTC)."
     if last is not None:

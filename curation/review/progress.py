@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from curation.review.agreement import Agreement, Unit, measure
 from curation.review.desk import Desk
-from curation.review.gold import mixed_in
 from curation.review.people import PersonProgress, person_progress
 from curation.review.queue import plans, refresh_queue
 from curation.review.ruling import comes_to
@@ -117,7 +116,7 @@ class SampleProgress:
 
 @dataclass(frozen=True, slots=True)
 class ReviewProgress:
-    """All of `rung review status`. Gold items are counted as the rows that they look like."""
+    """All of `rung review status`."""
 
     states: Mapping[str, int]
     decided: int
@@ -146,19 +145,16 @@ def progress(desk: Desk) -> ReviewProgress:
     refresh_queue(desk.store, desk.settings)
     stored = desk.store.rows()
     queued = [row for row in stored if row.queued or row.state not in ("unreviewed", "trusted")]
-    waiting = sum(row.state in OPEN for row in queued)
-    with desk.store.read() as connection:
-        mixed = mixed_in(connection, desk.settings, len(queued), waiting, desk.clock())
-    states = {state: sum(row.state == state for row in queued) + mixed.of(state) for state in SHOWN}
+    states = {state: sum(row.state == state for row in queued) for state in SHOWN}
     decided = sum(states[state] for state in ("approved", "edited", "rejected"))
     people = person_progress(desk.store)
     pace = _pace(people)
     guideline = current_guideline(desk.store, desk.project)
-    left = len(queued) + mixed.planned - decided
+    left = len(queued) - decided
     return ReviewProgress(
         states=states,
         decided=decided,
-        total=len(queued) + mixed.planned,
+        total=len(queued),
         not_queued={state: sum(row.state == state for row in stored) for state in ("unreviewed", "trusted")},
         reviewers=people,
         automatic=sum(row.automatic for row in stored),

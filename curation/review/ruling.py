@@ -225,10 +225,7 @@ def settle_again(connection: Connection, policy: ReviewSettings) -> None:
 
 
 def settle_row(connection: Connection, row: RowMapping, policy: ReviewSettings, **also: Any) -> RowOutcome:
-    """Write the state that the standing votes of a row come to, and what else is to be written of it.
-
-    A gold item that is decided no longer is none.
-    """
+    """Write the state that the standing votes of a row come to, and what else is to be written of it."""
     from curation.store.decisions import standing_votes, write_state
 
     original = row["original"] or row["payload"]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curation.review.desk import Desk
-from curation.review.gold import entry_words, must_have_entered
 from curation.review.item import ReviewItem, show_item
 from curation.review.people import Kind, all_reviewers, known_reviewer
 from curation.review.progress import failed_words
@@ -63,9 +62,8 @@ def decide(desk: Desk, name: str, token: str, reviewer: str, ruling: Ruling, *, 
     state, decision, refusal = take_decision(desk, person, number_of(name), token, ruling)
     if refusal is not None:
         raise refusal
-    notes = [entry_words(desk.store, desk.settings, person)]
-    notes += [failed_words(desk, name)] if state in ("edited", "rejected") else []
-    return Decided(row_id(number_of(name)), state, decision, " ".join(filter(None, notes)))
+    note = failed_words(desk, name) if state in ("edited", "rejected") else ""
+    return Decided(row_id(number_of(name)), state, decision, note)
 
 
 def decide_all(
@@ -79,7 +77,6 @@ def decide_all(
 
     person = known_reviewer(desk.store, reviewer, kind=kind)
     refresh_queue(desk.store, desk.settings)
-    must_have_entered(desk.store, desk.settings, person)
     given = list(rulings)
     examples = {row.id: row.example for row in desk.store.rows(ids=[name for name, _ in given])}
     ready = []

@@ -209,19 +209,15 @@ class NearestDecided:
 
     def near(self, item: ReviewItem, most: int = 4) -> tuple[NearRow, ...]:
         """The nearest decided rows of an item, the nearest first; none where the item is under blind review."""
-        from curation.store.gold import gold_rows
-
         if item.blind:
             return ()
         with self._lock:
             self._read_on()
             ranked = self._ranked(frozenset(words(Example(item.row).question)), number_of(item.id))
         found = {row.id: row for row in self.desk.store.rows(ids=[row_id(number) for number, _ in ranked[: 3 * most]])}
-        with self.desk.store.read() as connection:
-            hidden = gold_rows(connection)
         near = []
         for number, similarity in ranked[: 3 * most]:
-            row = None if number in hidden else found.get(row_id(number))
+            row = found.get(row_id(number))
             if row is None or row.excluded is not None or row.state not in DECIDED:
                 continue
             answer = None if row.state == "rejected" else edited_text(row.example.row)

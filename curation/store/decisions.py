@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    and_,
     bindparam,
     delete,
     exists,
@@ -35,14 +34,9 @@ LATE = "late"
 
 
 def to_known_item() -> ColumnElement[bool]:
-    """SQL: a decision was the answer to a gold item, and says nothing of the row itself."""
+    """SQL: a decision answered a gold item of an earlier version, and says nothing of the row itself."""
     over = or_(gold.c.until.is_(None), decisions.c.id <= gold.c.until)
     return exists().where(gold.c.row_id == decisions.c.row_id, decisions.c.id > gold.c.since, over)
-
-
-def known_now(number: ColumnElement[int]) -> ColumnElement[bool]:
-    """SQL: the row with this number is a gold item at present."""
-    return number.in_(select(gold.c.row_id).where(gold.c.until.is_(None)))
 
 
 def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
@@ -128,13 +122,9 @@ def row_by_number(
 
 
 def write_state(connection: Connection, row: RowMapping, state: str, decision: int | None, **values: Any) -> None:
-    """Write what the votes of a row come to. A gold item that is not decided any more ends."""
+    """Write what the votes of a row come to."""
     moved(connection, row, state)
     connection.execute(update(rows).where(rows.c.id == row["id"]).values(state=state, decision_id=decision, **values))
-    if decision is None:
-        last = select(func.coalesce(func.max(decisions.c.id), 0)).scalar_subquery()
-        ended = update(gold).where(and_(gold.c.row_id == row["id"], gold.c.until.is_(None)))
-        connection.execute(ended.values(until=last))
 
 
 def write_decision(
@@ -177,12 +167,6 @@ def drop_drafts(connection: Connection, number: int, reviewer: int) -> None:
     connection.execute(delete(drafts).where(drafts.c.row_id == number, drafts.c.reviewer_id == reviewer))
 
 
-def answered_gold(connection: Connection, decision: int) -> bool:
-    """Return whether a decision was the answer to a gold item."""
-    asked = select(decisions.c.id).where(decisions.c.id == decision, to_known_item())
-    return connection.execute(asked).first() is not None
-
-
 def in_force(connection: Connection, *, reviewer: int | None = None, most: int | None = None) -> Sequence[RowMapping]:
     """Return decisions in force of persons and programs, the newest first, with reviewer, role and the row's text."""
     asked = _in_force() if reviewer is None else _in_force().where(reviewers.c.id == reviewer)
@@ -192,7 +176,7 @@ def in_force(connection: Connection, *, reviewer: int | None = None, most: int |
 def counting_by_another(connection: Connection, number: int, reviewer: int) -> RowMapping | None:
     """Return the decision that counts on a row where someone else made it; None for a row under blind review."""
     asked = _in_force().where(rows.c.id == number, decisions.c.id == rows.c.decision_id)
-    asked = asked.where(decisions.c.reviewer_id != reviewer, rows.c.needed == 1, ~known_now(rows.c.id))
+    asked = asked.where(decisions.c.reviewer_id != reviewer, rows.c.needed == 1)
     return connection.execute(asked).mappings().first()
 
 
@@ -260,8 +244,8 @@ def is_used(connection: Connection, number: int, token: str) -> bool:
     return connection.execute(asked).first() is not None
 
 
-def newest_decision(connection: Connection, number: int, *, by: int | None = None) -> RowMapping | None:
-    """Return the newest entry of the log on a row, of everyone or `by` one person, with its reviewer's name."""
+def newest_decision(connection: Connection, number: int) -> RowMapping | None:
+    """Return the newest entry of the log on a row, with its reviewer's name."""
     asked = (
         select(decisions, reviewers.c.name)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
@@ -269,7 +253,6 @@ def newest_decision(connection: Connection, number: int, *, by: int | None = Non
         .order_by(decisions.c.id.desc())
         .limit(1)
     )
-    asked = asked if by is None else asked.where(reviewers.c.id == by)
     return connection.execute(asked).mappings().first()
 
 

@@ -23,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 
-from curation.store.decisions import known_now
 from curation.store.reading import leased_now, read_fact
 from curation.store.records import OPEN_STATES, Reviewer
 from curation.store.tables import decisions, facts, later, reviewers, rows
@@ -47,10 +46,9 @@ def held_row(
 
 @cache
 def _holding() -> Select[Any]:
-    open_ = or_(open_rows(), and_(known_now(rows.c.id), rows.c.change_id.is_(None), rows.c.lease_token.is_not(None)))
     return (
         select(rows.c.id)
-        .where(rows.c.lease_owner == bindparam("person"), open_, leased_now(MOMENT), rows.c.id.not_in(HOLDING))
+        .where(rows.c.lease_owner == bindparam("person"), open_rows(), leased_now(MOMENT), rows.c.id.not_in(HOLDING))
         .order_by(rows.c.lease_at)
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from curation.store.queue import forget
 from curation.store.reading import AT_ONCE, chunks
 from curation.store.records import Link, number_of, row_id
-from curation.store.tables import changes, decisions, drafts, gold, links, plans, rows, sources
+from curation.store.tables import changes, decisions, drafts, links, plans, rows, sources
 from workspace.artefact import stamp
 
 
@@ -48,8 +48,8 @@ def last_row(connection: Connection) -> int:
 
 
 def first_decided(connection: Connection, source: int | None) -> int | None:
-    """Return the first row of a source that anyone decided or that is a gold item."""
-    touched = or_(rows.c.id.in_(select(decisions.c.row_id)), rows.c.id.in_(select(gold.c.row_id)))
+    """Return the first row of a source that anyone decided."""
+    touched = rows.c.id.in_(select(decisions.c.row_id))
     return connection.execute(select(func.min(rows.c.id)).where(rows.c.source_id == source, touched)).scalar()
 
 

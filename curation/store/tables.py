@@ -161,8 +161,8 @@ gold = Table(
     Column("since", Integer, nullable=False),
     Column("until", Integer),
 )
-"""Gold items: what is right on a row. Decisions on it after `since` (and up to `until`, once it has ended) are
-answers to the gold item and never count for the row."""
+"""Gold items of earlier versions, all ended. Decisions on the row after `since` and up to `until` were answers to the
+gold item and never count for the row."""
 
 tally = Table(
     "tally",

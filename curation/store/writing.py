@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 from curation.store.queue import forget
 from curation.store.reading import AT_ONCE, chunks
 from curation.store.records import Added, NewRow, row_id
-from curation.store.tables import changes, decisions, events, facts, gold, rows
+from curation.store.tables import changes, decisions, events, facts, rows
 from workspace.artefact import stamp
 from workspace.errors import RungError
 
@@ -146,9 +146,6 @@ def change_rows(
         before = _before(connection, part, UNDONE[kind])
         if kind == "exclude":
             before = {number: old for number, old in before.items() if old["change_id"] is None}
-        if kind == "queue":
-            known = update(gold).where(gold.c.row_id.in_(before), gold.c.until.is_(None))
-            connection.execute(known.values(until=last))
         connection.execute(update(rows).where(rows.c.id.in_(before)).values(**fields))
         if evidence is not None:
             _keep_evidence(connection, before, evidence(list(before)))

@@ -39,8 +39,6 @@ class _Stored:
 
     counts: Counts = field(default_factory=dict)
     """Rows by role and state."""
-    mixed: Mapping[str, int] = field(default_factory=dict)
-    """Gold items by the state that they appear to be in: counted as rows, so that no count reveals them."""
     lines_read: int = 0
     unreadable: int = 0
     """Lines that an import could not read; they are in its rejects file."""
@@ -89,10 +87,6 @@ class Facts(_Stored):
     def rows(self, *states: str) -> int:
         """Rows in these states, over all roles."""
         return sum(n for table in self.counts.values() for state, n in table.items() if state in states)
-
-    def reviewed(self, *states: str) -> int:
-        """What looks like rows in these states to reviewers: gold items that were mixed in are counted, too."""
-        return self.rows(*states) + sum(n for state, n in self.mixed.items() if state in states)
 
     @property
     def test_sha256(self) -> str:
@@ -190,7 +184,6 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> _Stored:
-    from curation.review.gold import mixed_counts
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
@@ -198,12 +191,8 @@ def _store(project: Project, settings: Settings) -> _Stored:
     with open_store(project, settings) as store:
         sources = store.sources()
         counts = store.counts()
-        found = [(state, n) for table in counts.values() for state, n in table.items()]
-        queued = sum(n for state, n in found if state not in ("excluded", "unreviewed", "trusted"))
-        waiting = sum(n for state, n in found if state in WAITING)
         return _Stored(
             counts=counts,
-            mixed=mixed_counts(store, settings, queued, waiting),
             lines_read=sum(s.counts.get("read", 0) for s in sources),
             unreadable=sum(s.counts.get("rejected", 0) for s in sources),
             reviewers=store.deciders(),

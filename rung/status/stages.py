@@ -229,7 +229,7 @@ def _data(facts: Facts) -> Stage:
 
 
 def _review(facts: Facts) -> Stage:
-    waiting, decided = facts.reviewed(*WAITING), facts.reviewed(*DECIDED)
+    waiting, decided = facts.rows(*WAITING), facts.rows(*DECIDED)
     if not facts.counts:
         return Stage(4, "Review", "locked", "needs rows: press 3", "rung review status")
     who = f", by {_and(facts.reviewers)}" if facts.reviewers else ""

@@ -14,7 +14,6 @@ from starlette.routing import Route
 
 from curation.review import Desk, LinkEnded, LinkUnknown, progress
 from curation.review.decisions import recent
-from curation.review.gold import known_by_person
 from curation.review.people import ROLES
 from rung.web import pages
 from rung.web.host_checks import HostGuard
@@ -56,8 +55,7 @@ def look(_desk: Desk, ask: PageRequest) -> Response:
 
 def team_page(desk: Desk, ask: PageRequest) -> Response:
     """Show the review progress and the newest decisions."""
-    known = {each.reviewer: each for each in known_by_person(desk.store)}
-    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk), known=known)
+    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk))
 
 
 def reopen(desk: Desk, ask: PageRequest) -> Response:

@@ -10,7 +10,6 @@ from starlette.responses import RedirectResponse, Response
 from curation.mask import mask
 from curation.review import Desk, ReviewItem, Ruling, decide, next_item, undo
 from curation.review.decisions import contest, day_of, decided_by_another, drop_draft, last_of, may_contest
-from curation.review.gold import entry_words
 from curation.review.guideline import reasons_now
 from curation.review.item import Veil, answers_in_use, hidden_words, is_unmasked, log_unmasked, veiled
 from curation.review.leases import give_up, renew
@@ -118,7 +117,7 @@ def _ruling(desk: Desk, ask: PageRequest) -> Ruling:
     """Return the decision in the form, checked against the row's present state."""
     before = None
     if "label" in ask.form or ask.form.get("verdict") == "edit":
-        row = desk.shown(desk.store.row(ask.form.get("row", "")))
+        row = desk.store.row(ask.form.get("row", "")).example
         before = view.answer_of(row.row) or None
     return ask.ruling(reasons_now(desk), before)
 
@@ -227,7 +226,7 @@ def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
         "undone": "undone" in query,
         "sent": "sent" in query,
         "today": _day(desk, ask).rows,
-        "note": " ".join(filter(None, (entry_words(desk.store, desk.settings, ask.person), _failed(desk, ask)))),
+        "note": _failed(desk, ask),
         "has_team": ask.person.role == "lead",
         "has_compare": any(desk.project.evaluations.glob(f"*/{FOLDER}/{PLAN}")),
         "can_leave": ask.visitor.link,

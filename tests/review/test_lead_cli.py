@@ -1,4 +1,4 @@
-"""The lead's commands by script: known items, a review again."""
+"""The lead's commands by script: a review again."""
 
 from __future__ import annotations
 
@@ -26,29 +26,6 @@ def at_desk(project: Any) -> Any:
             return decide(desk, item.id, item.token, who, Ruling(verdict, text=text))
 
     return do
-
-
-def test_known_items_by_script(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
-    (project.root / "rung.toml").write_text("[review]\nentry = 2\nentry_right = 1.0\n")
-    at_desk(rows=rows_of(8))
-    rung("review", "invite", "lena", "--role", "lead")
-    refused = rung("review", "next", "--reviewer", "mo", "--json", wanted=1)
-    assert "2 gold items first" in json.loads(refused.stdout)["error"]["message"]
-    for verdict in ("approve", "reject", "approve"):
-        at_desk("lena", verdict)
-    added = json.loads(rung("review", "gold", "add", "--decided-by", "lena", "--count", "2", "--json").stdout)["added"]
-    assert len(added) == 2
-    assert "nothing" not in rung("review", "gold", "add", "r-000008", wanted=1).stderr.lower()
-    first = at_desk("mo", "approve")
-    item = json.loads(rung("review", "next", "--reviewer", "mo", "--json").stdout)
-    token = ("--token", item["token"], "--reviewer", "mo")
-    second = json.loads(rung("review", "decide", item["id"], "approve", *token, "--json").stdout)
-    assert first.note == "" and {first.id, second["id"]} == set(added)
-    assert second["note"].startswith("Entry test")
-    said = rung("review", "gold", "list").stdout
-    assert "2 gold items, 0% of the rows that reviewers get, 2 as an entry test" in said and "mo: " in said
-    assert json.loads(rung("review", "gold", "end", *added, "--json").stdout) == {"ended": sorted(added)}
-    assert rung("review", "gold", "add", wanted=2).stderr
 
 
 def test_a_review_again_by_script(rung: Any, project: Any, at_desk: Any) -> None:

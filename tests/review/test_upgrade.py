@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from databases import first_on_postgres, first_on_sqlite
+from sqlalchemy import insert, text
 
-from curation.review import Desk, Ruling, decide, next_item, progress, undo
+from curation.review import Desk, Ruling, decide, decide_all, next_item, open_desk, progress, undo
 from curation.store import Store, open_store
 from curation.store.engine import HEAD
+from curation.store.tables import gold
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -146,3 +148,18 @@ def item_row(number: int) -> Any:
     from curation.example import Example, chat_row
 
     return Example(chat_row(f"New question {number}", "an answer"))
+
+
+def test_gold_items_of_an_older_file_end_and_what_comes_later_counts(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk()
+    (name,) = desk.store.add(rows_of(1), role="candidates").ids
+    decide_all(desk, "kim", [(name, Ruling("approve"))], kind="person")
+    with desk.store.write() as connection:
+        item = {"row_id": 1, "verdict": "approve", "actor": "kim", "at": "2026-11-01", "since": 1}
+        connection.execute(insert(gold).values(**item))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    desk.store.close()
+    desk = open_desk(desk.project, desk.settings)
+    desk.store.queue([name], "reopened", "reopened", actor="kim")
+    decide_all(desk, "mo", [(name, Ruling("reject"))], kind="person")
+    assert desk.store.row(name).state == "rejected"

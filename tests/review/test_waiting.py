@@ -11,7 +11,6 @@ from sqlalchemy import Connection, event, insert, text
 
 from curation.review import Desk, Ruling, decide, decide_all, next_item, refresh_queue, undo
 from curation.review.decisions import contest
-from curation.review.gold import add_gold
 from curation.review.queue import draw_again
 from curation.store.queue import MANY, WAITING, waiting
 from curation.store.tables import tally
@@ -125,11 +124,10 @@ def test_many_entries_are_put_together(make_desk: Any, url: str, rows_of: Any) -
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_no_step_of_a_decision_goes_through_all_rows(make_desk: Any, url: str, rows_of: Any) -> None:
-    """What the database says of its own plan for every statement of a decision, with known items among the rows."""
-    desk = make_desk(url=url, gold=0.3)
+    """What the database says of its own plan for every statement of a decision."""
+    desk = make_desk(url=url)
     desk.store.add(rows_of(60), role="candidates")
     decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")
-    add_gold(desk.store, [f"r-{n:06d}" for n in range(1, 9)], actor="lead")
     one(desk, "dana", APPROVE)
     asked: list[tuple[str, Any]] = []
     event.listen(

@@ -22,12 +22,11 @@ from sqlalchemy import select, text
 from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, next_item, open_desk, refresh_queue, undo
 from curation.review.decisions import contest
-from curation.review.gold import add_gold, end_gold
 from curation.review.leases import give_up, renew
 from curation.review.queue import draw_again
 from curation.store.queue import waiting
 from curation.store.reading import SKEW
-from curation.store.tables import decisions, gold, rows
+from curation.store.tables import decisions, rows
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -181,11 +180,6 @@ class Queue(RuleBasedStateMachine):
         with contextlib.suppress(RungError):
             self.desk.store.undo(pick % (self.changes + 1))
 
-    @rule(picks=PICKS, ends=st.booleans())
-    def known_items(self, picks: list[int], ends: bool) -> None:
-        with contextlib.suppress(RungError):
-            (end_gold if ends else add_gold)(self.desk.store, self.names(picks), actor="lead")
-
     @rule(role=st.sampled_from(["pool", "test"]))
     def sample_more(self, role: str) -> None:
         desk = self.desk
@@ -211,18 +205,15 @@ class Queue(RuleBasedStateMachine):
         with desk.store.read() as connection:
             found = connection.execute(select(rows)).mappings().all()
             log = connection.execute(select(decisions)).mappings().all()
-            known = set(connection.execute(select(gold.c.row_id).where(gold.c.until.is_(None))).scalars())
-        wanted = self.expected(found, log, known, person.id)
+        wanted = self.expected(found, log, person.id)
         item = next_item(desk, who).item
         if item is not None:
             self.tokens[who, item.id] = item.token
         given = int(item.id[2:]) if item is not None else None
-        assert given == wanted or (wanted is None and given in known), (given, wanted)
+        assert given == wanted, (given, wanted)
         return item
 
-    def expected(
-        self, found: Sequence[Mapping[Any, Any]], log: Sequence[Mapping[Any, Any]], known: set[int], me: int
-    ) -> int | None:
+    def expected(self, found: Sequence[Mapping[Any, Any]], log: Sequence[Mapping[Any, Any]], me: int) -> int | None:
         """By the words of the guide, without an index: held, then the first free one, then what was skipped."""
 
         def held(row: Mapping[Any, Any]) -> bool:
@@ -238,8 +229,7 @@ class Queue(RuleBasedStateMachine):
             if each["id"] > row["since"] and each["verdict"] not in ("skip", "undo")
         }
         open_ = [row for row in found if row["state"] in OPEN and row["queued"] and row["change_id"] is None]
-        shown = [row for row in found if row["id"] in known and row["change_id"] is None and row["lease_token"]]
-        mine = [row for row in (*open_, *shown) if row["lease_owner"] == me and held(row)]
+        mine = [row for row in open_ if row["lease_owner"] == me and held(row)]
         if mine:
             return int(min(mine, key=lambda row: row["lease_at"])["id"])
         free = [row for row in open_ if not held(row) and row["id"] not in done]

@@ -131,61 +131,6 @@ def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any)
     assert answer.status_code == 503 and "not a database" in answer.text and "Nothing was changed" in answer.text
 
 
-# Known items, the lead's figures
-
-
-def test_known_items_look_like_all_others_in_the_browser(make_site: Any) -> None:
-    from curation.review.gold import add_gold, known_by_person
-
-    site = make_site(gold=0.4)
-    lead = site.browser("kim", "lead")
-    ids = []
-    for verdict in ("approve", "reject", "approve", "reject", "approve"):
-        ids.append(lead.row)
-        lead.rule(verdict, **({"reason": "1"} if verdict == "reject" else {}))
-    add_gold(site.desk.store, ids, actor="kim")
-    dana, steps = site.browser("dana"), {True: set(), False: set()}
-    seen = []
-    while "/decide" in dict(dana.page.forms):
-        row, words = dana.row, dana.words
-        seen.append(row)
-        count = re.search(r"(\d+) of (\d+) ·", words)
-        assert count is not None and "gold" not in dana.bare.lower() and "gold item" not in words.lower()
-        assert "kim" not in dana.bare
-        dana.rule("approve")
-        later = re.search(r"(\d+) of (\d+) ·", dana.words)
-        step = [int(b) - int(a) for a, b in zip(count.groups(), later.groups(), strict=True)] if later else []
-        steps[row in ids].add((tuple(step), re.sub(r"[A-Z]\d\S*", "CODE", dana.words.split("Undo")[0][:60])))
-    assert len(set(seen) & set(ids)) >= 3 and len(seen) == len(set(seen))
-    assert {step for step, _ in steps[True]} == {(1, 0)} == {step for step, _ in steps[False] if step}
-    assert dana.get(f"/?row={ids[-1]}").status == 200 and "/decide" not in dict(dana.page.forms)
-    (mine,) = known_by_person(site.desk.store)
-    assert mine.missed == len({row for row in seen if row in ids[1::2]}), "known to be rejected, approved by dana"
-    assert f"{mine.missed} of {mine.answered}" in lead.get("/team").words
-
-
-def test_a_flag_and_an_entry_test(make_site: Any) -> None:
-    from curation.review.gold import add_gold
-
-    site = make_site(entry=1)
-    lead = site.browser("kim", "lead")
-    known = lead.row
-    lead.rule("reject", reason="1")
-    waiting = site.browser("mo")
-    assert waiting.status == 403 and "1 gold items first" in waiting.words
-    add_gold(site.desk.store, [known], actor="kim")
-    dana = site.browser("dana")
-    assert dana.row == known
-    dana.rule("approve")
-    assert "Entry test: 0 of 1 right, 1 are needed. You may try again." in dana.words and dana.row == known
-    dana.rule("reject", reason="1")
-    assert "Entry test passed: 1 of 1 right." in dana.words
-    row = dana.row
-    dana.rule("flag")
-    assert site.state(row) == "unsure" and "Flagged for the adjudicator" in dana.words
-    assert lead.get(f"/?row={row}").row == row
-
-
 def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
     """Who skips all day does nothing quickly; what is left is told in minutes where it is no hour."""
     site = make_site()

@@ -397,19 +397,3 @@ def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(
     assert [desk.store.row(row).state for row in tokens] == ["unsure", "approved"]
     decide_all(desk, "kim", [("r-000005", Ruling("approve"))], kind="person")
     assert dana.post("/contest", "r-000005", tokens["r-000005"]).status_code == 403, "a second time"
-
-
-def test_who_has_not_passed_the_entry_test_contests_nothing(folder: Path, serve: Any, decided: Any) -> None:
-    """A lease from before the test was asked for is no way round it."""
-    desk = decided("lease_seconds = 1")
-    mallory = Stranger(folder, serve()[1], "mallory")
-    token = mallory.take("r-000005")
-    time.sleep(1.2)
-    decide_all(desk, "mo", [("r-000005", Ruling("approve"))], kind="person")
-    with (folder / "rung.toml").open("a") as file:
-        file.write("entry = 3\n")
-    again = Stranger(folder, serve()[1], "mallory")
-    late = again.post("/decide", "r-000005", token)
-    assert late.status_code == 409 and "mo decided this row" not in late.text
-    assert again.post("/contest", "r-000005", token).status_code == 403
-    assert desk.store.row("r-000005").state == "approved"

@@ -1,4 +1,4 @@
-"""Commands of the group `review` for whoever leads it: gold items, a review again, a judge's score."""
+"""Commands of the group `review` for whoever leads it: a review again, a judge's score."""
 
 from __future__ import annotations
 
@@ -10,77 +10,6 @@ from rung.cli.options import By, Json, Reason
 from rung.cli.output import ProgressLine, emit, note, say
 from rung.cli.review.review_group import Reviewer, desk_here, person_of, review_app
 from workspace.counted import counted
-
-gold_app = typer.Typer(
-    help="Gold items: rows with a known answer, mixed into the queue.", rich_markup_mode=None, no_args_is_help=True
-)
-review_app.add_typer(gold_app, name="gold")
-
-Ids = Annotated[list[str], typer.Argument(metavar="ID...")]
-
-
-@gold_app.command("add")
-def gold_add(
-    rows: Annotated[list[str] | None, typer.Argument(metavar="ID...")] = None,
-    decided_by: Annotated[str, typer.Option(metavar="NAME", help="All rows that this person decided.")] = "",
-    count: Annotated[int, typer.Option(metavar="N", help="A random N of those; 0: all.")] = 0,
-    by: Reviewer = "",
-    as_json: Json = False,
-) -> None:
-    """Make decided rows gold items: others review the original row, and their answers never change it."""
-    from curation.review.gold import add_gold, decided_rows
-    from workspace.errors import RungError
-
-    with desk_here() as desk:
-        names = list(rows or [])
-        if decided_by:
-            names += decided_rows(desk.store, decided_by, count, desk.settings.dataset.seed)
-        if not names:
-            raise RungError("No rows are named.", "rung review gold add ID..., or --decided-by NAME")
-        added = add_gold(desk.store, names, actor=person_of(desk, by))
-        share = desk.settings.review.gold
-    if as_json:
-        emit({"added": added})
-        return
-    say(f"{counted(len(added), 'gold item')} added.")
-    if not share:
-        say("To mix them into the queue, set [review] gold = 0.05 (one row in 20), or entry for an entry test.")
-    say("\nNext: rung review gold list")
-
-
-@gold_app.command("end")
-def gold_end(rows: Ids, by: Reviewer = "", as_json: Json = False) -> None:
-    """Remove rows from the gold items. Answers so far stay counted."""
-    from curation.review.gold import end_gold
-
-    with desk_here() as desk:
-        ended = end_gold(desk.store, rows, actor=person_of(desk, by))
-    if as_json:
-        emit({"ended": ended})
-    else:
-        say(f"{counted(len(ended), 'gold item')} removed.")
-
-
-@gold_app.command("list")
-def gold_list(as_json: Json = False) -> None:
-    """List gold items with their answers, and how many each reviewer missed. For the lead only."""
-    from dataclasses import asdict
-
-    from curation.review.gold import known_by_person, known_items
-
-    with desk_here() as desk:
-        items, people = known_items(desk.store), known_by_person(desk.store)
-        policy = desk.settings.review
-    if as_json:
-        emit({"share": policy.gold, "items": [asdict(i) for i in items], "reviewers": [asdict(p) for p in people]})
-        return
-    entry = f", {policy.entry} as an entry test for new reviewers" if policy.entry else ""
-    say(f"{counted(len(items), 'gold item')}, {policy.gold:.0%} of the rows that reviewers get{entry}")
-    for item in items:
-        missed = f"   missed by {item.missed} of {item.answered}" if item.answered else ""
-        say(f"  {item.row}  {item.verdict}{' to ' + item.answer[:60] if item.answer else ''}   by {item.actor}{missed}")
-    for person in people:
-        say(f"{person.reviewer}: {person.right:,} of {person.answered:,} right, {person.missed:,} missed")
 
 
 @review_app.command("again")
