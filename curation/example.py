@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -195,5 +195,43 @@ def all_messages(example: Example) -> tuple[Mapping[str, Any], ...]:
 
 
 def all_texts(example: Example) -> list[str]:
-    """Every text of a row: each message with its calls, the rejected answer, the plain text."""
+    """What a row says: each message with its calls, the rejected answer, the plain text."""
     return [said_in(message) for message in all_messages(example)] or [example.question]
+
+
+class AsideText(NamedTuple):
+    """What is in a row beside what its messages say: `place` is `reasoning`, `tool call` or `tools`; `message` is the
+    number of the message, -1 for the row's tools.
+    """
+
+    message: int
+    place: str
+    text: str
+
+
+def aside_texts(example: Example) -> list[AsideText]:
+    """The reasoning of each message, the values of the arguments that it calls tools with (free of JSON's escapes), and
+    what the row says of each tool.
+    """
+    found = []
+    for number, message in enumerate(all_messages(example)):
+        if len(message) == 2:
+            continue
+        found += [AsideText(number, "reasoning", text_of(message[key])) for key in _REASONING if message.get(key)]
+        found += [AsideText(number, "tool call", _strings(call["arguments"])) for call in calls_of(message)]
+    tools = example.row.get("tools") or ()
+    found += [AsideText(-1, "tools", _strings(tool)) for tool in ([tools] if isinstance(tools, str) else tools)]
+    return [aside for aside in found if aside.text]
+
+
+def every_text(example: Example) -> list[str]:
+    """All that a row holds to be read: what it says, and what is beside that."""
+    return [*all_texts(example), *(aside.text for aside in aside_texts(example))]
+
+
+def _strings(value: Any) -> str:
+    """The strings in a value, at any depth, one a line."""
+    if isinstance(value, str):
+        return value
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return "\n".join(filter(None, map(_strings, parts)))

@@ -26,6 +26,11 @@ REACH = 4096
 """Characters beyond a cut in which the end of what it would halve is looked for."""
 
 
+UNSEEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+                    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]")  # fmt: skip
+"""Zero-width characters, joiners, direction marks, fillers and variation selectors."""
+
+
 class Spot(NamedTuple):
     """Something found: from where to where, and what it is, one of KINDS."""
 
@@ -72,6 +77,7 @@ _PLAIN: dict[int, int | str] = {
     **{first + digit: ord("0") + digit for first in (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0E50) for digit in range(10)},
 }
 """One character for one, so that places in the text stay."""
+_ESCAPED = re.compile(r"\\[nrt]")
 _EMAIL = re.compile(rf"{LOCAL}{DOMAIN}(?![\w-])")
 _CARD = re.compile(
     r"(?<![\w.-])(?:(?:[3-6]\d|2[2-7])\d{2}(?:[ -]?\d){9,15}"
@@ -91,7 +97,20 @@ _VERSION = re.compile(r"(?i)(?:\b(?:version|ver|v|release|section|chapter)|§)\.
 
 def find_personal(text: str) -> list[Spot]:
     """Personal data in a text, in order, without overlaps; what is glued to it is looked for again."""
-    text = plain(text)
+    return _seen_and_unseen(plain(text), _personal)
+
+
+def _seen_and_unseen(text: str, find: Finder) -> list[Spot]:
+    """What `find` finds in a text as a reader sees it, without characters that have no width, and as it is."""
+    if text.isascii() or not UNSEEN.search(text):
+        return find(text)
+    places = [place for place, sign in enumerate(text) if not UNSEEN.match(sign)]
+    seen = find("".join(text[place] for place in places))
+    spots = [spot._replace(start=places[spot.start], end=places[spot.end - 1] + 1) for spot in seen]
+    return _apart([*spots, *find(text)])
+
+
+def _personal(text: str) -> list[Spot]:
     found = with_the_rest(text, _by_form(text))
     while found and (more := _by_form(without(text, found))):
         found = with_the_rest(text, [*found, *more])
@@ -115,7 +134,10 @@ def _by_form(text: str) -> list[tuple[int, int, str]]:
 
 def find_secrets(text: str) -> list[Spot]:
     """Keys and passwords of known forms in a text, in order, without overlaps."""
-    text = plain(text)
+    return _seen_and_unseen(plain(text), _secrets)
+
+
+def _secrets(text: str) -> list[Spot]:
     spots: list[Spot] = []
     if any(start in text for start in _secret_starts()):
         for name, pattern in _secret_patterns():
@@ -125,8 +147,11 @@ def find_secrets(text: str) -> list[Spot]:
 
 
 def plain(text: str) -> str:
-    """The text, as long as before, with full-width signs, digits of other scripts, odd spaces and dashes as ASCII."""
-    return text if text.isascii() else text.translate(_PLAIN)
+    r"""The text, as long as before, with full-width signs, digits of other scripts, odd spaces and dashes as ASCII, and
+    line ends as a text of JSON or a program writes them (`\n`) as line ends.
+    """
+    text = text if text.isascii() else text.translate(_PLAIN)
+    return _ESCAPED.sub("\n\n", text) if "\\" in text else text
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
 
 import pytest
@@ -184,6 +185,53 @@ def test_of_many_rows_that_hold_a_short_question_three_are_suspects() -> None:
     train = [Example(chat_row(f"{fresh(12)} {test.question} {fresh(12)}", fresh(3))) for _ in range(9)]
     report = found(test, *train)
     assert not report.leaks and len(report.suspects) == 3
+
+
+def tool(said: str) -> dict[str, object]:
+    arguments = {"type": "object", "properties": {"q": {"type": "string", "description": said}}}
+    return {"type": "function", "function": {"name": "find", "parameters": arguments}}
+
+
+def beside(place: str, said: str) -> Example:
+    """A row that has something else for question and answer."""
+    call = {"type": "function", "function": {"name": "find", "arguments": json.dumps({"q": f"{fresh(9)}\n{said}"})}}
+    end = {"role": "assistant", "content": fresh(9)}
+    kinds = {
+        "reasoning": {"messages": [{"role": "user", "content": fresh(9)}, {**end, "reasoning_content": said}]},
+        "thinking": {"messages": [{"role": "user", "content": fresh(9)}, {**end, "thinking": said}]},
+        "tool call": {"messages": [{"role": "user", "content": fresh(9)}, {**end, "tool_calls": [call]}]},
+        "tools": {"messages": [{"role": "user", "content": fresh(9)}, end], "tools": [tool(said)]},
+        "rejected": {
+            "prompt": [{"role": "user", "content": fresh(9)}],
+            "chosen": [end],
+            "rejected": [{**end, "content": fresh(9), "reasoning_content": said}],
+        },
+    }
+    return Example(kinds[place])
+
+
+@pytest.mark.parametrize("place", ["reasoning", "thinking", "tool call", "tools", "rejected"])
+@pytest.mark.parametrize("mark", ["", "\u200b", "é "])
+def test_what_is_beside_the_messages_is_searched_and_named(place: str, mark: str) -> None:
+    test = row(question=12)
+    words_ = test.question.split()
+    said = f"{mark}{fresh(9)}\n{words_[0]}{mark.strip('é ')} {' '.join(words_[1:])} {fresh(9)}"
+    role = {"thinking": "reasoning", "rejected": "reasoning"}.get(place, place)
+    number = {"tools": -1, "rejected": 2}.get(place, 1)
+    (leak,) = found(test, beside(place, said)).leaks
+    assert (leak.kind, leak.evidence.message, leak.evidence.role) == ("contained", number, role)
+    (leak,) = found(test, beside(place, f"{fresh(9)} {test.answer} {fresh(9)}")).leaks
+    assert (leak.evidence.part, leak.evidence.role) == ("answer", role)
+    assert not found(test, beside(place, fresh(40))).leaks
+
+
+def test_rows_that_name_the_same_tools_are_no_copies_of_each_other() -> None:
+    """A phrase of all rows counts next to nothing for each, whatever else they share."""
+    phrase = fresh(30)
+    tools = [tool(fresh(3000))]
+    train = [Example({**chat_row(fresh(9), f"{fresh(12)} {phrase}"), "tools": tools}) for _ in range(80)]
+    report = find_leaks(train, [Example(chat_row(fresh(20), f"{fresh(20)} {phrase}")), row()])
+    assert not report.leaks and not report.suspects
 
 
 @pytest.mark.parametrize("form", ["text", "turns", "folded"])

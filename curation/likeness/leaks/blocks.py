@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from curation.example import Example, all_texts
+from curation.example import Example, all_texts, aside_texts
 from curation.likeness.hashing import BLOCK_CHARS
 from curation.likeness.leaks.folded import folded
 from curation.likeness.sets import I64
@@ -18,12 +19,14 @@ from curation.rows.rowfile import RowFile
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """Texts of consecutive rows. `owner` is the row of each text; `question` and `answer` are, for each row, the places
-    of the two among the texts (-1: no answer); `size` is the number of characters.
+    """Texts of consecutive rows. `owner` is the row of each text, and `aside` whether it is beside what the messages
+    say; `question` and `answer` are, for each row, the places of the two among the texts (-1: no answer); `size` is the
+    number of characters.
     """
 
     texts: list[str]
     owner: I64
+    aside: npt.NDArray[np.bool_]
     question: I64
     answer: I64
     size: int
@@ -34,17 +37,22 @@ def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
     rows: Iterable[Said] = train.said() if isinstance(train, RowFile) else train
     first = size = 0
     texts: list[str] = []
-    ends, questions, answers = [0], list[int](), list[int]()
+    ends, questions, answers, asides = [0], list[int](), list[int](), list[int]()
 
     def block() -> TextBlock:
         owner = np.repeat(np.arange(first, first + len(questions)), np.diff(ends))
         found = texts if "".join(texts).isascii() else [text if text.isascii() else folded(text) for text in texts]
-        return TextBlock(found, owner, np.array(questions, np.int64), np.array(answers, np.int64), size)
+        aside = np.zeros(len(texts), np.bool_)
+        aside[asides] = True
+        return TextBlock(found, owner, aside, np.array(questions, np.int64), np.array(answers, np.int64), size)
 
     for row in rows:
         system, question, answer = row if type(row) is tuple else ("", "", None)
         if type(row) is not tuple:
             begin, place, answered = _add(texts, row)  # type: ignore[arg-type]
+            said = len(texts)
+            texts += [each.text for each in aside_texts(row)]  # type: ignore[arg-type]
+            asides += range(said, len(texts))
             size += sum(map(len, texts[begin:]))
         else:
             if system:
@@ -62,6 +70,7 @@ def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
         if size >= BLOCK_CHARS:
             yield block()
             first, size, texts, ends, questions, answers = first + len(questions), 0, [], [0], [], []
+            asides = []
     yield block()
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from curation.example import Example, all_messages, all_texts
+from curation.example import Example, every_text
 from curation.likeness.fingerprints import RowSource
+from curation.mask import UNSEEN
 
-_UNSEEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-                     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]")  # fmt: skip
-"""Zero-width characters, joiners, direction marks, fillers and variation selectors."""
 _SHAPES = dict(zip(
     "аеорсухіјѕһԁԛԝӏѵктмнвгьАВЕКМНОРСТУХІЈЅԚԜѴӀαονρυικτεχηγωσβϳΑΒΕΖΗΙΚΜΝΟΡΤΥΧɑɡı",
     "aeopcyxijshdqwlvktmhbrbABEKMHOPCTYXIJSQWVIaovpuiktexnywobjABEZHIKMNOPTYXagi",
@@ -40,7 +39,7 @@ def visible(text: str) -> str:
     """Return the text in NFKC, without characters that cannot be seen."""
     if text.isascii():
         return text
-    text = _UNSEEN.sub("", text)
+    text = UNSEEN.sub("", text)
     return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
 
 
@@ -62,18 +61,22 @@ def _fold(word: re.Match[str]) -> str:
 
 
 def folded_example(example: Example) -> Example:
-    """Return the row with its texts folded: roles and contents alone, or the row itself where nothing changes."""
-    texts = all_texts(example)
-    if all(map(str.isascii, texts)):
+    """Return the row with its texts folded, without other keys, or the row itself where nothing changes."""
+    if all(map(str.isascii, every_text(example))):
         return example
-    texts = [folded(text) for text in texts]
-    if not example.messages:
-        return Example({"text": texts[0]})
-    turns = [{"role": m.get("role"), "content": text} for m, text in zip(all_messages(example), texts, strict=True)]
-    own = len(example.messages)
-    if own == len(turns):
-        return Example({"messages": turns})
-    return Example({"prompt": [], "chosen": turns[:own], "rejected": turns[own:]})
+    return Example({key: _folded_within(value) for key, value in example.row.items() if key in _SEARCHED})
+
+
+_SEARCHED = ("messages", "prompt", "chosen", "rejected", "text", "tools")
+
+
+def _folded_within(value: Any) -> Any:
+    """The value with each string in it folded."""
+    if isinstance(value, str):
+        return folded(value)
+    if isinstance(value, Mapping):
+        return {key: _folded_within(part) for key, part in value.items()}
+    return [_folded_within(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 class FoldedRows:

@@ -64,11 +64,9 @@ class LeakJudge:
         answer: Literal["same", "different"] = "same" if same.same else "different"
         return Leak(self.item, row.index, kind, answer, round(min(score, 1.0), 4), evidence)
 
-    def _evidence(
-        self, part: ItemPart, row: LearntRow, message: int, run: tuple[int, int], why: str = ""
-    ) -> LeakEvidence:
+    def _evidence(self, part: ItemPart, row: LearntRow, text: int, run: tuple[int, int], why: str = "") -> LeakEvidence:
         run = run[0], min(run[1], run[0] + SHOWN_WORDS)
-        role = row.roles[message] if message >= 0 else "user"
+        message, role = (row.message[text], row.roles[text]) if text >= 0 else (-1, "user")
         return LeakEvidence("answer" if part.name == "answer" else "question", message, role, "", why, run)
 
     def _question(self, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
@@ -83,7 +81,18 @@ class LeakJudge:
         if not leaks and (message := self._answered.find(row.spelled)) is not None:
             evidence = self._evidence(part, row, message, (0, part.size))
             return [Leak(self.item, row.index, "contained", "same", 1.0, evidence)], []
+        if not leaks and (found := self._beside(part, row)):
+            return [self._leak(row, "contained", same, 1.0, self._evidence(part, row, found.text, found.run))], []
         return leaks, suspects
+
+    def _beside(self, part: ItemPart, row: LearntRow) -> Overlap | None:
+        """Return where all of a question is in reasoning, a tool call or tools: what the row answers is another one, so
+        that its answer says nothing.
+        """
+        if len(row.roles) == row.said or part.size < LABEL_WORDS:
+            return None
+        found = self.looker.look(part, row)
+        return found if found.text >= row.said and part.whole(found.most) >= 1 else None
 
     def _alike(self, part: ItemPart, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
         """What a question that is near, or is contained, is by itself."""
@@ -96,7 +105,7 @@ class LeakJudge:
             return [], []
         settled = self.example.answer is None or same.same
         why = "a question of fewer than 8 words" if part.size < LABEL_WORDS else "" if settled else "other answer"
-        leak = self._leak(row, "contained", same, found.share, self._evidence(part, row, found.message, found.run, why))
+        leak = self._leak(row, "contained", same, found.share, self._evidence(part, row, found.text, found.run, why))
         return ([], [leak]) if why else ([leak], [])
 
     def _near(self, part: ItemPart, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
@@ -126,8 +135,8 @@ class LeakJudge:
             why, size = "a short shared span", found.run[1] - found.run[0]
         if size < LABEL_WORDS:
             return [], []
-        kind: Kind = "answer" if found.message != row.last else "near" if same.same else "contained"
-        leak = self._leak(row, kind, same, found.share, self._evidence(part, row, found.message, found.run, why))
+        kind: Kind = "answer" if row.message[found.text] != row.last else "near" if same.same else "contained"
+        leak = self._leak(row, kind, same, found.share, self._evidence(part, row, found.text, found.run, why))
         return ([], [leak]) if why else ([leak], [])
 
 

@@ -15,7 +15,7 @@ from operator import or_
 import numpy as np
 import numpy.typing as npt
 
-from curation.example import Example, all_messages, all_texts, said_in
+from curation.example import Example, all_messages, aside_texts, every_text, said_in
 from curation.likeness import critical, words
 from curation.likeness.answers import negations
 from curation.likeness.hashing import with_bytes, words_of
@@ -78,8 +78,10 @@ _ACROSS = SHINGLE - GRAM_WORDS + 1
 
 
 class LearntRow:
-    """A train row. By message: its role, the numbers (in the test's table) of its 3-grams, the key of its words and
-    their number. `question` is the key of the whole question. Message -1 is that, where it is several messages.
+    """A train row. By text (its messages, then what is beside them): its role, the numbers (in the test's table) of
+    its 3-grams, the key of its words and their number; `message` is the number of the message that it is of. The role
+    of what is beside a message is its place. `question` is the key of the whole question. Text -1 is that, where it is
+    several messages.
     """
 
     def __init__(self, index: int, example: Example, numbers: list[I64], keys: U64, counts: I64) -> None:
@@ -87,6 +89,11 @@ class LearntRow:
         self.numbers, self.keys, self.counts = numbers[:-1], keys[:-1].tolist(), counts[:-1].tolist()
         self.question = int(keys[-1])
         self.roles = [str(m.get("role")) for m in all_messages(example)] or ["text"]
+        self.message = list(range(len(self.roles)))
+        self.said = len(self.roles)
+        for aside in aside_texts(example):
+            self.roles.append(aside.place)
+            self.message.append(aside.message)
         self.last = len(example.messages) - 1 if example.answer is not None else -1
 
     @cached_property
@@ -118,7 +125,7 @@ def train_rows(
 
 def _texts(example: Example) -> list[str]:
     """All texts, and behind them the whole question."""
-    return [*all_texts(example), example.question]
+    return [*every_text(example), example.question]
 
 
 class ItemPart:
@@ -181,10 +188,10 @@ class ItemPart:
 
 
 class Overlap:
-    """How much of a part is in a row: `here`, its 3-grams as bits; `message` is the one that holds most."""
+    """How much of a part is in a row: `here`, its 3-grams as bits; `text` is the one that holds most, `most` what."""
 
-    def __init__(self, part: ItemPart, here: int, message: int) -> None:
-        self.part, self.here, self.message = part, here, message
+    def __init__(self, part: ItemPart, here: int, text: int, most: int) -> None:
+        self.part, self.here, self.text, self.most = part, here, text, most
 
     @property
     def share(self) -> float:
@@ -232,16 +239,16 @@ class Looker:
         self._marks = np.zeros(len(index.table), np.bool_)
 
     def look(self, part: ItemPart, row: LearntRow) -> Overlap:
-        """Find the part's 3-grams in the row's messages."""
-        best, message, here = -1, 0, 0
+        """Find the part's 3-grams in the row's texts. Of two that hold as much what is beside a message wins."""
+        most, text, here = 0, 0, 0
         for place, numbers in enumerate(row.numbers):
             self._marks[numbers] = True
             found = bits_of(self._marks[part.numbers]) & part.own
             self._marks[numbers] = False
-            if (count := found.bit_count()) > best:
-                best, message = count, place
+            if found.bit_count() >= most.bit_count() + (place < row.said) and found:
+                most, text = found, place
             here |= found
-        return Overlap(part, here, message)
+        return Overlap(part, here, text, most)
 
 
 SHARE = 0.7
@@ -283,8 +290,8 @@ class Spelled:
 
 
 def spelled(example: Example) -> list[Spelled]:
-    """The messages of a row; of a text row its text."""
-    return [Spelled(text) for text in all_texts(example)]
+    """The texts of a row."""
+    return [Spelled(text) for text in every_text(example)]
 
 
 class Answered:

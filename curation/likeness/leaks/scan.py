@@ -122,7 +122,7 @@ def _take_all(
 def _take(scan: Scan, index: TestIndex, block: TextBlock, compiled: bool) -> None:
     words = words_of(block.texts, compiled=compiled)
     keys = with_bytes(words.sequence_keys(), block.texts)
-    _note_grams(scan, index, words, block.owner)
+    _note_grams(scan, index, words, block)
     _note_same_words(scan, index, keys, block.owner)
     _note_answers(scan, index, block, keys)
     _note_short(scan, index, block, words.counts, keys)
@@ -158,8 +158,12 @@ def _note_answers(scan: Scan, index: TestIndex, block: TextBlock, keys: U64) -> 
             asked.add(question)
 
 
-def _note_grams(scan: Scan, index: TestIndex, words: Hashes, owner: I64) -> None:
-    """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it."""
+def _note_grams(scan: Scan, index: TestIndex, words: Hashes, block: TextBlock) -> None:
+    """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it.
+
+    The nature is that of what the messages say: rows that name the same tools are no copies.
+    """
+    owner = block.owner
     rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     text, threes = words.grams(GRAM_WORDS)
     for size in index.sizes:
@@ -175,7 +179,8 @@ def _note_grams(scan: Scan, index: TestIndex, words: Hashes, owner: I64) -> None
     row, number = row[some], number[some]
     noted = before[number] + earlier(number) < NOTED
     scan.note_hits(row[noted], number[noted])
-    _note_nature(scan, owner[text], threes, distinct(row[noted]))
+    said = ~block.aside[text]
+    _note_nature(scan, owner[text[said]], threes[said], distinct(row[noted]))
 
 
 def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:
