@@ -16,7 +16,7 @@ from curation.checks.base import (
     evidence_of,
     excerpt,
 )
-from curation.example import all_texts
+from curation.example import every_text
 from curation.rows import Reject
 from workspace.extras import installed
 
@@ -140,7 +140,7 @@ class Encoding(SingleRowCheck):
 
     def fault(self, subject: Subject) -> str | None:
         """What is broken, and how it would read when repaired."""
-        for text in all_texts(subject.example):
+        for text in every_text(subject.example):
             if text.isascii():
                 continue
             if found := _BROKEN.search(text):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from curation.checks.base import SingleRowCheck, Subject
 from curation.checks.rules import may_match, patterns
-from curation.example import Example, all_texts, assistant_texts
+from curation.example import Example, all_texts, assistant_texts, every_text
 
 
 class _Phrases(SingleRowCheck):
@@ -56,7 +56,7 @@ class ListedWords(SingleRowCheck):
 
     def fault(self, subject: Subject) -> str | None:
         """The first word found."""
-        for text in all_texts(subject.example):
+        for text in every_text(subject.example):
             if found := self.pattern.search(text):
                 return f"holds {found[0]!r}"
         return None

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from curation.checks.base import SingleRowCheck, Subject, evidence_of
-from curation.example import all_texts
+from curation.example import every_text
 from curation.mask import Finder, Spot, find_personal, find_secrets, names_masked
 from workspace.errors import RungError, did_you_mean
 from workspace.extras import installed, require
@@ -24,7 +24,7 @@ class Secrets(SingleRowCheck):
 
     def fault(self, subject: Subject) -> str | None:
         """Which kinds of keys."""
-        names = {spot.name for text in all_texts(subject.example) for spot in find_secrets(text)}
+        names = {spot.name for text in every_text(subject.example) for spot in find_secrets(text)}
         return ", ".join(sorted(names)) if names else None
 
 
@@ -43,7 +43,7 @@ class Personal(SingleRowCheck):
 
     def fault(self, subject: Subject) -> str | None:
         """Which kinds, and how many of each."""
-        found = Counter(spot.kind for text in all_texts(subject.example) for spot in find_personal(text))
+        found = Counter(spot.kind for text in every_text(subject.example) for spot in find_personal(text))
         self.kinds.update(found.keys())
         return ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) if found else None
 
@@ -109,7 +109,7 @@ class Names(SingleRowCheck):
 
     def see(self, subject: Subject) -> None:
         """Put the row on the pile where it holds a name."""
-        count = sum(len(self.find(text)) for text in all_texts(subject.example))
+        count = sum(len(self.find(text)) for text in every_text(subject.example))
         if count:
             with names_masked(self.find):
                 self.pile.add(evidence_of(f"{count} name{'s' * (count != 1)}", subject))

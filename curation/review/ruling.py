@@ -80,13 +80,13 @@ def edited(example: Example, ruling: Ruling) -> str | None:
 
 def _refuse_masks(example: Example, made: str) -> None:
     """Raise RungError where an edit would write a mask over what it hid."""
-    from curation.example import all_texts
+    from curation.example import every_text
     from curation.mask import MASK, find_personal, find_secrets
 
-    new = set(MASK.findall(made)) - {kind for text in all_texts(example) for kind in MASK.findall(text)}
+    new = set(MASK.findall(made)) - {kind for text in every_text(example) for kind in MASK.findall(text)}
     if not new:
         return
-    hidden = {spot.kind for text in all_texts(example) for spot in (*find_personal(text), *find_secrets(text))}
+    hidden = {spot.kind for text in every_text(example) for spot in (*find_personal(text), *find_secrets(text))}
     if masks := sorted(new & hidden):
         words = ", ".join(f"[{kind}]" for kind in masks)
         raise RungError(

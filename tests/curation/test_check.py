@@ -56,6 +56,23 @@ def test_the_json_document(tmp_path, faulty):
     assert len(document["checks"]) >= 20 and "AKIA" not in done.stdout and "7946" not in done.stdout
 
 
+@pytest.mark.parametrize("place", ["reasoning", "arguments", "description"])
+def test_a_key_beside_the_messages_is_found(tmp_path, place):
+    key = "first\nghp_" + "a1B2" * 9
+    call = {"type": "function", "function": {"name": "find", "arguments": json.dumps({"q": key})}}
+    planted = chat_row("Where is it?", "Here.")
+    if place == "reasoning":
+        planted["messages"][1]["reasoning_content"] = key
+    elif place == "arguments":
+        planted["messages"][1]["tool_calls"] = [call]
+    else:
+        planted["tools"] = [{"type": "function", "function": {"name": "find", "description": key}}]
+    path = lines(tmp_path / "rows.jsonl", [planted])
+    done = rung("data", "check", path, "--json", code=1)
+    assert "secrets" in [f["name"] for f in json.loads(done.stdout)["findings"]]
+    assert "a1B2a1B2" not in done.stdout
+
+
 def test_sound_files_exit_0_and_leaks_are_looked_for_between_train_and_test(tmp_path, faulty):
     train = lines(tmp_path / "train.jsonl", faulty[:20])
     said = rung("data", "check", train, code=0).stdout

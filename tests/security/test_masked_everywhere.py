@@ -33,6 +33,10 @@ FALSE = [
     "3141.5926535897932 and 1234567890123456",
     "write -----BEGIN at the top; the private key is yours",
     "your access token is missing, api key: none",
+    "Forgot your password: click here; the password is reset weekly",
+    "password: string, secret: the ingredient is love",
+    "connect(user=name, password=passed, pwd=/srv/data1)",
+    "Enter your password: ******** or password: ${PASS1} or password=<your1>",
     "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 ]
 

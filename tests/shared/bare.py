@@ -43,6 +43,19 @@ BARE = {
     "JWT": (JWT, ["eyJhbGci", "dozjgNry"]),
     "JWT cut off": (JWT.rsplit(".", 1)[0], ["eyJhbGci", "eyJzdWIi"]),
     "key by its name": ('api_key: "abcd1234efgh5678ijkl"', ["abcd1234"]),
+    "PuTTY": (
+        f"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: x\nPublic-Lines: 2\n{BODY}\nPrivate-Lines: 1\n"
+        f"b2{BODY}\nPrivate-MAC: 00ffab12",
+        [BODY, "00ffab12"],
+    ),
+    "PuTTY cut off": (f"PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\nPrivate-Lines: 2\n{BODY}\nq7Zz==", [BODY]),
+    "password": ("password: hunter22", ["hunter22"]),
+    "password in quotes": ("\"passwd\": 'S3cr3t!x'", ["S3cr3t!x"]),
+    "password of letters": ("db_password=correcthorse", ["correcthorse"]),
+    "password in a sentence": ("the password is Sommer2024!", ["Sommer2024!"]),
+    "secret": ("secret: q1w2e3r4", ["q1w2e3r4"]),
+    "address with zero width": ("an\u200bna.lee@exam\u2060ple.org", ["lee@"]),
+    "key with zero width": ("sk-ant-api03-" + "A1b2\u200bC3d4" * 6, ["C3d4A1b2"]),
     "vendor's key": ("sk-ant-api03-" + "A1b2C3d4" * 6, ["A1b2C3d4"]),
 }
 """Name -> the text, and the parts of it that nobody may see."""
