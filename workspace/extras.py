@@ -18,6 +18,7 @@ PURPOSE = {
     "postgres": "A PostgreSQL store",
     "quality": "This format or check",
     "keyring": "Keys from the system's keyring",
+    "hub": "A dataset of the Hub",
     "ray": "The Ray engine",
     "train": "Running a local model and training",
     "demo": "The demo",

@@ -26,19 +26,20 @@ def read_parquet(
     `read` is for rows whose keys tell what they are, or whose columns were named; of others the columns are guessed.
     """
     mapping: dict[str, str] = {}
+    name = columns.name_of(path)
     for number, cells in enumerate(cells_of(path), 1):
         if number == 1:
-            check_named(list(cells), columns, path)
+            check_named(list(cells), columns, name)
             if not columns.named and family is None and family_of(cells) is None and not check_export(cells):
-                mapping = choose_columns(list(cells), columns, path)
-                notice(f"{path}: {describe(mapping)}")
+                mapping = choose_columns(list(cells), columns, name)
+                notice(f"{name}: {describe(mapping)}")
         raw = json.dumps(cells, ensure_ascii=False, default=str).encode("utf-8", "surrogateescape")
         try:
             row = to_row(cells, mapping) if mapping else read(cells)
         except Malformed as error:
-            yield Reject(str(path), number, error.field, error.reason, raw, error.hint)
+            yield Reject(name, number, error.field, error.reason, raw, error.hint)
         else:
-            yield Row(str(path), number, raw, row, as_is=False)
+            yield Row(name, number, raw, row, as_is=False)
 
 
 def cells_of(path: Path) -> Iterator[dict[str, Any]]:

@@ -42,7 +42,7 @@ class FilePreview:
         are those of a known format (instruction, input, output), which is read as such.
         """
         if self.columns and not self.needs(Columns()):
-            chosen = choose_columns(self.columns, Columns(), self.path)
+            chosen = choose_columns(self.columns, Columns(), str(self.path))
             return Columns(chosen.get("question", ""), chosen.get("answer", ""))
         answer = first_of(self.columns, ANSWERS)
         return Columns(first_of(self.columns, QUESTIONS, answer), answer)
@@ -50,7 +50,7 @@ class FilePreview:
     def needs(self, columns: Columns) -> bool:
         """Return whether a table's question or answer is unknown with these columns."""
         try:
-            return bool(self.columns) and choose_columns(self.columns, columns, self.path) is None
+            return bool(self.columns) and choose_columns(self.columns, columns, str(self.path)) is None
         except RungError:
             return True
 

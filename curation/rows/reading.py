@@ -103,7 +103,7 @@ def _blocks(
     quick = Quick(
         is_plain or (not columns.named and family is not None and family.name == "chat"), is_plain, unanswered
     )
-    return _json_lines(file, str(path), 1, read, quick)
+    return _json_lines(file, columns.name_of(path), 1, read, quick)
 
 
 def _batched(rows: Iterable[Row | Reject]) -> Iterator[RowBlock]:
@@ -123,7 +123,7 @@ def _reading(path: Path, family: Family | None, columns: Columns, unanswered: bo
         nonlocal told
         if not told and family is None and family_of(row) is LABELLED:
             told = True
-            notice(f'{path}: column "text" is the question, column "{answer_key(row)}" is the answer')
+            notice(f'{columns.name_of(path)}: column "text" is the question, column "{answer_key(row)}" is the answer')
         return read_object(row, family, unanswered)
 
     return read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -153,12 +154,20 @@ class RowBlock:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a table, or keys of a row, hold what, and the sheet of a workbook. An empty name is guessed."""
+    """Which columns of a table, or keys of a row, hold what, and the sheet of a workbook. An empty name is guessed.
+
+    `called` is the name that rows and messages give the file, where it is a copy of another source.
+    """
 
     question: str = ""
     answer: str = ""
     system: str = ""
     sheet: str = ""
+    called: str = ""
+
+    def name_of(self, path: Path) -> str:
+        """The name that rows and messages give a file."""
+        return self.called or str(path)
 
     @property
     def named(self) -> list[str]:

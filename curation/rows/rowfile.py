@@ -101,6 +101,11 @@ class RowFile:
             self._take(number, block)
             yield block
 
+    def name_of(self, number: int) -> str:
+        """The name of the file of that number."""
+        columns = self._reading[1] or Columns()
+        return columns.name_of(self.files[number])
+
     def is_lines(self, number: int) -> bool:
         """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""
         return _is_lines(self.files[number])

@@ -37,7 +37,7 @@ def read_table(
         return
     names = [name.strip() for name in header[2]]
     _check_header(names, path)
-    mapping = choose_columns(names, columns, path)
+    mapping = choose_columns(names, columns, str(path))
     notice(f"{path}: {describe(mapping)}")
     for line, raw, cells, fault in records:
         if fault or len(cells) != len(names):
@@ -60,12 +60,12 @@ def looks_like_header(line: bytes) -> bool:
     return len(names) > 1 and bool(names & set(QUESTIONS)) and bool(names & set(ANSWERS))
 
 
-def choose_columns(names: Sequence[str], columns: Columns, path: Path) -> dict[str, str]:
+def choose_columns(names: Sequence[str], columns: Columns, file: str) -> dict[str, str]:
     """Which column is the question, the answer, the system message (`{"question": name, ...}`).
 
     A table whose columns are those of a format (instruction, input, output) gives `{}`: its rows are that format's.
     """
-    check_named(names, columns, path)
+    check_named(names, columns, file)
     family = None if columns.named else family_of(dict.fromkeys(names))
     if family and family.name not in ("text", "labelled", "chat"):
         return {}
@@ -76,21 +76,21 @@ def choose_columns(names: Sequence[str], columns: Columns, path: Path) -> dict[s
         return {"text": names[0]}
     if not question or not answer:
         raise RungError(
-            f"{path}: cannot tell which column is the question and which the answer. Columns: {', '.join(names)}.",
-            "name them: --question COLUMN --answer COLUMN", where=str(path), expected="a question and an answer column",
+            f"{file}: cannot tell which column is the question and which the answer. Columns: {', '.join(names)}.",
+            "name them: --question COLUMN --answer COLUMN", where=file, expected="a question and an answer column",
             found=", ".join(names),
         )  # fmt: skip
     chosen = {"question": question, "answer": answer}
     return {**chosen, "system": system} if system else chosen
 
 
-def check_named(names: Sequence[str], columns: Columns, path: Path) -> None:
+def check_named(names: Sequence[str], columns: Columns, file: str) -> None:
     """Raise InputError where a column that the user named is not there."""
     wrong = [name for name in columns.named if name not in names]
     if wrong:
         raise InputError(
             [
-                Problem(f'no column "{name}".{did_you_mean(name, names)} Columns: {", ".join(names)}.', str(path))
+                Problem(f'no column "{name}".{did_you_mean(name, names)} Columns: {", ".join(names)}.', file)
                 for name in wrong
             ]
         )

@@ -169,7 +169,9 @@ def _read(rows: RowFile, number: int) -> ImportBatch:
     if before and _digest(file) != before:
         raise RungError(f"{file}: changed while it was read. Nothing was stored.", "Rerun the command.")
     rejects = Part(rows.rejects, rejected, len(rows.rejects))
-    return ImportBatch(str(file), before or lines.hexdigest(), Chosen(rows, range(first, len(rows))), rejects)
+    return ImportBatch(
+        rows.name_of(number), before or lines.hexdigest(), Chosen(rows, range(first, len(rows))), rejects
+    )
 
 
 def _new_rows(batch: ImportBatch) -> Iterator[NewRow]:

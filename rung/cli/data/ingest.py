@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System
+from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, at_most_one, goes_with
 from rung.cli.output import ProgressLine, emit, note, say, show
 from workspace.counted import counted
+from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
@@ -39,7 +41,12 @@ def register_data(data: typer.Typer) -> None:
 
 
 def import_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE...", help="Files, folders, - for standard input, or hf://owner/name for a dataset of the Hub."
+        ),
+    ] = None,
     fmt: Annotated[str, typer.Option("--format", help="Format of the files (auto: detected by their keys).")] = "auto",
     role: Annotated[str, typer.Option("--as", help="pool, candidates, train, validation or test.")] = "pool",
     rejects: Rejects = None,
@@ -50,37 +57,90 @@ def import_files(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Import every data file below a folder.")
     ] = False,
+    sql: Annotated[
+        str, typer.Option(help="A database to read instead of files: sqlite:///FILE, postgresql://...")
+    ] = "",
+    query: Annotated[Path | None, typer.Option(help="A file with the SELECT for --sql.")] = None,
+    split: Annotated[str, typer.Option(help="The split of a dataset of the Hub (default: train).")] = "",
+    revision: Annotated[str, typer.Option(help="Its branch, tag or commit (default: main).")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be imported; store nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Import rows into the project. Importing a file twice changes nothing; `rung data undo` removes an import."""
-    from curation.review.queue import refresh_queue
     from curation.rows import Columns
     from curation.store import open_store, store_exists
-    from curation.store.ingest import ingest, merge_rejects, read_batches
+    from curation.store.ingest import merge_rejects, read_batches
     from rung.status import next_step
     from workspace.files import check_outputs
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
-    check_outputs(rejects, inputs=files)
-    _ask_for_folders([] if recursive or dry_run else files)
+    given = files or []
+    check_outputs(rejects, inputs=given)
+    _check_source(given, sql, query, {"--split": split, "--revision": revision})
+    _ask_for_folders([] if recursive or dry_run else given)
     project = require_project()
     settings = load_settings(project.settings_file)
     columns = Columns(question, answer, system, sheet)
     if store_exists(project, settings):
         with open_store(project, settings) as store:
             store.check_writable()
-            columns = columns if columns.named else _as_before(store, files, columns)
-    large = any(file.is_file() and file.stat().st_size > LARGE for file in files)
-    reading = ProgressLine("Reading") if large else None
+            columns = columns if columns.named else _as_before(store, given, columns)
     kept = rejects is not None or dry_run
-    batches = read_batches(files, role, fmt=fmt, columns=columns, keep_rejects=kept, notice=note, progress=reading)
-    if dry_run:
-        _show_import(batches, role, as_json)
-        return
-    if rejects is not None:
-        merge_rejects(rejects, [b.path for b in batches], (r for b in batches for r in b.rejects))
+    with tempfile.TemporaryDirectory(prefix="rung-") as folder:
+        given, called = _copied(given, sql, query, split, revision, Path(folder))
+        columns = replace(columns, called=called)
+        large = any(file.is_file() and file.stat().st_size > LARGE for file in given)
+        reading = ProgressLine("Reading") if large else None
+        batches = read_batches(given, role, fmt=fmt, columns=columns, keep_rejects=kept, notice=note, progress=reading)
+        if dry_run:
+            _show_import(batches, role, as_json)
+            return
+        if rejects is not None:
+            merge_rejects(rejects, [b.path for b in batches], (r for b in batches for r in b.rejects))
+        made = _store(project, settings, batches, role)
+    if as_json:
+        emit({"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None})
+    else:
+        _say_imported(made, next_step(project), rejects)
+
+
+def _check_source(files: list[Path], sql: str, query: Path | None, of_hub: Mapping[str, object]) -> None:
+    """Raise RungError unless there is one kind of source, with its own options."""
+    from curation.rows.hub import is_hub
+
+    hub = any(map(is_hub, files))
+    goes_with("--sql", sql, "rung data import --sql URL", {"--query": query})
+    goes_with("--query", query, "rung data import --query FILE", {"--sql": sql})
+    goes_with("hf://owner/name", hub, "rung data import hf://owner/name", of_hub)
+    at_most_one({"FILE": files, "--sql": sql})
+    if hub and len(files) > 1:
+        raise RungError("A dataset of the Hub is imported by itself.", "rung data import hf://owner/name")
+    if not files and not sql:
+        raise RungError("Nothing to import.", "rung data import FILE, or --sql URL --query FILE", expected="a source")
+
+
+def _copied(
+    files: list[Path], sql: str, query: Path | None, split: str, revision: str, folder: Path
+) -> tuple[list[Path], str]:
+    """The files to read, and the name of their source where they are a copy that was made in `folder`."""
+    from curation.rows.hub import is_hub, write_split
+
+    if query is not None:
+        from curation.store.outside import write_query
+
+        return [folder / "rows.jsonl"], write_query(sql, query, folder / "rows.jsonl")
+    if is_hub(files[0]):
+        return [folder / "rows.parquet"], write_split(files[0], split, revision, folder / "rows.parquet")
+    return files, ""
+
+
+def _store(project: Project, settings: Settings, batches: list[ImportBatch], role: str) -> list[Imported]:
+    """Store each file's rows and queue what the policy asks for."""
+    from curation.review.queue import refresh_queue
+    from curation.store import open_store
+    from curation.store.ingest import ingest
+
     rows = sum(len(batch.rows) for batch in batches)
     if rows > MANY:
         note(f"Storing {rows:,} rows and looking for duplicates ...")
@@ -92,29 +152,25 @@ def import_files(
             if line:
                 line(number, len(batches))
         refresh_queue(store, settings)
-    if as_json:
-        emit({"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None})
-    else:
-        _say_imported(made, next_step(project), rejects)
+    return made
 
 
 def _as_before(store: Store, files: list[Path], columns: Columns) -> Columns:
     """Return the columns that were named for an earlier file with the same columns; else `columns`."""
     from curation.rows.preview import preview
     from curation.store.ingest import columns_before
-    from workspace.errors import RungError
 
     try:
         found = {columns_before(store, preview(file).columns) for file in files if file.is_file()}
     except RungError:
         return columns  # reading it in full says what is wrong
-    return replace(found.pop(), sheet=columns.sheet) if len(found) == 1 and all(map(Path.is_file, files)) else columns
+    alike = len(found) == 1 and all(map(Path.is_file, files))
+    return replace(found.pop(), sheet=columns.sheet, called="") if alike else columns
 
 
 def _ask_for_folders(paths: list[Path]) -> None:
     """Raise RungError for a folder: all that is below it is taken only where that was asked for."""
     from curation.rows.source import files_of
-    from workspace.errors import RungError
 
     for path in paths:
         if str(path) != "-" and path.is_dir():

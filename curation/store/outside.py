@@ -1,0 +1,121 @@
+"""Rows of another database, by a query that only reads: SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from workspace.errors import RungError
+from workspace.extras import require
+from workspace.files import read_utf8
+
+AT_ONCE = 1000
+READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+"""All that SQLite is allowed to do for a query."""
+NESTED = ("messages", "conversations", "tools")
+"""Columns that hold a list; SQLite keeps it as a text of JSON."""
+
+
+def write_query(url: str, query: Path, out: Path) -> str:
+    """Write what the query gives to `out`, one JSON object a row; return the name of the source, without a password.
+
+    Raises RungError where the URL is of no database that can be read only, where the database refuses the query (it
+    changes something, is wrong, or is two), and where two columns have one name or a value is no text.
+    """
+    place = _place(url)
+    sql = read_utf8(query).strip()
+    if not sql:
+        raise RungError(f"{query}: an empty query.", "write one SELECT into it", where=str(query))
+    name = f"{place.set(drivername=place.get_backend_name()).render_as_string(hide_password=True)} {query}"
+    try:
+        with _reading(place) as connection, out.open("w", encoding="utf-8") as file:
+            for row in _rows(connection, sql, name):
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).split("\n")[0]
+        raise RungError(f"{name}: the database refused the query ({said}).", "one SELECT; the query may only read",
+                        where=str(query)) from error  # fmt: skip
+    return name
+
+
+def _place(url: str) -> URL:
+    try:
+        place = make_url(url)
+    except ArgumentError as error:
+        raise RungError("--sql: not the URL of a database.", "--sql sqlite:///rows.db", where="--sql") from error
+    kind = place.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise RungError(f"--sql {kind}: only SQLite and PostgreSQL can be opened for reading alone.",
+                        "export the rows as CSV, or --sql postgresql://...", where="--sql", found=kind)  # fmt: skip
+    if kind == "sqlite" and not Path(place.database or "").is_file():
+        raise RungError(f"{place.database or 'no file'}: no such database.", "--sql sqlite:///FILE", where="--sql")
+    if kind == "postgresql":
+        require("postgres", "psycopg")
+        place = place.set(drivername="postgresql+psycopg")
+    return place
+
+
+@contextmanager
+def _reading(place: URL) -> Iterator[Connection]:
+    """A connection that cannot change anything."""
+    engine = _sqlite(place) if place.get_backend_name() == "sqlite" else create_engine(place)
+    try:
+        with engine.connect().execution_options(
+            postgresql_readonly=True, no_parameters=True, stream_results=True, yield_per=AT_ONCE
+        ) as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _sqlite(place: URL) -> Engine:
+    file = Path(place.database or "").resolve().as_uri()
+    engine = create_engine(f"sqlite:///{file}?mode=ro&uri=true")
+
+    @event.listens_for(engine, "connect")
+    def _only_reads(connection: Any, _: object) -> None:
+        connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in READS else sqlite3.SQLITE_DENY)
+
+    return engine
+
+
+def _rows(connection: Connection, sql: str, name: str) -> Iterator[dict[str, object]]:
+    found = connection.exec_driver_sql(sql)
+    if not found.returns_rows:
+        raise RungError(f"{name}: the query returns no rows.", "one SELECT", where=name)
+    columns = list(found.keys())
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise RungError(f"{name}: two columns are called {', '.join(twice)}.", "name one with AS", where=name)
+    for row in found:
+        yield {column: _value(value, column) for column, value in zip(columns, row, strict=True)}
+
+
+def _value(value: object, column: str) -> object:
+    """A value as JSON has it: times as ISO 8601, decimals as their digits."""
+    if column in NESTED and isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        raise RungError(f'column "{column}" holds bytes, not text.', "leave it out of the query", where=column)
+    return value if value is None or isinstance(value, str | int | float | list | dict) else _digits(value)
+
+
+def _digits(value: object) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
