@@ -327,7 +327,7 @@ def _project_checkup(
     for row in store.each(excluded=True):
         gone.add(row)
     stage("Duplicates")
-    pairs = _project_pairs(sides, settings, settled, gone, progress)
+    pairs = [_taken_out(store, gone), *_project_pairs(sides, settings, settled, progress)]
     end = rows.end(stage)
     counts = _counts(store, seen, gone)
     handled = _handled(store, counts)
@@ -369,13 +369,20 @@ def _frozen(project: Project) -> frozenset[str]:
     return frozenset(str(row.get("id")) for row in rows if row.get("split") == "test")
 
 
+def _taken_out(store: Store, gone: GoneRows) -> tuple[QualityCheck, DataFinding | None]:
+    """The duplicates that an import took out, with the rows that stay for them."""
+    kept = {str(row.evidence["kept"]) for row in gone.first if row.evidence.get("kept")}
+    stay = {row.id: row for row in store.rows(ids=sorted(kept))}
+    check = Duplicates()
+    return check, check.taken_out(gone.first, gone.kinds.total(), gone.kept, stay)
+
+
 def _project_pairs(
-    sides: LearntRows, settings: Settings, settled: dict[str, list[frozenset[str]]], gone: GoneRows, progress: RowsDone
+    sides: LearntRows, settings: Settings, settled: dict[str, list[frozenset[str]]], progress: RowsDone
 ) -> list[tuple[QualityCheck, DataFinding | None]]:
-    """Leaks, contradictions and duplicates, those that are left and those that were taken out at import."""
-    leaks, contradictions, left, duplicates = Leaks(), Contradictions(), LeftDuplicates(), Duplicates()
-    taken_out = duplicates.taken_out(gone.first, gone.kinds.total(), gone.kept)
-    found: list[tuple[QualityCheck, DataFinding | None]] = [(duplicates, taken_out)]
+    """Leaks, contradictions, and duplicates that are left."""
+    leaks, contradictions, left = Leaks(), Contradictions(), LeftDuplicates()
+    found: list[tuple[QualityCheck, DataFinding | None]] = []
     if len(sides.learnt):
         result = _project_dedup(sides, settings.dataset.threshold, progress)
         found += [(left, left.found(result, sides.learnt))]

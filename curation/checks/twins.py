@@ -15,6 +15,7 @@ from curation.checks.base import (
     Severity,
     Subject,
     evidence_of,
+    excerpt,
     shown_texts,
 )
 from curation.checks.dismissals import NOTHING, Settled, settled_pairs
@@ -75,22 +76,27 @@ class Duplicates(QualityCheck):
             },
         )
 
-    def taken_out(self, first: Sequence[StoredRow], rows: int, kept: Mapping[str, int]) -> DataFinding | None:
-        """What was taken out of a project at import, the `first` rows with the evidence that was kept then; how often
-        a row was `kept` for one.
+    def taken_out(
+        self, first: Sequence[StoredRow], rows: int, kept: Mapping[str, int], stay: Mapping[str, StoredRow]
+    ) -> DataFinding | None:
+        """What was taken out of a project at import: the `first` rows, each beside the one that stays (`stay`, by id),
+        with the evidence that was kept then; how often a row was `kept` for one.
         """
         if not rows:
             return None
-        evidence = [
-            FindingEvidence(
+        evidence = []
+        for row in first:
+            name = str(row.evidence.get("kept", ""))
+            both = [row, *([stay[name]] if name in stay else [])]
+            found = FindingEvidence(
                 key=row.id,
-                places=(row.source, str(row.evidence.get("kept", ""))),
+                places=(row.source, stay[name].source if name in stay else name),
                 rows=(row.id,),
                 note=f"{row.evidence.get('kind', '')}, {row.evidence.get('similarity', 1.0):.2f}, same answer",
                 score=row.evidence.get("similarity"),
+                texts=tuple(map(excerpt, shown_texts(*(each.example for each in both)))),
             )
-            for row in first
-        ]
+            evidence.append(found)
         sizes = Counter(count + 1 for count in kept.values())
         clusters = {str(size): sizes[size] for size in sorted(sizes)}
         detail = {"clusters": clusters}

@@ -108,7 +108,7 @@ def verdict(checkup: Checkup) -> str:
         return said
     if checkup.blocking or checkup.stopped:
         return f"{said} {counted(checkup.clean, 'check')} found nothing."
-    rows = sum(finding.rows for finding in checkup.findings if finding.severity == "look")
+    rows = sum(f.rows for f in checkup.findings if f.severity == "look" and any(e.places for e in f.evidence))
     look = f", {counted(rows, 'row')} to look at if you like" if rows else ""
     return f"{said} {counted(len(checkup.checks), 'check')}{look}."
 

@@ -34,6 +34,8 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
     assert names["leaks"] == ("blocks", 1) and names["contradictions"] == ("blocks", 2)
     assert names["secrets"] == ("blocks", 1) and names["pii"] == ("look", 1)
     assert names["duplicates"] == ("handled", 2) and names["malformed"] == ("handled", 1)
+    (twins,) = (f for f in document["findings"] if f["name"] == "duplicates")
+    assert all(len(each["texts"]) == len(each["places"]) == 2 for each in twins["evidence"])
     assert [f["name"] for f in document["findings"]][:3] == ["leaks", "contradictions", "secrets"]
     total = sum(document[name] for name in ("kept", "exact", "near", "rejected", "known", "taken_out"))
     assert document["read"] == total == 38
