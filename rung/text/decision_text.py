@@ -10,6 +10,7 @@ from typing import Any
 
 from advisor.decision import Decision, Reason
 from rung.text.figures import gib
+from workspace.counted import counted
 from workspace.json_types import JsonObject
 
 OPTION = {
@@ -161,7 +162,7 @@ def _changes(decision: Decision, table: _Table) -> Iterator[str]:
         ]
         yield from table.rows(rows[:limit])
         if len(rows) > limit:
-            yield f"  {len(rows) - limit} more answers: rung advise --json"
+            yield f"  {counted(len(rows) - limit, 'more answer')}: rung advise --json"
     elif decision.would_change_pairs:
         yield "What would change it (no single answer would; two together would)"
         for pair in decision.would_change_pairs[:3]:

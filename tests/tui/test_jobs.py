@@ -93,11 +93,11 @@ async def test_x_stops_the_baselines_and_r_goes_on_where_they_stopped(served, pr
         server.go.set()
         await until(pilot, lambda: not app.jobs, LONG)
         await settled(pilot)
-        assert screen.message == "Stopped. Every answer so far is kept; r continues."
+        assert screen.message == "Stopped. Every answer so far is kept; R continues."
         assert "No arm measured yet" in text_of(app)
         assert not list(project.evaluations.glob("*/report.json"))
         stopped_at = len(server.asked())
-        await pilot.press("r", "y")
+        await pilot.press("R", "y")
         await until(pilot, lambda: not app.jobs and screen.data is not None, LONG)
         await sees(pilot, "Does anything cheaper than fine-tuning reach the goal?")
     asked = server.asked()

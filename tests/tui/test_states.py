@@ -143,8 +143,10 @@ async def test_no_arm_is_measured_yet(tmp_path, program):
         assert "Time and cost:" in flat(text_of(app)) and "$0.00." in flat(text_of(app))
         await pilot.press("enter")
         assert "y yes   Esc no" in text_of(app)
-        await pilot.press("escape")
-        assert not app.jobs
+        await press(pilot, "escape")
+        assert not app.jobs and not {"v", "o"} & {key for key, _ in app.screen.hints()}
+        await press(pilot, "j", "r")  # one arm alone can be measured first
+        assert app.screen.command.endswith(f"--arms {app.screen.marked}") and app.screen.question
         assert app.screen.stage == "Baselines"
 
 

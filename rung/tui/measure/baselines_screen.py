@@ -54,7 +54,7 @@ class BaselinesScreen(StoppableScreen):
     items = 0
     """Frozen test items."""
     fits_width = True
-    stopped = "Stopped. Every answer so far is kept; r continues."
+    stopped = "Stopped. Every answer so far is kept; R continues."
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +63,11 @@ class BaselinesScreen(StoppableScreen):
         """Measured arms that cannot be compared with one that is measured now, and why."""
         self.at = ""
         """The arm that was marked when a measuring began: the cursor comes back to it."""
+
+    def keys_now(self) -> Sequence[tuple[str, str]]:
+        """Items and report come with the first result."""
+        later = ("v", "o") if self.data is None else ()
+        return [(key, word) for key, word in super().keys_now() if key not in later]
 
     def load(self) -> LoadedLines:
         """The newest baseline on the frozen test set."""
@@ -112,7 +117,7 @@ class BaselinesScreen(StoppableScreen):
     def action_follow(self) -> None:
         """Measure where nothing is measured, else go where the advice points."""
         if self.data is None:
-            self.action_run()
+            self._ask(self._all())
             return
         if self.data.goal is None:
             self.app.open_question("goal_score")  # type: ignore[attr-defined]
@@ -227,7 +232,7 @@ def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
     yield Entry()
     yield Entry(f"No arm measured yet. {len(arms)} arms on {n:,} items, each answered once by the model of rung.toml:")
     yield Entry()
-    yield from (Entry(f"- {arm_name(arm)}") for arm in arms)
+    yield from (Entry(arm_name(arm), arm) for arm in arms)
     yield Entry()
     yield Entry(f"Time and cost: {price}.")
     yield Entry("You can stop at any time: every answer is kept.")
