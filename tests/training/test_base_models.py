@@ -1,32 +1,41 @@
-"""Base models of other shapes than Llama's: experts, Mamba, and those that end a turn by an id of their own.
+"""Base models of every family, tiny and with random weights: asked, counted, trained, merged, converted.
 
-Each is trained for two steps with a tiny random model, answers samples, is saved, and changes the logits when it is
-loaded again.
+Each is trained for four steps, answers samples, is saved, and changes the logits when it is loaded again. The table of
+docs/models.md holds what was seen; `RUNG_WRITE_DOCS=1` with `-m ""` writes it there.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import families
 import pytest
 
+from advisor.sizing.config import UnknownArchitecture, read_config
 from chat.local.embedded import embedded_model
+from chat.local.model import LocalModel
 from curation.example import Example, chat_row
 from training.plan.recipe import Recipe
+from training.release.gguf import _convert
+from training.release.tools import converter
+from training.run.counted_model import find_architecture
+from workspace.errors import Refusal
 
 ROWS = [Example(chat_row(f"question {n} of {n * 7}", f"E1{n % 4} eye both")) for n in range(8)]
 
 
 def recipe_of(base: Path, **more: Any) -> Recipe:
-    given = {"method": "lora", "rank": 4, "alpha": 8, "learning_rate": 1e-2, "batch": 4, "epochs": 1, "steps": 2}
+    given = {"method": "lora", "rank": 4, "alpha": 8, "learning_rate": 1e-2, "batch": 4, "epochs": 2, "steps": 4}
     return Recipe.model_validate({"base": str(base), "max_length": 256, "attention": "eager", **given, **more})
 
 
 def trained(recipe: Recipe, folder: Path) -> Any:
-    """The trainer, after its two steps and a check with answers."""
+    """The trainer, after its four steps and a check with answers."""
     from evaluation.metrics.item_metrics import item_metric
     from training.run.base_model import load_base, load_tokenizer, prepare, save
     from training.run.building import build
@@ -61,22 +70,71 @@ def change(base: Path, adapter: Path) -> float:
     return float((after - before).abs().max())
 
 
-RARER = ("llama4_text", "deepseek_v3", "qwen3_next", "falcon_h1", "nemotron_h", "gemma4_text", "qwen3_5_text", "lfm2")
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+BEGIN, END = "<!-- families -->\n", "<!-- end -->"
+HEAD = "| family | asked | parameters | GGUF |\n|---|---|---|---|\n"
+QUICK = ("qwen3_moe", "gpt_oss")
+EVERY = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in families.FAMILIES if name not in QUICK)]
 
 
-@pytest.mark.parametrize(
-    "family", ["qwen3_moe", "gpt_oss", *(pytest.param(name, marks=pytest.mark.slow) for name in RARER)]
-)
-def test_a_family_trains_and_answers(family: str, tmp_path: Path) -> None:
+def table() -> dict[str, str]:
+    """Family -> its line in docs/models.md."""
+    lines = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0].splitlines()[2:]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+
+
+def holds(family: str, seen: str) -> None:
+    """The line of the page begins with what was seen here; written there first, where that is asked for."""
+    if os.environ.get("RUNG_WRITE_DOCS"):
+        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+        lines = {**table(), family: seen}
+        text = HEAD + "".join(f"{lines[name]}\n" for name in families.FAMILIES if name in lines)
+        PAGE.write_text(before + BEGIN + text + END + rest.split(END, 1)[1], encoding="utf-8")
+    assert table()[family].startswith(seen)
+
+
+def how_counted(base: Path) -> str:
+    try:
+        read_config(base)
+    except UnknownArchitecture:
+        return "built by transformers"
+    return "by formula"
+
+
+def gguf(base: Path, folder: Path) -> str:
+    """What llama.cpp's converter, as a release runs it, makes of the folder; its list where that fails."""
+    script = converter()
+    try:
+        _convert(script, base, folder / "f32.gguf")
+    except Refusal:
+        environment = {**os.environ, "PYTHONPATH": str(script.parent)}
+        command = [sys.executable, str(script), "--print-supported-models"]
+        listed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        known = json.loads((base / "config.json").read_bytes())["architectures"][0] in listed.stdout + listed.stderr
+        return "listed" if known else "no"
+    return "converted"
+
+
+def test_the_table_holds_every_family() -> None:
+    assert list(table()) == list(families.FAMILIES)
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_a_family_is_asked_counted_trained_and_merged(family: str, tmp_path: Path) -> None:
     from training.run.base_model import load_tokenizer
 
     words = load_tokenizer(str(embedded_model()))
-    base = tmp_path / "base"
-    families.tiny(family, words).model.save_pretrained(str(base))
+    base, loaded = tmp_path / "base", families.tiny(family, words)
+    loaded.model.save_pretrained(str(base))
     words.save_pretrained(str(base))
+    way = LocalModel(loaded, checks=tmp_path / "checks.json")._ways.fastest(100, [5, 6, 7])
+    assert find_architecture(base).parameters == sum(weight.numel() for weight in loaded.model.parameters())
     trainer = trained(recipe_of(base, dropout=0.05), tmp_path)
     assert change(base, tmp_path / "adapter") > 1e-3
     assert not [name for name, _ in trainer.model.named_parameters() if ".router.lora_" in name]
+    seen = f"| {family} | {way} | {how_counted(base)} | "
+    tool_too = family not in QUICK or os.environ.get("RUNG_WRITE_DOCS")
+    holds(family, f"{seen}{gguf(base, tmp_path)} |" if tool_too else seen)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
