@@ -92,7 +92,7 @@ def load(
         try_template(tokenizer)
         if tokenizer.chat_template:
             tokenizer.chat_template = switched(str(tokenizer.chat_template), enable_thinking)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
+        model = writer_class(transformers, place, **options).from_pretrained(
             place, use_safetensors=True, **options, **_placement(first, transformers)
         )
     name = named(_name(ref, place, model.config), enable_thinking)
@@ -106,6 +106,18 @@ def load(
         model = model.merge_and_unload().to(getattr(torch, _placement(precision, transformers)["dtype"]))
     model.eval().requires_grad_(False)
     return Loaded(model, tokenizer, name, _ends(model, tokenizer), _longest(model, tokenizer), learned)
+
+
+def writer_class(transformers: ModuleType, place: str, **options: bool) -> Any:
+    """The auto class that loads a model with the head that writes text.
+
+    Checkpoints that read images too (Mistral 3, Qwen3-VL) have a class of their own, whose language model answers.
+    """
+    kind = type(transformers.AutoConfig.from_pretrained(place, **options))
+    causal, images = transformers.MODEL_FOR_CAUSAL_LM_MAPPING, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    if kind in images and kind not in causal:
+        return transformers.AutoModelForImageTextToText
+    return transformers.AutoModelForCausalLM
 
 
 def check_folder(folder: Path) -> None:

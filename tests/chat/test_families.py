@@ -24,7 +24,24 @@ QUESTIONS = (
     "PDR?",
     "The customer says that the app does not accept the code which was sent to her by text message last night.",
 )
-WHOLE = {"llama", "qwen2", "qwen3", "qwen3_moe", "olmo2", "phi3", "granite", "smollm3", "glm4", "deepseek_v3"}
+WHOLE = set(
+    [
+        "llama",
+        "qwen2",
+        "qwen3",
+        "qwen3_moe",
+        "olmo2",
+        "phi3",
+        "granite",
+        "smollm3",
+        "glm4",
+        "glm4_moe",
+        "deepseek_v3",
+        "ministral3",
+        "mistral3",
+        "qwen3_vl",
+    ]
+)
 """Every layer sees every word, so that rows may share a prefix."""
 LABELS = ("card lost at home", "card", "transfer that came late", "transfer")
 EVERY = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES if name not in QUICK)]

@@ -68,6 +68,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "first_k_dense_replace": 1,
     },
     "ministral3": {},
+    "mistral3": {"text": "mistral", "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}},
+    "qwen3_vl": {
+        "text": "qwen3_vl_text",
+        "vision": {"hidden_size": 32, "intermediate_size": 48, "depth": 1, "num_heads": 2, "out_hidden_size": 64},
+    },
     "qwen3_5_text": {**_GATED, "layer_types": _LINEAR},
     "qwen3_next": {**_GATED, **_EXPERTS, "layer_types": _LINEAR, "shared_expert_intermediate_size": 32},
     "lfm2": {"layer_types": ["conv", "full_attention"] * (LAYERS // 2), "block_multiple_of": 16},
@@ -116,7 +121,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "first_k_dense_replace": 1,
     },
 }
-"""What each family's config says beside the shape that all share."""
+"""What each family's config says beside the shape that all share; of one that reads images, the two parts."""
 QUICK = ("llama", "gemma3_text", "gpt_oss", "qwen3_5_text", "lfm2")
 """Those that `make check` holds: full attention, two kinds of window, two kinds of state."""
 
@@ -124,11 +129,21 @@ QUICK = ("llama", "gemma3_text", "gpt_oss", "qwen3_5_text", "lfm2")
 def tiny(name: str, words: Any) -> Loaded:
     """The family's model with fixed random weights, and the tokenizer `words`, as `load` gives a model back."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
-    config = AutoConfig.for_model(name, **{**_SHAPE, **FAMILIES[name]}, vocab_size=len(words))
+    own, loader = FAMILIES[name], AutoModelForCausalLM
+    shape = {**_SHAPE, "vocab_size": len(words)}
+    if "text" in own:
+        loader = AutoModelForImageTextToText
+        text = AutoConfig.for_model(own["text"], **shape)
+        if getattr(text, "rope_parameters", None) and "mrope_section" in text.rope_parameters:
+            text.rope_parameters["mrope_section"] = [4, 2, 2]
+        ends = {key: shape[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings")}
+        config = AutoConfig.for_model(name, text_config=text.to_dict(), vision_config=own["vision"], **ends)
+    else:
+        config = AutoConfig.for_model(name, **{**shape, **own})
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config)
+    model = loader.from_config(config)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:

@@ -79,7 +79,7 @@ class Making:
 
         Raises Refusal where the base is another model than the one that was trained on, or lacks tokens of the run's.
         """
-        from chat.local.load import adapter_weights, find_model, fingerprint
+        from chat.local.load import adapter_weights, find_model, fingerprint, writer_class
         from chat.local.offline import quiet_transformers
 
         place, hub = find_model(self.run.base)
@@ -94,9 +94,9 @@ class Making:
         )
         source = str(self.adapter) if self.run.method == "full" else place
         local = not hub or self.run.method == "full"
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            source, dtype="float32", local_files_only=local, trust_remote_code=False, use_safetensors=True
-        )
+        safe = {"local_files_only": local, "trust_remote_code": False}
+        kind = writer_class(transformers, source, **safe)
+        model = kind.from_pretrained(source, **safe, dtype="float32", use_safetensors=True)
         _same_tokens(self.run.id, len(tokenizer), int(model.get_input_embeddings().weight.shape[0]))
         if self.run.method == "full":
             return model, tokenizer

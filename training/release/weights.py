@@ -77,9 +77,9 @@ def _keep_goldens(making: Making, found: Golden, model: Any, tokenizer: Any) -> 
 
 
 def _reload(folder: Path) -> Any:
+    from chat.local.load import writer_class
     from chat.local.offline import quiet_transformers
 
-    loader = quiet_transformers().AutoModelForCausalLM
-    return loader.from_pretrained(
-        str(folder), local_files_only=True, trust_remote_code=False, dtype="float32", use_safetensors=True
-    )
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    kind = writer_class(quiet_transformers(), str(folder), **safe)
+    return kind.from_pretrained(str(folder), **safe, dtype="float32", use_safetensors=True)

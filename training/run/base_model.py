@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.local.foreign import try_template
-from chat.local.load import find_model, loadable
+from chat.local.load import find_model, loadable, writer_class
 from chat.local.offline import quiet_transformers
 from chat.local.prompt import encode, render, render_whole
 from chat.protocols import Turn
@@ -86,13 +86,12 @@ def load_base(recipe: Recipe) -> Any:
         options["device_map"] = {"": world().local}
     if recipe.packing:
         register()
-    kind = transformers.AutoModelForCausalLM
+    safe = {"local_files_only": not hub, "trust_remote_code": False}
+    kind = writer_class(transformers, place, **safe)
     if recipe.objective == "reward":
         transformers.set_seed(recipe.seed)
         kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
-    model = kind.from_pretrained(
-        place, local_files_only=not hub, trust_remote_code=False, use_safetensors=True, **options
-    )
+    model = kind.from_pretrained(place, **safe, use_safetensors=True, **options)
     if recipe.objective == "reward" and model.config.pad_token_id is None:
         model.config.pad_token_id = load_tokenizer(recipe.base).pad_token_id
     return model

@@ -138,13 +138,19 @@ MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
 
 
 def _not_wrapped(model: Any) -> list[str]:
-    """Linear layers that peft cannot wrap: routers that return more than one value (Llama 4), Mamba's `out_proj`."""
+    """Linear layers left as they are: those that read images, and those that peft cannot wrap.
+
+    The latter are routers that return more than one value (Llama 4) and Mamba's `out_proj`.
+    """
     from torch.nn import Linear
 
     if model is None:
         return []
     ends = (".router", ".out_proj") if model.config.model_type in MAMBA else (".router",)
-    return [name for name, module in model.named_modules() if name.endswith(ends) and isinstance(module, Linear)]
+    layers = [name for name, module in model.named_modules() if isinstance(module, Linear)]
+    decoder = model.get_decoder()
+    text = next((name for name, module in model.named_modules() if module is decoder), "")
+    return [name for name in layers if name.endswith(ends) or not name.startswith((text, "lm_head"))]
 
 
 def has_stacked_experts(model: Any) -> bool:

@@ -54,13 +54,33 @@ def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
     """The language model's config, and the model on torch's meta device: shapes without numbers or foreign code."""
     quiet_transformers()
     import torch
-    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+    from transformers import (
+        CONFIG_MAPPING,
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+    )
 
-    config = CONFIG_MAPPING[raw["model_type"]].from_json_file(where).get_text_config()
+    whole = CONFIG_MAPPING[raw["model_type"]].from_json_file(where)
+    config = whole.get_text_config()
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+            model = AutoModelForCausalLM.from_config(config)
+        else:
+            model = AutoModelForImageTextToText.from_config(whole)
+            _leave_out_images(model)
     model.tie_weights()
     return config, model
+
+
+def _leave_out_images(model: Any) -> None:
+    """Of a model that reads images, keep the language model and its head."""
+    from torch.nn import Identity
+
+    inner, text = model.base_model, model.get_decoder()
+    for name, child in list(inner.named_children()):
+        if child is not text:
+            setattr(inner, name, Identity())
 
 
 def _architecture(config: Any, model: Any, kind: str, where: str) -> Architecture:
