@@ -21,7 +21,7 @@ from pathlib import Path
 from training.runs import LOCK as RUN_LOCK
 from workspace.artefact import now
 from workspace.errors import InputError, Problem, RungError
-from workspace.files import HALF_FILE, Hashed, sha256_file
+from workspace.files import HALF_FILE, Hashed, check_place, sha256_file
 from workspace.folder import Project
 from workspace.lock import is_held, writer_lock
 from workspace.settings import Settings
@@ -123,6 +123,7 @@ def back_up(project: Project, settings: Settings, file: Path) -> Backup:
         raise RungError(f"{file} is inside the project.", "rung backup ../NAME.tar", where=str(file))
     if target.exists():
         raise RungError(f"{file} already exists; a backup overwrites nothing.", where=str(file))
+    check_place(target)
     with contextlib.ExitStack() as stack:
         for lock in (project.root / name for name in LOCKS):
             if lock.parent.is_dir():
@@ -161,6 +162,7 @@ def restore(file: Path, folder: Path) -> int:
         raise RungError(f"{folder} is a file.", "Name a new folder.", where=str(folder))
     if folder.exists() and any(folder.iterdir()):
         raise RungError(f"{folder} is not empty.", "Name a new folder.", where=str(folder))
+    check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _workroom(folder.parent, folder.name, RESTORE) as room:
         inside = room / "project"

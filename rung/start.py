@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workspace.errors import RungError
-from workspace.files import write_text
+from workspace.files import check_place, write_text
 from workspace.folder import Project
 
 SETTINGS = """# Settings of this project. Every key is checked; a key that is not here has its default.
@@ -61,13 +61,14 @@ class Started:
 def start_project(folder: Path) -> Started:
     """Make `folder` a project. Existing files stay as they are.
 
-    Raises RungError where it is one already, or is not a folder.
+    Raises RungError where it is one already, is not a folder, or is where another project's stages write.
     """
     project = Project(folder.resolve())
     if folder.exists() and not folder.is_dir():
         raise RungError(f"{folder} is a file, not a folder.", "rung init DIR")
     if project.settings_file.exists():
         raise RungError(f"{project.root} is already a Rung project.", "rung status")
+    check_place(folder)
     written, kept = [], []
     files = {**FILES, "rung.toml": SETTINGS.format(name=json.dumps(project.name))}
     for name, text in files.items():

@@ -121,8 +121,8 @@ def is_refused(error: OSError) -> bool:
 def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
     """Before a long job: each output can be a file and no two are the same one, so that it never ends half written.
 
-    Raises RungError for `-` (standard output), for a folder, for a place inside a file, for one name given twice, and
-    for a file of `inputs` or one that a project around it reads, whose content would be gone. None is skipped.
+    Raises RungError for `-` (standard output), for a folder, for a place inside a file, for one name given twice, for
+    a file of `inputs`, whose content would be gone, and as `check_place`. None is skipped.
     """
     seen: set[Path] = set()
     read = {Path(os.path.realpath(path)) for path in inputs}  # resolve() raises RuntimeError on a loop of links
@@ -140,12 +140,26 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
             raise RungError(
                 f"{path}: is read here, so it cannot be written too.", "name another file to write", where=str(path)
             )
-        if path.is_file() and (project := find_project(place.parent)) and project.reads(place):
-            said = f"{path}: one of the project's own files, which is not written over."
-            raise RungError(said, "name another file to write", where=str(path))
+        check_place(path)
         if place in seen and (path.is_file() or not path.exists()):
             raise RungError(f"{path}: named for two outputs.", "give each output its own name", where=str(path))
         seen.add(place)
+
+
+def check_place(path: Path) -> None:
+    """Raise RungError where a file or folder of this name would change what a project is: one of its files, or a new
+    one where stages alone write (`datasets/`, `runs/`, `rung.db`).
+    """
+    place = Path(os.path.realpath(path))
+    project = find_project(place.parent)
+    if project is None:
+        return
+    if path.is_file() and project.reads(place):
+        said = f"{path}: one of the project's own files, which is not written over."
+        raise RungError(said, "name another file to write", where=str(path))
+    if project.makes(place):
+        said = f"{path}: in the place of one of the project's own files, where only its own commands write."
+        raise RungError(said, "name another file to write", where=str(path))
 
 
 def check_sheet(path: Path | None) -> None:

@@ -13,9 +13,9 @@ from workspace.errors import RungError, did_you_mean
 SETTINGS_FILE = "rung.toml"
 OWN_FILES = (SETTINGS_FILE, "answers.toml", "decision.json", "guideline.md", "judge.md", "rung.db")
 """Files of a project, and how the names begin of those beside one (`rung.db-wal`)."""
-OWN_FOLDERS = frozenset(
-    ("datasets", "documents", "evaluations", "metrics", "plans", "prompts", "releases", "rules", "runs", "watch")
-)
+MADE_FOLDERS = frozenset(("datasets", "evaluations", "plans", "releases", "runs"))
+"""Folders in which stages alone write."""
+OWN_FOLDERS = MADE_FOLDERS | {"documents", "metrics", "prompts", "rules", "watch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,15 @@ class Project:
 
     def reads(self, path: Path) -> bool:
         """Whether Rung reads a file of this name for what it says: settings, answers, the store, what stages made."""
+        return self._is_own(path, OWN_FOLDERS)
+
+    def makes(self, path: Path) -> bool:
+        """Whether a file or folder of this name, where none is yet, would be taken for what a stage made."""
+        return self._is_own(path, MADE_FOLDERS)
+
+    def _is_own(self, path: Path, folders: frozenset[str]) -> bool:
         parts = path.resolve().relative_to(self.root.resolve()).parts
-        return (len(parts) == 1 and parts[0].startswith(OWN_FILES)) or (len(parts) > 1 and parts[0] in OWN_FOLDERS)
+        return (len(parts) == 1 and parts[0].startswith(OWN_FILES)) or (len(parts) > 1 and parts[0] in folders)
 
     def relative(self, path: Path) -> str:
         """`path` as artefacts name it: relative to the root, with forward slashes."""

@@ -16,7 +16,7 @@ from curation.review import Ruling, open_desk
 from curation.review.service import decide_all
 from workspace.artefact import now, read_artefact
 from workspace.errors import RungError
-from workspace.files import write_text
+from workspace.files import check_place, write_text
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -114,6 +114,7 @@ class Walk:
             return
         if self.project.root.exists() and any(self.project.root.iterdir()):
             raise RungError(f"{self.project.root} is not empty.", "Name another folder: rung demo --into DIR")
+        check_place(self.project.root)
         self.project.root.mkdir(parents=True, exist_ok=True)
         make_folder(self.project.root, self.task, fast=self.fast)
         self._save()

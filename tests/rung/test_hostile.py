@@ -237,6 +237,38 @@ def test_nothing_is_written_over_what_is_read(rung: Rung, line: str, said: str) 
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "data convert rows.jsonl -o rung.db",
+        "data convert rows.jsonl -o rung.db-wal",
+        "data dedup rows.jsonl -o kept.jsonl --removed datasets/v001/removed.jsonl",
+        "data leakage --train rows.jsonl --test other.jsonl --clean evaluations/E-001/new.jsonl",
+        "data import rows.jsonl --rejects decision.json",
+        "data check rows.jsonl --html releases/L-001/page.html",
+        "review export -o link/v001/rows.csv",
+        "review invite mo -o plans/P-001.toml",
+        "backup ../next/datasets/v001/all.tar",
+        "restore ../all.tar datasets/v002",
+        "init runs/R-001",
+        "demo --fast --into runs/R-001",
+    ],
+)
+def test_nothing_is_put_where_only_stages_write(rung: Rung, line: str) -> None:
+    """It would pass for what a stage made: `rung.db` for a store, a file below `datasets/` for a frozen one."""
+    for name in ("answers.toml", "other.jsonl", "datasets/v001/train.jsonl", "../next/rung.toml"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(Path("rows.jsonl").read_bytes() if name == "other.jsonl" else b"")
+    Path("../next/datasets/v001").mkdir(parents=True)
+    Path("link").symlink_to("datasets")
+    if "restore" in line:
+        assert rung("backup", "../all.tar").returncode == 0
+    before = {path for path in Path("..").rglob("*") if path.name not in ("rung.db-wal", "rung.db-shm")}
+    told = rung(*line.split())
+    assert told.returncode == 2 and "where only its own commands write" in told.stderr, told
+    assert {path for path in Path("..").rglob("*") if path.name not in ("rung.db-wal", "rung.db-shm")} == before
+
+
 def test_a_page_takes_the_place_of_an_older_page_or_of_nothing(rung: Rung) -> None:
     for start in ("", "<!doctype html>\n<title>old</title>", "\ufeff\n<HTML>old"):
         Path("page.html").write_text(start)

@@ -14,7 +14,7 @@ from training.export.values import jsonl, script, title, values
 from training.gates.gate import Gate
 from workspace.artefact import write_artefact
 from workspace.errors import InputError, Problem, Refusal, did_you_mean
-from workspace.files import sha256_file, write_bytes, write_text
+from workspace.files import check_place, sha256_file, write_bytes, write_text
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -64,8 +64,10 @@ def check_kind(kind: str) -> str:
 def write_export(project: Project, settings: Settings, bundle: Bundle, kind: str, folder: Path) -> list[Path]:
     """Make the folder whole under another name, then move it into place; returns its files.
 
-    An earlier export there is replaced; raises InputError where something else is there. Logs one event.
+    An earlier export there is replaced; raises InputError where something else is there, RungError where stages write.
+    Logs one event.
     """
+    check_place(folder)
     if folder.exists() and not (folder / RECEIPT).is_file():
         raise InputError([Problem("is there and is no export.", str(folder))], "-o ANOTHER_FOLDER")
     if kind == "openai":
