@@ -119,16 +119,17 @@ def inside_a_200(found: Any, host: str) -> ChatError | None:
     table = said if isinstance(said, Mapping) else {"message": said}
     code = str(table.get("code"))
     status = int(code) if code.isdigit() else 500
-    return _said(_kind(status), f"{host} ({status})", str(table.get("message") or ""))
+    return _said(kind_of(status), f"{host} ({status})", str(table.get("message") or ""))
 
 
-def _kind(status: int) -> Kind:
+def kind_of(status: int) -> Kind:
+    """Which failure a status means."""
     return _STATUS.get(status, "busy" if status >= 500 or status == 200 else "request")
 
 
 def _of_status(error: Any, host: str) -> ChatError:
     status = int(error.status_code)
-    return _said(_kind(status), f"{host} ({status})", _body_message(error), _wait(error.response.headers))
+    return _said(kind_of(status), f"{host} ({status})", _body_message(error), _wait(error.response.headers))
 
 
 def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> ChatError:

@@ -14,6 +14,8 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from chat.calls import kind_of
+from chat.errors import ChatError, Kind
 from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import NONE, key_for, without_keys
 from chat.protocols import Ask, Progress, Reply, Turn
@@ -133,27 +135,34 @@ class Endpoint:
 
     def get(self, path: str) -> JsonObject:
         """A JSON document."""
-        return self._send(path, None)
+        return exchange(self.root + path, None, self.key, self.host, self.patience)
 
     def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
         """The JSON document that answers another."""
-        return self._send(path, json.dumps(body).encode())
+        return exchange(self.root + path, body, self.key, self.host, self.patience)
 
-    def _send(self, path: str, body: bytes | None) -> JsonObject:
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
-        request = urllib.request.Request(self.root + path, body, headers)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
-        try:
-            with opener.open(request, timeout=self.patience) as reply:
-                found = json.load(reply)
-        except urllib.error.HTTPError as error:
-            raise RungError(f"{self.host}{path} answered {error.code}: {_short(error)}", where=self.host) from error
-        except (OSError, ValueError, HTTPException, RecursionError) as error:
-            reason = getattr(error, "reason", None) or error
-            raise RungError(f"{self.host}: no answer ({reason}).", "Is the server up?", where=self.host) from error
-        if not isinstance(found, dict):
-            raise RungError(f"{self.host}{path} sent no JSON object.", where=self.host)
-        return found
+
+def exchange(url: str, body: Mapping[str, Any] | None, key: str, host: str, patience: float) -> JsonObject:
+    """The JSON document that answers another, or a GET. Raises ChatError; rows go to this address and no other."""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+    path = urlsplit(url).path
+    try:
+        with opener.open(request, timeout=patience) as reply:
+            found = json.load(reply)
+    except urllib.error.HTTPError as error:
+        raise ChatError(
+            kind_of(error.code), f"{host}{path} answered {error.code}: {_short(error)}", where=host
+        ) from error
+    except (OSError, ValueError, HTTPException, RecursionError) as error:
+        reason = getattr(error, "reason", None) or error
+        kind: Kind = "timeout" if isinstance(reason, TimeoutError) else "connection"
+        kind = kind if isinstance(error, OSError | HTTPException) else "garbled"
+        raise ChatError(kind, f"{host}: no answer ({reason}).", "Is the server up?", where=host) from error
+    if not isinstance(found, dict):
+        raise ChatError("garbled", f"{host}{path} sent no JSON object.", where=host)
+    return found
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -104,6 +104,8 @@ def settings() -> Iterator[str]:
     yield "(`RUNG_SECTION__KEY`) and flags override, in that order.\n"
     for name, field in Settings.model_fields.items():
         section: Any = field.annotation
+        if get_origin(section) is dict:
+            name, section = f"{name}.NAME", get_args(section)[-1]
         if not hasattr(section, "model_fields"):
             continue
         yield f"## [{name}]\n\n{first(section.__doc__)}\n\n| key | type | default | |\n|---|---|---|---|"
@@ -122,6 +124,8 @@ def _type(annotation: Any) -> str:
 
 
 def _default(field: Any) -> str:
+    if field.is_required():
+        return "needed"
     if field.default_factory is not None:
         return "worked out"
     if field.default is None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
 from evaluation.arms.dev_rows import mark_choosing
+from evaluation.arms.own import OWN
 from evaluation.arms.prompted import OPTIMISED, propose
-from evaluation.arms.registry import ARMS, Arm
+from evaluation.arms.registry import Arm, arm_called, on_the_ladder
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
@@ -35,6 +36,7 @@ from workspace.artefact import hashes, revised, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.lock import writer_lock
+from workspace.trust import ARMS, codes
 
 INSTRUCTING = ("base", "prompt")
 """Arms whose instruction those above are tried with."""
@@ -65,7 +67,7 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
         joined = join_earlier(bench, [arm.name for arm in arms])
         chosen, notes = choose_all(bench, arms, joined.choices)
         keep_versions(bench.project)
-        choices = write_choices(folder, bench, on_the_ladder([*chosen, *joined.choices]))
+        choices = write_choices(folder, bench, in_order([*chosen, *joined.choices]))
         mark_choosing(bench.project, bench.settings, _chose(bench, chosen, choices))
         return folder, _measure_all(folder, bench, chosen, [*notes, *joined.notes], aim, joined)
 
@@ -75,9 +77,10 @@ def _chose(bench: Bench, chosen: Sequence[ArmChoice], choices: Choices) -> Seque
     return bench.rows.validation_ids if any(c.variant.predict for c in chosen) else choices.validation_rows
 
 
-def on_the_ladder(choices: Sequence[ArmChoice]) -> list[ArmChoice]:
+def in_order(choices: Sequence[ArmChoice]) -> list[ArmChoice]:
     """In the order of the ladder."""
-    return sorted(choices, key=lambda choice: list(ARMS).index(choice.arm))
+    known = {choice.arm: choice for choice in choices}
+    return [known[name] for name in on_the_ladder(known)]
 
 
 def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[ArmChoice] = ()) -> tuple[list[ArmChoice], list[str]]:
@@ -106,7 +109,7 @@ def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[ArmChoice] = (
             material = material.knowing(*instructions([*made, *below]))
     if not made:
         raise Refusal("None of these arms can be measured. " + " ".join(notes), "rung baseline --arms base,prompt")
-    return on_the_ladder(made), notes
+    return in_order(made), notes
 
 
 def instructions(made: Sequence[ArmChoice]) -> list[PromptVersion | None]:
@@ -154,10 +157,12 @@ def _measure_all(
     with_pairs = documents_with_pairs(bench.material().documents, items)
     outcomes += [outcome for each in joined.taken for outcome in each.outcomes]
     results = [
-        apart(bench, c, arm, ARMS[c.arm].variants, with_pairs) for c, (arm, _) in zip(chosen, measured, strict=True)
+        apart(bench, c, arm, arm_called(c.arm).variants, with_pairs)
+        for c, (arm, _) in zip(chosen, measured, strict=True)
     ]
-    results = sorted([*results, *(each.arm for each in joined.taken)], key=lambda arm: list(ARMS).index(arm.arm))
-    whole = on_the_ladder([*chosen, *joined.choices])
+    by_arm = {arm.arm: arm for arm in (*results, *(each.arm for each in joined.taken))}
+    results = [by_arm[name] for name in on_the_ladder(by_arm)]
+    whole = in_order([*chosen, *joined.choices])
     told = [
         *notes,
         *outside_set(items, bench.desk.choices),
@@ -265,5 +270,6 @@ def made_from(bench: Bench, folder: Path, chosen: Sequence[ArmChoice]) -> dict[s
     names = {c.variant.prompt.name for c in chosen if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
     files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]
     own = [bench.desk.metric.file] if bench.desk.metric.file else []
+    own += [path for path in codes(root, ARMS) if any(c.arm == f"{OWN}{path.stem}" for c in chosen)]
     own += [root / RUBRIC_FILE] if bench.desk.metric.judged else []
     return hashes(root, *files, *own, *(prompts / name for name in sorted(names)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -59,6 +59,8 @@ class Bench:
     """Searches rows and passages by embeddings, beside words."""
     encoder: Meanings | None = None
     """Embeds for the arm `encoder`."""
+    own: Mapping[str, ChatModel] = field(default_factory=dict)
+    """The user's own systems, by arm."""
     label_scoring: bool = False
     """Score every possible answer of every item, for calibration: a forward pass an answer. It decides nothing."""
 
@@ -105,7 +107,7 @@ class Bench:
     @property
     def model_notes(self) -> list[str]:
         """What the models said about how they were asked: a parameter left out, an end of life."""
-        models = [self.desk.model, self.bigger, self.judge]
+        models = [self.desk.model, self.bigger, self.judge, *self.own.values()]
         return list(dict.fromkeys(note for model in models for note in notices(model)))
 
     @property
@@ -118,10 +120,9 @@ class Bench:
         return [f"Measured on the {len(self.sealed)} sealed test items, opened for this"] if self.unsealed else [told]
 
     def desk_of(self, arm: str) -> Harness:
-        """The desk of an arm: the shared one, with the other model where the arm asks that."""
-        if arm != BIGGER_MODEL or self.bigger is None:
-            return self.desk
-        return replace(self.desk, model=self.bigger)
+        """The desk of an arm: the shared one, with the other model or system where the arm asks that."""
+        other = self.bigger if arm == BIGGER_MODEL else self.own.get(arm)
+        return replace(self.desk, model=other) if other is not None else self.desk
 
     def material(self) -> ArmMaterial:
         """What the arms may draw from."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chat.local.embed import can_embed
 from curation.split.manifest import Manifest, read_manifest
-from evaluation.arms.registry import ARMS, arm_name, arm_option
+from evaluation.arms.registry import arm_name, arm_option, on_the_ladder
 from evaluation.bench import frozen_test
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measurement_report import ItemOutcome, Report, newest_report, read_outcomes
@@ -117,7 +117,7 @@ def unmeasured(project: Project, manifest: Manifest, report: Report) -> list[str
     needs["encoder"] = labels and can_embed()
     could = {arm for arm in Settings().evaluation.arms if needs.get(arm, True)} | set(_measured_on(project, report))
     here = {arm.arm for arm in report.arms}
-    return [arm for arm in ARMS if arm in could and arm not in here]
+    return [arm for arm in on_the_ladder(could) if arm not in here]
 
 
 def unmeasured_words(project: Project, manifest: Manifest, report: Report) -> str:

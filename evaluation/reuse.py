@@ -17,7 +17,8 @@ from curation.split.manifest import newest_dataset
 from evaluation.arms.arm_material import PromptVersion, Variant, prompt_name, read_prompts, read_proposals
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.dev_rows import DevRows, frozen_rows
-from evaluation.arms.registry import ARMS, arm_name
+from evaluation.arms.own import OWN, systems
+from evaluation.arms.registry import ARMS, arm_name, on_the_ladder
 from evaluation.bench import Bench
 from evaluation.choose import ArmChoice, Choices
 from evaluation.judge.grading import RUBRIC_FILE
@@ -37,7 +38,8 @@ MATTERS = {
     "bigger model": frozenset({"bigger_model"}),
     "rows to set a classifier by": frozenset(CLASSIFIERS),
 }
-"""For which arms these matter; all else matters for every arm."""
+"""For which arms these matter; all else matters for every arm, and for a system of the user's own what scores it."""
+SCORES_OWN = ("metric", "validation rows")
 SINGLE = ("model", "metric", "bigger model")
 EARLIER = "it was measured by an earlier Rung, which did not record its inputs"
 
@@ -91,6 +93,7 @@ def stands_on(bench: Bench) -> dict[str, str]:
         "possible answers": _hash([desk.choices, dict(desk.shape) if desk.shape is not None else None]),
         **_rows_hashes(bench.rows, bench.settings),
         "documents": documents_hash(bench.project),
+        **systems(bench.project, bench.settings),
     }
 
 
@@ -100,6 +103,7 @@ def known_now(project: Project, settings: Settings) -> dict[str, str]:
         "settings": settings_hash(settings),
         "bigger model": bigger_hash(settings),
         "documents": documents_hash(project),
+        **systems(project, settings),
     }
     full = newest_dataset(project, complete=True)
     return found if full is None else found | _rows_hashes(frozen_rows(full), settings)
@@ -166,7 +170,7 @@ def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
             else:
                 reasons.setdefault((report.id, why or "its files changed since it was written"), []).append(arm.arm)
     notes = tuple(f"{_words(arms)} of {report} not reused: {why}." for (report, why), arms in reasons.items())
-    return ReusedArms(tuple(taken[name] for name in ARMS if name in taken), notes)
+    return ReusedArms(tuple(taken[name] for name in on_the_ladder(taken)), notes)
 
 
 def differs(project: Project, report: Report, arm: ArmResult, here: Mapping[str, str]) -> str:
@@ -177,9 +181,16 @@ def differs(project: Project, report: Report, arm: ArmResult, here: Mapping[str,
     if not report.stands_on:
         return EARLIER
     for name, now in here.items():
-        if arm.arm in MATTERS.get(name, ARMS) and report.stands_on.get(name) != now:
-            return f"another {name}" if name in SINGLE else f"other {name}"
+        if _matters(name, arm.arm) and report.stands_on.get(name) != now:
+            return f"another {name}" if name in SINGLE or name == arm.arm else f"other {name}"
     return _prompt_differs(project, report, arm)
+
+
+def _matters(name: str, arm: str) -> bool:
+    """Whether an arm depends on what `stands_on` has under this name."""
+    if arm.startswith(OWN) or name.startswith(OWN):
+        return name == arm or (arm.startswith(OWN) and name in SCORES_OWN)
+    return arm in MATTERS.get(name, ARMS)
 
 
 def _prompt_differs(project: Project, report: Report, arm: ArmResult) -> str:

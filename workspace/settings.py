@@ -6,7 +6,7 @@ import getpass
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -210,6 +210,21 @@ class JudgeSettings(OtherModelSettings):
     """Most tokens of a judgement, thinking included."""
 
 
+class OwnSystemSettings(Section):
+    """A system of your own, measured as the arm `own:NAME`: an address that answers."""
+
+    url: str
+    """Asked by POST of `{"messages": [...]}`; it answers `{"answer": "..."}`."""
+    model: str = ""
+    """If named, `url` speaks OpenAI's chat protocol (the address before `/chat/completions`), with this model."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds that an answer may take."""
+    tries: int = Field(default=3, ge=1)
+    """Tries of a call before its item counts as not answered."""
+    workers: int = Field(default=4, ge=1)
+    """Calls at once."""
+
+
 class TrainingSettings(Section):
     """Values of the plan that you set; the plan computes the others."""
 
@@ -342,6 +357,7 @@ class Settings(Section):
     gates: GateSettings = GateSettings()
     judge: JudgeSettings = JudgeSettings()
     bigger_model: OtherModelSettings = OtherModelSettings()
+    arms: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OwnSystemSettings] = Field(default_factory=dict)
     release: ReleaseSettings = ReleaseSettings()
     privacy: PrivacySettings = PrivacySettings()
     web: WebSettings = WebSettings()

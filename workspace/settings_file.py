@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -85,6 +85,7 @@ def _known(place: tuple[str, ...], model: type[BaseModel]) -> list[str]:
         return list(model.model_fields)
     section = model.model_fields.get(place[0])
     kind = section.annotation if section else None
+    kind = next(reversed(get_args(kind)), kind) if get_origin(kind) is dict else kind
     return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
@@ -94,8 +95,10 @@ def _line(text: str, place: tuple[str, ...]) -> str:
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[([\w.]+)\]", line):
             section = header[1]
-            if place == (section,):
+            if place == tuple(section.split(".")):
                 return f" line {number}"
-        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and (*filter(None, [section]), key[1]) == place[:2]:
-            return f" line {number}"
+        elif key := re.match(r"\s*([\w-]+)\s*=", line):
+            found = (*filter(None, section.split(".")), key[1])
+            if found == place[: len(found)]:
+                return f" line {number}"
     return ""

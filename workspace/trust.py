@@ -25,7 +25,8 @@ from workspace.folder import SETTINGS_FILE
 from workspace.settings_file import read_file
 
 CODE, PROGRAM, HOST, STORE, TRACKER = "code", "program", "host", "database", "tracker"
-METRICS = "metrics"
+METRICS, ARMS = "metrics", "arms"
+"""Folders of a project with code of its own."""
 VENDORS = {"anthropic": "api.anthropic.com", "openai": "api.openai.com"}
 """The host that a hosted provider's calls go to where no `base_url` is named."""
 MODELS = ("model", "judge", "bigger_model")
@@ -114,9 +115,9 @@ def _refusal(claim: Claim) -> Refusal:
     )
 
 
-def codes(root: Path) -> list[Path]:
-    """The project's metric files; links that lead out of the folder are left out."""
-    folder = root / METRICS
+def codes(root: Path, kind: str) -> list[Path]:
+    """The project's files of code in the folder `kind`; links that lead out of the folder are left out."""
+    folder = root / kind
     files = [p for p in sorted(folder.glob("*.py")) if re.fullmatch(r"[a-z][a-z0-9_]*", p.stem)]
     return [p for p in files if p.is_file() and p.resolve().parent == folder.resolve()]
 
@@ -143,11 +144,11 @@ def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _codes(root: Path, _: Mapping[str, Any]) -> Iterator[Claim]:
-    yield from (_code(path, sha256_file(path)) for path in codes(root))
+    yield from (_code(path, sha256_file(path)) for kind in (METRICS, ARMS) for path in codes(root, kind))
 
 
 def _code(path: Path, digest: str) -> Claim:
-    return Claim(f"{CODE} {METRICS}/{path.name}", "it runs with your rights", digest)
+    return Claim(f"{CODE} {path.parent.name}/{path.name}", "it runs with your rights", digest)
 
 
 def _hosts(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
@@ -161,6 +162,10 @@ def _hosts(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
         else:
             continue
         yield Claim(f"{HOST} {host}", f"[{section}] sends it rows", here=is_this_machine(host))
+    for name in (systems := _table(table, "arms")):
+        if isinstance(url := _table(systems, name).get("url"), str) and url:
+            host = bare_host(url)
+            yield Claim(f"{HOST} {host}", f"[arms.{name}] sends it rows", here=is_this_machine(host))
 
 
 def bare_host(address: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from evaluation.arms import classifiers, prompted, searching
+from evaluation.arms import classifiers, own, prompted, searching
 from evaluation.arms.arm_material import ArmMaterial, Variant
 from workspace.errors import RungError, did_you_mean
 
@@ -71,15 +71,28 @@ def arms_named(names: Sequence[str]) -> list[Arm]:
     Raises RungError for an unknown name.
     """
     known = [CALLED.get(name, name) for name in ARMS]
-    unknown = [name for name in names if name not in ARMS and name not in known]
+    mine = list(dict.fromkeys(name for name in names if name.startswith(own.OWN)))
+    unknown = [name for name in names if name not in {*ARMS, *known, *mine}]
     if unknown:
         hint = did_you_mean(unknown[0], known)
         raise RungError(
-            f'No arm is called "{unknown[0]}".{hint} Known: {", ".join(known)}.',
+            f'No arm is called "{unknown[0]}".{hint} Known: {", ".join([*known, f"{own.OWN}NAME"])}.',
             expected=", ".join(known),
             found=unknown[0],
         )
-    return [arm for name, arm in ARMS.items() if name in names or CALLED.get(name) in names]
+    ours = [arm for name, arm in ARMS.items() if name in names or CALLED.get(name) in names]
+    return [*ours, *map(arm_called, mine)]
+
+
+def arm_called(name: str) -> Arm:
+    """The arm of a name as files have it; `own:NAME` is any system of the user's own."""
+    return ARMS[name] if name in ARMS else Arm(name, False, "", own.variants)
+
+
+def on_the_ladder(arms: Iterable[str]) -> list[str]:
+    """Names of arms, each once, in the order of the ladder; systems of the user's own last."""
+    order = {name: place for place, name in enumerate(ARM_NAMES)}
+    return sorted(dict.fromkeys(arms), key=lambda name: order.get(name, len(order)))
 
 
 def arm_option(arm: str) -> str:

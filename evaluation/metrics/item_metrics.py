@@ -10,16 +10,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from evaluation.metrics.code import passes
 from evaluation.metrics.json_documents import json_fields, json_schema, json_valid
 from evaluation.metrics.ngrams import bleu, chrf, rouge
 from evaluation.metrics.text import accuracy, exact_match, normalised_match, numeric, regex, token_f1
 from evaluation.metrics.tool_use import fits_tools, tool_args, tool_call, tool_name
+from evaluation.own_code import own_function
 from evaluation.sandbox.run_code import require_sandbox
 from workspace.errors import RungError, did_you_mean
-from workspace.trust import METRICS, codes, demand_code
+from workspace.trust import METRICS, codes
 
 ITEM_METRICS = {
     "exact_match": "exact match",
@@ -143,7 +143,7 @@ def _unknown(name: str, own: Mapping[str, Path]) -> RungError:
 
 def own_metrics(root: Path) -> dict[str, Path]:
     """The project's metric files by name; links that lead out of the folder are left out."""
-    return {path.stem: path for path in codes(root)}
+    return {path.stem: path for path in codes(root, METRICS)}
 
 
 def _load_own(root: Path, path: Path) -> tuple[str, Score]:
@@ -153,23 +153,9 @@ def _load_own(root: Path, path: Path) -> tuple[str, Score]:
     `score`.
     """
     name = f"{METRICS}/{path.name}"
-    module = _module(path, name, demand_code(root, path))
-    score = getattr(module, "score", None)
-    if not callable(score):
-        raise RungError(f"{name}: has no function score(output, expected).", where=name)
+    module, score = own_function(root, path, "score(output, expected)")
     words = (module.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     return words or path.stem.replace("_", " "), lambda output, expected: _checked(name, score, output, expected)
-
-
-def _module(path: Path, name: str, code: bytes) -> ModuleType:
-    """The module of these bytes: the file is not read again after its hash was compared."""
-    module = ModuleType(f"rung_own_metric_{path.stem}")
-    module.__file__ = str(path)
-    try:
-        exec(compile(code, str(path), "exec"), module.__dict__)  # nosec B102  what the person trusted
-    except (Exception, SystemExit) as error:
-        raise RungError(f"{name}: does not load ({type(error).__name__}: {error}).", where=name) from error
-    return module
 
 
 def _checked(name: str, score: Callable[[str, str], object], output: str, expected: str) -> float:

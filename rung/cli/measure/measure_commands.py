@@ -54,7 +54,11 @@ def baseline(
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
+    from dataclasses import replace
+
+    from chat.privacy import project_guard
     from evaluation.arms.classifiers import ENCODER
+    from evaluation.arms.own import open_own
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import frozen_test, open_bench
@@ -95,6 +99,8 @@ def baseline(
         budget_usd=budget_usd,
         embedder=open_meanings(settings),
     )
+    guard = project_guard(project, settings, allowed)
+    bench = replace(bench, own=open_own(project, settings, [arm.name for arm in wanted], guard))
     if any(arm.name == ENCODER for arm in wanted):
         bench = bench.with_encoder(lambda: open_encoder(settings))
     vouched = ("", "") if allowed else (by.strip(), reason.strip())

@@ -10,9 +10,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.arms.registry import on_the_ladder
 from evaluation.measurement_report import ArmResult, Report
 from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words
-from rung.text.figures import ARM_NAMES, arm_name, arm_option, dots, duration, interval, money, percent, scale
+from rung.text.figures import arm_name, arm_option, dots, duration, interval, money, percent, scale
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
@@ -140,11 +141,11 @@ class BaselinesScreen(StoppableScreen):
         return f"rung baseline --arms {','.join(map(arm_option, self._with_changed(arm)))}" if arm else "rung baseline"
 
     def _with_changed(self, arm: str) -> list[str]:
-        return [name for name in ARM_NAMES if name == arm or name in self.changed]
+        return on_the_ladder([arm, *self.changed])
 
     def _all(self) -> list[str]:
         measured = [arm.arm for arm in self.data.arms] if self.data is not None else []
-        return [name for name in ARM_NAMES if name in measured or name in self.source.settings.evaluation.arms]
+        return on_the_ladder([*measured, *self.source.settings.evaluation.arms])
 
     def _ask(self, arms: Sequence[str]) -> None:
         """Ask in row 23, with what it will take: calls, tokens, dollars."""
