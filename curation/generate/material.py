@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from curation.checks.phrases import order_in, order_in_text
+from curation.documents import document_files, paragraphs_of
 from curation.example import text_of
 from curation.store import Store, StoredRow
 from workspace.errors import Refusal
@@ -131,16 +132,17 @@ def need(found: Sequence[object], what: str, hint: str) -> None:
 
 
 def passages_of(folder: Path, project: Project) -> list[DocumentPassage]:
-    """Paragraphs of all text and Markdown files, joined up to PASSAGE characters, in order of their paths."""
+    """Paragraphs of all documents, joined up to PASSAGE characters within a page, in order of their paths."""
     found = []
-    for path in sorted((*folder.rglob("*.md"), *folder.rglob("*.txt"))):
-        start, block = 1, ""
-        for number, paragraph in _paragraphs(_read(path)):
-            if block and len(block) + len(paragraph) > PASSAGE:
-                found.append(DocumentPassage(block.strip(), f"{project.relative(path)}:{start}"))
+    for path in document_files(folder):
+        start, block = "", ""
+        for paragraph in paragraphs_of(path, project.relative(path)):
+            turned = paragraph.start.startswith("p. ") and paragraph.start != start
+            if block and (turned or len(block) + len(paragraph.text) > PASSAGE):
+                found.append(DocumentPassage(block.strip(), f"{paragraph.file}:{start}"))
                 block = ""
-            start = start if block else number
-            block += paragraph + "\n\n"
+            start = start if block else paragraph.start
+            block += paragraph.text + "\n\n"
         if block.strip():
             found.append(DocumentPassage(block.strip(), f"{project.relative(path)}:{start}"))
     return found
@@ -149,19 +151,6 @@ def passages_of(folder: Path, project: Project) -> list[DocumentPassage]:
 def shown(rows: Sequence[StoredRow], most: int = SHOWN) -> str:
     """Rows as a prompt shows them."""
     return "\n".join(f"Input: {row.example.question}\nAnswer: {row.example.answer}" for row in rows[:most])
-
-
-def _paragraphs(text: str) -> list[tuple[int, str]]:
-    """Blocks between blank lines, with the number of their first line."""
-    found: list[tuple[int, str]] = []
-    block: list[str] = []
-    for number, line in enumerate([*text.splitlines(), ""], 1):
-        if line.strip():
-            block.append(line)
-        elif block:
-            found.append((number - len(block), "\n".join(block)))
-            block = []
-    return found
 
 
 def _read(path: Path) -> str:

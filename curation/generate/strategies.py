@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from chat.protocols import Ask
+from curation.documents import ENDINGS
 from curation.example import chat_row
 from curation.generate.material import LABELS_LISTED, DocumentPassage, DraftMaterial, last_user, need, shown
 from curation.generate.template import PromptTemplate
@@ -313,7 +314,11 @@ class FromDocuments(Strategy):
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
         """The passages; the first seed lends its system message."""
-        need(material.passages, "documents/ holds no .md or .txt file", "Put files into documents/")
+        need(
+            material.passages,
+            f"documents/ holds no file that ends in {', '.join(ENDINGS)}",
+            "Put files into documents/",
+        )
         first = material.seeds[0] if material.seeds else None
         return [DraftTopic(first, passage) for passage in material.passages]
 

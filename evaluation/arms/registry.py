@@ -35,7 +35,7 @@ ARMS = {
         Arm("few_shot", True, EXAMPLES, prompted.few_shot),
         Arm("many_shot", True, EXAMPLES, prompted.many_shot),
         Arm("retrieved", True, EXAMPLES, searching.retrieved),
-        Arm("rag", True, "documents: .md or .txt files in documents/", searching.rag),
+        Arm("rag", True, "documents: .md, .txt, .html, .docx or .pdf files in documents/", searching.rag),
         Arm("combined", True, "rows that may be shown as examples, or documents/", searching.combined),
         Arm(prompted.OPTIMISED, True, PROPOSALS, prompted.optimised),
         Arm(prompted.BIGGER_MODEL, True, "another model: [bigger_model] base in rung.toml", prompted.bigger_model),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chat.protocols import Turn
+from curation.documents import listed
 from curation.example import Example
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, prompt_name, question_of, with_examples
 from evaluation.retrieval.documents import Bm25, Passage
@@ -94,8 +95,7 @@ def _rag(way: str, index: PassageIndex, prompt: PromptVersion | None) -> Variant
 
 def passages(chunks: Sequence[Passage]) -> str:
     """The passages as the model reads them; empty where none was found."""
-    lines = [f"[{number}] {chunk.file}: {chunk.text}" for number, chunk in enumerate(chunks, 1)]
-    return "\n".join(["Passages:", *lines]) if lines else ""
+    return listed([(", ".join(filter(None, (chunk.file, chunk.page))), chunk.text) for chunk in chunks])
 
 
 def combined(material: ArmMaterial) -> list[Variant]:

@@ -10,35 +10,38 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from curation.documents import document_files, paragraphs_of
+
 WORDS = re.compile(r"\w+")
 CHUNK_WORDS = 120
-ENDINGS = {".md", ".txt"}
 K1, B = 1.2, 0.75
 """The usual values of BM25 (Robertson and Zaragoza 2009)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage: `id` is `file:number`, counted from 1."""
+    """A passage: `id` is `file:number`, counted from 1; `page` is that of a PDF (`p. 3`)."""
 
     id: str
     file: str
     text: str
+    page: str = ""
 
 
 def read_documents(folder: Path) -> tuple[Passage, ...]:
-    """Every .md and .txt below `folder`, a chunk a paragraph; a paragraph of over 120 words is cut at that many."""
-    if not folder.is_dir():
-        return ()
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file() and not p.is_symlink())
-    return tuple(chunk for path in files for chunk in _chunks(path, path.relative_to(folder).as_posix()))
+    """Every document below `folder`, a chunk a paragraph; a paragraph of over 120 words is cut at that many.
+
+    Raises RungError for a document that cannot be read.
+    """
+    return tuple(
+        chunk for path in document_files(folder) for chunk in _chunks(path, path.relative_to(folder).as_posix())
+    )
 
 
 def _chunks(path: Path, name: str) -> Iterator[Passage]:
-    paragraphs = re.split(r"\n\s*\n", path.read_text(encoding="utf-8-sig", errors="replace"))
-    pieces = [piece for paragraph in paragraphs for piece in _pieces(paragraph)]
-    for number, piece in enumerate(pieces, 1):
-        yield Passage(f"{name}:{number}", name, piece)
+    pieces = ((paragraph.start, piece) for paragraph in paragraphs_of(path, name) for piece in _pieces(paragraph.text))
+    for number, (start, piece) in enumerate(pieces, 1):
+        yield Passage(f"{name}:{number}", name, piece, start if start.startswith("p. ") else "")
 
 
 def _pieces(paragraph: str) -> Iterator[str]:

@@ -298,7 +298,7 @@ def test_passages_are_whole_paragraphs_with_their_lines(project: Project) -> Non
     (project.documents / "deep").mkdir(parents=True)
     (project.documents / "a.md").write_text("one\n\n" + "two " * 150 + "\n\n" + "three " * 100 + "\n")
     (project.documents / "deep" / "b.txt").write_text("\n\nlast\n")
-    (project.documents / "c.pdf").write_text("not read")
+    (project.documents / "c.csv").write_text("not read")
     found = passages_of(project.documents, project)
     assert [passage.place for passage in found] == [
         "documents/a.md:1", "documents/a.md:5", "documents/deep/b.txt:3"]  # fmt: skip
