@@ -156,13 +156,13 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
 
 def _leftovers(project: Project) -> Iterator[DoctorCheck]:
     """What killed commands left, in the project and beside it: harmless, never read, and named."""
-    from rung.keeping import half_backups, repairs
+    from rung.keeping import half_backups, leftovers
 
-    found, beside = repairs(project), half_backups(project)
+    found, beside = leftovers(project), half_backups(project)
     if found:
         first = found[0].path.relative_to(project.root)
         fact = f"{len(found)} left by an interrupted command, never read: {first}{' ...' if len(found) > 1 else ''}"
-        yield DoctorCheck("half files", None, fact, "rung doctor --repair")
+        yield DoctorCheck("half files", None, fact, "delete them, or rerun the command")
     if beside:
         names = ", ".join(path.name for path in beside)
         fact = f"{len(beside)} next to the project, from an interrupted backup or restore: {names}"

@@ -1,4 +1,4 @@
-"""A whole project in one file and back (`rung backup`, `rung restore`), and what `rung doctor --repair` moves aside."""
+"""A whole project in one file and back (`rung backup`, `rung restore`), and what killed commands left."""
 
 from __future__ import annotations
 
@@ -295,9 +295,8 @@ def _check(file: Path, folder: Path) -> int:
     return len(listed)
 
 
-ASIDE = "set-aside"
-OWN = ("documents", ASIDE)
-"""Folders that are not looked through: the user's own texts, and what was set aside before."""
+OWN = ("documents", "set-aside")
+"""Folders that are not looked through: the user's own texts, and what earlier versions set aside."""
 WORKSHOPS = (
     "datasets/.tmp/*",
     "releases/.L-*",
@@ -319,69 +318,46 @@ LAST_FILES = {
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectRepair:
-    """One thing to put right: what was found, and the file or folder that moves to `set-aside/`."""
+class Leftover:
+    """A file or folder that a killed command left, and what it is."""
 
     found: str
     path: Path
 
-    def line(self, project: Project) -> str:
-        """Return `datasets/v003: incomplete (no manifest.json) -> set-aside/`."""
-        return f"{self.path.relative_to(project.root)}: {self.found} -> {ASIDE}/"
 
-
-def repairs(project: Project) -> list[ProjectRepair]:
-    """Everything that a repair would move, in order of place. Looks, changes nothing; what a living command holds is
-    being made, not half.
-    """
+def leftovers(project: Project) -> list[Leftover]:
+    """Everything that killed commands left, in order of place; what a living command holds is being made, not half."""
     held = {lock for lock in LOCKS if is_held(project.root / lock)}
     return _found(project, {lock.split("/")[0] for lock in held})
 
 
-def mend(project: Project, found: list[ProjectRepair]) -> tuple[Path, int]:
-    """Move what was found, and is still half once nothing else writes, below `set-aside/DATE/`, each with its path;
-    that folder, and how many. Raises Refusal where a command is at work, and moves nothing.
-    """
-    room = project.root / ASIDE / now().strftime("%Y-%m-%dT%H%M%S")
-    with contextlib.ExitStack() as stack:
-        for lock in (project.root / name for name in LOCKS):
-            if lock.parent.is_dir():
-                stack.enter_context(writer_lock(lock, "Other work on this project"))
-        still = [repair for repair in _found(project, set()) if repair in found]
-        for repair in still:
-            target = room / repair.path.relative_to(project.root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(repair.path, target)
-    return room, len(still)
-
-
-def _found(project: Project, busy: set[str]) -> list[ProjectRepair]:
+def _found(project: Project, busy: set[str]) -> list[Leftover]:
     every = {*_files(project), *_workshops(project), *_folders(project)}
-    inside = {path for repair in every for path in repair.path.rglob("*") if repair.path.is_dir()}
+    inside = {path for left in every for path in left.path.rglob("*") if left.path.is_dir()}
     free = [r for r in every if r.path not in inside and r.path.relative_to(project.root).parts[0] not in busy]
-    return sorted(free, key=lambda repair: str(repair.path))
+    return sorted(free, key=lambda left: str(left.path))
 
 
-def _files(project: Project) -> Iterator[ProjectRepair]:
+def _files(project: Project) -> Iterator[Leftover]:
     """Temporary files of commands that were killed, wherever commands write."""
     for path in project.root.rglob(".*.tmp"):
         inside = path.relative_to(project.root)
         hidden = any(part.startswith(".") for part in inside.parent.parts)
         if HALF_FILE.fullmatch(path.name) and path.is_file() and inside.parts[0] not in OWN and not hidden:
-            yield ProjectRepair("left by an interrupted command", path)
+            yield Leftover("left by an interrupted command", path)
 
 
-def _workshops(project: Project) -> Iterator[ProjectRepair]:
+def _workshops(project: Project) -> Iterator[Leftover]:
     for path in (path for pattern in WORKSHOPS for path in project.root.glob(pattern)):
         freeze = path.parent == project.datasets / ".tmp"
         what = "left by an interrupted freeze" if freeze else "left by an interrupted command"
-        yield ProjectRepair(what, path)
+        yield Leftover(what, path)
 
 
-def _folders(project: Project) -> Iterator[ProjectRepair]:
+def _folders(project: Project) -> Iterator[Leftover]:
     for room, marker in LAST_FILES.items():
         folder = project.root / room
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_dir() and not path.name.startswith(".") and not (path / marker).is_file():
                 goes_on = "; running the command again continues it" if room == "evaluations" else ""
-                yield ProjectRepair(f"incomplete (no {marker}){goes_on}", path)
+                yield Leftover(f"incomplete (no {marker}){goes_on}", path)

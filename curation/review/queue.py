@@ -88,12 +88,11 @@ def _height(connection: Connection, settings: Settings) -> dict[str, int]:
     """How far the project has come since the last look; orders by what was decided look again at times."""
     from curation.store.decisions import newest_id
     from curation.store.queue import height
-    from curation.store.reading import read_fact
 
     found = height(connection)
     if settings.review.order in BY_DECISIONS:
         decided = newest_id(connection)
-        found |= {"decided": decided // LOOK_AGAIN, "scored": int(read_fact(connection, "scored") or 0)}
+        found["decided"] = decided // LOOK_AGAIN
     return found
 
 
@@ -204,7 +203,7 @@ COMMON = 0.2
 TELLING = 4
 """Words by which a topic is sorted."""
 DOUBT = {"contradiction": 1.0, "minimal_pair": 0.8, "short_near": 0.6}
-"""How doubtful a row is that has no score, by the nearest row with another answer."""
+"""How doubtful a row is, by the nearest row with another answer."""
 
 
 def set_places(connection: Connection, settings: Settings) -> None:
@@ -239,7 +238,7 @@ def by_topic(connection: Connection, settings: Settings, found: Sequence[RowMapp
 
 
 def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
-    """The most doubtful first: a judge's score near one half; without a score a near row with another answer."""
+    """The most doubtful first: a near row has another answer, or someone was not sure."""
     from curation.store.queue import link_kinds
 
     near: dict[int, float] = {}
@@ -248,9 +247,6 @@ def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[R
             near[number] = max(near.get(number, 0.0), DOUBT.get(kind, 0.0))
 
     def doubt(each: RowMapping) -> float:
-        score = score_of(json.loads(each["meta"]))
-        if score is not None:
-            return 1 - abs(2 * score - 1)
         return max(near.get(each["id"], 0.0), 1.0 if each["state"] == "unsure" else 0.0)
 
     return sorted(range(len(found)), key=lambda index: (-doubt(found[index]), index))
@@ -283,13 +279,6 @@ ORDERS: Mapping[str, Callable[[Connection, Settings, Sequence[RowMapping]], list
     "gap": by_gap,
     "random": at_random,
 }
-
-
-def score_of(meta: Mapping[str, Any]) -> float | None:
-    """A judge's score of a candidate, 0..1: how likely it is right. None where none was given."""
-    given = meta.get("judge")
-    score = given.get("score") if isinstance(given, Mapping) else None
-    return float(score) if isinstance(score, int | float) and 0 <= score <= 1 else None
 
 
 def _class(payload: str, settings: Settings) -> str:

@@ -206,13 +206,6 @@ def undo_change(connection: Connection, change: int) -> list[int]:
     return list(before)
 
 
-def add_meta(connection: Connection, number: int, facts: Mapping[str, Any]) -> None:
-    """Add facts to what is known of a row."""
-    this = rows.c.id == number
-    meta = json.loads(connection.execute(select(rows.c.meta).where(this)).scalar_one()) | dict(facts)
-    connection.execute(update(rows).where(this).values(meta=json.dumps(meta, ensure_ascii=False)))
-
-
 def write_event(connection: Connection, kind: str, actor: str, ref: str, detail: Mapping[str, Any]) -> int:
     """One line of the log."""
     text = json.dumps(dict(detail), ensure_ascii=False, default=str)

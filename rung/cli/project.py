@@ -1,4 +1,4 @@
-"""Commands on the project folder: create it, show its status, check, repair, back up and restore it."""
+"""Commands on the project folder: create it, show its status, check, back up and restore it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rung.cli.options import Json, goes_with
+from rung.cli.options import Json
 from workspace.counted import counted
 
 
@@ -85,13 +85,7 @@ def status(as_json: Json = False) -> None:
     show(as_json, found.as_json(), status_lines(found))
 
 
-def doctor(
-    as_json: Json = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Move aside what an interrupted command left unfinished.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
-) -> None:
+def doctor(as_json: Json = False) -> None:
     """Check that everything Rung needs is installed and intact: extras, model, folder, store, artefacts.
 
     Exit 1 where something is to fix, 2 where rung.toml is wrong.
@@ -100,19 +94,15 @@ def doctor(
     from rung.doctor import examine
     from workspace.folder import SETTINGS_FILE
 
-    goes_with("--repair", repair, "rung doctor --repair", {"--yes": yes})
     findings = examine(Path.cwd())
     bad = sum(finding.ok is False for finding in findings)
     if as_json:
-        more = {"repaired": repaired()} if repair else {}
-        emit({"ok": not bad, "checks": [f.as_json() for f in findings], **more})
+        emit({"ok": not bad, "checks": [f.as_json() for f in findings]})
     else:
         for finding in findings:
             say(finding.line())
         say()
         say("No problems found." if not bad else f"{counted(bad, 'problem')} to fix, see ✗ above.")
-        if repair:
-            repair_project(yes=yes)
     if bad:
         wrong_settings = any(finding.name == SETTINGS_FILE and finding.ok is False for finding in findings)
         raise typer.Exit(2 if wrong_settings else 1)
@@ -182,57 +172,6 @@ def restore(
         return
     say(f"Restored {counted(count, 'file')} to {folder}.")
     say(f"\nNext: cd {shlex.quote(str(folder))} && rung status")
-
-
-def repair_project(*, yes: bool) -> None:
-    """Show what would be moved aside; after a yes back the project up, then move it."""
-    from rung.cli.output import say
-    from rung.keeping import repairs
-    from workspace.folder import require_project
-
-    found = repairs(require_project())
-    if not found:
-        say("\nThere is nothing to repair.")
-        return
-    say("\nTo repair:")
-    for one in found:
-        say(f"  {one.line(require_project())}")
-    if not yes and not _confirmed():
-        say("Nothing was changed.")
-        raise typer.Exit(1)
-    done = repaired()
-    say(f"{done['moved']:,} moved to {done['aside']}; nothing was deleted.")
-
-
-def _confirmed() -> bool:
-    """The answer on the terminal, or one that is piped in. Raises RungError where there is neither."""
-    from workspace.errors import RungError
-
-    try:
-        return typer.confirm("Back the project up and move these aside?", default=False, err=True)
-    except typer.Abort as error:
-        if sys.stdin.isatty() or isinstance(error.__context__, KeyboardInterrupt):
-            raise
-        raise RungError("Nothing was changed: no terminal to confirm on.", "rung doctor --repair --yes") from None
-
-
-def repaired() -> dict[str, Any]:
-    """Back the project up and move unfinished files aside: `{moved, aside, backup}`; null if there are none."""
-    from rung.cli.output import note
-    from rung.keeping import back_up, mend, repairs
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
-
-    project = require_project()
-    found = repairs(project)
-    if not found:
-        return {"moved": 0, "aside": None, "backup": None}
-    made = back_up(project, load_settings(project.settings_file), _default(project.root))
-    note(f"Backed up: {made.file}")
-    for thing in made.left_out:
-        note(f"! Left out of it: {thing}.")
-    room, moved = mend(project, found)
-    return {"moved": moved, "aside": str(room.relative_to(project.root)), "backup": str(made.file)}
 
 
 def _default(root: Path) -> Path:

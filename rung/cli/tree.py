@@ -230,7 +230,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rung advise --report advice.html                  a page to send on",
     ),
     "questions": ("rung questions --format markdown      every key of answers.toml with its values",),
-    "doctor": ("rung doctor --repair",),
     "backup": ("rung backup claims.tar.gz",),
     "data import": (
         "rung data import test.csv --as test --question text --answer team",

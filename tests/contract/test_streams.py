@@ -104,7 +104,7 @@ PROJECT_COMMANDS = (
     "data freeze", "data diff v001 v002", "data generate --count 1", "review next --reviewer A",
     "review decide r-000001 approve --token T --reviewer A", "review undo r-000001 --reviewer A", "review status",
     "review sample", "review invite A", "review export -o x.csv", "review import x.csv --reviewer A",
-    "review score", "plan", "plan check",
+    "plan", "plan check",
     "plan export axolotl", "plan sweep lr=1e-4,2e-4", "runs list", "runs watch", "runs resume",
     "watch import x.jsonl", "watch report", "watch learn",
 )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 from in_shell import rung
 
-from rung.keeping import LIST, LOCKS, MARKER, back_up, half_backups, mend, repairs, restore
+from rung.keeping import LIST, LOCKS, MARKER, back_up, half_backups, leftovers, restore
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -188,47 +187,7 @@ def test_only_what_a_killed_backup_or_restore_left_is_removed(project: Project, 
     assert sorted(tmp_path.glob(".*.*.*")) == [own, held] and (own / "notes.txt").read_text() == "mine"
 
 
-def asked_and_interrupted(folder: Path) -> tuple[int, bool]:
-    """Ctrl-C at the question, with a pipe as standard input: the exit code, and whether it is told as that."""
-    command = [sys.executable, "-P", "-m", "rung", "doctor", "--repair"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe) as asked:
-        assert asked.stderr is not None
-        said = b""
-        while b"aside?" not in said:
-            said += (byte := asked.stderr.read(1))
-            assert byte, said
-        asked.send_signal(signal.SIGINT)
-        said = asked.stderr.read()
-    return asked.returncode, b"Interrupted" in said and b"no terminal" not in said
-
-
-def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path: Path) -> None:
-    half = project.datasets / "v002"
-    half.mkdir()
-    (half / "train.jsonl").write_text("{}\n")
-    (project.root / ".decision.json.abc123_z.tmp").write_text("{")
-    before = contents(project.root / "datasets" / "v001")
-    asked = rung("doctor", "--repair", cwd=project.root, stdin="n\n")
-    assert asked.returncode == 1 and "datasets/v002: incomplete (no manifest.json)" in asked.stdout
-    assert half.is_dir() and len(repairs(project)) == 2
-    assert asked_and_interrupted(project.root) == (130, True)
-    assert half.is_dir() and len(repairs(project)) == 2
-    assert rung("doctor", "--repair", "--yes", cwd=project.root).returncode in (0, 1)
-    assert repairs(project) == [] and contents(project.root / "datasets" / "v001") == before
-    moved = sorted(p.name for p in (project.root / "set-aside").rglob("*") if p.is_file())
-    assert moved == [".decision.json.abc123_z.tmp", "train.jsonl"]
-    (backup,) = tmp_path.glob("p-*.tar")
-    assert restore(backup, tmp_path / "q") and (tmp_path / "q" / "datasets" / "v002" / "train.jsonl").is_file()
-    assert rung("doctor", cwd=project.root).returncode == 0
-
-
-def test_whole_things_are_left_alone(project: Project) -> None:
-    assert repairs(project) == []
-    assert mend(project, [])[0].exists() is False
-
-
-def test_only_what_commands_leave_is_moved_and_nothing_that_one_is_making(project: Project) -> None:
+def test_only_what_commands_leave_is_named_and_nothing_that_one_is_making(project: Project) -> None:
     """The user's own hidden files stay; a workshop is half only once nobody holds the lock of its command."""
     own = [".env.old", "documents/.notes.new", "documents/.L-1", "documents/.a.md.abc123_z.tmp", ".W-hite", ".x.tmp"]
     works = {
@@ -245,20 +204,14 @@ def test_only_what_commands_leave_is_moved_and_nothing_that_one_is_making(projec
         (project.root / name).mkdir(parents=True)
     for name in ("releases/L-002/release.json", "runs/R-001/run.json"):
         (project.root / name).write_text("{}")
-    found = repairs(project)
+    found = leftovers(project)
     assert [str(r.path.relative_to(project.root)) for r in found] == sorted(
         n for names in works.values() for n in names
     )
     for lock in LOCKS:
         room = lock.split("/")[0]
         with writer_lock(project.root / lock, "Work"):
-            assert {r.path.relative_to(project.root).parts[0] for r in repairs(project)} == works.keys() - {room}
-            with pytest.raises(Refusal, match="already running"):
-                mend(project, found)
-    assert repairs(project) == found, "a refused repair moves nothing"
-    (project.root / "evaluations/E-001/report.json").write_text("{}")  # ended since it was looked at
-    assert mend(project, found)[1] == len(found) - 1 and repairs(project) == []
-    assert all((project.root / name).read_text() == "mine" for name in own)
+            assert {r.path.relative_to(project.root).parts[0] for r in leftovers(project)} == works.keys() - {room}
 
 
 def test_a_place_that_cannot_be_written_and_a_file_that_is_no_tar_are_told_plainly(

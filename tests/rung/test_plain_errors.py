@@ -92,22 +92,6 @@ def test_a_sheet_to_print_is_no_json(run: Run) -> None:
     assert code == 2 and json.loads(out)["error"]["message"] == "--json and --format cannot be combined."
 
 
-def test_a_repair_by_script_is_one_document(project: Path, run: Run) -> None:
-    half = project / "datasets" / ".tmp" / "v001"
-    half.mkdir(parents=True)
-    out = run("doctor", "--repair", "--json")[1]
-    document = json.loads(out)
-    assert document["repaired"]["moved"] == 1 and not half.exists()
-
-
-def test_a_repair_without_a_terminal_asks_nobody(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    half = project / "datasets" / ".tmp" / "v001"
-    half.mkdir(parents=True)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    code, out, told = run("doctor", "--repair")
-    assert code == 2 and "datasets/.tmp/v001" in out and "-> rung doctor --repair --yes" in told and half.exists()
-
-
 def test_a_command_that_is_offered_can_be_pasted(project: Path, run: Run) -> None:
     (project / "my rows.jsonl").write_text('{"text": "a b c"}\n')
     assert "Next: rung data check 'my out.jsonl'" in run("data", "dedup", "my rows.jsonl", "-o", "my out.jsonl")[1]

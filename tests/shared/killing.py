@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.split.manifest import read_manifest
-from rung.keeping import repairs
+from rung.keeping import leftovers
 from workspace.files import sha256_file
 from workspace.folder import Project
 
@@ -96,7 +96,7 @@ def assert_sound(warm: Warm, root: Path) -> None:
     assert wrong == [] and doctor.code in (0, 1)
     project = Project(root)
     named = next(check for check in json.loads(doctor.out)["checks"] if check["name"] == "half files")
-    assert named["fact"].split()[0] == (str(len(repairs(project))) if repairs(project) else "none")
+    assert named["fact"].split()[0] == (str(len(leftovers(project))) if leftovers(project) else "none")
     for folder in project.datasets.glob("v*"):
         assert all(sha256_file(folder / s.file) == s.sha256 for s in read_manifest(folder).splits.values())
     for path in root.rglob("*"):
@@ -107,7 +107,7 @@ def assert_sound(warm: Warm, root: Path) -> None:
 def assert_ended(root: Path) -> None:
     """What is left of the kill is at most hidden, or a run that never began."""
     project = Project(root)
-    left = [repair.path for repair in repairs(project)]
+    left = [each.path for each in leftovers(project)]
     assert all(path.name.startswith(".") or path.parent == project.runs for path in left), left
 
 

@@ -16,7 +16,7 @@ from curation.review.service import decide_all
 from curation.split.freeze import freeze
 from curation.split.manifest import difference, load_split, read_manifest
 from curation.store import open_store
-from rung.keeping import repairs
+from rung.keeping import leftovers
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.status_text import status_lines
@@ -161,9 +161,9 @@ def test_status_points_here_once_nothing_waits_and_doctor_sees_half_an_import(
     lines = status_lines(status_of(read_facts(house)))
     assert "Nothing waits for you." in lines[0] and lines[-1] == "When new request logs arrive: rung watch import LOGS"
     imported(house, write([ask(text, line_of(text)) for text in phrases(3, 3)]))
-    assert repairs(house) == []
+    assert leftovers(house) == []
     (house.root / "watch" / ".W-002").mkdir()
     (house.root / "watch" / "W-001" / "import.json").unlink()
-    assert [repair.path.name for repair in repairs(house)] == [".W-002", "W-001"]
+    assert [each.path.name for each in leftovers(house)] == [".W-002", "W-001"]
     assert "Nothing new" not in str(take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False)))
     assert not (house.root / "watch" / ".W-002").exists()
