@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, get_args
 
 from advisor.answers import FACTS
-from advisor.conditions import METHODS, OPTIONS, OUTCOME, RUNGS, Bounds, Condition
+from advisor.conditions import METHODS, OPTIONS, OUTCOME, RUNGS, WORKLOAD, Bounds, Condition
 from advisor.decision import ActionName
 from advisor.ladder import FIRST_PASS, RANK
 from advisor.rulebook import EVIDENCE, STRENGTH, Rule, Rulebook
@@ -18,7 +18,8 @@ NEED_KINDS = ("facts", "behaviour", "cost")
 BLOCKS = ("destination", "next_step")
 MISSING = ("data", "effort", "money")
 NEVER_READ = ("wants", "incumbent_model")
-FIRST_MATCH = ("action", "method", "variant", "base")
+FIRST_MATCH = ("action", "method", "variant", "base", "workload")
+ADVICE = ("keep", "cache", "cheaper_model", "better_prompt", "tune")
 TASKS = (*FACTS["task"].values, "unknown")
 
 Found = Iterator[tuple[str, str]]
@@ -80,6 +81,7 @@ _VOCABULARY: dict[str, dict[str, Sequence[str]]] = {
     "action": {"name": get_args(ActionName)},
     "method": {"name": METHODS},
     "gate": {"data": ("minimum", "recommended")},
+    "workload": {"advice": ADVICE},
 }
 
 
@@ -116,6 +118,8 @@ def _facts_read(book: Rulebook) -> Found:
         for key in sorted(rule.keys()):
             if key in NEVER_READ:
                 yield f"{rule.id}: {key} may never change the advice, so no rule reads it.", rule.place
+            if (key in WORKLOAD) != (rule.kind == "workload"):
+                yield f"{rule.id}: {key} is no fact that rules of the kind {rule.kind} can read.", rule.place
             if key in OUTCOME and rule.kind in (*FIRST_PASS, "size"):
                 yield f"{rule.id}: {key} is settled only after rules of the kind {rule.kind}.", rule.place
 

@@ -36,7 +36,14 @@ OUTCOME = {
 }
 """Facts that the first pass settles, for rules about action, method and gates."""
 
-ALL_FACTS: dict[str, Fact] = {**FACTS, **DERIVED, **OUTCOME}
+WORKLOAD = {
+    **{name: Fact(name, "integer") for name in ("calls", "prefix_tokens", "answers")},
+    **{name: Fact(name, "number") for name in ("failing", "repeats", "prefix_share", "usd_per_month")},
+    **{name: Fact(name, "boolean") for name in ("narrow", "pays", "cheaper")},
+}
+"""Facts of one workload of a log (`training/monitoring/workloads.py`), for rules of that kind alone."""
+
+ALL_FACTS: dict[str, Fact] = {**FACTS, **DERIVED, **OUTCOME, **WORKLOAD}
 
 __all__ = ["ALL_FACTS", "DERIVED", "OPTIONS", "OUTCOME", "RUNGS", "Bounds", "Condition", "derive", "holds"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from advisor.conditions import Condition
 from workspace.shipped_rules import rules_folder
 
-FILES = ("approach", "data_size", "actions", "method", "gates", "notes")
+FILES = ("approach", "data_size", "actions", "method", "gates", "notes", "workloads")
 """Files of `rules/` that hold rules, in the order they are read; order decides where the first match wins."""
 PRICES = ("prices", "upkeep")
 """Dated prices; a project's own `rules/prices.toml` takes precedence."""
@@ -48,6 +48,7 @@ FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("base", "model", "size_b"),
         ("gate", "gate text", "passes data"),
         ("note", "", ""),
+        ("workload", "advice text", ""),
     )
 }
 """Kinds of rule with the fields each must and may have."""

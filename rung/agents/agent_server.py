@@ -73,7 +73,7 @@ async def _call(name: str, arguments: Mapping[str, Any], root: Path, local_agent
     if tool.given is None:
         return 1, _for_person(person_command(tool, _words(arguments)), "a person decides this at the terminal")
     line = command_line(tool, arguments, root)
-    if tool.words.startswith(SHOW_ROWS) and not local_agent and (said := _keeps_rows(root)):
+    if (tool.words.startswith(SHOW_ROWS) or "logs" in arguments) and not local_agent and (said := _keeps_rows(root)):
         line.remove("--json")
         why = f"the result can quote rows, and the answer privacy = {said} keeps them from a model elsewhere"
         return 1, _for_person(person_command(tool, line[len(tool.words.split()) :]), why)

@@ -19,7 +19,7 @@ READS = {
     "status": "",
     "doctor": "",
     "questions": "",
-    "advise": "answers as_of what_if",
+    "advise": "answers as_of what_if logs",
     "rules show": "rule_id",
     "data check": "files format threshold smallest_class question answer system",
     "data convert": "source out format to rejects question answer system",
@@ -27,7 +27,6 @@ READS = {
     "data leakage": "train test clean",
     "data diff": "old new",
     "review status": "",
-    "review economics": "",
     "estimate": "model method rank targets batch length optimizer gpus gpu rows epochs price fit",
     "plan": "method objective preset",
     "runs list": "",
@@ -48,7 +47,7 @@ WRITES = {
 """What those leave behind that write at all."""
 
 OUTPUTS = ("out", "output", "removed", "pairs", "rejects", "clean")
-INPUTS = ("answers", "files", "model", "rows", "scores", "source", "sources", "train", "test")
+INPUTS = ("answers", "files", "logs", "model", "rows", "scores", "source", "sources", "train", "test")
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".html")
 """Endings of a file that an agent may have written."""
 

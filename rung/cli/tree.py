@@ -228,6 +228,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rung advise --set goal_score=0.8                  answers one question and updates the advice",
         "rung advise --what-if knowledge_change=weekly     tries another answer",
         "rung advise --report advice.html                  a page to send on",
+        "rung advise --logs requests.jsonl                 what to do with each workload of a log",
     ),
     "questions": ("rung questions --format markdown      every key of answers.toml with its values",),
     "backup": ("rung backup claims.tar.gz",),

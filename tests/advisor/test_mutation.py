@@ -19,7 +19,7 @@ def test_dropping_a_rule_changes_a_worked_case() -> None:
     worked = [(case, advice_for(book, case)) for _, case in cases()]
     idle = []
     for rule in book.rules:
-        if not rule.explains:
+        if not rule.explains and rule.kind != "workload":  # tests/training/monitoring/test_workloads.py
             without = book.without(rule.id)
             shown_first = sorted(worked, key=lambda pair: pair[0].get("shows") != rule.id)
             if all(advice_for(without, case) == before for case, before in shown_first):

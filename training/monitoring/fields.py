@@ -20,8 +20,8 @@ Message = dict[str, Any]
 
 def at_path(obj: Any, path: str) -> Any:
     """The value at `a.b.c`; None where something on the way is no object."""
-    for key in path.split("."):
-        if not isinstance(obj, Mapping):
+    for key in path.split(".") if "." in path else (path,):
+        if not isinstance(obj, dict):
             return None
         obj = obj.get(key)
     return obj
@@ -55,7 +55,7 @@ def number_at(obj: Any, *paths: str) -> float | None:
 
 def as_number(value: Any) -> float | None:
     """A finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)

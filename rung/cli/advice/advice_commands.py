@@ -65,6 +65,9 @@ def advise(
         bool, typer.Option("--recheck", help="Check decision.json against today's rules, prices and models.")
     ] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write a report to FILE.html or FILE.md.")] = None,
+    logs: Annotated[
+        list[Path] | None, typer.Option("--logs", help="Request logs: advise on each workload in them instead.")
+    ] = None,
 ) -> None:
     """Recommend the next step and the likely end, with reasons."""
     from advisor.decide import decide
@@ -72,6 +75,15 @@ def advise(
     from workspace.folder import require_project
 
     _check_together(recheck, diff, report, save, what_if)
+    if logs:
+        for other, value in {"--answers": answers, "--set": set_answers, "--what-if": what_if, "--recheck": recheck,
+                             "--diff": diff, "--report": report, "--save": save}.items():  # fmt: skip
+            at_most_one({"--logs": True, other: value})
+        from rung.cli.advice.from_logs import advise_on_logs
+
+        project = _project()
+        today = day("--as-of", as_of) if as_of else date.today()
+        return advise_on_logs(logs, project, _rulebook(project), today, as_json)
     said = said_on_the_line(set_answers or [], answers)
     project = require_project() if said else _project()
     today = day("--as-of", as_of) if as_of else date.today()
