@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -59,6 +60,22 @@ def listed(passages: Sequence[tuple[str, str]]) -> str:
     """Passages, each with its file, as a model reads them; empty where there is none."""
     lines = [f"[{number}] {file}: {text}" for number, (file, text) in enumerate(passages, 1)]
     return "\n".join(["Passages:", *lines]) if lines else ""
+
+
+def used_words(passage: str, answer: str) -> list[tuple[str, bool]]:
+    """The passage in pieces, each with whether the answer uses its words.
+
+    A piece that is used is a run of words of the answer with a number or a word of four letters among them.
+    """
+    said = {word.lower() for word in re.findall(r"\w+", answer)}
+    found: list[tuple[str, bool]] = []
+    end = 0
+    for is_used, group in groupby(re.finditer(r"\w+", passage), lambda word: word[0].lower() in said):
+        run = list(group)
+        if is_used and any(len(word[0]) > 3 or word[0].isdigit() for word in run):
+            found += [(passage[end : run[0].start()], False), (passage[run[0].start() : run[-1].end()], True)]
+            end = run[-1].end()
+    return [piece for piece in (*found, (passage[end:], False)) if piece[0]]
 
 
 def _text(path: Path) -> Iterator[tuple[str, str]]:

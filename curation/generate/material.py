@@ -12,6 +12,7 @@ from pathlib import Path
 from curation.checks.phrases import order_in, order_in_text
 from curation.documents import document_files, paragraphs_of
 from curation.example import text_of
+from curation.likeness import words
 from curation.store import Store, StoredRow
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -29,6 +30,12 @@ class DocumentPassage:
 
     text: str
     place: str
+
+    @property
+    def name(self) -> str:
+        """Its file, below documents/, and the page of a PDF: as the rag arm shows it."""
+        file, _, start = self.place.partition("/")[2].rpartition(":")
+        return f"{file}, {start}" if start.startswith("p. ") else file
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,11 @@ class DraftMaterial:
     """Rows and passages that are left out because they hold orders to a model (the check `orders`)."""
     reasons_alone: bool = False
     """Whether prompts name the reasons of rejects only, not the rejected drafts."""
+
+    @cached_property
+    def words(self) -> Sequence[frozenset[str]]:
+        """The words of each passage."""
+        return [frozenset(words(passage.text)) for passage in self.passages]
 
     @cached_property
     def by_answer(self) -> Mapping[str, Sequence[StoredRow]]:

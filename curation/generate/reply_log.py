@@ -125,6 +125,7 @@ def described(order: DraftRequest) -> dict[str, Any]:
         "learnt": order.learnt or None,
         "passage": order.passage.place if order.passage else None,
         "passage_text": order.passage.text if order.passage else None,
+        "beside": [[passage.text, passage.place] for passage in order.beside] or None,
     }
 
 
@@ -133,13 +134,14 @@ def rebuilt(record: Record, store: Store, prompt: PromptTemplate) -> DraftReques
     kept = record.order
     seed = store.row(str(kept["seed_row"])) if kept["seed_row"] else None
     passage = DocumentPassage(kept["passage_text"], kept["passage"]) if kept["passage"] else None
-    return DraftRequest(kept["strategy"], Ask(tuple(kept["turns"])), prompt, seed, passage, kept["label"])
+    beside = tuple(DocumentPassage(*other) for other in kept.get("beside") or ())
+    return DraftRequest(kept["strategy"], Ask(tuple(kept["turns"])), prompt, seed, passage, kept["label"], beside)
 
 
 def provenance(record: Record, draft: Draft) -> dict[str, Any]:
     """What stays with a candidate for good."""
     seed = draft.order.seed
-    kept = {key: value for key, value in record.order.items() if key != "passage_text" and value not in (None, "")}
+    kept = {key: value for key, value in record.order.items() if key != "beside" and value not in (None, "")}
     return {
         **kept,
         "model": record.model,

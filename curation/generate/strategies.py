@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from chat.protocols import Ask
-from curation.documents import ENDINGS
+from curation.documents import ENDINGS, listed
 from curation.example import chat_row
 from curation.generate.material import LABELS_LISTED, DocumentPassage, DraftMaterial, last_user, need, shown
 from curation.generate.template import PromptTemplate
@@ -29,6 +30,8 @@ VARIATIONS = (
     "Use plain everyday words.",
     "Write it as a note to a colleague.",
 )
+DISTRACTORS = 3
+"""Passages beside the right one: the rag arm shows four."""
 WARMTH = 0.7
 """Temperature from the second round over the seeds on, where the model takes one; the first round is greedy."""
 
@@ -47,6 +50,8 @@ class DraftRequest:
     seed: StoredRow | None = None
     passage: DocumentPassage | None = None
     label: str = ""
+    beside: tuple[DocumentPassage, ...] = ()
+    """Other passages that the row shows."""
     learnt: int = 0
     """Reviewed drafts that the prompt shows, as examples or as counter-examples."""
 
@@ -104,7 +109,20 @@ class Strategy(ABC):
             examples = kept_pairs(material, self.name) if prompt.shows("examples") else ()
             ask = Ask(prompt.turns(values, examples), self.limit(subject), self.closed(material), meta)
             shows = sum(values[place].count("\n") for place in ("examples", "avoid") if prompt.shows(place))
-            yield DraftRequest(self.name, ask, prompt, subject.seed, subject.passage, subject.label, learnt=shows)
+            yield DraftRequest(
+                self.name,
+                ask,
+                prompt,
+                subject.seed,
+                subject.passage,
+                subject.label,
+                self.beside(material, subject),
+                shows,
+            )
+
+    def beside(self, material: DraftMaterial, subject: DraftTopic) -> tuple[DocumentPassage, ...]:
+        """Return the other passages that the row shows."""
+        return ()
 
     def values(self, material: DraftMaterial, subject: DraftTopic) -> dict[str, str]:
         """What the template may show."""
@@ -328,6 +346,38 @@ class FromDocuments(Strategy):
         return fresh_row(order.seed, found["input"], found["output"])
 
 
+class Raft(FromDocuments):
+    """Rows that show the passage of their answer among others, as the rag arm shows passages.
+
+    The others are those that share most words with it: what a search finds. Zhang et al. 2024, arXiv:2403.10131.
+    """
+
+    name = "raft"
+    about = "the same, its passage shown among others that do not help (RAFT)"
+
+    def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
+        """The passages, where there are several."""
+        found = super().subjects(material)
+        need(found[1:], "documents/ holds one passage, and a row shows others beside it", "Put more into documents/")
+        return found
+
+    def beside(self, material: DraftMaterial, subject: DraftTopic) -> tuple[DocumentPassage, ...]:
+        """Return the DISTRACTORS passages most like the subject's."""
+        right = material.passages.index(subject.passage)
+        shared = [len(words & material.words[right]) for words in material.words]
+        others = sorted((n for n in range(len(shared)) if n != right), key=lambda n: (-shared[n], n))
+        return tuple(material.passages[n] for n in others[:DISTRACTORS])
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The new row: the passages in mixed order, and the question below them."""
+        assert order.passage is not None
+        found = object_of(text, "input", "output")
+        shown = [order.passage, *order.beside]
+        random.Random(order.passage.place).shuffle(shown)
+        passages = listed([(passage.name, passage.text) for passage in shown])
+        return fresh_row(order.seed, f"{passages}\n\n{found['input']}", found["output"])
+
+
 class Critique(Strategy):
     """A candidate with the repaired answer, where the critique changed it."""
 
@@ -388,5 +438,14 @@ def find_strategy(name: str) -> Strategy:
 
 def strategies() -> dict[str, Strategy]:
     """All strategies by name, in the order in which they are shown."""
-    every = (Paraphrase(), NewInput(), EdgeCases(), AnswerInput(), FromDocuments(), Critique(), PreferencePair())
+    every = (
+        Paraphrase(),
+        NewInput(),
+        EdgeCases(),
+        AnswerInput(),
+        FromDocuments(),
+        Raft(),
+        Critique(),
+        PreferencePair(),
+    )
     return {strategy.name: strategy for strategy in every}

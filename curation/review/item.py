@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from curation.documents import used_words
 from curation.example import Example, edited_text
 from curation.mask import covered, spots_in
 from curation.review.desk import Desk
@@ -79,6 +80,11 @@ class ReviewItem:
     decided: int = 0
     total: int = 0
     meta: Mapping[str, Any] | None = None
+
+    @property
+    def passage(self) -> list[tuple[str, bool]]:
+        """The passage that the row was drafted from, in pieces, each with whether the answer uses its words."""
+        return used_words(str((self.meta or {}).get("passage_text", "")), self.answer or "")
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rung review next --json`."""
@@ -308,6 +314,15 @@ class Cover:
         return f"[{whole[0].kind}]"
 
 
+def _covered(meta: Mapping[str, Any] | None, cover: Cover) -> Mapping[str, Any] | None:
+    """What is kept of a draft, its texts masked; what its passage hides is counted, which is shown."""
+    if meta is None:
+        return None
+    unseen = Cover()
+    hidden = {key: unseen.value(meta[key]) for key in ("seed_text", "reply", "turns") if key in meta}
+    return {**meta, **hidden, **({"passage_text": cover.text(meta["passage_text"])} if "passage_text" in meta else {})}
+
+
 def veiled(item: ReviewItem) -> Veil:
     """The item as it is shown at first."""
     cover = Cover()
@@ -324,6 +339,7 @@ def veiled(item: ReviewItem) -> Veil:
         sides=tuple(_side(side, cover) for side in item.sides),
         near=tuple(_side(side, cover) for side in item.near),
         findings=tuple(cover.value(each) for each in item.findings),
+        meta=_covered(item.meta, cover),
     )
     return Veil(item, shown, frozenset(cover.found), in_edit)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chat.tool_calls import Call, calls_of
@@ -24,3 +24,8 @@ def _table(call: Call) -> str:
     width = max(map(len, given), default=0)
     lines = [f"  {name:<{width}}  {json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
     return "\n".join([f"-> {call['name']}", *lines])
+
+
+def marked(pieces: Sequence[tuple[str, bool]]) -> str:
+    """A text whose marked pieces are between `[[` and `]]`."""
+    return "".join(f"[[{text}]]" if is_marked else text for text, is_marked in pieces)

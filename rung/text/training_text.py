@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.status.stages import STEP_WORDS, after_run
 from rung.text.figures import duration, gib, megabytes, money
+from rung.text.message_text import marked
 from training.gates.gate import Gate
 from workspace.counted import counted
 
@@ -129,7 +130,7 @@ def token_lines(preflight: Any) -> list[str]:
         f"Rows left out: {len(preflight.too_long):,} too long, {len(preflight.masked):,} without a trained token",
     ]
     for row in preflight.shown:
-        text = "".join(f"[[{piece}]]" if trained else piece for piece, trained in row.pieces)
+        text = marked(row.pieces)
         lines += ["", f"train:{row.row}   {row.trained} of {row.tokens} tokens trained"]
         lines += ["  " + _plain(line) for line in text.split("\n")]
     return lines

@@ -52,6 +52,7 @@ REPLIES = {
     "edge_cases": '```json\n{"input": "amber birch cedar", "output": "E13 none none"}\n```',
     "answer_input": "E11 nerve none",
     "from_documents": '{"input": "What is a house line made of?", "output": "category, system, side"}',
+    "raft": '{"input": "What is a house line made of?", "output": "category, system, side"}',
     "critique": '{"critique": "The side is missing.", "output": "E10 eye unknown"}',
     "preference": "E13 eye right",
 }
@@ -61,6 +62,8 @@ REPLIES = {
 def test_every_strategy_makes_its_row(name: str, reviewed: Store, project: Project, run: Run) -> None:
     project.documents.mkdir()
     (project.documents / "line.md").write_text("# Line\n\nA house line is made of category, system and side.\n")
+    if name == "raft":
+        (project.documents / "side.md").write_text("The side is left or right.\n")
     reviewed.add([Example({"messages": [{"role": "user", "content": "DM2 with numb feet"}]})], role="pool")
     outcome = run(Scripted([REPLIES[name]]), 1, strategy=name)
     assert outcome.rejected == {} and len(outcome.queued) == 1, outcome.rejected

@@ -13,6 +13,7 @@ from web_steps import stale
 
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item, progress
+from curation.store import NewRow
 from curation.store.tables import links
 from rung.start import GUIDELINE
 
@@ -29,6 +30,13 @@ def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
     assert "MO-" not in dana.bare
     dana, _ = stale(site, None, verdict="approve")
     assert "mo decided" not in dana.words and "Send both" not in dana.words
+
+
+def test_a_draft_shows_its_passage_with_the_words_of_the_answer(make_site: Any) -> None:
+    meta = {"model": "m", "passage": "documents/a.md:3", "passage_text": "A <b>house</b> line; ask amy@clinic.example"}
+    draft = NewRow(Example(chat_row("What is it?", "house line")), meta=meta)
+    dana = make_site([draft]).browser("dana")
+    assert "<mark>house</mark>&lt;/b&gt; <mark>line</mark>" in dana.html and "amy@clinic" not in dana.html
 
 
 def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:

@@ -36,7 +36,9 @@ def generate(
     ],
     strategy: Annotated[
         str,
-        typer.Option(help="paraphrase, new_input, edge_cases, answer_input, from_documents, critique or preference."),
+        typer.Option(
+            help="paraphrase, new_input, edge_cases, answer_input, from_documents, raft, critique or preference."
+        ),
     ] = "paraphrase",
     provider: Annotated[str, typer.Option(help="local, anthropic or openai (any compatible server).")] = "",
     model: Annotated[str, typer.Option(help="Model id, hub id or folder, instead of [model] base.")] = "",

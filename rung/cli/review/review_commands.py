@@ -277,13 +277,16 @@ def _show(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
 
 
 def _say_item(item: ReviewItem) -> None:
-    from rung.text.message_text import message_text
+    from rung.text.message_text import marked, message_text
 
     say(f"{item.id}   {item.role}, from {item.source or item.origin}   item {item.decided + 1:,} of {item.total:,}")
     for message in item.messages:
         say(f"\n{message.get('role')}\n  " + message_text(message).replace("\n", "\n  "))
     if not item.messages:
         say("\n  " + str(item.row.get("text", "")))
+    if item.passage:
+        say(f"\nDrafted from {(item.meta or {})['passage']}; words of the answer are between [[ and ]]")
+        say("  " + marked(item.passage).replace("\n", "\n  "))
     if item.findings:
         say("\nLook at this")
     for finding in item.findings:

@@ -16,7 +16,7 @@ from curation.store.records import Share
 from rung.start import GUIDELINE
 from rung.symbols import drawn
 from rung.text.figures import money
-from rung.text.message_text import message_text
+from rung.text.message_text import marked, message_text
 from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
 from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown
@@ -89,6 +89,11 @@ def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:
         yield Text("Look at this", style="bold")
         for note in notes:
             yield from _lines(f"  {note}", width)
+        yield Text("")
+    if item.passage:
+        yield Text("Its passage, [[used words]] marked", style="bold")
+        for line in marked(item.passage).splitlines():
+            yield from _lines(f"  {shown(line)}", width)
         yield Text("")
     yield Text("Where it comes from", style="bold")
     yield from _lines(f"  {origin(item)}", width)
