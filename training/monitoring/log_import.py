@@ -18,6 +18,7 @@ from curation.rows.source import Progress, open_bytes, readable
 from curation.store.ingest import merge_rejects
 from training.monitoring.feedback import scale_of
 from training.monitoring.log_lines import LogPart, read_part
+from training.monitoring.otel_spans import spans_in
 from training.monitoring.pii import Masker, masked_text
 from training.monitoring.request_joining import join
 from training.monitoring.requests import (
@@ -82,14 +83,16 @@ def _read_file(path: Path, found: Read, progress: Progress | None) -> None:
     digest = sha256_file(path)
     start, number, rejected = len(found.parts), 0, 0
     offset = found.lines
-    for number, line in read_lines(path, progress):
-        if line is None:
-            found.empty += 1
-        elif isinstance(line, Reject):
-            found.rejects.append(line)
-            rejected += 1
-        else:
-            part = read_part(line)
+    for _, line in read_lines(path, progress):
+        if isinstance(line, Reject) or line is None:
+            number += 1
+            found.empty += line is None
+            rejected += line is not None
+            found.rejects += [line] if line else []
+            continue
+        for each in spans_in(line):  # each span of a trace counts as a line
+            number += 1
+            part = read_part(each)
             part.line, part.file = offset + number, len(found.files)
             found.parts.append(part)
     _is_a_log(path, found.parts[start:], found.rejects[len(found.rejects) - rejected :])

@@ -2,6 +2,7 @@
 
 Read are OpenAI-style chat and text completions, Responses and streamed chunks (as vLLM's batches and plain gateways log
 them), LiteLLM's standard payload, Langfuse's observations, traces and scores, and lines that hold feedback alone.
+`otel_spans.py` makes such lines of OpenTelemetry's.
 """
 
 from __future__ import annotations
