@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evaluation.abstention import abstention
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
 from evaluation.arms.dev_rows import mark_choosing
 from evaluation.arms.own import OWN
 from evaluation.arms.prompted import OPTIMISED, propose
 from evaluation.arms.registry import Arm, arm_called, on_the_ladder
 from evaluation.bench import Bench, open_folder
-from evaluation.calibration import calibration
+from evaluation.calibration import calibration, sure_answers
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
@@ -220,9 +221,13 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
     extra = {**figures.extra, **retrieval_recall(variant, items), **citing(variant, items, found[choice.form], desk)}
     if choice.arm in ("base", "tuned"):
         extra |= perplexities(variant, items, desk)
+    where_sure = None
     if variant.sure or bench.label_scoring:
-        scored = [o.score for o in found[choice.form]]
-        extra |= calibration(variant, items, desk, scored, bench.watch(f"{choice.arm}, scoring each answer"))
+        told = bench.watch(f"{choice.arm}, scoring each answer")
+        sure = sure_answers(variant, items, desk, told)
+        extra |= calibration(sure, by_labels=variant.sure is None)
+        chose = sure_answers(variant, bench.validating if variant.sure else bench.choosing, desk, told)
+        where_sure = abstention(chose, sure, bench.settings.evaluation.precision, bench.groups)
     lost = why_unmeasured(found[choice.form], desk)
     arm = revised(
         figures,
@@ -233,6 +238,7 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
         tries=max(1, len(choice.tries)),
         settings=dict(variant.settings),
         extra=extra,
+        abstention=where_sure,
     )
     return arm, [o for outcomes in found.values() for o in outcomes]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat.protocols import Progress, Scorer
+from evaluation.abstention import SureAnswer
 from evaluation.arms.arm_material import Variant
 from evaluation.measure import EvalItem, Harness, ask_of
 
@@ -18,29 +19,36 @@ AT_ONCE = 24
 """Items scored together."""
 
 
-def calibration(
-    variant: Variant, items: Sequence[EvalItem], desk: Harness, scored: Sequence[float], watch: Progress | None = None
-) -> dict[str, float | None]:
-    """`ece` and mean `confidence` of an arm; empty where it gives no probabilities.
+def sure_answers(
+    variant: Variant, items: Sequence[EvalItem], desk: Harness, watch: Progress | None = None
+) -> list[SureAnswer]:
+    """Each item's answer with its probability; empty where an arm gives none.
 
-    The classifier's `scored` are its items' scores. Of a model each possible answer is scored after the arm's prompt
-    (a forward pass an answer) and the likeliest, by summed log-probability, is its choice: `label_accuracy`.
+    Of a model each possible answer is scored after the arm's prompt (a forward pass an answer) and the likeliest, by
+    summed log-probability, is its choice.
     """
     if not items or desk.metric.judged:
+        return []
+    if variant.sure is not None and variant.predict is not None:
+        questions = [item.question for item in items]
+        chosen = list(zip(variant.predict(questions), variant.sure(questions), strict=True))
+    elif isinstance(desk.model, Scorer) and desk.choices and variant.render is not None:
+        chosen = label_choices(variant, items, desk, watch)
+    else:
+        return []
+    return [
+        SureAnswer(item.number, sure, desk.score(answer, item))
+        for item, (answer, sure) in zip(items, chosen, strict=True)
+    ]
+
+
+def calibration(answers: Sequence[SureAnswer], *, by_labels: bool) -> dict[str, float | None]:
+    """`ece`, mean `confidence` and, where a model chose `by_labels`, `label_accuracy`; empty without answers."""
+    if not answers:
         return {}
-    if variant.sure is not None:
-        found = variant.sure([item.question for item in items])
-        return {"ece": ece(found, scored), "confidence": math.fsum(found) / len(found)}
-    if not (isinstance(desk.model, Scorer) and desk.choices and variant.render is not None):
-        return {}
-    chosen = label_choices(variant, items, desk, watch)
-    sure = [confidence for _, confidence in chosen]
-    scores = [desk.score(label, item) for (label, _), item in zip(chosen, items, strict=True)]
-    return {
-        "ece": ece(sure, scores),
-        "confidence": math.fsum(sure) / len(sure),
-        "label_accuracy": math.fsum(scores) / len(scores),
-    }
+    sure, scores = [answer.sure for answer in answers], [answer.score for answer in answers]
+    found: dict[str, float | None] = {"ece": ece(sure, scores), "confidence": math.fsum(sure) / len(sure)}
+    return found | ({"label_accuracy": math.fsum(scores) / len(scores)} if by_labels else {})
 
 
 def label_choices(

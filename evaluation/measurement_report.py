@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from evaluation.abstention import Abstention
 from workspace.artefact import Artefact, read_artefact
 from workspace.files import replacing
 from workspace.folder import Project, newest, oldest_first
@@ -75,8 +76,16 @@ class ArmResult(BaseModel):
     unmeasured: str = ""
     """Why the score is no measurement: too many replies were lost (evaluation.measure). Empty where it is one."""
     extra: dict[str, float | None] = {}
+    abstention: Abstention | None = None
+    """What it reaches where it answers only if it is sure; None where it gives no probabilities."""
     taken_from: str = ""
     """The report it was measured in, where that is an earlier one."""
+
+
+def surest(arms: Iterable[ArmResult]) -> ArmResult | None:
+    """The arm that answers most test items at the wanted precision; None where none has a threshold."""
+    known = [(arm.abstention.point.items, arm) for arm in arms if arm.abstention and arm.abstention.point]
+    return max(known, key=lambda each: each[0])[1] if known else None
 
 
 class Report(Artefact):

@@ -9,6 +9,7 @@ from pathlib import Path
 from chat.protocols import ChatModel
 from curation.split.manifest import load_split, read_manifest
 from evaluation.arms.arm_material import ArmMaterial, Variant
+from evaluation.arms.registry import arm_name
 from evaluation.arms.tuned_arm import TUNED, TUNED_RAG, tuned, tuned_rag
 from evaluation.baseline import apart, made_from, measure_choice, pair_notes, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
@@ -17,7 +18,15 @@ from evaluation.forgetting import NOT_MEASURED, Forgetting, measure_forgetting, 
 from evaluation.given_answers import GivenRun
 from evaluation.measure import EvalItem
 from evaluation.measured_answers import read_answers
-from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, scored_as, write_outcomes
+from evaluation.measurement_report import (
+    ArmResult,
+    ItemOutcome,
+    Report,
+    newest_report,
+    scored_as,
+    surest,
+    write_outcomes,
+)
 from evaluation.outcomes import Baseline, check_arms, check_asked, require_baseline, unmeasured_words
 from evaluation.served_run import ServedRun
 from evaluation.testset.answer_key import documents_with_pairs, instruction_with_pairs
@@ -181,6 +190,7 @@ def _with_the_rest(
     source, served = evidence.provenance, ways.served
     run = str(source.run)
     prompted = next(arm for arm in baseline.report.arms if arm.arm == evidence.chosen)
+    sure = surest(baseline.report.arms)
     missing = unmeasured_words(bench.project, read_manifest(bench.dataset), baseline.report)
     forgetting = _forgetting(bench, ways.untrained)
     alone = f"; of {run} alone, not of the other trainings" if forgetting and source.trainings else ""
@@ -189,6 +199,11 @@ def _with_the_rest(
         *(f"{run} was made elsewhere. {each}" for each in ways.unchecked),
         *evidence.notes,
         *told,
+        *(
+            [f"Without tuning, {arm_name(sure.arm)} answers {sure.abstention.words()}"]
+            if sure and sure.abstention
+            else ()
+        ),
         *([f"Of the arms that this project can measure, {missing}"] if missing else ()),
         forgetting.words() + alone if forgetting else NOT_MEASURED,
     ]

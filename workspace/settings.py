@@ -174,6 +174,8 @@ class EvaluationSettings(Section):
     """Runs that may be scored on a test set, fixed before the first; each is judged at 1 - .05/runs confidence."""
     proposals: int = Field(default=4, ge=0, le=32)
     """Instructions of the arm `optimised`; each is tried on validation, with and without examples."""
+    precision: float = Field(default=0.98, gt=0, le=1)
+    """Share of right answers wanted where an arm answers only if it is sure; the rest goes to a person."""
     forgetting_limit: float = Field(default=0.05, ge=0, le=1)
     """Loss on the general suite that a tuned model may have, as a share of its items."""
     embeddings: bool = False

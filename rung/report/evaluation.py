@@ -95,6 +95,7 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "human": [line for p in read_result(folder) for line in preference_words(p)],
         "judge": judge_lines(verdict.judge) if verdict and verdict.judge else [],
         "corpus": corpus_lines(report, shown, arms) if is_open else [],
+        "sure": [arm for arm in arms if arm.abstention],
         "confusion": confusion(shown.outcomes.get(columns[-1], []) if columns else []),
         "classes": class_rows(arms, shown.outcomes, columns),
         "shut": "" if is_open else SHUT,

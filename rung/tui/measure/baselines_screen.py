@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import on_the_ladder
 from evaluation.measurement_report import ArmResult, Report
-from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words
+from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words, where_sure
 from rung.text.figures import arm_name, arm_option, dots, duration, interval, money, percent, scale
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
@@ -257,6 +257,8 @@ def _entries(
     yield from (Entry(f"{arm_name(arm):<{names}}{'-':>6}  not measured", arm, "dim") for arm in others)
     yield Entry()
     yield from (Entry(line) for line in _best(report))
+    if sure := where_sure(report.arms):
+        yield Entry(f"Only where sure     {sure}")
     if report.smallest_difference is not None:
         yield Entry(f"Detectable          differences of about {100 * report.smallest_difference:.0f} points")
     yield from (Entry(line) for line in _joined(report, changed))

@@ -1,0 +1,81 @@
+"""Answering only where sure: the threshold is of validation, what it reaches is of the test."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.abstention import SureAnswer, abstention, threshold
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from rung.report.evaluation import write_page
+from rung.text.baseline_text import lines
+
+
+def drawn(n, seed):
+    """Answers that are right as often as they are sure."""
+    draw = np.random.default_rng(seed)
+    return [SureAnswer(k, float(p), float(draw.random() < p)) for k, p in enumerate(draw.uniform(0.5, 1, n), 1)]
+
+
+def test_what_is_answered_is_right_about_as_often_as_was_wanted():
+    found = abstention(drawn(4000, 1), drawn(4000, 2), 0.9)
+    at = found.point
+    assert at.low <= at.precision <= at.high and at.precision == pytest.approx(0.9, abs=0.02)
+    assert at.coverage == pytest.approx(0.4, abs=0.08) and at.items == round(4000 * at.coverage)
+    coverages = [point.coverage for point in found.curve]
+    assert coverages == sorted(coverages) and coverages[-1] == 1.0
+    assert found.curve[0].precision > found.curve[-1].precision
+
+
+@pytest.mark.parametrize(
+    ("answers", "wanted", "expected"),
+    [
+        ([], 0.9, None),
+        ([(0.9, 0)], 0.9, None),
+        ([(0.9, 1)], 0.9, 0.9),
+        ([(0.9, 1), (0.9, 0)], 0.9, None),
+        ([(0.9, 1), (0.9, 1), (0.5, 0)], 0.9, 0.9),
+        ([(0.9, 1), (0.5, 0)], 0.5, 0.5),
+    ],
+)
+def test_the_threshold_in_plain_cases(answers, wanted, expected):
+    found = [SureAnswer(k, sure, score) for k, (sure, score) in enumerate(answers)]
+    assert threshold(found, wanted) == expected
+    assert (abstention(found, found, wanted) is None) == (not answers)
+
+
+def test_a_baseline_tells_where_its_classifier_may_answer_alone(project, settings, model):
+    """On every face; an arm without probabilities has none."""
+    folder, report = run_baseline(open_bench(project, settings, model), arms_named(["prompt", "classical"]))
+    prompt, classical = report.arms
+    assert prompt.abstention is None and classical.abstention.point.precision == 1.0
+    assert classical.abstention.chosen_on == 12
+    told = classical.abstention.words()
+    assert told in "\n".join(lines(report)) and "% of items at 100.0% precision" in told
+    write_page(project, folder)
+    assert told in (folder / "report.html").read_text()
+    kept = json.loads((folder / "report.json").read_text())["arms"][1]["abstention"]
+    assert kept["point"]["items"] == classical.abstention.point.items and kept["wanted"] == 0.98
+
+
+def test_a_threshold_above_every_test_item_answers_none():
+    held, test = [SureAnswer(1, 0.9, 1.0), SureAnswer(2, 0.5, 0.0)], [SureAnswer(1, 0.6, 1.0)]
+    found = abstention(held, test, 0.98)
+    assert found.point is None and len(found.curve) == 1 and "every item goes to a person" in found.words()
+
+
+def test_label_scoring_of_a_local_model_has_a_threshold_too(project, settings, model):
+    """It knows no answer that begins as its question does for `money`, and is not sure there."""
+
+    class Sure(Scripted):
+        def loglikelihoods(self, asks, answers):
+            asked = [ask.turns[-1]["content"][0] for ask in asks]
+            return [(0.0 if answer[0] == first else -3.0, 2) for first, answer in zip(asked, answers, strict=True)]
+
+    bench = open_bench(project, settings, Sure(lambda ask: "pin", name="s"), label_scoring=True)
+    (prompt,) = run_baseline(bench, arms_named(["prompt"]))[1].arms
+    at = prompt.abstention.point
+    assert (at.items, at.precision, prompt.abstention.chosen_on) == (24, 1.0, 12)
