@@ -48,28 +48,6 @@ def test_hashes_are_the_sets_of_the_definition(compiled: bool, texts: list[str])
             assert (found.exact[i] == found.exact[j]) == exact(one, other)
 
 
-def test_compiled_and_plain_give_the_same_bits() -> None:
-    rng = np.random.default_rng(5)
-    texts = ["".join(rng.choice(list(ALPHABET), rng.integers(0, 400))) for _ in range(300)]
-    texts += [" ".join(rng.choice(["one", "two", "three", "x" * 40], rng.integers(0, 300))) for _ in range(300)]
-    one, two = hash_texts(texts), hash_texts(texts, compiled=True)
-    for a, b in ((one.shingles, two.shingles), (one.grams, two.grams)):
-        np.testing.assert_array_equal(a.starts, b.starts)
-        assert sets(a) == sets(b)
-    np.testing.assert_array_equal(one.exact[:, None] == one.exact, two.exact[:, None] == two.exact)
-    np.testing.assert_array_equal(one.words, two.words)
-
-
-@paths
-def test_blocks_do_not_change_a_thing(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"row {i} has some words of its own {i * 7}" for i in range(50)]
-    whole = hash_texts(texts, compiled=compiled)
-    monkeypatch.setattr("curation.likeness.hashing.BLOCK_CHARS", 90)
-    parts = hash_texts(texts, compiled=compiled)
-    np.testing.assert_array_equal(whole.shingles.hashes, parts.shingles.hashes)
-    np.testing.assert_array_equal(whole.exact, parts.exact)
-
-
 def test_a_line_of_five_megabytes_takes_memory_of_its_own_size() -> None:
     rng = np.random.default_rng(8)
     words = np.array([f"w{k}" for k in range(50_000)], object)
@@ -83,8 +61,3 @@ def test_a_line_of_five_megabytes_takes_memory_of_its_own_size() -> None:
     two = hash_texts([line, "another one"], compiled=True)
     np.testing.assert_array_equal(np.sort(one.shingles.hashes), np.sort(two.shingles.hashes))
     assert len({*one.exact.tolist()}) == len({*two.exact.tolist()}) == 2
-
-
-def test_a_long_text_without_white_space_is_hashed() -> None:
-    found = hash_texts(["ab" * 1_200_000, "日" * 3_000])
-    assert found.words.tolist() == [1, 3_000]

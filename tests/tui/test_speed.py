@@ -5,35 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import shutil
 import subprocess
 import sys
 import weakref
 
 import pytest
 from conftest_tui import HELD, Ticks, importing_textual, settled, until
-from review_steps import reviewing, shown_item
 
-from curation.example import Example, chat_row
+from curation.example import Example
 from curation.store import NewRow, open_store
 from rung.start import start_project
-from rung.tui.review.panels import fits
 from workspace.settings import load_settings
 
 TRIES = 5
 """The same again, at most so often: what else the machine does only ever adds to what a turn takes."""
-WORDS = " ".join(f"word{n * 7 % 997}" for n in range(3_000))[:20_000]
-LONG = {
-    "words": chat_row(WORDS, WORDS[::-1]),
-    "one word": chat_row("x" * 1_000_000, "y" * 1_000_000),
-    "field": chat_row(WORDS, WORDS[:8_000]),
-    "wide": chat_row("漢字 仮名交じり文。" * 2_000, "漢字" * 10_000),
-    "lines": chat_row("line\n" * 4_000, "li\n" * 6_000),
-    "escapes": chat_row("\x1b[31m\u202e\t" * 3_000, "\x00a\u2066" * 6_000),
-    "wide field": chat_row("漢字", "漢字。" * 2_600),
-    "field of lines": chat_row("lines", "li\n" * 399),
-    "pair": {"prompt": WORDS, "chosen": WORDS, "rejected": WORDS.replace("word", "other")},
-}
 PAINT = 0.6
 SLOWER = 3.5
 """On a machine that is slow today the bar is so many times what importing Textual costs there."""
@@ -42,7 +27,7 @@ HEAVY = {"torch", "transformers", "anthropic", "openai", "sklearn", "scipy"}
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A project with 10,000 rows; of those that wait for review a short one and the long ones come first."""
+    """A project with 10,000 rows; all of them wait for review."""
     folder = tmp_path_factory.mktemp("large") / "large"
     folder.mkdir()
     project = start_project(folder).project
@@ -65,8 +50,6 @@ def large(tmp_path_factory):
         for n in range(10_000)
     ]
     with open_store(project, settings) as store:
-        first = [chat_row("a short row comes first", "C1"), *LONG.values()]
-        store.add([NewRow(Example(row), line=n) for n, row in enumerate(first)], role="test")
         store.add(rows, role="pool")
     return folder
 
@@ -99,41 +82,6 @@ async def test_the_loop_is_never_held(large, program):
                 if (held := await held_by(pilot, open_it)) < HELD:
                     break
             assert held < HELD, f"{number}: {held * 1000:.0f} ms of CPU"
-
-
-KEYS = ("u", "a", "pagedown", "pageup", "x", "escape")
-"""The row before it, the row again, a look around, the reasons for a no."""
-EDIT = ("e", "!", "escape")
-SIZES = ((80, 24), (120, 40))
-
-
-async def next_row(pilot):
-    """Approve what is on the screen."""
-    await pilot.press("a")
-    return await shown_item(pilot)
-
-
-async def held_at_most(pilot, turns):
-    """The turn that holds the loop the longest, each measured again while one seems too long."""
-    held = dict.fromkeys(turns, 9.0)
-    for _ in range(TRIES):
-        for turn in turns:
-            doing = pilot.resize_terminal(*turn) if isinstance(turn, tuple) else pilot.press(turn)
-            held[turn] = min(held[turn], await held_by(pilot, lambda doing=doing: doing))
-        if max(held.values()) < HELD:
-            break
-    return max((took, turn) for turn, took in held.items())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", LONG)
-async def test_no_row_and_no_change_of_size_holds_the_loop(large, tmp_path, program, name):
-    async with reviewing(program(shutil.copytree(large, tmp_path / "large")), size=(120, 40)) as (app, pilot, _):
-        while app.screen.item.row != LONG[name]:
-            await next_row(pilot)
-        editable = fits(app.screen.view.start_text)
-        held, turn = await held_at_most(pilot, (*KEYS, *SIZES, *(EDIT if editable else ())))
-    assert held < HELD, f"{turn}: {held * 1000:.0f} ms of CPU"
 
 
 PROGRAM = """
