@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import time
 
 from textual.command import CommandList, CommandPalette
@@ -130,13 +128,6 @@ def words_in(app, widget="#right"):
     region = app.screen.query_one(widget).region
     lines = text_of(app).split("\n")[region.y : region.bottom]
     return " ".join(" ".join(line[region.x : region.right] for line in lines).replace("│", " ").split())
-
-
-def importing_textual():
-    """CPU seconds that a program spends for Textual alone, now and here."""
-    code = "import time, textual.app, textual.screen, textual.widgets; print(time.process_time())"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    return float(done.stdout)
 
 
 class Ticks:
