@@ -6,7 +6,7 @@ READY := $(VENV)/.ready$(if $(LOCKED),-locked)
 # Small shared machines burn CPU seconds on spinning threads; the results are the same.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check types types-of-tests layers slow bench mutants advice snapshots reference site supply lock clean help
+.PHONY: demo test check types types-of-tests layers slow bench gpu mutants advice snapshots reference site supply lock clean help
 .DEFAULT_GOAL := help
 
 $(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
@@ -48,7 +48,7 @@ slow: $(READY) ## Tests that take over 20 s or an environment of their own, and 
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
 	$(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile=search $(WORKERS) -o addopts="-q --strict-markers --import-mode=importlib"
 
-LONG := load soak reviews mutants  # an hour, or a target of their own
+LONG := load soak reviews mutants gpu  # an hour, or a target of their own
 HELD := dedup_contenders verdict_methods make_data  # parts of others
 DATA := advice semantic  # want a folder of data
 BENCHES := memory $(filter-out $(LONG) $(HELD) $(DATA),$(basename $(notdir $(wildcard benchmarks/*.py))))
@@ -56,6 +56,9 @@ BENCH_verdict := --fast
 bench: $(READY) ## Side-by-side with peers; each prints a table, and all run whatever one comes to
 	@failed=; $(foreach name,$(BENCHES),echo "== $(name)"; $(BIN)/python -m benchmarks.$(name) $(BENCH_$(name)) || failed="$$failed $(name)"; )\
 	test -z "$$failed" || { echo "Broken, or below a bar:$$failed"; exit 1; }
+
+gpu: $(READY) ## What only a GPU can show, on this machine's card, written to docs/measured-gpu.md (about an hour)
+	$(BIN)/python -m benchmarks.gpu
 
 mutants: $(READY) ## Small faults put into locks, verdict, leakage, review and security: how many do the tests see? (30 minutes)
 	$(BIN)/python benchmarks/mutants.py clearance verdict leakage review security --count 12 --minutes 5
