@@ -133,6 +133,11 @@ def queue_by_policy(connection: Connection, policy: str) -> None:
         )
 
 
+def for_several(connection: Connection) -> set[int]:
+    """Return the rows that more than one person decides."""
+    return set(connection.execute(select(rows.c.id).where(rows.c.needed > 1)).scalars())
+
+
 def set_needed(connection: Connection, wanted: Callable[[str], int], several: int) -> None:
     """Write how many persons each waiting row needs, as `wanted` says of its content: 1 or `several`.
 

@@ -15,7 +15,9 @@ from starlette.routing import Route
 from curation.review import Desk, LinkEnded, LinkUnknown, progress
 from curation.review.decisions import recent
 from curation.review.people import ROLES
+from curation.review.similar import NearestDecided
 from rung.web import pages
+from rung.web.browse import accept_alike, alike_page, rows_page
 from rung.web.host_checks import HostGuard
 from rung.web.login import Door, NotInvited, TooMany, Visitor
 from rung.web.pages import _common, _is_row
@@ -81,6 +83,9 @@ WAYS = (
     PageRoute("POST", "/leave", ROLES, leave),
     PageRoute("GET", "/team", ("lead",), team_page),
     PageRoute("POST", "/reopen", ("lead",), reopen),
+    PageRoute("GET", "/rows", ROLES, rows_page),
+    PageRoute("GET", "/alike", ROLES, alike_page),
+    PageRoute("POST", "/alike", ROLES, accept_alike),
     PageRoute("GET", "/compare", ROLES, pages.compare_page),
     PageRoute("POST", "/compare", ROLES, pages.prefer),
     PageRoute("POST", "/compare/unmask", ROLES, pages.unmask_pair),
@@ -103,6 +108,7 @@ def build_app(desk: Desk, hosts: Collection[str], door: Door | None = None) -> S
         exception_handlers={404: _missing, 405: _missing, RungError: _error, Exception: _broken},
     )
     made.state.store = desk.store.where
+    made.state.nearest = NearestDecided(desk)
     made.state.owner = desk.settings.project.person
     return made
 

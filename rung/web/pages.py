@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +12,20 @@ from curation.mask import mask
 from curation.review import Desk, ReviewItem, Ruling, decide, next_item, undo
 from curation.review.decisions import contest, day_of, decided_by_another, drop_draft, last_of, may_contest
 from curation.review.guideline import reasons_now
-from curation.review.item import Veil, answers_in_use, hidden_words, is_unmasked, log_unmasked, veiled
+from curation.review.item import (
+    NearRow,
+    Veil,
+    answers_in_use,
+    hidden_words,
+    is_unmasked,
+    log_unmasked,
+    veiled,
+    veiled_near,
+)
 from curation.review.leases import give_up, renew
 from curation.review.progress import failed_words
 from curation.store.decisions import keep_draft
-from curation.store.records import number_of
+from curation.store.records import DECIDED, number_of
 from evaluation.people.blinding import log_shown
 from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_comparison, read_result
 from evaluation.people.pairings import Pairing
@@ -25,6 +35,11 @@ from rung.web import view
 from rung.web.templating import PageRequest, page
 from rung.web.view import blocks, found, plain
 from workspace.errors import Refusal, RungError
+
+UNSURE = 422
+"""Status of a page that asks for the same text again before it is saved."""
+MOST_NEAR = 5
+"""Decided rows beside an item."""
 
 
 def show(desk: Desk, ask: PageRequest) -> Response:
@@ -62,6 +77,10 @@ def decide_page(desk: Desk, ask: PageRequest) -> Response:
     if ruling.verdict == "reject" and "reason" not in ask.form and "other" not in ask.form:
         item = _held(desk, ask)
         return _item(desk, ask, item, panel="reject") if item else _conflict(desk, ask, "")
+    if _is_new(desk, ask, ruling):
+        item, name_of_it = _held(desk, ask), view.short(mask(ruling.text or ""))
+        words = f'No other row has the answer "{name_of_it}". Save again to keep it.'
+        return _item(desk, ask, item, "edit", words, UNSURE) if item else _conflict(desk, ask, "")
     try:
         made = decide(desk, name, ask.form.get("token", ""), ask.person.name, ruling)
     except RungError as error:
@@ -69,6 +88,14 @@ def decide_page(desk: Desk, ask: PageRequest) -> Response:
             return _conflict(desk, ask, error.message)
         return _again(desk, ask, error)
     return RedirectResponse(f"/?decided={name}" if made.note else "/", 303)
+
+
+def _is_new(desk: Desk, ask: PageRequest, ruling: Ruling) -> bool:
+    """Whether answers are labels and an edit has another one, which was not confirmed: it may be a slip."""
+    if ruling.verdict != "edit" or ask.form.get("sure") == view.plain(ask.form.get("text", "")):
+        return False
+    labels = answers_in_use(desk.store)
+    return bool(labels) and ruling.text not in labels
 
 
 def undo_page(desk: Desk, ask: PageRequest) -> Response:
@@ -152,16 +179,28 @@ def _item(
         "hidden": hidden_words(veil.found),
         "unmasked": unmasked,
         "remark": ask.form.get("remark", ""),
-        "near": [side for side in face.near if side.verdict in ("approved", "edited", "rejected")],
+        "near": _near(desk, ask, item),
         "guide": found(parts, find),
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "find": find,
         "untouched": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,
+        "sure": text if status == UNSURE else "",
         "until": view.clock(item.until),
         "origin": view.origin(item),
     }
     return page("item.html", ask, status, **_common(desk, ask), **values)
+
+
+def _near(desk: Desk, ask: PageRequest, item: ReviewItem) -> Sequence[NearRow]:
+    """Decided rows near the item, with their questions, masked; those that the import linked come first."""
+    if item.blind:
+        return ()
+    linked = [side for side in item.near if side.verdict in DECIDED]
+    questions = {row.id: row.example.question for row in desk.store.rows(ids=[side.row for side in linked])}
+    first = [NearRow(side, questions[side.row]) for side in linked if side.row in questions]
+    others = [near for near in ask.request.app.state.nearest.near(item) if near.side.row not in questions]
+    return veiled_near([*first, *others][:MOST_NEAR])[0]
 
 
 def _in_use(desk: Desk, unmasked: bool) -> list[str]:
@@ -225,6 +264,7 @@ def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
         "last": last_of(desk, ask.person),
         "undone": "undone" in query,
         "sent": "sent" in query,
+        "accepted": int(accepted) if (accepted := query.get("accepted", "")[:4]).isdecimal() else 0,
         "today": _day(desk, ask).rows,
         "note": _failed(desk, ask),
         "has_team": ask.person.role == "lead",

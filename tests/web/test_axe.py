@@ -71,8 +71,11 @@ def test_the_leads_pages(make_site: Any, serving: Any, open_page: Any, axe: str)
     decide(site.desk, item.id, item.token, "mo", Ruling("reject", reason="1"))
     address = serving(site.desk)
     page = open_page(address + site.link("priya", role="lead"), viewport=PHONE, bypass_csp=True)
-    page.goto(f"{address}/team")
-    assert not faults(page, axe)
+    found = []
+    for path in ("team", "rows", f"alike?row={item.id}"):
+        page.goto(f"{address}/{path}")
+        found += faults(page, axe)
+    assert not found
 
 
 @pytest.mark.slow

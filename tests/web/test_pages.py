@@ -47,7 +47,8 @@ def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:
     item = next_item(site.desk, "mo", want="r-000002").item
     decide(site.desk, item.id, item.token, "mo", Ruling("edit", text="E11.42"))
     dana = site.browser("dana").get("/?row=r-000001")
-    assert "Similar rows, already decided" in dana.words and "E11.42 edited mo" in dana.words
+    assert "Similar rows, already decided" in dana.words and "E11.42 edited by mo" in dana.words
+    assert "Fracture of the left distal radius" in dana.words
     assert "A near row has another answer: E11.42 (mo)" in dana.words
 
 

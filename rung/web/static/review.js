@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
-  const typing = (target) => target.closest("textarea, input:not([type=hidden]), select") !== null;
+  const typing = (target) => target.closest("textarea, input:not([type=hidden]):not([type=checkbox]), select") !== null;
   let pending = null;
   let looks = Promise.resolve();
 
