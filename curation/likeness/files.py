@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from curation.rows import Columns, malformed_error, write_rejects
 from curation.rows.rowfile import Chosen, Progress, RowFile
 from workspace.errors import RungError
 from workspace.files import check_outputs, replacing
+from workspace.json_types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class DedupOrder:
     sheet: str = ""
 
 
-def dedup_files(order: DedupOrder, progress: Progress | None = None) -> dict[str, Any]:
+def dedup_files(order: DedupOrder, progress: Progress | None = None) -> JsonObject:
     """Run it and write the files; return the report.
 
     Raises InputError with all line numbers where lines cannot be read and no rejects file was named; then nothing
@@ -114,17 +114,17 @@ def _write(order: DedupOrder, files: RowFile, result: DedupResult, meaning: Mean
         write_rejects(order.rejects, files.rejects)
 
 
-def _write_lines(path: Path, documents: Iterable[dict[str, Any]]) -> None:
+def _write_lines(path: Path, documents: Iterable[JsonObject]) -> None:
     with replacing(path) as out:
         for document in documents:
             out.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
 
 
-def _removed(files: RowFile, result: DedupResult) -> Iterable[dict[str, Any]]:
+def _removed(files: RowFile, result: DedupResult) -> Iterable[JsonObject]:
     for row in result.removed:
         file, line = files.where(row.index)
         kept_file, kept_line = files.where(row.kept)
-        document: dict[str, Any] = {
+        document: JsonObject = {
             "line": line, "file": file, "kept_line": kept_line, "kept_file": kept_file,
             "similarity": round(row.similarity, 6), "kind": row.kind, "answer": "same",
         }  # fmt: skip
@@ -134,7 +134,7 @@ def _removed(files: RowFile, result: DedupResult) -> Iterable[dict[str, Any]]:
         yield document
 
 
-def _pairs(files: RowFile, result: DedupResult) -> Iterable[dict[str, Any]]:
+def _pairs(files: RowFile, result: DedupResult) -> Iterable[JsonObject]:
     for pair in result.pairs:
         file, line = files.where(pair.index)
         other_file, other_line = files.where(pair.other)
@@ -144,7 +144,7 @@ def _pairs(files: RowFile, result: DedupResult) -> Iterable[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _paraphrases(files: RowFile, meaning: Meaning | None) -> Iterable[dict[str, Any]]:
+def _paraphrases(files: RowFile, meaning: Meaning | None) -> Iterable[JsonObject]:
     for index, other, score in meaning.pairs if meaning else ():
         file, line = files.where(index)
         other_file, other_line = files.where(other)
@@ -166,13 +166,13 @@ class LeakCheck:
     removed: int | None
     meaning: Meaning | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The document of `rung data leakage --json`."""
         return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.document().items()}
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """The same, its lists as iterators: an entry takes more memory than what it is made of."""
-        document: dict[str, Any] = {
+        document: JsonObject = {
             "train": self.report.train,
             "test": self.report.test,
             "leaked_test": self.report.leaked_test,
@@ -186,7 +186,7 @@ class LeakCheck:
             document["paraphrases"] = (self.paraphrase_json(*pair) for pair in self.meaning.pairs)
         return document
 
-    def paraphrase_json(self, row: int, item: int, score: float) -> dict[str, Any]:
+    def paraphrase_json(self, row: int, item: int, score: float) -> JsonObject:
         """A pair that says the same in other words, with files and lines."""
         test_file, test_line = self.test.where(item)
         train_file, train_line = self.train.where(row)
@@ -195,7 +195,7 @@ class LeakCheck:
             "score": score,
         }  # fmt: skip
 
-    def leak_json(self, leak: Leak) -> dict[str, Any]:
+    def leak_json(self, leak: Leak) -> JsonObject:
         """One leak or suspect, with files and lines."""
         test_file, test_line = self.test.where(leak.test)
         train_file, train_line = self.train.where(leak.train)

@@ -25,6 +25,7 @@ from rung.text.figures import gib
 from rung.text.figures import money as money_text
 from workspace.errors import RungError
 from workspace.files import check_outputs, check_page, write_text
+from workspace.json_types import JsonObject
 
 STATE = {
     "untried": "not tried",
@@ -58,11 +59,11 @@ def check_report(path: Path | None) -> None:
         )
 
 
-def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[str, Any]:
+def page_values(decision: Decision, answers: Answers, book: Rulebook) -> JsonObject:
     """Everything that the page shows, in words."""
     from rung import __version__
 
-    seen: dict[tuple[str, Any], dict[str, Any]] = {}
+    seen: dict[tuple[str, Any], JsonObject] = {}
     for change in decision.would_change:
         seen.setdefault((change["question"], change["destination"]), change)
     return {
@@ -96,7 +97,7 @@ def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[st
     }
 
 
-def _reason(reason: Reason, book: Rulebook) -> dict[str, Any]:
+def _reason(reason: Reason, book: Rulebook) -> JsonObject:
     marks = (
         [reason.evidence]
         + (["your team's rule"] if reason.team else [])
@@ -117,7 +118,7 @@ def _sources(names: tuple[str, ...], book: Rulebook) -> list[dict[str, str]]:
     return found
 
 
-def _all_sources(decision: Decision, book: Rulebook) -> list[dict[str, Any]]:
+def _all_sources(decision: Decision, book: Rulebook) -> list[JsonObject]:
     rules = [*decision.reasons, *(r for rs in decision.why_not.values() for r in rs), *decision.notes]
     names = [name for rule in rules for name in rule.source] + [n for g in decision.gates for n in g.source]
     keys = sorted({name.partition(":")[0] for name in [*names, *decision.method.source, *decision.data.source]})
@@ -127,7 +128,7 @@ def _all_sources(decision: Decision, book: Rulebook) -> list[dict[str, Any]]:
     ]
 
 
-def _change(change: dict[str, Any], decision: Decision) -> tuple[str, str, str]:
+def _change(change: JsonObject, decision: Decision) -> tuple[str, str, str]:
     words = outcome(change["next_step"], change["destination"], decision)
     return f"{change['question']} = {literal(change['to'])}", literal(change["from"]), words
 
@@ -151,7 +152,7 @@ def _answer(key: str, value: Any, answers: Answers, book: Rulebook) -> dict[str,
     }
 
 
-def _ladder(decision: Decision) -> list[dict[str, Any]]:
+def _ladder(decision: Decision) -> list[JsonObject]:
     """The rungs from the top, each with its place on the picture and its state in words."""
     rungs = []
     for number, option in enumerate(reversed(OPTION)):
@@ -171,7 +172,7 @@ def _ladder(decision: Decision) -> list[dict[str, Any]]:
     return rungs
 
 
-def _markdown(v: dict[str, Any]) -> Iterator[str]:
+def _markdown(v: JsonObject) -> Iterator[str]:
     yield f"# Next step: {v['next_step']}"
     yield ""
     yield f"{v['action'].text}"
@@ -210,7 +211,7 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
         yield from (f"- {row}" for row in rows)
 
 
-def _line(reason: dict[str, Any]) -> str:
+def _line(reason: JsonObject) -> str:
     links = ", ".join(f"[{s['name']}]({s['link']})" if s["link"] else s["name"] for s in reason["sources"])
     return f"{reason['text']} `{reason['rule']}` [{reason['marks']}] {links}"
 
@@ -219,13 +220,13 @@ def _by(answer: dict[str, str]) -> str:
     return f" by {answer['by']}, {answer['at']}" if answer["by"] else ""
 
 
-def _source_line(entry: dict[str, Any]) -> str:
+def _source_line(entry: JsonObject) -> str:
     source = entry["source"]
     until = f"expired {source.review_by}" if entry["expired"] else f"valid until {source.review_by}"
     return f"`{entry['id']}` {source.title}, {source.kind}, read {source.read}, {until}: {source.address}"
 
 
-def _method_lines(v: dict[str, Any]) -> Iterator[str]:
+def _method_lines(v: JsonObject) -> Iterator[str]:
     data, method, money = v["data"], v["method"], v["money"]
     each = " in each class" if data.per_class else ""
     have = "unknown" if data.have is None else f"{data.have:,}"
