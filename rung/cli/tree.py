@@ -262,7 +262,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "review import": ("rung review import mo.csv --reviewer mo",),
     "review invite": ("rung review invite dana --days 30", "rung review invite dana --revoke"),
     "review serve": ("rung review serve --port 8080",),
-    "baseline": ("rung baseline --arms base,prompt,few_shot", "rung baseline --budget-usd 5"),
+    "baseline": (
+        "rung baseline --arms base,prompt,few_shot",
+        "rung baseline --dry-run         calls, tokens and dollars beforehand",
+        "rung baseline --budget-usd 5",
+    ),
     "estimate": (
         "rung estimate --model Qwen3-8B --method qlora",
         "rung estimate --model Qwen3-8B --fit 24GB       what fits that card",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from evaluation.ladder_plan import LadderPlan
 from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import ArmResult, Report, surest
 from evaluation.metrics.item_metrics import ITEM_METRICS
@@ -152,3 +153,22 @@ def _held(arms: Sequence[ArmResult]) -> str:
 def taken_over(judged: Mapping[str, str]) -> list[str]:
     """Return the answers that were recorded as measured, one sentence a rung; judged on validation rows."""
     return [f"Recorded (measured): {FACTS[fact]} {WORKS[state]}." for fact, state in judged.items()]
+
+
+def plan_lines(plan: LadderPlan) -> Iterator[str]:
+    """What a ladder will ask, and what is not counted."""
+    parts = [
+        f"{_span(plan.low.calls, plan.high.calls)} calls",
+        f"{_span(plan.low.input_tokens, plan.high.input_tokens)} tokens in",
+        f"{_span(plan.low.output_tokens, plan.high.output_tokens)} tokens out",
+        "cost unknown"
+        if plan.low.usd is None or plan.high.usd is None
+        else f"${plan.low.usd:,.2f} to ${plan.high.usd:,.2f}",
+    ]
+    yield f"Still to ask: {', '.join(parts)}"
+    if plan.left_out:
+        yield f"Not counted: {', '.join(plan.left_out)}"
+
+
+def _span(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -186,6 +186,27 @@ def test_what_was_paid_is_counted_by_the_projects_own_price(priced: Any, service
     assert report["arms"][0]["cost_usd"] > 0
 
 
+@pytest.mark.parametrize("arms", ["base", "base,prompt,few_shot,retrieved,rag,classical"])
+def test_the_plan_says_calls_tokens_and_dollars_before_the_first_call(priced: Any, service: Service, arms: str) -> None:
+    def planned() -> dict[str, Any]:
+        done = rung(priced, "baseline", "--arms", arms, "--dry-run", "--json")
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    before = {path: path.stat().st_mtime_ns for path in priced.root.rglob("*")}
+    plan = planned()
+    assert service.calls == 0
+    assert before == {path: path.stat().st_mtime_ns for path in priced.root.rglob("*")}
+    measured(priced, arms)
+    real = {"calls": service.answered, "input_tokens": service.tokens[0], "output_tokens": service.tokens[2],
+            "usd": service.usd(0.25)}  # fmt: skip
+    for name, figure in real.items():
+        low, high = plan[name]
+        assert 0.8 * low <= figure <= 1.2 * high, name
+        assert high <= 1.5 * low or arms != "base", name
+    assert planned()["calls"][0] <= real["calls"] * 0.1
+
+
 def test_a_second_run_pays_for_nothing_again(priced: Any, service: Service) -> None:
     service.fails = lambda call: (401, {"error": {"message": "no"}}) if call == 30 else None
     stopped = rung(priced, "baseline", "--arms", "base")

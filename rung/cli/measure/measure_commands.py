@@ -51,6 +51,7 @@ def baseline(
     label_scoring: LABELS = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls, tokens and dollars; ask nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
@@ -62,6 +63,7 @@ def baseline(
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import frozen_test, open_bench
+    from evaluation.ladder_plan import plan_ladder
     from evaluation.measured_answers import check_advice, read_answers, take_over
     from evaluation.testset.relabelling import check_corrections
     from rung.cli.models import (
@@ -74,7 +76,9 @@ def baseline(
         overridden,
         scored,
     )
+    from rung.cli.output import note, show
     from rung.report.evaluation import write_page
+    from rung.text.baseline_text import plan_lines
     from workspace.errors import RungError
 
     project, settings = opened_project()
@@ -103,6 +107,11 @@ def baseline(
     bench = replace(bench, own=open_own(project, settings, [arm.name for arm in wanted], guard))
     if any(arm.name == ENCODER for arm in wanted):
         bench = bench.with_encoder(lambda: open_encoder(settings))
+    if dry_run or not bench.desk.model.is_local:
+        planned = plan_ladder(bench, wanted)
+        if dry_run:
+            return show(as_json, planned.as_json(), plan_lines(planned))
+        note(next(plan_lines(planned)))
     vouched = ("", "") if allowed else (by.strip(), reason.strip())
     aim = Aim(answers.goal_score, answers.prompt_effort_days, *vouched)
     folder, report = run_baseline(bench, wanted, aim)
