@@ -12,11 +12,6 @@ from workspace.extras import require
 SCHEME = re.compile(r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+)(/(?P<subset>[\w.-]+))?")
 
 
-def is_hub(path: Path) -> bool:
-    """Whether a path is the address of a dataset: `hf://owner/name`, behind it a slash and a subset if it has some."""
-    return str(path).startswith("hf:/")
-
-
 def write_split(address: Path, split: str, revision: str, out: Path) -> str:
     """Write a split to `out` as Parquet; return its full name, with the commit that `revision` (main) is now.
 

@@ -48,6 +48,11 @@ def files_of(path: Path) -> list[Path]:
     return found
 
 
+def is_hub(path: Path) -> bool:
+    """Whether a path is the address of a dataset of the Hub: `hf://owner/name`, then a slash and a subset if any."""
+    return str(path).startswith("hf:/")
+
+
 def kind_of_file(path: Path) -> str:
     """The last suffix that is not a packing: `.csv` of `rows.csv.gz`."""
     name = path.name.lower()

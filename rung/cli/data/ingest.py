@@ -107,9 +107,11 @@ def import_files(
 
 def _check_source(files: list[Path], sql: str, query: Path | None, of_hub: Mapping[str, object]) -> None:
     """Raise RungError unless there is one kind of source, with its own options."""
-    from curation.rows.hub import is_hub
+    from curation.rows.source import is_hub
 
     hub = any(map(is_hub, files))
+    if files and not any((sql, query, hub, *of_hub.values())):
+        return
     goes_with("--sql", sql, "rung data import --sql URL", {"--query": query})
     goes_with("--query", query, "rung data import --query FILE", {"--sql": sql})
     goes_with("hf://owner/name", hub, "rung data import hf://owner/name", of_hub)
@@ -124,13 +126,15 @@ def _copied(
     files: list[Path], sql: str, query: Path | None, split: str, revision: str, folder: Path
 ) -> tuple[list[Path], str]:
     """The files to read, and the name of their source where they are a copy that was made in `folder`."""
-    from curation.rows.hub import is_hub, write_split
+    from curation.rows.source import is_hub
 
     if query is not None:
         from curation.store.outside import write_query
 
         return [folder / "rows.jsonl"], write_query(sql, query, folder / "rows.jsonl")
     if is_hub(files[0]):
+        from curation.rows.hub import write_split
+
         return [folder / "rows.parquet"], write_split(files[0], split, revision, folder / "rows.parquet")
     return files, ""
 
