@@ -9,6 +9,7 @@ from datetime import date
 
 from advisor.answers import FACTS, Answers
 from advisor.conditions import Bounds, Condition
+from advisor.over_date import Dated
 from advisor.rulebook import Question, Rule, Rulebook
 from rung.text.decision_text import step_and_end
 from workspace.counted import counted
@@ -47,6 +48,26 @@ def check_lines(report: JsonObject) -> Iterator[str]:
         yield f"! no rule cites source {name}"
     yield ""
     yield "Next: rung rules list"
+
+
+def over_report(over: Sequence[Dated], as_of: date) -> JsonObject:
+    """The entries as JSON, dates in ISO form."""
+    days = [{"read": each.read and each.read.isoformat(), "until": each.until.isoformat()} for each in over]
+    named = [{"file": each.file, "entry": each.entry, **ends} for each, ends in zip(over, days, strict=True)]
+    return {"as_of": as_of.isoformat(), "over": named}
+
+
+def over_lines(over: Sequence[Dated], as_of: date) -> Iterator[str]:
+    """Each entry that is over its date, and where a newer one is written."""
+    for each in over:
+        read = f", read {each.read}" if each.read else ""
+        yield f"! {each.file}: {each.entry} was good until {each.until}{read}"
+    if not over:
+        yield f"Every dated entry still holds on {as_of}."
+        return
+    yield ""
+    entries = "1 entry is" if len(over) == 1 else f"{len(over):,} entries are"
+    yield f"{entries} over the date on {as_of}. Rung looks nothing up: write newer ones into rules/."
 
 
 def list_lines(rules: Sequence[Rule]) -> Iterator[str]:

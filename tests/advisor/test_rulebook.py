@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from in_process import rung
 
 from advisor.rulefiles import load_rulebook
 from workspace.errors import InputError
@@ -144,3 +146,15 @@ def test_every_part_of_the_source_text_is_cited_somewhere() -> None:
 
 def test_ids_read_well() -> None:
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.id) for rule in load_rulebook().rules)
+
+
+def test_what_is_over_its_date_is_listed_with_its_file_and_the_exit_code(tmp_path: Path) -> None:
+    early = rung("rules", "refresh", "--as-of", "2026-10-01", "--json", cwd=tmp_path)
+    assert early.returncode == 0 and json.loads(early.stdout) == {"as_of": "2026-10-01", "over": []}
+    later = rung("rules", "refresh", "--as-of", "2027-05-26", "--json", cwd=tmp_path)
+    over = json.loads(later.stdout)["over"]
+    assert later.returncode == 1 and over == sorted(over, key=lambda each: (each["until"], each["entry"]))
+    ends = {(each["file"], each["entry"]): each["until"] for each in over}
+    assert ends["models.toml", "model Qwen3-0.6B"] == "2027-05-25"
+    assert {"models.toml", "managed.toml", "prices.toml", "sources.toml"} == {file for file, _ in ends}
+    assert rung("rules", "refresh", "--as-of", "soon", cwd=tmp_path).returncode == 2

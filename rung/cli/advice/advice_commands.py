@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workspace.settings import Settings
 
 
-rules_app = typer.Typer(help="The rules behind the advice: check, list, show.", no_args_is_help=True)
+rules_app = typer.Typer(help="The rules behind the advice: check, refresh, list, show.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -277,6 +277,22 @@ def rules_check(
     book = load_rulebook(folder or (project.root / "rules" if project else None))
     report = check_report(book, date.today())
     show(as_json, report, check_lines(report))
+
+
+@rules_app.command("refresh")
+def rules_refresh(
+    as_of: Annotated[str, typer.Option("--as-of", help="The day that counts (default: today).")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the dated entries that are over their date: sources, models, prices, providers. Exit code 1 if any is."""
+    from advisor.over_date import over_date
+    from rung.text.rules_text import over_lines, over_report
+
+    day_of = day("--as-of", as_of) if as_of else date.today()
+    over = over_date(day_of)
+    show(as_json, over_report(over, day_of), over_lines(over, day_of))
+    if over:
+        raise typer.Exit(1)
 
 
 @rules_app.command("list")

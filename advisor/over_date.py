@@ -1,0 +1,48 @@
+"""Dated entries of the rules that are over their date: sources, models, prices, providers, tuning, hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from workspace.shipped_rules import rule_file, rules_folder
+
+NAMES = ("id", "model", "gpu", "what", "provider", "name")
+"""The fields that name an entry, the best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """One entry of `rules/FILE`. It was read on `read` (None: not said), and holds up to and with `until`."""
+
+    file: str
+    entry: str
+    read: date | None
+    until: date
+
+
+def dated_entries() -> Iterator[Dated]:
+    """Every entry that ends on a day: its own `review_by` or `expires`, else its file's, by date or days of life."""
+    for path in sorted(rules_folder().glob("*.toml")):
+        table = rule_file(path.name)
+        life, common = table.get("expires_after_days"), table.get("expires")
+        for name, rows in table.items():
+            for row in (row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict)):
+                read = row.get("date") or row.get("read") or table.get("as_of")
+                until = row.get("review_by") or row.get("expires") or common
+                if until is None and life is not None and read is not None:
+                    until = read + timedelta(days=life)
+                if isinstance(until, date):
+                    yield Dated(path.name, _name(name, row), read, until)
+
+
+def _name(table: str, row: dict[str, Any]) -> str:
+    named = [str(row[key]) for key in NAMES if key in row]
+    return " ".join((table, *named[:2]))
+
+
+def over_date(as_of: date) -> list[Dated]:
+    """Those that ended before this day, the longest over first."""
+    return sorted((each for each in dated_entries() if each.until < as_of), key=lambda each: (each.until, each.entry))
