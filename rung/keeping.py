@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+from curation.store.engine import copy_database
 from training.runs import LOCK as RUN_LOCK
 from workspace.artefact import now
 from workspace.errors import InputError, Problem, RungError
@@ -243,23 +244,10 @@ def _members(project: Project, settings: Settings, found: FolderContents, beside
     if not settings.store.url and project.database_file.is_file():
         with tempfile.TemporaryDirectory(dir=beside) as room:
             copy = Path(room) / project.database_file.name
-            _copy_database(project.database_file, copy)
+            copy_database(project.database_file, copy)
             yield project.database_file.name, copy
     for name in found.names:
         yield str(name), project.root / name
-
-
-def _copy_database(database: Path, copy: Path) -> None:
-    """SQLite's online backup: one moment of the database, whoever writes meanwhile."""
-    from curation.store.engine import reading
-
-    with (
-        database.open("rb"),  # says which file it is, where SQLite does not
-        reading(database) as source,
-        contextlib.closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target)
-    shutil.copymode(database, copy)
 
 
 def _outside(settings: Settings) -> tuple[str, ...]:

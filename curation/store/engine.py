@@ -442,3 +442,14 @@ def _stat(file: Path) -> os.stat_result | None:
         return file.stat()
     except OSError:
         return None
+
+
+def copy_database(database: Path, copy: Path) -> None:
+    """SQLite's online backup: one moment of the database, whoever writes meanwhile."""
+    with (
+        database.open("rb"),  # says which file it is, where SQLite does not
+        reading(database) as source,
+        contextlib.closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+    shutil.copymode(database, copy)
