@@ -48,6 +48,22 @@ class Adoption(BaseModel):
     unchecked: list[str] = []
 
 
+class Remote(BaseModel):
+    """Where a run trains that does not train here: `name` of `[remotes]`, `root` of the project's copy there.
+
+    `at_most` is in seconds from each start, 0 for no limit; `usd_per_hour` the price that rung.toml stated then.
+    `home` is true when all of it was brought back and compared.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    host: str
+    root: str
+    at_most: int = 0
+    usd_per_hour: float | None = None
+    home: bool = False
+
+
 class RunRecord(Artefact):
     """`runs/R-001/run.json`.
 
@@ -88,6 +104,7 @@ class RunRecord(Artefact):
     memory_mib: float | None = None
     tokens: int = 0
     adopted: Adoption | None = None
+    remote: Remote | None = None
 
     @property
     def adapter_sha256(self) -> str:
@@ -99,7 +116,8 @@ def read_run(folder: Path) -> RunRecord:
     """The record of one run; a run whose process is gone is `crashed`."""
     record = read_artefact(folder / RECORD, RunRecord)
     if record.state in LIVE and not is_alive(folder):
-        return revised(record, state="crashed", ending="its process ended without a word")
+        lost = f"nobody follows it here; it may still train on {record.remote.name}" if record.remote else ""
+        return revised(record, state="crashed", ending=lost or "its process ended without a word")
     return record
 
 
@@ -199,13 +217,17 @@ REFUSED = 3
 """Exit code of a process that was not admitted: run.json is as it was."""
 
 
-def start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
-    """Start the process that trains this run; it outlives the terminal. The lock that it holds tells who trains."""
+def start(project: Project, folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    """Start the process that trains this run, or that follows it where it trains elsewhere; it outlives the terminal.
+
+    The lock that it holds tells who trains. `words` are more arguments of the process that follows.
+    """
+    program = "training.remote" if read_run(folder).remote else "training.run"
     (folder / CONTROL).unlink(missing_ok=True)
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "training.run", str(folder)],
+            [sys.executable, "-P", "-m", program, str(folder), *words],
             cwd=project.root,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -213,6 +235,19 @@ def start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
         )
+
+
+def is_unfollowed(folder: Path) -> bool:
+    """Whether a run trained on another machine when it was last seen, and no process here follows it."""
+    record = read_artefact(folder / RECORD, RunRecord)
+    return record.remote is not None and record.state in LIVE and not is_alive(folder)
+
+
+def reconnect(project: Project, folder: Path) -> None:
+    """Follow such a run again; returns when the process that does so holds its lock, or has ended."""
+    process = start(project, folder, "--follow")
+    while process.poll() is None and not is_alive(folder):
+        time.sleep(POLL / 4)
 
 
 def run_of(project: Project, plan_sha256: str) -> RunRecord | None:

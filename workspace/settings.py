@@ -346,6 +346,26 @@ class WebSettings(Section):
     """Addresses from which `user_header` counts, and X-Forwarded-For for the limit on wrong links."""
 
 
+class RemoteSettings(Section):
+    """A machine with a GPU on which `rung train --on NAME` trains, reached by ssh."""
+
+    host: str = Field(pattern=r"^[\w.@:\[\]-]+$")
+    """`user@box`, or a name of your ssh configuration."""
+    folder: str = Field(default="rung-runs", pattern=r"^[^-\s][^\x00-\x1f]*$")
+    """Folder there for copies of projects; a relative one is in the home folder."""
+    python: str = Field(default="python3", pattern=r"^[^-\s][^\x00-\x1f]*$")
+    """Python there that has Rung with its extra `train`, the version of this machine."""
+    usd_per_hour: float | None = Field(default=None, ge=0)
+    """Price of the machine, to show what a run has cost so far."""
+
+    @field_validator("host")
+    @classmethod
+    def _is_no_option(cls, host: str) -> str:
+        if host.startswith("-"):
+            raise PydanticCustomError("option", "should be a host, and begins like an option of ssh")
+        return host
+
+
 class Settings(Section):
     """All of rung.toml."""
 
@@ -363,6 +383,7 @@ class Settings(Section):
     release: ReleaseSettings = ReleaseSettings()
     privacy: PrivacySettings = PrivacySettings()
     web: WebSettings = WebSettings()
+    remotes: dict[str, RemoteSettings] = Field(default_factory=dict)
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:

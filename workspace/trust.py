@@ -24,7 +24,7 @@ from workspace.files import sha256_bytes, sha256_file, write_private
 from workspace.folder import SETTINGS_FILE
 from workspace.settings_file import read_file
 
-CODE, PROGRAM, HOST, STORE, TRACKER = "code", "program", "host", "database", "tracker"
+CODE, PROGRAM, HOST, STORE, TRACKER, REMOTE = "code", "program", "host", "database", "tracker", "remote"
 METRICS, ARMS = "metrics", "arms"
 """Folders of a project with code of its own."""
 VENDORS = {"anthropic": "api.anthropic.com", "openai": "api.openai.com"}
@@ -201,6 +201,14 @@ def _folder_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def _remotes(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
+    """Machines that train: a program is started there, and rows and reviews are copied there."""
+    for name, place in _table(table, "remotes").items():
+        if isinstance(place, dict):
+            what = f"[remotes.{name}] host = {place.get('host')}: rows and reviews go there, Python is started there"
+            yield Claim(f"{REMOTE} {name}", what, sha256_bytes(json.dumps(place, sort_keys=True, default=str).encode()))
+
+
 def _trackers(root: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
     """Those of rung.toml, and of every plan that came with the folder."""
     files = [*(root / "plans").glob("*.toml"), *(root / "runs").glob("*/plan.toml")]
@@ -226,6 +234,7 @@ _KINDS: Mapping[str, Callable[[Path, Mapping[str, Any]], Iterator[Claim]]] = {
     HOST: _hosts,
     STORE: _stores,
     TRACKER: _trackers,
+    REMOTE: _remotes,
 }
 
 

@@ -38,6 +38,14 @@ def goes_with(what: str, there: object, command: str, given: Mapping[str, object
         raise RungError(f"{names[0]} needs {what}.", f"{command} {names[0]} ...", where=names[0])
 
 
+def duration(option: str, text: str) -> int:
+    """Seconds of `3h`, `90m` or `45s`. Raises RungError where it is none of these."""
+    size = {"h": 3600, "m": 60, "s": 1}.get(text[-1:])
+    if size is None or not text[:-1].isdecimal() or not int(text[:-1]):
+        raise RungError(f"{option} {text}: not a time like 3h, 90m or 45s.", f"{option} 3h", where=option)
+    return int(text[:-1]) * size
+
+
 def day(option: str, text: str) -> date:
     """The day that was given to this option. Raises RungError where it is none."""
     try:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from training.runs import MetricLine, RunRecord
     from workspace.folder import Project
 
+STARTING, SENDING = 60.0, 86_400.0
+"""Seconds that a process may take to begin: here, and where it first sends the rows to another machine."""
 runs_app = typer.Typer(help="Runs: list, watch, pause, stop, resume, adopt.", no_args_is_help=True)
 Name = Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the newest).")]
 
@@ -48,11 +50,13 @@ def watch(run: Name = None, as_json: Json = False) -> None:
     """Follow a run until it ends. Ctrl-C stops following; the run continues."""
     from rung.cli.models import opened_project
     from rung.cli.output import emit
-    from training.runs import curve, find_run
+    from training.runs import curve, find_run, is_unfollowed, start
 
     project, _ = opened_project()
     found = find_run(project, run)
     folder = project.runs / found.id
+    if not as_json and is_unfollowed(folder):
+        return watch_run(folder, start(project, folder, "--follow"), False, False)
     if as_json:
         return emit({**found.model_dump(mode="json"), "curve": curve(folder)})
     watch_run(folder, None, False, False)
@@ -132,10 +136,14 @@ def go_on(project: Project, run: RunRecord, detach: bool, as_json: bool) -> None
 
 def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
     from rung.cli.output import emit, say
-    from training.runs import tell
+    from training.runs import find_run, is_unfollowed, reconnect, tell
     from workspace.folder import require_project
 
-    run = tell(require_project(), name, word)
+    project = require_project()
+    folder = project.runs / find_run(project, name).id
+    if is_unfollowed(folder):
+        reconnect(project, folder)
+    run = tell(project, name, word)
     if as_json:
         return emit({"run": run.id, "asked": word})
     say(f"{run.id} {words} after this step.  Next: rung runs watch {run.id}")
@@ -144,11 +152,11 @@ def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
 def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: bool, as_json: bool) -> None:
     """Follow the run to its end and say what it came to; Ctrl-C leaves it going."""
     from rung.cli.output import note
-    from training.runs import REFUSED, follow, wait_until_live
+    from training.runs import REFUSED, follow, read_run, wait_until_live
 
     if detach:
         if process is not None:
-            wait_until_live(folder, process)
+            wait_until_live(folder, process, SENDING if read_run(folder).remote else STARTING)
         return say_end(folder, as_json, refused=process is not None and process.poll() == REFUSED)
     line = LiveLine(folder.name)
     try:
@@ -220,9 +228,10 @@ class LiveLine:
         loss = "no number" if line["loss"] is None else f"{line['loss']:.3f}"
         left = line.get("eta_seconds")
         eta = f"about {duration(left)} left" if left else "last step" if line["step"] == line["steps"] else ""
+        cost = f"  ${line['usd']:.2f} so far" if "usd" in line else ""
         return (
             f"{self.run}  step {line['step']} of {line['steps']}  {line['step'] / line['steps']:.0%}  loss {loss}"
-            f"{self.validation}  {line['tokens_per_second']:.0f} tokens/s  {eta}"
+            f"{self.validation}  {line['tokens_per_second']:.0f} tokens/s  {eta}{cost}"
         ).rstrip()
 
     def _write(self, text: str) -> None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.locked import show_locked
-from rung.cli.options import By, Json, Reason
+from rung.cli.options import By, Json, Reason, duration, goes_with
+from rung.cli.remote import reached, remote_app
 from rung.cli.runs import go_on, runs_app, say_end, watch_run
 
 if TYPE_CHECKING:
     from training.gates.gate import Gate, GateOverride
+    from training.plan.machine import Machine
     from training.plan.plans import Plan
     from workspace.folder import Project
     from workspace.settings import Settings
@@ -23,6 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command("train")(train)
     app.add_typer(runs_app, name="runs")
+    app.add_typer(remote_app, name="remote")
 
 
 def train(
@@ -34,6 +37,10 @@ def train(
     again: Annotated[
         bool, typer.Option("--again", help="Train again even if this plan already has a finished run.")
     ] = False,
+    on: Annotated[str, typer.Option(metavar="NAME", help="Train on the machine of [remotes.NAME], over ssh.")] = "",
+    at_most: Annotated[
+        str, typer.Option(metavar="TIME", help="With --on: end the run there after this time, e.g. 3h or 90m.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Train, if all six gates are open. Continues an interrupted run of the same plan."""
@@ -44,10 +51,13 @@ def train(
     from workspace.errors import Refusal
     from workspace.files import sha256_file
 
+    goes_with("--on", on, "rung train --on NAME", {"--at-most": at_most})
+    limit = duration("--at-most", at_most) if at_most else 0
     project, settings = _project()
+    box = reached(project, settings, on) if on else None
     overrides = _overrides(project, override or [], by, reason)
     before = newest_plan(project)
-    path = _plan_or_locked(project, settings, plan_name, overrides, as_json)
+    path = _plan_or_locked(project, settings, plan_name, overrides, as_json, box.machine if box else None)
     if plan_name is None and before is not None and before != path and run_of(project, sha256_file(before)) is None:
         note(f"{path.stem} is the plan that rung.toml asks for. The one made last: rung train {before.stem}")
     found = None if again else run_of(project, sha256_file(path))
@@ -63,6 +73,12 @@ def train(
     from training.plan.plans import read_plan
 
     plan = read_plan(path)
+    if box is not None:
+        from training.remote.following import prepare
+
+        folder = prepare(project, settings, path, box.box, overrides=overrides, by=by, at_most=limit)
+        note(f"{folder.name}: trains on {on}, {path.stem}. Sending what it needs.")
+        return watch_run(folder, start(project, folder), detach, as_json)
     gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates):
         show_locked(gates, as_json)
@@ -93,7 +109,12 @@ def _project() -> tuple[Project, Settings]:
 
 
 def _plan_or_locked(
-    project: Project, settings: Settings, name: str | None, overrides: list[GateOverride], as_json: bool
+    project: Project,
+    settings: Settings,
+    name: str | None,
+    overrides: list[GateOverride],
+    as_json: bool,
+    machine: Machine | None,
 ) -> Path:
     """The plan's file. Where none can be worked out, the gates say what is missing."""
     from rung.cli.plan.planned import work_out
@@ -105,7 +126,7 @@ def _plan_or_locked(
     if name is not None:
         return find_plan(project, name)
     try:
-        return work_out(project, settings)[0]
+        return work_out(project, settings, machine=machine)[0]
     except RungError as error:  # a missing extra, too: nobody should install 1.7 GB to read that a gate is closed
         if not isinstance(error, Refusal) and installed("torch"):
             raise

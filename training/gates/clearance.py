@@ -120,9 +120,15 @@ def override(gate: str, by: str, reason: str, policy: GateSettings | None = None
 
 
 def grant(
-    project: Project, settings: Settings, plan_file: Path, *, overrides: Sequence[GateOverride] = (), by: str = ""
+    project: Project,
+    settings: Settings,
+    plan_file: Path,
+    *,
+    overrides: Sequence[GateOverride] = (),
+    by: str = "",
+    name: str = "",
 ) -> Path:
-    """Check every gate and, where all are open, make `runs/R-001/` with plan, receipt and record.
+    """Check every gate and, where all are open, make `runs/R-001/` (or `name`) with plan, receipt and record.
 
     Raises Locked where a gate is closed: then nothing is written.
     """
@@ -130,7 +136,7 @@ def grant(
     gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates):
         raise Locked(gates)
-    folder = project.runs / next_id(project.runs, "R")
+    folder = project.runs / (name or next_id(project.runs, "R"))
     write_bytes(folder / PLAN_COPY, plan_file.read_bytes())
     clearance = Clearance(
         made_from={**plan.made_from, **hashes(project.root, plan_file)},
@@ -251,10 +257,11 @@ def _still_true(
     gates = check_gates(project, settings, plan, report=str(named) if named else None, overrides=overrides)
     if not all(gate.opens for gate in gates):
         raise Locked(gates)
-    if [_essence(gate) for gate in gates] != [_essence(gate) for gate in clearance.gates]:
-        changed = [g.name for g, r in zip(gates, clearance.gates, strict=False) if _essence(g) != _essence(r)]
+    if [essence(gate) for gate in gates] != [essence(gate) for gate in clearance.gates]:
+        changed = [g.name for g, r in zip(gates, clearance.gates, strict=False) if essence(g) != essence(r)]
         raise Refusal(f"{clearance.run}: changed since it was cleared: {', '.join(changed) or 'gates'}.", "rung train")
 
 
-def _essence(gate: Gate) -> tuple[object, ...]:
+def essence(gate: Gate) -> tuple[object, ...]:
+    """Return what two looks at the same state agree on."""
     return gate.name, gate.passed, gate.evidence, gate.override

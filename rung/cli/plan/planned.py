@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from training.gates.gate import GateOverride
+    from training.plan.machine import Machine
     from training.plan.plans import Plan
     from training.run.row_check import TokenCheck
     from training.trials.dry_run import DryRun
@@ -82,7 +83,13 @@ def _settings(values: Sequence[str]) -> tuple[Project, Settings]:
 
 
 def work_out(
-    project: Project, settings: Settings, *, preset: str = "", card: str = "", cards: int = 1
+    project: Project,
+    settings: Settings,
+    *,
+    preset: str = "",
+    card: str = "",
+    cards: int = 1,
+    machine: Machine | None = None,
 ) -> tuple[Path, Plan]:
     """Work the plan out from the artefacts of today and keep it; an equal one of before stays as it was written."""
     from training.plan.machine import with_cards
@@ -91,7 +98,7 @@ def work_out(
     from training.run.base_model import PlanTokenizer
 
     _must_be_possible(project, settings)
-    machine = with_cards(card, cards) if card else None
+    machine = with_cards(card, cards) if card else machine
     tokenizer = PlanTokenizer(settings.model.base, settings.model.enable_thinking)
     made = make_plan(project, settings, tokenizer, machine=machine, preset=preset)
     path, kept = keep_plan(project, made)

@@ -1,0 +1,206 @@
+"""`rung train --on NAME`: a real sshd on loopback trains; the line, the run there and this machine are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forks import REAL
+from sshd import SERVER, Sshd
+
+from curation.store import open_store
+from training.runs import find_run, read_run
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.lock import is_held
+from workspace.settings import load_settings
+
+Rung = Callable[..., Any]
+pytestmark = [
+    pytest.mark.cold,
+    pytest.mark.skipif(not Path(SERVER).exists(), reason="no sshd: apt install openssh-server"),
+]
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    server = Sshd(tmp_path / "sshd")
+    server.start()
+    yield server
+    if server.process:
+        server.cut()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Path]:
+    """The folder on the machine; what still trains in it is ended."""
+    folder = tmp_path / "box"
+    yield folder
+    for record in folder.glob("*/runs/*/run.json"):
+        if is_held(record.with_name("run.lock")) and (pid := json.loads(record.read_text())["pid"]):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def far(ready: Project, tiny: Path, sshd: Sshd, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The project, with a trusted machine `gpu` that costs 2 dollars an hour."""
+    monkeypatch.setenv("RUNG_SSH_CONFIG", str(sshd.config))
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
+    settings(ready, f'[model]\nbase = "{tiny}"\n[remotes.gpu]\nhost = "gpu"\nfolder = "{box}"\n'
+             f'python = "{REAL}"\nusd_per_hour = 2.0\n')  # fmt: skip
+    return ready
+
+
+def settings(project: Project, more: str, **changed: str) -> None:
+    text = project.settings_file.read_text()
+    for old, new in changed.items():
+        text = text.replace(f"{old} = ", f"{old} = {new} #")
+    project.settings_file.write_text(text + more)
+    from workspace.trust import trust
+
+    trust(project.root)
+
+
+def until(true: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited for nothing"
+        time.sleep(0.1)
+
+
+def follower(project: Project) -> int:
+    """The process of this machine that follows R-001."""
+    return int(json.loads((project.runs / "R-001" / "run.lock").read_text())["pid"])
+
+
+def figures(project: Project) -> list[dict[str, Any]]:
+    path = project.runs / "R-001" / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def there(box: Path) -> Path:
+    (folder,) = box.glob("*/runs/R-001")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung: Rung, box: Path) -> None:
+    done = rung("train", "--on", "gpu", "--json")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert (run["state"], run["remote"]["name"], run["remote"]["home"]) == ("finished", "gpu", True)
+    home = far.runs / "R-001"
+    assert {name: sha256_file(home / "adapter" / name) for name in run["files"]} == run["files"] != {}
+    assert sha256_file(home / "clearance.json") == run["clearance_sha256"] == sha256_file(there(box) / "clearance.json")
+    assert not (home / "checkpoints").exists()
+    figures = [json.loads(line) for line in (home / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in figures if line["kind"] == "step"]
+    assert steps == list(range(1, run["steps"] + 1)) and all(
+        "usd" in line for line in figures if line["kind"] == "step"
+    )
+    with open_store(far, load_settings(far.settings_file)) as store:
+        assert [e.kind for e in store.events(ref="R-001")] == ["cleared", "started", "finished"]
+    sent = {
+        path.relative_to(there(box).parents[1]).parts[0] for path in there(box).parents[1].rglob("*") if path.is_file()
+    }
+    assert "documents" not in sent and {"rung.db", "datasets", "plans", "evaluations"} <= sent
+    assert json.loads(rung("train", "--on", "gpu", "--json").stdout)["id"] == "R-001", "nothing trains twice"
+    assert rung("evaluate", "R-001", "--json").returncode in (0, 1)
+
+
+def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(
+    far: Project, rung: Rung, sshd: Sshd
+) -> None:
+    found = json.loads(rung("remote", "check", "gpu", "--json").stdout)
+    assert found["faults"] == [] and found["rung"] and found["ram_gib"] > 0 and found["cards"] == []
+    assert rung("remote", "check", "cpu").returncode == 2
+    settings(far, "", python='"/nowhere/python"')
+    assert "/nowhere/python" in rung("remote", "check", "gpu").stderr
+    sshd.cut()
+    lost = rung("remote", "check", "gpu", "--json")
+    assert lost.returncode == 2 and json.loads(lost.stdout)["error"]["where"] == "gpu"
+    far.settings_file.write_text(far.settings_file.read_text().replace('host = "gpu"', 'host = "other"'))
+    refused = rung("remote", "check", "gpu", "--json")
+    assert refused.returncode == 1 and "rung trust" in json.loads(refused.stdout)["error"]["hint"]
+
+
+@pytest.mark.parametrize("host", ["-oProxyCommand=touch here", "gpu;touch here", ""])
+def test_a_host_is_never_an_option_or_a_command(far: Project, rung: Rung, host: str) -> None:
+    settings(far, "", host=json.dumps(host))
+    assert rung("remote", "check", "gpu").returncode == 2
+    assert not list(far.root.rglob("here"))
+
+
+def test_rows_that_must_stay_here_are_not_sent(far: Project, rung: Rung, box: Path) -> None:
+    answers = far.answers_file.read_text().replace('privacy = "none"', 'privacy = "no_external_api"')
+    far.answers_file.write_text(answers)
+    rung("advise")
+    done = rung("train", "--on", "gpu")
+    assert done.returncode == 1 and "no_external_api" in done.stderr
+    assert not box.exists() and not list(far.runs.glob("R-*"))
+
+
+@pytest.mark.slow
+def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(
+    far: Project, rung: Rung, box: Path, sshd: Sshd
+) -> None:
+    settings(far, "", epochs="12")
+    assert rung("train", "--on", "gpu", "--detach").returncode == 0
+    sshd.cut()
+    until(lambda: any("line lost" in str(line.get("text")) for line in figures(far)))
+    sshd.start()
+    before = find_run(far, "R-001").step
+    os.kill(follower(far), signal.SIGKILL)
+    until(lambda: not is_held(far.runs / "R-001" / "run.lock"))
+    lost = find_run(far, "R-001")
+    assert lost.state == "crashed" and "gpu" in lost.ending
+    started = json.loads((there(box) / "run.json").read_text())["started_at"]
+    done = rung("runs", "watch", "R-001")
+    assert done.returncode == 0, done.stderr
+    run = find_run(far, "R-001")
+    assert run.state == "finished" and run.step >= before and run.remote and run.remote.home
+    assert json.loads((there(box) / "run.json").read_text())["started_at"] == started, "it ran once"
+    steps = [line["step"] for line in figures(far) if line["kind"] == "step"]
+    assert steps == sorted(set(steps)), "no figure twice"
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
+    settings(far, "", epochs="12")
+    assert rung("train", "--on", "gpu", "--detach").returncode == 0
+    until(lambda: list(there(box).glob("checkpoints/*")))
+    os.kill(json.loads((there(box) / "run.json").read_text())["pid"], signal.SIGKILL)
+    until(lambda: find_run(far, "R-001").state == "crashed")
+    done = rung("runs", "resume", "R-001", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["state"] == "finished", done.stderr
+
+
+@pytest.mark.slow
+def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: Rung, box: Path) -> None:
+    settings(far, "", epochs="2000")
+    assert rung("train", "--on", "gpu", "--at-most", "soon").returncode == 2
+    assert rung("train", "--on", "gpu", "--at-most", "12s", "--detach").returncode == 0
+    os.kill(follower(far), signal.SIGKILL)
+    until(lambda: read_run(there(box)).state == "stopped")
+    done = rung("runs", "watch", "R-001")
+    assert find_run(far, "R-001").state == "stopped", done.stderr
+
+
+@pytest.mark.slow
+def test_what_was_changed_there_does_not_come_home(far: Project, rung: Rung, box: Path) -> None:
+    assert rung("train", "--on", "gpu", "--detach").returncode == 0
+    os.kill(follower(far), signal.SIGKILL)
+    until(lambda: read_run(there(box)).state == "finished")
+    weights = there(box) / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
+    done = rung("runs", "watch", "R-001")
+    assert done.returncode == 1 and find_run(far, "R-001").state == "failed"
+    assert not (far.runs / "R-001" / "adapter").exists()
+    shutil.rmtree(box)

@@ -1,0 +1,127 @@
+"""Asking the machine that trains: OpenSSH as it is on this machine, one call for one question."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NoReturn
+
+from training.remote import box
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.json_types import JsonObject
+from workspace.settings import RemoteSettings, Settings
+from workspace.trust import REMOTE, demand
+
+CONFIG = "RUNG_SSH_CONFIG"
+"""Variable with another ssh configuration than the account's own. rung.toml cannot name one: it can start programs."""
+OPTIONS = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=3")
+LINE = 255
+"""Exit code of ssh itself."""
+NOT_FOUND = (126, 127)
+
+
+class LineLost(RungError):
+    """The machine could not be reached, or the connection ended before the answer."""
+
+
+class Box:
+    """The machine that `[remotes.NAME]` names, for one project."""
+
+    def __init__(self, name: str, place: RemoteSettings) -> None:
+        self.name, self.place = name, place
+
+    def ask(self, operation: str, payload: Path | None = None, **asked: object) -> JsonObject:
+        """The answer of `box.OPERATION`. Raises LineLost, and Refusal with what the machine says against it."""
+        with self._call(operation, asked, payload) as out:
+            said = out.read()
+        answer: JsonObject = json.loads(said)
+        if "refused" in answer:
+            raise Refusal(f"{self.name}: {answer['refused']}", answer["hint"] or f"rung remote check {self.name}")
+        return answer
+
+    @contextmanager
+    def fetch(self, **asked: object) -> Iterator[tuple[Mapping[str, str], IO[bytes]]]:
+        """The hashes of a run's files, and the tar of them while the block runs."""
+        with self._call("get", asked) as out:
+            first = out.readline()
+            yield json.loads(first)["files"] if first.endswith(b"\n") else {}, out
+
+    @contextmanager
+    def _call(self, operation: str, asked: Mapping[str, object], payload: Path | None = None) -> Iterator[IO[bytes]]:
+        """Send the program and the payload, give the output, and raise where the call did not end well."""
+        program = Path(box.__file__).read_bytes()
+        begin = f"import sys; exec(compile(sys.stdin.buffer.read({len(program)}), 'box', 'exec'))"
+        words = [self.place.python, "-c", begin, operation, json.dumps(asked)]
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = subprocess.Popen(
+                    [*_ssh(), "--", self.place.host, shlex.join(words)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=said,
+                )
+            except FileNotFoundError as error:
+                raise RungError("ssh is not installed here.", "apt install openssh-client") from error
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                _send(process.stdin, program, payload)
+                yield process.stdout
+                process.stdout.read()
+            except BaseException:
+                process.terminate()
+                raise
+            finally:
+                process.stdout.close()
+                code = process.wait()
+            if code:
+                self._fail(code, said)
+
+    def _fail(self, code: int, said: IO[bytes]) -> NoReturn:
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else f"exit code {code}"
+        if code in NOT_FOUND:
+            raise Refusal(f"{self.name}: {self.place.python} is not there ({last}).", "[remotes.NAME] python")
+        if code == LINE or code < 0 or not lines:
+            raise LineLost(f"{self.name}: {last}", f"ssh {self.place.host}", where=self.place.host)
+        raise Refusal(f"{self.name}: {last}", f"rung remote check {self.name}")
+
+
+def _ssh() -> list[str]:
+    config = os.environ.get(CONFIG)
+    options = [word for option in OPTIONS for word in ("-o", option)]
+    return ["ssh", *(["-F", config] if config else []), *options, "-T"]
+
+
+def _send(stdin: IO[bytes], program: bytes, payload: Path | None) -> None:
+    """Write all of it; a machine that closes early says why with its exit code."""
+    try:
+        stdin.write(program)
+        if payload is not None:
+            with payload.open("rb") as file:
+                while block := file.read(1 << 20):
+                    stdin.write(block)
+        stdin.close()
+    except BrokenPipeError:
+        pass
+
+
+def open_box(project: Project, settings: Settings, name: str) -> Box:
+    """The machine by its name in rung.toml. Raises RungError for an unknown one, Refusal before `rung trust`."""
+    place = settings.remotes.get(name)
+    if place is None:
+        known = ", ".join(sorted(settings.remotes)) or "none"
+        raise RungError(
+            f"No [remotes.{name}] in rung.toml (named there: {known}).",
+            f'[remotes.{name}] host = "user@box" in rung.toml, then rung trust',
+            where="rung.toml",
+        )
+    demand(project.root, REMOTE, name)
+    return Box(name, place)

@@ -1,0 +1,95 @@
+"""The files of a project that a run elsewhere needs: plan, frozen rows, and all that the gates there read."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from chat.privacy import SEALED, is_own, privacy_answers
+from curation.store import open_store
+from curation.store.engine import copy_database
+from evaluation.measurement_report import read_report
+from training.plan.plans import Plan
+from training.remote.connection import Box
+from workspace.errors import Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings
+
+SINGLE = ("rung.toml", "answers.toml", "decision.json", "guideline.md")
+FOLDERS = ("rules", "prompts", "metrics", "arms")
+REPORT = ("report.json", "outputs.jsonl")
+
+
+def may_leave(project: Project, settings: Settings, box: Box) -> None:
+    """Raise Refusal where the privacy answer keeps rows on own machines and this one is none of them.
+
+    Also where the rows are in PostgreSQL: the gates there could not read them.
+    """
+    host = box.place.host.rpartition("@")[2]
+    if SEALED in privacy_answers(project.answers_file) and not is_own(host, settings.privacy.own_hosts):
+        raise Refusal(
+            f"Not sent: your answer privacy = {SEALED} keeps rows on your own machines (asked for: {host}).",
+            f'[privacy] own_hosts = ["{host}"] in rung.toml, if it is one of them',
+            where="answers.toml",
+        )
+    if settings.store.url:
+        raise Refusal(
+            "[store] url names a PostgreSQL database; a run elsewhere takes its gates' rows along in rung.db.",
+            "rung train on a machine that reaches the database",
+            where="rung.toml",
+        )
+
+
+def root_there(project: Project, box: Box) -> str:
+    """The folder of the project's copy on the machine: its name, and a hash of its path here."""
+    digest = sha256(str(project.root.resolve()).encode()).hexdigest()[:8]
+    return f"{box.place.folder.rstrip('/')}/{project.name}-{digest}"
+
+
+@contextmanager
+def to_send(project: Project, settings: Settings, plan: Plan) -> Iterator[Mapping[str, Path]]:
+    """Each file by its name in the project; the database is a copy that nobody writes to."""
+    with tempfile.TemporaryDirectory() as room:
+        found = {path.relative_to(project.root).as_posix(): path for path in _files(project, plan)}
+        copy = Path(room) / project.database_file.name
+        copy_database(project.database_file, copy)
+        yield {**found, project.database_file.name: copy}
+
+
+def send(project: Project, settings: Settings, plan: Plan, box: Box) -> int:
+    """Bring the machine's copy of the project up to date; returns how many files were missing there."""
+    may_leave(project, settings, box)
+    root = root_there(project, box)
+    with to_send(project, settings, plan) as files, tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+        hashes = {name: sha256_file(path) for name, path in files.items()}
+        missing = box.ask("missing", root=root, files=hashes)["missing"]
+        with tarfile.open(packed.name, "w") as tar:
+            for name in missing:
+                tar.add(files[name], name, recursive=False)
+        if missing:
+            box.ask("put", Path(packed.name), root=root, files={name: hashes[name] for name in missing})
+    with open_store(project, settings) as store:
+        store.event("sent", settings.project.person, plan.id, {"to": box.place.host, "files": hashes})
+    return len(missing)
+
+
+def _files(project: Project, plan: Plan) -> Iterator[Path]:
+    """Ordinary files only: a link could bring in what is no part of the project."""
+    places = [project.root / name for name in (*SINGLE, *FOLDERS)]
+    places += [project.plans / f"{plan.id}.toml", project.datasets / plan.dataset]
+    for report in project.evaluations.glob("*/report.json"):
+        if read_report(project, report.parent.name)[1].kind == "baseline":
+            places += [report.parent / name for name in REPORT]
+    if plan.recipe.reward:
+        run = project.runs / plan.recipe.reward
+        places += [run / "run.json", run / "plan.toml", run / "clearance.json", run / "adapter"]
+    for place in places:
+        found = sorted(place.rglob("*")) if place.is_dir() else [place]
+        yield from (
+            path for path in found if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts
+        )
