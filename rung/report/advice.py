@@ -1,8 +1,7 @@
-"""The advice as a page that can be forwarded: FILE.html, or FILE.md."""
+"""The advice as a page that can be forwarded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from rung.text.decision_text import (
     step_word,
 )
 from rung.text.figures import gib
-from rung.text.figures import money as money_text
 from workspace.errors import RungError
-from workspace.files import check_outputs, check_page, write_text
+from workspace.files import check_page
 from workspace.json_types import JsonObject
 
 STATE = {
@@ -39,24 +37,18 @@ RUNG_HEIGHT, RUNG_STEP = 34, 60
 
 
 def write_report(path: Path, decision: Decision, answers: Answers, book: Rulebook) -> None:
-    """Write the page for `decision`; the ending of `path` says which kind. Raises RungError for another ending."""
-    check_report(path)
-    values = page_values(decision, answers, book)
-    if path.suffix == ".md":
-        write_text(path, "\n".join(_markdown(values)) + "\n")
-    else:
-        from rung.report.page import write_html
+    """Write the page for `decision`. Raises RungError where the name does not end in .html."""
+    from rung.report.page import write_html
 
-        write_html(path, "advice.html", values)
+    check_report(path)
+    write_html(path, "advice.html", page_values(decision, answers, book))
 
 
 def check_report(path: Path | None) -> None:
     """Before anything else is written: raise RungError for a place that cannot be written or of another ending."""
-    check_page(path) if path is not None and path.suffix != ".md" else check_outputs(path)
-    if path is not None and path.suffix not in (".md", ".html", ".htm"):
-        raise RungError(
-            f"{path}: a report is .html or .md.", where="--report", expected=".html or .md", found=path.suffix
-        )
+    check_page(path)
+    if path is not None and path.suffix not in (".html", ".htm"):
+        raise RungError(f"{path}: a report is .html.", where="--report", expected=".html", found=path.suffix)
 
 
 def page_values(decision: Decision, answers: Answers, book: Rulebook) -> JsonObject:
@@ -170,84 +162,6 @@ def _ladder(decision: Decision) -> list[JsonObject]:
             }
         )
     return rungs
-
-
-def _markdown(v: JsonObject) -> Iterator[str]:
-    yield f"# Next step: {v['next_step']}"
-    yield ""
-    yield f"{v['action'].text}"
-    yield ""
-    yield f"- **Likely end:** {v['likely_end']}"
-    yield f"- **Strength:** {v['strength']}; evidence {v['evidence']}; {v['certainty']}"
-    yield ""
-    yield "| Rung | State | |"
-    yield "|---|---|---|"
-    for rung in v["ladder"]:
-        yield f"| {rung['name']} | {rung['state'] or '-'} | {rung['mark']} |"
-    yield from _section("Why", (_line(r) for r in v["reasons"]))
-    for option, reasons in v["why_not"]:
-        yield from _section(f"Why not {option}", (f"{_line(r)} ({r['says']})" for r in reasons))
-    yield from _section("What would change it", (f"`{what}` (now {was}): {then}" for what, was, then in v["changes"]))
-    yield from _section("Two answers together", (f"`{what}`: {then}" for what, then in v["pairs"]))
-    yield from _section("Not settled", (f"`{key}`: {text}" for key, text in v["open"]))
-    if v["experiment"]:
-        yield from ("", f"To settle `{v['experiment'].question}`: {v['experiment'].text} ({v['experiment'].cost})")
-    yield from _section(
-        f"Gates: {v['passed']} of {len(v['gates'])} passed", (f"{s} {g.text}" for s, g, _ in v["gates"])
-    )
-    yield from _section("Method and data", _method_lines(v))
-    yield from _section("Also", (_line(r) for r in v["notes"]))
-    yield from _section("Answers", (f"{a['text']} **{a['value']}** ({a['from']}{_by(a)})" for a in v["answers"]))
-    yield from _section("Sources", (_source_line(s) for s in v["sources"]))
-    yield ""
-    book = v["rulebook"]
-    yield f"Rulebook {book.version} ({book.sha256[:8]}), as of {v['as_of']}. Written by Rung {v['version']}."
-
-
-def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
-    rows = list(lines)
-    if rows:
-        yield from ("", f"## {title}", "")
-        yield from (f"- {row}" for row in rows)
-
-
-def _line(reason: JsonObject) -> str:
-    links = ", ".join(f"[{s['name']}]({s['link']})" if s["link"] else s["name"] for s in reason["sources"])
-    return f"{reason['text']} `{reason['rule']}` [{reason['marks']}] {links}"
-
-
-def _by(answer: dict[str, str]) -> str:
-    return f" by {answer['by']}, {answer['at']}" if answer["by"] else ""
-
-
-def _source_line(entry: JsonObject) -> str:
-    source = entry["source"]
-    until = f"expired {source.review_by}" if entry["expired"] else f"valid until {source.review_by}"
-    return f"`{entry['id']}` {source.title}, {source.kind}, read {source.read}, {until}: {source.address}"
-
-
-def _method_lines(v: JsonObject) -> Iterator[str]:
-    data, method, money = v["data"], v["method"], v["money"]
-    each = " in each class" if data.per_class else ""
-    have = "unknown" if data.have is None else f"{data.have:,}"
-    yield f"Reviewed examples{each}: {data.minimum:,} at least, {data.recommended:,} recommended, have {have}"
-    if method:
-        yield f"{v['method_name']}: {method.text} {method.variant_text or ''} Base: {method.base_model}"
-        if method.memory:
-            yield f"Memory: {memory_line(method.memory)}"
-    if money:
-        yield money_line(money)
-
-
-def money_line(money: Any) -> str:
-    """The break-even in one sentence, with what is unknown."""
-    if money.calls_per_day is None:
-        return f"Break-even: unknown (missing: {'; '.join(money.unknown) or 'prices'})"
-    return (
-        f"Break-even: {money.calls_per_day:,} calls a day against {money.incumbent} on one {money.card}, "
-        f"{money_text(money.upkeep_usd_per_month, 0)} upkeep a month (prices from {money.prices_dated}"
-        f"{', expired' if money.expired else ''})"
-    )
 
 
 def memory_line(fit: Any) -> str:

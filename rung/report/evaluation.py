@@ -1,4 +1,4 @@
-"""The page of an evaluation: report.html and report.md beside report.json, for a baseline or a run."""
+"""The page of an evaluation: report.html beside report.json, for a baseline or a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from evaluation.measured_answers import read_answers, rejudged
 from evaluation.measurement_report import ArmResult, Report, read_report
 from evaluation.people.comparison import read_result
 from evaluation.verdict.rule import Verdict
-from evaluation.verdict.slices import Slice
 from rung import __version__
 from rung.report.fold import ExampleItems, fold_of
 from rung.report.items import class_rows, confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
@@ -21,12 +20,12 @@ from rung.report.page import write_html
 from rung.report.plots import Axis, Dot, Mark, dot_plot, scatter
 from rung.text import baseline_text, verdict_text
 from rung.text.evaluation_text import costs, threats, tied_forms
-from rung.text.figures import arm_name, duration, interval, percent, points, signed_interval
+from rung.text.figures import arm_name, percent, points
 from rung.text.judge_text import lines as judge_lines
 from rung.text.judge_text import preference_words
 from workspace.artefact import read_artefact, revised
 from workspace.counted import counted
-from workspace.files import sha256_file, write_text
+from workspace.files import sha256_file
 from workspace.folder import Project
 
 SHUT = "Test items stay hidden until the verdict on the last planned run. Shown here: validation items."
@@ -37,10 +36,9 @@ GROUNDED = (
 
 
 def write_page(project: Project, folder: Path) -> Path:
-    """Write report.html and report.md of a complete evaluation; returns the page's path."""
+    """Write report.html of a complete evaluation; returns its path."""
     values = values_of(project, folder)
     write_html(folder / "report.html", "evaluation.html", values)
-    write_text(folder / "report.md", markdown(values))
     return folder / "report.html"
 
 
@@ -189,49 +187,3 @@ def _chain(folder: Path, report: Report, verdict: Verdict | None) -> list[tuple[
     made = {**report.made_from, **(verdict.made_from if verdict else {})}
     own = {f"evaluations/{folder.name}/report.json": sha256_file(folder / "report.json")}
     return sorted({**made, **own}.items())
-
-
-def markdown(values: Mapping[str, Any]) -> str:
-    """The report in Markdown: ready to paste into a model card."""
-    fold = values["fold"]
-    lines = [f"## {fold.title}", "", fold.lead, "", *([fold.second, ""] if fold.second else [])]
-    lines += [
-        values["items_line"],
-        "",
-        "| arm | score | 95% interval | form | validation | cut | p50, p95 | tokens in, out |",
-    ]
-    lines += ["|---|---|---|---|---|---|---|---|", *(_arm_row(arm) for arm in values["arms"])]
-    lines += _section("What it costs", [f"{name}: {text}" for name, text in values["costs"]])
-    lines += _section("What could be wrong", [f"{symbol} {text}" for symbol, text in values["threats"]])
-    lines += _slice_rows(values["slices"])
-    lines += _section("A model as judge", values["judge"]) + _section("People, blind", values["human"])
-    lines += _section("Other metrics over all items", values["corpus"])
-    lines += _section("How it was measured", values["method"])
-    lines += _section("Made from", [f"`{name}` sha256 `{digest}`" for name, digest in values["chain"]])
-    return "\n".join(lines) + "\n"
-
-
-def _section(title: str, points: Sequence[str]) -> list[str]:
-    return ["", f"### {title}", "", *(f"- {point.strip()}" for point in points)] if points else []
-
-
-def _arm_row(arm: ArmResult) -> str:
-    chosen = percent(arm.validation) if arm.validation is not None else "-"
-    bounds = interval(arm.low, arm.high).strip("()")
-    tokens = f"{arm.input_tokens / arm.n:.0f}, {arm.output_tokens / arm.n:.0f}"
-    took = ", ".join("-" if t is None else duration(t) for t in (arm.p50_seconds, arm.p95_seconds))
-    cells = (arm_name(arm.arm), percent(arm.score), bounds, arm.form, chosen, percent(arm.cut / arm.n), took, tokens)
-    return f"| {' | '.join(cells)} |"
-
-
-def _slice_rows(slices: Sequence[Slice]) -> list[str]:
-    """The parts in which the tuned model is worse, and the next few."""
-    if not slices:
-        return []
-    lines = ["", "### In parts, the worst first", "", "| by | part | items | tuned | best prompt | difference, 95% |"]
-    lines.append("|---|---|---|---|---|---|")
-    for part in slices[: max(8, sum(part.worse for part in slices))]:
-        bounds = signed_interval(part.low, part.high)
-        cells = (part.kind, part.name.replace("|", "/"), str(part.n), percent(part.tuned))
-        lines.append(f"| {' | '.join(cells)} | {percent(part.baseline)} | {points(part.difference)} {bounds} |")
-    return lines

@@ -41,7 +41,6 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
         "outputs.jsonl",
         "report.json",
         "report.html",
-        "report.md",
     }
     answers = served.answers_file.read_text()
     assert 'prompting = "weak_effort"' in answers and 'from = "measured"' in answers

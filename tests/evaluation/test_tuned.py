@@ -191,8 +191,6 @@ def test_the_pages_hold_all_they_need_and_show_markup_as_text(project, settings)
         assert "<svg" in page and "The codes are public." in page
         assert page.count("<details") == page.count("</details>") > 2
     assert "&lt;script&gt;" in (folder / "report.html").read_text()
-    text = (run_folder / "report.md").read_text()
-    assert "| tuned |" in text and "sha256" in text
     assert read_report(project, run_folder.name)[1].run == "R-001"
 
 

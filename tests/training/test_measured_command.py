@@ -102,4 +102,4 @@ def test_the_sealed_part_is_measured_once_by_command(ready: Project, rung: Rung)
     again = json.loads(done(rung("evaluate", "R-001", "--open-sealed", "--json")).stdout)
     assert again["place"] == 1 and again["baseline_report"] == verdict["baseline_report"]
     assert len(list(ready.evaluations.glob("*/report.json"))) == measured + 1
-    assert "sealed test items, opened for this" in (ready.evaluations / verdict["id"] / "report.md").read_text()
+    assert "sealed test items, opened for this" in (ready.evaluations / verdict["id"] / "report.html").read_text()

@@ -64,7 +64,7 @@ def advise(
     recheck: Annotated[
         bool, typer.Option("--recheck", help="Check decision.json against today's rules, prices and models.")
     ] = False,
-    report: Annotated[Path | None, typer.Option("--report", help="Write a report to FILE.html or FILE.md.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write a report to FILE.html.")] = None,
     logs: Annotated[
         list[Path] | None, typer.Option("--logs", help="Request logs: advise on each workload in them instead.")
     ] = None,
