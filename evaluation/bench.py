@@ -21,8 +21,8 @@ from evaluation.judge.grading import ModelJudge, read_rubric
 from evaluation.measure import EvalItem, Harness, choosing_items, items_of
 from evaluation.metrics.item_metrics import item_metric
 from evaluation.metrics.json_documents import json_shape
-from evaluation.retrieval.documents import read_documents
 from evaluation.retrieval.embeddings import Meanings
+from evaluation.retrieval.passages import read_documents
 from evaluation.testset.clusters import clusters_of
 from evaluation.testset.history import sealed_key
 from evaluation.testset.holdout import sealed_items

@@ -289,7 +289,7 @@ def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, f
     """Share of items whose expected answer occurs word for word in a passage that was shown."""
     if variant.shown is None or not items:
         return {}
-    from evaluation.retrieval.documents import words
+    from evaluation.retrieval.passages import words
 
     hits = 0
     for item in items:

@@ -13,8 +13,8 @@ from chat.protocols import Turn
 from curation.documents import listed
 from curation.example import Example
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, prompt_name, question_of, with_examples
-from evaluation.retrieval.documents import Bm25, Passage
 from evaluation.retrieval.embeddings import Meanings, NearestByMeaning, PassagesByMeaning
+from evaluation.retrieval.passages import Bm25, Passage
 from evaluation.retrieval.tfidf import NearestByWords
 
 PASSAGES = 4

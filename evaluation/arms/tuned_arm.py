@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from chat.protocols import Turn
 from evaluation.arms.arm_material import PromptVersion, Variant, instructed, question_of, with_examples
 from evaluation.arms.searching import PASSAGES, PassageIndex, passage_indexes, passages
-from evaluation.retrieval.documents import Passage
 from evaluation.retrieval.embeddings import Meanings
+from evaluation.retrieval.passages import Passage
 
 TUNED, TUNED_RAG = "tuned", "tuned_rag"
 

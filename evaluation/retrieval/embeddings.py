@@ -9,7 +9,7 @@ from typing import Any
 
 from chat.protocols import Embedder, Progress
 from curation.example import Example
-from evaluation.retrieval.documents import Passage
+from evaluation.retrieval.passages import Passage
 
 
 @dataclass
@@ -59,7 +59,7 @@ class NearestByMeaning:
 
 @dataclass(frozen=True)
 class PassagesByMeaning:
-    """Passages by nearness in meaning; the place of `evaluation.retrieval.documents.Bm25`."""
+    """Passages by nearness in meaning; the place of `evaluation.retrieval.passages.Bm25`."""
 
     meanings: Meanings
     chunks: Sequence[Passage]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion
 from evaluation.measure import EvalItem
-from evaluation.retrieval.documents import Bm25, Passage, holds, holds_pair, words
+from evaluation.retrieval.passages import Bm25, Passage, holds, holds_pair, words
 
 FEWEST_WORDS = 4
 """A shorter question may be in any prompt by chance."""

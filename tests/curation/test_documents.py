@@ -13,7 +13,7 @@ from pypdf import PdfReader, PdfWriter
 from curation.documents import ENDINGS, paragraphs_of
 from curation.generate.material import passages_of
 from evaluation.arms.searching import passages
-from evaluation.retrieval.documents import Bm25, read_documents
+from evaluation.retrieval.passages import Bm25, read_documents
 from workspace.errors import RungError
 from workspace.folder import Project
 
