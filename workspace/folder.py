@@ -15,7 +15,7 @@ OWN_FILES = (SETTINGS_FILE, "answers.toml", "decision.json", "guideline.md", "ju
 """Files of a project, and how the names begin of those beside one (`rung.db-wal`)."""
 MADE_FOLDERS = frozenset(("datasets", "evaluations", "plans", "releases", "runs"))
 """Folders in which stages alone write."""
-OWN_FOLDERS = MADE_FOLDERS | {"documents", "metrics", "prompts", "rules", "watch"}
+OWN_FOLDERS = MADE_FOLDERS | {"arms", "documents", "metrics", "prompts", "rules", "watch"}
 
 
 @dataclass(frozen=True, slots=True)
