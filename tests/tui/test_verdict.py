@@ -72,6 +72,18 @@ async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_wer
         await until(pilot, lambda: type(app.screen).__name__ == "ItemsScreen")
 
 
+async def test_items_are_shown_masked(clinic, program):
+    path = ladder.ruled_on(clinic, SHIP) / "outputs.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**each, "output": "ask anna.lee@example.org"}) + "\n" for each in lines))
+    async with on_stage(program(clinic.root), 9) as (app, pilot, _):
+        await sees(pilot, "SHIP")
+        await pilot.press("v")
+        await until(pilot, lambda: type(app.screen).__name__ == "ItemsScreen")
+        await sees(pilot, "ask [EMAIL]")
+        assert "anna" not in text_of(app)
+
+
 async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, program):
     path = ladder.ruled_on(clinic, SHIP) / "verdict.json"
     found = read_artefact(path, Verdict)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from chat.endpoint import Completion, Endpoint
 from chat.protocols import Progress
+from curation.mask import mask
 from training.release.goldens import GoldenPrompt, Goldens
 from workspace.errors import RungError
 from workspace.extras import require
@@ -168,11 +169,11 @@ def _difference(
     cause, expected, got = found
     pairs = zip(expected, got, strict=False)
     place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(expected), len(got)))
-    question = str(item.turns[-1].get("content", ""))
+    question, run, server = map(mask, (str(item.turns[-1].get("content", "")), item.text, answer.text))
     counted = [f"{answer.prompt_tokens} tokens, not {len(expected)}"] if cause == "template" and not got else None
     shown = counted or tokens.texts(got[place : place + 5])
     return AnswerDifference(
-        number, question, cause, place, tokens.texts(expected[place : place + 5]), shown, (item.text, answer.text)
+        number, question, cause, place, tokens.texts(expected[place : place + 5]), shown, (run, server)
     )
 
 

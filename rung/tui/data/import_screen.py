@@ -15,7 +15,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from curation.mask import mask
+from curation.mask import cut_apart, mask
 from curation.rows import Columns
 from curation.rows.preview import FilePreview, RowPreview
 from rung.symbols import drawn
@@ -77,7 +77,9 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
         width = max(map(len, names), default=0)
         named = {self.columns.question: "question", self.columns.answer: "answer"}
         for column, name in zip(self.file.columns, names, strict=True):
-            cells = " | ".join(filter(None, (mask(each.get(column, "")[:CELL]) for each in self.file.records)))
+            cells = " | ".join(
+                filter(None, (mask(cut_apart(each.get(column, ""), CELL)) for each in self.file.records))
+            )
             first = " ".join(shown(cells).split())
             room = max(self.app.size.width - width - 24, 10)
             text = f"{name:<{width}}  {named.get(column, ''):<8}  {first[:room]}"

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from curation.mask import mask
 from evaluation.measurement_report import ItemOutcome
 from rung.text.figures import arm_name
 from rung.tui.safe_screen import LeavingModal
@@ -103,7 +104,7 @@ class ItemsScreen(LeavingModal[None]):
         if outcome is not None:
             asked = self.questions[outcome.item - 1] if outcome.item <= len(self.questions) else ""
             pairs = {"question": asked, "expected": outcome.expected, "output": outcome.output}
-            texts = [f"{name:<10}{shown(text)}" for name, text in pairs.items() if text or name != "question"]
+            texts = [f"{name:<10}{shown(mask(text))}" for name, text in pairs.items() if text or name != "question"]
             self.query_one("#item", TextPassage).show(TextPart(Text("\n".join([f"\nitem {outcome.item}", *texts]))))
 
 
@@ -118,4 +119,4 @@ def _line(outcome: ItemOutcome, two: bool) -> str:
 
 
 def _one_line(text: str) -> str:
-    return shown(text.replace("\n", " / "), limit=60)
+    return shown(mask(text).replace("\n", " / "), limit=60)
