@@ -52,6 +52,14 @@ LONG := load soak reviews mutants gpu  # an hour, or a target of their own
 HELD := dedup_contenders verdict_methods make_data  # parts of others
 DATA := advice semantic  # want a folder of data
 BENCHES := memory $(filter-out $(LONG) $(HELD) $(DATA),$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCH_checks := --quick
+BENCH_dedup := --rows 20000 --naive-rows 2000
+BENCH_generate := --items 8
+BENCH_injection := --items 8
+BENCH_learning := --drafts 12
+BENCH_memory := --only "llama S lora" -n 1
+BENCH_reading := 50000
+BENCH_training := --arms plain,"same order"
 BENCH_verdict := --fast
 bench: $(READY) ## Side-by-side with peers; each prints a table, and all run whatever one comes to
 	@failed=; $(foreach name,$(BENCHES),echo "== $(name)"; $(BIN)/python -m benchmarks.$(name) $(BENCH_$(name)) || failed="$$failed $(name)"; )\
