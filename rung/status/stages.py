@@ -70,11 +70,14 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Measured scores (0..1) by rung, None where not measured, and the goal; `arms` names the arm of each score."""
+    """Measured scores (0..1) by rung, None where not measured, and the goal; `arms` names the arm of each score,
+    `intervals` its 95% interval.
+    """
 
     scores: dict[str, float | None]
     goal: float | None
     arms: dict[str, str] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def rungs(self) -> tuple[str, ...]:
@@ -92,6 +95,8 @@ class Status:
     ladder: Ladder
     next: Stage | None
     problems: tuple[str, ...]
+    reviewed: tuple[int, int] = (0, 0)
+    """Rows in review: how many are decided, and how many there are."""
     dataset: tuple[str, str] | None = None
     """The newest frozen version and the hash of its manifest."""
 
@@ -138,7 +143,9 @@ def status_of(facts: Facts) -> Status:
     first = next((s for s in waiting if s.state == "running"), None) or _measured_first(facts, waiting)
     name = facts.settings.project.name or facts.project.name
     frozen = (facts.dataset.version, facts.dataset_sha256) if facts.dataset else None
-    return Status(name, stages, ladder_of(facts), first, facts.problems, frozen)
+    decided = facts.rows(*DECIDED)
+    reviewed = decided, decided + facts.rows(*WAITING)
+    return Status(name, stages, ladder_of(facts), first, facts.problems, reviewed, frozen)
 
 
 def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
@@ -170,7 +177,7 @@ def _not_tuning(facts: Facts) -> str:
 
 def ladder_of(facts: Facts) -> Ladder:
     """Test scores of the rungs; the best of the arms that belong to each."""
-    arms = {result.arm: result.score for report in (facts.baseline, facts.measured) if report for result in report.arms}
+    arms = {result.arm: result for report in (facts.baseline, facts.measured) if report for result in report.arms}
     belongs = {
         "classifier": CLASSIFIERS,
         "prompt": ("prompt",),
@@ -179,9 +186,12 @@ def ladder_of(facts: Facts) -> Ladder:
         "fine_tune": ("tuned",),
     }
     best = {
-        rung: max((a for a in names if a in arms), key=arms.__getitem__, default="") for rung, names in belongs.items()
+        rung: max((a for a in names if a in arms), key=lambda arm: arms[arm].score, default="")
+        for rung, names in belongs.items()
     }
-    return Ladder({rung: arms.get(arm) for rung, arm in best.items()}, facts.goal, best)
+    scores = {rung: arms[arm].score if arm else None for rung, arm in best.items()}
+    intervals = {rung: (arms[arm].low, arms[arm].high) for rung, arm in best.items() if arm}
+    return Ladder(scores, facts.goal, best, intervals)
 
 
 def _questions(facts: Facts) -> Stage:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from rung.status.stages import RUNGS, WATCH, Status
-from rung.text.figures import arm_name
+from rung.text.figures import arm_name, dots, scale
 
 AGAIN = f"When new request logs arrive: {WATCH}"
 """The last line of a project in which nothing waits."""
+NAME = 42
+"""Columns of a rung's name, score and arm, before its place on the scale."""
 
 
 def status_lines(status: Status) -> list[str]:
@@ -34,13 +36,31 @@ def next_sentence(status: Status) -> str:
     return "Nothing waits for you."
 
 
-def ladder_lines(status: Status) -> list[str]:
-    """The measured ladder, the highest rung first."""
+def ladder_lines(status: Status, plot: int = 0) -> list[str]:
+    """The measured ladder, the highest rung first; where there is room, each score with its interval on a scale of
+    `plot` characters.
+    """
     goal = f"goal {status.ladder.goal:.1%}" if status.ladder.goal is not None else "no goal named"
     lines = [f"  The ladder: climb only as high as you need   {goal}"]
+    if plot and status.ladder.intervals:
+        lines.append(f"{'':<{NAME + 4}}{scale(plot, status.ladder.goal)}")
     for name in status.ladder.rungs:
-        lines.append(f"    {_rung(status, name)}")
+        low_high, score = status.ladder.intervals.get(name), status.ladder.scores.get(name)
+        text = f"    {_rung(status, name)}"
+        if plot and low_high is not None and score is not None:
+            text = f"{text:<{NAME + 4}}{dots(low_high[0], score, low_high[1], plot, status.ladder.goal)}"
+        lines.append(text)
     return lines
+
+
+def review_line(status: Status, bar: int) -> str:
+    """How much of the review is done, as a bar of so many characters; empty where there is none."""
+    decided, of = status.reviewed
+    if not of:
+        return ""
+    filled = bar * decided // of
+    words = f"The review: {decided:,} of {of:,} decided"
+    return f"{words:<{NAME + 2}}{'━' * filled}{'─' * (bar - filled)}  {decided / of:.0%}"
 
 
 def _rung(status: Status, name: str) -> str:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import ladder
 import pytest
 from conftest_tui import STAGES, opened, playing, settled, text_of, until
 from rich.cells import cell_len
@@ -85,6 +86,23 @@ async def the_mouse_helps_copies_and_opens(pilot, number):
 
 def hides_side(app):
     return app.screen.hides_side and app.size.width < 100
+
+
+async def test_start_draws_the_ladder_where_there_is_room(tmp_path, program):
+    ladder.measured(tmp_path / "clinic")
+    app = program(tmp_path / "clinic")
+    async with playing(app, size=(120, 40)) as (_, pilot):
+        scores = {name: score for name, score in app.status.ladder.scores.items() if score is not None}
+        lines = text_of(app).split("\n")
+        assert scores and sum("o" in line and "├" in line for line in lines) >= 1
+        for name in scores:
+            low, high = app.status.ladder.intervals[name]
+            assert low <= scores[name] <= high
+        decided, of = app.status.reviewed
+        assert of and any("━" in line and f"{decided:,} of {of:,}" in line for line in lines)
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        assert "├" not in text_of(app) and "━" not in text_of(app)
 
 
 async def test_a_terminal_that_shrinks_and_grows(project, program):

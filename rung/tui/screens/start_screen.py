@@ -10,10 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from rung.status.stages import Stage, Status
-from rung.text.status_text import ladder_lines, next_sentence
+from rung.text.status_text import NAME, ladder_lines, next_sentence, review_line
 from rung.tui.frame import StageScreen, two_ends
 from rung.tui.widgets.lines import Entry, MarkedLines
 
+WIDE, WIDEST, SIDE = 95, 60, NAME + 10
+"""Columns of a line from which the ladder is drawn, of the widest plot, and of what is beside it."""
 COUNTED = ("Data", "Review", "Dataset")
 """Stages whose state needs the store."""
 
@@ -57,6 +59,11 @@ class StartScreen(StageScreen):
     def lines(self) -> MarkedLines:
         """The list on the screen."""
         return self.query_one("#stages", MarkedLines)
+
+    def fitted(self) -> None:
+        """Another width, another ladder."""
+        if (status := self.app.status) is not None:  # type: ignore[attr-defined]
+            self.lines.show(list(self._entries(status)))
 
     def show_status(self, status: Status) -> None:
         """Draw the stages; the cursor is on the next one until somebody moves it."""
@@ -117,7 +124,10 @@ class StartScreen(StageScreen):
         yield from (Entry(two_ends(words, opens, width), style="bold"), Entry())
         yield from (Entry(self._line(stage, width), stage.name) for stage in status.stages)
         yield Entry()
-        yield from (Entry(line.removeprefix("  ")) for line in ladder_lines(status))
+        plot = min(width - SIDE, WIDEST) if width >= WIDE else 0
+        yield from (Entry(line.removeprefix("  ")) for line in ladder_lines(status, plot))
+        if plot and (line := review_line(status, plot)):
+            yield from (Entry(), Entry(line))
 
     def _line(self, stage: Stage, width: int) -> str:
         counted = stage.name in COUNTED and self._is_partial
