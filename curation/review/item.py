@@ -225,6 +225,8 @@ ROWS_READ = 2_000
 """Rows that are read at most."""
 MOST_LABELS, LONGEST_LABEL, OFTEN = 24, 60, 4
 """Labels at most, characters of one, and rows that an answer has on average where answers are labels."""
+LABEL_KEYS = "123456789dhiqtz"
+"""The key of each label, in the terminal and the browser: digits, then letters that mean nothing else there."""
 LEAST_OFTEN, SHARE = 2, 0.9
 """Rows that have a label at least, for a slip of one edit is none; share of the rows that labels answer."""
 

@@ -317,9 +317,9 @@ def _baselines(facts: Facts) -> Stage:
 def _why_no_training(facts: Facts) -> str:
     """Why no training is needed, in words; empty where it may be."""
     if facts.released and facts.released.run is None and facts.finished is None:
-        return f"not needed: the {facts.released.forms[0].form} is released"
+        return f"the {facts.released.forms[0].form} is released"
     if facts.decision and facts.decision.action.name in ("keep", "no_llm"):
-        return "not needed: " + facts.decision.action.text.rstrip(".").lower()
+        return facts.decision.action.text.rstrip(".")
     return ""
 
 

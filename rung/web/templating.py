@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from curation.mask import mask
 from curation.review import Reviewer, Ruling
 from curation.review.guideline import reason_of
+from curation.review.item import LABEL_KEYS
 from rung.report.page import shown
 from rung.text.figures import duration
 from rung.web import view
@@ -105,7 +106,7 @@ def environment() -> Environment:
     made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": view.clock}
     made.filters["duration"] = duration
     made.filters["masked"] = lambda text: mask(text or "")
-    made.globals |= {"VERBS": view.VERBS, "with_marks": with_marks}
+    made.globals |= {"VERBS": view.VERBS, "with_marks": with_marks, "label_keys": LABEL_KEYS}
     return made
 
 

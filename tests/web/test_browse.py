@@ -9,6 +9,8 @@ import pytest
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item
 from curation.review.browse import browse
+from curation.review.item import LABEL_KEYS
+from rung.tui.review.review_screen import label_keys
 
 STREETS = ("Mill Lane", "Oak Road", "King Street", "Hill Way", "Bridge Road", "Lake Street")
 
@@ -81,3 +83,9 @@ def test_an_answer_that_no_other_row_has_is_saved_by_a_second_press(site: Any) -
     assert site.state(row) == "edited" and dana.row != row
     dana.rule("edit", text="waste")
     assert dana.status == 200 and site.desk.store.row("r-000002").example.answer == "waste"
+
+
+def test_answers_past_the_ninth_have_a_letter_in_both_faces(make_site: Any) -> None:
+    rows = [Example(chat_row(f"Question {n} for desk {n % 12}", f"desk {n % 12}")) for n in range(60)]
+    dana = make_site(rows).browser("dana")
+    assert all(f'data-key="{key}"' in dana.html for key in LABEL_KEYS[:12]) and label_keys(12) == "1-9 dhi"

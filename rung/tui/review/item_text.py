@@ -11,7 +11,7 @@ from rich.text import Text
 
 from curation.example import Example, edited_text
 from curation.review import ReviewItem
-from curation.review.item import NearRow
+from curation.review.item import LABEL_KEYS, NearRow
 from curation.store.records import Share
 from rung.start import GUIDELINE
 from rung.symbols import drawn
@@ -36,7 +36,6 @@ VERBS = {
     "unsure": "not sure",
     "flag": "flagged",
 }
-DIGITS = 9
 FINDINGS = 4
 """Findings shown beside an item; the rest is counted."""
 
@@ -160,18 +159,18 @@ def beside(item: ReviewItem, session: ReviewSession | None, aside: Aside | None,
 
 
 def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...]:
-    """Answers that a digit gives to this item: those in use, where the item has one answer of a few words."""
+    """Answers that a key gives to this item: those in use, where the item has one answer of a few words."""
     if session is None or session.series is not None or "rejected" in item.row or not item.messages:
         return ()
-    return (session.labels or ())[:DIGITS]
+    return (session.labels or ())[: len(LABEL_KEYS)]
 
 
 def _labels(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[Line]:
-    """The answers in use, each with its digit."""
+    """The answers in use, each with its key."""
     if labels := labels_of(item, session):
         yield Text("The answer is", style="bold")
-        for number, label in enumerate(labels, 1):
-            yield f"{'▸' if label == answer(item) else ' '} {number}  {_cut(label, width - 5).rstrip()}"
+        for key, label in zip(LABEL_KEYS, labels, strict=False):
+            yield f"{'▸' if label == answer(item) else ' '} {key}  {_cut(label, width - 5).rstrip()}"
         yield ""
 
 

@@ -16,6 +16,7 @@ from textual.widgets import Input, TextArea
 from curation.example import Example
 from curation.review import ReviewItem
 from curation.review.decisions import DecisionInForce
+from curation.review.item import LABEL_KEYS
 from curation.review.ruling import with_text
 from curation.store.records import FINAL
 from rung.tui.async_list import LONG, SLOW
@@ -37,6 +38,7 @@ from rung.tui.review.review_session import ItemView, ReviewSession
 from rung.tui.widgets.lines import shown
 from workspace.errors import Refusal, RungError
 
+DIGITS = 9
 LEASES = 4
 """A row on the screen is kept for as many leases."""
 ROOMY, TALL = 140, 36
@@ -61,6 +63,12 @@ SERIES = (
     ("Esc", "back"),
     ("F1", "help"),
 )
+
+
+def label_keys(many: int) -> str:
+    """Return the keys of so many labels, as the key line shows them: `1`, `1-6`, `1-9 dhi`."""
+    digits = f"1-{min(many, DIGITS)}" if many > 1 else "1"
+    return " ".join(filter(None, (digits, LABEL_KEYS[DIGITS:many])))
 
 
 class ReviewScreen(StageScreen):
@@ -101,8 +109,8 @@ class ReviewScreen(StageScreen):
         Binding("w", "why", "the chain behind the row"),
         Binding("p", "unmask", "show personal data in this item (recorded in the log), or hide it again"),
         *(
-            Binding(str(n), f"digit({n})", "that answer; the reason, while rejecting; else that stage", show=False)
-            for n in range(1, 10)
+            Binding(key, f"digit({n})", "that answer; the reason, while rejecting; else that stage", show=False)
+            for n, key in enumerate(LABEL_KEYS, 1)
         ),
     ]
 
@@ -225,7 +233,7 @@ class ReviewScreen(StageScreen):
             return (("Enter", "next"), ("u", "undo"), ("Esc", "back"), ("F1", "help"), ("^P", "menu"))
         keys: Sequence[tuple[str, str]] = SERIES if self.in_series else self.keys
         if labels := self.labels:
-            digits = (f"1-{len(labels)}" if len(labels) > 1 else "1", "answer")
+            digits = (label_keys(len(labels)), "answer")
             keys = (keys[0], digits, *(key for key in keys[1:] if key[0] != "u"))
         mask = ("p", "hide" if self.unmasked else "show hidden")
         return [mask if key == "u" else (key, word) for key, word in keys] if self.hides() else keys
@@ -243,6 +251,8 @@ class ReviewScreen(StageScreen):
         }
         if action in here:
             return here[action]()
+        if action == "digit" and (number := int(str(parameters[0]))) > DIGITS:
+            return not self.rejecting and number <= len(self.labels)
         return not (action == "stage" and self.rejecting) and super().check_action(action, parameters)
 
     # Waiting
@@ -636,7 +646,7 @@ class ReviewScreen(StageScreen):
             if not labels:
                 self.action_stage(number)
             elif number > len(labels):
-                self.tell(f"no answer {number}: 1-{len(labels)}, or e")
+                self.tell(f"no answer {number}: {label_keys(len(labels))}, or e")
             elif self.can(lambda: self.action_digit(number)) and not self.is_editing and self.item is not None:
                 same = labels[number - 1] == answer(self.item)
                 self.decide("approve") if same else self.decide("edit", text=labels[number - 1])
