@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult
 
 from chat.calls import Patience, patiently
 from chat.endpoint import model_place
 from chat.errors import ChatError
-from chat.hosted import USUAL, CallOptions, Hosted, room, schema_of, settled, thinking_room
+from chat.hosted import USUAL, BatchState, CallOptions, Hosted, room, schema_of, settled, thinking_room
 from chat.hosted_turns import claude_tools, claude_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
@@ -32,16 +31,6 @@ LEAST_BUDGET = 1024
 """Fewest thinking tokens that the API takes."""
 STOPS = {"end_turn": "end", "stop_sequence": "end", "max_tokens": "length", "refusal": "refused"}
 STOPS["model_context_window_exceeded"] = "length"
-
-
-@dataclass(frozen=True, slots=True)
-class BatchState:
-    """How far a batch is. `ended` says that all its results can be fetched."""
-
-    id: str
-    ended: bool
-    waiting: int
-    done: int
 
 
 class Claude(Hosted):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from chat.calls import inside_a_200, patiently
+from chat.calls import Patience, inside_a_200, patiently
 from chat.endpoint import STOPS, model_place
 from chat.errors import ChatError
-from chat.hosted import USUAL, CallOptions, Hosted, room, schema_of, settled
+from chat.hosted import USUAL, BatchState, CallOptions, Hosted, room, schema_of, settled
 from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
@@ -22,6 +24,8 @@ from chat.tool_calls import canonical, with_calls
 from workspace.extras import require
 from workspace.json_types import JsonObject
 from workspace.trust import VENDORS, is_this_machine
+
+BATCH_ENDS = ("completed", "failed", "expired", "cancelled")
 
 
 class Compatible(Hosted):
@@ -119,10 +123,53 @@ class Compatible(Hosted):
             raise ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
         return found
 
-    def _cost(self, found: Any) -> float | None:
-        return self.cost(_usage(found)) if found.usage else (0.0 if self.here else None)
+    def send_batch(self, asks: Mapping[str, Ask]) -> str:
+        """Hand over a batch (OpenAI's: a file of requests), each ask under its own id; returns the batch's id.
 
-    def _reply(self, ask: Ask, found: Any, seconds: float) -> Reply:
+        Not tried again by itself after a broken connection: the server may have taken it, and twice costs twice.
+        """
+        lines = []
+        for key, ask in asks.items():
+            body = self.request(ask)
+            body |= body.pop("extra_body", {})
+            lines.append(json.dumps({"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}))
+        data = "\n".join(lines).encode()
+
+        def send() -> Any:
+            file = self.client.files.create(file=("rung.jsonl", data), purpose="batch")
+            endpoint: Any = "/v1/chat/completions"
+            return self.client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h")
+
+        return str(patiently(send, self.sdk, self.host, Patience(tries=1), threading.Event()).id)
+
+    def batch_state(self, batch: str) -> BatchState:
+        """How far a batch is."""
+        found = self._patiently(lambda: self.client.batches.retrieve(batch), threading.Event())
+        total, done = 0, 0
+        if counts := found.request_counts:
+            total, done = counts.total, counts.completed + counts.failed
+        return BatchState(batch, found.status in BATCH_ENDS, total - done, done)
+
+    def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
+        """The results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
+        found = self._patiently(lambda: self.client.batches.retrieve(batch), threading.Event())
+        for name in filter(None, (found.output_file_id, found.error_file_id)):
+            text = self._patiently(partial(self.client.files.content, name), threading.Event()).text
+            for entry in map(json.loads, filter(str.strip, text.splitlines())):
+                if entry["custom_id"] in asks:
+                    yield entry["custom_id"], self._batch_result(asks[entry["custom_id"]], entry)
+
+    def _batch_result(self, ask: Ask, entry: JsonObject) -> Reply | ChatError:
+        body = (entry.get("response") or {}).get("body") or {}
+        if not body.get("choices"):
+            detail = (body.get("error") or entry.get("error") or {}).get("message", "")
+            return ChatError("request", f"{self.host}: no answer in the batch. {detail}".strip(), where=self.host)
+        return self._reply(ask, self.sdk.types.chat.ChatCompletion.model_validate(body), 0.0, batch=True)
+
+    def _cost(self, found: Any, *, batch: bool = False) -> float | None:
+        return self.cost(_usage(found), batch=batch) if found.usage else (0.0 if self.here else None)
+
+    def _reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
         choice = found.choices[0]
         refused = getattr(choice.message, "refusal", None)
         reason = "refused" if refused else STOPS.get(choice.finish_reason, "end")
@@ -132,7 +179,7 @@ class Compatible(Hosted):
             text, [canonical({"name": c.function.name, "arguments": c.function.arguments}) for c in called]
         )
         usage = _usage(found)
-        return Reply(text, usage.total_input, usage.output, seconds, stopped, self._cost(found))
+        return Reply(text, usage.total_input, usage.output, seconds, stopped, self._cost(found, batch=batch))
 
 
 def _usage(found: Any) -> Usage:

@@ -40,6 +40,16 @@ class CallOptions:
 USUAL = CallOptions()
 
 
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """How far a batch is. `ended` says that all its results can be fetched."""
+
+    id: str
+    ended: bool
+    waiting: int
+    done: int
+
+
 class Hosted(ABC):
     """A model behind a server. Subclasses send one ask; this class keeps order, patience and the first failure."""
 

@@ -107,7 +107,7 @@ class CountedReplies(Replies):
 
 @dataclass
 class Counting:
-    """Stands in for a model and counts what it is asked. It replies with the length of the prompt."""
+    """Counts what a model would be asked. It replies with the length of the prompt."""
 
     model: ChatModel
     count: CallCount

@@ -90,7 +90,8 @@ class Loopback:
         raw = handler.rfile.read(size)
         with self.lock:
             headers = {key.lower(): value for key, value in handler.headers.items()}
-            self.requests.append((handler.command, handler.path, headers, json.loads(raw) if raw else None))
+            body = raw if "multipart" in headers.get("content-type", "") else json.loads(raw or b"null")
+            self.requests.append((handler.command, handler.path, headers, body))
             entry = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if callable(entry):
             entry = entry(handler, self.requests[-1])

@@ -266,6 +266,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rung baseline --arms base,prompt,few_shot",
         "rung baseline --dry-run         calls, tokens and dollars beforehand",
         "rung baseline --budget-usd 5",
+        "rung baseline --batch           half the price, up to a day",
     ),
     "estimate": (
         "rung estimate --model Qwen3-8B --method qlora",

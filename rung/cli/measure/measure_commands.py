@@ -12,7 +12,7 @@ from rung.cli.measure.evaluate import evaluate
 from rung.cli.measure.judge import judge
 from rung.cli.measure.verdict import verdict
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json
+from rung.cli.options import Json, at_most_one
 from workspace.counted import counted
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ def baseline(
     label_scoring: LABELS = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Ask by the provider's batches: half the price, up to a day."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls, tokens and dollars; ask nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -62,6 +66,7 @@ def baseline(
     from evaluation.arms.own import open_own
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
+    from evaluation.batched_model import in_batches
     from evaluation.bench import frozen_test, open_bench
     from evaluation.ladder_plan import plan_ladder
     from evaluation.measured_answers import check_advice, read_answers, take_over
@@ -90,10 +95,14 @@ def baseline(
     check_corrections(project, settings, frozen_test(project, dataset)[0])
     allowed = overridden(project, settings, override, by, reason, "baseline")
     bigger = any(arm.elsewhere for arm in wanted)
+    at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
+    model = open_base(project, settings, override=allowed)
+    if batch:
+        model = in_batches(model, project.evaluations / ".partial" / "batches", note)
     bench = open_bench(
         project,
         settings,
-        open_base(project, settings, override=allowed),
+        model,
         dataset=dataset,
         watch=scored,
         both_forms=both_forms,

@@ -1,0 +1,154 @@
+"""`rung baseline --batch`: the ladder by OpenAI's and Anthropic's batches, on loopback, paid once whatever happens."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import in_shell
+import pytest
+from hosted_service import Service
+
+PRICES = """
+[[api]]
+model = "small"
+input = 1.0
+output = 5.0
+batch_discount = 0.5
+date = 2026-11-01
+source = ["contract"]
+"""
+
+
+@dataclass
+class Batches:
+    """Both providers' batches over a service; a batch ends after `looks` looks at it."""
+
+    service: Service
+    looks: int = 0
+    sent: dict[str, list[Any]] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    lost: int = 0
+    """Results of each batch that never come."""
+
+    def __call__(self, handler: Any, request: Any) -> Any:
+        method, path, _, body = request
+        if path == "/v1/files":
+            self.sent["file"] = [json.loads(line) for line in re.findall(rb'^\{"custom_id.*$', body, re.MULTILINE)]
+            return 200, {"id": "file", "object": "file"}
+        if method == "POST" and path.endswith("/batches"):
+            name = f"batch_{len(self.seen)}"
+            self.sent[name], self.seen[name] = body.get("requests") or self.sent["file"], 0
+            return 200, self._state(name, path)
+        if path.endswith(("/results", "/content")):
+            name = path.split("/")[-2]
+            return 200, "\n".join(map(json.dumps, self._results(name))), {"content-type": "application/x-jsonl"}
+        if "/batches/" in path:
+            return 200, self._state(path.split("/")[-1], path)
+        return self.service(handler, request)
+
+    def _state(self, name: str, path: str) -> dict[str, Any]:
+        ended, n = self.seen[name] > self.looks, len(self.sent[name])
+        self.seen[name] += 1
+        if "messages" in path:
+            counts = {"processing": n * (not ended), "succeeded": n * ended, "errored": 0, "canceled": 0, "expired": 0}
+            return {"id": name, "type": "message_batch", "processing_status": "ended" if ended else "in_progress",
+                    "request_counts": counts, "created_at": "2026-11-25T00:00:00Z",
+                    "expires_at": "2026-11-26T00:00:00Z", "ended_at": None, "archived_at": None,
+                    "cancel_initiated_at": None,
+                    "results_url": f"{self.url}/v1/messages/batches/{name}/results"}  # fmt: skip
+        return {"id": name, "object": "batch", "status": "completed" if ended else "in_progress",
+                "endpoint": "/v1/chat/completions", "input_file_id": "file", "completion_window": "24h",
+                "created_at": 1, "output_file_id": name if ended else None,
+                "request_counts": {"total": n, "completed": n * ended, "failed": 0}}  # fmt: skip
+
+    def _results(self, name: str) -> list[Any]:
+        found = []
+        for entry in self.sent[name][self.lost :]:
+            path = "/v1/messages" if "params" in entry else "/v1/chat/completions"
+            _, said = self.service(None, ("POST", path, {}, entry.get("params") or entry["body"]))
+            result = {"result": {"type": "succeeded", "message": said}}
+            if "params" not in entry:
+                result = {"response": {"status_code": 200, "body": said}, "error": None}
+            found.append({"custom_id": entry["custom_id"], **result})
+        return found
+
+    url: str = ""
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+def batches(request: Any, project: Any, loopback: Any) -> Batches:
+    right = {"card": "card", "money": "transfer", "pin": "pin"}
+    made = Batches(Service(lambda question: right[question.split()[0]], tuple(right.values())), url=loopback.url)
+    loopback.say(made)
+    base = loopback.url + ("/v1" if request.param == "openai" else "")
+    project.settings_file.write_text(
+        f'[model]\nprovider = "{request.param}"\nbase = "small"\nbase_url = "{base}"\n'
+        '[evaluation]\nclosed_set = "on"\nfew_shot = 3\n'
+    )
+    (project.root / "rules").mkdir()
+    (project.root / "rules" / "prices.toml").write_text(PRICES)
+    return made
+
+
+def rung(project: Any, *words: str) -> subprocess.CompletedProcess[str]:
+    return in_shell.rung(*words, cwd=project.root, timeout=120, ANTHROPIC_API_KEY="test")
+
+
+def report(project: Any, *words: str) -> dict[str, Any]:
+    done = rung(project, "baseline", "--arms", "base,prompt", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(project: Any, batches: Batches) -> None:
+    made = report(project, "--batch")
+    in_batch = sum(map(len, (entries for name, entries in batches.sent.items() if name != "file")))
+    assert batches.service.calls == batches.service.answered and in_batch == batches.service.calls - 1
+    assert batches.service.usd(0) / 2 < sum(r["cost_usd"] for r in kept(project)) < batches.service.usd(0) * 0.55
+    again = report(project)
+    assert batches.service.calls == in_batch + 1, "single calls find what batches answered"
+    assert [arm["score"] for arm in again["arms"]] == [arm["score"] for arm in made["arms"]]
+    assert not list((project.evaluations / ".partial" / "batches").iterdir())
+
+
+def kept(project: Any) -> list[dict[str, Any]]:
+    lines = (project.evaluations / ".partial" / "replies.jsonl").read_text().splitlines()
+    return [json.loads(line)["reply"] for line in lines]
+
+
+def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project: Any, batches: Batches) -> None:
+    batches.looks = 10**6
+    line = [sys.executable, "-m", "rung", "baseline", "--arms", "base", "--batch"]
+    child = subprocess.Popen(line, cwd=project.root, stderr=subprocess.PIPE, text=True)
+    while len(batches.seen) < 1 or next(iter(batches.seen.values())) < 2:
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 130
+    batches.looks = 0
+    report(project, "--batch")
+    served = batches.service.served
+    assert served and batches.service.calls == batches.service.answered
+    sent = [entry["custom_id"] for name, entries in batches.sent.items() if name != "file" for entry in entries]
+    assert len(sent) == len(set(sent)), "nothing is sent twice"
+
+
+def test_a_result_that_never_comes_is_a_refusal_and_asked_by_the_next_command(project: Any, batches: Batches) -> None:
+    batches.lost = 1
+    assert report(project, "--batch")["arms"]
+    batches.lost = 0
+    before = batches.service.calls
+    assert all(arm["failures"] == 0 for arm in report(project)["arms"])
+    assert batches.service.calls > before
+
+
+def test_what_takes_no_batches_says_so(project: Any) -> None:
+    done = rung(project, "baseline", "--batch", "--budget-usd", "1")
+    assert done.returncode == 2 and "--budget-usd" in done.stderr
