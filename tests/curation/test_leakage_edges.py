@@ -187,6 +187,13 @@ def test_of_many_rows_that_hold_a_short_question_three_are_suspects() -> None:
     assert not report.leaks and len(report.suspects) == 3
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_question_of_few_words_and_its_answer_in_a_text_row_leak(size: int) -> None:
+    test = Example(chat_row(fresh(size), "monks"))
+    (leak,) = found(test, Example({"text": f"{fresh(9)} Q: {test.question} A: monks"})).leaks
+    assert (leak.kind, leak.answer) == ("contained", "same")
+
+
 def tool(said: str) -> dict[str, object]:
     arguments = {"type": "object", "properties": {"q": {"type": "string", "description": said}}}
     return {"type": "function", "function": {"name": "find", "parameters": arguments}}
