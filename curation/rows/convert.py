@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import json
 import shutil
 import tempfile
@@ -98,6 +99,28 @@ FORMED = ("prompt_completion", "preference")
 """Targets that come as strings or as lists of messages."""
 
 
+ARRAYS = ("label_studio",)
+"""Targets that are one JSON array, not JSON Lines."""
+
+
+class _Items(io.RawIOBase):
+    """A file whose lines become the items of a JSON array."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self.file, self.before = file, b"[\n"
+
+    def write(self, line: Any) -> int:
+        """Write a line of JSON as the next item."""
+        self.file.write(self.before + bytes(line).removesuffix(b"\n"))
+        self.before = b",\n"
+        return len(line)
+
+    def end(self) -> None:
+        """End the array."""
+        self.file.write(b"\n]\n" if self.before == b",\n" else b"[]\n")
+
+
 def _check(order: Order) -> None:
     named(order.fmt)
     if order.to not in TARGETS:
@@ -141,7 +164,7 @@ def _pass(
     first: str | None = None
     name = str(order.source)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(_output(order.out))
+        out = stack.enter_context(_output(order.out, array=order.to in ARRAYS))
         rejects = stack.enter_context(replacing(order.rejects)) if order.rejects else None
         blocks = read_blocks(source, order.fmt, columns=order.columns, notice=tell, progress=progress)
         for item in chain.from_iterable(block.chat_lines() if order.to == "chat" else block for block in blocks):
@@ -191,11 +214,13 @@ def _fits_lists(row: Row, to: str) -> bool:
 
 
 @contextlib.contextmanager
-def _output(path: Path) -> Iterator[IO[bytes]]:
+def _output(path: Path, array: bool) -> Iterator[IO[bytes]]:
     """The file to write, packed where its name ends in .gz; `-` is collected for the caller by /dev/stdout."""
-    with replacing(path) as file:
+    with contextlib.ExitStack() as stack:
+        file: Any = stack.enter_context(replacing(path))
         if path.suffix == ".gz":
-            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
-                yield cast("IO[bytes]", packed)
-        else:
-            yield file
+            file = stack.enter_context(gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0))
+        items = _Items(file) if array else None
+        yield cast("IO[bytes]", items or file)
+        if items:
+            items.end()

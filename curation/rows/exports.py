@@ -16,12 +16,6 @@ def check_export(row: Mapping[str, Any]) -> Malformed | None:
     """Return the fault of a row that a labelling tool wrote and whose label is not where Rung would read it."""
     if "_task_hash" in row or "_input_hash" in row:
         return _fault("answer", "Prodigy", "its label counts only where the answer is accept", "label")
-    if "annotations" in row and "data" in row:
-        return Malformed(
-            "annotations",
-            "a task of Label Studio; its labels are nested in annotations.",
-            "export it as JSON-MIN or CSV",
-        )
     label = next((key for key in row if key.endswith((".responses", ".suggestion", "-suggestion"))), "")
     if label or {"annotation", "annotation_agent"} <= row.keys():
         return _fault(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.example import Example
-from curation.rows import alpaca, chat, pairs, preference, sharegpt
+from curation.rows import alpaca, chat, label_studio, pairs, preference, sharegpt
 from curation.rows.exports import check_export
 from curation.rows.jsonline import Malformed
 from curation.rows.names import ANSWERS, QUESTIONS, CannotHold, answer_key, first_of
@@ -36,6 +36,7 @@ def _family(name: str, read: Read, *marks: str) -> Family:
 FAMILIES = (
     _family("chat", chat.read, "messages"),
     _family("sharegpt", sharegpt.read, "conversations"),
+    _family("label_studio", label_studio.read, "data annotations"),
     _family("preference", preference.read, "chosen rejected", "preferred_output non_preferred_output"),
     _family("prompt_completion", pairs.read_prompt_completion, "prompt completion"),
     _family("alpaca", alpaca.read, "instruction output", "instruction response"),
@@ -47,7 +48,7 @@ LABELLED = Family("labelled", (), pairs.read_labelled)
 """A text and its label. Known by a key beside the text, so it is tried for rows that would be plain text."""
 
 FORMATS = (*(family.name for family in FAMILIES), "csv", "tsv", "parquet")
-TARGETS = ("chat", "sharegpt", "alpaca", "prompt_completion", "preference")
+TARGETS = ("chat", "sharegpt", "alpaca", "prompt_completion", "preference", "label_studio")
 
 _BY_NAME = {family.name: family for family in FAMILIES}
 _KEYS = sorted({key for family in FAMILIES for mark in family.marks for key in mark})
@@ -103,6 +104,8 @@ def to_format(example: Example, fmt: str, *, plain: bool = True) -> dict[str, An
         return alpaca.write(example)
     if fmt == "prompt_completion":
         return pairs.write_prompt_completion(example, plain)
+    if fmt == "label_studio":
+        return label_studio.write(example)
     if fmt == "preference":
         return preference.write(example, plain)
     raise RungError(f'"{fmt}" is not a target.{did_you_mean(fmt, TARGETS)}', "one of: " + ", ".join(TARGETS), found=fmt)

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_shell import rung
+from rows_in_files import write
 from tries import tries
 
 from curation.example import Example
 from curation.rows import TARGETS, CannotHold, Malformed, to_format
+from curation.rows.convert import Order, convert
 from curation.rows.families import FAMILIES, read_object
 from curation.rows.turns import are_plain, read_turns
 
@@ -210,3 +212,18 @@ def test_standard_input_is_converted_and_wrong_names_are_told(tmp_path):
     for more, said in ((["--to", "alpacca"], 'mean "alpaca"'), (["--format", "chatt"], 'mean "chat"')):
         done = rung("data", "convert", "-", "-o", tmp_path / "c.jsonl", *more, stdin="")
         assert done.returncode == 2 and said in done.stderr and not (tmp_path / "c.jsonl").exists()
+
+
+def test_label_studio_is_one_array_that_reads_back(tmp_path):
+    rows = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}], "source": "s"}
+        for n in (1, 2)
+    ]
+    source = write(tmp_path / "a.jsonl", *map(json.dumps, rows))
+    convert(Order(source, tmp_path / "tasks.json", to="label_studio"))
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert [task["data"] for task in tasks] == [{"text": f"q{n}", "source": "s"} for n in (1, 2)]
+    convert(Order(tmp_path / "tasks.json", tmp_path / "back.jsonl"))
+    assert [json.loads(line) for line in (tmp_path / "back.jsonl").open()] == rows
+    convert(Order(write(tmp_path / "none.jsonl"), tmp_path / "none.json", to="label_studio"))
+    assert json.loads((tmp_path / "none.json").read_text()) == []

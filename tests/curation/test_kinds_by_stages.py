@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import in_shell
@@ -17,14 +18,14 @@ from curation.review.ruling import with_text
 from evaluation.measure import items_of
 from evaluation.metrics.text import exact_match
 from training.run.base_model import load_tokenizer
-from training.run.tokens import tokenise
+from training.run.tokens import IGNORED, tokenise
 
 PAGE = Path(__file__).parents[2] / "docs" / "curation.md"
 BEGIN, END = "<!-- kinds of rows by stages -->", "<!-- end -->"
 TOOLS = [{"type": "function", "function": {"name": "pay", "description": "Pay.", "parameters": {
     "type": "object", "properties": {"to": {"type": "string"}}}}}]  # fmt: skip
 STAGES = ("read", "duplicate found", "contradiction found", "leak found", "edited in review", "scored", "trained",
-          "sent to hosted models")  # fmt: skip
+          "every turn trained", "sent to hosted models")  # fmt: skip
 
 
 def words(seed: str, count: int = 12) -> str:
@@ -62,6 +63,8 @@ def kinds(answer: str, number: str) -> dict[str, dict[str, object]]:
             "messages": [user("middle"), calls("Ann", None, number), result, says(answer)], "tools": TOOLS,
         },
         "preference": {"prompt": words("prefer"), "chosen": answer, "rejected": "worse"},
+        "Label Studio task": {"data": {"text": words("task")}, "annotations": [{"result": [
+            {"type": "choices", "value": {"choices": [answer]}}]}]},
         "unanswered": {"messages": [user("open")]},
         "text": {"text": words("plain", 30)},
     }  # fmt: skip
@@ -95,6 +98,10 @@ def does(stage: str, example: Example, tokenizer) -> bool:
         return bool(items) and exact_match(items[0].expected, items[0].expected) == 1 and bool(items[0].expected)
     if stage == "trained":
         return example.is_answered and tokenise(tokenizer, 1, example, None).trained > 0
+    if stage == "every turn trained":
+        labels = tokenise(tokenizer, 1, example, None, "all").labels if example.is_answered else []
+        runs = sum(now != IGNORED and before == IGNORED for before, now in pairwise(labels))
+        return runs > 0 and runs == sum(message["role"] == "assistant" for message in example.messages)
     sent = [openai_turns(example.asked), claude_turns(example.asked)]
     return bool(example.asked) and all(turns[-1]["role"] in ("user", "tool") for turns in sent)
 

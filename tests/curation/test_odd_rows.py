@@ -42,6 +42,16 @@ def with_part(**part):
     return chat({"role": "user", "content": [*parts("see"), part]}, SAY)
 
 
+def result(kind, **value):
+    return {"from_name": "a", "to_name": "text", "type": kind, "value": value}
+
+
+def task(*results):
+    """A task of Label Studio, with an annotation for each result and one that was cancelled."""
+    made = [{"id": n, "result": [each], "was_cancelled": False} for n, each in enumerate(results)]
+    return {"id": 1, "data": {"text": "q"}, "annotations": [*made, {"result": [], "was_cancelled": True}]}
+
+
 READ = {
     "text parts": (chat({"role": "user", "content": parts("q")}, {**SAY, "content": parts("a", "b")}),
                    [ASK, {**SAY, "content": "a\nb"}]),
@@ -105,6 +115,7 @@ READ = {
     "HH-RLHF": ({"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"}, PAIR),
     "UltraFeedback with messages": ({"prompt": "q", "messages": PAIR, "chosen": PAIR,
                                      "rejected": [ASK, {**SAY, "content": "b"}], "score_chosen": 8.0}, PAIR),
+    "Label Studio task": (task(result("choices", choices=["a"]), result("textarea", text=["a"])), PAIR),
     "preference of OpenAI": ({"input": {"messages": [ASK], "tools": []}, "preferred_output": [SAY],
                               "non_preferred_output": [{**SAY, "content": "b"}]}, PAIR),
 }  # fmt: skip
@@ -133,7 +144,11 @@ REFUSED = {
     "Argilla": ({"id": "1", "text": "q", "topic.responses": ["a"], "topic.suggestion": None}, "topic.responses"),
     "Argilla 1": ({"text": "q", "annotation": "a", "annotation_agent": "b"}, "annotation"),
     "Label Studio JSON-MIN": ({"id": 1, "text": "q", "mood": "a", "annotation_id": 2, "lead_time": 1.5}, "mood"),
-    "Label Studio": ({"id": 1, "data": {"text": "q"}, "annotations": [{"result": []}]}, "annotations"),
+    "Label Studio task of spans": (task(result("labels", labels=["a"], start=0, end=1)), "annotations"),
+    "Label Studio task of several choices": (task(result("choices", choices=["a", "b"])), "annotations"),
+    "Label Studio task without an answer": (task(), "annotations"),
+    "Label Studio task whose annotators disagree": (
+        task(result("choices", choices=["a"]), result("choices", choices=["b"])), "annotations"),
     "Prodigy": ({"text": "q", "label": "a", "answer": "reject", "_task_hash": 1}, "answer"),
 }  # fmt: skip
 

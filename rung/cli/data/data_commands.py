@@ -52,7 +52,9 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file, a folder, or - for standard input.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The file to write, JSON Lines (.gz is packed).")],
     fmt: Annotated[str, typer.Option("--format", help="Format of IN (auto: detected by its keys).")] = "auto",
-    to: Annotated[str, typer.Option(help="chat, sharegpt, alpaca, prompt_completion or preference.")] = "chat",
+    to: Annotated[
+        str, typer.Option(help="chat, sharegpt, alpaca, prompt_completion, preference or label_studio.")
+    ] = "chat",
     rejects: Rejects = None,
     question: Question = "",
     answer: Answer = "",
