@@ -156,5 +156,5 @@ def _fold(
     if checkup:
         facts.append(("data", counts(checkup)))
     if advice and measured and not measured["verdict"]:
-        facts.append(("advice", f"next step {advice['next_step']}; {advice['certainty']}"))
+        facts.append(("advice", f"next step {advice['next_step']}; confidence {advice['confidence']}"))
     return replace(fold, facts=facts, risks=risks[:LARGEST])

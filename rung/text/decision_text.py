@@ -44,7 +44,7 @@ def _lines(decision: Decision, command: str, table: _Table) -> Iterator[str]:
     step = step_word(decision)
     yield f"Next step   {step}: {headline(decision)}"
     yield f"Likely end  {likely_end(decision)}"
-    yield f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}"
+    yield f"Confidence  {confidence(decision)}"
     yield ""
     yield "Why"
     spoken = {_words(reason): reason for reason in reversed(decision.reasons)}
@@ -109,12 +109,20 @@ def shows_tuning(decision: Decision) -> bool:
     return decision.next_step in TUNED or decision.settled
 
 
-def certainty(decision: Decision) -> str:
-    """Return `provisional, 2 unknowns`, `settled`, or `no open answer` where only measuring can tell."""
-    count = len(decision.open_questions)
+def confidence(decision: Decision) -> str:
+    """Return `fair: conditional rules, 3 unknown answers could still change it`.
+
+    `high` where strong rules decide and no answer can change the advice, `low` where conditional rules on weak evidence
+    decide and answers are unknown, else `fair`.
+    """
+    conditional = decision.strength == "conditional"
+    weak = conditional and decision.evidence == "low"
+    word = "low" if decision.provisional and weak else "fair" if decision.provisional or conditional else "high"
     if decision.provisional:
-        return f"provisional, {count} unknown{'' if count == 1 else 's'}"
-    return "settled" if decision.settled else "no open answer"
+        rest = f"{counted(len(decision.open_questions), 'unknown answer')} could still change it"
+    else:
+        rest = "no answer can change it" if decision.settled else "the rest is measured, not asked"
+    return f"{word}: {decision.strength} rules, {rest}"
 
 
 def outcome(step: str, end: str, decision: Decision) -> str:

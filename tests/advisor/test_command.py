@@ -37,7 +37,7 @@ def test_the_words_are_those_of_the_screen(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith("Next step   few-shot: ")
     assert lines[1].startswith("Likely end  open")
-    assert lines[2].startswith("Strength    conditional   Certainty  provisional, ")
+    assert lines[2].startswith("Confidence  fair")
     assert [line for line in lines if line in ("Why", "Why not", "What would change it")] == [
         "Why",
         "Why not",

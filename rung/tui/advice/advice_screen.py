@@ -16,7 +16,7 @@ from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
 from rung.status.stages import Status
 from rung.text.baseline_text import answer
-from rung.text.decision_text import OPTION, certainty, headline, likely_end, literal, outcome, step_word
+from rung.text.decision_text import OPTION, confidence, headline, likely_end, literal, outcome, step_word
 from rung.tui.advice.asking import answer_text
 from rung.tui.async_list import LoadedLines, LoadedScreen
 from rung.tui.widgets.lines import Entry, shown
@@ -182,7 +182,7 @@ class Page:
             yield Entry(first, style="bold")
         yield Entry(f"Next step   {step_word(decision)}: {headline(decision)}", style="bold")
         yield Entry(f"Likely end  {likely_end(decision)}", style="bold")
-        yield Entry(f"Strength    {decision.strength:<11} Certainty  {certainty(decision)}")
+        yield Entry(f"Confidence  {confidence(decision)}")
         yield Entry()
         yield Entry("Why", "", "bold")
         yield from (Entry(self._two(self._short(r), r.rule), f"for:{r.rule}") for r in decision.reasons[:MOST])
