@@ -50,7 +50,7 @@ async def test_the_decision_is_written_and_shown_at_every_size(project, program,
 
 async def test_provisional_asks_the_question_that_is_worth_most(project, program):
     async with on_stage(program(project), 2, size=(120, 40)) as (app, pilot, _):
-        assert app.screen.decision.provisional and "could still change it" in words_in(app)
+        assert app.screen.data.provisional and "could still change it" in words_in(app)
         worth = decision(project)["open_questions"][0]
         for _ in app.screen.lines.keys:
             await pilot.press("j")
