@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
 from curation.rows.pieces import Made, Pieces
 from curation.rows.row import Reject
+from workspace.counted import counted
 from workspace.errors import InputError, Problem
 
 NOT_UTF8 = "not UTF-8."
 SHOWN = 20
 """Rejects that an error tells in full; the numbers of the others follow in one line."""
+
+
+REASONS = 5
+"""Kinds of rejects that are counted by themselves."""
 
 
 class Rejects(Made[Reject]):
@@ -80,8 +86,17 @@ def malformed_error(rejects: Sequence[Reject], hint: str = "") -> InputError:
     """The error that tells all malformed lines: the first in full, then every line number."""
     problems = [_problem(reject) for reject in rejects[:SHOWN]]
     if len(rejects) > SHOWN:
-        problems.append(Problem(f"{len(rejects):,} lines could not be read: {line_numbers(rejects)}."))
+        reasons = "".join(f" {line}" for line in reason_lines(rejects))
+        problems.append(Problem(f"{len(rejects):,} lines could not be read: {line_numbers(rejects)}.{reasons}"))
     return InputError(problems, hint or _next_step(rejects))
+
+
+def reason_lines(rejects: Iterable[Reject]) -> list[str]:
+    """A sentence for each kind of row that was not read, with how many there are, the most frequent first."""
+    counts = Counter(reject.reason for reject in rejects)
+    lines = [f"{counted(count, 'line')}: {reason}" for reason, count in counts.most_common(REASONS)]
+    more = sum(counts.values()) - sum(count for _, count in counts.most_common(REASONS))
+    return [*lines, f"{counted(more, 'line')} for other reasons."] if more else lines
 
 
 def convert_hint(path: Path | str) -> str:

@@ -355,3 +355,14 @@ def test_the_docs_say_of_each_row_what_happens():
     cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
     said = {kind: what.split()[0].rstrip(":") for kinds, what in cells for kind in kinds.split(", ")}
     assert said == dict.fromkeys(READ, "read") | dict.fromkeys(REFUSED, "refused")
+
+
+def test_each_kind_that_is_not_read_is_counted_at_import(tmp_path):
+    kinds = [REFUSED["image"][0]] * 21 + [REFUSED["weight 0"][0]] * 2 + [chat(*PAIR)]
+    write(tmp_path / "a.jsonl", *map(json.dumps, kinds))
+    assert in_shell.rung("init", ".", cwd=tmp_path).returncode == 0
+    refused = in_shell.rung("data", "import", "a.jsonl", cwd=tmp_path)
+    read = in_shell.rung("data", "import", "a.jsonl", "--rejects", "r.jsonl", cwd=tmp_path)
+    assert (refused.returncode, read.returncode) == (2, 0)
+    for said in (refused.stderr, read.stdout):
+        assert '21 lines: a part of type "image_url"' in said and '2 lines: the answer has "weight": 0' in said

@@ -221,14 +221,16 @@ def _show_import(batches: list[ImportBatch], role: str, as_json: bool) -> None:
 
 
 def _say_imported(made: list[Imported], step: str, rejects: Path | None) -> None:
+    from curation.rows.rejects import reason_lines
     from rung.text.checks_text import lines_seen
 
     for each in made:
         line = lines_seen(each.read, each.kept, each.exact, each.near, each.rejected, each.known)
         say(line + (f"   {each.file}" if len(made) > 1 else ""))
         if each.rejects:
-            first = each.rejects[0]
-            say(f"! Unreadable lines and their reasons: {rejects}. First: line {first.line}, {first.reason}")
+            for reason in reason_lines(each.rejects):
+                say(f"! {reason}")
+            say(f"  These lines: {rejects}. The first is line {each.rejects[0].line}.")
         if each.contradictions:
             pair = "1 pair" if each.contradictions == 1 else f"{each.contradictions:,} pairs"
             say(f"! {pair} with the same question and different answers: rung data check")
