@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import date
@@ -79,9 +80,9 @@ def test_an_override_goes_along_with_its_name(ready: Project, settings: Settings
     assert [o.by for o in bundle.clearance.overrides] == ["priya"]
 
 
-def test_an_exported_receipt_starts_no_run(ready: Project, settings: Settings, planned: Path) -> None:
-    folder = ready.runs / "export-trl"
-    write_export(ready, settings, packed(ready, settings, planned), "trl", folder)
+def test_an_exported_receipt_starts_no_run(ready: Project, settings: Settings, planned: Path, tmp_path: Path) -> None:
+    write_export(ready, settings, packed(ready, settings, planned), "trl", tmp_path / "out")
+    folder = Path(shutil.copytree(tmp_path / "out", ready.runs / "export-trl"))
     with pytest.raises(Refusal):
         admit(folder)
 

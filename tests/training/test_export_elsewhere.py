@@ -177,3 +177,21 @@ def test_deepspeeds_own_parser_takes_the_file(exported: Any, beside: Any) -> Non
     assert done.returncode == 0, done.stderr[-2000:]
     assert "stage 3" in done.stdout
     shutil.rmtree(folder)
+
+
+@SLOW
+def test_skypilots_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> None:
+    made = run(sys.executable, "-m", "venv", str(tmp_path / "v"), cwd=tmp_path)
+    python = str(tmp_path / "v" / "bin" / "python")
+    done = run(python, "-m", "pip", "install", "-q", "skypilot==0.14.1", cwd=tmp_path)
+    if made.returncode or done.returncode:
+        pytest.skip(f"skypilot does not install here: {done.stderr.strip()[-200:]}")
+    read = (
+        "import sky; t = sky.Task.from_yaml('sky.yaml'); r = list(t.resources)[0]; "
+        "print(t.run, len(t.resources), r.autostop_config.down, r.autostop_config.idle_minutes, sorted(t.file_mounts))"
+    )
+    folder = exported("skypilot")
+    done = run(python, "-c", read, cwd=folder, HOME=str(tmp_path))
+    run_line = done.stdout.split()
+    assert done.returncode == 0 and run_line[:2] == ["python", "train.py"], done.stderr[-2000:]
+    assert run_line[3:5] == ["True", "10"] and int(run_line[2]) >= 5 and "tiny-llama" in run_line[-1]

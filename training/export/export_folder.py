@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from curation.store import open_store
-from training.export import axolotl, llama_factory, openai
+from training.export import axolotl, llama_factory, openai, skypilot
 from training.export.bundle import Bundle, prompt_completion
 from training.export.launchers import launch_files
 from training.export.values import jsonl, script, title, values
@@ -43,12 +43,14 @@ KINDS: Mapping[str, Callable[[Bundle], dict[str, str]]] = {
     "llama-factory": llama_factory.files,
     "unsloth": _unsloth,
     "openai": openai.files,
+    "skypilot": lambda bundle: {**_trl(bundle), **skypilot.task(bundle)},
 }
 RUN = {
     "trl": "python train.py            (pip install trl peft bitsandbytes; several cards: launch/)",
     "axolotl": "axolotl train config.yaml",
     "llama-factory": "llamafactory-cli train train.yaml",
     "unsloth": "python train.py            (pip install unsloth)",
+    "skypilot": "sky launch -c rung sky.yaml && scp -r rung:sky_workdir/output . && sky down rung",
     "openai": "upload train.jsonl and validation.jsonl yourself; Rung sends nothing",
 }
 
