@@ -193,9 +193,6 @@ STDOUT = '"-" is standard output'
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("plan --html rows.jsonl", PAGE),
-        ("plan --preflight --html rung.toml", OWN),
-        ("plan --html datasets/v001/test.jsonl", OWN),
         ("watch report --html rows.jsonl", PAGE),
         ("watch report --html rung.db", OWN),
         ("data check --html rows.jsonl", PAGE),

@@ -80,9 +80,7 @@ def build(root: Path, base: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
-    """The project, built once; `RUNG_TEST_READY` names one that was built before (test_gates_wired)."""
-    if "RUNG_TEST_READY" in os.environ:
-        return Path(os.environ["RUNG_TEST_READY"])
+    """The project, built once."""
     return once(tmp_path_factory, "ready", lambda folder: build(folder / "clinic", tiny)) / "clinic"
 
 

@@ -82,9 +82,8 @@ def test_an_override_goes_along_with_its_name(ready: Project, settings: Settings
 
 def test_an_exported_receipt_starts_no_run(ready: Project, settings: Settings, planned: Path, tmp_path: Path) -> None:
     write_export(ready, settings, packed(ready, settings, planned), "trl", tmp_path / "out")
-    folder = Path(shutil.copytree(tmp_path / "out", ready.runs / "export-trl"))
     with pytest.raises(Refusal):
-        admit(folder)
+        admit(Path(shutil.copytree(tmp_path / "out", ready.runs / "export-trl")))
 
 
 def test_a_folder_that_is_no_export_is_left_alone(
@@ -133,7 +132,7 @@ def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None
 @pytest.mark.parametrize(
     ("before", "today"),
     [
-        ("--preflight --html p.html", "check --html p.html"),
+        ("--preflight --set rank=4", "check --set rank=4"),
         ("--sweep lr=1e-4,2e-4 rank=8,16 --set epochs=4", "sweep lr=1e-4,2e-4 rank=8,16 --set epochs=4"),
         ("--set epochs=4 --sweep=lr=1,2", "sweep --set epochs=4 lr=1,2"),
         ("--export trl -o there", "export trl -o there"),

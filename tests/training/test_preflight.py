@@ -131,24 +131,14 @@ def test_the_dry_run_measures_steps_memory_and_a_checkpoint(
     assert not list(ready.plans.glob(".dry-*"))
 
 
-def test_the_page_marks_trained_tokens_and_shows_markup_as_text(planned: Path, tmp_path: Path) -> None:
-    from rung.cli.plan.planned import write_page
-
-    shown = {"row": 1, "pieces": [["<b>bold</b>", False], ["E10 <i>", True]], "tokens": 5, "trained": 2}
-    write_page(tmp_path / "p.html", read_plan(planned), measured(rows={**ROWS, "shown": [shown]}).rows, None)
-    page = (tmp_path / "p.html").read_text()
-    assert "<mark>E10 &lt;i&gt;</mark>" in page and "&lt;b&gt;bold&lt;/b&gt;" in page and "<script" not in page
-
-
 @pytest.mark.slow
 def test_preflight_as_a_user_runs_it_gives_the_plan_its_time(rung: Any, ready: Project, tmp_path: Path) -> None:
-    done = rung("plan", "--preflight", "--html", str(tmp_path / "p.html"), "--json", timeout=300)
+    done = rung("plan", "--preflight", "--json", timeout=300)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     plan = read_plan(ready.plans / f"{document['plan']}.toml")
     assert plan.forecast.seconds == document["forecast"]["seconds"] > 0
     assert plan.forecast.because == "2 dry steps on this machine"
-    assert "<mark>" in (tmp_path / "p.html").read_text()
     kept = read_preflight(ready, plan.id)
     assert kept is not None and kept.tokens_per_second > 0
 

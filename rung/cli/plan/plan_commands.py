@@ -25,7 +25,6 @@ Values = Annotated[list[str] | None, typer.Option("--set", help="One value of [t
 Preset = Annotated[str, typer.Option(help="Named set of values: source.")]
 Card = Annotated[str, typer.Option(help="Plan for this card (24GB, or a name) instead of this machine.")]
 Cards = Annotated[int, typer.Option(min=1, help="Number of cards.")]
-Html = Annotated[Path | None, typer.Option(help="Write a page of the rows to this file.")]
 Budget = Annotated[float | None, typer.Option(min=0.01, help="Minutes that the trainings may take.")]
 Aside = Annotated[list[str] | None, typer.Option(help="Override a gate: decision, review or machine.")]
 
@@ -99,25 +98,20 @@ def plan(
     cards: Cards = 1,
     tokens: Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Evidence of every gate, rule of every value.")] = False,
-    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Work out the training plan: every value with its reason, and the gates."""
     from rung.cli.output import emit
-    from rung.cli.plan.planned import NamedValues, make, row_check, write_page
+    from rung.cli.plan.planned import NamedValues, make
     from training.gates.clearance import check_gates
     from workspace.errors import RungError
-    from workspace.files import check_page
 
     named = NamedValues(method, objective, packing, values or [], preset)
     if (word := context.invoked_subcommand) is not None:
-        if named.pairs or card or tokens or explain or html or as_json:
+        if named.pairs or card or tokens or explain or as_json:
             raise RungError(f"Options go behind the word: rung plan {word} ...", f"rung plan {word} --help")
         return None
-    check_page(html)
     made = make(named, card=card, cards=cards)
-    if html is not None:
-        write_page(html, made.plan, row_check(made), None)
     gates = check_gates(made.project, made.settings, made.plan)
     if as_json:
         shown = [gate.model_dump(mode="json") for gate in gates]
@@ -149,31 +143,25 @@ def check(
     packing: Packing = False,
     values: Values = None,
     preset: Preset = "",
-    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Measure memory and speed in a few dry steps, and look at the rows. Exit 1 where something has to be put right."""
     from rung.cli.output import emit, note, say
-    from rung.cli.plan.planned import NamedValues, make, write_page
+    from rung.cli.plan.planned import NamedValues, make
     from rung.text.training_text import dry_run_lines
     from training.trials.dry_run import place_of, preflight
-    from workspace.files import check_page
 
-    check_page(html)
     made = make(NamedValues(method, objective, packing, values or [], preset))
     note(f"Dry run of {made.path.stem}: three steps on this machine; nothing is kept but the figures.")
     found = preflight(made.project, made.path)
     place = place_of(made.project, found.plan)
-    if html is not None:
-        write_page(html, made.plan, found.rows, found)
     if as_json:
         emit({**found.model_dump(mode="json"), "path": str(place)})
     else:
         for line in dry_run_lines(found):
             say(line)
-        page = f", {html}" if html else ""
         step = "put that right first" if found.blocked else f"rung train {found.plan}"
-        say(f"\nWritten: {made.project.relative(place)}{page}   Next: {step}")
+        say(f"\nWritten: {made.project.relative(place)}   Next: {step}")
     if found.blocked:
         raise typer.Exit(1)
 

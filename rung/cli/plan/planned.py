@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from training.plan.machine import Machine
     from training.plan.plans import Plan
     from training.run.row_check import TokenCheck
-    from training.trials.dry_run import DryRun
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -150,20 +149,3 @@ def row_check(made: MadePlan) -> TokenCheck:
     folder = made.project.datasets / made.plan.dataset
     items, _ = items_of(made.project, made.settings, folder, recipe, tokenizer)
     return check(tokenizer, items.encoded, recipe)
-
-
-def write_page(path: Path, plan: Plan, rows: TokenCheck, found: DryRun | None) -> None:
-    """The page of the rows and, after a dry run, of its figures."""
-    from rung import __version__
-    from rung.report.page import write_html
-    from rung.text.training_text import measured_rows
-
-    values = {
-        "version": __version__,
-        "plan": plan,
-        "rows": rows,
-        "findings": found.findings if found else [],
-        "measured": list(measured_rows(found)) if found else [],
-        "blocked": found.blocked if found else False,
-    }
-    write_html(path, "preflight.html", values)
