@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
+from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file, rules_folder
 
 NAMES = ("id", "model", "gpu", "what", "provider", "name")
@@ -38,7 +38,7 @@ def dated_entries() -> Iterator[Dated]:
                     yield Dated(path.name, _name(name, row), read, until)
 
 
-def _name(table: str, row: dict[str, Any]) -> str:
+def _name(table: str, row: JsonObject) -> str:
     named = [str(row[key]) for key in NAMES if key in row]
     return " ".join((table, *named[:2]))
 

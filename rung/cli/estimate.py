@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json
+from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ def estimate_command(
     return _answer(options, options.pop("model"), options.pop("fit"), options.pop("as_json"))
 
 
-def _answer(options: dict[str, Any], ref: str, fit: str, as_json: bool) -> None:
+def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
     from advisor.sizing import UnknownArchitecture, estimate
     from rung.text.estimate_text import emit_estimate, print_estimate, say_unknown
     from training.run.counted_model import find_architecture
@@ -117,7 +118,7 @@ def _model_at_hand(fit: str, method: str) -> str:
     return choice.id
 
 
-def _checked(options: dict[str, Any], fit: str, ref: str) -> tuple[Setup, Workload, Card | None]:
+def _checked(options: JsonObject, fit: str, ref: str) -> tuple[Setup, Workload, Card | None]:
     """All options turned into values, with every problem of all of them in one error."""
     from advisor.sizing import Setup, Workload, find_card
     from workspace.errors import InputError, Problem
@@ -168,7 +169,7 @@ WHOLE = ("answer", "rank", "batch", "length", "accumulation", "virtual_tokens", 
 LARGEST = {"rows": 10**12, "epochs": 10**6, "tokens_per_second": 10**9, "price": 10**6}
 
 
-def _numbers(options: dict[str, Any], problems: list[Any]) -> None:
+def _numbers(options: JsonObject, problems: list[Any]) -> None:
     """Turn texts into numbers in place; what is no number is reported and takes a harmless value."""
     from workspace.errors import Problem
 

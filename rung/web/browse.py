@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
@@ -12,6 +11,7 @@ from curation.review.browse import PAGE, STATES, approve_alike, browse, look_ali
 from curation.review.item import answers_in_use
 from rung.web.pages import _common, _is_row
 from rung.web.templating import PageRequest, page
+from workspace.json_types import JsonObject
 
 
 def rows_page(desk: Desk, ask: PageRequest) -> Response:
@@ -23,7 +23,7 @@ def rows_page(desk: Desk, ask: PageRequest) -> Response:
     found = browse(desk, **chosen, page=at)
     last = max(1, -(-found.total // PAGE))
     ways = {n: f"/rows?{urlencode({**chosen, 'page': n})}" for n in (at - 1, at + 1) if 1 <= n <= last}
-    values: dict[str, Any] = {"found": found, "chosen": chosen, "at": at, "last_page": last, "ways": ways}
+    values: JsonObject = {"found": found, "chosen": chosen, "at": at, "last_page": last, "ways": ways}
     return page(
         "rows.html", ask, **_common(desk, ask), **values, states=list(STATES), labels=answers_in_use(desk.store)
     )

@@ -70,7 +70,7 @@ def _logged(span: Mapping[str, Any]) -> JsonObject:
     }
 
 
-def _attributes(given: Any) -> dict[str, Any]:
+def _attributes(given: Any) -> JsonObject:
     """Attributes by name, from OTLP's list of keys and values or from an object."""
     if isinstance(given, Mapping):
         return dict(given)
