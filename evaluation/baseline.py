@@ -9,8 +9,9 @@ from pathlib import Path
 from evaluation.abstention import abstention
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
 from evaluation.arms.dev_rows import mark_choosing
+from evaluation.arms.optimising import optimise
 from evaluation.arms.own import OWN
-from evaluation.arms.prompted import OPTIMISED, propose
+from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import Arm, arm_called, on_the_ladder
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration, sure_answers
@@ -96,10 +97,9 @@ def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[ArmChoice] = (
         material = material.knowing(*instructions(below))
     for arm in sorted(arms, key=lambda arm: (arm.name != "base", arm.name != "prompt")):
         if arm.name == OPTIMISED:
-            budget = bench.settings.evaluation.proposals
-            material = replace(
-                material, proposals=propose(bench.project, material, bench.desk.model, bench.desk.replies, budget)
-            )
+            watch = bench.watch(f"{OPTIMISED}, rewriting the prompt")
+            written = optimise(bench.project, material, bench.desk, bench.writer, bench.choosing, watch)
+            material = replace(material, proposals=written)
         variants = arm.variants(material)
         if not variants:
             notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")

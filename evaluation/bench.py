@@ -12,7 +12,7 @@ from chat.privacy import notices
 from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
 from curation.split.manifest import load_split, newest_dataset, read_manifest
-from evaluation.arms.arm_material import ArmMaterial, read_prompts
+from evaluation.arms.arm_material import ArmMaterial, OptimiseLimits, read_prompts
 from evaluation.arms.dev_rows import DevRows, frozen_rows, rows_for
 from evaluation.arms.prompted import BIGGER_MODEL
 from evaluation.ask import Replies
@@ -61,6 +61,8 @@ class Bench:
     """Embeds for the arm `encoder`."""
     own: Mapping[str, ChatModel] = field(default_factory=dict)
     """The user's own systems, by arm."""
+    writer: ChatModel | None = None
+    """Rewrites the instruction of the arm `optimised`."""
     label_scoring: bool = False
     """Score every possible answer of every item, for calibration: a forward pass an answer. It decides nothing."""
 
@@ -137,6 +139,7 @@ class Bench:
             closed=self.closed,
             choosing=len(self.choosing),
             bigger=self.bigger.name if self.bigger else "",
+            optimise=OptimiseLimits(self.settings.evaluation.proposals, self.settings.evaluation.optimise_calls),
             meanings=self.meanings,
             validation=self.rows.validation,
             encoder=self.encoder,

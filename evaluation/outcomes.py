@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chat.local.embed import can_embed
 from curation.split.manifest import Manifest, read_manifest
+from evaluation.arms.optimising import can_rewrite
 from evaluation.arms.registry import arm_name, arm_option, on_the_ladder
 from evaluation.bench import frozen_test
 from evaluation.judge.grading import RUBRIC_FILE
@@ -15,9 +16,10 @@ from evaluation.served_run import ServedRun
 from evaluation.testset.history import sealed_key
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
+from workspace.extras import installed
 from workspace.files import sha256_file
 from workspace.folder import Project, by_number, oldest_first
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 from workspace.trust import METRICS as OWN_METRICS
 
 
@@ -115,6 +117,8 @@ def unmeasured(project: Project, manifest: Manifest, report: Report) -> list[str
     labels = rows and len(manifest.classes) > 1
     needs = {"few_shot": rows, "retrieved": rows, "rag": documents, "classical": labels}
     needs["encoder"] = labels and can_embed()
+    settings = load_settings(project.settings_file)
+    needs["optimised"] = rows and bool(settings.evaluation.proposals) and installed("gepa") and can_rewrite(settings)
     could = {arm for arm in Settings().evaluation.arms if needs.get(arm, True)} | set(_measured_on(project, report))
     here = {arm.arm for arm in report.arms}
     return [arm for arm in on_the_ladder(could) if arm not in here]

@@ -19,6 +19,7 @@ PURPOSE = {
     "quality": "This format or check",
     "keyring": "Keys from the system's keyring",
     "hub": "A dataset of the Hub",
+    "optimise": "Rewriting a prompt",
     "ray": "The Ray engine",
     "train": "Running a local model and training",
     "demo": "The demo",

@@ -158,7 +158,7 @@ class EvaluationSettings(Section):
     """Primary metric; `metrics/NAME.py` in the project is your own."""
     margin: float = Field(default=0.05, ge=0, le=1)
     """Gain over every prompted arm that a tuned model needs."""
-    arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "classical", "encoder")
+    arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "optimised", "classical", "encoder")
     """Arms that `rung baseline` measures."""
     few_shot: int = Field(default=8, ge=1)
     """Examples of the arm `few_shot`."""
@@ -172,8 +172,10 @@ class EvaluationSettings(Section):
     """Most distinct answers of a closed set."""
     runs: int = Field(default=1, ge=1)
     """Runs that may be scored on a test set, fixed before the first; each is judged at 1 - .05/runs confidence."""
-    proposals: int = Field(default=4, ge=0, le=32)
-    """Instructions of the arm `optimised`; each is tried on validation, with and without examples."""
+    proposals: int = Field(default=12, ge=0)
+    """Most rewrites of the prompt for the arm `optimised`; 0: none."""
+    optimise_calls: int = Field(default=600, ge=1)
+    """Most answers that these rewrites are tried with, on train and validation rows."""
     precision: float = Field(default=0.98, gt=0, le=1)
     """Share of right answers wanted where an arm answers only if it is sure; the rest goes to a person."""
     forgetting_limit: float = Field(default=0.05, ge=0, le=1)

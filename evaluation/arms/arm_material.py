@@ -28,6 +28,14 @@ class PromptVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class OptimiseLimits:
+    """How much is asked for the arm `optimised`: rewrites of the instruction, and answers to items."""
+
+    rewrites: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArmMaterial:
     """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
     the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
@@ -47,6 +55,7 @@ class ArmMaterial:
     instructions: tuple[PromptVersion | None, ...] = (None,)
     proposals: tuple[PromptVersion, ...] = ()
     bigger: str = ""
+    optimise: OptimiseLimits | None = None
     meanings: Meanings | None = None
     validation: tuple[Example, ...] = ()
     encoder: Meanings | None = None

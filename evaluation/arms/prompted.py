@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from chat.protocols import Ask, ChatModel
 from curation.example import Example
 from evaluation.arms.arm_material import (
     ArmMaterial,
@@ -16,25 +15,12 @@ from evaluation.arms.arm_material import (
     Variant,
     instructed,
     prompt_name,
-    read_proposals,
     with_examples,
 )
-from evaluation.ask import Replies, ask_all
-from workspace.files import write_text
-from workspace.folder import Project
 
 OPTIMISED, BIGGER_MODEL = "optimised", "bigger_model"
 MANY = 8
 """How many times as many examples `many_shot` shows as `few_shot`."""
-SHOWN = 6
-"""Rows that a proposal is made from."""
-PROPOSAL_TOKENS = 200
-FOCUS = (
-    "Be short and exact.",
-    "Name the possible answers and how to tell them apart, where there are few.",
-    "Say exactly which form the answer has, and that nothing else may be written.",
-    "Say which mistakes are easy to make and how to avoid them.",
-)
 
 
 def alone(prompt: PromptVersion | None) -> Variant:
@@ -64,10 +50,10 @@ def many_shot(material: ArmMaterial) -> list[Variant]:
 
 
 def optimised(material: ArmMaterial) -> list[Variant]:
-    """Each instruction that the model itself proposed, alone and with k examples; none where nothing could choose.
+    """Each instruction that a model wrote (`evaluation.arms.optimising`), alone and with k examples; none where nothing
+    could choose.
 
-    Proposals are files, `prompts/optimised.1.md` and so on: made once, kept, and yours to edit or delete. They are made
-    from rows that may be shown, never from the test.
+    It is a file, `prompts/optimised.1.md`: made once, kept, and yours to edit or delete.
     """
     if not (material.proposals and material.choosing):
         return []
@@ -103,32 +89,3 @@ def spread(examples: Sequence[Example], k: int) -> tuple[Example, ...]:
     order = sorted(groups.values(), key=lambda group: -len(group))
     turns = [example for layer in zip_longest(*order) for example in layer if example is not None]
     return tuple(turns[:k])
-
-
-def propose(
-    project: Project, material: ArmMaterial, model: ChatModel, replies: Replies, budget: int
-) -> tuple[PromptVersion, ...]:
-    """The proposals in `prompts/`; where there are none, up to `budget` are asked for and written there."""
-    known = read_proposals(project)
-    if known or not (material.examples and material.choosing and budget):
-        return known
-    asks = [_proposal_ask(material, number) for number in range(budget)]
-    texts = dict.fromkeys(reply.text.strip() for reply in ask_all(model, asks, replies))
-    for number, text in enumerate(filter(None, texts), 1):
-        write_text(project.prompts / f"optimised.{number}.md", text + "\n")
-    return read_proposals(project)
-
-
-def _proposal_ask(material: ArmMaterial, number: int) -> Ask:
-    """Each asks with other rows and another focus."""
-    turned = number * SHOWN % len(material.examples)
-    rows = spread((*material.examples[turned:], *material.examples[:turned])[: 8 * SHOWN], SHOWN)
-    shown = "\n\n".join(f"Input: {row.question}\nOutput: {row.answer}" for row in rows)
-    best = material.instructions[-1]
-    so_far = f"\n\nThe instruction so far, to be improved:\n{best.text}" if best else ""
-    text = (
-        f"Here are inputs of a task with their right outputs.\n\n{shown}{so_far}\n\nWrite the instruction that makes "
-        f"an assistant give the right output for new inputs. {FOCUS[number % len(FOCUS)]} "
-        "Reply with the instruction only."
-    )
-    return Ask(({"role": "user", "content": text},), PROPOSAL_TOKENS)

@@ -26,7 +26,10 @@ class Arm:
 
 
 EXAMPLES = "rows that may be shown as examples: reviewed, and free of leaks from the test set"
-PROPOSALS = "rows that may be shown as examples, and validation rows to choose on"
+PROPOSALS = (
+    "train and validation rows, the extra rung[optimise], and a model that can rewrite a prompt: a hosted [model], or "
+    "[bigger_model]; with --arms the base writes itself"
+)
 ARMS = {
     arm.name: arm
     for arm in (

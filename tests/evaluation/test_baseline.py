@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_an_encoder_needs_labels_and_a_model(project, settings, model):
 
 def test_the_whole_ladder(project, settings, model):
     bench = open_bench(project, settings, model, both_forms=True, bigger=Scripted(bigger, name="bigger-1"))
-    bench = bench.with_encoder(Topics)
+    bench = replace(bench.with_encoder(Topics), writer=model)
     folder, report = run_baseline(bench, ALL, Aim(goal=0.9, days=6))
     by_name = {arm.arm: arm for arm in report.arms}
     assert list(by_name) == list(ARMS)
@@ -100,9 +101,10 @@ def test_the_whole_ladder(project, settings, model):
 def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, settings, model):
     """Every prompt that was sent, over all arms and forms, against every test pair."""
     bench = open_bench(project, settings, model)
-    run_baseline(bench, ALL)
+    run_baseline(replace(bench, writer=model), ALL)
     pairs = [(item.question, item.expected) for item in items_of(load_split(bench.dataset, "test"))]
     validation = [item.question for item in bench.choosing]
+    learnt = [row.question for row in bench.rows.examples]
     assert len(model.asked) > 200
     for ask in model.asked:
         own = ask.turns[-1]["content"]
@@ -110,8 +112,8 @@ def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, s
         assert not any(q in text for q, _ in pairs)
         assert not any(q in own and not own.endswith(q) for q, _ in pairs)
         assert ask.turns[-1]["role"] == "user"
-        proposing = own.endswith("Reply with the instruction only.")
-        assert proposing or any(own.endswith(q) for q in (*validation, *(q for q, _ in pairs)))
+        proposing = own.endswith("within ``` blocks.")
+        assert proposing or any(own.endswith(q) for q in (*validation, *learnt, *(q for q, _ in pairs)))
 
 
 def test_each_arm_answers_the_test_once_in_the_form_that_validation_chose(project, settings, model):

@@ -1,6 +1,11 @@
-"""The optimised prompt: proposals by the model from train rows, kept as files, chosen on validation within a budget."""
+"""The optimised prompt: rewritten by a model from errors on train rows, chosen on validation, within limits."""
 
+import json
+from dataclasses import replace
+
+import in_shell
 import pytest
+from hosted_replies import completion
 
 from chat.scripted import Scripted
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion
@@ -9,55 +14,115 @@ from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from training.release.released_prompt import parts_of
 
-GOOD = "Say card, transfer or pin, by the first word."
+STEPS = ("Say card or pin, by the first word.", "Say card, transfer or pin, by the first word.")
+"""What the writer writes next; each is better than the one before."""
+KNOWS = {STEPS[0]: ("card", "pin"), STEPS[1]: ("card", "transfer", "pin")}
+ENDS = "Reply with the new instruction within ``` blocks."
 
 
-def model_of(kit):
-    """Proposes a good instruction when asked for the form, follows it, and else answers as the kit's model."""
+def follows(kit):
+    """Answers right where its instruction names the answer, and else as the kit's model."""
 
     def say(ask):
-        text = ask.turns[-1]["content"]
-        if "Reply with the instruction only." in text:
-            return GOOD if "exactly which form" in text else "Answer."
-        if ask.turns[0]["content"].strip() == GOOD:
-            return {"card": "card", "money": "transfer", "pin": "pin"}[text.split()[0]]
-        return kit.reply(ask)
+        right = {"card": "card", "money": "transfer", "pin": "pin"}[ask.turns[-1]["content"].split()[0]]
+        return right if right in KNOWS.get(ask.turns[0]["content"].strip(), ()) else kit.reply(ask)
 
     return Scripted(say, name="scripted-1")
 
 
-def proposals_asked(model):
-    return [ask for ask in model.asked if "Reply with the instruction only." in ask.turns[-1]["content"]]
+def writing(name="writer-1"):
+    """Writes the step after the one that it is shown."""
+
+    def say(ask):
+        text = ask.turns[0]["content"]
+        at = max((n for n, step in enumerate(STEPS) if step in text), default=-1)
+        return f"Better:\n```\n{STEPS[min(at + 1, 1)]}\n```"
+
+    return Scripted(say, name=name)
 
 
-def test_the_best_proposal_is_chosen_on_validation_and_kept_as_a_file(project, settings, kit):
-    model = model_of(kit)
-    folder, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "optimised"]))
+def measured(project, settings, kit, writer, **changed):
+    made = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update=changed)})
+    bench = replace(open_bench(project, made, follows(kit)), writer=writer)
+    return run_baseline(bench, arms_named(["base", "prompt", "optimised"]))[1]
+
+
+def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, settings, kit):
+    writer = writing()
+    report = measured(project, settings, kit, writer)
     arm = next(a for a in report.arms if a.arm == "optimised")
-    assert arm.prompted and arm.score == arm.validation == 1.0
-    files = {p.name: p.read_text().strip() for p in project.prompts.glob("optimised.*.md")}
-    assert sorted(files.values()) == ["Answer.", GOOD] and files[arm.settings["prompt"]] == GOOD
+    assert arm.prompted and arm.score == arm.validation == 1.0 and report.chosen == "optimised"
+    assert [p.read_text().strip() for p in project.prompts.glob("optimised.*.md")] == [STEPS[1]]
     assert f"prompts/{arm.settings['prompt']}" in report.made_from
-    assert arm.tries >= 4 and len(proposals_asked(model)) == 4
-    test = {
-        row["messages"][0]["content"] for row in kit.rows_of(kit.places, " today") + kit.rows_of(kit.places, " again")
-    }
-    assert not [q for q in test for ask in proposals_asked(model) if q in ask.turns[-1]["content"]]
-    again = model_of(kit)
-    run_baseline(open_bench(project, settings, again), arms_named(["base", "optimised"]))
-    assert not proposals_asked(again) and folder.name == "E-001"
+    assert 2 <= len(writer.asked) <= settings.evaluation.proposals
+    shown = [ask.turns[0]["content"] for ask in writer.asked]
+    assert all(text.endswith(ENDS) and "Right is: " in text for text in shown)
+    rows = [row for extra in (" today", " again", " now") for row in kit.rows_of(kit.places, extra)]
+    outside = [row["messages"][0]["content"] for row in rows]
+    assert not [question for question in outside for text in shown if question in text]
+    again = writing()
+    measured(project, settings, kit, again)
+    assert not again.asked, "what is written is not written again"
 
 
-def test_without_a_budget_or_rows_to_choose_on_the_arm_is_left_out(project, settings, kit):
-    none = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"proposals": 0})})
-    model = model_of(kit)
-    _, report = run_baseline(open_bench(project, none, model), arms_named(["base", "optimised"]))
-    assert [a.arm for a in report.arms] == ["base"] and not proposals_asked(model)
-    assert any("optimised was not measured" in note for note in report.notes)
+def test_a_killed_search_goes_on_where_it_was(project, settings, kit):
+    """The same asks come again in the same order, and are known: nothing is paid twice."""
+    whole = writing()
+    measured(project, settings, kit, whole)
+    (project.prompts / "optimised.1.md").unlink()
+    again = writing()
+    report = measured(project, settings, kit, again)
+    assert not again.asked and next(a for a in report.arms if a.arm == "optimised").score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changed", "writer", "most"), [({"proposals": 0}, True, 0), ({"proposals": 2}, True, 2), ({}, False, 0)]
+)
+def test_the_limits_hold_and_the_report_says_why_there_is_none(project, settings, kit, changed, writer, most):
+    model = writing()
+    report = measured(project, settings, kit, model if writer else None, **changed)
+    assert len(model.asked) <= most
+    missing = "optimised" not in {arm.arm for arm in report.arms}
+    assert missing == (not most) == any("optimised was not measured" in note for note in report.notes)
+
+
+def test_few_calls_end_the_search(project, settings, kit):
+    bench = replace(open_bench(project, settings, model := follows(kit)), writer=writing())
+    before = settings.evaluation.model_copy(update={"optimise_calls": 20})
+    bench = replace(bench, settings=settings.model_copy(update={"evaluation": before}))
+    run_baseline(bench, arms_named(["optimised"]))
+    train = [ask for ask in model.asked if ask.turns[-1]["content"].endswith(" this week")]
+    assert len(train) <= 20
+
+
+def test_a_file_alone_is_no_arm_without_rows_to_choose_on():
     assert ARMS["optimised"].variants(ArmMaterial(proposals=(PromptVersion("optimised.1.md", "x"),), choosing=0)) == []
 
 
 @pytest.mark.parametrize("settings_of_arm", [{"prompt": "optimised.1.md"}])
-def test_a_chosen_proposal_can_be_released(settings_of_arm):
-    material = ArmMaterial(proposals=(PromptVersion("optimised.1.md", GOOD),), choosing=10)
-    assert parts_of("optimised", settings_of_arm, material, 64)["prompt"]["text"] == GOOD
+def test_a_chosen_rewrite_can_be_released(settings_of_arm):
+    material = ArmMaterial(proposals=(PromptVersion("optimised.1.md", STEPS[1]),), choosing=10)
+    assert parts_of("optimised", settings_of_arm, material, 64)["prompt"]["text"] == STEPS[1]
+
+
+def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkeypatch):
+    """The command alone, with no arm named: what is asked is what the search asks."""
+
+    def say(_handler, request):
+        turns = request[3]["messages"]
+        if "Write a better instruction" in turns[-1]["content"]:
+            return 200, completion(f"```\n{STEPS[1]}\n```")
+        right = {"card": "card", "money": "transfer", "pin": "pin"}[turns[-1]["content"].split("\n\n")[-1].split()[0]]
+        return 200, completion(right if turns[0]["content"].strip() == STEPS[1] else "pin")
+
+    loopback.say(say)
+    project.settings_file.write_text(
+        f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n[evaluation]\nproposals = 3\n'
+    )
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    done = in_shell.rung("baseline", "--json", cwd=project.root)
+    assert done.returncode == 0, done.stderr
+    found = {arm["arm"]: arm["score"] for arm in json.loads(done.stdout)["arms"]}
+    assert found["optimised"] == 1.0 > found["prompt"]
+    asked = [turns[-1]["content"] for *_, body in loopback.requests for turns in [body["messages"]]]
+    assert 1 <= sum("Write a better instruction" in text for text in asked) <= 3

@@ -63,7 +63,9 @@ def baseline(
 
     from chat.privacy import project_guard
     from evaluation.arms.classifiers import ENCODER
+    from evaluation.arms.optimising import can_rewrite
     from evaluation.arms.own import open_own
+    from evaluation.arms.prompted import OPTIMISED
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
     from evaluation.batched_model import in_batches
@@ -85,6 +87,7 @@ def baseline(
     from rung.report.evaluation import write_page
     from rung.text.baseline_text import plan_lines
     from workspace.errors import RungError
+    from workspace.extras import installed
 
     project, settings = opened_project()
     wanted = arms_named([a.strip() for a in arms.split(",") if a.strip()] or settings.evaluation.arms)
@@ -114,6 +117,9 @@ def baseline(
     )
     guard = project_guard(project, settings, allowed)
     bench = replace(bench, own=open_own(project, settings, [arm.name for arm in wanted], guard))
+    if any(arm.name == OPTIMISED for arm in wanted) and installed("gepa") and (arms or can_rewrite(settings)):
+        other = bench.bigger or open_other(project, settings, settings.bigger_model, allowed)
+        bench = replace(bench, writer=other or bench.desk.model)
     if any(arm.name == ENCODER for arm in wanted):
         bench = bench.with_encoder(lambda: open_encoder(settings))
     if dry_run or not bench.desk.model.is_local:
