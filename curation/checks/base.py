@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from curation.example import Example
 from curation.mask import Spot, cut_apart, mask
+from workspace.json_types import JsonObject
 
 Severity = Literal["blocks", "look", "handled"]
 Action = Literal["exclude", "queue"]
@@ -69,7 +70,7 @@ class DataFinding(BaseModel):
     what_to_do: str = ""
     evidence: tuple[FindingEvidence, ...] = ()
     ids: tuple[str, ...] = ()
-    detail: dict[str, Any] = {}
+    detail: JsonObject = {}
     pairs: tuple[tuple[str, str], ...] = Field(default=(), exclude=True)
     """In a finding about pairs of a project's rows, all of them by id: what a dismissal of the finding speaks of."""
 
@@ -125,7 +126,7 @@ class QualityCheck:
     """What the check does not look for, where a reader could think that it does."""
 
     def __init__(self) -> None:
-        self.measures: dict[str, Any] = {}
+        self.measures: JsonObject = {}
 
     def see(self, subject: Subject) -> None:
         """Look at one row as it streams by."""
@@ -144,7 +145,7 @@ class QualityCheck:
         *,
         rows: int | None = None,
         ids: Sequence[str] = (),
-        detail: dict[str, Any] | None = None,
+        detail: JsonObject | None = None,
         reason: str = "",
         severity: Severity | None = None,
         what_to_do: str = "",
@@ -218,7 +219,7 @@ class SingleRowCheck(QualityCheck):
             return None
         return self.finding(pile.evidence, rows=pile.count, ids=pile.ids, detail=self.detail())
 
-    def detail(self) -> dict[str, Any]:
+    def detail(self) -> JsonObject:
         """Return other counts of the rows that were found."""
         return {}
 

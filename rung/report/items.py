@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from curation.mask import mask
 from curation.split.manifest import load_split, newest_dataset, read_manifest
@@ -34,6 +34,16 @@ class Shown:
     split: str
     outcomes: Mapping[str, list[ItemOutcome]]
     questions: Sequence[str]
+
+
+class ItemRow(TypedDict):
+    """One item of a page, masked: `outputs` are (text, score) of each column, `near` train rows in words."""
+
+    item: int
+    question: str
+    expected: str
+    outputs: list[tuple[str, float]]
+    near: NotRequired[list[str]]
 
 
 def shown_items(project: Project, folder: Path, baseline: Report | None) -> Shown:
@@ -68,7 +78,7 @@ def _validation_questions(project: Project, settings: Settings, folder: Path, re
     return [row.question for row in load_split(full, "validation")]
 
 
-def item_rows(shown: Shown, columns: Sequence[str]) -> list[dict[str, Any]]:
+def item_rows(shown: Shown, columns: Sequence[str]) -> list[ItemRow]:
     """One row an item, with the outputs and scores of `columns` (arms)."""
     numbered = dict(enumerate(shown.questions, 1))
     return [
@@ -82,12 +92,12 @@ def item_rows(shown: Shown, columns: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def moved(rows: Sequence[dict[str, Any]], sign: int) -> list[dict[str, Any]]:
+def moved(rows: Sequence[ItemRow], sign: int) -> list[ItemRow]:
     """Items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
     return [row for row in rows if sign * (row["outputs"][-1][1] - row["outputs"][0][1]) > 1e-9]
 
 
-def with_neighbours(project: Project, report: Report, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_neighbours(project: Project, report: Report, rows: list[ItemRow]) -> list[ItemRow]:
     """The same rows, each with the train rows nearest to it, where the run's dataset has a train split."""
     folder = project.datasets / report.dataset
     if not rows or "train" not in read_manifest(folder).splits:
