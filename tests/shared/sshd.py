@@ -33,8 +33,11 @@ class Sshd:
         (folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\nStrictModes no\n"
             f"AuthorizedKeysFile {folder / 'user.pub'}\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
+            f"ForceCommand sh {folder / 'greeting'}\n"
             f"SetEnv RUNG_STATE_DIR={folder / 'state'} OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1\n"
         )
+        greeting = 'echo "Welcome to this box"; exec sh -c "$SSH_ORIGINAL_COMMAND"\n'
+        (folder / "greeting").write_text(greeting)  # as the shells of many machines do
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

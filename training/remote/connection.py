@@ -22,6 +22,8 @@ from workspace.trust import REMOTE, demand
 CONFIG = "RUNG_SSH_CONFIG"
 """Variable with another ssh configuration than the account's own. rung.toml cannot name one: it can start programs."""
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=3")
+FILES = b'{"files"'
+"""How the line before a tar begins."""
 LINE = 255
 """Exit code of ssh itself."""
 NOT_FOUND = (126, 127)
@@ -40,8 +42,8 @@ class Box:
     def ask(self, operation: str, payload: Path | None = None, **asked: object) -> JsonObject:
         """The answer of `box.OPERATION`. Raises LineLost, and Refusal with what the machine says against it."""
         with self._call(operation, asked, payload) as out:
-            said = out.read()
-        answer: JsonObject = json.loads(said)
+            lines = out.read().splitlines()  # a shell may greet before the answer
+        answer: JsonObject = json.loads(lines[-1])
         if "refused" in answer:
             raise Refusal(f"{self.name}: {answer['refused']}", answer["hint"] or f"rung remote check {self.name}")
         return answer
@@ -50,7 +52,7 @@ class Box:
     def fetch(self, **asked: object) -> Iterator[tuple[Mapping[str, str], IO[bytes]]]:
         """The hashes of a run's files, and the tar of them while the block runs."""
         with self._call("get", asked) as out:
-            first = out.readline()
+            first = next((line for line in out if line.startswith(FILES)), b"")
             yield json.loads(first)["files"] if first.endswith(b"\n") else {}, out
 
     @contextmanager
@@ -58,7 +60,7 @@ class Box:
         """Send the program and the payload, give the output, and raise where the call did not end well."""
         program = Path(box.__file__).read_bytes()
         begin = f"import sys; exec(compile(sys.stdin.buffer.read({len(program)}), 'box', 'exec'))"
-        words = [self.place.python, "-c", begin, operation, json.dumps(asked)]
+        words = [self.place.python.removeprefix("~/"), "-c", begin, operation, json.dumps(asked)]
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(

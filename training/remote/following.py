@@ -33,8 +33,8 @@ from workspace.untar import unpack
 
 SENT = "sent.json"
 """The gates as they were found here, before anything was sent."""
-POLL, LONGEST_WAIT = 1.0, 60.0
-"""Seconds between two questions; they double while the line is lost."""
+POLL, SELDOM, LONGEST_WAIT = 1.0, 10.0, 60.0
+"""Seconds between two questions: at first, after ten minutes, and at most while the line is lost."""
 TAKEN = ("state", "step", "steps", "best_step", "best_loss", "best_score", "ending", "resolved", "memory_mib", "tokens",
          "seconds", "started_at", "ended_at")  # fmt: skip
 """Fields of the record that are the machine's."""
@@ -145,6 +145,7 @@ class Follower:
 
     def watch(self) -> int:
         """Copy what is new until the run ends, then bring it home."""
+        since = time.monotonic()
         while True:
             with contextlib.suppress(FileNotFoundError):
                 word = (self.folder / CONTROL).read_text().strip()
@@ -157,7 +158,7 @@ class Follower:
             if ended:
                 self._event(ended)
                 return 0 if ended == "stopped" else 1
-            time.sleep(POLL)
+            time.sleep(min(SELDOM, POLL + (time.monotonic() - since) / 60))
 
     def _start(self) -> None:
         if self._asked("state", offset=self.offset)["record"] is None:
