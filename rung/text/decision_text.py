@@ -110,7 +110,7 @@ def shows_tuning(decision: Decision) -> bool:
 
 
 def confidence(decision: Decision) -> str:
-    """Return `fair: conditional rules, 3 unknown answers could still change it`.
+    """Return `fair: conditional rules, unknown answers could still change it`.
 
     `high` where strong rules decide and no answer can change the advice, `low` where conditional rules on weak evidence
     decide and answers are unknown, else `fair`.
@@ -119,7 +119,7 @@ def confidence(decision: Decision) -> str:
     weak = conditional and decision.evidence == "low"
     word = "low" if decision.provisional and weak else "fair" if decision.provisional or conditional else "high"
     if decision.provisional:
-        rest = f"{counted(len(decision.open_questions), 'unknown answer')} could still change it"
+        rest = "unknown answers could still change it"
     else:
         rest = "no answer can change it" if decision.settled else "the rest is measured, not asked"
     return f"{word}: {decision.strength} rules, {rest}"

@@ -213,3 +213,14 @@ async def test_a_contradiction_is_settled_by_a_digit(project, program):
         await until(pilot, lambda: not app.jobs and not screen.started)
         with open_store(Project(project), found) as store:
             assert all(row.excluded is None for row in store.rows(ids=list(first)))
+
+
+async def test_a_finding_that_blocks_is_marked_once_it_is_found(project, program):
+    """The Next line speaks of it, so Enter and `f` act on it."""
+    async with on_stage(program(project), 3) as (_, pilot, screen):
+        assert screen.finding is not None and not screen.finding.blocks
+        with open_store(Project(project), load_settings(Project(project).settings_file)) as store:
+            same = (chat_row("How is broken glass coded, and under which chapter?", answer) for answer in ("E1", "E2"))
+            store.add([NewRow(Example(row), line=1) for row in same], role="pool")
+        await press(pilot, "r")
+        await until(pilot, lambda: screen.finding is not None and screen.finding.blocks)

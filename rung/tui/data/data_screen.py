@@ -180,6 +180,9 @@ class DataScreen(LoadedScreen):
         """With the evidence of the first finding."""
         self.forced = False
         super().show_loaded(message)
+        blocking = to_fix(self.data) if self.data is not None else None
+        if blocking is not None and self.finding is not None and not self.finding.blocks:
+            self.lines.marked = blocking.name  # the Next line speaks of it
         self._show_evidence()
         self._fix_pending()
 

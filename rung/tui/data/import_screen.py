@@ -110,8 +110,9 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
             lines = ["", "Mark the column of the question and press 1, then that of the answer and press 2."]
         elif self.problem:
             lines += [self.problem]
-        said = Text(drawn("\n".join(lines)), no_wrap=not self.problem, overflow="ellipsis")
-        self.query_one("#rows", Static).update(said)
+        said = self.query_one("#rows", Static)
+        said.set_class(bool(self.rows), "cut")
+        said.update(Text(drawn("\n".join(lines))))
 
     @property
     def _misses(self) -> bool:
