@@ -6,17 +6,17 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
+from chat.batching import batching
 from chat.errors import ChatError
-from chat.hosted import BatchState
 from chat.prices import Usage
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatModel, Progress, Reply
 from chat.stream import collect
 from evaluation.ask import key_of
 from workspace.artefact import now
-from workspace.errors import Refusal, RungError
+from workspace.errors import Refusal
 from workspace.files import write_text
 
 SOON, LATEST = 1.0, 60.0
@@ -25,29 +25,12 @@ UNCERTAIN = ("timeout", "connection", "garbled")
 """Failures after which the server may have the batch all the same."""
 
 
-@runtime_checkable
-class Batching(Protocol):
-    """A hosted model that takes batches; `ask_once` and the rest are as of any other."""
-
-    def send_batch(self, asks: Mapping[str, Ask]) -> str:
-        """Hand over a batch; returns its id."""
-
-    def batch_state(self, batch: str) -> BatchState:
-        """How far it is."""
-
-    def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The results of an ended batch."""
-
-
 def in_batches(model: ChatModel, folder: Path, say: Callable[[str], None]) -> ChatModel:
     """The model, asked by batches that `folder` remembers, behind the same guard.
 
     Raises RungError where it takes none.
     """
-    inner = model.model if isinstance(model, Guarded) else model
-    if not isinstance(inner, Batching):
-        raise RungError(f"{model.name} takes no batches.", "leave --batch out", where="--batch")
-    asking = BatchedModel(inner, folder, say)
+    asking = BatchedModel(batching(model), folder, say)
     return Guarded(asking, model.guard, model.provider, model.host) if isinstance(model, Guarded) else asking
 
 

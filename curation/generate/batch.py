@@ -1,4 +1,4 @@
-"""Message Batches: half the price, hours of time. A batch outlives the program and is fetched by the next call."""
+"""Drafts by batches: half the price, hours of time. A batch outlives the program; the next call fetches it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chat.claude import Claude
+from chat.batching import Batching, batching
 from chat.errors import ChatError
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatModel
@@ -17,7 +17,7 @@ from curation.generate.run import Session, log, start
 from curation.generate.strategies import DraftRequest
 from curation.store import Store
 from workspace.artefact import now
-from workspace.errors import Refusal, RungError
+from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -28,26 +28,19 @@ def generate_batch(project: Project, settings: Settings, store: Store, model: Ch
     `outcome.batch` is the state of the batch at work. While one is at work no other is sent. Raises RungError where
     the model knows no batches, Refusal where it is not certain whether a batch was sent.
     """
-    claude = _claude(model)
+    hosted = batching(model)
     session = Session(project, settings, store, model, wish)
     for path in session.ledger.batches():
-        _fetch(session, claude, path)
+        _fetch(session, hosted, path)
     orders, fresh = start(session)
     session.outcome.reused = max(0, len(orders) - len(fresh) - session.outcome.asked)
     if fresh and session.outcome.batch is None:
-        _send(session, model, claude, fresh)
+        _send(session, model, hosted, fresh)
     log(session)
     return session.outcome
 
 
-def _claude(model: ChatModel) -> Claude:
-    inner = model.model if isinstance(model, Guarded) else model
-    if not isinstance(inner, Claude):
-        raise RungError(f"{model.name} takes no batches.", "--provider anthropic, or leave --batch out")
-    return inner
-
-
-def _fetch(session: Session, claude: Claude, path: Path) -> None:
+def _fetch(session: Session, hosted: Batching, path: Path) -> None:
     """Take the results of one batch if it has ended; else say how far it is."""
     kept = json.loads(path.read_text(encoding="utf-8"))
     if kept["state"] == "sending":
@@ -57,7 +50,7 @@ def _fetch(session: Session, claude: Claude, path: Path) -> None:
             f"Look at the provider's console. If it is not there: rm {path}   (else it would be paid twice)",
             where=str(path),
         )
-    state = claude.batch_state(kept["id"])
+    state = hosted.batch_state(kept["id"])
     if not state.ended:
         session.outcome.batch = {"id": state.id, "state": "at work", "done": state.done, "waiting": state.waiting}
         return
@@ -66,7 +59,7 @@ def _fetch(session: Session, claude: Claude, path: Path) -> None:
         key: Ask(tuple(order["turns"]), order["max_tokens"], tuple(order["choices"])) for key, order in orders.items()
     }
     records = []
-    for key, reply in claude.batch_results(kept["id"], asks):
+    for key, reply in hosted.batch_results(kept["id"], asks):
         if isinstance(reply, ChatError):
             session.outcome.failed[reply.kind] += 1
             session.outcome.notes.append(reply.message)
@@ -81,7 +74,7 @@ def _fetch(session: Session, claude: Claude, path: Path) -> None:
     path.unlink()
 
 
-def _send(session: Session, model: ChatModel, claude: Claude, fresh: Mapping[str, DraftRequest]) -> None:
+def _send(session: Session, model: ChatModel, hosted: Batching, fresh: Mapping[str, DraftRequest]) -> None:
     """Send one batch. Its file is written before and after the call, so that a crash in between is seen."""
     purse = DraftBudget(session.outcome, model, session.wish.budget_usd, price_of_model(model))
     keys: list[str] = []
@@ -95,7 +88,7 @@ def _send(session: Session, model: ChatModel, claude: Claude, fresh: Mapping[str
     name = next(iter(asks))[:16]
     path = session.ledger.write_batch(name, content)
     try:
-        batch = claude.send_batch(asks)
+        batch = hosted.send_batch(asks)
     except ChatError as error:
         if error.kind not in ("timeout", "connection", "garbled"):
             path.unlink()
