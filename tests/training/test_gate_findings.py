@@ -12,7 +12,7 @@ import pytest
 from advisor.answer_file import load_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
-from evaluation.measurement_report import ItemOutcome, Report, read_outcomes, write_outcomes
+from evaluation.measurement_report import ItemOutcome, Report, read_outcomes, read_report, write_outcomes
 from training.gates.clearance import check_gates
 from training.gates.gate import Gate
 from training.plan.plans import Plan, read_plan
@@ -205,10 +205,23 @@ def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, plan
 
 def test_an_arm_that_was_measured_before_and_is_gone_is_named(ready: Project, planned: Path) -> None:
     from curation.split.manifest import read_manifest
-    from evaluation.measurement_report import read_report
     from evaluation.outcomes import unmeasured
 
     _, report = read_report(ready, "E-001")
     other = report.model_copy(update={"id": "E-000", "arms": [report.arms[0].model_copy(update={"arm": "combined"})]})
     write_artefact(ready.evaluations / "E-000" / "report.json", other)
     assert "combined" in unmeasured(ready, read_manifest(ready.datasets / "v001"), report)
+
+
+def test_where_a_model_can_rewrite_the_prompt_that_arm_is_wanted_or_a_name(ready: Project, planned: Path) -> None:
+    assert gate(ready, "baseline", planned).passed
+    with ready.settings_file.open("a") as file:
+        file.write('\n[bigger_model]\nbase = "another"\n')
+    found = gate(ready, "baseline", planned)
+    assert found.passed is False and found.opener == "rung baseline --arms optimised"
+    rewritten(ready, vouched_by="sam")
+    assert gate(ready, "baseline", planned).passed
+    _, report = read_report(ready, "E-001")
+    measured = [*report.arms, report.arms[0].model_copy(update={"arm": "optimised"})]
+    rewritten(ready, vouched_by="", arms=measured)
+    assert gate(ready, "baseline", planned).passed

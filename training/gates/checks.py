@@ -12,10 +12,11 @@ from advisor.decision import Decision
 from advisor.rulefiles import load_rulebook
 from curation.split.audit import recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
+from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import form_of, newest_baseline, with_judged
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, read_outcomes, read_report
-from evaluation.outcomes import unmeasured_words
+from evaluation.outcomes import unmeasured, unmeasured_words
 from evaluation.testset.holdout import sealed_items
 from training.gates.gate import Evidence, Gate, closed, passed, unknown
 from training.plan.machine import this_machine
@@ -258,6 +259,10 @@ def baseline_gate(case: GateCase) -> Gate:
         return closed(
             "baseline", faults[0], BASELINE_WHY, MEASURE, BASELINE_RULE, {"report": report.id, "sha256": digest}
         )
+    if case.manifest and not report.vouched_by and OPTIMISED in unmeasured(case.project, case.manifest, report):
+        fact, way = "the optimised prompt was not measured", f"rung baseline --arms {OPTIMISED}"
+        why = "the lead is over the best prompt, unless a named person confirms the prompts (rung baseline --by)"
+        return closed("baseline", fact, why, way, "baseline-first", {"report": report.id, "sha256": digest})
     return passed(
         "baseline", _scores_fact(case, report), f"{report.id} {digest[:8]}", {"report": report.id, "sha256": digest}
     )
