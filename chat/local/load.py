@@ -196,6 +196,8 @@ def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RungError(f"{adapter}: does not fit {name}: {reason}", where=str(adapter)) from error
+    if tuned.active_peft_config.is_prompt_learning:  # virtual tokens, whose shape peft has compared
+        return tuned, f"{name} + adapter {sha256_file(weights)[:8]}"
     found = tuned.load_adapter(str(adapter), tuned.active_adapter, local_files_only=True)
     if strangers := [*found.unexpected_keys, *found.missing_keys]:  # peft passes over them, and the base would answer
         raise RungError(

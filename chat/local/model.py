@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.local import prompt, trie
-from chat.local.call_forms import is_read, read_answer
+from chat.local.call_forms import CALL_MARKS, is_read, read_answer
 from chat.local.check import CheckedWays, Way, checks_file
 from chat.local.decode import Forward, Job, Prefix, decode
 from chat.local.held import Held, Thinking
@@ -226,24 +226,36 @@ class LocalModel:
         """What the job wrote, without what it thought; calls of tools as one line of JSON."""
         marks = self._marks if job.held is None else None
         begun = marks.open if marks is not None and is_open(self._text(ask), marks) else ""
-        said = self._said(job.written, begun)
         tools = ask.meta.get("tools")
-        return read_answer(said, tools) if tools and job.held is None else said
+        if tools and job.held is None:
+            return self._plain(read_answer(self._may_call(job.written, begun), tools))
+        return self._said(job.written, begun)
 
     def _said(self, written: list[int], begun: str = "") -> str:
         """What tokens say, without thinking that `begun` opens, or that they do."""
         tokenizer, marks = self.loaded.tokenizer, self._marks
         if marks is None:
             return str(tokenizer.decode(written, skip_special_tokens=True))
-        text = spoken(begun + str(tokenizer.decode(written)), (marks,))
-        for special in tokenizer.all_special_tokens:
-            text = text.replace(special, "")
+        return self._plain(spoken(begun + str(tokenizer.decode(written)), (marks,)))
+
+    def _plain(self, text: str, kept: tuple[str, ...] = ()) -> str:
+        """A text without special tokens, but for those whose name holds one of `kept`."""
+        for special in self.loaded.tokenizer.all_special_tokens:
+            if not any(mark in special for mark in kept):
+                text = text.replace(special, "")
         return text
+
+    def _may_call(self, written: list[int], begun: str = "") -> str:
+        """What tokens say, with the marks of calls; a call of gpt-oss with its channel, which names the tool."""
+        text = begun + str(self.loaded.tokenizer.decode(written))
+        if "to=functions." in text:
+            return text
+        return self._plain(text if self._marks is None else spoken(text, (self._marks,)), CALL_MARKS)
 
     @cached_property
     def calls_unread(self) -> str:
         """Why tool calls of this model cannot be measured; empty where they can."""
-        return is_read(self.loaded.tokenizer, self._said)
+        return is_read(self.loaded.tokenizer, self._may_call)
 
     def _shared(self, prompts: Sequence[list[int]]) -> Prefix:
         """The prefix of all prompts: the one kept from the last call where it serves, else a new one."""

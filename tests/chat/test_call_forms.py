@@ -11,9 +11,10 @@ from hosted_replies import client, completion, message
 
 from chat.local.call_forms import is_read, read_answer
 from chat.local.embedded import embedded_folder
+from chat.local.model import LocalModel
 from chat.local.prompt import render
 from chat.protocols import Ask
-from chat.thinking import marks_of, spoken
+from chat.thinking import marks_of
 from chat.tool_calls import parted, with_calls
 from curation.example import Example
 from training.run.base_model import PlanTokenizer, load_tokenizer
@@ -36,8 +37,27 @@ TRAINED = {
     "gemma4_v2": '<|tool_call>call:get_weather{city:<|"|>Dublin<|"|>,days:3}<tool_call|><turn|>\n',
 }  # fmt: skip
 DROPPED = ["own", "gemma3", "llama3", "qwen2_5_vl", "cohere2", "phi3"]
-READ = ["qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3_1", "qwen3_5_think", "qwen3_6", "nemotron_3_nano"]
-UNREAD = ["gemma4", "glm4moe", "gptoss", "lfm2_v2"]
+READ = [
+    "qwen2_5",
+    "qwen3",
+    "qwen3_instruct_2507",
+    "llama3_1",
+    "qwen3_5_think",
+    "qwen3_6",
+    "nemotron_3_nano",
+    "gemma4",
+    "gemma4_v2",
+    "glm4moe",
+    "gptoss",
+    "lfm2_v2",
+]
+SPECIAL = {
+    "gemma4": ["<|tool_call>", "<tool_call|>", '<|"|>', "<turn|>", "<|tool_response>"],
+    "lfm2_v2": ["<|tool_call_start|>", "<|tool_call_end|>"],
+    "gptoss": ["<|channel|>", "<|message|>", "<|call|>", "<|start|>", "<|end|>"],
+    "glm4moe": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+}
+"""Marks that are special tokens of the family, or may be."""
 
 
 @pytest.fixture(scope="module")
@@ -115,28 +135,16 @@ def test_the_length_of_a_row_counts_its_tools_and_its_call(with_template):
     assert token_length(plan, example, None) == len(tokenise(tokenizer, 1, example, None).ids)
 
 
-def decode_of(tokenizer):
-    marks = marks_of(tokenizer.chat_template)
-
-    def decode(ids):
-        text = tokenizer.decode(ids)
-        for special in tokenizer.all_special_tokens:
-            text = text.replace(special, "")
-        return spoken(text, (marks,)) if marks else text
-
-    return decode
-
-
+@pytest.mark.parametrize("special", [False, True])
 @pytest.mark.parametrize("family", READ)
-def test_what_a_template_writes_is_read_back(with_template, family):
+def test_what_a_template_writes_is_read_back(with_template, family, special):
     tokenizer = with_template(family)
-    assert is_read(tokenizer, decode_of(tokenizer)) == ""
-
-
-@pytest.mark.parametrize("family", UNREAD)
-def test_a_form_that_is_not_read_is_named(with_template, family):
-    tokenizer = with_template(family)
-    assert is_read(tokenizer, decode_of(tokenizer))
+    if special:
+        tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL.get(family, ["<tool_call>"])})
+    loaded = SimpleNamespace(tokenizer=tokenizer)
+    model = SimpleNamespace(loaded=loaded, _marks=marks_of(tokenizer.chat_template))
+    model._plain = lambda *given: LocalModel._plain(model, *given)
+    assert is_read(tokenizer, lambda written: LocalModel._may_call(model, written)) == ""
 
 
 LINE = '[{"name": "get_weather", "arguments": {"city": "Dublin", "days": 3}}]'
@@ -152,6 +160,15 @@ LINE = '[{"name": "get_weather", "arguments": {"city": "Dublin", "days": 3}}]'
         ("I look.\n" + XML + "</function>\n</tool_call>", f"I look.\n{LINE}"),
         ('I look. {"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}', f"I look.\n{LINE}"),
         ('<tool_call>\n{"name": "get_weather", "argum', '<tool_call>\n{"name": "get_weather", "argum'),
+        ("<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Dublin</arg_value>\n<arg_key>days</arg_key>\n"
+         "<arg_value>3</arg_value>\n</tool_call>", LINE),
+        ("I look.<|tool_call_start|>[get_weather(city='Dublin', days=3)]<|tool_call_end|>", f"I look.\n{LINE}"),
+        ("<|tool_call_start|>[get_weather(open('/etc/passwd'))]<|tool_call_end|>",
+         "<|tool_call_start|>[get_weather(open('/etc/passwd'))]<|tool_call_end|>"),
+        ('<|tool_call>call:get_weather{city:<|"|>Dublin<|"|>,days:3}<tool_call|>I look.', f"I look.\n{LINE}"),
+        ('<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant to=functions.get_weather<|channel|>commentary json'
+         '<|message|>{"city": "Dublin", "days": 3}<|call|>', LINE),
+        ('<|channel|>commentary to=functions.get_weather json<|message|>{"days": 3, "city": "Dublin"}', LINE),
         ("It is {sunny}.", "It is {sunny}."),
         ("", ""),
     ],
