@@ -19,6 +19,7 @@ from curation.generate.template import PromptTemplate
 from curation.likeness import normal, same_answer
 from curation.store import StoredRow
 from workspace.errors import RungError, did_you_mean
+from workspace.json_types import JsonObject
 
 VARIATIONS = (
     "",
@@ -81,7 +82,7 @@ class Strategy(ABC):
         return [DraftTopic(seed) for seed in material.seeds]
 
     @abstractmethod
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The candidate row. Raises Misfit."""
 
     def closed(self, material: DraftMaterial) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ class Strategy(ABC):
             turn, place = divmod(number, len(subjects))
             subject = subjects[place]
             values = {**self.values(material, subject), "variation": VARIATIONS[turn % len(VARIATIONS)]}
-            meta: dict[str, Any] = {"schema": self.schema} if self.schema else {}
+            meta: JsonObject = {"schema": self.schema} if self.schema else {}
             if turn:
                 meta |= {"temperature": WARMTH, "seed": turn}
             examples = kept_pairs(material, self.name) if prompt.shows("examples") else ()
@@ -213,7 +214,7 @@ def is_one_line(text: str) -> bool:
     return "\n" not in text.strip()
 
 
-def with_question(row: StoredRow, question: str) -> dict[str, Any]:
+def with_question(row: StoredRow, question: str) -> JsonObject:
     """Return the seed's row with another last user message; answer, system, earlier turns and keys stay."""
     turns = [dict(turn) for turn in row.example.asked]
     last = max(place for place, turn in enumerate(turns) if turn.get("role") == "user")
@@ -221,7 +222,7 @@ def with_question(row: StoredRow, question: str) -> dict[str, Any]:
     return {**row.example.row, "messages": [*turns, {"role": "assistant", "content": row.example.answer}]}
 
 
-def fresh_row(seed: StoredRow | None, question: str, answer: str) -> dict[str, Any]:
+def fresh_row(seed: StoredRow | None, question: str, answer: str) -> JsonObject:
     """Return a new single-turn row with the system message of the seed; its other keys do not fit it."""
     return chat_row(question, answer, seed.example.system if seed else "")
 
@@ -240,7 +241,7 @@ class Paraphrase(Strategy):
         """Small models do not stop: of a one-line text the first line is the reply."""
         return order.seed is not None and is_one_line(last_user(order.seed)) and "\n" in text.strip()
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The seed with another input."""
         assert order.seed is not None
         before = last_user(order.seed)
@@ -270,7 +271,7 @@ class NewInput(Strategy):
         """Small models do not stop: the first line is the reply."""
         return "\n" in text.strip()
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The new input with the class as its answer."""
         return fresh_row(order.seed, plain(text), order.label)
 
@@ -290,7 +291,7 @@ class EdgeCases(Strategy):
         "additionalProperties": False,
     }
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The changed row. A pair whose answer stayed the same is no minimal pair."""
         assert order.seed is not None
         found = object_of(text, "input", "output")
@@ -316,7 +317,7 @@ class AnswerInput(Strategy):
         """The project's labels."""
         return material.labels
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The row with its answer."""
         assert order.seed is not None
         return dict(order.seed.example.with_answer(plain(text, "\n")).row)
@@ -340,7 +341,7 @@ class FromDocuments(Strategy):
         first = material.seeds[0] if material.seeds else None
         return [DraftTopic(first, passage) for passage in material.passages]
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The new row."""
         found = object_of(text, "input", "output")
         return fresh_row(order.seed, found["input"], found["output"])
@@ -368,7 +369,7 @@ class Raft(FromDocuments):
         others = sorted((n for n in range(len(shared)) if n != right), key=lambda n: (-shared[n], n))
         return tuple(material.passages[n] for n in others[:DISTRACTORS])
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The new row: the passages in mixed order, and the question below them."""
         assert order.passage is not None
         found = object_of(text, "input", "output")
@@ -396,7 +397,7 @@ class Critique(Strategy):
         """The seeds, those that nobody reviewed first: there the faults are."""
         return sorted(super().subjects(material), key=lambda topic: topic.seed is not None and topic.seed.is_reviewed)
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The row with the repaired answer."""
         assert order.seed is not None
         found = object_of(text, "critique", "output")
@@ -412,7 +413,7 @@ class PreferencePair(Strategy):
     about = "a preference pair: the approved answer and a worse one"
     max_tokens = 512
 
-    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+    def row(self, order: DraftRequest, text: str) -> JsonObject:
         """The pair. A worse answer that is the same answer is none."""
         assert order.seed is not None
         answer = order.seed.example.answer or ""

@@ -11,12 +11,13 @@ from typing import Any
 from curation.example import Example
 from curation.rows.jsonline import Malformed, kind_of
 from curation.rows.names import QUESTIONS, first_of, free, need_text, others, rest, room, scalar_text, single
+from workspace.json_types import JsonObject
 
 VALUES = {"choices": "choices", "textarea": "text", "rating": "rating", "number": "number"}
 """Kinds of result that are an answer, and where each holds it."""
 
 
-def read(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
+def read(row: JsonObject, unanswered: bool = False) -> JsonObject:
     """The text of `data` and the answer that all annotations agree on; other keys of `data` are kept.
 
     Raises Malformed for a task of several texts, of spans, pictures or several answers, of annotators who disagree, and
@@ -54,7 +55,7 @@ def _answer(annotation: Mapping[str, Any]) -> str:
     return scalar_text((results[0].get("value") or {}).get(VALUES[kind]), "annotations", "answer")
 
 
-def write(example: Example) -> dict[str, Any]:
+def write(example: Example) -> JsonObject:
     """A task with the answer as an annotation of a `TextArea` called answer. Raises CannotHold as `single` does."""
     question, answer = single(example, "label_studio")
     kept = others(example)

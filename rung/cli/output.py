@@ -271,6 +271,15 @@ class ProgressLine:
         return ""
 
 
+LARGE = 16 << 20
+"""Bytes of a file from which reading it shows progress."""
+
+
+def bytes_line(what: str, *paths: Path) -> ProgressLine | None:
+    """A progress line for files that take long enough to want one."""
+    return ProgressLine(what) if any(path.is_file() and path.stat().st_size > LARGE for path in paths) else None
+
+
 class ScoreProgress(ProgressLine):
     """With the score of the items that are answered so far, where the work that it watches gives one."""
 

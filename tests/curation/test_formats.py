@@ -61,18 +61,6 @@ def test_each_format_gives_its_canonical_row(tmp_path, given, canonical):
     assert row.example.row == canonical
 
 
-def test_tool_calls_and_names_stay_as_they_are(tmp_path):
-    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages = [
-        {"role": "user", "name": "ann", "content": "see"},
-        {"role": "assistant", "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "1", "content": "42"},
-        {"role": "assistant", "content": "42"},
-    ]
-    (row,) = rows_of(write(tmp_path / "a.jsonl", json.dumps({"messages": messages, "tools": [{"x": 1}]})))
-    assert isinstance(row, Row) and row.example.row == {"messages": messages, "tools": [{"x": 1}]}
-
-
 MALFORMED = [
     ("not json", "", "not JSON"),
     ('{"messages": [', "", "ends before"),

@@ -12,7 +12,6 @@ import in_shell
 import pytest
 from rows_in_files import rows_of, write
 
-from curation.example import Example
 from curation.rows import Columns, Reject
 from curation.rows.rowfile import RowFile
 
@@ -340,13 +339,6 @@ def test_calls_that_differ_contradict_one_another_and_are_never_dropped(tmp_path
         assert (found["kept"], found["contradictions"]) == (2, 1)
         names = [each["name"] for each in rung(tmp_path, "data", "check", file)[1]["findings"]]
         assert "contradictions" in names and "constant" not in names
-
-
-def test_parts_are_one_text_for_prompt_training_scoring_and_identity(tmp_path):
-    row, _ = READ["text parts"]
-    (item,) = rows_of(write(tmp_path / "a.jsonl", json.dumps(row)))
-    assert all(type(message["content"]) is str for message in item.example.row["messages"])
-    assert Example.from_json(item.example.to_json()).answer == "a\nb"
 
 
 def test_the_docs_say_of_each_row_what_happens():

@@ -205,15 +205,3 @@ with store.write() as connection:
     with opened(project, "") as store:
         assert len(store.rows()) == 1
         assert store.add(rows_of(1), role="pool").new == ["r-000002"]
-
-
-def test_ten_thousand_rows_are_quick(project: Project, rows_of: Any) -> None:
-    import time
-
-    with opened(project, "") as store:
-        rows = rows_of(10_000)
-        started = time.process_time()
-        store.add(rows, role="pool")
-        assert len(store.rows(role="pool")) == 10_000
-        assert store.counts() == {"pool": {"unreviewed": 10_000}}
-        assert time.process_time() - started < 4

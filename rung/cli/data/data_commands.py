@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, goes_with
-from rung.cli.output import ProgressLine, emit, new_folders, note, say, warn_if_empty
+from rung.cli.output import bytes_line, emit, new_folders, note, say, warn_if_empty
 from workspace.counted import counted
 from workspace.errors import RungError
 
@@ -69,7 +69,7 @@ def convert(
 
     order = Order(source, out, fmt, to, rejects, Columns(question, answer, system, sheet), form)
     with new_folders(out, rejects):
-        done = convert(order, notice=note, progress=_bytes_line("Converting", source))
+        done = convert(order, notice=note, progress=bytes_line("Converting", source))
     warn_if_empty(done.read, source)
     if as_json:
         emit(done.as_json())
@@ -267,7 +267,7 @@ def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, 
         columns=columns,
         options=_options(limits, None),
         threshold=threshold,
-        progress=(line := _bytes_line("Reading", *files)),
+        progress=(line := bytes_line("Reading", *files)),
         notice=note,
         stage=(lambda title: note(f"{title} ...")) if line else lambda _: None,
     )
@@ -322,9 +322,3 @@ def _options(limits: Limits, settings: Settings | None) -> Options:
     listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))
     finder = name_finder(limits.names) if limits.names else None
     return Options(limits.context or found, count, listed, finder, limits.smallest_class)
-
-
-def _bytes_line(what: str, *paths: Path) -> ProgressLine | None:
-    """A progress line for inputs that take long enough to want one."""
-    large = 16 << 20
-    return ProgressLine(what) if any(path.is_file() and path.stat().st_size > large for path in paths) else None

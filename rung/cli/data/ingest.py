@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, at_most_one, goes_with
-from rung.cli.output import ProgressLine, emit, note, say, show
+from rung.cli.output import ProgressLine, bytes_line, emit, note, say, show
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from workspace.folder import Project
     from workspace.settings import Settings
 
-LARGE = 16 << 20
-"""Bytes of a file from which reading it shows progress."""
 FIRST = 3
 """Rows and problems of a file that are shown before it is taken."""
 MANY = 5_000
@@ -90,8 +88,7 @@ def import_files(
     with tempfile.TemporaryDirectory(prefix="rung-") as folder:
         given, called = _copied(given, sql, query, split, revision, Path(folder))
         columns = replace(columns, called=called)
-        large = any(file.is_file() and file.stat().st_size > LARGE for file in given)
-        reading = ProgressLine("Reading") if large else None
+        reading = bytes_line("Reading", *given)
         batches = read_batches(given, role, fmt=fmt, columns=columns, keep_rejects=kept, notice=note, progress=reading)
         if dry_run:
             _show_import(batches, role, as_json)
