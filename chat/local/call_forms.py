@@ -144,7 +144,7 @@ class _JsonNames(ast.NodeTransformer):
 
 
 def _gemma(text: str, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Call]]:
-    """Calls whose keys are bare and whose texts stand between marks of their own: JSON, once both are quoted."""
+    """Calls whose keys are bare and whose texts are between marks of their own: JSON, once both are quoted."""
     for found in _GEMMA.finditer(text):
         parts = found[2].split(_GEMMA_TEXT)
         bare = [_BARE_KEY.sub(r'"\1":', part).replace("None", "null") for part in parts[::2]]
