@@ -61,7 +61,7 @@ def _people(found: ReviewProgress) -> Iterator[str]:
     for person in found.reviewers:
         pace = f", {person.rows_an_hour:,.0f} an hour" if person.rows_an_hour else ""
         kind = " (automatic)" if person.kind == "automatic" else ""
-        sheet = f"{person.by_sheet:,} by sheet" if person.by_sheet and not kind else ""
+        sheet = f"{person.by_sheet:,} several at once" if person.by_sheet and not kind else ""
         sat = f" in {person.minutes:.0f} min{pace}" if person.by_sheet < person.decided else ""
         yield f"{person.name}{kind}: {person.decided:,} decided{sat}{', ' if sheet else ''}{sheet}"
         yield from _person(person)

@@ -63,4 +63,4 @@ def test_decisions_by_sheet_have_no_pace(rung: Any, project: Any, rows_of: Any, 
     status = json.loads(rung("review", "status", "--json").stdout)
     (dana,) = status["reviewers"]
     assert (dana["decided"], dana["by_sheet"], dana["rows_an_hour"], dana["minutes"]) == (3, 3, None, 0)
-    assert status["rows_an_hour"] is None and "dana: 3 decided, 3 by sheet" in rung("review", "status").stdout
+    assert status["rows_an_hour"] is None and "dana: 3 decided, 3 several at once" in rung("review", "status").stdout
