@@ -1,4 +1,4 @@
-"""`rung review status` in words."""
+"""The origin of an item, and `rung review status`, in words."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from rung.text.figures import duration
 from workspace.counted import counted
 
 if TYPE_CHECKING:
-    from curation.review import ReviewProgress
+    from curation.review import ReviewItem, ReviewProgress
     from curation.review.people import PersonProgress
     from curation.review.progress import SampleProgress
+
+
+def origin(item: ReviewItem) -> str:
+    """Return what follows `from`: `a draft by MODEL of r-000012, 2026-11-25`, else the file and line."""
+    meta = item.meta or {}
+    if not meta.get("model"):
+        return item.source or item.origin
+    seed = f" of {meta['seed_row']}" if meta.get("seed_row") else ""
+    day = f", {str(meta['at'])[:10]}" if meta.get("at") else ""
+    return f"a draft by {meta['model']}{seed}{day}"
 
 
 def lines(found: ReviewProgress, step: str) -> Iterator[str]:

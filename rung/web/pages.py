@@ -31,6 +31,7 @@ from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_co
 from evaluation.people.pairings import Pairing
 from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words
+from rung.text.review_text import origin
 from rung.web import view
 from rung.web.templating import PageRequest, page
 from rung.web.view import blocks, found, plain
@@ -187,7 +188,7 @@ def _item(
         "problem": problem,
         "sure": text if status == UNSURE else "",
         "until": view.clock(item.until),
-        "origin": view.origin(item),
+        "origin": origin(item),
     }
     return page("item.html", ask, status, **_common(desk, ask), **values)
 

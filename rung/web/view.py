@@ -1,4 +1,4 @@
-"""An item as the page shows it: turns, origin, difference of draft and edit; the guideline as plain blocks."""
+"""An item as the page shows it: turns, difference of draft and edit; the guideline as plain blocks."""
 
 from __future__ import annotations
 
@@ -64,15 +64,6 @@ def rejected_of(item: ReviewItem) -> str | None:
     if worse is None:
         return None
     return worse if isinstance(worse, str) else "\n".join(map(message_text, worse))
-
-
-def origin(item: ReviewItem) -> str:
-    """`Drafted by MODEL from r-000012` for a draft, else the file and line."""
-    meta = item.meta or {}
-    if meta.get("model"):
-        seed = f" from {meta['seed_row']}" if meta.get("seed_row") else ""
-        return f"Drafted by {meta['model']}{seed}"
-    return f"From {item.source}" if item.source else ""
 
 
 def difference(old: str, new: str) -> Iterator[tuple[str, str]]:

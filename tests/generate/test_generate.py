@@ -16,7 +16,10 @@ from curation.example import Example, chat_row
 from curation.generate import DraftingResult, strategies, yields
 from curation.generate.material import gather, passages_of
 from curation.generate.template import load_prompt
+from curation.review.desk import Desk
+from curation.review.service import next_item
 from curation.store import Store
+from rung.text.review_text import origin
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -31,7 +34,9 @@ def words(ask: Ask) -> str:
     return " ".join(WORDS[(number // 12**place) % 12] for place in range(9))
 
 
-def test_a_paraphrase_keeps_answer_system_and_group_and_where_it_comes_from(reviewed: Store, run: Run) -> None:
+def test_a_paraphrase_keeps_answer_system_and_group_and_where_it_comes_from(
+    reviewed: Store, project: Project, settings: Settings, run: Run
+) -> None:
     outcome = run(Scripted(words, name="writer"), 3)
     assert outcome.rejected == {} and len(outcome.queued) == 3
     row = reviewed.row(outcome.queued[0])
@@ -44,6 +49,8 @@ def test_a_paraphrase_keeps_answer_system_and_group_and_where_it_comes_from(revi
     assert meta["turns"][-1] == {"role": "user", "content": seed.example.question}
     assert meta["reply"] == row.example.question and meta["cost_usd"] == 0.0 and len(meta["prompt_sha256"]) == 64
     assert row.source.startswith("paraphrase writer r-")
+    item = next_item(Desk(reviewed, project, settings), "dana", want=row.id).item
+    assert item and origin(item) == f"a draft by writer of {seed.id}, {meta['at'][:10]}"
 
 
 REPLIES = {

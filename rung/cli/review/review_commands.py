@@ -278,8 +278,9 @@ def _show(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
 
 def _say_item(item: ReviewItem) -> None:
     from rung.text.message_text import marked, message_text
+    from rung.text.review_text import origin
 
-    say(f"{item.id}   {item.role}, from {item.source or item.origin}   item {item.decided + 1:,} of {item.total:,}")
+    say(f"{item.id}   {item.role}, from {origin(item)}   item {item.decided + 1:,} of {item.total:,}")
     for message in item.messages:
         say(f"\n{message.get('role')}\n  " + message_text(message).replace("\n", "\n  "))
     if not item.messages:

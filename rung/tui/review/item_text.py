@@ -17,6 +17,7 @@ from rung.start import GUIDELINE
 from rung.symbols import drawn
 from rung.text.figures import money
 from rung.text.message_text import marked, message_text
+from rung.text.review_text import origin
 from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
 from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown
@@ -95,7 +96,7 @@ def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:
             yield from _lines(f"  {shown(line)}", width)
         yield Text("")
     yield Text("Where it comes from", style="bold")
-    yield from _lines(f"  {origin(item)}", width)
+    yield from _lines(f"  {shown(origin(item))}", width)
     yield Text("")
     count = f"  {item.decided:,} of {item.total:,}"
     room = max(width - len(count) - 2, 8)
@@ -113,16 +114,6 @@ def _notes(item: ReviewItem) -> Iterator[str]:
         yield f"!   {shown(str(finding.get('text', finding)), limit=200)}"
     if len(item.findings) > FINDINGS:
         yield f"    {len(item.findings) - FINDINGS} more: w shows them"
-
-
-def origin(item: ReviewItem) -> str:
-    """Who drafted it from which row, or its file and line."""
-    meta = item.meta or {}
-    if not meta.get("model"):
-        return shown(item.source) or "unknown (no source was kept)"
-    seed = f" from {meta['seed_row']}" if meta.get("seed_row") else ""
-    day = f", {str(meta['at'])[:10]}" if meta.get("at") else ""
-    return shown(f"Drafted by {meta['model']}{seed}{day}")
 
 
 def one_line(text: str | None) -> str:
