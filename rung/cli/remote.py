@@ -32,17 +32,23 @@ class ReachedBox:
 @remote_app.command("check")
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The machine of [remotes.NAME].")],
+    install: Annotated[
+        bool, typer.Option("--install", help="Install this version of Rung there, in an environment of its own.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a machine has: cards, memory, disk, Python, Rung. Exit 1 if it cannot train."""
     from rung.cli.models import opened_project
-    from rung.cli.output import show
+    from rung.cli.output import note, show
     from training.remote.connection import open_box
 
     project, settings = opened_project()
     box = open_box(project, settings, name)
+    if install:
+        note(f"{name}: installing Rung and torch for {box.place.python}. This takes some minutes.")
+        box.install()
     found = box.ask("look", folder=box.place.folder)
-    against = faults(found, box.place.python)
+    against = faults(found, name)
     cards = ", ".join(f"{card['name']} {card['gib']:g} GiB" for card in found["cards"]) or "no GPU"
     price = "" if box.place.usd_per_hour is None else f", ${box.place.usd_per_hour:g} an hour"
     lines = [
@@ -65,22 +71,23 @@ def reached(project: Project, settings: Settings, name: str) -> ReachedBox:
 
     box = open_box(project, settings, name)
     found = box.ask("look", folder=box.place.folder)
-    if against := faults(found, box.place.python):
+    if against := faults(found, name):
         raise Refusal(f"{name}: {' '.join(against)}", f"rung remote check {name}")
     cards = tuple((card["name"], card["gib"]) for card in found["cards"])
     return ReachedBox(box, Machine(found["ram_gib"], found["cores"], cards) if cards else None)
 
 
-def faults(found: JsonObject, python: str) -> list[str]:
+def faults(found: JsonObject, name: str) -> list[str]:
     """Why the machine cannot train, each with the way on; empty where it can."""
     from rung import __version__
 
     lacks = []
+    install = f"rung remote check {name} --install"
     if found["rung"] != __version__:
         has = f"Rung is {found['rung']}" if found["rung"] else "Rung is missing"
-        lacks.append(f"{has}, here it is {__version__}: install this version with its extra train for {python}.")
-    if found["torch"] is None:
-        lacks.append(f"torch is missing for {python}: install Rung with its extra train.")
+        lacks.append(f"{has}, here it is {__version__}: {install}.")
+    elif found["torch"] is None:
+        lacks.append(f"torch is missing: {install}.")
     if found["disk_free_gib"] < LEAST_DISK:
         lacks.append(f"{found['disk_free_gib']:g} GiB of disk are free; {LEAST_DISK:g} are the least.")
     return lacks

@@ -11,6 +11,8 @@ import zipfile
 
 import pytest
 
+from training.remote.wheel import write_wheel
+
 pytestmark = pytest.mark.cold
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -53,6 +55,14 @@ def test_the_wheel_runs_elsewhere(dist, traps, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert '"next_step"' in done.stdout
+
+
+def test_a_machine_that_trains_gets_the_files_of_the_wheel(dist, tmp_path):
+    """`rung remote check --install` writes it from what is installed here."""
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as built, zipfile.ZipFile(write_wheel(tmp_path)) as sent:
+        assert {name: built.read(name) for name in built.namelist() if ".dist-info" not in name} == {
+            name: sent.read(name) for name in sent.namelist() if ".dist-info" not in name
+        }
 
 
 def test_python_m_rung_takes_no_folder_for_a_package(traps):

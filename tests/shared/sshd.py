@@ -34,7 +34,7 @@ class Sshd:
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\nStrictModes no\n"
             f"AuthorizedKeysFile {folder / 'user.pub'}\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
             f"ForceCommand sh {folder / 'greeting'}\n"
-            f"SetEnv RUNG_STATE_DIR={folder / 'state'} OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1\n"
+            f"SetEnv RUNG_STATE_DIR={folder / 'state'} OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 PIP_NO_DEPS=1\n"
         )
         greeting = 'echo "Welcome to this box"; exec sh -c "$SSH_ORIGINAL_COMMAND"\n'
         (folder / "greeting").write_text(greeting)  # as the shells of many machines do

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from forks import REAL
 from sshd import SERVER, Sshd
 
 from curation.store import open_store
+from rung import __version__
 from training.runs import find_run, read_run
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -129,6 +131,31 @@ def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(
     far.settings_file.write_text(far.settings_file.read_text().replace('host = "gpu"', 'host = "other"'))
     refused = rung("remote", "check", "gpu", "--json")
     assert refused.returncode == 1 and "rung trust" in json.loads(refused.stdout)["error"]["hint"]
+
+
+def test_rung_is_installed_there_where_it_is_asked_for(far: Project, rung: Rung, tmp_path: Path) -> None:
+    """The pip of the machine is told to install no dependencies: torch stays missing."""
+    environment = tmp_path / "box" / "env"
+    settings(far, "", python=json.dumps(str(environment / "bin" / "python")))
+    refused = json.loads(rung("remote", "check", "gpu", "--json").stdout)
+    assert "--install" in refused["error"]["hint"] and not environment.exists()
+    for _ in range(2):
+        done = rung("remote", "check", "gpu", "--install", "--json")
+        found = json.loads(done.stdout)
+        assert found["rung"] == __version__ and found["torch"] is None and done.returncode == 1, done.stderr
+    assert list(environment.glob("lib/*/site-packages/advisor/rules/approach.toml"))
+    assert [path.name for path in environment.parent.iterdir()] == ["env"]
+
+
+@pytest.mark.parametrize("python", ["python3", "their/bin/python", "notes/bin/python"])
+def test_nothing_is_installed_where_others_keep_theirs(far: Project, rung: Rung, box: Path, python: str) -> None:
+    venv.create(box / "their", symlinks=True)
+    (box / "notes").mkdir()
+    before = sorted(box.rglob("*"))
+    settings(far, "", python=json.dumps(python if python == "python3" else str(box / python)))
+    done = rung("remote", "check", "gpu", "--install", "--json")
+    assert done.returncode == 1 and "python" in json.loads(done.stdout)["error"]["hint"]
+    assert sorted(box.rglob("*")) == before
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=touch here", "gpu;touch here", ""])

@@ -32,6 +32,10 @@ PATIENCE = 1800.0
 """Seconds in which the gates of a run must be computed."""
 TIMER = "ends_at"
 REFUSED = 3
+MADE = "made-by-rung"
+"""File in an environment that `install` made."""
+OLDEST = (3, 11)
+OWN = '[remotes.NAME] python = "rung-env/bin/python" in rung.toml: a folder that is not there yet, then rung trust'
 
 
 def look(asked: Mapping[str, Any]) -> Answer:
@@ -61,6 +65,44 @@ def look(asked: Mapping[str, Any]) -> Answer:
         "disk_free_gib": round(shutil.disk_usage(there).free / 2**30, 1),
         "cards": [{"name": name.strip(), "gib": round(float(mib) / 1024, 1)} for name, mib in cards],
     }
+
+
+def install(asked: Mapping[str, Any]) -> Answer:
+    """Take a wheel from stdin and install it, with its extra `train`, in the environment of `python`.
+
+    An environment that is not there is made of the Python that runs this. One without Rung that others made is refused.
+    """
+    python = Path(asked["python"]).expanduser().absolute()
+    environment = python.parent.parent
+    mark = environment / MADE
+    theirs = environment.exists() and not mark.exists() and not (asked["has_rung"] and _is_environment(environment))
+    if theirs or python.parent.name != "bin":
+        return {"refused": f"{python} is no environment that Rung made.", "hint": OWN}
+    if sys.version_info < OLDEST:
+        return {"refused": f"Python {sys.version.split()[0]} is too old for Rung; it needs 3.11.", "hint": OWN}
+    environment.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=environment) as room, mark.open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # one that a cut line left may still be installing
+        wheel = Path(room) / asked["wheel"]
+        with wheel.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        if _hash(wheel) != asked["sha256"]:
+            return {"refused": f"{wheel.name} did not arrive as it was sent.", "hint": "Rerun the command."}
+        pip = [str(python), "-m", "pip", "install", "--quiet"]
+        steps = [[*pip, f"{wheel}[train]"], [*pip, "--no-deps", "--force-reinstall", str(wheel)]]
+        if not asked["has_rung"]:
+            steps.insert(0, [sys.executable, "-m", "venv", str(environment)])
+        for step in steps:
+            done = subprocess.run(step, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if done.returncode:
+                said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or [""]
+                told = next((line for line in said if line.startswith("ERROR")), said[-1])
+                return {"refused": f"not installed: {told}", "hint": ""}
+    return {"installed": str(python)}
+
+
+def _is_environment(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").is_file()
 
 
 def missing(asked: Mapping[str, Any]) -> Answer:
@@ -239,6 +281,7 @@ def _text(path: Path) -> str:
 
 OPERATIONS: Mapping[str, Callable[[Mapping[str, Any]], Answer | None]] = {
     "look": look,
+    "install": install,
     "missing": missing,
     "put": put,
     "start": start,

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from training.remote import box
+from training.remote.wheel import write_wheel
+from workspace.artefact import revised
 from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.settings import RemoteSettings, Settings
@@ -33,6 +36,10 @@ class LineLost(RungError):
     """The machine could not be reached, or the connection ended before the answer."""
 
 
+class NoPython(Refusal):
+    """`python` of the machine is not there."""
+
+
 class Box:
     """The machine that `[remotes.NAME]` names, for one project."""
 
@@ -47,6 +54,19 @@ class Box:
         if "refused" in answer:
             raise Refusal(f"{self.name}: {answer['refused']}", answer["hint"] or f"rung remote check {self.name}")
         return answer
+
+    def install(self) -> None:
+        """Install this very Rung there, in the environment of `python`. Raises Refusal for one that others made."""
+        try:
+            has_rung = self.ask("look", folder=self.place.folder)["rung"] is not None
+        except NoPython:
+            has_rung = False
+        with tempfile.TemporaryDirectory() as room:
+            wheel = write_wheel(Path(room))
+            asked = {"python": self.place.python.removeprefix("~/"), "has_rung": has_rung, "wheel": wheel.name}
+            Box(self.name, revised(self.place, python="python3")).ask(
+                "install", wheel, **asked, sha256=sha256_file(wheel)
+            )
 
     @contextmanager
     def fetch(self, **asked: object) -> Iterator[tuple[Mapping[str, str], IO[bytes]]]:
@@ -90,7 +110,9 @@ class Box:
         lines = said.read().decode(errors="replace").strip().splitlines()
         last = lines[-1] if lines else f"exit code {code}"
         if code in NOT_FOUND:
-            raise Refusal(f"{self.name}: {self.place.python} is not there ({last}).", "[remotes.NAME] python")
+            raise NoPython(
+                f"{self.name}: {self.place.python} is not there ({last}).", f"rung remote check {self.name} --install"
+            )
         if code == LINE or code < 0 or not lines:
             raise LineLost(f"{self.name}: {last}", f"ssh {self.place.host}", where=self.place.host)
         raise Refusal(f"{self.name}: {last}", f"rung remote check {self.name}")
