@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import date
-from typing import Literal, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from advisor.answers import Answers
 from advisor.decision import BreakEven
@@ -21,6 +21,8 @@ class PriceRow(TypedDict, total=False):
     model: str
     input: float
     output: float
+    cached_input: float
+    batch_discount: float
     gpu: str
     provider: str
     per_hour: float
@@ -42,13 +44,25 @@ DAYS = 365.25 / 12
 """Days a month."""
 GB_PER_BILLION = 2.4
 """Memory to serve a 16-bit model, in GB for each billion parameters: 2 for the weights and a fifth for the cache."""
+CACHED_FROM = 1024
+"""Fewest tokens of a common beginning that a provider's prompt cache keeps: OpenAI's and Claude Sonnet's."""
 
 
-def break_even(book: Rulebook, answers: Answers, size_b: float | None, as_of: date) -> BreakEven:
+class CachedTokens(NamedTuple):
+    """Mean tokens of a prompt that are in the provider's cache: as it counted them, or those all prompts begin with."""
+
+    tokens: float
+    measured: bool = False
+
+
+def break_even(
+    book: Rulebook, answers: Answers, size_b: float | None, as_of: date, cached: CachedTokens | None = None
+) -> BreakEven:
     """Calls a day from which one rented card with a tuned model of `size_b` billion parameters, upkeep included,
     costs less than the prompted model in use. Assumes that one card serves them all.
 
-    What is not known is null, and `unknown` says which answer or price is missing; nothing is invented.
+    Tokens that are `cached` count at their price, and batches where minutes are fine; `assumed` lists both. A figure
+    that is not known is null, and `unknown` says which answer or price is missing; nothing is invented.
     """
     tables = _tables(book)
     unknown: list[str] = []
@@ -57,23 +71,27 @@ def break_even(book: Rulebook, answers: Answers, size_b: float | None, as_of: da
     upkeep = next(_rows(tables, "upkeep"), None)
     unknown += [f"the answer {key}" for key in ("tokens_in", "tokens_out") if getattr(answers, key) is None]
     unknown += [] if upkeep else ["the upkeep a month"]
-    call = _call(api, answers)
+    kept = cached.tokens if cached and (cached.measured or cached.tokens >= CACHED_FROM) else 0.0
+    call = _call(api, answers, kept)
     day = card["per_hour"] * 24 if card else None
     used = [row for row in (api, card, upkeep) if row]
-    calls = None
-    if call and day is not None and upkeep:
-        calls = math.ceil((day + upkeep["per_month"] / DAYS) / call)
+    daily = day + upkeep["per_month"] / DAYS if day is not None and upkeep else None
+    calls, most = _calls(daily, call), None
+    if api and "cached_input" in api and cached is None and (answers.tokens_in or 0) >= CACHED_FROM:
+        most = _calls(daily, _call(api, answers, math.inf))
     return BreakEven(
         incumbent=answers.incumbent_model,
         prompted_usd_per_call=call,
         tuned_usd_per_day=day,
         calls_per_day=calls,
+        calls_per_day_cached=most,
         saving_usd_per_month=_saving(answers, call, day, upkeep),
         upkeep_usd_per_month=upkeep["per_month"] if upkeep else None,
         card=f"{card['gpu']}, {card['provider']}" if card else None,
         prices_dated=min((row["date"] for row in used if row.get("date")), default=None),
         expired=any(_expired(tables, row, as_of) for row in used),
         unknown=tuple(unknown),
+        assumed=(*_cache_words(api, answers, cached, most), *_batch_words(api, answers)) if api and calls else (),
         source=tuple(dict.fromkeys(name for row in used for name in row.get("source", ()))),
     )
 
@@ -117,11 +135,39 @@ def _gb(card: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def _call(api: PriceRow | None, answers: Answers) -> float | None:
-    """Dollars a call of the prompted model, without cache or batch discounts."""
+def _call(api: PriceRow | None, answers: Answers, kept: float) -> float | None:
+    """Dollars a call of the prompted model, of whose prompt the cache has `kept` tokens, all of them at most."""
     if api is None or answers.tokens_in is None or answers.tokens_out is None:
         return None
-    return float(round((answers.tokens_in * api["input"] + answers.tokens_out * api["output"]) / 1e6, 9))
+    kept = min(kept, answers.tokens_in)
+    read = (answers.tokens_in - kept) * api["input"] + kept * api.get("cached_input", api["input"])
+    share = 1 - api.get("batch_discount", 0.0) if answers.latency == "relaxed" else 1.0
+    return float(round((read + answers.tokens_out * api["output"]) * share / 1e6, 9))
+
+
+def _calls(daily: float | None, call: float | None) -> int | None:
+    return math.ceil(daily / call) if daily is not None and call else None
+
+
+def _cache_words(api: PriceRow, answers: Answers, cached: CachedTokens | None, most: int | None) -> Iterator[str]:
+    if "cached_input" not in api:
+        yield "nothing comes from a prompt cache: its price is not known"
+    elif cached is None:
+        other = f"; if the whole prompt does, {most:,} calls a day" if most else ""
+        yield f"nothing comes from a prompt cache{other}"
+    elif not cached.measured and cached.tokens < CACHED_FROM:
+        shared = f"all prompts begin with the same {cached.tokens:,.0f} tokens, and it keeps {CACHED_FROM:,} or more"
+        yield f"nothing comes from a prompt cache: {shared}"
+    else:
+        how = "measured" if cached.measured else "all prompts begin with them"
+        yield f"{cached.tokens:,.0f} of {answers.tokens_in:,} tokens of a prompt come from its cache ({how})"
+
+
+def _batch_words(api: PriceRow, answers: Answers) -> Iterator[str]:
+    off = api.get("batch_discount")
+    if off:
+        relaxed = answers.latency == "relaxed"
+        yield f"asked in batches, {off:.0%} off" if relaxed else f"asked at once; batches would be {off:.0%} off"
 
 
 def _saving(answers: Answers, call: float | None, day: float | None, upkeep: PriceRow | None) -> float | None:

@@ -118,19 +118,22 @@ class Experiment(DecisionPart):
 
 class BreakEven(DecisionPart):
     """Where a tuned small model pays: calls a day. A figure that is not known is null, and `unknown` says which price
-    or answer is missing.
+    or answer is missing; `assumed` says what was counted of caches and batches. `calls_per_day_cached` is where the
+    whole prompt comes from a cache; null where what it keeps is known.
     """
 
     incumbent: str | None = None
     prompted_usd_per_call: float | None = None
     tuned_usd_per_day: float | None = None
     calls_per_day: int | None = None
+    calls_per_day_cached: int | None = None
     saving_usd_per_month: float | None = None
     upkeep_usd_per_month: float | None = None
     card: str | None = None
     prices_dated: date | None = None
     expired: bool = False
     unknown: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
 
 

@@ -149,7 +149,7 @@ class Claude(Hosted):
         read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
         usage = Usage(said.input_tokens, said.output_tokens, read, write)
         cost = self.cost(usage, batch=batch)
-        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost)
+        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=read)
 
 
 def _deprecation(model: str) -> list[str]:

@@ -179,7 +179,8 @@ class Compatible(Hosted):
             text, [canonical({"name": c.function.name, "arguments": c.function.arguments}) for c in called]
         )
         usage = _usage(found)
-        return Reply(text, usage.total_input, usage.output, seconds, stopped, self._cost(found, batch=batch))
+        cost, kept = self._cost(found, batch=batch), usage.cache_read
+        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=kept)
 
 
 def _usage(found: Any) -> Usage:

@@ -19,8 +19,8 @@ class Reply:
 
     `stopped` is why it ended: `end` (the model was done), `length` (the limit cut it), `refused` (`why` has the
     server's reason, where it gave one), `choice` (held to a closed set), or `outside` (none of that set). Tokens are
-    counted by the model's own tokenizer or server; `cost_usd` is None where no dated price is known, 0.0 on this
-    machine unless the project names a price.
+    counted by the model's own tokenizer or server, `cached_tokens` those of the input that a prompt cache had;
+    `cost_usd` is None where no dated price is known, 0.0 on this machine unless the project names a price.
     """
 
     text: str
@@ -30,6 +30,7 @@ class Reply:
     stopped: str = "end"
     cost_usd: float | None = 0.0
     why: str = ""
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from evaluation.measure import (
     perplexities,
     result,
     retrieval_recall,
+    shared_beginning,
     why_unmeasured,
 )
 from evaluation.measured_answers import Effort, judge_rungs, smallest_difference
@@ -233,6 +234,7 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
         figures,
         unmeasured=lost or (choice.unmeasured and f"{choice.unmeasured} on validation"),
         forms={form: mean_score(outcomes) for form, outcomes in found.items()},
+        shared=shared_beginning(variant, items, desk),
         validation=choice.validation,
         validation_forms=choice.validation_forms,
         tries=max(1, len(choice.tries)),

@@ -30,6 +30,8 @@ Split = Literal["test", "validation"]
 
 MOST_LOST = 0.05
 """Share of replies that may be cut, refused or missing; with more, a score says nothing about the model."""
+COMPARED = 50
+"""Prompts whose common beginning is taken."""
 LOST = {
     "length": "cut at the token limit",
     "refused": "refused or filtered",
@@ -164,6 +166,7 @@ def _outcome(arm: str, form: Form, split: Split, item: EvalItem, reply: Reply, s
         stopped=reply.stopped,
         cost_usd=reply.cost_usd,
         why=reply.why,
+        cached_tokens=reply.cached_tokens,
     )
 
 
@@ -236,6 +239,7 @@ def result(
         p95_seconds=_quantile(times, 0.95),
         input_tokens=sum(o.input_tokens for o in outcomes),
         output_tokens=sum(o.output_tokens for o in outcomes),
+        cached_tokens=sum(o.cached_tokens for o in outcomes),
         cut=sum(o.stopped == "length" for o in outcomes),
         failures=sum(o.stopped in {"refused", "too_long"} for o in outcomes),
         extra=secondary(outcomes, closed),
@@ -283,6 +287,21 @@ def perplexities(variant: Variant, items: Sequence[EvalItem], desk: Harness) -> 
         return {}
     found = perplexity(desk.model, [ask_of(variant, i, "free", desk) for i in items], [i.expected for i in items])
     return {"perplexity_token": found.per_token, "perplexity_byte": found.per_byte}
+
+
+def shared_beginning(variant: Variant, items: Sequence[EvalItem], desk: Harness) -> float | None:
+    """Share of a prompt, in characters, with which the prompts of the first items begin; None for fewer than two."""
+    if variant.render is None or len(items) < 2:
+        return None
+    asks = [ask_of(variant, item, "free", desk) for item in items[:COMPARED]]
+    prompts = ["\n".join(f"{turn.get('role')}: {turn.get('content')}" for turn in ask.turns) for ask in asks]
+    return common_beginning(prompts) * len(prompts) / sum(map(len, prompts))
+
+
+def common_beginning(texts: Sequence[str]) -> int:
+    """Characters that all texts begin with: those that the first and the last of them in order share."""
+    low, high = min(texts), max(texts)
+    return next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
 
 
 def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, float | None]:

@@ -39,6 +39,7 @@ class ItemOutcome(BaseModel):
     stopped: str = "end"
     cost_usd: float | None = 0.0
     why: str = ""
+    cached_tokens: int = 0
 
 
 class ArmResult(BaseModel):
@@ -71,6 +72,10 @@ class ArmResult(BaseModel):
     p95_seconds: float | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of `input_tokens` that the provider's prompt cache had."""
+    shared: float | None = None
+    """Share of a prompt, in characters, with which all prompts begin; None where no two were compared."""
     cut: int = 0
     failures: int = 0
     unmeasured: str = ""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from advisor.answer_file import load_answers
 from advisor.answers import Answers
-from advisor.breakeven import break_even
+from advisor.breakeven import CachedTokens, break_even
 from advisor.rulefiles import load_rulebook
 from evaluation.measurement_report import ArmResult
 from workspace.artefact import now
@@ -38,7 +38,7 @@ class TuningPrice(BaseModel):
 
     `review_hours` are the hours that people spent at the queue, `review_usd` at `[review] hour_usd`; `drafts_usd` what
     drafting candidates cost. `break_even_calls` are calls a day from which a rented card with the tuned model, upkeep
-    included, costs less than the prompted model in use.
+    included, costs less than the prompted model in use; `assumed` says what it counts of prompt caches and batches.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +56,7 @@ class TuningPrice(BaseModel):
     prices_dated: date | None
     expired: bool
     unknown: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
 
 def price_of(project: Project, settings: Settings, run: str, prompted: ArmResult, tuned: ArmResult) -> TuningPrice:
@@ -66,7 +67,7 @@ def price_of(project: Project, settings: Settings, run: str, prompted: ArmResult
     hosted = settings.model.base if settings.model.provider != "local" else None
     book = load_rulebook(project.root / "rules")
     asked = answers.with_changes(tokens_in=read, tokens_out=written, incumbent_model=answers.incumbent_model or hosted)
-    even = break_even(book, asked, answers.model_size_b, now().date())
+    even = break_even(book, asked, answers.model_size_b, now().date(), _cached(prompted))
     unknown = list(even.unknown)
     if hours and settings.review.hour_usd is None:
         unknown.append("what an hour of review costs ([review] hour_usd)")
@@ -85,7 +86,15 @@ def price_of(project: Project, settings: Settings, run: str, prompted: ArmResult
         prices_dated=even.prices_dated,
         expired=even.expired,
         unknown=tuple(unknown),
+        assumed=even.assumed,
     )
+
+
+def _cached(arm: ArmResult) -> CachedTokens | None:
+    """What of a prompt a cache has: as replies counted it, else the beginning that all prompts share."""
+    if arm.cached_tokens:
+        return CachedTokens(arm.cached_tokens / arm.n, measured=True)
+    return None if arm.shared is None else CachedTokens(arm.shared * arm.input_tokens / arm.n)
 
 
 def _call(arm: ArmResult) -> Call:

@@ -207,6 +207,7 @@ def _money(decision: Decision) -> Iterator[str]:
     else:
         dated = f"prices from {money.prices_dated}{', expired' if money.expired else ''}"
         yield f"Break-even  {money.calls_per_day:,} calls a day against {money.incumbent} ({dated})"
+        yield from (f"            Assumed: {each}" for each in money.assumed)
 
 
 def _lower(text: str) -> str:

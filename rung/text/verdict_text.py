@@ -315,12 +315,13 @@ def price_rows(price: TuningPrice) -> list[tuple[str, str]]:
         *((arm_name(call.arm), call_words(call)) for call in (price.prompted, price.tuned)),
         ("upkeep", _upkeep(price)),
         ("break-even", break_even(price)),
+        *(("assumed", each) for each in price.assumed),
     ]
 
 
 def price_lines(price: TuningPrice) -> list[str]:
     """For the shell: what was spent, what it costs to keep, where it pays."""
-    wanted = ("review", "training", "upkeep", "break-even")
+    wanted = ("review", "training", "upkeep", "break-even", "assumed")
     return ["What it costs", *(f"  {name:<10}  {text}" for name, text in price_rows(price) if name in wanted)]
 
 

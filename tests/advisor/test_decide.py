@@ -16,7 +16,7 @@ from advisor.answers import FACTS, Answers
 from advisor.conditions import OPTIONS
 from advisor.contradictions import consistent
 from advisor.decide import decide, verdict_of
-from advisor.decision import Decision
+from advisor.decision import BreakEven, Decision
 from advisor.rulefiles import load_rulebook
 from rung import decide as decide_by_name
 from rung.text.decision_text import likely_end
@@ -183,6 +183,23 @@ def test_break_even_uses_dated_prices_and_says_what_is_unknown() -> None:
     for missing, words in (({"incumbent_model": "no-such"}, 'price of "no-such"'), ({}, "the answer incumbent_model")):
         found = decide(BOOK, from_table({**table, **missing}), DAY).break_even
         assert found is not None and found.calls_per_day is None and words in " ".join(found.unknown)
+
+
+def test_break_even_counts_batches_where_minutes_are_fine_and_says_what_a_cache_would_change() -> None:
+    table = {"prompting": "works_but_costly", "calls_per_day": 60_000, "tokens_in": 1500, "tokens_out": 150}
+
+    def found(model: str, **more: str) -> BreakEven:
+        money = decide(BOOK, from_table({**table, **more, "incumbent_model": model}), DAY).break_even
+        assert money is not None and money.calls_per_day is not None
+        return money
+
+    at_once, in_batches = found("claude-sonnet-4-6"), found("claude-sonnet-4-6", latency="relaxed")
+    assert in_batches.prompted_usd_per_call == 0.00675 / 2
+    assert in_batches.calls_per_day in (2 * (at_once.calls_per_day or 0), 2 * (at_once.calls_per_day or 0) - 1)
+    assert (at_once.calls_per_day_cached or 0) > (at_once.calls_per_day or 0) * 2
+    assert len(at_once.assumed) == len(in_batches.assumed) == 2
+    no_discounts = found("gpt-6-luna", latency="relaxed")
+    assert (no_discounts.calls_per_day_cached, len(no_discounts.assumed)) == (None, 1)
 
 
 def test_it_is_quick() -> None:

@@ -184,6 +184,7 @@ def test_what_was_paid_is_counted_by_the_projects_own_price(priced: Any, service
     report, _ = measured(priced)
     assert spent(priced) == pytest.approx(service.usd(cached_price=0.25)) and service.usd(0.25) > 0
     assert report["arms"][0]["cost_usd"] > 0
+    assert 0 < report["arms"][0]["cached_tokens"] < report["arms"][0]["input_tokens"]
 
 
 @pytest.mark.parametrize("arms", ["base", "base,prompt,few_shot,retrieved,rag,classical"])

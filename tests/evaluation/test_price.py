@@ -7,7 +7,7 @@ from evaluation.verdict.price import Call, price_of
 from rung.text.verdict_text import break_even, call_words, price_rows
 
 
-def arm(name, read, written, cost=0.0):
+def arm(name, read, written, cost=0.0, **known):
     return ArmResult(
         arm=name,
         prompted=name != "tuned",
@@ -20,6 +20,7 @@ def arm(name, read, written, cost=0.0):
         output_tokens=10 * written,
         p50_seconds=0.2,
         cost_usd=cost,
+        **known,
     )
 
 
@@ -57,3 +58,21 @@ def _day(price):
 def test_a_call_in_words():
     words = call_words(Call(arm="prompt", tokens_in=400.4, tokens_out=5, seconds=0.2, usd=0.00012))
     assert words == "400 tokens in, 5 out a call, 0.2 s each (p50), $0.00012"
+
+
+def test_what_a_cache_has_makes_the_prompt_cheaper_and_break_even_later(project, settings):
+    """As the replies counted it; else as prompts of one beginning would be kept, if a cache keeps so few tokens."""
+    project.answers_file.write_text('incumbent_model = "claude-sonnet-4-6"\nmodel_size_b = 8\n')
+    plain, measured, shared, short = (
+        price_of(project, settings, "R-001", arm("few_shot", 4000, 5, **known), arm("tuned", 30, 5))
+        for known in ({}, {"cached_tokens": 10 * 3000}, {"shared": 0.75}, {"shared": 0.25})
+    )
+    assert plain.break_even_calls == short.break_even_calls
+    assert (
+        measured.break_even_calls
+        == shared.break_even_calls
+        == pytest.approx(plain.break_even_calls * (4000 * 3 + 75) / (1000 * 3 + 3000 * 0.3 + 75), rel=0.001)
+    )
+    assert "3,000 of 4,000" in measured.assumed[0] and "measured" in measured.assumed[0]
+    assert "3,000 of 4,000" in shared.assumed[0] and "measured" not in shared.assumed[0]
+    assert "1,000" in short.assumed[0] and ("assumed", short.assumed[0]) in price_rows(short)

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from advisor.answers import Answers
-from advisor.breakeven import DAYS, break_even
+from advisor.breakeven import DAYS, CachedTokens, break_even
 from advisor.conditions import holds
 from advisor.rulebook import Rule, Rulebook
 from chat.prices import Usage, price_line, price_of
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import components, near_sets
 from curation.likeness.sets import I64, Sets, offsets, set_keys
+from evaluation.measure import common_beginning
 from training.monitoring.feedback import on_scale, scale_of
 from training.monitoring.log_lines import LogPart
 from training.monitoring.pii import masked_text
@@ -171,7 +172,7 @@ def _workload(calls: Sequence[LogPart], narrow: bool, period: LogPeriod) -> Logg
     asked = ["\n".join(f"{m.get('role')}: {m.get('content', '')}" for m in call.messages) for call in calls]
     tokens = [_tokens(call, text) for call, text in zip(calls, asked, strict=True)]
     ins, outs = (float(np.mean([pair[side] for pair in tokens])) for side in (0, 1))
-    prefix = _prefix(asked[:PREFIXES]) if len(calls) > 1 else 0
+    prefix = common_beginning(asked[:PREFIXES]) if len(calls) > 1 else 0
     models = Counter(call.model or "unknown" for call in calls)
     usd, unknown = _cost(calls, tokens, period)
     facts = WorkloadFacts(
@@ -198,12 +199,6 @@ def _workload(calls: Sequence[LogPart], narrow: bool, period: LogPeriod) -> Logg
         unknown=unknown,
         line=min(call.line for call in calls),
     )
-
-
-def _prefix(texts: Sequence[str]) -> int:
-    """Characters that all texts begin with: those that the first and the last of them in order share."""
-    low, high = min(texts), max(texts)
-    return next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
 
 
 def _tokens(call: LogPart, asked: str) -> tuple[int, int]:
@@ -239,7 +234,8 @@ def _with_prices(facts: WorkloadFacts, model: str, tokens: tuple[float, float], 
     others = [price.cost(usage) for name in names if (price := price_of(name, own=period.own_prices))]
     day = None if facts.calls_per_day is None else round(facts.calls_per_day)
     said = Answers(incumbent_model=model, tokens_in=usage.input, tokens_out=usage.output, calls_per_day=day)
-    needed = break_even(period.book, said, None, period.as_of).calls_per_day
+    kept = CachedTokens(facts.prefix_tokens)
+    needed = break_even(period.book, said, None, period.as_of, kept).calls_per_day
     pays = None if needed is None or day is None else day >= needed
     return replace(facts, cheaper=min(others, default=own.cost(usage)) <= CHEAP * own.cost(usage), pays=pays)
 
