@@ -1,34 +1,183 @@
-"""Hosted models that take batches: half the price, minutes to a day of time."""
+"""Batches of hosted models: half the price, minutes to a day of time. Each outlives the program that sent it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol, runtime_checkable
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from chat.errors import ChatError
-from chat.hosted import BatchState
+from chat.hosted import BatchState, Hosted
+from chat.prices import Usage
 from chat.privacy import Guarded
-from chat.protocols import Ask, ChatModel, Reply
-from workspace.errors import RungError
+from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
+from chat.stream import collect
+from workspace.artefact import now
+from workspace.errors import Refusal, RungError
+from workspace.files import write_text
+
+SOON, LATEST = 1.0, 60.0
+"""Seconds between the first two looks at a batch, and the most between two."""
+UNCERTAIN = ("timeout", "connection", "garbled")
+"""Failures after which the server may have the batch all the same."""
 
 
-@runtime_checkable
-class Batching(Protocol):
-    """A hosted model that takes batches; `ask_once` and the rest are as of any other."""
-
-    def send_batch(self, asks: Mapping[str, Ask]) -> str:
-        """Hand over a batch; returns its id."""
-
-    def batch_state(self, batch: str) -> BatchState:
-        """How far it is."""
-
-    def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The results of an ended batch."""
+def takes_batches(model: ChatModel | None) -> bool:
+    """Whether the model below its guard is behind a server."""
+    return isinstance(model.model if isinstance(model, Guarded) else model, Hosted)
 
 
-def batching(model: ChatModel) -> Batching:
-    """The hosted model below its guard. Raises RungError where it takes no batches."""
-    inner = model.model if isinstance(model, Guarded) else model
-    if not isinstance(inner, Batching):
-        raise RungError(f"{model.name} takes no batches.", "leave --batch out", where="--batch")
-    return inner
+@dataclass(frozen=True, slots=True)
+class SentBatch:
+    """A batch as its file keeps it: `id` is None until the server gave one, `orders` has what each request is for."""
+
+    path: Path
+    id: str | None
+    at: str
+    model: str
+    orders: Mapping[str, Any]
+
+
+def sent_batches(folder: Path) -> list[SentBatch]:
+    """Batches that were sent and not yet fetched, the oldest first."""
+    kept = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*.json")]
+    found = [SentBatch(path, each["id"], each["at"], each["model"], each["orders"]) for path, each in kept]
+    return sorted(found, key=lambda batch: (batch.at, batch.path))
+
+
+class Batches:
+    """A model's batches: `folder` has a file for each, until all its results were taken."""
+
+    def __init__(self, model: ChatModel, folder: Path) -> None:
+        """Raises RungError where the model takes no batches."""
+        inner = model.model if isinstance(model, Guarded) else model
+        if not isinstance(inner, Hosted):
+            raise RungError(f"{model.name} takes no batches.", "leave --batch out", where="--batch")
+        self.model, self.inner, self.folder = model, inner, folder
+
+    def send(self, asks: Mapping[str, Ask], orders: Mapping[str, Any]) -> str:
+        """Send one batch; returns its id. Its file is written before and after, so that a crash in between is seen."""
+        if isinstance(self.model, Guarded):
+            self.model.allow()
+        path = self.folder / f"{next(iter(asks))[:16]}.json"
+        content = {"id": None, "at": now().isoformat(), "model": self.inner.name, "orders": orders}
+        _write(path, content)
+        try:
+            batch = self.inner.send_batch(asks)
+        except ChatError as error:
+            if error.kind not in UNCERTAIN:
+                path.unlink()
+            raise
+        _write(path, {**content, "id": batch})
+        return batch
+
+    def state(self, sent: SentBatch) -> BatchState:
+        """How far a batch is. Raises Refusal where it is not certain whether it was sent."""
+        if sent.id is None:
+            told = f"A batch of {len(sent.orders):,} calls was being sent at {sent.at}; whether it arrived is unknown."
+            way = f"Look at the provider's console. If it is not there: rm {sent.path}   (else it would be paid twice)"
+            raise Refusal(told, way, where=str(sent.path))
+        return self.inner.batch_state(sent.id)
+
+    def results(self, sent: SentBatch, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
+        """The result of each ask of an ended batch by its key; what `asks` leaves out can be fetched later."""
+        left = set(asks)
+        for key, reply in self.inner.batch_results(str(sent.id), asks):
+            if key in left:
+                left.discard(key)
+                yield key, reply
+        for key in sorted(left):
+            yield key, ChatError("request", f"Batch {sent.id} has no result for this call.", where=sent.path.name)
+        rest = {key: order for key, order in sent.orders.items() if key not in asks}
+        if rest:
+            _write(sent.path, {"id": sent.id, "at": sent.at, "model": sent.model, "orders": rest})
+        else:
+            sent.path.unlink()
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def in_batches(model: ChatModel, folder: Path, say: Callable[[str], None]) -> ChatModel:
+    """The model, asked by batches that `folder` remembers, behind the same guard.
+
+    Raises RungError where it takes none.
+    """
+    batches = Batches(model.model if isinstance(model, Guarded) else model, folder)
+    asking = BatchedModel(batches, say)
+    return Guarded(asking, model.guard, model.provider, model.host) if isinstance(model, Guarded) else asking
+
+
+class BatchedModel:
+    """Sends all asks as one batch and waits for it; what an earlier command sent is fetched first."""
+
+    def __init__(self, batches: Batches, say: Callable[[str], None]) -> None:
+        self.batches = batches
+        self.model = batches.inner
+        self.say = say
+        self.tried = False
+        """Whether one ask went by itself, so that parameters which the model refuses are known before a batch."""
+
+    @property
+    def name(self) -> str:
+        """The model's own: replies are the same, however they were asked for."""
+        return self.model.name
+
+    @property
+    def is_local(self) -> bool:
+        """As the model's."""
+        return self.model.is_local
+
+    @property
+    def can_choose(self) -> bool:
+        """As the model's."""
+        return self.model.can_choose
+
+    @property
+    def notices(self) -> list[str]:
+        """As the model's."""
+        return list(self.model.notices)
+
+    def cost(self, usage: Usage) -> float | None:
+        """USD of a call in a batch."""
+        return self.model.cost(usage, batch=True)
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """All replies in order. Raises the first ChatError."""
+        return collect(self.stream, asks, progress)
+
+    def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
+        """Each reply or why there is none, when its batch has ended."""
+        listed = list(asks)
+        waiting = {request_key(self.name, ask): number for number, ask in enumerate(listed)}
+        yield from self._fetched(listed, waiting)
+        if waiting and not self.tried:
+            self.tried = True
+            number = waiting.pop(next(iter(waiting)))
+            yield from ((number, reply) for _, reply in self.model.stream([listed[number]]))
+        if waiting:
+            batch = self.batches.send({key: listed[n] for key, n in waiting.items()}, dict.fromkeys(waiting))
+            self.say(f"Batch {batch}: {len(waiting):,} calls sent. Stop at any time: a rerun continues.")
+            yield from self._fetched(listed, waiting)
+
+    def _fetched(self, listed: Sequence[Ask], waiting: dict[str, int]) -> Iterator[tuple[int, Reply | ChatError]]:
+        """The results of the batches that have some of what is waited for, each when it has ended."""
+        for sent in sent_batches(self.batches.folder):
+            known = {key: listed[waiting[key]] for key in waiting if key in sent.orders}
+            if known:
+                self._wait(sent)
+                for key, reply in self.batches.results(sent, known):
+                    yield waiting.pop(key), reply
+
+    def _wait(self, sent: SentBatch) -> None:
+        pause, told = SOON, -1
+        while not (state := self.batches.state(sent)).ended:
+            if state.done != told:
+                self.say(f"Batch {sent.id}: {state.done:,} done, {state.waiting:,} pending.")
+            told = state.done
+            time.sleep(pause)
+            pause = min(LATEST, 1.5 * pause)

@@ -98,10 +98,7 @@ class Claude(Hosted):
         return int(counted.input_tokens)
 
     def send_batch(self, asks: Mapping[str, Ask]) -> str:
-        """Hand over a batch, each ask under its own id (1 to 64 letters, digits, `-`, `_`); returns the batch's id.
-
-        Not tried again by itself after a broken connection: the server may have taken it, and twice costs twice.
-        """
+        """Hand over a Message Batch."""
         own = self.options.parameters
         requests = [{"custom_id": key, "params": {**self.request(ask), **own}} for key, ask in asks.items()]
         send = self.client.messages.batches.create
@@ -116,7 +113,7 @@ class Claude(Hosted):
         return BatchState(batch, found.processing_status == "ended", counts.processing, done)
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
+        """The results of an ended batch."""
         entries = self._patiently(lambda: list(self.client.messages.batches.results(batch)))
         for entry in entries:
             if entry.custom_id in asks:

@@ -124,10 +124,7 @@ class Compatible(Hosted):
         return found
 
     def send_batch(self, asks: Mapping[str, Ask]) -> str:
-        """Hand over a batch (OpenAI's: a file of requests), each ask under its own id; returns the batch's id.
-
-        Not tried again by itself after a broken connection: the server may have taken it, and twice costs twice.
-        """
+        """Hand over a batch of OpenAI's kind: a file of requests."""
         lines = []
         for key, ask in asks.items():
             body = self.request(ask)
@@ -151,7 +148,7 @@ class Compatible(Hosted):
         return BatchState(batch, found.status in BATCH_ENDS, total - done, done)
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
+        """The results of an ended batch."""
         found = self._patiently(lambda: self.client.batches.retrieve(batch), threading.Event())
         for name in filter(None, (found.output_file_id, found.error_file_id)):
             text = self._patiently(partial(self.client.files.content, name), threading.Event()).text

@@ -107,6 +107,21 @@ class Hosted(ABC):
     def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
         """One reply, with room to think where it `thinks`. Raises ChatError."""
 
+    @abstractmethod
+    def send_batch(self, asks: Mapping[str, Ask]) -> str:
+        """Hand over a batch, each ask under its own id (1 to 64 letters, digits, `-`, `_`); returns the batch's id.
+
+        Not tried again by itself after a broken connection: the server may have taken it, and twice costs twice.
+        """
+
+    @abstractmethod
+    def batch_state(self, batch: str) -> BatchState:
+        """How far a batch is."""
+
+    @abstractmethod
+    def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
+        """The results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
+
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
         """Each reply, or why there is none, as it comes."""
         stop = threading.Event()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
+
+from workspace.files import sha256_bytes
 
 Turn = Mapping[str, Any]
 """One message: `{"role": "system" | "user" | "assistant" | "tool", "content": "..."}`, as in a canonical row."""
@@ -45,6 +48,12 @@ class Ask:
     max_tokens: int = 64
     choices: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def request_key(model: str, ask: Ask) -> str:
+    """Hex SHA-256 of everything that the reply depends on."""
+    parts = [model, [dict(turn) for turn in ask.turns], ask.max_tokens, list(ask.choices), dict(ask.meta)]
+    return sha256_bytes(json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode())
 
 
 @runtime_checkable

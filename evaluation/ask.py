@@ -7,14 +7,12 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from chat.errors import ChatError
-from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
 from chat.stream import Streaming
 from chat.stream import replies as stream
 from workspace.errors import RungError
-from workspace.files import sha256_bytes
 
 REFUSED_AT_FIRST = 3
 """So many refusals before the first answer are a fault of the request, not of the items."""
@@ -81,7 +79,7 @@ def ask_all(
     next command. Raises RungError for any other ask that cannot be answered, after the calls under way have come back;
     what came is kept and not asked again.
     """
-    keys = [key_of(model.name, ask) for ask in asks]
+    keys = [request_key(model.name, ask) for ask in asks]
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
     order = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
     asking = _Asking(replies, len(asks), known=len(asks) - len(order))
@@ -161,12 +159,6 @@ def _no_price(model: str, done: int, total: int) -> RungError:
     kept = f"{done} answers are kept."
     told = f"no price is known for {model}, so --budget-usd cannot be kept. {kept}"
     return RungError(f"Stopped at item {done} of {total}: {told}", "rerun the command without --budget-usd")
-
-
-def key_of(model: str, ask: Ask) -> str:
-    """The content hash of one request."""
-    parts: list[Any] = [model, [dict(t) for t in ask.turns], ask.max_tokens, list(ask.choices), dict(ask.meta)]
-    return sha256_bytes(json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode())
 
 
 def _ends_line(path: Path) -> bool:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn
+from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn, request_key
 from chat.thinking import ROOM
 from chat.tool_calls import parted
 from curation.example import Example
 from evaluation.arms.arm_material import Variant
-from evaluation.ask import Replies, ask_all, key_of
+from evaluation.ask import Replies, ask_all
 from evaluation.judge.grading import Case, ModelJudge
 from evaluation.measurement_report import ArmResult, ItemOutcome
 from evaluation.metrics.citations import asking_to_cite, cited, uncited
@@ -145,7 +145,7 @@ def measure_forms(
 def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence[EvalItem], desk: Harness) -> None:
     """Let a line that shows a score so far have it; not where a model judges or code is run: it would cost twice."""
     if isinstance(progress, ScoreLine) and not (desk.metric.judged or desk.metric.by_tests):
-        keys = [key_of(desk.model.name, ask) for ask in asks]
+        keys = [request_key(desk.model.name, ask) for ask in asks]
         progress.so_far = Partial(
             keys, desk.replies.known, lambda text, n: desk.score(uncited(text) if desk.cite else text, items[n])
         )

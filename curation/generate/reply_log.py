@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chat.batching import sent_batches
 from chat.protocols import Ask, Reply
 from curation.generate.filters import Draft
 from curation.generate.material import DocumentPassage, last_user
@@ -15,7 +15,6 @@ from curation.generate.strategies import DraftRequest
 from curation.generate.template import PromptTemplate
 from curation.store import Store
 from workspace.appended import append_lines, read_lines
-from workspace.files import sha256_bytes, write_text
 from workspace.folder import Project
 
 
@@ -38,12 +37,6 @@ class Record:
     def turns(self) -> list[dict[str, str]]:
         """The exact prompt."""
         return list(self.order["turns"])
-
-
-def request_key(model: str, ask: Ask) -> str:
-    """Hex SHA-256 of everything that the reply depends on."""
-    parts = [model, list(ask.turns), ask.max_tokens, list(ask.choices), dict(ask.meta)]
-    return sha256_bytes(json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode())
 
 
 def record_of(key: str, model: str, at: str, order: Mapping[str, Any], reply: Reply) -> Record:
@@ -81,19 +74,14 @@ class ReplyLog:
         self.rejected[record.key] = entry
         self._append("rejected.jsonl", entry)
 
-    def batches(self) -> list[Path]:
-        """Files of batches that were sent and not yet fetched, the oldest first."""
-        return sorted((self.folder / "batches").glob("*.json"))
+    @property
+    def batch_folder(self) -> Path:
+        """Files of batches that were sent and not yet fetched."""
+        return self.folder / "batches"
 
     def under_way(self) -> set[str]:
         """Return the keys of requests in a batch that is not yet fetched."""
-        return {key for path in self.batches() for key in json.loads(path.read_text(encoding="utf-8"))["orders"]}
-
-    def write_batch(self, name: str, content: Mapping[str, Any]) -> Path:
-        """Keep a batch's state."""
-        path = self.folder / "batches" / f"{name}.json"
-        write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-        return path
+        return {key for sent in sent_batches(self.batch_folder) for key in sent.orders}
 
     def _append(self, name: str, entry: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

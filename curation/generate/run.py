@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from chat.errors import ChatError
-from chat.protocols import ChatModel, Progress, Reply
+from chat.protocols import ChatModel, Progress, Reply, request_key
 from chat.stream import replies
 from curation.generate.filters import Draft, Sieve, open_sieve
 from curation.generate.material import DraftMaterial, gather
 from curation.generate.outcome import DraftBudget, DraftingResult, Wish, price_of_model
-from curation.generate.reply_log import Record, ReplyLog, described, provenance, rebuilt, record_of, request_key
+from curation.generate.reply_log import Record, ReplyLog, described, provenance, rebuilt, record_of
 from curation.generate.strategies import DraftRequest, Misfit, Strategy, find_strategy
 from curation.generate.template import load_prompt
 from curation.store import NewRow, Store

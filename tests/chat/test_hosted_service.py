@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hosted_replies import HELLO, client, completion, message
 
+from chat.batching import Batches, sent_batches
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.errors import ChatError
@@ -77,7 +79,7 @@ def test_a_model_near_its_end_brings_a_notice(loopback: Any) -> None:
     assert not any("end of life" in told for told in Claude("claude-x", base_url=loopback.url).notices)
 
 
-def test_a_batch_comes_back_by_its_ids(loopback: Any) -> None:
+def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback: Any, tmp_path: Path) -> None:
     counts = {"processing": 0, "succeeded": 1, "errored": 1, "canceled": 0, "expired": 1}
     batch = {"id": "batch_1", "type": "message_batch", "processing_status": "ended", "request_counts": counts,
              "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z", "ended_at": None,
@@ -89,18 +91,22 @@ def test_a_batch_comes_back_by_its_ids(loopback: Any) -> None:
         {"custom_id": "c", "result": {"type": "expired"}},
         {"custom_id": "stranger", "result": {"type": "expired"}},
     ]  # fmt: skip
-    lines = "\n".join(json.dumps(line) for line in results)
-    loopback.say((200, batch), (200, batch), (200, batch), (200, lines, {"content-type": "application/x-jsonl"}))
-    model = client("anthropic", loopback.url)
-    assert isinstance(model, Claude)
-    asks = {"a": HELLO, "b": HELLO, "c": HELLO}
-    assert model.send_batch(asks) == "batch_1"
-    assert [entry["custom_id"] for entry in loopback.requests[0][3]["requests"]] == ["a", "b", "c"]
-    state = model.batch_state("batch_1")
+    lines = "\n".join(json.dumps(line) for line in [*results, results[1]])
+    fetched = (200, lines, {"content-type": "application/x-jsonl"})
+    loopback.say((200, batch), (200, batch), (200, batch), fetched, (200, batch), fetched)
+    batches = Batches(client("anthropic", loopback.url), tmp_path)
+    asks = {"a": HELLO, "b": HELLO, "c": HELLO, "d": HELLO}
+    assert batches.send(asks, dict.fromkeys(asks)) == "batch_1"
+    assert [entry["custom_id"] for entry in loopback.requests[0][3]["requests"]] == list(asks)
+    (sent,) = sent_batches(tmp_path)
+    state = batches.state(sent)
     assert state.ended and state.done == 3
-    found = dict(model.batch_results("batch_1", asks))
-    assert isinstance(found["a"], Reply) and found["a"].text == "From the batch."
-    assert "too long" in str(found["b"]) and "expired" in str(found["c"]) and set(found) == {"a", "b", "c"}
+    ((key, reply),) = batches.results(sent, {"a": HELLO})
+    assert key == "a" and isinstance(reply, Reply) and reply.text == "From the batch."
+    (sent,) = sent_batches(tmp_path)
+    found = dict(batches.results(sent, {key: HELLO for key in sent.orders}))
+    assert "too long" in str(found["b"]) and "expired" in str(found["c"]) and isinstance(found["d"], ChatError)
+    assert set(found) == {"b", "c", "d"} and sent_batches(tmp_path) == []
 
 
 def test_a_server_without_temperature_is_asked_without_it_once_known(loopback: Any) -> None:

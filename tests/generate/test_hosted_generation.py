@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from chat.batching import sent_batches
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.compatible import Compatible
@@ -147,7 +148,7 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
     done = go()
     assert (done.asked, len(done.queued), done.batch) == (3, 3, None)
     assert done.cost_usd == pytest.approx(3 * 200 / 1e6 * 0.5), "at the price of a batch"
-    assert ReplyLog(project).batches() == [] and go().asked == 0
+    assert sent_batches(ReplyLog(project).batch_folder) == [] and go().asked == 0
 
 
 def test_drafts_come_by_openais_batches_too(
@@ -186,10 +187,10 @@ def test_a_batch_that_may_have_been_sent_is_not_sent_again(
             generate_batch(project, settings, reviewed, claude(), Wish(2))
     assert len(loopback.requests) == 1
     loopback.script[:] = [(400, {"error": {"message": "no"}})]
-    ReplyLog(project).batches()[0].unlink()
+    sent_batches(ReplyLog(project).batch_folder)[0].path.unlink()
     with pytest.raises(ChatError, match="no"):
         generate_batch(project, settings, reviewed, claude(), Wish(2))
-    assert ReplyLog(project).batches() == [], "what the server refused was not sent"
+    assert sent_batches(ReplyLog(project).batch_folder) == [], "what the server refused was not sent"
 
 
 def test_a_local_model_takes_no_batch(project: Project, settings: Settings, reviewed: Store) -> None:

@@ -61,6 +61,7 @@ def baseline(
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
     from dataclasses import replace
 
+    from chat.batching import in_batches
     from chat.privacy import project_guard
     from evaluation.arms.classifiers import ENCODER
     from evaluation.arms.optimising import can_rewrite
@@ -68,7 +69,6 @@ def baseline(
     from evaluation.arms.prompted import OPTIMISED
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
-    from evaluation.batched_model import in_batches
     from evaluation.bench import frozen_test, open_bench
     from evaluation.ladder_plan import plan_ladder
     from evaluation.measured_answers import check_advice, read_answers, take_over
