@@ -111,6 +111,16 @@ class RunRecord(Artefact):
         """SHA-256 of the trained weights, empty before the end."""
         return next((digest for name, digest in sorted(self.files.items()) if name.endswith(".safetensors")), "")
 
+    def usd(self, at: datetime) -> float | None:
+        """US dollars of the machine elsewhere, from the first start to the end, or to `at`; None without a price.
+
+        Pauses are included: they cost as much.
+        """
+        if self.remote is None or self.remote.usd_per_hour is None or self.started_at is None:
+            return None
+        last = at if self.ended_at is None or self.state in LIVE else self.ended_at
+        return self.remote.usd_per_hour * (last - self.started_at).total_seconds() / 3600
+
 
 def read_run(folder: Path) -> RunRecord:
     """The record of one run; a run whose process is gone is `crashed`."""

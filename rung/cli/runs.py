@@ -224,14 +224,14 @@ class LiveLine:
 
     def _text(self, line: MetricLine) -> str:
         from rung.text.figures import duration
+        from rung.text.training_text import spent_words
 
         loss = "no number" if line["loss"] is None else f"{line['loss']:.3f}"
         left = line.get("eta_seconds")
         eta = f"about {duration(left)} left" if left else "last step" if line["step"] == line["steps"] else ""
-        cost = f"  ${line['usd']:.2f} so far" if "usd" in line else ""
         return (
             f"{self.run}  step {line['step']} of {line['steps']}  {line['step'] / line['steps']:.0%}  loss {loss}"
-            f"{self.validation}  {line['tokens_per_second']:.0f} tokens/s  {eta}{cost}"
+            f"{self.validation}  {line['tokens_per_second']:.0f} tokens/s  {eta}{spent_words(line.get('usd'))}"
         ).rstrip()
 
     def _write(self, text: str) -> None:

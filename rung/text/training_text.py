@@ -9,6 +9,7 @@ from rung.status.stages import STEP_WORDS, after_run
 from rung.text.figures import duration, gib, megabytes, money
 from rung.text.message_text import marked
 from training.gates.gate import Gate
+from workspace.artefact import now
 from workspace.counted import counted
 
 if TYPE_CHECKING:
@@ -248,6 +249,11 @@ def best_words(run: RunRecord) -> str:
     return f"{run.best_loss:.3f}{score}"
 
 
+def spent_words(usd: float | None) -> str:
+    """What the machine of a run has cost, `   $0.42 so far`; empty where no price is known."""
+    return "" if usd is None else f"   {money(usd)} so far"
+
+
 def ending_words(run: RunRecord) -> str:
     """How a run ended, from its verb on: `finished in 14 min. Best checkpoint: ...`; empty while it runs."""
     if run.adopted is not None:
@@ -265,7 +271,8 @@ def ending_words(run: RunRecord) -> str:
 def ending_lines(run: RunRecord) -> list[str]:
     """Return how a run ended, and the next command."""
     ending, after = ending_words(run), f"Next: {after_run(run)}"
-    return [f"{run.id} {ending or f'is {run.state}: step {run.step} of {run.steps}.'}", after]
+    spent = spent_words(run.usd(now()))
+    return [f"{run.id} {ending or f'is {run.state}: step {run.step} of {run.steps}.'}{spent}", after]
 
 
 def validation_words(line: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from conftest_tui import on_stage, opened, sees, settled, text_of, until
 
 from training.plan.machine import this_machine
-from training.runs import LOCK, append_metric, read_run, write_run
+from training.runs import LOCK, Remote, append_metric, read_run, write_run
 from workspace.lock import writer_lock
 
 LIVING = (
@@ -40,6 +40,22 @@ async def test_a_run_that_lives(clinic, held, state, steps, words):
             write_run(folder, read_run(folder), state="running")
             await sees(pilot, "Training. Step 5 of 12, about 14 s left")
             await sees(pilot, f"795 tokens/s 8.7 of {this_machine().memory_gib:.1f} GiB rate 6.3e-05")
+
+
+@pytest.mark.parametrize("state", ["starting", "running", "paused", "finished"])
+async def test_a_run_on_a_rented_machine_shows_its_money(clinic, program, state):
+    folder = ladder.cleared(clinic)
+    app = program(clinic.root)
+    begun = app.source.now() - timedelta(minutes=90)
+    gpu = Remote(name="gpu", host="gpu", root="rung-runs/p", usd_per_hour=2.0)
+    write_run(folder, read_run(folder), state=state, started_at=begun, remote=gpu, steps=12, ended_at=app.source.now())
+    if state != "starting":
+        ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 4)])
+    with writer_lock(folder / LOCK, "R-001"):
+        async with on_stage(app, 8) as (_, pilot, _):
+            await sees(pilot, "$3.00 so far")
+            assert "Nothing has been spent" not in text_of(app)
+            assert f"of {this_machine().memory_gib:.1f} GiB" not in text_of(app)
 
 
 async def test_layers_that_are_loaded_are_told_until_the_first_step(clinic, held):

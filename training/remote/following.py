@@ -200,9 +200,11 @@ class Follower:
     def _take(self, seen: JsonObject) -> str:
         """Write the figures and the record of an answer; returns how it ended, or nothing while it lives."""
         there = seen["record"]
+        usd = self.record.usd(now())
+        cost = {} if usd is None else {"usd": round(usd, 4)}
         for offset, text in seen["figures"]:
             with contextlib.suppress(ValueError, TypeError):  # a line that a full disk cut
-                append_metric(self.folder, {**json.loads(text), **self._cost(), "offset": offset})
+                append_metric(self.folder, {**json.loads(text), **cost, "offset": offset})
             self.offset = offset
         if there is None:
             return ""
@@ -262,12 +264,6 @@ class Follower:
             told = f"{', '.join(wrong) or 'the adapter'} is not what the run saved on {self.remote.name}"
             self._write(state="failed", ending=told, ended_at=now())
             raise Refusal(f"{self.record.id}: {told}.", "rung train --again")
-
-    def _cost(self) -> dict[str, float]:
-        price, since = self.remote.usd_per_hour, self.record.started_at
-        if price is None or since is None:
-            return {}
-        return {"usd": round(price * (now() - since).total_seconds() / 3600, 4)}
 
     def _known(self) -> int:
         """The byte of the machine's figures up to which they are here."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rung.text.figures import as_sentence, duration
-from rung.text.training_text import ending_words
+from rung.text.training_text import ending_words, spent_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry, shown
@@ -81,7 +81,7 @@ class TrainScreen(LoadedScreen):
         run = runs[-1]
         lines = curve(project.runs / run.id)
         measured = newest_verdict(project, run.id) is not None
-        has = self._memory() if lines else 0.0
+        has = self._memory() if lines and run.remote is None else 0.0
         watched = Watched(run, lines, has, self._loading(run), _patience(project, run), measured)
         drawn = list(train_entries(watched, self.source.now(), self.room, self.app.size.height))
         return LoadedLines(drawn, f"rung runs watch {run.id}", last_note(watched), watched)
@@ -238,7 +238,8 @@ def train_entries(watched: Watched, now: datetime, width: int, height: int) -> I
     yield Entry()
     yield from (Entry(line) for line in curve_lines(watched.lines, total, columns - 4, LOW if height < TALL else HIGH))
     validations = [line for line in watched.lines if line["kind"] == "validation"]
-    yield from (Entry(line) for line in _figures(steps, validations, watched.has))
+    spent = spent_words(run.usd(now))
+    yield from (Entry(line) for line in _figures(steps, validations, watched.has, spent))
     sampled = next((line for line in reversed(validations) if line.get("samples")), None)
     if sampled:
         yield Entry(f"Sample {shown(_sample(sampled['samples'][0]), limit=200)}")
@@ -252,15 +253,16 @@ def _sentence(watched: Watched, steps: Sequence[MetricLine], now: datetime) -> s
     if ending := ending_words(run):
         return as_sentence(ending)
     if not steps:
-        return _loading_words(watched, (now - run.started_at).total_seconds() if run.started_at else 0.0)
+        return _loading_words(watched, now)
     left = steps[-1].get("eta_seconds")
     word = "Paused" if run.state == "paused" else "Training"
     return f"{word}. Step {steps[-1]['step']} of {run.steps}" + (f", about {duration(left)} left" if left else "")
 
 
-def _loading_words(watched: Watched, waited: float) -> str:
+def _loading_words(watched: Watched, now: datetime) -> str:
     """How far the base model has loaded; how long it takes is known from the plan's dry run, else from the layers."""
     run, told = watched.run, next((line for line in reversed(watched.lines) if line["kind"] == "loading"), None)
+    waited = (now - run.started_at).total_seconds() if run.started_at else 0.0
     layers, remaining = "", watched.loading - waited
     if told is not None and told["of"]:
         done, of = told["done"], told["of"]
@@ -270,10 +272,12 @@ def _loading_words(watched: Watched, waited: float) -> str:
     since = f", {duration(waited)} so far" if waited >= LONG else ""
     left = f", about {duration(remaining)} left" if remaining >= 1 else ""
     form = " in 4 bit" if run.method == "qlora" else ""
-    return f"Loading {run.base}{form}{layers}{since}{left}. Nothing has been spent yet."
+    return (
+        f"Loading {run.base}{form}{layers}{since}{left}.{spent_words(run.usd(now)) or ' Nothing has been spent yet.'}"
+    )
 
 
-def _figures(steps: Sequence[MetricLine], validations: Sequence[MetricLine], has: float) -> Iterator[str]:
+def _figures(steps: Sequence[MetricLine], validations: Sequence[MetricLine], has: float, spent: str) -> Iterator[str]:
     if steps:
         last = steps[-1]
         loss = "no number" if last["loss"] is None else f"{last['loss']:.2f}"
@@ -284,7 +288,7 @@ def _figures(steps: Sequence[MetricLine], validations: Sequence[MetricLine], has
         yield line
         memory, rate = last.get("memory_mib"), last.get("rate")
         room = f"   {memory / 1024:.1f}{f' of {has:.1f}' if has else ''} GiB" if memory else ""
-        yield f"{last['tokens_per_second']:.0f} tokens/s{room}" + (f"   rate {rate:.1e}" if rate else "")
+        yield f"{last['tokens_per_second']:.0f} tokens/s{room}" + (f"   rate {rate:.1e}" if rate else "") + spent
 
 
 def _next(run: RunRecord, measured: bool) -> str:
