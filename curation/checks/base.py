@@ -87,7 +87,7 @@ class DataFinding(BaseModel):
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a user may set: context length and how tokens are counted, words to look for, what finds names of persons
-    (None: nobody looks), a class size to reach.
+    (None: nobody looks), a class size to reach. `without` are a project's rows that count as taken out.
     """
 
     context: int = 0
@@ -98,6 +98,7 @@ class Options:
     test: tuple[Subject, ...] = ()
     seed: int = 13
     label_limit: int = 400
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

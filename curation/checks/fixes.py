@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 
 CONTRADICTIONS = "contradictions"
+PAIRED = frozenset({"leaks", "left_duplicates"})
+"""Findings whose fix takes out rows of pairs: of these a second look can find more."""
+CheckAgain = Callable[[frozenset[str]], Checkup]
+"""Checks the project as if these rows were out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +50,78 @@ class Fixed:
         return f"{self.finding}: {'' if self.change is not None else 'would be '}{done}{more}."
 
 
-def fix(store: Store, checkup: Checkup, names: Sequence[str], *, actor: str, dry_run: bool = False) -> list[Fixed]:
-    """Do what the findings' fixes say, one undoable change each.
+@dataclass(slots=True)
+class _Order:
+    """What a fix is to do: the rows and pairs of a finding, over all rounds."""
+
+    finding: DataFinding
+    rows: dict[str, None]
+    pairs: dict[tuple[str, str], None]
+
+    def detail(self) -> Mapping[str, Any]:
+        """The finding's counts; of leaks those of all rounds."""
+        if "test_items" not in self.finding.detail:
+            return self.finding.detail
+        test_items = len({test for _, test in self.pairs})
+        return {"pairs": len(self.pairs), "test_items": test_items, "train_rows": len(self.rows)}
+
+
+def fix(
+    store: Store,
+    checkup: Checkup,
+    names: Sequence[str] = (),
+    *,
+    actor: str,
+    again: CheckAgain | None = None,
+    dry_run: bool = False,
+) -> list[Fixed]:
+    """Do what the findings' fixes say, one undoable change each; without names, that of every finding with a fix.
 
     A name is a finding's, or `finding:key` for one piece of its evidence. Raises RungError before anything is done
-    where a name is unknown or has no fix. What a check did not find is fixed already.
+    where a name is unknown or has no fix. What a check did not find is fixed already. With fewer rows a phrase is
+    rarer, so that a second look can find more pairs: `again` checks without the rows that would be out, until a round
+    takes out none.
     """
-    orders = {name: None if checkup.found_nothing(name) else _order(checkup, name) for name in names}
+    wanted = list(names) or fixable(checkup)
+    orders = {name: None if checkup.found_nothing(name) else _order(checkup, name) for name in wanted}
+    if again and (not names or PAIRED.intersection(names)):
+        _look_again(orders, again, everything=not names)
     done: list[Fixed] = []
     for name, order in orders.items():
         if order is None:
             done.append(Fixed(name, "", (), None))
             continue
-        (finding, ids), change = order, None
+        finding, ids, change = order.finding, list(order.rows), None
         if not dry_run and ids:
             do = store.exclude if finding.action == "exclude" else store.queue
             change = do(ids, _reason(finding), finding.name, actor=actor)
         done.append(
-            Fixed(finding.name, finding.action or "", tuple(ids), change, {} if ":" in name else finding.detail)
+            Fixed(finding.name, finding.action or "", tuple(ids), change, {} if ":" in name else order.detail())
         )
     return done
+
+
+def _look_again(orders: dict[str, _Order | None], again: CheckAgain, *, everything: bool) -> None:
+    """Add to the orders what is found without the rows they take out, until they take out no more."""
+    known: frozenset[str] = frozenset()
+    while (out := _taken_out(orders)) != known:
+        known, checkup = out, again(out)
+        for name in fixable(checkup) if everything else [each for each in orders if each in PAIRED]:
+            if checkup.found_nothing(name):
+                continue
+            more = _order(checkup, name)
+            order = orders.get(name)
+            if order is None:
+                orders[name] = more
+            else:
+                order.rows.update(more.rows)
+                order.pairs.update(more.pairs)
+
+
+def _taken_out(orders: Mapping[str, _Order | None]) -> frozenset[str]:
+    return frozenset(
+        row for order in orders.values() if order and order.finding.action == "exclude" for row in order.rows
+    )
 
 
 def settle(store: Store, checkup: Checkup, keep: Sequence[str], *, actor: str, dry_run: bool = False) -> Fixed:
@@ -190,12 +246,12 @@ def _last_import(store: Store) -> Event | None:
     return next((e for e in reversed(brought) if str(e.id) not in void), None)
 
 
-def _order(checkup: Checkup, name: str) -> tuple[DataFinding, list[str]]:
+def _order(checkup: Checkup, name: str) -> _Order:
     finding, ids = _rows_of(checkup, name)
     if finding.action is None or finding.severity == "handled":
         state = "is handled already" if finding.severity == "handled" else "has no fix: a person has to look"
         raise RungError(f"{finding.name} {state}.", f"rung data check --show {finding.name}")
-    return finding, [each for each in ids if each in set(finding.ids)]
+    return _Order(finding, dict.fromkeys(each for each in ids if each in set(finding.ids)), dict.fromkeys(finding.pairs))
 
 
 def _rows_of(checkup: Checkup, name: str) -> tuple[DataFinding, tuple[str, ...]]:

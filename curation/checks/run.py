@@ -296,7 +296,7 @@ def check_project(
     before = moment_of(store)
     with names_masked(options.names if options else None):
         found = _project_checkup(store, project, settings, options or Options(), (stage, progress))
-    if not found.stopped:
+    if not found.stopped and not (options and options.without):
         keep_check(store, before, found.blocking)
     return found
 
@@ -319,7 +319,7 @@ def _project_checkup(
     settled = dismissals(store)
     chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
     rows, sides, seen, gone = _RowPass(chosen), LearntRows(_frozen(project)), SeenRows(), GoneRows()
-    for row in _passed(_rows_in(store), _how_many(store), progress):
+    for row in _passed(_rows_in(store, options.without), _how_many(store), progress):
         subject = stored_subject(row)
         rows.see(subject, len(row.payload))
         sides.add(row, subject)
@@ -351,8 +351,8 @@ def _project_checkup(
     )
 
 
-def _rows_in(store: Store) -> Iterator[StoredRow]:
-    return (row for row in store.each(excluded=False) if row.state != "rejected")
+def _rows_in(store: Store, without: frozenset[str]) -> Iterator[StoredRow]:
+    return (row for row in store.each(excluded=False) if row.state != "rejected" and row.id not in without)
 
 
 def _how_many(store: Store) -> int:

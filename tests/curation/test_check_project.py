@@ -1,6 +1,7 @@
 """`rung data check`, `fix`, `dismiss`, `undo` of a project, as a user runs them."""
 
 import json
+import random
 
 import pytest
 from checked import faulty_rows, lines, row
@@ -105,6 +106,40 @@ def test_a_finding_that_is_fixed_already_leaves_nothing_to_do(project):
     assert found(project)[0] == names
     done = json.loads(rung("data", "fix", "leaks", "secrets", "--json", cwd=project, code=0).stdout)
     assert [(each["finding"], len(each["rows"])) for each in done] == [("leaks", 0), ("secrets", 1)]
+
+
+def with_a_leak_copied_many_times(folder):
+    """A phrase of one row in ten: rows that only share it count as leaks when 15 copies of test items are gone."""
+    draw = random.Random(4)
+    words = [a + b for a in ("ba", "ce", "di", "fo", "gu", "ha") for b in ("rt", "nd", "ls", "mp", "sk", "x")]
+    phrase = "I would like to know how I can activate the new card that came by post this week and"
+
+    def some(count, start="", length=12):
+        return [row(f"{start} {' '.join(draw.choices(words, k=length))}".strip(), "card") for _ in range(count)]
+
+    test = [*some(40), *some(15, phrase, 3)]
+    (folder / "rung.toml").write_text('[project]\nperson = "sam"\n')
+    lines(folder / "train.jsonl", [*some(300), *test[-15:], *some(30, phrase, 4)])
+    lines(folder / "test.jsonl", test)
+    rung("data", "import", "train.jsonl", "--as", "train", cwd=folder, code=0)
+    rung("data", "import", "test.jsonl", "--as", "test", cwd=folder, code=0)
+
+
+@pytest.mark.parametrize("command", ["leaks", "--all"])
+def test_one_fix_takes_out_what_a_second_look_finds_and_one_undo_brings_it_back(tmp_path, command):
+    with_a_leak_copied_many_times(tmp_path)
+    first = found(tmp_path)[0]
+    assert first["leaks"] == ("blocks", 15)
+    planned = json.loads(rung("data", "fix", command, "--dry-run", "--json", cwd=tmp_path, code=0).stdout)
+    assert found(tmp_path)[0] == first
+    done = json.loads(rung("data", "fix", command, "--json", cwd=tmp_path, code=0).stdout)
+    leaks = next(each for each in done if each["finding"] == "leaks")
+    assert len(leaks["rows"]) > 15 and leaks["detail"]["train_rows"] == len(leaks["rows"])
+    assert [each["rows"] for each in planned] == [each["rows"] for each in done]
+    assert "leaks" not in found(tmp_path)[0] and "left_duplicates" not in found(tmp_path)[0]
+    if command == "leaks":
+        rung("data", "undo", cwd=tmp_path, code=0)
+        assert found(tmp_path)[0] == first
 
 
 def test_names_that_are_none_change_nothing(project):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -164,7 +165,7 @@ def fix(
     as_json: Json = False,
 ) -> None:
     """Fix findings: take their rows out, or send them to review. `rung data undo` reverses it."""
-    from curation.checks.fixes import CONTRADICTIONS, fix, fixable, settle
+    from curation.checks.fixes import CONTRADICTIONS, fix, settle
     from curation.review import refresh_queue
     from rung.status import next_step
 
@@ -174,12 +175,13 @@ def fix(
         raise RungError("--keep settles contradictions only.", f"rung data fix {CONTRADICTIONS} --keep {keep[0]}")
     with _open_project() as (store, project, settings):
         checkup = _checkup(store, project, settings, Limits())
-        names = fixable(checkup) if everything else list(findings or [])
+        names = list(findings or [])
         who = settings.project.person
         if keep:
             done = [settle(store, checkup, keep, actor=who, dry_run=dry_run)]
         else:
-            done = fix(store, checkup, names, actor=who, dry_run=dry_run)
+            again = partial(_checkup, store, project, settings, Limits())
+            done = fix(store, checkup, names, actor=who, again=again, dry_run=dry_run)
         if not dry_run:
             refresh_queue(store, settings)
     if as_json:
@@ -195,7 +197,8 @@ def fix(
     if not done:
         say("Nothing to fix.")
     kept = [word for row in keep or () for word in ("--keep", row)]
-    left = [name for name, each in zip(dict.fromkeys(names), done, strict=True) if each.rows and dry_run]
+    asked = dict.fromkeys(names or [each.finding for each in done])
+    left = [name for name, each in zip(asked, done, strict=True) if each.rows and dry_run]
     say(f"\nNext: {'rung data fix ' + ' '.join([*left, *kept]) if left else next_step(project)}")
 
 
@@ -304,10 +307,12 @@ def review_so_far() -> Review:
         return Review(states, {person.name: person.decided for person in person_progress(store)})
 
 
-def _checkup(store: Store, project: Project, settings: Settings, limits: Limits) -> Checkup:
+def _checkup(
+    store: Store, project: Project, settings: Settings, limits: Limits, without: frozenset[str] = frozenset()
+) -> Checkup:
     from curation.checks.run import check_project
 
-    return check_project(store, project, settings, _options(limits, settings))
+    return check_project(store, project, settings, replace(_options(limits, settings), without=without))
 
 
 def _options(limits: Limits, settings: Settings | None) -> Options:
