@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from workspace.counted import counted
 from workspace.errors import RungError
-from workspace.files import check_place, write_text
+from workspace.files import check_place, read_utf8, write_text
 from workspace.folder import Project
+from workspace.settings import Settings
 
 SETTINGS = """# Settings of this project. Every key is checked; a key that is not here has its default.
 # The environment (RUNG_SECTION__KEY) and flags override, in that order.
@@ -46,7 +49,10 @@ What reviewers go by. Every version is kept, and each decision cites the version
 PROMPT = """You answer one question at a time. Answer with the answer only.
 """
 
-FILES = {"guideline.md": GUIDELINE, "prompts/prompt.md": PROMPT}
+PROMPT_FILE = "prompts/prompt.md"
+FILES = {"guideline.md": GUIDELINE, PROMPT_FILE: PROMPT}
+GUIDELINE_MOST = 6_000
+"""Characters of a guideline that a drafted prompt holds at most; a longer one is left to the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +88,63 @@ def start_project(folder: Path) -> Started:
 
 def guideline_is_untouched(project: Project) -> bool:
     """Whether guideline.md is still the one that a new project gets: reviewers have nothing to go by then."""
-    file = project.root / "guideline.md"
-    return file.is_file() and file.read_text(encoding="utf-8", errors="replace") == GUIDELINE
+    return _is_untouched(project, "guideline.md")
+
+
+def prompt_words(project: Project) -> str:
+    """The prompt file with how it begins; empty where there is none."""
+    file = project.root / PROMPT_FILE
+    if not file.is_file():
+        return ""
+    if _is_untouched(project, PROMPT_FILE):
+        return f"{PROMPT_FILE} is still the one of rung init"
+    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["(empty)"]
+    more = f" and {counted(len(lines) - 1, 'more line')}" if len(lines) > 1 else ""
+    return f"{PROMPT_FILE}: {textwrap.shorten(lines[0], 50, placeholder='...')}{more}"
+
+
+def draft_prompt(project: Project, settings: Settings) -> list[str]:
+    """Write the first prompt where answers are labels; returns what it was drafted from, empty where it was not.
+
+    Only while prompts/prompt.md is the one that a new project gets; that one is kept in `prompts/old/`. Labels are
+    those of rows outside the test set.
+    """
+    from evaluation.arms.arm_material import keep_versions
+
+    if not _is_untouched(project, PROMPT_FILE):
+        return []
+    labels = _labels(project, settings)
+    if len(labels) < 2 or any("\n" in label for label in labels):
+        return []
+    parts = ["\n".join(("Answer with one of these labels and nothing else:", *labels))]
+    drafted = [counted(len(labels), "label")]
+    guideline = read_utf8(project.guideline_file).strip() if project.guideline_file.is_file() else ""
+    if 0 < len(guideline) <= GUIDELINE_MOST and not guideline_is_untouched(project):
+        parts.append(f"Go by this guideline:\n\n{guideline}")
+        drafted.append(project.guideline_file.name)
+    keep_versions(project)
+    write_text(project.root / PROMPT_FILE, "\n\n".join(parts) + "\n")
+    return drafted
+
+
+def _labels(project: Project, settings: Settings) -> list[str]:
+    """The labels of rows outside the test set, without drafts that nobody accepted; none where answers are texts."""
+    from curation.split.manifest import newest_dataset, read_manifest
+    from curation.store import open_store
+    from evaluation.bench import closed_set
+
+    folder = newest_dataset(project)
+    tested = {row["id"] for row in read_manifest(folder).rows if row.get("split") == "test"} if folder else set()
+    with open_store(project, settings) as store:
+        known = [
+            row.example
+            for row in store.each(excluded=False)
+            if row.role != "test" and row.id not in tested and row.state != "rejected"
+            if row.role != "candidates" or row.is_reviewed
+        ]
+    return list(closed_set(project, known, settings.evaluation))
+
+
+def _is_untouched(project: Project, name: str) -> bool:
+    file = project.root / name
+    return file.is_file() and file.read_text(encoding="utf-8", errors="replace") == FILES[name]

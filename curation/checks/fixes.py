@@ -251,7 +251,9 @@ def _order(checkup: Checkup, name: str) -> _Order:
     if finding.action is None or finding.severity == "handled":
         state = "is handled already" if finding.severity == "handled" else "has no fix: a person has to look"
         raise RungError(f"{finding.name} {state}.", f"rung data check --show {finding.name}")
-    return _Order(finding, dict.fromkeys(each for each in ids if each in set(finding.ids)), dict.fromkeys(finding.pairs))
+    return _Order(
+        finding, dict.fromkeys(each for each in ids if each in set(finding.ids)), dict.fromkeys(finding.pairs)
+    )
 
 
 def _rows_of(checkup: Checkup, name: str) -> tuple[DataFinding, tuple[str, ...]]:

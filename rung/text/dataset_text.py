@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MOST = 10
 
 
-def frozen_lines(done: Frozen, size: SmallestGain, step: str) -> Iterator[str]:
-    """Yield what a freeze did, and the next command, `step`."""
+def frozen_lines(done: Frozen, size: SmallestGain, step: str, drafted: Sequence[str] = ()) -> Iterator[str]:
+    """Yield what a freeze did, and the next command, `step`; `drafted` is what the first prompt was drafted from."""
     manifest = done.manifest
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
     digest, found = sha256_file(done.folder / "manifest.json")[:8], manifest.review
@@ -41,6 +41,8 @@ def frozen_lines(done: Frozen, size: SmallestGain, step: str) -> Iterator[str]:
     yield from size.lines()
     yield from _offer(manifest.policy.get("dates", []))
     yield from class_lines(manifest.classes)
+    if drafted:
+        yield f"prompts/prompt.md was drafted from {' and '.join(drafted)}: change it before rung baseline"
     yield ""
     yield f"Next: {step}      Card: datasets/{manifest.version}/README.md"
 

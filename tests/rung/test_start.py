@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from in_shell import rung
 
-from curation.example import Example
+from curation.example import Example, chat_row
 from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
-from rung.start import start_project
+from rung.start import PROMPT, start_project
 from rung.status import read_facts, read_status, status_of
 from rung.text.power_text import SmallestGain
 from rung.why.explain import lines_about
@@ -28,6 +28,53 @@ def test_init_writes_what_is_missing_and_keeps_what_is_there(tmp_path):
     assert (tmp_path / "rung.toml").is_file()
     with pytest.raises(RungError, match="already"):
         start_project(tmp_path)
+
+
+def frozen_with_answers(folder, answers, guideline=""):
+    """A new project whose rows have these answers in turn, and whose test rows have one answer more; frozen twice."""
+    project = start_project(folder).project
+    project.settings_file.write_text('[review]\npool = "trust"\n')
+    if guideline:
+        project.guideline_file.write_text(guideline)
+    with open_store(project, load_settings(project.settings_file)) as store:
+        words = [
+            f"{a}{b} {b}{a} {a}x{b}" for a in ("ba", "ce", "di", "fo", "gu", "ha") for b in ("rt", "nd", "ls", "mp")
+        ]
+        store.add([Example(chat_row(w, answers[n % len(answers)])) for n, w in enumerate(words)], role="train")
+        store.add([Example(chat_row("now this", answers[0])), Example(chat_row("and that", "unseen"))], role="test")
+    first, again = (
+        json.loads(rung("data", "freeze", "--test-only", "--json", cwd=folder).stdout)["prompt_drafted_from"]
+        for _ in range(2)
+    )
+    assert again == []
+    return project, first
+
+
+def test_the_first_prompt_is_drafted_from_labels_and_a_written_guideline(tmp_path):
+    project, drafted = frozen_with_answers(tmp_path, ["card", "bill"], "A bill is about money.\n")
+    said = (project.prompts / "prompt.md").read_text()
+    assert drafted == ["2 labels", "guideline.md"]
+    assert [line for line in said.splitlines() if line in ("bill", "card", "unseen")] == ["bill", "card"]
+    assert "A bill is about money." in said and "unseen" not in said
+    assert [path.read_text() for path in (project.prompts / "old").iterdir()] == [PROMPT]
+
+
+def test_a_guideline_that_nobody_wrote_is_not_in_the_drafted_prompt(tmp_path):
+    project, drafted = frozen_with_answers(tmp_path, ["card", "bill"])
+    assert drafted == ["2 labels"] and "reviewers" not in (project.prompts / "prompt.md").read_text().casefold()
+
+
+@pytest.mark.parametrize("answers", [["card"], [f"a text {n}" for n in range(24)]], ids=["one label", "texts"])
+def test_without_labels_the_first_prompt_stays(tmp_path, answers):
+    project, drafted = frozen_with_answers(tmp_path, answers, "Be kind.\n")
+    assert drafted == [] and (project.prompts / "prompt.md").read_text() == PROMPT
+
+
+def test_a_prompt_that_a_person_wrote_stays(tmp_path):
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "prompt.md").write_text("Mine.\n")
+    project, drafted = frozen_with_answers(tmp_path, ["card", "bill"])
+    assert drafted == [] and (project.prompts / "prompt.md").read_text() == "Mine.\n"
 
 
 def test_a_new_project_waits_for_answers_and_locks_the_rest(tmp_path):

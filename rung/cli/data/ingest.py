@@ -259,6 +259,7 @@ def freeze_command(
     """Freeze the reviewed rows as the next version. An interrupted freeze leaves no partial version."""
     from curation.split.freeze import freeze
     from rung.cli.models import opened_project
+    from rung.start import draft_prompt
     from rung.status import next_step
     from rung.text.dataset_text import frozen_json, frozen_lines
 
@@ -273,10 +274,11 @@ def freeze_command(
     done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=who, stage=note)
     sizes = {name: split.rows for name, split in done.manifest.splits.items()}
     size = _size(settings, sizes, done.manifest.shares, done.manifest.policy.get("test_kept_from"))
+    drafted = draft_prompt(project, settings)
     if as_json:
-        emit(frozen_json(project.relative(done.folder), done, size))
+        emit(frozen_json(project.relative(done.folder), done, size) | {"prompt_drafted_from": drafted})
         return
-    for text in frozen_lines(done, size, next_step(project)):
+    for text in frozen_lines(done, size, next_step(project), drafted):
         say(text)
 
 

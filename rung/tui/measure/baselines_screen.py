@@ -12,12 +12,13 @@ from textual.binding import Binding, BindingType
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import on_the_ladder
 from evaluation.measurement_report import ArmResult, Report
+from rung.start import prompt_words
 from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words, where_sure
 from rung.text.figures import arm_name, arm_option, dots, duration, interval, money, percent, scale
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
-from rung.tui.widgets.lines import Entry
+from rung.tui.widgets.lines import Entry, shown
 
 CLOCK = 1.0
 """Seconds between two looks at the clock while the arms are measured."""
@@ -87,7 +88,8 @@ class BaselinesScreen(StoppableScreen):
             earlier = newest_report(project, "baseline")
             long = _long(earlier[1] if earlier else None, settings.evaluation.arms, test.rows)
             paid = "$0.00" if settings.model.provider == "local" else f"paid to {settings.model.provider}"
-            return LoadedLines(list(_empty(test.rows, settings.evaluation.arms, f"{long}, {paid}")), "rung baseline")
+            empty = _empty(test.rows, settings.evaluation.arms, f"{long}, {paid}", prompt_words(project))
+            return LoadedLines(list(empty), "rung baseline")
         from evaluation.measured_answers import read_answers, rejudged
         from evaluation.reuse import outdated
 
@@ -229,12 +231,14 @@ def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> st
     return whole if len(whole) <= ROOM else f"Measure {what}? Last time {calls:,} calls, {paid}."
 
 
-def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
+def _empty(n: int, arms: tuple[str, ...], price: str, prompt: str) -> Iterator[Entry]:
     yield Entry()
     yield Entry(f"No arm measured yet. {len(arms)} arms on {n:,} items, each answered once by the model of rung.toml:")
     yield Entry()
     yield from (Entry(arm_name(arm), arm) for arm in arms)
     yield Entry()
+    if prompt:
+        yield Entry(f"Prompt: {shown(prompt)}.   e changes it")
     yield Entry(f"Time and cost: {price}.")
     yield Entry("You can stop at any time: every answer is kept.")
     yield Entry()
