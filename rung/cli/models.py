@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workspace.settings import OtherModelSettings, Settings
 
 BUDGET = Annotated[float | None, typer.Option(min=0, help="Spending limit for hosted models, in USD.")]
+BATCH = Annotated[bool, typer.Option("--batch", help="Ask by the provider's batches: half the price, up to a day.")]
 OVERRIDE = Annotated[str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")]
 
 
@@ -81,6 +82,23 @@ def open_other(
     named = {"base": other.base, "provider": other.provider, "base_url": other.base_url}
     model = revised(settings.model, **named)
     return open_base(project, revised(settings, model=model), override=override)
+
+
+def by_batches(project: Project, *models: ChatModel | None) -> list[Any]:
+    """The same models; those of a provider, or of this machine's servers where there is none, are asked by batches.
+
+    Raises RungError where no model is behind a server.
+    """
+    from chat.batching import in_batches, takes_batches
+    from rung.cli.output import note
+    from workspace.errors import RungError
+
+    hosted = [model for model in models if model and takes_batches(model)]
+    if not hosted:
+        raise RungError("No hosted model is asked here, so there is no batch to send.", "leave --batch out")
+    asked = [model for model in hosted if not model.is_local] or hosted
+    folder = project.evaluations / ".partial" / "batches"
+    return [in_batches(model, folder, note) if model in asked else model for model in models]
 
 
 def open_meanings(settings: Settings) -> Embedder | None:

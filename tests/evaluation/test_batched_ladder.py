@@ -13,7 +13,11 @@ from typing import Any
 
 import in_shell
 import pytest
+from hosted_replies import completion
 from hosted_service import Service
+from runs_by_hand import finish_run
+
+from chat.protocols import Ask
 
 PRICES = """
 [[api]]
@@ -30,7 +34,7 @@ source = ["contract"]
 class Batches:
     """Both providers' batches over a service; a batch ends after `looks` looks at it."""
 
-    service: Service
+    service: Any
     looks: int = 0
     sent: dict[str, list[Any]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
@@ -152,3 +156,43 @@ def test_a_result_that_never_comes_is_a_refusal_and_asked_by_the_next_command(pr
 def test_what_takes_no_batches_says_so(project: Any) -> None:
     done = rung(project, "baseline", "--batch", "--budget-usd", "1")
     assert done.returncode == 2 and "--budget-usd" in done.stderr
+
+
+def test_a_served_run_and_the_judge_are_asked_by_batches_too(project: Any, loopback: Any, kit: Any) -> None:
+    says = {"small": kit.reply, "clinic": kit.perfect, "judge-1": lambda _: "YES"}
+    alone: list[str] = []
+
+    def answers(handler: Any, request: Any) -> Any:
+        method, _, _, body = request
+        if method == "GET":
+            listed = [{"id": n, "object": "model", "created": 1, "owned_by": "us", "parent": "small"} for n in says]
+            return 200, {"object": "list", "data": listed}
+        alone.extend([body["model"]] * (handler is not None))
+        return 200, completion(says[body["model"]](Ask(tuple(body["messages"]))))
+
+    batches = Batches(answers, url=loopback.url)
+    loopback.say(batches)
+    place = f'provider = "openai"\nbase_url = "{loopback.url}/v1"\n'
+    project.settings_file.write_text(
+        f'[model]\n{place}base = "small"\n[judge]\n{place}base = "judge-1"\n[evaluation]\nclosed_set = "off"\n'
+    )
+    (project.root / "judge.md").write_text("The answer names the team.\n")
+    finish_run(project, "R-001")
+
+    def asked(*words: str) -> list[str]:
+        alone.clear()
+        batches.sent.clear()
+        done = rung(project, *words)
+        assert done.returncode == 0, done.stderr
+        return [entry["body"]["model"] for name, found in batches.sent.items() if name != "file" for entry in found]
+
+    assert set(asked("baseline", "--arms", "base,prompt", "--batch")) == {"small"}
+    assert set(asked("evaluate", "R-001", "--served", "clinic", "--batch")) == {"clinic"} and alone == ["clinic"]
+    assert set(asked("judge", "R-001", "--batch")) == {"judge-1"} and alone == ["judge-1"]
+    assert asked("judge", "R-001") == [] and alone == [], "single calls find what batches answered"
+
+
+def test_without_a_hosted_model_there_is_no_batch(project: Any) -> None:
+    project.settings_file.write_text('[model]\nprovider = "local"\nbase = "embedded"\n')
+    done = rung(project, "baseline", "--arms", "base", "--batch")
+    assert done.returncode == 2 and "batch" in done.stderr and "Traceback" not in done.stderr

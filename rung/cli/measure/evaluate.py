@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.models import BATCH, BUDGET, OVERRIDE
 from rung.cli.options import By, Json, Reason, Unmask, at_most_one, goes_with
 from workspace.counted import counted
 
@@ -35,6 +35,7 @@ class Wishes:
     budget_usd: float | None
     dataset: str
     outputs: Path | None = None
+    batch: bool = False
 
 
 def evaluate(
@@ -76,6 +77,7 @@ def evaluate(
     ] = False,
     unmask: Unmask = False,
     budget_usd: BUDGET = None,
+    batch: BATCH = False,
     override: OVERRIDE = "",
     by: By = "",
     reason: Reason = "",
@@ -89,6 +91,7 @@ def evaluate(
     asked = {"--seeds": seeds > 1, "--rag": rag, "--forgetting": forgetting, "--label-scoring": label_scoring}
     for option in asked:
         at_most_one({"--outputs": outputs, option: asked[option]})
+    at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
     of_people = {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal, "--unmask": unmask}
     goes_with("--human", human, "rung evaluate --human", of_people)
     project, settings = opened_project()
@@ -104,7 +107,7 @@ def evaluate(
     served = served or ("" if outputs else _adopted_as(record, settings))
     there = GivenRun(outputs.name) if outputs else _served(settings, served, seeds) if served else None
     ways, allowed = _ways(project, settings, record, seeds, there, rag, forgetting, (override, by, reason))
-    wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset, outputs)
+    wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset, outputs, batch)
     found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
 
@@ -195,7 +198,7 @@ def _measure(
     from evaluation.served_run import ServedRun
     from evaluation.tuned import check_unseen, run_evaluation
     from evaluation.verdict.rule import newest_verdict
-    from rung.cli.models import open_judge, open_meanings, open_served, open_tuned, watch
+    from rung.cli.models import by_batches, open_judge, open_meanings, open_served, open_tuned, watch
     from rung.report.evaluation import write_page
 
     elsewhere = wishes.dataset != record.dataset
@@ -214,6 +217,10 @@ def _measure(
     else:
         model = open_tuned(project, settings, record)
     judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
+    if wishes.batch:
+        model, judge = by_batches(project, model, judge)
+    if wishes.batch and by_name is not None and (untrained := ways.untrained):
+        ways = replace(ways, untrained=lambda: by_batches(project, untrained())[0])
     bench = open_bench(
         project,
         settings,
@@ -242,7 +249,7 @@ def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, ove
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import open_bench
     from evaluation.outcomes import require_baseline
-    from rung.cli.models import open_base, open_judge, open_meanings, open_other, watch
+    from rung.cli.models import by_batches, open_base, open_judge, open_meanings, open_other, watch
     from rung.report.evaluation import write_page
     from workspace.errors import Refusal
 
@@ -253,14 +260,19 @@ def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, ove
         known = require_baseline(project, settings, wishes.dataset).report
     judged = settings.evaluation.metric == "judge"
     bigger = any(arm.arm == "bigger_model" for arm in known.arms)
+    model = open_base(project, settings, override=override)
+    other = open_other(project, settings, settings.bigger_model, override) if bigger else None
+    judge = open_judge(project, settings, override) if judged else None
+    if wishes.batch:
+        model, other, judge = by_batches(project, model, other, judge)
     bench = open_bench(
         project,
         settings,
-        open_base(project, settings, override=override),
+        model,
         dataset=wishes.dataset,
         watch=watch,
-        bigger=open_other(project, settings, settings.bigger_model, override) if bigger else None,
-        judge=open_judge(project, settings, override) if judged else None,
+        bigger=other,
+        judge=judge,
         budget_usd=wishes.budget_usd,
         unsealed=True,
         embedder=open_meanings(settings),

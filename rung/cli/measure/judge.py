@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.models import BATCH, BUDGET, OVERRIDE
 from rung.cli.options import By, Json, Reason, Unmask, at_most_one, goes_with
 from workspace.counted import counted
 
@@ -28,6 +28,7 @@ def judge(
     items: Annotated[int, typer.Option(min=10, help="With --sheet: number of items for each arm.")] = 160,
     unmask: Unmask = False,
     budget_usd: BUDGET = None,
+    batch: BATCH = False,
     override: OVERRIDE = "",
     by: By = "",
     reason: Reason = "",
@@ -38,12 +39,13 @@ def judge(
     from evaluation.judge.assessment import judge_run
     from evaluation.judge.people_labels import open_sitting
     from evaluation.verdict.rule import with_judge
-    from rung.cli.models import open_judge, opened_project, overridden, watch
+    from rung.cli.models import by_batches, open_judge, opened_project, overridden, watch
     from rung.report.evaluation import write_page
     from workspace.artefact import write_artefact
     from workspace.files import check_sheet
 
     at_most_one({"--sheet": sheet, "--answers": answers})
+    at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
     check_sheet(sheet)
     goes_with("--answers", answers, "rung judge --answers FILE", {"--rater": rater})
     goes_with("--sheet", sheet, "rung judge --sheet FILE", {"--unmask": unmask})
@@ -55,6 +57,8 @@ def judge(
         return _take(sitting, answers, rater.strip() or settings.project.person, as_json)
     allowed = overridden(project, settings, override, by, reason, "judge")
     model = open_judge(project, settings, allowed)
+    if batch:
+        (model,) = by_batches(project, model)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     report = judge_run(sitting, model, replies, watch)
     sitting.folder.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ import typer
 from rung.cli.measure.evaluate import evaluate
 from rung.cli.measure.judge import judge
 from rung.cli.measure.verdict import verdict
-from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.models import BATCH, BUDGET, OVERRIDE
 from rung.cli.options import Json, at_most_one
 from workspace.counted import counted
 
@@ -51,17 +51,13 @@ def baseline(
     label_scoring: LABELS = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
-    batch: Annotated[
-        bool,
-        typer.Option("--batch", help="Ask by the provider's batches: half the price, up to a day."),
-    ] = False,
+    batch: BATCH = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls, tokens and dollars; ask nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
     from dataclasses import replace
 
-    from chat.batching import in_batches
     from chat.privacy import project_guard
     from evaluation.arms.classifiers import ENCODER
     from evaluation.arms.optimising import can_rewrite
@@ -74,6 +70,7 @@ def baseline(
     from evaluation.measured_answers import check_advice, read_answers, take_over
     from evaluation.testset.relabelling import check_corrections
     from rung.cli.models import (
+        by_batches,
         open_base,
         open_encoder,
         open_judge,
@@ -97,11 +94,13 @@ def baseline(
     check_advice(project)
     check_corrections(project, settings, frozen_test(project, dataset)[0])
     allowed = overridden(project, settings, override, by, reason, "baseline")
-    bigger = any(arm.elsewhere for arm in wanted)
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
     model = open_base(project, settings, override=allowed)
+    elsewhere = any(arm.elsewhere for arm in wanted)
+    bigger = open_other(project, settings, settings.bigger_model, allowed) if elsewhere else None
+    scorer = open_judge(project, settings, allowed) if settings.evaluation.metric == "judge" else None
     if batch:
-        model = in_batches(model, project.evaluations / ".partial" / "batches", note)
+        model, bigger, scorer = by_batches(project, model, bigger, scorer)
     bench = open_bench(
         project,
         settings,
@@ -110,8 +109,8 @@ def baseline(
         watch=scored,
         both_forms=both_forms,
         label_scoring=label_scoring,
-        bigger=open_other(project, settings, settings.bigger_model, allowed) if bigger else None,
-        judge=open_judge(project, settings, allowed) if settings.evaluation.metric == "judge" else None,
+        bigger=bigger,
+        judge=scorer,
         budget_usd=budget_usd,
         embedder=open_meanings(settings),
     )
