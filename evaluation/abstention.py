@@ -6,14 +6,19 @@ measured on the test items.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from evaluation.verdict.intervals import TOLERANCE, score_interval
+from workspace.files import write_text
 
+SURE = "sure.jsonl"
+"""In an evaluation's folder: each arm's answers with their probabilities, so that a threshold can be chosen again."""
 STEPS = 10
 """Points of the curve: coverage from 1/STEPS to 1."""
 
@@ -25,6 +30,14 @@ class SureAnswer:
     item: int
     sure: float
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SureSplits:
+    """An arm's answers to the validation items and to the test items; none where it gives no probabilities."""
+
+    held: Sequence[SureAnswer] = ()
+    test: Sequence[SureAnswer] = ()
 
 
 class CoveragePoint(BaseModel):
@@ -43,7 +56,8 @@ class Abstention(BaseModel):
     """What an arm reaches on the test items where it answers only if it is sure.
 
     `wanted` is the precision that the threshold was chosen for, on `chosen_on` validation items; `point` is None where
-    no threshold reached it there, or none of the test items is above it. `curve` needs no threshold.
+    no threshold reached it there, or none of the test items is above it. `curve` needs no threshold. `usd_per_item` is
+    what an item costs on average, the people at `person_usd` each counted; None where a price is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,32 +65,76 @@ class Abstention(BaseModel):
     chosen_on: int
     point: CoveragePoint | None
     curve: list[CoveragePoint]
+    person_usd: float | None = None
+    usd_per_item: float | None = None
 
     def words(self) -> str:
-        """`71% of items at 98.1% precision (95%: 96.0 to 99.2), the rest to a person`."""
+        """`71% of items at 98.1% precision (95%: 96.0 to 99.2), the rest to a person; $0.290 ...`."""
         at = self.point
         if at is None:
-            return f"no threshold reaches {self.wanted:.0%} precision, so every item goes to a person"
-        rest = "the rest to a person" if at.coverage < 1 else "none to a person"
+            return f"no threshold reaches {self.wanted:.0%} precision, so every item goes to a person{self._price()}"
+        rest = f"the rest to a person{self._price()}" if at.coverage < 1 else "none to a person"
         bounds = f"(95%: {100 * at.low:.1f} to {100 * at.high:.1f})"
         return f"{at.coverage:.0%} of items at {at.precision:.1%} precision {bounds}, {rest}"
 
+    def _price(self) -> str:
+        if self.person_usd is None:
+            return ", whose cost is not counted ([evaluation] person_usd)"
+        each = "the price of a call is not known" if self.usd_per_item is None else f"${self.usd_per_item:,.3f} an item"
+        return f"; {each} with the people"
+
 
 def abstention(
-    held: Sequence[SureAnswer], test: Sequence[SureAnswer], wanted: float, groups: Mapping[int, str] | None = None
+    held: Sequence[SureAnswer],
+    test: Sequence[SureAnswer],
+    wanted: float,
+    groups: Mapping[int, str] | None = None,
+    own_usd: float | None = 0.0,
+    person_usd: float | None = None,
 ) -> Abstention | None:
     """The threshold from the validation answers `held`, and what it reaches on `test`; None without either.
 
-    `groups` names the group of each test item where some share one: intervals are over groups then.
+    `groups` names the group of each test item where some share one: intervals are over groups then. `own_usd` is what
+    the arm costs an item, `person_usd` what a person does.
     """
     if not held or not test:
         return None
     at = threshold(held, wanted)
     ordered = sorted((answer.sure for answer in test), reverse=True)
     steps = dict.fromkeys(ordered[math.ceil(len(ordered) * step / STEPS) - 1] for step in range(1, STEPS + 1))
-    curve = [_point(test, each, groups) for each in steps]
     point = None if at is None or at > ordered[0] else _point(test, at, groups)
-    return Abstention(wanted=wanted, chosen_on=len(held), point=point, curve=curve)
+    usd = None
+    if person_usd is not None and point is None:
+        usd = person_usd
+    elif person_usd is not None and point is not None and own_usd is not None:
+        usd = own_usd + (1 - point.coverage) * person_usd
+    return Abstention(
+        wanted=wanted,
+        chosen_on=len(held),
+        point=point,
+        curve=[_point(test, each, groups) for each in steps],
+        person_usd=person_usd,
+        usd_per_item=usd,
+    )
+
+
+def write_sure(path: Path, found: Mapping[str, SureSplits]) -> list[Path]:
+    """Keep each arm's answers, a line an arm: item, probability and score of each. No file without arms."""
+    lines = [
+        json.dumps({"arm": arm, "held": list(map(astuple, each.held)), "test": list(map(astuple, each.test))})
+        for arm, each in found.items()
+    ]
+    if lines:
+        write_text(path, "".join(f"{line}\n" for line in lines))
+    return [path] if lines else []
+
+
+def read_sure(path: Path, arm: str) -> SureSplits:
+    """An arm's answers; none where they were not kept."""
+    for line in map(json.loads, path.read_text().splitlines()):
+        if line["arm"] == arm:
+            return SureSplits(*([SureAnswer(*each) for each in line[split]] for split in ("held", "test")))
+    return SureSplits()
 
 
 def threshold(answers: Sequence[SureAnswer], wanted: float) -> float | None:

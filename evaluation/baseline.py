@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from evaluation.abstention import abstention
+from evaluation.abstention import SURE, SureSplits, write_sure
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
 from evaluation.arms.dev_rows import mark_choosing
 from evaluation.arms.optimising import optimise
@@ -57,6 +58,14 @@ class Aim:
     def effort(self, versions: int) -> Effort:
         """With the number of prompt versions that were tried."""
         return Effort(versions, self.days, self.vouched_by)
+
+
+class MeasuredArm(NamedTuple):
+    """An arm on the test items: its figures, its outcomes in each form, and its answers with probabilities."""
+
+    arm: ArmResult
+    outcomes: list[ItemOutcome]
+    sure: SureSplits
 
 
 def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[Path, Report]:
@@ -155,12 +164,12 @@ def _measure_all(
 ) -> Report:
     items = bench.items
     measured = [measure_choice(bench, choice, items) for choice in chosen]
-    outcomes = [o for choice in chosen for o in choice.outcomes] + [o for _, found in measured for o in found]
+    outcomes = [o for choice in chosen for o in choice.outcomes] + [o for each in measured for o in each.outcomes]
     with_pairs = documents_with_pairs(bench.material().documents, items)
     outcomes += [outcome for each in joined.taken for outcome in each.outcomes]
     results = [
-        apart(bench, c, arm, arm_called(c.arm).variants, with_pairs)
-        for c, (arm, _) in zip(chosen, measured, strict=True)
+        apart(bench, c, each.arm, arm_called(c.arm).variants, with_pairs)
+        for c, each in zip(chosen, measured, strict=True)
     ]
     by_arm = {arm.arm: arm for arm in (*results, *(each.arm for each in joined.taken))}
     results = [by_arm[name] for name in on_the_ladder(by_arm)]
@@ -176,10 +185,15 @@ def _measure_all(
         *bench.model_notes,
     ]
     write_outcomes(folder / "outputs.jsonl", outcomes)
+    sure = [(each.arm.arm, each.sure) for each in measured] + [(each.arm.arm, each.sure) for each in joined.taken]
+    kept = write_sure(folder / SURE, {arm: found for arm, found in sure if found.test})
     report = Report(
         id=folder.name,
         kind="baseline",
-        made_from={**made_from(bench, folder, whole), **hashes(bench.project.root, *joined.sources)},
+        made_from={
+            **made_from(bench, folder, whole),
+            **hashes(bench.project.root, *joined.sources, *kept),
+        },
         dataset=bench.dataset.name,
         test_sha256=bench.test_sha256,
         model=bench.desk.model.name,
@@ -212,7 +226,7 @@ def _vouched(aim: Aim) -> list[str]:
     return [f'{aim.vouched_by} confirms that the prompts are final: "{aim.reason}"'] if aim.vouched_by else []
 
 
-def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> tuple[ArmResult, list[ItemOutcome]]:
+def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> MeasuredArm:
     """An arm on the test items in the form that validation chose, or in each form where the bench asks for both."""
     desk, variant = bench.desk_of(choice.arm), choice.variant
     forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
@@ -222,13 +236,13 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
     extra = {**figures.extra, **retrieval_recall(variant, items), **citing(variant, items, found[choice.form], desk)}
     if choice.arm in ("base", "tuned"):
         extra |= perplexities(variant, items, desk)
-    where_sure = None
+    sure = SureSplits()
     if variant.sure or bench.label_scoring:
         told = bench.watch(f"{choice.arm}, scoring each answer")
-        sure = sure_answers(variant, items, desk, told)
-        extra |= calibration(sure, by_labels=variant.sure is None)
-        chose = sure_answers(variant, bench.validating if variant.sure else bench.choosing, desk, told)
-        where_sure = abstention(chose, sure, bench.settings.evaluation.precision, bench.groups)
+        on_test = sure_answers(variant, items, desk, told)
+        extra |= calibration(on_test, by_labels=variant.sure is None)
+        rows = bench.validating if variant.sure else bench.choosing
+        sure = SureSplits(sure_answers(variant, rows, desk, told), on_test)
     lost = why_unmeasured(found[choice.form], desk)
     arm = revised(
         figures,
@@ -240,9 +254,9 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
         tries=max(1, len(choice.tries)),
         settings=dict(variant.settings),
         extra=extra,
-        abstention=where_sure,
+        abstention=bench.where_sure(sure, figures),
     )
-    return arm, [o for outcomes in found.values() for o in outcomes]
+    return MeasuredArm(arm, [o for outcomes in found.values() for o in outcomes], sure)
 
 
 def apart(

@@ -12,6 +12,7 @@ from chat.privacy import notices
 from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
 from curation.split.manifest import load_split, newest_dataset, read_manifest
+from evaluation.abstention import Abstention, SureSplits, abstention
 from evaluation.arms.arm_material import ArmMaterial, OptimiseLimits, read_prompts
 from evaluation.arms.dev_rows import DevRows, frozen_rows, rows_for
 from evaluation.arms.prompted import BIGGER_MODEL
@@ -19,6 +20,7 @@ from evaluation.ask import Replies
 from evaluation.choose import Watch
 from evaluation.judge.grading import ModelJudge, read_rubric
 from evaluation.measure import EvalItem, Harness, choosing_items, items_of
+from evaluation.measurement_report import ArmResult
 from evaluation.metrics.item_metrics import item_metric
 from evaluation.metrics.json_documents import json_shape
 from evaluation.retrieval.embeddings import Meanings
@@ -95,6 +97,11 @@ class Bench:
         drawn = f"{asked} of these validation rows, drawn by their content ([evaluation] choose_on)"
         told = f"Arms were compared on {drawn}{'; a classifier sets itself by all of them' if self.closed else ''}."
         return [*self.rows.notes, *([told] if asked < there else [])]
+
+    def where_sure(self, sure: SureSplits, arm: ArmResult) -> Abstention | None:
+        """What an arm reaches at the wanted precision, and what an item costs so."""
+        asked, own = self.settings.evaluation, None if arm.cost_usd is None else arm.cost_usd / arm.n
+        return abstention(sure.held, sure.test, asked.precision, self.groups, own, asked.person_usd)
 
     @property
     def closed(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from chat.thinking import ROOM
 from curation.split.manifest import newest_dataset
+from evaluation.abstention import SURE, SureSplits, read_sure
 from evaluation.arms.arm_material import PromptVersion, Variant, prompt_name, read_prompts, read_proposals
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.dev_rows import DevRows, frozen_rows
@@ -46,11 +47,14 @@ EARLIER = "it was measured by an earlier Rung, which did not record its inputs"
 
 @dataclass(frozen=True)
 class ReusedArm:
-    """An arm as an earlier report has it: result and outcomes of both splits; `source` is that report's file."""
+    """An arm as an earlier report has it: result, outcomes of both splits, its answers with probabilities; `source` is
+    that report's file.
+    """
 
     arm: ArmResult
     choice: ArmChoice
     outcomes: tuple[ItemOutcome, ...]
+    sure: SureSplits
     source: Path
 
 
@@ -219,8 +223,17 @@ def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedAr
     on_validation = tuple(o for o in outcomes if o.split == "validation")
     tries, lost = tuple(line.tries), arm.unmeasured
     choice = ArmChoice(arm.arm, arm.prompted, variant, arm.form, arm.validation, tries, on_validation, lost)
-    named = revised(arm, taken_from=arm.taken_from or report.id)
-    return ReusedArm(named, choice, outcomes, bench.project.evaluations / named.taken_from / path.name)
+    sure = _sure(bench, path, report, arm)
+    where_sure = bench.where_sure(sure, arm) or arm.abstention
+    named = revised(arm, taken_from=arm.taken_from or report.id, abstention=where_sure)
+    return ReusedArm(named, choice, outcomes, sure, bench.project.evaluations / named.taken_from / path.name)
+
+
+def _sure(bench: Bench, path: Path, report: Report, arm: ArmResult) -> SureSplits:
+    """The arm's kept answers; none where the report has none, or they changed since."""
+    file = path.parent / SURE
+    same = report.made_from.get(file.relative_to(bench.project.root).as_posix()) == _hash_of(file)
+    return read_sure(file, arm.arm) if same else SureSplits()
 
 
 def _prompt(bench: Bench, settings: Mapping[str, Any]) -> PromptVersion | None:

@@ -95,7 +95,7 @@ def run_evaluation(
         write_choices(folder, bench, choices)
         name = ways.served.name if ways.served else ""
         place = take_place(bench.project, bench.settings, bench.test_sha256, scored_as(run, name))
-        measured = [measure_choice(bench, choice, bench.items) for choice in choices]
+        measured = [measure_choice(bench, choice, bench.items)[:2] for choice in choices]
         measured, told = _given_away(bench, system_prompt, choices, measured)
         chosen = preferred([choice.validation for choice in choices])
         siblings = [_sibling(bench, choices[chosen], sibling, bench.items) for sibling in ways.siblings]
@@ -157,7 +157,7 @@ def _sibling(
     """Another training in the very setting and form that validation chose for the first."""
     other = replace(bench, desk=replace(bench.desk, model=sibling.open()), label_scoring=False)
     named = replace(choice, arm=f"{choice.arm}:{sibling.run}", validation=None, tries=(), outcomes=())
-    return measure_choice(other, named, items)
+    return measure_choice(other, named, items)[:2]
 
 
 def _trained(

@@ -178,6 +178,8 @@ class EvaluationSettings(Section):
     """Most answers that these rewrites are tried with, on train and validation rows."""
     precision: float = Field(default=0.98, gt=0, le=1)
     """Share of right answers wanted where an arm answers only if it is sure; the rest goes to a person."""
+    person_usd: float | None = Field(default=None, ge=0)
+    """Cost of an item that a person answers; without it that price leaves the people out."""
     forgetting_limit: float = Field(default=0.05, ge=0, le=1)
     """Loss on the general suite that a tuned model may have, as a share of its items."""
     embeddings: bool = False

@@ -1,17 +1,20 @@
 """Answering only where sure: the threshold is of validation, what it reaches is of the test."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from chat.scripted import Scripted
+from curation.example import chat_row
 from evaluation.abstention import SureAnswer, abstention, threshold
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from rung.report.evaluation import write_page
 from rung.text.baseline_text import lines
+from workspace.artefact import revised
 
 
 def drawn(n, seed):
@@ -59,6 +62,49 @@ def test_a_baseline_tells_where_its_classifier_may_answer_alone(project, setting
     assert told in (folder / "report.html").read_text()
     kept = json.loads((folder / "report.json").read_text())["arms"][1]["abstention"]
     assert kept["point"]["items"] == classical.abstention.point.items and kept["wanted"] == 0.98
+
+
+def test_another_precision_or_price_is_worked_out_from_the_answers_of_a_reused_arm(project, settings, model, kit):
+    """As if the arm had been measured with it; a file that was changed by hand is not believed."""
+    odd = [chat_row("card lost in the rain now", "pin"), chat_row("pin wrong in the rain now", "card")]
+    train, test = kit.rows_of(kit.places, " this week"), kit.rows_of(kit.places, " today")
+    kit.freeze_by_hand(project, "v002", test=test, validation=[*kit.rows_of(kit.places[:4], " now"), *odd], train=train)
+
+    def measured(*arms, **changed):
+        other = revised(settings, evaluation=revised(settings.evaluation, **changed))
+        folder, report = run_baseline(open_bench(project, other, model), arms_named(arms))
+        return folder, report.arms[-1]
+
+    first, at_usual = measured("prompt", "classical", person_usd=2.0)
+    _, loose = measured("prompt", precision=0.4)
+    _, again = measured("prompt", "classical", precision=0.4)
+    assert at_usual.abstention.wanted == 0.98 and loose.taken_from == "E-001"
+    assert loose.abstention == again.abstention and loose.abstention.wanted == 0.4
+    assert loose.abstention.point.items > at_usual.abstention.point.items
+    rest = 1 - at_usual.abstention.point.coverage
+    assert at_usual.abstention.usd_per_item == pytest.approx(2 * rest)
+    assert f"${2 * rest:,.3f}" in at_usual.abstention.words() and loose.abstention.usd_per_item is None
+    with (first / "sure.jsonl").open("a") as file:
+        file.write("{}")
+    for folder in (project.evaluations / "E-002", project.evaluations / "E-003"):
+        shutil.rmtree(folder)
+    assert measured("prompt", precision=0.4)[1].abstention.wanted == 0.98
+
+
+@pytest.mark.parametrize(
+    ("score", "own", "person", "usd", "words"),
+    [
+        (1.0, 0.0, None, None, "not counted"),
+        (1.0, 0.5, 4.0, 0.5 + 2.0, "$2.500"),
+        (1.0, None, 4.0, None, "not known"),
+        (0.0, 0.5, 4.0, 4.0, "$4.000"),
+    ],
+)
+def test_the_price_counts_the_people(score, own, person, usd, words):
+    """One of two items goes to a person; where no threshold was found, both do and the arm is not asked."""
+    held, test = [SureAnswer(1, 0.9, score)], [SureAnswer(1, 0.95, 1.0), SureAnswer(2, 0.3, 0.0)]
+    found = abstention(held, test, 0.98, own_usd=own, person_usd=person)
+    assert found.usd_per_item == usd and words in found.words()
 
 
 def test_a_threshold_above_every_test_item_answers_none():
