@@ -320,7 +320,7 @@ def wait_until_live(folder: Path, process: subprocess.Popen[bytes], seconds: flo
     """The record once the process has said that it began, or has ended: after that it needs nobody."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
-        if read_run(folder).state != "cleared":
+        if read_run(folder).state in LIVE:
             break
         time.sleep(POLL / 4)
     return read_run(folder)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 import venv
 from collections.abc import Callable, Iterator
@@ -18,7 +20,9 @@ from sshd import SERVER, Sshd
 
 from curation.store import open_store
 from rung import __version__
-from training.runs import find_run, read_run
+from training.remote.connection import open_box
+from training.remote.sending import root_there
+from training.runs import LIVE, find_run, read_run
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.lock import is_held
@@ -207,6 +211,62 @@ def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, 
     until(lambda: find_run(far, "R-001").state == "crashed")
     done = rung("runs", "resume", "R-001", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["state"] == "finished", done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_pauses_goes_on_stops_and_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
+    settings(far, "", epochs="20")
+    assert rung("train", "--on", "gpu", "--detach").returncode == 0
+    until(lambda: figures(far))
+    assert rung("runs", "pause").returncode == 0
+    until(lambda: find_run(far, "R-001").state == read_run(there(box)).state == "paused")
+    step = read_run(there(box)).step
+    assert rung("runs", "resume", "--detach").returncode == 0
+    until(lambda: read_run(there(box)).state == "running" and figures(far)[-1].get("step", 0) > step)
+    assert rung("runs", "stop").returncode == 0
+    until(lambda: find_run(far, "R-001").state == "stopped")
+    assert list(there(box).glob("checkpoints/*")) and not is_held(there(box) / "run.lock")
+    done = rung("runs", "resume", "--json")
+    run = json.loads(done.stdout)
+    assert (done.returncode, run["state"], run["step"]) == (0, "finished", run["steps"]), done.stderr
+
+
+@pytest.fixture
+def small_disk(far: Project, box: Path) -> Iterator[Path]:
+    """A file that leaves no room on the disk of the project's copy there; the disk is a small one."""
+    root = Path(root_there(far, open_box(far, load_settings(far.settings_file), "gpu")))
+    root.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600m", "tmpfs", str(root)], capture_output=True).returncode:
+        pytest.skip("mounting a disk is not allowed here")
+    yield root / "full"
+    subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def fill(path: Path) -> None:
+    for size in (1 << 20, 1 << 12):
+        with contextlib.suppress(OSError), path.open("ab", buffering=0) as file:
+            while file.write(bytes(size)):
+                pass
+
+
+@pytest.mark.slow
+def test_a_full_disk_there_loses_nothing(far: Project, rung: Rung, box: Path, small_disk: Path) -> None:
+    settings(far, "", epochs="20")
+    fill(small_disk)
+    done = rung("train", "--on", "gpu", "--json")
+    assert done.returncode == 1 and "disk" in json.loads(done.stdout)["error"]["message"], done.stderr
+    assert find_run(far, "R-001").state == "stopped" and os.listdir(small_disk.parent) == ["full"]
+    small_disk.unlink()
+    assert rung("runs", "resume", "--detach").returncode == 0
+    until(lambda: list(there(box).glob("checkpoints/*")))
+    fill(small_disk)
+    until(lambda: find_run(far, "R-001").state not in LIVE)
+    run = find_run(far, "R-001")
+    assert run.state in ("stopped", "crashed") and "disk" in run.ending
+    small_disk.unlink()
+    done = rung("runs", "resume", "--json")
+    run = find_run(far, "R-001")
+    assert (done.returncode, run.state, run.step) == (0, "finished", run.steps), done.stderr
 
 
 @pytest.mark.slow

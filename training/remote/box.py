@@ -32,6 +32,8 @@ PATIENCE = 1800.0
 """Seconds in which the gates of a run must be computed."""
 TIMER = "ends_at"
 REFUSED = 3
+FULL = ("No space left", "disk is full", "Disk quota exceeded", "has room for")
+"""Parts of what system, database and tar say of a full disk."""
 MADE = "made-by-rung"
 """File in an environment that `install` made."""
 OLDEST = (3, 11)
@@ -142,7 +144,6 @@ def start(asked: Mapping[str, Any]) -> Answer:
     from training.plan.plans import read_plan
     from training.runs import read_run, start
     from workspace import trust
-    from workspace.errors import Refusal, RungError
     from workspace.folder import Project
     from workspace.settings import load_settings
 
@@ -150,29 +151,26 @@ def start(asked: Mapping[str, Any]) -> Answer:
     os.chdir(root)
     project = Project(root)
     folder, plan_file = project.runs / asked["run"], project.plans / f"{asked['plan']}.toml"
-    try:
-        project.runs.mkdir(exist_ok=True)
-        with (project.runs / f".{asked['run']}.start").open("a") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)  # one that a cut line left may still be starting it
-            settings = load_settings(project.settings_file)
-            trust.trust(root, [claim for claim in trust.claims(root) if claim.name in asked["trusted"]])
-            if not (folder / "run.json").is_file():
-                plan = read_plan(plan_file)
-                place, hub = find_model(plan.recipe.base)
-                if not hub and fingerprint(Path(place)) != plan.base_fingerprint:
-                    return {"refused": f"{plan.recipe.base} is another model here.", "hint": "Copy it there again."}
-                overrides = [GateOverride.model_validate(each) for each in asked["overrides"]]
-                grant(project, settings, plan_file, overrides=overrides, by=asked["by"], name=asked["run"])
-            if not _is_alive(folder) and read_run(folder).state not in ("finished", "failed"):
-                process = start(project, folder)
-                _set_timer(folder, asked["at_most"])
-                ends = time.monotonic() + PATIENCE
-                while process.poll() is None and time.monotonic() < ends and read_run(folder).pid != process.pid:
-                    time.sleep(0.1)
-                if process.poll() == REFUSED:
-                    return {"refused": (folder / "log.txt").read_text(errors="replace").strip(), "hint": ""}
-    except (Refusal, RungError) as error:
-        return {"refused": error.message, "hint": error.hint or ""}
+    project.runs.mkdir(exist_ok=True)
+    with (project.runs / f".{asked['run']}.start").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # one that a cut line left may still be starting it
+        settings = load_settings(project.settings_file)
+        trust.trust(root, [claim for claim in trust.claims(root) if claim.name in asked["trusted"]])
+        if not (folder / "run.json").is_file():
+            plan = read_plan(plan_file)
+            place, hub = find_model(plan.recipe.base)
+            if not hub and fingerprint(Path(place)) != plan.base_fingerprint:
+                return {"refused": f"{plan.recipe.base} is another model here.", "hint": "Copy it there again."}
+            overrides = [GateOverride.model_validate(each) for each in asked["overrides"]]
+            grant(project, settings, plan_file, overrides=overrides, by=asked["by"], name=asked["run"])
+        if not _is_alive(folder) and read_run(folder).state not in ("finished", "failed"):
+            process = start(project, folder)
+            _set_timer(folder, asked["at_most"])
+            ends = time.monotonic() + PATIENCE
+            while process.poll() is None and time.monotonic() < ends and read_run(folder).pid != process.pid:
+                time.sleep(0.1)
+            if process.poll() == REFUSED:
+                return {"refused": (folder / "log.txt").read_text(errors="replace").strip(), "hint": ""}
     return {"clearance": (folder / "clearance.json").read_text()}
 
 
@@ -187,6 +185,7 @@ def state(asked: Mapping[str, Any]) -> Answer:
     return {
         "record": json.loads((folder / "run.json").read_text()),
         "alive": alive,
+        "disk_free_gb": shutil.disk_usage(folder).free / 1e9,
         "figures": list(_figures(folder / "metrics.jsonl", asked["offset"])),
     }
 
@@ -291,8 +290,16 @@ OPERATIONS: Mapping[str, Callable[[Mapping[str, Any]], Answer | None]] = {
 
 
 def main(operation: str, asked: str) -> None:
-    """Carry the operation out and write its answer."""
-    answer = OPERATIONS[operation](json.loads(asked))
+    """Carry the operation out and write its answer: `refused` and `hint` of what Rung refuses or a full disk."""
+    try:
+        answer = OPERATIONS[operation](json.loads(asked))
+    except Exception as error:
+        told = getattr(error, "message", str(error))  # of a RungError, which may not be here to be imported
+        full = any(words in told for words in FULL)
+        if not full and not hasattr(error, "hint"):
+            raise
+        answer = {"refused": f"its disk is full ({told})" if full else told, "full": full}
+        answer["hint"] = getattr(error, "hint", None) or ""
     if answer is not None:
         sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

@@ -40,6 +40,10 @@ class NoPython(Refusal):
     """`python` of the machine is not there."""
 
 
+class DiskFull(Refusal):
+    """The disk of the machine is full; what was there before is as it was."""
+
+
 class Box:
     """The machine that `[remotes.NAME]` names, for one project."""
 
@@ -51,6 +55,8 @@ class Box:
         with self._call(operation, asked, payload) as out:
             lines = out.read().splitlines()  # a shell may greet before the answer
         answer: JsonObject = json.loads(lines[-1])
+        if answer.get("full"):
+            raise DiskFull(f"{self.name}: {answer['refused']}.", "Free some of it, then rung runs resume")
         if "refused" in answer:
             raise Refusal(f"{self.name}: {answer['refused']}", answer["hint"] or f"rung remote check {self.name}")
         return answer

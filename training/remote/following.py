@@ -18,7 +18,7 @@ from curation.store import open_store
 from training.gates.clearance import PLAN_COPY, RECEIPT, Clearance, Locked, check_gates, essence
 from training.gates.gate import GateOverride
 from training.plan.plans import Plan, read_plan
-from training.remote.connection import Box, LineLost, open_box
+from training.remote.connection import Box, DiskFull, LineLost, open_box
 from training.remote.sending import may_leave, root_there, send
 from training.runs import CONTROL, LIVE, LOCK, METRICS, RECORD, Remote, RunRecord, append_metric, write_run
 from workspace.artefact import hashes, now, read_artefact, revised, write_artefact
@@ -112,8 +112,9 @@ def follow(project: Project, settings: Settings, folder: Path, *, restart: bool)
         try:
             follower.begin(restart)
         except Refusal as refused:
-            if not follower.record.clearance_sha256:  # nothing was started: another try is another run
-                write_run(folder, follower.record, state="failed", ending=refused.message, ended_at=now())
+            if not follower.record.clearance_sha256:  # nothing was started
+                state = "stopped" if isinstance(refused, DiskFull) else "failed"
+                write_run(folder, follower.record, state=state, ending=refused.message, ended_at=now())
             raise
         return follower.watch()
 
@@ -149,7 +150,10 @@ class Follower:
         while True:
             with contextlib.suppress(FileNotFoundError):
                 word = (self.folder / CONTROL).read_text().strip()
-                self._take(self._asked("state", offset=self.offset, word=word))
+                try:
+                    self._take(self._asked("state", offset=self.offset, word=word))
+                except DiskFull as full:
+                    append_metric(self.folder, {"kind": "note", "text": f"not asked to {word}: {full.message}"})
                 (self.folder / CONTROL).unlink()
             seen = self._asked("state", offset=self.offset)
             ended = self._take(seen)
@@ -210,7 +214,8 @@ class Follower:
             return ""
         state = there["state"]
         if state in LIVE and not seen["alive"]:
-            state, there["ending"] = "crashed", f"its process on {self.remote.name} ended without a word"
+            room = f"{seen['disk_free_gb']:.1f} GB of its disk are free"
+            state, there["ending"] = "crashed", f"its process on {self.remote.name} ended without a word; {room}"
         changes = {name: there[name] for name in TAKEN} | {"state": state}
         if state == "finished":
             changes["state"] = "running"  # until it is home
