@@ -92,15 +92,14 @@ def guideline_is_untouched(project: Project) -> bool:
 
 
 def prompt_words(project: Project) -> str:
-    """The prompt file with how it begins; empty where there is none."""
+    """How the prompt file begins, with its lines counted; empty where there is none."""
     file = project.root / PROMPT_FILE
     if not file.is_file():
         return ""
     if _is_untouched(project, PROMPT_FILE):
-        return f"{PROMPT_FILE} is still the one of rung init"
+        return "still the one of rung init"
     lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["(empty)"]
-    more = f" and {counted(len(lines) - 1, 'more line')}" if len(lines) > 1 else ""
-    return f"{PROMPT_FILE}: {textwrap.shorten(lines[0], 50, placeholder='...')}{more}"
+    return f"{textwrap.shorten(lines[0], 26, placeholder='...')} ({counted(len(lines), 'line')})"
 
 
 def draft_prompt(project: Project, settings: Settings) -> list[str]:

@@ -238,7 +238,7 @@ def _empty(n: int, arms: tuple[str, ...], price: str, prompt: str) -> Iterator[E
     yield from (Entry(arm_name(arm), arm) for arm in arms)
     yield Entry()
     if prompt:
-        yield Entry(f"Prompt: {shown(prompt)}.   e changes it")
+        yield Entry(f"Prompt: {shown(prompt)}   e edits")
     yield Entry(f"Time and cost: {price}.")
     yield Entry("You can stop at any time: every answer is kept.")
     yield Entry()
