@@ -13,9 +13,11 @@ from evaluation.arms.dev_rows import mark_choosing
 from evaluation.arms.optimising import optimise
 from evaluation.arms.own import OWN
 from evaluation.arms.prompted import OPTIMISED
-from evaluation.arms.registry import Arm, arm_called, on_the_ladder
+from evaluation.arms.registry import ARMS as KNOWN
+from evaluation.arms.registry import CASCADE, Arm, arm_called, on_the_ladder
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration, sure_answers
+from evaluation.cascade import cascade
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
@@ -77,7 +79,8 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
         joined = join_earlier(bench, [arm.name for arm in arms])
-        chosen, notes = choose_all(bench, arms, joined.choices)
+        asked = [arm for arm in arms if arm.name != CASCADE]
+        chosen, notes = choose_all(bench, asked, joined.choices) if asked or not joined.taken else ([], [])
         keep_versions(bench.project)
         choices = write_choices(folder, bench, in_order([*chosen, *joined.choices]))
         mark_choosing(bench.project, bench.settings, _chose(bench, chosen, choices))
@@ -171,11 +174,19 @@ def _measure_all(
         apart(bench, c, each.arm, arm_called(c.arm).variants, with_pairs)
         for c, each in zip(chosen, measured, strict=True)
     ]
+    whole = in_order([*chosen, *joined.choices])
+    sure = {m.arm.arm: m.sure for m in measured} | {each.arm.arm: each.sure for each in joined.taken}
+    sure = {arm: found for arm, found in sure.items() if found.test}
+    both = cascade(bench, whole, outcomes, sure) if joined.cascades else None
+    lacking = [f"{CASCADE} was not measured: it needs {KNOWN[CASCADE].needs}."] if joined.cascades and not both else []
+    if both:
+        results.append(both[0])
+        outcomes += both[1]
     by_arm = {arm.arm: arm for arm in (*results, *(each.arm for each in joined.taken))}
     results = [by_arm[name] for name in on_the_ladder(by_arm)]
-    whole = in_order([*chosen, *joined.choices])
     told = [
         *notes,
+        *lacking,
         *outside_set(items, bench.desk.choices),
         *prompts_with_pairs(_prompts(whole), items),
         *(pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
@@ -185,8 +196,7 @@ def _measure_all(
         *bench.model_notes,
     ]
     write_outcomes(folder / "outputs.jsonl", outcomes)
-    sure = [(each.arm.arm, each.sure) for each in measured] + [(each.arm.arm, each.sure) for each in joined.taken]
-    kept = write_sure(folder / SURE, {arm: found for arm, found in sure if found.test})
+    kept = write_sure(folder / SURE, sure)
     report = Report(
         id=folder.name,
         kind="baseline",

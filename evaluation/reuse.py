@@ -19,7 +19,7 @@ from evaluation.arms.arm_material import PromptVersion, Variant, prompt_name, re
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.dev_rows import DevRows, frozen_rows
 from evaluation.arms.own import OWN, systems
-from evaluation.arms.registry import ARMS, arm_name, on_the_ladder
+from evaluation.arms.registry import ARMS, CASCADE, arm_name, on_the_ladder
 from evaluation.bench import Bench
 from evaluation.choose import ArmChoice, Choices
 from evaluation.judge.grading import RUBRIC_FILE
@@ -60,10 +60,13 @@ class ReusedArm:
 
 @dataclass(frozen=True)
 class ReusedArms:
-    """What is reused, and a sentence for each report of which some arms are not."""
+    """What is reused, and a sentence for each report of which some arms are not. `cascades`: the arm `cascade` is
+    wanted, or an earlier baseline has it; it is worked out again, never taken.
+    """
 
     taken: tuple[ReusedArm, ...] = ()
     notes: tuple[str, ...] = ()
+    cascades: bool = False
 
     @property
     def choices(self) -> list[ArmChoice]:
@@ -159,12 +162,14 @@ def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
     taken: dict[str, ReusedArm] = {}
     reasons: dict[tuple[str, str], list[str]] = {}
     done, here = set(wanted), stands_on(bench)
+    cascades = CASCADE in done
     for path in reversed(oldest_first(bench.project.evaluations.glob("*/report.json"))):
         report = read_artefact(path, Report)
         if report.kind != "baseline" or report.test_sha256 != bench.test_sha256:
             continue
         for arm in report.arms:
-            if arm.arm in done:
+            cascades |= arm.arm == CASCADE
+            if arm.arm in {*done, CASCADE}:
                 continue
             done.add(arm.arm)
             why = differs(bench.project, report, arm, here)
@@ -174,7 +179,7 @@ def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
             else:
                 reasons.setdefault((report.id, why or "its files changed since it was written"), []).append(arm.arm)
     notes = tuple(f"{_words(arms)} of {report} not reused: {why}." for (report, why), arms in reasons.items())
-    return ReusedArms(tuple(taken[name] for name in on_the_ladder(taken)), notes)
+    return ReusedArms(tuple(taken[name] for name in on_the_ladder(taken)), notes, cascades)
 
 
 def differs(project: Project, report: Report, arm: ArmResult, here: Mapping[str, str]) -> str:

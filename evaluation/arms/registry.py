@@ -25,6 +25,7 @@ class Arm:
         return self.name == prompted.BIGGER_MODEL
 
 
+CASCADE = "cascade"
 EXAMPLES = "rows that may be shown as examples: reviewed, and free of leaks from the test set"
 PROPOSALS = (
     "train and validation rows, the extra rung[optimise], and a model that can rewrite a prompt: a hosted [model], or "
@@ -44,6 +45,12 @@ ARMS = {
         Arm(prompted.BIGGER_MODEL, True, "another model: [bigger_model] base in rung.toml", prompted.bigger_model),
         Arm(classifiers.CLASSICAL, False, classifiers.NEEDS, classifiers.classical),
         Arm(classifiers.ENCODER, False, classifiers.NEEDS_ENCODER, classifiers.encoder),
+        Arm(
+            CASCADE,
+            False,
+            "a classifier that reaches [evaluation] precision on validation rows, and a prompted arm",
+            lambda material: [],
+        ),
     )
 }
 ARM_NAMES = {
@@ -58,6 +65,7 @@ ARM_NAMES = {
     "bigger_model": "bigger model",
     "classical": "classifier",
     "encoder": "encoder",
+    CASCADE: "cascade",
     "tuned": "tuned",
     "tuned_rag": "tuned, rag",
 }

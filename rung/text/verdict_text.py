@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.arms.registry import CASCADE
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
 from evaluation.verdict.price import Call, TuningPrice
@@ -25,7 +26,7 @@ from workspace.counted import counted
 
 TEN = 0.1
 """The margin that is shown beside the one that rules."""
-OTHER = frozenset({*CLASSIFIERS, "bigger_model"})
+OTHER = frozenset({*CLASSIFIERS, CASCADE, "bigger_model"})
 """Arms that are no prompt of this model."""
 TITLES = {
     "ship": "SHIP",
