@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BUDGET = Annotated[float | None, typer.Option(min=0, help="Spending limit for hosted models, in USD.")]
 BATCH = Annotated[bool, typer.Option("--batch", help="Ask by the provider's batches: half the price, up to a day.")]
+LABELS = Annotated[bool, typer.Option("--label-scoring", help="Also score every possible answer, for calibration.")]
 OVERRIDE = Annotated[str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")]
 
 
@@ -99,6 +100,24 @@ def by_batches(project: Project, *models: ChatModel | None) -> list[Any]:
     asked = [model for model in hosted if not model.is_local] or hosted
     folder = project.evaluations / ".partial" / "batches"
     return [in_batches(model, folder, note) if model in asked else model for model in models]
+
+
+class LadderModels(NamedTuple):
+    """The models that the arms of a ladder ask, and the one that scores where a judge does."""
+
+    base: ChatModel
+    bigger: ChatModel | None
+    judge: ChatModel | None
+
+
+def open_ladder(
+    project: Project, settings: Settings, override: Override | None, *, bigger: bool, batch: bool
+) -> LadderModels:
+    """Open them: `bigger` where an arm asks it, `batch` for those of a provider to be asked by batches."""
+    base = open_base(project, settings, override=override)
+    other = open_other(project, settings, settings.bigger_model, override) if bigger else None
+    judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
+    return LadderModels(*(by_batches(project, base, other, judge) if batch else (base, other, judge)))
 
 
 def open_meanings(settings: Settings) -> Embedder | None:

@@ -72,9 +72,7 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "project": project.name,
         "report": report,
         "report_sha256": sha256_file(folder / "report.json"),
-        "subject": f"{report.run} against {verdict_text.rival_name(verdict) if verdict else 'the best prompt'}"
-        if report.run
-        else "the ladder, measured",
+        "subject": _subject(report, verdict),
         "fold": fold,
         "plot": score_plot(arms, chosen, goal),
         "difference_plot": difference_plot(verdict) if verdict else "",
@@ -104,6 +102,11 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "extras": _extras(arms),
         "chain": _chain(folder, report, verdict),
     }
+
+
+def _subject(report: Report, verdict: Verdict | None) -> str:
+    rival = verdict_text.rival_name(verdict) if verdict else "the best prompt"
+    return f"{report.run} against {rival}" if report.run else "the ladder, measured"
 
 
 def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None) -> Markup:

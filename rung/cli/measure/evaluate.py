@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.models import BATCH, BUDGET, OVERRIDE
+from rung.cli.models import BATCH, BUDGET, LABELS, OVERRIDE
 from rung.cli.options import By, Json, Reason, Unmask, at_most_one, goes_with
 from workspace.counted import counted
 
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from training.runs import RunRecord
     from workspace.folder import Project
     from workspace.settings import Settings
+
+
+RAG = Annotated[
+    bool, typer.Option("--rag", help="Also evaluate with retrieval; validation decides which variant counts.")
+]
+SEEDS = Annotated[int, typer.Option(min=1, help="Number of training runs (different seeds) pooled into one verdict.")]
+SERVED = Annotated[str, typer.Option(help="Ask [model] base_url for the run by this name (vLLM's --lora-modules).")]
+OUTPUTS = Annotated[
+    Path | None,
+    typer.Option(help='Score answers made elsewhere: JSONL of {"item": line of test.jsonl, "output"}.'),
+]
+FORGETTING = Annotated[
+    bool, typer.Option("--forgetting", help="Also measure general skills before and after training.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +56,12 @@ def evaluate(
     run: Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the newest finished one).")] = None,
     dataset: Annotated[str, typer.Option(help="Version with fresh test items (default: the run's own).")] = "",
     power: Annotated[bool, typer.Option("--power", help="Show the statistical power of this test set.")] = False,
-    label_scoring: Annotated[
-        bool, typer.Option("--label-scoring", help="Also score every possible answer, for calibration.")
-    ] = False,
-    rag: Annotated[
-        bool, typer.Option("--rag", help="Also evaluate with retrieval; validation decides which variant counts.")
-    ] = False,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Number of training runs (different seeds) pooled into one verdict.")
-    ] = 1,
-    served: Annotated[
-        str, typer.Option(help="Ask [model] base_url for the run by this name (vLLM's --lora-modules).")
-    ] = "",
-    outputs: Annotated[
-        Path | None,
-        typer.Option(help='Score answers made elsewhere: JSONL of {"item": line of test.jsonl, "output"}.'),
-    ] = None,
-    forgetting: Annotated[
-        bool, typer.Option("--forgetting", help="Also measure general skills before and after training.")
-    ] = False,
+    label_scoring: LABELS = False,
+    rag: RAG = False,
+    seeds: SEEDS = 1,
+    served: SERVED = "",
+    outputs: OUTPUTS = None,
+    forgetting: FORGETTING = False,
     open_sealed: Annotated[
         bool, typer.Option("--open-sealed", help="Measure on the held-out (sealed) items, once.")
     ] = False,
@@ -249,7 +250,7 @@ def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, ove
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import open_bench
     from evaluation.outcomes import require_baseline
-    from rung.cli.models import by_batches, open_base, open_judge, open_meanings, open_other, watch
+    from rung.cli.models import open_ladder, open_meanings, watch
     from rung.report.evaluation import write_page
     from workspace.errors import Refusal
 
@@ -258,21 +259,16 @@ def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, ove
         return 0.0
     except Refusal:
         known = require_baseline(project, settings, wishes.dataset).report
-    judged = settings.evaluation.metric == "judge"
     bigger = any(arm.arm == "bigger_model" for arm in known.arms)
-    model = open_base(project, settings, override=override)
-    other = open_other(project, settings, settings.bigger_model, override) if bigger else None
-    judge = open_judge(project, settings, override) if judged else None
-    if wishes.batch:
-        model, other, judge = by_batches(project, model, other, judge)
+    models = open_ladder(project, settings, override, bigger=bigger, batch=wishes.batch)
     bench = open_bench(
         project,
         settings,
-        model,
+        models.base,
         dataset=wishes.dataset,
         watch=watch,
-        bigger=other,
-        judge=judge,
+        bigger=models.bigger,
+        judge=models.judge,
         budget_usd=wishes.budget_usd,
         unsealed=True,
         embedder=open_meanings(settings),

@@ -11,12 +11,18 @@ import typer
 from rung.cli.measure.evaluate import evaluate
 from rung.cli.measure.judge import judge
 from rung.cli.measure.verdict import verdict
-from rung.cli.models import BATCH, BUDGET, OVERRIDE
+from rung.cli.models import BATCH, BUDGET, LABELS, OVERRIDE
 from rung.cli.options import Json, at_most_one
 from workspace.counted import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from advisor.decision import Decision
+    from chat.privacy import Override
+    from evaluation.arms.registry import Arm
+    from evaluation.baseline import Aim
+    from evaluation.bench import Bench
     from evaluation.measurement_report import Report
     from workspace.folder import Project
 
@@ -27,7 +33,7 @@ ARMS = Annotated[
 BY = Annotated[
     str, typer.Option(help="Your name, to confirm that the prompts are final (replaces the week of prompt work).")
 ]
-LABELS = Annotated[bool, typer.Option("--label-scoring", help="Also score every possible answer, for calibration.")]
+BOTH_FORMS = Annotated[bool, typer.Option(help="Measure each arm with and without constrained output on test.")]
 DATASET = Annotated[str | None, typer.Option(help="Frozen version to measure on (default: the newest).")]
 
 
@@ -45,9 +51,7 @@ def baseline(
     dataset: DATASET = None,
     by: BY = "",
     reason: Annotated[str, typer.Option(help="Why the prompts are final.")] = "",
-    both_forms: Annotated[
-        bool, typer.Option(help="Measure each arm with and without constrained output on test.")
-    ] = False,
+    both_forms: BOTH_FORMS = False,
     label_scoring: LABELS = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
@@ -56,6 +60,56 @@ def baseline(
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import Aim
+    from evaluation.bench import frozen_test, open_bench
+    from evaluation.ladder_plan import plan_ladder
+    from evaluation.measured_answers import check_advice, read_answers
+    from evaluation.testset.relabelling import check_corrections
+    from rung.cli.models import open_ladder, open_meanings, opened_project, overridden, scored
+    from rung.cli.output import note, show
+    from rung.text.baseline_text import plan_lines
+    from workspace.errors import RungError
+
+    at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
+    if bool(by.strip()) != bool(reason.strip()):
+        raise RungError("--by and --reason go together.", "--by NAME --reason TEXT", where="--by")
+    project, settings = opened_project()
+    wanted = arms_named([a.strip() for a in arms.split(",") if a.strip()] or settings.evaluation.arms)
+    answers = read_answers(project)
+    check_advice(project)
+    check_corrections(project, settings, frozen_test(project, dataset)[0])
+    allowed = overridden(project, settings, override, by, reason, "baseline")
+    bigger = any(arm.elsewhere for arm in wanted)
+    models = open_ladder(project, settings, allowed, bigger=bigger, batch=batch)
+    bench = open_bench(
+        project,
+        settings,
+        models.base,
+        dataset=dataset,
+        watch=scored,
+        both_forms=both_forms,
+        label_scoring=label_scoring,
+        bigger=models.bigger,
+        judge=models.judge,
+        budget_usd=budget_usd,
+        embedder=open_meanings(settings),
+    )
+    bench = _with_arms(bench, wanted, allowed, named=bool(arms))
+    if dry_run or not bench.desk.model.is_local:
+        planned = plan_ladder(bench, wanted)
+        if dry_run:
+            return show(as_json, planned.as_json(), plan_lines(planned))
+        note(next(plan_lines(planned)))
+    vouched = ("", "") if allowed else (by.strip(), reason.strip())
+    return _measure(bench, wanted, Aim(answers.goal_score, answers.prompt_effort_days, *vouched), as_json)
+
+
+def _with_arms(bench: Bench, wanted: Sequence[Arm], override: Override | None, *, named: bool) -> Bench:
+    """The bench with what some arms need besides: systems of the project's own, who rewrites the prompt, an encoder.
+
+    `named` says that the person asked for these arms.
+    """
     from dataclasses import replace
 
     from chat.privacy import project_guard
@@ -63,75 +117,27 @@ def baseline(
     from evaluation.arms.optimising import can_rewrite
     from evaluation.arms.own import open_own
     from evaluation.arms.prompted import OPTIMISED
-    from evaluation.arms.registry import arms_named
-    from evaluation.baseline import Aim, run_baseline
-    from evaluation.bench import frozen_test, open_bench
-    from evaluation.ladder_plan import plan_ladder
-    from evaluation.measured_answers import check_advice, read_answers, take_over
-    from evaluation.testset.relabelling import check_corrections
-    from rung.cli.models import (
-        by_batches,
-        open_base,
-        open_encoder,
-        open_judge,
-        open_meanings,
-        open_other,
-        opened_project,
-        overridden,
-        scored,
-    )
-    from rung.cli.output import note, show
-    from rung.report.evaluation import write_page
-    from rung.text.baseline_text import plan_lines
-    from workspace.errors import RungError
+    from rung.cli.models import open_encoder, open_other
     from workspace.extras import installed
 
-    project, settings = opened_project()
-    wanted = arms_named([a.strip() for a in arms.split(",") if a.strip()] or settings.evaluation.arms)
-    if bool(by.strip()) != bool(reason.strip()):
-        raise RungError("--by and --reason go together.", "--by NAME --reason TEXT", where="--by")
-    answers = read_answers(project)
-    check_advice(project)
-    check_corrections(project, settings, frozen_test(project, dataset)[0])
-    allowed = overridden(project, settings, override, by, reason, "baseline")
-    at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
-    model = open_base(project, settings, override=allowed)
-    elsewhere = any(arm.elsewhere for arm in wanted)
-    bigger = open_other(project, settings, settings.bigger_model, allowed) if elsewhere else None
-    scorer = open_judge(project, settings, allowed) if settings.evaluation.metric == "judge" else None
-    if batch:
-        model, bigger, scorer = by_batches(project, model, bigger, scorer)
-    bench = open_bench(
-        project,
-        settings,
-        model,
-        dataset=dataset,
-        watch=scored,
-        both_forms=both_forms,
-        label_scoring=label_scoring,
-        bigger=bigger,
-        judge=scorer,
-        budget_usd=budget_usd,
-        embedder=open_meanings(settings),
-    )
-    guard = project_guard(project, settings, allowed)
-    bench = replace(bench, own=open_own(project, settings, [arm.name for arm in wanted], guard))
-    if any(arm.name == OPTIMISED for arm in wanted) and installed("gepa") and (arms or can_rewrite(settings)):
-        other = bench.bigger or open_other(project, settings, settings.bigger_model, allowed)
+    project, settings, names = bench.project, bench.settings, [arm.name for arm in wanted]
+    bench = replace(bench, own=open_own(project, settings, names, project_guard(project, settings, override)))
+    if OPTIMISED in names and installed("gepa") and (named or can_rewrite(settings)):
+        other = bench.bigger or open_other(project, settings, settings.bigger_model, override)
         bench = replace(bench, writer=other or bench.desk.model)
-    if any(arm.name == ENCODER for arm in wanted):
-        bench = bench.with_encoder(lambda: open_encoder(settings))
-    if dry_run or not bench.desk.model.is_local:
-        planned = plan_ladder(bench, wanted)
-        if dry_run:
-            return show(as_json, planned.as_json(), plan_lines(planned))
-        note(next(plan_lines(planned)))
-    vouched = ("", "") if allowed else (by.strip(), reason.strip())
-    aim = Aim(answers.goal_score, answers.prompt_effort_days, *vouched)
+    return bench.with_encoder(lambda: open_encoder(settings)) if ENCODER in names else bench
+
+
+def _measure(bench: Bench, wanted: Sequence[Arm], aim: Aim, as_json: bool) -> None:
+    """Measure the ladder, write its page, record what it answers, and show it."""
+    from evaluation.baseline import run_baseline
+    from evaluation.measured_answers import take_over
+    from rung.report.evaluation import write_page
+
     folder, report = run_baseline(bench, wanted, aim)
-    decision = take_over(project, settings, bench, report)
-    write_page(project, folder)
-    _show_baseline(project, folder, report, decision, as_json)
+    decision = take_over(bench.project, bench.settings, bench, report)
+    write_page(bench.project, folder)
+    _show_baseline(bench.project, folder, report, decision, as_json)
 
 
 def _show_baseline(project: Project, folder: Path, report: Report, decision: Decision, as_json: bool) -> None:
