@@ -55,13 +55,17 @@ def box(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def far(ready: Project, tiny: Path, sshd: Sshd, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """The project, with a trusted machine `gpu` that costs 2 dollars an hour."""
+def far(
+    ready: Project, tiny: Path, sshd: Sshd, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """The project, with a trusted machine `gpu` that costs 2 dollars an hour; who still follows a run is ended."""
     monkeypatch.setenv("RUNG_SSH_CONFIG", str(sshd.config))
     monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
     settings(ready, f'[model]\nbase = "{tiny}"\n[remotes.gpu]\nhost = "gpu"\nfolder = "{box}"\n'
              f'python = "{REAL}"\nusd_per_hour = 2.0\n')  # fmt: skip
-    return ready
+    yield ready
+    if is_held(ready.runs / "R-001" / "run.lock"):
+        os.kill(follower(ready), signal.SIGKILL)
 
 
 def settings(project: Project, more: str, **changed: str) -> None:

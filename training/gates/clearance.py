@@ -136,6 +136,16 @@ def grant(
     gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates):
         raise Locked(gates)
+    folder, clearance = issue(project, plan_file, plan, gates, name)
+    _log(project, settings, folder, clearance, by)
+    write_artefact(folder / RECORD, record_of(project, folder, plan, clearance, by))
+    return folder
+
+
+def issue(
+    project: Project, plan_file: Path, plan: Plan, gates: list[Gate], name: str = "", receipt: str = RECEIPT
+) -> tuple[Path, Clearance]:
+    """Make the folder of a run with a copy of its plan and what the gates found, and give both."""
     folder = project.runs / (name or next_id(project.runs, "R"))
     write_bytes(folder / PLAN_COPY, plan_file.read_bytes())
     clearance = Clearance(
@@ -146,10 +156,8 @@ def grant(
         dataset=plan.dataset,
         gates=gates,
     )
-    write_artefact(folder / RECEIPT, clearance)
-    _log(project, settings, folder, clearance, by)
-    write_artefact(folder / RECORD, _record(project, folder, plan, clearance, by))
-    return folder
+    write_artefact(folder / receipt, clearance)
+    return folder, clearance
 
 
 def admit(folder: Path) -> Admitted:
@@ -193,14 +201,17 @@ def _log(project: Project, settings: Settings, folder: Path, clearance: Clearanc
         store.event("cleared", by, folder.name, detail)
 
 
-def _record(project: Project, folder: Path, plan: Plan, clearance: Clearance, by: str) -> RunRecord:
+def record_of(
+    project: Project, folder: Path, plan: Plan, clearance: Clearance, by: str, receipt: str = RECEIPT
+) -> RunRecord:
+    """The record of a run that has not begun."""
     return RunRecord(
-        made_from=hashes(project.root, folder / PLAN_COPY, folder / RECEIPT),
+        made_from=hashes(project.root, folder / PLAN_COPY, folder / receipt),
         id=folder.name,
         state="cleared",
         plan=plan.id,
         plan_sha256=clearance.plan_sha256,
-        clearance_sha256=sha256_file(folder / RECEIPT),
+        clearance_sha256=sha256_file(folder / receipt),
         dataset=plan.dataset,
         base=plan.recipe.base,
         base_fingerprint=plan.base_fingerprint,

@@ -18,14 +18,15 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 Answer = dict[str, Any]
 """A document of JSON."""
-LONGEST = 4 << 20
-"""Bytes of new figures in one answer."""
+LINES = 5_000
+"""New figures in one answer."""
 GRACE = 300.0
 """Seconds for a run to save after its time is over; then its processes are killed."""
 PATIENCE = 1800.0
@@ -77,7 +78,8 @@ def install(asked: Mapping[str, Any]) -> Answer:
     python = Path(asked["python"]).expanduser().absolute()
     environment = python.parent.parent
     mark = environment / MADE
-    theirs = environment.exists() and not mark.exists() and not (asked["has_rung"] and _is_environment(environment))
+    is_environment = (environment / "pyvenv.cfg").is_file()
+    theirs = environment.exists() and not mark.exists() and not (asked["has_rung"] and is_environment)
     if theirs or python.parent.name != "bin":
         return {"refused": f"{python} is no environment that Rung made.", "hint": OWN}
     if sys.version_info < OLDEST:
@@ -101,10 +103,6 @@ def install(asked: Mapping[str, Any]) -> Answer:
                 told = next((line for line in said if line.startswith("ERROR")), said[-1])
                 return {"refused": f"not installed: {told}", "hint": ""}
     return {"installed": str(python)}
-
-
-def _is_environment(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").is_file()
 
 
 def missing(asked: Mapping[str, Any]) -> Answer:
@@ -142,7 +140,7 @@ def start(asked: Mapping[str, Any]) -> Answer:
     from training.gates.clearance import grant
     from training.gates.gate import GateOverride
     from training.plan.plans import read_plan
-    from training.runs import read_run, start
+    from training.runs import is_alive, read_run, start
     from workspace import trust
     from workspace.folder import Project
     from workspace.settings import load_settings
@@ -163,7 +161,7 @@ def start(asked: Mapping[str, Any]) -> Answer:
                 return {"refused": f"{plan.recipe.base} is another model here.", "hint": "Copy it there again."}
             overrides = [GateOverride.model_validate(each) for each in asked["overrides"]]
             grant(project, settings, plan_file, overrides=overrides, by=asked["by"], name=asked["run"])
-        if not _is_alive(folder) and read_run(folder).state not in ("finished", "failed"):
+        if not is_alive(folder) and read_run(folder).state not in ("finished", "failed"):
             process = start(project, folder)
             _set_timer(folder, asked["at_most"])
             ends = time.monotonic() + PATIENCE
@@ -176,30 +174,20 @@ def start(asked: Mapping[str, Any]) -> Answer:
 
 def state(asked: Mapping[str, Any]) -> Answer:
     """The run's record, whether its process lives, its figures from byte `offset` on; a word for it is passed on."""
+    from training.runs import is_alive, read_metrics
+
     folder = Path(asked["root"]).expanduser() / "runs" / asked["run"]
     if not (folder / "run.json").is_file():
         return {"record": None}
     if asked.get("word") is not None:
         (folder / "control").write_text(asked["word"] + "\n")
-    alive = _is_alive(folder)
+    alive = is_alive(folder)
     return {
         "record": json.loads((folder / "run.json").read_text()),
         "alive": alive,
         "disk_free_gb": shutil.disk_usage(folder).free / 1e9,
-        "figures": list(_figures(folder / "metrics.jsonl", asked["offset"])),
+        "figures": list(islice(read_metrics(folder, asked["offset"]), LINES)),
     }
-
-
-def _figures(path: Path, offset: int) -> Iterator[tuple[int, str]]:
-    """Whole lines from a byte on, each with the byte after it."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        file.seek(offset)
-        for line in file.read(LONGEST).splitlines(keepends=True):
-            offset += len(line)
-            if line.endswith(b"\n"):
-                yield offset, line.decode(errors="replace")
 
 
 def get(asked: Mapping[str, Any]) -> Answer | None:
@@ -235,45 +223,33 @@ def _set_timer(folder: Path, seconds: float) -> None:
     os._exit(0)
 
 
+def _is_set(folder: Path, ends: float) -> bool:
+    """Whether this timer is still the one: another start of the run sets another."""
+    with contextlib.suppress(OSError):
+        return (folder / TIMER).read_text() == str(ends)
+    return False
+
+
 def _end_at(folder: Path, ends: float) -> None:
+    from training.runs import is_alive
+
     time.sleep(min(5.0, max(0.0, ends - time.time())))
     while time.time() < ends:
-        if not _is_alive(folder) or _text(folder / TIMER) != str(ends):
+        if not is_alive(folder) or not _is_set(folder, ends):
             return
         time.sleep(min(1.0, max(0.0, ends - time.time())))
     (folder / "control").write_text("stop\n")
-    while time.time() < ends + GRACE and _is_alive(folder):
+    while time.time() < ends + GRACE and is_alive(folder):
         time.sleep(1.0)
     pid = json.loads((folder / "run.json").read_text()).get("pid")
-    if pid and _is_alive(folder) and _text(folder / TIMER) == str(ends):
+    if pid and is_alive(folder) and _is_set(folder, ends):
         os.killpg(os.getpgid(pid), signal.SIGKILL)
-
-
-def _is_alive(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder / "run.lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _hash(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
     except OSError:
         return ""
 

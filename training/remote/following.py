@@ -15,16 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from curation.store import open_store
-from training.gates.clearance import PLAN_COPY, RECEIPT, Clearance, Locked, check_gates, essence
+from training.gates.clearance import PLAN_COPY, RECEIPT, Clearance, Locked, check_gates, essence, issue, record_of
 from training.gates.gate import GateOverride
 from training.plan.plans import Plan, read_plan
 from training.remote.connection import Box, DiskFull, LineLost, open_box
 from training.remote.sending import may_leave, root_there, send
-from training.runs import CONTROL, LIVE, LOCK, METRICS, RECORD, Remote, RunRecord, append_metric, write_run
-from workspace.artefact import hashes, now, read_artefact, revised, write_artefact
+from training.runs import CONTROL, LIVE, LOCK, RECORD, Remote, RunRecord, append_metric, read_metrics, write_run
+from workspace.artefact import now, read_artefact, revised
 from workspace.errors import Refusal
-from workspace.files import sha256_file, write_bytes, write_text
-from workspace.folder import Project, next_id
+from workspace.files import sha256_file, write_text
+from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.lock import writer_lock
 from workspace.settings import Settings
@@ -59,17 +59,7 @@ def prepare(
     gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates if gate.name != "machine"):
         raise Locked(gates)
-    folder = project.runs / next_id(project.runs, "R")
-    write_bytes(folder / PLAN_COPY, plan_file.read_bytes())
-    sent = Clearance(
-        made_from={**plan.made_from, **hashes(project.root, plan_file)},
-        run=folder.name,
-        plan=plan.id,
-        plan_sha256=sha256_file(plan_file),
-        dataset=plan.dataset,
-        gates=gates,
-    )
-    write_artefact(folder / SENT, sent)
+    folder, sent = issue(project, plan_file, plan, gates, receipt=SENT)
     place = box.place
     remote = Remote(
         name=box.name,
@@ -78,25 +68,8 @@ def prepare(
         at_most=at_most,
         usd_per_hour=place.usd_per_hour,
     )
-    record = RunRecord(
-        made_from=hashes(project.root, folder / PLAN_COPY),
-        id=folder.name,
-        state="cleared",
-        plan=plan.id,
-        plan_sha256=sent.plan_sha256,
-        clearance_sha256="",
-        dataset=plan.dataset,
-        base=plan.recipe.base,
-        base_fingerprint=plan.base_fingerprint,
-        method=plan.recipe.method,
-        objective=plan.recipe.objective,
-        processes=plan.recipe.processes,
-        system_prompt=plan.recipe.system_prompt,
-        overrides=[*overrides],
-        by=by or settings.project.person,
-        steps=plan.recipe.steps,
-        remote=remote,
-    )
+    record = record_of(project, folder, plan, sent, by or settings.project.person, receipt=SENT)
+    record = revised(record, clearance_sha256="", overrides=[*overrides], remote=remote)
     write_run(folder, record)
     return folder
 
@@ -134,7 +107,6 @@ class Follower:
             raise Refusal(f"{self.record.id} trains in {said}.", "Set host and folder in rung.toml as they were.")
         self.place: dict[str, object] = {"root": self.remote.root, "run": self.record.id}
         self.plan: Plan = read_plan(folder / PLAN_COPY)
-        self.log = folder / METRICS
         self.offset = self._known()
 
     def begin(self, restart: bool) -> None:
@@ -206,9 +178,8 @@ class Follower:
         there = seen["record"]
         usd = self.record.usd(now())
         cost = {} if usd is None else {"usd": round(usd, 4)}
-        for offset, text in seen["figures"]:
-            with contextlib.suppress(ValueError, TypeError):  # a line that a full disk cut
-                append_metric(self.folder, {**json.loads(text), **cost, "offset": offset})
+        for offset, line in seen["figures"]:
+            append_metric(self.folder, {**line, **cost, "offset": offset})
             self.offset = offset
         if there is None:
             return ""
@@ -272,14 +243,7 @@ class Follower:
 
     def _known(self) -> int:
         """The byte of the machine's figures up to which they are here."""
-        try:
-            lines = self.log.read_bytes().splitlines()
-        except FileNotFoundError:
-            return 0
-        for raw in reversed(lines):
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                return int(json.loads(raw)["offset"])
-        return 0
+        return max((int(line.get("offset", 0)) for _, line in read_metrics(self.folder)), default=0)
 
     def _asked(self, operation: str, **asked: object) -> JsonObject:
         found: list[JsonObject] = []
