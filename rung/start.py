@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workspace.counted import counted
 from workspace.errors import RungError
-from workspace.files import check_place, read_utf8, write_text
+from workspace.files import check_place, write_text
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -51,8 +51,8 @@ PROMPT = """You answer one question at a time. Answer with the answer only.
 
 PROMPT_FILE = "prompts/prompt.md"
 FILES = {"guideline.md": GUIDELINE, PROMPT_FILE: PROMPT}
-GUIDELINE_MOST = 6_000
-"""Characters of a guideline that a drafted prompt holds at most; a longer one is left to the person."""
+PROMPT_MOST = 8_000
+"""Characters of a drafted prompt at most: a longer guideline is left out, more labels are left to the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +113,17 @@ def draft_prompt(project: Project, settings: Settings) -> list[str]:
     if not _is_untouched(project, PROMPT_FILE):
         return []
     labels = _labels(project, settings)
-    if len(labels) < 2 or any("\n" in label for label in labels):
+    text = "\n".join(("Answer with one of these labels and nothing else:", *labels))
+    if len(labels) < 2 or len(text) > PROMPT_MOST or any("\n" in label for label in labels):
         return []
-    parts = ["\n".join(("Answer with one of these labels and nothing else:", *labels))]
     drafted = [counted(len(labels), "label")]
-    guideline = read_utf8(project.guideline_file).strip() if project.guideline_file.is_file() else ""
-    if 0 < len(guideline) <= GUIDELINE_MOST and not guideline_is_untouched(project):
-        parts.append(f"Go by this guideline:\n\n{guideline}")
-        drafted.append(project.guideline_file.name)
+    if project.guideline_file.is_file() and not guideline_is_untouched(project):
+        guideline = project.guideline_file.read_text(encoding="utf-8", errors="replace").strip()
+        if guideline and len(text) + len(guideline) <= PROMPT_MOST:
+            text += f"\n\nGo by this guideline:\n\n{guideline}"
+            drafted.append(project.guideline_file.name)
     keep_versions(project)
-    write_text(project.root / PROMPT_FILE, "\n\n".join(parts) + "\n")
+    write_text(project.root / PROMPT_FILE, text + "\n")
     return drafted
 
 

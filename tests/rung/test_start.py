@@ -59,13 +59,18 @@ def test_the_first_prompt_is_drafted_from_labels_and_a_written_guideline(tmp_pat
     assert [path.read_text() for path in (project.prompts / "old").iterdir()] == [PROMPT]
 
 
-def test_a_guideline_that_nobody_wrote_is_not_in_the_drafted_prompt(tmp_path):
-    project, drafted = frozen_with_answers(tmp_path, ["card", "bill"])
-    assert drafted == ["2 labels"] and "reviewers" not in (project.prompts / "prompt.md").read_text().casefold()
+def test_a_guideline_that_nobody_wrote_or_that_is_too_long_is_not_in_the_drafted_prompt(tmp_path):
+    for name, guideline in (("template", ""), ("long", "A bill is about money. " * 400)):
+        project, drafted = frozen_with_answers(tmp_path / name, ["card", "bill"], guideline)
+        assert drafted == ["2 labels"] and len((project.prompts / "prompt.md").read_text().splitlines()) == 3
 
 
-@pytest.mark.parametrize("answers", [["card"], [f"a text {n}" for n in range(24)]], ids=["one label", "texts"])
-def test_without_labels_the_first_prompt_stays(tmp_path, answers):
+@pytest.mark.parametrize(
+    "answers",
+    [["card"], ["card", "two\nlines"], ["card", "bill" * 2_000], [f"a text {n}" for n in range(24)]],
+    ids=["one label", "a label of two lines", "a label too long", "texts"],
+)
+def test_where_answers_are_no_labels_the_first_prompt_stays(tmp_path, answers):
     project, drafted = frozen_with_answers(tmp_path, answers, "Be kind.\n")
     assert drafted == [] and (project.prompts / "prompt.md").read_text() == PROMPT
 

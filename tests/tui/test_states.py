@@ -138,8 +138,11 @@ async def test_a_fresh_project_has_no_empty_box_and_no_dead_end(tmp_path, progra
 
 async def test_no_arm_is_measured_yet(tmp_path, program):
     ladder.frozen(tmp_path / "clinic")
+    (tmp_path / "clinic" / "prompts").mkdir(exist_ok=True)
+    (tmp_path / "clinic" / "prompts" / "prompt.md").write_text("Name the topic.\n")
     async with on_stage(program(tmp_path / "clinic"), 6) as (app, pilot, _):
         await sees(pilot, "No arm measured yet. 2 arms on 60 items")
+        assert "Prompt: Name the topic. (1 line)" in flat(text_of(app))
         assert "Time and cost:" in flat(text_of(app)) and "$0.00." in flat(text_of(app))
         await pilot.press("enter")
         assert "y yes   Esc no" in text_of(app)
