@@ -123,10 +123,15 @@ def keep_versions(project: Project) -> None:
     may be edited after it was measured.
     """
     for path in filter(Path.is_file, sorted(project.prompts.glob("*.md"))):
-        text = path.read_bytes()
-        kept = path.parent / OLD / f"{path.stem}.{sha256_bytes(text)[:8]}{path.suffix}"
-        if not kept.exists():
-            write_bytes(kept, text)
+        keep_version(path, path.read_bytes())
+
+
+def keep_version(path: Path, text: bytes) -> Path:
+    """Keep a text of this file as `old/NAME.HASH` beside it; returns where."""
+    kept = path.parent / OLD / f"{path.stem}.{sha256_bytes(text)[:8]}{path.suffix}"
+    if not kept.exists():
+        write_bytes(kept, text)
+    return kept
 
 
 def read_proposals(project: Project) -> tuple[PromptVersion, ...]:

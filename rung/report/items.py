@@ -20,6 +20,7 @@ from rung.report.page import shown as shown_text
 from rung.text.figures import arm_name
 from workspace.artefact import read_artefact
 from workspace.folder import Project
+from workspace.json_types import JsonObject
 from workspace.settings import Settings, load_settings
 
 MOST_CONFUSIONS = 25
@@ -112,6 +113,14 @@ def near_words(row: NearTrainRow) -> str:
     who = f"{row.state or 'not reviewed'} by {row.reviewer}"
     question, answer = shown_text(mask(row.question), 120), shown_text(mask(row.answer), 80)
     return f"{name}, {row.similarity:.2f}: {question} → {answer} ({who}; {row.source})"
+
+
+def near_json(rows: Sequence[NearTrainRow]) -> list[JsonObject]:
+    """The rows for `--json`: what they are, without their texts."""
+    return [
+        {"id": r.id or None, "line": r.line, "similarity": r.similarity, "reviewer": r.reviewer,
+         "state": r.state, "source": r.source} for r in rows
+    ]  # fmt: skip
 
 
 def corpus_lines(report: Report, shown: Shown, arms: Sequence[ArmResult]) -> list[str]:

@@ -6,14 +6,12 @@ import contextlib
 import os
 import shlex
 import subprocess
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
 from workspace.errors import RungError
-from workspace.files import write_bytes
 from workspace.folder import Project
 
 FOLDER = ".drafts"
@@ -68,9 +66,6 @@ def edit_outside(path: Path, text: str) -> str:
     return made if text.endswith("\n") else made.removesuffix("\n")
 
 
-OLD = "old"
-
-
 def edit_beside(app: App[Any], path: Path) -> str:
     """As `edit_file`, with the terminal handed over meanwhile."""
     try:
@@ -94,7 +89,7 @@ def edit_file(path: Path) -> str:
     if after == before:
         return f"{path.name} is unchanged"
     if before:
-        kept = path.parent / OLD / f"{path.stem}.{sha256(before).hexdigest()[:8]}{path.suffix}"
-        write_bytes(kept, before)
-        return f"{path.name} is a new version; the old one is {OLD}/{kept.name}"
+        from evaluation.arms.arm_material import keep_version
+
+        return f"{path.name} is a new version; the old one is old/{keep_version(path, before).name}"
     return f"{path.name} is written"

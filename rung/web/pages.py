@@ -184,7 +184,6 @@ def _item(
         "guide": found(parts, find),
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "find": find,
-        "untouched": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,
         "sure": text if status == UNSURE else "",
         "until": view.clock(item.until),

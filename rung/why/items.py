@@ -12,7 +12,7 @@ from evaluation.measurement_report import ItemOutcome, Report, read_report
 from evaluation.outcomes import load_baseline
 from evaluation.retrieval.train_rows import NearTrainRow, TrainRowIndex
 from evaluation.testset.looks import split_to_show
-from rung.report.items import near_words
+from rung.report.items import near_json, near_words
 from rung.report.page import shown
 from rung.text.figures import arm_name
 from rung.why.rows import holding
@@ -53,11 +53,8 @@ class ItemWhy:
             "question": self.question,
             "expected": self.expected,
             "outputs": [{"arm": o.arm, "output": o.output, "score": o.score} for o in self.outcomes],
-            "train_rows": [
-                {"id": r.id or None, "line": r.line, "similarity": r.similarity, "reviewer": r.reviewer,
-                 "state": r.state, "source": r.source} for r in self.near
-            ],
-        }  # fmt: skip
+            "train_rows": near_json(self.near),
+        }
 
 
 def why_item(project: Project, ref: str) -> ItemWhy:
@@ -147,11 +144,8 @@ class LoggedWhy:
             "candidate": {"id": row.id, "state": row.state, "reviewer": row.reviewer or None} if row else None,
             "kept_out": self.kept_out or None,
             "frozen_in": list(self.held),
-            "train_rows": [
-                {"id": r.id or None, "line": r.line, "similarity": r.similarity, "reviewer": r.reviewer,
-                 "state": r.state, "source": r.source} for r in self.near
-            ],
-        }  # fmt: skip
+            "train_rows": near_json(self.near),
+        }
 
 
 def why_logged(project: Project, ref: str) -> LoggedWhy:
