@@ -14,6 +14,8 @@ from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from advisor.answers import Answers
     from advisor.decision import Decision
     from advisor.rulebook import Rulebook
@@ -79,11 +81,9 @@ def advise(
         for other, value in {"--answers": answers, "--set": set_answers, "--what-if": what_if, "--recheck": recheck,
                              "--diff": diff, "--report": report, "--save": save}.items():  # fmt: skip
             at_most_one({"--logs": True, other: value})
-        from rung.cli.advice.from_logs import advise_on_logs
-
         project = _project()
         today = day("--as-of", as_of) if as_of else date.today()
-        return advise_on_logs(logs, project, _rulebook(project), today, as_json)
+        return _advise_on_logs(logs, project, _rulebook(project), today, as_json)
     said = said_on_the_line(set_answers or [], answers)
     project = require_project() if said else _project()
     today = day("--as-of", as_of) if as_of else date.today()
@@ -106,6 +106,28 @@ def advise(
         if save or (not answers and project):
             decision = _write(project, tried, decision, new_answers=bool(answers))
         _print(decision, as_json, project)
+
+
+def _advise_on_logs(logs: Sequence[Path], project: Project | None, book: Rulebook, today: date, as_json: bool) -> None:
+    """Print the workloads of these logs; nothing is written, and no model is asked."""
+    from rung.cli.output import ProgressLine
+    from rung.text.workload_text import workload_lines
+    from training.monitoring.log_import import read_logs
+    from training.monitoring.request_joining import join
+    from training.monitoring.workloads import workloads
+
+    read = read_logs(logs, keep_rejects=True, progress=ProgressLine("Reading"))
+    joined = join(read.parts)
+    found = workloads(joined.requests, book, today, project.root / "rules" / "prices.toml" if project else None)
+    aside = len(joined.aside) + len(read.rejects)
+    document = {
+        "lines": read.lines,
+        "calls": len(joined.requests),
+        "aside": aside,
+        "workloads": [each.as_json() for each in found],
+        "as_of": today.isoformat(),
+    }
+    show(as_json, document, workload_lines(found, len(joined.requests), aside))
 
 
 def _check_together(
