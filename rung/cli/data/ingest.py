@@ -66,7 +66,6 @@ def import_files(
 ) -> None:
     """Import rows into the project. Importing a file twice changes nothing; `rung data undo` removes an import."""
     from curation.rows import Columns
-    from curation.store import open_store, store_exists
     from curation.store.ingest import merge_rejects, read_batches
     from rung.status import next_step
     from workspace.files import check_outputs
@@ -79,11 +78,7 @@ def import_files(
     _ask_for_folders([] if recursive or dry_run else given)
     project = require_project()
     settings = load_settings(project.settings_file)
-    columns = Columns(question, answer, system, sheet)
-    if store_exists(project, settings):
-        with open_store(project, settings) as store:
-            store.check_writable()
-            columns = columns if columns.named else _as_before(store, given, columns)
+    columns = _checked_columns(project, settings, given, Columns(question, answer, system, sheet))
     kept = rejects is not None or dry_run
     with tempfile.TemporaryDirectory(prefix="rung-") as folder:
         given, called = _copied(given, sql, query, split, revision, Path(folder))
@@ -154,6 +149,17 @@ def _store(project: Project, settings: Settings, batches: list[ImportBatch], rol
                 line(number, len(batches))
         refresh_queue(store, settings)
     return made
+
+
+def _checked_columns(project: Project, settings: Settings, files: list[Path], columns: Columns) -> Columns:
+    """Return the named columns, else those of an earlier file. Raises where a store cannot be written."""
+    from curation.store import open_store, store_exists
+
+    if not store_exists(project, settings):
+        return columns
+    with open_store(project, settings) as store:
+        store.check_writable()
+        return columns if columns.named else _as_before(store, files, columns)
 
 
 def _as_before(store: Store, files: list[Path], columns: Columns) -> Columns:
