@@ -1,14 +1,15 @@
-"""Making candidates: orders, calls within the budget, filters, and the queue."""
+"""Making candidates: orders, calls within the budget or batches, filters, and the queue."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chat.batching import Batches, SentBatch, sent_batches
 from chat.errors import ChatError
-from chat.protocols import ChatModel, Progress, Reply, request_key
+from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
 from chat.stream import replies
 from curation.generate.filters import Draft, Sieve, open_sieve
 from curation.generate.material import DraftMaterial, gather
@@ -122,17 +123,67 @@ def generate(
     """
     session = Session(project, settings, store, model, wish)
     outcome, started = session.outcome, time.perf_counter()
-    orders, fresh = start(session)
+    orders, fresh = _start(session)
     outcome.reused = len(orders) - len(fresh)
     try:
         _ask(session, fresh, progress)
     except KeyboardInterrupt:
         outcome.stopped = "interrupted"
     outcome.seconds = time.perf_counter() - started
-    log(session)
+    _log(session)
     if outcome.failure and not outcome.asked:
         raise outcome.failure
     return outcome
+
+
+def generate_batch(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> DraftingResult:
+    """Fetch every batch that has ended; send what is then still wanted as a new one.
+
+    `outcome.batch` is the state of the batch at work. While one is at work no other is sent. Raises RungError where
+    the model knows no batches, Refusal where it is not certain whether a batch was sent.
+    """
+    session = Session(project, settings, store, model, wish)
+    batches = Batches(model, session.ledger.batch_folder)
+    for sent in sent_batches(batches.folder):
+        _fetch(session, batches, sent)
+    orders, fresh = _start(session)
+    session.outcome.reused = max(0, len(orders) - len(fresh) - session.outcome.asked)
+    if fresh and session.outcome.batch is None:
+        _send(session, batches, fresh)
+    _log(session)
+    return session.outcome
+
+
+def _fetch(session: Session, batches: Batches, sent: SentBatch) -> None:
+    """Keep the results of one batch in the reply log if it has ended; else say how far it is."""
+    outcome, state = session.outcome, batches.state(sent)
+    if not state.ended:
+        outcome.batch = {"id": state.id, "state": "at work", "done": state.done, "waiting": state.waiting}
+        return
+    asks = {
+        key: Ask(tuple(order["turns"]), order["max_tokens"], tuple(order["choices"]))
+        for key, order in sent.orders.items()
+    }
+    for key, reply in batches.results(sent, asks):
+        if isinstance(reply, ChatError):
+            outcome.failed[reply.kind] += 1
+            outcome.notes.append(reply.message)
+            continue
+        session.ledger.add(record_of(key, sent.model, now().isoformat(), sent.orders[key], reply))
+        outcome.asked += 1
+        cost = outcome.cost_usd
+        outcome.cost_usd = None if cost is None or reply.cost_usd is None else cost + reply.cost_usd
+
+
+def _send(session: Session, batches: Batches, fresh: Mapping[str, DraftRequest]) -> None:
+    """Send as one batch what the budget allows."""
+    purse = DraftBudget(session.outcome, batches.model, session.wish.budget_usd, price_of_model(batches.model))
+    keys: list[str] = []
+    asks = dict(zip(fresh, purse.allowed(fresh, keys), strict=False))
+    if asks:
+        orders = {key: {**described(fresh[key]), "choices": list(ask.choices)} for key, ask in asks.items()}
+        batch = batches.send(asks, orders)
+        session.outcome.batch = {"id": batch, "state": "sent", "done": 0, "waiting": len(asks)}
 
 
 def worst_case(
@@ -147,7 +198,7 @@ def worst_case(
     return len(asks), sum(map(purse.worst_of, asks)) if price or model.is_local else None
 
 
-def start(session: Session) -> tuple[dict[str, DraftRequest], dict[str, DraftRequest]]:
+def _start(session: Session) -> tuple[dict[str, DraftRequest], dict[str, DraftRequest]]:
     """All wanted orders and those not yet replied to, after replies that a stopped run left behind were settled."""
     orders = session.orders()
     if not session.material.reviewed and session.material.seeds:
@@ -193,7 +244,7 @@ def _kept(session: Session, key: str, order: DraftRequest, reply: Reply) -> Reco
     return record
 
 
-def log(session: Session) -> None:
+def _log(session: Session) -> None:
     """One line in the project's log."""
     outcome = session.outcome
     detail = {key: value for key, value in outcome.to_json().items() if key not in ("candidates", "batch")}

@@ -23,8 +23,8 @@ from chat.errors import ChatError
 from chat.hosted import CallOptions
 from chat.prices import TokenPrice, price_of
 from curation.generate import DraftingResult, Wish
-from curation.generate.batch import generate_batch
 from curation.generate.reply_log import ReplyLog
+from curation.generate.run import generate_batch
 from curation.store import Store
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project

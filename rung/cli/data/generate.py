@@ -136,7 +136,7 @@ def _run(
     project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish, batch: bool
 ) -> DraftingResult:
     if batch:
-        from curation.generate.batch import generate_batch
+        from curation.generate.run import generate_batch
 
         return generate_batch(project, settings, store, model, wish)
     from curation.generate import generate as write_drafts
