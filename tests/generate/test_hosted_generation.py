@@ -18,7 +18,6 @@ import pytest
 from chat.batching import sent_batches
 from chat.calls import Patience
 from chat.claude import Claude
-from chat.compatible import Compatible
 from chat.errors import ChatError
 from chat.hosted import CallOptions
 from chat.prices import TokenPrice, price_of
@@ -149,33 +148,6 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
     assert (done.asked, len(done.queued), done.batch) == (3, 3, None)
     assert done.cost_usd == pytest.approx(3 * 200 / 1e6 * 0.5), "at the price of a batch"
     assert sent_batches(ReplyLog(project).batch_folder) == [] and go().asked == 0
-
-
-def test_drafts_come_by_openais_batches_too(
-    project: Project, settings: Settings, reviewed: Store, loopback: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RUNG_API_KEY", "test")
-    batch = {"id": "b", "object": "batch", "status": "completed", "endpoint": "/v1/chat/completions", "created_at": 1,
-             "input_file_id": "f", "completion_window": "24h", "output_file_id": "out",
-             "request_counts": {"total": 2, "completed": 2, "failed": 0}}  # fmt: skip
-    loopback.say((200, {"id": "f", "object": "file"}), (200, batch))
-
-    def go() -> DraftingResult:
-        return generate_batch(project, settings, reviewed, Compatible("m", base_url=loopback.url + "/v1"), Wish(2))
-
-    assert go().batch == {"id": "b", "state": "sent", "done": 0, "waiting": 2}
-    lines = loopback.requests[0][3].splitlines()
-    sent = [json.loads(line) for line in lines if line.startswith(b'{"custom_id')]
-    results = []
-    for number, entry in enumerate(sent):
-        said = {"role": "assistant", "content": f"{WORDS[number]} {WORDS[number + 3]} {WORDS[number + 6]}"}
-        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m",
-                "choices": [{"index": 0, "message": said, "finish_reason": "stop", "logprobs": None}]}  # fmt: skip
-        results.append({"custom_id": entry["custom_id"], "response": {"status_code": 200, "body": body}})
-    text = "\n".join(map(json.dumps, results))
-    loopback.script[:] = [(200, batch), (200, batch), (200, text, {"content-type": "application/x-jsonl"})]
-    done = go()
-    assert (len(sent), done.asked, done.batch) == (2, 2, None)
 
 
 def test_a_batch_that_may_have_been_sent_is_not_sent_again(
