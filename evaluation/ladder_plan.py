@@ -10,9 +10,8 @@ from typing import Any
 from chat.prices import Usage
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatModel, Progress, Reply
-from evaluation.arms.classifiers import CLASSICAL, ENCODER
 from evaluation.arms.prompted import OPTIMISED
-from evaluation.arms.registry import CASCADE, Arm
+from evaluation.arms.registry import ASKING_NOTHING, Arm
 from evaluation.ask import Replies
 from evaluation.baseline import choose_all, measure_choice
 from evaluation.bench import Bench
@@ -57,7 +56,7 @@ class LadderPlan:
 
 def plan_ladder(bench: Bench, arms: Sequence[Arm]) -> LadderPlan:
     """Count what `run_baseline` would ask, without asking or writing anything."""
-    asking = [arm for arm in arms if arm.name not in (CLASSICAL, ENCODER, OPTIMISED, CASCADE)]
+    asking = [arm for arm in arms if arm.name not in (*ASKING_NOTHING, OPTIMISED)]
     low, high = (_walk(bench, asking, sign) for sign in (-1, 1))
     judged = ["judge"] if bench.desk.metric.judged else []
     return LadderPlan(low, high, tuple([arm.name for arm in arms if arm.name == OPTIMISED] + judged))

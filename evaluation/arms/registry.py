@@ -26,6 +26,8 @@ class Arm:
 
 
 CASCADE = "cascade"
+ASKING_NOTHING = (*classifiers.CLASSIFIERS, CASCADE)
+"""Arms for which no model is asked."""
 EXAMPLES = "rows that may be shown as examples: reviewed, and free of leaks from the test set"
 PROPOSALS = (
     "train and validation rows, the extra rung[optimise], and a model that can rewrite a prompt: a hosted [model], or "

@@ -77,8 +77,8 @@ def price_of(project: Project, settings: Settings, run: str, prompted: ArmResult
         review_usd=hours * settings.review.hour_usd if hours is not None and settings.review.hour_usd else None,
         drafts_usd=drafts,
         training_seconds=_training_seconds(project.runs / run / "run.json"),
-        prompted=_call(prompted),
-        tuned=_call(tuned),
+        prompted=call_of(prompted),
+        tuned=call_of(tuned),
         upkeep_usd_per_month=even.upkeep_usd_per_month,
         break_even_calls=even.calls_per_day,
         incumbent=even.incumbent,
@@ -97,7 +97,8 @@ def _cached(arm: ArmResult) -> CachedTokens | None:
     return None if arm.shared is None else CachedTokens(arm.shared * arm.input_tokens / arm.n)
 
 
-def _call(arm: ArmResult) -> Call:
+def call_of(arm: ArmResult) -> Call:
+    """A call of the arm, as it was measured."""
     return Call(
         arm=arm.arm,
         tokens_in=arm.input_tokens / max(1, arm.n),

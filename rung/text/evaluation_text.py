@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from evaluation.measurement_report import ArmResult, Report
 from evaluation.verdict.intervals import TOLERANCE
+from evaluation.verdict.price import call_of
 from evaluation.verdict.rule import Verdict
 from rung.text.figures import arm_name, as_sentence, duration, money, percent, points, wrong_answers
-from rung.text.verdict_text import price_rows
+from rung.text.verdict_text import call_words, price_rows
 from workspace.folder import Project
 
 ABOUT_DATA = "about-data.md"
@@ -20,7 +21,11 @@ def costs(report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]) ->
     """
     price = verdict.price if verdict else None
     chosen = verdict.chosen if verdict else report.chosen
-    rows = price_rows(price) if price else [_call(arm) for arm in arms if arm.arm in (chosen, "tuned")]
+    rows = (
+        price_rows(price)
+        if price
+        else [(arm_name(arm.arm), call_words(call_of(arm))) for arm in arms if arm.arm in (chosen, "tuned")]
+    )
     total = [arm.cost_usd for arm in arms]
     cost = None if None in total else sum(cost or 0.0 for cost in total)
     rows.append(("measuring", f"{duration(sum(a.seconds for a in arms))}, {money(cost)}"))
@@ -36,12 +41,6 @@ def worth(verdict: Verdict) -> str:
     if verdict.graded:
         return f"{points(verdict.difference)} of mean score"
     return wrong_answers(verdict.difference)
-
-
-def _call(arm: ArmResult) -> tuple[str, str]:
-    each = "time unknown" if arm.p50_seconds is None else f"{duration(arm.p50_seconds)} each (p50)"
-    read, written = arm.input_tokens / arm.n, arm.output_tokens / arm.n
-    return arm_name(arm.arm), f"{read:.0f} tokens in, {written:.0f} out a call, {each}"
 
 
 def threats(

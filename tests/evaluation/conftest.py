@@ -87,3 +87,12 @@ def model():
 @pytest.fixture
 def kit():
     return SimpleNamespace(freeze_by_hand=freeze_by_hand, reply=reply, rows_of=rows_of, places=PLACES, perfect=perfect)
+
+
+@pytest.fixture
+def unsure(project):
+    """The project with two validation rows that a classifier gets wrong: it is not sure of every item."""
+    odd = [chat_row("card lost in the rain now", "pin"), chat_row("pin wrong in the rain now", "card")]
+    made = {"test": rows_of(PLACES, " today"), "train": rows_of(PLACES, " this week")}
+    freeze_by_hand(project, "v002", validation=[*rows_of(PLACES, " now"), *odd], **made)
+    return project

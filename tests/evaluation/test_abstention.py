@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from chat.scripted import Scripted
-from curation.example import chat_row
 from evaluation.abstention import SureAnswer, abstention, threshold
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
@@ -64,15 +63,12 @@ def test_a_baseline_tells_where_its_classifier_may_answer_alone(project, setting
     assert kept["point"]["items"] == classical.abstention.point.items and kept["wanted"] == 0.98
 
 
-def test_another_precision_or_price_is_worked_out_from_the_answers_of_a_reused_arm(project, settings, model, kit):
+def test_another_precision_or_price_is_worked_out_from_the_answers_of_a_reused_arm(unsure, settings, model):
     """As if the arm had been measured with it; a file that was changed by hand is not believed."""
-    odd = [chat_row("card lost in the rain now", "pin"), chat_row("pin wrong in the rain now", "card")]
-    train, test = kit.rows_of(kit.places, " this week"), kit.rows_of(kit.places, " today")
-    kit.freeze_by_hand(project, "v002", test=test, validation=[*kit.rows_of(kit.places[:4], " now"), *odd], train=train)
 
     def measured(*arms, **changed):
         other = revised(settings, evaluation=revised(settings.evaluation, **changed))
-        folder, report = run_baseline(open_bench(project, other, model), arms_named(arms))
+        folder, report = run_baseline(open_bench(unsure, other, model), arms_named(arms))
         return folder, report.arms[-1]
 
     first, at_usual = measured("prompt", "classical", person_usd=2.0)
@@ -86,7 +82,7 @@ def test_another_precision_or_price_is_worked_out_from_the_answers_of_a_reused_a
     assert f"${2 * rest:,.3f}" in at_usual.abstention.words() and loose.abstention.usd_per_item is None
     with (first / "sure.jsonl").open("a") as file:
         file.write("{}")
-    for folder in (project.evaluations / "E-002", project.evaluations / "E-003"):
+    for folder in (unsure.evaluations / "E-002", unsure.evaluations / "E-003"):
         shutil.rmtree(folder)
     assert measured("prompt", precision=0.4)[1].abstention.wanted == 0.98
 

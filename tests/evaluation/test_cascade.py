@@ -2,7 +2,6 @@
 
 import pytest
 
-from curation.example import chat_row
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
@@ -10,16 +9,6 @@ from evaluation.measurement_report import read_outcomes
 from evaluation.outcomes import check_arms, load_baseline
 from workspace.artefact import revised
 from workspace.errors import Refusal
-
-
-@pytest.fixture
-def unsure(project, kit):
-    """Two validation rows that the classifier gets wrong: it is not sure of every item."""
-    odd = [chat_row("card lost in the rain now", "pin"), chat_row("pin wrong in the rain now", "card")]
-    rows = {"test": " today", "validation": " now", "train": " this week"}
-    splits = {split: kit.rows_of(kit.places, extra) for split, extra in rows.items()}
-    kit.freeze_by_hand(project, "v002", **{**splits, "validation": [*splits["validation"], *odd]})
-    return project
 
 
 def measured(project, settings, model, *arms):

@@ -9,8 +9,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from evaluation.arms.classifiers import CLASSIFIERS
-from evaluation.arms.registry import on_the_ladder
+from evaluation.arms.registry import ASKING_NOTHING, on_the_ladder
 from evaluation.measurement_report import ArmResult, Report
 from rung.start import prompt_words
 from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words, where_sure
@@ -220,10 +219,10 @@ def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> st
     known = {arm.arm: arm for arm in report.arms} if report else {}
     what = arm_name(arms[0]) if len(arms) == 1 else f"{len(arms)} arms"
     if not set(arms) <= known.keys():
-        calls = n * sum(arm not in CLASSIFIERS for arm in arms)
+        calls = n * sum(arm not in ASKING_NOTHING for arm in arms)
         return f"Measure {what}? At least {calls:,} calls, {'$0.00' if free else 'paid'}, tokens unknown."
     again = [known[arm] for arm in arms]
-    calls = sum(arm.n for arm in again if arm.arm not in CLASSIFIERS)
+    calls = sum(arm.n for arm in again if arm.arm not in ASKING_NOTHING)
     tokens = sum(arm.input_tokens + arm.output_tokens for arm in again)
     costs = [arm.cost_usd for arm in again]
     paid = money(None if None in costs else sum(cost or 0.0 for cost in costs))
