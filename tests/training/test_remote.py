@@ -274,6 +274,26 @@ def test_a_full_disk_there_loses_nothing(far: Project, rung: Rung, box: Path, sm
 
 
 @pytest.mark.slow
+def test_a_base_folder_that_is_missing_there_is_sent(
+    far: Project, tiny: Path, rung: Rung, sshd: Sshd, tmp_path: Path
+) -> None:
+    """Who comes by ssh sees another folder at the path of the base."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    hide = f"mount --bind {theirs} {tiny}"
+    if subprocess.run(["unshare", "-m", "sh", "-c", hide], capture_output=True).returncode:
+        pytest.skip("mounting a folder is not allowed here")
+    command = f"exec unshare -m sh -c '{hide} && exec sh -c \"$SSH_ORIGINAL_COMMAND\"'\n"
+    (sshd.folder / "greeting").write_text(command)
+    (theirs / "config.json").write_text("{}")
+    assert rung("train", "--on", "gpu").returncode == 1
+    assert [path.name for path in theirs.iterdir()] == ["config.json"], "another model is left as it is"
+    (theirs / "config.json").unlink()
+    assert rung("train", "--on", "gpu", "--detach").returncode == 0
+    assert sha256_file(theirs / "model.safetensors") == sha256_file(tiny / "model.safetensors")
+
+
+@pytest.mark.slow
 def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: Rung, box: Path) -> None:
     settings(far, "", epochs="2000")
     assert rung("train", "--on", "gpu", "--at-most", "soon").returncode == 2

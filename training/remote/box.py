@@ -106,9 +106,10 @@ def install(asked: Mapping[str, Any]) -> Answer:
 
 
 def missing(asked: Mapping[str, Any]) -> Answer:
-    """The names whose file is not there with this hash."""
+    """The names whose file is not there with this hash; `other` of them have another."""
     root = Path(asked["root"]).expanduser()
-    return {"missing": [name for name, digest in asked["files"].items() if _hash(root / name) != digest]}
+    lacks = [name for name, digest in asked["files"].items() if _hash(root / name) != digest]
+    return {"missing": lacks, "other": sum((root / name).exists() for name in lacks)}
 
 
 def put(asked: Mapping[str, Any]) -> Answer:

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from chat.local.load import EMBEDDED
 from chat.privacy import SEALED, is_own, privacy_answers
 from curation.store import open_store
 from curation.store.engine import copy_database
 from evaluation.measurement_report import read_report
 from training.plan.plans import Plan
+from training.remote.adoption import KEPT
 from training.remote.connection import Box
 from workspace.errors import Refusal
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, folder_named
 from workspace.settings import Settings
 
 SINGLE = ("rung.toml", "answers.toml", "decision.json", "guideline.md")
@@ -65,17 +67,40 @@ def send(project: Project, settings: Settings, plan: Plan, box: Box) -> int:
     """Bring the machine's copy of the project up to date; returns how many files were missing there."""
     may_leave(project, settings, box)
     root = root_there(project, box)
-    with to_send(project, settings, plan) as files, tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+    base = folder_named(plan.recipe.base)
+    if plan.recipe.base != EMBEDDED and base.is_dir():
+        _send_base(base, box, plan.recipe.base if base.is_absolute() else f"{root}/{plan.recipe.base}")
+    with to_send(project, settings, plan) as files:
         hashes = {name: sha256_file(path) for name, path in files.items()}
         missing = box.ask("missing", root=root, files=hashes)["missing"]
-        with tarfile.open(packed.name, "w") as tar:
-            for name in missing:
-                tar.add(files[name], name, recursive=False)
-        if missing:
-            box.ask("put", Path(packed.name), root=root, files={name: hashes[name] for name in missing})
+        _put(box, root, {name: files[name] for name in missing})
     with open_store(project, settings) as store:
         store.event("sent", settings.project.person, plan.id, {"to": box.place.host, "files": hashes})
     return len(missing)
+
+
+def _send_base(base: Path, box: Box, there: str) -> None:
+    """Send the folder of the base model to where the plan names it, a file at a time; other contents stay as they are.
+
+    Where they are another model, the machine refuses the run.
+    """
+    files = {path.name: path for path in sorted(base.iterdir()) if path.suffix in KEPT and path.is_file()}
+    found = box.ask("missing", root=there, files={name: sha256_file(path) for name, path in files.items()})
+    if not found["other"]:
+        for name in found["missing"]:
+            _put(box, there, {name: files[name]})
+
+
+def _put(box: Box, root: str, files: Mapping[str, Path]) -> None:
+    """Pack the files and have them unpacked in `root` there."""
+    if not files:
+        return
+    with tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+        with tarfile.open(packed.name, "w", dereference=True) as tar:
+            for name, path in files.items():
+                tar.add(path, name, recursive=False)
+        hashes = {name: sha256_file(path) for name, path in files.items()}
+        box.ask("put", Path(packed.name), root=root, files=hashes)
 
 
 def _files(project: Project, plan: Plan) -> Iterator[Path]:
