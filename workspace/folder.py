@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ class Project:
         return self._is_own(path, MADE_FOLDERS)
 
     def _is_own(self, path: Path, folders: frozenset[str]) -> bool:
-        parts = path.resolve().relative_to(self.root.resolve()).parts
+        parts = Path(os.path.realpath(path)).relative_to(self.root.resolve()).parts  # of a loop of links too
         return (len(parts) == 1 and parts[0].startswith(OWN_FILES)) or (len(parts) > 1 and parts[0] in folders)
 
     def relative(self, path: Path) -> str:

@@ -44,9 +44,10 @@ async def test_the_menu_lists_the_stages_in_their_order_whatever_their_reasons_h
 async def test_the_mouse_works_too(project, program):
     (project / "answers.toml").unlink()
     async with playing(program(project), size=(120, 40)) as (app, pilot):
-        await pilot.click("#stages", offset=(10, 4))
+        at = (10, row_of(app, "Advice") - app.screen.query_one("#stages").region.y)
+        await pilot.click("#stages", offset=at)
         await settled(pilot)
-        await pilot.click("#stages", offset=(10, 4))
+        await pilot.click("#stages", offset=at)
         await settled(pilot)
         assert app.screen.stage == "Advice"
         await pilot.click("#side", offset=(5, 1))

@@ -50,7 +50,7 @@ RUN = {
     "axolotl": "axolotl train config.yaml",
     "llama-factory": "llamafactory-cli train train.yaml",
     "unsloth": "python train.py            (pip install unsloth)",
-    "skypilot": "sky launch -c rung sky.yaml && scp -r rung:sky_workdir/output . && sky down rung",
+    "skypilot": "sky launch -c tuning sky.yaml && scp -r tuning:sky_workdir/output . && sky down tuning",
     "openai": "upload train.jsonl and validation.jsonl yourself; Rung sends nothing",
 }
 

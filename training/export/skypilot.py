@@ -44,7 +44,7 @@ def task(bundle: Bundle) -> dict[str, str]:
     }
     if bundle.local:
         table["file_mounts"] = {bundle.base: bundle.base}
-    return {"sky.yaml": yaml(table, f"{title(bundle)}\nRun: sky launch -c rung sky.yaml")}
+    return {"sky.yaml": yaml(table, f"{title(bundle)}\nRun: sky launch -c tuning sky.yaml")}
 
 
 def _pinned() -> list[str]:
