@@ -157,7 +157,7 @@ class Bench:
         if not self.closed:
             return self
         embedder = None if self.meanings else opened()
-        reading = Meanings(embedder, self.watch("encoder, reading texts")) if embedder else None
+        reading = Meanings(embedder, lambda: self.watch("encoder, reading texts")) if embedder else None
         return replace(self, encoder=self.meanings or reading)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,10 +14,10 @@ from evaluation.retrieval.passages import Passage
 
 @dataclass
 class Meanings:
-    """An embedder that is asked once for each text."""
+    """An embedder that is asked once for each text. `watch` begins the progress of each reading."""
 
     embedder: Embedder
-    progress: Progress | None = None
+    watch: Callable[[], Progress | None] | None = None
     known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -31,7 +31,7 @@ class Meanings:
 
         new = [text for text in dict.fromkeys(texts) if text not in self.known]
         if new:
-            self.known.update(zip(new, self.embedder.embed(new, self.progress), strict=True))
+            self.known.update(zip(new, self.embedder.embed(new, self.watch() if self.watch else None), strict=True))
         return np.stack([self.known[text] for text in texts])
 
     def nearest(self, query: str, points: Any, k: int) -> list[int]:
