@@ -13,7 +13,7 @@ from chat.errors import ChatError
 from chat.hosted import BatchState, Hosted
 from chat.prices import Usage
 from chat.privacy import Guarded
-from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
+from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply, request_key
 from chat.stream import collect
 from workspace.artefact import now
 from workspace.errors import Refusal, RungError
@@ -112,7 +112,7 @@ def in_batches(model: ChatModel, folder: Path, say: Callable[[str], None]) -> Ch
     return Guarded(asking, model.guard, model.provider, model.host) if isinstance(model, Guarded) else asking
 
 
-class BatchedModel:
+class BatchedModel(ModelWrapper):
     """Sends all asks as one batch and waits for it; what an earlier command sent is fetched first."""
 
     def __init__(self, batches: Batches, say: Callable[[str], None]) -> None:
@@ -123,28 +123,13 @@ class BatchedModel:
         """Whether one ask went by itself, so that parameters which the model refuses are known before a batch."""
 
     @property
-    def name(self) -> str:
-        """The model's own: replies are the same, however they were asked for."""
-        return self.model.name
-
-    @property
-    def is_local(self) -> bool:
-        """As the model's."""
-        return self.model.is_local
-
-    @property
-    def can_choose(self) -> bool:
-        """As the model's."""
-        return self.model.can_choose
-
-    @property
     def notices(self) -> list[str]:
         """As the model's."""
-        return list(self.model.notices)
+        return list(self.batches.inner.notices)
 
     def cost(self, usage: Usage) -> float | None:
         """USD of a call in a batch."""
-        return self.model.cost(usage, batch=True)
+        return self.batches.inner.cost(usage, batch=True)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """All replies in order. Raises the first ChatError."""
@@ -158,7 +143,7 @@ class BatchedModel:
         if waiting and not self.tried:
             self.tried = True
             number = waiting.pop(next(iter(waiting)))
-            yield from ((number, reply) for _, reply in self.model.stream([listed[number]]))
+            yield from ((number, reply) for _, reply in self.batches.inner.stream([listed[number]]))
         if waiting:
             batch = self.batches.send({key: listed[n] for key, n in waiting.items()}, dict.fromkeys(waiting))
             self.say(f"Batch {batch}: {len(waiting):,} calls sent. Stop at any time: a rerun continues.")

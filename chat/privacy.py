@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chat.errors import ChatError
-from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply
 from chat.stream import collect, replies
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -70,7 +70,7 @@ class Guard:
         )
 
 
-class Guarded:
+class Guarded(ModelWrapper):
     """A model that asks the guard before every single call."""
 
     def __init__(self, model: ChatModel, guard: Guard, provider: str, host: str) -> None:
@@ -78,21 +78,6 @@ class Guarded:
         self.guard = guard
         self.provider = provider
         self.host = host
-
-    @property
-    def name(self) -> str:
-        """The model's own name."""
-        return self.model.name
-
-    @property
-    def is_local(self) -> bool:
-        """As the model says."""
-        return self.model.is_local
-
-    @property
-    def can_choose(self) -> bool:
-        """As the model says."""
-        return self.model.can_choose
 
     def allow(self) -> None:
         """Raises Refusal where nothing may be sent now."""

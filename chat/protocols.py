@@ -76,6 +76,27 @@ class ChatModel(Protocol):
         """One reply for each ask, in order."""
 
 
+class ModelWrapper:
+    """A model around another, `model`, whose name, place and abilities it has."""
+
+    model: ChatModel
+
+    @property
+    def name(self) -> str:
+        """The inner model's: known replies are found by it."""
+        return self.model.name
+
+    @property
+    def is_local(self) -> bool:
+        """As the inner model says."""
+        return self.model.is_local
+
+    @property
+    def can_choose(self) -> bool:
+        """As the inner model says."""
+        return self.model.can_choose
+
+
 @runtime_checkable
 class Scorer(Protocol):
     """Log-likelihoods, for perplexity and label scoring."""

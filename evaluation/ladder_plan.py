@@ -9,7 +9,7 @@ from typing import Any
 
 from chat.prices import Usage
 from chat.privacy import Guarded
-from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import ASKING_NOTHING, Arm
 from evaluation.ask import Replies
@@ -105,28 +105,13 @@ class CountedReplies(Replies):
 
 
 @dataclass
-class Counting:
+class Counting(ModelWrapper):
     """Counts what a model would be asked. It replies with the length of the prompt."""
 
     model: ChatModel
     count: CallCount
     written: float
     asked: int = field(default=0)
-
-    @property
-    def name(self) -> str:
-        """As the model's: known replies are found by it."""
-        return self.model.name
-
-    @property
-    def is_local(self) -> bool:
-        """As the model's."""
-        return self.model.is_local
-
-    @property
-    def can_choose(self) -> bool:
-        """As the model's."""
-        return self.model.can_choose
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """Count them."""
