@@ -75,7 +75,8 @@ class Abstention(BaseModel):
             return f"no threshold reaches {self.wanted:.0%} precision, so every item goes to a person{self._price()}"
         rest = f"the rest to a person{self._price()}" if at.coverage < 1 else "none to a person"
         bounds = f"(95%: {100 * at.low:.1f} to {100 * at.high:.1f})"
-        return f"{at.coverage:.0%} of items at {at.precision:.1%} precision {bounds}, {rest}"
+        missed = f", below the {self.wanted:.0%} that was wanted" if at.precision < self.wanted - 1e-9 else ""
+        return f"{at.coverage:.0%} of items at {at.precision:.1%} precision {bounds}{missed}, {rest}"
 
     def _price(self) -> str:
         if self.person_usd is None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chat.scripted import Scripted
-from evaluation.abstention import SureAnswer, abstention, threshold
+from evaluation.abstention import Abstention, CoveragePoint, SureAnswer, abstention, threshold
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
@@ -121,3 +121,10 @@ def test_label_scoring_of_a_local_model_has_a_threshold_too(project, settings, m
     (prompt,) = run_baseline(bench, arms_named(["prompt"]))[1].arms
     at = prompt.abstention.point
     assert (at.items, at.precision, prompt.abstention.chosen_on) == (24, 1.0, 12)
+
+
+@pytest.mark.parametrize(("reached", "told"), [(0.905, True), (0.98, False), (1.0, False)])
+def test_a_precision_below_what_was_wanted_is_said(reached: float, told: bool) -> None:
+    point = CoveragePoint(threshold=0.9, items=42, coverage=1.0, precision=reached, low=0.7, high=1.0)
+    words = Abstention(wanted=0.98, chosen_on=42, point=point, curve=[]).words()
+    assert ("98% that was wanted" in words) == told
