@@ -185,7 +185,7 @@ class _Watched(io.RawIOBase):
         view = memoryview(buffer)  # type: ignore[arg-type]
         if self._total is not None:
             view = view[: self._total - self._done]
-        count = self._file.readinto(view) if len(view) else 0
+        count = self._file.readinto1(view) if len(view) else 0  # one read: between two, Ctrl-C is heard
         self._done += count
         if self._total is not None and not count:
             self._check(self._total, len(view) > 0)

@@ -8,8 +8,6 @@ import time
 
 from textual.command import CommandList, CommandPalette
 
-HELD = 0.05
-"""Seconds that one turn of the loop may take."""
 PATIENCE = 3_000
 """Looks at the screen, a minute or more: a busy machine fails no test."""
 
