@@ -48,7 +48,6 @@ from workspace.settings import Settings
 
 if TYPE_CHECKING:
     from curation.likeness.duplicates import DedupResult
-    from curation.likeness.leaks import Leak
     from curation.store import Store, StoredRow
 
 
@@ -393,7 +392,10 @@ def _project_pairs(
     measured = [*sides.validated, *sides.tested]
     if not ((len(sides.learnt) and measured) or (sides.validated and sides.tested)):
         return found  # nothing to compare: a check that did not look did not find nothing
-    sure, unsure = _near_measured(sides)
+    from curation.likeness.leaks import leaks_between
+
+    validated, tested = ([s.example for s in part] for part in (sides.validated, sides.tested))
+    sure, unsure = leaks_between(sides.learnt, validated, tested)
     found.append((leaks, leaks.found(sure, known, measured, settled)))
     found.append((suspects := Suspects(), suspects.found(unsure, known, measured, settled)))
     return found
@@ -411,24 +413,6 @@ def _project_dedup(sides: LearntRows, threshold: float, progress: RowsDone) -> D
         collector.add(example)
     reviewed = np.frombuffer(sides.reviewed, np.bool_)
     return dedup_prints(collector.finish(sides.learnt), sides.learnt, threshold, reviewed=reviewed)
-
-
-def _near_measured(sides: LearntRows) -> tuple[Iterator[Leak], Iterator[Leak]]:
-    """Leaks and suspects: of learnt rows into validation and test, and of validation rows into test.
-
-    Train numbers count the learnt rows, then the validation rows; test numbers the validation rows, then the test rows.
-    """
-    from curation.likeness.leaks import find_leaks
-
-    validated, tested = ([s.example for s in part] for part in (sides.validated, sides.tested))
-    into_both, into_test = find_leaks(sides.learnt, [*validated, *tested]), find_leaks(validated, tested)
-    first, then = len(sides.learnt), len(validated)
-
-    def moved(leaks: Sequence[Leak]) -> Iterator[Leak]:
-        return (replace(leak, train=leak.train + first, test=leak.test + then) for leak in leaks)
-
-    sure, unsure = chain(into_both.leaks, moved(into_test.leaks)), chain(into_both.suspects, moved(into_test.suspects))
-    return sure, unsure
 
 
 def _counts(store: Store, seen: SeenRows, gone: GoneRows) -> dict[str, int]:

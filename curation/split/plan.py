@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from curation.checks.dismissals import Settled, dismissals, settled_pairs
@@ -28,7 +29,6 @@ from workspace.settings import Settings
 
 if TYPE_CHECKING:
     from curation.likeness.fingerprints import Fingerprinted
-    from curation.likeness.leaks import LeakSearch
 
 
 OPEN = ("pending", "leased", "skipped", "unsure")
@@ -230,7 +230,7 @@ def _plan(
     known = Fingerprinted(row.example for row in found.rows)
     stay, doubles = _without_doubles(found.rows, known, fixed, settings, stops, settled)
     stage("Looking for leaks into the test set")
-    leaks = [] if test_only and has_test else _leaks(stay, fixed, settled)
+    leaks = [] if test_only and has_test else _leaks(rows, stay, tested, fixed, settled)
     if leaks:
         stops.append(_leak_blocker(leaks))
     dropped = [*found.dropped, *doubles]
@@ -301,19 +301,36 @@ def _contradiction_blocker(pairs: Sequence[tuple[StoredRow, StoredRow]]) -> Bloc
 
 
 def _leaks(
-    rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settled: Settled
+    rows: Sequence[StoredRow],
+    stay: Sequence[StoredRow],
+    tested: frozenset[str],
+    fixed: Mapping[str, SplitName],
+    settled: Settled,
 ) -> list[tuple[StoredRow, StoredRow, str]]:
-    """(train row, test row, kind) of each leak of a fixed test set that nobody settled."""
-    from curation.likeness.leaks import find_leaks
+    """(train row, test row, kind) of each leak of a fixed test set that nobody settled.
 
-    test = [row for row in rows if fixed.get(row.id) == "test"]
-    learnt = [row for row in rows if fixed.get(row.id) != "test"]
-    if not test or not learnt:
+    They are those that `rung data check` finds, where both rows stay: a phrase is counted over all rows that are in.
+    """
+    from curation.likeness.leaks import leaks_between
+
+    held = {row.id: row for row in stay if fixed.get(row.id) == "test"}
+    kept = {row.id: row for row in stay if row.id not in held}
+    if not held or not kept:
         return []
+    learnt, validated, tests = list[StoredRow](), list[StoredRow](), list[StoredRow]()
+    for row in rows:
+        if row.state != "rejected":
+            is_test = row.role == "test" or row.id in tested
+            (tests if is_test else validated if row.role == "validation" else learnt).append(row)
+    sides = [[row.example for row in side] for side in (learnt, validated, tests)]
+    names, against = ([row.id for row in side] for side in ([*learnt, *validated], [*validated, *tests]))
+    found = ((names[leak.train], against[leak.test], leak.kind) for leak in leaks_between(*sides)[0])
     is_settled = settled_pairs(settled.get("leaks", ()))
-    report = find_leaks([row.example for row in learnt], [row.example for row in test])
-    found = [(learnt[leak.train], test[leak.test], leak.kind) for leak in report.leaks]
-    return [each for each in found if not is_settled(each[0].id, each[1].id)]
+    return [
+        (kept[row], held[other], kind)
+        for row, other, kind in found
+        if row in kept and other in held and not is_settled(row, other)
+    ]
 
 
 def _leak_blocker(leaks: Sequence[tuple[StoredRow, StoredRow, str]]) -> Blocker:
@@ -355,8 +372,7 @@ def _planned(
     names: tuple[SplitName, ...] = ("test",) if test_only else ("train", "validation", "test")
     splits = {name: [rows[i] for i in plan.rows(name)] for name in names}
     if not test_only:
-        searched = all(fixed.get(row.id) == "test" for row in splits["test"])
-        _take_leaks_out(splits, dropped, settled, test_too=not searched)
+        _take_leaks_out(splits, dropped, settled)
     train = [row.example for row in splits.get("train", [])]
     same = before[1] and before[1] == {row.id for row in splits["test"]}
     return FreezePlan(
@@ -409,41 +425,37 @@ def _why_left(kind: str, against: StoredRow, fixed: Mapping[str, SplitName]) -> 
     return words.get(kind, f"too near a {side} row ({kind})")
 
 
-def _take_leaks_out(
-    splits: dict[SplitName, list[StoredRow]], dropped: list[LeftOutRow], settled: Settled, *, test_too: bool
-) -> None:
+def _take_leaks_out(splits: dict[SplitName, list[StoredRow]], dropped: list[LeftOutRow], settled: Settled) -> None:
     """Take out of train (and validation) what leaks into test, and of train what leaks into validation, to the end.
 
-    A test set that was fixed was searched for before (`test_too` false).
+    With fewer rows a phrase is rarer: also of a test set that was searched for before, there can be more.
     """
-    from curation.likeness.leaks import LeakSearch
-
-    known = settled_pairs(settled.get("leaks", ()))
-    searches: list[tuple[tuple[SplitName, ...], SplitName]] = [(("train",), "validation")]
-    if test_too:
-        searches.insert(0, (("train", "validation"), "test"))
-    for learnt, held in searches:
-        search = LeakSearch([row.example for row in splits[held]])
-        while bad := _leaking([row for name in learnt for row in splits[name]], splits[held], search, known):
-            for name in learnt:
-                dropped += [
-                    {**drop(row, f"leaks into {held} ({bad[row.id][0]})"), "against": bad[row.id][1]}
-                    for row in splits[name]
-                    if row.id in bad
-                ]
-                splits[name] = [row for row in splits[name] if row.id not in bad]
+    is_settled = settled_pairs(settled.get("leaks", ()))
+    searches: list[tuple[list[SplitName], SplitName]] = [(["train", "validation"], "test"), (["train"], "validation")]
+    found_nothing = 0
+    for learnt, held in cycle(searches):
+        bad = _leaking([row for name in learnt for row in splits[name]], splits[held], is_settled)
+        found_nothing = 0 if bad else found_nothing + 1
+        if found_nothing == len(searches):
+            return
+        for name in learnt:
+            dropped += [
+                {**drop(row, f"leaks into {held} ({bad[row.id][0]})"), "against": bad[row.id][1]}
+                for row in splits[name]
+                if row.id in bad
+            ]
+            splits[name] = [row for row in splits[name] if row.id not in bad]
 
 
 def _leaking(
-    learnt: Sequence[StoredRow],
-    held: Sequence[StoredRow],
-    search: LeakSearch,
-    is_settled: Callable[[str, str], bool],
+    learnt: Sequence[StoredRow], held: Sequence[StoredRow], is_settled: Callable[[str, str], bool]
 ) -> dict[str, tuple[str, str]]:
     """By id of each learnt row that leaks a held row: the kind, and the held row's id."""
+    from curation.likeness.leaks import find_leaks
+
     if not learnt or not held:
         return {}
-    leaks = search.find([row.example for row in learnt]).leaks
+    leaks = find_leaks([row.example for row in learnt], [row.example for row in held]).leaks
     found = [(learnt[leak.train].id, leak.kind, held[leak.test].id) for leak in reversed(leaks)]
     return {name: (kind, other) for name, kind, other in found if not is_settled(name, other)}
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from freezing import approve_all, frozen, rows
 
+from curation.checks.run import check_project
+from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, next_item, progress, undo
 from curation.split.audit import recheck_leakage, recheck_review
 from curation.split.plan import plan_freeze
@@ -37,6 +39,38 @@ def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
     train.write_bytes(train.read_bytes().replace(b"label 1", b"label 2", 1))
     with pytest.raises(Refusal, match="changed since it was frozen"):
         gates()
+
+
+def told(phrase: str, count: int, seed: int) -> list[Example]:
+    """Rows that are this phrase and four words of their own."""
+    return [
+        Example(chat_row(f"{phrase} {' '.join(row.question.split()[:4])}", row.answer)) for row in rows(count, seed)
+    ]
+
+
+def test_what_the_freeze_refuses_is_what_the_check_shows_and_the_fix_mends(make_desk: Any) -> None:
+    """A phrase of many undecided rows is a template; without them it is a leak, and the rows that hold it go."""
+    desk = make_desk(pool="trust")
+    phrase = " ".join(f"phrase{n}" for n in range(24))
+    desk.store.add([*rows(200, 1), *told(phrase, 3, 2)], role="pool")
+    desk.store.add([*rows(30, 3), *told(phrase, 10, 4)], role="test")
+    desk.store.add(told(phrase, 80, 5), role="candidates", origin="generated")
+
+    def shown() -> set[str]:
+        checkup = check_project(desk.store, desk.project, desk.settings)
+        return {finding.name for finding in checkup.findings if finding.severity == "blocks"}
+
+    assert shown() == set()
+    assert [each.kind for each in plan_freeze(desk.store, desk.project, desk.settings).blockers] == ["undecided"]
+    done = frozen(desk, leave_out=True)
+    gone = [entry["id"] for entry in done.manifest.dropped if entry["reason"] == "leaks into test (contained)"]
+    assert gone == ["r-000201", "r-000202", "r-000203"]
+    assert recheck_leakage(desk.project, desk.settings, done.folder, desk.store).passed
+
+    waiting = [row.id for row in desk.store.rows() if row.role == "candidates"]
+    decide_all(desk, "dana", [(name, Ruling("reject", reason="no")) for name in waiting], kind="person")
+    assert shown() == {"leaks"}
+    assert [each.kind for each in plan_freeze(desk.store, desk.project, desk.settings).blockers] == ["leaks"]
 
 
 def test_a_hand_made_manifest_does_not_pass_the_gates(desk: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curation.likeness.leaks.find import LeakSearch, clean_rows, find_leaks
+from curation.likeness.leaks.find import LeakSearch, clean_rows, find_leaks, leaks_between
 from curation.likeness.leaks.report import Leak, LeakEvidence, LeakReport
 
-__all__ = ["Leak", "LeakEvidence", "LeakReport", "LeakSearch", "clean_rows", "find_leaks"]
+__all__ = ["Leak", "LeakEvidence", "LeakReport", "LeakSearch", "clean_rows", "find_leaks", "leaks_between"]

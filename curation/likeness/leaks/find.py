@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from curation.likeness.leaks.folded import FoldedRows, folded_example, visible
 from curation.likeness.leaks.index import TestIndex
 from curation.likeness.leaks.judge import LeakJudge
 from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, train_rows
-from curation.likeness.leaks.report import LeakList, LeakReport
+from curation.likeness.leaks.report import Leak, LeakList, LeakReport
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import SUSPECTS, CandidatePair, CandidatePairs, Looked, pairs_to_look_at
 from curation.likeness.sets import SLACK, U32, U64, Sets
@@ -34,6 +35,23 @@ def find_leaks(
 ) -> LeakReport:
     """Find the test items that are in the train rows, word for word or lightly edited: `LeakSearch`, asked once."""
     return LeakSearch(test, threshold).find(train, numba=numba)
+
+
+def leaks_between(
+    learnt: Iterable[Example], validated: Sequence[Example], tested: Sequence[Example]
+) -> tuple[Iterator[Leak], Iterator[Leak]]:
+    """Leaks and suspects: of learnt rows into validation and test, and of validation rows into test.
+
+    Train numbers count the learnt rows, then the validation rows; test numbers the validation rows, then the test rows.
+    """
+    into_both, into_test = find_leaks(learnt, [*validated, *tested]), find_leaks(validated, tested)
+    first, then = into_both.train, len(validated)
+
+    def moved(leaks: Sequence[Leak]) -> Iterator[Leak]:
+        return (replace(leak, train=leak.train + first, test=leak.test + then) for leak in leaks)
+
+    sure, unsure = chain(into_both.leaks, moved(into_test.leaks)), chain(into_both.suspects, moved(into_test.suspects))
+    return sure, unsure
 
 
 class LeakSearch:
