@@ -11,7 +11,7 @@ from curation.checks.rules import limit
 from curation.mask import mask
 
 FEWEST = 60
-DRAWN, POINTS = 3000, 600
+DRAWN = 3000
 
 
 class Topics(QualityCheck):
@@ -32,9 +32,9 @@ class Topics(QualityCheck):
         found = cluster([*train, *test], survey.options.seed)
         if found is None or not train:
             return None
-        places, names, points = found
+        places, names = found
         topics = _table(places, names, train, test)
-        self.measures = {"topics": topics, "points": _points(points, places, survey.options.seed)}
+        self.measures = {"topics": topics}
         gaps = [topic for topic in topics if topic["test"] >= 3 and topic["train"] == 0]
         if not gaps:
             return None
@@ -47,8 +47,8 @@ class Topics(QualityCheck):
         return self.finding(evidence, rows=sum(gap["test"] for gap in gaps))
 
 
-def cluster(subjects: Sequence[Subject], seed: int) -> tuple[list[int], list[str], Any] | None:
-    """Topic of each row, the words that name each topic, and two coordinates a row; None where there is no text."""
+def cluster(subjects: Sequence[Subject], seed: int) -> tuple[list[int], list[str]] | None:
+    """Topic of each row, and the words that name each topic; None where there is no text."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -74,7 +74,7 @@ def cluster(subjects: Sequence[Subject], seed: int) -> tuple[list[int], list[str
         inside = vectors[places == topic]
         weight = inside.mean(axis=0).A1 if inside.shape[0] else None
         names.append(mask(", ".join(words[i] for i in weight.argsort()[::-1][:4])) if weight is not None else "")
-    return [int(place) for place in places], names, dense[:, :2]
+    return [int(place) for place in places], names
 
 
 def _table(
@@ -88,9 +88,3 @@ def _table(
         row = {"topic": topic, "words": name, "train": len(learnt), "test": len(inside) - len(learnt)}
         table.append({**row, "example": excerpt(example, 80)})
     return sorted((row for row in table if row["train"] or row["test"]), key=lambda row: -row["train"])
-
-
-def _points(points: Any, places: list[int], seed: int) -> list[list[float]]:
-    """Coordinates and topic of some rows, for a map."""
-    some = random.Random(seed).sample(range(len(places)), min(POINTS, len(places)))
-    return [[round(float(points[i][0]), 3), round(float(points[i][1]), 3), places[i]] for i in some]

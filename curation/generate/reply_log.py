@@ -110,7 +110,6 @@ def described(order: DraftRequest) -> dict[str, Any]:
         "prompt_sha256": order.prompt.sha256,
         "seed_row": order.seed.id if order.seed else None,
         "label": order.label,
-        "learnt": order.learnt or None,
         "passage": order.passage.place if order.passage else None,
         "passage_text": order.passage.text if order.passage else None,
         "beside": [[passage.text, passage.place] for passage in order.beside] or None,

@@ -53,8 +53,6 @@ class DraftRequest:
     label: str = ""
     beside: tuple[DocumentPassage, ...] = ()
     """Other passages that the row shows."""
-    learnt: int = 0
-    """Reviewed drafts that the prompt shows, as examples or as counter-examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +107,8 @@ class Strategy(ABC):
                 meta |= {"temperature": WARMTH, "seed": turn}
             examples = kept_pairs(material, self.name) if prompt.shows("examples") else ()
             ask = Ask(prompt.turns(values, examples), self.limit(subject), self.closed(material), meta)
-            shows = sum(values[place].count("\n") for place in ("examples", "avoid") if prompt.shows(place))
-            yield DraftRequest(
-                self.name,
-                ask,
-                prompt,
-                subject.seed,
-                subject.passage,
-                subject.label,
-                self.beside(material, subject),
-                shows,
-            )
+            beside = self.beside(material, subject)
+            yield DraftRequest(self.name, ask, prompt, subject.seed, subject.passage, subject.label, beside)
 
     def beside(self, material: DraftMaterial, subject: DraftTopic) -> tuple[DocumentPassage, ...]:
         """Return the other passages that the row shows."""

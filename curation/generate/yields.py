@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from chat.prices import price_of
 from curation.generate.material import DraftMaterial, gather
-from curation.generate.reply_log import Record, ReplyLog, spent
+from curation.generate.reply_log import ReplyLog, spent
 from curation.generate.strategies import find_strategy
 from curation.generate.template import load_prompt
 from curation.review.progress import goal_of
@@ -21,22 +20,9 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class YieldPart:
-    """Some of the drafts of a strategy: how many were written, reached the queue, were decided and kept."""
-
-    drafts: int
-    queued: int
-    decided: int
-    accepted: int
-
-
 @dataclass
 class Yield:
-    """Drafts of one strategy by one model. `accepted` = approved + edited; cost None where a price is unknown.
-
-    `before` are drafts whose prompt showed no reviewed draft, `after` those that learnt from reviews.
-    """
+    """Drafts of one strategy by one model. `accepted` = approved + edited; cost None where a price is unknown."""
 
     strategy: str
     model: str
@@ -45,8 +31,6 @@ class Yield:
     states: Counter[str] = field(default_factory=Counter)
     cost_usd: float | None = 0.0
     seconds: float = 0.0
-    before: YieldPart = YieldPart(0, 0, 0, 0)
-    after: YieldPart = YieldPart(0, 0, 0, 0)
 
     @property
     def accepted(self) -> int:
@@ -73,8 +57,6 @@ class Yield:
             "cost_usd": self.cost_usd,
             "cost_per_accepted_usd": paid / self.accepted if paid is not None else None,
             "seconds": round(self.seconds, 1),
-            "before_learning": asdict(self.before),
-            "after_learning": asdict(self.after),
         }
 
 
@@ -85,26 +67,15 @@ def yields(store: Store, project: Project) -> list[Yield]:
     for record in ledger.replies.values():
         groups[str(record.order["strategy"]), record.model].append(record)
     states: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    by_request: dict[str, str] = {}
     for row in store.rows(role="candidates", origin="generated", excluded=None):
         states[str(row.meta.get("strategy")), str(row.meta.get("model"))][row.state] += 1
-        by_request[str(row.meta.get("request"))] = row.state
     found = []
     for (strategy, model), records in sorted(groups.items()):
         filtered = Counter(ledger.rejected[r.key]["reason"] for r in records if r.key in ledger.rejected)
         seconds = sum(record.seconds for record in records)
         own = states[strategy, model]
-        parts = [
-            _part([r for r in records if bool(r.order.get("learnt")) is after], by_request) for after in (False, True)
-        ]
-        found.append(Yield(strategy, model, len(records), filtered, own, spent(records), seconds, *parts))
+        found.append(Yield(strategy, model, len(records), filtered, own, spent(records), seconds))
     return found
-
-
-def _part(records: Sequence[Record], states: Mapping[str, str]) -> YieldPart:
-    came = Counter(states[record.key] for record in records if record.key in states)
-    kept = came["approved"] + came["edited"]
-    return YieldPart(len(records), came.total(), kept + came["rejected"], kept)
 
 
 TRIED = 20

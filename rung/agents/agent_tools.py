@@ -25,7 +25,6 @@ READS = {
     "data convert": "source out format to rejects question answer system",
     "data dedup": "sources out threshold removed pairs rejects",
     "data leakage": "train test clean",
-    "data diff": "old new",
     "review status": "",
     "estimate": "model method rank targets batch length optimizer gpus gpu rows epochs price fit",
     "plan": "method objective preset",

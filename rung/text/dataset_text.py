@@ -1,4 +1,4 @@
-"""`rung data freeze` and `rung data diff` in words."""
+"""`rung data freeze` in words."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
     from curation.split.freeze import Frozen
-    from curation.split.manifest import Difference
     from curation.split.plan import FreezePlan
     from rung.text.power_text import SmallestGain
-
-MOST = 10
 
 
 def frozen_lines(done: Frozen, size: SmallestGain, step: str, drafted: Sequence[str] = ()) -> Iterator[str]:
@@ -94,29 +91,6 @@ def plan_json(plan: FreezePlan, size: SmallestGain) -> JsonObject:
 def failed_lines(samples: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each sample that failed: what was found, and the way on."""
     yield from (f"✗ {sample['words']}" for sample in samples if sample.get("words"))
-
-
-def difference_lines(found: Difference, step: str) -> Iterator[str]:
-    """Sizes, then the rows."""
-    for name, (before, after) in found.sizes.items():
-        yield f"{name:<12}{before:>8,} -> {after:>8,}"
-    yield (
-        "The test set is the same, byte for byte."
-        if found.same_test
-        else ("! The test set differs: scores on the two versions cannot be compared.")
-    )
-    moved = [f"{name} ({old} to {new})" for name, old, new in found.moved]
-    for what, rows in (
-        ("added", found.added),
-        ("removed", found.removed),
-        ("moved", moved),
-        ("changed", found.changed),
-    ):
-        if rows:
-            more = f" and {len(rows) - MOST:,} more (--json)" if len(rows) > MOST else ""
-            yield f"{len(rows):,} {what}: {', '.join(rows[:MOST])}{more}"
-    yield ""
-    yield f"Next: {step}"
 
 
 def _offer(dates: Sequence[str]) -> Iterator[str]:

@@ -107,7 +107,7 @@ PROJECT_COMMANDS = (
     "status", "advise --set prompting=untried", "baseline", "evaluate", "evaluate R-001", "verdict", "judge",
     "trust --yes", "train", "release --to prompt", "why R-001", "why r-000001", "backup", "data check",
     "data fix leaks", "data fix --all", "data dismiss leaks --by A --reason B", "data undo", "data import x.jsonl",
-    "data freeze", "data diff v001 v002", "data generate --count 1", "review next --reviewer A",
+    "data freeze", "data generate --count 1", "review next --reviewer A",
     "review decide r-000001 approve --token T --reviewer A", "review undo r-000001 --reviewer A", "review status",
     "review sample", "review invite A", "review export -o x.csv", "review import x.csv --reviewer A",
     "plan", "plan check",

@@ -255,21 +255,6 @@ def test_the_yield_is_counted_to_the_reviewers_decision(
     assert table["accepted_share"] == pytest.approx(2 / 3) and table["cost_per_accepted_usd"] == pytest.approx(0.5)
 
 
-def test_the_yield_before_and_after_learning_is_told(
-    reviewed: Store, project: Project, run: Run, review: Callable[..., None]
-) -> None:
-    first = run(Scripted(words), 3)
-    review(first.queued[:2], "reject", "wrong answer")
-    review(first.queued[2:], "approve")
-    (found,) = yields(reviewed, project)
-    assert (found.before.decided, found.before.accepted, found.after.drafts) == (3, 1, 0)
-    second = run(Scripted(lambda ask: "another " + words(ask)), 3)
-    review(second.queued, "approve")
-    table = yields(reviewed, project)[0].to_json()
-    assert table["before_learning"] == {"drafts": 3, "queued": 3, "decided": 3, "accepted": 1}
-    assert table["after_learning"] == {"drafts": 3, "queued": 3, "decided": 3, "accepted": 3}
-
-
 def test_answers_are_held_to_the_closed_set(reviewed: Store, run: Run) -> None:
     reviewed.add([Example({"messages": [{"role": "user", "content": "DM2 with numb feet"}]})], role="pool")
     model = Scripted(["E11 nerve none"])

@@ -11,7 +11,7 @@ from freezing import approve_all, frozen, rows
 from curation.example import Example
 from curation.review import Ruling, decide_all
 from curation.split.freeze import freeze
-from curation.split.manifest import difference, load_split
+from curation.split.manifest import load_split
 
 
 def test_the_card_is_read_by_datasets(desk: Any, tmp_path: Path) -> None:
@@ -85,20 +85,6 @@ def test_the_card_is_read_with_odd_keys_tools_and_columns_of_nothing(
         for found, line in zip(loaded[name], lines, strict=True):
             assert {key: found[key] for key in WHOLE} == {key: line[key] for key in WHOLE}
             assert found.get("big") == line.get("big") and found["messages"] == line["messages"]
-
-
-def test_versions_are_compared_row_by_row(desk: Any) -> None:
-    approve_all(desk)
-    first = frozen(desk)
-    decide_all(desk, "mo", [("r-000010", Ruling("edit", text="another"))], kind="person")
-    desk.store.exclude(["r-000011"], "by hand", "pii")
-    desk.store.add(rows(1, 77), role="candidates")
-    approve_all(desk)
-    second = frozen(desk)
-    found = difference(first.folder, second.folder)
-    assert (found.added, found.removed, found.same_test) == (("r-000081",), ("r-000011",), True)
-    assert found.changed == ("r-000010",)
-    assert difference(first.folder, first.folder).changed == ()
 
 
 def test_a_column_of_several_kinds_and_dates_are_read_too(make_desk: Any, tmp_path: Path) -> None:

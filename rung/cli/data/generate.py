@@ -16,7 +16,7 @@ from workspace.counted import counted
 if TYPE_CHECKING:
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from curation.generate import DraftingResult, Wish, Yield
+    from curation.generate import DraftingResult, Wish
     from curation.store import Store
     from workspace.folder import Project
     from workspace.settings import ModelSettings, Settings
@@ -165,19 +165,7 @@ def _report(outcome: DraftingResult, store: Store, project: Project, as_json: bo
     for each in table:
         if each.decided:
             say(f"  {each.strategy} by {each.model}: reviewers kept {each.accepted:,} of {each.decided:,} so far")
-            say(f"    {_learning(each)}")
     say(f"\nNext: {_next(outcome)}")
-
-
-def _learning(each: Yield) -> str:
-    """Return how learning from reviews changed the yield, or that it is not measured yet."""
-    before, after = each.before, each.after
-    if not before.decided or not after.decided:
-        return "the effect of learning from reviews is not measured yet: drafts of both kinds must be decided"
-    first, then = (
-        f"{part.accepted:,} of {part.decided:,} ({part.accepted / part.decided:.0%})" for part in (before, after)
-    )
-    return f"before learning from reviews {first}, after {then}"
 
 
 def _remarks(outcome: DraftingResult) -> list[str]:

@@ -1,4 +1,4 @@
-"""`rung data import`, `rung data freeze`, `rung data diff`."""
+"""`rung data import` and `rung data freeze`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ def register_data(data: typer.Typer) -> None:
     """Add these commands to `rung data`."""
     data.command("import")(import_files)
     data.command("freeze")(freeze_command)
-    data.command("diff")(diff_command)
 
 
 def import_files(
@@ -312,25 +311,3 @@ def _size(
     items, share = sizes.get("test", 0), (shares or {}).get("test", 0.0)
     rows = 0 if kept or not share else sum(sizes.values()) if len(sizes) > 1 else round(items / share)
     return SmallestGain(items, rows, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
-
-
-def diff_command(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A frozen version, e.g. v001.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="A later version, e.g. v002.")],
-    as_json: Json = False,
-) -> None:
-    """Compare two frozen versions row by row."""
-    from curation.split.manifest import difference, newest_dataset
-    from rung.cli.models import opened_project
-    from rung.status import next_step
-    from rung.text.dataset_text import difference_lines
-
-    project, _ = opened_project()
-    folders = [newest_dataset(project, name) for name in (old, new)]
-    assert folders[0] is not None and folders[1] is not None
-    found = difference(folders[0], folders[1])
-    if as_json:
-        emit(found.to_json())
-        return
-    for text in difference_lines(found, next_step(project)):
-        say(text)
