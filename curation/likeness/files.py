@@ -18,7 +18,7 @@ from curation.likeness.fingerprints import Collector
 from curation.likeness.join import Method
 from curation.likeness.leaks.find import LeakSearch
 from curation.likeness.leaks.report import Leak, LeakReport
-from curation.likeness.semantic import MOST, Meaning, alike_across, alike_within
+from curation.likeness.semantic import Meaning, alike_across
 from curation.rows import Columns, malformed_error, write_rejects
 from curation.rows.rowfile import Chosen, Progress, RowFile
 from workspace.errors import RungError
@@ -39,8 +39,6 @@ class DedupOrder:
     method: Method | None = None
     workers: int = 1
     engine: str = "local"
-    embedder: Embedder | None = None
-    semantic_threshold: float | None = None
     sheet: str = ""
 
 
@@ -56,14 +54,10 @@ def dedup_files(order: DedupOrder, progress: Progress | None = None) -> JsonObje
     started = time.monotonic()
     with RowFile(order.sources, columns=Columns(sheet=order.sheet), progress=progress) as files:
         result = _find(order, files)
-        meaning = None if order.embedder is None else _alike(order, order.embedder, files, result)
         if files.rejects and order.rejects is None:
             raise malformed_error(files.rejects)
-        _write(order, files, result, meaning)
+        _write(order, files, result)
     report = result.report()
-    if meaning is not None:
-        report["paraphrases"] = len(meaning.pairs)
-        report["semantic"] = meaning.as_json()
     if files.rejects or order.rejects:
         report["read"] = result.read + len(files.rejects)
         report["rejected"] = len(files.rejects)
@@ -92,24 +86,13 @@ def _collect(order: DedupOrder, files: RowFile, collector: Collector) -> None:
     return None
 
 
-def _alike(order: DedupOrder, embedder: Embedder, files: RowFile, result: DedupResult) -> Meaning:
-    """Pairs of kept rows that ask the same in other words, by their places among all rows."""
-    if len(result.kept) > MOST:
-        raise RungError(f"--semantic compares up to {MOST:,} kept rows; these are {len(result.kept):,}.", "use a part")
-    texts = [example.question for example in files.fetch(result.kept)]
-    found = alike_within(embedder, texts, order.semantic_threshold)
-    known = {(pair.index, pair.other) for pair in result.pairs}
-    pairs = [(result.kept[a], result.kept[b], score) for a, b, score in found.pairs]
-    return replace(found, pairs=[pair for pair in pairs if pair[:2] not in known])
-
-
-def _write(order: DedupOrder, files: RowFile, result: DedupResult, meaning: Meaning | None) -> None:
+def _write(order: DedupOrder, files: RowFile, result: DedupResult) -> None:
     with replacing(order.out) as out:
         files.copy(result.keep, out)
     if order.removed is not None:
         _write_lines(order.removed, _removed(files, result))
     if order.pairs is not None:
-        _write_lines(order.pairs, [*_pairs(files, result), *_paraphrases(files, meaning)])
+        _write_lines(order.pairs, _pairs(files, result))
     if order.rejects is not None:
         write_rejects(order.rejects, files.rejects)
 
@@ -141,16 +124,6 @@ def _pairs(files: RowFile, result: DedupResult) -> Iterable[JsonObject]:
         yield {
             "line": line, "file": file, "other_line": other_line, "other_file": other_file,
             "similarity": round(pair.similarity, 6), "kind": pair.kind,
-        }  # fmt: skip
-
-
-def _paraphrases(files: RowFile, meaning: Meaning | None) -> Iterable[JsonObject]:
-    for index, other, score in meaning.pairs if meaning else ():
-        file, line = files.where(index)
-        other_file, other_line = files.where(other)
-        yield {
-            "line": line, "file": file, "other_line": other_line, "other_file": other_file,
-            "similarity": score, "kind": "paraphrase",
         }  # fmt: skip
 
 

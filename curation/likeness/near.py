@@ -13,17 +13,16 @@ from curation.example import Example
 from curation.likeness.fingerprints import Fingerprints, InMemory, fingerprints, use_compiled
 from curation.likeness.groups import Classes, all_near, same_answers
 from curation.likeness.join import NearSets, components
-from curation.likeness.semantic import SameMeaning
 from curation.likeness.sets import I64
 from curation.split.manifest import SplitName
 
-Kind = Literal["exact", "near", "short_near", "key", "between", "paraphrase"]
+Kind = Literal["exact", "near", "short_near", "key", "between"]
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """Row `index` and the pinned row `against` it. `key`: both have the same group key; `between`: its group holds
-    pinned rows of two splits; `paraphrase`: both say the same in other words.
+    pinned rows of two splits.
     """
 
     index: int
@@ -34,7 +33,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Near, exact and short near pairs of classes of rows, the rows' group keys, and questions with one meaning."""
+    """Near, exact and short near pairs of classes of rows, and the rows' group keys."""
 
     examples: Sequence[Example]
     prints: Fingerprints
@@ -43,13 +42,11 @@ class Near:
     short: NearSets
     keys: Sequence[str | None]
     threshold: float
-    alike: Sequence[SameMeaning] = ()
 
     def groups(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> dict[int, int]:
         """For each of `rows` the first row of its group, if only these rows existed.
 
-        Two pinned rows do not join each other's groups: they were found not to conflict, or share a key only. One
-        meaning joins no groups that are pinned to two splits: it is no reason to leave a row out.
+        Two pinned rows do not join each other's groups: they were found not to conflict, or share a key only.
         """
         chosen = np.zeros(len(self.prints), np.bool_)
         chosen[list(rows)] = True
@@ -59,8 +56,7 @@ class Near:
             fixed[index] = 1 + ("train", "validation", "test").index(split)
         apart = (fixed[one] > 0) & (fixed[other] > 0) & (fixed[one] != fixed[other])
         label = components(len(self.prints), one[~apart], other[~apart])
-        joined = self._joined_by_meaning(label, np.where(chosen, fixed, 0), chosen)
-        return {index: joined.get(int(label[index]), int(label[index])) for index in rows}
+        return {index: int(label[index]) for index in rows}
 
     def _chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
         """Pairs of chosen rows that are near: within a class a chain, between classes each with each."""
@@ -82,38 +78,6 @@ class Near:
         pairs = [(anchor[key], i) for i in rows if (key := self.keys[i]) in anchor]
         found = np.array(pairs, np.int64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
-
-    def _joined_by_meaning(self, label: I64, fixed: I64, chosen: npt.NDArray[np.bool_]) -> dict[int, int]:
-        """For groups by their first row the one that they join, because they ask with one meaning, the nearest first;
-        save where that would bring rows together that are `fixed` (0: free) to two splits.
-        """
-        held: dict[int, set[int]] = {}
-        for row in np.flatnonzero(fixed):
-            held.setdefault(int(label[row]), set()).add(int(fixed[row]))
-        members: dict[int, list[int]] = {}
-        joined: dict[int, int] = {}
-        for each in self.alike:
-            found = {int(label[row]) for row in (*each.rows, *each.others) if chosen[row]}
-            first, *more = sorted({joined.get(group, group) for group in found}) or [0]
-            for group in more:
-                sides = held.get(first, set()) | held.get(group, set())
-                if len(sides) < 2:
-                    held[first] = sides
-                    moved = members.pop(group, [group])
-                    members.setdefault(first, [first]).extend(moved)
-                    joined.update(dict.fromkeys(moved, first))
-        return joined
-
-    def across(self, split: Sequence[SplitName | None]) -> list[Conflict]:
-        """Rows that say the same in other words as a row of another split: a person should read them."""
-        rank = {"train": 0, "validation": 1, "test": 2}
-        found = []
-        for each in self.alike:
-            for pair in ((i, j) for i in each.rows for j in each.others if split[i] and split[j]):
-                learnt, held = sorted(pair, key=lambda row: rank[split[row] or "train"])
-                if split[learnt] != split[held]:
-                    found.append(Conflict(learnt, held, "paraphrase", each.score))
-        return found
 
     def against(
         self, fixed: Sequence[int], others: Sequence[int], keyed: Sequence[int]
@@ -158,10 +122,8 @@ class Near:
         return sorted(found, key=lambda entry: (-entry[0].similarity, entry[0].index, entry[0].against))
 
 
-def find_near(
-    examples: Sequence[Example], threshold: float, keys: Sequence[str | None], alike: Sequence[SameMeaning] = ()
-) -> Near:
+def find_near(examples: Sequence[Example], threshold: float, keys: Sequence[str | None]) -> Near:
     """All near, exact and short near pairs of rows, by the exact join, so that none is missed."""
     prints = fingerprints(examples)
     (classes, pairs), (_, short) = all_near(prints, threshold, use_compiled(len(prints)))
-    return Near(examples, prints, classes, pairs, short, keys, threshold, alike)
+    return Near(examples, prints, classes, pairs, short, keys, threshold)

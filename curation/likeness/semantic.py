@@ -1,14 +1,14 @@
 """Rows that say the same in other words: what no comparison of words can find.
 
 Pairs are proposed by TF-IDF (the most alike rows in words, a few for each row) and judged by an embedding. They are
-never dropped and never a leak by themselves: below a cosine of 1 two questions may ask for different things. So each
-pair is for a person to look at, and a split keeps both on one side where `[dataset] semantic` asks for it.
+never a leak by themselves: below a cosine of 1 two questions may ask for different things. So each pair is for a
+person to look at.
 `rules/semantic.toml` says how often the packaged model is right at the threshold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from chat.protocols import Embedder
-from workspace.errors import RungError
 from workspace.shipped_rules import rule_file
 
-Progress = Callable[[int, int], None]
 AT_ONCE = 512
-MOST = 50_000
-"""Texts that are compared at the most: each is embedded, at some dozens a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """Pairs of places (in the two lists that were compared, or in the one) with their cosine, the highest first."""
+    """Pairs of places in the two lists that were compared, with their cosine, the highest first."""
 
     model: str
     threshold: float
@@ -57,54 +53,20 @@ def sample_at(threshold: float) -> dict[str, Any] | None:
 
 
 def alike_across(
-    embedder: Embedder,
-    train: Sequence[str],
-    test: Sequence[str],
-    threshold: float | None = None,
-    progress: Progress | None = None,
+    embedder: Embedder, train: Sequence[str], test: Sequence[str], threshold: float | None = None
 ) -> Meaning:
-    """Pairs (train, test) of questions with the same meaning."""
-    return _judged(embedder, train, test, _proposed(train, test), threshold, progress)
-
-
-def alike_within(
-    embedder: Embedder, texts: Sequence[str], threshold: float | None = None, progress: Progress | None = None
-) -> Meaning:
-    """Pairs (earlier, later) of questions with the same meaning."""
-    found = _proposed(texts, texts)
-    pairs = np.unique(np.sort(found[found[:, 0] != found[:, 1]], axis=1), axis=0)
-    return _judged(embedder, texts, texts, pairs, threshold, progress)
-
-
-@dataclass(frozen=True, slots=True)
-class SameMeaning:
-    """Two questions with one meaning: the rows that ask the one and the other, and the cosine."""
-
-    rows: tuple[int, ...]
-    others: tuple[int, ...]
-    score: float
-
-
-def questions_alike(
-    embedder: Embedder, questions: Sequence[str], threshold: float | None = None
-) -> tuple[Meaning, list[SameMeaning]]:
-    """Different questions with the same meaning, with their rows, whatever the order of the rows.
-
-    Raises RungError for more than 50,000 different questions.
-    """
-    places: dict[str, list[int]] = {}
-    for row, question in enumerate(questions):
-        places.setdefault(question, []).append(row)
-    if len(places) > MOST:
-        raise RungError(
-            f"Meanings are compared of up to {MOST:,} questions; these are {len(places):,}.",
-            "[dataset] semantic = false in rung.toml",
-        )
-    texts = sorted(places)
-    meaning = alike_within(embedder, texts, threshold)
-    return meaning, [
-        SameMeaning(tuple(places[texts[a]]), tuple(places[texts[b]]), score) for a, b, score in meaning.pairs
-    ]
+    """Pairs (train, test) of questions with the same meaning. Each text that a proposed pair names is embedded once."""
+    wanted = default_threshold() if threshold is None else threshold
+    pairs = _proposed(train, test)
+    texts = sorted({train[row] for row in pairs[:, 0]} | {test[item] for item in pairs[:, 1]})
+    at = {text: place for place, text in enumerate(texts)}
+    points = embedder.embed(texts) if texts else np.zeros((0, 1), np.float32)
+    one = np.array([at[train[row]] for row in pairs[:, 0]], np.int64)
+    other = np.array([at[test[item]] for item in pairs[:, 1]], np.int64)
+    score = np.einsum("ij,ij->i", points[one], points[other])
+    order = [int(k) for k in np.argsort(-score, kind="stable") if score[k] >= wanted]
+    found = [(int(pairs[k, 0]), int(pairs[k, 1]), round(min(1.0, float(score[k])), 4)) for k in order]
+    return Meaning(embedder.name, wanted, found, len(texts))
 
 
 def _proposed(rows: Sequence[str], items: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -128,24 +90,3 @@ def _proposed(rows: Sequence[str], items: Sequence[str]) -> npt.NDArray[np.int64
             best = score.indices[line][np.argsort(-score.data[line], kind="stable")[:most]]
             parts.append(np.column_stack((best, np.full(len(best), begin + place))).astype(np.int64))
     return np.concatenate(parts)
-
-
-def _judged(
-    embedder: Embedder,
-    rows: Sequence[str],
-    items: Sequence[str],
-    pairs: npt.NDArray[np.int64],
-    threshold: float | None,
-    progress: Progress | None,
-) -> Meaning:
-    """Embed each text that a pair names once, and keep the pairs whose cosine reaches the threshold."""
-    wanted = default_threshold() if threshold is None else threshold
-    texts = sorted({rows[row] for row in pairs[:, 0]} | {items[item] for item in pairs[:, 1]})
-    at = {text: place for place, text in enumerate(texts)}
-    points = embedder.embed(texts, progress) if texts else np.zeros((0, 1), np.float32)
-    one = np.array([at[rows[row]] for row in pairs[:, 0]], np.int64)
-    other = np.array([at[items[item]] for item in pairs[:, 1]], np.int64)
-    score = np.einsum("ij,ij->i", points[one], points[other])
-    order = [int(k) for k in np.argsort(-score, kind="stable") if score[k] >= wanted]
-    found = [(int(pairs[k, 0]), int(pairs[k, 1]), round(min(1.0, float(score[k])), 4)) for k in order]
-    return Meaning(embedder.name, wanted, found, len(texts))

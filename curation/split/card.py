@@ -77,11 +77,8 @@ def _splits(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
     if (test := manifest.splits.get("test")) and test.rows < SMALL_TEST:
         yield f"The test set has {test.rows} rows: under {SMALL_TEST}, only large differences can be shown on it."
     yield from class_lines(manifest.classes)
-    said = sum(pair["kind"] == "paraphrase" for pair in plan.across)
-    if near := len(plan.across) - said:
+    if near := len(plan.across):
         yield f"{near} near pairs with different answers are on two sides, because both were fixed there."
-    if said:
-        yield f"{said} pairs that say the same in other words are on two sides, because the test set was fixed."
     yield ""
 
 

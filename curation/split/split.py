@@ -17,9 +17,7 @@ from typing import Any
 from curation.example import Example
 from curation.likeness import answer_form, words
 from curation.likeness.near import Conflict, Near, find_near
-from curation.likeness.semantic import SameMeaning
 from curation.split.manifest import SplitName
-from workspace.folder import folder_named
 from workspace.settings import DatasetSettings
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -39,8 +37,7 @@ class SplitPlan:
     """Where each row goes: `split[i]` of row i, None where it is left out; all indices in input order.
 
     `left_out` has the row against which each such row is left out; `across` the near pairs with different answers
-    that stay on two sides because both, or the test row, were pinned, and rows of one meaning that do; `group[i]` the
-    first row of i's group.
+    that stay on two sides because both, or the test row, were pinned; `group[i]` the first row of i's group.
     """
 
     split: tuple[SplitName | None, ...]
@@ -66,7 +63,6 @@ def plan_split(
     threshold: float = 0.8,
     group_by: str = "",
     pinned: Mapping[int, SplitName] | None = None,
-    alike: Sequence[SameMeaning] = (),
 ) -> SplitPlan:
     """Plan the split. The same rows and seed give the same plan, in whatever order the rows come.
 
@@ -74,12 +70,11 @@ def plan_split(
     `group_by` (a dotted path into the row). `pinned` rows stay where they are. Pinned test rows are the whole test
     set; other pinned rows count towards their split's share. A row that is near a pinned test row and has the same
     answer, or asks the same question, is left out, and so is one that shares its key; a pinned train row likewise
-    against a pinned validation row. `alike` questions, which say the same in other words, are grouped as near ones
-    are, but no row is left out for it: what pinned rows then keep on two sides is among `across`.
+    against a pinned validation row.
     """
     pinned = dict(pinned or {})
     keys = [group_key(example, group_by) for example in examples]
-    near = find_near(examples, threshold, keys, alike)
+    near = find_near(examples, threshold, keys)
     left_out, across = _conflicts(near, pinned, len(examples))
     gone = {conflict.index for conflict in left_out}
     group = near.groups([i for i in range(len(examples)) if i not in gone and pinned.get(i) != "test"], pinned)
@@ -87,7 +82,6 @@ def plan_split(
     placed = _place(examples, group, classes, pinned, _wanted(shares, pinned), seed)
     split = tuple(None if i in gone else placed.get(i, pinned.get(i)) for i in range(len(examples)))
     left_out += [Conflict(i, i, "between", 1.0) for i in group if split[i] is None and i not in gone]
-    across += near.across(split)
     return SplitPlan(
         split,
         tuple(group.get(i, i) for i in range(len(examples))),
@@ -270,10 +264,7 @@ def planned(
     shares: Mapping[SplitName, float],
     pinned: Mapping[int, SplitName],
 ) -> SplitPlan:
-    """The split as rung.toml asks for it: by chance and class, or with `split_by` by time; with `semantic` questions
-    that say the same in other words stay together. Raises RungError where that needs a model that is not there.
-    """
-    said, alike = _meanings(examples, settings) if settings.semantic else ("", [])
+    """The split as rung.toml asks for it: by chance and class, or with `split_by` by time."""
     plan = plan_split(
         examples,
         shares=shares,
@@ -281,22 +272,8 @@ def planned(
         threshold=settings.threshold,
         group_by=settings.group_by,
         pinned=pinned,
-        alike=alike,
     )
-    plan = by_time(plan, examples, settings.split_by, pinned) if settings.split_by else plan
-    return replace(plan, rule=plan.rule + said)
-
-
-def _meanings(examples: Sequence[Example], settings: DatasetSettings) -> tuple[str, list[SameMeaning]]:
-    """A sentence on it for the rule, and the questions with one meaning."""
-    from chat.local.embed import open_embedder
-    from curation.likeness.semantic import questions_alike
-
-    embedder = open_embedder(folder_named(settings.semantic_model) if settings.semantic_model else None)
-    questions = [example.question for example in examples]
-    meaning, alike = questions_alike(embedder, questions, settings.semantic_threshold or None)
-    pairs = f"{len(alike):,} pair{'s' * (len(alike) != 1)}"
-    return f" Questions with one meaning ({meaning.model}, cosine {meaning.threshold:g}; {pairs}) stay together.", alike
+    return by_time(plan, examples, settings.split_by, pinned) if settings.split_by else plan
 
 
 def by_time(

@@ -9,14 +9,13 @@ import pytest
 from in_shell import rung
 
 from chat.local.load import find_model
-from curation.example import Example, chat_row
-from curation.split.split import SHARES, planned
+from curation.example import chat_row
 from rung.cli.data.generate import named_model
 from rung.cli.models import open_meanings
 from rung.start import start_project
 from workspace.errors import RungError
 from workspace.folder import folder_named
-from workspace.settings import DatasetSettings, EvaluationSettings, ModelSettings, Settings
+from workspace.settings import EvaluationSettings, ModelSettings, Settings
 
 CONFIG = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
@@ -61,8 +60,6 @@ def test_weights_and_embeddings_are_found_from_below(below: Path) -> None:
     wanted = EvaluationSettings(embeddings=True, embedding_model="models/tiny")
     with pytest.raises(RungError, match=missing):
         open_meanings(Settings(evaluation=wanted))
-    with pytest.raises(RungError, match=missing):
-        planned([Example(chat_row("a", "b"))], DatasetSettings(semantic=True, semantic_model="models/tiny"), SHARES, {})
 
 
 def test_commands_read_it_from_below(below: Path) -> None:

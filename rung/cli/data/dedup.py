@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from curation.likeness.leaks.report import Leak
     from curation.likeness.semantic import Meaning
 
-SemanticOption = Annotated[bool, typer.Option("--semantic", help="Also compare meanings, with a small model.")]
-ModelOption = Annotated[
-    Path | None, typer.Option(help="A folder with an embedding model, instead of the packaged one.")
-]
-CosineOption = Annotated[
-    float | None, typer.Option(min=0.01, max=1, help="Cosine at which two rows count as the same in meaning.")
-]
 SHOWN = 10
 
 
@@ -49,9 +42,6 @@ def dedup(
     exact: Annotated[bool, typer.Option("--exact", help="Compare all pairs exactly; slower, misses none.")] = False,
     engine: Annotated[str, typer.Option(help="local, or ray for several machines.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Number of processes that read and hash.")] = 1,
-    semantic: SemanticOption = False,
-    semantic_model: ModelOption = None,
-    semantic_threshold: CosineOption = None,
     as_json: Json = False,
 ) -> None:
     """Keep one row of each cluster of duplicates: same question, word for word or nearly, and same answer."""
@@ -60,9 +50,8 @@ def dedup(
     from curation.likeness.files import DedupOrder, dedup_files
 
     order = DedupOrder(
-        tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine,
-        _embedder(semantic, semantic_model), semantic_threshold, sheet,
-    )  # fmt: skip
+        tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine, sheet
+    )
     with new_folders(out, removed, pairs, rejects):
         report = dedup_files(order, ProgressLine("Reading bytes"))
     warn_if_empty(report["read"], *sources)
@@ -108,8 +97,6 @@ def _say_dedup(report: JsonObject, out: Path, pairs: Path | None) -> None:
     ):
         if report[key]:
             say(f"! {name:<15} {report[key]:>7,}  {text}")
-    if "semantic" in report:
-        _say_meaning(report["semantic"], report["paraphrases"])
     if pairs is None and any(report[key] for key in ("contradictions", "minimal_pairs", "short_near")):
         say("  To list them: --pairs FILE")
     say(f"\nNext: rung data check {shlex.quote(str(out))}")
@@ -119,9 +106,13 @@ def leakage(
     train: Annotated[list[Path], typer.Option(help="The training rows; may be given more than once.")],
     test: Annotated[list[Path], typer.Option(help="The test rows, or a benchmark; may be given more than once.")],
     clean: Annotated[Path | None, typer.Option(help="File for the train lines that leak nothing.")] = None,
-    semantic: SemanticOption = False,
-    semantic_model: ModelOption = None,
-    semantic_threshold: CosineOption = None,
+    semantic: Annotated[bool, typer.Option("--semantic", help="Also compare meanings, with a small model.")] = False,
+    semantic_model: Annotated[
+        Path | None, typer.Option(help="A folder with an embedding model, instead of the packaged one.")
+    ] = None,
+    semantic_threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Cosine at which two rows count as the same in meaning.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find test items that occur in training rows, verbatim or lightly edited."""
