@@ -20,7 +20,7 @@ EXTRAS = {
     "web": ("starlette", "uvicorn"),
     "postgres": ("psycopg",),
     "quality": ("ftfy", "pyarrow"),
-    "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets"),
+    "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets", "llguidance"),
     "demo": ("simple_icd_10_cm",),
     "keyring": ("keyring",),
     "mcp": ("mcp",),

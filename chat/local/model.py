@@ -8,19 +8,22 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chat.local import prompt, trie
 from chat.local.call_forms import CALL_MARKS, is_read, read_answer
 from chat.local.check import CheckedWays, Way, checks_file
 from chat.local.decode import Forward, Job, Prefix, decode
-from chat.local.held import Held, Thinking
+from chat.local.held import Held, Thinking, guide_of
 from chat.local.load import Loaded
 from chat.local.plain import answer_alone
 from chat.local.score import ScoredPair, score, score_alone
 from chat.protocols import Ask, Progress, Reply, Turn
 from chat.thinking import ROOM, Marks, answering, is_off, is_open, marks_of, spoken
 from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from llguidance import LLTokenizer
 
 PREFIX_WORTH = 16
 """Fewer shared tokens than this are computed again rather than kept."""
@@ -104,6 +107,10 @@ class LocalModel:
                 for some in self._portions(group, prefix):
                     score(self._forward, prefix, some)
         return [(pair.score, len(pair.answer)) for pair in pairs]
+
+    @cached_property
+    def _guide(self) -> LLTokenizer:
+        return guide_of(self.loaded.tokenizer, self.loaded.ends)
 
     @cached_property
     def _forward(self) -> Forward:
@@ -202,7 +209,7 @@ class LocalModel:
         node, depth = self._trie(ask) if ask.choices else (None, 0)
         temperature, seed = float(ask.meta.get("temperature", 0.0)), int(ask.meta.get("seed", 0))
         shape = ask.meta.get("shape")
-        held = None if shape is None or ask.choices else Held(shape, self.loaded.tokenizer)
+        held = None if shape is None or ask.choices else Held.to(shape, self._guide)
         job = Job(tokens, ask.max_tokens, node, temperature, seed, held=held, depth=depth)
         if self._marks is not None and node is None and held is None:
             job.max_tokens += self._thinking_room(ask, self._text(ask), job)

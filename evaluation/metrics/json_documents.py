@@ -140,7 +140,7 @@ def json_shape(spec: str, root: Path, known: Sequence[Example]) -> Shape | None:
         return found
     documents = [parse(row.answer) for row in known if row.answer]
     if documents and all(isinstance(document, dict) for document in documents):
-        return {"type": "object", "required": sorted(set.intersection(*map(set, documents)))}
+        return {"type": "object", "required": [key for key in documents[0] if all(key in each for each in documents)]}
     return {"type": "array"} if documents and all(isinstance(d, list) for d in documents) else {}
 
 

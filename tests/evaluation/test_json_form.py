@@ -56,7 +56,7 @@ def test_a_model_that_talks_is_judged_by_its_better_form(extraction):
         assert (arm.form, arm.score) == ("held", 1.0)
         assert arm.validation_forms == {"free": 0.0, "held": 1.0}
     shapes = [ask.meta["shape"] for ask in model.asked if "shape" in ask.meta]
-    assert shapes[0] == {"type": "object", "required": ["place", "topic"]}
+    assert shapes[0] == {"type": "object", "required": ["topic", "place"]}
 
 
 def test_the_shape_is_the_named_schema_or_what_all_known_answers_are(tmp_path):

@@ -1,0 +1,63 @@
+"""Held to a JSON shape: whatever a small model would say, it answers a document that fits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from chat.local.model import LocalModel
+from chat.protocols import Ask
+
+SHAPE = {
+    "type": "object",
+    "properties": {
+        "code": {"type": "string", "enum": ["E10", 'E1"1', "Ü"]},
+        "count": {"type": "number"},
+        "parts": {"type": "array", "items": {"type": "boolean"}},
+        "note": {"type": ["string", "null"]},
+    },
+    "required": ["code", "count"],
+    "additionalProperties": False,
+}
+ASKED = ({"role": "user", "content": "Give the code and the count for: two eyes, type 1."},)
+
+
+def held(shape: object, tokens: int = 48) -> Ask:
+    return Ask(ASKED, tokens, meta={"shape": shape})
+
+
+SHAPES: list[Any] = [
+    SHAPE,
+    {"type": "number"},
+    {"enum": ["Ü", [1.5]]},
+    {"const": {"a": [True]}},
+    {"type": "object", "required": ["a"], "properties": {"a": {"type": "boolean"}}, "additionalProperties": False},
+    {"type": "string", "maxLength": 9},
+    {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3},
+    {"type": "boolean", "not": {"const": 3}},
+]
+
+
+def test_a_small_model_answers_what_fits(local: LocalModel) -> None:
+    for shape, reply in zip(SHAPES, local.answer([held(shape) for shape in SHAPES]), strict=True):
+        assert reply.stopped == "end", shape
+        jsonschema.validate(json.loads(reply.text), shape)
+
+
+def test_a_schema_that_cannot_be_followed_leaves_any_json(local: LocalModel) -> None:
+    for reply in local.answer([held({"type": "string", "pattern": "^(?=a)b"}, 24), held({"enum": []}, 24)]):
+        assert reply.text[0] in '{["-0123456789tfn' and reply.stopped in ("end", "length")
+
+
+def test_a_held_answer_beside_a_free_one_and_one_that_is_cut(local: LocalModel) -> None:
+    free = Ask(ASKED, 12)
+    alone = local.answer([free])[0].text
+    first, second, third = local.answer([held(SHAPE), free, held(SHAPE, 6)])
+    assert json.loads(first.text)["code"] in SHAPE["properties"]["code"]["enum"]  # type: ignore[index]
+    assert second.text == alone
+    assert third.stopped == "length"
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        json.loads(third.text)
