@@ -228,9 +228,9 @@ class OwnSystemSettings(Section):
 class TrainingSettings(Section):
     """Values of the plan that you set; the plan computes the others."""
 
-    method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"] = ""
+    method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora"] = ""
     """Empty: as the advice and this machine decide."""
-    objective: Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"] = "sft"
+    objective: Literal["sft", "dpo", "grpo"] = "sft"
     """What the model learns from; see docs/training.md."""
     rank: int | None = Field(default=None, ge=1)
     """Rank of the adapter."""
@@ -274,22 +274,18 @@ class TrainingSettings(Section):
     """Put the rows of a batch into one line without padding."""
     choose_by: Literal["auto", "loss", "metric"] = "auto"
     """What the best checkpoint is best by."""
-    virtual_tokens: int | None = Field(default=None, ge=1)
-    """Length of a learned prefix or prompt."""
     beta: float | None = Field(default=None, ge=0)
-    """How close the tuned model stays to its base model (dpo, kto, grpo, rloo)."""
+    """How close the tuned model stays to its base model (dpo, grpo)."""
     reward: str = ""
-    """A finished run of objective `reward` that scores answers; empty: the metric does (grpo, rloo)."""
+    """Metric that scores sampled answers; empty: the project's (grpo)."""
     generations: int | None = Field(default=None, ge=2)
-    """Answers sampled for each question (grpo, rloo)."""
+    """Answers sampled for each question (grpo)."""
     answer_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens of a sampled answer (grpo, rloo)."""
+    """Most tokens of a sampled answer (grpo)."""
     temperature: float | None = Field(default=None, gt=0)
-    """Temperature of sampled answers (grpo, rloo)."""
+    """Temperature of sampled answers (grpo)."""
     report_to: tuple[str, ...] = ()
     """Trackers of transformers: `tensorboard`, `wandb`, `mlflow`, `trackio`."""
-    stream_over: float = Field(default=2.0, ge=0)
-    """GB of a split from which its rows are streamed instead of held in memory."""
 
 
 class ReleaseSettings(Section):

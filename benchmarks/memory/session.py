@@ -74,18 +74,10 @@ class Session:
         return model
 
     def adapted(self, model: Any) -> Any:
-        peft, setup = self.peft, self.setup
-        method = setup["method"]
-        if method == "full":
+        if self.setup["method"] == "full":
             return model
         model.requires_grad_(False)
-        tokens = {"num_virtual_tokens": setup.get("virtual_tokens", 20), "task_type": "CAUSAL_LM"}
-        made = {
-            "ia3": lambda: peft.IA3Config(task_type="CAUSAL_LM"),
-            "prefix": lambda: peft.PrefixTuningConfig(**tokens),
-            "prompt": lambda: peft.PromptTuningConfig(**tokens),
-        }.get(method, self.low_rank)()
-        return peft.get_peft_model(model, made)
+        return self.peft.get_peft_model(model, self.low_rank())
 
     def low_rank(self) -> Any:
         setup = self.setup
