@@ -152,7 +152,7 @@ def rungs_own(recipe: Any, rows: list[Any], work: Path) -> Any:
     from training.run.validation_answers import ValidationAnswers
 
     tokenizer = load_tokenizer(recipe.base)
-    items = answers(tokenizer, rows, None, recipe.max_length)
+    items = answers(tokenizer, rows, None, recipe.max_length, work)
     sampler = ValidationAnswers(tokenizer, rows[:2], recipe, item_metric("exact_match", work))
     model = prepare(load_base(recipe), recipe)
     trainer = build(model, sampler, (items, items), precision=recipe.precision, folder=work / "checkpoints")

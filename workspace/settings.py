@@ -228,9 +228,9 @@ class OwnSystemSettings(Section):
 class TrainingSettings(Section):
     """Values of the plan that you set; the plan computes the others."""
 
-    method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora"] = ""
+    method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"] = ""
     """Empty: as the advice and this machine decide."""
-    objective: Literal["sft", "dpo", "grpo"] = "sft"
+    objective: Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"] = "sft"
     """What the model learns from; see docs/training.md."""
     rank: int | None = Field(default=None, ge=1)
     """Rank of the adapter."""
@@ -274,18 +274,22 @@ class TrainingSettings(Section):
     """Put the rows of a batch into one line without padding."""
     choose_by: Literal["auto", "loss", "metric"] = "auto"
     """What the best checkpoint is best by."""
+    virtual_tokens: int | None = Field(default=None, ge=1)
+    """Length of a learned prefix or prompt."""
     beta: float | None = Field(default=None, ge=0)
-    """How close the tuned model stays to its base model (dpo, grpo)."""
+    """How close the tuned model stays to its base model (dpo, kto, grpo, rloo)."""
     reward: str = ""
-    """Metric that scores sampled answers; empty: the project's (grpo)."""
+    """A finished run of objective `reward` that scores answers; empty: the metric does (grpo, rloo)."""
     generations: int | None = Field(default=None, ge=2)
-    """Answers sampled for each question (grpo)."""
+    """Answers sampled for each question (grpo, rloo)."""
     answer_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens of a sampled answer (grpo)."""
+    """Most tokens of a sampled answer (grpo, rloo)."""
     temperature: float | None = Field(default=None, gt=0)
-    """Temperature of sampled answers (grpo)."""
+    """Temperature of sampled answers (grpo, rloo)."""
     report_to: tuple[str, ...] = ()
     """Trackers of transformers: `tensorboard`, `wandb`, `mlflow`, `trackio`."""
+    stream_over: float = Field(default=2.0, ge=0)
+    """GB of a split from which its rows are streamed instead of held in memory."""
 
 
 class ReleaseSettings(Section):

@@ -72,9 +72,13 @@ def _attention(a: Architecture, setup: Setup) -> Iterator[float]:
     c, q, kv = setup.bytes, a.heads * a.head_dim, a.kv_heads * a.head_dim
     yield c * (q + kv) + c * (q + 2 * kv if a.layout == "fused" else kv)
     yield c * q + FLOAT * a.heads
-    if setup.padded:
-        yield c * setup.length
+    masked = setup.padded or setup.method == "prefix"
+    if masked:
+        span = setup.length + (setup.virtual_tokens if setup.method == "prefix" else 0)
+        yield c * span
         yield c * 2 * (q - kv) if a.heads != a.kv_heads else 0.0
+    if setup.method == "prefix":
+        yield c * 2 * kv
     if setup.attention == "eager":
         yield a.heads * setup.length * (FLOAT + 2 * c)
     elif setup.device == "cpu" and a.layout in MATH_ATTENTION:
@@ -114,7 +118,11 @@ def _adapters(a: Architecture, setup: Setup, adapter: Adapter) -> Iterator[float
     for m in adapter.targets:
         if m.part in ("head", "embedding", "router", "expert"):
             continue
-        yield m.count / a.layers * _low_rank(m, setup, adapter, seen)
+        per_layer = m.count / a.layers
+        if setup.method == "ia3":
+            yield per_layer * setup.bytes * (m.n_in if m.part == "mlp" else m.n_out)
+        else:
+            yield per_layer * _low_rank(m, setup, adapter, seen)
 
 
 def _low_rank(m: Matrix, setup: Setup, adapter: Adapter, seen: set[str]) -> float:

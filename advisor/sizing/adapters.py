@@ -9,11 +9,13 @@ from typing import Literal, get_args
 from advisor.sizing.architecture import Architecture, Matrix
 from workspace.errors import InputError, Problem, did_you_mean
 
-Method = Literal["full", "lora", "qlora", "dora", "qdora", "rslora"]
+Method = Literal["full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
 METHODS: tuple[str, ...] = get_args(Method)
-LOW_RANK = ("lora", "qlora", "dora", "qdora", "rslora")
+LOW_RANK = ("lora", "qlora", "dora", "qdora", "rslora", "adalora")
 QUANTISED = ("qlora", "qdora")
 GROUPS = ("all-linear", "attention", "mlp", "qv")
+ADALORA_START = 1.5
+"""AdaLoRA starts above its target rank (PEFT: init_r 12 for target_r 8) and prunes down to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,16 @@ class Adapter:
     parameters: int
     targets: tuple[Matrix, ...] = ()
     rank: int = 0
+    virtual_tokens: int = 0
 
 
 def adapter_of(
-    architecture: Architecture, method: str, *, rank: int = 16, targets: str | Sequence[str] = "all-linear"
+    architecture: Architecture,
+    method: str,
+    *,
+    rank: int = 16,
+    targets: str | Sequence[str] = "all-linear",
+    virtual_tokens: int = 20,
 ) -> Adapter:
     """What `method` trains on `architecture`. `targets` is a group (GROUPS) or module names.
 
@@ -34,7 +42,16 @@ def adapter_of(
     """
     if method == "full":
         return Adapter(architecture.parameters)
+    if method == "prefix":
+        width = 2 * architecture.layers * architecture.prefix_width
+        return Adapter(virtual_tokens * width, virtual_tokens=virtual_tokens)
+    if method == "prompt":
+        return Adapter(virtual_tokens * architecture.hidden, virtual_tokens=virtual_tokens)
+    if method == "ia3":
+        return _ia3(architecture, targets)
     chosen = find_targets(architecture, targets)
+    if method == "adalora":
+        rank = round(rank * ADALORA_START)
     each = [_low_rank(matrix, method, rank) for matrix in chosen]
     return Adapter(sum(each), chosen, rank)
 
@@ -88,4 +105,14 @@ def _low_rank(matrix: Matrix, method: str, rank: int) -> int:
     each = inner * (matrix.n_in + matrix.n_out)
     if method in ("dora", "qdora"):
         each += matrix.n_out
+    if method == "adalora":
+        each += inner + 1  # the singular values, and PEFT counts ranknum as trained
     return matrix.count * each
+
+
+def _ia3(architecture: Architecture, targets: str | Sequence[str]) -> Adapter:
+    """One scale for each output of attention matrices, one for each input of feed-forward ones."""
+    names: str | Sequence[str] = architecture.ia3 if targets in GROUPS or not targets else targets
+    chosen = find_targets(architecture, names)
+    each = [m.count * (m.n_in if m.part == "mlp" else m.n_out) for m in chosen]
+    return Adapter(sum(each), chosen)

@@ -65,6 +65,9 @@ class Architecture:
     """The config itself drops activations in training (GPT-2 does by default)."""
     matrices: tuple[Matrix, ...]
     vectors: int
+    prefix_width: int
+    """Width of one layer's keys as PEFT's prefix tuning counts it."""
+    ia3: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -335,5 +338,7 @@ def build(config: Config) -> Architecture:
         dropout=any(values.get(key) for key in ("attn_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout")),
         matrices=matrices(shape, config),
         vectors=vectors(shape, config),
+        prefix_width=shape.kv_heads * shape.head_dim if "num_key_value_heads" in values else shape.hidden,
+        ia3=tuple(config.family.get("ia3", ())),
         notes=config.notes,
     )

@@ -35,7 +35,13 @@ class Memory:
 
 def memory_of(architecture: Architecture, setup: Setup) -> Memory:
     """The peak over the moments of a step: the loss, the end of the backward pass, the optimiser's step."""
-    adapter = adapter_of(architecture, setup.method, rank=setup.rank, targets=setup.targets)
+    adapter = adapter_of(
+        architecture,
+        setup.method,
+        rank=setup.rank,
+        targets=setup.targets,
+        virtual_tokens=setup.virtual_tokens,
+    )
     moments = _moments(architecture, setup, adapter)
     moment = max(moments, key=lambda name: sum(moments[name].values()))
     parts = moments[moment]

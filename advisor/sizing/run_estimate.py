@@ -78,7 +78,9 @@ class Estimate:
 def estimate(architecture: Architecture, setup: Setup | None = None, work: Workload | None = None) -> Estimate:
     """Estimate a run. Raises InputError where a target is no module of the architecture."""
     setup, work = setup or Setup(), work or Workload()
-    adapter = adapter_of(architecture, setup.method, rank=setup.rank, targets=setup.targets)
+    adapter = adapter_of(
+        architecture, setup.method, rank=setup.rank, targets=setup.targets, virtual_tokens=setup.virtual_tokens
+    )
     memory = memory_of(architecture, setup)
     reasons: dict[str, str] = {}
     if setup.method == "full":

@@ -26,6 +26,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "batch": (1, 1 << 20),
     "length": (1, 1 << 24),
     "accumulation": (1, 1 << 20),
+    "virtual_tokens": (1, 1 << 20),
     "gpus": (1, 1 << 16),
     "dropout": (0.0, 0.99),
     "answer": (0, 1 << 24),
@@ -62,6 +63,7 @@ class Setup:
     objective: str = "sft"
     reference: str = "shared"
     accumulation: int = 1
+    virtual_tokens: int = 20
     gpus: int = 1
     strategy: str = "ddp"
     device: str = "cuda"
@@ -91,8 +93,9 @@ class Setup:
 
     @property
     def tokens(self) -> int:
-        """Tokens of one forward pass on one card: DPO sees two answers at once."""
-        return self.batch * self.length * (2 if self.objective == "dpo" else 1)
+        """Tokens of one forward pass on one card: DPO sees two answers at once, virtual tokens of a prompt count."""
+        length = self.length + (self.virtual_tokens if self.method == "prompt" else 0)
+        return self.batch * length * (2 if self.objective == "dpo" else 1)
 
     @property
     def bytes(self) -> int:

@@ -74,10 +74,18 @@ class Session:
         return model
 
     def adapted(self, model: Any) -> Any:
-        if self.setup["method"] == "full":
+        peft, setup = self.peft, self.setup
+        method = setup["method"]
+        if method == "full":
             return model
         model.requires_grad_(False)
-        return self.peft.get_peft_model(model, self.low_rank())
+        tokens = {"num_virtual_tokens": setup.get("virtual_tokens", 20), "task_type": "CAUSAL_LM"}
+        made = {
+            "ia3": lambda: peft.IA3Config(task_type="CAUSAL_LM"),
+            "prefix": lambda: peft.PrefixTuningConfig(**tokens),
+            "prompt": lambda: peft.PromptTuningConfig(**tokens),
+        }.get(method, self.low_rank)()
+        return peft.get_peft_model(model, made)
 
     def low_rank(self) -> Any:
         setup = self.setup

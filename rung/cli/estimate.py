@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("estimate")(estimate_command)
 
 
-Method = Annotated[str, typer.Option(help="full, lora, qlora, dora, qdora or rslora.")]
+Method = Annotated[str, typer.Option(help="full, lora, qlora, dora, qdora, rslora, adalora, ia3, prefix, prompt.")]
 Targets = Annotated[str, typer.Option(help="all-linear, attention, mlp, qv, or module names with commas.")]
 Checkpointing = Annotated[bool, typer.Option(help="Recompute activations in the backward pass (TRL's default).")]
 Optimizer = Annotated[str, typer.Option(help="adamw, adamw_8bit, paged_adamw, paged_adamw_8bit, adafactor, sgd.")]
@@ -56,6 +56,7 @@ def estimate_command(
     objective: Annotated[str, typer.Option(help="sft or dpo.")] = "sft",
     reference: Reference = "",
     accumulation: Annotated[str, typer.Option(help="Forward passes in one step.")] = "1",
+    virtual_tokens: Annotated[str, typer.Option(help="Virtual tokens of prefix and prompt tuning.")] = "20",
     gpus: Annotated[str, typer.Option(help="Number of GPUs.")] = "1",
     strategy: Annotated[str, typer.Option(help="ddp, fsdp, zero1, zero2 or zero3.")] = "ddp",
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
@@ -158,9 +159,13 @@ def _collect(problems: list[Any], make: Callable[[], Any]) -> Any:
         return None
 
 
-ALIASES = {"dpo": {"method": "lora", "objective": "dpo"}}
-"""Names that people use for a method and its objective together."""
-WHOLE = ("answer", "rank", "batch", "length", "accumulation", "gpus", "rows")
+ALIASES = {
+    "dpo": {"method": "lora", "objective": "dpo"},
+    "prefix-tuning": {"method": "prefix"},
+    "prompt-tuning": {"method": "prompt"},
+}
+"""Names that people use for a method and its objective together, or in full."""
+WHOLE = ("answer", "rank", "batch", "length", "accumulation", "virtual_tokens", "gpus", "rows")
 LARGEST = {"rows": 10**12, "epochs": 10**6, "tokens_per_second": 10**9, "price": 10**6}
 
 

@@ -368,6 +368,9 @@ def _verdict(facts: Facts) -> Stage:
             return Stage(9, "Verdict", "not_needed", settled, "rung evaluate")
         return Stage(9, "Verdict", "locked", "needs a finished run: press 8", "rung evaluate")
     found = facts.verdict
+    if facts.finished.objective == "reward":
+        reason = f"{facts.finished.id} is a reward model: it scores answers"
+        return Stage(9, "Verdict", "not_needed", reason, after_run(facts.finished))
     if found is None or found.run != facts.finished.id:
         reason = f"{facts.finished.id} is not measured on the test set yet"
         return Stage(9, "Verdict", "open", reason, after_run(facts.finished), "measure the tuned model")
@@ -382,7 +385,7 @@ def _verdict(facts: Facts) -> Stage:
 def after_run(run: RunRecord) -> str:
     """Return the command that follows a training run in its present state."""
     if run.state == "finished":
-        return f"rung evaluate {run.id}"
+        return "rung runs list" if run.objective == "reward" else f"rung evaluate {run.id}"
     if run.state == "failed":
         return "rung plan"
     return f"rung runs {'resume' if run.state in ('stopped', 'crashed') else 'watch'} {run.id}"

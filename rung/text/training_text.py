@@ -29,8 +29,12 @@ METHOD = {
     "dora": "DoRA",
     "qdora": "QDoRA",
     "rslora": "rsLoRA",
+    "adalora": "AdaLoRA",
+    "ia3": "IA3",
+    "prefix": "prefix tuning",
+    "prompt": "prompt tuning",
 }
-OBJECTIVE = {"sft": "", "dpo": "DPO", "grpo": "GRPO"}
+OBJECTIVE = {"sft": "", "dpo": "DPO", "kto": "KTO", "reward": "reward model", "grpo": "GRPO", "rloo": "RLOO"}
 
 
 def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
@@ -58,6 +62,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
     rows = [("method", METHOD[recipe.method], _why(plan, "method"))]
     if recipe.objective != "sft":
         rows.append(("objective", _objective(recipe), WORDS[recipe.objective]))
+    if recipe.virtual_tokens:
+        rows.append(("virtual tokens", str(recipe.virtual_tokens), _why(plan, "virtual_tokens")))
     if recipe.rank:
         value = f"{recipe.rank}, {recipe.alpha}, {recipe.targets.replace('all-linear', 'all linear')}"
         rows.append(("rank, alpha", value, f"scale {recipe.scale:g}; {_why(plan, 'rank')}"))
@@ -81,7 +87,10 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
 
 WORDS = {
     "dpo": "pairs: a reviewer's edit against the draft",
+    "kto": "approved against rejected answers",
+    "reward": "pairs; it learns to score answers, not to give them",
     "grpo": "sampled answers, each compared with its group",
+    "rloo": "sampled answers, each compared with the others",
 }
 
 

@@ -55,17 +55,18 @@ def test_a_freeze_and_a_diff_name_what_status_names(folder, answered, options):
 
 
 @pytest.mark.parametrize(
-    ("state", "command"),
+    ("state", "objective", "command"),
     [
-        ("finished", "rung evaluate R-001"),
-        ("failed", "rung plan"),
-        ("stopped", "rung runs resume R-001"),
-        ("crashed", "rung runs resume R-001"),
-        ("running", "rung runs watch R-001"),
+        ("finished", "sft", "rung evaluate R-001"),
+        ("finished", "reward", "rung runs list"),
+        ("failed", "sft", "rung plan"),
+        ("stopped", "sft", "rung runs resume R-001"),
+        ("crashed", "sft", "rung runs resume R-001"),
+        ("running", "sft", "rung runs watch R-001"),
     ],
 )
-def test_what_follows_a_run_is_the_same_in_the_shell_and_in_status(folder, state, command):
-    told = {"id": "R-001", "state": state, "created_at": datetime.now(UTC)}
+def test_what_follows_a_run_is_the_same_in_the_shell_and_in_status(folder, state, objective, command):
+    told = {"id": "R-001", "state": state, "objective": objective, "created_at": datetime.now(UTC)}
     run = RunRecord.model_construct(**told)
     assert after_run(run) == command
 

@@ -179,11 +179,26 @@ MORE = [pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3", "gemma3
 
 
 @pytest.mark.parametrize("name", [*FEW, *MORE])
-def test_dora_is_exact(name):
+@pytest.mark.parametrize("method", ["prefix", "prompt", "ia3", "dora", "adalora"])
+def test_other_methods_are_exact(name, method):
     config = config_of(name)
     architecture = architecture_of(json.loads(config.to_json_string()))
-    made = peft.LoraConfig(r=4, use_dora=True, target_modules="all-linear", task_type="CAUSAL_LM")
-    assert adapter_of(architecture, "dora", rank=4).parameters == trained(built(config), made)
+    targets = list(architecture.ia3)
+    made = {
+        "prefix": lambda: peft.PrefixTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
+        "prompt": lambda: peft.PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
+        "ia3": lambda: peft.IA3Config(
+            target_modules=targets,
+            feedforward_modules=[t for t in targets if t.split(".")[-1] in ("down_proj", "c_proj", "dense_4h_to_h")],
+            task_type="CAUSAL_LM",
+        ),
+        "dora": lambda: peft.LoraConfig(r=4, use_dora=True, target_modules="all-linear", task_type="CAUSAL_LM"),
+        "adalora": lambda: peft.AdaLoraConfig(
+            init_r=6, target_r=4, total_step=100, target_modules="all-linear", task_type="CAUSAL_LM"
+        ),
+    }[method]()
+    asked = adapter_of(architecture, method, rank=4, virtual_tokens=5).parameters
+    assert asked == trained(built(config), made)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +246,7 @@ def test_published_sizes(name, parameters):
 def test_adapters_of_published_runs():
     assert adapter_of(read_architecture("Llama-3.1-8B"), "lora", rank=1).parameters == 2_621_440
     assert adapter_of(read_architecture("Llama-3.2-3B"), "lora", rank=32, targets="qv").parameters == 9_175_040
+    assert adapter_of(read_architecture("Llama-3.2-3B"), "prompt", virtual_tokens=200).parameters == 614_400
 
 
 def test_nested_config_as_the_hub_ships_it(tmp_path):

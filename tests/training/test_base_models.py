@@ -45,7 +45,7 @@ def trained(recipe: Recipe, folder: Path) -> Any:
     from training.run.validation_answers import ValidationAnswers
 
     tokenizer = load_tokenizer(recipe.base)
-    items = answers(tokenizer, ROWS, None, recipe.max_length)
+    items = answers(tokenizer, ROWS, None, recipe.max_length, folder)
     assert items.encoded.eos_trained == len(ROWS)
     sampler = ValidationAnswers(tokenizer, ROWS, recipe, item_metric("exact_match", folder))
     model = prepare(load_base(recipe), recipe)

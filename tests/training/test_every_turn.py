@@ -93,7 +93,7 @@ def test_a_turn_that_is_marked_as_untrained_stays_so(with_template: Any) -> None
 
 
 def test_what_a_run_is_given_holds_the_turns(with_template: Any, tmp_path: Path) -> None:
-    items = answers(with_template("qwen2_5"), [Example({"messages": TALK})], None, 256, "all")
+    items = answers(with_template("qwen2_5"), [Example({"messages": TALK})], None, 256, tmp_path, "all")
     assert (
         items.columns[0]["labels"]
         == tokenise(with_template("qwen2_5"), 1, Example({"messages": TALK}), None, "all").labels

@@ -58,12 +58,25 @@ def test_the_trl_script_runs_as_it_is_and_two_processes_make_the_steps_of_one(ex
 
 
 @SLOW
-def test_the_trl_script_reaches_for_no_network(exported: Any, refused: Any, tmp_path: Path) -> None:
+def test_rows_over_the_stated_size_are_read_as_a_stream(exported: Any, tmp_path: Path) -> None:
+    folder = exported("trl")
+    script = folder / "train.py"
+    script.write_text(script.read_text().replace("'stream_over': 2000000000", "'stream_over': 0"))
+    done = run(sys.executable, "train.py", "--steps", "2", "--out", str(tmp_path / "out"), cwd=folder)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["losses"]) == 2
+
+
+@SLOW
+@pytest.mark.parametrize("over", ["2000000000", "0"], ids=["read", "streamed"])
+def test_the_trl_script_reaches_for_no_network(exported: Any, refused: Any, tmp_path: Path, over: str) -> None:
     variables, reached = refused()
     told = run(sys.executable, "-c", "import socket; socket.getaddrinfo('example.com', 80)", cwd=tmp_path, **variables)
     assert told.returncode == 1 and reached.read_text() == "socket.getaddrinfo example.com\n", "the refusal works"
     reached.write_text("")
     folder = exported("trl")
+    script = folder / "train.py"
+    script.write_text(script.read_text().replace("'stream_over': 2000000000", f"'stream_over': {over}"))
     words = (sys.executable, "train.py", "--steps", "1", "--out", str(tmp_path / "out"))
     done = run(*words, cwd=folder, HF_DATASETS_CACHE=str(tmp_path / "cache"), **variables)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -35,25 +35,30 @@ def trained(rung: Rung, project: Project, *words: str) -> RunRecord:
 
 
 def change(project: Project, run: RunRecord, tiny: Path) -> float:
-    """How far the saved weights, loaded here for the first time, move the base's logits."""
+    """How far the saved weights, loaded here for the first time, move the base's logits (or a fresh score)."""
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM as Model
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, set_seed
 
+    scores = run.objective == "reward"
+    kind, more = (AutoModelForSequenceClassification, {"num_labels": 1}) if scores else (AutoModelForCausalLM, {})
     folder = str(project.runs / run.adapter)
-    base = Model.from_pretrained(str(tiny), dtype="float32").eval()
+    set_seed(0)
+    base = kind.from_pretrained(str(tiny), dtype="float32", pad_token_id=2, **more).eval()
     ids = torch.arange(5, 25)[None]
     with torch.no_grad():
         before = base(ids).logits
         whole = run.method == "full"
-        tuned = Model.from_pretrained(folder, dtype="float32") if whole else PeftModel.from_pretrained(base, folder)
-        return float((tuned.eval()(ids).logits - before).abs().max())
+        tuned = kind.from_pretrained(folder, dtype="float32") if whole else PeftModel.from_pretrained(base, folder)
+        after = tuned.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    return float((after[:, -before.size(1) :] - before).abs().max())
 
 
-METHODS = ["dora", "qdora", "rslora"]
-OBJECTIVES = ["dpo", "grpo"]
+METHODS = ["dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
+OBJECTIVES = ["dpo", "kto", "reward", "grpo", "rloo"]
 SAMPLED = ("--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4", "--set", "choose_by=metric")
 LONG = ("--set", "epochs=5", "--set", "learning_rate=1e-2")
+"""20 steps: what AdaLoRA needs at least."""
 
 
 @pytest.mark.slow
@@ -69,20 +74,24 @@ def test_an_objective_trains_and_changes_the_model(
     rung: Rung, ready: Project, settings: Settings, tiny: Path, objective: str
 ) -> None:
     taught.teach(ready, settings)
-    more = [*SAMPLED, "--set", "epochs=0.3"] if objective == "grpo" else []
+    more = [*SAMPLED, "--set", "epochs=0.3"] if objective in ("grpo", "rloo") else []
     run = trained(rung, ready, "--objective", objective, "--set", "learning_rate=1e-2", *more)
     assert change(ready, run, tiny) > 1e-3
     steps = [line for line in curve(ready.runs / "R-001") if line["kind"] == "step"]
-    assert {"dpo": "accuracy", "grpo": "reward"}[objective] in steps[-1]
-    if objective == "dpo":
+    assert {"dpo": "accuracy", "reward": "accuracy", "kto": "loss"}.get(objective, "reward") in steps[-1]
+    if objective in ("dpo", "kto", "reward"):
         assert steps[-1]["loss"] < steps[0]["loss"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["full", "qlora"])
-def test_pairs_train_by_other_methods(rung: Rung, ready: Project, settings: Settings, tiny: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "objective"), [("full", "dpo"), ("qlora", "dpo"), ("prefix", "dpo"), ("dora", "kto")]
+)
+def test_methods_and_objectives_go_together(
+    rung: Rung, ready: Project, settings: Settings, tiny: Path, method: str, objective: str
+) -> None:
     taught.teach(ready, settings, edits=6)
-    run = trained(rung, ready, "--method", method, "--objective", "dpo", "--set", "learning_rate=1e-2")
+    run = trained(rung, ready, "--method", method, "--objective", objective, "--set", "learning_rate=1e-2")
     assert change(ready, run, tiny) > 1e-3
 
 
@@ -97,6 +106,7 @@ def test_packed_rows_train_by_an_ordinary_plan(rung: Rung, ready: Project, tiny:
     "words",
     [
         ("--objective", "dpo", "--set", "epochs=4"),
+        ("--method", "adalora", "--set", "epochs=5"),
         ("--objective", "grpo", *SAMPLED, "--set", "epochs=0.5"),
     ],
 )
@@ -144,13 +154,15 @@ def test_pairs_share_their_prompt_and_end_both_answers(tiny: Path) -> None:
 
     tokenizer = load_tokenizer(str(tiny))
     pair = AnswerPair("r-1", "train", [{"role": "user", "content": "DM2"}], "E11 eye both", "E10, I think")
-    made = pairs(tokenizer, [pair], "House line.", 256).columns[0]
+    made = pairs(tokenizer, [pair], "House line.", 256, whole=False).columns[0]
     assert tokenizer.decode(made["prompt_ids"]).endswith("<|im_start|>assistant\n")
     assert [tokenizer.decode(made[name]) for name in ("chosen_ids", "rejected_ids")] == [
         "E11 eye both<|im_end|>\n",
         "E10, I think<|im_end|>\n",
     ]
-    assert pairs(tokenizer, [pair], "House line.", 8).encoded.too_long == [1]
+    whole = pairs(tokenizer, [pair], "House line.", 256, whole=True).columns[0]
+    assert whole["chosen_ids"] == made["prompt_ids"] + made["chosen_ids"]
+    assert pairs(tokenizer, [pair], "House line.", 8, whole=False).encoded.too_long == [1]
 
 
 def test_a_reward_is_the_metric_on_the_answer() -> None:

@@ -28,7 +28,7 @@ def packing_trainer(tiny: Path, folder: Path) -> Any:
         packing=True, attention="rung_rows", precision="fp32",
     )  # fmt: skip
     tokenizer, metric = load_tokenizer(str(tiny)), item_metric("exact_match")
-    items = answers(tokenizer, many(8), None, 256)
+    items = answers(tokenizer, many(8), None, 256, folder)
     sampler = ValidationAnswers(tokenizer, many(2), recipe, metric)
     return build(load_base(recipe), sampler, (items, items), precision="fp32", folder=folder)
 

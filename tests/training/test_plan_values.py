@@ -21,6 +21,7 @@ from workspace.folder import Project
 from workspace.settings import load_settings
 
 OF_OTHERS = {
+    "virtual_tokens",
     "beta",
     "signals",
     "reward",

@@ -17,6 +17,7 @@ from training.plan.methods import Loss
 from training.plan.planning import token_length
 from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
+from training.plan.splits import GB
 from training.run.tokens import with_system
 from workspace.artefact import hashes
 from workspace.errors import Refusal
@@ -49,6 +50,8 @@ class Bundle:
     rows: Mapping[SplitName, Sequence[Row]]
     left_out: Mapping[SplitName, Sequence[int]] = field(default_factory=dict)
     cards: int = 1
+    stream_over: int = 2 * GB
+    """Bytes of rows over which a script reads them as a stream instead of into a table on disk."""
 
     @property
     def recipe(self) -> Recipe:
@@ -98,7 +101,8 @@ def pack(
     )
     base, hub = _base(plan.recipe.base)
     rows, left_out = _rows(project.datasets / plan.dataset, plan.recipe, tokenizer)
-    return Bundle(plan, base, not hub, clearance, rows, left_out, cards)
+    stream_over = round(settings.training.stream_over * GB)
+    return Bundle(plan, base, not hub, clearance, rows, left_out, cards, stream_over)
 
 
 def _base(name: str) -> tuple[str, bool]:

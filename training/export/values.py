@@ -9,7 +9,9 @@ from pprint import pformat
 from typing import Any
 
 from training.export.bundle import Bundle, Table
+from workspace.errors import Refusal
 
+ADAPTERS = ("lora", "qlora", "dora", "qdora", "rslora")
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 """What every trainer knows; packed rows are kept apart here by an attention of Rung's own, elsewhere by this one."""
 KEPT = (
@@ -20,8 +22,13 @@ KEPT = (
 
 
 def values(bundle: Bundle) -> Table:
-    """The recipe as a plain table."""
+    """The recipe as a plain table. Raises Refusal for a method that no export knows."""
     recipe = bundle.recipe
+    if recipe.method != "full" and recipe.method not in ADAPTERS:
+        raise Refusal(
+            f"{bundle.plan.id} trains by {recipe.method}: exports know full, {', '.join(ADAPTERS)}.",
+            "rung train   (trains it here)",
+        )
     chosen = recipe.model_dump(include=set(KEPT))
     return {
         "plan": bundle.plan.id,
@@ -32,6 +39,7 @@ def values(bundle: Bundle) -> Table:
         "rows_a_step": bundle.effective_batch,
         "rslora": recipe.rslora or recipe.method == "rslora",
         "dora": recipe.method in ("dora", "qdora"),
+        "stream_over": bundle.stream_over,
         "rows": {split: len(rows) for split, rows in bundle.rows.items()},
     }
 

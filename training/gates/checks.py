@@ -21,8 +21,10 @@ from evaluation.testset.holdout import sealed_items
 from training.gates.gate import Evidence, Gate, closed, passed, unknown
 from training.plan.machine import this_machine
 from training.plan.memory_fit import MemoryFit, fit_of, measured_fit
+from training.plan.methods import FROM_REVIEWS
 from training.plan.plans import Plan
 from training.plan.preferences import preferences_of
+from training.plan.reward import reward_fault
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
@@ -181,15 +183,20 @@ def _plan_faults(case: GateCase) -> list[str]:
 
 
 def _signal_fault(case: GateCase, folder: Path) -> str:
-    """Pairs are read from the review log again, leaks left out; they must be those of the plan."""
-    if case.plan is None or case.plan.recipe.objective != "dpo":
+    """Pairs and labels are read from the review log again, leaks left out; they must be those of the plan.
+
+    So must the reward model, where the plan names one.
+    """
+    if case.plan is not None and (fault := reward_fault(case.project, case.plan.recipe, folder.name)):
+        return fault
+    if case.plan is None or case.plan.recipe.objective not in FROM_REVIEWS:
         return ""
     try:
-        found = preferences_of(case.project, case.settings, folder)
+        found = preferences_of(case.project, case.settings, folder, case.plan.recipe.objective)
     except Refusal as error:
         return error.message
     changed = found.sha256 != case.plan.recipe.signals
-    return f"the reviews give other pairs than {case.plan.id} was made for" if changed else ""
+    return f"the reviews give other pairs or labels than {case.plan.id} was made for" if changed else ""
 
 
 REVIEW_RULE = "reviewed-only"

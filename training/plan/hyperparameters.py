@@ -51,6 +51,7 @@ CHECKED = {
     "weight_decay": "weight_decay",
     "grad_norm": "gradient_clip",
     "batch": "effective_batch",
+    "virtual_tokens": "virtual_tokens",
     "beta": "beta",
 }
 """Values that a person may set, and the entry of rules/hyperparameters.toml that knows their usual range."""

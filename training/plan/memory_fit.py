@@ -8,9 +8,10 @@ from advisor.sizing.architecture import Architecture
 from advisor.sizing.memory import memory_of
 from advisor.sizing.setup import Setup
 from training.plan.machine import Machine, this_machine
-from training.plan.methods import QUANTISED, objections
+from training.plan.methods import FROM_REVIEWS, QUANTISED, REINFORCED, objections
 from training.plan.plans import Plan
 from training.plan.recipe import Recipe
+from training.plan.reward import is_run
 from training.run.counted_model import find_architecture
 from workspace.artefact import revised
 from workspace.errors import RungError
@@ -18,7 +19,7 @@ from workspace.folder import Project
 from workspace.settings import load_settings
 
 GIB = 2**30
-WHOLE = ("all-linear", "")
+WHOLE = ("all-linear", "default", "")
 ENDING = 4
 """Tokens that a template may put behind an answer and that are trained with it."""
 
@@ -86,13 +87,15 @@ def measured_fit(plan: Plan, usable: float) -> MemoryFit | None:
 def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
     """The recipe in the estimator's words. Under supervised tuning the head runs at the answer's tokens only.
 
-    GRPO counts as the estimator's DPO, the nearest that it knows: it has a reference and a second pass too.
+    Objectives with two answers, a reference or a second pass count as the estimator's DPO: the nearest that it knows.
     """
+    two = recipe.objective in (*FROM_REVIEWS, *REINFORCED)
     return Setup(
         method=recipe.method,
         rank=max(1, recipe.rank),
         targets="all-linear" if recipe.targets in WHOLE else recipe.targets.split(","),
-        objective="sft" if recipe.objective == "sft" else "dpo",
+        virtual_tokens=max(1, recipe.virtual_tokens),
+        objective="dpo" if two else "sft",
         reference=_reference(recipe),
         batch=recipe.batch,
         length=recipe.max_length + recipe.answer_tokens,
@@ -110,14 +113,16 @@ def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
 
 
 def _loss(recipe: Recipe, answer: int) -> str:
-    if recipe.objective == "grpo":
+    if recipe.objective in REINFORCED:
         return "full"
     return "answer" if answer and recipe.objective == "sft" and not recipe.packing else "chunked"
 
 
 def _reference(recipe: Recipe) -> str:
-    """Full fine-tuning keeps a frozen copy to compare with; an adapter is switched off."""
-    if recipe.objective == "grpo" and not recipe.beta:
+    """Full fine-tuning keeps a frozen copy to compare with; an adapter is switched off; a reward model needs none."""
+    if is_run(recipe.reward):
+        return "model"  # the reward model stands beside
+    if recipe.objective == "reward" or (recipe.objective in REINFORCED and not recipe.beta):
         return "none"
     if recipe.objective == "sft":
         return "shared" if recipe.method != "full" else "none"

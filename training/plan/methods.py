@@ -6,19 +6,28 @@ Seen with torch 2.13, transformers 5.24, peft 0.21 and trl 1.16; the tests run e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from advisor.sizing.adapters import LOW_RANK as LOW_RANK
-from advisor.sizing.adapters import QUANTISED as QUANTISED
-from advisor.sizing.adapters import Method as Method
-
+Method = Literal["full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
 Loss = Literal["last", "all"]
 """Which assistant turns of a row train."""
-Objective = Literal["sft", "dpo", "grpo"]
+Objective = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
+METHODS: tuple[str, ...] = get_args(Method)
 
 Holds = Callable[[Mapping[str, Any]], bool]
+LOW_RANK = ("lora", "qlora", "dora", "qdora", "rslora", "adalora")
+QUANTISED = ("qlora", "qdora")
+VIRTUAL = ("prefix", "prompt")
+"""Methods of virtual tokens: nothing that could be merged into the weights."""
+PAIRED = ("dpo", "reward")
+"""Objectives that train on pairs: a better and a worse answer to one question."""
+FROM_REVIEWS = ("dpo", "kto", "reward")
+REINFORCED = ("grpo", "rloo")
+"""Objectives whose rows are questions: the model answers, the metric of the project rewards."""
 ROW_BY_ROW = "rung_rows"
 """The attention of packed rows (training/run/packing.py): of variable length, each row by itself."""
+ADALORA_STEPS = 20
+"""Fewer steps leave no room for the three phases: learn, prune, settle."""
 
 
 def objections(recipe: Mapping[str, Any]) -> list[str]:
@@ -26,22 +35,61 @@ def objections(recipe: Mapping[str, Any]) -> list[str]:
     return [text for holds, text in _RULES if holds(recipe)]
 
 
+def _is(name: str, *values: str) -> Holds:
+    return lambda recipe: bool(recipe[name] in values)
+
+
+def _both(*conditions: Holds) -> Holds:
+    return lambda recipe: all(condition(recipe) for condition in conditions)
+
+
+def _rows(recipe: Mapping[str, Any]) -> int:
+    return int(recipe["batch"] * recipe["accumulation"] * recipe["processes"])
+
+
+def _packs(recipe: Mapping[str, Any]) -> bool:
+    return bool(recipe["packing"])
+
+
 def _uneven(recipe: Mapping[str, Any]) -> bool:
-    rows = recipe["batch"] * recipe["accumulation"] * recipe["processes"]
-    return bool(recipe["generations"] < 2 or rows % recipe["generations"])
+    return bool(recipe["generations"] < 2) or _rows(recipe) % recipe["generations"] != 0
 
 
 _RULES: tuple[tuple[Holds, str], ...] = (
     (
-        lambda recipe: recipe["packing"] and recipe["objective"] != "sft",
+        _both(_packs, _is("objective", *FROM_REVIEWS, *REINFORCED)),
         "packing: only with objective sft; the other trainers pad their rows.",
     ),
     (
-        lambda recipe: recipe["loss"] == "all" and recipe["objective"] != "sft",
+        _both(_is("loss", "all"), _is("objective", *FROM_REVIEWS, *REINFORCED)),
         'loss = "all": only with objective sft; the other objectives judge the last answer.',
     ),
     (
-        lambda recipe: recipe["objective"] == "grpo" and _uneven(recipe),
-        "grpo compares answers to one question: generations at least 2, and batch x accumulation a multiple of it.",
+        _both(_packs, _is("method", *VIRTUAL)),
+        "packing with prefix or prompt tuning: the virtual tokens would come before the first row of a line only.",
+    ),
+    (
+        _both(_is("objective", "reward"), _is("method", *VIRTUAL)),
+        "a reward model with prefix or prompt tuning: its new score head is not saved with virtual tokens.",
+    ),
+    (
+        _both(_is("objective", "reward"), _is("method", *QUANTISED)),
+        "a reward model on a 4-bit base: trl casts the new score head to another precision than its input.",
+    ),
+    (
+        _both(lambda recipe: recipe["checkpointing"], _is("method", "prefix")),
+        "prefix tuning with activation checkpointing: the prefix is in the cache, which checkpointing turns off.",
+    ),
+    (
+        _both(lambda recipe: recipe["method"] == "adalora" and recipe["steps"] < ADALORA_STEPS),
+        f"adalora in fewer than {ADALORA_STEPS} steps: its three phases do not fit; more epochs, or method lora.",
+    ),
+    (
+        _both(_is("objective", "kto"), lambda recipe: recipe["batch"] < 2),
+        "kto with one row at a time: its estimate of the drift needs two rows that trade answers; batch at least 2.",
+    ),
+    (
+        _both(_is("objective", *REINFORCED), _uneven),
+        "grpo and rloo compare answers to one question: generations at least 2, and batch x accumulation a multiple.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What a run learns from: reviewed answers, pairs, or questions whose answers the metric rewards."""
+"""What a run learns from: reviewed answers, pairs, labels, or questions whose answers the metric rewards."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curation.example import Example
-from curation.split.manifest import SplitName, load_split
 from training.plan.hyperparameters import FORWARD, VALIDATION_SHARE, PlanDraft, RunFacts, value
+from training.plan.methods import FROM_REVIEWS, REINFORCED
 from training.plan.plans import DataFacts
 from training.plan.preferences import preferences_of
 from training.plan.recipe import Because
+from training.plan.reward import is_run, reward_run, same_held_out
+from training.plan.splits import SingleRows, rows_of
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -25,7 +27,10 @@ SPARE = 8
 WORDS = {
     "sft": "the reviewed answers",
     "dpo": "pairs: a reviewer's edit against the draft",
+    "kto": "approved against rejected answers",
+    "reward": "pairs; the model learns to score answers, not to give them",
     "grpo": "sampled answers, rewarded by the metric against their group",
+    "rloo": "sampled answers, rewarded by the metric against the others",
 }
 
 
@@ -40,30 +45,33 @@ class ObjectiveRows:
 
 
 def material_of(project: Project, settings: Settings, folder: Path, objective: str) -> ObjectiveRows:
-    """The items of an objective. Raises Refusal where the reviews hold too few."""
-    if objective != "dpo":
-        return ObjectiveRows(_single(folder, "train"), _single(folder, "validation"))
-    found = preferences_of(project, settings, folder)
+    """The items of an objective. Raises Refusal where the reviews hold too few, and where a reward model may have
+    learnt from rows that are held out here.
+    """
+    reward = settings.training.reward
+    if objective in REINFORCED and is_run(reward):
+        same_held_out(project, reward_run(project, reward), folder.name)
+    if objective not in FROM_REVIEWS:
+        return ObjectiveRows(
+            SingleRows(rows_of(folder, "train", settings)), SingleRows(rows_of(folder, "validation", settings))
+        )
+    found = preferences_of(project, settings, folder, objective)
     learnt, held = found.of("train"), found.of("validation")
-    notes = [f"{len(learnt)} pairs to train on and {len(held)} held out, from the reviews"]
+    what = "labels" if objective == "kto" else "pairs"
+    notes = [f"{len(learnt)} {what} to train on and {len(held)} held out, from the reviews"]
     if found.left_out:
         name, why = next(iter(found.left_out.items()))
-        notes.append(f"{len(found.left_out)} reviewed rows are no pairs: {name}: {why}")
+        notes.append(f"{len(found.left_out)} reviewed rows are no {what}: {name}: {why}")
     return ObjectiveRows([i.texts() for i in learnt], [i.texts() for i in held], found.sha256, notes)
 
 
-def _single(folder: Path, split: SplitName) -> list[list[Example]]:
-    """The rows of a split, each an item of its own."""
-    return [[row] for row in load_split(folder, split)]
-
-
-def put_objective(draft: PlanDraft, settings: Settings, facts: RunFacts, data: DataFacts) -> None:
+def put_objective(draft: PlanDraft, project: Project, settings: Settings, facts: RunFacts, data: DataFacts) -> None:
     """The values that belong to the objective."""
     chosen, objective = settings.training, str(facts["objective"])
-    if objective != "sft":
+    if objective in ("dpo", "kto", *REINFORCED):
         draft.put("beta", *value("beta", facts))
         draft.override("beta", chosen.beta)
-    if objective != "grpo":
+    if objective not in REINFORCED:
         return
     for name in ("generations", "temperature"):
         draft.put(name, *value(name, facts))
@@ -74,27 +82,31 @@ def put_objective(draft: PlanDraft, settings: Settings, facts: RunFacts, data: D
     metric = settings.evaluation.metric
     draft.put("reward", metric, Because(text="the project's metric, checked on each answer", rule="metric"))
     draft.override("reward", chosen.reward or None)
+    if is_run(chosen.reward):
+        draft.values["signals"] = reward_run(project, chosen.reward).adapter_sha256
 
 
 def put_choice(draft: PlanDraft, settings: Settings, facts: RunFacts, data: DataFacts) -> None:
     """Whether the best checkpoint is best by the metric: where answering the validation rows takes a tenth of the time.
 
-    GRPO has no loss that could be compared.
+    A reward model answers nothing, and reinforcement has no loss that could be compared.
     """
-    asked = settings.training.choose_by
+    asked, objective = settings.training.choose_by, facts["objective"]
+    if objective == "reward":
+        return draft.put("choose_by", "loss", Because(text="it gives no answers", rule="choose-by-metric"))
     affordable = _affordable(draft, data)
-    wanted = asked == "metric" or facts["objective"] == "grpo"
+    wanted = asked == "metric" or objective in REINFORCED
     if not wanted and (asked == "loss" or min(data.validation, affordable) < LEAST_ROWS):
         few = min(data.validation, affordable)
         text = f"answers of {few} validation rows are affordable, {LEAST_ROWS} would be needed"
         draft.put("choose_by", "loss", Because(text=text, rule="choose-by-metric", source=("judgement",)))
-        draft.override("choose_by", "loss" if asked == "loss" else None)
-        return
+        return draft.override("choose_by", "loss" if asked == "loss" else None)
     rows = min(data.validation, MOST_ROWS if wanted else affordable, MOST_ROWS)
     text = f"{settings.evaluation.metric} on {rows} validation rows at each check"
     draft.put("choose_by", "metric", Because(text=text, rule="choose-by-metric", source=("judgement",)))
     draft.override("choose_by", "metric" if asked == "metric" else None)
     draft.values["metric_rows"] = rows
+    return None
 
 
 def _affordable(draft: PlanDraft, data: DataFacts) -> int:

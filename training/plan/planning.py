@@ -18,7 +18,7 @@ from curation.split.manifest import newest_dataset
 from training.plan.hyperparameters import PlanDraft, RunFacts, evals_for, facts_of, learning_rate, value, warnings
 from training.plan.machine import Machine, this_machine
 from training.plan.memory_fit import architecture_of, fit_of, setup_of, usable_of
-from training.plan.methods import LOW_RANK, QUANTISED, ROW_BY_ROW
+from training.plan.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
 from training.plan.objective import WORDS, ObjectiveRows, material_of, put_choice, put_objective
 from training.plan.plans import DataFacts, Essence, Forecast, Plan, manifests_in, plan_id, read_plan
 from training.plan.presets import preset_notes, preset_reasons
@@ -62,8 +62,7 @@ def make_plan(
     material = _material(draft, project, settings, folder)
     objective = settings.training.objective
     facts = facts_of(draft.values["method"], len(material.train), architecture, bool(here.cards), objective)
-    if facts["method"] in LOW_RANK:
-        _low_rank(draft, settings.training, facts)
+    _adapter(draft, settings.training, facts, architecture)
     lengths = [
         [token_length(tokenizer, row, settings.training.system_prompt) for row in item] for item in material.train
     ]
@@ -71,7 +70,7 @@ def make_plan(
     data = _facts(tokenizer, material, lengths, draft.values["max_length"])
     draft.put("learning_rate", *learning_rate(facts, architecture))
     draft.override("learning_rate", settings.training.learning_rate)
-    put_objective(draft, settings, facts, data)
+    put_objective(draft, project, settings, facts, data)
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
     recipe = _fitting(base, draft, here, data.answer, usable_of(project))
@@ -148,8 +147,21 @@ def _advised(decision: Decision) -> Method:
     return known.get(name, "lora")
 
 
+def _adapter(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts, architecture: Architecture | None) -> None:
+    """Size and place of what is trained beside the frozen weights."""
+    method = facts["method"]
+    if method in VIRTUAL:
+        draft.put("virtual_tokens", *value("virtual_tokens", facts))
+        draft.override("virtual_tokens", set_by.virtual_tokens)
+    if method == "ia3":
+        names = ",".join(architecture.ia3) if architecture and architecture.ia3 else "default"
+        text = "one scale for each key, value and feed-forward unit"
+        draft.put("targets", names, Because(text=text, rule="ia3-targets", source=("peft",)))
+    if method in LOW_RANK:
+        _low_rank(draft, set_by, facts)
+
+
 def _low_rank(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts) -> None:
-    """Size and place of the adapter."""
     draft.put("rank", *value("rank", facts))
     draft.override("rank", set_by.rank)
     plain = facts["method"] in ("lora", "qlora")
@@ -195,7 +207,7 @@ def _batch(draft: PlanDraft, set_by: TrainingSettings, data: DataFacts, facts: R
         raise Refusal(f"No row is within max_length = {draft.values['max_length']} tokens.", "rung plan")
     draft.put("batch", *value("effective_batch", facts))
     draft.override("batch", set_by.batch)
-    if facts["objective"] == "grpo":
+    if facts["objective"] in REINFORCED:
         _whole_groups(draft)
     _processes(draft, set_by)
     per_epoch = math.ceil(rows * max(1, draft.values.get("generations", 1)) / draft.values["batch"])

@@ -22,9 +22,10 @@ class Recipe(BaseModel):
     the best by more than its standard error end the run. `choose_by` names what the best checkpoint is best by: the
     loss, or the project's metric on `metric_rows` validation rows, drawn by their content.
 
-    `objective` dpo trains on `signals` (SHA-256 of the pairs that the review log gives), with `beta` as the weight of
-    staying near the base. grpo trains on `generations` sampled answers of at most `answer_tokens` to each question,
-    rewarded by the metric `reward`; its `batch` counts answers.
+    `objective` dpo, kto and reward train on `signals` (SHA-256 of the pairs or labels that the review log gives), with
+    `beta` as the weight of staying near the base. grpo and rloo train on `generations` sampled answers of at most
+    `answer_tokens` to each question, rewarded by the metric `reward`; their `batch` counts answers.
+    `virtual_tokens` is the length of a learned prefix or prompt.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,7 @@ class Recipe(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: str = "all-linear"
     rslora: bool = False
+    virtual_tokens: int = Field(default=0, ge=0)
     quantisation: Literal["none", "nf4"] = "none"
     learning_rate: float = Field(gt=0)
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
@@ -71,12 +73,6 @@ class Recipe(BaseModel):
     generations: int = Field(default=0, ge=0)
     answer_tokens: int = Field(default=0, ge=0)
     temperature: float = Field(default=1.0, gt=0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _forget(cls, given: Any) -> Any:
-        """Plans of earlier versions name `virtual_tokens`, of methods that Rung no longer trains."""
-        return {k: v for k, v in given.items() if k != "virtual_tokens"} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _works(self) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.protocols import ChatModel
+from training.plan.methods import VIRTUAL
 from training.release.form_loss import Scoring, as_facts
 from training.release.form_loss import demand as demand_loss
 from training.release.goldens import GOLDEN, Golden, compare, demand, golden, write_goldens
@@ -27,8 +28,13 @@ def make_adapter(making: Making, folder: Path) -> ReleasedForm:
 def make_merged(making: Making, folder: Path) -> ReleasedForm:
     """The base in fp32 with the adapter merged in, never into a 4-bit base; compared, saved, reloaded, compared again.
 
-    Raises Refusal where it does not answer as the adapter does.
+    Raises Refusal where there is nothing to merge, and where it does not answer as the adapter does.
     """
+    if making.run.method in VIRTUAL:
+        raise Refusal(
+            f"{making.run.id} is {making.run.method} tuning: virtual tokens cannot be merged into weights.",
+            "rung release --to adapter",
+        )
     model, tokenizer = making.load()
     before = golden(model, tokenizer, making.rows, making.run.system_prompt)
     merged = model.merge_and_unload() if making.run.method != "full" else model

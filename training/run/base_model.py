@@ -66,7 +66,10 @@ def _answer_ends(transformers: Any, place: str, hub: bool) -> set[int]:
 
 
 def load_base(recipe: Recipe) -> Any:
-    """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it."""
+    """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it.
+
+    A reward model has a score head instead of the vocabulary's, random but for the seed.
+    """
     import torch
 
     place, hub = find_model(recipe.base)
@@ -85,7 +88,13 @@ def load_base(recipe: Recipe) -> Any:
         register()
     safe = {"local_files_only": not hub, "trust_remote_code": False}
     kind = writer_class(transformers, place, **safe)
-    return kind.from_pretrained(place, **safe, use_safetensors=True, **options)
+    if recipe.objective == "reward":
+        transformers.set_seed(recipe.seed)
+        kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
+    model = kind.from_pretrained(place, **safe, use_safetensors=True, **options)
+    if recipe.objective == "reward" and model.config.pad_token_id is None:
+        model.config.pad_token_id = load_tokenizer(recipe.base).pad_token_id
+    return model
 
 
 def _dtype(recipe: Recipe) -> Any:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.metrics.item_metrics import ItemMetric
+from training.plan.methods import LOW_RANK, REINFORCED
 from training.plan.recipe import Recipe
 from training.run.inputs import Items
+from training.run.reward_model import RewardModel
 from training.run.validation_answers import ValidationAnswers
+from workspace.errors import Refusal
 from workspace.folder import find_project
 from workspace.trust import TRACKER, demand
 
@@ -23,53 +26,70 @@ def build(
     *,
     precision: str,
     folder: Path,
+    reward: RewardModel | None = None,
 ) -> Any:
     """A trainer that is ready to run by the recipe of `sampler`; `splits` are what trains and what it is checked on,
-    checkpoints go into `folder`. Under grpo the sampler's metric rewards the answers.
-    """
-    from datasets import Dataset
+    checkpoints go into `folder`.
 
+    Under reinforcement `reward` scores the answers, or without it the sampler's metric.
+    """
     (items, unseen), recipe, tokenizer = splits, sampler.recipe, sampler.tokenizer
-    kind, more = _kind(recipe, sampler.metric)
+    kind, more = _kind(recipe, model, sampler.metric, reward)
     trainer = kind(
         model=model,
         args=arguments_of(recipe, folder, precision, len(items.columns)),
-        train_dataset=Dataset.from_list(list(items.columns)),
-        eval_dataset=Dataset.from_list(list(unseen.columns)),
+        train_dataset=_table(items),
+        eval_dataset=_table(unseen),
         processing_class=tokenizer,
         peft_config=adapter_config(recipe, model),
+        callbacks=_pruning(recipe),
         **more,
     )
     sampler.trainer = trainer
-    trainer.scored = sampler.score
-    if recipe.objective == "grpo":
-        trainer.rewards = sampler.scores
+    trainer.scored = sampler.score if recipe.objective != "reward" else None
+    if recipe.objective in REINFORCED:
+        trainer.rewards = sampler.scores if reward is None else lambda: reward.scores(*sampler.given())
     if recipe.packing:
         _check_packing(trainer, tokenizer)
     return trainer
 
 
-def _kind(recipe: Recipe, metric: ItemMetric) -> tuple[Any, dict[str, Any]]:
+def _table(items: Items) -> Any:
+    from datasets import Dataset
+
+    return items.columns if isinstance(items.columns, Dataset) else Dataset.from_list(list(items.columns))
+
+
+def _kind(recipe: Recipe, model: Any, metric: ItemMetric, reward: RewardModel | None) -> tuple[Any, dict[str, Any]]:
     """The trainer's class and what only it is given."""
     if recipe.objective == "sft":
         from training.run.packing import Pack
         from training.run.trainer import AnswerTrainer
 
         return AnswerTrainer, {"data_collator": Pack()} if recipe.packing else {}
-    from training.run.objectives import GroupTrainer, PairTrainer, reward_of
+    from training.run.objectives import TRAINERS, reward_by, reward_of
 
-    if recipe.objective == "grpo":
-        return GroupTrainer, {"reward_funcs": reward_of(metric.score)}
-    return PairTrainer, _reference(recipe)
+    if recipe.objective in REINFORCED:
+        by = reward_of(metric.score) if reward is None else reward_by(reward.scores)
+        return TRAINERS[recipe.objective], {"reward_funcs": by}
+    return TRAINERS[recipe.objective], _reference(recipe)
 
 
 def _reference(recipe: Recipe) -> dict[str, Any]:
     """Full fine-tuning is compared with a frozen copy of the base; an adapter is simply switched off."""
-    if recipe.method != "full":
+    if recipe.method != "full" or recipe.objective == "reward":
         return {}
     from training.run.base_model import load_base
 
     return {"ref_model": load_base(recipe)}
+
+
+def _pruning(recipe: Recipe) -> list[Any]:
+    if recipe.method != "adalora":
+        return []
+    from training.run.trainer import Allocate
+
+    return [Allocate()]
 
 
 def _check_packing(trainer: Any, tokenizer: Any) -> None:
@@ -80,22 +100,37 @@ def _check_packing(trainer: Any, tokenizer: Any) -> None:
     check_apart(trainer, DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id))
 
 
+START = 1.5
+"""AdaLoRA begins with this many times its rank and prunes down to it, as in peft's own defaults (12 for 8)."""
+
+
 def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
-    """The adapter; None for full fine-tuning. Peft adapts the stacked experts of `model` only without dropout."""
+    """The adapter; None for full fine-tuning. `model` is read for its experts, and for IA3's targets."""
     if recipe.method == "full":
         return None
-    from peft import LoraConfig
+    task = "SEQ_CLS" if recipe.objective == "reward" else "CAUSAL_LM"
+    if recipe.method in LOW_RANK:
+        return _adalora(recipe, task, model) if recipe.method == "adalora" else _lora(recipe, task, model)
+    if recipe.method == "ia3":
+        return _ia3(recipe, task, model)
+    from peft import PrefixTuningConfig, PromptTuningConfig
 
-    return LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=0.0 if has_stacked_experts(model) else recipe.dropout,
-        target_modules=recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
-        exclude_modules=_not_wrapped(model) or None,
-        use_rslora=recipe.rslora,
-        use_dora=recipe.method in ("dora", "qdora"),
-        task_type="CAUSAL_LM",
+    if recipe.method == "prefix":
+        return PrefixTuningConfig(task_type=task, num_virtual_tokens=recipe.virtual_tokens)
+    return PromptTuningConfig(
+        task_type=task, num_virtual_tokens=recipe.virtual_tokens, prompt_tuning_init="SAMPLE_VOCAB"
     )
+
+
+def _low_rank(recipe: Recipe, task: str, model: Any) -> dict[str, Any]:
+    """What LoRA and AdaLoRA share. Peft adapts stacked experts only without dropout."""
+    return {
+        "lora_alpha": recipe.alpha,
+        "lora_dropout": 0.0 if has_stacked_experts(model) else recipe.dropout,
+        "target_modules": recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
+        "exclude_modules": _not_wrapped(model) or None,
+        "task_type": task,
+    }
 
 
 MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
@@ -124,11 +159,47 @@ def has_stacked_experts(model: Any) -> bool:
     return any(weight.dim() == 3 and ".experts." in name for name, weight in weights)
 
 
+def _lora(recipe: Recipe, task: str, model: Any) -> Any:
+    from peft import LoraConfig
+
+    dora = recipe.method in ("dora", "qdora")
+    return LoraConfig(r=recipe.rank, use_rslora=recipe.rslora, use_dora=dora, **_low_rank(recipe, task, model))
+
+
+def _adalora(recipe: Recipe, task: str, model: Any) -> Any:
+    """Learn for a fifth of the steps, prune until three fifths, settle for the rest."""
+    from peft import AdaLoraConfig
+
+    return AdaLoraConfig(
+        init_r=round(START * recipe.rank),
+        target_r=recipe.rank,
+        total_step=recipe.steps,
+        tinit=recipe.steps // 5,
+        tfinal=2 * recipe.steps // 5,
+        deltaT=max(1, recipe.steps // 50),
+        **_low_rank(recipe, task, model),
+    )
+
+
+def _ia3(recipe: Recipe, task: str, model: Any) -> Any:
+    from peft import IA3Config
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as FEEDFORWARD
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as TARGETS
+
+    kind = str(model.config.model_type) if model is not None else ""
+    targets = recipe.targets.split(",") if recipe.targets not in ("default", "all-linear") else TARGETS.get(kind)
+    if not targets:
+        raise Refusal(f"IA3: peft does not know which layers of a {kind} model to scale.", "rung plan --method lora")
+    forward = [name for name in FEEDFORWARD.get(kind, ["down_proj"]) if name in targets]
+    return IA3Config(task_type=task, target_modules=targets, feedforward_modules=forward)
+
+
 def arguments_of(recipe: Recipe, folder: Path, precision: str, items: int) -> Any:
     """The configuration of the objective's trainer; checkpoints go into `folder`; `items` are those that train."""
     import trl
 
-    kind = getattr(trl, f"{recipe.objective.upper()}Config")
+    kinds = {"sft": "SFT", "dpo": "DPO", "kto": "KTO", "reward": "Reward", "grpo": "GRPO", "rloo": "RLOO"}
+    kind = getattr(trl, f"{kinds[recipe.objective]}Config")
     return kind(**_common(recipe, folder, precision, items), **_own(recipe))
 
 
@@ -182,9 +253,11 @@ def _own(recipe: Recipe) -> dict[str, Any]:
 
     The loss that balances experts is off: its router logits break the answers that are given while a model trains.
     """
+    if recipe.objective == "reward":
+        return {"max_length": None}
     if recipe.objective == "sft":
         return {"max_length": None, "router_aux_loss_coef": 0.0, "dataset_kwargs": {"skip_prepare_dataset": True}}
-    if recipe.objective == "dpo":
+    if recipe.objective in ("dpo", "kto"):
         return {"max_length": None, "router_aux_loss_coef": 0.0, "beta": recipe.beta}
     return {
         "beta": recipe.beta,
@@ -196,8 +269,10 @@ def _own(recipe: Recipe) -> dict[str, Any]:
 
 
 def _eval_batch(recipe: Recipe) -> int:
-    """One pair at a time, so that each has its own loss; whole groups."""
-    return {"dpo": 1, "grpo": recipe.generations}.get(recipe.objective, recipe.batch)
+    """One pair at a time, so that each has its own loss; whole groups; labels as they train."""
+    if recipe.objective in ("dpo", "reward"):
+        return 1
+    return recipe.generations if recipe.objective in REINFORCED else recipe.batch
 
 
 def steps_between(recipe: Recipe, items: int) -> int:

@@ -114,6 +114,8 @@ def _architecture(config: Any, model: Any, kind: str, where: str) -> Architectur
         dropout=bool(getattr(config, "attention_dropout", 0)),
         matrices=matrices,
         vectors=vectors,
+        prefix_width=kv_heads * head_dim,
+        ia3=(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the trainer of an objective is given: columns of token ids, out of frozen rows or pairs."""
+"""What the trainer of an objective is given: columns of token ids, out of frozen rows, pairs or labels."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from chat.local.prompt import render
 from curation.example import Example
-from curation.split.manifest import load_split
-from training.plan.methods import Loss
-from training.plan.preferences import AnswerPair, preferences_of
+from training.plan.methods import FROM_REVIEWS, REINFORCED, Loss
+from training.plan.preferences import AnswerLabel, AnswerPair, preferences_of
 from training.plan.recipe import Recipe
-from training.run.tokens import EncodedRows, Tokens, encode, tokenise, trains_end, with_system
+from training.plan.splits import StreamedRows, rows_of
+from training.run.token_store import encode_stored
+from training.run.tokens import EncodedRows, LeftOut, Tokens, encode, tokenise, training_rows, trains_end, with_system
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -24,7 +25,10 @@ Column = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """`columns` as the trainer wants them, one entry an item; `encoded` the rows behind them, for the pre-flight."""
+    """`columns` as the trainer wants them, one entry an item; `encoded` the rows behind them, for the pre-flight.
+
+    Of a split that is streamed both look into a file: the columns are a `datasets.Dataset` then.
+    """
 
     columns: Sequence[Column]
     encoded: EncodedRows = field(default_factory=lambda: EncodedRows([]))
@@ -35,22 +39,24 @@ def items_of(
 ) -> tuple[Items, Items]:
     """What trains by this recipe, and what it is checked on, of the frozen dataset in `folder`.
 
-    `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs.
+    `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs or labels.
     """
-    make = _maker(recipe, tokenizer, tests=tests)
-    if recipe.objective != "dpo":
-        return make(load_split(folder, "train")), make(load_split(folder, "validation"))
-    found = preferences_of(project, settings, folder)
+    make = _maker(recipe, tokenizer, project.runs, tests=tests)
+    if recipe.objective not in FROM_REVIEWS:
+        return make(rows_of(folder, "train", settings)), make(rows_of(folder, "validation", settings))
+    found = preferences_of(project, settings, folder, recipe.objective)
     return make(found.of("train")), make(found.of("validation"))
 
 
-def _maker(recipe: Recipe, tokenizer: Any, *, tests: bool) -> Callable[[Any], Items]:
+def _maker(recipe: Recipe, tokenizer: Any, disk: Path, *, tests: bool) -> Callable[[Any], Items]:
     prompt, limit, objective = recipe.system_prompt, recipe.max_length, recipe.objective
     if objective == "sft":
-        return lambda rows: answers(tokenizer, rows, prompt, limit, recipe.loss)
-    if objective == "grpo":
-        return lambda rows: questions(tokenizer, rows, prompt, limit, tests=tests)
-    return lambda rows: pairs(tokenizer, rows, prompt, limit)
+        return lambda rows: answers(tokenizer, rows, prompt, limit, disk, recipe.loss)
+    if objective in REINFORCED:
+        return lambda rows: questions(tokenizer, rows, prompt, limit, disk, tests=tests)
+    if objective == "kto":
+        return lambda rows: labels(tokenizer, rows, prompt, limit)
+    return lambda rows: pairs(tokenizer, rows, prompt, limit, whole=objective == "reward")
 
 
 def answers(
@@ -58,15 +64,19 @@ def answers(
     rows: Sequence[Example],
     system_prompt: str | None,
     limit: int,
+    disk: Path,
     loss: Loss = "last",
 ) -> Items:
-    """Supervised rows: ids, and labels at what trains."""
+    """Supervised rows: ids, and labels at what trains. Where `rows` are streamed, both go onto `disk`."""
+    if isinstance(rows, StreamedRows):
+        left = LeftOut()
+        return Items(*encode_stored(training_rows(tokenizer, rows, system_prompt, limit, left, loss), left, disk))
     encoded = encode(tokenizer, rows, system_prompt, limit, loss)
     return Items([{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows], encoded)
 
 
-def pairs(tokenizer: Any, found: Sequence[AnswerPair], system_prompt: str | None, limit: int) -> Items:
-    """Pairs for dpo: the prompt's ids and both answers'."""
+def pairs(tokenizer: Any, found: Sequence[AnswerPair], system_prompt: str | None, limit: int, *, whole: bool) -> Items:
+    """Pairs for dpo: the prompt's ids and both answers'; `whole` for a reward model: both rows from their beginning."""
     columns, shown, too_long = [], [], []
     for number, pair in enumerate(found, 1):
         better, worse = (tokenise(tokenizer, number, text, system_prompt) for text in pair.texts())
@@ -74,13 +84,30 @@ def pairs(tokenizer: Any, found: Sequence[AnswerPair], system_prompt: str | None
             too_long.append(number)
             continue
         shown.append(better)
-        start = min(_prompt(better), _prompt(worse))
-        ids = {"chosen_ids": better.ids[start:], "rejected_ids": worse.ids[start:]}
-        columns.append({"prompt_ids": better.ids[:start], **ids})
-    return Items(columns, EncodedRows(shown, too_long, [], sum(trains_end(tokenizer, tokens) for tokens in shown)))
+        start = 0 if whole else min(_prompt(better), _prompt(worse))
+        row = {"chosen_ids": better.ids[start:], "rejected_ids": worse.ids[start:]}
+        columns.append(row if whole else {"prompt_ids": better.ids[:start], **row})
+    return Items(columns, _encoded(tokenizer, shown, too_long))
 
 
-def questions(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int, *, tests: bool) -> Items:
+def labels(tokenizer: Any, found: Sequence[AnswerLabel], system_prompt: str | None, limit: int) -> Items:
+    """Single answers for kto, each with its label."""
+    columns, shown, too_long = [], [], []
+    for number, label in enumerate(found, 1):
+        tokens = tokenise(tokenizer, number, label.texts()[0], system_prompt)
+        if len(tokens.ids) > limit:
+            too_long.append(number)
+            continue
+        shown.append(tokens)
+        start = _prompt(tokens)
+        ids = {"prompt_ids": tokens.ids[:start], "completion_ids": tokens.ids[start:]}
+        columns.append({**ids, "label": label.good})
+    return Items(columns, _encoded(tokenizer, shown, too_long))
+
+
+def questions(
+    tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int, disk: Path, *, tests: bool
+) -> Items:
     """Rendered questions for reinforcement, each with the answer (or the `tests`) that the reward looks at."""
 
     def column(tokens: Tokens) -> dict[str, str]:
@@ -88,6 +115,9 @@ def questions(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None
         text = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
         return {"prompt": text, "expected": expected_of(row, tests=tests), "question": question_of(row)}
 
+    if isinstance(rows, StreamedRows):
+        left = LeftOut()
+        return Items(*encode_stored(training_rows(tokenizer, rows, system_prompt, limit, left), left, disk, column))
     encoded = encode(tokenizer, rows, system_prompt, limit)
     return Items([column(tokens) for tokens in encoded.rows], encoded)
 
@@ -102,6 +132,17 @@ def expected_of(row: Example, *, tests: bool) -> str:
     return str(row.row.get("tests", "")) if tests else row.answer or ""
 
 
+def picked(columns: Sequence[Column], places: Sequence[int]) -> Sequence[Column]:
+    """Some of the columns, in this order; of a table in a file none is read yet."""
+    table: Any = columns
+    found: Sequence[Column] = table.select(places) if hasattr(table, "select") else [columns[n] for n in places]
+    return found
+
+
 def _prompt(tokens: Tokens) -> int:
     """How many tokens come before the first that is trained."""
     return len(tokens.ids) - tokens.trained
+
+
+def _encoded(tokenizer: Any, shown: list[Tokens], too_long: list[int]) -> EncodedRows:
+    return EncodedRows(shown, too_long, [], sum(trains_end(tokenizer, tokens) for tokens in shown))

@@ -1,4 +1,4 @@
-"""Trl's trainers for pairs and rewards, each kept and checked as supervised runs are.
+"""Trl's trainers for pairs, labels and rewards, each kept and checked as supervised runs are.
 
 Rows come tokenised by the same code that serves the model, so trl's own preparation is passed over. Imports torch and
 trl: only the process that trains imports this module.
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from trl import DPOTrainer, GRPOTrainer
+from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, RLOOTrainer
 
 from chat.local.call_forms import read_answer
 from chat.local.prompt import encode
-from training.run.trainer import Batch, RunTrainer
+from training.run.trainer import Batch, RunTrainer, orthogonality, prunes
 
 
-class PairTrainer(RunTrainer, DPOTrainer):  # type: ignore[misc]  # trl ships no types
-    """DPO on `prompt_ids`, `chosen_ids`, `rejected_ids`; a check is the mean loss of the validation pairs."""
+class Compared(RunTrainer):
+    """A trainer whose check is the mean loss of its validation items, one batch after another."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
@@ -31,12 +31,14 @@ class PairTrainer(RunTrainer, DPOTrainer):  # type: ignore[misc]  # trl ships no
         """Trl's loss, with the tokens counted."""
         if model.training:
             self.tokens_seen += int(inputs["attention_mask"].sum())
-        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        found = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
+        loss = (found[0] if return_outputs else found) + _penalty(self)
+        return (loss, found[1]) if return_outputs else loss
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """The mean loss, with its standard error over pairs."""
+        """The mean loss, with its standard error over batches (of one pair each; of several labels)."""
         this: Any = self
         this.model.eval()
         losses = []
@@ -47,8 +49,25 @@ class PairTrainer(RunTrainer, DPOTrainer):  # type: ignore[misc]  # trl ships no
         return self.checked({f"{metric_key_prefix}_loss": mean, "eval_error": error})
 
 
-class GroupTrainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]  # trl ships no types
-    """GRPO, each answer against its group: a check answers validation questions greedily, its loss is 1 - mean reward.
+class PairTrainer(Compared, DPOTrainer):  # type: ignore[misc]  # trl ships no types
+    """DPO on `prompt_ids`, `chosen_ids`, `rejected_ids`."""
+
+
+class ScoreTrainer(Compared, RewardTrainer):  # type: ignore[misc]  # trl ships no types
+    """A reward model on `chosen_ids` and `rejected_ids`, each the whole row."""
+
+
+class LabelTrainer(Compared, KTOTrainer):  # type: ignore[misc]  # trl ships no types
+    """KTO on `prompt_ids`, `completion_ids`, `label`; answers trade places within a batch for its drift estimate."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        """Each row with another row's answer beside it, so that the estimate sees a question with a foreign answer."""
+        answers = list(dataset["completion_ids"])
+        return dataset.add_column("KL_completion_ids", [answers[-1], *answers[:-1]])
+
+
+class Rewarded(RunTrainer):
+    """Reinforcement: a check answers validation questions greedily; its loss is 1 - the mean reward.
 
     `rewards` gives the reward of each answer.
     """
@@ -60,7 +79,8 @@ class GroupTrainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]  # trl ships 
     ) -> Any:
         """Trl's loss, with the tokens counted."""
         self.tokens_seen += int(inputs["prompt_mask"].sum()) + int(inputs["completion_mask"].sum())
-        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
+        return loss + _penalty(self)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -78,12 +98,34 @@ class GroupTrainer(RunTrainer, GRPOTrainer):  # type: ignore[misc]  # trl ships 
         return [encode(this.processing_class, prompt) for prompt in prompts], None, {}
 
 
+class GroupTrainer(Rewarded, GRPOTrainer):  # type: ignore[misc]  # trl ships no types
+    """GRPO: each answer against its group."""
+
+
+class LeaveOneOutTrainer(Rewarded, RLOOTrainer):  # type: ignore[misc]  # trl ships no types
+    """RLOO: each answer against the mean of the others."""
+
+
+def _penalty(trainer: Any) -> Any:
+    """What AdaLoRA adds to a loss in training."""
+    return orthogonality(trainer.model) if trainer.model.training and prunes(trainer.model) else 0.0
+
+
 def reward_of(score: Callable[[str, str], float]) -> Callable[..., list[float]]:
     """Trl's reward function: the project's metric on each sampled answer, against the row's own `expected`."""
 
     def reward(completions: Sequence[Any], expected: Sequence[str], question: Sequence[str], **_: Any) -> list[float]:
         texts = map(_answer, completions, question)
         return [score(text, right) for text, right in zip(texts, expected, strict=True)]
+
+    return reward
+
+
+def reward_by(scores: Callable[[Sequence[str], Sequence[str]], list[float]]) -> Callable[..., list[float]]:
+    """Trl's reward function: what a reward model gives for each sampled answer to the row's own `question`."""
+
+    def reward(completions: Sequence[Any], question: Sequence[str], **_: Any) -> list[float]:
+        return scores(question, list(map(_answer, completions, question)))
 
     return reward
 
@@ -101,3 +143,12 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     mean = sum(values) / max(1, n)
     spread = sum((value - mean) ** 2 for value in values)
     return mean, math.sqrt(spread / (n - 1) / n) if n > 1 else 0.0
+
+
+TRAINERS: Mapping[str, Any] = {
+    "dpo": PairTrainer,
+    "kto": LabelTrainer,
+    "reward": ScoreTrainer,
+    "grpo": GroupTrainer,
+    "rloo": LeaveOneOutTrainer,
+}

@@ -31,8 +31,9 @@ def choose_precision(recipe: Recipe, model: Any, encoded: EncodedRows) -> tuple[
     if recipe.quantisation != "none":
         return "fp32", "a 4-bit base on a CPU"
     ids = _ids(encoded)
-    fp32 = _time(model, ids, autocast=False)
-    bf16 = _time(model, ids, autocast=True, hopeless=HOPELESS * fp32)
+    head = {} if recipe.objective == "reward" else {"logits_to_keep": KEPT}
+    fp32 = _time(model, ids, head, autocast=False)
+    bf16 = _time(model, ids, head, autocast=True, hopeless=HOPELESS * fp32)
     return "bf16" if bf16 < fp32 else "fp32", f"timed steps: fp32 {fp32:.2f} s, bf16 {bf16:.2f} s"
 
 
@@ -44,7 +45,7 @@ def _ids(encoded: EncodedRows) -> Any:
     return torch.tensor([row.ids[:length] for row in rows])
 
 
-def _time(model: Any, ids: Any, *, autocast: bool, hopeless: float = float("inf")) -> float:
+def _time(model: Any, ids: Any, head: dict[str, int], *, autocast: bool, hopeless: float = float("inf")) -> float:
     """Seconds of CPU of the quickest of STEPS steps, after one that warms up; of that one alone over `hopeless`."""
     import torch
 
@@ -53,7 +54,7 @@ def _time(model: Any, ids: Any, *, autocast: bool, hopeless: float = float("inf"
         embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
         started = time.process_time()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-            found = model(inputs_embeds=embedded, use_cache=False, logits_to_keep=KEPT)
+            found = model(inputs_embeds=embedded, use_cache=False, **head)
         found.logits.float().sum().backward(inputs=[embedded])
         took = time.process_time() - started
         if not turn and took > hopeless:

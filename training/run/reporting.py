@@ -11,6 +11,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from training.plan.methods import REINFORCED
 from training.run.failures import Diverged
 from training.run.processes import agreed, all_of
 from training.run.validation_answers import ValidationAnswers
@@ -53,7 +54,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]  # transformers is not
         self.folder = folder
         self.sampler, recipe = sampler, sampler.recipe
         self.patience = recipe.patience
-        self.may_rise = recipe.objective == "grpo"
+        self.may_rise = recipe.objective in REINFORCED
         self.choice = "eval_choice" if recipe.choose_by == "metric" else "eval_loss"
         self.beat = beat
         self.writes = writes

@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curation.split.manifest import load_split, read_manifest
+from curation.split.manifest import read_manifest
 from evaluation.measurement_report import newest_report
 from evaluation.metrics.item_metrics import item_metric
 from training.plan.recipe import Recipe
+from training.plan.reward import metric_name
+from training.plan.splits import rows_of
 from training.run.base_model import load_base, load_tokenizer, prepare, save, set_threads
 from training.run.building import build, has_stacked_experts
 from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.inputs import Items, items_of
 from training.run.precision import choose_precision
 from training.run.processes import agreed
+from training.run.reward_model import reward_model_of
 from training.run.row_check import check, write_preflight
 from training.run.validation_answers import ValidationAnswers
 from training.runs import append_metric
@@ -40,7 +43,7 @@ class TrainingSession:
         self.recipe: Recipe = run.admitted.plan.recipe
         self.project = run.admitted.project
         self.data = self.project.datasets / run.admitted.plan.dataset
-        self.metric = item_metric(self.recipe.reward or run.admitted.settings.evaluation.metric, self.project.root)
+        self.metric = item_metric(metric_name(self.recipe, run.admitted.settings), self.project.root)
         self.sampler: ValidationAnswers | None = None
         self.trainer: Any = None
 
@@ -48,7 +51,7 @@ class TrainingSession:
         """Train to the end, the last good checkpoint, or the request to stop; returns the ending in a sentence."""
         threads = set_threads(self.recipe)
         tokenizer = load_tokenizer(self.recipe.base, self.recipe.enable_thinking)
-        validation = load_split(self.data, "validation")
+        validation = rows_of(self.data, "validation", self.run.admitted.settings)
         items, unseen = items_of(
             self.project, self.run.admitted.settings, self.data, self.recipe, tokenizer, tests=self.metric.by_tests
         )
@@ -67,6 +70,7 @@ class TrainingSession:
             (items, unseen),
             precision=precision,
             folder=self.folder / CHECKPOINTS,
+            reward=reward_model_of(self.project, self.recipe),
         )
         watch = self._watch()
         self.trainer.add_callback(watch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,22 +113,42 @@ def _closed(prompt: str, text: str, marks: Marks) -> str:
     return f"{said}{marks.close}{rest}"
 
 
+@dataclass(slots=True)
+class LeftOut:
+    """What `training_rows` counts as it goes: the lines of rows that cannot train, and rows that train an end token."""
+
+    too_long: list[int] = field(default_factory=list)
+    masked: list[int] = field(default_factory=list)
+    eos_trained: int = 0
+
+
 def encode(
     tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int, loss: Loss = "last"
 ) -> EncodedRows:
-    """The rows of a split that train. One over `max_length` is left out: a cut answer teaches to stop early."""
-    rows: list[Tokens] = []
-    too_long: list[int] = []
-    masked: list[int] = []
+    """All rows of a split that train."""
+    left = LeftOut()
+    rows = list(training_rows(tokenizer, examples, system_prompt, max_length, left, loss))
+    return EncodedRows(rows, left.too_long, left.masked, left.eos_trained)
+
+
+def training_rows(
+    tokenizer: Any,
+    examples: Iterable[Example],
+    system_prompt: str | None,
+    max_length: int,
+    left: LeftOut,
+    loss: Loss = "last",
+) -> Iterator[Tokens]:
+    """The rows one by one. One over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
     for number, example in enumerate(examples, 1):
         tokens = tokenise(tokenizer, number, example, system_prompt, loss)
         if len(tokens.ids) > max_length:
-            too_long.append(number)
+            left.too_long.append(number)
         elif not tokens.trained:
-            masked.append(number)
+            left.masked.append(number)
         else:
-            rows.append(tokens)
-    return EncodedRows(rows, too_long, masked, sum(trains_end(tokenizer, tokens) for tokens in rows))
+            left.eos_trained += trains_end(tokenizer, tokens)
+            yield tokens
 
 
 def trains_end(tokenizer: Any, tokens: Tokens) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import Sampler
+from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from training.run.checkpoints import mark_complete
@@ -89,6 +90,8 @@ class RunTrainer:
         folder = Path(this.args.output_dir) / f"checkpoint-{this.state.global_step}"
         all_of("each has written what is its own")
         if this.args.should_save:
+            if prunes(this.model):
+                remember(this.model, folder)
             mark_complete(folder)
         all_of("the mark is there")
 
@@ -96,8 +99,27 @@ class RunTrainer:
         """Every process is given every batch: what a check comes to hangs on no number of processes."""
         return unshared(super().get_eval_dataloader(eval_dataset))  # type: ignore[misc]
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        this: Any = self
+        if prunes(this.model):
+            recall(this.model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+
+    def _load_best_model(self) -> None:
+        this: Any = self
+        if prunes(this.model):
+            recall(this.model, Path(this.state.best_model_checkpoint))
+        else:
+            super()._load_best_model()  # type: ignore[misc]
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: Rung writes its own card at release, with the facts."""
+
+
+def prunes(model: Any) -> bool:
+    """Whether the model carries an AdaLoRA adapter."""
+    return hasattr(getattr(model, "base_model", None), "rankallocator")
 
 
 class AnswerTrainer(RunTrainer, SFTTrainer):  # type: ignore[misc]  # trl ships no types
@@ -114,6 +136,8 @@ class AnswerTrainer(RunTrainer, SFTTrainer):  # type: ignore[misc]  # trl ships 
         loss = losses.sum() / torch.as_tensor(count).clamp(min=1)
         if num_items_in_batch is not None:  # counted over all processes, over which the gradient is averaged
             loss = loss * self.args.world_size
+        if prunes(self.model):
+            loss = loss + orthogonality(self.model) / self.args.gradient_accumulation_steps
         return (loss, {}) if return_outputs else loss
 
     def answer_losses(self, model: Any, inputs: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -185,3 +209,56 @@ def _error(sums: list[float], counts: list[int]) -> dict[str, float]:
     mean = sum(sums) / total
     spread = sum((s - mean * c) ** 2 for s, c in zip(sums, counts, strict=True))
     return {"eval_error": math.sqrt(spread * n / (n - 1)) / total}
+
+
+MEMORY = "rank_allocator.pt"
+REMEMBERED = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+
+
+class Allocate(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Lets peft prune ranks between the optimiser's step and the clearing of the gradients, where it needs both."""
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Peft counts steps from 1; `global_step` is raised after this."""
+        model.base_model.update_and_allocate(state.global_step + 1)
+
+
+def orthogonality(model: Any) -> Any:
+    """Peft's penalty on directions that are not orthogonal, which it adds only to losses that it computes itself."""
+    import torch
+
+    config = model.peft_config["default"]
+    norms = []
+    for name, weight in model.named_parameters():
+        if "lora_A.default" in name or "lora_B.default" in name:
+            product = weight @ weight.T if "lora_A" in name else weight.T @ weight
+            norms.append(torch.linalg.matrix_norm(product - torch.eye(len(product), device=weight.device)))
+    return config.orth_reg_weight * torch.stack(norms).mean()
+
+
+def remember(model: Any, folder: Path) -> None:
+    """Write all trained weights, the importance of each rank and the ranks given out beside a checkpoint.
+
+    Peft saves a checkpoint without the pruned ranks: such weights do not fit back into a model that still trains.
+    """
+    import torch
+
+    allocator = model.base_model.rankallocator
+    memory = {name: getattr(allocator, name) for name in REMEMBERED}
+    weights = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
+    pattern = model.peft_config["default"].rank_pattern
+    torch.save({"memory": memory, "weights": weights, "rank_pattern": pattern}, folder / MEMORY)
+
+
+def recall(model: Any, folder: Path) -> None:
+    """Take them back, so that a resumed run prunes as an unbroken one."""
+    import torch
+
+    kept = torch.load(folder / MEMORY, weights_only=True)
+    model.peft_config["default"].rank_pattern = kept["rank_pattern"]
+    for name, value in kept["memory"].items():
+        setattr(model.base_model.rankallocator, name, value)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in kept["weights"]:
+                weight.copy_(kept["weights"][name])

@@ -10,7 +10,9 @@ from chat.local.call_forms import read_answer
 from chat.local.prompt import encode, render
 from curation.example import Example
 from evaluation.metrics.item_metrics import ItemMetric
+from training.plan.methods import VIRTUAL
 from training.plan.recipe import Recipe
+from training.run.inputs import question_of
 from training.run.processes import all_of, in_turn
 from training.run.tokens import tokenise, with_system
 
@@ -51,7 +53,7 @@ class ValidationAnswers:
 
     def shown(self) -> list[ValidationAnswer]:
         """The answers to the rows that are shown."""
-        return self.answers()[:COUNT]
+        return [] if self.recipe.objective == "reward" else self.answers()[:COUNT]
 
     def score(self) -> float | None:
         """The mean score of all rows, where the checkpoint is chosen by it."""
@@ -60,6 +62,10 @@ class ValidationAnswers:
     def scores(self) -> list[float]:
         """The score of each row."""
         return [float(answer["score"]) for answer in self.answers()]
+
+    def given(self) -> tuple[list[str], list[str]]:
+        """The questions as a reward model is shown them, and the answers to them at this step."""
+        return [question_of(row) for row in self.rows], [str(answer["output"]) for answer in self.answers()]
 
     def answers(self) -> list[ValidationAnswer]:
         """The answer to each row at this step."""
@@ -87,12 +93,13 @@ class ValidationAnswers:
         return [self._judged(row, text) for row, text in zip(rows, self._outputs(model, rows), strict=True)]
 
     def _outputs(self, model: Any, rows: Sequence[Example]) -> list[str]:
-        """In batches of similar length."""
+        """In batches of similar length; virtual tokens are put in for one row at a time."""
         prompts = [self._prompt(row) for row in rows]
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        size = 1 if self.recipe.method in VIRTUAL else BATCH
         found = [""] * len(prompts)
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH]
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
             limit = max(self._limit(rows[place]) for place in places)
             for place, text in zip(places, self._batch(model, [prompts[p] for p in places], limit), strict=True):
                 found[place] = text

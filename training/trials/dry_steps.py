@@ -50,6 +50,7 @@ def measure(root: Path, plan_file: Path) -> dict[str, Any]:
 def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
     from torch.utils.data import SequentialSampler
 
+    from training.plan.methods import REINFORCED
     from training.trials.short_run import trainer_of
 
     clock = Clock()
@@ -57,7 +58,7 @@ def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
     short = recipe.alone().model_copy(update={"steps": TIMED + 1, "epochs": 1.0})
     columns = _order(ground.items.columns, recipe.rows_a_step)
     trainer = trainer_of(ground, short, columns, folder, [clock])
-    if recipe.objective != "grpo":  # its sampler repeats each question
+    if recipe.objective not in REINFORCED:  # their sampler repeats each question
         trainer._get_train_sampler = lambda dataset=None: SequentialSampler(trainer.train_dataset)
     clock.tokens = lambda: trainer.tokens_seen
     loading = time.monotonic() - started
@@ -75,13 +76,15 @@ def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
 
 def _order(columns: Sequence[Column], rows: int) -> Sequence[Column]:
     """The longest rows for the first step, then others evenly over the data; small sets go round."""
+    from training.run.inputs import picked
+
     sizes = [_size(column) for column in columns]
     by_length = sorted(range(len(sizes)), key=lambda place: -sizes[place])
     stride = max(1, len(sizes) // max(1, rows * TIMED))
     spread = list(range(len(sizes)))[::stride]
     wanted = rows * TIMED
     found = [*by_length[:rows], *(spread * (wanted // max(1, len(spread)) + 1))[:wanted]]
-    return [columns[place] for place in (found * (rows * (TIMED + 1) // len(found) + 1))[: rows * (TIMED + 1)]]
+    return picked(columns, (found * (rows * (TIMED + 1) // len(found) + 1))[: rows * (TIMED + 1)])
 
 
 def _size(column: Column) -> int:

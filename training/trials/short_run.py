@@ -17,14 +17,16 @@ from typing import Any
 from transformers import TrainerCallback
 
 from curation.example import Example
-from curation.split.manifest import load_split
 from evaluation.metrics.item_metrics import ItemMetric, item_metric
 from training.plan.plans import Plan
 from training.plan.recipe import Recipe
+from training.plan.reward import metric_name
+from training.plan.splits import rows_of
 from training.run.base_model import load_base, load_tokenizer, prepare, set_threads
 from training.run.building import build
 from training.run.inputs import Column, Items, items_of
 from training.run.precision import choose_precision
+from training.run.reward_model import RewardModel, reward_model_of
 from training.run.validation_answers import ValidationAnswers
 from training.trials.sweep import steps_at, survivors
 from training.trials.trials import Point, Rung, Spec, Trial, admit_trials, append_point, read_points
@@ -43,6 +45,7 @@ class Ground:
     train: Sequence[Example]
     validation: Sequence[Example]
     metric: ItemMetric
+    reward: RewardModel | None = None
     precision: str = ""
 
 
@@ -52,10 +55,11 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
     set_threads(recipe)
     folder = project.datasets / plan.dataset
     tokenizer = load_tokenizer(recipe.base, recipe.enable_thinking)
-    train, validation = load_split(folder, "train"), load_split(folder, "validation")
-    metric = item_metric(recipe.reward or settings.evaluation.metric, project.root)
+    train, validation = rows_of(folder, "train", settings), rows_of(folder, "validation", settings)
+    metric = item_metric(metric_name(recipe, settings), project.root)
     items, unseen = items_of(project, settings, folder, recipe, tokenizer, tests=metric.by_tests)
-    return Ground(recipe, tokenizer, items, unseen, train, validation, metric)
+    reward = reward_model_of(project, recipe)
+    return Ground(recipe, tokenizer, items, unseen, train, validation, metric, reward)
 
 
 def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder: Path, callbacks: list[Any]) -> Any:
@@ -73,6 +77,7 @@ def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder
         (Items(columns, ground.items.encoded), ground.unseen),
         precision=ground.precision,
         folder=folder,
+        reward=ground.reward,
     )
     for callback in callbacks:
         trainer.add_callback(callback)

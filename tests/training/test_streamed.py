@@ -1,0 +1,205 @@
+"""Rows over `[training] stream_over` stay on disk: the same tokens, the same run, and memory that does not grow."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from curation.example import Example, chat_row
+from training.plan.splits import StreamedRows, rows_of
+from training.runs import curve, read_run
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+ALL = {"RUNG_TRAINING__STREAM_OVER": "0"}
+"""Every split is streamed."""
+CHILD = """
+import sys, threading, time
+import torch, datasets, pyarrow, transformers
+from pathlib import Path
+from curation.example import Example
+from training.plan.splits import StreamedRows
+from training.run.inputs import answers
+from training.run.base_model import load_tokenizer
+import json
+
+def held():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) // 1024
+
+def look(path):
+    if sys.argv[2] == "streamed":
+        return StreamedRows(path)
+    return [Example(json.loads(line)) for line in path.read_text().splitlines()]
+
+tokenizer = load_tokenizer(sys.argv[1])
+found = []
+for path in map(Path, sys.argv[3:]):
+    before, most, ended = held(), [0], threading.Event()
+    def watch():
+        while not ended.wait(0.01):
+            most[0] = max(most[0], held())
+    watcher = threading.Thread(target=watch); watcher.start()
+    rows = look(path)
+    items = answers(tokenizer, rows, None, 512, path.parent)
+    tokens = sum(len(column["input_ids"]) for column in items.columns)
+    ended.set(); watcher.join()
+    print(len(items.columns), tokens, max(most[0], held()) - before)
+    del rows, items
+"""
+
+
+def rows(count: int, seed: int, words: int = 5) -> list[Example]:
+    chance = random.Random(seed)
+
+    def word() -> str:
+        return "".join(chance.choice("bdfgklm") + chance.choice("aeiou") for _ in range(4))
+
+    def question() -> str:
+        return " ".join(word() for _ in range(chance.randint(words, words + 4)))
+
+    return [Example(chat_row(question(), f"E1{chance.randint(0, 3)} eye both")) for _ in range(count)]
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """Rows with what trips readers: brackets in the path, line separators in a text, keys that only some rows have."""
+    path = tmp_path / "a[b]" / "train.jsonl"
+    path.parent.mkdir()
+    some: list[Example] = [
+        *rows(700, 5),
+        Example(chat_row("one\u2028two\u0085three\r\nfour", "E10 eye both", "House line.")),
+        Example({**chat_row("with a tool", "E11 eye both"), "tools": [{"type": "function"}], "weight": 1}),
+        Example({**chat_row("with another", "E11 eye both"), "weight": "heavy", "tags": {"a": [1, None]}}),
+    ]
+    path.write_text("".join(json.dumps(row.row, ensure_ascii=False) + "\n" for row in some))
+    return path
+
+
+def test_streamed_rows_are_those_of_the_file(odd: Path) -> None:
+    plain = [json.loads(line) for line in odd.read_text().split("\n") if line]
+    lines = StreamedRows(odd)
+    assert len(lines) == len(plain) == 703
+    assert [row.row for row in lines] == plain
+    assert [lines[place].row for place in (0, 400, 702, -1)] == [plain[place] for place in (0, 400, 702, -1)]
+    assert [row.row for row in lines[698:]] == plain[698:]
+
+
+def test_streamed_tokens_are_those_of_rows_in_memory(odd: Path, tiny: Path) -> None:
+    from training.run.base_model import load_tokenizer
+    from training.run.inputs import answers, picked, questions
+
+    tokenizer, lines = load_tokenizer(str(tiny)), StreamedRows(odd)
+    limit = 70
+    for make in (answers, lambda *given: questions(*given, tests=False)):
+        held, stored = (make(tokenizer, some, None, limit, odd.parent) for some in (list(lines), lines))
+        assert held.encoded.too_long == stored.encoded.too_long != []
+        assert held.encoded.eos_trained == stored.encoded.eos_trained > 500
+        assert list(held.encoded.rows) == list(stored.encoded.rows)
+        assert held.encoded.rows[501] == stored.encoded.rows[501] and held.encoded.rows[:3] == stored.encoded.rows[:3]
+        assert list(held.columns) == list(stored.columns)
+        assert list(picked(held.columns, [3, 1, 1])) == list(picked(stored.columns, [3, 1, 1]))
+    assert [path.name for path in odd.parent.iterdir()] == ["train.jsonl"], "the file has no name once it is open"
+
+
+def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project, settings: Settings) -> None:
+    folder = ready.datasets / "v001"
+    size = (folder / "train.jsonl").stat().st_size / 1e9
+    for over, kind in ((2.0, list), (size, list), (size * 0.99, StreamedRows), (0, StreamedRows)):
+        chosen = settings.model_copy(update={"training": settings.training.model_copy(update={"stream_over": over})})
+        assert type(rows_of(folder, "train", chosen)) is kind, over
+    assert load_settings(ready.settings_file).training.stream_over == 2.0
+
+
+@pytest.mark.slow
+def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(
+    rung: Rung, ready: Project, tmp_path: Path
+) -> None:
+    """The plan, the pre-flight and the run, with every split streamed; also the plan's own bytes are the same."""
+    import shutil
+
+    other = tmp_path / "streamed"
+    shutil.copytree(ready.root, other)
+    for root, more in ((ready.root, {}), (other, ALL)):
+        done = rung("train", at=root, RUNG_TRAINING__EPOCHS="3", **more)
+        assert done.returncode == 0, done.stderr
+        done = rung("plan", "--preflight", "--json", at=root, RUNG_TRAINING__EPOCHS="3", **more)
+        assert done.returncode == 0, done.stderr
+    held, streamed = ready.runs / "R-001", other / "runs" / "R-001"
+    assert losses(held) == losses(streamed) and len(losses(held)) > 10
+    assert read_run(held).adapter_sha256 == read_run(streamed).adapter_sha256 != ""
+    assert not list(other.rglob(".rows-*"))
+    shown = [json.loads((root / "plans/P-001.preflight.json").read_text()) for root in (ready.root, other)]
+    assert shown[0]["rows"] == shown[1]["rows"] and shown[0]["answer_lost"] == shown[1]["answer_lost"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
+        ("--method", "full", "--packing"),
+        ("--set", "processes=2"),
+    ],
+    ids=["grpo", "packed", "two processes"],
+)
+def test_other_ways_are_the_same_streamed(rung: Rung, ready: Project, tmp_path: Path, words: tuple[str, ...]) -> None:
+    import shutil
+
+    other = tmp_path / "streamed"
+    shutil.copytree(ready.root, other)
+    for root, more in ((ready.root, {}), (other, ALL)):
+        done = rung("plan", *words, "--set", "epochs=0.5", "--set", "learning_rate=1e-2", "--json", at=root, **more)
+        assert done.returncode == 0, done.stderr
+        done = rung("train", at=root, timeout=600, **more)
+        assert done.returncode == 0, done.stderr
+    held, streamed = ready.runs / "R-001", other / "runs" / "R-001"
+    assert losses(held) == losses(streamed) != []
+    assert read_run(held).adapter_sha256 == read_run(streamed).adapter_sha256 != ""
+
+
+def losses(folder: Path) -> list[tuple[str, int, float]]:
+    kinds = ("step", "validation")
+    return [(line["kind"], line["step"], line["loss"]) for line in curve(folder) if line["kind"] in kinds]
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_where_rows_are_streamed(tiny: Path, tmp_path: Path) -> None:
+    """A warm-up, then 500 and 8,000 rows: what is held grows with the rows in memory, and not on disk."""
+    some = [json.dumps(row.row) for row in rows(500, 7, 30)]
+    files = []
+    for times in (1, 1, 16):
+        files.append(tmp_path / f"{len(files)}.jsonl")
+        files[-1].write_text("".join(f"{line}\n" for line in some * times))
+
+    def grown(way: str) -> list[int]:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", CHILD, str(tiny), way, *map(str, files)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found = [[int(n) for n in line.split()] for line in done.stdout.splitlines()]
+        assert [row[0] for row in found] == [500, 500, 8_000] and found[2][1] == 16 * found[1][1]
+        return [row[2] for row in found]
+
+    streamed, held = grown("streamed"), grown("held")
+    assert streamed[2] < max(streamed[:2]) + 16, streamed
+    assert held[2] > streamed[2] + 20, (held, streamed)
+
+
+def test_what_a_kill_leaves_of_a_half_tokenised_split_is_found(ready: Project) -> None:
+    from rung.keeping import leftovers
+
+    (ready.runs / ".rows-x1y2").mkdir(parents=True)
+    (ready.runs / ".rows-x1y2" / "rows.arrow").write_bytes(b"half")
+    assert [found.path.name for found in leftovers(ready)] == [".rows-x1y2"]
