@@ -21,7 +21,7 @@ from sshd import SERVER, Sshd
 from curation.store import open_store
 from rung import __version__
 from training.remote.connection import open_box
-from training.remote.sending import root_there
+from training.remote.sending import _put, root_there
 from training.runs import LIVE, find_run, read_run
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -125,6 +125,20 @@ def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung: Rung, b
     assert rung("evaluate", "R-001", "--json").returncode in (0, 1)
 
 
+def test_a_project_of_many_files_is_sent(far: Project, sshd: Sshd, box: Path) -> None:
+    far.prompts.mkdir(exist_ok=True)
+    for number in range(2_000):
+        (far.prompts / f"{number:04d}-a-name-as-long-as-people-make-them.md").write_text(f"Prompt {number}\n")
+    configured = load_settings(far.settings_file)
+    machine = open_box(far, configured, "gpu")
+    root = root_there(far, machine)
+    found = {path.relative_to(far.root).as_posix(): path for path in far.prompts.iterdir()}
+    hashes = {name: sha256_file(path) for name, path in found.items()}
+    assert sorted(machine.ask("missing", root=root, files=hashes)["missing"]) == sorted(hashes)
+    _put(machine, root, found)
+    assert machine.ask("missing", root=root, files=hashes) == {"missing": [], "other": 0}
+
+
 def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(
     far: Project, rung: Rung, sshd: Sshd
 ) -> None:
@@ -141,6 +155,7 @@ def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(
     assert refused.returncode == 1 and "rung trust" in json.loads(refused.stdout)["error"]["hint"]
 
 
+@pytest.mark.slow
 def test_rung_is_installed_there_where_it_is_asked_for(far: Project, rung: Rung, tmp_path: Path) -> None:
     """The pip of the machine is told to install no dependencies: torch stays missing."""
     environment = tmp_path / "box" / "env"

@@ -1,4 +1,4 @@
-"""The program that ssh starts on the machine that trains: `OPERATION JSON`, a payload on stdin, JSON on stdout.
+"""The program that ssh starts on the machine that trains: a line of JSON and a payload on stdin, JSON on stdout.
 
 This file is sent over ssh, so it is always of the version that asks. Nothing of Rung is imported before it is known to
 be there.
@@ -266,10 +266,10 @@ OPERATIONS: Mapping[str, Callable[[Mapping[str, Any]], Answer | None]] = {
 }
 
 
-def main(operation: str, asked: str) -> None:
+def main(operation: str) -> None:
     """Carry the operation out and write its answer: `refused` and `hint` of what Rung refuses or a full disk."""
     try:
-        answer = OPERATIONS[operation](json.loads(asked))
+        answer = OPERATIONS[operation](json.loads(sys.stdin.buffer.readline()))
     except Exception as error:
         told = getattr(error, "message", str(error))  # of a RungError, which may not be here to be imported
         full = any(words in told for words in FULL)
@@ -283,4 +283,4 @@ def main(operation: str, asked: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1])

@@ -83,10 +83,10 @@ class Box:
 
     @contextmanager
     def _call(self, operation: str, asked: Mapping[str, object], payload: Path | None = None) -> Iterator[IO[bytes]]:
-        """Send the program and the payload, give the output, and raise where the call did not end well."""
+        """Send program, question and payload, give the output, and raise where the call did not end well."""
         program = Path(box.__file__).read_bytes()
         begin = f"import sys; exec(compile(sys.stdin.buffer.read({len(program)}), 'box', 'exec'))"
-        words = [self.place.python.removeprefix("~/"), "-c", begin, operation, json.dumps(asked)]
+        words = [self.place.python.removeprefix("~/"), "-c", begin, operation]
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(
@@ -99,7 +99,7 @@ class Box:
                 raise RungError("ssh is not installed here.", "apt install openssh-client") from error
             assert process.stdin is not None and process.stdout is not None
             try:
-                _send(process.stdin, program, payload)
+                _send(process.stdin, program + json.dumps(asked).encode() + b"\n", payload)
                 yield process.stdout
                 process.stdout.read()
             except BaseException:
@@ -130,10 +130,10 @@ def _ssh() -> list[str]:
     return ["ssh", *(["-F", config] if config else []), *options, "-T"]
 
 
-def _send(stdin: IO[bytes], program: bytes, payload: Path | None) -> None:
+def _send(stdin: IO[bytes], asked: bytes, payload: Path | None) -> None:
     """Write all of it; a machine that closes early says why with its exit code."""
     try:
-        stdin.write(program)
+        stdin.write(asked)
         if payload is not None:
             with payload.open("rb") as file:
                 while block := file.read(1 << 20):
