@@ -146,7 +146,9 @@ def minimum_veto(size: Rule) -> Rule:
     when["class_floor" if per_class else "usable_examples"] = Bounds(below=minimum)
     effect = {"forbids": ["fine_tune", "rag_and_fine_tune"], "blocks": "next_step", "missing": "data"}
     short = f"needs {minimum:,} reviewed examples{' in each class' if per_class else ''}"
-    return replace(size, id=f"{size.id}-minimum", kind="veto", when=when, short=short, effect=effect)
+    written: Condition = {"prompting": frozenset({"works_but_costly"})}
+    unless = (*size.unless, written)
+    return replace(size, id=f"{size.id}-minimum", kind="veto", when=when, unless=unless, short=short, effect=effect)
 
 
 def _edges(conditions: list[Condition], key: str) -> list[float]:

@@ -130,7 +130,8 @@ def test_a_prompt_that_works_and_costs_too_much_writes_its_own_rows(rows: int | 
     table = DEAR if rows is None else {**DEAR, "examples": rows}
     decision = decide(BOOK, from_table(table), DAY)
     assert (decision.destination, decision.settled) == ("fine_tune", True)
-    assert decision.next_step == ("prompt" if rows in (0, 49, 50) else "fine_tune")
+    assert decision.next_step == "fine_tune"
+    assert decision.data.enough is (None if rows is None else rows >= 100)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ def vetoed(values: dict[str, Any], *, now: bool) -> set[str]:
     for size in standing("size") if now else ():
         if (values.get("task") or "unknown") in size.effect["tasks"]:
             have = facts.derived["class_floor" if size.effect.get("per_class") else "usable_examples"]
-            found |= TUNED if have is not None and have < size.effect["minimum"] else set()
+            written = values.get("prompting") == "works_but_costly"
+            found |= TUNED if not written and have is not None and have < size.effect["minimum"] else set()
     return found
 
 
