@@ -156,5 +156,5 @@ def _facts() -> dict[str, Fact]:
 FACTS: dict[str, Fact] = _facts()
 """Every key of the contract's table with its type, in the order of the table."""
 
-UNASKED = frozenset({"classifier", "optimised"})
-"""Facts that are measured or volunteered, never asked for: while unknown they leave no question open."""
+UNASKED = frozenset({"classifier", "optimised", "model_size_b"})
+"""Facts that are measured or volunteered, not asked for before tuning is in play: unknown, they leave no question open."""
