@@ -8,6 +8,9 @@ were not written with. `--soup` names the Python of an environment of its
 own where soup-cli is installed; its rules are run on as many neutral rows as the case has examples (200 where
 unknown), with the case's title as the goal.
 
+Where the labels of a file know "no_llm", advice to measure a plain classifier first is the next step "no_llm", and a
+classifier that works is the end "no_llm". Else the rung counts that is advised.
+
 A case marked `sealed` is left out unless `--sealed` is given, which scores the sealed ones alone: do that once, at the
 end, and write the figure down.
 
@@ -35,6 +38,7 @@ from typing import Any
 from advisor.answer_file import from_table
 from advisor.answers import Answers
 from advisor.decide import decide, verdict_of
+from advisor.followup import action_of, outcome_facts
 from advisor.interview import next_question
 from advisor.ladder import FIRST_PASS
 from advisor.rulebook import Rulebook
@@ -62,7 +66,8 @@ def load_cases(places: list[Path], *, sealed: bool = False) -> list[Case]:
     files = [path for place in places for path in ([place] if place.is_file() else sorted(place.glob("*.*")))]
     cases = [json.loads(path.read_text()) for path in files if path.suffix == ".json" and not sealed]
     for path in (path for path in files if path.suffix == ".toml"):
-        for case in tomllib.loads(path.read_text())["case"]:
+        text = path.read_text()
+        for case in tomllib.loads(text)["case"]:
             if case.get("sealed", False) != sealed:
                 continue
             expect = case["expect"]
@@ -70,13 +75,24 @@ def load_cases(places: list[Path], *, sealed: bool = False) -> list[Case]:
             if expected:
                 expected["never_destination"] = expect.get("never", [])
                 expected |= {"best_destination": expect["best"]} if "best" in expect else {}
-                known = {"source": "worked", "answers": case["answers"], "expected": expected}
+                known = {"source": "worked", "answers": case["answers"], "expected": expected, "no_llm": "no_llm" in text}
                 cases.append({"id": case["title"], "title": case["title"], **known})
     return cases
 
 
 def rung(book: Rulebook) -> Callable[[Case], Outcome]:
-    return lambda case: verdict_of(book, from_table(case["answers"])).outcome
+    return lambda case: advised(book, case)
+
+
+def advised(book: Rulebook, case: Case) -> Outcome:
+    answers = from_table(case["answers"])
+    verdict = verdict_of(book, answers)
+    step, end = verdict.outcome
+    if case.get("no_llm"):
+        action = action_of(book, outcome_facts(answers.known(), verdict)).rule
+        step = "no_llm" if action in ("act-classifier-first", "act-plain-classifier") else step
+        end = "no_llm" if action == "act-plain-classifier" else end
+    return step, end
 
 
 def left_out(book: Rulebook, cases: list[Case]) -> tuple[Callable[[Case], Outcome], dict[str, str]]:
@@ -95,7 +111,7 @@ def left_out(book: Rulebook, cases: list[Case]) -> tuple[Callable[[Case], Outcom
         reduced = book
         for rule in (rule for rule, name in alone.items() if name == case["id"]):
             reduced = reduced.without(rule)
-        return verdict_of(reduced, answers[case["id"]]).outcome
+        return advised(reduced, case)
 
     return judge, alone
 
