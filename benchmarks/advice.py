@@ -75,7 +75,12 @@ def load_cases(places: list[Path], *, sealed: bool = False) -> list[Case]:
             if expected:
                 expected["never_destination"] = expect.get("never", [])
                 expected |= {"best_destination": expect["best"]} if "best" in expect else {}
-                known = {"source": "worked", "answers": case["answers"], "expected": expected, "no_llm": "no_llm" in text}
+                known = {
+                    "source": "worked",
+                    "answers": case["answers"],
+                    "expected": expected,
+                    "no_llm": "no_llm" in text,
+                }
                 cases.append({"id": case["title"], "title": case["title"], **known})
     return cases
 
