@@ -157,4 +157,4 @@ FACTS: dict[str, Fact] = _facts()
 """Every key of the contract's table with its type, in the order of the table."""
 
 UNASKED = frozenset({"classifier", "optimised", "model_size_b"})
-"""Facts that are measured or volunteered, not asked for before tuning is in play: unknown, they leave no question open."""
+"""Facts that are measured or volunteered, and not asked for to find the way: unknown, they leave no question open."""
