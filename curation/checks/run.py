@@ -25,11 +25,9 @@ from curation.checks.skew import Skew
 from curation.checks.subjects import (
     FileRows,
     GoneRows,
-    HeldRows,
-    Joined,
-    LearntRows,
     Sampler,
     SeenRows,
+    Sides,
     role_of,
     stored_subject,
     subject_of,
@@ -180,18 +178,15 @@ def _checkup(
     from curation.likeness.duplicates import dedup_prints
 
     sampler, malformed = reading.rows.sampler, reading.malformed
-    rows = sampler.rows()
-    held: FileRows | HeldRows = FileRows(all_rows, all_rows.places_in(reading.learnt))
-    if len(rows) == sampler.seen:
-        held = HeldRows([subject for subject in rows if subject.file in reading.learnt])
+    learnt = FileRows(all_rows, all_rows.places_in(reading.learnt))
     found: list[tuple[QualityCheck, DataFinding | None]] = [(malformed, malformed.end_of_file())]
     result = None
     try:
         if not stopped:
             stage("Duplicates")
-            result = dedup_prints(reading.prints.finish(held), held, threshold) if reading.prints.count else None
+            result = dedup_prints(reading.prints.finish(learnt), learnt, threshold) if reading.prints.count else None
             pairs: tuple[Duplicates | Contradictions, ...] = (Duplicates(), Contradictions())
-            found += [(check, check.found(result, held) if result else None) for check in pairs]
+            found += [(check, check.found(result, learnt) if result else None) for check in pairs]
             stage("Leaks")
             found += _file_leaks(files, all_rows)
     except STOPS as stop:
@@ -317,7 +312,7 @@ def _project_checkup(
     stage(READING)
     settled = dismissals(store)
     chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
-    rows, sides, seen, gone = _RowPass(chosen), LearntRows(_frozen(project)), SeenRows(), GoneRows()
+    rows, sides, seen, gone = _RowPass(chosen), Sides(_frozen(project)), SeenRows(), GoneRows()
     for row in _passed(_rows_in(store, options.without), _how_many(store), progress):
         subject = stored_subject(row)
         rows.see(subject, len(row.payload))
@@ -377,42 +372,41 @@ def _taken_out(store: Store, gone: GoneRows) -> tuple[QualityCheck, DataFinding 
 
 
 def _project_pairs(
-    sides: LearntRows, settings: Settings, settled: dict[str, list[frozenset[str]]], progress: RowsDone
+    sides: Sides, settings: Settings, settled: dict[str, list[frozenset[str]]], progress: RowsDone
 ) -> list[tuple[QualityCheck, DataFinding | None]]:
     """Leaks, contradictions, and duplicates that are left."""
     leaks, contradictions, left = Leaks(), Contradictions(), LeftDuplicates()
     found: list[tuple[QualityCheck, DataFinding | None]] = []
-    if len(sides.learnt):
+    learnt = sides.learnt
+    if learnt:
         result = _project_dedup(sides, settings.dataset.threshold, progress)
-        found += [(left, left.found(result, sides.learnt))]
-        found += [(contradictions, contradictions.found(result, sides.learnt, settled))]
+        found += [(left, left.found(result, learnt)), (contradictions, contradictions.found(result, learnt, settled))]
     else:
         found.append((contradictions, None))
-    known = Joined(len(sides.learnt), sides.learnt, HeldRows(sides.validated))
-    measured = [*sides.validated, *sides.tested]
-    if not ((len(sides.learnt) and measured) or (sides.validated and sides.tested)):
+    if not ((learnt and sides.measured) or (sides.validated and sides.tested)):
         return found  # nothing to compare: a check that did not look did not find nothing
     from curation.likeness.leaks import leaks_between
 
-    validated, tested = ([s.example for s in part] for part in (sides.validated, sides.tested))
-    sure, unsure = leaks_between(sides.learnt, validated, tested)
-    found.append((leaks, leaks.found(sure, known, measured, settled)))
-    found.append((suspects := Suspects(), suspects.found(unsure, known, measured, settled)))
+    measured = sides.measured.subjects(range(len(sides.measured)))
+    examples, first = [subject.example for subject in measured], len(sides.validated)
+    sure, unsure = leaks_between(learnt, examples[:first], examples[first:])
+    found.append((leaks, leaks.found(sure, sides.known, measured, settled)))
+    found.append((suspects := Suspects(), suspects.found(unsure, sides.known, measured, settled)))
     return found
 
 
-def _project_dedup(sides: LearntRows, threshold: float, progress: RowsDone) -> DedupResult:
+def _project_dedup(sides: Sides, threshold: float, progress: RowsDone) -> DedupResult:
     import numpy as np
 
     from curation.likeness.duplicates import dedup_prints
     from curation.likeness.fingerprints import Collector, use_compiled
 
-    count = len(sides.learnt)
-    collector = Collector(use_compiled(count), HASHES_HELD)
-    for example in _passed(sides.learnt, count, progress):
+    learnt = sides.learnt
+    collector = Collector(use_compiled(len(learnt)), HASHES_HELD)
+    for example in _passed(learnt, len(learnt), progress):
         collector.add(example)
     reviewed = np.frombuffer(sides.reviewed, np.bool_)
-    return dedup_prints(collector.finish(sides.learnt), sides.learnt, threshold, reviewed=reviewed)
+    return dedup_prints(collector.finish(learnt), learnt, threshold, reviewed=reviewed)
 
 
 def _counts(store: Store, seen: SeenRows, gone: GoneRows) -> dict[str, int]:

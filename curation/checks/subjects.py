@@ -6,13 +6,11 @@ import json
 import random
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from curation.checks.base import EVIDENCE_KEPT, Subject
-from curation.checks.twins import RowsByIndex
-from curation.example import Example
 from curation.rows import Row
 from curation.rows.pieces import Pieces
 from curation.rows.rowfile import Chosen, RowFile
@@ -45,91 +43,42 @@ class FileRows(Chosen):
         return len(set(map(self.where, indices)))
 
 
-class ProjectRows:
-    """Rows of a project, in a temporary file: of each its place there and its number are held."""
+class KeptRows:
+    """Rows of a project in a temporary file: of each its place there and its number are held."""
 
     def __init__(self) -> None:
-        self._rows, self._facts, self._numbers = RowFile(), Pieces(), array("q")
+        self.rows, self.facts, self.numbers = RowFile(), Pieces(), array("q")
 
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __iter__(self) -> Iterator[Example]:
-        return iter(self._rows)
-
-    def add(self, subject: Subject, payload: str) -> None:
-        """Add a row, whose example is `payload` as JSON. Raises RungError where the temporary file has no room."""
-        self._rows.add(payload.encode())
+    def add(self, subject: Subject, payload: str) -> int:
+        """Add a row, whose example is `payload` as JSON; return its place. Raises RungError where there is no room."""
+        self.rows.add(payload.encode())
         facts = (subject.file, subject.line, subject.role, subject.origin, subject.source, subject.reviewed)
-        self._facts.add(json.dumps(facts).encode())
-        self._numbers.append(number_of(subject.id))
+        self.numbers.append(number_of(subject.id))
+        return self.facts.add(json.dumps(facts).encode())
+
+
+class ProjectRows(Chosen):
+    """Some rows of a project, by their places among those that are kept."""
+
+    def __init__(self, kept: KeptRows, places: Sequence[int]) -> None:
+        super().__init__(kept.rows, places)
+        self.kept = kept
 
     def subjects(self, indices: Sequence[int]) -> list[Subject]:
         """The rows at these indices."""
-        return [self._subject(index) for index in indices]
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """Their examples."""
-        return self._rows.fetch(indices)
+        return list(map(self._subject, indices))
 
     def names(self, indices: Sequence[int]) -> list[str]:
         """Their ids."""
-        return [row_id(self._numbers[index]) for index in indices]
+        return [row_id(self.kept.numbers[self.indices[index]]) for index in indices]
 
     def different(self, indices: Sequence[int]) -> int:
         """How many different rows these are."""
-        return len({self._numbers[index] for index in indices})
+        return len(set(self.names(indices)))
 
     def _subject(self, index: int) -> Subject:
-        file, line, role, origin, source, reviewed = json.loads(self._facts.read(index))
-        example = self._rows.fetch([index])[0]
-        return Subject(example, file, line, row_id(self._numbers[index]), role, origin, source, reviewed)
-
-
-class HeldRows:
-    """Rows that are held."""
-
-    def __init__(self, rows: Sequence[Subject]) -> None:
-        self.rows = rows
-
-    def subjects(self, indices: Sequence[int]) -> list[Subject]:
-        """The rows at these indices."""
-        return [self.rows[index] for index in indices]
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """Their examples."""
-        return [self.rows[index].example for index in indices]
-
-    def names(self, indices: Sequence[int]) -> list[str]:
-        """Their ids; empty outside a project."""
-        return [self.rows[index].id for index in indices]
-
-    def different(self, indices: Sequence[int]) -> int:
-        """How many different rows these are."""
-        return len({(row.file, row.line, row.id) for row in (self.rows[index] for index in indices)})
-
-
-class Joined:
-    """The `first` rows, and other rows behind them."""
-
-    def __init__(self, first: int, rows: RowsByIndex, more: RowsByIndex) -> None:
-        self.first, self.rows, self.more = first, rows, more
-
-    def subjects(self, indices: Sequence[int]) -> list[Subject]:
-        """The rows at these indices."""
-        return [subject for rows, at in self._at(indices) for subject in rows.subjects([at])]
-
-    def names(self, indices: Sequence[int]) -> list[str]:
-        """Their ids; empty outside a project."""
-        return [name for rows, at in self._at(indices) for name in rows.names([at])]
-
-    def different(self, indices: Sequence[int]) -> int:
-        """How many different rows these are."""
-        parts = {rows: [at for mine, at in self._at(indices) if mine is rows] for rows in (self.rows, self.more)}
-        return sum(rows.different(some) for rows, some in parts.items())
-
-    def _at(self, indices: Sequence[int]) -> Iterator[tuple[RowsByIndex, int]]:
-        return ((self.rows, i) if i < self.first else (self.more, i - self.first) for i in indices)
+        file, line, role, origin, source, reviewed = json.loads(self.kept.facts.read(self.indices[index]))
+        return Subject(self.fetch([index])[0], file, line, self.names([index])[0], role, origin, source, reviewed)
 
 
 def subject_of(row: Row) -> Subject:
@@ -195,27 +144,51 @@ LEARNT = ("pool", "candidates", "train")
 DUPLICATE_REASONS = {"exact duplicate": "exact", "near duplicate": "near"}
 
 
-@dataclass(slots=True)
-class LearntRows:
-    """The rows by what they are for; those of a frozen test set are no longer learnt from. Of the rows that are learnt
-    from, which may be very many, none is held.
+class Sides:
+    """The rows of a project by what they are for, none of them held; those of a frozen test set are no longer learnt
+    from. `reviewed` says of each row that is learnt from whether a person reviewed it.
     """
 
-    tested_before: frozenset[str]
-    learnt: ProjectRows = field(default_factory=ProjectRows)
-    reviewed: bytearray = field(default_factory=bytearray)
-    validated: list[Subject] = field(default_factory=list)
-    tested: list[Subject] = field(default_factory=list)
+    def __init__(self, tested_before: frozenset[str]) -> None:
+        self._tested_before, self._kept = tested_before, KeptRows()
+        self._learnt, self._validated, self._tested = array("q"), array("q"), array("q")
+        self.reviewed = bytearray()
 
     def add(self, row: StoredRow, subject: Subject) -> None:
         """One more row."""
-        if row.role == "test" or row.id in self.tested_before:
-            self.tested.append(subject)
+        place = self._kept.add(subject, row.payload)
+        if row.role == "test" or row.id in self._tested_before:
+            self._tested.append(place)
         elif row.role == "validation":
-            self.validated.append(subject)
+            self._validated.append(place)
         elif row.role in LEARNT:
-            self.learnt.add(subject, row.payload)
+            self._learnt.append(place)
             self.reviewed.append(row.is_reviewed and not row.automatic)
+
+    @property
+    def learnt(self) -> ProjectRows:
+        """The rows to learn from."""
+        return ProjectRows(self._kept, self._learnt)
+
+    @property
+    def validated(self) -> ProjectRows:
+        """The rows of validation."""
+        return ProjectRows(self._kept, self._validated)
+
+    @property
+    def tested(self) -> ProjectRows:
+        """The rows of test."""
+        return ProjectRows(self._kept, self._tested)
+
+    @property
+    def known(self) -> ProjectRows:
+        """The rows to learn from, then those of validation."""
+        return ProjectRows(self._kept, self._learnt + self._validated)
+
+    @property
+    def measured(self) -> ProjectRows:
+        """The rows of validation, then those of test."""
+        return ProjectRows(self._kept, self._validated + self._tested)
 
 
 @dataclass(slots=True)
