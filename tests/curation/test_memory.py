@@ -147,8 +147,8 @@ class Made:
         return Example(chat_row(" ".join(asked), item.answer or ""))
 
 
-def test_of_many_leaks_only_some_numbers_are_held() -> None:
-    """Each train row leaks: all are told, each with its evidence, of which only the place is held."""
+def test_of_many_leaks_the_shared_words_are_not_held() -> None:
+    """Each train row leaks: all are told, each with its evidence, whose words are made when they are asked for."""
     rng = random.Random(9)
     test = [Example(chat_row(prose(rng, 60), prose(rng, 20))) for _ in range(100)]
     find_leaks(Made(300, test), test, numba=True)
@@ -163,7 +163,7 @@ def test_of_many_leaks_only_some_numbers_are_held() -> None:
         for leak in (report.leaks[0], report.leaks[-1], *report.leaks[40:60]):
             assert leak.train % 100 == leak.test and leak.evidence.shared in test[leak.test].question
             assert len(leak.evidence.shared.split()) > 20
-    assert held[1] - held[0] < 100 * 4_500, held
+    assert held[1] - held[0] < 700 * 4_500, held
 
 
 def test_rows_of_a_project_are_checked_and_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

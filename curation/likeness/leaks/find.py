@@ -20,7 +20,7 @@ from curation.likeness.leaks.folded import FoldedRows, folded_example, visible
 from curation.likeness.leaks.index import TestIndex
 from curation.likeness.leaks.judge import LeakJudge
 from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, train_rows
-from curation.likeness.leaks.report import Leak, LeakList, LeakReport
+from curation.likeness.leaks.report import Leak, LeakReport, Part, in_order
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import SUSPECTS, CandidatePair, CandidatePairs, Looked, pairs_to_look_at
 from curation.likeness.sets import SLACK, U32, U64, Sets
@@ -78,7 +78,7 @@ class LeakSearch:
             pairs = CandidatePairs(index, scan, looked, labels)
             judges = Judges(index, looked, labels, self._shown, self._test, threshold)
             leaks, suspects = _judge(pairs, index, scan, source, judges, threshold)
-        return LeakReport(scan.rows, len(self._test), leaks.in_order(), suspects.in_order(SUSPECTS))
+        return LeakReport(scan.rows, len(self._test), in_order(leaks), in_order(suspects, SUSPECTS))
 
 
 @contextlib.contextmanager
@@ -140,23 +140,19 @@ class Judges:
             self._made[item] = LeakJudge(item, self.test[item], parts, self._looker, self._threshold)
         return self._made[item]
 
-    def _part(self, name: str, text: str, part: int) -> ItemPart:
+    def _part(self, name: Part, text: str, part: int) -> ItemPart:
         return ItemPart(name, visible(text), self._index, part, self._template)
-
-    def words(self, item: int, part: str, begin: int, end: int) -> str:
-        """Words of an item's part."""
-        return self[item].parts[part].words(begin, end)
 
 
 def _judge(
     pairs: CandidatePairs, index: TestIndex, scan: Scan, source: RowSource, judges: Judges, threshold: float
-) -> tuple[LeakList, LeakList]:
-    leaks, suspects = LeakList(judges.words), LeakList(judges.words)
+) -> tuple[list[Leak], list[Leak]]:
+    leaks, suspects = list[Leak](), list[Leak]()
     for row, mine in _looked_at(pairs, index, scan, source, judges.test, threshold):
         for item, pair in mine.items():
             more, also = judges[item].judge(row, pair)
-            leaks.add(more)
-            suspects.add(also)
+            leaks += more
+            suspects += also
     return leaks, suspects
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 from curation.example import Example
@@ -67,7 +67,7 @@ class LeakJudge:
     def _evidence(self, part: ItemPart, row: LearntRow, text: int, run: tuple[int, int], why: str = "") -> LeakEvidence:
         run = run[0], min(run[1], run[0] + SHOWN_WORDS)
         message, role = (row.message[text], row.roles[text]) if text >= 0 else (-1, "user")
-        return LeakEvidence("answer" if part.name == "answer" else "question", message, role, "", why, run)
+        return LeakEvidence(part.name, message, role, why, partial(part.words, *run))
 
     def _question(self, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
         part = self.parts["question"]

@@ -20,6 +20,7 @@ from curation.likeness import critical, words
 from curation.likeness.answers import negations
 from curation.likeness.hashing import with_bytes, words_of
 from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, TestIndex
+from curation.likeness.leaks.report import Part
 from curation.likeness.sets import I64, U64
 from curation.likeness.words import SHINGLE, word_pattern
 
@@ -131,7 +132,7 @@ def _texts(example: Example) -> list[str]:
 class ItemPart:
     """A question or an answer of the test. `common` says of each gram of the table whether it is template."""
 
-    def __init__(self, name: str, text: str, index: TestIndex, part: int, common: Bools) -> None:
+    def __init__(self, name: Part, text: str, index: TestIndex, part: int, common: Bools) -> None:
         self.name, self.text = name, text
         self.size = int(index.words[part])
         self.key = int(index.sequence[part])
