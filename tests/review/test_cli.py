@@ -270,7 +270,7 @@ async def test_a_frozen_version_has_one_hash_everywhere(rung: Any, project: Any,
     """In text, status, card, log and on the screen, frozen now or before; each split's own hash is the manifest's."""
     from hashlib import sha256
 
-    from conftest_tui import opened, settled, text_of
+    from conftest_tui import opened, running, settled, text_of
 
     from rung.tui.app import RungApp
     from rung.tui.source import ScreenSource
@@ -291,7 +291,7 @@ async def test_a_frozen_version_has_one_hash_everywhere(rung: Any, project: Any,
         assert split["sha256"] == sha256((folder / split["file"]).read_bytes()).hexdigest()
         assert split["sha256"][:8] in card
     app = RungApp(ScreenSource.of(project.root))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await opened(pilot, 5)
         await settled(pilot)
         assert whole[:8] in text_of(app)
@@ -302,7 +302,7 @@ async def test_the_review_screen_says_that_a_sample_has_failed(
     rung: Any, project: Any, rows_of: Any, after: Any
 ) -> None:
     """Only once it has, and at once: with the decision of one row too many with a fault."""
-    from conftest_tui import flat, settled, text_of
+    from conftest_tui import flat, running, settled, text_of
     from review_steps import on_review, shown_item
 
     from curation.review.progress import sample_progress
@@ -316,7 +316,7 @@ async def test_the_review_screen_says_that_a_sample_has_failed(
     rung("data", "import", "pool.jsonl")
     settings = load_settings(project.settings_file)
     app = RungApp(ScreenSource.of(project.root))
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with running(app, (100, 30)) as pilot:
         await on_review(app, pilot)
         for number in range(2):
             await pilot.press(*(("x", "1") if number in after else ("a",)))

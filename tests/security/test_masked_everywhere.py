@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bare import BARE, found_bare
-from conftest_tui import rested, text_of
+from conftest_tui import rested, running, text_of
 from in_shell import rung
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
@@ -128,7 +128,7 @@ def test_no_page_shows_them(folder: Path) -> None:
 async def test_no_screen_shows_them(folder: Path) -> None:
     app = RungApp(ScreenSource.of(folder))
     shown = []
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with running(app, (120, 40)) as pilot:
         await rested(pilot)
         for keys in (
             ["4"],

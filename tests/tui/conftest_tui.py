@@ -5,17 +5,55 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import unicodedata
 
 from textual.command import CommandList, CommandPalette
+from textual.events import Key
+from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
+from textual.pilot import Pilot
 
 PATIENCE = 3_000
 """Looks at the screen, a minute or more: a busy machine fails no test."""
 
 
+class Hands(Pilot):
+    """A pilot that waits for the program's own messages, where Textual's waits until the processor is idle."""
+
+    async def press(self, *keys):
+        """Press each key once all that came of the one before is drawn."""
+        for name in keys:
+            key = _character_to_key(name) if len(name) == 1 else name
+            with contextlib.suppress(KeyError):
+                name = unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(key, key)))
+            self.app.post_message(Key(key, name if len(name) == 1 else None))
+            await self.pause()
+
+    async def pause(self, delay=None):
+        """Wait until no message is on its way, and draw; or so many seconds."""
+        if delay is not None:
+            await super().pause(delay)
+            return
+        quiet = 0
+        while quiet < 2 and await self._wait_for_screen():
+            await self.app.animator.wait_until_complete()
+            screen = self.app.screen
+            screen._on_timer_update()
+            pumps = [self.app, *screen.walk_children(with_self=True)]
+            rests = all(pump._message_queue.empty() and not pump._next_callbacks for pump in pumps)
+            quiet = quiet + 1 if rests and not screen._callbacks else 0
+
+
+@contextlib.asynccontextmanager
+async def running(app, size=(80, 24)):
+    """Run the program; gives its pilot."""
+    async with app.run_test(size=size):
+        yield Hands(app)
+
+
 @contextlib.asynccontextmanager
 async def playing(app, size=(80, 24)):
     """Run the program and wait until its first screen is drawn; gives the program and its pilot."""
-    async with app.run_test(size=size) as pilot:
+    async with running(app, size) as pilot:
         await settled(pilot)
         yield app, pilot
 
@@ -42,13 +80,13 @@ async def settled(pilot):
             await pilot.pause()
             if not _busy(pilot.app):
                 break
-        await asyncio.sleep(0.02)  # less than a pause, which asks every widget
+        await asyncio.sleep(0.005)  # less than a pause, which asks every widget
     await pilot.pause()
 
 
 def _busy(app):
     """Whether anything is on its way to the screen; fetching ahead is not."""
-    at_work = any(worker.is_running and worker.group != "ahead" for worker in app.workers)
+    at_work = any(not worker.is_finished and worker.group != "ahead" for worker in app.workers)
     return at_work or app.status is None or getattr(app.screen, "fitting", None) is not None
 
 

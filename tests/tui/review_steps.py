@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from conftest_tui import PATIENCE, settled
+from conftest_tui import PATIENCE, running, settled
 from review_rows import free
 
 
@@ -30,7 +30,7 @@ async def on_review(app, pilot):
 @contextlib.asynccontextmanager
 async def reviewing(app, size=(80, 24)):
     """Run the program on Review; gives the program, its pilot and the first item."""
-    async with app.run_test(size=size) as pilot:
+    async with running(app, size) as pilot:
         yield app, pilot, await on_review(app, pilot)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import on_stage, playing, settled, text_of, until
+from conftest_tui import on_stage, playing, running, settled, text_of, until
 from review_steps import shown_item
 
 from curation.store import open_store
@@ -95,7 +95,7 @@ async def test_while_rejecting_and_remarking_the_key_line_is_theirs(project, pro
 async def test_a_load_that_takes_longer_than_the_last_promises_nothing(project, held, seconds, words):
     app = held(project)
     app.took["Data"] = 5.0
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await settled(pilot)
         app.source.gate.clear()
         app.open_stage(3)
@@ -141,7 +141,7 @@ async def test_a_command_that_was_started_is_named_until_it_speaks(project, prog
 
 async def test_data_that_did_not_change_is_not_checked_again(project, program):
     app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
 
         async def checked(*keys: str) -> DatedCheck:
             await pilot.press(*keys)

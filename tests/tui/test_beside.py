@@ -13,7 +13,7 @@ from pathlib import Path
 
 import beside_work
 import pytest
-from conftest_tui import on_stage, opened, sees, settled, until
+from conftest_tui import on_stage, opened, running, sees, settled, until
 from in_shell import rung
 
 from rung.tui import worker_process as beside
@@ -133,7 +133,7 @@ async def test_a_check_that_is_stopped_or_left_or_quit_ends_with_its_process(pro
     monkeypatch.setattr("rung.tui.data.data_screen.checked", beside_work.never_ends)
     app = program(project)
     app.source.moment()  # 0 is no time at which anything begins
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await settled(pilot)
         screen = await opened(pilot, 3)
         await until(pilot, lambda: "Never ends" in screen.heard)

@@ -9,7 +9,7 @@ from pathlib import Path
 import ladder
 import pytest
 import typer.main
-from conftest_tui import STAGES, flat, opened, press, settled, text_of
+from conftest_tui import STAGES, flat, opened, press, running, settled, text_of
 
 from rung.cli import build_app
 from rung.start import start_project
@@ -130,7 +130,7 @@ async def test_every_command_on_every_screen_exists(tmp_path, program, commands,
     folder = tmp_path / "clinic" if (tmp_path / "clinic").is_dir() else tmp_path
     app = program(folder)
     seen = {}
-    async with app.run_test(size=(160, 60)) as pilot:
+    async with running(app, (160, 60)) as pilot:
         await settled(pilot)
         seen["Start"] = [body(app), *(f"$ {stage.command} {stage.reason}" for stage in app.status.stages)]
         for number in range(1, 11):

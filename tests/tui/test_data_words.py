@@ -6,7 +6,7 @@ import json
 
 import pytest
 from conftest import rows, rung
-from conftest_tui import on_stage, opened, playing, press, settled, text_of, until
+from conftest_tui import on_stage, opened, playing, press, running, settled, text_of, until
 
 from curation.checks.base import DataFinding
 from curation.checks.run import check_project
@@ -146,7 +146,7 @@ async def test_leaks_are_counted_alike_everywhere_and_a_second_f_waits(project, 
 @pytest.mark.parametrize("left", [(), ("leaks",)])
 async def test_a_waiting_fix_does_nothing_where_the_new_list_has_nothing_or_x_was_pressed(project, program, left):
     app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         screen = await opened(pilot, 3)
         await settled(pilot)
         screen.pending = "leaks"
@@ -173,7 +173,7 @@ async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
             return sum(sum(states.values()) for states in store.counts().values())
 
     before = kept()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         screen = await opened(pilot, 3)
         await settled(pilot)
         for answer, brought in (("escape", 0), ("y", 6)):
@@ -195,7 +195,7 @@ async def test_a_contradiction_is_settled_by_a_digit(project, program):
         rows = [NewRow(Example(chat_row(text, answer)), line=1) for text in asked for answer in ("E1", "E2")]
         store.add(rows, role="pool")
     app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await settled(pilot)
         screen = await opened(pilot, 3)
         await until(pilot, lambda: not screen.started and screen.data is not None)

@@ -7,7 +7,7 @@ import tomllib
 
 import demo_project
 import pytest
-from conftest_tui import imported, opened, press, sees, settled, text_of, until
+from conftest_tui import imported, opened, press, running, sees, settled, text_of, until
 from review_rows import stored
 from review_steps import shown_item
 
@@ -180,7 +180,7 @@ async def test_the_demo_from_the_first_question_to_a_release(tmp_path, program, 
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     project = demo_project.fresh(tmp_path / "rung-demo", **SETTINGS)
     app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await questions_and_advice(app, pilot, project.root)
         await rows_and_review(app, pilot, project)
         await ladder(app, pilot, project)

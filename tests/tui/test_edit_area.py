@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conftest_tui import running
 from textual.app import App
 
 from rung.tui.review.answer import EditArea
@@ -19,7 +20,7 @@ class Field(App):
 
 async def test_what_came_is_marked_where_it_stands_in_the_row():
     app = Field()
-    async with app.run_test(size=(60, 30)) as pilot:
+    async with running(app, (60, 30)) as pilot:
         field = app.query_one("#ours", EditArea)
         old = "word " * 40
         new = old + "added\tanother"
@@ -33,7 +34,7 @@ async def test_what_came_is_marked_where_it_stands_in_the_row():
 async def test_characters_without_a_width_are_boxes_and_come_out_as_they_went_in():
     text = "a\u202eb\u0000c\r\nd \U0001f468\u200d\U0001f469 café\te"
     app = Field()
-    async with app.run_test(size=(60, 30)) as pilot:
+    async with running(app, (60, 30)) as pilot:
         field = app.query_one("#ours", EditArea)
         field.open(text)
         field.focus()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ladder
-from conftest_tui import on_stage, opened, settled, text_of, until
+from conftest_tui import on_stage, opened, running, settled, text_of, until
 
 from rung.tui.advice.questions_screen import JumpScreen
 from rung.tui.measure.items_screen import ItemsScreen
@@ -78,6 +78,6 @@ async def test_f1_while_a_question_is_sought_and_an_answer_written(project, prog
 
 async def test_f1_in_a_folder_without_a_project(tmp_path, program):
     app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await pilot.pause()
         await f1_tells_the_truth(pilot)

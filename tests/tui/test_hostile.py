@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest_tui import playing, press, rested, settled, text_of, words_in
+from conftest_tui import playing, press, rested, running, settled, text_of, words_in
 from review_rows import begun, decided_by, log, stored
 from review_steps import on_review, reviewing, shown_item
 
@@ -93,7 +93,7 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
     decided_by(folder, "[red]mo[/]", "r-000002", "approve")
     app = program(folder)
     app.source.who = "\u05d3\u05e0\u05d4"
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with running(app, (120, 40)) as pilot:
         await on_review(app, pilot)
         await rested(pilot)
         assert "[@click=app.quit]G[/]" in words_in(app, "#beside")

@@ -12,7 +12,7 @@ import threading
 
 import ladder
 import pytest
-from conftest_tui import on_stage, opened, playing, sees, settled, text_of, until
+from conftest_tui import on_stage, opened, playing, running, sees, settled, text_of, until
 from hosted_replies import completion
 from lives import wait_until
 
@@ -78,7 +78,7 @@ async def measuring(app, pilot, server):
 async def test_x_stops_the_baselines_and_r_goes_on_where_they_stopped(served, program):
     project, server = served
     app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await measuring(app, pilot, server)
         await pilot.press("escape")
         await sees(pilot, "6 … Baselines running")
@@ -156,7 +156,7 @@ async def test_what_an_arm_stands_on_has_changed_so_r_measures_it_too(served, pr
 async def test_the_score_so_far_stands_dim_beside_an_arm_and_is_no_result(served, program):
     project, server = served
     app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         screen = await measuring(app, pilot, server)
         await asyncio.sleep(5.1)  # a line of progress is written every five seconds
         server.breathe()
@@ -172,12 +172,12 @@ async def test_the_score_so_far_stands_dim_beside_an_arm_and_is_no_result(served
 async def test_baselines_are_found_again_by_another_program(served, program):
     project, server = served
     app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await measuring(app, pilot, server)
         pid = app.jobs["Baselines"].pid
     os.kill(pid, 0)  # the program has gone, the child lives
     again = program(project.root)
-    async with again.run_test(size=(80, 24)) as pilot:
+    async with running(again) as pilot:
         await sees(pilot, "Next: rung baseline is running.")
         assert "6 … Baselines   running" in text_of(again)
         await pilot.press("enter")
@@ -269,7 +269,7 @@ async def test_pause_go_on_leave_come_back_stop_and_save(training, held):
         await until(pilot, lambda: app.screen.stage == "Start")
     assert read_run(folder).state == "running"  # nobody looks, it goes on
     again = held(project.root)
-    async with again.run_test(size=(80, 24)) as pilot:
+    async with running(again) as pilot:
         await settled(pilot)
         assert "8 … Train" in text_of(again)
         await pilot.press("8")

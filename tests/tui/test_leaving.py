@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import opened, playing, press, settled
+from conftest_tui import opened, playing, press, running, settled
 from review_rows import begun, log
 from review_steps import reviewing
 from textual._callback import invoke
@@ -83,7 +83,7 @@ async def test_no_key_reaches_a_screen_before_it_stands(tmp_path, program, scree
 
 async def test_what_a_stage_loaded_goes_with_its_screen(tmp_path, program):
     app = program(begun(tmp_path / "icd"))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         app.open_stage(5)
         await settled(pilot)
         dataset = app.screen

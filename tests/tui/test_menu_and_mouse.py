@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ladder
-from conftest_tui import STAGES, chosen, on_stage, playing, sees, settled, text_of, until
+from conftest_tui import STAGES, chosen, on_stage, playing, running, sees, settled, text_of, until
 from textual.command import CommandList, CommandPalette
 
 from curation.review import open_desk
@@ -95,7 +95,7 @@ async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic,
 
 async def test_the_mouse_in_a_folder_without_a_project(tmp_path, program):
     app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await pilot.pause()
         first = row_of(app, "1  Start one here") - app.screen.choices.region.y
         await pilot.click("#choices", offset=(5, first + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from conftest_tui import playing, press, sees, settled, text_of, until
+from conftest_tui import playing, press, running, sees, settled, text_of, until
 
 from advisor.recording import record_measured
 from rung.start import start_project
@@ -172,11 +172,11 @@ async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
     start_project(tmp_path)
     one, two = program(tmp_path), program(tmp_path)
     two.source.who = "mo"
-    async with one.run_test(size=(120, 40)) as first:
+    async with running(one, (120, 40)) as first:
         await settled(first)
         one.open_question("task")
         await settled(first)
-        async with two.run_test(size=(120, 40)) as second:
+        async with running(two, (120, 40)) as second:
             await settled(second)
             two.open_question("prompting")
             await settled(second)
@@ -194,7 +194,7 @@ async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
 
 async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
     app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await sees(pilot, "No Rung project")
         await pilot.press("3")
         await until(pilot, lambda: getattr(app.screen, "asking", None) is not None)
@@ -208,7 +208,7 @@ async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
 async def test_question_and_answers_are_in_sight(project, program):
     app = program(project)
     sizes = [(80, 24), (120, 40), (160, 50), (60, 20)]
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await settled(pilot)
         for size, key in ((size, key) for size in sizes for key in ("failure", "goal_score")):
             await pilot.resize_terminal(*size)
@@ -225,7 +225,7 @@ async def test_the_counter_never_grows_and_ends_where_the_sheet_does(tmp_path, p
     start_project(tmp_path)
     app = program(tmp_path)
     counters = []
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with running(app, (100, 30)) as pilot:
         await settled(pilot)
         await press(pilot, "1")
         screen = app.screen

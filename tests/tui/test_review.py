@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import press, text_of, until
+from conftest_tui import press, running, text_of, until
 from review_rows import drafts, stored
 from review_steps import on_review, reviewing, shown_item
 from sqlalchemy import text as sql
@@ -32,7 +32,7 @@ async def test_approve_reject_skip_unsure_undo(project, program):
 
 async def test_a_digit_gives_one_of_the_answers_in_use(project, program):
     app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         item = await on_review(app, pilot)
         labels = app.screen.labels
         assert item.answer in labels and ("a", "approve") in app.screen.hints()
@@ -130,10 +130,10 @@ async def test_a_lease_that_ran_out_is_taken_again(project, program):
 
 async def test_two_programs_get_different_rows(project, program, monkeypatch):
     one, two = program(project), program(project)
-    async with one.run_test(size=(80, 24)) as first:
+    async with running(one) as first:
         mine = await on_review(one, first)
         monkeypatch.setenv("RUNG_PROJECT__PERSON", "mo")
-        async with two.run_test(size=(80, 24)) as second:
+        async with running(two) as second:
             theirs = await on_review(two, second)
             assert theirs.id != mine.id
 
@@ -142,7 +142,7 @@ async def test_two_programs_get_different_rows(project, program, monkeypatch):
 async def test_row_text_is_text(project, program, size):
     app = program(project)
     hostile = next(row.id for row in stored(project).values() if "link" in row.example.question)
-    async with app.run_test(size=size) as pilot:
+    async with running(app, size) as pilot:
         await on_review(app, pilot)
         sitting = app.screen.session
         sitting.leave(app.screen.item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import press, settled, text_of, until
+from conftest_tui import press, running, settled, text_of, until
 from review_rows import PLAIN, begun, decided_by, opened, stored
 from review_steps import on_review, reviewing, shown_item
 
@@ -106,7 +106,7 @@ async def test_the_nearest_rows_are_masked_too(tmp_path, program):
     folder = begun(tmp_path / "near", near)
     decided_by(folder, "mo", "r-000001", "approve")
     app = program(folder)
-    async with app.run_test(size=(160, 45)) as pilot:
+    async with running(app, (160, 45)) as pilot:
         assert (await on_review(app, pilot)).id == "r-000002"
         await until(pilot, lambda: "Ask [EMAIL], left" in text_of(app))
         assert MAIL not in text_of(app)

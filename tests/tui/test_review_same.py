@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import press, text_of
+from conftest_tui import press, running, text_of
 from review_rows import NERVE, POLY, begun, log, stored
 from review_steps import no_row_is_held, on_review, reviewing, shown_item
 
@@ -22,7 +22,7 @@ async def repair_the_first(app, pilot):
 async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size):
     folder = begun(tmp_path / "icd")
     app = program(folder)
-    async with app.run_test(size=size) as pilot:
+    async with running(app, size) as pilot:
         first = await repair_the_first(app, pilot)
         item = await shown_item(pilot, "b")
         assert item.id == "r-000002"  # the nearest question first
@@ -46,7 +46,7 @@ async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size
 async def test_undo_takes_one_back_and_shows_it_again_with_the_repair(tmp_path, program):
     folder = begun(tmp_path / "icd")
     app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await repair_the_first(app, pilot)
         await shown_item(pilot, "b")
         await shown_item(pilot, "a")

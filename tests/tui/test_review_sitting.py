@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from conftest_tui import press, settled, until, words_in
+from conftest_tui import press, running, settled, until, words_in
 from review_rows import NERVE, PLAIN, begun, decided_by, log, opened, stored
 from review_steps import no_row_is_held, on_review, reviewing, shown_item
 from sqlalchemy import text as sql
@@ -73,9 +73,9 @@ async def test_two_programs_see_each_others_decisions(tmp_path, program, monkeyp
     folder = begun(tmp_path / "icd")
     one, two = program(folder), program(folder)
     two.source.who = "mo"
-    async with one.run_test(size=(120, 40)) as first:
+    async with running(one, (120, 40)) as first:
         mine = await on_review(one, first)
-        async with two.run_test(size=(120, 40)) as second:
+        async with running(two, (120, 40)) as second:
             theirs = await on_review(two, second)
             assert theirs.id != mine.id
             await second.press("a")

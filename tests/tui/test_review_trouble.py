@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from conftest_tui import PATIENCE, playing, rested, settled, until, words_in
+from conftest_tui import PATIENCE, playing, rested, running, settled, until, words_in
 from review_rows import begun, log, opened
 from review_steps import on_review, shown_item
 
@@ -48,7 +48,7 @@ async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
     folder = begun(tmp_path / "icd")
     app = program(folder)
     app.source.tick = 0.02
-    async with app.run_test(size=(120, 30)) as pilot:
+    async with running(app, (120, 30)) as pilot:
         item = await on_review(app, pilot)
         with Held(folder) as held:
             await pilot.press("a")
@@ -66,7 +66,7 @@ async def test_a_late_row_is_said_and_esc_still_works(tmp_path, program):
     folder = begun(tmp_path / "icd")
     app = program(folder)
     app.source.tick = 0.02
-    async with app.run_test(size=(120, 30)) as pilot:
+    async with running(app, (120, 30)) as pilot:
         await settled(pilot)
         with Held(folder):
             app.open_stage(4)

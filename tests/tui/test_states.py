@@ -7,7 +7,20 @@ from dataclasses import replace
 
 import ladder
 import pytest
-from conftest_tui import STAGES, flat, imported, on_stage, opened, playing, press, sees, settled, text_of, until
+from conftest_tui import (
+    STAGES,
+    flat,
+    imported,
+    on_stage,
+    opened,
+    playing,
+    press,
+    running,
+    sees,
+    settled,
+    text_of,
+    until,
+)
 
 from curation.split.manifest import load_split
 from curation.store import open_store
@@ -35,7 +48,7 @@ LOADED = (3, 5, 6, 7, 8, 9, 10)
 async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, number):
     app = held(clinic.root)
     source = app.source
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await settled(pilot)
         source.gate.clear()
         screen = await opened(pilot, number)
@@ -122,7 +135,7 @@ async def test_a_fresh_project_has_no_empty_box_and_no_dead_end(tmp_path, progra
         9: "Locked: no finished run. press 8, or run: rung train",
         10: "Locked: no verdict yet. press 9, or run: rung evaluate",
     }
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await settled(pilot)
         before = sorted(path.name for path in tmp_path.iterdir())
         for number, words in said.items():
@@ -336,7 +349,7 @@ def test_a_shell_is_told_commands_and_no_digits(tmp_path):
 async def test_advice_on_a_released_project_sends_nobody_back_to_the_plan(clinic, program):
     release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None)
     app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await opened(pilot, 2)
         await settled(pilot)
         assert app.status.next is None
@@ -363,7 +376,7 @@ async def test_a_wrong_setting_is_shown_and_the_screens_open(project, program):
 
 async def test_a_folder_without_a_project_offers_three_ways(tmp_path, program):
     app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with running(app) as pilot:
         await sees(pilot, "No Rung project")
         await press(pilot, "1")
         assert (tmp_path / "rung.toml").is_file()

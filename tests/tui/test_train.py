@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import ladder
 import pytest
-from conftest_tui import on_stage, opened, sees, settled, text_of, until
+from conftest_tui import on_stage, opened, running, sees, settled, text_of, until
 
 from training.plan.machine import this_machine
 from training.runs import LOCK, Remote, append_metric, read_run, write_run
@@ -28,7 +28,7 @@ async def test_a_run_that_lives(clinic, held, state, steps, words):
     if steps:
         ladder.written(folder, [ladder.step_line(n, steps[1]) for n in range(1, steps[0] + 1)])
     with writer_lock(folder / LOCK, "R-001"):
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             await settled(pilot)
             assert "R-001 is still training" in text_of(app)
             assert "by sam" in text_of(app)
@@ -64,7 +64,7 @@ async def test_layers_that_are_loaded_are_told_until_the_first_step(clinic, held
     begun = app.source.now() - timedelta(seconds=45)
     write_run(folder, read_run(folder), state="starting", started_at=begun, steps=12)
     with writer_lock(folder / LOCK, "R-001"):
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             await settled(pilot)
             await opened(pilot, 8)
             append_metric(folder, {"kind": "loading", "done": 10, "of": 30})
@@ -130,7 +130,7 @@ async def test_the_first_check_above_the_best_says_when_it_stops(clinic, program
     write_run(folder, read_run(folder), state="running", steps=12)
     app = program(clinic.root)
     with writer_lock(folder / LOCK, "R-001"):
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             await settled(pilot)
             screen = await opened(pilot, 8)
             told = f"above the best for {above} check{'s' if above > 1 else ''}{said}, keeps step 2"
@@ -157,7 +157,7 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
     write_run(folder, read_run(folder), state="running", steps=12)
     app = program(clinic.root)
     with writer_lock(folder / LOCK, "R-001"):
-        async with app.run_test(size=(100, 30)) as pilot:
+        async with running(app, (100, 30)) as pilot:
             await settled(pilot)
             screen = await opened(pilot, 8)
             await sees(pilot, "Sample ✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1")

@@ -8,7 +8,7 @@ import os
 import ladder
 import pytest
 from conftest import rung
-from conftest_tui import flat, on_stage, opened, sees, settled, text_of, until
+from conftest_tui import flat, on_stage, opened, running, sees, settled, text_of, until
 
 from evaluation.judge.correction import JudgeReport
 from evaluation.measurement_report import Report
@@ -200,7 +200,7 @@ async def test_the_verdict_waits_for_the_run_and_says_how_long(clinic, program):
     ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 8)])
     app = program(clinic.root)
     with writer_lock(folder / LOCK, "R-001"):
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             await settled(pilot)
             await opened(pilot, 9)
             await sees(pilot, "Locked: no finished run. R-001 is at step 7 of 12, about 10 s left. press 8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import text_of, until
+from conftest_tui import running, text_of, until
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -63,7 +63,7 @@ class Page(App):
 
 async def test_only_lines_in_sight_are_drawn_and_the_rest_is_there():
     app = Page()
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with running(app, (40, 10)) as pilot:
         passage, listed = app.query_one(Counting), app.query_one(MarkedLines)
         listed.show([Entry(f"row {n}", str(n)) for n in range(10_000)])
         await pilot.pause()

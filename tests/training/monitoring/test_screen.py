@@ -10,7 +10,7 @@ from typing import Any
 
 from as_logged import litellm
 from clinic_phrases import phrases
-from conftest_tui import until
+from conftest_tui import running, until
 
 from rung.report.watch_page import write_watch_page
 from rung.tui.app import RungApp
@@ -30,7 +30,7 @@ def shows(folder: Path, words: str) -> str:
 
     async def drawn() -> str:
         app = RungApp(ScreenSource.of(folder))
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             screen = WatchScreen()
             app._show(screen)
 
@@ -83,7 +83,7 @@ def test_its_commands_are_not_those_of_release(house: Project) -> None:
 
     async def seen() -> tuple[object, object, bool]:
         app = RungApp(ScreenSource.of(house.root))
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             watch, release = WatchScreen(), ReleaseScreen()
             app._show(watch)
             await until(pilot, lambda: watch.is_drawn)
