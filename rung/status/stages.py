@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from curation.split.manifest import SHOWS_NOTHING
-from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.arms.classifiers import CLASSICAL, ENCODER
 from evaluation.measured_answers import best_untuned, form_of
 from rung.status.facts import WAITING, Facts
 from rung.text.baseline_text import SET_GOAL, best_label
@@ -34,7 +34,7 @@ SYMBOLS: dict[State, str] = {
 }
 WORDS: dict[State, str] = {"needs_you": "needs you", "not_needed": "not needed"}
 STEP_WORDS = {"classifier": "classifier", **OPTION}
-RUNGS = {name: word for name, word in STEP_WORDS.items() if name != "rag_and_fine_tune"}
+RUNGS = {"encoder": "encoder"} | {name: word for name, word in STEP_WORDS.items() if name != "rag_and_fine_tune"}
 WATCH = "rung watch import LOGS"
 """What is left to do where nothing waits."""
 PRESS = re.compile(r"press (\d)")
@@ -81,9 +81,15 @@ class Ladder:
 
     @property
     def rungs(self) -> tuple[str, ...]:
-        """From the top; the classifier, which is no language model, below them all where it was measured."""
-        classifier = ("classifier",) if self.scores.get("classifier") is not None else ()
-        return ("fine_tune", "rag", "few_shot", "prompt", *classifier)
+        """From the top; classifiers, which are no language models, below them all where they were measured."""
+        classifiers = (name for name in ("classifier", "encoder") if self.scores.get(name) is not None)
+        return ("fine_tune", "rag", "few_shot", "prompt", *classifiers)
+
+    @property
+    def classified(self) -> float | None:
+        """The score of the better classifier."""
+        found = [self.scores.get(name) for name in ("classifier", "encoder")]
+        return max((score for score in found if score is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ class Status:
                 for stage in self.stages
             ],
             "dataset": dict(zip(("version", "sha256"), self.dataset, strict=True)) if self.dataset else None,
-            "ladder": {**self.ladder.scores, "goal": self.ladder.goal},
+            "ladder": {**self.ladder.scores, "classifier": self.ladder.classified, "goal": self.ladder.goal},
             "problems": list(self.problems),
         }
 
@@ -179,7 +185,8 @@ def ladder_of(facts: Facts) -> Ladder:
     """Test scores of the rungs; the best of the arms that belong to each."""
     arms = {result.arm: result for report in (facts.baseline, facts.measured) if report for result in report.arms}
     belongs = {
-        "classifier": CLASSIFIERS,
+        "classifier": (CLASSICAL,),
+        "encoder": (ENCODER,),
         "prompt": ("prompt",),
         "few_shot": ("few_shot", "retrieved", "many_shot"),
         "rag": ("rag", "combined"),

@@ -35,6 +35,8 @@ SOON = 0.03
 """Seconds after which a terminal that is being dragged has its size; laying out and styling in one turn would hold the
 loop."""
 SMALL = (80, 24)
+MOST_RUNGS = 6
+"""With so many the ladder follows the stages without a space: all of it is in sight in 24 rows."""
 
 
 class SideBar(Static):
@@ -58,8 +60,10 @@ class SideBar(Static):
             lines.append(line)
         scores = self.status.ladder.scores
         best = max((score for score in scores.values() if score is not None), default=None)
-        lines += [Text(""), Text(" The ladder")]
-        for name in self.status.ladder.rungs:
+        rungs = self.status.ladder.rungs
+        lines += [Text("")] if len(rungs) < MOST_RUNGS else []
+        lines.append(Text(" The ladder"))
+        for name in rungs:
             is_best = best is not None and scores.get(name) == best
             style = self.get_component_rich_style("best", partial=True) if is_best else ""
             lines.append(Text(self._rung(RUNGS[name], scores.get(name)), style=style))

@@ -8,14 +8,16 @@ import sys
 
 import ladder
 import pytest
-from conftest_tui import STAGES, opened, playing, settled, text_of, until
+from conftest_tui import STAGES, opened, playing, settled, text_of, until, words_in
 from rich.cells import cell_len
 from test_f1 import f1_tells_the_truth
 
+from evaluation.measurement_report import newest_report
 from rung.symbols import ASCII
 from rung.tui.screens.page_screen import KeysScreen, words_of
 from rung.tui.widgets.line import NAMED, NOT_A_KEY, fitting
 from rung.tui.widgets.lines import folded, shown
+from workspace.artefact import write_artefact
 
 SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
 
@@ -88,6 +90,9 @@ def hides_side(app):
     return app.screen.hides_side and app.size.width < 100
 
 
+BOTH = {"classical": 0.845, "encoder": 0.904}
+
+
 async def test_start_draws_the_ladder_where_there_is_room(tmp_path, program):
     ladder.measured(tmp_path / "clinic")
     app = program(tmp_path / "clinic")
@@ -103,6 +108,22 @@ async def test_start_draws_the_ladder_where_there_is_room(tmp_path, program):
         await pilot.resize_terminal(80, 24)
         await settled(pilot)
         assert "├" not in text_of(app) and "━" not in text_of(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_both_classifiers_stand_on_the_ladder_and_all_of_it_is_in_sight(clinic, program, size):
+    folder, report = newest_report(clinic, "baseline")
+    arm = report.arms[0]
+    more = [arm.model_copy(update={"arm": name, "score": score}) for name, score in BOTH.items()]
+    write_artefact(folder / "report.json", report.model_copy(update={"arms": [*report.arms, *more]}))
+    async with playing(program(clinic.root), size) as (app, pilot):
+        for words in ("classifier 84.5%", "encoder    90.4%"):
+            assert words in text_of(app)
+        assert app.status.as_json()["ladder"]["classifier"] == 0.904  # the better one, as ever
+        await opened(pilot, 6)
+        await settled(pilot)
+        side = words_in(app, "#side")
+        assert "classifier 84%" in side and "encoder 90%" in side and "goal 80%" in side
 
 
 async def test_a_terminal_that_shrinks_and_grows(project, program):

@@ -95,7 +95,7 @@ class AdviceScreen(LoadedScreen):
 
     @property
     def _scores(self) -> dict[str, float | None]:
-        return self.status.ladder.scores if self.status else {}
+        return self.status.ladder.scores | {"classifier": self.status.ladder.classified} if self.status else {}
 
     @property
     def _width(self) -> int:
@@ -114,7 +114,7 @@ class AdviceScreen(LoadedScreen):
     def show_status(self, status: Status) -> None:
         """The measured scores follow the status, too."""
         super().show_status(status)
-        if self.data is not None and self.drawn_with != status.ladder.scores:
+        if self.data is not None and self.drawn_with != self._scores:
             self.reload()
 
     def why_ref(self, key: str) -> str:

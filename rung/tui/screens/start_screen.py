@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from rung.status.stages import Stage, Status
 from rung.text.status_text import NAME, ladder_lines, next_sentence, review_line
-from rung.tui.frame import StageScreen, two_ends
+from rung.tui.frame import MOST_RUNGS, StageScreen, two_ends
 from rung.tui.widgets.lines import Entry, MarkedLines
 
 WIDE, WIDEST, SIDE = 95, 60, NAME + 10
@@ -123,7 +123,8 @@ class StartScreen(StageScreen):
         opens = "Enter opens it" if status.next and not self._is_partial else ""
         yield from (Entry(two_ends(words, opens, width), style="bold"), Entry())
         yield from (Entry(self._line(stage, width), stage.name) for stage in status.stages)
-        yield Entry()
+        if len(status.ladder.rungs) < MOST_RUNGS:
+            yield Entry()
         plot = min(width - SIDE, WIDEST) if width >= WIDE else 0
         yield from (Entry(line.removeprefix("  ")) for line in ladder_lines(status, plot))
         if plot and (line := review_line(status, plot)):
