@@ -59,12 +59,6 @@ def figures(signal: Signal) -> str:
     return f"{was}{of}, now {now}{of_now}, {p_text(signal.p or 0.0)}"
 
 
-def pair(signal: Signal) -> tuple[str, str]:
-    """Before and now, each by itself; an empty one where the signal has a single figure."""
-    was = "" if signal.before is None else _in(signal.unit, signal.before)
-    return was, "" if signal.now is None else _in(signal.unit, signal.now)
-
-
 def sides(signal: Signal) -> str:
     """How many requests against how many of what."""
     return f"{counted(signal.n, signal.what)} against {signal.n_before:,} {signal.against}"

@@ -235,7 +235,7 @@ class RungApp(App[None]):
         follow(job, self.post_message, lambda: worker.is_cancelled)
 
     def _stage_screens(self, stage: str) -> list[StageScreen]:
-        return [s for s in self.screen_stack if isinstance(s, StageScreen) and s.job_name == stage and s.is_drawn]
+        return [s for s in self.screen_stack if isinstance(s, StageScreen) and s.stage == stage and s.is_drawn]
 
     def _tell_stage(self, stage: str, words: str) -> None:
         for screen in self._stage_screens(stage):

@@ -250,7 +250,7 @@ class LoadedScreen(StageScreen):
 
     @on(Done)
     def _done(self, message: Done) -> None:
-        self.app.took[self.job_name] = self.source.moment() - self.started  # type: ignore[attr-defined]
+        self.app.took[self.stage] = self.source.moment() - self.started  # type: ignore[attr-defined]
         self.started = 0.0
         if self._awaiting:
             self._awaiting = False
@@ -292,7 +292,7 @@ class LoadedScreen(StageScreen):
         seconds = self.source.moment() - self.started if self.started else 0.0
         if seconds < SLOW:
             return
-        last = self.app.took.get(self.job_name)  # type: ignore[attr-defined]
+        last = self.app.took.get(self.stage)  # type: ignore[attr-defined]
         left = f", about {max(last - seconds, 1):.0f} s left" if last and last > seconds else ""
         if not self._awaiting:
             self._awaiting, self._before = True, self.message

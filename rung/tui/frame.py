@@ -232,18 +232,13 @@ class StageScreen(LeavingScreen):
             do()
 
     @property
-    def job_name(self) -> str:
-        """Under which its command runs, one at a time; the stage, unless the stage has another screen with commands."""
-        return self.stage
-
-    @property
     def job(self) -> ScreenJob | None:
         """The running command of this stage, whichever screen or program started it."""
-        return self.app.jobs.get(self.job_name)  # type: ignore[attr-defined, no-any-return]
+        return self.app.jobs.get(self.stage)  # type: ignore[attr-defined, no-any-return]
 
     def start_job(self, *arguments: str) -> None:
         """Run a `rung` command in a child process that goes on without this screen."""
-        self.app.start_job(self.job_name, arguments)  # type: ignore[attr-defined]
+        self.app.start_job(self.stage, arguments)  # type: ignore[attr-defined]
 
     def show_progress(self, line: str) -> None:
         """Show progress in the place of messages."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ladder
-from conftest_tui import on_stage, opened, running, settled, text_of, until
+from conftest_tui import on_stage, opened, running, text_of, until
 
 from rung.tui.advice.questions_screen import JumpScreen
 from rung.tui.measure.items_screen import ItemsScreen
-from rung.tui.release.monitoring_screen import WatchScreen
 from rung.tui.review.guideline_screen import GuidelineScreen
 from rung.tui.screens.page_screen import KeysScreen, PageScreen, SignScreen, WhyScreen, rank, words_of
 
@@ -51,15 +49,6 @@ async def test_f1_on_pages_over_a_stage(clinic, program):
             await f1_tells_the_truth(pilot)
             await pilot.press("escape")
             await until(pilot, lambda: getattr(app.screen, "stage", "") == "Baselines")
-
-
-async def test_f1_on_the_screen_beside_the_ten_stages(clinic, program):
-    ladder.ruled_on(clinic, ladder.ITEMS)
-    async with on_stage(program(clinic.root), 9) as (app, pilot, _):
-        app.switch_screen(WatchScreen())
-        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.screen.is_mounted)
-        await settled(pilot)
-        await f1_tells_the_truth(pilot)
 
 
 async def test_f1_while_a_question_is_sought_and_an_answer_written(project, program):

@@ -9,7 +9,6 @@ import pytest
 from conftest_tui import on_stage, opened, playing, press, settled, text_of, until
 
 from rung.start import start_project
-from rung.tui.release.monitoring_screen import WatchScreen
 from rung.tui.widgets.line import NAMED, NOT_A_KEY
 
 pytestmark = pytest.mark.slow
@@ -105,27 +104,12 @@ async def start(pilot):
     return pilot.app.screen
 
 
-async def watch(pilot):
-    """Monitoring, beside the ten stages."""
-    await stage(pilot, 9)
-    pilot.app.switch_screen(WatchScreen())
-    await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen) and pilot.app.screen.is_mounted)
-    await settled(pilot)
-    return pilot.app.screen
-
-
 async def test_start_in_a_project_and_where_nothing_was_done(project, tmp_path, program):
     (tmp_path / "bare").mkdir()
     start_project(tmp_path / "bare")
     for folder in (project, tmp_path / "bare"):
         async with playing(program(folder), size=(100, 30)) as (_, pilot):
             await no_dead_key(pilot, start)
-
-
-async def test_watch(clinic, program):
-    ladder.ruled_on(clinic, 50)
-    async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
-        await no_dead_key(pilot, watch)
 
 
 @pytest.mark.cold  # a fork might have ended before its job is looked at

@@ -169,7 +169,7 @@ async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, pr
         await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
         await sees(
             pilot,
-            "Released L-001: prompt. i opens monitoring. To check it on another machine: rung release verify L-001",
+            "Released L-001: prompt. To check it on another machine: rung release verify L-001",
         )
         await pilot.press("v")
         await sees(pilot, "prompt: how it was measured")

@@ -1,1 +1,1 @@
-"""Release and monitoring on the screen."""
+"""Release on the screen."""

@@ -146,7 +146,7 @@ def _standing(outgoing: Outgoing, running: bool) -> Iterator[str]:
         yield f"Last release: {released.id}. A failed step does not change it."
         return
     signed = f' by {released.by}: "{released.reason}"' if released.reason else ""
-    yield f"Released {released.id}{signed}: {', '.join(made_forms(released))}. i opens monitoring."
+    yield f"Released {released.id}{signed}: {', '.join(made_forms(released))}."
     yield f"To check it on another machine: rung release verify {released.id}"
 
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from rung.text.verdict_text import sentences
 from rung.tui.async_list import LoadedLines, LoadedScreen, StoppableScreen, locked
@@ -32,8 +30,6 @@ from workspace.errors import RungError
 if TYPE_CHECKING:
     from evaluation.measurement_report import Report
     from evaluation.verdict.rule import Verdict
-    from training.release.releases import ReleasedForm
-    from training.release.server_check import RunTokenizer
     from workspace.folder import Project
 
 
@@ -57,18 +53,10 @@ class ReleaseScreen(StoppableScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "make", "make the marked form"),
-        Binding("v", "differences", "token by token: where the form differs from the run"),
+        Binding("v", "differences", "how the form was checked, and the prompts that it answers differently"),
         Binding("o", "card", "where the card is"),
         Binding("x", "stop", "stop; the unfinished form is removed"),
-        Binding("i", "watch", "monitoring: what changed in production"),
     ]
-
-    class Compared(Message):
-        """What differs between a form and the run."""
-
-        def __init__(self, title: str, words: str) -> None:
-            super().__init__()
-            self.title, self.words = title, words
 
     def heading(self) -> str:
         """With the run's name."""
@@ -192,40 +180,21 @@ class ReleaseScreen(StoppableScreen):
         if self.job is not None:
             self._show_making(self.job)
 
-    def action_watch(self) -> None:
-        """What production says of the release."""
-        if self.data is None or not self.data.released:
-            self.tell("nothing is released yet")
-            return
-        from rung.tui.release.monitoring_screen import WatchScreen
-
-        self.app.switch_screen(WatchScreen())
-
     def action_differences(self) -> None:
-        """What was compared when the marked form was made: the tokens that differ, then the figures."""
+        """What was compared when the marked form was made: the prompts it answers differently, then the figures."""
+        from rung.tui.screens.page_screen import PageScreen
+
         made = made_forms(self.data.released).get(self.marked) if self.data is not None else None
         if made is None or self.data.folder is None:
             self.tell(f"{self.marked or 'it'} is not made yet")
-        else:
-            self._compare(self.data.folder, made)
-
-    @work(thread=True, exclusive=True, exit_on_error=False, group="differences")
-    def _compare(self, folder: Path, made: ReleasedForm) -> None:
-
-        form = made.form
-        title = f"{form}: {'how it was measured' if form in UNTUNED else 'against the run'}"
+            return
         try:
-            tokens = list(token_lines(folder, form))
+            answers = list(differing(self.data.folder, made.form))
         except (RungError, OSError, ValueError) as error:
-            tokens = [f"The answers of this release cannot be read: {error}", "-> rung release verify"]
-        lines = [made.against, "", *tokens, *facts_words(made.facts)]
-        self.post_message(self.Compared(title, "\n".join(lines).strip()))
-
-    @on(Compared)
-    def _show_compared(self, message: Compared) -> None:
-        from rung.tui.screens.page_screen import PageScreen
-
-        self.app.push_screen(PageScreen(message.title, message.words))
+            answers = [f"The answers of this release cannot be read: {error}", "-> rung release verify"]
+        title = f"{made.form}: {'how it was measured' if made.form in UNTUNED else 'against the run'}"
+        lines = [made.against, "", *answers, *facts_words(made.facts)]
+        self.app.push_screen(PageScreen(title, "\n".join(lines).strip()))
 
     def action_card(self) -> None:
         """Say where the card is."""
@@ -253,12 +222,8 @@ def _last(outgoing: Outgoing) -> str:
     return f"releases/{outgoing.folder.name}" if outgoing.folder else ""
 
 
-BEFORE, AFTER = 2, 4
-"""Tokens shown before the first that differs, and from it on."""
-
-
-def token_lines(folder: Path, form: str) -> Iterator[str]:
-    """Each answered form whose name begins with `form` ("gguf" has one a type), compared with the run."""
+def differing(folder: Path, form: str) -> Iterator[str]:
+    """The answers of each form whose name begins with `form` ("gguf" has one a type) that are not the run's."""
     from training.release.goldens import GOLDEN, read_goldens
 
     if not (folder / GOLDEN).is_file():
@@ -270,35 +235,8 @@ def token_lines(folder: Path, form: str) -> Iterator[str]:
             yield f"{name}: {len(answers) - len(apart)} of {len(answers)} golden prompts answered as the run does"
             for number in apart:
                 item = goldens.items[number]
-                yield ""
-                yield f"prompt {number + 1}   {shown(_question(item.turns), limit=200)}"
-                yield from _compared(folder / goldens.tokenizer, item.text, answers[number])
+                asked = " ".join(str(item.turns[-1].get("content", "")).split()) if item.turns else ""
+                yield f"\nprompt {number + 1}   {shown(asked, limit=200)}"
+                yield f"  run   {shown(item.text)}"
+                yield f"  form  {shown(answers[number])}"
             yield ""
-
-
-def _question(turns: list[dict[str, object]]) -> str:
-    return " ".join(str(turns[-1].get("content", "")).split()) if turns else ""
-
-
-def _compared(tokenizer: Path, run: str, form: str) -> Iterator[str]:
-    """Yield the first differing token with its context, then both answers."""
-    from training.release.server_check import RunTokenizer
-    from workspace.errors import RungError
-
-    try:
-        tokens = RunTokenizer(tokenizer)
-    except RungError as error:
-        yield f"  tokens unknown ({error.message})"
-    else:
-        ours, theirs = tokens.ids(run), tokens.ids(form)
-        at = next(
-            (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
-        )
-        around = slice(max(at - BEFORE, 0), at + AFTER)
-        yield f"  token {at}: run {_joined(tokens, ours[around])}, form {_joined(tokens, theirs[around])}"
-    yield f"  run   {shown(run)}"
-    yield f"  form  {shown(form)}"
-
-
-def _joined(tokens: RunTokenizer, ids: list[int]) -> str:
-    return " ".join(f"[{shown(text)}]" for text in tokens.texts(ids)) or "the end"
