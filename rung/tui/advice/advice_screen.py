@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on, work
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
@@ -19,11 +15,13 @@ from rung.text.baseline_text import answer
 from rung.text.decision_text import OPTION, confidence, headline, likely_end, literal, outcome, step_word
 from rung.tui.advice.asking import answer_text
 from rung.tui.async_list import LoadedLines, LoadedScreen
+from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry, shown
 from workspace.errors import RungError
 
 EMPTY = "No answers yet. Press 1, or run: rung advise --answers answers.toml"
 BROKEN = "No advice is given on a broken rulebook."
+PAGE = "advice.html"
 SAVED, SAME = "decision.json written", "decision.json unchanged"
 STAGE_OF_STEP = {"prompt": 6, "few_shot": 6, "rag": 6, "fine_tune": 7, "rag_and_fine_tune": 7}
 
@@ -50,13 +48,6 @@ class AdviceScreen(LoadedScreen):
     data: Decision | None = None
     drawn_with: Mapping[str, float | None] | None = None
     """The measured scores that the lines speak of."""
-
-    class Written(Message):
-        """The report was written, or why not."""
-
-        def __init__(self, words: str) -> None:
-            super().__init__()
-            self.words = words
 
     def heading(self) -> str:
         """With the rulebook's version once it is known."""
@@ -137,26 +128,16 @@ class AdviceScreen(LoadedScreen):
         self.app.open_question("" if self.data is None else asks)  # type: ignore[attr-defined]
 
     def action_report(self) -> None:
-        """Write the page that a lead can read, and say where it is."""
+        """Write the page that a lead can read."""
         if self.data is not None:
-            self._write()
+            self.start_job("advise", "--report", PAGE)
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="report")
-    def _write(self) -> None:
-        assert self.source.project is not None
-        path = self.source.project.root / "advice.html"
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "rung", "advise", "--report", str(path)],
-            cwd=self.source.project.root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.post_message(self.Written("advice.html written" if done.returncode == 0 else done.stderr.strip()[:60]))
-
-    @on(Written)
-    def _tell_written(self, message: Written) -> None:
-        self.tell(message.words)
+    def job_ended(self, ended: JobEnded) -> None:
+        """Say where it is, or why it is not."""
+        if ended.ok:
+            self.tell(f"{PAGE} written")
+        else:
+            self.reload()
 
 
 MOST = 4
