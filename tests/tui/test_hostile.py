@@ -75,7 +75,6 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
         await shown_item(pilot)
         assert time.thread_time() - began < 5
         harmless(app)
-        assert "b same" in app.screen.message or long
     if not long:
         assert stored(folder)["r-000001"].example.answer == f"answer {text}!"
     assert len(log(folder)) == 1

@@ -9,14 +9,12 @@ import sys
 import ladder
 import pytest
 from conftest_tui import STAGES, opened, playing, settled, text_of, until, words_in
-from rich.cells import cell_len
 from test_f1 import f1_tells_the_truth
 
 from evaluation.measurement_report import newest_report
-from rung.symbols import ASCII
 from rung.tui.screens.page_screen import KeysScreen, words_of
 from rung.tui.widgets.line import NAMED, NOT_A_KEY, fitting
-from rung.tui.widgets.lines import folded, shown
+from rung.tui.widgets.lines import folded
 from workspace.artefact import write_artefact
 
 SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
@@ -176,44 +174,9 @@ async def test_themes_change_colours_and_no_words(project, program):
             assert text_of(app) == before, theme
 
 
-NASTY = {
-    "escape": ("\x1b[31mred\x1b[0m", "\\u001b[31mred"),
-    "link": ("\x1b]8;;http://x\x07go", "\\u0007go"),
-    "bidi": ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),
-    "markup": ("[b]x[/b] [@click=app.quit]y[/]", "[b]x[/b] [@click=app.quit]y[/]"),
-    "tab": ("a\tb", "a   b"),
-    "joiner": ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
-    "right to left": ("דנה", "דנה"),
-    "null": ("a\x00b\u0085c\ufeff", "a\\u0000b\\u0085c\\ufeff"),
-}
-
-
-@pytest.mark.parametrize("name", NASTY)
-def test_what_could_act_is_spelt_out(name):
-    text, expected = NASTY[name]
-    assert expected in shown(text)
-
-
-def test_a_word_of_a_megabyte_is_counted_not_drawn():
-    drawn = shown("x" * 1_000_000)
-    assert len(drawn) < 21_000
-    assert "[980,000 more characters]" in drawn
-
-
 def test_long_lines_go_on_under_their_last_column():
     line = "! Doubtful labels         9  look     " + "word " * 12
     first, *rest = folded(line, 60)
     assert first.startswith("! Doubtful")
     assert all(part.startswith(" " * 38 + "word") for part in rest)
     assert "".join(folded("x" * 200, 40)) == "x" * 200
-
-
-def test_lines_of_wide_characters_fit_the_cells_and_lose_none():
-    text = "患者の右目に糖尿病性網膜症があります。" * 8
-    lines = folded(f"A           {text}", 74)
-    assert all(cell_len(line) <= 74 for line in lines)
-    assert "".join(line.strip() for line in lines).removeprefix("A").strip() == text
-
-
-def test_a_symbol_without_a_twin_is_not_used():
-    assert set("✓○…✗▸─│") <= {chr(code) for code in ASCII}

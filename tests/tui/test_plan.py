@@ -91,6 +91,7 @@ async def test_enter_takes_the_method_that_fits(clinic, program, card):
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.jobs))
         assert app.jobs["Plan"].arguments == ("plan", "--method", takes)
+        app.jobs["Plan"].stop()
         await until(pilot, lambda: not app.jobs and not screen.started)
     assert not clinic.runs.exists()
 

@@ -67,6 +67,7 @@ async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program)
         assert screen.question == "Release as gguf q8_0?"
         await pilot.press("y")
         assert app.jobs["Release"].arguments == ("release", "R-001", "--to", "gguf", "--gguf", "q8_0")
+        app.jobs["Release"].stop()
         await until(pilot, lambda: not app.jobs and not screen.started)
     assert not list(shipped.releases.glob(f"*/{RELEASE}"))
 

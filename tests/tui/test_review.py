@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from conftest_tui import press, running, text_of, until
 from review_rows import drafts, stored
 from review_steps import on_review, reviewing, shown_item
 from sqlalchemy import text as sql
 
 from curation.review import Ruling, decide, next_item, open_desk
-from rung.tui.review.review_queue import RowShown
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -69,16 +67,6 @@ async def test_an_edit_shows_the_difference_and_is_saved(project, program):
     assert row.original.answer == item.answer
 
 
-async def test_half_an_edit_survives(project, program):
-    async with reviewing(program(project)) as (_, pilot, item):
-        await pilot.press("e", "end", "Y", "Z")
-        await until(pilot, lambda: drafts(project).get(item.id, "").endswith("YZ"))
-    project_ = Project(project)
-    desk = open_desk(project_, load_settings(project_.settings_file))
-    again = next_item(desk, "dana", want=item.id).item
-    assert again.draft["messages"][-1]["content"].endswith("YZ")
-
-
 def taken_by_another(folder, row, verdict="approve"):
     """The lease runs out, and mo decides the row while it is open here."""
     project = Project(folder)
@@ -126,29 +114,3 @@ async def test_a_lease_that_ran_out_is_taken_again(project, program):
         assert "that is over" in app.screen.message
         await shown_item(pilot, "a")
     assert stored(project)[item.id].state == "approved"
-
-
-async def test_two_programs_get_different_rows(project, program, monkeypatch):
-    one, two = program(project), program(project)
-    async with running(one) as first:
-        mine = await on_review(one, first)
-        monkeypatch.setenv("RUNG_PROJECT__PERSON", "mo")
-        async with running(two) as second:
-            theirs = await on_review(two, second)
-            assert theirs.id != mine.id
-
-
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_row_text_is_text(project, program, size):
-    app = program(project)
-    hostile = next(row.id for row in stored(project).values() if "link" in row.example.question)
-    async with running(app, size) as pilot:
-        await on_review(app, pilot)
-        sitting = app.screen.session
-        sitting.leave(app.screen.item)
-        app.screen.post_message(RowShown(sitting.again(hostile)))
-        await until(pilot, lambda: "\\u202e" in text_of(app))
-        shown = text_of(app)
-        assert "[red]not red[/]" in " ".join(shown.split())
-        assert "\\u001b" in shown
-        assert "\x1b" not in shown
