@@ -34,16 +34,16 @@ from workspace.settings import load_settings
 
 @dataclass
 class Asking:
-    """Answers of one project (or of nobody: then nothing is saved), and the questions that were shown."""
+    """Answers of one project, and the questions that were shown."""
 
-    project: Project | None
+    project: Project
     person: str
     answers: Answers = field(default_factory=Answers)
     _mark: tuple[int, int] = field(default=(0, 0), repr=False)
     """Time and size of the file when it was read."""
 
     @classmethod
-    def of(cls, project: Project | None, person: str) -> Asking:
+    def of(cls, project: Project, person: str) -> Asking:
         """Read the answers that the project has."""
         asking = cls(project, person)
         asking.reread()
@@ -54,7 +54,7 @@ class Asking:
         later a file that cannot be read changes nothing until the next answer reports it.
         """
         mark = _mark_of(self.project)
-        if mark == self._mark or self.project is None:
+        if mark == self._mark:
             return False
         first, self._mark = self._mark == (0, 0), mark
         try:
@@ -68,7 +68,7 @@ class Asking:
     @cached_property
     def rulebook(self) -> Rulebook:
         """The rulebook with the project's own rules."""
-        return load_rulebook(self.project.root / "rules" if self.project else None)
+        return load_rulebook(self.project.root / "rules")
 
     def next(self) -> Question | None:
         """What to ask now; None where that is enough."""
@@ -104,20 +104,10 @@ class Asking:
 
         Raises InputError where it contradicts another; then nothing changed.
         """
-        if self.project is not None:
-            self.answers = record_said(self.project.answers_file, {key: value}, self.person)
-            if judge_again(self.project, load_settings(self.project.settings_file)):
-                self.answers = load_answers(self.project.answers_file)
-            self._mark = _mark_of(self.project)
-        else:
-            from advisor.contradictions import contradictions
-            from workspace.errors import InputError, Problem
-
-            note = {"by": self.person, "at": "", "from": "said"}
-            changed = self.answers.with_changes(**{key: value}, answered={**self.answers.answered, key: note})
-            if problems := contradictions(changed):
-                raise InputError([Problem(text) for _, text in problems])
-            self.answers = changed
+        self.answers = record_said(self.project.answers_file, {key: value}, self.person)
+        if judge_again(self.project, load_settings(self.project.settings_file)):
+            self.answers = load_answers(self.project.answers_file)
+        self._mark = _mark_of(self.project)
 
     def parse(self, key: str, raw: str) -> Any:
         """The typed value of what was written into a field; nothing written is "don't know"."""
@@ -128,9 +118,7 @@ class Asking:
         return {key: getattr(self.answers, key) for key in sorted(self.answers.measured())}
 
 
-def _mark_of(project: Project | None) -> tuple[int, int]:
-    if project is None:
-        return 0, 0
+def _mark_of(project: Project) -> tuple[int, int]:
     try:
         found = project.answers_file.stat()
     except OSError:
