@@ -21,7 +21,7 @@ from rung.tui.worker_process import Beside, Say
 from workspace.errors import RungError
 
 T = TypeVar("T")
-LOCKED = (("[ ]", "stage"), ("Esc", "start"), ("F1", "help"), ("^P", "menu"))
+LOCKED = (("[ ]", "stage"), ("Esc", "start"))
 SIDE = 17
 """Columns of the left side with its border."""
 SLOW, LONG = 1.0, 3.0
@@ -334,7 +334,7 @@ class LoadedScreen(StageScreen):
             self.app.push_screen(WhyScreen(ref))
 
 
-RUNNING: Sequence[tuple[str, str]] = (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu"))
+RUNNING: Sequence[tuple[str, str]] = (("x", "stop"), ("Esc", "leave"))
 KEEPS = "Next: x stops it and keeps the answers. Safe to leave: it continues in the background."
 
 

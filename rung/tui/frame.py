@@ -35,6 +35,8 @@ SOON = 0.03
 """Seconds after which a terminal that is being dragged has its size; laying out and styling in one turn would hold the
 loop."""
 SMALL = (80, 24)
+HELP = (("F1", "help"), ("^P", "menu"))
+"""What every key line ends with, where there is room."""
 MOST_RUNGS = 6
 """With so many the ladder follows the stages without a space: all of it is in sight in 24 rows."""
 
@@ -87,7 +89,7 @@ class StageScreen(LeavingScreen):
     hides_side: ClassVar[bool] = False
     """Whether the left side goes below 100 columns, because reading needs the width."""
     keys: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """At most seven (key, word) pairs of the key line; F1 lists all bindings."""
+    """At most six (key, word) pairs of the key line, before those of every screen; F1 lists all bindings."""
     digits_choose: ClassVar[bool] = False
     """Whether digits belong to a numbered list of this screen, and not to the stages."""
 
@@ -199,7 +201,7 @@ class StageScreen(LeavingScreen):
 
     def hints(self) -> Sequence[tuple[str, str]]:
         """What the key line shows."""
-        return self.keys_now()
+        return (*self.keys_now(), *HELP)
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
         """The keys that act now; overridden where that depends on what the screen does."""

@@ -36,8 +36,6 @@ class AdviceScreen(LoadedScreen):
         ("w", "why"),
         ("e", "change answer"),
         ("o", "report"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "go to the stage that carries out the next step"),

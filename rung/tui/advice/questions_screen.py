@@ -37,7 +37,7 @@ from rung.tui.safe_screen import LeavingModal
 from rung.tui.widgets.lines import Entry, MarkedLines, shown
 from workspace.errors import RungError
 
-ENDING = (("/", "jump"), ("Esc", "back"), ("F1", "help"))
+ENDING = (("/", "jump"), ("Esc", "back"))
 LIST = "/"
 """Asked for instead of a question: the list of all questions."""
 LOOK = 2.0
@@ -92,7 +92,7 @@ class QuestionsScreen(StageScreen):
             more = [("j", "more questions")] if self.asking is not None and self.asking.more() else []
             return (("Enter", "advice"), *more, *ENDING)
         if not self.asked.answers:
-            return (("Enter", "save"), ("Esc", "back"), ("F1", "help"))
+            return (("Enter", "save"), ("Esc", "back"))
         return (
             (picks(len(self.asked.answers)), "answer"),
             ("0", "don't know"),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ASKING = {"import": "show it", "dismiss": "dismiss"}
 """What Enter does in the field."""
-NO_ROWS = (("Enter", "import"), ("u", "undo"), ("[ ]", "stage"), ("F1", "help"), ("^P", "menu"))
+NO_ROWS = (("Enter", "import"), ("u", "undo"), ("[ ]", "stage"))
 """The keys where there is nothing to fix."""
 LINES = 12
 """Ended checks that have room on a small screen."""
@@ -50,8 +50,6 @@ class DataScreen(LoadedScreen):
         ("u", "undo"),
         ("x", "not a finding"),
         ("i", "import"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "rows", "the rows of the finding, side by side"),
@@ -103,7 +101,7 @@ class DataScreen(LoadedScreen):
         """Before the first result there is nothing yet to fix or to look at; in the field letters are letters."""
         if isinstance(self.focused, Input):
             tab = [("Tab", "complete")] if self.asks == "import" else []
-            return (("Enter", ASKING[self.asks]), *tab, ("Esc", "cancel"), ("F1", "help"))
+            return (("Enter", ASKING[self.asks]), *tab, ("Esc", "cancel"))
         if self.data is None:
             return RUNNING if self.started else NO_ROWS
         return self.keys

@@ -29,8 +29,6 @@ class DatasetScreen(LoadedScreen):
         ("j/k", "move"),
         ("w", "why"),
         ("[ ]", "stage"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "freeze", "freeze the rows shown; if they are frozen already, the next step"),

@@ -39,8 +39,6 @@ class BaselinesScreen(StoppableScreen):
         ("v", "items"),
         ("e", "edit prompt"),
         ("o", "report"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "measure, or the next step"),

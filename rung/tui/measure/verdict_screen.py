@@ -47,8 +47,6 @@ class VerdictScreen(StoppableScreen):
         ("v", "items"),
         ("o", "report"),
         ("w", "why"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "measure the run, or go to the release"),

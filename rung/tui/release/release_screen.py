@@ -48,8 +48,6 @@ class ReleaseScreen(StoppableScreen):
         ("v", "differences"),
         ("o", "card"),
         ("w", "why"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "make", "make the marked form"),

@@ -47,7 +47,7 @@ FOLLOWS = {
     "failed": "Next: try again.   Enter",
 }
 EDITING = (("^S", "save and approve"), ("Esc", "cancel, keep the draft"))
-REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"), ("F1", "help"))
+REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"))
 NAMED = 30
 """Characters of an answer in a question."""
 LEFT = "unchanged; your draft is kept"
@@ -72,7 +72,6 @@ class ReviewScreen(StageScreen):
         ("s", "skip"),
         ("n", "not sure"),
         ("u", "undo"),
-        ("F1", "help"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "approve", "approve"),
@@ -203,15 +202,15 @@ class ReviewScreen(StageScreen):
         """The keys of what is going on. `p` takes the place of `u`, which row 23 names after a decision."""
         if self.state == "conflict" and self.refused is not None:
             theirs = f"keep what {shown(self.refused[1].reviewer)} decided"
-            return (("Enter", theirs), ("n", "send both to a third person"), ("F1", "help"))
+            return (("Enter", theirs), ("n", "send both to a third person"))
         if self.is_drawn and self.is_editing:
             return EDITING
         if self.is_drawn and self.is_remarking:
             return REMARKING
         if self.rejecting:
-            return ((self.reason_digits, "the reason"), ("Esc", "no"), ("F1", "help"))
+            return ((self.reason_digits, "the reason"), ("Esc", "no"))
         if self.state != "item":
-            return (("Enter", "next"), ("u", "undo"), ("Esc", "back"), ("F1", "help"), ("^P", "menu"))
+            return (("Enter", "next"), ("u", "undo"), ("Esc", "back"))
         keys: Sequence[tuple[str, str]] = self.keys
         if labels := self.labels:
             digits = (label_keys(len(labels)), "answer")

@@ -29,8 +29,6 @@ class StartScreen(StageScreen):
         ("1-0", "stage"),
         ("j/k", "move"),
         ("c", "copy command"),
-        ("F1", "help"),
-        ("^P", "menu"),
         ("q", "quit"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -37,8 +37,6 @@ class PlanScreen(StoppableScreen):
         ("e", "edit"),
         ("v", "trained tokens"),
         ("w", "why"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "make the plan, or start the training"),

@@ -40,8 +40,6 @@ class TrainScreen(LoadedScreen):
         ("x", "stop and save"),
         ("v", "samples"),
         ("w", "why"),
-        ("F1", "help"),
-        ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "go to the plan, or measure what is finished"),
@@ -63,7 +61,7 @@ class TrainScreen(LoadedScreen):
         if self.data is None or self.data.is_live:
             paused = self.data is not None and self.data.run.state == "paused"
             return [("p", "go on") if key == "p" and paused else (key, word) for key, word in self.keys]
-        return (("Enter", "next"), ("v", "samples"), ("w", "why"), ("[ ]", "stage"), ("F1", "help"), ("^P", "menu"))
+        return (("Enter", "next"), ("v", "samples"), ("w", "why"), ("[ ]", "stage"))
 
     def _look_again(self) -> None:
         if self.data is not None and self.data.run.state not in OVER:
