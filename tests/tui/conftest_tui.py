@@ -36,6 +36,7 @@ class Hands(Pilot):
         quiet = 0
         while quiet < 2 and await self._wait_for_screen():
             await self.app.animator.wait_until_complete()
+            self.app._check_resize()
             screen = self.app.screen
             screen._on_timer_update()
             pumps = [self.app, *screen.walk_children(with_self=True)]
