@@ -23,12 +23,10 @@ from textual.widgets import Static
 from rung.status.stages import RUNGS, Status
 from rung.symbols import drawn
 from rung.tui.job import JobEnded, ScreenJob
-from rung.tui.safe_screen import LeavingScreen
+from rung.tui.safe_screen import Calm
 from rung.tui.source import ScreenSource, StatusRead
-from rung.tui.widgets.line import YES_OR_NO, CommandLine, FrameRule, KeyLine, Line, NextLine, two_ends
+from rung.tui.widgets.line import YES_OR_NO, CommandLine, FrameRule, KeyLine, Line, NextLine
 from rung.tui.widgets.lines import MEANINGS, coloured
-
-__all__ = ["FrameRule", "Line", "SideBar", "StageScreen", "two_ends"]
 
 WIDE = 100
 SOON = 0.03
@@ -82,7 +80,7 @@ class SideBar(Static):
         return f"{'  ' if len(name) < 10 else ' '}{name:<9} {'-' if score is None else f'{score:.0%}':>3}"
 
 
-class StageScreen(LeavingScreen):
+class StageScreen(Calm[None]):
     """One stage in the frame."""
 
     stage: ClassVar[str] = ""

@@ -56,10 +56,6 @@ class Calm(Screen[Result]):
             await super()._dispatch_message(message)
 
 
-class LeavingScreen(Calm[None]):
-    """A screen in the place of another."""
-
-
 class LeavingModal(Calm[Result], ModalScreen[Result]):
     """A page or a list over another screen."""
 

@@ -173,9 +173,6 @@ class KeysScreen(PageScreen):
         super().__init__("Keys of this screen", "\n".join(f"{keys:<12} {words}" for keys, words in self.rows))
 
 
-MISSING = "Name and reason are both required."
-
-
 class SignScreen(LeavingModal[tuple[str, str] | None]):
     """Ends with (name, reason), or with None where it was left."""
 
@@ -213,7 +210,7 @@ class SignScreen(LeavingModal[tuple[str, str] | None]):
             return
         self.query_one("#by" if not by else "#reason", Input).focus()
         if event.input.id == "reason" or not by:
-            self.query_one("#does", Static).update(Text(f"\n{MISSING}"))
+            self.query_one("#does", Static).update(Text("\nName and reason are both required."))
 
     def action_leave(self) -> None:
         """Nothing is decided."""

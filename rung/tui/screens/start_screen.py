@@ -11,7 +11,8 @@ from textual.widget import Widget
 
 from rung.status.stages import Stage, Status
 from rung.text.status_text import NAME, ladder_lines, next_sentence, review_line
-from rung.tui.frame import MOST_RUNGS, StageScreen, two_ends
+from rung.tui.frame import MOST_RUNGS, StageScreen
+from rung.tui.widgets.line import two_ends
 from rung.tui.widgets.lines import Entry, MarkedLines
 
 WIDE, WIDEST, SIDE = 95, 60, NAME + 10
