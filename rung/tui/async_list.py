@@ -17,7 +17,7 @@ from rung.tui.frame import SMALL, StageScreen
 from rung.tui.job import JobEnded
 from rung.tui.source import StatusRead
 from rung.tui.widgets.lines import Entry, MarkedLines
-from rung.tui.worker_process import Beside, Say
+from rung.tui.worker_process import Beside, Word
 from workspace.errors import RungError
 
 T = TypeVar("T")
@@ -169,7 +169,7 @@ class LoadedScreen(StageScreen):
             self.ended = self.stopped if ended.was_stopped else "not done"
             self.tell(self.ended)
 
-    def beside(self, work: Callable[..., T], *given: object, heard: Say = lambda _: None) -> T:
+    def beside(self, work: Callable[..., T], *given: object, heard: Callable[[Word], object] = lambda _: None) -> T:
         """Work on every row, done in the process beside the program; of use in `load`."""
         worker = get_current_worker()
         beside: Beside = self.app.beside  # type: ignore[attr-defined]

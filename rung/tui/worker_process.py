@@ -42,7 +42,9 @@ class Beside:
         self._waiting: _Child | None = None
         self._closed = False
 
-    def call(self, work: Callable[..., T], *given: object, heard: Say, left: Callable[[], bool]) -> T:
+    def call(
+        self, work: Callable[..., T], *given: object, heard: Callable[[Word], object], left: Callable[[], bool]
+    ) -> T:
         """`work(say, *given)` of a module that any process can import; what it says is heard in this thread.
 
         Raises Left within a moment of `left()`, and RungError with what the work raised.
@@ -113,7 +115,12 @@ class _Child:
         """How it ended."""
         return self.process.returncode
 
-    def ask(self, work: tuple[Callable[..., Any], tuple[object, ...]], heard: Say, left: Callable[[], bool]) -> Any:
+    def ask(
+        self,
+        work: tuple[Callable[..., Any], tuple[object, ...]],
+        heard: Callable[[Word], object],
+        left: Callable[[], bool],
+    ) -> Any:
         """Have it done; anything but a result leaves the process in no state to be asked again."""
         begun = False
         try:

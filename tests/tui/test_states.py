@@ -93,15 +93,15 @@ async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
         app.source.gate.clear()
         screen = await opened(pilot, 3)
         for title in ("Duplicates", "Empty", "Balance"):
-            screen.post_message(screen.Began(title))
+            screen.post_message(screen.Heard(("began", title)))
         app.source.seconds += 1.5
         await sees(pilot, "✓ Duplicates ✓ Empty … Balance")
-        screen.post_message(screen.Began("Topics"))
+        screen.post_message(screen.Heard(("began", "Topics")))
         await pilot.pause()
         app.source.seconds += 10
-        screen.post_message(screen.Ahead(1_204_000, 2_640_000))
+        screen.post_message(screen.Heard(("ahead", 1_204_000, 2_640_000)))
         await sees(pilot, "… Topics 1,204,000 of 2,640,000 rows 46% about 12 s left")
-        screen.post_message(screen.Began("Skew"))
+        screen.post_message(screen.Heard(("began", "Skew")))
         await sees(pilot, "✓ Topics … Skew Next:")
         assert "$ rung data check" in text_of(app)
         assert ("x", "stop") in screen.hints()

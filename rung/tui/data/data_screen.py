@@ -76,19 +76,12 @@ class DataScreen(LoadedScreen):
     """Whether everything is checked again though nothing has changed."""
     stopped = "Stopped. Finished work is kept."
 
-    class Began(Message):
-        """A check began, so the one before it has ended."""
+    class Heard(Message):
+        """What the checks say: that one begins, or how many rows it has gone through."""
 
-        def __init__(self, title: str) -> None:
+        def __init__(self, word: Word) -> None:
             super().__init__()
-            self.title = title
-
-    class Ahead(Message):
-        """How many rows the running check has gone through."""
-
-        def __init__(self, done: int, of: int) -> None:
-            super().__init__()
-            self.done, self.of = done, of
+            self.word = word
 
     class Previewed(Message):
         """The beginning of a file was read, with the columns to begin with; None where it could not be."""
@@ -132,7 +125,7 @@ class DataScreen(LoadedScreen):
             now = (store.revision(), self.source.settings_read, frozen.name if frozen else "")
         done: DatedCheck | None = self.app.checked  # type: ignore[attr-defined]
         if done is None or done.project != now or self.forced:
-            checkup = self.beside(checked, project, settings, heard=self._heard)
+            checkup = self.beside(checked, project, settings, heard=lambda word: self.post_message(self.Heard(word)))
             done = DatedCheck(now, self.source.clock(), checkup)
             self.app.checked = done  # type: ignore[attr-defined]
         seconds = f"checked {done.clock}, {done.checkup.seconds:.0f} s"
@@ -148,19 +141,14 @@ class DataScreen(LoadedScreen):
         self.heard, self.far = (), ""
         super().reload()
 
-    def _heard(self, word: Word) -> None:
-        """Called in the worker with what the checks say."""
-        said, *what = word
-        self.post_message(self.Began(*what) if said == BEGAN else self.Ahead(*what))
-
-    @on(Began)
-    def _hear(self, message: Began) -> None:
-        self.heard, self.far = (*self.heard, message.title), ""
-        self.began = self.source.moment()
-
-    @on(Ahead)
-    def _hear_how_far(self, message: Ahead) -> None:
-        self.far = rows_words(message.done, message.of, self.source.moment() - self.began)
+    @on(Heard)
+    def _hear(self, message: Heard) -> None:
+        said, *what = message.word
+        if said == BEGAN:
+            self.heard, self.far, self.began = (*self.heard, *what), "", self.source.moment()
+        else:
+            done, of = what
+            self.far = rows_words(done, of, self.source.moment() - self.began)
 
     def say_awaited(self, words: str) -> None:
         """One line a check as it ends, then the one that runs."""
