@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,6 @@ from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hits, Provider
-from textual.dom import DOMNode
 from textual.markup import escape
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
@@ -66,9 +66,14 @@ HIGH_CONTRAST = Theme(
 )
 
 
-def _menu() -> type[Provider]:
+class Menu(SystemCommandsProvider):
+    """All commands in the order in which they are made; Textual's own sorts them by their words."""
 
-    return Menu
+    async def discover(self) -> Hits:
+        """Yield the entries shown before anything is typed."""
+        for name, about, do, shown in self.app.get_system_commands(self.screen):
+            if shown:
+                yield DiscoveryHit(name, do, help=about)
 
 
 class RungApp(App[None]):
@@ -76,7 +81,7 @@ class RungApp(App[None]):
 
     TITLE = "rung"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_menu}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Menu}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", priority=True),
         Binding("ctrl+p", "command_palette", "menu of everything", key_display="^P"),
@@ -307,23 +312,13 @@ ELSEWHERE = ("command_palette", "quit", "stage(")
 """Actions that the menu has already: itself, the program's own and the stages."""
 
 
-class Menu(SystemCommandsProvider):
-    """All commands in the order in which they are made; Textual's own sorts them by their words."""
-
-    async def discover(self) -> Hits:
-        """Yield the entries shown before anything is typed."""
-        for name, about, do, shown in self.app.get_system_commands(self.screen):
-            if shown:
-                yield DiscoveryHit(name, do, help=about)
-
-
 def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
     """Start, the ten stages with their state, then the actions of this screen with their keys."""
     if app.source.project is not None:
         yield SystemCommand("Start", "the ten stages and what is next", app.open_start)
     for stage in app.status.stages if app.status else ():
         about = escape(f"{stage.word}: {stage.reason}")
-        yield SystemCommand(f"{stage.number % 10}. {stage.name}", about, _opener(app, stage.number))
+        yield SystemCommand(f"{stage.number % 10}. {stage.name}", about, partial(app.open_stage, stage.number))
     active = {
         key: found
         for key, found in screen.active_bindings.items()
@@ -333,7 +328,9 @@ def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
     for keys, words in key_rows(active):
         found = actions[words]
         yield SystemCommand(
-            words[:1].upper() + words[1:], f"here: {keys}", _doer(app, found.binding.action, found.node)
+            words[:1].upper() + words[1:],
+            f"here: {keys}",
+            partial(app.call_later, app.run_action, found.binding.action, found.node),
         )
 
 
@@ -342,14 +339,3 @@ def program_menu(app: RungApp) -> Iterator[SystemCommand]:
     yield SystemCommand("Theme", "light, dark, high contrast and others", app.action_change_theme)
     yield SystemCommand("Screenshot", "saved as an SVG file", lambda: app.set_timer(0.1, app.deliver_screenshot))
     yield SystemCommand("Quit", "running commands continue in the background", app.action_quit)
-
-
-def _opener(app: RungApp, number: int) -> Callable[[], None]:
-    return lambda: app.open_stage(number)
-
-
-def _doer(app: RungApp, action: str, node: DOMNode) -> Callable[[], None]:
-    def do() -> None:
-        app.call_later(app.run_action, action, node)
-
-    return do
