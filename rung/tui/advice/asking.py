@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,6 @@ from rung.status.stages import STEP_WORDS
 from rung.text.decision_text import OPEN, step_and_end
 from rung.tui.widgets.lines import Entry, shown
 from workspace.counted import counted
-from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -38,32 +37,13 @@ class Asking:
 
     project: Project
     person: str
-    answers: Answers = field(default_factory=Answers)
-    _mark: tuple[int, int] = field(default=(0, 0), repr=False)
-    """Time and size of the file when it was read."""
+    answers: Answers
 
     @classmethod
     def of(cls, project: Project, person: str) -> Asking:
         """Read the answers that the project has."""
-        asking = cls(project, person)
-        asking.reread()
-        return asking
-
-    def reread(self) -> bool:
-        """Take up what another program wrote; whether there was anything new. Raises RungError at the first look only:
-        later a file that cannot be read changes nothing until the next answer reports it.
-        """
-        mark = _mark_of(self.project)
-        if mark == self._mark:
-            return False
-        first, self._mark = self._mark == (0, 0), mark
-        try:
-            self.answers = load_answers(self.project.answers_file)
-        except RungError:
-            if first:
-                raise
-            return False
-        return True
+        path = project.answers_file
+        return cls(project, person, load_answers(path) if path.is_file() else Answers())
 
     @cached_property
     def rulebook(self) -> Rulebook:
@@ -107,7 +87,6 @@ class Asking:
         self.answers = record_said(self.project.answers_file, {key: value}, self.person)
         if judge_again(self.project, load_settings(self.project.settings_file)):
             self.answers = load_answers(self.project.answers_file)
-        self._mark = _mark_of(self.project)
 
     def parse(self, key: str, raw: str) -> Any:
         """The typed value of what was written into a field; nothing written is "don't know"."""
@@ -116,14 +95,6 @@ class Asking:
     def measured(self) -> FactValues:
         """What Rung has counted itself and does not ask."""
         return {key: getattr(self.answers, key) for key in sorted(self.answers.measured())}
-
-
-def _mark_of(project: Project) -> tuple[int, int]:
-    try:
-        found = project.answers_file.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
 
 
 UNKNOWN = "unknown"

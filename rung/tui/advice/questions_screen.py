@@ -40,8 +40,6 @@ from workspace.errors import RungError
 ENDING = (("/", "jump"), ("Esc", "back"))
 LIST = "/"
 """Asked for instead of a question: the list of all questions."""
-LOOK = 2.0
-"""Seconds between two looks whether another program has answered."""
 
 
 class QuestionsScreen(StageScreen):
@@ -116,7 +114,6 @@ class QuestionsScreen(StageScreen):
         """Take up the answers and ask the first open question."""
         self.query_one("#field").display = False
         self.command = "rung advise"
-        self.set_interval(LOOK, self._look)
         await self._begin()
 
     async def _begin(self) -> None:
@@ -166,14 +163,6 @@ class QuestionsScreen(StageScreen):
 
     def _say(self, name: str, words: str, style: str = "") -> None:
         self.query_one(f"#{name}", Static).update(Text(drawn(words), style=style))
-
-    def _look(self) -> None:
-        """Another program on this project may have answered: the advice and the mark follow."""
-        if self.asking is not None and self.is_mounted and self.asking.reread():
-            if self.asked is not None and not self._field.display:
-                self._list_answers(self.asked, numeric=False)
-            self._show_advice()
-            self.refresh_frame()
 
     # Asking
 
