@@ -119,13 +119,13 @@ async def until(pilot, true, tries=PATIENCE):
     raise AssertionError(f"it did not come:\n{text_of(pilot.app)}")
 
 
-async def imported(pilot, line):
-    """Name a file on the Data screen, and take its preview as it is."""
+async def imported(pilot, line, *keys):
+    """Name a file on the Data screen, press these keys on its preview, and take it."""
     from rung.tui.data.import_screen import ImportScreen
 
     await pilot.press("i", *line, "enter")
     await until(pilot, lambda: isinstance(pilot.app.screen, ImportScreen) and pilot.app.screen.is_mounted)
-    await press(pilot, "enter")
+    await press(pilot, *keys, "enter")
 
 
 async def sees(pilot, words, tries=PATIENCE):

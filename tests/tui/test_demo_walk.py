@@ -70,7 +70,7 @@ async def rows_and_review(app, pilot, project):
     """Test rows and pool by `i`; a few decisions by hand, the rest by the demo's table; the test set frozen first."""
     screen = await opened(pilot, 3)
     await sees(pilot, "No rows yet")
-    await imported(pilot, "raw/test.jsonl as test")
+    await imported(pilot, "raw/test.jsonl", "t")
     await ended(pilot, screen)
     await opened(pilot, 4)
     for _ in range(3):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from conftest_tui import on_stage, press, sees, settled, until
 from textual.widgets import Input
 
 from curation.store import open_store
-from rung.tui.data.import_line import completed, file_and_role
+from rung.tui.data.import_line import completed, file_of
 from rung.tui.data.import_screen import ImportScreen
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -15,17 +14,8 @@ from workspace.settings import load_settings
 TABLE = "id,said,team\n1,where is my card,cards\n2,I lost my pin,pins\n3,the card is blocked,cards\n"
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("claims.jsonl", ("claims.jsonl", "pool")),
-        ("my rows.jsonl as test", ("my rows.jsonl", "test")),
-        ("'my rows.jsonl' as train", ("my rows.jsonl", "train")),
-        ("as test", ("as test", "pool")),
-    ],
-)
-def test_the_line_is_a_file_and_what_it_is_for(line, expected):
-    assert file_and_role(line) == expected
+def test_the_line_is_a_file_without_its_quotes():
+    assert [file_of(line) for line in (" claims.jsonl", "'my rows.jsonl'")] == ["claims.jsonl", "my rows.jsonl"]
 
 
 def test_a_name_is_gone_on_with_as_far_as_one_way_is_open(tmp_path):

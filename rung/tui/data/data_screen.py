@@ -20,7 +20,7 @@ from curation.rows import Columns
 from rung.text.checks_text import counts, sample, verdict
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
 from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, fix_key, rows_words, to_fix
-from rung.tui.data.import_line import EXAMPLE, arguments, completed, file_and_role
+from rung.tui.data.import_line import EXAMPLE, arguments, completed, file_of
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry, MarkedLines
@@ -35,6 +35,8 @@ ASKING = {"import": "show it", "dismiss": "dismiss"}
 """What Enter does in the field."""
 NO_ROWS = (("Enter", "import"), ("u", "undo"), ("[ ]", "stage"))
 """The keys where there is nothing to fix."""
+POOL = "pool"
+"""What rows are used as where nothing else is chosen."""
 LINES = 12
 """Ended checks that have room on a small screen."""
 
@@ -86,9 +88,9 @@ class DataScreen(LoadedScreen):
     class Previewed(Message):
         """The beginning of a file was read, with the columns to begin with; None where it could not be."""
 
-        def __init__(self, file: str, role: str, found: FilePreview | None, columns: Columns) -> None:
+        def __init__(self, file: str, found: FilePreview | None, columns: Columns) -> None:
             super().__init__()
-            self.file, self.role, self.found, self.columns = file, role, found, columns
+            self.file, self.found, self.columns = file, found, columns
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
         """Before the first result there is nothing yet to fix or to look at; in the field letters are letters."""
@@ -330,36 +332,36 @@ class DataScreen(LoadedScreen):
         value = event.value.strip()
         if value and self.asks == "import":
             self.line = value
-            self._import(*file_and_role(value))
+            self._import(file_of(value))
         elif value and self.finding is not None:
             self.start_job("data", "dismiss", self.finding.name, "--by", self.source.person, "--reason", value)
 
-    def _import(self, file: str, role: str) -> None:
+    def _import(self, file: str) -> None:
         """Show the beginning of a file first. A folder is asked about: everything below it would be taken."""
         from curation.rows.source import files_of
 
         place = self.source.project.root / file if self.source.project else Path(file)
         if not place.is_dir():
-            self._preview(file, place, role)
+            self._preview(file, place)
             return
         try:
             files = files_of(place)
         except RungError as error:
             self.tell(error.message)
             return
-        words = [*arguments(file, role, Columns()), "--recursive"]
+        words = [*arguments(file, POOL, Columns()), "--recursive"]
         self.ask_once(f"Import {counted(len(files), 'file')} below {file}?", lambda: self.start_job(*words))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
-    def _preview(self, file: str, place: Path, role: str) -> None:
+    def _preview(self, file: str, place: Path) -> None:
         """Read the beginning of a file; the command says what is wrong with one that cannot be read."""
         from curation.rows.preview import preview
 
         try:
             found = preview(place)
-            self.post_message(self.Previewed(file, role, found, self._columns_before(found) or found.guessed()))
+            self.post_message(self.Previewed(file, found, self._columns_before(found) or found.guessed()))
         except RungError:
-            self.post_message(self.Previewed(file, role, None, Columns()))
+            self.post_message(self.Previewed(file, None, Columns()))
 
     def _columns_before(self, found: FilePreview) -> Columns | None:
         """Return the columns that were named for an earlier file with the same columns."""
@@ -383,9 +385,9 @@ class DataScreen(LoadedScreen):
                 self.start_job(*arguments(message.file, role, columns))
 
         if message.found is None:
-            chosen((Columns(), message.role))
+            chosen((Columns(), POOL))
         else:
-            self.app.push_screen(ImportScreen(message.found, message.columns, message.role), chosen)
+            self.app.push_screen(ImportScreen(message.found, message.columns), chosen)
 
     def job_ended(self, ended: JobEnded) -> None:
         """Check again after every change; an import that did not go well is offered again."""

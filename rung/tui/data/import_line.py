@@ -1,4 +1,4 @@
-"""The line after `i`: a file, perhaps with `as test` behind it; Tab completes its name."""
+"""The line after `i`: a file; Tab completes its name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ ROLES = {
 EXAMPLE = "claims.jsonl, tickets.csv; Tab completes"
 
 
-def file_and_role(line: str) -> tuple[str, str]:
-    """Return the file of a line, without the quotes of a shell and with the home folder written out, and the role."""
-    before, _, role = line.strip().rpartition(" as ")
-    file, role = (before.strip(), role) if before and role in ROLES else (line.strip(), "pool")
+def file_of(line: str) -> str:
+    """The file of a line, without the quotes of a shell and with the home folder written out."""
+    file = line.strip()
     if len(file) > 1 and file[0] == file[-1] and file[0] in "'\"":
         file = file[1:-1]
-    return str(Path(file).expanduser()) if file.startswith("~/") else file, role
+    return str(Path(file).expanduser()) if file.startswith("~/") else file
 
 
 def arguments(file: str, role: str, columns: Columns) -> list[str]:

@@ -50,9 +50,9 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
             super().__init__()
             self.rows, self.problem = rows, problem
 
-    def __init__(self, file: FilePreview, columns: Columns, role: str) -> None:
+    def __init__(self, file: FilePreview, columns: Columns) -> None:
         super().__init__()
-        self.file, self.columns, self.role = file, columns, role
+        self.file, self.columns, self.role = file, columns, next(iter(ROLES))
         self.rows: list[RowPreview] = []
         self.problem = ""
 
