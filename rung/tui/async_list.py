@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
-from rung.tui.frame import SMALL, StageScreen
+from rung.tui.frame import HELP, SMALL, StageScreen
 from rung.tui.job import JobEnded
 from rung.tui.source import StatusRead
 from rung.tui.widgets.lines import Entry, MarkedLines
@@ -21,7 +21,7 @@ from rung.tui.worker_process import Beside, Word
 from workspace.errors import RungError
 
 T = TypeVar("T")
-LOCKED = (("[ ]", "stage"), ("Esc", "start"))
+LOCKED = (("[ ]", "stage"), ("Esc", "start"), *HELP)
 SIDE = 17
 """Columns of the left side with its border."""
 SLOW, LONG = 1.0, 3.0
