@@ -44,21 +44,6 @@ async def test_a_gate_that_nobody_may_set_aside(clinic, program):
         assert "LOCKED" in text_of(app)
 
 
-async def test_a_plan_that_does_not_fit_says_what_does(clinic, program):
-    toml = (
-        clinic.settings_file.read_text().replace("[training]", '[training]\nmethod = "full"')
-        + '[model]\nbase = "Qwen/Qwen3-8B"\n'
-    )
-    clinic.settings_file.write_text(toml)
-    ladder.planned(clinic)
-    async with on_stage(program(clinic.root), 7, size=(100, 34)) as (app, pilot, screen):
-        await sees(pilot, "✗ machine")
-        assert screen.marked.startswith("gate:")
-        machine = next(gate for gate in screen.data.gates if gate.name == "machine")
-        assert machine.opener in flat(text_of(app))
-        assert "GiB" in machine.fact
-
-
 @pytest.fixture
 def card(tmp_path, monkeypatch):
     """A machine whose driver tells of one card with 24 GiB."""
