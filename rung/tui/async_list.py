@@ -61,6 +61,22 @@ def _marked(index: int, line: str) -> str:
     return f"{'  ' if index else '✗ '}{line}"
 
 
+STAGE_OF_COMMAND = {
+    "rung advise": 2,
+    "rung data freeze": 5,
+    "rung data": 3,
+    "rung review": 4,
+    "rung baseline": 6,
+    "rung plan": 7,
+}
+
+
+def press(command: str, stage: int) -> str:
+    """The key of the stage that a command belongs to (`stage` where it is none of these), and the command."""
+    number = next((n for words, n in STAGE_OF_COMMAND.items() if command.startswith(words)), stage)
+    return f"press {number % 10}, or run: {command}"
+
+
 def locked(missing: str, key: int, opener: str, command: str) -> LoadedLines:
     """A locked door: what is missing, which key goes there, which command does it."""
     where = f"press {key % 10}, or run: {opener}"

@@ -213,6 +213,7 @@ async def test_what_stops_a_freeze_is_named_with_its_rows(project, program):
         blocker = screen.data.blockers[0]
         assert blocker.text[:40] in flat(text_of(app))
         assert blocker.rows[0] in text_of(app)
+        assert screen.next == "Next: press 4, or run: rung review"
         await pilot.press("enter")
         assert screen.message.startswith("Locked: ")
         assert blocker.opener in screen.message

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from curation.split.manifest import Manifest
 from rung.text.power_text import small_words
-from rung.tui.async_list import LoadedLines, LoadedScreen, locked
+from rung.tui.async_list import LoadedLines, LoadedScreen, locked, press
 from rung.tui.data.row_work import Foreseen, foreseen
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry
@@ -72,7 +72,7 @@ class DatasetScreen(LoadedScreen):
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
         self.version = next_id(project.datasets, "v")
         if plan.blockers:
-            words = plan.blockers[0].opener.partition("   ")[0]
+            words = press(plan.blockers[0].opener.partition("   ")[0], 4)
         else:
             words = f"freeze {f'the test set, as {self.version}' if plan.test_only else self.version}.   Enter"
         ending = [] if self._is_done(plan) else [Entry(), Entry(f"Next: {words}", "", "bold")]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMS = {
     "adapter": "same as the run",
-    "merged": "one model file, checked against the run",
+    "merged": "one file, checked against the run",
     "gguf": "for llama.cpp, made from merged",
     "gptq": "4 bit, by llmcompressor",
     "ollama": "a Modelfile, made from gguf",

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from rung.text.figures import gib
 from rung.text.training_text import METHOD, fact_words, passed_of, plan_rows
-from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, locked
+from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, locked, press
 from rung.tui.data.row_work import gated
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
@@ -191,14 +191,6 @@ class PlanScreen(StoppableScreen):
 
 
 STAGE_OF_GATE = {"decision": 2, "dataset": 5, "review": 4, "leakage": 3, "baseline": 6, "machine": 7}
-STAGE_OF_COMMAND = {
-    "rung advise": 2,
-    "rung data freeze": 5,
-    "rung data": 3,
-    "rung review": 4,
-    "rung baseline": 6,
-    "rung plan": 7,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,13 +301,7 @@ def _gate_entries(gates: Sequence[Gate], ready: Ready) -> Iterator[Entry]:
 
 def way(gate: Gate) -> str:
     """The key and the command that open a closed gate."""
-    return f"press {_key_of(gate)}, or run: {gate.opener}" if gate.opener else gate.why
-
-
-def _key_of(gate: Gate) -> int:
-    """The digit of the stage that the gate's opener belongs to."""
-    found = next((n for words, n in STAGE_OF_COMMAND.items() if gate.opener.startswith(words)), None)
-    return (found or STAGE_OF_GATE[gate.name]) % 10
+    return press(gate.opener, STAGE_OF_GATE[gate.name]) if gate.opener else gate.why
 
 
 def question(plan: Plan) -> str:
