@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -270,20 +269,13 @@ def agreed(session: ReviewSession) -> str:
 
 
 def _cut(text: str | None, room: int) -> str:
-    line = shown(one_line(text), limit=4 * room)
-    line = line.replace("\n", " ")
-    if cell_len(line) > room:
-        while cell_len(line) > room - 1:
-            line = line[:-1]
-        line += "…"
-    return line + " " * (room - cell_len(line))
+    line = Text(shown(one_line(text), limit=4 * room).replace("\n", " "))
+    line.truncate(room, overflow="ellipsis", pad=True)
+    return line.plain
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    lines = []
-    for line in shown(text).split("\n"):
-        lines += textwrap.wrap(line, max(width, 12), break_on_hyphens=False) or [""]
-    return lines
+    return [part for line in shown(text).split("\n") for part in folded(line, max(width, 12))]
 
 
 MORE = "More drafts: rung data generate --count 100"

@@ -78,7 +78,7 @@ class ReviewScreen(StageScreen):
         Binding("e", "edit", "edit in place"),
         Binding("x", "reject", "reject, then a digit for the reason"),
         Binding("s", "skip", "skip: comes back later"),
-        Binding("n", "unsure", "not sure: a second person decides; alone, it comes back last"),
+        Binding("n", "unsure", "not sure: a second person decides it"),
         Binding("f,N", "flag", "flag: goes to the person who settles disagreements"),
         Binding("u", "undo", "undo the last decision"),
         Binding("m", "remark", "a remark for the team, then a decision"),
