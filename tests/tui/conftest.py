@@ -12,10 +12,12 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from hosted_replies import completion
 from llamas import make_llama
 from once import once
 
 from rung.tui.app import RungApp
+from rung.tui.job import running_jobs
 from rung.tui.source import ScreenSource
 from workspace.folder import Project
 
@@ -155,3 +157,42 @@ def tiny(tmp_path_factory):
         make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, **wide)
 
     return once(tmp_path_factory, "tiny-of-screens", make) / "tiny-llama"
+
+
+class Server:
+    """Answers as a hosted model does; after `hold_after` answers it waits until `go` is set."""
+
+    def __init__(self, loopback, hold_after):
+        self.go, self.hold_after = threading.Event(), hold_after
+        self.loopback = loopback
+        loopback.say(self.respond)
+
+    def respond(self, _handler, _request):
+        if len(self.loopback.requests) > self.hold_after:
+            self.go.wait(60)
+        return 200, completion("E10 eye both")
+
+    def breathe(self):
+        """Give the answers that are asked for now, and hold again."""
+        held, self.go = self.go, threading.Event()
+        held.set()
+
+    def asked(self):
+        """Every question that was sent, in order."""
+        return [json.dumps(body["messages"]) for _, _, _, body in self.loopback.requests]
+
+
+@pytest.fixture
+def served(tmp_path, loopback, monkeypatch):
+    """A frozen project whose model is a server that holds its breath in the middle of the first arm."""
+    import ladder
+
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    project = ladder.frozen(tmp_path / "clinic")
+    model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
+    project.settings_file.write_text(project.settings_file.read_text() + model)
+    server = Server(loopback, hold_after=45)
+    yield project, server
+    server.go.set()
+    for job in running_jobs(project.root):
+        job.stop()

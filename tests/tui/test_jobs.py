@@ -8,12 +8,10 @@ import os
 import re
 import subprocess
 import sys
-import threading
 
 import ladder
 import pytest
 from conftest_tui import on_stage, opened, playing, running, sees, settled, text_of, until
-from hosted_replies import completion
 from lives import wait_until
 
 from rung.tui.job import running_jobs, start_job
@@ -24,43 +22,6 @@ LONG = 12_000
 """Looks at the screen until a child process must have done its work."""
 REAL = 30_000
 """As many for one that loads torch."""
-
-
-class Server:
-    """Answers as a hosted model does; after `hold_after` answers it waits until `go` is set."""
-
-    def __init__(self, loopback, hold_after):
-        self.go, self.hold_after = threading.Event(), hold_after
-        self.loopback = loopback
-        loopback.say(self.respond)
-
-    def respond(self, _handler, _request):
-        if len(self.loopback.requests) > self.hold_after:
-            self.go.wait(60)
-        return 200, completion("E10 eye both")
-
-    def breathe(self):
-        """Give the answers that are asked for now, and hold again."""
-        held, self.go = self.go, threading.Event()
-        held.set()
-
-    def asked(self):
-        """Every question that was sent, in order."""
-        return [json.dumps(body["messages"]) for _, _, _, body in self.loopback.requests]
-
-
-@pytest.fixture
-def served(tmp_path, loopback, monkeypatch):
-    """A frozen project whose model is a server that holds its breath in the middle of the first arm."""
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    project = ladder.frozen(tmp_path / "clinic")
-    model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
-    project.settings_file.write_text(project.settings_file.read_text() + model)
-    server = Server(loopback, hold_after=45)
-    yield project, server
-    server.go.set()
-    for job in running_jobs(project.root):
-        job.stop()
 
 
 async def measuring(app, pilot, server):

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
 import tomllib
 
-import demo_project
 import pytest
-from hosted_replies import completion
 from lives import wait_until
 from review_rows import drafts, stored
 from terminal import Terminal
 
-from curation.store import open_store
-from evaluation.measurement_report import Report
-from rung.text.baseline_text import best_label
 from rung.tui.job import running_jobs
-from workspace.artefact import read_artefact
-from workspace.folder import Project
-from workspace.settings import load_settings
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
@@ -128,82 +119,32 @@ def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term)
             assert (front, back) != (97, 47), "white on white"
 
 
-@pytest.fixture(scope="module")
-def demo_made(tmp_path_factory):
-    """The demo's own project after its own first steps: test rows in, reviewed by table, frozen; the pool in."""
-    return demo_project.demo(tmp_path_factory.mktemp("demo") / "rung-demo", "import-pool").root
-
-
-@pytest.fixture
-def demo(demo_made, tmp_path, loopback, monkeypatch):
-    """A copy of it whose model is a server on loopback that answers only when it is let."""
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    folder = tmp_path / "rung-demo"
-    shutil.copytree(demo_made, folder)
-    served = f'provider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"'
-    settings = (folder / "rung.toml").read_text()
-    assert 'base = "embedded"' in settings
-    settings = settings.replace('base = "embedded"', served).replace(
-        "[evaluation]", '[evaluation]\narms = ["base", "prompt"]'
-    )
-    (folder / "rung.toml").write_text(settings)
-    loopback.go = threading.Event()
-    loopback.say(lambda _handler, _request: loopback.go.wait(60) and (200, completion("E11 other none")))
-    yield folder
-    loopback.go.set()
-    for job in running_jobs(folder):
-        job.stop()
-
-
 @pytest.mark.slow
-def test_the_demo_by_keys_killed_and_found_again(terminal, demo, loopback):
-    terminal.start(demo)
+def test_a_program_that_is_killed_leaves_its_measuring_and_finds_it_again(terminal, served):
+    project, server = served
+    terminal.start(project.root)
     terminal.see("Enter opens it")
-    before = terminal.text()
-    assert f"v001: test set only, {demo_project.TEST} test" in before
-    terminal.keys("3")
-    terminal.see("the dataset", 90)
-    terminal.see("blocks")
-    events = len(events_of(demo))
-    terminal.keys("f")  # the marked finding blocks: its rows go where they belong
-    wait_until(lambda: any(event.kind == "exclude" for event in events_of(demo)[events:]))
     terminal.keys("6")
     terminal.see("No arm measured yet")
     terminal.keys("Enter", "y")
     terminal.see("Measuring.")
-    wait_until(lambda: loopback.requests)
-    job = running_jobs(demo)[0]
+    wait_until(lambda: server.loopback.requests)
+    (job,) = running_jobs(project.root)
     terminal.kill()
     assert job.is_running  # kill -9 on the program, the measuring goes on
-    assert not list((demo / "evaluations").glob("*/report.json"))
 
-    terminal.start(demo)
+    terminal.start(project.root)
     terminal.see("Next: rung baseline is running.")
-    terminal.keys("Enter")
-    terminal.see("Measuring.")
     terminal.keys("C-q")  # leaving does not wait for it
     terminal.see("dead", 20)
     assert job.is_running
     terminal.end()
 
-    terminal.start(demo)
+    terminal.start(project.root)
     terminal.see("Next: rung baseline is running.")
     terminal.keys("6")
     terminal.see("Measuring.")
-    loopback.go.set()
+    server.go.set()
     terminal.see("Does anything cheaper", 90)
-    report = read_artefact(next((demo / "evaluations").glob("*/report.json")), Report)
-    assert report.n == demo_project.TEST
-    terminal.keys("Escape")
-    terminal.see(best_label(report).lower())
     colours = terminal.tmux("capture-pane", "-e", "-p", "-t", "rung")
     assert "38;2;" not in colours  # this terminal has no more than 256 colours, and gets no more
-    terminal.keys("q")
-    terminal.see("dead")
-
-
-def events_of(folder):
-    """The log of the project."""
-    opened = Project(folder)
-    with open_store(opened, load_settings(opened.settings_file)) as store:
-        return store.events()
