@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from freezing import approve_all, frozen, rows
+from sqlalchemy import update
 
 from curation.checks.run import check_project
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, next_item, progress, undo
 from curation.split.audit import recheck_leakage, recheck_review
 from curation.split.plan import plan_freeze
+from curation.store import tables
+from curation.store.records import number_of
 from workspace.errors import Refusal
 
 
@@ -223,6 +226,17 @@ def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled:
     assert (policy["pool"], policy["sample"], policy["allowed_faults"]) == ("sample", 10, 0)
     assert (policy["agreement_at_least"], policy["rejects_at_least"], policy["second_edit"]) == (0.9, None, False)
     assert sample["rows"] == [row.id for row in desk.store.rows() if row.in_sample]
+
+
+def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> None:
+    desk, done = sampled(0)
+    assert recheck(desk, done).passed
+    first = next(row.id for row in desk.store.rows() if row.in_sample)
+    with desk.store.write() as connection:
+        one = update(tables.rows).where(tables.rows.c.id == number_of(first))
+        connection.execute(one.values(sampled=0))
+    closed = recheck(desk, done)
+    assert not closed.passed and "not in this project's store" in closed.why
 
 
 @pytest.mark.parametrize(
