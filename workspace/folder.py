@@ -14,9 +14,9 @@ from workspace.errors import RungError, did_you_mean
 SETTINGS_FILE = "rung.toml"
 OWN_FILES = (SETTINGS_FILE, "answers.toml", "decision.json", "guideline.md", "judge.md", "rung.db")
 """Files of a project, and how the names begin of those beside one (`rung.db-wal`)."""
-MADE_FOLDERS = frozenset(("datasets", "evaluations", "plans", "releases", "runs"))
+MADE_FOLDERS = frozenset(("datasets", "evaluations", "plans", "releases", "runs", "watch"))
 """Folders in which stages alone write."""
-OWN_FOLDERS = MADE_FOLDERS | {"arms", "documents", "metrics", "prompts", "rules", "watch"}
+OWN_FOLDERS = MADE_FOLDERS | {"arms", "documents", "metrics", "prompts", "rules"}
 
 
 @dataclass(frozen=True, slots=True)

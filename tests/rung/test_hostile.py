@@ -245,6 +245,7 @@ def test_nothing_is_written_over_what_is_read(rung: Rung, line: str, said: str) 
         "data check rows.jsonl --html releases/L-001/page.html",
         "review export -o link/v001/rows.csv",
         "review invite mo -o plans/P-001.toml",
+        "data convert rows.jsonl -o watch/report.json",
         "backup ../next/datasets/v001/all.tar",
         "restore ../all.tar datasets/v002",
         "init runs/R-001",
