@@ -10,7 +10,15 @@ from typing import Any
 
 from curation.split.audit import review_facts
 from curation.split.card import card_text
-from curation.split.manifest import FrozenRow, Manifest, SplitFile, SplitName, newest_dataset, read_manifest
+from curation.split.manifest import (
+    FrozenRow,
+    Manifest,
+    SplitFile,
+    SplitName,
+    is_as_frozen,
+    newest_dataset,
+    read_manifest,
+)
 from curation.split.plan import FreezePlan, Stage, plan_freeze
 from curation.store import Store, StoredRow, open_store
 from curation.store.guidelines import current_guideline
@@ -122,7 +130,7 @@ def _bytes_of(plan: FreezePlan) -> dict[SplitName, bytes]:
 def _same_version(
     project: Project, settings: Settings, plan: FreezePlan, bytes_of: dict[SplitName, bytes]
 ) -> Path | None:
-    """Return the newest version, where it holds exactly this, reviewed under the same policy.
+    """Return the newest version, where it and its files hold exactly this, reviewed under the same policy.
 
     For a test set alone also one that holds more.
     """
@@ -140,6 +148,7 @@ def _same_version(
         if (
             entry is None
             or entry.sha256 != sha256_bytes(data)
+            or not is_as_frozen(newest / entry.file, entry.sha256)
             or _rows_of(manifest, split) != _provenance(plan, split, settings)
         ):
             return None

@@ -169,6 +169,11 @@ def split_file(folder: Path, split: SplitName) -> Path:
     if entry is None:
         raise Refusal(f"Dataset {folder.name} has no {split} split.", "rung data freeze")
     path = folder / entry.file
-    if path.is_symlink() or not path.is_file() or sha256_file(path) != entry.sha256:
+    if not is_as_frozen(path, entry.sha256):
         raise Refusal(f"{path}: changed since it was frozen.", "Freeze a new version: rung data freeze")
     return path
+
+
+def is_as_frozen(path: Path, sha256: str) -> bool:
+    """Return whether a frozen file is there, is no symlink, and holds what its manifest says."""
+    return not path.is_symlink() and path.is_file() and sha256_file(path) == sha256

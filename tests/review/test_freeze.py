@@ -52,6 +52,23 @@ def test_a_test_set_taken_from_the_pool_stays_too(make_desk: Any) -> None:
     assert "trusted without review" in (whole.folder / "README.md").read_text()
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_be_used(
+    desk: Any, split: Any, gone: bool
+) -> None:
+    approve_all(desk)
+    first = frozen(desk)
+    file = first.folder / f"{split}.jsonl"
+    sound = file.read_bytes()
+    file.write_bytes(sound[1:]) if not gone else file.unlink()
+    with pytest.raises(Refusal, match="changed since it was frozen"):
+        load_split(first.folder, split)
+    again = frozen(desk)
+    assert (again.manifest.version, again.was_there) == ("v002", False)
+    assert (again.folder / file.name).read_bytes() == sound and frozen(desk).folder == again.folder
+
+
 def near_rows(seed: int, count: int, labels: str) -> list[Example]:
     """Rows of which two in five differ from an earlier one in one word."""
     rng, made = random.Random(seed), []
