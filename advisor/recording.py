@@ -77,7 +77,8 @@ def with_measured(answers: Answers, facts: Mapping[str, Any], by: str) -> Answer
                 notes[key] = {"by": note.get("said_by") or note.get("by"), "at": note.get("at"), "from": "said"}
             continue
         values[key] = value
-        said_note = {} if said is None else {"said": said, "said_by": note.get("said_by") or note.get("by", "")}
+        said_by = note.get("said_by" if measured_before else "by", "")
+        said_note = {} if said is None else {"said": said, "said_by": said_by}
         notes[key] = {"by": by, "at": now().isoformat(), "from": "measured", **said_note}
     return _set_aside(answers.with_changes(**values, answered=notes))
 

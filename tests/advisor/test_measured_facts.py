@@ -84,3 +84,12 @@ def test_a_measured_classifier_is_written_and_taken_back(tmp_path: Path) -> None
     assert decide(BOOK, load_answers(path), DAY).action.name == "no_llm"
     record_measured(path, {"classifier": None}, "rung baseline")
     assert load_answers(path).classifier is None
+
+
+@pytest.mark.parametrize("by", ["", "sam"])
+def test_a_second_measurement_keeps_who_said_the_answer(tmp_path: Path, by: str) -> None:
+    path = tmp_path / "answers.toml"
+    record_said(path, {"examples": 5}, by)
+    for count in (601, 602):
+        note = record_measured(path, {"examples": count}, "rung baseline").answered["examples"]
+        assert (note["said"], note["said_by"], note["by"]) == (5, by, "rung baseline")
