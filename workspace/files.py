@@ -129,7 +129,7 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
     for path in filter(None, paths):
         if str(path) == "-":
             text = '"-" is standard output, which holds the report; expected a file to write.'
-            raise RungError(text, "name another file", where="-", expected="a file", found="-")
+            raise RungError(text, "name another file, or /dev/stdout", where="-", expected="a file", found="-")
         if path.is_dir():
             raise RungError(f"{path}: a folder; expected a file to write.", where=str(path), found="a folder")
         above = next((folder for folder in path.absolute().parents if folder.exists()), None)

@@ -75,7 +75,7 @@ def command() -> TyperGroup:
 def main() -> None:
     """Run the command; print any error as one plain message (a document with `--json`); leave with its exit code."""
     never_fail_on_text()
-    manner.quiet = manner.verbose = False  # a program that runs a second command in one process begins anew
+    manner.quiet = manner.verbose = manner.rows_on_stdout = False  # one process may run a second command
     try:
         code = _told()
     except (BrokenPipeError, ReaderGone, KeyboardInterrupt) as error:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -27,10 +28,11 @@ ROWS_IN_LOG = ("sqlalchemy", "openai", "anthropic", "httpcore")
 
 @dataclass
 class Manner:
-    """Verbosity of this process: `quiet` or `verbose`, and since when."""
+    """Verbosity of this process: `quiet` or `verbose`, and since when; `rows_on_stdout`: the report goes to stderr."""
 
     quiet: bool = False
     verbose: bool = False
+    rows_on_stdout: bool = False
     began: float = 0.0
 
     def stamp(self) -> str:
@@ -108,7 +110,10 @@ LOUD = re.compile(r"Next: |SHIP\b|KEEP THE PROMPT\b|JUDGEMENT\b|NEED MORE DATA\b
 def say(line: str = "") -> None:
     """One line of the result, on stdout; row text in it cannot act on the terminal."""
     text = harmless(line)
-    sys.stdout.write(f"{coloured(text) if shows_colour() else text}\n")
+    if manner.rows_on_stdout:
+        sys.stderr.write(f"{text}\n")
+    else:
+        sys.stdout.write(f"{coloured(text) if shows_colour() else text}\n")
 
 
 def shows_colour() -> bool:
@@ -158,6 +163,32 @@ def new_folders(*outputs: Path | None) -> Iterator[None]:
     for folder in missing:
         if folder.exists():
             note(f"Folder created: {folder}")
+
+
+def keep_stdout_for_rows(as_json: bool, *outputs: Path | None) -> None:
+    """Where an output is standard output (`-o /dev/stdout` in a pipe), print the report on stderr.
+
+    Raises RungError with `--json`: one stream cannot hold the rows and the document.
+    """
+    rows_there = [path for path in outputs if path and path.exists() and _is_stdout(path)]
+    if rows_there and as_json:
+        text = f"{rows_there[0]}: standard output holds the JSON document, so it cannot hold the rows too."
+        raise RungError(text, "name another file, or leave out --json", where=str(rows_there[0]))
+    if rows_there:
+        manner.rows_on_stdout = True
+
+
+def _is_stdout(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return False
+
+
+def say_next_check(written: Path) -> None:
+    """Name the command that checks the file just written; a pipe has none."""
+    if written.is_file():
+        say(f"\nNext: rung data check {shlex.quote(str(written))}")
 
 
 def emit(document: Any) -> None:

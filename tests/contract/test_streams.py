@@ -81,6 +81,26 @@ def test_outputs_are_refused_before_anything_is_written(rung, tmp_path, lines, r
     assert json.loads((tmp_path / "real").read_text())["messages"][1]["content"] == "hi"
 
 
+@pytest.mark.parametrize(
+    "command", ["convert a.jsonl -o", "dedup a.jsonl -o", "leakage --train a.jsonl --test b.jsonl --clean"]
+)
+def test_rows_for_a_pipe_are_alone_on_standard_output(rung, lines, row, command):
+    lines("a.jsonl", [row("who may open the hall", "the guard")])
+    lines("b.jsonl", [row("when does the shift begin", "at six")])
+    ran = rung("data", *command.split(), "/dev/stdout")
+    assert (ran.code, ran.json) == (0, row("who may open the hall", "the guard"))
+    assert "1" in ran.err and "Next:" not in ran.err
+    ran = rung("data", *command.split(), "/dev/stdout", "--json")
+    assert (ran.code, ran.error["where"]) == (2, "/dev/stdout")
+
+
+def test_the_next_command_names_the_files(rung, lines, row):
+    for name in ("a train.jsonl", "test.jsonl"):
+        lines(name, [row("who may open the big hall on a holiday in winter", "only the guard of the north gate")])
+    out = rung("data", "leakage", "--train", "a train.jsonl", "--test", "test.jsonl").out
+    assert "rung data leakage --train 'a train.jsonl' --test test.jsonl --clean OUT" in out
+
+
 @pytest.mark.cold  # a fork hears of the signal later than of the end of its input
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, row, sent):

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, goes_with
-from rung.cli.output import bytes_line, emit, new_folders, note, say, warn_if_empty
+from rung.cli.output import (
+    bytes_line,
+    emit,
+    keep_stdout_for_rows,
+    new_folders,
+    note,
+    say,
+    say_next_check,
+    warn_if_empty,
+)
 from workspace.counted import counted
 from workspace.errors import RungError
 
@@ -69,6 +78,7 @@ def convert(
     from curation.rows.convert import Order, convert
 
     order = Order(source, out, fmt, to, rejects, Columns(question, answer, system, sheet), form)
+    keep_stdout_for_rows(as_json, out, rejects)
     with new_folders(out, rejects):
         done = convert(order, notice=note, progress=bytes_line("Converting", source))
     warn_if_empty(done.read, source)
@@ -79,7 +89,7 @@ def convert(
     say(f"{counted(done.read, 'row')}: {done.written:,} written{rejected}")
     if done.rejected:
         say(f"Rejected rows and their reasons: {rejects}. First: {done.first_reject}")
-    say(f"\nNext: rung data check {shlex.quote(str(out))}")
+    say_next_check(out)
 
 
 @data_app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Json, Rejects, Sheet
-from rung.cli.output import ProgressLine, emit, new_folders, say, warn_if_empty
+from rung.cli.output import ProgressLine, emit, keep_stdout_for_rows, new_folders, say, say_next_check, warn_if_empty
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
@@ -52,6 +52,7 @@ def dedup(
     order = DedupOrder(
         tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine, sheet
     )
+    keep_stdout_for_rows(as_json, out, removed, pairs, rejects)
     with new_folders(out, removed, pairs, rejects):
         report = dedup_files(order, ProgressLine("Reading bytes"))
     warn_if_empty(report["read"], *sources)
@@ -99,7 +100,7 @@ def _say_dedup(report: JsonObject, out: Path, pairs: Path | None) -> None:
             say(f"! {name:<15} {report[key]:>7,}  {text}")
     if pairs is None and any(report[key] for key in ("contradictions", "minimal_pairs", "short_near")):
         say("  To list them: --pairs FILE")
-    say(f"\nNext: rung data check {shlex.quote(str(out))}")
+    say_next_check(out)
 
 
 def leakage(
@@ -119,6 +120,7 @@ def leakage(
     from curation.likeness.files import check_files
 
     embedder = _embedder(semantic, semantic_model)
+    keep_stdout_for_rows(as_json, clean)
     with new_folders(clean):
         checked = check_files(train, test, clean, ProgressLine("Reading bytes"), embedder, semantic_threshold)
     warn_if_empty(checked.report.train, *train)
@@ -126,11 +128,11 @@ def leakage(
     if as_json:
         emit(checked.document())
     else:
-        _say_leakage(checked, clean)
+        _say_leakage(checked, train, test, clean)
     raise typer.Exit(1 if checked.report.leaks else 0)
 
 
-def _say_leakage(checked: LeakCheck, clean: Path | None) -> None:
+def _say_leakage(checked: LeakCheck, train: list[Path], test: list[Path], clean: Path | None) -> None:
     report = checked.report
     of = f"{counted(report.test, 'test item')} in {counted(report.train, 'train row')}"
     verb = "leaks" if report.leaked_test == 1 else "leak"
@@ -146,11 +148,12 @@ def _say_leakage(checked: LeakCheck, clean: Path | None) -> None:
             say(f"  {_words(checked, leak)}  ({leak.evidence.why})")
     if checked.meaning is not None:
         _say_paraphrases(checked, checked.meaning)
-    if checked.removed is not None:
+    if clean is not None and checked.removed is not None:
         say(f"\n{counted(report.train - checked.removed, 'clean row')} in {clean}; {checked.removed:,} left out.")
-        say(f"\nNext: rung data check {shlex.quote(str(clean))}")
+        say_next_check(clean)
     elif report.leaks:
-        say("\nNext: rung data leakage --train FILE --test FILE --clean OUT")
+        files = [*(("--train", path) for path in train), *(("--test", path) for path in test)]
+        say(f"\nNext: rung data leakage {' '.join(f'{name} {shlex.quote(str(p))}' for name, p in files)} --clean OUT")
 
 
 def _say_paraphrases(checked: LeakCheck, meaning: Meaning) -> None:
