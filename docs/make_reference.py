@@ -194,16 +194,15 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 def metrics() -> Iterator[str]:
     """The metrics, each with the definition that it cites."""
-    from evaluation.metrics import citations, classes, perplexity
-    from evaluation.metrics.code import pass_at_k
+    from evaluation.metrics import classes, groundedness, perplexity
     from evaluation.metrics.item_metrics import MAKERS, SCORES
     from evaluation.metrics.text import refuses
 
     yield "# Metrics\n\n`[evaluation] metric` names the primary metric. Your own: `metrics/NAME.py` in the project.\n"
     yield "| metric | definition |\n|---|---|"
     texts = {name: score.__doc__ for name, score in {**SCORES, **MAKERS}.items()}
-    texts |= {"f1": classes.__doc__, "perplexity": perplexity.__doc__, "citations": citations.__doc__}
-    texts |= {"refusal": refuses.__doc__, "pass_at_k": pass_at_k.__doc__}
+    texts |= {"f1": classes.__doc__, "perplexity": perplexity.__doc__, "groundedness": groundedness.__doc__}
+    texts |= {"refusal": refuses.__doc__}
     for name, text in sorted(texts.items()):
         yield f"| `{name}` | {cell(first(text))} |"
     yield ""

@@ -22,10 +22,9 @@ from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choo
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
     EvalItem,
-    citing,
+    groundedness,
     mean_score,
     measure,
-    measure_forms,
     perplexities,
     result,
     retrieval_recall,
@@ -63,7 +62,7 @@ class Aim:
 
 
 class MeasuredArm(NamedTuple):
-    """An arm on the test items: its figures, its outcomes in each form, and its answers with probabilities."""
+    """An arm on the test items: its figures, its outcomes, and its answers with probabilities."""
 
     arm: ArmResult
     outcomes: list[ItemOutcome]
@@ -191,7 +190,6 @@ def _measure_all(
         *prompts_with_pairs(_prompts(whole), items),
         *(pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
         *_vouched(aim),
-        *bench.sealed_notes,
         *bench.judge_notes,
         *bench.model_notes,
     ]
@@ -237,13 +235,12 @@ def _vouched(aim: Aim) -> list[str]:
 
 
 def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> MeasuredArm:
-    """An arm on the test items in the form that validation chose, or in each form where the bench asks for both."""
+    """An arm on the test items in the form that validation chose."""
     desk, variant = bench.desk_of(choice.arm), choice.variant
-    forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
-    watch = bench.watch(f"{choice.arm}, {' and '.join(forms)}")
-    found = measure_forms(choice.arm, variant, forms, items, "test", desk, watch)
-    figures = result(found[choice.form], choice.prompted, bench.closed, bench.groups)
-    extra = {**figures.extra, **retrieval_recall(variant, items), **citing(variant, items, found[choice.form], desk)}
+    watch = bench.watch(f"{choice.arm}, {choice.form}")
+    found = measure(choice.arm, variant, choice.form, items, "test", desk, watch)
+    figures = result(found, choice.prompted, bench.closed, bench.groups)
+    extra = {**figures.extra, **retrieval_recall(variant, items), **groundedness(variant, items, found)}
     if choice.arm in ("base", "tuned"):
         extra |= perplexities(variant, items, desk)
     sure = SureSplits()
@@ -253,11 +250,11 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
         extra |= calibration(on_test, by_labels=variant.sure is None)
         rows = bench.validating if variant.sure else bench.choosing
         sure = SureSplits(sure_answers(variant, rows, desk, told), on_test)
-    lost = why_unmeasured(found[choice.form], desk)
+    lost = why_unmeasured(found, desk)
     arm = revised(
         figures,
         unmeasured=lost or (choice.unmeasured and f"{choice.unmeasured} on validation"),
-        forms={form: mean_score(outcomes) for form, outcomes in found.items()},
+        forms={choice.form: figures.score},
         shared=shared_beginning(variant, items, desk),
         validation=choice.validation,
         validation_forms=choice.validation_forms,
@@ -266,7 +263,7 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
         extra=extra,
         abstention=bench.where_sure(sure, figures),
     )
-    return MeasuredArm(arm, [o for outcomes in found.values() for o in outcomes], sure)
+    return MeasuredArm(arm, found, sure)
 
 
 def apart(

@@ -26,9 +26,6 @@ from evaluation.metrics.json_documents import json_shape
 from evaluation.retrieval.embeddings import Meanings
 from evaluation.retrieval.passages import read_documents
 from evaluation.testset.clusters import clusters_of
-from evaluation.testset.history import sealed_key
-from evaluation.testset.holdout import sealed_items
-from workspace.artefact import revised
 from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.files import read_utf8
 from workspace.folder import Project, by_number, next_id
@@ -48,15 +45,10 @@ class Bench:
     rows: DevRows
     desk: Harness
     watch: Watch
-    both_forms: bool = False
-    """Answer the test in the other form too: it costs as much again and decides nothing."""
     bigger: ChatModel | None = None
     """Another model, for the arm `bigger_model`."""
     judge: ChatModel | None = None
     """The model that scores where `[evaluation] metric = "judge"`."""
-    sealed: frozenset[int] = frozenset()
-    """Numbers of the sealed test items; left out, or, where `unsealed`, the only ones that are asked."""
-    unsealed: bool = False
     meanings: Meanings | None = None
     """Searches rows and passages by embeddings, beside words."""
     encoder: Meanings | None = None
@@ -71,7 +63,7 @@ class Bench:
     @property
     def items(self) -> list[EvalItem]:
         """The test items that are asked, read from the frozen file."""
-        return [i for i in items_of(load_split(self.dataset, "test")) if (i.number in self.sealed) == self.unsealed]
+        return items_of(load_split(self.dataset, "test"))
 
     @cached_property
     def groups(self) -> dict[int, str] | None:
@@ -119,15 +111,6 @@ class Bench:
         models = [self.desk.model, self.bigger, self.judge, *self.own.values()]
         return list(dict.fromkeys(note for model in models for note in notices(model)))
 
-    @property
-    def sealed_notes(self) -> list[str]:
-        """What a report says of the sealed part."""
-        if not self.sealed:
-            return []
-        whole = len(self.items) + len(self.sealed)
-        told = f"{len(self.sealed)} of {whole} test items stay sealed: rung evaluate --open-sealed"
-        return [f"Measured on the {len(self.sealed)} sealed test items, opened for this"] if self.unsealed else [told]
-
     def desk_of(self, arm: str) -> Harness:
         """The desk of an arm: the shared one, with the other model or system where the arm asks that."""
         other = self.bigger if arm == BIGGER_MODEL else self.own.get(arm)
@@ -174,12 +157,10 @@ def open_bench(
     dataset: str | None = None,
     rows_of: str | None = None,
     watch: Watch = quiet,
-    both_forms: bool = False,
     label_scoring: bool = False,
     bigger: ChatModel | None = None,
     judge: ChatModel | None = None,
     budget_usd: float | None = None,
-    unsealed: bool = False,
     embedder: Embedder | None = None,
 ) -> Bench:
     """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it, or those of `rows_of`.
@@ -201,27 +182,19 @@ def open_bench(
         settings.model.max_tokens,
         choices,
         scores,
-        settings.evaluation.cite,
         shape,
         settings.model.thinking_tokens,
     )
-    test_sha = read_manifest(folder).splits["test"].sha256
-    sealed = sealed_items(project, settings, test_sha, len(test))
-    if unsealed and not sealed:
-        raise Refusal("No part of this test set is sealed.", "[evaluation] sealed, before the first baseline")
     return Bench(
         project,
-        _meant_for_one(settings) if unsealed else settings,
+        settings,
         folder,
-        sealed_key(test_sha) if unsealed else test_sha,
+        read_manifest(folder).splits["test"].sha256,
         rows,
         desk,
         watch,
-        both_forms,
         bigger=bigger,
         judge=judge,
-        sealed=sealed,
-        unsealed=unsealed,
         meanings=Meanings(embedder) if embedder is not None else None,
         label_scoring=label_scoring,
     )
@@ -236,11 +209,6 @@ def _demand_calls(rows: Sequence[Example], *models: ChatModel | None) -> None:
                 f"{why} Of these rows {calling:,} {'is' if calling == 1 else 'are'} answered with a tool call.",
                 "name another model, or ask it behind a server that reads its calls (vLLM, llama.cpp)",
             )
-
-
-def _meant_for_one(settings: Settings) -> Settings:
-    """A sealed part is scored once, however many runs its test set was meant for."""
-    return revised(settings, evaluation=revised(settings.evaluation, runs=1))
 
 
 def _judging(project: Project, settings: Settings, judge: ChatModel | None, replies: Replies) -> ModelJudge:

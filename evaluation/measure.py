@@ -17,8 +17,8 @@ from evaluation.arms.arm_material import Variant
 from evaluation.ask import Replies, ask_all
 from evaluation.judge.grading import Case, ModelJudge
 from evaluation.measurement_report import ArmResult, ItemOutcome
-from evaluation.metrics.citations import asking_to_cite, cited, uncited
 from evaluation.metrics.classes import class_report
+from evaluation.metrics.groundedness import grounded
 from evaluation.metrics.item_metrics import ItemMetric
 from evaluation.metrics.json_documents import Shape, is_strict
 from evaluation.metrics.perplexity import perplexity
@@ -64,7 +64,6 @@ class Harness:
     max_tokens: int
     choices: tuple[str, ...] = ()
     judge: ModelJudge | None = None
-    cite: bool = False
     shape: Shape | None = None
     thinking: int = ROOM
 
@@ -134,8 +133,7 @@ def measure_forms(
         _score_along(progress, asks[: len(items)], items, desk)
     replies = ask_all(desk.model, asks, desk.replies, progress)
     asked = [(form, item) for form in forms for item in items]
-    texts = [uncited(reply.text) if desk.cite and variant.shown else reply.text for reply in replies]
-    scores = desk.scores(texts, [item for _, item in asked])
+    scores = desk.scores([reply.text for reply in replies], [item for _, item in asked])
     found: dict[Form, list[ItemOutcome]] = {form: [] for form in forms}
     for (form, item), reply, score in zip(asked, replies, scores, strict=True):
         found[form].append(_outcome(arm, form, split, item, reply, score))
@@ -146,9 +144,7 @@ def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence
     """Let a line that shows a score so far have it; not where a model judges or code is run: it would cost twice."""
     if isinstance(progress, ScoreLine) and not (desk.metric.judged or desk.metric.by_tests):
         keys = [request_key(desk.model.name, ask) for ask in asks]
-        progress.so_far = Partial(
-            keys, desk.replies.known, lambda text, n: desk.score(uncited(text) if desk.cite else text, items[n])
-        )
+        progress.so_far = Partial(keys, desk.replies.known, lambda text, n: desk.score(text, items[n]))
 
 
 def _outcome(arm: str, form: Form, split: Split, item: EvalItem, reply: Reply, score: float) -> ItemOutcome:
@@ -178,10 +174,7 @@ def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
         meta["shape"] = desk.shape
     if desk.thinking != ROOM:
         meta["thinking_tokens"] = desk.thinking
-    turns = variant.render(item.turns)
-    if desk.cite and variant.shown and form == "free":
-        turns = asking_to_cite(turns)
-    return Ask(turns, desk.max_tokens, desk.choices if form == "held" else (), meta)
+    return Ask(variant.render(item.turns), desk.max_tokens, desk.choices if form == "held" else (), meta)
 
 
 def _classified(
@@ -317,28 +310,16 @@ def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, f
     return {"retrieval_recall": hits / len(items)}
 
 
-def citing(
-    variant: Variant, items: Sequence[EvalItem], outcomes: Sequence[ItemOutcome], desk: Harness
+def groundedness(
+    variant: Variant, items: Sequence[EvalItem], outcomes: Sequence[ItemOutcome]
 ) -> dict[str, float | None]:
-    """Groundedness of an arm that reads passages, and, where it was asked to cite, citation precision and recall."""
+    """Mean groundedness of an arm that reads passages, over the answers that state something."""
     if variant.shown is None or not items:
         return {}
-    figures = [
-        cited(o.output, [chunk.text for chunk in variant.shown(item.turns)])
-        for item, o in zip(items, outcomes, strict=True)
-    ]
-    found = {"groundedness": _mean_known([f.grounded for f in figures])}
-    if desk.cite:
-        found |= {
-            "citation_precision": _mean_known([f.precision for f in figures]),
-            "citation_recall": _mean_known([f.recall for f in figures]),
-        }
-    return found
-
-
-def _mean_known(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
+    shown = [[chunk.text for chunk in variant.shown(item.turns)] for item in items]
+    found = [grounded(o.output, passages) for o, passages in zip(outcomes, shown, strict=True)]
+    known = [share for share in found if share is not None]
+    return {"groundedness": math.fsum(known) / len(known) if known else None}
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:

@@ -13,7 +13,6 @@ from evaluation.bench import frozen_test
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measurement_report import ItemOutcome, Report, newest_report, read_outcomes
 from evaluation.served_run import ServedRun
-from evaluation.testset.history import sealed_key
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.extras import installed
@@ -32,15 +31,14 @@ class Baseline:
     outcomes: dict[str, list[ItemOutcome]]
 
 
-def require_baseline(
-    project: Project, settings: Settings, dataset: str | None = None, *, unsealed: bool = False
-) -> Baseline:
-    """The newest baseline on the test set (or its sealed part) and metric that a run would be measured on; costs no
-    model. Raises Refusal that says why there is none.
+def require_baseline(project: Project, settings: Settings, dataset: str | None = None) -> Baseline:
+    """The newest baseline on the test set and metric that a run would be measured on; costs no model.
+
+    Raises Refusal that says why there is none.
     """
     folder, _ = frozen_test(project, dataset)
     test_sha, metric = read_manifest(folder).splits["test"].sha256, settings.evaluation.metric
-    found = newest_report(project, "baseline", test_sha256=sealed_key(test_sha) if unsealed else test_sha)
+    found = newest_report(project, "baseline", test_sha256=test_sha)
     if found is None:
         raise Refusal(_why_none(project, folder.name), "rung baseline")
     if found[1].metric != metric:

@@ -143,7 +143,8 @@ def settings_hash(settings: Settings) -> str:
     if (model.enable_thinking, model.thinking_tokens) != (None, ROOM):  # earlier reports were written without these
         found += [model.enable_thinking, model.thinking_tokens]
     found += [model.parameters] * bool(model.parameters)
-    return _hash([*found, asked.few_shot, asked.retrieved, asked.cite, asked.embeddings, asked.embedding_model])
+    # False: a setting that left, in the hash of reports that have it
+    return _hash([*found, asked.few_shot, asked.retrieved, False, asked.embeddings, asked.embedding_model])
 
 
 def bigger_hash(settings: Settings) -> str:

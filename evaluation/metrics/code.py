@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from evaluation.sandbox.run_code import run_code
@@ -22,12 +21,3 @@ def code_of(output: str) -> str:
     """The program in an answer."""
     blocks = FENCE.findall(output)
     return "\n".join(blocks) if blocks else output
-
-
-def pass_at_k(n: int, passed: int, k: int) -> float:
-    """The chance that at least one of k samples passes, unbiased: 1 - C(n - c, k) / C(n, k) for c of n that pass (Chen
-    et al. 2021, arXiv:2107.03374). Raises ValueError unless 0 <= passed <= n and 1 <= k <= n.
-    """
-    if not (0 <= passed <= n and 1 <= k <= n):
-        raise ValueError(f"{passed} passed of {n}, k = {k}")
-    return 1.0 - math.comb(n - passed, k) / math.comb(n, k)

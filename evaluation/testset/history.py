@@ -12,7 +12,7 @@ from curation.example import Example
 from curation.split.manifest import Manifest, read_manifest
 from evaluation.measurement_report import reports
 from workspace.errors import Refusal
-from workspace.files import sha256_bytes, sha256_file
+from workspace.files import sha256_file
 from workspace.folder import Project, by_number, oldest_first
 
 FRESH = 0.5
@@ -79,39 +79,15 @@ def _repeated(own: Frozen, earlier: Mapping[str, Frozen], drawn: Collection[str]
 def _gone_versions(project: Project, tests: Sequence[Frozen], wanted: Collection[str]) -> dict[str, str]:
     """Of the `wanted` test sets those that no manifest names, each with its version as a report tells it."""
     known = {manifest.splits["test"].sha256 for _, manifest in tests}
-    missing = set(wanted) - known - {sealed_key(sha) for sha in known}
+    missing = set(wanted) - known
     told = {report.test_sha256: report.dataset for report in reports(project)} if missing else {}
     return {sha: told.get(sha, "a version") for sha in sorted(missing)}
-
-
-def sealed_key(test_sha256: str) -> str:
-    """The name of the sealed part where a test set is named by its SHA-256."""
-    return sha256_bytes(f"{test_sha256}:sealed".encode())
 
 
 def _frozen_tests(project: Project) -> list[Frozen]:
     """The frozen versions that hold a test set, the oldest first."""
     folders = [path.parent for path in oldest_first(project.datasets.glob("*/manifest.json"))]
     return [(folder, manifest) for folder in folders if "test" in (manifest := read_manifest(folder)).splits]
-
-
-def new_lines(project: Project, test_sha256: str, measured: Collection[str]) -> frozenset[int] | None:
-    """Lines of this test set whose items are in none of the `measured` ones; None where no manifest names it.
-
-    Raises Refusal where that is unknown, because the version of a measured one, or its file, is gone.
-    """
-    frozen = _frozen_tests(project)
-    tests = {m.splits["test"].sha256: (folder, m) for folder, m in frozen}
-    if test_sha256 not in tests:
-        return None
-    for version in _gone_versions(project, frozen, measured).values():
-        raise Refusal(
-            f"{version} was measured and is {GONE[1:-1]}: which items are still unseen is unknown.",
-            "put it back, or seal none: [evaluation] sealed = 0",
-        )
-    others = [tests[sha] for sha in measured if sha in tests and sha != test_sha256]
-    seen = {question for pair in others for question, _, _ in _items(*pair)}
-    return frozenset(line for question, line, _ in _items(*tests[test_sha256]) if question not in seen)
 
 
 def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:

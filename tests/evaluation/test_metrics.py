@@ -9,7 +9,6 @@ import pytest
 from chat.protocols import Ask
 from evaluation.calibration import ece
 from evaluation.metrics.classes import OTHER, class_report
-from evaluation.metrics.code import pass_at_k
 from evaluation.metrics.item_metrics import ITEM_METRICS, item_metric
 from evaluation.metrics.json_documents import json_fields, json_valid
 from evaluation.metrics.ngrams import bleu, chrf, corpus
@@ -64,15 +63,6 @@ def test_sentence_chrf_equals_sacrebleu_and_both_print_their_signature():
     for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
         assert chrf(output, expected) == pytest.approx(sacrebleu.sentence_chrf(output, [expected]).score / 100)
     assert "nc:6" in corpus("CHRF", OUTPUTS, EXPECTED)[1] and "tok:13a" in corpus("BLEU", OUTPUTS, EXPECTED)[1]
-
-
-def test_pass_at_k_equals_the_papers_product():
-    import numpy as np
-
-    for n, passed, k in [(10, 3, 1), (10, 3, 5), (20, 0, 4), (5, 5, 2), (200, 13, 100)]:
-        missing = n - passed < k
-        product = 1.0 if missing else 1.0 - np.prod(1.0 - k / np.arange(n - passed + 1, n + 1))
-        assert pass_at_k(n, passed, k) == pytest.approx(product)
 
 
 @pytest.mark.parametrize("kind", ["rouge1", "rouge2", "rougeL"])

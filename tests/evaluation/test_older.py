@@ -91,21 +91,3 @@ def test_a_scored_version_that_was_deleted_makes_no_spent_test_set_fresh(project
     again = newest_verdict(project, "R-002")[1]
     assert (again.verdict, again.place) == ("judgement", 2)
     assert any("v001 (gone from datasets/)" in note and "cannot ship" in note for note in again.notes)
-
-
-def test_sealed_parts_and_the_test_set_itself_are_no_deleted_versions(project, settings, model, kit):
-    settings = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"sealed": 0.5})})
-    for unsealed in (False, True):
-        run_baseline(open_bench(project, settings, model, unsealed=unsealed), arms_named(["base", "prompt"]))
-        bench = open_bench(project, settings, Scripted(kit.perfect, name="t"), unsealed=unsealed)
-        run_evaluation(bench, "R-001", "Topic.")
-    kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.places, " at noon"))
-    assert standing(project, settings, open_bench(project, settings, model).test_sha256).runs == ()
-
-
-def test_nothing_is_sealed_beside_a_measured_version_that_was_deleted(project, settings, model, kit):
-    spent(project, settings, model, kit)
-    shutil.rmtree(project.datasets / "v001")
-    sealing = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"sealed": 0.3})})
-    with pytest.raises(Refusal, match="v001 was measured and is gone"):
-        open_bench(project, sealing, model)

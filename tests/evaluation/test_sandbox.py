@@ -8,11 +8,10 @@ import subprocess
 import sys
 import threading
 import zipfile
-from itertools import combinations
 
 import pytest
 
-from evaluation.metrics.code import code_of, pass_at_k, passes
+from evaluation.metrics.code import code_of, passes
 from evaluation.sandbox.run_code import SandboxLimits, run_code
 from workspace.errors import RungError
 
@@ -251,11 +250,3 @@ def test_the_metric_runs_what_stands_in_fences_and_needs_tests():
     assert passes(answer, "assert f() == 1") == 1.0 and passes(answer, "assert f() == 2") == 0.0
     with pytest.raises(RungError, match='no key "tests"'):
         passes(answer, "")
-
-
-def test_pass_at_k_is_the_share_of_draws_with_a_pass():
-    for n, passed, k in [(5, 2, 1), (5, 2, 3), (6, 0, 4), (4, 4, 2), (7, 1, 7)]:
-        draws = list(combinations(range(n), k))
-        assert pass_at_k(n, passed, k) == pytest.approx(sum(min(d) < passed for d in draws) / len(draws))
-    with pytest.raises(ValueError, match="k = 6"):
-        pass_at_k(5, 2, 6)

@@ -17,7 +17,6 @@ from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import form_of, newest_baseline, with_judged
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, read_outcomes, read_report
 from evaluation.outcomes import unmeasured, unmeasured_words
-from evaluation.testset.holdout import sealed_items
 from training.gates.gate import Evidence, Gate, closed, passed, unknown
 from training.plan.machine import this_machine
 from training.plan.memory_fit import MemoryFit, fit_of, measured_fit
@@ -251,9 +250,7 @@ def baseline_gate(case: GateCase) -> Gate:
     if found is None:
         return _missing(case)
     folder, report = found
-    sealed = sealed_items(case.project, case.settings, entry.sha256, entry.rows, draw=False)
-    asked = set(range(1, entry.rows + 1)) - sealed
-    faults = [*_report_faults(case, report, entry.sha256), *_output_faults(folder, report, asked)]
+    faults = [*_report_faults(case, report, entry.sha256), *_output_faults(folder, report, entry.rows)]
     digest = sha256_file(folder / "report.json")
     if faults:
         return closed(
@@ -300,22 +297,22 @@ def _report_faults(case: GateCase, report: Report, test_sha256: str) -> list[str
     return faults
 
 
-def _output_faults(folder: Path, report: Report, asked: set[int]) -> list[str]:
+def _output_faults(folder: Path, report: Report, rows: int) -> list[str]:
     outputs = folder / "outputs.jsonl"
     if outputs.is_symlink() or not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
         return [f"{report.id}: outputs.jsonl changed since it was measured"]
     arm = next((a for a in report.arms if a.arm == "prompt"), None)
     if arm is None:
         return [f"{report.id} has no prompt arm"]
-    return _score_faults(report, arm, read_outcomes(outputs), asked)
+    return _score_faults(report, arm, read_outcomes(outputs), rows)
 
 
-def _score_faults(report: Report, arm: ArmResult, outcomes: list[ItemOutcome], asked: set[int]) -> list[str]:
-    """The arm's score, worked out again from one output for each test item that is not sealed."""
+def _score_faults(report: Report, arm: ArmResult, outcomes: list[ItemOutcome], rows: int) -> list[str]:
+    """The arm's score, worked out again from one output for each test item."""
     scores = {o.item: o.score for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)}
-    if set(scores) != asked:
-        return [f"{report.id}: the prompt arm answered {len(scores)} of {len(asked)} test items"]
-    if abs(sum(scores.values()) / len(asked) - arm.score) > 1e-6:
+    if set(scores) != set(range(1, rows + 1)):
+        return [f"{report.id}: the prompt arm answered {len(scores)} of {rows} test items"]
+    if abs(sum(scores.values()) / rows - arm.score) > 1e-6:
         return [f"{report.id}: the prompt arm's score is not that of its outputs"]
     return []
 

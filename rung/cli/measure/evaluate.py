@@ -45,7 +45,6 @@ class Wishes:
     """Options besides the run; `dataset` is the version whose test items are used, `outputs` a file of answers."""
 
     label_scoring: bool
-    unsealed: bool
     budget_usd: float | None
     dataset: str
     outputs: Path | None = None
@@ -62,9 +61,6 @@ def evaluate(
     served: SERVED = "",
     outputs: OUTPUTS = None,
     forgetting: FORGETTING = False,
-    open_sealed: Annotated[
-        bool, typer.Option("--open-sealed", help="Measure on the held-out (sealed) items, once.")
-    ] = False,
     recheck: Annotated[
         str, typer.Option(help="Send test labels to a blind second review: a number of random rows, or all.")
     ] = "",
@@ -108,7 +104,7 @@ def evaluate(
     served = served or ("" if outputs else _adopted_as(record, settings))
     there = GivenRun(outputs.name) if outputs else _served(settings, served, seeds) if served else None
     ways, allowed = _ways(project, settings, record, seeds, there, rag, forgetting, (override, by, reason))
-    wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset, outputs, batch)
+    wishes = Wishes(label_scoring, budget_usd, dataset or record.dataset, outputs, batch)
     found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
 
@@ -205,8 +201,7 @@ def _measure(
     elsewhere = wishes.dataset != record.dataset
     if elsewhere:
         check_unseen(project, settings, record.id, record.dataset, wishes.dataset)
-    spent = _unsealed_baseline(project, settings, wishes, override) if wishes.unsealed else 0.0
-    baseline = require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report
+    baseline = require_baseline(project, settings, wishes.dataset).report
     check_arms(project, baseline)
     by_name = ways.served if isinstance(ways.served, ServedRun) else None
     check_asked(settings, baseline, record.base, by_name)
@@ -231,8 +226,7 @@ def _measure(
         watch=watch,
         label_scoring=wishes.label_scoring,
         judge=judge,
-        budget_usd=None if wishes.budget_usd is None else max(0.0, wishes.budget_usd - spent),
-        unsealed=wishes.unsealed,
+        budget_usd=wishes.budget_usd,
         embedder=open_meanings(settings) if ways.rag else None,
     )
     bench = with_given(bench, wishes.outputs) if wishes.outputs else bench
@@ -242,40 +236,6 @@ def _measure(
     found = newest_verdict(project, record.id)
     assert found is not None
     return found[1]
-
-
-def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, override: Override | None) -> float:
-    """The arms of the baseline, as they were chosen, on the sealed items; made once. Dollars that it took."""
-    from evaluation.arms.registry import arms_named
-    from evaluation.baseline import Aim, run_baseline
-    from evaluation.bench import open_bench
-    from evaluation.outcomes import require_baseline
-    from rung.cli.models import open_ladder, open_meanings, watch
-    from rung.report.evaluation import write_page
-    from workspace.errors import Refusal
-
-    try:
-        require_baseline(project, settings, wishes.dataset, unsealed=True)
-        return 0.0
-    except Refusal:
-        known = require_baseline(project, settings, wishes.dataset).report
-    bigger = any(arm.arm == "bigger_model" for arm in known.arms)
-    models = open_ladder(project, settings, override, bigger=bigger, batch=wishes.batch)
-    bench = open_bench(
-        project,
-        settings,
-        models.base,
-        dataset=wishes.dataset,
-        watch=watch,
-        bigger=models.bigger,
-        judge=models.judge,
-        budget_usd=wishes.budget_usd,
-        unsealed=True,
-        embedder=open_meanings(settings),
-    )
-    folder, _ = run_baseline(bench, arms_named([arm.arm for arm in known.arms]), Aim(goal=known.goal))
-    write_page(project, folder)
-    return bench.desk.replies.spent
 
 
 def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: int) -> tuple[int, list[Sibling]]:
@@ -344,19 +304,15 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
     from curation.split.manifest import read_manifest
     from evaluation.bench import frozen_test
     from evaluation.testset.clusters import clusters_of
-    from evaluation.testset.holdout import sealed_items
     from evaluation.testset.looks import standing
     from evaluation.verdict.power import power_of
     from rung.cli.output import emit, say
     from rung.text.power_text import lines
 
     folder, test = frozen_test(project)
-    test_sha = read_manifest(folder).splits["test"].sha256
-    plan = standing(project, settings, test_sha)
-    sealed = sealed_items(project, settings, test_sha, len(test), draw=False)
-    asked = [number for number in range(1, len(test) + 1) if number not in sealed]
-    groups = clusters_of(folder, settings.dataset.group_by, asked)
-    table = power_of(len(asked), settings.evaluation.margin, plan.confidence, groups, seeds)
+    plan = standing(project, settings, read_manifest(folder).splits["test"].sha256)
+    groups = clusters_of(folder, settings.dataset.group_by, range(1, len(test) + 1))
+    table = power_of(len(test), settings.evaluation.margin, plan.confidence, groups, seeds)
     if as_json:
         return emit(table.as_json())
     for line in lines(table):

@@ -33,7 +33,6 @@ ARMS = Annotated[
 BY = Annotated[
     str, typer.Option(help="Your name, to confirm that the prompts are final (replaces the week of prompt work).")
 ]
-BOTH_FORMS = Annotated[bool, typer.Option(help="Measure each arm with and without constrained output on test.")]
 DATASET = Annotated[str | None, typer.Option(help="Frozen version to measure on (default: the newest).")]
 
 
@@ -51,7 +50,6 @@ def baseline(
     dataset: DATASET = None,
     by: BY = "",
     reason: Annotated[str, typer.Option(help="Why the prompts are final.")] = "",
-    both_forms: BOTH_FORMS = False,
     label_scoring: LABELS = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
@@ -88,7 +86,6 @@ def baseline(
         models.base,
         dataset=dataset,
         watch=scored,
-        both_forms=both_forms,
         label_scoring=label_scoring,
         bigger=models.bigger,
         judge=models.judge,
