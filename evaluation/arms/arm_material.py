@@ -78,7 +78,7 @@ class Variant:
     predict: Callable[[Sequence[str]], list[str]] | None = None
     sure: Callable[[Sequence[str]], list[float]] | None = None
     prompt: PromptVersion | None = None
-    shown: Callable[[Sequence[Turn]], list[Passage]] | None = None
+    shown: Callable[[Sequence[Turn]], Sequence[Passage]] | None = None
 
 
 def question_of(turns: Sequence[Turn]) -> str:

@@ -7,16 +7,17 @@ too, and validation says which.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from chat.protocols import Turn
 from curation.documents import listed
 from curation.example import Example
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, prompt_name, question_of, with_examples
-from evaluation.retrieval.embeddings import Meanings, NearestByMeaning, PassagesByMeaning
+from evaluation.retrieval.embeddings import Meanings, NearestByMeaning
 from evaluation.retrieval.passages import Bm25, Passage
 from evaluation.retrieval.tfidf import NearestByWords
 
+Found = TypeVar("Found", covariant=True)
 PASSAGES = 4
 ENOUGH_TO_TELL = 50
 """Minimum number of validation items to try a second k: on fewer the difference is noise."""
@@ -33,26 +34,27 @@ def retrieved(material: ArmMaterial) -> list[Variant]:
     return [_retrieved(way, index, n, prompt) for way, index in row_indexes(material) for n, prompt in settings]
 
 
-class RowIndex(Protocol):
-    """Finds example rows for a question."""
+class Index(Protocol[Found]):
+    """Finds example rows or passages for a question."""
 
-    def find(self, question: str, k: int) -> tuple[Example, ...]:
-        """The k nearest, the nearest last."""
+    def search(self, query: str, k: int) -> Sequence[Found]:
+        """The k best, the best first."""
         ...
 
 
-def row_indexes(material: ArmMaterial) -> list[tuple[str, RowIndex]]:
+def row_indexes(material: ArmMaterial) -> list[tuple[str, Index[Example]]]:
     """By words (without a name), and by meaning where that is wanted."""
-    found: list[tuple[str, RowIndex]] = [("", NearestByWords(material.examples))]
-    if material.meanings is not None:
-        found.append((material.meanings.name, NearestByMeaning(material.meanings, material.examples)))
+    rows, meanings = material.examples, material.meanings
+    found: list[tuple[str, Index[Example]]] = [("", NearestByWords(rows))]
+    if meanings is not None:
+        found.append((meanings.name, NearestByMeaning(meanings, rows, [row.question for row in rows])))
     return found
 
 
-def _retrieved(way: str, index: RowIndex, k: int, prompt: PromptVersion | None) -> Variant:
+def _retrieved(way: str, index: Index[Example], k: int, prompt: PromptVersion | None) -> Variant:
     return Variant(
         {"k": k, "prompt": prompt_name(prompt), **({"search": way} if way else {})},
-        lambda turns: with_examples(turns, prompt, index.find(question_of(turns), k)),
+        lambda turns: with_examples(turns, prompt, index.search(question_of(turns), k)[::-1]),
         prompt=prompt,
     )
 
@@ -65,24 +67,16 @@ def rag(material: ArmMaterial) -> list[Variant]:
     return [_rag(way, index, prompt) for way, index in found for prompt in material.instructions]
 
 
-class PassageIndex(Protocol):
-    """Finds passages for a question."""
-
-    def search(self, query: str, k: int) -> list[Passage]:
-        """The k best, best first."""
-        ...
-
-
-def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> list[tuple[str, PassageIndex]]:
+def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> list[tuple[str, Index[Passage]]]:
     """By words, and by meaning where that is wanted, each with its name."""
-    found: list[tuple[str, PassageIndex]] = [("BM25", Bm25(documents))]
+    found: list[tuple[str, Index[Passage]]] = [("BM25", Bm25(documents))]
     if meanings is not None:
-        found.append((meanings.name, PassagesByMeaning(meanings, documents)))
+        found.append((meanings.name, NearestByMeaning(meanings, documents, [chunk.text for chunk in documents])))
     return found
 
 
-def _rag(way: str, index: PassageIndex, prompt: PromptVersion | None) -> Variant:
-    def shown(turns: Sequence[Turn]) -> list[Passage]:
+def _rag(way: str, index: Index[Passage], prompt: PromptVersion | None) -> Variant:
+    def shown(turns: Sequence[Turn]) -> Sequence[Passage]:
         return index.search(question_of(turns), PASSAGES)
 
     return Variant(
@@ -106,14 +100,14 @@ def combined(material: ArmMaterial) -> list[Variant]:
     return [_combined(material, by, rows, index) for (by, rows), (_, index) in ways]
 
 
-def _combined(material: ArmMaterial, way: str, rows: RowIndex, index: PassageIndex) -> Variant:
+def _combined(material: ArmMaterial, way: str, rows: Index[Example], index: Index[Passage]) -> Variant:
     prompt, k = material.instructions[-1], material.retrieved
 
-    def shown(turns: Sequence[Turn]) -> list[Passage]:
+    def shown(turns: Sequence[Turn]) -> Sequence[Passage]:
         return index.search(question_of(turns), PASSAGES)
 
     def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-        near = rows.find(question_of(turns), k) if material.examples else ()
+        near = rows.search(question_of(turns), k)[::-1] if material.examples else ()
         return with_examples(turns, prompt, near, before=passages(shown(turns)))
 
     settings = {"k": k if material.examples else 0, "passages": PASSAGES, "prompt": prompt_name(prompt)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chat.protocols import Turn
 from evaluation.arms.arm_material import PromptVersion, Variant, instructed, question_of, with_examples
-from evaluation.arms.searching import PASSAGES, PassageIndex, passage_indexes, passages
+from evaluation.arms.searching import PASSAGES, Index, passage_indexes, passages
 from evaluation.retrieval.embeddings import Meanings
 from evaluation.retrieval.passages import Passage
 
@@ -29,12 +29,12 @@ def tuned_rag(
     return [_with_passages(system_prompt, way, index) for way, index in passage_indexes(documents, meanings)]
 
 
-def _with_passages(system_prompt: str | None, way: str, index: PassageIndex) -> Variant:
+def _with_passages(system_prompt: str | None, way: str, index: Index[Passage]) -> Variant:
     alone = tuned(system_prompt)[0]
     assert alone.render is not None
     as_trained = alone.render
 
-    def shown(turns: Sequence[Turn]) -> list[Passage]:
+    def shown(turns: Sequence[Turn]) -> Sequence[Passage]:
         return index.search(question_of(turns), PASSAGES)
 
     def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:

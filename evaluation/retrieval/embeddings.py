@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from chat.protocols import Embedder, Progress
-from curation.example import Example
-from evaluation.retrieval.passages import Passage
+
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -34,41 +34,23 @@ class Meanings:
             self.known.update(zip(new, self.embedder.embed(new, self.watch() if self.watch else None), strict=True))
         return np.stack([self.known[text] for text in texts])
 
-    def nearest(self, query: str, points: Any, k: int) -> list[int]:
-        """Rows of the k nearest `points` (see `vectors`), the nearest first; ties in order."""
-        scores = points @ self.vectors([query])[0]
-        return sorted(range(len(scores)), key=lambda i: (-float(scores[i]), i))[:k]
-
 
 @dataclass(frozen=True)
-class NearestByMeaning:
-    """Example rows by nearness in meaning of their questions; the place of `evaluation.retrieval.tfidf.Nearest`."""
+class NearestByMeaning(Generic[Found]):
+    """Example rows or passages by nearness in meaning; `texts` are theirs, in the same order."""
 
     meanings: Meanings
-    examples: Sequence[Example]
+    things: Sequence[Found]
+    texts: Sequence[str]
 
     @cached_property
     def _points(self) -> Any:
-        return self.meanings.vectors([example.question for example in self.examples])
+        return self.meanings.vectors(self.texts)
 
-    def find(self, question: str, k: int) -> tuple[Example, ...]:
-        """The k nearest, the nearest last."""
-        places = self.meanings.nearest(question, self._points, k) if self.examples else []
-        return tuple(self.examples[i] for i in reversed(places))
-
-
-@dataclass(frozen=True)
-class PassagesByMeaning:
-    """Passages by nearness in meaning; the place of `evaluation.retrieval.passages.Bm25`."""
-
-    meanings: Meanings
-    chunks: Sequence[Passage]
-
-    @cached_property
-    def _points(self) -> Any:
-        return self.meanings.vectors([chunk.text for chunk in self.chunks])
-
-    def search(self, query: str, k: int) -> list[Passage]:
-        """The k best passages, best first."""
-        places = self.meanings.nearest(query, self._points, k) if self.chunks else []
-        return [self.chunks[i] for i in places]
+    def search(self, query: str, k: int) -> list[Found]:
+        """The k nearest, the nearest first; ties in order."""
+        if not self.things:
+            return []
+        scores = self._points @ self.meanings.vectors([query])[0]
+        order = sorted(range(len(scores)), key=lambda i: (-float(scores[i]), i))
+        return [self.things[i] for i in order[:k]]

@@ -29,9 +29,12 @@ class NearestByWords:
         fitted = vectorizer()
         return fitted, fitted.fit_transform([example.question for example in self.examples])
 
-    def find(self, question: str, k: int) -> tuple[Example, ...]:
-        """The k nearest, the nearest last; ties in row order."""
+    def similarities(self, questions: Sequence[str]) -> Any:
+        """A matrix `(questions, rows)` of cosines, each 0..2: that of words plus that of characters."""
         fitted, matrix = self._index
-        scores = (matrix @ fitted.transform([question]).T).toarray().ravel()
-        order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:k]
-        return tuple(self.examples[i] for i in reversed(order))
+        return (fitted.transform(list(questions)) @ matrix.T).toarray()
+
+    def search(self, question: str, k: int) -> list[Example]:
+        """The k nearest, the nearest first; ties in row order."""
+        order = (-self.similarities([question])[0]).argsort(kind="stable")
+        return [self.examples[i] for i in order[:k]]

