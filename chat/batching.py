@@ -12,7 +12,7 @@ from typing import Any
 from chat.errors import ChatError
 from chat.hosted import BatchState, Hosted
 from chat.prices import Usage
-from chat.privacy import Guarded
+from chat.privacy import Guarded, unguarded
 from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply, request_key
 from chat.stream import collect
 from workspace.artefact import now
@@ -27,7 +27,7 @@ UNCERTAIN = ("timeout", "connection", "garbled")
 
 def takes_batches(model: ChatModel | None) -> bool:
     """Whether the model below its guard is behind a server."""
-    return isinstance(model.model if isinstance(model, Guarded) else model, Hosted)
+    return isinstance(unguarded(model), Hosted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Batches:
 
     def __init__(self, model: ChatModel, folder: Path) -> None:
         """Raises RungError where the model takes no batches."""
-        inner = model.model if isinstance(model, Guarded) else model
+        inner = unguarded(model)
         if not isinstance(inner, Hosted):
             raise RungError(f"{model.name} takes no batches.", "leave --batch out", where="--batch")
         self.model, self.inner, self.folder = model, inner, folder
@@ -107,7 +107,7 @@ def in_batches(model: ChatModel, folder: Path, say: Callable[[str], None]) -> Ch
 
     Raises RungError where it takes none.
     """
-    batches = Batches(model.model if isinstance(model, Guarded) else model, folder)
+    batches = Batches(unguarded(model), folder)
     asking = BatchedModel(batches, say)
     return Guarded(asking, model.guard, model.provider, model.host) if isinstance(model, Guarded) else asking
 

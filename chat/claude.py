@@ -36,6 +36,9 @@ STOPS["model_context_window_exceeded"] = "length"
 class Claude(Hosted):
     """A Claude model. Its API takes no temperature: the same ask may bring another reply."""
 
+    is_local = False
+    """Even a Claude address on this machine passes on what it is sent."""
+
     def __init__(
         self, model: str, *, base_url: str = "", options: CallOptions = USUAL, may_have_key: bool = True
     ) -> None:
@@ -49,11 +52,6 @@ class Claude(Hosted):
         self.sdk = sdk
         self.client = client
         self.notices += _deprecation(model) + [kept_back] * bool(kept_back)
-
-    @property
-    def is_local(self) -> bool:
-        """Always false: even a Claude address on this machine passes on what it is sent."""
-        return False
 
     def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
         """One reply, patiently."""

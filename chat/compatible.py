@@ -39,24 +39,19 @@ class Compatible(Hosted):
     ) -> None:
         sdk = require("llm", "openai")
         place = model_place(base_url, "openai")
-        self.here = is_this_machine(place.hostname or "")
+        self.is_local = is_this_machine(place.hostname or "")
         self.official = place.hostname == VENDORS["openai"]
         super().__init__(model, place.netloc, price_of(model, own=options.prices, shipped=self.official), options)
         self.refused: set[str] = set()
         """Parameters that the model said it does not support: they are sent to it no more."""
         self.sdk = sdk
-        client = sdk.DefaultHttpx2Client(follow_redirects=False, timeout=options.timeout, trust_env=not self.here)
+        client = sdk.DefaultHttpx2Client(follow_redirects=False, timeout=options.timeout, trust_env=not self.is_local)
         key, kept_back = key_for(place, may_have_key=may_have_key)
         self.client = sdk.OpenAI(
             api_key=key, base_url=place.geturl(), max_retries=0, timeout=options.timeout, http_client=client
         )
         only_for(self.client, place, keep_headers=not base_url)
         self.notices += [kept_back] * bool(kept_back)
-
-    @property
-    def is_local(self) -> bool:
-        """True where the address is this machine's."""
-        return self.here
 
     def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
         """One reply, patiently; what replies that broke off have cost is counted with it."""
@@ -164,7 +159,7 @@ class Compatible(Hosted):
         return self._reply(ask, self.sdk.types.chat.ChatCompletion.model_validate(body), 0.0, batch=True)
 
     def _cost(self, found: Any, *, batch: bool = False) -> float | None:
-        return self.cost(_usage(found), batch=batch) if found.usage else (0.0 if self.here else None)
+        return self.cost(_usage(found), batch=batch) if found.usage else (0.0 if self.is_local else None)
 
     def _reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
         choice = found.choices[0]

@@ -176,24 +176,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class ServedModel:
     """The model behind an endpoint, as a ChatModel: one ask at a time, so that numbers do not hang on batches."""
 
+    is_local = True
+    can_choose = False
+
     def __init__(self, endpoint: Endpoint, name: str) -> None:
+        """`name` is what reports print: the form and the hash of its file."""
         self.endpoint = endpoint
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        """What reports print: the form and the hash of its file."""
-        return self._name
-
-    @property
-    def is_local(self) -> bool:
-        """The server was started here."""
-        return True
-
-    @property
-    def can_choose(self) -> bool:
-        """A server answers in free text."""
-        return False
+        self.name = name
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """One reply for each ask, in order."""

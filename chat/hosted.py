@@ -53,6 +53,10 @@ class BatchState:
 class Hosted(ABC):
     """A model behind a server. Subclasses send one ask; this class keeps order, patience and the first failure."""
 
+    is_local: bool
+    """Whether nothing leaves this machine."""
+    can_choose = True
+    """A closed set is asked for as a JSON schema; a reply outside it is an answer that stopped `outside`."""
     called = ""
     """Name in reports and stored replies, instead of the model's id at its host."""
     enable_thinking: bool | None = None
@@ -77,16 +81,6 @@ class Hosted(ABC):
         named_so = named(self.called or f"{self.model} ({self.host})", self.enable_thinking)
         parameters = json.dumps(self.options.parameters, sort_keys=True) if self.options.parameters else ""
         return f"{named_so} {parameters}".rstrip()
-
-    @property
-    def can_choose(self) -> bool:
-        """True: a closed set is asked for as a JSON schema; a reply outside it is an answer that stopped `outside`."""
-        return True
-
-    @property
-    @abstractmethod
-    def is_local(self) -> bool:
-        """True where nothing leaves this machine."""
 
     def ask(self, ask: Ask, stop: threading.Event) -> Reply:
         """One reply. Raises ChatError.

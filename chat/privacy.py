@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from chat.errors import ChatError
@@ -97,10 +98,14 @@ class Guarded(ModelWrapper):
             yield ask
 
 
+def unguarded(model: ChatModel | None) -> Any:
+    """The model below its guard."""
+    return model.model if isinstance(model, Guarded) else model
+
+
 def notices(model: ChatModel | None) -> list[str]:
     """What a hosted model said about how it is asked, so far."""
-    inner = model.model if isinstance(model, Guarded) else model
-    return list(getattr(inner, "notices", ()))
+    return list(getattr(unguarded(model), "notices", ()))
 
 
 def project_guard(project: Project, settings: Settings, override: Override | None = None) -> Guard:

@@ -12,27 +12,16 @@ from workspace.errors import RungError
 class Scripted:
     """Replies from a list, in turn and again from its start, or from a function of the ask. Counts words as tokens."""
 
+    is_local = True
+    can_choose = True
+    """A scripted reply outside the set is an error, not a pass."""
+
     def __init__(self, replies: Sequence[str] | Callable[[Ask], str | Reply], *, name: str = "scripted") -> None:
         if not callable(replies) and not replies:
             raise RungError("A scripted model needs at least one reply.")
         self._next = replies if callable(replies) else _in_turn(replies)
-        self._name = name
+        self.name = name
         self.asked: list[Ask] = []
-
-    @property
-    def name(self) -> str:
-        """The name it was given."""
-        return self._name
-
-    @property
-    def is_local(self) -> bool:
-        """Always true."""
-        return True
-
-    @property
-    def can_choose(self) -> bool:
-        """Always true: a scripted reply outside the set is an error, not a pass."""
-        return True
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """The scripted replies; every ask is kept in `asked`."""

@@ -73,9 +73,9 @@ def open_beside(
 def _listed(model: ChatModel, host: str) -> Mapping[str, str]:
     """What `GET /v1/models` names, asked with the key that the model itself may have."""
     from chat.compatible import Compatible
-    from chat.privacy import Guarded
+    from chat.privacy import unguarded
 
-    client = model.model if isinstance(model, Guarded) else model
+    client = unguarded(model)
     assert isinstance(client, Compatible)
     try:
         return client.listed()

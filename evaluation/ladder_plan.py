@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chat.prices import Usage
-from chat.privacy import Guarded
+from chat.privacy import unguarded
 from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import ASKING_NOTHING, Arm
@@ -111,7 +110,6 @@ class Counting(ModelWrapper):
     model: ChatModel
     count: CallCount
     written: float
-    asked: int = field(default=0)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """Count them."""
@@ -131,7 +129,6 @@ class Counting(ModelWrapper):
 
 def _cost(model: ChatModel, usage: Usage) -> float | None:
     """Dollars of a call; 0 of a model on this machine that names no price."""
-    inner: Any = model.model if isinstance(model, Guarded) else model
-    cost = getattr(inner, "cost", None)
+    cost = getattr(unguarded(model), "cost", None)
     found: float | None = cost(usage) if cost else 0.0 if model.is_local else None
     return found

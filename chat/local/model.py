@@ -42,28 +42,17 @@ class LocalModel:
     prompt that does not fit the model's window is not cut: its reply is empty and `stopped` says `too_long`.
     """
 
+    is_local = True
+    can_choose = True
+
     def __init__(self, loaded: Loaded, *, batch: int = 24, checks: Path | None = None) -> None:
         self.loaded = loaded
+        self.name = loaded.name
         self.batch = batch
         self._checks = checks
         self._lock = threading.Lock()
         self._prefix = Prefix()
         self._tries: dict[tuple[str, ...], tuple[trie.Node, int]] = {}
-
-    @property
-    def name(self) -> str:
-        """Exact id of model, revision and adapter."""
-        return self.loaded.name
-
-    @property
-    def is_local(self) -> bool:
-        """Always true: nothing leaves this machine."""
-        return True
-
-    @property
-    def can_choose(self) -> bool:
-        """Always true."""
-        return True
 
     @cached_property
     def _marks(self) -> Marks | None:
