@@ -24,7 +24,7 @@ from evaluation.metrics.text import normalised_match, refuses
 from evaluation.verdict.compare import compare
 from evaluation.verdict.intervals import TOLERANCE
 from workspace.errors import InputError, Problem
-from workspace.files import read_utf8, sha256_bytes
+from workspace.files import line_problems, sha256_bytes
 
 MAX_TOKENS = 32
 
@@ -146,22 +146,20 @@ def suite(root: Path | None = None) -> list[GeneralItem]:
 
 
 def _own(path: Path) -> list[GeneralItem]:
-    items, problems = [], []
-    for number, line in enumerate(read_utf8(path).splitlines(), 1):
-        if not line.strip():
-            continue
+    items: list[GeneralItem] = []
+
+    def fault(line: str) -> str:
         try:
             row = json.loads(line)
-            question, answer = row["question"], row["answer"]
-            if not (isinstance(question, str) and isinstance(answer, str) and question.strip() and answer.strip()):
-                raise TypeError
+            said = [row["question"], row["answer"]]
         except (ValueError, TypeError, KeyError):
-            expected = '{"question": text, "answer": text, "skill": optional text}'
-            problems.append(
-                Problem("is no question with its answer.", f"{path.name} line {number}", expected, line[:60])
-            )
-            continue
-        items.append(GeneralItem(str(row.get("skill", "general")), question, _matches(answer)))
+            said = []
+        if not said or not all(isinstance(text, str) and text.strip() for text in said):
+            return "is no question with its answer."
+        items.append(GeneralItem(str(row.get("skill", "general")), said[0], _matches(said[1])))
+        return ""
+
+    problems = line_problems(path, '{"question": text, "answer": text, "skill": optional text}', fault)
     if problems or not items:
         raise InputError(problems or [Problem("holds no item.", path.name)])
     return items

@@ -12,7 +12,7 @@ from chat.protocols import Ask, Progress, Reply, Turn
 from evaluation.bench import Bench
 from evaluation.measure import EvalItem
 from workspace.errors import InputError, Problem
-from workspace.files import read_utf8, sha256_file
+from workspace.files import line_problems, sha256_file
 
 FORM = '{"item": 1, "output": "..."}'
 
@@ -68,14 +68,15 @@ def read_given(path: Path, items: Sequence[EvalItem]) -> GivenAnswers:
     wanted = {item.number: item for item in items}
     found: dict[int, str] = {}
     outputs: dict[str, str] = {}
-    problems: list[Problem] = []
-    for number, line in enumerate(read_utf8(path).splitlines(), 1):
-        if line.strip():
-            item, output = _row(line)
-            if fault := _fault(item, output, wanted, found, outputs):
-                problems.append(Problem(fault, f"{path.name} line {number}", FORM, line[:60]))
-            else:
-                found[item] = outputs[_key(wanted[item].turns)] = output
+
+    def fault(line: str) -> str:
+        item, output = _row(line)
+        said = _fault(item, output, wanted, found, outputs)
+        if not said:
+            found[item] = outputs[_key(wanted[item].turns)] = output
+        return said
+
+    problems = line_problems(path, FORM, fault)
     missing = sorted(wanted.keys() - found.keys())
     if missing and not problems:
         shown = ", ".join(map(str, missing[:10])) + (" ..." if len(missing) > 10 else "")

@@ -9,12 +9,12 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from workspace.errors import RungError, did_you_mean
+from workspace.errors import Problem, RungError, did_you_mean
 from workspace.folder import find_project
 
 BLOCK = 1 << 20
@@ -71,6 +71,12 @@ def read_utf8(path: Path, *, newline: str | None = None) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise RungError(f"{path} line {line}: not UTF-8 text.", f"iconv -t UTF-8 {path}", where=str(path)) from error
     return text if newline == "" else io.StringIO(text, newline=None).read()
+
+
+def line_problems(path: Path, expected: str, fault: Callable[[str], str]) -> list[Problem]:
+    """A problem for each line of a person's file of which `fault` says what is wrong; blank lines are passed over."""
+    lines = ((number, line) for number, line in enumerate(read_utf8(path).splitlines(), 1) if line.strip())
+    return [Problem(said, f"{path.name} line {n}", expected, line[:60]) for n, line in lines if (said := fault(line))]
 
 
 @contextlib.contextmanager

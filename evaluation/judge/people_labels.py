@@ -20,8 +20,8 @@ from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.rule import Verdict, newest_verdict
 from workspace.appended import append_lines, is_cut, read_lines
 from workspace.artefact import Artefact, read_artefact, write_artefact
-from workspace.errors import InputError, Problem, Refusal, RungError
-from workspace.files import read_utf8
+from workspace.errors import InputError, Refusal, RungError
+from workspace.files import line_problems
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -157,12 +157,8 @@ def take_labels(sitting: JudgeSession, path: Path, rater: str) -> int:
     """
     known = {label.id: label for label in labels(sitting)}
     found: dict[int, tuple[float, str]] = {}
-    problems: list[Problem] = []
-    for number, line in enumerate(read_utf8(path).splitlines(), 1):
-        problem = _take_line(sitting.settings.judge.kind, line, known, found) if line.strip() else ""
-        if problem:
-            problems.append(Problem(problem, f"{path.name} line {number}", 'id and "meets"', line[:60]))
-    if problems:
+    kind = sitting.settings.judge.kind
+    if problems := line_problems(path, 'id and "meets"', lambda line: _take_line(kind, line, known, found)):
         raise InputError(problems)
     rows = [{"id": identity, "value": value, "reason": reason} for identity, (value, reason) in found.items()]
     append_lines(labels_file(sitting, rater), rows)

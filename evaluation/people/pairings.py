@@ -21,7 +21,7 @@ from evaluation.people.blinding import Hidden, hidden
 from evaluation.verdict.intervals import CONFIDENCE, estimate, t_quantile
 from workspace.artefact import Artefact
 from workspace.errors import InputError, Problem
-from workspace.files import read_utf8
+from workspace.files import line_problems
 
 ITEMS = 50
 CHOICES = ("a", "b", "tie")
@@ -144,11 +144,7 @@ def read_answers(path: Path, made: Sequence[Pairing], *, whole: bool = True) -> 
     """
     known = {p.id: p for p in made if not p.is_same}
     found: dict[int, tuple[Choice, str]] = {}
-    problems: list[Problem] = []
-    for number, line in enumerate(read_utf8(path).splitlines(), 1):
-        problem = _read_line(line, known, found) if line.strip() else ""
-        if problem:
-            problems.append(Problem(problem, f"{path.name} line {number}", "id, choice, reason", line[:60]))
+    problems = line_problems(path, "id, choice, reason", lambda line: _read_line(line, known, found))
     missing = sorted(known.keys() - found.keys())
     if whole and missing and not problems:
         problems.append(Problem(f"{len(missing)} of {len(known)} not answered yet, first id {missing[0]}.", path.name))

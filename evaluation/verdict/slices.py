@@ -42,24 +42,20 @@ class SecondaryResult(BaseModel):
     p_holm: float | None = None
 
 
-class Slice(BaseModel):
-    """The items of one part: `kind` says by what they were parted. `p_holm` as in SecondaryResult.
+class Slice(SecondaryResult):
+    """The primary metric on the items of one part: `kind` says by what they were parted.
 
     `worse` is set where the difference is below 0 on at least 10 items, or groups by their effective number.
     """
 
-    model_config = ConfigDict(frozen=True)
     kind: str
-    name: str
-    n: int
-    tuned: float
-    baseline: float
-    difference: float
-    low: float
-    high: float
-    p_value: float | None = None
     worse: bool = False
-    p_holm: float | None = None
+
+
+def _figures(result: Comparison) -> dict[str, float]:
+    """The fields that a result has from its comparison."""
+    names = ("tuned", "baseline", "difference", "low", "high", "p_value")
+    return {name: getattr(result, name) for name in names}
 
 
 Facets = Mapping[str, Mapping[int, str]]
@@ -116,12 +112,7 @@ def slices(
             kind=kind,
             name=name,
             n=len(part),
-            tuned=result.tuned,
-            baseline=result.baseline,
-            difference=result.difference,
-            low=result.low,
-            high=result.high,
-            p_value=result.p_value,
+            **_figures(result),
             worse=result.units >= FEWEST and result.difference < 0,
             p_holm=adjusted,
         )
@@ -196,16 +187,6 @@ def secondary_tests(
             tuned = [sum(map(score, each)) / len(each) for each in zip(*trainings, strict=True)]
             results[name] = compare([score(o) for o in baseline], tuned, clusters)
     return [
-        SecondaryResult(
-            name=name,
-            n=len(baseline),
-            tuned=result.tuned,
-            baseline=result.baseline,
-            difference=result.difference,
-            low=result.low,
-            high=result.high,
-            p_value=result.p_value,
-            p_holm=adjusted,
-        )
+        SecondaryResult(name=name, n=len(baseline), **_figures(result), p_holm=adjusted)
         for (name, result), adjusted in zip(results.items(), holm([r.p_value for r in results.values()]), strict=True)
     ]
