@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forks import REAL, ROOT, stand_in
 from hypothesis import HealthCheck, settings
+from loopback_server import Loopback, serving
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub that is named is not waited for; tests of that take it away
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one process compiled, the next need not
@@ -68,70 +66,10 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return "bytes" if isinstance(val, bytes) else None
 
 
-@dataclass
-class Loopback:
-    """A real HTTP server on loopback that plays a script and records what it was sent.
-
-    Each entry of `script` is `(status, body, headers)` or a callable that gets the handler and the request; the last
-    entry is repeated. `requests` holds `(method, path, headers, json body)`.
-    """
-
-    script: list[Any] = field(default_factory=list)
-    requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    url: str = ""
-
-    def say(self, *entries: Any) -> Loopback:
-        self.script += entries
-        return self
-
-    def play(self, handler: BaseHTTPRequestHandler) -> None:
-        size = int(handler.headers.get("content-length") or 0)
-        raw = handler.rfile.read(size)
-        with self.lock:
-            headers = {key.lower(): value for key, value in handler.headers.items()}
-            body = raw if "multipart" in headers.get("content-type", "") else json.loads(raw or b"null")
-            self.requests.append((handler.command, handler.path, headers, body))
-            entry = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if callable(entry):
-            entry = entry(handler, self.requests[-1])
-        if entry is not None:
-            send(handler, *entry)
-
-
-def send(handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-    data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    handler.send_response(status)
-    headers = {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})}
-    for name, value in headers.items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    handler.wfile.write(data)
-
-
 @pytest.fixture
 def loopback() -> Iterator[Loopback]:
-    fake = Loopback()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            fake.play(self)
-
-        do_GET = do_POST
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    yield fake
-    server.shutdown()
-    server.server_close()
+    with serving() as fake:
+        yield fake
 
 
 @pytest.fixture

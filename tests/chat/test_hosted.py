@@ -13,7 +13,7 @@ from chat.calls import Patience
 from chat.claude import Claude
 from chat.compatible import Compatible
 from chat.errors import ChatError
-from chat.hosted import Hosted
+from chat.hosted import Hosted, settled
 from chat.protocols import Ask, Reply
 from workspace.errors import RungError
 
@@ -66,7 +66,7 @@ def test_replies_stand_in_the_order_of_the_asks(provider: str, loopback: Any) ->
     assert seen[-1] == (7, 7)
 
 
-@pytest.mark.parametrize(("status", "wait"), [(429, "0"), (529, None), (503, None), (500, None)])
+@pytest.mark.parametrize(("status", "wait"), [(429, "0"), (529, None), (500, None)])
 def test_what_passes_is_tried_again(provider: str, loopback: Any, status: int, wait: str | None) -> None:
     headers = {"retry-after": wait} if wait else {}
     loopback.say((status, {"error": {"message": "later"}}, headers), (200, GOOD[provider]))
@@ -198,6 +198,20 @@ def test_a_closed_set_is_a_schema_and_a_reply_outside_it_is_said(provider: str, 
     assert "E10 eye" in json.dumps(loopback.requests[0][3])
     (outside,) = model.answer([ask])
     assert (outside.text, outside.stopped) == (json.dumps({"answer": "E12"}), "outside")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ('Here it is:\n```json\n{"answer": "card"}\n```', ("card", "choice")),
+        ('"CARD".', ("card", "choice")),
+        ("Many would say card.", ("Many would say card.", "outside")),
+        ("", ("", "outside")),
+        ('{"answer": 3}', ('{"answer": 3}', "outside")),
+    ],
+)
+def test_an_answer_is_read_where_a_person_would_read_it(text: str, read: tuple[str, str]) -> None:
+    assert settled(Ask(HELLO.turns, 8, choices=("card", "pin")), text, "end") == read
 
 
 def test_one_failure_loses_nothing_else(provider: str, loopback: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosted_replies import HELLO, client, completion, message
+from hosted_replies import HELLO, client, message
 
 from chat.batching import Batches, sent_batches
 from chat.calls import Patience
@@ -19,6 +19,8 @@ from chat.claude import Claude
 from chat.errors import ChatError
 from chat.hosted import Hosted
 from chat.protocols import Ask, Reply
+from chat.scripted import Scripted
+from workspace.errors import RungError
 
 pytestmark = pytest.mark.usefixtures("keys")
 
@@ -109,12 +111,9 @@ def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback: Any,
     assert set(found) == {"b", "c", "d"} and sent_batches(tmp_path) == []
 
 
-def test_a_server_without_temperature_is_asked_without_it_once_known(loopback: Any) -> None:
-    loopback.say((400, {"error": {"message": "temperature is not supported"}}), (200, completion()))
-    model = client("openai", loopback.url, workers=1)
-    model.answer([HELLO, HELLO])
-    assert ["temperature" in request[3] for request in loopback.requests] == [True, False, False]
-    assert any("temperature" in told for told in model.notices)
+def test_a_model_that_is_not_behind_a_server_takes_no_batch(tmp_path: Path) -> None:
+    with pytest.raises(RungError, match="takes no batches"):
+        Batches(Scripted(["x"]), tmp_path)
 
 
 def test_a_wait_between_tries_ends_when_the_stream_is_left() -> None:
@@ -141,6 +140,8 @@ INTERRUPTED = """
 import os, random, signal, threading, time
 from chat.calls import several
 from chat.protocols import Ask, Reply
+from chat.scripted import Scripted
+from workspace.errors import RungError
 
 draw = random.Random(1)
 signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))

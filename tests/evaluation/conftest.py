@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from loopback_server import serving
 
 from chat.scripted import Scripted
 from curation.example import chat_row
@@ -54,7 +55,10 @@ def perfect(ask):
 
 @pytest.fixture
 def project(tmp_path):
-    root = tmp_path / "bank"
+    return project_in(tmp_path / "bank")
+
+
+def project_in(root):
     root.mkdir()
     (root / "rung.toml").write_text("[evaluation]\nfew_shot = 3\nretrieved = 2\n")
     made = Project(root)
@@ -84,9 +88,23 @@ def model():
     return Scripted(reply, name="scripted-1")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kit():
-    return SimpleNamespace(freeze_by_hand=freeze_by_hand, reply=reply, rows_of=rows_of, places=PLACES, perfect=perfect)
+    return SimpleNamespace(
+        freeze_by_hand=freeze_by_hand,
+        reply=reply,
+        rows_of=rows_of,
+        places=PLACES,
+        perfect=perfect,
+        project_in=project_in,
+    )
+
+
+@pytest.fixture(scope="module")
+def open_server():
+    """A server for the tests of a file that share a measured project: its address is in the reports."""
+    with serving() as fake:
+        yield fake
 
 
 @pytest.fixture

@@ -127,6 +127,7 @@ def kept(project: Any) -> list[dict[str, Any]]:
     return [json.loads(line)["reply"] for line in lines]
 
 
+@pytest.mark.parametrize("batches", ["openai"], indirect=True)
 def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project: Any, batches: Batches) -> None:
     batches.looks = 10**6
     line = [sys.executable, "-m", "rung", "baseline", "--arms", "base", "--batch"]
@@ -144,6 +145,7 @@ def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project: Any,
     assert len(sent) == len(set(sent)), "nothing is sent twice"
 
 
+@pytest.mark.parametrize("batches", ["anthropic"], indirect=True)
 def test_a_result_that_never_comes_is_a_refusal_and_asked_by_the_next_command(project: Any, batches: Batches) -> None:
     batches.lost = 1
     assert report(project, "--batch")["arms"]
@@ -190,9 +192,3 @@ def test_a_served_run_and_the_judge_are_asked_by_batches_too(project: Any, loopb
     assert set(asked("evaluate", "R-001", "--served", "clinic", "--batch")) == {"clinic"} and alone == ["clinic"]
     assert set(asked("judge", "R-001", "--batch")) == {"judge-1"} and alone == ["judge-1"]
     assert asked("judge", "R-001") == [] and alone == [], "single calls find what batches answered"
-
-
-def test_without_a_hosted_model_there_is_no_batch(project: Any) -> None:
-    project.settings_file.write_text('[model]\nprovider = "local"\nbase = "embedded"\n')
-    done = rung(project, "baseline", "--arms", "base", "--batch")
-    assert done.returncode == 2 and "batch" in done.stderr and "Traceback" not in done.stderr

@@ -53,8 +53,7 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
 
 
 @pytest.mark.parametrize(
-    ("text", "finish", "metric"),
-    [("", "length", "exact_match"), ("", "content_filter", "exact_match"), ("It is about", "length", "token_f1")],
+    ("text", "finish", "metric"), [("", "content_filter", "exact_match"), ("It is about", "length", "token_f1")]
 )
 def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback, text, finish, metric):
     """One reply in ten is whole; what the few whole ones score says nothing about the arm."""
@@ -182,28 +181,6 @@ def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measur
     write_run(folder, record, state="stopped")
     assert "R-001 is stopped" in rung(served, "evaluate", "R-001").stderr
     assert "R-001" in rung(served, "evaluate", "R-01").stderr
-
-
-def test_a_server_that_dies_half_way_loses_nothing_and_its_partial_results_reach_no_verdict(served, loopback, torn):
-    answered, whole = loopback.script[0], [0]
-
-    def dying(handler, request):
-        whole[0] += 1
-        return answered(handler, request) if whole[0] <= 20 else torn(handler, request)
-
-    loopback.script[:] = [dying]
-    broken = rung(served, "baseline", "--arms", "base,prompt")
-    assert broken.returncode in (1, 2) and "answers are kept" in broken.stderr and "Traceback" not in broken.stderr
-    assert not list(served.evaluations.glob("*/report.json")) and not list(served.evaluations.glob("*/verdict.json"))
-    assert rung(served, "verdict").returncode == 1
-    kept = len((served.evaluations / ".partial" / "replies.jsonl").read_text().splitlines())
-    loopback.script[:] = [answered]
-    before = len(loopback.requests)
-    assert rung(served, "baseline", "--arms", "base,prompt").returncode == 0
-    document = json.loads((served.evaluations / "E-001" / "report.json").read_text())
-    total = len((served.evaluations / ".partial" / "replies.jsonl").read_text().splitlines())
-    assert kept > 15 and all(arm["n"] == 36 for arm in document["arms"])
-    assert len(loopback.requests) - before == total - kept
 
 
 def test_a_judge_needs_a_name_and_a_verdict(served):

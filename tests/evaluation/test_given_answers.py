@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from hosted_service import Service
 from runs_by_hand import finish_run
 
 from evaluation.testset.looks import standing
+from workspace.folder import Project
 from workspace.settings import load_settings
 
 
-@pytest.fixture
-def measured(project: Any, loopback: Any) -> Any:
+@pytest.fixture(scope="module")
+def measured_once(tmp_path_factory: pytest.TempPathFactory, open_server: Any, kit: Any) -> Any:
     """A project with a baseline on a model that is right in a third, and a finished run."""
+    project, loopback = kit.project_in(tmp_path_factory.mktemp("once") / "bank"), open_server
     loopback.say(Service(lambda question: LABELS[question.split()[0]], tuple(LABELS.values()), skill=0.3))
     project.settings_file.write_text(
         f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
@@ -28,6 +31,11 @@ def measured(project: Any, loopback: Any) -> Any:
     done = in_shell.rung("baseline", "--arms", "base,prompt", cwd=project.root)
     assert done.returncode == 0, done.stderr
     return project
+
+
+@pytest.fixture
+def measured(measured_once: Any, tmp_path: Path) -> Project:
+    return Project(shutil.copytree(measured_once.root, tmp_path / "bank"))
 
 
 LABELS = {"card": "card", "money": "transfer", "pin": "pin"}
@@ -46,14 +54,14 @@ def given(project: Any, rows: list[dict[str, Any]], *more: str) -> Any:
     return in_shell.rung("evaluate", "R-001", "--outputs", file.name, "--json", *more, cwd=project.root)
 
 
-def test_they_are_scored_paired_and_counted_as_a_look(measured: Any, loopback: Any) -> None:
-    before = len(loopback.requests)
+def test_they_are_scored_paired_and_counted_as_a_look(measured: Any, open_server: Any) -> None:
+    before = len(open_server.requests)
     done = given(measured, answers(measured, item1="no idea", item2="no idea"))
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
     assert (verdict["verdict"], verdict["n"], verdict["tuned"]) == ("ship", 36, pytest.approx(34 / 36))
     assert any("answers.jsonl" in note and "not checked" in note for note in verdict["notes"])
-    assert len(loopback.requests) == before, "no model is asked"
+    assert len(open_server.requests) == before, "no model is asked"
     settings = load_settings(measured.settings_file, {})
     (scoring,) = standing(measured, settings, verdict["test_sha256"]).runs
     assert scoring.startswith("R-001 as the answers in answers.jsonl")

@@ -49,6 +49,27 @@ def rung(project, loopback, monkeypatch):
     return run
 
 
+@pytest.fixture(scope="module")
+def ladders():
+    """By arms, a folder with a project that was measured with them, and what the command printed."""
+    return {}
+
+
+@pytest.fixture
+def measure(project, rung, ladders, tmp_path_factory):
+    """Measure these arms: each ladder once in this file."""
+
+    def made(arms):
+        if arms in ladders:
+            shutil.copytree(ladders[arms][0], project.root, dirs_exist_ok=True)
+        else:
+            told = rung("baseline", "--arms", arms)
+            ladders[arms] = shutil.copytree(project.root, tmp_path_factory.mktemp("ladder") / "bank"), told
+        return ladders[arms][1]
+
+    return made
+
+
 def documents(rung):
     return json.loads(rung("status", "--json")), json.loads(rung("advise", "--json"))
 
@@ -81,8 +102,8 @@ def measured(project):
     pytest.param("prompt,encoder", "encoder", "classifier", marks=EMBEDS),
     ("prompt,few_shot", "prompt", "few_shot"),
 ])  # fmt: skip
-async def test_the_goal_judges_what_was_measured_before_it(project, settings, rung, arms, form, fact):
-    told = rung("baseline", "--arms", arms)
+async def test_the_goal_judges_what_was_measured_before_it(project, settings, rung, measure, arms, form, fact):
+    told = measure(arms)
     assert told.splitlines()[-1] == "Next: rung advise --set goal_score=0.9"
     status, advice = documents(rung)
     assert status["next"] == "baselines" and stage(status, "baselines")["state"] == "needs_you"
@@ -116,9 +137,9 @@ async def test_the_goal_judges_what_was_measured_before_it(project, settings, ru
             assert words in screen and "Set your goal" not in screen and "plan" not in screen.split("Next:")[-1]
 
 
-def test_a_goal_out_of_reach_and_none_again(project, rung):
+def test_a_goal_out_of_reach_and_none_again(project, rung, measure):
     """Judged the other way, and taken back, with nothing measured twice."""
-    rung("baseline", "--arms", "prompt,few_shot")
+    measure("prompt,few_shot")
     rung("advise", "--set", "goal_score=0.9")
     before = os.stat(project.answers_file).st_mtime_ns
     rung("advise")
@@ -131,9 +152,9 @@ def test_a_goal_out_of_reach_and_none_again(project, rung):
     assert difference["decision"]["action"]["name"] == "keep" and "few_shot" not in measured(project)
 
 
-async def test_the_program_judges_at_once(project, rung):
+async def test_the_program_judges_at_once(project, rung, measure):
     """The goal is asked for from Baselines by Enter, and Advice says keep without another measurement."""
-    rung("baseline", "--arms", "prompt,classical")
+    measure("prompt,classical")
     async with playing(RungApp(ScreenSource.of(project.root))) as (app, pilot):
         assert "set a goal" in flat(text_of(app))
         await press(pilot, "6")
@@ -147,9 +168,9 @@ async def test_the_program_judges_at_once(project, rung):
 
 
 @pytest.mark.parametrize("form", ["classifier", pytest.param("encoder", marks=EMBEDS)])
-def test_a_classifier_is_released_and_runs_without_rung(project, rung, tmp_path, form):
+def test_a_classifier_is_released_and_runs_without_rung(project, rung, measure, tmp_path, form):
     """The folder alone, in a bare interpreter: the very answers that were measured, and no pickle anywhere."""
-    rung("baseline", "--arms", f"prompt,{form}")
+    measure(f"prompt,{ARMS[form]}")
     rung("advise", "--set", "goal_score=0.9")
     made = json.loads(rung("release", "--to", form, "--json"))
     assert [each["form"] for each in made["forms"]] == [form] and made["arm"] == ARMS[form]
@@ -180,9 +201,9 @@ def test_a_classifier_is_released_and_runs_without_rung(project, rung, tmp_path,
 
 
 @pytest.mark.parametrize("rows", [[], ["classical"], ["prompt", "classical"]])
-async def test_the_program_releases_what_start_names(project, rung, rows):
+async def test_the_program_releases_what_start_names(project, rung, measure, rows):
     """`rows` are the arms whose replies were lost: what was not measured is neither offered nor released."""
-    rung("baseline", "--arms", "prompt,classical")
+    measure("prompt,classical")
     rung("advise", "--set", "goal_score=0.9")
     lose(project.evaluations / "E-001", rows)
     async with on_stage(RungApp(ScreenSource.of(project.root)), 10) as (app, pilot, screen):
@@ -204,8 +225,8 @@ async def test_the_program_releases_what_start_names(project, rung, rows):
 
 
 @pytest.mark.parametrize("form", ["prompt", "classifier", "prompt,classifier"])
-def test_what_was_not_measured_is_not_released(project, rung, form):
-    rung("baseline", "--arms", "prompt,classical")
+def test_what_was_not_measured_is_not_released(project, rung, measure, form):
+    measure("prompt,classical")
     lose(project.evaluations / "E-001", [ARMS[form.split(",")[0]]])
     done = CliRunner().invoke(build_app(), ["release", "--to", form])
     assert isinstance(done.exception, Refusal) and done.exception.where == "evaluations/E-001/report.json"

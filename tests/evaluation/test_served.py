@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import in_shell
 import pytest
@@ -12,6 +13,7 @@ from chat.protocols import Ask
 from evaluation.measurement_report import read_report
 from evaluation.testset.looks import standing
 from evaluation.verdict.rule import newest_verdict
+from workspace.folder import Project
 from workspace.settings import load_settings
 
 SETTINGS = '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "{closed}"\nruns = 2\n'
@@ -42,19 +44,33 @@ class Server:
 
 
 @pytest.fixture
+def loopback(open_server):
+    open_server.script.clear()
+    open_server.requests.clear()
+    return open_server
+
+
+@pytest.fixture
 def server(loopback, kit):
     made = Server(kit)
     loopback.say(made)
     return made
 
 
-@pytest.fixture
-def served(project, loopback, server):
-    """A project whose arms are asked on the server, with a finished run."""
-    say_model(project, loopback.url)
+def served_in(project, url, closed="off"):
+    """A project whose arms are asked on the server, with a finished run and a baseline."""
+    say_model(project, url, closed=closed)
     project.answers_file.write_text('task = "classification"\ngoal_score = 0.9\nprompt_effort_days = 6\n')
     finish_run(project, "R-001")
+    done = rung(project, "baseline", "--arms", "base,prompt")
+    assert done.returncode == 0, done.stderr
     return project
+
+
+@pytest.fixture(scope="module")
+def measured_once(tmp_path_factory, open_server, kit):
+    open_server.say(Server(kit))
+    return served_in(kit.project_in(tmp_path_factory.mktemp("once") / "bank"), open_server.url)
 
 
 def say_model(project, url, more="", provider="openai", closed="off", base="tiny"):
@@ -69,10 +85,8 @@ def rung(project, *arguments, **environment):
 
 
 @pytest.fixture
-def measured(served):
-    done = rung(served, "baseline", "--arms", "base,prompt")
-    assert done.returncode == 0, done.stderr
-    return served
+def measured(measured_once, server, tmp_path):
+    return Project(shutil.copytree(measured_once.root, tmp_path / "bank"))
 
 
 def refused(done, *said, code=1):
@@ -128,9 +142,8 @@ def test_another_name_is_another_scoring_and_takes_a_planned_place(measured, ser
     assert any("Before on this test set: R-001 as clinic;" in note for note in verdict.notes)
 
 
-def test_a_closed_set_is_asked_free_and_held_as_the_arms_are(served, server, loopback):
-    say_model(served, loopback.url, closed="on")
-    assert rung(served, "baseline", "--arms", "base,prompt").returncode == 0
+def test_a_closed_set_is_asked_free_and_held_as_the_arms_are(project, server, loopback):
+    served = served_in(project, loopback.url, closed="on")
     server.say["clinic"] = lambda ask: (ask.choices and server.say["held"](ask)) or "It is a card."
     server.say["held"] = lambda ask: {"card": "card", "money": "transfer", "pin": "pin"}[
         ask.turns[-1]["content"].split()[0]
@@ -223,18 +236,6 @@ def test_another_base_than_the_arms_is_said(measured):
         "R-002 was trained from models/other, the arms were asked of tiny: whether that is one model was not checked."
     )
     assert told in newest_verdict(measured, "R-002")[1].notes
-
-
-def test_rows_stay_here_where_the_privacy_answer_says_so(measured, loopback):
-    """The arms were asked before the answer was given, on a host that is not this machine."""
-    say_model(measured, "http://models.example.invalid")
-    report = measured.evaluations / "E-001" / "report.json"
-    told = json.loads(report.read_text()) | {"model": "tiny (models.example.invalid)"}
-    report.write_text(json.dumps(told))
-    measured.answers_file.write_text('privacy = "no_external_api"\n')
-    asked = len(loopback.requests)
-    assert refused(rung(measured, "evaluate", "--served", "clinic"), "no_external_api")
-    assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
 
 
 def test_people_compare_its_outputs_blind_and_no_sheet_names_it(measured, loopback):
