@@ -1,81 +1,19 @@
-"""A small frozen project, written as a freeze writes it, and a scripted model that learns from what it is shown."""
+"""A small frozen project, and a scripted model that learns from what it is shown."""
 
-import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from bank import PLACES, freeze_by_hand, perfect, project_in, reply, rows_of
 from loopback_server import serving
 
 from chat.scripted import Scripted
 from curation.example import chat_row
-from curation.split.manifest import Manifest, SplitFile
-from workspace.artefact import write_artefact
-from workspace.files import sha256_file, write_text
-from workspace.folder import Project
 from workspace.settings import load_settings
-
-CLASSES = {"card lost": "card", "money late": "transfer", "pin wrong": "pin"}
-PLACES = ["at home", "in town", "on a train", "abroad", "at work", "near the sea", "in a shop", "at the bank"]
-
-
-def rows_of(places, extra=""):
-    return [chat_row(f"{what} {place}{extra}", answer) for place in places for what, answer in CLASSES.items()]
-
-
-def freeze_by_hand(project: Project, version: str, **splits) -> Path:
-    folder = project.datasets / version
-    files = {}
-    for name, rows in splits.items():
-        path = folder / f"{name}.jsonl"
-        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-        files[name] = SplitFile(file=path.name, rows=len(rows), sha256=sha256_file(path))
-    manifest = Manifest(version=version, splits=files, seed=13, threshold=0.8, test_only=set(splits) == {"test"})
-    write_artefact(folder / "manifest.json", manifest)
-    return folder
-
-
-def reply(ask):
-    """The nearest example's answer where there is one; else the first word of the question in its own form."""
-    shown = [t["content"] for t in ask.turns if t["role"] == "assistant"]
-    question = ask.turns[-1]["content"]
-    if "Passages:" in question:
-        shown.append(question.split("-> ")[1].split("\n")[0])
-    if any("rules" in t["content"] for t in ask.turns if t["role"] == "system") and "town" in question:
-        shown.append(CLASSES[" ".join(question.split("\n\n")[-1].split()[:2])])
-    if ask.choices:
-        return next((a for a in reversed(shown) if a in ask.choices), ask.choices[0])
-    return shown[-1] if shown else "no idea"
-
-
-def perfect(ask):
-    """The right answer to each of `rows_of`."""
-    return CLASSES[" ".join(ask.turns[-1]["content"].split("\n\n")[-1].split()[:2])]
 
 
 @pytest.fixture
 def project(tmp_path):
     return project_in(tmp_path / "bank")
-
-
-def project_in(root):
-    root.mkdir()
-    (root / "rung.toml").write_text("[evaluation]\nfew_shot = 3\nretrieved = 2\n")
-    made = Project(root)
-    freeze_by_hand(
-        made,
-        "v001",
-        test=rows_of(PLACES, " today") + rows_of(PLACES[:4], " again"),
-        validation=rows_of(PLACES[:4], " now"),
-        train=rows_of(PLACES, " this week"),
-    )
-    (root / "prompts").mkdir()
-    (root / "prompts" / "base.md").write_text("Name the topic.")
-    (root / "prompts" / "prompt.md").write_text("Name the topic: card, transfer or pin.")
-    (root / "prompts" / "prompt.rules.md").write_text("Name the topic by these rules: card, transfer, pin.")
-    (root / "documents").mkdir()
-    (root / "documents" / "book.md").write_text("card lost -> card\n\nmoney late -> transfer\n\npin wrong -> pin\n")
-    return made
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bank import CLASSES, perfect
 
 from chat.protocols import Reply
 from chat.scripted import Scripted
@@ -24,13 +25,7 @@ from workspace.files import sha256_file
 from workspace.lock import writer_lock
 
 ALL = arms_named(list(ARMS))
-CLASSES = {"card lost": "card", "money late": "transfer", "pin wrong": "pin"}
 PROMPTED = arms_named(["base", "prompt"])
-
-
-def bigger(ask):
-    """Knows the topics by itself."""
-    return CLASSES[" ".join(ask.turns[-1]["content"].split()[:2])]
 
 
 def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows(project, settings, model):
@@ -66,7 +61,7 @@ def test_an_encoder_needs_labels_and_a_model(project, settings, model):
 
 
 def test_the_whole_ladder(project, settings, model):
-    bench = open_bench(project, settings, model, bigger=Scripted(bigger, name="bigger-1"))
+    bench = open_bench(project, settings, model, bigger=Scripted(perfect, name="bigger-1"))
     bench = replace(bench.with_encoder(Topics), writer=model)
     folder, report = run_baseline(bench, ALL, Aim(goal=0.9, days=6))
     by_name = {arm.arm: arm for arm in report.arms}

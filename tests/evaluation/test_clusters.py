@@ -146,32 +146,6 @@ def test_what_would_settle_it_settles_it():
     assert times(round(1.3 * needed)) and not times(round(0.7 * needed))
 
 
-@pytest.mark.parametrize(
-    ("sizes", "alike"),
-    [
-        ([30] + [2] * 45, 0.0),
-        ([30] + [2] * 45, 1.0),
-        ([n % 12 + 1 for n in range(48)], 0.5),
-        ([60] * 4 + [1] * 145, 1.0),
-    ],
-)
-def test_unequal_clusters_cover_the_truth_and_rarely_ship_at_the_margin(sizes, alike):
-    """`alike` is the share of clusters whose items are all the same. benchmarks/verdict.py has the tables."""
-    draw, covered, shipped, sets = random.Random(13), 0, 0, 250
-    names = [str(n) for n, size in enumerate(sizes) for _ in range(size)]
-    for _ in range(sets):
-        values = []
-        for size in sizes:
-            together = draw.random() < alike
-            shared = draw.choice([-1.0, 0.0, 0.0, 1.0])
-            values += [shared if together else draw.choice([-1.0, 0.0, 0.0, 1.0]) for _ in range(size)]
-        found = estimate(values, names)
-        low, high = found.interval()
-        assert low <= found.mean <= high
-        covered, shipped = covered + (low <= 0 <= high), shipped + (low > 0)
-    assert covered / sets >= 0.92 and shipped / sets <= 0.05
-
-
 def test_an_arms_own_interval_holds_its_score():
     scores, names = [0.0] * 150 + [1.0] * 20 + [0.5] * 10, ["big"] * 140 + [str(n) for n in range(40)]
     low, high = score_interval(scores, clusters=names)

@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+from bank import perfect as tuned
 
 from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
@@ -24,7 +25,6 @@ from workspace.artefact import write_artefact
 from workspace.errors import InputError, Refusal, RungError
 
 PROMPTED = arms_named(["base", "prompt"])
-TOPICS = {"card": "card", "money": "transfer", "pin": "pin"}
 
 
 def section(ask, name):
@@ -34,10 +34,6 @@ def section(ask, name):
 def right(ask):
     """Judges as people do: the reference's word stands in the answer."""
     return "YES" if section(ask, "Reference answer") in section(ask, "Answer to judge") else "NO"
-
-
-def tuned(ask):
-    return TOPICS[ask.turns[-1]["content"].split()[0]]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A test set is meant for a number of runs: the plan is fixed first, confidence follows, and later runs cannot ship."""
 
 import pytest
+from bank import perfect
 
 from chat.scripted import Scripted
 from curation.store import open_store
@@ -16,10 +17,6 @@ from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import SHUT, write_page
 from rung.text.verdict_text import sentences
 from workspace.errors import Refusal
-
-
-def perfect(ask):
-    return {"card": "card", "money": "transfer", "pin": "pin"}[ask.turns[-1]["content"].split()[0]]
 
 
 @pytest.fixture

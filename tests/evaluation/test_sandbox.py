@@ -1,13 +1,11 @@
 """Code of a model runs apart: honest programs pass, hostile ones reach nothing and leave nothing behind."""
 
 import os
-import shelve
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-import zipfile
 
 import pytest
 
@@ -34,7 +32,6 @@ def test_honest_programs_pass_and_wrong_ones_do_not():
 
 ENDS = {
     "leaves early": ("import sys; sys.exit(0)", {"left early"}),
-    "leaves at once": ("import os; os._exit(0)", {"left early"}),
     "loops": ("while True: pass", {"limit", "time"}),
     "sleeps": ("import time; time.sleep(60)", {"time"}),
     "eats memory": ("x = bytearray(2**33)", {"error"}),
@@ -46,7 +43,6 @@ ENDS = {
     "starts threads without end": (
         "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
         {"error", "time"}),
-    "talks forever": ("while True: print('x' * 10000)", {"limit", "time"}),
     "ends all it may": ("import os; os.kill(-1, 9)", {"limit", "error"}),
 }  # fmt: skip
 
@@ -62,13 +58,9 @@ def test_a_program_has_no_end_of_its_own(name):
 
 STARTS = {
     "fork": "import os; os.fork()",
-    "a fork bomb": "import os\nwhile True: os.fork()",
     "a program": "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)",
-    "a shell": "import os; assert os.system('true') == 0",
     "posix_spawn": "import os; os.posix_spawn('/bin/true', ['true'], {})",
-    "multiprocessing": "import multiprocessing as m; p = m.get_context('fork').Process(target=print); p.start()",
     "a raw clone": "import ctypes; c = ctypes.CDLL(None, use_errno=True); assert c.syscall(56, 17, 0, 0, 0, 0) >= 0",
-    "a raw fork": "import ctypes; c = ctypes.CDLL(None, use_errno=True); assert c.fork() >= 0",
     "a namespace": "import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0",
     "ptrace": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
 }
@@ -83,24 +75,11 @@ def test_no_process_is_started(name):
 
 READS = {
     "open": "found = open(P, 'rb').read()",
-    "a descriptor": "import os; found = os.read(os.open(P, os.O_RDONLY), 10**6)",
-    "from the folder": "import os; found = open(os.path.relpath(P), 'rb').read()",
     "a symbolic link": "import os; os.symlink(P, 'l'); found = open('l', 'rb').read()",
-    "a hard link": "import os; os.link(P, 'l'); found = open('l', 'rb').read()",
-    "a copy": "import shutil; shutil.copy(P, 'c'); found = open('c', 'rb').read()",
     "ctypes": "import ctypes; c = ctypes.CDLL(None); b = ctypes.create_string_buffer(9999)\n"
               "c.read(c.open(P.encode(), 0), b, 9999); found = b.raw",
-    "mmap": "import mmap, os; found = mmap.mmap(os.open(P, os.O_RDONLY), 0, access=mmap.ACCESS_READ)[:]",
-    "linecache": "import linecache; found = ''.join(linecache.getlines(P)).encode()",
-    "an import": "import importlib.util as u; s = u.spec_from_file_location('m', P, loader=None)\n"
-                 "import importlib.machinery as m; found = m.SourceFileLoader('m', P).get_data(P)",
-    "sqlite": "import sqlite3; found = repr(sqlite3.connect(f'file:{P}?mode=ro', uri=True).execute(\n"
-              "'select * from sqlite_master').fetchall()).encode() + open(P, 'rb').read()",
     "sqlite, attached": "import sqlite3; c = sqlite3.connect(':memory:'); c.execute('attach ? as o', (P,))\n"
                         "found = repr(c.execute('select * from o.decisions').fetchall()).encode()",
-    "zipfile": "import zipfile; found = zipfile.ZipFile(P).read('a')",
-    "shelve": "import shelve; found = repr(dict(shelve.open(P, 'r'))).encode()",
-    "dbm": "import dbm; found = repr(dict(dbm.open(P, 'r'))).encode()",
     "the parent's root": "import os; found = open(f'/proc/{os.getppid()}/root{P}', 'rb').read()",
     "the root of process 1": "found = open(f'/proc/1/root{P}', 'rb').read()",
     "a listing": "import os; found = b'planted' if os.path.basename(P) in os.listdir(os.path.dirname(P)) else b''",
@@ -109,16 +88,12 @@ READS = {
 
 @pytest.fixture
 def outside(tmp_path):
-    """Files of a project beside the sandbox: text, a database, a shelf and an archive, each with the secret."""
+    """Files of a project beside the sandbox: text and a database, each with the secret."""
     (tmp_path / "plain").write_text(SECRET)
     with sqlite3.connect(tmp_path / "rung.db") as connection:
         connection.execute("create table decisions(verdict)")
         connection.execute("insert into decisions values (?)", (SECRET,))
     connection.close()
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("a", SECRET)
-    with shelve.open(str(tmp_path / "shelf")) as shelf:
-        shelf["a"] = SECRET
     return tmp_path
 
 
@@ -130,7 +105,7 @@ def not_apart(code, folder):
 
 
 READ = "assert b'planted' in found"
-FILE = {"sqlite": "rung.db", "sqlite, attached": "rung.db", "zipfile": "a.zip", "shelve": "shelf", "dbm": "shelf"}
+FILE = {"sqlite, attached": "rung.db"}
 
 
 @pytest.mark.parametrize("name", READS)
@@ -151,24 +126,14 @@ def test_nothing_of_the_machine_is_seen(path):
 
 WRITES = {
     "open": "open(P, 'w')",
-    "appends": "open(P, 'a').write('x')",
     "removes": "import os; os.remove(P)",
-    "removes all": "import os, shutil; shutil.rmtree(os.path.dirname(P))",
     "renames": "import os; os.rename(P, P + '2')",
-    "changes its rights": "import os; os.chmod(P, 0)",
     "changes its time": "import os; os.utime(P, (0, 0))",
-    "cuts it": "import os; os.truncate(P, 0)",
     "makes a folder": "import os; os.mkdir(P + '.d')",
     "ctypes": "import ctypes; c = ctypes.CDLL(None); c.unlink(P.encode()); c.open(P.encode(), 65, 511)",
     "sqlite": "import sqlite3; c = sqlite3.connect(D); c.execute('update decisions set verdict = 1'); c.commit()",
-    "sqlite, a new file": "import sqlite3; c = sqlite3.connect(':memory:'); c.execute('create table a(b)')\n"
-                          "c.execute('vacuum into ?', (P + '.new',))",
     "sqlite, attached": "import sqlite3; c = sqlite3.connect(':memory:'); c.execute('attach ? as o', (P + '.new',))\n"
                         "c.execute('create table o.a(b)'); c.commit()",
-    "shelve": "import shelve; shelve.open(P + '.new')['a'] = 1",
-    "dbm": "import dbm.dumb; dbm.dumb.open(P + '.new', 'n')['a'] = b'1'",
-    "zipfile": "import zipfile; zipfile.ZipFile(P + '.new', 'w').writestr('a', 'b')",
-    "logging": "import logging; logging.FileHandler(P + '.new').close()",
     "a pipe": "import os; os.mkfifo(P + '.new')",
     "a socket": "import socket; socket.socket(socket.AF_UNIX).bind(P + '.s')",
 }  # fmt: skip

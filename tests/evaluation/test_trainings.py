@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+from bank import perfect
 
 from chat.scripted import Scripted
 from curation.split.manifest import load_split
@@ -25,13 +26,6 @@ from workspace.errors import Refusal
 def pooled(every):
     """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
     return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
-
-
-TOPICS = {"card": "card", "money": "transfer", "pin": "pin"}
-
-
-def perfect(ask):
-    return TOPICS[ask.turns[-1]["content"].split("\n\n")[-1].split()[0]]
 
 
 def test_one_training_alone_gives_the_items_interval():

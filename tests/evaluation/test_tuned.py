@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+from bank import perfect
 
 from chat.protocols import Reply
 from chat.scripted import Scripted
@@ -24,11 +25,6 @@ from workspace.errors import Refusal
 from workspace.files import sha256_bytes
 
 PROMPTED = arms_named(["base", "prompt"])
-
-
-def perfect(ask):
-    question = ask.turns[-1]["content"]
-    return {"card": "card", "money": "transfer", "pin": "pin"}[question.split()[0]]
 
 
 @pytest.fixture
