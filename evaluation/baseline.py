@@ -34,7 +34,7 @@ from evaluation.measure import (
 from evaluation.measured_answers import Effort, judge_rungs, smallest_difference
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, write_outcomes
 from evaluation.outcomes import asked_with
-from evaluation.reuse import ReusedArms, join_earlier, stands_on
+from evaluation.reuse import ReusedArm, ReusedArms, join_earlier, stands_on
 from evaluation.testset.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
 from evaluation.verdict.intervals import TOLERANCE
 from workspace.artefact import hashes, revised, write_artefact
@@ -161,31 +161,41 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[ArmChoice]) -> Ch
     return choices
 
 
+class Ladder(NamedTuple):
+    """Every arm's result in the order of the ladder, all outcomes, and by arm the answers with probabilities."""
+
+    results: list[ArmResult]
+    outcomes: list[ItemOutcome]
+    sure: dict[str, SureSplits]
+
+
+def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms, pairs: frozenset[str]) -> Ladder:
+    """Measure the chosen arms, join the reused ones, and work the cascade out where it is wanted."""
+    measured = [measure_choice(bench, choice, bench.items) for choice in chosen]
+    found: list[MeasuredArm | ReusedArm] = [*measured, *joined.taken]
+    outcomes = [o for choice in chosen for o in choice.outcomes] + [o for each in found for o in each.outcomes]
+    sure = {each.arm.arm: each.sure for each in found if each.sure.test}
+    results = [
+        apart(bench, c, each.arm, arm_called(c.arm).variants, pairs) for c, each in zip(chosen, measured, strict=True)
+    ]
+    results += [each.arm for each in joined.taken]
+    if joined.cascades and (both := cascade(bench, in_order([*chosen, *joined.choices]), outcomes, sure)):
+        results.append(both[0])
+        outcomes += both[1]
+    by_arm = {arm.arm: arm for arm in results}
+    return Ladder([by_arm[name] for name in on_the_ladder(by_arm)], outcomes, sure)
+
+
 def _measure_all(
     folder: Path, bench: Bench, chosen: Sequence[ArmChoice], notes: Sequence[str], aim: Aim, joined: ReusedArms
 ) -> Report:
-    items = bench.items
-    measured = [measure_choice(bench, choice, items) for choice in chosen]
-    outcomes = [o for choice in chosen for o in choice.outcomes] + [o for each in measured for o in each.outcomes]
+    items, whole = bench.items, in_order([*chosen, *joined.choices])
     with_pairs = documents_with_pairs(bench.material().documents, items)
-    outcomes += [outcome for each in joined.taken for outcome in each.outcomes]
-    results = [
-        apart(bench, c, each.arm, arm_called(c.arm).variants, with_pairs)
-        for c, each in zip(chosen, measured, strict=True)
-    ]
-    whole = in_order([*chosen, *joined.choices])
-    sure = {m.arm.arm: m.sure for m in measured} | {each.arm.arm: each.sure for each in joined.taken}
-    sure = {arm: found for arm, found in sure.items() if found.test}
-    both = cascade(bench, whole, outcomes, sure) if joined.cascades else None
-    lacking = [f"{CASCADE} was not measured: it needs {KNOWN[CASCADE].needs}."] if joined.cascades and not both else []
-    if both:
-        results.append(both[0])
-        outcomes += both[1]
-    by_arm = {arm.arm: arm for arm in (*results, *(each.arm for each in joined.taken))}
-    results = [by_arm[name] for name in on_the_ladder(by_arm)]
+    results, outcomes, sure = _ladder(bench, chosen, joined, with_pairs)
+    lacking = joined.cascades and all(arm.arm != CASCADE for arm in results)
     told = [
         *notes,
-        *lacking,
+        *([f"{CASCADE} was not measured: it needs {KNOWN[CASCADE].needs}."] if lacking else []),
         *outside_set(items, bench.desk.choices),
         *prompts_with_pairs(_prompts(whole), items),
         *(pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
@@ -198,10 +208,7 @@ def _measure_all(
     report = Report(
         id=folder.name,
         kind="baseline",
-        made_from={
-            **made_from(bench, folder, whole),
-            **hashes(bench.project.root, *joined.sources, *kept),
-        },
+        made_from={**made_from(bench, folder, whole), **hashes(bench.project.root, *joined.sources, *kept)},
         dataset=bench.dataset.name,
         test_sha256=bench.test_sha256,
         model=bench.desk.model.name,
