@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import zoneinfo
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from chat.protocols import Ask, ChatModel, Progress
 from evaluation.ask import Replies, ask_all
 from evaluation.metrics.text import normalised_match, refuses
+from evaluation.retrieval.passages import holds
 from evaluation.verdict.compare import compare
 from evaluation.verdict.intervals import TOLERANCE
 from workspace.errors import InputError, Problem
@@ -171,8 +171,7 @@ def _matches(answer: str) -> Callable[[str, str], bool]:
 
 def _holds(word: str) -> Callable[[str, str], bool]:
     """Return whether the first line holds the word, as a word."""
-    pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
-    return lambda output, _: bool(pattern.search(output.strip().partition("\n")[0]))
+    return lambda output, _: holds(output.strip().partition("\n")[0], word)
 
 
 def _is(text: str) -> Callable[[str, str], bool]:

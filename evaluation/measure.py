@@ -23,6 +23,7 @@ from evaluation.metrics.item_metrics import ItemMetric
 from evaluation.metrics.json_documents import Shape, is_strict
 from evaluation.metrics.perplexity import perplexity
 from evaluation.metrics.text import normalise, normalised_match, refuses
+from evaluation.retrieval.passages import holds
 from evaluation.verdict.intervals import is_binary, score_interval
 
 Form = Literal["free", "held"]
@@ -301,13 +302,8 @@ def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, f
     """Share of items whose expected answer occurs word for word in a passage that was shown."""
     if variant.shown is None or not items:
         return {}
-    from evaluation.retrieval.passages import words
-
-    hits = 0
-    for item in items:
-        wanted = " ".join(words(item.expected))
-        hits += any(f" {wanted} " in f" {' '.join(words(chunk.text))} " for chunk in variant.shown(item.turns))
-    return {"retrieval_recall": hits / len(items)}
+    hits = [any(holds(chunk.text, item.expected) for chunk in variant.shown(item.turns)) for item in items]
+    return {"retrieval_recall": sum(hits) / len(items)}
 
 
 def groundedness(

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chat.protocols import Ask, Scorer
 
 
-@dataclass(frozen=True, slots=True)
-class Perplexity:
-    """Over all items together; `nats` is the summed negative log-probability."""
+class Perplexity(NamedTuple):
+    """Over all items together."""
 
     per_token: float
     per_byte: float
-    nats: float
-    tokens: int
-    bytes: int
 
 
 def perplexity(scorer: Scorer, asks: Sequence[Ask], answers: Sequence[str]) -> Perplexity:
@@ -32,7 +28,7 @@ def perplexity(scorer: Scorer, asks: Sequence[Ask], answers: Sequence[str]) -> P
     size = sum(len(answer.encode()) for answer in answers)
     if not tokens or not size:
         raise ValueError("no answer to score")
-    return Perplexity(_exp(nats / tokens), _exp(nats / size), nats, tokens, size)
+    return Perplexity(_exp(nats / tokens), _exp(nats / size))
 
 
 def _exp(value: float) -> float:
