@@ -7,7 +7,6 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 from curation.review.agreement import krippendorff_alpha
 from curation.split.manifest import load_split
@@ -15,7 +14,7 @@ from evaluation.judge.correction import JUDGE_METRIC, PAIRS, RUBRIC, Scale, grad
 from evaluation.judge.grading import Case
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
-from evaluation.people.blinding import Hidden, hidden
+from evaluation.people.blinding import Hidden, hidden, rater_file, rater_files
 from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.rule import Verdict, newest_verdict
 from workspace.appended import append_lines, is_cut, read_lines
@@ -161,13 +160,8 @@ def take_labels(sitting: JudgeSession, path: Path, rater: str) -> int:
     if problems := line_problems(path, 'id and "meets"', lambda line: _take_line(kind, line, known, found)):
         raise InputError(problems)
     rows = [{"id": identity, "value": value, "reason": reason} for identity, (value, reason) in found.items()]
-    append_lines(labels_file(sitting, rater), rows)
+    append_lines(rater_file(sitting.folder, "labels", rater), rows)
     return len(found)
-
-
-def labels_file(sitting: JudgeSession, rater: str) -> Path:
-    """Where a person's labels are kept."""
-    return sitting.folder / f"labels.{quote(rater.strip(), safe='')}.jsonl"
 
 
 def read_labels(path: Path) -> dict[int, float]:
@@ -221,7 +215,7 @@ def read_people(sitting: JudgeSession) -> People:
 
     Raises InputError for a damaged file.
     """
-    files = {unquote(p.name[7:-6]): p for p in sorted(sitting.folder.glob("labels.*.jsonl"))}
+    files = rater_files(sitting.folder, "labels")
     if not files:
         return People({arm: {} for arm in sitting.arms})
     given: dict[int, dict[str, float]] = {}

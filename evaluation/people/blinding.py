@@ -6,9 +6,12 @@ Whoever asks to see them as they are is written into the log: the same event as 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
 
 from curation.review.item import UNMASKED, Cover, Found, hidden_words, kinds_of
 from curation.store import open_store
+from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -30,6 +33,18 @@ def hidden(*texts: str) -> Hidden:
     """The texts as they are shown at first."""
     cover = Cover()
     return Hidden(tuple(map(cover.text, texts)), frozenset(cover.found))
+
+
+def rater_file(folder: Path, kind: str, rater: str) -> Path:
+    """Where a person's `answers` or `labels` are kept. Raises RungError for an empty name."""
+    if not rater.strip():
+        raise RungError("A rater has a name.", "--rater NAME")
+    return folder / f"{kind}.{quote(rater.strip(), safe='')}.jsonl"
+
+
+def rater_files(folder: Path, kind: str) -> dict[str, Path]:
+    """The files of all who gave some, by their names."""
+    return {unquote(p.name[len(kind) + 1 : -6]): p for p in sorted(folder.glob(f"{kind}.*.jsonl"))}
 
 
 def log_shown(project: Project, settings: Settings, person: str, ref: str, found: Found) -> None:

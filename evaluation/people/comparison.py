@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import quote, unquote
 
 from curation.split.manifest import load_split
 from evaluation.measurement_report import read_report
 from evaluation.outcomes import load_baseline
+from evaluation.people.blinding import rater_file, rater_files
 from evaluation.people.pairings import (
     ITEMS,
     BlindPlan,
@@ -72,7 +72,9 @@ class BlindComparison:
             raise RungError(f'"{choice}" is none of {", ".join(get_args(Choice))}.')
         if identity not in {pairing.id for pairing in self.asked}:
             raise RungError(f"{identity} is not of this comparison.")
-        append_lines(self._file(rater), [{"id": identity, "choice": choice, "reason": reason.strip()}])
+        append_lines(
+            rater_file(self.folder, "answers", rater), [{"id": identity, "choice": choice, "reason": reason.strip()}]
+        )
 
     def take_sheet(self, rater: str, path: Path) -> None:
         """Record a filled sheet. Raises InputError with every line that is no answer."""
@@ -83,10 +85,8 @@ class BlindComparison:
 
     def answers(self) -> Given:
         """Every rater's answers by id. Raises InputError for a damaged file."""
-        found: Given = {}
-        for path in sorted(self.folder.glob("answers.*.jsonl")):
-            found[unquote(path.name[8:-6])] = dict(read_lines(path, _answer, "answer"))
-        return found
+        files = rater_files(self.folder, "answers")
+        return {rater: dict(read_lines(path, _answer, "answer")) for rater, path in files.items()}
 
     def standing(self) -> dict[str, tuple[int, int]]:
         """By rater: answered, of how many."""
@@ -106,11 +106,6 @@ class BlindComparison:
         document = {"run": self.plan.run, "raters": list(standing), "against": against}
         write_text(self.folder / RESULT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         return found
-
-    def _file(self, rater: str) -> Path:
-        if not rater.strip():
-            raise RungError("A rater has a name.", "--rater NAME")
-        return self.folder / f"answers.{quote(rater.strip(), safe='')}.jsonl"
 
 
 def _answer(row: Mapping[str, Any]) -> tuple[int, tuple[Choice, str]]:
