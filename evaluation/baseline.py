@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from evaluation.abstention import SURE, SureSplits, write_sure
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
@@ -205,20 +205,10 @@ def _measure_all(
     ]
     write_outcomes(folder / "outputs.jsonl", outcomes)
     kept = write_sure(folder / SURE, sure)
-    report = Report(
-        id=folder.name,
-        kind="baseline",
-        made_from={**made_from(bench, folder, whole), **hashes(bench.project.root, *joined.sources, *kept)},
-        dataset=bench.dataset.name,
-        test_sha256=bench.test_sha256,
-        model=bench.desk.model.name,
-        metric=bench.desk.metric.spec,
-        judge=bench.judge.name if bench.judge and bench.desk.metric.judged else None,
-        n=len(items),
+    report = revised(
+        bare_report(folder, bench, "baseline", results, whole, [*joined.sources, *kept]),
         goal=aim.goal,
-        arms=results,
         chosen=best_prompted(whole),
-        outputs_sha256=sha256_file(folder / "outputs.jsonl"),
         notes=told,
         rows_from=[*bench.rows_notes, *joined.told],
         stands_on=stands_on(bench),
@@ -230,6 +220,31 @@ def _measure_all(
     )
     write_artefact(folder / "report.json", report)
     return report
+
+
+def bare_report(
+    folder: Path,
+    bench: Bench,
+    kind: Literal["baseline", "run"],
+    arms: Sequence[ArmResult],
+    choices: Sequence[ArmChoice],
+    sources: Sequence[Path],
+) -> Report:
+    """The report of arms whose outcomes are written, with what every report has; `sources` are files behind it."""
+    return Report(
+        id=folder.name,
+        kind=kind,
+        made_from={**made_from(bench, folder, choices), **hashes(bench.project.root, *sources)},
+        dataset=bench.dataset.name,
+        test_sha256=bench.test_sha256,
+        model=bench.desk.model.name,
+        metric=bench.desk.metric.spec,
+        judge=bench.judge.name if bench.judge and bench.desk.metric.judged else None,
+        n=arms[0].n,
+        arms=list(arms),
+        outputs_sha256=sha256_file(folder / "outputs.jsonl"),
+        rows_from=bench.rows_notes,
+    )
 
 
 def _prompts(chosen: Sequence[ArmChoice]) -> list[PromptVersion]:

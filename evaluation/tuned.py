@@ -11,7 +11,7 @@ from curation.split.manifest import load_split, read_manifest
 from evaluation.arms.arm_material import ArmMaterial, Variant
 from evaluation.arms.registry import arm_name
 from evaluation.arms.tuned_arm import TUNED, TUNED_RAG, tuned, tuned_rag
-from evaluation.baseline import apart, made_from, measure_choice, pair_notes, write_choices
+from evaluation.baseline import apart, bare_report, measure_choice, pair_notes, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose
 from evaluation.forgetting import NOT_MEASURED, Forgetting, measure_forgetting, suite
@@ -21,7 +21,6 @@ from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import (
     ArmResult,
     ItemOutcome,
-    Report,
     newest_report,
     scored_as,
     surest,
@@ -34,9 +33,8 @@ from evaluation.testset.looks import take_place
 from evaluation.verdict.pairing import Trained, evidence_for, preferred
 from evaluation.verdict.price import price_of
 from evaluation.verdict.rule import Training, Verdict, VerdictEvidence, rule
-from workspace.artefact import hashes, read_artefact, write_artefact
+from workspace.artefact import read_artefact, revised, write_artefact
 from workspace.errors import Refusal
-from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.lock import writer_lock
 from workspace.settings import Settings
@@ -103,7 +101,8 @@ def run_evaluation(
         outcomes = [o for choice in choices for o in choice.outcomes]
         outcomes += [o for _, found in (*measured, *siblings) for o in found]
         write_outcomes(folder / "outputs.jsonl", outcomes)
-        report = _report(folder, bench, run, arms, choices, evidence, told, name)
+        notes = [*bench.judge_notes, *told]
+        report = revised(bare_report(folder, bench, "run", arms, choices, evidence), run=run, served=name, notes=notes)
         trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
         pairs, weighed = evidence_for(bench, baseline, report, trained, place)
         weighed = _with_the_rest(bench, ways, baseline, weighed, measured[chosen][0], told)
@@ -223,35 +222,6 @@ def _forgetting(bench: Bench, untrained: Callable[[], ChatModel] | None) -> Forg
     limit, watch = bench.settings.evaluation.forgetting_limit, bench.watch("general suite, before and after")
     items = suite(bench.project.root)
     return measure_forgetting(items, untrained(), bench.desk.model, bench.desk.replies, limit, watch)
-
-
-def _report(
-    folder: Path,
-    bench: Bench,
-    run: str,
-    arms: Sequence[ArmResult],
-    choices: Sequence[ArmChoice],
-    evidence: Sequence[Path],
-    told: Sequence[str],
-    served: str,
-) -> Report:
-    return Report(
-        id=folder.name,
-        kind="run",
-        run=run,
-        served=served,
-        made_from={**made_from(bench, folder, choices), **hashes(bench.project.root, *evidence)},
-        dataset=bench.dataset.name,
-        test_sha256=bench.test_sha256,
-        model=bench.desk.model.name,
-        metric=bench.desk.metric.spec,
-        judge=bench.judge.name if bench.judge and bench.desk.metric.judged else None,
-        n=arms[0].n,
-        arms=list(arms),
-        outputs_sha256=sha256_file(folder / "outputs.jsonl"),
-        notes=[*bench.judge_notes, *told],
-        rows_from=bench.rows_notes,
-    )
 
 
 def check_unseen(project: Project, settings: Settings, run: str, trained: str, tested: str) -> None:

@@ -146,15 +146,8 @@ def json_shape(spec: str, root: Path, known: Sequence[Example]) -> Shape | None:
 
 def is_strict(shape: Shape) -> bool:
     """Whether hosted models take it as it is: every object closed, and all of its keys required."""
-    parts = [shape, *_below(shape)]
-    objects = [part for part in parts if part.get("type") == "object"]
+    objects = [part for part in _parts(shape) if isinstance(part, Mapping) and part.get("type") == "object"]
     return bool(objects) and all(
         part.get("additionalProperties") is False and set(part.get("required", ())) == set(part.get("properties", {}))
         for part in objects
     )
-
-
-def _below(shape: Shape) -> list[Shape]:
-    inner = [*(shape.get("properties") or {}).values(), shape.get("items")]
-    parts = [part for part in inner if isinstance(part, Mapping)]
-    return [found for part in parts for found in (part, *_below(part))]
