@@ -99,7 +99,6 @@ def measured(project):
 
 @pytest.mark.parametrize(("arms", "form", "fact"), [
     ("prompt,classical", "classifier", "classifier"),
-    pytest.param("prompt,encoder", "encoder", "classifier", marks=EMBEDS),
     ("prompt,few_shot", "prompt", "few_shot"),
 ])  # fmt: skip
 async def test_the_goal_judges_what_was_measured_before_it(project, settings, rung, measure, arms, form, fact):
@@ -172,6 +171,9 @@ def test_a_classifier_is_released_and_runs_without_rung(project, rung, measure, 
     """The folder alone, in a bare interpreter: the very answers that were measured, and no pickle anywhere."""
     measure(f"prompt,{ARMS[form]}")
     rung("advise", "--set", "goal_score=0.9")
+    status, _ = documents(rung)
+    assert stage(status, "release")["command"] == f"rung release --to {form}"
+    assert f"the {form} reaches" in stage(status, "advice")["reason"]
     made = json.loads(rung("release", "--to", form, "--json"))
     assert [each["form"] for each in made["forms"]] == [form] and made["arm"] == ARMS[form]
     status, _ = documents(rung)
@@ -252,13 +254,14 @@ def test_the_program_computes_what_scikit_learn_does(tmp_path, settings, texts):
         assert ours.probabilities(text) == pytest.approx(fitted.predict_proba([text])[0], abs=1e-9)
 
 
-def test_no_classifier_is_released_that_was_not_measured(project, rung):
-    for ways in (None, "prompt"):
+def test_no_classifier_is_released_that_was_not_measured(project, rung, measure):
+    for ways in (None, "prompt,few_shot"):
         if ways:
-            rung("baseline", "--arms", ways)
+            measure(ways)
         done = CliRunner().invoke(build_app(), ["release", "--to", "classifier"])
         assert isinstance(done.exception, Refusal)
-    rung("baseline", "--arms", "prompt,classical")
+    shutil.rmtree(project.evaluations)
+    measure("prompt,classical")
     with (project.datasets / "v001" / "train.jsonl").open("a") as file:
         file.write(
             json.dumps({"messages": [{"role": "user", "content": "more"}, {"role": "assistant", "content": "pin"}]})
