@@ -12,6 +12,7 @@ from workspace.errors import InputError, Problem, RungError
 
 ONLY = "baseline"
 """Name of the arm where `baseline` is a plain number."""
+NEEDED = ("id", "baseline", "tuned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +86,20 @@ def _read_line(reading: _Reading, number: int, line: bytes) -> None:
         row = json.loads(line.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         reading.fault(number, f"is not JSON: {error}.", "a JSON object", line[:60].decode(errors="replace"))
-        return None
+        return
     if not isinstance(row, dict):
         reading.fault(number, "is not a JSON object.", "a JSON object", type(row).__name__)
-        return None
-    identity = _identity(reading, number, row)
-    arms = _baseline(reading, number, row)
-    tuned = _tuned(reading, number, row)
-    cluster = _cluster(reading, number, row)
+        return
+    for key in NEEDED:
+        if key not in row:
+            found = ", ".join(f'"{k}"' for k in row) or "no key"
+            reading.fault(number, f'"{key}" is missing; found {found}.', f'"{key}"', found)
+    identity = _identity(reading, number, row["id"]) if "id" in row else None
+    arms = _baseline(reading, number, row["baseline"]) if "baseline" in row else None
+    tuned = _score(reading, number, "tuned", row["tuned"]) if "tuned" in row else None
+    cluster = _cluster(reading, number, row.get("cluster"))
     if identity is not None and arms is not None and tuned is not None:
         reading.rows.append((identity, arms, tuned, cluster))
-    return None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -105,16 +109,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _missing(reading: _Reading, number: int, key: str, row: Mapping[str, Any]) -> None:
-    found = ", ".join(f'"{k}"' for k in row) or "no key"
-    reading.fault(number, f'"{key}" is missing; found {found}.', f'"{key}"', found)
-
-
-def _identity(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | None:
-    if "id" not in row:
-        _missing(reading, number, "id", row)
-        return None
-    value = row["id"]
+def _identity(reading: _Reading, number: int, value: Any) -> str | None:
     if not isinstance(value, str | int) or isinstance(value, bool):
         reading.fault(number, f'"id" is {value!r}, not a text or a whole number.', "a text", value)
         return None
@@ -127,18 +122,7 @@ def _identity(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | N
     return key
 
 
-def _tuned(reading: _Reading, number: int, row: Mapping[str, Any]) -> float | None:
-    if "tuned" not in row:
-        _missing(reading, number, "tuned", row)
-        return None
-    return _score(reading, number, "tuned", row["tuned"])
-
-
-def _baseline(reading: _Reading, number: int, row: Mapping[str, Any]) -> dict[str, float] | None:
-    if "baseline" not in row:
-        _missing(reading, number, "baseline", row)
-        return None
-    value = row["baseline"]
+def _baseline(reading: _Reading, number: int, value: Any) -> dict[str, float] | None:
     given = value if isinstance(value, dict) else {ONLY: value}
     labels = [f'"baseline.{arm}"' if isinstance(value, dict) else '"baseline"' for arm in given]
     scores = [_score(reading, number, label.strip('"'), given[arm]) for arm, label in zip(given, labels, strict=True)]
@@ -164,8 +148,7 @@ def _score(reading: _Reading, number: int, key: str, value: Any) -> float | None
     return float(value)
 
 
-def _cluster(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | None:
-    value = row.get("cluster")
+def _cluster(reading: _Reading, number: int, value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str | int | float) or isinstance(value, bool) or value != value:  # NaN is no name
