@@ -95,18 +95,17 @@ def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:
     return {name or question for question, name in before.items() if question not in here}
 
 
+def stored_ids(manifest: Manifest) -> dict[int, str]:
+    """Id in the store by line of the test split, of the rows that have one."""
+    return {int(row["line"]): str(row["id"]) for row in manifest.rows if row.get("split") == "test" and row.get("id")}
+
+
 def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Question of each test row, folded, with its id in the store ("" where it has none)."""
-    return {question: name for question, _, name in _items(folder, manifest)}
-
-
-def _items(folder: Path, manifest: Manifest) -> list[tuple[str, int, str]]:
-    """Folded question, line and id in the store ("" where it has none) of each test row.
+    """Question of each test row, folded, with its id in the store ("" where it has none).
 
     Raises Refusal where the file is gone, or is not the one that was frozen.
     """
-    ids = {int(r["line"]): str(r["id"]) for r in manifest.rows if r.get("split") == "test" and r.get("id")}
-    entry = manifest.splits["test"]
+    ids, entry = stored_ids(manifest), manifest.splits["test"]
     path = folder / entry.file
     fault = "gone" if not path.is_file() else "changed" if sha256_file(path) != entry.sha256 else ""
     if fault:
@@ -114,8 +113,8 @@ def _items(folder: Path, manifest: Manifest) -> list[tuple[str, int, str]]:
             f"{path}: {fault} since it was frozen, so its share of a later test set is unknown.",
             "put the file back as it was frozen",
         )
-    rows = [(n, Example.from_json(line)) for n, line in enumerate(path.read_text("utf-8").split("\n"), 1) if line]
-    return [(folded(row.question), n, ids.get(n, "")) for n, row in rows]
+    lines = enumerate(path.read_text("utf-8").split("\n"), 1)
+    return {folded(Example.from_json(line).question): ids.get(n, "") for n, line in lines if line}
 
 
 def folded(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from curation.split.manifest import load_split, newest_dataset, read_manifest
 from curation.store import Store, open_store, store_exists
-from evaluation.testset.history import folded
+from evaluation.testset.history import folded, stored_ids
 from evaluation.testset.looks import LOOKED, RECHECKED, SCORED
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project, by_number, oldest_first
@@ -44,7 +44,7 @@ def recheck_labels(project: Project, settings: Settings, wanted: str) -> Relabel
     folder = newest_dataset(project)
     if folder is None or "test" not in read_manifest(folder).splits:
         raise Refusal("No test set is frozen yet.", "rung data freeze --test-only")
-    ids = list(_ids(folder).values())
+    ids = list(stored_ids(read_manifest(folder)).values())
     if not ids or not store_exists(project, settings):
         raise Refusal(f"The test rows of {folder.name} are not in the store.", "rung data import FILE --as test")
     test_sha = read_manifest(folder).splits["test"].sha256
@@ -94,7 +94,7 @@ def _changed(store: Store, older: Path, labels: dict[str, str | None], drawn: Co
     events = store.events(ref=read_manifest(older).splits["test"].sha256)
     if not any(event.kind in (SCORED, LOOKED) for event in events):
         return []
-    ids = _ids(older)
+    ids = stored_ids(read_manifest(older))
     found = []
     for line, row in enumerate(load_split(older, "test"), 1):
         name, question = ids.get(line, ""), folded(row.question)
@@ -106,12 +106,6 @@ def _changed(store: Store, older: Path, labels: dict[str, str | None], drawn: Co
 
 def _labels(folder: Path) -> dict[str, str | None]:
     """Answers of the test rows, by id in the store and by question."""
-    ids, rows = _ids(folder), load_split(folder, "test")
+    ids, rows = stored_ids(read_manifest(folder)), load_split(folder, "test")
     named = {ids[line]: row.answer for line, row in enumerate(rows, 1) if line in ids}
     return {**{folded(row.question): row.answer for row in rows}, **named}
-
-
-def _ids(folder: Path) -> dict[int, str]:
-    """Id in the store by line of the test split."""
-    rows = read_manifest(folder).rows
-    return {int(row["line"]): str(row["id"]) for row in rows if row.get("split") == "test" and row.get("id")}
