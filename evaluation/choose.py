@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chat.protocols import Progress
 from evaluation.arms.arm_material import Variant
+from evaluation.arms.prompted import BIGGER_MODEL
 from evaluation.measure import EvalItem, Form, Harness, mean_score, measure_forms, why_unmeasured
 from evaluation.measurement_report import ItemOutcome, Setting
 from evaluation.metrics.json_documents import INVALID, parse
@@ -16,9 +17,6 @@ from workspace.artefact import Artefact
 
 SCREEN = 20
 """Items on which the variants of an arm are compared: its best one and both its forms are measured on all of them."""
-
-ELSEWHERE = ("bigger_model",)
-"""Arms on another model than the base: a tuned model must beat them, but they are not what would be released."""
 
 Watch = Callable[[str], Progress | None]
 """From what is being measured, in words, to a progress line for it."""
@@ -136,9 +134,10 @@ def _in_form(output: str, desk: Harness) -> bool:
 
 def best_prompted(choices: Sequence[ArmChoice]) -> str | None:
     """The prompted arm on the base model with the best validation score, the lowest rung of equals; without
-    validation rows, the highest rung. An arm whose replies were lost comes last.
+    validation rows, the highest rung. A tuned model must beat another model too, but that is not what would be
+    released. An arm whose replies were lost comes last.
     """
-    prompted = [c for c in choices if c.prompted and c.arm not in ELSEWHERE]
+    prompted = [c for c in choices if c.prompted and c.arm != BIGGER_MODEL]
     if not prompted:
         return None
     if all(c.validation is None for c in prompted):

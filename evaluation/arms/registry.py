@@ -19,11 +19,6 @@ class Arm:
     needs: str
     variants: Callable[[ArmMaterial], list[Variant]]
 
-    @property
-    def elsewhere(self) -> bool:
-        """Whether it asks another model than the base."""
-        return self.name == prompted.BIGGER_MODEL
-
 
 CASCADE = "cascade"
 ASKING_NOTHING = (*classifiers.CLASSIFIERS, CASCADE)

@@ -58,6 +58,7 @@ def baseline(
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
+    from evaluation.arms.prompted import BIGGER_MODEL
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim
     from evaluation.bench import frozen_test, open_bench
@@ -78,7 +79,7 @@ def baseline(
     check_advice(project)
     check_corrections(project, settings, frozen_test(project, dataset)[0])
     allowed = overridden(project, settings, override, by, reason, "baseline")
-    bigger = any(arm.elsewhere for arm in wanted)
+    bigger = any(arm.name == BIGGER_MODEL for arm in wanted)
     models = open_ladder(project, settings, allowed, bigger=bigger, batch=batch)
     bench = open_bench(
         project,
