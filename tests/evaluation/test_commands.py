@@ -5,6 +5,7 @@ import json
 import in_shell
 import pytest
 from hosted_replies import completion
+from runs_by_hand import finish_run
 
 from chat.protocols import Ask
 
@@ -152,29 +153,13 @@ def test_power_counts_groups_where_items_hang_together(served, kit):
 
 
 def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measured(served, kit):
-    from training.runs import RunRecord, write_run
-    from workspace.files import sha256_file
+    from training.runs import write_run
 
-    folder = served.runs / "R-001"
-    (folder / "adapter").mkdir(parents=True)
-    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
-    record = RunRecord(
-        id="R-001",
-        state="finished",
-        plan="P-001",
-        plan_sha256="",
-        clearance_sha256="",
-        dataset="v001",
-        base="embedded",
-        method="lora",
-        adapter="R-001/adapter",
-        files={"adapter_model.safetensors": "0" * 64},
-    )
-    write_run(folder, record)
+    record, folder = finish_run(served, "R-001"), served.runs / "R-001"
+    write_run(folder, record, files={"adapter_model.safetensors": "0" * 64})
     refused = rung(served, "evaluate", "R-001")
     assert refused.returncode == 1 and "adapter_model.safetensors changed" in refused.stderr
-    whole = {"adapter_model.safetensors": sha256_file(folder / "adapter" / "adapter_model.safetensors")}
-    write_run(folder, record, files=whole)
+    write_run(folder, record)
     kit.freeze_by_hand(served, "v002", test=kit.rows_of(kit.places, " this week"), train=kit.rows_of(["there"]))
     seen = rung(served, "evaluate", "R-001", "--dataset", "v002")
     assert seen.returncode == 1 and "R-001 was trained on v001, which holds 24 of the 24" in seen.stderr

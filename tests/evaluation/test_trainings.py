@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 from bank import perfect
+from runs_by_hand import finish_run
 
 from chat.scripted import Scripted
 from curation.split.manifest import load_split
@@ -152,26 +153,13 @@ def test_test_answers_in_documents_and_in_the_runs_instruction_are_told_of_a_run
 
 def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(project, settings):
     from rung.cli.measure.evaluate import _trainings
-    from training.runs import RunRecord, write_run
     from workspace.errors import Refusal
 
     recipes = {"R-001": (0, 16), "R-002": (1, 16), "R-003": (2, 8), "R-004": (2, 16)}
     made = {}
     for run, (seed, rank) in recipes.items():
-        folder = project.runs / run
-        folder.mkdir(parents=True)
-        (folder / "plan.toml").write_text(f'[recipe]\nbase = "embedded"\nrank = {rank}\nseed = {seed}\n')
-        made[run] = RunRecord(
-            id=run,
-            state="finished",
-            plan="P-001",
-            plan_sha256="",
-            clearance_sha256="",
-            dataset="v001",
-            base="embedded",
-            method="lora",
-        )
-        write_run(folder, made[run])
+        made[run] = finish_run(project, run)
+        (project.runs / run / "plan.toml").write_text(f'[recipe]\nbase = "tiny"\nrank = {rank}\nseed = {seed}\n')
     seed, others = _trainings(project, settings, made["R-001"], 3)
     assert seed == 0 and [(o.run, o.seed) for o in others] == [("R-002", 1), ("R-004", 2)]
     with pytest.raises(Refusal, match="only 3 finished runs of this recipe") as refused:

@@ -7,7 +7,7 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 
 
-def finish_run(project: Project, name: str, base: str = "tiny") -> None:
+def finish_run(project: Project, name: str, base: str = "tiny") -> RunRecord:
     """Write a finished run as the trainer does; its weights are a few bytes."""
     folder = project.runs / name
     (folder / "adapter").mkdir(parents=True)
@@ -27,3 +27,4 @@ def finish_run(project: Project, name: str, base: str = "tiny") -> None:
         files={weights.name: sha256_file(weights)},
     )
     write_run(folder, record)
+    return record
