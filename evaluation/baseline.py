@@ -161,7 +161,7 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[ArmChoice]) -> Ch
     return choices
 
 
-class Ladder(NamedTuple):
+class MeasuredLadder(NamedTuple):
     """Every arm's result in the order of the ladder, all outcomes, and by arm the answers with probabilities."""
 
     results: list[ArmResult]
@@ -169,7 +169,7 @@ class Ladder(NamedTuple):
     sure: dict[str, SureSplits]
 
 
-def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms, pairs: frozenset[str]) -> Ladder:
+def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms, pairs: frozenset[str]) -> MeasuredLadder:
     """Measure the chosen arms, join the reused ones, and work the cascade out where it is wanted."""
     measured = [measure_choice(bench, choice, bench.items) for choice in chosen]
     found: list[MeasuredArm | ReusedArm] = [*measured, *joined.taken]
@@ -183,7 +183,7 @@ def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms, pairs
         results.append(both[0])
         outcomes += both[1]
     by_arm = {arm.arm: arm for arm in results}
-    return Ladder([by_arm[name] for name in on_the_ladder(by_arm)], outcomes, sure)
+    return MeasuredLadder([by_arm[name] for name in on_the_ladder(by_arm)], outcomes, sure)
 
 
 def _measure_all(
