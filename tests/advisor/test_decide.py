@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def test_hopes_order_and_form_never_matter(table: dict[str, Any], hope: str, rng
     plain = {key: value for key, value in table.items() if key != "wants"}
     items = list(plain.items())
     rng.shuffle(items)
-    one, two = decide(BOOK, from_table(plain), DAY), decide(BOOK, from_table(dict(items)), DAY)
+    one, two = decide(BOOK, from_table(plain), DAY), decide(BOOK, parse_answers(json.dumps(dict(items))), DAY)
     assert one.to_bytes() == two.to_bytes()
     assert decide(BOOK, from_table({**plain, "wants": hope}), DAY).to_bytes() == one.to_bytes()
 
@@ -201,15 +201,6 @@ def test_break_even_counts_batches_where_minutes_are_fine_and_says_what_a_cache_
     assert len(at_once.assumed) == len(in_batches.assumed) == 2
     no_discounts = found("gpt-6-luna", latency="relaxed")
     assert (no_discounts.calls_per_day_cached, len(no_discounts.assumed)) == (None, 1)
-
-
-def test_it_is_quick() -> None:
-    answers = from_table({"task": "classification", "prompting": "insufficient", "examples": 600, "classes": 5})
-    verdict_of(BOOK, answers)
-    start = time.process_time()
-    for _ in range(1000):
-        verdict_of(BOOK, answers)
-    assert time.process_time() - start < 1.0
 
 
 def test_three_lines_of_python() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from advisor.answer_file import from_table, parse_answers
+from advisor.answer_file import from_table
 from advisor.answers import FACTS, UNASKED
 from advisor.contradictions import consistent
 from advisor.counterfactual import NearbyAnswers
@@ -100,16 +100,3 @@ def test_claims_hold_and_none_is_missing() -> None:
 def test_claims_hold_and_none_is_missing_on_a_thousand_sets() -> None:
     for table in random_sets(1000, seed=2):
         check(table)
-
-
-def test_one_decision_in_each_form_of_the_input() -> None:
-    rng = random.Random(3)
-    for table in random_sets(40, seed=4):
-        items = list(table.items())
-        rng.shuffle(items)
-        as_json = json.dumps({**dict(items), "rag": table.get("rag", "unknown")})
-        as_toml = "\n".join(f"{key} = {json.dumps(value)}" for key, value in items) + "\n"
-        floats = {k: float(v) if isinstance(v, int) and not isinstance(v, bool) else v for k, v in items}
-        noted = {**floats, "answered": {"task": {"by": "sam", "at": "2026-01-01", "from": "measured"}}}
-        forms = [from_table(table), parse_answers(as_json), parse_answers(as_toml), from_table(noted)]
-        assert len({decide(BOOK, form, DAY).to_bytes() for form in forms}) == 1
