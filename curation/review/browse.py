@@ -87,7 +87,7 @@ def look_alikes(desk: Desk, person: Reviewer, name: str) -> list[ListedRow]:
         return []
     mine, piece = frozenset(words(row.example.question)), json.dumps(answer, ensure_ascii=False)[1:-1]
     with desk.store.read() as connection:
-        found = open_to(connection, person, desk.clock(), piece)
+        found = open_to(connection, person, desk.clock(), [piece], alone=True)
     if all(number != number_of(name) for number, _ in found):
         return []
     near = []

@@ -256,6 +256,19 @@ def newest_decision(connection: Connection, number: int) -> RowMapping | None:
     return connection.execute(asked).mappings().first()
 
 
+def newest_edit(connection: Connection, reviewer: int) -> RowMapping | None:
+    """Return a person's newest edit in force, with the row's text as it came (`original`) and as it is (`now`)."""
+    asked = (
+        select(decisions.c.row_id, decisions.c.payload, rows.c.original, rows.c.payload.label("now"))
+        .join(rows, rows.c.id == decisions.c.row_id)
+        .where(decisions.c.reviewer_id == reviewer, decisions.c.verdict == "edit", decisions.c.payload.is_not(None))
+        .where(~exists().where(later.c.supersedes == decisions.c.id), decisions.c.id > rows.c.since)
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(asked).mappings().first()
+
+
 def reasons_of_rejections(connection: Connection) -> dict[int, str]:
     """Return the reason of each decision that rejects, by its id."""
     asked = select(decisions.c.id, decisions.c.reason).where(decisions.c.verdict == "reject")

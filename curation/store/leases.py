@@ -184,11 +184,14 @@ def own_waiting(connection: Connection, person: Reviewer, moment: float) -> list
     return list(connection.execute(own_open_rows(), given_to(person, moment, [0])).scalars())
 
 
-def open_to(connection: Connection, person: Reviewer, moment: float, piece: str) -> list[tuple[int, str]]:
-    """Return (number, payload) of open rows that a person may take, that one decision settles, and whose text holds
-    this piece.
+def open_to(
+    connection: Connection, person: Reviewer, moment: float, pieces: Sequence[str], *, alone: bool = False
+) -> list[tuple[int, str]]:
+    """Return (number, payload) of open rows that a person may take, whose text holds each of these pieces; with
+    `alone` only rows that one decision settles.
     """
-    fits = [rows.c.payload.contains(piece, autoescape=True), rows.c.needed == 1, rows.c.flagged == 0]
+    fits = [rows.c.payload.contains(piece, autoescape=True) for piece in pieces]
+    fits += [rows.c.needed == 1, rows.c.flagged == 0] if alone else []
     held = select(rows.c.id).where(open_rows(), rows.c.lease_owner == person.id, leased_now(moment))
     free = free_rows(flagged=sees_flagged(connection, person))
     asked = [each.add_columns(rows.c.payload).where(*fits) for each in (free, held)]

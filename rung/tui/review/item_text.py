@@ -150,7 +150,7 @@ def beside(item: ReviewItem, session: ReviewSession | None, aside: Aside | None,
 
 def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...]:
     """Answers that a key gives to this item: those in use, where the item has one answer of a few words."""
-    if session is None or "rejected" in item.row or not item.messages:
+    if session is None or session.series is not None or "rejected" in item.row or not item.messages:
         return ()
     return (session.labels or ())[: len(LABEL_KEYS)]
 
@@ -209,9 +209,17 @@ def _who(row: NearRow) -> str:
 def _session(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[str]:
     if session is None:
         return
+    if session.series is not None:
+        yield from _wrapped(f"Same repair as {session.series.repair.row}: row {_of(session)}", width)
+        yield ""
     yield f"This session: {len(session.done)} in {session.minutes:.0f} min"
     if session.an_hour:
         yield from _wrapped(f"{session.an_hour} an hour{left(item.total - item.decided, session.an_hour)}", width)
+
+
+def _of(session: ReviewSession) -> str:
+    series = session.series
+    return f"{series.shown} of {series.found}" if series else ""
 
 
 def _team(aside: Aside | None, width: int) -> Iterator[str]:

@@ -65,9 +65,11 @@ class ItemPanel(VerticalScroll):
         self.draw_answer(view)
 
     def draw_answer(self, view: ItemView) -> None:
-        """The answer alone, or beside the worse one of a pair."""
-        text, other = answer(view.face), worse(view.face)
-        if other is not None:
+        """The answer alone; beside the worse one of a pair; beside what a repair makes of it."""
+        text, other, repaired = answer(view.face), worse(view.face), view.repaired
+        if repaired is not None:
+            self.answer.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", view.cover(repaired)))
+        elif other is not None:
             self.answer.show_two(Face("Better answer", " ", text or ""), Face("Worse answer", " ", other))
         else:
             self.answer.show(text if text is not None else UNANSWERED)

@@ -16,7 +16,7 @@ from curation.review import Decided, ReviewItem
 from curation.review.decisions import DecisionInForce
 from curation.review.item import Found
 from rung.tui.review.item_text import VERBS, agreed, gap_words, summary, team_words
-from rung.tui.review.review_session import ReviewSession
+from rung.tui.review.review_session import RepairSeries, ReviewSession
 from rung.tui.source import ScreenSource
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
@@ -72,6 +72,14 @@ class RowDecided(Message):
     ) -> None:
         super().__init__()
         self.tried, self.made, self.error, self.other = tried, made, error, other
+
+
+class SeriesFound(Message):
+    """Rows were looked for that the last repair fits; None where there is no repair."""
+
+    def __init__(self, series: RepairSeries | None) -> None:
+        super().__init__()
+        self.series = series
 
 
 class SessionOver(Message):
@@ -148,6 +156,11 @@ class ReviewQueue:
             self.post(AsideRead(item.id))
         session.fetch_ahead(item)
 
+    def leave_as_it_is(self, session: ReviewSession, item: ReviewItem | None) -> None:
+        """In a series: the row stays in the queue, the next one comes."""
+        session.leave(item)
+        self.take(session.take, "left in the queue")
+
     def log_unmasked(
         self, session: ReviewSession, item: ReviewItem, found: Found, then: Callable[[], None] | None
     ) -> None:
@@ -168,7 +181,8 @@ class ReviewQueue:
                     tried.item, tried.verdict, text=tried.text, reason=tried.reason, remark=tried.remark
                 )
                 self.post(RowDecided(tried, made, None, None))
-                said = f"{VERBS[tried.verdict]} {made.id}   u undo"
+                also = "   b same for similar" if tried.verdict == "edit" and session.series is None else ""
+                said = f"{VERBS[tried.verdict]} {made.id}   u undo{also}"
                 self.take(lambda: session.take(tried.item), made.note or said)
                 return
             except RungError as error:
@@ -199,6 +213,21 @@ class ReviewQueue:
             return
         session.leave(item)
         self.take(lambda: session.again(taken.id), f"{taken.id} is open again")
+
+    # The same repair, the end
+
+    def find_series(self, session: ReviewSession, item: ReviewItem | None) -> None:
+        """Look for open rows with the fault of the last edit; nothing changes by it."""
+        try:
+            self.post(SeriesFound(session.begin_series(item)))
+        except RungError as error:
+            self.take(lambda: item, error.message)
+
+    def end_series(self, session: ReviewSession, item: ReviewItem | None) -> None:
+        """Back to the queue."""
+        taken = session.series.taken if session.series else 0
+        session.end_series(item)
+        self.take(session.take, f"{counted(taken, 'row')} took the same repair; back in the queue")
 
     def end(self, session: ReviewSession, item: ReviewItem) -> None:
         """Return the rows and sum the session up."""

@@ -1,4 +1,4 @@
-"""Review: is this answer right? Item, guideline, findings, origin; `a e x s n u`."""
+"""Review: is this answer right? Item, guideline, findings, origin; `a e x s n u`, and `b` for the same repair."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from rung.tui.review.review_queue import (
     RowDecided,
     RowShown,
     RowUnmasked,
+    SeriesFound,
     SessionOver,
     Try,
 )
@@ -51,6 +52,15 @@ REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"))
 NAMED = 30
 """Characters of an answer in a question."""
 LEFT = "unchanged; your draft is kept"
+NO_REPAIR = "edit a row first (e); b then finds rows with the same error"
+SERIES = (
+    ("a", "same repair"),
+    ("s", "leave it"),
+    ("e", "edit"),
+    ("x", "reject"),
+    ("u", "undo"),
+    ("Esc", "back"),
+)
 
 
 def label_keys(many: int) -> str:
@@ -74,13 +84,14 @@ class ReviewScreen(StageScreen):
         ("u", "undo"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "approve", "approve"),
+        Binding("a", "approve", "approve; the same repair, where one is shown"),
         Binding("e", "edit", "edit in place"),
         Binding("x", "reject", "reject, then a digit for the reason"),
         Binding("s", "skip", "skip: comes back later"),
         Binding("n", "unsure", "not sure: a second person decides it"),
         Binding("f,N", "flag", "flag: goes to the person who settles disagreements"),
         Binding("u", "undo", "undo the last decision"),
+        Binding("b", "same", "the same repair for similar rows, one by one"),
         Binding("m", "remark", "a remark for the team, then a decision"),
         Binding("g", "guideline", "the guideline in full"),
         Binding("v", "near", "the nearest decided rows in full"),
@@ -173,6 +184,11 @@ class ReviewScreen(StageScreen):
         return self.view is not None and self.view.unmasked
 
     @property
+    def in_series(self) -> bool:
+        """Whether rows are shown for the same repair."""
+        return self.session is not None and self.session.series is not None
+
+    @property
     def is_editing(self) -> bool:
         """Whether the answer is open in the field."""
         return self.panel.is_open
@@ -211,7 +227,7 @@ class ReviewScreen(StageScreen):
             return ((self.reason_digits, "the reason"), ("Esc", "no"))
         if self.state != "item":
             return (("Enter", "next"), ("u", "undo"), ("Esc", "back"))
-        keys: Sequence[tuple[str, str]] = self.keys
+        keys: Sequence[tuple[str, str]] = SERIES if self.in_series else self.keys
         if labels := self.labels:
             digits = (label_keys(len(labels)), "answer")
             keys = (keys[0], digits, *(key for key in keys[1:] if key[0] != "u"))
@@ -495,14 +511,24 @@ class ReviewScreen(StageScreen):
     # Deciding
 
     def action_approve(self) -> None:
-        """Approve as it is."""
-        if self.can(self.action_approve):
-            self.decide("approve")
+        """Approve as it is; in a series take the repair."""
+        if self.can(self.action_approve) and self.view is not None:
+            series, repaired = self.session.series if self.session else None, self.view.repaired
+            if series is None or repaired is None:
+                self.decide("approve")
+            else:
+                series.taken += 1
+                self.remark = self.remark or f"same repair as {series.repair.row}"
+                self.decide("edit", text=repaired)
 
     def action_skip(self) -> None:
-        """Skip: it comes back later."""
+        """Skip; in a series leave the row in the queue as it is."""
         if self.can(self.action_skip):
-            self.decide("skip")
+            if self.queue is not None and self.in_series:
+                self.wait_for("Fetching the next row …")
+                self._in_thread("fetch", self.queue.leave_as_it_is, self.session, self.item)
+            else:
+                self.decide("skip")
 
     def action_unsure(self) -> None:
         """Not sure: to a second person. Of two decisions that met: both to a third one."""
@@ -606,10 +632,30 @@ class ReviewScreen(StageScreen):
             self.wait_for("Fetching the row again …")
             self._in_thread("fetch", self.queue.undo, self.session, self.item)
 
+    # The same repair
+
+    def action_same(self) -> None:
+        """Look for open rows with the fault of the last edit; each is shown before anything changes."""
+        if self.can(self.action_same) and not self.is_editing and self.queue is not None and self.session is not None:
+            if self.in_series:
+                self.tell("this is the same repair: a takes it, s leaves it, Esc ends it")
+                return
+            self.wait_for("Looking for similar rows …")
+            self._in_thread("fetch", self.queue.find_series, self.session, self.item)
+
+    @on(SeriesFound)
+    def _begin_series(self, message: SeriesFound) -> None:
+        self.busy, self.since = False, None
+        if message.series is None or not message.series.found:
+            self.tell(NO_REPAIR if message.series is None else "no open row has the error of your last edit")
+            return
+        many = message.series.found
+        self.fetch(f"{many} row{' has' if many == 1 else 's have'} the same error: one by one")
+
     # Going on and back
 
     def action_back(self) -> None:
-        """Out of a field, out of the reasons, to the summary, then to Start. A draft stays."""
+        """Out of a field, out of the reasons, out of a series, to the summary, then to Start. A draft stays."""
         if self.question:
             super().action_back()
             self.action_edit()  # the draft is as it was typed
@@ -623,12 +669,18 @@ class ReviewScreen(StageScreen):
             super().action_back()
 
     def _end(self) -> bool:
-        """End a session in which something was decided; whether there was one."""
-        session = self.session
-        ends = session is not None and self.state == "item" and self.item is not None and bool(session.done)
-        if ends and self.queue is not None:
-            self._in_thread("fetch", self.queue.end, session, self.item)
-        return ends
+        """End a series, or a session in which something was decided; whether there was one."""
+        queue, session = self.queue, self.session
+        if queue is None or session is None:
+            return False
+        if self.in_series:
+            self.wait_for("Fetching the next row …")
+            self._in_thread("fetch", queue.end_series, session, self.item)
+            return True
+        if self.state == "item" and self.item is not None and session.done:
+            self._in_thread("fetch", queue.end, session, self.item)
+            return True
+        return False
 
     @on(SessionOver)
     def _show_over(self, message: SessionOver) -> None:

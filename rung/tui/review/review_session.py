@@ -14,13 +14,13 @@ from datetime import datetime
 
 from curation.example import edited_text
 from curation.mask import mask
-from curation.review import Decided, ReviewItem, Ruling, decide, known_reviewer, next_item, open_desk, undo
+from curation.review import Decided, Desk, ReviewItem, Ruling, decide, known_reviewer, next_item, open_desk, undo
 from curation.review.agreement import Agreement
 from curation.review.decisions import DecisionInForce, contest, decided_by_another
 from curation.review.item import Found, NearRow, Veil, answers_in_use, hidden_words, log_unmasked, veiled, veiled_near
 from curation.review.leases import give_up, renew
 from curation.review.people import team
-from curation.review.similar import NearestDecided
+from curation.review.similar import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
 from curation.store.decisions import keep_draft
 from curation.store.records import DECIDED, Share, number_of
 from workspace.errors import RungError
@@ -52,6 +52,38 @@ class SessionDecision:
 
 
 @dataclass
+class RepairSeries:
+    """`left` shrinks as rows are shown; `taken` counts those that took the repair."""
+
+    repair: AnswerRepair
+    left: list[SimilarRow]
+    found: int
+    shown: int = 0
+    taken: int = 0
+
+    @classmethod
+    def after_last_edit(cls, desk: Desk, person: str) -> RepairSeries | None:
+        """The rows with the fault that this person's newest edit repaired; None where they edited nothing."""
+        reviewer = known_reviewer(desk.store, person)
+        repair = last_repair(desk, reviewer)
+        if repair is None:
+            return None
+        rows = similar_rows(desk, reviewer, repair)
+        return cls(repair, rows, len(rows))
+
+    def next(self) -> SimilarRow | None:
+        """The next row, the nearest first."""
+        if not self.left:
+            return None
+        self.shown += 1
+        return self.left.pop(0)
+
+    def proposal(self, answer: str) -> str | None:
+        """What the repair makes of an answer; None where it does not fit."""
+        return repaired(self.repair, answer)
+
+
+@dataclass
 class ReviewSession:
     """A desk, a person, and the rows of this session. `moment` counts seconds; the day began at `today`."""
 
@@ -62,6 +94,8 @@ class ReviewSession:
     today: datetime
     done: list[SessionDecision] = field(default_factory=list)
     waiting: int = 0
+    series: RepairSeries | None = None
+    """The same repair on similar rows, while it lasts."""
 
     def __post_init__(self) -> None:
         self.desk = open_desk(self.project, self.settings)
@@ -85,12 +119,13 @@ class ReviewSession:
     def take(self, current: ReviewItem | None = None) -> ReviewItem | None:
         """The next item: the one fetched ahead, else a fresh lease; None where nothing is left for this person."""
         with self.lock:
-            if self.ahead is not None:
+            item = self._similar() if self.series else None
+            if item is None and self.ahead is not None:
                 item, self.ahead = replace(self.ahead, decided=self.ahead.decided + self.settled - self.was), None
-                return self._give(item)
-            turn = next_item(self.desk, self.person, holding=[current.id] if current else [])
-            self.waiting = turn.waiting
-            return self._give(turn.item)
+            if item is None:
+                turn = next_item(self.desk, self.person, holding=[current.id] if current else [])
+                item, self.waiting = turn.item, turn.waiting
+            return self._give(item)
 
     def _give(self, item: ReviewItem | None) -> ReviewItem | None:
         """Remember what is handed out; where nobody sits here any more the row goes back at once."""
@@ -118,7 +153,7 @@ class ReviewSession:
     def fetch_ahead(self, current: ReviewItem) -> None:
         """Lease the item after this one and load its context while this one is read."""
         with self.lock:
-            if self.ahead is None and not self.closed:
+            if self.ahead is None and self.series is None and not self.closed:
                 found = next_item(self.desk, self.person, holding=[current.id]).item
                 self.ahead = found if found and found.id != current.id else None
                 self.was = self.settled
@@ -203,6 +238,33 @@ class ReviewSession:
         """Send this decision and the one that came before it to a third person."""
         person = known_reviewer(self.desk.store, self.person)
         contest(self.desk, person, item.id, item.token, Ruling(verdict, text=text, reason=reason))
+
+    # The same repair
+
+    def begin_series(self, current: ReviewItem | None) -> RepairSeries | None:
+        """Look for rows with the fault of the last edit; None where there is no edit. Nothing changes by it."""
+        series = RepairSeries.after_last_edit(self.desk, self.person)
+        if series is not None and series.left:
+            with self.lock:
+                self.leave(current)
+                self.series = series
+        return series
+
+    def end_series(self, current: ReviewItem | None) -> None:
+        """Back to the queue."""
+        self.leave(current)
+        self.series = None
+
+    def _similar(self) -> ReviewItem | None:
+        """The next row of the series that this person can have and that the repair still fits."""
+        assert self.series is not None
+        while row := self.series.next():
+            item = next_item(self.desk, self.person, want=row.row).item
+            if item is not None and self.series.proposal(edited_text(item.row)) is not None:
+                return item
+            self.leave(item)
+        self.series = None
+        return None
 
     # Figures
 
@@ -290,10 +352,16 @@ class ItemView:
         return not self.unmasked and self.session is not None and self._veil.in_edit
 
     @property
+    def repaired(self) -> str | None:
+        """What the repair of the present series makes of the answer; None outside a series or where it does not fit."""
+        series = self.session.series if self.session else None
+        return series.proposal(edited_text(self.item.row) or "") if series else None
+
+    @property
     def start_text(self) -> str:
-        """What an edit begins with: what was typed, a draft from before, or the answer."""
+        """What an edit begins with: what was typed, a draft from before, the repaired answer, or the answer."""
         if self.typed:
             return self.typed
         if self.item.draft is not None:
             return edited_text(self.item.draft)
-        return edited_text(self.item.row) or ""
+        return self.repaired or edited_text(self.item.row) or ""

@@ -1,0 +1,172 @@
+"""The same repair on similar rows, the nearest decided rows, and everyone's share: over both stores."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from curation.example import Example, chat_row, edited_text
+from curation.review import Desk, Ruling, decide, known_reviewer, next_item, undo
+from curation.review.people import team
+from curation.review.similar import NearestDecided, last_repair, repair_of, repaired, similar_rows
+from curation.store import NewRow
+
+NERVE = "E11.40 - Type 2 diabetes with diabetic neuropathy, unspecified"
+POLY = "E11.42 - Type 2 diabetes with diabetic polyneuropathy"
+
+
+def test_a_repair_keeps_what_was_not_changed() -> None:
+    repair = repair_of("r-000001", "", NERVE, POLY)
+    assert repair is not None
+    other = NERVE.replace("Type 2", "Type 1") + " (left foot)"
+    assert repaired(repair, other) == "E11.42 - Type 1 diabetes with diabetic polyneuropathy (left foot)"
+    assert repaired(repair, "I10 - Hypertension") is None
+    assert repaired(repair, POLY) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "answer", "expected"),
+    [
+        ("C4", "C5", "C4", "C5"),
+        ("C4", "C5", "C44", None),  # an answer replaced as a whole fits the same answer only
+        ("Yes", "Yes, in both eyes", "Yes", "Yes, in both eyes"),
+        (
+            "a visual acuity of 20/40",
+            "a visual acuity of 0.5",
+            "he has a visual acuity of 20/40",
+            "he has a visual acuity of 0.5",
+        ),
+        ("see: the note", "see the note", "please see: it", "please see it"),
+        ("one two", "one two three", "nine two four", "nine two three four"),
+        ("one two", "one two three", "nine two three", None),  # it is repaired already
+        ("one two", "zero one two", "one more", "zero one more"),
+        ("dose 10 mg daily", "dose 20 mg daily", "dose\n10 mg weekly", "dose\n20 mg weekly"),
+        ("", "a", "b", None),
+    ],
+)
+def test_where_a_repair_fits(before: str, after: str, answer: str, expected: str | None) -> None:
+    repair = repair_of("r-000001", "", before, after)
+    made = repaired(repair, answer) if repair else None
+    assert made == expected
+
+
+@given(some.text("ab ,.\n", max_size=30), some.text("ab ,.\n", max_size=30))
+def test_a_repair_does_to_its_own_row_what_the_edit_did(before: str, after: str) -> None:
+    repair = repair_of("r-000001", "", before, after)
+    if before.strip() == after.strip() or not before.strip():
+        assert repair is None
+    else:
+        assert repair is not None
+        assert repaired(repair, before) == after.strip()
+        assert all(any(not part.isspace() for part in change.old) for change in repair.changes)
+
+
+def fill(desk: Desk, *pairs: tuple[str, str]) -> None:
+    desk.store.add([NewRow(Example(chat_row(*pair)), line=n) for n, pair in enumerate(pairs, 1)], role="pool")
+
+
+ROWS = (
+    ("diabetes with painful neuropathy of both feet", NERVE),
+    ("hypertension since last year", "I10"),
+    ("old man, numb hands, sugar disease", NERVE),
+    ("diabetes with painful neuropathy of one foot", NERVE),
+    ("diabetes with neuropathy, seen by mo", NERVE),
+    ('he said "ouch" 100%_sure', NERVE + ' "quoted"'),
+)
+
+
+def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk: Any, url: str) -> None:
+    desk = make_desk(url=url, pool="all", overlap=0)
+    fill(desk, *ROWS)
+    dana = known_reviewer(desk.store, "dana")
+    first = next_item(desk, "dana").item
+    assert last_repair(desk, dana) is None
+    decide(desk, first.id, first.token, "dana", Ruling("edit", text=POLY))
+    held = next_item(desk, "mo", want="r-000005").item
+    repair = last_repair(desk, dana)
+    found = similar_rows(desk, dana, repair)
+    assert [each.row for each in found][:1] == ["r-000004"]
+    assert {each.row for each in found} == {"r-000003", "r-000004", "r-000006"}  # mo holds 5, 2 has another answer
+    assert found[0].repaired == POLY
+    assert next(each for each in found if each.row == "r-000006").repaired == POLY + ' "quoted"'
+    assert {row.state for row in desk.store.rows(ids=["r-000003", "r-000004"])} == {"pending"}  # nothing has changed
+
+    item = next_item(desk, "dana", want="r-000004").item
+    decide(desk, item.id, item.token, "dana", Ruling("edit", text=repaired(repair, item.answer), remark="same repair"))
+    row = desk.store.row("r-000004")
+    assert (row.state, row.example.answer, row.original.answer) == ("edited", POLY, NERVE)
+    undo(desk, "r-000004", "dana")
+    assert desk.store.row("r-000004").example.answer == NERVE
+    undo(desk, first.id, "dana")
+    assert last_repair(desk, dana) is None
+    assert held.id == "r-000005"
+
+
+def test_what_an_edit_changes_of_each_kind_of_row() -> None:
+    assert edited_text(chat_row("q", "a")) == "a"
+    assert edited_text({"prompt": "q", "chosen": "better", "rejected": "worse"}) == "better"
+    assert edited_text({"text": "whole"}) == "whole"
+    assert edited_text({"messages": [{"role": "user", "content": "q"}]}) == ""
+
+
+def test_the_nearest_decided_rows_follow_the_log(make_desk: Any, url: str) -> None:
+    desk = make_desk(url=url, pool="all", overlap=0)
+    fill(desk, *ROWS)
+    nearest = NearestDecided(desk)
+    item = next_item(desk, "dana", want="r-000001").item
+    assert nearest.near(item) == ()
+    for name, verdict in (("r-000004", "approve"), ("r-000002", "approve"), ("r-000005", "reject")):
+        theirs = next_item(desk, "mo", want=name).item
+        decide(desk, name, theirs.token, "mo", Ruling(verdict))
+    found = nearest.near(item)
+    assert [(row.side.row, row.side.reviewer, row.side.verdict) for row in found] == [
+        ("r-000004", "mo", "approved"),
+        ("r-000005", "mo", "rejected"),
+    ]
+    assert found[0].side.answer == NERVE
+    assert found[1].side.answer is None
+    undo(desk, "r-000004", "mo")
+    assert [row.side.row for row in nearest.near(item)] == ["r-000005"]
+
+
+def test_a_blind_item_has_no_decided_rows_beside_it(make_desk: Any) -> None:
+    desk = make_desk(pool="all", overlap=1)
+    fill(desk, *ROWS)
+    for name in ("mo", "priya"):
+        item = next_item(desk, name, want="r-000004").item
+        decide(desk, item.id, item.token, name, Ruling("approve"))
+    item = next_item(desk, "dana", want="r-000001").item
+    assert item.blind
+    assert NearestDecided(desk).near(item) == ()
+
+
+def test_everyone_has_a_share_that_undo_takes_back(make_desk: Any, url: str) -> None:
+    desk = make_desk(url=url, pool="all", overlap=0)
+    fill(desk, *ROWS)
+    for name, verdict in (("dana", "approve"), ("dana", "reject"), ("mo", "skip"), ("mo", "approve")):
+        item = next_item(desk, name).item
+        decide(desk, item.id, item.token, name, Ruling(verdict))
+    since = datetime.now(UTC) - timedelta(hours=1)
+    assert [(share.name, share.decided, share.today) for share in team(desk, since)] == [("dana", 2, 2), ("mo", 1, 1)]
+    assert [share.today for share in team(desk, since + timedelta(hours=2))] == [0, 0]
+    undo(desk, "r-000002", "dana")
+    assert [(share.name, share.decided) for share in team(desk, since)] == [("dana", 1), ("mo", 1)]
+
+
+def test_rows_that_the_person_holds_already_are_among_them(make_desk: Any, url: str) -> None:
+    desk = make_desk(url=url, pool="all", overlap=0)
+    fill(desk, *ROWS)
+    first = next_item(desk, "dana").item
+    decide(desk, first.id, first.token, "dana", Ruling("edit", text=POLY))
+    assert next_item(desk, "dana", want="r-000003").item
+    dana = known_reviewer(desk.store, "dana")
+    assert {each.row for each in similar_rows(desk, dana, last_repair(desk, dana))} == {
+        "r-000003",
+        "r-000004",
+        "r-000005",
+        "r-000006",
+    }
