@@ -1,7 +1,8 @@
-"""Prompt and settings in the person's own editor."""
+"""Long texts in the person's own editor. A kill in between leaves the file for the next time."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
@@ -11,6 +12,9 @@ from typing import Any
 from textual.app import App, SuspendNotSupported
 
 from workspace.errors import RungError
+from workspace.folder import Project
+
+FOLDER = ".drafts"
 
 
 def editor_command() -> list[str]:
@@ -20,6 +24,12 @@ def editor_command() -> list[str]:
         return shlex.split(given) or ["vi"]
     except ValueError as error:
         raise RungError(f"EDITOR = {given}: {error}.", "export EDITOR=nano") from error
+
+
+def draft_file(project: Project, row: str, person: str) -> Path:
+    """Where the text of a row lies while a person's editor has it."""
+    name = "".join(character if character.isalnum() else "-" for character in person)
+    return project.root / FOLDER / f"{row}-{name}.txt"
 
 
 def _run_editor(path: Path) -> None:
@@ -33,6 +43,27 @@ def _run_editor(path: Path) -> None:
         ) from error
     if done.returncode:
         raise RungError(f"The editor {command[0]} ended with {done.returncode}. What it wrote is in {path.name}.")
+
+
+def edit_outside(path: Path, text: str) -> str:
+    """The text after the editor has closed. A file that is there already, from a kill, is gone on with.
+
+    Blocks until the editor ends. Raises RungError where it cannot be started or fails; then the file stays.
+    """
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8", newline="")
+    _run_editor(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            made = file.read()
+    except UnicodeDecodeError as error:
+        raise RungError(f"{path.name}: not UTF-8 at byte {error.start + 1}.") from error
+    with contextlib.suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
+    return made if text.endswith("\n") else made.removesuffix("\n")
 
 
 def edit_beside(app: App[Any], path: Path) -> str:

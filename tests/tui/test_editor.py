@@ -1,13 +1,19 @@
-"""The person's own editor for prompt and settings."""
+"""The person's own editor for answers and prompts, in a real terminal: a kill leaves for later what it wrote."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
 from conftest_tui import on_stage, press
+from lives import wait_until
+from review_rows import NERVE, begun, drafts, log, stored
+from terminal import Terminal
 
-from rung.tui.editor import edit_file
+from rung.tui.editor import draft_file, edit_file, edit_outside, editor_command
+from workspace.errors import RungError
+from workspace.folder import Project
 
 
 @pytest.fixture
@@ -23,7 +29,84 @@ def script(tmp_path, monkeypatch):
     return make
 
 
-def test_a_changed_prompt_keeps_its_old_version_and_a_failing_editor_is_named(tmp_path, script, monkeypatch):
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_a_long_text_goes_out_and_comes_back(tmp_path, script):
+    script("path.write_text(path.read_text().replace('E11.40', 'E11.42') + '\\n'); time.sleep(0.5)")
+    folder = begun(tmp_path / "icd")
+    terminal = Terminal(100, 30)
+    try:
+        terminal.start(folder, "review", "--reviewer", "dana")
+        terminal.see("Proposed answer")
+        terminal.keys("E")
+        shown = terminal.see("^S save and approve")
+        assert "+ E11.42" in shown
+        assert "- E11.40" in shown
+        assert log(folder) == []
+        terminal.keys("C-s")
+        terminal.see("edited r-000001")
+        terminal.keys("C-q")
+        terminal.see("dead")
+    finally:
+        terminal.end()
+    assert stored(folder)["r-000001"].example.answer == NERVE.replace("E11.40", "E11.42")
+    assert not (folder / ".drafts").exists()
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
+    script("path.write_text(path.read_text() + 'KEPT')\npath.with_suffix('.on').touch()\ntime.sleep(20)")
+    folder = begun(tmp_path / "icd")
+    path = draft_file(Project(folder), "r-000001", "dana")
+    terminal = Terminal(100, 30)
+    try:
+        terminal.start(folder, "review", "--reviewer", "dana")
+        terminal.see("Proposed answer")
+        terminal.keys("E")
+        wait_until(path.with_suffix(".on").exists)
+        terminal.kill()
+        assert path.read_text() == NERVE + "KEPT"
+        path.with_suffix(".on").unlink()
+        script("pass")
+        terminal.start(folder, "review", "--reviewer", "dana")
+        terminal.see("Proposed answer")
+        terminal.keys("E")
+        terminal.see("^S save and approve")
+        wait_until(lambda: drafts(folder))
+        terminal.kill()
+    finally:
+        terminal.end()
+    assert drafts(folder) == {"r-000001": NERVE + "KEPT"}
+    assert not path.exists()
+
+
+def test_the_file_is_private_and_bytes_come_back_as_they_are(tmp_path, script):
+    odd = "one\r\ntwo\rthree\n\n"
+    script("assert path.stat().st_mode & 0o077 == 0")
+    path = draft_file(Project(tmp_path), "r-000001", "../dana")
+    assert path.parent == tmp_path / ".drafts"
+    assert edit_outside(path, odd) == odd
+    script("path.write_text(path.read_text() + chr(10))")
+    assert edit_outside(path, "text") == "text"  # editors end a file with a line break
+
+
+def test_an_editor_that_fails_is_named_and_the_text_kept(tmp_path, script, monkeypatch):
+    path = draft_file(Project(tmp_path), "r-000001", "dana")
+    script("path.write_text('half'); sys.exit(3)")
+    with pytest.raises(RungError, match="What it wrote is in"):
+        edit_outside(path, "text")
+    assert path.read_text() == "half"
+    script("path.write_bytes(bytes([255]))")
+    with pytest.raises(RungError, match="not UTF-8 at byte 1"):
+        edit_outside(path, "text")
+    monkeypatch.setenv("EDITOR", "/no/such/editor")
+    with pytest.raises(RungError, match="could not be started"):
+        edit_outside(path, "text")
+    monkeypatch.setenv("EDITOR", 'nano "')
+    with pytest.raises(RungError, match="EDITOR ="):
+        editor_command()
+
+
+def test_a_changed_prompt_keeps_its_old_version(tmp_path, script):
     prompt = tmp_path / "prompts" / "prompt.md"
     prompt.parent.mkdir()
     prompt.write_text("first")
@@ -36,10 +119,6 @@ def test_a_changed_prompt_keeps_its_old_version_and_a_failing_editor_is_named(tm
     assert edit_file(prompt) == "prompt.md is unchanged"
     script("sys.exit(3)")
     assert "ended with 3" in edit_file(prompt)
-    for wrong, words in (("no-such-editor-here", "could not be started"), ("'broken", "EDITOR = 'broken")):
-        monkeypatch.setenv("EDITOR", wrong)
-        assert words in edit_file(prompt)
-    assert prompt.read_text() == "second"
 
 
 async def test_a_terminal_that_cannot_be_handed_over_says_so(project, program):

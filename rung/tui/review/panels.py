@@ -19,7 +19,7 @@ from rung.tui.widgets.lines import TextPart, TextPassage, shown
 
 UNANSWERED = "(no answer yet: e writes one)"
 IN_PLACE = (8_000, 400)
-"""Characters and lines that a field on the screen takes."""
+"""Characters and lines that a field on the screen takes; more is the work of a real editor."""
 
 
 class ItemPanel(VerticalScroll):

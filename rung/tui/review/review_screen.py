@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from textual import on
+from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.geometry import Size
@@ -35,7 +36,7 @@ from rung.tui.review.review_queue import (
 )
 from rung.tui.review.review_session import ItemView, ReviewSession
 from rung.tui.widgets.lines import shown
-from workspace.errors import Refusal
+from workspace.errors import Refusal, RungError
 
 DIGITS = 9
 LEASES = 4
@@ -47,7 +48,7 @@ FOLLOWS = {
     "over": "Next: keep reviewing.   Enter",
     "failed": "Next: try again.   Enter",
 }
-EDITING = (("^S", "save and approve"), ("Esc", "cancel, keep the draft"))
+EDITING = (("^S", "save and approve"), ("^O", "your $EDITOR"), ("Esc", "cancel, keep the draft"))
 REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"))
 NAMED = 30
 """Characters of an answer in a question."""
@@ -86,6 +87,7 @@ class ReviewScreen(StageScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "approve", "approve; the same repair, where one is shown"),
         Binding("e", "edit", "edit in place"),
+        Binding("E,ctrl+o", "editor", "edit in your $EDITOR", key_display="E"),
         Binding("x", "reject", "reject, then a digit for the reason"),
         Binding("s", "skip", "skip: comes back later"),
         Binding("n", "unsure", "not sure: a second person decides it"),
@@ -236,7 +238,7 @@ class ReviewScreen(StageScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While text is written letters are text; `0` is no stage while rejecting; `p` needs something hidden."""
-        if self.is_writing() and action not in ("save", "back", "quit"):
+        if self.is_writing() and action not in ("save", "back", "editor", "quit"):
             return False
         if self.question and action not in ("say_yes", "back", "scroll", "copy_command"):
             return False
@@ -424,7 +426,7 @@ class ReviewScreen(StageScreen):
     # Editing
 
     def action_edit(self) -> None:
-        """Open the answer in its place, where a field takes it."""
+        """Open the answer in its place; text that is too long for a field goes to the editor."""
         if not self.can(self.action_edit) or self.is_editing or self.view is None:
             return
         if self.view.masked_in_edit:
@@ -432,7 +434,7 @@ class ReviewScreen(StageScreen):
             return
         text = self.view.start_text
         if not fits(text):
-            self.tell("too long for a field here; rung review serve opens it in the browser")
+            self.action_editor()
             return
         self.panel.open(answer(self.view.item) or "", text)
         self.tell("your draft is saved as you type")
@@ -473,6 +475,39 @@ class ReviewScreen(StageScreen):
         self.set_focus(None)
         if self.view is not None:
             self.left.draw_answer(self.view)
+        self.refresh_frame()
+
+    def action_editor(self) -> None:
+        """Hand the text to $EDITOR; what comes back is in the field, with the difference."""
+        from rung.tui.editor import draft_file, edit_outside
+
+        view, project = self.view, self.source.project
+        if view is None or project is None or not (self.is_editing or self.can(self.action_editor)):
+            return
+        if view.masked_in_edit and not self.is_editing:
+            self.unmask(view, self.action_editor)
+            return
+        text = self.panel.field.edited if self.is_editing else view.start_text
+        path = draft_file(project, view.item.id, self.source.person)
+        try:
+            with self.app.suspend():
+                made = edit_outside(path, text)
+        except SuspendNotSupported:
+            self.tell("this terminal cannot open an editor")
+            return
+        except RungError as error:
+            self.tell(error.message)
+            return
+        self._take_back(view.item, made)
+
+    def _take_back(self, item: ReviewItem, made: str) -> None:
+        """Show what came back; it is a draft until it is saved."""
+        if not fits(made):
+            self.decide("edit", text=made)
+            return
+        self.panel.open(answer(item) or "", made)
+        self._keep_draft(item, made)
+        self.tell("^S saves and approves it")
         self.refresh_frame()
 
     # A remark
