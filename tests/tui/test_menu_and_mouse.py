@@ -99,7 +99,7 @@ async def test_the_mouse_in_a_folder_without_a_project(tmp_path, program):
         first = row_of(app, "1  Start one here") - app.screen.choices.region.y
         await pilot.click("#choices", offset=(5, first + 1))
         await until(pilot, lambda: app.screen.choices.marked == "2")
-        await pilot.click("#keys", offset=(len(" 1-2 choose   j/k move   Enter do it   ") + 1, 0))
+        await pilot.click("#keys", offset=(len(" 1-3 choose   j/k move   Enter do it   ") + 1, 0))
         await until(pilot, lambda: isinstance(app.screen, KeysScreen))
         await pilot.press("escape")
         await pilot.click("#choices", offset=(5, first))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from conftest_tui import playing, press, running, settled, text_of, until
+from conftest_tui import playing, press, running, sees, settled, text_of, until
 
 from advisor.recording import record_measured
 from rung.start import start_project
@@ -190,6 +190,19 @@ async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
     table = said(tmp_path)
     assert (table["task"], table["prompting"]) == ("classification", theirs)
     assert table["answered"]["prompting"]["by"] == "mo"
+
+
+async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
+    app = program(tmp_path)
+    async with running(app) as pilot:
+        await sees(pilot, "No Rung project")
+        await pilot.press("3")
+        await until(pilot, lambda: getattr(app.screen, "asking", None) is not None)
+        await pilot.press("1")
+        await until(pilot, lambda: app.screen.message == "not saved: no project here")
+        await pilot.press("0", "escape", "escape", "escape")
+        await until(pilot, lambda: not any(worker.is_running for worker in app.workers))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_question_and_answers_are_in_sight(project, program):

@@ -375,7 +375,7 @@ async def test_a_wrong_setting_is_shown_and_the_screens_open(project, program):
         assert "Next step" in text_of(app)
 
 
-async def test_a_folder_without_a_project_offers_to_start_one(tmp_path, program):
+async def test_a_folder_without_a_project_offers_three_ways(tmp_path, program):
     app = program(tmp_path)
     async with running(app) as pilot:
         await sees(pilot, "No Rung project")

@@ -33,22 +33,22 @@ from workspace.settings import load_settings
 
 @dataclass
 class Asking:
-    """Answers of one project, and the questions that were shown."""
+    """Answers of one project (or of nobody: then nothing is saved), and the questions that were shown."""
 
-    project: Project
+    project: Project | None
     person: str
     answers: Answers
 
     @classmethod
-    def of(cls, project: Project, person: str) -> Asking:
+    def of(cls, project: Project | None, person: str) -> Asking:
         """Read the answers that the project has."""
-        path = project.answers_file
-        return cls(project, person, load_answers(path) if path.is_file() else Answers())
+        answers = load_answers(project.answers_file) if project and project.answers_file.is_file() else Answers()
+        return cls(project, person, answers)
 
     @cached_property
     def rulebook(self) -> Rulebook:
         """The rulebook with the project's own rules."""
-        return load_rulebook(self.project.root / "rules")
+        return load_rulebook(self.project.root / "rules" if self.project else None)
 
     def next(self) -> Question | None:
         """What to ask now; None where that is enough."""
@@ -84,9 +84,19 @@ class Asking:
 
         Raises InputError where it contradicts another; then nothing changed.
         """
-        self.answers = record_said(self.project.answers_file, {key: value}, self.person)
-        if judge_again(self.project, load_settings(self.project.settings_file)):
-            self.answers = load_answers(self.project.answers_file)
+        if self.project is not None:
+            self.answers = record_said(self.project.answers_file, {key: value}, self.person)
+            if judge_again(self.project, load_settings(self.project.settings_file)):
+                self.answers = load_answers(self.project.answers_file)
+        else:
+            from advisor.contradictions import contradictions
+            from workspace.errors import InputError, Problem
+
+            note = {"by": self.person, "at": "", "from": "said"}
+            changed = self.answers.with_changes(**{key: value}, answered={**self.answers.answered, key: note})
+            if problems := contradictions(changed):
+                raise InputError([Problem(text) for _, text in problems])
+            self.answers = changed
 
     def parse(self, key: str, raw: str) -> Any:
         """The typed value of what was written into a field; nothing written is "don't know"."""

@@ -113,7 +113,7 @@ class QuestionsScreen(StageScreen):
     async def on_mount(self) -> None:  # type: ignore[override]
         """Take up the answers and ask the first open question."""
         self.query_one("#field").display = False
-        self.command = "rung advise"
+        self.command = "rung advise" if self.source.project else "rung advise --answers -"
         await self._begin()
 
     async def _begin(self) -> None:
@@ -133,7 +133,6 @@ class QuestionsScreen(StageScreen):
             self.action_jump()
 
     def _sit_down(self) -> Asking:
-        assert self.source.project is not None
         asking = Asking.of(self.source.project, self.source.person)
         asking.progress()
         return asking
@@ -246,7 +245,7 @@ class QuestionsScreen(StageScreen):
         self.trail.append(key)
         self.steps_back = 0
         self.moved = moved_lines(before, self.asking.outcome()) if len(self.trail) > 1 else []
-        self.tell(f"saved {self.source.clock()}")
+        self.tell(f"saved {self.source.clock()}" if self.source.project else "not saved: no project here")
         self._ask(self.asking.next())
 
     def _refuse(self, error: RungError | OSError) -> None:
@@ -328,8 +327,10 @@ class QuestionsScreen(StageScreen):
             known = {each.id: each for each in self.asking.questions()}
             self.steps_back += 1
             self._ask(known[self.trail.pop()])
-        else:
+        elif self.source.project is not None:
             super().action_back()
+        else:
+            self.app.pop_screen()
 
     def action_undo(self) -> None:
         """Back to the question before; at the first one it stays."""

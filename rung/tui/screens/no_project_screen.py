@@ -1,4 +1,4 @@
-"""A folder without a project: start one, or open the demo."""
+"""A folder without a project: start one, open the demo, or answer the questions without saving anything."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 CHOICES = (
     ("Start one here", "rung init"),
     ("Open the demo, about 8 min", "rung demo"),
+    ("Answer the questions first, save nothing", "rung advise --answers -"),
 )
-HINTS = (("1-2", "choose"), ("j/k", "move"), ("Enter", "do it"), ("F1", "help"), ("^P", "menu"), ("q", "quit"))
+HINTS = (("1-3", "choose"), ("j/k", "move"), ("Enter", "do it"), ("F1", "help"), ("^P", "menu"), ("q", "quit"))
 
 
 class NoProjectScreen(Screen[None]):
-    """Two choices."""
+    """Three choices."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(n), f"choose({n})", words[0].lower() + words[1:]) for n, (words, _) in enumerate(CHOICES, 1)),
@@ -57,7 +58,7 @@ class NoProjectScreen(Screen[None]):
 
     @property
     def choices(self) -> MarkedLines:
-        """The two choices."""
+        """The three choices."""
         return self.query_one("#choices", MarkedLines)
 
     @on(MarkedLines.Moved)
@@ -74,10 +75,10 @@ class NoProjectScreen(Screen[None]):
         self.action_choose(int(self.choices.marked))
 
     def action_choose(self, number: int) -> None:
-        """Do one of the two."""
+        """Do one of the three."""
         self.choices.marked = str(number)
         self._describe()
-        (self._start, self._demo)[number - 1]()
+        (self._start, self._demo, self._ask)[number - 1]()
 
     @property
     def program(self) -> RungApp:
@@ -95,6 +96,9 @@ class NoProjectScreen(Screen[None]):
             self.query_one("#command", CommandLine).right = f"{error} "
             return
         app.open_start()
+
+    def _ask(self) -> None:
+        self.program.open_stage(1)
 
     def _demo(self) -> None:
         self.query_one("#command", CommandLine).right = "the demo runs in this terminal "
