@@ -6,6 +6,7 @@ from conftest_tui import on_stage, opened, running, text_of, until
 
 from rung.tui.advice.questions_screen import JumpScreen
 from rung.tui.measure.items_screen import ItemsScreen
+from rung.tui.review.guideline_screen import GuidelineScreen
 from rung.tui.screens.page_screen import KeysScreen, PageScreen, SignScreen, WhyScreen, rank, words_of
 
 TEXTUALS_OWN = {"Focus Next", "Focus Previous", "Copy selected text", "Move cursor left", "Delete character left"}
@@ -36,6 +37,7 @@ MODALS = (
     lambda project: WhyScreen("decision"),
     lambda project: ItemsScreen(project.evaluations / "E-001", None),
     lambda project: SignScreen("Decide", "about", "sam", "decide it"),
+    lambda project: GuidelineScreen(1, "text"),
 )
 
 

@@ -1,26 +1,54 @@
-"""The guideline: all of it, and which part speaks of an item."""
+"""The guideline panel: all of it, `/` finds words, Enter goes from place to place; and which part speaks of an item."""
 
 from __future__ import annotations
 
-from conftest_tui import press, text_of
+import pytest
+from conftest_tui import press, settled, text_of
 from review_rows import GUIDELINE, PLAIN, begun, log
 from review_steps import reviewing
 
-from rung.tui.review.guideline_parts import section_for, sections
+from rung.tui.review.guideline_screen import places, section_for, sections
 
 LONG = (
     GUIDELINE + "\n## 3 Rare\n" + "\n".join(f"Rule {n}: nothing of note." for n in range(80)) + "\nA zebra is rare.\n"
 )
 
 
-async def test_it_is_shown_in_full_and_keys_there_decide_nothing(tmp_path, program):
+@pytest.mark.parametrize("size", [(120, 40), (60, 20)])
+async def test_words_are_found_and_shown(tmp_path, program, size):
     folder = begun(tmp_path / "icd", guideline=LONG)
-    async with reviewing(program(folder), (60, 20)) as (app, pilot, _):
+    async with reviewing(program(folder), size=size) as (app, pilot, _):
         await press(pilot, "g")
-        assert "Guideline v1" in text_of(app) and "A zebra is rare" not in text_of(app)
-        await press(pilot, "a", "x", "end")
+        assert "Guideline v1" in text_of(app)
+        assert "zebra" not in text_of(app)
+        await press(pilot, "slash", *"ZEBRA")
+        await pilot.pause()
+        assert "A zebra is rare" in text_of(app)
+        assert "1 of 1" in text_of(app)
+        await pilot.press("escape", "slash")
+        app.screen.query_one("#sought").value = "e11.4"
+        await settled(pilot)
+        assert "1 of 2" in text_of(app)
+        await press(pilot, "enter")
+        assert "2 of 2" in text_of(app)
+        assert "E11.42" in text_of(app)
+        await pilot.press("enter")
+        assert "1 of 2" in text_of(app)
+        app.screen.query_one("#sought").value = "no such words"
+        await settled(pilot)
+        assert "not found" in text_of(app)
+        await press(pilot, "escape", "j", "pagedown", "end")
         assert "A zebra is rare" in text_of(app)
         await press(pilot, "escape")
+        assert app.screen.stage == "Review"
+        assert app.screen.item is not None
+    assert log(folder) == []
+
+
+async def test_letters_of_a_search_decide_nothing(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    async with reviewing(program(folder)) as (app, pilot, _):
+        await press(pilot, "g", "a", "x", "slash", *"axe 1 sq", "escape", "escape")
         assert app.screen.stage == "Review"
     assert log(folder) == []
 
@@ -41,3 +69,9 @@ def test_the_part_that_speaks_of_the_item():
     assert section_for(GUIDELINE, "zebra").heading == "1 General"
     assert section_for("1. One rule.\n2. Another.", "anything").heading == ""
     assert section_for("", "anything").body == ""
+
+
+def test_places_are_found_across_line_breaks_and_case():
+    assert places("One code a\nline", "A LINE") == [(9, 15)]
+    assert places("a.b a*b", "a*b") == [(4, 7)]
+    assert places("anything", "  ") == []

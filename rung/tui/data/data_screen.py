@@ -31,7 +31,7 @@ from workspace.errors import RungError
 if TYPE_CHECKING:
     from curation.rows.preview import FilePreview
 
-ASKING = {"import": "show it", "dismiss": "dismiss"}
+ASKING = {"import": "show it", "filter": "filter", "dismiss": "dismiss"}
 """What Enter does in the field."""
 NO_ROWS = (("Enter", "import"), ("u", "undo"), ("[ ]", "stage"))
 """The keys where there is nothing to fix."""
@@ -60,9 +60,11 @@ class DataScreen(LoadedScreen):
         Binding("x", "no_finding", "dismiss as a false alarm, with a reason"),
         Binding("i", "import", "import a file: its first rows are shown before"),
         Binding("tab", "complete", "in the field: go on with the file name", show=False, priority=True),
+        Binding("slash", "filter", "filter the findings", key_display="/"),
         Binding("r", "again", "check again"),
     ]
 
+    words = ""
     asks = ""
     line = ""
     """The import that was asked for last and did not go well: `i` offers it again."""
@@ -179,7 +181,8 @@ class DataScreen(LoadedScreen):
         if told := sample(checkup):
             yield Entry(told, style="dim")
         yield Entry()
-        yield from finding_lines(checkup.findings) if checkup.findings else (Entry("Nothing found."),)
+        found = [finding for finding in checkup.findings if self.words.lower() in finding.title.lower()]
+        yield from finding_lines(found) if checkup.findings else (Entry("Nothing found."),)
         if blocking := to_fix(checkup):
             does = "Enter settles them one by one" if blocking.name == CONTRADICTIONS else "look at the rows that block"
             yield Entry(f"Next: {' or '.join(filter(None, (fix_key(blocking), does)))}.", "", "bold")
@@ -296,6 +299,11 @@ class DataScreen(LoadedScreen):
             field.value = completed(field.value, self.source.project.root)
             field.cursor_position = len(field.value)
 
+    def action_filter(self) -> None:
+        """Ask for a part of the title."""
+        if self.data is not None:
+            self._ask("filter", "part of a finding")
+
     def _ask(self, what: str, words: str, value: str = "") -> None:
         self.asks = what
         field = self.query_one("#field", Input)
@@ -330,7 +338,11 @@ class DataScreen(LoadedScreen):
     def _asked(self, event: Input.Submitted) -> None:
         self._put_away()
         value = event.value.strip()
-        if value and self.asks == "import":
+        if self.asks == "filter":
+            self.words = value
+            self.show_lines(list(self._entries(self.data)))
+            self._show_evidence()
+        elif value and self.asks == "import":
             self.line = value
             self._import(file_of(value))
         elif value and self.finding is not None:

@@ -17,7 +17,7 @@ from rung.symbols import drawn
 from rung.text.figures import money
 from rung.text.message_text import marked, message_text
 from rung.text.review_text import origin
-from rung.tui.review.guideline_parts import section_for
+from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
 from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown
 from workspace.counted import counted

@@ -95,7 +95,7 @@ class ReviewScreen(StageScreen):
         Binding("u", "undo", "undo the last decision"),
         Binding("b", "same", "the same repair for similar rows, one by one"),
         Binding("m", "remark", "a remark for the team, then a decision"),
-        Binding("g", "guideline", "the guideline in full"),
+        Binding("g", "guideline", "the guideline in full, / finds in it"),
         Binding("v", "near", "the nearest decided rows in full"),
         Binding("ctrl+s", "save", "save the edit and approve", show=False, priority=True),
         Binding("j,down", "scroll(2)", "look down"),
@@ -351,11 +351,10 @@ class ReviewScreen(StageScreen):
 
     def action_guideline(self) -> None:
         """The guideline in full."""
-        from rung.tui.screens.page_screen import PageScreen
+        from rung.tui.review.guideline_screen import GuidelineScreen
 
-        guideline = self.item.guideline if self.item is not None else None
-        if guideline is not None:
-            self.app.push_screen(PageScreen(f"Guideline v{guideline.version}", guideline.text))
+        if self.item is not None and self.item.guideline is not None:
+            self.app.push_screen(GuidelineScreen(self.item.guideline.version, self.item.guideline.text))
         elif self.item is not None:
             self.tell("no guideline.md in this project")
 

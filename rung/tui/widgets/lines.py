@@ -220,6 +220,13 @@ class TextPassage(Lines):
         line.pad_left(part.indent)
         return line
 
+    def line_of(self, part: int, character: int) -> int:
+        """Return the line of a character of a part."""
+        wanted = self._parts[part]
+        return next(
+            (n for n, (each, _, end) in enumerate(self.rows()) if each is wanted and character < max(end, 1)), 0
+        )
+
 
 LONGEST = 20_000
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -1,0 +1,160 @@
+"""`g`: the guideline in full, with `/` to find words, and its section that concerns an item."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.geometry import Region
+from textual.widgets import Input, Static
+
+from curation.likeness.words import words
+from rung.symbols import drawn
+from rung.tui.safe_screen import LeavingModal
+from rung.tui.widgets.lines import TextPart, TextPassage, shown
+
+HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class GuidelineSection:
+    """A heading and the text under it, up to the next heading; before the first one the heading is empty."""
+
+    heading: str
+    body: str
+
+
+def sections(text: str) -> list[GuidelineSection]:
+    """All parts that have a text; a heading without one is left out."""
+    found, heading, at = [], "", 0
+    for match in HEADING.finditer(text):
+        found.append(GuidelineSection(heading, text[at : match.start()].strip()))
+        heading, at = match[1], match.end()
+    found.append(GuidelineSection(heading, text[at:].strip()))
+    return [section for section in found if section.body]
+
+
+def section_for(text: str, item: str) -> GuidelineSection:
+    """The part that shares the most and the rarest words with an item; the first one where none shares any."""
+    parts = sections(text) or [GuidelineSection("", text.strip())]
+    sets = [frozenset(words(f"{part.heading} {part.body}")) for part in parts]
+    common = Counter(word for each in sets for word in each)
+    mine = frozenset(words(item))
+
+    def weight(number: int) -> float:
+        return sum(math.log(len(parts) / common[word]) for word in mine & sets[number])
+
+    return parts[max(range(len(parts)), key=lambda number: (weight(number), -number))]
+
+
+def places(text: str, sought: str) -> list[tuple[int, int]]:
+    """Return the places of some words, ignoring case: (first character, one after the last)."""
+    if not sought.strip():
+        return []
+    pattern = r"\s+".join(re.escape(word) for word in sought.split())
+    return [(match.start(), match.end()) for match in re.finditer(pattern, text, re.IGNORECASE)]
+
+
+FOOT = "/ find   Enter next   j/k move   Esc closes"
+NONE = "not found"
+
+
+class GuidelineScreen(LeavingModal[None]):
+    """The text with what is sought marked; Enter goes from place to place."""
+
+    AUTO_FOCUS: ClassVar[str | None] = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "out of the search, then close"),
+        Binding("slash", "find", "find words", key_display="/"),
+        Binding("enter", "next(1)", "next place"),
+        Binding("up,shift+enter", "next(-1)", "place before", show=False),
+        Binding("j,down", "scroll(1)", "move down"),
+        Binding("k", "scroll(-1)", "move up"),
+        Binding("pagedown,space", "scroll(12)", "a page down"),
+        Binding("pageup", "scroll(-12)", "a page up"),
+        Binding("home", "scroll(-100000)", "to the top"),
+        Binding("end", "scroll(100000)", "to the end"),
+        Binding("g,q", "dismiss", "close"),
+    ]
+
+    def __init__(self, version: int, text: str) -> None:
+        super().__init__()
+        self.version, self.text = version, shown(text)
+        self.found: list[tuple[int, int]] = []
+        self.at = 0
+
+    def compose(self) -> ComposeResult:
+        """Title, field, text, keys."""
+        with Vertical():
+            yield Static(Text(f"Guideline v{self.version}", style="bold"), id="title")
+            yield Input(placeholder="find in the guideline", id="sought", compact=True)
+            with VerticalScroll(id="page", can_focus=False):
+                yield TextPassage(id="whole")
+            yield Static(Text(FOOT), id="foot")
+
+    def on_mount(self) -> None:
+        """All of it, nothing sought."""
+        self.query_one("#sought").display = False
+        self._draw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While words are typed, letters and spaces are theirs."""
+        return action in ("leave", "next") or not isinstance(self.focused, Input)
+
+    @on(Input.Changed, "#sought")
+    def _seek(self, event: Input.Changed) -> None:
+        self.found, self.at = places(self.text, event.value), 0
+        self._draw()
+        self._show_place()
+
+    @on(Input.Submitted, "#sought")
+    def _submitted(self) -> None:
+        self.action_next(1)
+
+    def action_find(self) -> None:
+        """Open the field."""
+        self.query_one("#sought").display = True
+        self.query_one("#sought", Input).focus()
+
+    def action_next(self, step: int) -> None:
+        """The next place, round and round."""
+        if self.found:
+            self.at = (self.at + step) % len(self.found)
+            self._draw()
+            self._show_place()
+
+    def action_scroll(self, by: int) -> None:
+        """Look up and down."""
+        self.query_one("#page", VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_leave(self) -> None:
+        """Out of the field; the marks stay. Then out of the guideline."""
+        if isinstance(self.focused, Input):
+            self.set_focus(None)
+        else:
+            self.dismiss()
+
+    def _draw(self) -> None:
+        whole = Text(drawn(self.text))
+        for number, (start, end) in enumerate(self.found):
+            whole.stylize("reverse bold" if number == self.at else "underline bold", start, end)
+        self.query_one("#whole", TextPassage).show(TextPart(whole))
+        sought = self.query_one("#sought", Input).value
+        count = f"{self.at + 1} of {len(self.found)}" if self.found else NONE
+        self.query_one("#title", Static).update(
+            Text(f"Guideline v{self.version}{f'   {count}' if sought.strip() else ''}", style="bold")
+        )
+
+    def _show_place(self) -> None:
+        if self.found:
+            page, whole = self.query_one("#page", VerticalScroll), self.query_one("#whole", TextPassage)
+            row = whole.line_of(0, self.found[self.at][0])
+            page.scroll_to_region(Region(0, max(row - 1, 0), 1, 4), animate=False)
