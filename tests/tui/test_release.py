@@ -88,12 +88,24 @@ def released(project, forms):
     return folder
 
 
-async def test_what_differs_is_shown_with_the_scores(shipped, program):
+def word_tokenizer(folder):
+    """A tokenizer of whole words, saved as the trainer saves one."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ["E10", "E11", "eye", "both", "[red]left[/]", "[UNK]"]
+    made = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    folder.mkdir()
+    made.save(str(folder / "tokenizer.json"))
+
+
+async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, program):
     found = {"gguf q8_0": loss("gguf q8_0", 0.0), "gguf q4_k_m": loss("gguf q4_k_m", 0.01)}
     facts = {"validation": {name: each.model_dump(mode="json") for name, each in found.items()}}
     against = "; ".join(f"{name.split()[1]}: {each.words}" for name, each in found.items())
     form = {"form": "gguf", "folder": "gguf", "bytes": 8_700_000, "against": against, "facts": facts}
     folder = released(shipped, [form])
+    word_tokenizer(folder / "merged")
     items = [
         GoldenPrompt(
             turns=[{"role": "user", "content": f"q {n}"}], prompt="", prompt_ids=[], ids=[], text="E10 eye both"
@@ -111,7 +123,7 @@ async def test_what_differs_is_shown_with_the_scores(shipped, program):
         await sees(pilot, "gguf q8_0: 2 of 2 golden prompts answered as the run does")
         assert "gguf q4_k_m: 1 of 2 golden prompts" in flat(text_of(app))
         assert "prompt 2 q 1" in flat(text_of(app))
-        assert "run E10 eye both form E10 eye [red]left[/]" in flat(text_of(app))
+        assert "token 2: run [E10] [eye] [both], form [E10] [eye] [[red]left[/]]" in flat(text_of(app))
         await pilot.press("escape", "k", "v")
         await until(pilot, lambda: app.screen.message == "merged is not made yet")
 

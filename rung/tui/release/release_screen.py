@@ -30,6 +30,7 @@ from workspace.errors import RungError
 if TYPE_CHECKING:
     from evaluation.measurement_report import Report
     from evaluation.verdict.rule import Verdict
+    from training.release.server_check import RunTokenizer
     from workspace.folder import Project
 
 
@@ -51,7 +52,7 @@ class ReleaseScreen(StoppableScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "make", "make the marked form"),
-        Binding("v", "differences", "how the form was checked, and the prompts that it answers differently"),
+        Binding("v", "differences", "token by token: where the form differs from the run"),
         Binding("o", "card", "where the card is"),
         Binding("x", "stop", "stop; the unfinished form is removed"),
     ]
@@ -220,6 +221,10 @@ def _last(outgoing: Outgoing) -> str:
     return f"releases/{outgoing.folder.name}" if outgoing.folder else ""
 
 
+BEFORE, AFTER = 2, 4
+"""Tokens shown before the first that differs, and from it on."""
+
+
 def differing(folder: Path, form: str) -> Iterator[str]:
     """The answers of each form whose name begins with `form` ("gguf" has one a type) that are not the run's."""
     from training.release.goldens import GOLDEN, read_goldens
@@ -233,8 +238,35 @@ def differing(folder: Path, form: str) -> Iterator[str]:
             yield f"{name}: {len(answers) - len(apart)} of {len(answers)} golden prompts answered as the run does"
             for number in apart:
                 item = goldens.items[number]
-                asked = " ".join(str(item.turns[-1].get("content", "")).split()) if item.turns else ""
-                yield f"\nprompt {number + 1}   {shown(asked, limit=200)}"
-                yield f"  run   {shown(item.text)}"
-                yield f"  form  {shown(answers[number])}"
+                yield ""
+                yield f"prompt {number + 1}   {shown(_question(item.turns), limit=200)}"
+                yield from _compared(folder / goldens.tokenizer, item.text, answers[number])
             yield ""
+
+
+def _question(turns: list[dict[str, object]]) -> str:
+    return " ".join(str(turns[-1].get("content", "")).split()) if turns else ""
+
+
+def _compared(tokenizer: Path, run: str, form: str) -> Iterator[str]:
+    """Yield the first differing token with its context, then both answers."""
+    from training.release.server_check import RunTokenizer
+    from workspace.errors import RungError
+
+    try:
+        tokens = RunTokenizer(tokenizer)
+    except RungError as error:
+        yield f"  tokens unknown ({error.message})"
+    else:
+        ours, theirs = tokens.ids(run), tokens.ids(form)
+        at = next(
+            (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
+        )
+        around = slice(max(at - BEFORE, 0), at + AFTER)
+        yield f"  token {at}: run {_joined(tokens, ours[around])}, form {_joined(tokens, theirs[around])}"
+    yield f"  run   {shown(run)}"
+    yield f"  form  {shown(form)}"
+
+
+def _joined(tokens: RunTokenizer, ids: list[int]) -> str:
+    return " ".join(f"[{shown(text)}]" for text in tokens.texts(ids)) or "the end"
