@@ -291,6 +291,7 @@ WORKSHOPS = (
     "releases/**/.*.new",
     "runs/*/.adapter.new",
     "runs/*/.adapter.old",
+    "runs/*/.room",
     "runs/.rows-*",
     "watch/.W-*",
 )

@@ -21,6 +21,10 @@ from workspace.lock import writer_lock
 
 ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
+ROOM, ROOM_BYTES = ".room", 1 << 18
+"""A file that a run keeps while it lives and gives up at its end: on a full disk it is the room for run.json, the log
+and the database.
+"""
 
 
 def train(folder: Path) -> int:
@@ -60,12 +64,14 @@ class _Run:
         self.write(state="starting", pid=os.getpid(), started_at=self.record.started_at or now(), ending="")
         self._event("started", pid=os.getpid())
         try:
+            self._keep_room()
             from training.run.session import TrainingSession
 
             ending = TrainingSession(self).train()
         except Diverged as error:
             return self._end("failed", sentence(error, self.folder), code=1)
         except BaseException as error:
+            (self.folder / ROOM).unlink(missing_ok=True)
             traceback.print_exc()
             interrupted: State = "stopped" if "disk full" in sentence(error, self.folder) else "crashed"
             return self._end(interrupted, sentence(error, self.folder), code=1)
@@ -88,7 +94,12 @@ class _Run:
         files = {path.name: sha256_file(path) for path in sorted(target.iterdir()) if path.is_file()}
         self.write(adapter=f"{self.folder.name}/{ADAPTER}", files=files)
 
+    def _keep_room(self) -> None:
+        """Hold the bytes that the ending may need; random, for some disks store zeros in no room at all."""
+        (self.folder / ROOM).write_bytes(os.urandom(ROOM_BYTES))
+
     def _end(self, state: State, ending: str, *, code: int) -> int:
+        (self.folder / ROOM).unlink(missing_ok=True)
         peak = max((line.get("memory_mib") or 0.0 for _, line in read_metrics(self.folder)), default=0.0)
         self.write(state=state, ending=ending, ended_at=now(), pid=None, memory_mib=peak or None)
         self._event(state, ending=ending, step=self.record.step)
@@ -113,6 +124,9 @@ class _Helper(_Run):
 
     def keep(self, made: Path) -> None:
         """Only the leader saves."""
+
+    def _keep_room(self) -> None:
+        """Only the leader writes an ending."""
 
     def note(self, text: str) -> None:
         """Only the leader writes metrics.jsonl."""
