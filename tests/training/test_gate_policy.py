@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from training.gates.clearance import Locked, admit, check_gates, grant, override
 from training.plan.machine import Machine
 from training.plan.memory_fit import methods_instead, usable_of
 from training.plan.plans import read_plan
+from training.runs import read_run
 from workspace.errors import InputError
 from workspace.folder import Project
-from workspace.settings import load_settings
+from workspace.settings import Settings, load_settings
 
 
 def unwanted(project: Project) -> None:
@@ -87,3 +89,41 @@ def test_what_else_fits_goes_by_the_policys_share_of_the_memory(
     (lora,) = methods_instead(full, 0.5)
     small = Machine(ram_gib=lora.fit.high / 0.7, cores=2)
     assert not methods_instead(full, 0.5, small) and methods_instead(full, 0.8, small)
+
+
+@pytest.mark.parametrize("name", ["dataset", "leakage", "baseline", "machines"])
+def test_gates_that_can_only_be_met(name: str) -> None:
+    with pytest.raises(InputError, match="can only be met"):
+        override(name, "priya", "because")
+
+
+def test_all_that_an_override_lacks_is_said_at_once() -> None:
+    with pytest.raises(InputError) as refused:
+        override("leakage", " ", "")
+    assert len(refused.value.problems) == 3
+
+
+def test_an_override_is_an_event_and_is_admitted(ready: Project, settings: Settings, planned: Path) -> None:
+    unwanted(ready)
+    with pytest.raises(Locked, match="decision"):
+        grant(ready, settings, planned)
+    given = override("decision", "priya", "contract demands on-premise")
+    folder = grant(ready, settings, planned, overrides=[given], by="sam")
+    assert read_run(folder).overrides == [given]
+    assert admit(folder).clearance.overrides == [given]
+
+
+def test_an_override_that_is_not_in_the_log_counts_for_nothing(
+    ready: Project, settings: Settings, planned: Path
+) -> None:
+    unwanted(ready)
+    folder = grant(ready, settings, planned, overrides=[override("decision", "priya", "x")])
+    with sqlite3.connect(ready.database_file) as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("DROP TRIGGER IF EXISTS events_no_delete")
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+        for trigger in tables:
+            database.execute(f'DROP TRIGGER "{trigger}"')
+        database.execute("DELETE FROM events WHERE kind = 'override'")
+    with pytest.raises(Locked, match="decision"):
+        admit(folder)

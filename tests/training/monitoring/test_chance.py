@@ -25,16 +25,6 @@ def most_alarms(chance: float, worlds: int = WORLDS) -> int:
     return worlds
 
 
-@pytest.mark.parametrize(("n", "m"), [(5, 5), (12, 8), (8, 30), (30, 8)])
-def test_fisher_keeps_its_level_at_every_rate_by_enumeration(n: int, m: int) -> None:
-    p = [[more_often(k, n, before, m) for before in range(m + 1)] for k in range(n + 1)]
-    for rate in (0.01, 0.05, 0.2, 0.5, 0.8, 0.99):
-        now, then = ([math.comb(t, k) * rate**k * (1 - rate) ** (t - k) for k in range(t + 1)] for t in (n, m))
-        for alpha in (0.01, 0.05, 0.2):
-            cells = itertools.product(range(n + 1), range(m + 1))
-            assert sum(now[k] * then[b] for k, b in cells if p[k][b] <= alpha) <= alpha
-
-
 def test_fisher_is_the_hypergeometric_tail() -> None:
     total = sum(math.comb(8, k) * math.comb(10, 6 - k) for k in range(4, 7)) / math.comb(18, 6)
     assert more_often(4, 8, 2, 10) == pytest.approx(total, abs=1e-12)

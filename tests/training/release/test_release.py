@@ -136,13 +136,12 @@ def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(
     shutil.copytree(folder, elsewhere)
     checked = verify(elsewhere)
     assert checked.faults == [] and checked.links >= len(found[1].made_from) > 5
+    the_hub_reads_the_card(folder)
 
 
-def test_a_model_card_is_one_that_the_hub_reads(project: Project, settings: Settings) -> None:
+def the_hub_reads_the_card(folder: Path) -> None:
     from huggingface_hub import ModelCard
 
-    judged(project, settings, right=30)
-    folder = let(project, settings, "adapter")
     card = ModelCard.load(folder / "README.md")
     assert card.data.library_name == "peft"
     assert "No gate was overridden." in card.text and "| prompt |" in card.text and "dana 50" in card.text
@@ -159,20 +158,8 @@ def test_a_dataset_card_is_one_that_the_hub_reads(project: Project) -> None:
     assert card.data.license == "unknown" and card.data.size_categories == ["n<1K"]
 
 
-def test_a_release_is_verified_on_another_machine(project: Project, settings: Settings, tmp_path: Path) -> None:
-    """Copied to a folder without a project; then a single byte is changed there."""
-    judged(project, settings, right=30)
-    elsewhere = tmp_path / "another machine"
-    shutil.copytree(let(project, settings, "adapter"), elsewhere / "L-001")
-    verified = partial(rung, "release", "verify", cwd=elsewhere)
-    assert verified("L-001").returncode == 0 and "unchanged since the release" in verified("L-001").stdout
-    config = elsewhere / "L-001" / "adapter" / "adapter_config.json"
-    config.write_text(config.read_text().replace("lora", "Lora", 1))
-    done = verified("L-001")
-    assert done.returncode == 1 and "adapter/adapter_config.json changed" in done.stdout
-
-
-def test_a_changed_release_is_found(project: Project, settings: Settings, tmp_path: Path) -> None:
+def test_a_changed_release_is_found_on_another_machine(project: Project, settings: Settings, tmp_path: Path) -> None:
+    """Copied to folders without a project, and changed there."""
     judged(project, settings, right=30)
     released = let(project, settings, "adapter")
     chained = Path("chain") / "runs" / "R-001" / "run.json"
@@ -188,8 +175,11 @@ def test_a_changed_release_is_found(project: Project, settings: Settings, tmp_pa
         assert verify(folder).faults == [], name
         change(folder)
         assert verify(folder).faults, name
-    done = rung("release", "verify", tmp_path / "byte")
-    assert done.returncode == 1 and "changed since the release" in done.stdout
+    verified = partial(rung, "release", "verify", cwd=tmp_path)
+    done = verified("byte")
+    assert done.returncode == 1 and "adapter/adapter_model.safetensors changed" in done.stdout
+    shutil.copytree(released, tmp_path / "whole")
+    assert verified("whole").returncode == 0 and "unchanged since the release" in verified("whole").stdout
 
 
 def test_a_chain_that_is_not_what_the_release_was_made_from_is_found(project: Project, settings: Settings) -> None:
@@ -315,14 +305,3 @@ def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settin
     assert loopback.requests[0][3]["temperature"] == 0
     request = json.loads((folder / "prompt" / "request.json").read_text())
     assert request["messages"][-1]["content"] == "{{question}}"
-
-
-def test_the_template_is_taken_apart_to_the_same_tokens(tiny: Path) -> None:
-    from training.release.ollama import modelfile, take_apart
-    from training.run.base_model import load_tokenizer
-
-    pieces = take_apart(load_tokenizer(str(tiny)))
-    assert pieces.around["user"] == ("<|im_start|>user\n", "<|im_end|>\n")
-    assert pieces.default.startswith("You are a helpful AI assistant")
-    text = modelfile(pieces, "./model.gguf", "House line.", 256)
-    assert 'SYSTEM """House line."""' in text and 'PARAMETER stop "<|im_end|>"' in text

@@ -56,6 +56,8 @@ def test_a_modelfile_gives_the_tokens_of_training(tokenizer: Any, template: str 
     text = modelfile(pieces, "../gguf/model-q8_0.gguf", system or pieces.default, 256)
     compare_tokens(pieces, system or pieces.default, tokenizer, TRIALS)
     assert text.startswith("FROM ../gguf/model-q8_0.gguf\n") and "PARAMETER num_ctx 256" in text
+    assert f'SYSTEM """{system or pieces.default}"""' in text or not (system or pieces.default)
+    assert template or 'PARAMETER stop "<|im_end|>"' in text
 
 
 def test_pieces_that_are_not_the_template_are_refused(tokenizer: Any) -> None:
