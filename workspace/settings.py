@@ -293,8 +293,6 @@ class ReleaseSettings(Section):
 
     loss_limit: float = Field(default=0.02, ge=0, le=1)
     """Loss on validation, against the tuned model, above which a form in another precision is refused."""
-    margin: float = Field(default=0.0, ge=0, le=1)
-    """Gain over the released model that a new run needs to replace it."""
     gguf: tuple[Literal["f32", "f16", "q8_0", "q4_k_m"], ...] = ("q8_0", "q4_k_m")
     """Types of GGUF to make."""
     llama_cpp: str = ""

@@ -12,7 +12,9 @@ MIB = 1 << 20
 
 def rated(result: dict[str, Any]) -> dict[str, Any]:
     """A measured run with what each rule says of it, in MiB."""
-    from advisor.sizing import Setup, architecture_of, estimate
+    from advisor.sizing.architecture import architecture_of
+    from advisor.sizing.run_estimate import estimate
+    from advisor.sizing.setup import Setup
     from workspace.shipped_rules import rule_file
 
     spec = result["spec"]

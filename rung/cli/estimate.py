@@ -12,7 +12,9 @@ from workspace.json_types import JsonObject
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from advisor.sizing import Card, Setup, Workload
+    from advisor.sizing.cards import Card
+    from advisor.sizing.run_estimate import Workload
+    from advisor.sizing.setup import Setup
 
 HINT = "rung estimate --help"
 
@@ -79,7 +81,8 @@ def estimate_command(
 
 
 def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
-    from advisor.sizing import UnknownArchitecture, estimate
+    from advisor.sizing.config import UnknownArchitecture
+    from advisor.sizing.run_estimate import estimate
     from rung.text.estimate_text import emit_estimate, print_estimate, say_unknown
     from training.run.counted_model import find_architecture
 
@@ -95,7 +98,8 @@ def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
 
 def _model_at_hand(fit: str, method: str) -> str:
     """The project's base model where there is one; else the largest of the catalogue that fits the card, if any."""
-    from advisor.sizing import base_for, find_card
+    from advisor.sizing.cards import find_card
+    from advisor.sizing.inverse import base_for
     from rung.cli.output import note
     from workspace.errors import InputError
     from workspace.folder import find_project
@@ -120,7 +124,9 @@ def _model_at_hand(fit: str, method: str) -> str:
 
 def _checked(options: JsonObject, fit: str, ref: str) -> tuple[Setup, Workload, Card | None]:
     """All options turned into values, with every problem of all of them in one error."""
-    from advisor.sizing import Setup, Workload, find_card
+    from advisor.sizing.cards import find_card
+    from advisor.sizing.run_estimate import Workload
+    from advisor.sizing.setup import Setup
     from workspace.errors import InputError, Problem
 
     problems: list[Problem] = []

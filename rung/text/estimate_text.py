@@ -9,14 +9,17 @@ from workspace.counted import counted
 from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
-    from advisor.sizing import Card, Estimate, UnknownArchitecture, Way
+    from advisor.sizing.cards import Card
+    from advisor.sizing.config import UnknownArchitecture
+    from advisor.sizing.inverse import Way
+    from advisor.sizing.run_estimate import Estimate
 
 
 def emit_estimate(found: Estimate, card: Card | None) -> None:
     """One JSON document: the contract's, with what fits the card where one was named."""
     from dataclasses import asdict
 
-    from advisor.sizing import methods_that_fit, ways_to_fit
+    from advisor.sizing.inverse import methods_that_fit, ways_to_fit
     from rung.cli.output import emit
 
     document = found.as_json()
@@ -45,7 +48,8 @@ def _rentable(found: Estimate) -> list[dict[str, object]]:
     """Cards that hold the run, with the cheapest dated price of each."""
     from datetime import date
 
-    from advisor.sizing import cards_that_fit, prices
+    from advisor.sizing.cards import prices
+    from advisor.sizing.inverse import cards_that_fit
 
     listed: list[dict[str, object]] = []
     for card in cards_that_fit(found.architecture, found.setup):
@@ -80,7 +84,7 @@ def say_unknown(error: UnknownArchitecture, as_json: bool) -> None:
 
 def print_estimate(found: Estimate, card: Card | None) -> None:
     """Parameters, memory by part, cards, time and money."""
-    from advisor.sizing import GIB
+    from advisor.sizing.memory import GIB
     from rung.cli.output import say
 
     memory, setup = found.memory.gib(), found.setup
@@ -107,7 +111,7 @@ def print_estimate(found: Estimate, card: Card | None) -> None:
 
 def _print_fit(found: Estimate, card: Card) -> None:
     """Print which methods fit the card, alternatives for the chosen method, and cards that hold it."""
-    from advisor.sizing import methods_that_fit, ways_to_fit
+    from advisor.sizing.inverse import methods_that_fit, ways_to_fit
     from rung.cli.output import say
 
     say()
@@ -151,7 +155,7 @@ def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> st
 
 def list_models(as_json: bool) -> None:
     """The catalogue with its sizes."""
-    from advisor.sizing import architecture_of
+    from advisor.sizing.architecture import architecture_of
     from rung.cli.output import emit, say
     from workspace.shipped_rules import rule_file
 

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tries import tries
 
-from advisor.sizing import Setup, UnknownArchitecture, architecture_of, estimate, read_architecture
+from advisor.sizing.architecture import architecture_of, read_architecture
+from advisor.sizing.config import UnknownArchitecture
+from advisor.sizing.run_estimate import estimate
+from advisor.sizing.setup import Setup
 from workspace.errors import InputError, RungError
 from workspace.shipped_rules import rule_file
 

@@ -12,7 +12,8 @@ import pytest
 from families import FAMILIES, tiny
 from later import peft, torch, transformers
 
-from advisor.sizing import adapter_of, architecture_of, read_architecture
+from advisor.sizing.adapters import adapter_of
+from advisor.sizing.architecture import architecture_of, read_architecture
 from advisor.sizing.setup import Setup, shards_of
 from training.run.counted_model import find_architecture
 from workspace.errors import RungError

@@ -9,23 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tries import tries
 
-from advisor.sizing import (
-    GIB,
-    METHODS,
-    Setup,
-    Workload,
+from advisor.sizing.adapters import METHODS
+from advisor.sizing.architecture import read_architecture
+from advisor.sizing.cards import find_card, prices
+from advisor.sizing.inverse import (
     base_for,
     cards_that_fit,
-    estimate,
-    find_card,
     largest_batch,
     largest_length,
-    memory_of,
     methods_that_fit,
-    prices,
-    read_architecture,
     ways_to_fit,
 )
+from advisor.sizing.memory import GIB, memory_of
+from advisor.sizing.run_estimate import Workload, estimate
+from advisor.sizing.setup import Setup
 from workspace.errors import InputError
 from workspace.shipped_rules import rule_file
 

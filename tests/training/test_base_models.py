@@ -16,7 +16,7 @@ from typing import Any
 import families
 import pytest
 
-from advisor.sizing import adapter_of
+from advisor.sizing.adapters import adapter_of
 from advisor.sizing.config import UnknownArchitecture, read_config
 from chat.local.embedded import embedded_model
 from chat.local.load import writer_class

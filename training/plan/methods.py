@@ -6,17 +6,17 @@ Seen with torch 2.13, transformers 5.24, peft 0.21 and trl 1.16; the tests run e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-Method = Literal["full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
+from advisor.sizing.adapters import LOW_RANK as LOW_RANK
+from advisor.sizing.adapters import QUANTISED as QUANTISED
+from advisor.sizing.adapters import Method as Method
+
 Loss = Literal["last", "all"]
 """Which assistant turns of a row train."""
 Objective = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
-METHODS: tuple[str, ...] = get_args(Method)
 
 Holds = Callable[[Mapping[str, Any]], bool]
-LOW_RANK = ("lora", "qlora", "dora", "qdora", "rslora", "adalora")
-QUANTISED = ("qlora", "qdora")
 VIRTUAL = ("prefix", "prompt")
 """Methods of virtual tokens: nothing that could be merged into the weights."""
 PAIRED = ("dpo", "reward")

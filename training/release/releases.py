@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,20 +18,7 @@ from workspace.folder import Project
 FormName = Literal[
     "prompt", "classifier", "encoder", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi", "served"
 ]
-FORMS: tuple[FormName, ...] = (
-    "prompt",
-    "classifier",
-    "encoder",
-    "adapter",
-    "merged",
-    "gguf",
-    "gptq",
-    "awq",
-    "ollama",
-    "vllm",
-    "tgi",
-    "served",
-)
+FORMS: tuple[FormName, ...] = get_args(FormName)
 UNTUNED: tuple[FormName, ...] = ("prompt", "classifier", "encoder")
 """Forms that need no run."""
 NEEDS: dict[FormName, FormName] = {

@@ -50,8 +50,8 @@ class DryRunStep(BaseModel):
     tokens: int
 
 
-class Measured(BaseModel):
-    """Figures of the child that made the steps. Memory in GiB above the imports, disk in bytes.
+class DryRunFigures(BaseModel):
+    """What the child that made the steps measured. Memory in GiB above the imports, disk in bytes.
 
     The first of `steps` held the longest rows. `answer_lost` lists train lines whose trained tokens do not hold the
     whole answer, `lost_tokens` counts trained tokens of rows left out.
@@ -72,6 +72,10 @@ class Measured(BaseModel):
     imports_gib: float
     checkpoint_bytes: int
 
+
+class Measured(DryRunFigures):
+    """The figures as the child gives them."""
+
     @property
     def timed(self) -> list[DryRunStep]:
         """The steps that tell the speed: all but the first, which warms up."""
@@ -83,25 +87,12 @@ class Measured(BaseModel):
         return sum(step.tokens for step in self.timed) / max(1e-9, sum(step.seconds for step in self.timed))
 
 
-class DryRun(Artefact):
-    """`plans/P-001.preflight.json`: what `Measured` holds, with the estimate and what a person should know."""
+class DryRun(Artefact, DryRunFigures):
+    """`plans/P-001.preflight.json`: the figures, with the estimate and what a person should know."""
 
     plan: str
-    rows: TokenCheck
-    template_sha256: str
-    answer_lost: list[int]
-    double_start: int
-    lost_tokens: int
-    precision: str
-    loading_seconds: float
-    steps: list[DryRunStep]
     tokens_per_second: float
-    trained_parameters: int
-    peak_gib: float
-    reserved_gib: float | None
-    imports_gib: float
     estimate: dict[str, float] | None
-    checkpoint_bytes: int
     disk_needed: int
     disk_free: int
     forecast: Forecast
