@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from workspace.errors import InputError
 from workspace.json_types import JsonObject
-from workspace.settings_file import read_file
+from workspace.settings_file import line_of, read_file
 
 LARGEST = 2**31 - 1
 
@@ -387,7 +387,8 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     try:
         return Settings.model_validate(file.table)
     except ValidationError as error:
-        raise InputError([file.problem(detail, Settings) for detail in error.errors()]) from error
+        problems = [file.problem(detail, Settings) for detail in error.errors()]
+        raise InputError(sorted(problems, key=line_of)) from error
 
 
 def _person() -> str:

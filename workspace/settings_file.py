@@ -37,25 +37,35 @@ class SettingsFile:
         if detail["type"] == "extra_forbidden":
             hint = did_you_mean(place[-1], _known(place[:-1], model))
             return Problem(f'unknown key "{".".join(place)}".{hint}', where=where, found=place[-1])
-        expected = detail["msg"][:1].lower() + detail["msg"][1:]
+        said = detail["msg"][:1].lower() + detail["msg"][1:]
+        expected = said.removeprefix("input should be ")
+        said = said.replace("input should be ", "expected ", 1)
         near = did_you_mean(found, re.findall("'(.+?)'", expected)) if detail["type"] == "literal_error" else ""
-        said = f'"{".".join(place)}" = {found}: {expected}.{near}'
+        said = f'"{".".join(place)}" = {found}: {said}.{near}'
         return Problem(said, where=where, expected=expected, found=found)
 
 
 def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:
     """The file, and every `RUNG_SECTION__KEY` of the environment. Raises InputError where it is no TOML."""
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"byte {error.start + 1} is not UTF-8"
         raise InputError([Problem(f"cannot be read ({reason}).", where=str(path))]) from error
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
-        why = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise InputError([Problem(f"is not TOML: {why}.", where=path.name)]) from error
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        line = re.search(r" \(at( line \d+), column \d+\)", why)
+        where, why = (path.name + line[1], why.replace(line[0], "")) if line else (path.name, why)
+        raise InputError([Problem(f"is not TOML: {why}.", where=where)]) from error
     return SettingsFile(path, text, table, _overlay(table, environment))
+
+
+def line_of(problem: Problem) -> int:
+    """The line that a problem names; 0 where it names none."""
+    line = re.search(r" line (\d+)$", problem.where)
+    return int(line[1]) if line else 0
 
 
 def _overlay(table: JsonObject, environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:

@@ -17,6 +17,23 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def test_faults_come_in_the_order_of_the_file(file: Path) -> None:
+    file.write_text('[reviw]\npool = "all"\n[evaluation]\nmargin = "x"\nmetrc = "f1"\n')
+    with pytest.raises(InputError) as error:
+        load_settings(file, {})
+    assert [p.where for p in error.value.problems] == ["rung.toml line 1", "rung.toml line 4", "rung.toml line 5"]
+    assert error.value.problems[1].expected == "a valid number, unable to parse string as a number"
+
+
+def test_a_broken_table_is_named_with_its_line_and_a_byte_order_mark_is_dropped(file: Path) -> None:
+    file.write_text('[review]\npool = "all"\n[dataset\n')
+    with pytest.raises(InputError, match=r"^rung\.toml line 3: is not TOML: ") as error:
+        load_settings(file, {})
+    assert error.value.where == "rung.toml line 3"
+    file.write_text('\ufeff[review]\npool = "all"\n', encoding="utf-8")
+    assert load_settings(file, {}).review.pool == "all"
+
+
 @pytest.mark.parametrize("section", sorted(Settings.model_fields.keys() - {"arms", "remotes"}))  # whose keys are names
 def test_every_section_is_read_from_the_environment(file: Path, section: str) -> None:
     name = f"RUNG_{section.upper()}__NO_SUCH_KEY"
@@ -45,7 +62,7 @@ def test_all_faults_are_told_with_their_lines(file: Path) -> None:
 @pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "1" * 5000, "a = ", '"\x00"', "x = 1\nx = 2"])
 def test_what_is_no_toml_is_said(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(InputError, match=r"rung\.toml: is not TOML"):
+    with pytest.raises(InputError, match=r"rung\.toml.*: is not TOML"):
         load_settings(file, {})
 
 
