@@ -165,7 +165,7 @@ def finished_run(project: Project, run: str | None) -> RunRecord:
     served = record.adopted is not None and record.adopted.served
     if record.state != "finished" or not (record.files or served):
         where = f"at step {record.step} of {record.steps}"
-        raise Refusal(f"{record.id} is {record.state}, {where}.", f"rung runs watch {record.id}")
+        raise Refusal(f"{record.id} is {record.state}, {where}.", record.next_command)
     if record.objective == "reward":
         raise Refusal(f"{record.id} is a reward model: it scores answers and writes none.", "rung runs list")
     check_weights(project, record)

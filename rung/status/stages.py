@@ -21,7 +21,6 @@ from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
     from evaluation.verdict.rule import Verdict
-    from training.runs import RunRecord
 
 State = Literal["done", "open", "needs_you", "running", "locked", "not_needed"]
 SYMBOLS: dict[State, str] = {
@@ -350,16 +349,18 @@ def _train(facts: Facts) -> Stage:
         reason = f"{run.id} at step {run.step} of {run.steps}"
         since = f", started {run.started_at.astimezone():%H:%M}" if run.started_at else ""
         told = f"{run.id} is still training{since}{f' by {run.by}' if run.by else ''}"
-        return Stage(8, "Train", "running", reason, after_run(run), told)
+        return Stage(8, "Train", "running", reason, run.next_command, told)
     if facts.finished:
         done = facts.finished
         how = "adopted, not trained here" if done.adopted else f"finished, best step {done.best_step}"
         return Stage(8, "Train", "done", f"{done.id} {how}", f"rung runs watch {done.id}")
     if run and run.state in ("stopped", "crashed"):
         reason = f"{run.id} stopped at step {run.step} of {run.steps}"
-        return Stage(8, "Train", "needs_you", reason, after_run(run), f"resume {run.id}")
+        return Stage(8, "Train", "needs_you", reason, run.next_command, f"resume {run.id}")
     if run and run.state == "failed":
-        return Stage(8, "Train", "needs_you", f"{run.id} failed at step {run.step}", after_run(run), "look at the plan")
+        return Stage(
+            8, "Train", "needs_you", f"{run.id} failed at step {run.step}", run.next_command, "look at the plan"
+        )
     if facts.plan is None:
         if settled := _why_no_training(facts):
             return Stage(8, "Train", "not_needed", settled, "rung train")
@@ -377,25 +378,16 @@ def _verdict(facts: Facts) -> Stage:
     found = facts.verdict
     if facts.finished.objective == "reward":
         reason = f"{facts.finished.id} is a reward model: it scores answers"
-        return Stage(9, "Verdict", "not_needed", reason, after_run(facts.finished))
+        return Stage(9, "Verdict", "not_needed", reason, facts.finished.next_command)
     if found is None or found.run != facts.finished.id:
         reason = f"{facts.finished.id} is not measured on the test set yet"
-        return Stage(9, "Verdict", "open", reason, after_run(facts.finished), "measure the tuned model")
+        return Stage(9, "Verdict", "open", reason, facts.finished.next_command, "measure the tuned model")
     words = found.verdict.replace("_", " ")
     reason = f"{words}: {found.difference * 100:+.1f} points (95%: {found.low * 100:+.1f} to {found.high * 100:+.1f})"
     after = after_verdict(found)
     if after.stage != 10 and facts.release is None:
         return Stage(9, "Verdict", "needs_you", reason, after.command, after.does)
     return Stage(9, "Verdict", "done", reason, f"rung verdict {found.run}")
-
-
-def after_run(run: RunRecord) -> str:
-    """Return the command that follows a training run in its present state."""
-    if run.state == "finished":
-        return "rung runs list" if run.objective == "reward" else f"rung evaluate {run.id}"
-    if run.state == "failed":
-        return "rung plan"
-    return f"rung runs {'resume' if run.state in ('stopped', 'crashed') else 'watch'} {run.id}"
 
 
 @dataclass(frozen=True, slots=True)

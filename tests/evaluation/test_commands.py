@@ -164,7 +164,9 @@ def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measur
     seen = rung(served, "evaluate", "R-001", "--dataset", "v002")
     assert seen.returncode == 1 and "R-001 was trained on v001, which holds 24 of the 24" in seen.stderr
     write_run(folder, record, state="stopped")
-    assert "R-001 is stopped" in rung(served, "evaluate", "R-001").stderr
+    for command in (["evaluate", "R-001"], ["release", "R-001", "--to", "adapter"]):
+        refused = rung(served, *command).stderr
+        assert "R-001 is stopped" in refused and "-> rung runs resume R-001" in refused, refused
     assert "R-001" in rung(served, "evaluate", "R-01").stderr
 
 

@@ -11,7 +11,6 @@ from clinic import ANSWERS
 from in_process import rung
 
 from evaluation.verdict.compare import minimum_detectable
-from rung.status.stages import after_run
 from rung.text.power_text import DISCORDANT, SmallestGain
 from training.runs import RunRecord
 
@@ -68,7 +67,7 @@ def test_a_freeze_and_a_diff_name_what_status_names(folder, answered, options):
 def test_what_follows_a_run_is_the_same_in_the_shell_and_in_status(folder, state, objective, command):
     told = {"id": "R-001", "state": state, "objective": objective, "created_at": datetime.now(UTC)}
     run = RunRecord.model_construct(**told)
-    assert after_run(run) == command
+    assert run.next_command == command
 
 
 @pytest.mark.parametrize("gain", [0.08, 0.1, 0.15, 0.2, 0.3])
