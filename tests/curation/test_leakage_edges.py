@@ -79,6 +79,18 @@ def test_two_short_spans_are_no_suspect_and_one_of_eight_words_is() -> None:
         assert not report.leaks and len(report.suspects) == suspects
 
 
+@pytest.mark.parametrize(("size", "message"), [(7, None), (8, 1)])
+def test_a_question_that_a_train_row_says_and_does_not_ask_is_a_leak_from_eight_words_on(
+    size: int, message: int | None
+) -> None:
+    question = fresh(size)
+    said = [fresh(9), question, fresh(9), fresh(9)]
+    turns = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(said)]
+    report = found(Example(chat_row(question, fresh(12))), Example({"messages": turns}))
+    exact = [leak.evidence.message for leak in report.leaks if leak.kind == "exact"]
+    assert exact == ([] if message is None else [message])
+
+
 def test_a_question_without_a_word_is_compared_as_it_is() -> None:
     same, other = Example(chat_row("!!", "one")), Example(chat_row("??", "one"))
     assert [leak.kind for leak in found(Example(chat_row("!!", "two")), same, other).leaks] == ["exact"]
