@@ -29,8 +29,8 @@ class ShortGrams:
     """Character grams of the short questions. Two near sets share one of the rarest of both, n - ceil(.8 n) + 1 of n.
 
     `values` (ascending) are the grams that are a rarest of some item, with the `rank` of each, the rarest first;
-    `ranks` (ascending) and `items` say of which; `bits` are those of each item's set. `known` and `rare` are maps, by
-    the low 20 bits, of all grams and of `values`.
+    `ranks` (ascending) and `items` say of which; `bits` are those of each item's set. `known` is a map of all grams by
+    their low 20 bits: where it is False, no gram is like that.
     """
 
     values: npt.NDArray[np.uint32]
@@ -39,7 +39,6 @@ class ShortGrams:
     items: I64
     bits: U64
     known: npt.NDArray[np.bool_]
-    rare: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class TestIndex:
     """Parts are the questions of all items, then their answers of 8 words and more.
 
     By part: `item`, `is_answer`, `words`, `sequence` (key of its words in their order; ascending, with the part of
-    each, in `by_key`, and a map of their low 16 bits in `key_flags`), `distinct` grams, and
+    each, in `by_key`), `distinct` grams, and
     `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By gram: its hash in
     `table` (ascending; by the top 22 bits of a hash `first` says where such ones begin, `flags` whether there are some;
     there are `steps` at most) and the parts that hold it,
@@ -64,7 +63,6 @@ class TestIndex:
     words: I64
     sequence: U64
     by_key: tuple[U64, I64]
-    key_flags: npt.NDArray[np.bool_]
     distinct: I64
     ordered: I64
     begins: I64
@@ -137,7 +135,6 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         words=counts,
         sequence=sequence,
         by_key=(sequence[by_key], by_key),
-        key_flags=flags_of(sequence, 16),
         distinct=np.bincount(pairs % max(1, len(texts)), minlength=len(texts)),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
@@ -163,8 +160,9 @@ def _short_grams(grams: Sets) -> ShortGrams:
     order = np.argsort(ranks, kind="stable")
     used = np.unique(ranks)
     mine = np.flatnonzero(np.isin(rank, used))
-    flags = flags_of(grams.hashes, 20), flags_of(values[mine], 20)
-    return ShortGrams(values[mine], rank[mine], ranks[order], item[order], grams.bits(), *flags)
+    known = np.zeros(1 << 20, np.bool_)
+    known[grams.hashes & 0xFFFFF] = True
+    return ShortGrams(values[mine], rank[mine], ranks[order], item[order], grams.bits(), known)
 
 
 def least_shared(sizes: I64) -> I64:
@@ -180,10 +178,3 @@ def rarest(owners: I64, ranks: I64, room: I64) -> tuple[I64, I64]:
     owner = packed >> 32
     kept = earlier(owner) < room[owner]
     return owner[kept], packed[kept] & 0xFFFFFFFF
-
-
-def flags_of(keys: npt.NDArray[Any], bits: int) -> npt.NDArray[np.bool_]:
-    """A map by the low bits of a key: where it is False, no key is like that."""
-    flags = np.zeros(1 << bits, np.bool_)
-    flags[keys & keys.dtype.type((1 << bits) - 1)] = True
-    return flags

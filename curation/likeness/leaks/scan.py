@@ -131,8 +131,6 @@ def _take(scan: Scan, index: TestIndex, block: TextBlock, compiled: bool) -> Non
 def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> None:
     """Texts with the same words as a part: each part's first rows, and each row's first parts."""
     table, order = index.by_key
-    likely = np.flatnonzero(index.key_flags[keys & np.uint64(0xFFFF)])
-    keys, owner = keys[likely], owner[likely]
     places, left = places_in(table, keys)
     count = np.searchsorted(table, keys[places], "right") - left
     before = scan.met[left] + earlier(left)
@@ -146,8 +144,6 @@ def _note_answers(scan: Scan, index: TestIndex, block: TextBlock, keys: U64) -> 
     """For each answer part, which questions train rows with the same answer ask."""
     rows = np.flatnonzero(block.answer >= 0)
     answers = keys[block.answer[rows]]
-    likely = np.flatnonzero(index.key_flags[answers & np.uint64(0xFFFF)])
-    rows, answers = rows[likely], answers[likely]
     questions = keys[block.question[rows]]
     table, order = index.by_key
     parts = index.is_answer[order]
@@ -231,7 +227,7 @@ def _candidates(index: TestIndex, grams: Sets) -> tuple[I64, I64]:
     short = index.short
     known = offsets(short.known[grams.hashes & 0xFFFFF])[grams.starts]
     room = np.diff(known) - least_shared(grams.sizes) + 1
-    some = np.flatnonzero(short.rare[grams.hashes & 0xFFFFF] & (room > 0)[grams.owners()])
+    some = np.flatnonzero((room > 0)[grams.owners()])
     found, number = places_in(short.values, grams.hashes[some])
     owner, ranks = rarest(grams.owners()[some[found]], short.rank[number], room)
     left, right = np.searchsorted(short.ranks, ranks), np.searchsorted(short.ranks, ranks, "right")
