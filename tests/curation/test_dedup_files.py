@@ -99,15 +99,6 @@ def test_workers_give_the_same_bytes(
     assert run(tmp_path / "b", *two_files, workers=2) == alone
 
 
-def test_a_packed_file_is_read_too(two_files: tuple[Path, Path], tmp_path: Path) -> None:
-    import gzip
-
-    packed = tmp_path / "two.jsonl.gz"
-    packed.write_bytes(gzip.compress(two_files[1].read_bytes()))
-    plain, other = run(tmp_path / "a", two_files[1]), run(tmp_path / "b", packed)
-    assert other[:2] == plain[:2]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
 def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp_path: Path) -> None:

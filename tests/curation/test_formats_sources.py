@@ -117,14 +117,6 @@ def test_rejects_keep_every_byte(tmp_path):
     assert set(kept[0]) >= {"line", "file", "field", "reason", "raw"}
 
 
-def test_standard_input(tmp_path):
-    code = "from pathlib import Path\nfrom curation.rows import read_rows\nprint(len(list(read_rows(Path('-')))))"
-    out = subprocess.run(
-        [sys.executable, "-c", code], input=(SOUND + "\n").encode() * 3, capture_output=True, check=True
-    )
-    assert out.stdout.strip() == b"3"
-
-
 MEMORY = """
 import re, sys
 from pathlib import Path

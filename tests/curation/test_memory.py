@@ -83,9 +83,9 @@ def peak(rows: int, memory: int | None) -> int:
 
 def test_memory_for_a_row_does_not_grow_with_its_text() -> None:
     peak(2000, None)
-    spilled = peak(20_000, 1 << 16) - peak(5_000, 1 << 16)
-    held = peak(20_000, None) - peak(5_000, None)
-    assert spilled < 120 * 15_000 < 200 * 15_000 < held, (spilled, held)
+    spilled = peak(8_000, 1 << 16) - peak(3_000, 1 << 16)
+    held = peak(8_000, None) - peak(3_000, None)
+    assert spilled < 120 * 5_000 < 200 * 5_000 < held, (spilled, held)
 
 
 def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
