@@ -324,7 +324,7 @@ def _project_checkup(
     pairs = [_taken_out(store, gone), *_project_pairs(sides, settings, settled, progress)]
     end = rows.end(stage)
     counts = _counts(store, seen, gone)
-    handled = _handled(store, counts)
+    handled = _handled(counts["rejected"])
     found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
     found += [left for finding in end.findings if (left := unsettled(finding, settled))]
     waiting, sent = frozenset(seen.waiting), sent_by_finding(store)
@@ -421,13 +421,11 @@ def _counts(store: Store, seen: SeenRows, gone: GoneRows) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _handled(store: Store, counts: dict[str, int]) -> list[tuple[QualityCheck, DataFinding | None]]:
+def _handled(rejected: int) -> list[tuple[QualityCheck, DataFinding | None]]:
     """Malformed lines of the imports: rejected then, with their reasons."""
     malformed = MalformedLines()
-    if not counts["rejected"]:
+    if not rejected:
         return [(malformed, None)]
     reason = "These lines could not be read at import; they are in the rejects files with their reasons."
     kept = "kept in the rejects file"
-    return [
-        (malformed, malformed.finding([], rows=counts["rejected"], reason=reason, severity="handled", what_to_do=kept))
-    ]
+    return [(malformed, malformed.finding([], rows=rejected, reason=reason, severity="handled", what_to_do=kept))]

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
 
-from curation.rows.families import TARGETS, CannotHold, named, to_format
+from curation.rows.families import FORMED, TARGETS, CannotHold, named, to_format
 from curation.rows.reading import read_blocks
 from curation.rows.rejects import malformed_error, reject_json
 from curation.rows.row import ChatLines, Columns, Reject, Row
@@ -93,10 +93,6 @@ def convert(
                 seconds = round(time.monotonic() - started, 3)
                 return Converted(read, written, read - written, order.to, form, told, first, seconds)
     raise RungError(f"{order.source}: changed while it was read.", "try again", where=str(order.source))
-
-
-FORMED = ("prompt_completion", "preference")
-"""Targets that come as strings or as lists of messages."""
 
 
 ARRAYS = ("label_studio",)

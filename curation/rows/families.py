@@ -48,6 +48,17 @@ LABELLED = Family("labelled", (), pairs.read_labelled)
 """A text and its label. Known by a key beside the text, so it is tried for rows that would be plain text."""
 
 FORMATS = (*(family.name for family in FAMILIES), "csv", "tsv", "parquet")
+WRITERS: Mapping[str, Callable[[Example], dict[str, Any]]] = {
+    "chat": chat.write,
+    "sharegpt": sharegpt.write,
+    "alpaca": alpaca.write,
+    "label_studio": label_studio.write,
+}
+FORMED: Mapping[str, Callable[[Example, bool], dict[str, Any]]] = {
+    "prompt_completion": pairs.write_prompt_completion,
+    "preference": preference.write,
+}
+"""Targets that come as strings or as lists of messages."""
 TARGETS = ("chat", "sharegpt", "alpaca", "prompt_completion", "preference", "label_studio")
 
 _BY_NAME = {family.name: family for family in FAMILIES}
@@ -96,18 +107,10 @@ def to_format(example: Example, fmt: str, *, plain: bool = True) -> dict[str, An
     With `plain`, prompt_completion and preference are pairs of strings; without, lists of messages. Raises
     CannotHold with the reason where the format has no place for something, RungError for an unknown format.
     """
-    if fmt == "chat":
-        return chat.write(example)
-    if fmt == "sharegpt":
-        return sharegpt.write(example)
-    if fmt == "alpaca":
-        return alpaca.write(example)
-    if fmt == "prompt_completion":
-        return pairs.write_prompt_completion(example, plain)
-    if fmt == "label_studio":
-        return label_studio.write(example)
-    if fmt == "preference":
-        return preference.write(example, plain)
+    if fmt in WRITERS:
+        return WRITERS[fmt](example)
+    if fmt in FORMED:
+        return FORMED[fmt](example, plain)
     raise RungError(f'"{fmt}" is not a target.{did_you_mean(fmt, TARGETS)}', "one of: " + ", ".join(TARGETS), found=fmt)
 
 

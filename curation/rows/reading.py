@@ -16,6 +16,7 @@ from curation.rows.names import answer_key
 from curation.rows.quick import Quick
 from curation.rows.row import Columns, Read, Reject, Row, RowBlock
 from curation.rows.source import Progress, blocks_of, files_of, kind_of_file, lines_of, open_bytes, readable
+from curation.rows.table import looks_like_header, read_columns, read_table, text_records
 from curation.rows.workbook import WORKBOOKS, sheet_records
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
@@ -78,21 +79,17 @@ def _blocks(
     """The rows of one file, which is closed with `stack`."""
     kind = fmt if fmt in ("csv", "tsv", "parquet") else kind_of_file(path).lstrip(".")
     if kind_of_file(path) in WORKBOOKS:
-        from curation.rows.table import read_table
-
         return _batched(read_table(sheet_records(path, columns.sheet, notice), path, columns, notice))
     if columns.sheet:
         raise RungError(f"{path}: not a workbook; --sheet is for one.", "leave --sheet out", where=str(path))
-    if kind in ("parquet", "arrow") and fmt in ("auto", "parquet", *_json_formats(family)):
+    if kind in ("parquet", "arrow") and (family or fmt in ("auto", "parquet")):
         from curation.rows.parquet import read_parquet
 
         read = _reading(path, family, columns, unanswered, notice)
         return _batched(read_parquet(path, family, columns, read, notice))
     file = stack.enter_context(open_bytes(path, progress))
     start = file.peek(4096)[:4096].lstrip()
-    if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and _looks_like_table(start)):
-        from curation.rows.table import read_table, text_records
-
+    if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and looks_like_header(start.split(b"\n", 1)[0])):
         return _batched(read_table(text_records(file, "\t" if kind == "tsv" else ""), path, columns, notice))
     read = _reading(path, family, columns, unanswered, notice)
     if is_array(start, kind):
@@ -114,8 +111,6 @@ def _batched(rows: Iterable[Row | Reject]) -> Iterator[RowBlock]:
 def _reading(path: Path, family: Family | None, columns: Columns, unanswered: bool, notice: Notice) -> Read:
     """Return the function that reads one object; it gives notice of the first label that it takes for an answer."""
     if columns.named:
-        from curation.rows.table import read_columns
-
         return lambda row: read_columns(row, columns, family, unanswered)
     told = False
 
@@ -127,17 +122,6 @@ def _reading(path: Path, family: Family | None, columns: Columns, unanswered: bo
         return read_object(row, family, unanswered)
 
     return read
-
-
-def _json_formats(family: Family | None) -> tuple[str, ...]:
-    return (family.name,) if family else ()
-
-
-def _looks_like_table(start: bytes) -> bool:
-    """Whether unnamed bytes begin with a header line that names a question and an answer column."""
-    from curation.rows.table import looks_like_header
-
-    return looks_like_header(start.split(b"\n", 1)[0])
 
 
 def read_json_lines(

@@ -38,7 +38,7 @@ def write(example: Example) -> dict[str, Any]:
     room(other, "ShareGPT", "conversations")
     if isinstance(other.get("system"), str) and not any(turn["role"] == "system" for turn in turns):
         raise CannotHold("system", 'the other key "system" would be read as a system message; rename it.')
-    return {"conversations": [_turn(turn, number) for number, turn in enumerate(turns)], **other}
+    return {"conversations": [_turn(turn) for turn in turns], **other}
 
 
 def _message(turn: Any, field: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _call(turn: Mapping[str, Any], field: str) -> dict[str, Any]:
         raise Malformed(f"{field}.value", "a function_call must be JSON with name and arguments.") from None
 
 
-def _turn(message: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _turn(message: Mapping[str, Any]) -> dict[str, Any]:
     other = rest(message, "role", "content")
     room(other, "ShareGPT turn", "from", "value")
     value = {"value": message["content"]} if "content" in message else {}
