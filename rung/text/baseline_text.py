@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evaluation.ladder_plan import LadderPlan
 from evaluation.measured_answers import best_untuned
@@ -12,7 +12,8 @@ from evaluation.verdict.intervals import TOLERANCE
 from rung.text.figures import arm_name, dots, duration, interval, money, percent, scale
 from workspace.counted import counted
 
-PLOT = 30
+PLOT, BESIDE = 30, 25
+"""Columns of the plot, and of score and interval between a name and it."""
 SET_GOAL = "rung advise --set goal_score=0.9"
 FACTS = {
     "prompting": "prompt",
@@ -88,20 +89,31 @@ def best_label(report: Report) -> str:
 def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
     """The whole result without the last line that names the next command."""
     head = f"{counted(report.n, 'frozen test item')}, {metric_words(report.metric)}, {report.model}"
-    out = [*unmeasured(report), _answer(report), head, "", *table(report.arms, report.goal), "", *_facts(report)]
+    out = [*unmeasured(report), _answer(report), head, "", *table(report.arms, report.goal), "", *facts(report)]
     out += ["", *taken] if taken else []
     told = [*report.rows_from, *(f"! {note}" for note in report.notes)]
     return out + ([""] if told else []) + told
 
 
 def table(arms: Sequence[ArmResult], goal: float | None) -> list[str]:
-    """The arms with score, interval, plot, time and price."""
-    width = max(len("Arm"), *(len(arm_name(a.arm)) for a in arms))
-    rows = [f"{'Arm':<{width}}   Score  95% interval   {scale(PLOT, goal)}"]
+    """The arms with score, interval and plot."""
+    width = name_width(arm.arm for arm in arms)
+    rows = table_rows(arms, goal, width, PLOT)
+    return rows if goal is None else [*rows, f"{'':<{width + BESIDE}}{_goal_line(goal)}"]
+
+
+def name_width(arms: Iterable[str]) -> int:
+    """Columns of the widest name."""
+    return max([len("Arm"), *(len(arm_name(arm)) for arm in arms)])
+
+
+def table_rows(arms: Sequence[ArmResult], goal: float | None, width: int, plot: int) -> list[str]:
+    """A head, and a line an arm: `width` columns for its name, `plot` for its interval on a scale of 0% to 100%."""
+    rows = [f"{'Arm':<{width}}   Score  95% interval   {scale(plot, goal)}"]
     for arm in arms:
-        plot = dots(arm.low, arm.score, arm.high, PLOT, goal)
-        rows.append(f"{arm_name(arm.arm):<{width}}  {percent(arm.score):>6}  {_bounds(arm):<13}  {plot}".rstrip())
-    return rows if goal is None else [*rows, f"{'':<{width + 25}}{_goal_line(goal)}"]
+        drawn = dots(arm.low, arm.score, arm.high, plot, goal)
+        rows.append(f"{arm_name(arm.arm):<{width}}  {percent(arm.score):>6}  {_bounds(arm):<13}  {drawn}".rstrip())
+    return rows
 
 
 def _bounds(arm: ArmResult) -> str:
@@ -113,7 +125,8 @@ def _goal_line(goal: float) -> str:
     return " " * max(0, min(PLOT - len(text), round(goal * (PLOT - 1)) - len(text) // 2)) + text
 
 
-def _facts(report: Report) -> list[str]:
+def facts(report: Report) -> list[str]:
+    """The best prompted arm, how far it is from the goal, what can be seen, where only sure answers count, the cost."""
     rows: list[tuple[str, str]] = []
     best = next((a for a in report.arms if a.arm == report.chosen), None)
     if best is not None:

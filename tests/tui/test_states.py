@@ -308,7 +308,7 @@ async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release
     assert (decision.next_step, decision.action.name) == ("prompt", "keep")
     async with on_stage(program(project.root), 6) as (app, pilot, screen):
         await sees(pilot, "Does anything cheaper than fine-tuning reach the goal? On validation yes: prompt.")
-        await sees(pilot, "Recorded as measured: prompt reaches the goal.")
+        await sees(pilot, "Recorded (measured): prompt reaches the goal.")
         assert "release" in screen.next
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Release")

@@ -10,10 +10,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from evaluation.arms.registry import ASKING_NOTHING, on_the_ladder
-from evaluation.measurement_report import ArmResult, Report
+from evaluation.measurement_report import Report
 from rung.start import prompt_words
-from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words, where_sure
-from rung.text.figures import arm_name, arm_option, dots, duration, interval, money, percent, scale
+from rung.text.baseline_text import BESIDE, answer, facts, metric_words, name_width, table_rows, taken_over
+from rung.text.figures import arm_name, arm_option, duration, money
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
@@ -23,7 +23,6 @@ CLOCK = 1.0
 """Seconds between two looks at the clock while the arms are measured."""
 PLOT = (10, 60)
 """Fewest and most columns of the plot."""
-WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
 ROOM = 62
 """Columns of a question beside its answers in the narrowest frame."""
 LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
@@ -245,27 +244,20 @@ def _empty(n: int, arms: tuple[str, ...], price: str, prompt: str) -> Iterator[E
 def _entries(
     report: Report, width: int, others: Sequence[str] = (), changed: Mapping[str, str] = {}
 ) -> Iterator[Entry]:
-    names = max(len("Arm"), *(len(arm_name(arm)) for arm in (*(a.arm for a in report.arms), *others))) + 2
-    plot = min(max(width - names - 22, PLOT[0]), PLOT[1])
+    names = name_width([*(arm.arm for arm in report.arms), *others])
+    plot = min(max(width - names - BESIDE, PLOT[0]), PLOT[1])
     yield Entry()
     yield Entry(answer(report), "", "bold")
     yield Entry(f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model.split(' (')[0]}")
     yield Entry()
-    yield Entry(f"{'Arm':<{names}}{'Score':>6}  {'95%':<13} {scale(plot, report.goal)}")
+    head, *rows = table_rows(report.arms, report.goal, names, plot)
+    yield Entry(head)
     best = max((arm.score for arm in report.arms), default=0.0)
-    for arm in report.arms:
-        yield Entry(_arm(arm, names, plot, report.goal), arm.arm, "best" if arm.score == best else "")
-    yield from (Entry(f"{arm_name(arm):<{names}}{'-':>6}  not measured", arm, "dim") for arm in others)
+    for arm, row in zip(report.arms, rows, strict=True):
+        yield Entry(row, arm.arm, "best" if arm.score == best else "")
+    yield from (Entry(f"{arm_name(arm):<{names}}{'-':>8}  not measured", arm, "dim") for arm in others)
     yield Entry()
-    yield from (Entry(line) for line in _best(report))
-    if sure := where_sure(report.arms):
-        yield Entry(f"Only where sure     {sure}")
-    if report.smallest_difference is not None:
-        yield Entry(f"Detectable          differences of about {100 * report.smallest_difference:.0f} points")
-    yield from (Entry(line) for line in _joined(report, changed))
-    yield Entry()
-    for state, facts in _judged(report).items():
-        yield Entry(f"Recorded as measured: {both(facts)} {state if len(facts) == 1 else WORK.get(state, state)}.")
+    yield from (Entry(line) for line in (*facts(report), *_joined(report, changed), "", *taken_over(report.judged)))
 
 
 def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
@@ -282,31 +274,6 @@ def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
             yield f"! {both(names)}: {why}; r measures {'that' if len(names) == 1 else 'them'} too"
 
 
-def _best(report: Report) -> Iterator[str]:
-    """The best prompted arm, and how far it is from the goal."""
-    best = next((arm for arm in report.arms if arm.arm == report.chosen), None)
-    if best is None:
-        return
-    yield f"{best_label(report):<19} {arm_name(best.arm)}, {percent(best.score)} ({hits(best)})"
-    if report.goal is not None:
-        gap = report.goal - best.score
-        yield f"To the goal         {f'{100 * gap:.1f} points short' if gap > 0 else 'reached on test'}"
-
-
-def _judged(report: Report) -> dict[str, list[str]]:
-    """Map each recorded state (`falls short`) to the facts that have it."""
-    found: dict[str, list[str]] = {}
-    for fact, state in report.judged.items():
-        found.setdefault(WORKS[state], []).append(FACTS[fact])
-    return found
-
-
 def both(words: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def _arm(arm: ArmResult, names: int, plot: int, goal: float | None) -> str:
-    bounds = interval(arm.low, arm.high).strip("()")
-    drawn = dots(arm.low, arm.score, arm.high, plot, goal)
-    return f"{arm_name(arm.arm):<{names}}{percent(arm.score):>6}  {bounds:<13} {drawn}"
