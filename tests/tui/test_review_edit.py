@@ -64,6 +64,12 @@ async def test_an_empty_answer_is_not_saved(tmp_path, program):
     assert log(folder) == []
 
 
+async def test_a_letter_is_marked_as_soon_as_it_is_typed(tmp_path, program):
+    async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
+        await press(pilot, "e", "end", "X")
+        assert marks(app, "#other")["underline"].split() == ["unspecifiedX"]
+
+
 async def test_esc_keeps_the_draft_and_e_goes_on_with_it(tmp_path, program):
     folder = begun(tmp_path / "icd")
     async with reviewing(program(folder)) as (app, pilot, item):

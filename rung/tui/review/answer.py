@@ -53,6 +53,7 @@ class EditArea(TextArea):
                 self._marks[number] = here
             start = end + 1
         self.notify_style_update()
+        self.refresh()
 
     def get_line(self, line_index: int) -> Text:
         """A line with what came; every character keeps its column."""
