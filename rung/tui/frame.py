@@ -54,9 +54,11 @@ class SideBar(Static):
         lines = [Text("")]
         for stage in self.status.stages:
             mark = "▸" if stage.name == self.current else " "
-            line = coloured(self, Text(drawn(f"{mark}{stage.key} {stage.symbol} {stage.name:<11}")))
+            line = Text(drawn(f"{mark}{stage.key} {stage.symbol} {stage.name:<11}"))
             if stage.name == self.current:
                 line.stylize(self.get_component_rich_style("marked", partial=True))
+            else:
+                coloured(self, line)
             lines.append(line)
         scores = self.status.ladder.scores
         best = max((score for score in scores.values() if score is not None), default=None)

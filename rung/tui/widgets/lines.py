@@ -344,11 +344,11 @@ class MarkedLines(Lines):
         line = Text(drawn(("▸ " if first and is_marked else "  ") + part).replace("\xa0", " "))
         for word in entry.style.split():
             line.stylize(self.get_component_rich_style(word, partial=True) if word in MEANINGS else word)
-        if first:
-            coloured(self, line)
         if is_marked:
             line.truncate(self.size.width, pad=True)
             line.stylize(self.get_component_rich_style("marked", partial=True))
+        elif first:
+            coloured(self, line)
         return line
 
     def watch_marked(self) -> None:
