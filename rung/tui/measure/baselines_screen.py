@@ -21,7 +21,7 @@ from rung.tui.widgets.lines import Entry, shown
 
 CLOCK = 1.0
 """Seconds between two looks at the clock while the arms are measured."""
-PLOT = (10, 60)
+PLOT = (9, 60)
 """Fewest and most columns of the plot."""
 ROOM = 62
 """Columns of a question beside its answers in the narrowest frame."""
