@@ -157,16 +157,17 @@ async def test_forms_of_another_run_are_to_be_made_again(shipped, program):
         assert screen.question == "Release as adapter?"
 
 
-def test_how_far_a_release_is_stands_in_words():
+def test_how_far_a_release_is_stands_in_words_and_as_a_bar():
     def told(*heard):
-        form, entry = making("gguf", heard)
-        return form, entry.text
+        form, (words, bar) = making("gguf", heard, 58)
+        return form, words.text, bar.text.partition("  ")
 
-    assert told() == ("merged", "merged: starting")
+    assert told() == ("merged", "merged: starting", ("─" * 42, "  ", "0 of 2 forms"))
     heard = ["merged: making", "merged: 541.6 MB  16 of 16 equal"]
-    assert told(*heard) == ("gguf", "gguf: making")
+    assert told(*heard) == ("gguf", "gguf: making", ("━" * 21 + "─" * 21, "  ", "1 of 2 forms"))
+    assert told(*heard, "gguf: converting")[1] == "gguf: converting"
     far = "gguf q8_0  42 of 84  50%  about 9 s left"
-    assert told(*heard, "gguf: converting", far) == ("gguf", far)
+    assert told(*heard, far) == ("gguf", "gguf q8_0  42 of 84  about 9 s left", ("━" * 21 + "─" * 21, "  ", "42 of 84"))
 
 
 @pytest.mark.cold
@@ -181,6 +182,7 @@ async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
         await pilot.press("enter", "y")
         await sees(pilot, "… adapter")
         assert "adapter: starting" in text_of(app)
+        assert "─  0 of 1 form" in text_of(app)
         assert ("x", "stop") in screen.hints()
         await pilot.press("enter")
         assert screen.message == "already running; x stops it"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from training.release.releases import Release, ReleasedForm
     from training.runs import RunRecord
 
+BAR = (20, 60)
+"""Fewest and most columns of the bar while a form is made."""
+FAR = re.compile(r"(\d[\d,]*) of (\d[\d,]*)  \d+%")
 FORMS = {
     "adapter": "same as the run",
     "merged": "one file, checked against the run",
@@ -96,7 +99,7 @@ def card_line(manifest: Manifest | None, run: RunRecord | None, baseline: Report
     return f"Card: {', '.join(words)}" if words else ""
 
 
-def entries(outgoing: Outgoing, width: int, running: tuple[str, Entry] = ("", Entry())) -> Iterator[Entry]:
+def entries(outgoing: Outgoing, width: int, running: tuple[str, Sequence[Entry]] = ("", ())) -> Iterator[Entry]:
     """The forms, each with its size and what it was checked against; `running` is the form that is made, and how far
     it is.
     """
@@ -113,7 +116,7 @@ def entries(outgoing: Outgoing, width: int, running: tuple[str, Entry] = ("", En
         yield Entry(_form(form, outgoing, about, width, form == running[0]), form)
     yield Entry()
     if running[0]:
-        yield running[1]
+        yield from running[1]
         yield Entry()
     elif verdict and not (outgoing.may_ship or outgoing.needs_name):
         yield Entry(f"The tuned model {verdict.run} is not released: the verdict is {words}.")
@@ -172,8 +175,8 @@ def steps_of(wanted: str) -> list[str]:
     return steps
 
 
-def making(wanted: str, heard: Sequence[str]) -> tuple[str, Entry]:
-    """The form that is made now, and its newest line of progress.
+def making(wanted: str, heard: Sequence[str], width: int) -> tuple[str, list[Entry]]:
+    """The form that is made now; its newest line of progress, and a bar: of its rows, else of the forms that are whole.
 
     `heard` are the lines of `rung release`: `merged: making`, `merged: 541.6 MB  16 of 16 equal`,
     `gguf q8_0  42 of 76  55%  about 9 s left`.
@@ -185,7 +188,14 @@ def making(wanted: str, heard: Sequence[str]) -> tuple[str, Entry]:
     if now in whole:
         now = next((step for step in steps if step not in whole), wanted)
         said = f"{now}: making" if now not in whole else "card, chain and list of files"
-    return now, Entry(shown(said or f"{now}: starting"), "", "bold")
+    done, of, unit = len(whole), len(steps), " form" if len(steps) == 1 else " forms"
+    if far := FAR.search(said):
+        done, of, unit = int(far[1].replace(",", "")), int(far[2].replace(",", "")), ""
+        said = said.replace(far[0], far[0].rpartition("  ")[0])
+    columns = min(max(width - 16, BAR[0]), BAR[1])
+    filled = round(columns * done / max(of, 1))
+    bar = f"{'━' * filled}{'─' * (columns - filled)}  {done:,} of {of:,}{unit}"
+    return now, [Entry(shown(said or f"{now}: starting"), "", "bold"), Entry(bar)]
 
 
 def _scores(made: ReleasedForm) -> str:

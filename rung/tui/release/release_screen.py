@@ -106,7 +106,7 @@ class ReleaseScreen(StoppableScreen):
     def _show_making(self, job: ScreenJob) -> None:
         """The forms with the one that is made: `…` and its newest line of progress."""
         wanted = job.arguments[job.arguments.index("--to") + 1] if "--to" in job.arguments else self.marked
-        running = making(wanted, job.heard)
+        running = making(wanted, job.heard, self.room)
         self.show_lines([*entries(self.data, self.room, running), Entry(SAFE)])
         self.refresh_frame()
 
