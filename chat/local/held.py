@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.local.decode import sample
 from chat.thinking import Marks
+from workspace.errors import RungError
 from workspace.extras import require
 
 if TYPE_CHECKING:
@@ -25,8 +26,16 @@ WHITE_SPACE = r"[ \n\t\r]{0,12}"
 
 
 def guide_of(tokenizer: Any, ends: frozenset[int]) -> LLTokenizer:
-    """The tokenizer as llguidance reads it; `ends` are the tokens that may follow a whole document."""
-    guide: LLTokenizer = require("train", "llguidance.hf").from_tokenizer(tokenizer, eos_token=sorted(ends))
+    """The tokenizer as llguidance reads it; `ends` are the tokens that may follow a whole document.
+
+    Raises RungError for a tokenizer that has no fast form.
+    """
+    try:
+        guide: LLTokenizer = require("train", "llguidance.hf").from_tokenizer(tokenizer, eos_token=sorted(ends))
+    except ValueError as error:
+        raise RungError(
+            f"This model cannot be held to JSON: {error}.", "name a model whose folder has tokenizer.json"
+        ) from error
     return guide
 
 
@@ -59,10 +68,9 @@ class Held:
         allowed = torch.frombuffer(bytearray(self.matcher.compute_logit_bias()), dtype=torch.uint8)[: len(logits)] > 0
         scores = logits[: len(allowed)].masked_fill(~allowed.to(logits.device), float("-inf"))
         token = int(scores.argmax())
-        if token in ends:
-            job.stopped = "end"
+        if token in ends or not self.matcher.consume_token(token):
+            job.stopped = "end" if self.matcher.is_accepting() else "length"
             return
-        self.matcher.consume_token(token)
         job.fresh = [token]
         job.written.append(token)
         if self.matcher.is_stopped():

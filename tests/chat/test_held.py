@@ -8,8 +8,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from chat.local.held import guide_of
 from chat.local.model import LocalModel
 from chat.protocols import Ask
+from workspace.errors import RungError
 
 SHAPE = {
     "type": "object",
@@ -61,3 +63,8 @@ def test_a_held_answer_beside_a_free_one_and_one_that_is_cut(local: LocalModel) 
     assert third.stopped == "length"
     with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
         json.loads(third.text)
+
+
+def test_a_tokenizer_without_a_fast_form_is_refused_in_words() -> None:
+    with pytest.raises(RungError, match="cannot be held to JSON"):
+        guide_of(object(), frozenset({2}))
