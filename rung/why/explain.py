@@ -162,7 +162,7 @@ def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Ite
         raise RungError(f"{name} is not here.", "rung status")
     table = _read(path)
     yield ChainLink(name, _what(path), _said(path, table), sha256_file(path))
-    for source, digest in _made_from(table).items():
+    for source, digest in (_splits(name, table) | _made_from(table)).items():
         found = project.root / source
         if source == "rulebook":
             yield ChainLink(source, "rules that decided", (), digest)
@@ -176,6 +176,13 @@ def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Ite
 def _made_from(table: JsonObject) -> dict[str, str]:
     found = table.get("made_from")
     return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def _splits(name: str, table: JsonObject) -> dict[str, str]:
+    """The files of a frozen dataset with their hashes; nothing of another artefact."""
+    splits = table.get("splits") if Path(name).name == "manifest.json" else None
+    each = [split for split in splits.values() if isinstance(split, dict)] if isinstance(splits, dict) else []
+    return {(Path(name).parent / str(split.get("file"))).as_posix(): str(split.get("sha256")) for split in each}
 
 
 def _said(path: Path, table: JsonObject) -> tuple[str, ...]:
@@ -216,6 +223,9 @@ KINDS = {
     "report.json": "report of measured arms",
     "verdict.json": "verdict",
     "manifest.json": "frozen dataset",
+    "train.jsonl": "frozen rows",
+    "validation.jsonl": "frozen rows",
+    "test.jsonl": "frozen rows",
     "decision.json": "advice",
     "answers.toml": "answers",
     "guideline.md": "guideline of the reviewers",

@@ -14,6 +14,7 @@ from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, next_item
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split
+from rung.why.explain import chain
 from workspace.errors import Refusal
 
 
@@ -64,6 +65,7 @@ def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_b
     file.write_bytes(sound[1:]) if not gone else file.unlink()
     with pytest.raises(Refusal, match="changed since it was frozen"):
         load_split(first.folder, split)
+    assert [link.ref for link in chain(desk.project, "v001") if link.whole is False] == [f"datasets/v001/{file.name}"]
     again = frozen(desk)
     assert (again.manifest.version, again.was_there) == ("v002", False)
     assert (again.folder / file.name).read_bytes() == sound and frozen(desk).folder == again.folder
