@@ -226,7 +226,7 @@ class TrainingSettings(Section):
 
     method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"] = ""
     """Empty: as the advice and this machine decide."""
-    objective: Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"] = "sft"
+    objective: Literal["sft", "dpo", "reward", "grpo", "rloo"] = "sft"
     """What the model learns from; see docs/training.md."""
     rank: int | None = Field(default=None, ge=1)
     """Rank of the adapter."""
@@ -273,7 +273,7 @@ class TrainingSettings(Section):
     virtual_tokens: int | None = Field(default=None, ge=1)
     """Length of a learned prefix or prompt."""
     beta: float | None = Field(default=None, ge=0)
-    """How close the tuned model stays to its base model (dpo, kto, grpo, rloo)."""
+    """How close the tuned model stays to its base model (dpo, grpo, rloo)."""
     reward: str = ""
     """A finished run of objective `reward` that scores answers; empty: the metric does (grpo, rloo)."""
     generations: int | None = Field(default=None, ge=2)

@@ -12,7 +12,6 @@ from curation.example import Example
 from curation.review.desk import Desk
 from curation.review.people import ROLES
 from curation.review.ruling import Ruling, edited, settle_row
-from curation.store import Store
 from curation.store.guidelines import current_guideline
 from curation.store.records import FINAL, Reviewer, number_of, row_id
 from workspace.errors import Refusal
@@ -130,14 +129,6 @@ def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
 
     with desk.store.write() as connection:
         drop_drafts(connection, number_of(name), person.id)
-
-
-def rejection_reasons(store: Store) -> dict[int, str]:
-    """The reason of each decision that rejects, by its id; empty where none was given."""
-    from curation.store.decisions import reasons_of_rejections
-
-    with store.read() as connection:
-        return reasons_of_rejections(connection)
 
 
 def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:

@@ -269,12 +269,6 @@ def newest_edit(connection: Connection, reviewer: int) -> RowMapping | None:
     return connection.execute(asked).mappings().first()
 
 
-def reasons_of_rejections(connection: Connection) -> dict[int, str]:
-    """Return the reason of each decision that rejects, by its id."""
-    asked = select(decisions.c.id, decisions.c.reason).where(decisions.c.verdict == "reject")
-    return {int(number): str(reason) for number, reason in connection.execute(asked).tuples()}
-
-
 def decided_after(connection: Connection, last: int) -> dict[int, int]:
     """Return the newest decision of each row that was decided after decision `last`."""
     asked = select(decisions.c.row_id, func.max(decisions.c.id)).where(decisions.c.id > last)

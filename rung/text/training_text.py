@@ -34,7 +34,7 @@ METHOD = {
     "prefix": "prefix tuning",
     "prompt": "prompt tuning",
 }
-OBJECTIVE = {"sft": "", "dpo": "DPO", "kto": "KTO", "reward": "reward model", "grpo": "GRPO", "rloo": "RLOO"}
+OBJECTIVE = {"sft": "", "dpo": "DPO", "reward": "reward model", "grpo": "GRPO", "rloo": "RLOO"}
 
 
 def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
@@ -87,7 +87,6 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
 
 WORDS = {
     "dpo": "pairs: a reviewer's edit against the draft",
-    "kto": "approved against rejected answers",
     "reward": "pairs; it learns to score answers, not to give them",
     "grpo": "sampled answers, each compared with its group",
     "rloo": "sampled answers, each compared with the others",

@@ -55,7 +55,7 @@ def change(project: Project, run: RunRecord, tiny: Path) -> float:
 
 
 METHODS = ["dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
-OBJECTIVES = ["dpo", "kto", "reward", "grpo", "rloo"]
+OBJECTIVES = ["dpo", "reward", "grpo", "rloo"]
 SAMPLED = ("--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4", "--set", "choose_by=metric")
 LONG = ("--set", "epochs=5", "--set", "learning_rate=1e-2")
 """20 steps: what AdaLoRA needs at least."""
@@ -78,20 +78,16 @@ def test_an_objective_trains_and_changes_the_model(
     run = trained(rung, ready, "--objective", objective, "--set", "learning_rate=1e-2", *more)
     assert change(ready, run, tiny) > 1e-3
     steps = [line for line in curve(ready.runs / "R-001") if line["kind"] == "step"]
-    assert {"dpo": "accuracy", "reward": "accuracy", "kto": "loss"}.get(objective, "reward") in steps[-1]
-    if objective in ("dpo", "kto", "reward"):
+    assert {"dpo": "accuracy", "reward": "accuracy"}.get(objective, "reward") in steps[-1]
+    if objective in ("dpo", "reward"):
         assert steps[-1]["loss"] < steps[0]["loss"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("method", "objective"), [("full", "dpo"), ("qlora", "dpo"), ("prefix", "dpo"), ("dora", "kto")]
-)
-def test_methods_and_objectives_go_together(
-    rung: Rung, ready: Project, settings: Settings, tiny: Path, method: str, objective: str
-) -> None:
+@pytest.mark.parametrize("method", ["full", "qlora", "prefix", "dora"])
+def test_pairs_train_by_other_methods(rung: Rung, ready: Project, settings: Settings, tiny: Path, method: str) -> None:
     taught.teach(ready, settings, edits=6)
-    run = trained(rung, ready, "--method", method, "--objective", objective, "--set", "learning_rate=1e-2")
+    run = trained(rung, ready, "--method", method, "--objective", "dpo", "--set", "learning_rate=1e-2")
     assert change(ready, run, tiny) > 1e-3
 
 

@@ -89,6 +89,14 @@ def test_the_same_plan_is_kept_once(ready: Project, replan: Callable[[], Path]) 
     assert replan().name == "P-002.toml"
 
 
+def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan: Callable[[], Path]) -> None:
+    old = replan()
+    old.write_text(old.read_text().replace('objective = "sft"', 'objective = "kto"'))
+    with pytest.raises(InputError, match="objective"):
+        read_plan(old)
+    assert replan().name == "P-002.toml"
+
+
 def test_all_that_is_wrong_with_a_plan_is_said_at_once(planned: Path) -> None:
     planned.write_text(planned.read_text().replace("rank = 4", "rnak = 4").replace("batch = 4", "batch = 0"))
     with pytest.raises(InputError) as refused:

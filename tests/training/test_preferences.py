@@ -1,4 +1,4 @@
-"""Pairs out of edits, labels out of approvals and rejections: what is taken, what is not, and that it is guarded."""
+"""Pairs out of edits: what is taken, what is not, and that it is guarded."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from curation.review.ruling import Ruling
 from curation.review.service import decide_all, undo
 from curation.split.manifest import load_split
 from training.gates.clearance import check_gates
-from training.plan.machine import Machine
-from training.plan.memory_fit import fit_of, usable_of
 from training.plan.planning import make_plan
 from training.plan.plans import Plan, keep_plan, read_plan
 from training.plan.preferences import preferences_of
@@ -32,12 +30,12 @@ def plan_of(project: Project, **variables: str) -> Plan:
 
 def test_an_edit_is_a_pair_and_the_draft_is_the_worse_answer(ready: Project, settings: Settings) -> None:
     ids = taught.teach(ready, settings)
-    found = preferences_of(ready, settings, ready.datasets / "v002", "dpo")
+    found = preferences_of(ready, settings, ready.datasets / "v002")
     assert {pair.row for pair in found.items} == set(ids["edited"])
     for pair in found.items:
         assert pair.chosen.startswith("E10 eye both") and pair.rejected == "I think it is E11, both eyes."
     assert len(found.of("validation")) == 1 and len(found.of("train")) == 11
-    assert found.sha256 == preferences_of(ready, settings, ready.datasets / "v002", "reward").sha256
+    assert found.sha256 == preferences_of(ready, settings, ready.datasets / "v002").sha256
 
 
 def test_what_is_no_pair_is_left_out_by_name(ready: Project, settings: Settings) -> None:
@@ -53,45 +51,30 @@ def test_what_is_no_pair_is_left_out_by_name(ready: Project, settings: Settings)
     decide_all(desk, "dana", said, kind="person")
     desk.store.close()
     taught.teach(ready, settings, edits=2, rejections=0)
-    found = preferences_of(ready, settings, ready.datasets / "v002", "dpo")
+    found = preferences_of(ready, settings, ready.datasets / "v002")
     assert found.left_out == {
         names[0]: "only white space was edited",
         names[1]: "the question was edited too: the draft answers another one",
     }
 
 
-def test_approvals_and_rejections_are_labels(ready: Project, settings: Settings) -> None:
-    ids = taught.teach(ready, settings)
+def test_a_pair_whose_draft_repeats_a_test_item_is_never_trained_on(ready: Project, settings: Settings) -> None:
+    asked = [row.question for row in load_split(ready.datasets / "v001", "test")]
+    longest = max(asked, key=lambda text: len(text.split()))
     desk = open_desk(ready, settings)
-    unclear = list(desk.store.add(taught.drafts(1, seed=9), role="train").ids)
-    said = [(unclear[0], Ruling("reject", reason="the question is unclear"))]
-    decide_all(desk, "dana", said, kind="person")
+    leaked = list(desk.store.add(taught.drafts(1, answer=longest, seed=9), role="train").ids)
+    decide_all(desk, "dana", [(leaked[0], Ruling("edit", text="E10 eye both"))], kind="person")
     desk.store.close()
-    found = preferences_of(ready, settings, ready.datasets / "v002", "kto")
-    bad = [label.row for label in found.items if not label.good]
-    assert sorted(bad) == sorted(ids["rejected"])
-    assert found.left_out[unclear[0]].startswith("rejected, but not for its answer")
-    assert {label.good for label in found.of("validation")} == {True, False}
-
-
-def test_a_rejected_row_that_repeats_a_test_item_is_never_trained_on(ready: Project, settings: Settings) -> None:
-    taught.teach(ready, settings)
-    item = load_split(ready.datasets / "v002", "test")[0]
-    desk = open_desk(ready, settings)
-    leaked = list(desk.store.add([item.with_answer("no idea whatever this may be")], role="train").ids)
-    decide_all(desk, "dana", [(leaked[0], Ruling("reject", reason="wrong answer"))], kind="person")
-    desk.store.close()
-    found = preferences_of(ready, settings, ready.datasets / "v002", "kto")
+    taught.teach(ready, settings, rejections=0)
+    found = preferences_of(ready, settings, ready.datasets / "v002")
     assert found.left_out[leaked[0]] == "it is in test"
-    assert leaked[0] not in {label.row for label in found.items}
+    assert leaked[0] not in {pair.row for pair in found.items}
 
 
 def test_too_few_pairs_are_refused_with_what_to_review(ready: Project) -> None:
     with pytest.raises(Refusal, match="0 pairs") as refused:
         plan_of(ready, objective="dpo")
     assert "edit drafts" in refused.value.hint
-    with pytest.raises(Refusal, match="kto learns from both"):
-        plan_of(ready, objective="kto")
 
 
 def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Settings) -> None:
@@ -104,7 +87,7 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
     decide_all(desk, "dana", [(ids["edited"][0], Ruling("edit", text="E12 eye both"))], kind="person")
     desk.store.close()
     gates = {gate.name: gate for gate in check_gates(ready, settings, plan)}
-    assert not gates["dataset"].opens and "other pairs or labels" in gates["dataset"].fact
+    assert not gates["dataset"].opens and "other pairs" in gates["dataset"].fact
     assert gates["dataset"].opener == "rung plan"
 
 
@@ -116,7 +99,6 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
         ({"objective": "reward", "method": "prompt"}, "its new score head is not saved"),
         ({"objective": "reward", "method": "qlora"}, "casts the new score head"),
         ({"method": "adalora", "epochs": "1"}, "three phases do not fit"),
-        ({"objective": "kto", "batch": "1"}, "needs two rows that trade answers"),
     ],
 )
 def test_what_is_known_not_to_work_is_refused_with_its_reason(
@@ -152,15 +134,3 @@ def test_the_metric_chooses_where_its_answers_are_affordable(ready: Project, rep
     assert few.recipe.choose_by == "loss" and "30 would be needed" in few.because["choose_by"].text
     wanted = plan_of(ready, choose_by="metric")
     assert (wanted.recipe.choose_by, wanted.recipe.metric_rows) == ("metric", 4)
-
-
-def test_kto_keeps_two_rows_at_once_where_only_one_would_fit(ready: Project, settings: Settings) -> None:
-    taught.teach(ready, settings)
-    named = load_settings(ready.settings_file, {"RUNG_TRAINING__OBJECTIVE": "kto"})
-    large = make_plan(ready, named, Words(), machine=Machine(ram_gib=64, cores=2))
-    one = large.recipe.model_copy(update={"batch": 1, "accumulation": large.recipe.batch})
-    need = fit_of(one, Machine(ram_gib=64, cores=2), usable=usable_of(ready), answer=large.data.answer)
-    assert need is not None
-    small = Machine(ram_gib=1.001 * need.high / usable_of(ready), cores=2)
-    made = make_plan(ready, named, Words(), machine=small)
-    assert made.recipe.batch >= 2 and read_plan(keep_plan(ready, made)[0]) == made

@@ -167,7 +167,6 @@ def test_killed_and_resumed_two_end_as_two_unbroken(rung: Rung, ready: Project, 
     "words",
     [
         ("--objective", "dpo"),
-        ("--objective", "kto"),
         ("--objective", "reward"),
         ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
         ("--objective", "rloo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),

@@ -20,7 +20,7 @@ from evaluation.outcomes import unmeasured, unmeasured_words
 from training.gates.gate import Evidence, Gate, closed, passed, unknown
 from training.plan.machine import this_machine
 from training.plan.memory_fit import MemoryFit, fit_of, measured_fit
-from training.plan.methods import FROM_REVIEWS
+from training.plan.methods import PAIRED
 from training.plan.plans import Plan
 from training.plan.preferences import preferences_of
 from training.plan.reward import reward_fault
@@ -182,20 +182,20 @@ def _plan_faults(case: GateCase) -> list[str]:
 
 
 def _signal_fault(case: GateCase, folder: Path) -> str:
-    """Pairs and labels are read from the review log again, leaks left out; they must be those of the plan.
+    """Pairs are read from the review log again, leaks left out; they must be those of the plan.
 
     So must the reward model, where the plan names one.
     """
     if case.plan is not None and (fault := reward_fault(case.project, case.plan.recipe, folder.name)):
         return fault
-    if case.plan is None or case.plan.recipe.objective not in FROM_REVIEWS:
+    if case.plan is None or case.plan.recipe.objective not in PAIRED:
         return ""
     try:
-        found = preferences_of(case.project, case.settings, folder, case.plan.recipe.objective)
+        found = preferences_of(case.project, case.settings, folder)
     except Refusal as error:
         return error.message
     changed = found.sha256 != case.plan.recipe.signals
-    return f"the reviews give other pairs or labels than {case.plan.id} was made for" if changed else ""
+    return f"the reviews give other pairs than {case.plan.id} was made for" if changed else ""
 
 
 REVIEW_RULE = "reviewed-only"

@@ -8,7 +8,7 @@ from advisor.sizing.architecture import Architecture
 from advisor.sizing.memory import memory_of
 from advisor.sizing.setup import Setup
 from training.plan.machine import Machine, this_machine
-from training.plan.methods import FROM_REVIEWS, QUANTISED, REINFORCED, objections
+from training.plan.methods import PAIRED, QUANTISED, REINFORCED, objections
 from training.plan.plans import Plan
 from training.plan.recipe import Recipe
 from training.plan.reward import is_run
@@ -89,7 +89,7 @@ def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
 
     Objectives with two answers, a reference or a second pass count as the estimator's DPO: the nearest that it knows.
     """
-    two = recipe.objective in (*FROM_REVIEWS, *REINFORCED)
+    two = recipe.objective in (*PAIRED, *REINFORCED)
     return Setup(
         method=recipe.method,
         rank=max(1, recipe.rank),

@@ -14,14 +14,13 @@ from advisor.sizing.adapters import Method as Method
 
 Loss = Literal["last", "all"]
 """Which assistant turns of a row train."""
-Objective = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
+Objective = Literal["sft", "dpo", "reward", "grpo", "rloo"]
 
 Holds = Callable[[Mapping[str, Any]], bool]
 VIRTUAL = ("prefix", "prompt")
 """Methods of virtual tokens: nothing that could be merged into the weights."""
 PAIRED = ("dpo", "reward")
-"""Objectives that train on pairs: a better and a worse answer to one question."""
-FROM_REVIEWS = ("dpo", "kto", "reward")
+"""Objectives that train on pairs of the review log: a better and a worse answer to one question."""
 REINFORCED = ("grpo", "rloo")
 """Objectives whose rows are questions: the model answers, the metric of the project rewards."""
 ROW_BY_ROW = "rung_rows"
@@ -57,11 +56,11 @@ def _uneven(recipe: Mapping[str, Any]) -> bool:
 
 _RULES: tuple[tuple[Holds, str], ...] = (
     (
-        _both(_packs, _is("objective", *FROM_REVIEWS, *REINFORCED)),
+        _both(_packs, _is("objective", *PAIRED, *REINFORCED)),
         "packing: only with objective sft; the other trainers pad their rows.",
     ),
     (
-        _both(_is("loss", "all"), _is("objective", *FROM_REVIEWS, *REINFORCED)),
+        _both(_is("loss", "all"), _is("objective", *PAIRED, *REINFORCED)),
         'loss = "all": only with objective sft; the other objectives judge the last answer.',
     ),
     (
@@ -83,10 +82,6 @@ _RULES: tuple[tuple[Holds, str], ...] = (
     (
         _both(lambda recipe: recipe["method"] == "adalora" and recipe["steps"] < ADALORA_STEPS),
         f"adalora in fewer than {ADALORA_STEPS} steps: its three phases do not fit; more epochs, or method lora.",
-    ),
-    (
-        _both(_is("objective", "kto"), lambda recipe: recipe["batch"] < 2),
-        "kto with one row at a time: its estimate of the drift needs two rows that trade answers; batch at least 2.",
     ),
     (
         _both(_is("objective", *REINFORCED), _uneven),

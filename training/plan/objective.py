@@ -1,4 +1,4 @@
-"""What a run learns from: reviewed answers, pairs, labels, or questions whose answers the metric rewards."""
+"""What a run learns from: reviewed answers, pairs, or questions whose answers the metric rewards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from curation.example import Example
 from training.plan.hyperparameters import FORWARD, VALIDATION_SHARE, PlanDraft, RunFacts, value
-from training.plan.methods import FROM_REVIEWS, REINFORCED
+from training.plan.methods import PAIRED, REINFORCED
 from training.plan.plans import DataFacts
 from training.plan.preferences import preferences_of
 from training.plan.recipe import Because
@@ -27,7 +27,6 @@ SPARE = 8
 WORDS = {
     "sft": "the reviewed answers",
     "dpo": "pairs: a reviewer's edit against the draft",
-    "kto": "approved against rejected answers",
     "reward": "pairs; the model learns to score answers, not to give them",
     "grpo": "sampled answers, rewarded by the metric against their group",
     "rloo": "sampled answers, rewarded by the metric against the others",
@@ -51,24 +50,23 @@ def material_of(project: Project, settings: Settings, folder: Path, objective: s
     reward = settings.training.reward
     if objective in REINFORCED and is_run(reward):
         same_held_out(project, reward_run(project, reward), folder.name)
-    if objective not in FROM_REVIEWS:
+    if objective not in PAIRED:
         return ObjectiveRows(
             SingleRows(rows_of(folder, "train", settings)), SingleRows(rows_of(folder, "validation", settings))
         )
-    found = preferences_of(project, settings, folder, objective)
+    found = preferences_of(project, settings, folder)
     learnt, held = found.of("train"), found.of("validation")
-    what = "labels" if objective == "kto" else "pairs"
-    notes = [f"{len(learnt)} {what} to train on and {len(held)} held out, from the reviews"]
+    notes = [f"{len(learnt)} pairs to train on and {len(held)} held out, from the reviews"]
     if found.left_out:
         name, why = next(iter(found.left_out.items()))
-        notes.append(f"{len(found.left_out)} reviewed rows are no {what}: {name}: {why}")
+        notes.append(f"{len(found.left_out)} reviewed rows are no pairs: {name}: {why}")
     return ObjectiveRows([i.texts() for i in learnt], [i.texts() for i in held], found.sha256, notes)
 
 
 def put_objective(draft: PlanDraft, project: Project, settings: Settings, facts: RunFacts, data: DataFacts) -> None:
     """The values that belong to the objective."""
     chosen, objective = settings.training, str(facts["objective"])
-    if objective in ("dpo", "kto", *REINFORCED):
+    if objective in ("dpo", *REINFORCED):
         draft.put("beta", *value("beta", facts))
         draft.override("beta", chosen.beta)
     if objective not in REINFORCED:

@@ -20,14 +20,14 @@ from training.plan.machine import Machine, this_machine
 from training.plan.memory_fit import architecture_of, fit_of, setup_of, usable_of
 from training.plan.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
 from training.plan.objective import WORDS, ObjectiveRows, material_of, put_choice, put_objective
-from training.plan.plans import DataFacts, Essence, Forecast, Plan, manifests_in, plan_id, read_plan
+from training.plan.plans import DataFacts, Essence, Forecast, Plan, manifests_in, plan_id, readable_plans
 from training.plan.presets import preset_notes, preset_reasons
 from training.plan.recipe import Because, Method, Recipe
 from training.runs import read_runs
-from training.trials.dry_run import place_of, read_preflight
+from training.trials.dry_run import read_preflight
 from workspace.artefact import hashes, read_artefact
 from workspace.errors import InputError, Problem, Refusal, did_you_mean
-from workspace.folder import Project, oldest_first
+from workspace.folder import Project
 from workspace.settings import Settings, TrainingSettings
 from workspace.trust import TRACKER, demand
 
@@ -329,10 +329,8 @@ def seconds_for(project: Project, recipe: Recipe, data: DataFacts) -> float | No
         alike = (run.base, run.method, run.processes) == (recipe.base, recipe.method, recipe.processes)
         if run.state == "finished" and alike and run.tokens:
             return round(run.seconds / run.tokens * data.tokens * recipe.epochs, 1)
-    for path in reversed(oldest_first(project.plans.glob("P-*.toml"))):
-        if not place_of(project, path.stem).is_file():
-            continue
-        found, other = read_preflight(project, path.stem), read_plan(path)
+    for path, other in readable_plans(project):
+        found = read_preflight(project, path.stem)
         if found is not None and all(getattr(other.recipe, name) == getattr(recipe, name) for name in LIKE):
             return round(found.loading_seconds + data.tokens * recipe.epochs / found.tokens_per_second, 1)
     return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def manifests_in(made_from: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def plan_id(project: Project, essence: Essence) -> str:
     """The id of the newest plan that is the same, else the next free one."""
-    same = (old.id for _, old in reversed(read_plans(project)) if old.essence() == essence)
+    same = (old.id for _, old in readable_plans(project) if old.essence() == essence)
     return next(same, "") or next_id(project.plans, "P")
 
 
@@ -122,6 +123,13 @@ def write_plan(path: Path, plan: Plan) -> None:
 def read_plans(project: Project) -> list[tuple[Path, Plan]]:
     """All plans of a project, the oldest first."""
     return [(path, read_plan(path)) for path in oldest_first(project.plans.glob("P-*.toml"))]
+
+
+def readable_plans(project: Project) -> Iterator[tuple[Path, Plan]]:
+    """The plans that can be read, the newest first: one of an earlier version may name what Rung no longer trains."""
+    for path in reversed(oldest_first(project.plans.glob("P-*.toml"))):
+        with contextlib.suppress(RungError):
+            yield path, read_plan(path)
 
 
 def newest_plan(project: Project) -> Path | None:

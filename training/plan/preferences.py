@@ -1,4 +1,4 @@
-"""What the reviews teach beyond the rows: pairs out of edits, and labels out of approvals and rejections.
+"""What the reviews teach beyond the rows: pairs out of edits.
 
 Read from the frozen manifest and the review log each time; a plan keeps the hash of what it found, and the process
 that trains reads it again and compares.
@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from chat.protocols import Turn
 from curation.example import Example, said_in
-from curation.review.decisions import rejection_reasons
 from curation.split.manifest import load_split, read_manifest
 from curation.store import StoredRow, open_store
-from training.plan.methods import PAIRED
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
 HELD_OUT = 10
 """Where validation holds none, one in this many is held out, and at least one."""
-NOT_THE_ANSWER = ("the question is unclear", "duplicate")
-"""Reasons for a rejection that find no fault with the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +42,10 @@ class AnswerPair:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerLabel:
-    """One answer that was found good or not. `row` is the id of the reviewed row."""
-
-    row: str
-    split: Literal["train", "validation"]
-    asked: list[Turn]
-    answer: str
-    good: bool
-    tools: Any = None
-
-    def texts(self) -> list[Example]:
-        """The answer as a row."""
-        return [answered(self.asked, self.answer, self.tools)]
-
-
-@dataclass(frozen=True, slots=True)
 class Preferences:
-    """All that was found for one objective; `left_out` says of each row that was not taken, why."""
+    """All pairs that were found; `left_out` says of each row that was not taken, why."""
 
-    items: Sequence[AnswerPair] | Sequence[AnswerLabel]
+    items: Sequence[AnswerPair]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -74,7 +54,7 @@ class Preferences:
         lines = (json.dumps(asdict(item), sort_keys=True, ensure_ascii=False) for item in self.items)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def of(self, split: str) -> list[Any]:
+    def of(self, split: str) -> list[AnswerPair]:
         """The items of one split."""
         return [item for item in self.items if item.split == split]
 
@@ -85,8 +65,8 @@ def answered(asked: Sequence[Mapping[str, Any]], answer: str, tools: Any = None)
     return Example(row).with_answer(answer)
 
 
-def preferences_of(project: Project, settings: Settings, folder: Path, objective: str) -> Preferences:
-    """Pairs for dpo and reward, labels for kto, from the frozen dataset in `folder` and the review log.
+def preferences_of(project: Project, settings: Settings, folder: Path) -> Preferences:
+    """Pairs from the frozen dataset in `folder` and the review log.
 
     What is in the frozen test or validation rows is left out. Raises Refusal where too little is left to learn
     from, with what to review.
@@ -95,13 +75,8 @@ def preferences_of(project: Project, settings: Settings, folder: Path, objective
     split_of = {str(row["id"]): str(row["split"]) for row in manifest.rows if row["split"] != "test"}
     with open_store(project, settings) as store:
         stored = {row.id: row for row in store.rows(excluded=None)}
-        reasons = rejection_reasons(store)
-    if objective in PAIRED:
-        found, left_out = _pairs(split_of, stored)
-        return Preferences(_without_leaks(folder, _held_out(_demand_pairs(found)), left_out), left_out)
-    labels, left_out = _labels(split_of, stored, reasons)
-    kept: list[AnswerLabel] = _without_leaks(folder, labels, left_out)
-    return Preferences(_demand_labels(kept), left_out)
+    found, left_out = _pairs(split_of, stored)
+    return Preferences(_without_leaks(folder, _held_out(_demand_pairs(found)), left_out), left_out)
 
 
 def _pairs(split_of: Mapping[str, str], stored: Mapping[str, StoredRow]) -> tuple[list[AnswerPair], dict[str, str]]:
@@ -146,44 +121,6 @@ def _pair(row: StoredRow, split: Literal["train", "validation"]) -> AnswerPair:
     )
 
 
-def _labels(
-    split_of: Mapping[str, str], stored: Mapping[str, StoredRow], reasons: Mapping[int, str]
-) -> tuple[list[AnswerLabel], dict[str, str]]:
-    """Frozen rows are good answers; rows that a person rejected for their answer are not."""
-    labels: list[AnswerLabel] = []
-    left_out: dict[str, str] = {}
-    for name, split in split_of.items():
-        row = stored.get(name)
-        if row is not None and row.is_reviewed and row.example.answer:
-            labels.append(_label(row, "train" if split == "train" else "validation", good=True))
-    return [*labels, *_rejected(stored, reasons, left_out)], left_out
-
-
-def _rejected(
-    stored: Mapping[str, StoredRow], reasons: Mapping[int, str], left_out: dict[str, str]
-) -> Iterable[AnswerLabel]:
-    """Rejected answers, in the order of their hashes; the first of each ten is held out where there are two or more."""
-    bad = []
-    for row in stored.values():
-        reason = reasons.get(row.decision or 0, "")
-        if row.state != "rejected" or row.role in ("test", "validation"):
-            continue
-        if not row.example.answer:
-            left_out[row.id] = "it has no answer"
-        elif reason in NOT_THE_ANSWER:
-            left_out[row.id] = f"rejected, but not for its answer: {reason}"
-        else:
-            bad.append(row)
-    for place, row in enumerate(sorted(bad, key=lambda row: row.content_hash)):
-        aside = place % HELD_OUT == 0 and len(bad) > 1
-        yield _label(row, "validation" if aside else "train", good=False)
-
-
-def _label(row: StoredRow, split: Literal["train", "validation"], *, good: bool) -> AnswerLabel:
-    now = row.example
-    return AnswerLabel(row.id, split, [dict(turn) for turn in now.asked], now.answer or "", good, now.row.get("tools"))
-
-
 def _held_out(pairs: list[AnswerPair]) -> list[AnswerPair]:
     """The pairs; where validation holds none, some of train are held out, chosen by their hash."""
     if any(pair.split == "validation" for pair in pairs):
@@ -193,7 +130,7 @@ def _held_out(pairs: list[AnswerPair]) -> list[AnswerPair]:
     return [AnswerPair(**{**asdict(pair), "split": "validation"}) if pair.row in aside else pair for pair in pairs]
 
 
-def _without_leaks(folder: Path, items: Sequence[Any], left_out: dict[str, str]) -> list[Any]:
+def _without_leaks(folder: Path, items: Sequence[AnswerPair], left_out: dict[str, str]) -> list[AnswerPair]:
     """The items, without those that repeat a frozen test row, or in train a validation row."""
     from curation.likeness.leaks import find_leaks
 
@@ -214,18 +151,3 @@ def _demand_pairs(pairs: list[AnswerPair]) -> list[AnswerPair]:
             "rung review   (edit drafts instead of rejecting them), then rung data freeze",
         )
     return pairs
-
-
-def _demand_labels(labels: list[AnswerLabel]) -> list[AnswerLabel]:
-    good = sum(label.good for label in _train(labels))
-    bad = sum(not label.good for label in _train(labels))
-    if not good or not bad:
-        raise Refusal(
-            f"{good} approved and {bad} rejected answers: kto learns from both.",
-            "rung review   (reject drafts whose answer is wrong)",
-        )
-    return labels
-
-
-def _train(labels: Iterable[AnswerLabel]) -> list[AnswerLabel]:
-    return [label for label in labels if label.split == "train"]

@@ -22,8 +22,8 @@ class Recipe(BaseModel):
     the best by more than its standard error end the run. `choose_by` names what the best checkpoint is best by: the
     loss, or the project's metric on `metric_rows` validation rows, drawn by their content.
 
-    `objective` dpo, kto and reward train on `signals` (SHA-256 of the pairs or labels that the review log gives), with
-    `beta` as the weight of staying near the base. grpo and rloo train on `generations` sampled answers of at most
+    `objective` dpo and reward train on `signals` (SHA-256 of the pairs that the review log gives), dpo with `beta` as
+    the weight of staying near the base. grpo and rloo train on `generations` sampled answers of at most
     `answer_tokens` to each question, rewarded by the metric `reward`; their `batch` counts answers.
     `virtual_tokens` is the length of a learned prefix or prompt.
     """

@@ -198,7 +198,7 @@ def arguments_of(recipe: Recipe, folder: Path, precision: str, items: int) -> An
     """The configuration of the objective's trainer; checkpoints go into `folder`; `items` are those that train."""
     import trl
 
-    kinds = {"sft": "SFT", "dpo": "DPO", "kto": "KTO", "reward": "Reward", "grpo": "GRPO", "rloo": "RLOO"}
+    kinds = {"sft": "SFT", "dpo": "DPO", "reward": "Reward", "grpo": "GRPO", "rloo": "RLOO"}
     kind = getattr(trl, f"{kinds[recipe.objective]}Config")
     return kind(**_common(recipe, folder, precision, items), **_own(recipe))
 
@@ -257,7 +257,7 @@ def _own(recipe: Recipe) -> dict[str, Any]:
         return {"max_length": None}
     if recipe.objective == "sft":
         return {"max_length": None, "router_aux_loss_coef": 0.0, "dataset_kwargs": {"skip_prepare_dataset": True}}
-    if recipe.objective in ("dpo", "kto"):
+    if recipe.objective == "dpo":
         return {"max_length": None, "router_aux_loss_coef": 0.0, "beta": recipe.beta}
     return {
         "beta": recipe.beta,
@@ -269,7 +269,7 @@ def _own(recipe: Recipe) -> dict[str, Any]:
 
 
 def _eval_batch(recipe: Recipe) -> int:
-    """One pair at a time, so that each has its own loss; whole groups; labels as they train."""
+    """One pair at a time, so that each has its own loss; whole groups."""
     if recipe.objective in ("dpo", "reward"):
         return 1
     return recipe.generations if recipe.objective in REINFORCED else recipe.batch

@@ -1,4 +1,4 @@
-"""What the trainer of an objective is given: columns of token ids, out of frozen rows, pairs or labels."""
+"""What the trainer of an objective is given: columns of token ids, out of frozen rows or pairs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from chat.local.prompt import render
 from curation.example import Example
-from training.plan.methods import FROM_REVIEWS, REINFORCED, Loss
-from training.plan.preferences import AnswerLabel, AnswerPair, preferences_of
+from training.plan.methods import PAIRED, REINFORCED, Loss
+from training.plan.preferences import AnswerPair, preferences_of
 from training.plan.recipe import Recipe
 from training.plan.splits import StreamedRows, rows_of
 from training.run.token_store import encode_stored
@@ -39,12 +39,12 @@ def items_of(
 ) -> tuple[Items, Items]:
     """What trains by this recipe, and what it is checked on, of the frozen dataset in `folder`.
 
-    `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs or labels.
+    `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs.
     """
     make = _maker(recipe, tokenizer, project.runs, tests=tests)
-    if recipe.objective not in FROM_REVIEWS:
+    if recipe.objective not in PAIRED:
         return make(rows_of(folder, "train", settings)), make(rows_of(folder, "validation", settings))
-    found = preferences_of(project, settings, folder, recipe.objective)
+    found = preferences_of(project, settings, folder)
     return make(found.of("train")), make(found.of("validation"))
 
 
@@ -54,8 +54,6 @@ def _maker(recipe: Recipe, tokenizer: Any, disk: Path, *, tests: bool) -> Callab
         return lambda rows: answers(tokenizer, rows, prompt, limit, disk, recipe.loss)
     if objective in REINFORCED:
         return lambda rows: questions(tokenizer, rows, prompt, limit, disk, tests=tests)
-    if objective == "kto":
-        return lambda rows: labels(tokenizer, rows, prompt, limit)
     return lambda rows: pairs(tokenizer, rows, prompt, limit, whole=objective == "reward")
 
 
@@ -87,22 +85,7 @@ def pairs(tokenizer: Any, found: Sequence[AnswerPair], system_prompt: str | None
         start = 0 if whole else min(_prompt(better), _prompt(worse))
         row = {"chosen_ids": better.ids[start:], "rejected_ids": worse.ids[start:]}
         columns.append(row if whole else {"prompt_ids": better.ids[:start], **row})
-    return Items(columns, _encoded(tokenizer, shown, too_long))
-
-
-def labels(tokenizer: Any, found: Sequence[AnswerLabel], system_prompt: str | None, limit: int) -> Items:
-    """Single answers for kto, each with its label."""
-    columns, shown, too_long = [], [], []
-    for number, label in enumerate(found, 1):
-        tokens = tokenise(tokenizer, number, label.texts()[0], system_prompt)
-        if len(tokens.ids) > limit:
-            too_long.append(number)
-            continue
-        shown.append(tokens)
-        start = _prompt(tokens)
-        ids = {"prompt_ids": tokens.ids[:start], "completion_ids": tokens.ids[start:]}
-        columns.append({**ids, "label": label.good})
-    return Items(columns, _encoded(tokenizer, shown, too_long))
+    return Items(columns, EncodedRows(shown, too_long, [], sum(trains_end(tokenizer, tokens) for tokens in shown)))
 
 
 def questions(
@@ -142,7 +125,3 @@ def picked(columns: Sequence[Column], places: Sequence[int]) -> Sequence[Column]
 def _prompt(tokens: Tokens) -> int:
     """How many tokens come before the first that is trained."""
     return len(tokens.ids) - tokens.trained
-
-
-def _encoded(tokenizer: Any, shown: list[Tokens], too_long: list[int]) -> EncodedRows:
-    return EncodedRows(shown, too_long, [], sum(trains_end(tokenizer, tokens) for tokens in shown))

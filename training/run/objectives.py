@@ -1,4 +1,4 @@
-"""Trl's trainers for pairs, labels and rewards, each kept and checked as supervised runs are.
+"""Trl's trainers for pairs and rewards, each kept and checked as supervised runs are.
 
 Rows come tokenised by the same code that serves the model, so trl's own preparation is passed over. Imports torch and
 trl: only the process that trains imports this module.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, RLOOTrainer
+from trl import DPOTrainer, GRPOTrainer, RewardTrainer, RLOOTrainer
 
 from chat.local.call_forms import read_answer
 from chat.local.prompt import encode
@@ -20,7 +20,7 @@ from training.run.trainer import Batch, RunTrainer, orthogonality, prunes
 
 
 class Compared(RunTrainer):
-    """A trainer whose check is the mean loss of its validation items, one batch after another."""
+    """A trainer whose check is the mean loss of its validation pairs, one after another."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
@@ -38,7 +38,7 @@ class Compared(RunTrainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """The mean loss, with its standard error over batches (of one pair each; of several labels)."""
+        """The mean loss, with its standard error over pairs."""
         this: Any = self
         this.model.eval()
         losses = []
@@ -55,15 +55,6 @@ class PairTrainer(Compared, DPOTrainer):  # type: ignore[misc]  # trl ships no t
 
 class ScoreTrainer(Compared, RewardTrainer):  # type: ignore[misc]  # trl ships no types
     """A reward model on `chosen_ids` and `rejected_ids`, each the whole row."""
-
-
-class LabelTrainer(Compared, KTOTrainer):  # type: ignore[misc]  # trl ships no types
-    """KTO on `prompt_ids`, `completion_ids`, `label`; answers trade places within a batch for its drift estimate."""
-
-    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-        """Each row with another row's answer beside it, so that the estimate sees a question with a foreign answer."""
-        answers = list(dataset["completion_ids"])
-        return dataset.add_column("KL_completion_ids", [answers[-1], *answers[:-1]])
 
 
 class Rewarded(RunTrainer):
@@ -147,7 +138,6 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
 
 TRAINERS: Mapping[str, Any] = {
     "dpo": PairTrainer,
-    "kto": LabelTrainer,
     "reward": ScoreTrainer,
     "grpo": GroupTrainer,
     "rloo": LeaveOneOutTrainer,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.plan.plans import Plan
 
 Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")]
-Objective = Annotated[str, typer.Option(help="sft, dpo, kto, reward, grpo or rloo.")]
+Objective = Annotated[str, typer.Option(help="sft, dpo, reward, grpo or rloo.")]
 Packing = Annotated[bool, typer.Option("--packing", help="Rows of a batch in one line, each seen by itself.")]
 Values = Annotated[list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")]
 Preset = Annotated[str, typer.Option(help="Named set of values: source.")]
