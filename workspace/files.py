@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import io
 import os
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from workspace.errors import Problem, RungError, did_you_mean
 from workspace.folder import find_project
@@ -111,6 +112,17 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def packing(path: Path) -> Iterator[IO[bytes]]:
+    """As `replacing`, packed by gzip where the name ends in .gz."""
+    with replacing(path) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+            yield cast("IO[bytes]", packed)
 
 
 def _name(error: BaseException, path: Path) -> None:

@@ -22,7 +22,7 @@ from curation.likeness.semantic import Meaning, alike_across
 from curation.rows import Columns, malformed_error, write_rejects
 from curation.rows.rowfile import Chosen, Progress, RowFile
 from workspace.errors import RungError
-from workspace.files import check_outputs, replacing
+from workspace.files import check_outputs, packing
 from workspace.json_types import JsonObject
 
 
@@ -87,7 +87,7 @@ def _collect(order: DedupOrder, files: RowFile, collector: Collector) -> None:
 
 
 def _write(order: DedupOrder, files: RowFile, result: DedupResult) -> None:
-    with replacing(order.out) as out:
+    with packing(order.out) as out:
         files.copy(result.keep, out)
     if order.removed is not None:
         _write_lines(order.removed, _removed(files, result))
@@ -98,7 +98,7 @@ def _write(order: DedupOrder, files: RowFile, result: DedupResult) -> None:
 
 
 def _write_lines(path: Path, documents: Iterable[JsonObject]) -> None:
-    with replacing(path) as out:
+    with packing(path) as out:
         for document in documents:
             out.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
 
@@ -223,6 +223,6 @@ def _write_clean(out: Path, train: RowFile, search: LeakSearch, report: LeakRepo
         kept = np.flatnonzero(keep)
         keep[kept[report.train_rows]] = False
         report = search.find(Chosen(train, array("q", np.flatnonzero(keep).tobytes())))
-    with replacing(out) as file:
+    with packing(out) as file:
         train.copy(keep, file)
     return int((~keep).sum())

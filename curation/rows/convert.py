@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import json
 import shutil
@@ -21,7 +20,7 @@ from curation.rows.rejects import malformed_error, reject_json
 from curation.rows.row import ChatLines, Columns, Reject, Row
 from curation.rows.source import Progress
 from workspace.errors import RungError, did_you_mean
-from workspace.files import check_outputs, replacing
+from workspace.files import check_outputs, packing
 
 FORMS = ("auto", "plain", "conversational")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -161,7 +160,7 @@ def _pass(
     name = str(order.source)
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(_output(order.out, array=order.to in ARRAYS))
-        rejects = stack.enter_context(replacing(order.rejects)) if order.rejects else None
+        rejects = stack.enter_context(packing(order.rejects)) if order.rejects else None
         blocks = read_blocks(source, order.fmt, columns=order.columns, notice=tell, progress=progress)
         for item in chain.from_iterable(block.chat_lines() if order.to == "chat" else block for block in blocks):
             if isinstance(item, ChatLines):
@@ -212,10 +211,7 @@ def _fits_lists(row: Row, to: str) -> bool:
 @contextlib.contextmanager
 def _output(path: Path, array: bool) -> Iterator[IO[bytes]]:
     """The file to write, packed where its name ends in .gz; `-` is collected for the caller by /dev/stdout."""
-    with contextlib.ExitStack() as stack:
-        file: Any = stack.enter_context(replacing(path))
-        if path.suffix == ".gz":
-            file = stack.enter_context(gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0))
+    with packing(path) as file:
         items = _Items(file) if array else None
         yield cast("IO[bytes]", items or file)
         if items:

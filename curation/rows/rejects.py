@@ -67,9 +67,9 @@ def reject_json(reject: Reject) -> bytes:
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
     """Write all rejects to `path`, atomically; return how many. The file is written even when there are none."""
-    from workspace.files import replacing
+    from workspace.files import packing
 
-    with replacing(path) as file:
+    with packing(path) as file:
         return write_rejects_to(file, rejects)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 
 LONG = "the pump in hall four must be checked every morning before the shift begins and the result goes into the book "
 WORDS = [a + b + c for a in ("bra", "tel", "mor", "sig", "van", "kup") for b in "aeiou" for c in ("ndor", "lik", "st")]
+
+NAMES_OF_OUTPUTS = ("kept", "removed", "pairs", "rejects", "clean")
 
 
 def prose(draw, count):
@@ -123,3 +126,17 @@ def test_one_leak_copied_many_times_is_found_as_surely_as_once(rung, tmp_path, l
     kept = [json.loads(line) for line in (tmp_path / "clean").read_text().splitlines()]
     assert kept == [each for each in train if each in clean]
     assert rung("data", "leakage", "--train", "clean", "--test", "test.jsonl").code == 0
+
+
+def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines, row):
+    good = json.dumps(row("who opens the hall on monday", "the guard of the north gate does so at six"))
+    (tmp_path / "in.jsonl").write_text(f"{good}\n{good}\n{{oops\n")
+    lines("test.jsonl", [json.loads(good)])
+    lines("train.jsonl", [json.loads(good), row("how hot may the oil of the pump be in winter", "ninety")])
+    outputs = ("-o", "kept.gz", "--removed", "removed.gz", "--pairs", "pairs.gz", "--rejects", "rejects.gz")
+    assert rung("data", "dedup", "in.jsonl", *outputs).code == 0
+    assert rung("data", "leakage", "--train", "train.jsonl", "--test", "test.jsonl", "--clean", "clean.gz").code == 1
+    read = {name: gzip.decompress((tmp_path / f"{name}.gz").read_bytes()) for name in NAMES_OF_OUTPUTS}
+    assert [text.count(b"\n") for text in read.values()] == [1, 1, 0, 1, 1]
+    assert read["kept"].decode() == f"{good}\n"
+    assert rung("data", "dedup", "kept.gz", "-o", "again.gz", "--json").json["kept"] == 1
