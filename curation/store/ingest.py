@@ -117,7 +117,7 @@ def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, 
         counts: dict[str, int] = {}
         if role in TRAINING_SIDE and added.fresh:
             fresh = ((number, row.example) for number, row in _fresh(batch, added))
-            counts = take_out(store, connection, settings.dataset.threshold, before, fresh, actor)
+            counts = take_out(connection, settings.dataset.threshold, before, fresh, actor)
         made = _counted(batch, role, added, counts)
         _finish(store, connection, source, made, actor, batch.columns)
     return made
@@ -259,7 +259,6 @@ class Stored:
 
 
 def take_out(
-    store: Store,
     connection: Connection,
     threshold: float,
     before: int,
@@ -284,7 +283,7 @@ def take_out(
     reviewed.extend(bytes(len(numbers) - start))
     source = Stored(connection, numbers)
     result = dedup_prints(collector.finish(source), source, threshold, reviewed=list(map(bool, reviewed)))
-    counts = _exclude(store, connection, numbers, result, start, actor)
+    counts = _exclude(connection, numbers, result, start, actor)
     write_links(connection, _links(numbers, result, start))
     fresh_pairs = [pair for pair in result.pairs if pair.other >= start]
     for kind in ("contradiction", "minimal_pair"):
@@ -306,9 +305,11 @@ def _take_standing(connection: Connection, collector: Collector, numbers: array[
 
 
 def _exclude(
-    store: Store, connection: Connection, numbers: array[int], result: DedupResult, start: int, actor: str
+    connection: Connection, numbers: array[int], result: DedupResult, start: int, actor: str
 ) -> dict[str, int]:
     import numpy as np
+
+    from curation.store.writing import change_rows
 
     counts, fresh, of = {}, result.gone >= start, np.frombuffer(numbers, np.int64)
     for kind, its in (("exact", result.gone_exact), ("near", ~result.gone_exact)):
@@ -321,9 +322,9 @@ def _exclude(
             return {numbers[each.index]: _evidence(each, numbers) for each in found}
 
         if len(places):
-            store.exclude_numbered(
-                array("q", out.tobytes()), f"{kind} duplicate", "duplicates",
-                actor=actor, evidence=evidence, connection=connection,
+            change_rows(
+                connection, "exclude", array("q", out.tobytes()), {},
+                actor=actor, reason=f"{kind} duplicate", finding="duplicates", evidence=evidence,
             )  # fmt: skip
     return counts
 

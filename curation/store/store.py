@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from curation.store.guidelines import Guideline
-    from curation.store.writing import Evidence
 
 
 def store_exists(project: Project, settings: Settings) -> bool:
@@ -213,49 +212,25 @@ class Store:
 
     def exclude(self, ids: Sequence[str], reason: str, finding: str, *, actor: str = "rung") -> int:
         """Take rows out, with the reason. Returns the change's id, for `undo`."""
-        return self._changed("exclude", _numbers(ids), {}, actor, reason, finding)
+        return self._changed("exclude", ids, {}, actor, reason, finding)
 
     def queue(self, ids: Sequence[str], reason: str, finding: str, *, actor: str = "rung") -> int:
         """Send rows to review (again); `reason` is shown beside them. Returns the change's id, for `undo`."""
         values = {"queued": reason[:32], "state": "pending", "priority": 1}
-        return self._changed("queue", _numbers(ids), values, actor, reason, finding)
+        return self._changed("queue", ids, values, actor, reason, finding)
 
     def mark(self, ids: Sequence[str], split: str) -> int:
         """Pin rows to a split at freeze (`validation`, `train`, or empty to let go). Returns the change's id."""
-        return self._changed("mark", _numbers(ids), {"mark": split}, "rung", "used for choosing", "")
-
-    def exclude_numbered(
-        self,
-        numbers: Sequence[int],
-        reason: str,
-        finding: str,
-        *,
-        actor: str,
-        evidence: Evidence,
-        connection: Connection | None = None,
-    ) -> int:
-        """As `exclude` for very many rows, by number and in order; `evidence` is called for some at a time."""
-        return self._changed("exclude", numbers, {}, actor, reason, finding, evidence, connection)
+        return self._changed("mark", ids, {"mark": split}, "rung", "used for choosing", "")
 
     def _changed(
-        self,
-        kind: str,
-        numbers: Sequence[int],
-        values: Mapping[str, Any],
-        actor: str,
-        reason: str,
-        finding: str,
-        evidence: Evidence | None = None,
-        connection: Connection | None = None,
+        self, kind: str, ids: Sequence[str], values: Mapping[str, Any], actor: str, reason: str, finding: str
     ) -> int:
-        from curation.store.writing import change_rows, write_event
+        from curation.store.writing import change_rows
 
-        with self.write(connection) as opened:
-            change = change_rows(
-                opened, kind, numbers, values, actor=actor, reason=reason, finding=finding, evidence=evidence
-            )
-            write_event(opened, kind, actor, f"change-{change}", {"reason": reason, "rows": len(numbers)})
-            return change
+        numbers = sorted({number_of(name) for name in ids})
+        with self.write() as opened:
+            return change_rows(opened, kind, numbers, values, actor=actor, reason=reason, finding=finding)
 
     def undo(self, change: int, *, actor: str = "rung") -> list[str]:
         """Take a change back. Returns the ids of its rows. Raises RungError where it is undone or not there."""
@@ -296,7 +271,3 @@ class Store:
 
         with self.read() as connection:
             return read_events(connection, kind, ref, actor)
-
-
-def _numbers(ids: Sequence[str]) -> list[int]:
-    return sorted({number_of(name) for name in ids})

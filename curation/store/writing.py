@@ -130,7 +130,7 @@ def change_rows(
     evidence: Evidence | None = None,
 ) -> int:
     """Set `values` on rows (their numbers in order, each once) as one undoable change; rows that are out already are
-    left as they are for `exclude`.
+    left as they are for `exclude`. The change is a line of the log.
 
     Returns the change's number. Raises RungError for an unknown row.
     """
@@ -152,6 +152,7 @@ def change_rows(
         if before:
             kept.append(json.dumps({str(number): old for number, old in before.items()})[1:-1])
     connection.execute(update(changes).where(changes.c.id == change).values(rows=f"{{{', '.join(kept)}}}"))
+    write_event(connection, kind, actor, f"change-{change}", {"reason": reason, "rows": len(numbers)})
     return change
 
 

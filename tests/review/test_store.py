@@ -11,6 +11,7 @@ import pytest
 
 from curation.store import NewRow, Store, open_store
 from curation.store.engine import HEAD, KNOWN, MIGRATIONS
+from curation.store.writing import change_rows
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -51,7 +52,9 @@ def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> Non
     with opened(project, url) as store:
         store.add(rows_of(4), role="pool")
         proof = {2: {"kept": "r-000003"}}
-        first = store.exclude_numbered([1, 2], "near duplicate", "duplicates", actor="rung", evidence=lambda _: proof)
+        said = {"reason": "near duplicate", "finding": "duplicates", "evidence": lambda _: proof}
+        with store.write() as connection:
+            first = change_rows(connection, "exclude", [1, 2], {}, actor="rung", **said)
         second = store.exclude(["r-000002", "r-000004"], "leak", "leaks", actor="sam")
         assert [row.id for row in store.rows()] == ["r-000003"]
         gone = {row.id: (row.excluded, dict(row.evidence)) for row in store.rows(excluded=True)}
