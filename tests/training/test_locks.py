@@ -275,7 +275,9 @@ def leak_into_train(project: Project, settings: Settings) -> None:
 
 def test_the_plan_made_last_is_named_where_rung_toml_asks_for_another(rung: Rung, ready: Project) -> None:
     made = rung("plan", "--set", "epochs=3", "--json")
-    assert made.returncode == 0 and json.loads(made.stdout)["id"] == "P-001"
+    document = json.loads(made.stdout)
+    assert (made.returncode, document["id"], document["gates"][0]["name"]) == (0, "P-001", "decision")
+    assert document["recipe"]["rank"] == 4 and document["because"]["targets"]["source"]
     shutil.rmtree(ready.evaluations)  # a gate is closed: nothing trains
     told = rung("train")
     assert told.returncode == 1 and "P-002 is the plan that rung.toml asks for." in told.stderr

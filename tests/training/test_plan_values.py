@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from counting import Words
@@ -118,13 +116,6 @@ def test_without_advice_or_dataset_there_is_no_plan(ready: Project) -> None:
     ready.decision_file.unlink()
     with pytest.raises(Refusal, match="no advice yet"):
         plan_of(ready)
-
-
-def test_plan_as_json_holds_gates_and_values(rung: Any) -> None:
-    done = rung("plan", "--json")
-    document = json.loads(done.stdout)
-    assert done.returncode == 0 and document["gates"][0]["name"] == "decision"
-    assert document["recipe"]["rank"] == 4 and document["because"]["targets"]["source"]
 
 
 def test_half_a_line_of_the_log_costs_only_itself(tmp_path: Path) -> None:

@@ -29,10 +29,7 @@ from workspace.lock import is_held
 from workspace.settings import load_settings
 
 Rung = Callable[..., Any]
-pytestmark = [
-    pytest.mark.cold,
-    pytest.mark.skipif(not Path(SERVER).exists(), reason="no sshd: apt install openssh-server"),
-]
+pytestmark = pytest.mark.skipif(not Path(SERVER).exists(), reason="no sshd: apt install openssh-server")
 
 
 @pytest.fixture
@@ -101,6 +98,7 @@ def there(box: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung: Rung, box: Path) -> None:
     done = rung("train", "--on", "gpu", "--json")
     assert done.returncode == 0, done.stderr
@@ -156,6 +154,7 @@ def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_rung_is_installed_there_where_it_is_asked_for(far: Project, rung: Rung, tmp_path: Path) -> None:
     """The pip of the machine is told to install no dependencies: torch stays missing."""
     environment = tmp_path / "box" / "env"
@@ -198,6 +197,7 @@ def test_rows_that_must_stay_here_are_not_sent(far: Project, rung: Rung, box: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(
     far: Project, rung: Rung, box: Path, sshd: Sshd
 ) -> None:
@@ -222,6 +222,7 @@ def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
     settings(far, "", epochs="12")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
@@ -233,6 +234,7 @@ def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, 
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_a_run_pauses_goes_on_stops_and_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
     settings(far, "", epochs="20")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
@@ -269,6 +271,7 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_a_full_disk_there_loses_nothing(far: Project, rung: Rung, box: Path, small_disk: Path) -> None:
     settings(far, "", epochs="20")
     fill(small_disk)
@@ -289,6 +292,7 @@ def test_a_full_disk_there_loses_nothing(far: Project, rung: Rung, box: Path, sm
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_a_base_folder_that_is_missing_there_is_sent(
     far: Project, tiny: Path, rung: Rung, sshd: Sshd, tmp_path: Path
 ) -> None:
@@ -309,6 +313,7 @@ def test_a_base_folder_that_is_missing_there_is_sent(
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: Rung, box: Path) -> None:
     settings(far, "", epochs="2000")
     assert rung("train", "--on", "gpu", "--at-most", "soon").returncode == 2
@@ -320,6 +325,7 @@ def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: R
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_what_was_changed_there_does_not_come_home(far: Project, rung: Rung, box: Path) -> None:
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
     os.kill(follower(far), signal.SIGKILL)
