@@ -307,6 +307,7 @@ def owner_only(room: Room) -> None:
     private = ("b.tar", "c.tar.gz", "q/rung.db", "state/trusted.json")
     files = [root / "rung.db", *(room.path / name for name in private)]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE((room.path / "state").stat().st_mode) == 0o700
 
 
 def browser(room: Room) -> tuple[TestClient, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
+import stat
 import tarfile
 import tracemalloc
 from collections.abc import Iterator
@@ -30,6 +32,22 @@ def into(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "into"
     folder.mkdir()
     yield folder
+
+
+@pytest.mark.parametrize(("packed_mode", "mode"), [(0o4777, 0o755), (0o755, 0o755), (0o644, 0o644), (0, 0o600)])
+def test_a_file_comes_out_that_its_owner_alone_can_write(
+    packed_mode: int, mode: int, tmp_path: Path, into: Path
+) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        member = tarfile.TarInfo("one")
+        member.mode = packed_mode
+        tar.addfile(member)
+    before = os.umask(0)
+    try:
+        unpack(tmp_path / "a.tar", into)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((into / "one").stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("how", ["w", "w:gz", "w:bz2", "w:xz"])
