@@ -74,25 +74,27 @@ def test_the_list_says_what_to_do_in_the_words_of_the_screen():
     assert max(map(len, lines)) <= 59  # the stage at 80 columns, without the cursor's two
 
 
-@pytest.mark.parametrize("width", [80, 100, 140])
-async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(project, program, width):
+async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(project, program):
     row = json.dumps({"messages": [{"role": "user", "content": SAID}, {"role": "assistant", "content": "E11.42"}]})
     near = row.replace(SAID, f"{SAID} since [may]")
     (project / "one.jsonl").write_text(row + "\n")
     (project / "two.jsonl").write_text(near + "\n")
     rung(project, "data", "import", "one.jsonl", "--as", "test")
     rung(project, "data", "import", "two.jsonl", "--as", "pool")
-    async with on_stage(program(project), 3, size=(width, 40)) as (app, pilot, screen):
+    async with on_stage(program(project), 3, size=(80, 40)) as (app, pilot, screen):
         screen.lines.marked = "leaks"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RowsScreen))
         await until(pilot, lambda: "[since [may]]" in text_of(app))
-        text = text_of(app)
-        assert "f takes out 1 row, u undoes it: rung data fix leaks" in text
-        both = [line for line in text.split("\n") if "one.jsonl:1" in line and "two.jsonl:1" in line]
-        assert bool(both) == (width >= 100)
-        for line in both:
-            assert line.index("one.jsonl:1") < line.index(" │ two.jsonl:1")
+        for width in (80, 100, 140):
+            await pilot.resize_terminal(width, 40)
+            await settled(pilot)
+            text = text_of(app)
+            assert "f takes out 1 row, u undoes it: rung data fix leaks" in text
+            both = [line for line in text.split("\n") if "one.jsonl:1" in line and "two.jsonl:1" in line]
+            assert bool(both) == (width >= 100)
+            for line in both:
+                assert line.index("one.jsonl:1") < line.index(" │ two.jsonl:1")
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
 

@@ -35,7 +35,7 @@ async def test_every_stage_at_every_size(project, program, size):
             if size == (80, 24):
                 await f1_tells_the_truth(pilot)
                 await the_menu_holds_every_action(pilot)
-            elif size == (120, 40) and number:
+            elif size == (120, 40) and number in (3, 4, 9):  # the frame is the same everywhere
                 await the_mouse_helps_copies_and_opens(pilot, number)
 
 
