@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from conftest_tui import opened, playing, press, running, settled
 from review_rows import begun, log
 from review_steps import reviewing
@@ -25,12 +24,12 @@ async def left(app, pilot, screen):
     assert not screen.query("#side")
 
 
-@pytest.mark.parametrize("action", ["approve", "reject", "skip", "unsure", "edit", "undo", "remark", "scroll(2)"])
-async def test_a_key_that_comes_after_a_decision_screen_was_left(tmp_path, program, action):
+async def test_a_key_that_comes_after_a_decision_screen_was_left(tmp_path, program):
     async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         review = app.screen
         await left(app, pilot, review)
-        assert not await app.run_action(action, review)
+        for action in ("approve", "reject", "skip", "unsure", "edit", "undo", "remark", "scroll(2)"):
+            assert not await app.run_action(action, review), action
         assert app.screen.stage == "Advice"
     assert log(tmp_path / "icd") == []
 
@@ -65,19 +64,19 @@ async def test_what_waited_for_the_next_drawing_when_a_screen_was_left(tmp_path,
     assert log(tmp_path / "icd") == []
 
 
-@pytest.mark.parametrize("screen", [DataScreen, ReviewScreen, QuestionsScreen, BaselinesScreen, VerdictScreen])
-async def test_no_key_reaches_a_screen_before_it_stands(tmp_path, program, screen):
+async def test_no_key_reaches_a_screen_before_it_stands(tmp_path, program):
     """The same hour found it: `Esc` on a stage of which nothing was drawn yet."""
     async with reviewing(program(begun(tmp_path / "icd"))) as (app, _, _):
-        early = screen()
-        early._parent = app
-        actions = {binding.action for _, binding in early._bindings}
-        assert {"back", "copy_command"} < actions
-        for action in sorted(actions):
-            if not action.startswith(("stage", "app.", "screen.")):
-                assert not await app.run_action(action, early), action
-        assert app.screen.stage == "Review"
-        assert early.check_action("stage_step", (1,))
+        for screen in (DataScreen, ReviewScreen, QuestionsScreen, BaselinesScreen, VerdictScreen):
+            early = screen()
+            early._parent = app
+            actions = {binding.action for _, binding in early._bindings}
+            assert {"back", "copy_command"} < actions
+            for action in sorted(actions):
+                if not action.startswith(("stage", "app.", "screen.")):
+                    assert not await app.run_action(action, early), (screen, action)
+            assert app.screen.stage == "Review"
+            assert early.check_action("stage_step", (1,))
     assert log(tmp_path / "icd") == []
 
 

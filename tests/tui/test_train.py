@@ -42,7 +42,7 @@ async def test_a_run_that_lives(clinic, held, state, steps, words):
             await sees(pilot, f"795 tokens/s 8.7 of {this_machine().memory_gib:.1f} GiB rate 6.3e-05")
 
 
-@pytest.mark.parametrize("state", ["starting", "running", "paused", "finished"])
+@pytest.mark.parametrize("state", ["starting", "running", "finished"])
 async def test_a_run_on_a_rented_machine_shows_its_money(clinic, program, state):
     folder = ladder.cleared(clinic)
     app = program(clinic.root)
