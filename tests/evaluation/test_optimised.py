@@ -117,7 +117,8 @@ def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkey
 
     loopback.say(say)
     project.settings_file.write_text(
-        f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n[evaluation]\nproposals = 3\n'
+        f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
+        '[evaluation]\nproposals = 3\nclosed_set = "off"\n'
     )
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     done = in_shell.rung("baseline", "--json", cwd=project.root)
