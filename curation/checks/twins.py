@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from curation.checks.base import (
     EVIDENCE_KEPT,
@@ -25,25 +25,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from curation.checks.subjects import FileRows, ProjectRows
     from curation.likeness.duplicates import DedupResult
     from curation.likeness.leaks import Leak
     from curation.store import StoredRow
 
-
-class RowsByIndex(Protocol):
-    """Rows that can be read by their index, and need not be held in memory."""
-
-    def subjects(self, indices: Sequence[int]) -> list[Subject]:
-        """The rows at these indices."""
-        ...
-
-    def names(self, indices: Sequence[int]) -> list[str]:
-        """Their ids; empty outside a project."""
-        ...
-
-    def different(self, indices: Sequence[int]) -> int:
-        """How many different rows these are: one line of a file that was named twice is one."""
-        ...
+    RowsByIndex = FileRows | ProjectRows
 
 
 class Duplicates(QualityCheck):
