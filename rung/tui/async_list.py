@@ -16,7 +16,7 @@ from rung.status.stages import Stage, Status
 from rung.tui.frame import HELP, SMALL, StageScreen
 from rung.tui.job import JobEnded
 from rung.tui.source import StatusRead
-from rung.tui.widgets.lines import Entry, MarkedLines
+from rung.tui.widgets.lines import PAGES, Entry, MarkedLines
 from rung.tui.worker_process import Beside, Word
 from workspace.errors import RungError
 
@@ -89,10 +89,7 @@ class LoadedScreen(StageScreen):
 
     awaits: ClassVar[str] = "Reading the project"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "move down"),
-        Binding("k,up", "move(-1)", "move up"),
-        Binding("pagedown,space", "page(1)", "a page down"),
-        Binding("pageup", "page(-1)", "a page up"),
+        *PAGES,
         Binding("home", "move(-10000)", "to the top"),
         Binding("end", "move(10000)", "to the end"),
         Binding("w", "why", "why: the rule, source or chain behind the marked line"),

@@ -16,7 +16,7 @@ from evaluation.measurement_report import ItemOutcome
 from rung.text.figures import arm_name
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
-from rung.tui.widgets.lines import Entry, MarkedLines, TextPart, TextPassage, shown
+from rung.tui.widgets.lines import PAGES, Entry, MarkedLines, TextPart, TextPassage, shown
 from workspace.errors import RungError
 
 
@@ -25,10 +25,7 @@ class ItemsScreen(LeavingModal[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,v,q", "dismiss", "close"),
-        Binding("j,down", "move(1)", "move down"),
-        Binding("k,up", "move(-1)", "move up"),
-        Binding("pagedown,space", "page(1)", "a page down"),
-        Binding("pageup", "page(-1)", "a page up"),
+        *PAGES,
     ]
 
     class Read(Message):

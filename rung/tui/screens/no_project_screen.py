@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from rung.tui.source import ScreenSource
 from rung.tui.widgets.line import CommandLine, FrameRule, KeyLine, Line
-from rung.tui.widgets.lines import Entry, MarkedLines
+from rung.tui.widgets.lines import MOVES, Entry, MarkedLines
 
 if TYPE_CHECKING:
     from rung.tui.app import RungApp
@@ -30,8 +30,7 @@ class NoProjectScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(n), f"choose({n})", words[0].lower() + words[1:]) for n, (words, _) in enumerate(CHOICES, 1)),
-        Binding("j,down", "move(1)", "move down"),
-        Binding("k,up", "move(-1)", "move up"),
+        *MOVES,
         Binding("enter", "choose_marked", "do the marked one"),
         Binding("q", "app.quit", "quit"),
         Binding("question_mark", "app.keys", "keys of this screen", key_display="?"),

@@ -13,7 +13,7 @@ from rung.status.stages import Stage, Status
 from rung.text.status_text import NAME, ladder_lines, next_sentence, review_line
 from rung.tui.frame import MOST_RUNGS, StageScreen
 from rung.tui.widgets.line import two_ends
-from rung.tui.widgets.lines import Entry, MarkedLines
+from rung.tui.widgets.lines import MOVES, Entry, MarkedLines
 
 WIDE, WIDEST, SIDE = 95, 60, NAME + 10
 """Columns of a line from which the ladder is drawn, of the widest plot, and of what is beside it."""
@@ -34,8 +34,7 @@ class StartScreen(StageScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_marked", "open the marked stage"),
-        Binding("j,down", "move(1)", "move down"),
-        Binding("k,up", "move(-1)", "move up"),
+        *MOVES,
         Binding("q", "app.quit", "quit"),
     ]
 

@@ -16,6 +16,7 @@ from rich.cells import cell_len, get_character_cell_size
 from rich.segment import Segment
 from rich.text import Text
 from textual import events
+from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -270,6 +271,13 @@ class Entry:
     style: str = ""
 
 
+MOVES = (Binding("j,down", "move(1)", "move down"), Binding("k,up", "move(-1)", "move up"))
+"""Keys of a screen with such a list."""
+PAGES = (
+    *MOVES,
+    Binding("pagedown,space", "page(1)", "a page down"),
+    Binding("pageup", "page(-1)", "a page up"),
+)
 Row = tuple[Entry, str, bool]
 """An entry, a part of its text that fits into a line, and whether it is the first one."""
 
