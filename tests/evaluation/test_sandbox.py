@@ -61,6 +61,7 @@ STARTS = {
     "a program": "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)",
     "posix_spawn": "import os; os.posix_spawn('/bin/true', ['true'], {})",
     "a raw clone": "import ctypes; c = ctypes.CDLL(None, use_errno=True); assert c.syscall(56, 17, 0, 0, 0, 0) >= 0",
+    "a raw fork": "import ctypes; c = ctypes.CDLL(None, use_errno=True); assert c.syscall(57) >= 0",
     "a namespace": "import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0",
     "ptrace": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
 }
