@@ -20,7 +20,7 @@ $(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
 	@echo "set-up: $$(( $$(date +%s) - $$(cat build/set-up-began) )) s"
 
 demo: $(READY) ## The whole ladder on real data with a real small model (it prints its time; FAST=1 on fewer rows)
-	$(BIN)/rung demo $(if $(FAST),--fast) $(if $(TASK),--task $(TASK))
+	$(BIN)/rung demo $(if $(FAST),--fast)
 
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder  # in the order of tests/conftest.py: the long files first; a third worker while two wait
 

@@ -9,8 +9,6 @@ import typer
 
 from rung.cli.options import Json
 
-TASKS = {"house-line": "rung.demo.house_line", "chapter-line": "rung.demo.chapter_line"}
-
 
 def register(app: typer.Typer) -> None:
     """Add `demo`."""
@@ -19,9 +17,6 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     fast: Annotated[bool, typer.Option("--fast", help="Fewer rows and items: about 3 minutes.")] = False,
-    task: Annotated[
-        str, typer.Option("--task", help="house-line (ends with training) or chapter-line.")
-    ] = "house-line",
     into: Annotated[Path | None, typer.Option("--into", help="The project folder; default rung-demo.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -29,23 +24,18 @@ def demo(
 
     It creates a normal project folder and runs the normal commands in it. An interrupted demo continues where it was.
     """
-    from importlib import import_module
-
     from chat.local.embedded import embedded_model
     from rung.cli.output import ProgressLine, note, say, show
     from rung.demo.ending import document, ending
+    from rung.demo.house_line import TASK
     from rung.demo.walk import STEPS, Walk
-    from workspace.errors import RungError, did_you_mean
     from workspace.extras import need
 
-    if task not in TASKS:
-        raise RungError(f'There is no demo "{task}".{did_you_mean(task, TASKS)}', f"One of: {', '.join(TASKS)}")
-    folder = into or Path("rung-demo" + ("" if task == "house-line" else f"-{task}") + ("-fast" if fast else ""))
+    folder = into or Path("rung-demo-fast" if fast else "rung-demo")
     need("train", "torch")
     need("demo", "simple_icd_10_cm")
-    chosen = import_module(TASKS[task]).TASK
     embedded_model(ProgressLine("Fetching and converting the embedded model"))
-    walk = Walk(folder.resolve(), chosen, fast=fast, say=note if as_json else say, aside=as_json)
+    walk = Walk(folder.resolve(), TASK, fast=fast, say=note if as_json else say, aside=as_json)
     walk.begin()
     walk.run(STEPS)
     show(as_json, document(walk), () if as_json else ending(walk))

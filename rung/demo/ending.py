@@ -80,10 +80,8 @@ WORDS = {
 
 
 def planted_lines(project: Project, task: Task, *, fast: bool) -> list[str]:
-    """One line a kind that was planted: found, of how many; empty where nothing was."""
+    """One line a kind that was planted: found, of how many."""
     rows = task.rows(fast)
-    if not rows.planted:
-        return ["  nothing was planted in this task"]
     found = _found(project, rows)
     return [f"  {WORDS[kind]:<34} {found[kind]:>3} of {len(planted)} found" for kind, planted in rows.planted.items()]
 

@@ -101,13 +101,13 @@ class Walk:
         self.exits: dict[str, int] = {}
 
     def begin(self) -> None:
-        """Make the folder, or take up an unfinished one of the same task and size."""
+        """Make the folder, or take up an unfinished one of the same size."""
         path = self.project.root / STATE
         if path.is_file():
             state = json.loads(path.read_text())
-            if (state["task"], state["fast"]) != (self.task.name, self.fast):
+            if state["fast"] != self.fast:
                 raise RungError(
-                    f"{self.project.root} holds the demo {state['task']}{' --fast' if state['fast'] else ''}.",
+                    f"{self.project.root} holds the demo{' --fast' if state['fast'] else ' without --fast'}.",
                     "Name another folder: rung demo --into DIR",
                 )
             self.seconds, self.exits = state["seconds"], state["exits"]
@@ -152,7 +152,6 @@ class Walk:
         return subprocess.run(command, cwd=self.project.root, stdout=self.out, check=False).returncode
 
     def _review(self, step: Step) -> int:
-
         judge = self.task.reviewer()
         self.say(f"# automatic reviewer: {judge.name} (not a person, never counted as expert review)")
         counts = review_by_table(self.project, judge)
@@ -163,7 +162,7 @@ class Walk:
         return 0
 
     def _save(self) -> None:
-        state = {"task": self.task.name, "fast": self.fast, "seconds": self.seconds, "exits": self.exits}
+        state = {"fast": self.fast, "seconds": self.seconds, "exits": self.exits}
         write_text(self.project.root / STATE, json.dumps(state, indent=1) + "\n")
 
 

@@ -14,10 +14,11 @@ from advisor.decide import decide
 from advisor.decision import Decision
 from advisor.recording import record_measured, record_said
 from advisor.rulefiles import load_rulebook
-from rung.demo import chapter_line, house_line
+from rung.demo import house_line
 
 BOOK = load_rulebook()
 DAY = date(2026, 11, 25)
+CHAPTERS = {**house_line.ANSWERS, "task": "classification", "calls_per_day": 500, "goal_score": 0.75}
 SHORT = {"prompting": "insufficient", "few_shot": "insufficient", "rag": "insufficient"}
 ROWS = {"examples": 450, "reviewed_examples": 450, "test_set": True}
 CLASSES = {"classes": 12, "smallest_class": 20, "examples": 276, "reviewed_examples": 276}
@@ -29,7 +30,7 @@ def advised(table: dict[str, Any], **more: Any) -> Decision:
     return decide(BOOK, from_table({**table, **more}), DAY)
 
 
-@pytest.mark.parametrize("answers", [house_line.ANSWERS, chapter_line.ANSWERS], ids=["house", "chapter"])
+@pytest.mark.parametrize("answers", [house_line.ANSWERS, CHAPTERS], ids=["house", "chapter"])
 def test_before_measuring_the_demo_is_told_to_try_examples(answers: dict[str, Any]) -> None:
     for known in ({}, ROWS):
         decision = advised(answers, **known)
@@ -44,7 +45,7 @@ def test_measured_shortfall_with_reviewed_rows_opens_the_door() -> None:
         assert not {gate.id for gate in decision.gates if gate.passed is False} & STOPS
 
 
-@pytest.mark.parametrize("answers", [house_line.ANSWERS, chapter_line.ANSWERS], ids=["house", "chapter"])
+@pytest.mark.parametrize("answers", [house_line.ANSWERS, CHAPTERS], ids=["house", "chapter"])
 @pytest.mark.parametrize("prompting", ["untried", "weak_effort", "partial", "insufficient", "works"])
 def test_a_classifier_that_works_ends_it(answers: dict[str, Any], prompting: str) -> None:
     table = {key: value for key, value in answers.items() if key != "prompt_effort_days"}
@@ -55,7 +56,7 @@ def test_a_classifier_that_works_ends_it(answers: dict[str, Any], prompting: str
 
 
 def test_few_rows_in_each_class_wait_for_more() -> None:
-    decision = advised(chapter_line.ANSWERS, **SHORT, **{**ROWS, **CLASSES}, classifier="insufficient")
+    decision = advised(CHAPTERS, **SHORT, **{**ROWS, **CLASSES}, classifier="insufficient")
     assert decision.next_step == "few_shot" and decision.action.name == "more_data"
     assert not decision.data.enough
 

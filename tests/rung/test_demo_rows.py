@@ -7,10 +7,8 @@ import random
 
 import pytest
 
-from rung.demo import chapter_line, house_line
+from rung.demo.house_line import TASK, HouseTable
 from rung.demo.shorthand import CodeTable, terms, write
-
-TASKS = [house_line.TASK, chapter_line.TASK]
 
 
 def codes(rows):
@@ -28,24 +26,18 @@ def parsed(lines):
     return found
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 @pytest.mark.parametrize("fast", [False, True])
-def test_no_test_code_is_in_the_pool_but_the_planted_leaks(task, fast):
-    rows = task.rows(fast)
+def test_no_test_code_is_in_the_pool_but_the_planted_leaks(fast):
+    rows = TASK.rows(fast)
     leaked = {row["code"] for row in parsed(rows.pool) if row.get("note") == "copied"}
     pool = codes(row for row in parsed(rows.pool) if row.get("note") != "copied")
     assert not pool & codes(rows.test)
     assert leaked <= codes(rows.test)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_the_same_rows_every_time(task):
-    assert task.rows(False) == task.rows(False)
-
-
-def test_sizes_are_those_of_the_recipe():
-    rows = house_line.TASK.rows(False)
-    assert len(rows.test) == 150
+def test_the_same_rows_every_time_in_the_sizes_of_the_recipe():
+    rows = TASK.rows(False)
+    assert rows == TASK.rows(False) and len(rows.test) == 150
     assert {kind: len(found) for kind, found in rows.planted.items()} == {
         "exact": 40,
         "near": 40,
@@ -74,6 +66,6 @@ def test_the_word_list_leaves_what_it_cannot_read():
 
 
 def test_a_changed_meaning_is_rejected():
-    judge = house_line.HouseTable()
+    judge = HouseTable()
     assert judge.judge("DM1 w/ PAD w/o gangrene", "E10 vascular none") == ("approve", "")
     assert judge.judge("DM1 w/ PAD w/o gangrene", "E11 vascular none") == ("reject", "wrong answer")

@@ -171,7 +171,7 @@ def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
 
     Path("demo").mkdir()
     steps = {step.name: 0 for step in STEPS}
-    state = {"task": "house-line", "fast": False, "seconds": dict.fromkeys(steps, 1.5), "exits": steps}
+    state = {"fast": False, "seconds": dict.fromkeys(steps, 1.5), "exits": steps}
     Path("demo/.demo.json").write_text(json.dumps(state))
     done = rung("demo", "--into", "demo", "--json")
     found = json.loads(done.stdout)
