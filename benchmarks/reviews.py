@@ -169,8 +169,6 @@ def looked_at(desk: Desk, folder: Path, count: int) -> None:
     assert progress(desk).decided == count - 1
     for words in (("review", "status"), ("status",), ("why", row_id(count)), ("doctor",)):
         rung(folder, f"rung {words[0]} {' '.join(words[1:])}", *words, codes=(0, 1))
-    if not desk.settings.store.url:
-        rung(folder, "rung backup", "backup", "../kept.tar")
 
 
 @contextlib.contextmanager

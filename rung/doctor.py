@@ -11,9 +11,10 @@ from pathlib import Path
 
 from workspace.errors import RungError
 from workspace.extras import install_command, installed
-from workspace.files import sha256_file
+from workspace.files import HALF_FILE, sha256_file
 from workspace.folder import SETTINGS_FILE, Project, find_project
 from workspace.json_types import JsonObject
+from workspace.lock import is_held
 
 EXTRAS = {
     "llm": ("anthropic", "openai"),
@@ -94,7 +95,7 @@ def _project(project: Project) -> Iterator[DoctorCheck]:
     yield _trust(project)
     yield _store(project)
     yield from _datasets(project)
-    yield from _leftovers(project)
+    yield _leftovers(project)
     yield from _stages(project)
 
 
@@ -154,21 +155,14 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
         yield DoctorCheck(manifest.version, not changed, fact, "rung data freeze" if changed else "")
 
 
-def _leftovers(project: Project) -> Iterator[DoctorCheck]:
-    """What killed commands left, in the project and beside it: harmless, never read, and named."""
-    from rung.keeping import half_backups, leftovers
-
-    found, beside = leftovers(project), half_backups(project)
-    if found:
-        first = found[0].path.relative_to(project.root)
-        fact = f"{len(found)} left by an interrupted command, never read: {first}{' ...' if len(found) > 1 else ''}"
-        yield DoctorCheck("half files", None, fact, "delete them, or rerun the command")
-    if beside:
-        names = ", ".join(path.name for path in beside)
-        fact = f"{len(beside)} next to the project, from an interrupted backup or restore: {names}"
-        yield DoctorCheck("half files", None, fact, "rung backup removes it")
-    if not found and not beside:
-        yield DoctorCheck("half files", True, "none")
+def _leftovers(project: Project) -> DoctorCheck:
+    """What killed commands left: harmless, never read, and named."""
+    found = leftovers(project)
+    if not found:
+        return DoctorCheck("half files", True, "none")
+    first = found[0].relative_to(project.root)
+    fact = f"{len(found)} left by an interrupted command, never read: {first}{' ...' if len(found) > 1 else ''}"
+    return DoctorCheck("half files", None, fact, "delete them, or rerun the command")
 
 
 def _stages(project: Project) -> Iterator[DoctorCheck]:
@@ -176,3 +170,53 @@ def _stages(project: Project) -> Iterator[DoctorCheck]:
 
     for problem in read_status(project).problems:
         yield DoctorCheck("artefacts", False, problem)
+
+
+LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock", "watch/.lock")
+OWN = ("documents", "set-aside")
+"""Folders that are not looked through: the user's own texts, and what earlier versions set aside."""
+WORKSHOPS = (
+    "datasets/.tmp/*",
+    "releases/.L-*",
+    "releases/**/.*.new",
+    "runs/*/.adapter.new",
+    "runs/*/.adapter.old",
+    "runs/*/.room",
+    "runs/.rows-*",
+    "watch/.W-*",
+)
+"""Where things are made before they take their place."""
+LAST_FILES = {
+    "datasets": "manifest.json",
+    "evaluations": "report.json",
+    "releases": "release.json",
+    "runs": "run.json",
+    "watch": "import.json",
+}
+"""The file that is written last: a folder without it is not whole."""
+
+
+def leftovers(project: Project) -> list[Path]:
+    """Files and folders that killed commands left, in order of place; what a living command holds is being made."""
+    busy = {lock.split("/")[0] for lock in LOCKS if is_held(project.root / lock)}
+    workshops = (path for pattern in WORKSHOPS for path in project.root.glob(pattern))
+    every = {*_files(project), *workshops, *_folders(project)}
+    inside = {path for left in every for path in left.rglob("*")}
+    return sorted(path for path in every - inside if path.relative_to(project.root).parts[0] not in busy)
+
+
+def _files(project: Project) -> Iterator[Path]:
+    """Temporary files of commands that were killed, wherever commands write."""
+    for path in project.root.rglob(".*.tmp"):
+        inside = path.relative_to(project.root)
+        hidden = any(part.startswith(".") for part in inside.parent.parts)
+        if HALF_FILE.fullmatch(path.name) and path.is_file() and inside.parts[0] not in OWN and not hidden:
+            yield path
+
+
+def _folders(project: Project) -> Iterator[Path]:
+    for room, marker in LAST_FILES.items():
+        folder = project.root / room
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.is_dir() and not path.name.startswith(".") and not (path / marker).is_file():
+                yield path

@@ -28,19 +28,6 @@ def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-class Hashed:
-    """A file that is read while its SHA-256 is taken: the hash of what was read, whatever becomes of the file."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.digest = file, hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        """Some bytes, counted into `digest`."""
-        data = self._file.read(size)
-        self.digest.update(data)
-        return data
-
-
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes, read in blocks of 1 MiB."""
     digest = hashlib.sha256()

@@ -56,7 +56,7 @@ OWN = (
 )
 """What Rung writes or reads in a project: no place for an agent's files."""
 
-NOT_TOOLS = ("demo", "mcp", "runs watch", "review serve", "restore", "locate")
+NOT_TOOLS = ("demo", "mcp", "runs watch", "review serve", "locate")
 """Commands that are of no use to an agent, or never end."""
 
 SHOW_ROWS = ("data ", "why")

@@ -1,10 +1,9 @@
-"""Commands on the project folder: create it, show its status, check, back up and restore it."""
+"""Commands on the project folder: create it, show its status, check it."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +20,6 @@ def register(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("doctor")(doctor)
     app.command("locate")(locate)
-    app.command("backup")(backup)
-    app.command("restore")(restore)
 
 
 def start(
@@ -130,50 +127,3 @@ def locate(as_json: Json = False) -> None:
         return
     for name, place in places.items():
         say(f"{name:<8} {place or 'none here'}")
-
-
-def backup(
-    file: Annotated[Path | None, typer.Argument(help="FILE.tar or FILE.tar.gz (default: next to the project).")] = None,
-    as_json: Json = False,
-) -> None:
-    """Back up the project to one file: rows, decisions and artefacts, with their hashes."""
-    from rung.cli.output import emit, say
-    from rung.keeping import back_up
-    from rung.text.figures import megabytes
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
-
-    project = require_project()
-    made = back_up(project, load_settings(project.settings_file), file or _default(project.root))
-    if as_json:
-        left = {"outside": made.outside, "left_out": made.left_out}
-        emit({"file": str(made.file), "files": made.files, "bytes": made.bytes, **left})
-        return
-    say(f"Backed up {counted(made.files, 'file')}, {megabytes(made.bytes)}, to {made.file}.")
-    for thing in made.outside:
-        say(f"! Not included: {thing}.")
-    for thing in made.left_out:
-        say(f"! Left out: {thing}.")
-    say(f"\nTo restore it: rung restore {shlex.quote(str(made.file))} FOLDER")
-
-
-def restore(
-    file: Annotated[Path, typer.Argument(help="The archive that rung backup wrote.")],
-    folder: Annotated[Path, typer.Argument(help="Folder to restore into; empty or new.")],
-    as_json: Json = False,
-) -> None:
-    """Restore a backup into a new folder, after verifying the hash of every file."""
-    from rung.cli.output import emit, say
-    from rung.keeping import restore as bring_back
-
-    count = bring_back(file, folder)
-    if as_json:
-        emit({"folder": str(folder), "files": count})
-        return
-    say(f"Restored {counted(count, 'file')} to {folder}.")
-    say(f"\nNext: cd {shlex.quote(str(folder))} && rung status")
-
-
-def _default(root: Path) -> Path:
-    stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S")
-    return root.resolve().parent / f"{root.resolve().name}-{stamp}.tar"

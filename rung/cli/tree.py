@@ -175,7 +175,7 @@ def _way_on(where: str, command: str) -> str:
     if name.endswith("rung.toml") or VARIABLE.fullmatch(name):
         return "fix it, then: rung doctor"
     if name.endswith("rung.db"):
-        return "rung doctor, or restore a backup: rung restore FILE FOLDER"
+        return "rung doctor, or put an earlier copy of the folder back"
     return "rung doctor lists all damaged files" if name.endswith(ARTEFACTS) else f"{command} --help"
 
 
@@ -231,7 +231,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rung advise --logs requests.jsonl                 what to do with each workload of a log",
     ),
     "questions": ("rung questions --format markdown      every key of answers.toml with its values",),
-    "backup": ("rung backup claims.tar.gz",),
     "data import": (
         "rung data import test.csv --as test --question text --answer team",
         "rung data import rows.jsonl --rejects rejects.jsonl",

@@ -125,7 +125,7 @@ def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, row, sent):
 
 PROJECT_COMMANDS = (
     "status", "advise --set prompting=untried", "baseline", "evaluate", "evaluate R-001", "verdict", "judge",
-    "trust --yes", "train", "release --to prompt", "why R-001", "why r-000001", "backup", "data check",
+    "trust --yes", "train", "release --to prompt", "why R-001", "why r-000001", "data check",
     "data fix leaks", "data fix --all", "data dismiss leaks --by A --reason B", "data undo", "data import x.jsonl",
     "data freeze", "data generate --count 1", "review next --reviewer A",
     "review decide r-000001 approve --token T --reviewer A", "review undo r-000001 --reviewer A", "review status",

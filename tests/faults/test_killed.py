@@ -47,28 +47,6 @@ def kept(before: dict[str, Any], after: dict[str, Any]) -> None:
     assert before["versions"].items() <= after["versions"].items()
 
 
-def kill_backup(count: int, warm: Warm, project: Path) -> None:
-    """A half backup is named by doctor, and gone with the next one; a half restore with the next one too."""
-    backup, restore = ("backup", "../kept.tar"), ("restore", "kept.tar", "back")
-    room = project.parent
-    whole = warm(*backup, at=project, under=room)
-    for moment in moments(whole.events, count, "backup"):
-        (room / "kept.tar").unlink()
-        assert warm(*backup, at=project, under=room, kill_at=moment).code == KILLED
-        half = list(room.glob(".*.backup"))
-        doctor = warm("doctor", at=project, XDG_CACHE_HOME=str(room))
-        assert doctor.code == 0 and all(path.name in doctor.out for path in half)
-        (room / "kept.tar").unlink(missing_ok=True)
-        assert warm(*backup, at=project).code == 0 and not list(room.glob(".*.backup"))
-    for moment in moments(warm(*restore, at=room).events, count, "restore"):
-        shutil.rmtree(room / "back")
-        assert warm(*restore, at=room, kill_at=moment).code == KILLED
-        assert (room / "back" / "rung.toml").exists() or not (room / "back").exists()
-        shutil.rmtree(room / "back", ignore_errors=True)
-        assert warm(*restore, at=room).code == 0 and not list(room.glob(".*.restore"))
-    assert standing(room / "back") == standing(project)
-
-
 FEW = {"import": 4, "dedup": 2, "generate": 3, "review": 3, "freeze": 3, "evaluate": 1, "release": 1}
 
 
@@ -81,11 +59,3 @@ def test_killed_it_goes_on(name: str, warm: Warm, stages: Any, loopback: Any, tm
 @pytest.mark.parametrize("name", FEW)
 def test_killed_at_25_moments_it_goes_on(name: str, warm: Warm, stages: Any, loopback: Any, tmp_path: Path) -> None:
     kill(name, 25, warm, stages, loopback.say(answer).url + "/v1", tmp_path)
-
-
-@pytest.mark.parametrize("count", [1, pytest.param(13, marks=pytest.mark.slow)])
-def test_a_killed_backup_leaves_nothing_for_long(
-    count: int, warm: Warm, stages: Any, loopback: Any, tmp_path: Path
-) -> None:
-    before = stages("frozen", loopback.say(answer).url + "/v1")
-    kill_backup(count, warm, Path(shutil.copytree(before, tmp_path / "p")))

@@ -112,13 +112,6 @@ def test_it_is_told_what_is_not_kept(closed: Path, warm: Warm, tmp_path: Path) -
     assert warm("review", "status", at=closed, ordinary=True).code == 0
 
 
-def test_a_backup_is_made_of_it(closed: Path, warm: Warm, tmp_path: Path) -> None:
-    made = warm("backup", str(tmp_path / "b.tar"), at=closed, ordinary=True)
-    assert made.code == 0, made
-    assert warm("restore", str(tmp_path / "b.tar"), str(tmp_path / "again"), at=tmp_path).code == 0
-    assert warm("review", "next", "--reviewer", "mo", at=tmp_path / "again").code == 0
-
-
 def test_a_read_only_disk(stages: Any, loopback: Any, warm: Warm, small_disk: Path, tmp_path: Path) -> None:
     root = shutil.copytree(stages("imported", loopback.say(answer).url + "/v1"), small_disk / "p")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)

@@ -107,17 +107,6 @@ def test_a_file_that_cannot_be_read(name: str, stages: Any, loopback: Any, warm:
         assert done.code in (0, 1, 2) and "Traceback" not in done.err, (words, done.err)
 
 
-@pytest.mark.parametrize("name", ["guideline.md", "rung.db", "prompts"])
-def test_a_backup_names_the_file_that_cannot_be_read(
-    name: str, stages: Any, loopback: Any, warm: Warm, tmp_path: Path
-) -> None:
-    root = Path(shutil.copytree(stages("frozen", loopback.say(answer).url + "/v1"), tmp_path / "p"))
-    (root / name).chmod(0)
-    done = warm("backup", str(tmp_path / "b.tar"), at=root, ordinary=True)
-    assert done.code == 2 and f"{name} could not be read: Permission denied" in done.err
-    assert "Name another place" not in done.err and not list(tmp_path.glob("*.tar"))
-
-
 @pytest.mark.parametrize("gone", ["datasets", "prompts", "rung.db"])
 def test_a_part_that_vanishes(gone: str, stages: Any, loopback: Any, warm: Warm, tmp_path: Path) -> None:
     root = Path(shutil.copytree(stages("frozen", loopback.say(answer).url + "/v1"), tmp_path / "p"))

@@ -23,7 +23,6 @@ from curation.split.manifest import read_manifest
 from curation.store.ingest import merge_rejects
 from evaluation.judge.people_labels import _take_line
 from evaluation.verdict.paired_scores import read_scores
-from rung.keeping import restore
 from training.plan.plans import read_plan
 from training.runs import curve, read_run
 from workspace.errors import RungError
@@ -134,7 +133,6 @@ PARSERS: dict[str, tuple[Callable[[Path, bytes], object], tuple[bytes, ...]]] = 
                       (lines({"schema_version": 1, "version": "v001", "splits": {}, "seed": 1}),)),
     "plan": (file_in("P-001.toml", read_plan), (PLAN.encode(),)),
     "labels": (lambda _, data: _take_line("rubric", data.decode(errors="replace"), {}, {}), (lines({"item": 1}),)),
-    "backup": (file_in("b.tar", lambda path: restore(path, path.parent / "q")), (b"x" * 1024,)),
 }  # fmt: skip
 
 

@@ -30,8 +30,6 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rung:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("restore nosuch.tar q", "nosuch.tar: no such file; expected a file that rung backup wrote."),
-        ("restore . q", ".: a folder; expected a file that rung backup wrote."),
         ("rules check nosuch", "nosuch: no such folder, expected a folder of rules."),
         ("rules check rung.toml", "rung.toml: a file, expected a folder of rules."),
         ("questions --format pdf", '--format "pdf" is not known'),
@@ -51,7 +49,7 @@ def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, said: str) -> No
     told = rung(*line.split())
     assert (told.returncode, told.stdout) == (2, "") and said in told.stderr, told
     assert "\n-> " in told.stderr and "Traceback" not in told.stderr
-    document = json.loads(rung(*line.split(), "--json").stdout) if "restore" not in line else {"error": {"hint": "x"}}
+    document = json.loads(rung(*line.split(), "--json").stdout)
     assert document["error"]["hint"], "the way on is in the document, too"
 
 
@@ -144,7 +142,7 @@ def test_a_reader_that_goes_and_a_stream_that_is_closed_or_full(rung: Rung, line
         ("rung.toml", b"\xff\xfe", "data check", "rung doctor"),
         ("rung.toml", b"[", "data check", "rung doctor"),
         ("rung.toml", b"[modle]\n", "advise --set task=code", "rung doctor"),
-        ("rung.db", b"junk" * 100, "review next", "rung restore"),
+        ("rung.db", b"junk" * 100, "review next", "rung doctor"),
         ("decision.json", b'{"a": 1', "advise --recheck", "rung doctor"),
     ],
 )
@@ -246,8 +244,6 @@ def test_nothing_is_written_over_what_is_read(rung: Rung, line: str, said: str) 
         "review export -o link/v001/rows.csv",
         "review invite mo -o plans/P-001.toml",
         "data convert rows.jsonl -o watch/report.json",
-        "backup ../next/datasets/v001/all.tar",
-        "restore ../all.tar datasets/v002",
         "init runs/R-001",
         "demo --fast --into runs/R-001",
     ],
@@ -259,8 +255,6 @@ def test_nothing_is_put_where_only_stages_write(rung: Rung, line: str) -> None:
         Path(name).write_bytes(Path("rows.jsonl").read_bytes() if name == "other.jsonl" else b"")
     Path("../next/datasets/v001").mkdir(parents=True)
     Path("link").symlink_to("datasets")
-    if "restore" in line:
-        assert rung("backup", "../all.tar").returncode == 0
     before = {path for path in Path("..").rglob("*") if path.name not in ("rung.db-wal", "rung.db-shm")}
     told = rung(*line.split())
     assert told.returncode == 2 and "where only its own commands write" in told.stderr, told

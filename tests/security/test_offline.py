@@ -27,7 +27,7 @@ COMMANDS = (
     ("data", "leakage", "--train", "kept.jsonl", "--test", "../test.jsonl"),
     ("review", "next", "--reviewer", "mo"), ("review", "status"), ("review", "invite", "dana"), ("data", "freeze"),
     ("release", "--to", "prompt", "--by", "sam", "--reason", "best"), ("verdict", "--scores", "scores.jsonl"),
-    ("why", "r-000001"), ("backup", "../b.tar"), ("restore", "../b.tar", "../q"),
+    ("why", "r-000001"),
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.split.manifest import read_manifest
-from rung.keeping import leftovers
+from rung.doctor import leftovers
 from workspace.files import sha256_file
 from workspace.folder import Project
 
@@ -107,7 +107,7 @@ def assert_sound(warm: Warm, root: Path) -> None:
 def assert_ended(root: Path) -> None:
     """What is left of the kill is at most hidden, or a run that never began."""
     project = Project(root)
-    left = [each.path for each in leftovers(project)]
+    left = leftovers(project)
     assert all(path.name.startswith(".") or path.parent == project.runs for path in left), left
 
 

@@ -198,8 +198,8 @@ def test_memory_stays_flat_where_rows_are_streamed(tiny: Path, tmp_path: Path) -
 
 
 def test_what_a_kill_leaves_of_a_half_tokenised_split_is_found(ready: Project) -> None:
-    from rung.keeping import leftovers
+    from rung.doctor import leftovers
 
     (ready.runs / ".rows-x1y2").mkdir(parents=True)
     (ready.runs / ".rows-x1y2" / "rows.arrow").write_bytes(b"half")
-    assert [found.path.name for found in leftovers(ready)] == [".rows-x1y2"]
+    assert [path.name for path in leftovers(ready)] == [".rows-x1y2"]

@@ -73,7 +73,7 @@ def _dataset(project: Project, release: Release) -> tuple[Path, SplitName]:
     """The released dataset's train split; of a test set alone, that of the newest dataset which has one, else it."""
     own = newest_dataset(project, release.dataset or None)
     if own is None:
-        raise Refusal(f"The dataset of {release.id} is not here.", "rung restore")
+        raise Refusal(f"The dataset of {release.id} is not here.", "put its folder back, or release again")
     if "train" in read_manifest(own).splits:
         return own, "train"
     other = newest_dataset(project, complete=True)
@@ -176,6 +176,6 @@ class Origins:
             return released(self.project, self.settings)
         folder = self.project.releases / release
         if not (folder / RELEASE).is_file():
-            hint = f"rung restore, or remove watch/{name} and import its logs again"
+            hint = f"put its folder back, or remove watch/{name} and import its logs again"
             raise Refusal(f"{release}, which {name} was made with, is gone.", hint)
         return reference_of(self.project, self.settings, folder, read_artefact(folder / RELEASE, Release))

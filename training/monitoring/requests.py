@@ -210,7 +210,7 @@ def check_whole(folder: Path, made: Import) -> None:
     """Raise Refusal where a file of the import is not what was written."""
     for name, digest in made.contents.items():
         if not (folder / name).is_file() or sha256_file(folder / name) != digest:
-            hint = f"rung restore, or remove {folder} and import its logs again"
+            hint = f"put its folder back, or remove {folder} and import its logs again"
             raise Refusal(f"{folder / name}: changed since it was imported.", hint)
 
 

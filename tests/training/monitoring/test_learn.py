@@ -198,7 +198,7 @@ def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write: Wri
     for way in (lambda: learnt(house), lambda: measure(house, settings), lambda: why(house, "W-001:3")):
         with pytest.raises(Refusal, match="L-002, which W-001 was made with, is gone") as error:
             way()
-        assert "rung restore" in (error.value.hint or "")
+        assert "put its folder back" in (error.value.hint or "")
     shutil.move(house.root / "L-002", house.releases / "L-002")
     assert len(learnt(house).queued) == 40
 

@@ -15,7 +15,7 @@ from curation.review.service import decide_all
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
-from rung.keeping import leftovers
+from rung.doctor import leftovers
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.status_text import status_lines
@@ -161,6 +161,6 @@ def test_status_points_here_once_nothing_waits_and_doctor_sees_half_an_import(
     assert leftovers(house) == []
     (house.root / "watch" / ".W-002").mkdir()
     (house.root / "watch" / "W-001" / "import.json").unlink()
-    assert [each.path.name for each in leftovers(house)] == [".W-002", "W-001"]
+    assert [path.name for path in leftovers(house)] == [".W-002", "W-001"]
     assert "Nothing new" not in str(take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False)))
     assert not (house.root / "watch" / ".W-002").exists()
