@@ -9,23 +9,18 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from curation.review import Desk, LinkEnded, LinkUnknown, progress
-from curation.review.decisions import recent
+from curation.review import Desk, LinkEnded, LinkUnknown
 from curation.review.people import ROLES
 from curation.review.similar import NearestDecided
 from rung.web import pages
-from rung.web.browse import accept_alike, alike_page, rows_page
 from rung.web.host_checks import HostGuard
 from rung.web.login import Door, NotInvited, TooMany, Visitor
-from rung.web.pages import _common, _is_row
-from rung.web.templating import STATIC, Look, PageRequest, closed, page, read_form, static_file
+from rung.web.templating import STATIC, PageRequest, closed, read_form, static_file
 from workspace.errors import Refusal, RungError
 
-LOOK = "rung_look"
-YEAR = 365 * 86400
 Page = Callable[[Desk, PageRequest], Response]
 
 
@@ -39,36 +34,6 @@ class PageRoute:
     page: Page
 
 
-def leave(desk: Desk, ask: PageRequest) -> Response:
-    """Sign out: the cookie goes, the open row is given back."""
-    pages.stop(desk, ask)
-    answer = closed("Signed out", "To sign in again, open your personal link.", 200, ask.look)
-    answer.delete_cookie(Door(desk).cookie, httponly=True, samesite="strict", secure=Door(desk).secure)
-    return answer
-
-
-def look(_desk: Desk, ask: PageRequest) -> Response:
-    """Change theme or text size, for this browser."""
-    answer = RedirectResponse("/", 303)
-    changed = str(ask.look.changed(ask.form.get("look", "")))
-    answer.set_cookie(LOOK, changed, max_age=YEAR, samesite="strict", httponly=True)
-    return answer
-
-
-def team_page(desk: Desk, ask: PageRequest) -> Response:
-    """Show the review progress and the newest decisions."""
-    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk))
-
-
-def reopen(desk: Desk, ask: PageRequest) -> Response:
-    """Send a decided row to review again; the old decisions stay in the log."""
-    name = ask.form.get("row", "")
-    if not _is_row(name):
-        raise RungError(f'"{name}" is no row.', "r-000012", found=name)
-    desk.store.queue([name], "reopened", "reopened", actor=ask.person.name)
-    return RedirectResponse("/team", 303)
-
-
 WAYS = (
     PageRoute("GET", "/", ROLES, pages.show),
     PageRoute("POST", "/open", ROLES, pages.open_panel),
@@ -79,13 +44,12 @@ WAYS = (
     PageRoute("POST", "/forget", ROLES, pages.forget),
     PageRoute("POST", "/stop", ROLES, pages.stop),
     PageRoute("GET", "/done", ROLES, pages.done_page),
-    PageRoute("POST", "/look", ROLES, look),
-    PageRoute("POST", "/leave", ROLES, leave),
-    PageRoute("GET", "/team", ("lead",), team_page),
-    PageRoute("POST", "/reopen", ("lead",), reopen),
-    PageRoute("GET", "/rows", ROLES, rows_page),
-    PageRoute("GET", "/alike", ROLES, alike_page),
-    PageRoute("POST", "/alike", ROLES, accept_alike),
+    PageRoute("POST", "/leave", ROLES, pages.leave),
+    PageRoute("GET", "/team", ("lead",), pages.team_page),
+    PageRoute("POST", "/reopen", ("lead",), pages.reopen),
+    PageRoute("GET", "/rows", ROLES, pages.rows_page),
+    PageRoute("GET", "/alike", ROLES, pages.alike_page),
+    PageRoute("POST", "/alike", ROLES, pages.accept_alike),
     PageRoute("GET", "/compare", ROLES, pages.compare_page),
     PageRoute("POST", "/compare", ROLES, pages.prefer),
     PageRoute("POST", "/compare/unmask", ROLES, pages.unmask_pair),
@@ -125,19 +89,19 @@ def _serve(way: PageRoute, desk: Desk, door: Door, request: Request, body: bytes
     """Who asks, whether they may, whether they wrote the form themselves; then the page."""
     visitor = door.visitor(request)
     if visitor.person.role not in way.roles:
-        return closed("No access", f"This page is for: {', '.join(way.roles)}.", 403, _look(request), after="/")
+        return closed("No access", f"This page is for: {', '.join(way.roles)}.", 403, after="/")
     form: dict[str, str] = {}
     if way.method == "POST":
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
-            return closed("Not a form", "This page accepts only its own forms.", 415, _look(request), after="/")
+            return closed("Not a form", "This page accepts only its own forms.", 415, after="/")
         try:
             form = read_form(body)
         except ValueError:
-            return closed("Form refused", "It has more fields than any form here.", 400, _look(request), after="/")
+            return closed("Form refused", "It has more fields than any form here.", 400, after="/")
         if not visitor.wrote(form.get("csrf", "")):
             words = "You opened this page before you signed in, or another page sent the form. Nothing was changed."
-            return closed("Not counted", words, 403, _look(request), after="/")
-    return way.page(desk, PageRequest(request, visitor, form, _look(request)))
+            return closed("Not counted", words, 403, after="/")
+    return way.page(desk, PageRequest(request, visitor, form))
 
 
 def _enter(desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
@@ -145,12 +109,12 @@ def _enter(desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
 
     async def answer(request: Request) -> Response:
         if request.headers.get("sec-fetch-dest", "document") != "document":
-            return closed("Not here", "Open a personal link as a page of its own.", 403, Look())
+            return closed("Not here", "Open a personal link as a page of its own.", 403)
         token = request.path_params["token"]
         visitor: Visitor = await run_in_threadpool(door.by_link, token, request)
         until = visitor.until
         words = f"You are {visitor.person.name}, {visitor.person.role}."
-        made = closed(f"Welcome, {visitor.person.name}", words, 200, _look(request), after="/")
+        made = closed(f"Welcome, {visitor.person.name}", words, 200, after="/")
         made.headers["Refresh"] = "0; url=/"
         age = max(0, int(until - desk.clock())) if until else None
         made.set_cookie(door.cookie, token, max_age=age, httponly=True, samesite="strict", secure=door.secure)
@@ -168,7 +132,7 @@ async def _static(request: Request) -> Response:
 
 
 async def _missing(request: Request, _error: Exception | None) -> Response:
-    return closed("No such page", "There is no page at this address.", 404, _look(request), after="/")
+    return closed("No such page", "There is no page at this address.", 404, after="/")
 
 
 async def _error(request: Request, error: Exception) -> Response:
@@ -178,7 +142,7 @@ async def _error(request: Request, error: Exception) -> Response:
         status = 503
     headers = {"Retry-After": "60"} if status == 429 else None
     after = "/" if status in (400, 403) else ""
-    return closed(title, words, status, _look(request), after=after, headers=headers)
+    return closed(title, words, status, after=after, headers=headers)
 
 
 def _said(error: Exception, owner: str) -> tuple[str, str, int]:
@@ -203,8 +167,4 @@ def _said(error: Exception, owner: str) -> tuple[str, str, int]:
 
 
 async def _broken(request: Request, _error: Exception) -> Response:
-    return closed("Something went wrong", "Your decision may not be saved. Go back and send it again.", 500, Look())
-
-
-def _look(request: Request) -> Look:
-    return Look.read(request.cookies.get(LOOK, ""))
+    return closed("Something went wrong", "Your decision may not be saved. Go back and send it again.", 500)

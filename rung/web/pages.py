@@ -1,16 +1,20 @@
-"""The pages: an item, a decision, an undo, a conflict, the end of the day, the blind comparison."""
+"""The pages: an item, a decision, an undo, a conflict, the end of the day, the team, the list of rows with its filters,
+look-alikes that are accepted together, the blind comparison.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
 from curation.mask import mask
-from curation.review import Desk, ReviewItem, Ruling, decide, next_item, undo
-from curation.review.decisions import contest, day_of, decided_by_another, drop_draft, last_of, may_contest
+from curation.review import Desk, ReviewItem, Ruling, decide, next_item, progress, undo
+from curation.review.browse import PAGE, STATES, approve_alike, browse, look_alikes
+from curation.review.decisions import contest, day_of, decided_by_another, drop_draft, last_of, may_contest, recent
 from curation.review.guideline import reasons_now
 from curation.review.item import (
     NearRow,
@@ -33,9 +37,11 @@ from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words
 from rung.text.review_text import origin
 from rung.web import view
-from rung.web.templating import PageRequest, page
-from rung.web.view import blocks, found, plain
+from rung.web.login import Door
+from rung.web.templating import PageRequest, closed, page
+from rung.web.view import blocks, plain
 from workspace.errors import Refusal, RungError
+from workspace.json_types import JsonObject
 
 UNSURE = 422
 """Status of a page that asks for the same text again before it is saved."""
@@ -120,8 +126,6 @@ def contest_page(desk: Desk, ask: PageRequest) -> Response:
 
 def done_page(desk: Desk, ask: PageRequest) -> Response:
     """Done for today: rows, minutes, agreement."""
-    from curation.review import progress
-
     return page("done.html", ask, **_common(desk, ask), day=_day(desk, ask), agreement=progress(desk).agreement)
 
 
@@ -165,8 +169,6 @@ def _item(
     if text is None:
         text = view.answer_of(item.draft) if item.draft is not None else view.answer_of(item.row)
     text = view.plain(text) if opened == "edit" else ""
-    find = ask.request.query_params.get("find", "")[:200]
-    parts = list(blocks(item.guideline.text)) if item.guideline else []
     values: dict[str, Any] = {
         "item": face,
         "turns": view.turns(face),
@@ -181,9 +183,8 @@ def _item(
         "unmasked": unmasked,
         "remark": ask.form.get("remark", ""),
         "near": _near(desk, ask, item),
-        "guide": found(parts, find),
+        "guide": list(blocks(item.guideline.text)) if item.guideline else [],
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
-        "find": find,
         "problem": problem,
         "sure": text if status == UNSURE else "",
         "until": view.clock(item.until),
@@ -302,6 +303,61 @@ def may_show(desk: Desk, ask: PageRequest, veil: Veil, panel: str) -> bool:
     if asked and not known:
         log_unmasked(desk, ask.person.name, veil.of, veil.found)
     return asked or (known and ask.form.get("unmasked") == "1")
+
+
+def leave(desk: Desk, ask: PageRequest) -> Response:
+    """Sign out: the cookie goes, the open row is given back."""
+    stop(desk, ask)
+    door, answer = Door(desk), closed("Signed out", "To sign in again, open your personal link.", 200)
+    answer.delete_cookie(door.cookie, httponly=True, samesite="strict", secure=door.secure)
+    return answer
+
+
+def team_page(desk: Desk, ask: PageRequest) -> Response:
+    """Show the review progress and the newest decisions."""
+    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk))
+
+
+def reopen(desk: Desk, ask: PageRequest) -> Response:
+    """Send a decided row to review again; the old decisions stay in the log."""
+    name = ask.form.get("row", "")
+    if not _is_row(name):
+        raise RungError(f'"{name}" is no row.', "r-000012", found=name)
+    desk.store.queue([name], "reopened", "reopened", actor=ask.person.name)
+    return RedirectResponse("/team", 303)
+
+
+def rows_page(desk: Desk, ask: PageRequest) -> Response:
+    """Show the rows in review, narrowed by state, answer and finding."""
+    query = ask.request.query_params
+    chosen = {name: query.get(name, "")[:200] for name in ("state", "label", "finding")}
+    number = query.get("page", "1")
+    at = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 1
+    found = browse(desk, **chosen, page=at)
+    last = max(1, -(-found.total // PAGE))
+    ways = {n: f"/rows?{urlencode({**chosen, 'page': n})}" for n in (at - 1, at + 1) if 1 <= n <= last}
+    values: JsonObject = {"found": found, "chosen": chosen, "at": at, "last_page": last, "ways": ways}
+    return page(
+        "rows.html", ask, **_common(desk, ask), **values, states=list(STATES), labels=answers_in_use(desk.store)
+    )
+
+
+def alike_page(desk: Desk, ask: PageRequest) -> Response:
+    """Show open rows that look like this one and have its answer."""
+    name = ask.request.query_params.get("row", "")
+    if not _is_row(name):
+        return RedirectResponse("/", 303)
+    row, found = desk.store.row(name), look_alikes(desk, ask.person, name)
+    return page("alike.html", ask, **_common(desk, ask), row=row if found else None, found=found)
+
+
+def accept_alike(desk: Desk, ask: PageRequest) -> Response:
+    """Approve the marked look-alikes, each as this person's decision; then the row again."""
+    name = ask.form.get("row", "")
+    if not _is_row(name):
+        return RedirectResponse("/", 303)
+    made = approve_alike(desk, ask.person, name, {key: value for key, value in ask.form.items() if _is_row(key)})
+    return RedirectResponse(f"/?row={name}&accepted={len(made)}", 303)
 
 
 LONGEST_REASON = 2000

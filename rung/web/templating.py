@@ -1,4 +1,4 @@
-"""A request and its answer: the form's fields, the look, and templates (autoescaped, undefined names are errors)."""
+"""A request and its answer: the form's fields, and templates (autoescaped, undefined names are errors)."""
 
 from __future__ import annotations
 
@@ -21,37 +21,10 @@ from rung.report.page import shown
 from rung.text.figures import duration
 from rung.web import view
 from rung.web.login import Visitor
-from rung.web.view import plain, with_marks
+from rung.web.view import plain, with_bold
 
-THEMES = ("auto", "light", "dark")
-SIZES = ("1", "2", "3", "4")
 FIELDS = 40
 """Fields of a form that are read at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Theme and text size (1 to 4; 2 is the usual one), kept in a cookie."""
-
-    theme: str = "auto"
-    size: str = "2"
-
-    @classmethod
-    def read(cls, cookie: str) -> Look:
-        """Out of `dark.3`; anything else is the usual look."""
-        theme, _, size = cookie.partition(".")
-        return cls(theme, size) if theme in THEMES and size in SIZES else cls()
-
-    def changed(self, wish: str) -> Look:
-        """After a press on `bigger`, `smaller`, `light` or `dark`; or a size itself, which the script sends."""
-        if wish in SIZES:
-            return Look(self.theme, wish)
-        step = {"bigger": 1, "smaller": -1}.get(wish, 0)
-        size = str(min(4, max(1, int(self.size) + step)))
-        return Look(wish if wish in THEMES else self.theme, size)
-
-    def __str__(self) -> str:
-        return f"{self.theme}.{self.size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +34,6 @@ class PageRequest:
     request: Request
     visitor: Visitor
     form: Mapping[str, str]
-    look: Look
 
     @property
     def person(self) -> Reviewer:
@@ -106,19 +78,19 @@ def environment() -> Environment:
     made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": view.clock}
     made.filters["duration"] = duration
     made.filters["masked"] = lambda text: mask(text or "")
-    made.globals |= {"VERBS": view.VERBS, "with_marks": with_marks, "label_keys": LABEL_KEYS}
+    made.globals |= {"VERBS": view.VERBS, "with_bold": with_bold, "label_keys": LABEL_KEYS}
     return made
 
 
 def page(template: str, ask: PageRequest, status: int = 200, **values: Any) -> Response:
     """A page for a visitor."""
-    text = environment().get_template(template).render(me=ask.person, csrf=ask.visitor.csrf, look=ask.look, **values)
+    text = environment().get_template(template).render(me=ask.person, csrf=ask.visitor.csrf, **values)
     return HTMLResponse(text, status)
 
 
-def closed(title: str, words: str, status: int, look: Look, *, after: str = "", headers: Any = None) -> Response:
+def closed(title: str, words: str, status: int, *, after: str = "", headers: Any = None) -> Response:
     """A page for someone who is not let in, or for an error: a heading, a sentence, perhaps a way on."""
-    text = environment().get_template("closed.html").render(title=title, words=words, look=look, after=after)
+    text = environment().get_template("closed.html").render(title=title, words=words, after=after)
     return HTMLResponse(text, status, headers)
 
 

@@ -97,8 +97,6 @@ def short(text: str | None, most: int = 60) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-OPEN, CLOSE = "\ue000", "\ue001"
-"""Where a mark begins and ends, until the text is escaped."""
 LONGEST = 20_000
 
 
@@ -127,29 +125,7 @@ def blocks(text: str) -> Iterator[GuidelineBlock]:
             yield GuidelineBlock("text", (" ".join(line.strip() for line in lines),))
 
 
-def found(parts: list[GuidelineBlock], words: str) -> list[GuidelineBlock]:
-    """Return the blocks that contain `words`, each after its heading; all of them where nothing is searched."""
-    if not words.strip():
-        return parts
-    kept: list[GuidelineBlock] = []
-    heading: GuidelineBlock | None = None
-    for block in parts:
-        if block.kind == "heading":
-            heading = block
-        if any(words.strip().lower() in line.lower() for line in block.lines):
-            if heading is not None and heading not in kept:
-                kept.append(heading)
-            if block.kind != "heading":
-                kept.append(block)
-    return kept
-
-
-def with_marks(line: str, words: str) -> Markup:
-    """A line with what was looked for marked, and `**bold**` and backticks as they mean."""
-    text = shown(line, LONGEST).replace(OPEN, "").replace(CLOSE, "")
-    if words.strip():
-        text = re.sub(f"(?i){re.escape(words.strip())}", lambda found: f"{OPEN}{found[0]}{CLOSE}", text)
-    text = str(escape(text))
-    text = re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", text)
-    text = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", text)
-    return Markup(text.replace(OPEN, "<mark>").replace(CLOSE, "</mark>"))
+def with_bold(line: str) -> Markup:
+    """A line with `**bold**` and backticks as they mean."""
+    text = re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", str(escape(shown(line, LONGEST))))
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", text))

@@ -5,7 +5,6 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const typing = (target) => target.closest("textarea, input:not([type=hidden]):not([type=checkbox]), select") !== null;
   let pending = null;
-  let looks = Promise.resolve();
 
   function notice(words, again) {
     const box = $("#notice");
@@ -104,28 +103,13 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter;
     if (form.method !== "post") return;
-    if (form.classList.contains("look")) {
-      event.preventDefault();
-      look(form, button);
-      return;
-    }
     if (form.getAttribute("action") === "/leave") return;
     event.preventDefault();
     send(form, button);
   });
 
-  function look(form, button) {
-    const root = document.documentElement, wish = button.value;
-    if (wish === "light" || wish === "dark") root.dataset.theme = wish;
-    else root.dataset.size = Math.min(4, Math.max(1, Number(root.dataset.size) + (wish === "bigger" ? 1 : -1)));
-    const body = new URLSearchParams(new FormData(form));
-    body.set("look", wish === "light" || wish === "dark" ? wish : root.dataset.size);
-    looks = looks.then(() => fetch("/look", { method: "POST", body, redirect: "manual" })).catch(() => {});
-  }
-
   let writing = 0;
   document.addEventListener("input", (event) => {
-    if (event.target.id === "find") find(event.target.value);
     if (event.target.id !== "text") return;
     clearTimeout(writing);
     writing = setTimeout(compare, 600);
@@ -152,17 +136,6 @@
       if (changes && here && here.elements.row.value === row && $("#changes")) $("#changes").replaceWith(changes);
       if (answer.status === 409) notice($(".lead", page).textContent + " Your text is kept as a draft.");
     } catch { /* the next decision says it */ }
-  }
-
-  function find(words) {
-    const wanted = words.trim().toLowerCase();
-    let heading = null;
-    for (const block of document.querySelectorAll("#guide-text > *")) {
-      const here = !wanted || block.textContent.toLowerCase().includes(wanted);
-      block.hidden = !here;
-      if (block.tagName === "H3") heading = block;
-      else if (here && heading) heading.hidden = false;
-    }
   }
 
   document.addEventListener("keydown", (event) => {
