@@ -13,18 +13,20 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import re
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from scipy.stats import binomtest
+
 from chat.local.load import EMBEDDED, load
 from chat.local.model import LocalModel
 from curation.example import Example, chat_row
 from curation.generate import Wish, generate, yields
 from curation.review import Ruling, decide_all, open_desk
-from curation.review.people import newcombe
 from curation.store import StoredRow
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -90,6 +92,15 @@ def round_of(model: LocalModel, rows: list[Example], drafts: int, first: list[Ex
             return part_.drafts, part_.queued, part_.decided, part_.accepted
 
 
+def difference(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+    """95% interval of the difference of two shares (hits, n), the other minus the one: Newcombe 1998, method 10."""
+    (a, b), (near, far) = (
+        (hits / n for hits, n in (one, other)),
+        (binomtest(*each).proportion_ci(method="wilson") for each in (one, other)),
+    )
+    return b - a - math.hypot(b - far.low, near.high - a), b - a + math.hypot(far.high - b, a - near.low)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drafts", type=int, default=36)
@@ -104,7 +115,7 @@ def main() -> int:
     table = {}
     for name, (drafts, queued, decided, kept) in (("without reviews", control), ("after reviews", learnt)):
         table[name] = {"drafts": drafts, "queued": queued, "decided": decided, "kept": kept}
-    low, high = newcombe((control[3], control[0]), (learnt[3], learnt[0]))
+    low, high = difference((control[3], control[0]), (learnt[3], learnt[0]))
     table["difference of kept drafts"] = {"low": low, "high": high}
     table["seconds"] = {"all": time.monotonic() - started}
     if options.json:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from curation.example import Example
 from curation.review.desk import Desk
-from curation.review.people import ROLES
+from curation.review.people import ROLES, seconds_at_it
 from curation.review.ruling import Ruling, edited, settle_row
 from curation.store.guidelines import current_guideline
 from curation.store.records import FINAL, Reviewer, number_of, row_id
@@ -18,10 +17,6 @@ from workspace.errors import Refusal
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import RowMapping
-
-
-BREAK_SECONDS = 300.0
-"""A longer pause between two decisions is a break, and counts as this long at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +64,7 @@ def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
 
     with desk.store.read() as connection:
         found = decided_since(connection, person.id, since)
-    moments = [datetime.fromisoformat(at).timestamp() for at, _ in found]
-    seconds = sum(min(BREAK_SECONDS, max(0.0, after - before)) for before, after in pairwise(moments))
-    return Day(sum(verdict in FINAL for _, verdict in found), seconds / 60)
+    return Day(sum(verdict in FINAL for _, verdict in found), seconds_at_it([at for at, _ in found]) / 60)
 
 
 def decided_by_another(desk: Desk, person: Reviewer, name: str, token: str) -> DecisionInForce | None:

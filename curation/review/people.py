@@ -1,9 +1,8 @@
-"""Reviewers: who they are, the personal links that let them in, and their figures: pace, agreement, drift."""
+"""Reviewers: who they are, the personal links that let them in, and their figures: pace, agreement."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 import statistics
 import time
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 Kind = Literal["person", "automatic"]
 ROLES = ("reviewer", "adjudicator", "lead")
 DAY = 86400.0
+BREAK_SECONDS = 300.0
+"""A longer pause between two decisions is a break, and counts as this long at most."""
 
 
 class LinkUnknown(Refusal):
@@ -130,31 +131,6 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-BREAK_SECONDS = 300.0
-"""A longer pause between two decisions is a break, and counts as this long at most."""
-ENOUGH = 40
-"""Decisions below which nothing is said of a drift."""
-Z = 1.959963984540054
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """The share of rows that a person changed (edited or rejected), in the first and the second half of their time.
-
-    `low`..`high` is the 95% interval of the difference (Newcombe's, from Wilson's intervals); `drifts` where it leaves
-    out 0. `seconds` are the medians of both halves, None where no time was kept.
-    """
-
-    decisions: int
-    first: float
-    second: float
-    low: float
-    high: float
-    drifts: bool
-    seconds_first: float | None
-    seconds_second: float | None
-
-
 @dataclass(frozen=True, slots=True)
 class PersonProgress:
     """One reviewer's standing decisions, and their pace over the time that they sat at it.
@@ -163,8 +139,7 @@ class PersonProgress:
     pace and in no time of a row.
 
     `seconds` is the median time of a row; `consensus` the share of their decisions that is what the row came to, over
-    the `consensus_rows` that others decided too; None where there are none. `drift` None under 40 decisions and
-    for a program.
+    the `consensus_rows` that others decided too; None where there are none.
     """
 
     name: str
@@ -177,7 +152,6 @@ class PersonProgress:
     seconds: float | None = None
     consensus: float | None = None
     consensus_rows: int = 0
-    drift: Drift | None = None
     by_sheet: int = 0
 
 
@@ -207,52 +181,16 @@ def person_progress(store: Store) -> list[PersonProgress]:
     return [_person(name, mine, shared) for name, mine in by_name.items()]
 
 
-def drift_of(changed: Sequence[bool], seconds: Sequence[float | None]) -> Drift | None:
-    """The first half of a person's decisions against the second; None under ENOUGH of them."""
-    if len(changed) < ENOUGH:
-        return None
-    middle = len(changed) // 2
-    first, second = changed[:middle], changed[middle:]
-    low, high = newcombe((sum(first), len(first)), (sum(second), len(second)))
-    return Drift(
-        decisions=len(changed),
-        first=sum(first) / len(first),
-        second=sum(second) / len(second),
-        low=low,
-        high=high,
-        drifts=low > 0 or high < 0,
-        seconds_first=_median(seconds[:middle]),
-        seconds_second=_median(seconds[middle:]),
-    )
-
-
-def newcombe(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
-    """95% interval of the difference of two shares (hits, n), the other minus the one: Newcombe 1998, method 10."""
-    a, b = one[0] / one[1], other[0] / other[1]
-    (low_a, high_a), (low_b, high_b) = wilson(*one), wilson(*other)
-    return b - a - math.hypot(b - low_b, high_a - a), b - a + math.hypot(high_b - b, a - low_a)
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95% score interval of a share."""
-    share = hits / n
-    middle = share + Z * Z / (2 * n)
-    half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return (middle - half) / (1 + Z * Z / n), (middle + half) / (1 + Z * Z / n)
-
-
 def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[str]]) -> PersonProgress:
     sat = [entry for entry in entries if entry["token"]]
-    seconds = _sitting([entry["at"] for entry in sat])
+    seconds = seconds_at_it([entry["at"] for entry in sat])
     verdicts = {v: sum(entry["verdict"] == v for entry in entries) for v in (*FINAL, "skip", "unsure", "flag")}
     final = [entry for entry in entries if entry["verdict"] in FINAL]
     ruled = sum(entry["verdict"] in FINAL for entry in sat[1:])  # a row that is skipped is none that is done
-    automatic = entries[0]["kind"] == "automatic"
-    mine = [entry for entry in final if not entry["known"]]
     agreed = [
         _is_what_it_came_to(entry)
-        for entry in mine
-        if len(shared.get(entry["row_id"], ())) > 1 and entry["decision_id"] is not None
+        for entry in final
+        if not entry["known"] and len(shared.get(entry["row_id"], ())) > 1 and entry["decision_id"] is not None
     ]
     return PersonProgress(
         name=name,
@@ -265,7 +203,6 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
         seconds=_median([entry["seconds"] for entry in final if entry["token"]]),
         consensus=sum(agreed) / len(agreed) if agreed else None,
         consensus_rows=len(agreed),
-        drift=None if automatic else drift_of([e["verdict"] != "approve" for e in mine], [e["seconds"] for e in mine]),
         by_sheet=sum(not entry["token"] for entry in final),
     )
 
@@ -295,6 +232,7 @@ def _median(seconds: Sequence[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _sitting(times: Sequence[str]) -> float:
+def seconds_at_it(times: Sequence[str]) -> float:
+    """Seconds over which decisions were made at these ISO times; a break counts as BREAK_SECONDS at most."""
     moments = [datetime.fromisoformat(each).timestamp() for each in times]
     return sum(min(BREAK_SECONDS, max(0.0, later - earlier)) for earlier, later in pairwise(moments))

@@ -89,13 +89,6 @@ def _person(person: PersonProgress) -> Iterator[str]:
     if person.consensus is not None:
         rows = f"{counted(person.consensus_rows, 'row')} that others decided too"
         yield f"    {person.consensus:.0%} agree with the final decision, on {rows}"
-    drift = person.drift
-    if drift is not None:
-        word = "drift" if drift.drifts else "no drift detected"
-        yield (
-            f"    changed {drift.first:.0%} of the rows in the first half, {drift.second:.0%} in the second: {word} "
-            f"(95%: {drift.low:+.0%} to {drift.high:+.0%})"
-        )
 
 
 def _bounds(found: ReviewProgress) -> Iterator[str]:
