@@ -18,7 +18,7 @@ from workspace.json_types import JsonObject
 LIMIT = 1 << 20
 """No answers file is larger than 1 MiB; more is another file."""
 UNKNOWN = "unknown"
-HINT = "rung questions --format markdown   lists every key and its answers"
+HINT = "rung questions   lists every key and its answers"
 
 
 def load_answers(source: Path | str) -> Answers:

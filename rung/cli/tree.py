@@ -223,14 +223,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("rung init claims",),
     "status": ("rung status", "rung status --json"),
     "advise": (
-        "rung advise                                       asks, line by line",
+        "rung advise                                       asks on a screen, then advises",
         "rung advise --answers answers.toml --save         takes the answers from a file",
         "rung advise --set goal_score=0.8                  answers one question and updates the advice",
         "rung advise --what-if knowledge_change=weekly     tries another answer",
         "rung advise --report advice.html                  a page to send on",
         "rung advise --logs requests.jsonl                 what to do with each workload of a log",
     ),
-    "questions": ("rung questions --format markdown      every key of answers.toml with its values",),
+    "questions": ("rung questions      every key of answers.toml with its values",),
     "data import": (
         "rung data import test.csv --as test --question text --answer team",
         "rung data import rows.jsonl --rejects rejects.jsonl",

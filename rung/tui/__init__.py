@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def run_program(folder: Path) -> int:
-    """Open the program on `folder`; return the exit code."""
+def run_program(folder: Path, first: int = 0) -> int:
+    """Open the program on `folder`, at stage `first` (0: Start); return the exit code."""
     from rung.tui.app import RungApp
     from rung.tui.source import ScreenSource
 
-    app = RungApp(ScreenSource.of(folder))
+    app = RungApp(ScreenSource.of(folder), first)
     app.run()
     return app.return_code or 0

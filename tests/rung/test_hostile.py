@@ -32,7 +32,6 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rung:
     [
         ("rules check nosuch", "nosuch: no such folder, expected a folder of rules."),
         ("rules check rung.toml", "rung.toml: a file, expected a folder of rules."),
-        ("questions --format pdf", '--format "pdf" is not known'),
         ("advise --answers nosuch.toml", "nosuch.toml: cannot be read"),
         ("advise --diff rung.toml", "rung.toml: Invalid JSON"),
         ("plan --set learning-rat=1", '[training] has no "learning-rat". Did you mean "learning_rate"?'),

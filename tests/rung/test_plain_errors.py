@@ -87,11 +87,6 @@ def test_the_place_of_a_wrong_card_is_the_option_that_named_it(run: Run) -> None
     assert code == 2 and json.loads(out)["error"]["where"] == "--gpu"
 
 
-def test_a_sheet_to_print_is_no_json(run: Run) -> None:
-    code, out, _ = run("questions", "--json", "--format", "markdown")
-    assert code == 2 and json.loads(out)["error"]["message"] == "--json and --format cannot be combined."
-
-
 def test_a_command_that_is_offered_can_be_pasted(project: Path, run: Run) -> None:
     (project / "my rows.jsonl").write_text('{"text": "a b c"}\n')
     assert "Next: rung data check 'my out.jsonl'" in run("data", "dedup", "my rows.jsonl", "-o", "my out.jsonl")[1]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,23 @@ def test_a_new_project_waits_for_answers_and_locks_the_rest(tmp_path):
     assert [stage.state for stage in status.stages] == ["open", "locked", "open", *["locked"] * 7]
     assert status.next.name == "Questions"
     assert all(stage.reason for stage in status.stages)
+
+
+@pytest.mark.cold
+def test_on_a_terminal_advise_opens_the_questions(tmp_path):
+    start_project(tmp_path)
+    leader, follower = os.openpty()
+    command = [sys.executable, "-P", "-m", "rung", "advise"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower) as program:
+        os.close(follower)
+        shown = b""
+        while b"What should the model do?" not in shown:
+            shown += os.read(leader, 65_536)
+        os.write(leader, b"q")
+        while b"No answers yet." not in shown:
+            shown += os.read(leader, 65_536)
+        assert program.wait() == 2
+    os.close(leader)
 
 
 def test_status_follows_the_answers(tmp_path):

@@ -34,20 +34,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(rules_app, name="rules")
 
 
-def questions(
-    as_json: Json = False,
-    form: Annotated[str, typer.Option("--format", help="text or markdown: a sheet to print.")] = "text",
-) -> None:
+def questions(as_json: Json = False) -> None:
     """Show every question with its answers."""
     from advisor.interview import sheet
-    from rung.text.rules_text import markdown_lines, text_lines
+    from rung.text.rules_text import text_lines
 
-    at_most_one({"--json": as_json, "--format": form != "text"})
-    if form not in ("text", "markdown"):
-        text = f'--format "{form}" is not known; text or markdown.'
-        raise RungError(text, "rung questions --format markdown", where="--format", found=form)
     book = _rulebook()
-    show(as_json, sheet(book), markdown_lines(book) if form == "markdown" else text_lines(book))
+    show(as_json, sheet(book), text_lines(book))
 
 
 def advise(

@@ -1,9 +1,8 @@
-"""`rung evaluate --human`: people compare outputs, blind, line by line or through files."""
+"""`rung evaluate --human`: people compare outputs, blind, in a browser or on sheets."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evaluation.people.comparison import BlindComparison
-    from evaluation.people.pairings import Pairing
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -31,9 +29,9 @@ def compare_blind(
     as_json: bool,
 ) -> None:
     """Make the comparison, take answers into it, or end it."""
+    from evaluation.people.blinding import log_shown
     from evaluation.people.comparison import open_comparison
     from rung.cli.options import at_most_one
-    from workspace.errors import RungError
     from workspace.files import check_sheet
 
     for other, value in (("--answers", answers), ("--reveal", reveal)):
@@ -42,17 +40,14 @@ def compare_blind(
     comparison = open_comparison(project, run, items)
     who = rater.strip() or settings.project.person
     if sheet is not None:
-        if unmask:
-            _log(project, settings, who, f"{comparison.folder.parent.name}/human", comparison.asked)
+        found = frozenset().union(*(pairing.veil.found for pairing in comparison.asked))
+        if unmask and found:
+            log_shown(project, settings, who, f"{comparison.folder.parent.name}/human", found)
         return _write(comparison, sheet, who, unmask, as_json)
     for path in answers:
         comparison.take_sheet(who if len(answers) == 1 else path.stem, path)
     if reveal:
         return _reveal(project, comparison, as_json)
-    if not answers and not as_json:
-        if not sys.stdin.isatty():
-            raise RungError("No terminal to ask on.", "rung evaluate --human --sheet FILE, or rung review serve")
-        _ask_all(project, settings, comparison, who, unmask)
     return _standing(comparison, as_json)
 
 
@@ -70,44 +65,6 @@ def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_
     return say(f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}")
 
 
-def _log(project: Project, settings: Settings, person: str, ref: str, pairings: Sequence[Pairing]) -> None:
-    """Log who sees unmasked data before it is shown; nothing to log where nothing is masked."""
-    from evaluation.people.blinding import log_shown
-
-    found = frozenset().union(*(pairing.veil.found for pairing in pairings))
-    if found:
-        log_shown(project, settings, person, ref, found)
-
-
-def _ask_all(project: Project, settings: Settings, comparison: BlindComparison, rater: str, unmask: bool) -> None:
-    import typer
-
-    from rung.cli.output import say
-    from rung.report.page import shown
-
-    while (pairing := comparison.next_for(rater)) is not None:
-        veil = pairing.veil
-        if unmask:
-            _log(project, settings, rater, comparison.ref(pairing.id), [pairing])
-        question, a, b = (pairing.question, pairing.a, pairing.b) if unmask else veil.texts
-        say(f"\n{pairing.id} of {len(comparison.pairings)}   {shown(question, 1500)}")
-        say(f"  A  {shown(a, 1500)}")
-        say(f"  B  {shown(b, 1500)}")
-        if veil.found:
-            say(
-                f"Shown unmasked: {veil.words}"
-                if unmask
-                else f"Hidden: {veil.words}; --unmask shows them and is recorded in the log"
-            )
-        choice = ""
-        while choice not in ("a", "b", "tie", "q"):
-            choice = {"t": "tie"}.get(said := typer.prompt("Better: a, b, t (tie), q (stop)").strip().lower(), said)
-        if choice == "q":
-            return
-        reason = typer.prompt("Why (optional)", default="", show_default=False)
-        comparison.record(rater, pairing.id, choice, reason)
-
-
 def _standing(comparison: BlindComparison, as_json: bool) -> None:
     """Print the progress of each rater, never their choices."""
     from rung.cli.output import emit, say
@@ -122,7 +79,7 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
     for rater, (done, wanted) in comparison.standing().items():
         say(f"  {rater}: {done} of {wanted}")
     say(comparisons_needed())
-    say("In a browser: rung review serve, then /compare")
+    say("To answer: rung review serve, then /compare; or --sheet FILE, and --answers FILE")
     return say(f"\nNext: rung evaluate {comparison.plan.run} --human --reveal")
 
 
