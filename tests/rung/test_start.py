@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -99,13 +100,14 @@ def test_a_new_project_waits_for_answers_and_locks_the_rest(tmp_path):
 def test_on_a_terminal_advise_opens_the_questions(tmp_path):
     start_project(tmp_path)
     leader, follower = os.openpty()
+    termios.tcsetwinsize(follower, (24, 80))
     command = [sys.executable, "-P", "-m", "rung", "advise"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower) as program:
         os.close(follower)
         shown = b""
         while b"What should the model do?" not in shown:
             shown += os.read(leader, 65_536)
-        os.write(leader, b"q")
+        os.write(leader, b"\x11")
         while b"No answers yet." not in shown:
             shown += os.read(leader, 65_536)
         assert program.wait() == 2
