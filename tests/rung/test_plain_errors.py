@@ -76,6 +76,16 @@ def test_looking_makes_no_database(project: Path, run: Run, words: tuple[str, ..
     assert not (project / "rung.db").exists()
 
 
+def test_problems_of_a_kind_in_a_score_file_are_counted(run: Run, tmp_path: Path) -> None:
+    """The first three of each kind in the shell; every one, with its line, in the document."""
+    rows = [{"id": n, "baseline": 0.5} | ({} if n % 2 else {"tuned": 1 + n / 8}) for n in range(1, 21)]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, told = run("verdict", "--scores", "s.jsonl")
+    assert code == 2 and len(told.splitlines()) == 2 * 4 + 1 and told.count("7 more") == 2 and "line 20" in told
+    problems = json.loads(run("verdict", "--scores", "s.jsonl", "--json")[1])["error"]["problems"]
+    assert [each["where"] for each in problems] == [f"s.jsonl line {n}" for n in range(1, 21)]
+
+
 def test_a_changed_answer_is_shown_as_an_answer(project: Path, run: Run) -> None:
     run("advise", "--set", "examples=1", "--set", "citations=false")
     out = run("advise", "--what-if", "citations=true", "--what-if", "examples=0")[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +67,7 @@ def advise(
     """Recommend the next step and the likely end, with reasons."""
     from advisor.decide import decide
     from rung.cli.advice.answering import answers_given, changed, said_on_the_line, write_said
+    from rung.report.advice import check_report
     from workspace.folder import require_project
 
     _check_together(recheck, diff, report, save, what_if)
@@ -81,7 +82,7 @@ def advise(
     project = require_project() if said else _project()
     today = day("--as-of", as_of) if as_of else date.today()
     older = _older(project, diff, recheck)
-    _check_report(report)
+    check_report(report)
     given = answers_given(answers, project, as_json, said)
     book = _rulebook(project if not answers or save else None)
     tried = changed(given, what_if or [])
@@ -104,7 +105,7 @@ def advise(
 def _advise_on_logs(logs: Sequence[Path], project: Project | None, book: Rulebook, today: date, as_json: bool) -> None:
     """Print the workloads of these logs; nothing is written, and no model is asked."""
     from rung.cli.output import ProgressLine
-    from rung.text.workload_text import workload_lines
+    from rung.text.monitoring_text import workload_lines
     from training.monitoring.log_import import read_logs
     from training.monitoring.request_joining import join
     from training.monitoring.workloads import workloads
@@ -155,13 +156,6 @@ def _compare(older: Decision, decision: Decision, project: Project | None, as_js
         _differ(older, decision, ("Before", "Now"), as_json, {})
 
 
-def _check_report(report: Path | None) -> None:
-    if report is not None:
-        from rung.report.advice import check_report
-
-        check_report(report)
-
-
 def _report(report: Path | None, decision: Decision, answers: Answers, book: Rulebook) -> None:
     if report is not None:
         from rung.report.advice import write_report
@@ -172,7 +166,8 @@ def _report(report: Path | None, decision: Decision, answers: Answers, book: Rul
 
 def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
     if as_json:
-        stamped = decision.model_copy(update={"created_at": _midnight(decision.as_of), "made_from": {}})
+        midnight = datetime.combine(decision.as_of, time(), UTC)
+        stamped = decision.model_copy(update={"created_at": midnight, "made_from": {}})
         emit(stamped.model_dump(mode="json", by_alias=True))
         return
     from rung.text.decision_text import advice_lines
@@ -207,12 +202,6 @@ def _next_command(project: Project | None) -> str:
 
     command = next_step(project) if project is not None else "rung init"
     return command if command != "rung advise" else "rung status"
-
-
-def _midnight(day: date) -> datetime:
-    from datetime import UTC, time
-
-    return datetime.combine(day, time(), UTC)
 
 
 def _project() -> Project | None:

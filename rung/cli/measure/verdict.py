@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,10 @@ import typer
 from rung.cli.options import Json, at_most_one, goes_with
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from evaluation.verdict.rule import Verdict, VerdictEvidence
+    from workspace.errors import Problem
 
 
 def verdict(
@@ -29,6 +33,8 @@ def verdict(
 ) -> None:
     """Show the verdict: ship, judgement, keep the prompt, or need more data. Exit 0 for ship, else 1."""
     from evaluation.verdict.rule import MARGIN, ShipRule, VerdictEvidence
+    from rung.cli.output import show
+    from rung.text.verdict_text import lines
     from workspace.errors import RungError
 
     for other, value in ((run or "", run), ("--items", items)):
@@ -42,30 +48,40 @@ def verdict(
     if scores is not None:
         wanted = ShipRule(margin=MARGIN if margin is None else margin)
         result = _of_scores(scores, VerdictEvidence(chosen=chosen, rule=wanted), acceptance)
-        shown = _words(result)
+        shown = lines(result)
     else:
         if items:
             _open_items(run)
         if chosen is not None or margin is not None:
             raise RungError("--chosen and --margin need --scores; for a run they are set in rung.toml.", "rung verdict")
         result, shown = _of_run(run, acceptance)
-    _print(result, shown, as_json)
+    show(as_json, result.model_dump(mode="json"), shown)
     raise typer.Exit(0 if result.verdict == "ship" or result.accepted else 1)
 
 
 def _of_scores(scores: str, evidence: VerdictEvidence, acceptance: tuple[str, str] | None) -> Verdict:
     from evaluation.verdict.paired_scores import read_scores, read_scores_file
     from evaluation.verdict.rule import accepted, rule
+    from workspace.errors import InputError
 
-    given = read_scores("stdin", sys.stdin.buffer.read()) if scores == "-" else read_scores_file(Path(scores))
+    try:
+        given = read_scores("stdin", sys.stdin.buffer.read()) if scores == "-" else read_scores_file(Path(scores))
+    except InputError as error:
+        error.message = "\n".join(few_of_each(error.problems))
+        raise
     result = rule(given, evidence)
     return accepted(result, *acceptance) if acceptance else result
 
 
-def _words(result: Verdict) -> list[str]:
-    from rung.text.verdict_text import lines
-
-    return lines(result)
+def few_of_each(problems: Sequence[Problem], most: int = 3) -> Iterator[str]:
+    """The first problems of each kind, and how many more there are; of a kind are those that differ in figures."""
+    kinds: dict[str, list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault(re.sub(r"[\d.]+", "#", problem.text), []).append(problem)
+    for alike in kinds.values():
+        yield from map(str, alike[:most])
+        if more := alike[most:]:
+            yield f"  and {len(more):,} more like it, the last in {more[-1].where} (--json lists all)"
 
 
 def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdict, list[str]]:
@@ -110,13 +126,3 @@ def _open_items(run: str | None) -> None:
     if note_look(project, load_settings(project.settings_file), report):
         note("Recorded as a look at the test items. It counts as one of the planned runs.")
     write_page(project, folder)
-
-
-def _print(result: Verdict, shown: list[str], as_json: bool) -> None:
-    from rung.cli.output import emit, say
-
-    if as_json:
-        return emit(result.model_dump(mode="json"))
-    for line in shown:
-        say(line)
-    return None
