@@ -51,21 +51,19 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Start a project: write rung.toml, guideline.md and prompts/ for you to edit."""
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from rung.start import start_project
 
     made = start_project(folder)
-    if as_json:
-        emit({"project": str(made.project.root), "written": made.written, "kept": made.kept})
-        return
-    say(f"Rung project created in {made.project.root}.")
-    for name in made.written:
-        say(f"  + {name}")
-    for name in made.kept:
-        say(f"    {name} exists and is unchanged")
-    say()
     there = "" if made.project.root.resolve() == Path.cwd().resolve() else f"cd {shlex.quote(str(folder))} && "
-    say(f"Next: {there}rung advise")
+    lines = [
+        f"Rung project created in {made.project.root}.",
+        *(f"  + {name}" for name in made.written),
+        *(f"    {name} exists and is unchanged" for name in made.kept),
+        "",
+        f"Next: {there}rung advise",
+    ]
+    show(as_json, {"project": str(made.project.root), "written": made.written, "kept": made.kept}, lines)
 
 
 def status(as_json: Json = False) -> None:
@@ -87,19 +85,15 @@ def doctor(as_json: Json = False) -> None:
 
     Exit 1 where something is to fix, 2 where rung.toml is wrong.
     """
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from rung.doctor import examine
     from workspace.folder import SETTINGS_FILE
 
     findings = examine(Path.cwd())
     bad = sum(finding.ok is False for finding in findings)
-    if as_json:
-        emit({"ok": not bad, "checks": [f.as_json() for f in findings]})
-    else:
-        for finding in findings:
-            say(finding.line())
-        say()
-        say("No problems found." if not bad else f"{counted(bad, 'problem')} to fix, see ✗ above.")
+    last = "No problems found." if not bad else f"{counted(bad, 'problem')} to fix, see ✗ above."
+    lines = [*(finding.line() for finding in findings), "", last]
+    show(as_json, {"ok": not bad, "checks": [finding.as_json() for finding in findings]}, lines)
     if bad:
         wrong_settings = any(finding.name == SETTINGS_FILE and finding.ok is False for finding in findings)
         raise typer.Exit(2 if wrong_settings else 1)
@@ -112,7 +106,7 @@ def locate(as_json: Json = False) -> None:
     """
     from platformdirs import user_cache_path
 
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from workspace.folder import find_project
     from workspace.trust import state_file
 
@@ -122,8 +116,4 @@ def locate(as_json: Json = False) -> None:
         "trusted": str(state_file()),
         "project": str(project.root) if project else None,
     }
-    if as_json:
-        emit(places)
-        return
-    for name, place in places.items():
-        say(f"{name:<8} {place or 'none here'}")
+    show(as_json, places, (f"{name:<8} {place or 'none here'}" for name, place in places.items()))

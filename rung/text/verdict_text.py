@@ -170,10 +170,15 @@ def _margin(v: Verdict) -> str:
     return f"{100 * v.margin:.3g}"
 
 
+def title_lines(verdict: Verdict) -> list[str]:
+    """The title with both sentences, the second below the first."""
+    title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
+    return [f"{title}  {first}", f"{' ' * len(title)}  {second}"]
+
+
 def lines(verdict: Verdict, report: Report | None = None, baseline: Report | None = None) -> list[str]:
     """The whole result for a shell, without the last line that names the next command."""
-    title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
-    out = [f"{title}  {first}", f"{' ' * len(title)}  {second}", *_accepted(verdict), ""]
+    out = [*title_lines(verdict), *_accepted(verdict), ""]
     out += [*_scores(verdict, report, baseline), *_difference(verdict), ""]
     out += [*(f"! {text}" for text in verdict.notes), *_goal(verdict, baseline)]
     out += [f"Price {price}"] if (price := price_phrase(verdict)) else []

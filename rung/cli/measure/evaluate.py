@@ -285,19 +285,13 @@ def _recipe(project: Project, record: RunRecord) -> tuple[dict[str, object], int
 
 
 def _show(project: Project, result: Verdict, as_json: bool) -> None:
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from rung.status.stages import after_verdict
-    from rung.text.verdict_text import TITLES, sentences
+    from rung.text.verdict_text import title_lines
 
-    if as_json:
-        return emit(result.model_dump(mode="json"))
-    first, second = sentences(result)
-    say(f"{TITLES[result.verdict]}  {first}")
-    say(f"{' ' * len(TITLES[result.verdict])}  {second}")
-    say(f"Report: {project.evaluations.name}/{result.id}/report.html      In full: rung verdict {result.run}")
-    say()
-    say(f"Next: {after_verdict(result).command}")
-    return None
+    report = f"Report: {project.evaluations.name}/{result.id}/report.html      In full: rung verdict {result.run}"
+    lines = [*title_lines(result), report, "", f"Next: {after_verdict(result).command}"]
+    show(as_json, result.model_dump(mode="json"), lines)
 
 
 def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> None:
@@ -306,30 +300,26 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
     from evaluation.testset.clusters import clusters_of
     from evaluation.testset.looks import standing
     from evaluation.verdict.power import power_of
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from rung.text.power_text import lines
 
     folder, test = frozen_test(project)
     plan = standing(project, settings, read_manifest(folder).splits["test"].sha256)
     groups = clusters_of(folder, settings.dataset.group_by, range(1, len(test) + 1))
     table = power_of(len(test), settings.evaluation.margin, plan.confidence, groups, seeds)
-    if as_json:
-        return emit(table.as_json())
-    for line in lines(table):
-        say(line)
-    return None
+    show(as_json, table.as_json(), lines(table))
 
 
 def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
     """Queue test rows for a blind second review."""
     from evaluation.testset.relabelling import recheck_labels
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
 
     found = recheck_labels(project, settings, wanted)
-    if as_json:
-        return emit(found.as_json())
-    say(f"{found.rows} of {found.of} test rows are queued for a second review. Earlier decisions are hidden.")
-    say("Correct only these rows: rows picked by their result would favour one arm.")
-    say()
-    say("Next: rung review, then rung data freeze: a new version, on which rung baseline is measured again")
-    return None
+    lines = (
+        f"{found.rows} of {found.of} test rows are queued for a second review. Earlier decisions are hidden.",
+        "Correct only these rows: rows picked by their result would favour one arm.",
+        "",
+        "Next: rung review, then rung data freeze: a new version, on which rung baseline is measured again",
+    )
+    show(as_json, found.as_json(), lines)

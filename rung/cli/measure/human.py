@@ -54,15 +54,14 @@ def compare_blind(
 def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
     """A sheet to be filled in elsewhere."""
     from evaluation.people.pairings import write_sheet
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from workspace.files import write_text
 
     run, place = comparison.plan.run, shlex.quote(str(sheet))
     write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
-    if as_json:
-        return emit({"run": run, "sheet": str(sheet), "comparisons": len(comparison.pairings)})
-    say(f"{sheet}: fill in choice (a, b or tie) and reason, then")
-    return say(f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}")
+    after = f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}"
+    document = {"run": run, "sheet": str(sheet), "comparisons": len(comparison.pairings)}
+    show(as_json, document, [f"{sheet}: fill in choice (a, b or tie) and reason, then", after])
 
 
 def _standing(comparison: BlindComparison, as_json: bool) -> None:
@@ -85,17 +84,12 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
 
 def _reveal(project: Project, comparison: BlindComparison, as_json: bool) -> None:
     """Only where every rater answered everything; the report shows it from then on."""
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from rung.report.evaluation import write_page
     from rung.text.judge_text import preference_words
 
     found = comparison.reveal()
     write_page(project, comparison.folder.parent)
-    if as_json:
-        raters = list(comparison.standing())
-        against = [p.model_dump(mode="json") for p in found]
-        return emit({"run": comparison.plan.run, "raters": raters, "against": against})
-    for preference in found:
-        for line in preference_words(preference):
-            say(line)
-    return None
+    against = [preference.model_dump(mode="json") for preference in found]
+    document = {"run": comparison.plan.run, "raters": list(comparison.standing()), "against": against}
+    show(as_json, document, (line for preference in found for line in preference_words(preference)))

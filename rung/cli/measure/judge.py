@@ -69,16 +69,12 @@ def judge(
 
 
 def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json: bool) -> None:
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from rung.text.judge_text import lines
 
-    if as_json:
-        return emit(report.model_dump(mode="json"))
-    for line in lines(report):
-        say(line)
-    say(f"Report: {project.relative(sitting.folder.parent)}/report.html")
-    say()
-    return say(f"Next: {_next(sitting, report)}")
+    page = f"Report: {project.relative(sitting.folder.parent)}/report.html"
+    told = [*lines(report), page, "", f"Next: {_next(sitting, report)}"]
+    show(as_json, report.model_dump(mode="json"), told)
 
 
 def _next(sitting: JudgeSession, report: JudgeReport) -> str:
@@ -94,7 +90,7 @@ def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as
 
     from evaluation.judge.people_labels import FOLDER, labels
     from evaluation.people.blinding import log_shown
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from workspace.files import write_text
 
     made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
@@ -103,16 +99,17 @@ def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as
         ref = f"{sitting.folder.parent.name}/{FOLDER}"
         log_shown(sitting.project, sitting.settings, sitting.settings.project.person, ref, found)
     write_text(path, "".join(json.dumps(label.shown(masked=not unmask), ensure_ascii=False) + "\n" for label in made))
-    if as_json:
-        return emit({"run": sitting.verdict.run, "sheet": str(path), "outputs": len(made)})
     marks = "1 to 5" if score else "yes or no"
-    say(f"{path}: {counted(len(made), 'output')} in random order. Fill in the column meets ({marks}), then")
-    return say(f"Next: rung judge {sitting.verdict.run} --answers {shlex.quote(str(path))} --rater NAME")
+    lines = (
+        f"{path}: {counted(len(made), 'output')} in random order. Fill in the column meets ({marks}), then",
+        f"Next: rung judge {sitting.verdict.run} --answers {shlex.quote(str(path))} --rater NAME",
+    )
+    show(as_json, {"run": sitting.verdict.run, "sheet": str(path), "outputs": len(made)}, lines)
 
 
 def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool) -> None:
     from evaluation.judge.people_labels import take_labels
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from workspace.errors import RungError
 
     kept: dict[str, int] = {}
@@ -121,9 +118,5 @@ def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool)
             raise RungError(f"{path}: no such file.", "rung judge --sheet FILE", where=str(path))
         name = rater if len(answers) == 1 else path.stem
         kept[name] = take_labels(sitting, path, name)
-    if as_json:
-        return emit({"run": sitting.verdict.run, "labels": kept})
-    for name, count in kept.items():
-        say(f"{counted(count, 'label')} from {name} saved.")
-    say()
-    return say(f"Next: rung judge {sitting.verdict.run}")
+    lines = [f"{counted(count, 'label')} from {name} saved." for name, count in kept.items()]
+    show(as_json, {"run": sitting.verdict.run, "labels": kept}, [*lines, "", f"Next: rung judge {sitting.verdict.run}"])

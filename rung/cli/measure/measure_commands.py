@@ -139,27 +139,20 @@ def _measure(bench: Bench, wanted: Sequence[Arm], aim: Aim, as_json: bool) -> No
 
 
 def _show_baseline(project: Project, folder: Path, report: Report, decision: Decision, as_json: bool) -> None:
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from rung.status import next_step
     from rung.text.baseline_text import lines, taken_over
     from rung.text.decision_text import step_word
 
-    if as_json:
-        return emit(
-            {
-                **report.model_dump(mode="json"),
-                "folder": project.relative(folder),
-                "next_step": decision.next_step,
-                "destination": decision.destination,
-            }
-        )
+    document = {
+        **report.model_dump(mode="json"),
+        "folder": project.relative(folder),
+        "next_step": decision.next_step,
+        "destination": decision.destination,
+    }
     taken = [*taken_over(report.judged), f"Advice updated: next step {step_word(decision)}."]
-    for line in lines(report, taken):
-        say(line)
-    say(f"Report: {project.relative(folder)}/report.html")
-    say()
-    say(f"Next: {next_step(project)}")
-    return None
+    page = f"Report: {project.relative(folder)}/report.html"
+    show(as_json, document, [*lines(report, taken), page, "", f"Next: {next_step(project)}"])
 
 
 def trust(
