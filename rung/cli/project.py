@@ -68,14 +68,12 @@ def init(
 
 def status(as_json: Json = False) -> None:
     """Show every stage with its state and reason, the measured ladder, and the next command."""
+    from rung.cli.models import opened_project
     from rung.cli.output import show
     from rung.status import read_status
     from rung.text.status_text import status_lines
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
-    project = require_project()
-    load_settings(project.settings_file)
+    project, _ = opened_project()
     found = read_status(project)
     show(as_json, found.as_json(), status_lines(found))
 

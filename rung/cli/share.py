@@ -22,22 +22,21 @@ def share(
     """Write the verdict, the data and the advice to one page that opens anywhere; personal data is masked."""
     from curation.store import store_exists
     from rung.cli.data.data_commands import Limits, check_project_rows, review_so_far
+    from rung.cli.models import opened_project
     from rung.cli.output import note, show
     from rung.report.quality import Review
     from rung.report.share_page import write_share_page
     from workspace.errors import RungError
     from workspace.files import check_page
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
-    project = require_project()
+    project, settings = opened_project()
     check_page(output)
     if output.suffix not in (".html", ".htm"):
         raise RungError(
             f"{output}: the page is a .html file.", where=str(output), expected=".html", found=output.suffix
         )
     checkup, review = None, Review({}, {})
-    if store_exists(project, load_settings(project.settings_file)):
+    if store_exists(project, settings):
         note("Checking the data ...")
         found, _ = check_project_rows(Limits())
         if found.stopped:

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.models import BUDGET, OVERRIDE, opened_project
 from rung.cli.options import By, Json, Reason, day
-from rung.cli.output import ProgressLine, note, show
+from rung.cli.output import bytes_line, note, show
 
 if TYPE_CHECKING:
     from training.monitoring.measures import Judge
     from workspace.folder import Project
     from workspace.settings import Settings
-
-LARGE = 16 << 20
-"""Bytes of a log from which reading it shows progress."""
-
 
 watch_app = typer.Typer(
     help="Monitor production: import request logs, measure drift, collect candidates.", no_args_is_help=True
@@ -45,15 +41,10 @@ def import_logs(
     from rung.text.monitoring_text import imported_lines
     from training.monitoring.log_import import read_logs, take_in
     from workspace.files import check_outputs
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
     check_outputs(rejects, inputs=logs)
-    project = require_project()
-    settings = load_settings(project.settings_file)
-    large = any(path.is_file() and path.stat().st_size > LARGE for path in logs)
-    reading = ProgressLine("Reading") if large else None
-    read = read_logs(logs, keep_rejects=rejects is not None, progress=reading)
+    project, settings = opened_project()
+    read = read_logs(logs, keep_rejects=rejects is not None, progress=bytes_line("Reading", *logs))
     made = take_in(project, read, model=model, actor=settings.project.person, rejects=rejects)
     show(
         as_json,
@@ -73,7 +64,6 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Show what has changed since training. Exit 1 if a signal is raised."""
-    from rung.cli.models import opened_project
     from rung.text import monitoring_text
     from training.monitoring.drift import measure, report_file
     from workspace.files import check_page, put_back
@@ -105,7 +95,6 @@ def learn_command(
 ) -> None:
     """Put requests into the review queue, errors first. Duplicates and leaks are left out, each with its reason."""
     from curation.store import open_store
-    from rung.cli.models import opened_project
     from rung.text.monitoring_text import learnt_lines
     from training.monitoring.learn import learn
 

@@ -1,4 +1,4 @@
-"""The origin of an item, and `rung review status`, in words."""
+"""An item of the review, what a new guideline affects, and `rung review status`, in words."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rung.text.figures import duration
+from rung.text.message_text import marked, message_text
 from workspace.counted import counted
 
 if TYPE_CHECKING:
     from curation.review import ReviewItem, ReviewProgress
+    from curation.review.guideline import Touched
     from curation.review.people import PersonProgress
     from curation.review.progress import SampleProgress
 
@@ -22,6 +24,38 @@ def origin(item: ReviewItem) -> str:
     seed = f" of {meta['seed_row']}" if meta.get("seed_row") else ""
     day = f", {str(meta['at'])[:10]}" if meta.get("at") else ""
     return f"a draft by {meta['model']}{seed}{day}"
+
+
+def item_lines(item: ReviewItem) -> Iterator[str]:
+    """An item for the shell: where it is from, its messages, what to look at."""
+    yield f"{item.id}   {item.role}, from {origin(item)}   item {item.decided + 1:,} of {item.total:,}"
+    for message in item.messages:
+        yield f"\n{message.get('role')}\n  " + message_text(message).replace("\n", "\n  ")
+    if not item.messages:
+        yield "\n  " + str(item.row.get("text", ""))
+    if item.passage:
+        yield f"\nDrafted from {(item.meta or {})['passage']}; words of the answer are between [[ and ]]"
+        yield "  " + marked(item.passage).replace("\n", "\n  ")
+    if item.findings:
+        yield "\nLook at this"
+    for finding in item.findings:
+        yield f"  ! {finding['text']}"
+    if item.guideline:
+        yield f"\nGuideline v{item.guideline.version}: guideline.md"
+
+
+def touched_lines(found: Touched, change: int | None) -> Iterator[str]:
+    """Which decided rows a new guideline affects, and the change that sent them back, if one did."""
+    older = f"{counted(found.older, 'row')} decided under an older version"
+    yield f"Guideline v{found.version}: {older}, {len(found.rows):,} affected."
+    yield f"  words: {', '.join(found.words[:20]) or 'none'}{' ...' if len(found.words) > 20 else ''}"
+    for name, hits in list(found.rows.items())[:10]:
+        yield f"  {name}  {', '.join(hits[:8])}"
+    if len(found.rows) > 10:
+        yield f"  and {len(found.rows) - 10:,} more"
+    if change is not None:
+        yield f"They are in the review queue again (change {change}; rung data undo reverses it)."
+        yield "\nNext: rung review next"
 
 
 def lines(found: ReviewProgress, step: str) -> Iterator[str]:

@@ -113,16 +113,15 @@ def _open_items(run: str | None) -> None:
     from evaluation.measurement_report import read_report
     from evaluation.testset.looks import note_look
     from evaluation.verdict.rule import newest_verdict
+    from rung.cli.models import opened_project
     from rung.cli.output import note
     from rung.report.evaluation import write_page
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
-    project = require_project()
+    project, settings = opened_project()
     found = newest_verdict(project, run)
     if found is None:
         return
     folder, report = read_report(project, found[0].name)
-    if note_look(project, load_settings(project.settings_file), report):
+    if note_look(project, settings, report):
         note("Recorded as a look at the test items. It counts as one of the planned runs.")
     write_page(project, folder)

@@ -81,12 +81,11 @@ def _ways(override: str, by: str, reason: str) -> ReleaseOptions:
 def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json: bool) -> None:
     from dataclasses import replace
 
+    from rung.cli.models import opened_project
     from training.release.releases import UNTUNED
     from training.release.releasing import release_run, release_untuned, wanted_forms
     from training.runs import find_run
     from workspace.errors import RungError
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
     if not to:
         raise RungError(
@@ -95,8 +94,8 @@ def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json:
             where="--to",
         )
     forms = wanted_forms(to)
-    project = require_project()
-    settings = _with_types(load_settings(project.settings_file), gguf)
+    project, settings = opened_project()
+    settings = _with_types(settings, gguf)
     if set(forms) <= set(UNTUNED):
         folder = release_untuned(project, settings, forms, by=ways.by, reason=ways.reason, told=ways.told)
     else:
@@ -123,15 +122,15 @@ def _with_types(settings: Settings, gguf: str) -> Settings:
 
 
 def _say(project: Project, folder: Path, as_json: bool) -> None:
-    from rung.cli.output import emit, say
+    from rung.cli.output import show
     from training.release.releases import RELEASE, Release
     from workspace.artefact import read_artefact
 
     made = read_artefact(folder / RELEASE, Release)
-    if as_json:
-        return emit({**made.model_dump(mode="json"), "folder": str(folder)})
-    for form in made.forms:
-        say(f"✓ {form.form:<10} {form.bytes / 1e6:>10,.1f} MB   {form.against}")
     names = ", ".join(form.form for form in made.forms)
-    say(f"Released {made.id}: {names}. Card: {project.relative(folder / 'README.md')}")
-    say(f"To check it on another machine: rung release verify {project.relative(folder)}")
+    lines = [
+        *(f"✓ {form.form:<10} {form.bytes / 1e6:>10,.1f} MB   {form.against}" for form in made.forms),
+        f"Released {made.id}: {names}. Card: {project.relative(folder / 'README.md')}",
+        f"To check it on another machine: rung release verify {project.relative(folder)}",
+    ]
+    show(as_json, {**made.model_dump(mode="json"), "folder": str(folder)}, lines)

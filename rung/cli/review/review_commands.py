@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json, Unmask
-from rung.cli.output import emit, new_folders, note, say
+from rung.cli.output import emit, new_folders, note, say, show
 from rung.cli.review.review_group import Automatic, Reviewer, desk_here, person_of, review_app
 from workspace.counted import counted
 from workspace.errors import RungError
@@ -68,7 +68,7 @@ def next_command(
         elif turn.item is None:
             say(_nothing(turn))
         else:
-            _show(desk, person_of(desk, reviewer), turn.item, unmask)
+            _show_item(desk, person_of(desk, reviewer), turn.item, unmask)
 
 
 @review_app.command("decide")
@@ -94,14 +94,9 @@ def decide_command(
         ruling = Ruling(verdict, text, whole, reason_of(reason, reasons_now(desk)), remark)
         kind = "automatic" if automatic else "person"
         made = decide(desk, row, token, person_of(desk, reviewer), ruling, kind=kind)  # type: ignore[arg-type]
-    if as_json:
-        emit(
-            {"id": made.id, "state": made.state, "decision": made.decision} | ({"note": made.note} if made.note else {})
-        )
-        return
-    say(f"{made.id} is {made.state}.")
-    if made.note:
-        say(made.note)
+    document = {"id": made.id, "state": made.state, "decision": made.decision}
+    note_of = {"note": made.note} if made.note else {}
+    show(as_json, document | note_of, [f"{made.id} is {made.state}.", *note_of.values()])
 
 
 @review_app.command("undo")
@@ -113,10 +108,8 @@ def undo_command(
 
     with desk_here() as desk:
         made = undo(desk, row, person_of(desk, reviewer))
-    if as_json:
-        emit({"id": made.id, "state": made.state, "decision": made.decision})
-    else:
-        say(f"{made.id} is {made.state} again.")
+    document = {"id": made.id, "state": made.state, "decision": made.decision}
+    show(as_json, document, [f"{made.id} is {made.state} again."])
 
 
 @review_app.command("status")
@@ -131,11 +124,7 @@ def status(as_json: Json = False) -> None:
         found = progress(desk)
         if desk.store.is_read_only:
             note("! The store is read-only: the queue does not reflect later changes of rung.toml.")
-    if as_json:
-        emit(found.to_json())
-        return
-    for line in lines(found, next_step(require_project())):
-        say(line)
+    show(as_json, found.to_json(), lines(found, next_step(require_project())))
 
 
 @review_app.command("reopen")
@@ -153,11 +142,8 @@ def reopen_command(
             said = "\n".join(f"{row.id} was taken out ({row.excluded}), so it cannot be reviewed." for row in gone)
             raise RungError(said, f"rung why {gone[0].id}, or leave it out")
         change = desk.store.queue(rows, reason, "reopened", actor=person_of(desk, by))
-    if as_json:
-        emit({"rows": rows, "change": change})
-        return
-    say(f"{counted(len(rows), 'row')} to review again (change {change}; rung data undo reverses it).")
-    say("\nNext: rung review next")
+    told = f"{counted(len(rows), 'row')} to review again (change {change}; rung data undo reverses it)."
+    show(as_json, {"rows": rows, "change": change}, [told, "", "Next: rung review next"])
 
 
 @review_app.command("sample")
@@ -171,17 +157,12 @@ def sample_command(
 
     with desk_here() as desk:
         plan = draw_again(desk.store, desk.settings, role, actor=person_of(desk, by))
-    if as_json:
-        drawn = {"size": plan.size, "population": plan.population, "error": plan.error} if plan else None
-        emit({"role": role, "sample": drawn})
     if plan is None:
-        if not as_json:
-            say(f"Every {role} row has been in a sample already.")
+        show(as_json, {"role": role, "sample": None}, [f"Every {role} row has been in a sample already."])
         raise typer.Exit(1)
-    if as_json:
-        return
-    say(f"{plan.size:,} of {plan.population:,} fresh {role} rows are queued, to show under {plan.error:.1%} errors.")
-    say("\nNext: rung review next")
+    drawn = {"size": plan.size, "population": plan.population, "error": plan.error}
+    told = f"{plan.size:,} of {plan.population:,} fresh {role} rows are queued, to show under {plan.error:.1%} errors."
+    show(as_json, {"role": role, "sample": drawn}, [told, "", "Next: rung review next"])
 
 
 @review_app.command("invite")
@@ -208,17 +189,15 @@ def invite_command(
         if revoke:
             revoke_link(desk.store, name, actor=desk.settings.project.person)
             told = f"The link of {name} is revoked. The decisions of {name} are kept."
-            emit({"name": name, "revoked": True}) if as_json else say(told)
-            return
+            return show(as_json, {"name": name, "revoked": True}, [told])
         token = invite(desk.store, name, role=role, days=days, actor=desk.settings.project.person)
         web = desk.settings.web
     link = f"{base.rstrip('/') or link_base(web, web.port)}/enter/{token}"
     if out is not None:
         write_private(out, f"{link}\n")
-    if as_json:
-        emit({"name": name, "role": role, "days": days, **({"file": str(out)} if out else {"link": link})})
-    else:
-        say(link if out is None else f"The link of {name} is in {out}, readable only by you.")
+    where = {"file": str(out)} if out else {"link": link}
+    told = f"The link of {name} is in {out}, readable only by you." if out else link
+    return show(as_json, {"name": name, "role": role, "days": days, **where}, [told])
 
 
 def _row(path: Path) -> Any:
@@ -230,7 +209,7 @@ def _row(path: Path) -> Any:
 def _nothing(turn: NextItem) -> str:
     """Why no row comes, and the ways on."""
     if not turn.waiting:
-        return _empty()
+        return "Nothing to review.  Next: rung data generate --count N, or rung data freeze"
     many = f"{counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''}"
     said = f"You are done; {many} for others."
     if not turn.mine:
@@ -238,10 +217,6 @@ def _nothing(turn: NextItem) -> str:
     some = ", ".join(turn.mine[:5]) + (f" and {len(turn.mine) - 5:,} more" if len(turn.mine) > 5 else "")
     say(f"{said} You decided {some} already, or marked it as not sure: a second person must decide.")
     return f"\nNext: rung review invite NAME, or undo yours: rung review undo {turn.mine[0]}"
-
-
-def _empty() -> str:
-    return "Nothing to review.  Next: rung data generate --count N, or rung data freeze"
 
 
 def _veiled(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> Veil:
@@ -263,37 +238,19 @@ def _document(desk: Desk, person: str, turn: NextItem, unmask: bool) -> JsonObje
     return {**(turn.item if unmask else veil.item).to_json(), "hidden": {} if unmask else kinds_of(veil.found)}
 
 
-def _show(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
+def _show_item(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
     from curation.review.item import hidden_words
+    from rung.text.review_text import item_lines
 
     veil = _veiled(desk, person, item, unmask)
-    _say_item(item if unmask else veil.item)
+    for line in item_lines(item if unmask else veil.item):
+        say(line)
     if veil.found:
         hidden = hidden_words(veil.found)
         hint = "--unmask shows them and is recorded in the log"
         say(f"\nShown unmasked: {hidden}" if unmask else f"\nHidden: {hidden}; {hint}")
     say(f"\nReserved for you until {item.until}")
     say(f"Next: rung review decide {item.id} approve --token {item.token}")
-
-
-def _say_item(item: ReviewItem) -> None:
-    from rung.text.message_text import marked, message_text
-    from rung.text.review_text import origin
-
-    say(f"{item.id}   {item.role}, from {origin(item)}   item {item.decided + 1:,} of {item.total:,}")
-    for message in item.messages:
-        say(f"\n{message.get('role')}\n  " + message_text(message).replace("\n", "\n  "))
-    if not item.messages:
-        say("\n  " + str(item.row.get("text", "")))
-    if item.passage:
-        say(f"\nDrafted from {(item.meta or {})['passage']}; words of the answer are between [[ and ]]")
-        say("  " + marked(item.passage).replace("\n", "\n  "))
-    if item.findings:
-        say("\nLook at this")
-    for finding in item.findings:
-        say(f"  ! {finding['text']}")
-    if item.guideline:
-        say(f"\nGuideline v{item.guideline.version}: guideline.md")
 
 
 @review_app.command("export")
@@ -310,10 +267,8 @@ def export_command(
     check_outputs(out)
     with desk_here() as desk, new_folders(out):
         written = export_rows(desk, out, assign=assign, count=count)
-    if as_json:
-        emit({"rows": written, "file": str(out)})
-        return
-    say(f"{counted(written, 'row')} in {out}. Fill in decision, text and reason, then: rung review import {out}")
+    told = f"{counted(written, 'row')} in {out}. Fill in decision, text and reason, then: rung review import {out}"
+    show(as_json, {"rows": written, "file": str(out)}, [told])
 
 
 @review_app.command("import")
@@ -327,12 +282,9 @@ def import_command(
 
     with desk_here() as desk:
         found = import_decisions(desk, file, reviewer=reviewer)
-    if as_json:
-        emit({"decided": found.decided, "open": found.open, "conflicts": list(found.conflicts)})
-    else:
-        say(f"{counted(found.decided, 'decision')} imported, {counted(found.open, 'row')} still open.")
-        for conflict in found.conflicts:
-            say(f"! {conflict}")
+    told = f"{counted(found.decided, 'decision')} imported, {counted(found.open, 'row')} still open."
+    lines = [told, *(f"! {conflict}" for conflict in found.conflicts)]
+    show(as_json, {"decided": found.decided, "open": found.open, "conflicts": list(found.conflicts)}, lines)
     if found.conflicts:
         raise typer.Exit(1)
 
@@ -350,21 +302,11 @@ def again_command(
 ) -> None:
     """Send rows affected by a guideline change back to review. The review gate is closed until they are decided."""
     from curation.review.guideline import review_again, touched_rows
+    from rung.text.review_text import touched_lines
 
     with desk_here() as desk:
         found = touched_rows(desk, chosen=word or (), everything=everything)
         change = None if dry_run or not found.rows else review_again(desk, found, actor=person_of(desk, by))
-    if as_json:
-        emit({"guideline": found.version, "older": found.older, "words": list(found.words),
-              "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change})  # fmt: skip
-        return
-    older = f"{counted(found.older, 'row')} decided under an older version"
-    say(f"Guideline v{found.version}: {older}, {len(found.rows):,} affected.")
-    say(f"  words: {', '.join(found.words[:20]) or 'none'}{' ...' if len(found.words) > 20 else ''}")
-    for name, hits in list(found.rows.items())[:10]:
-        say(f"  {name}  {', '.join(hits[:8])}")
-    if len(found.rows) > 10:
-        say(f"  and {len(found.rows) - 10:,} more")
-    if change is not None:
-        say(f"They are in the review queue again (change {change}; rung data undo reverses it).")
-        say("\nNext: rung review next")
+    document = {"guideline": found.version, "older": found.older, "words": list(found.words),
+                "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change}  # fmt: skip
+    show(as_json, document, touched_lines(found, change))

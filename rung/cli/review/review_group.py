@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import contextlib
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from curation.review import Desk
 
 review_app = typer.Typer(help="Review rows: on a screen, in a browser, or by script.", rich_markup_mode=None)
@@ -17,22 +20,15 @@ Automatic = Annotated[
 ]
 
 
-def desk_here() -> Any:
-    """The desk of the project here, as a context that closes its store."""
-    import contextlib
-
+@contextlib.contextmanager
+def desk_here() -> Iterator[Desk]:
+    """The desk of the project here; its store is closed after the block."""
     from curation.review import open_desk
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
+    from rung.cli.models import opened_project
 
-    @contextlib.contextmanager
-    def opened() -> Any:
-        project = require_project()
-        desk = open_desk(project, load_settings(project.settings_file))
-        with desk.store:
-            yield desk
-
-    return opened()
+    desk = open_desk(*opened_project())
+    with desk.store:
+        yield desk
 
 
 def person_of(desk: Desk, reviewer: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,12 +41,11 @@ def _desk(given: dict[str, Any]) -> Desk:
     from pydantic import ValidationError
 
     from curation.review import open_desk
+    from rung.cli.models import opened_project
     from workspace.errors import RungError
-    from workspace.folder import require_project
-    from workspace.settings import Settings, WebSettings, load_settings
+    from workspace.settings import Settings, WebSettings
 
-    project = require_project()
-    settings = load_settings(project.settings_file)
+    project, settings = opened_project()
     try:
         web = WebSettings.model_validate({**settings.web.model_dump(), **given})
     except ValidationError as error:
@@ -66,7 +66,7 @@ def _serve(desk: Desk, as_json: bool) -> None:
     _tell(desk, opened.getsockname()[1], own, as_json)
     if guideline_is_untouched(desk.project):
         note("! guideline.md is still the template: describe there what a right answer is; reviewers see it")
-    _flush()
+    sys.stdout.flush()
     try:
         server(desk, own).run(sockets=[opened])
     except KeyboardInterrupt:
@@ -97,9 +97,3 @@ def _tell(desk: Desk, port: int, own: str, as_json: bool) -> None:
         say(f"Your link:   {link_base(web, port)}/enter/{own}   (ends with this page)")
     for line in others:
         say(line)
-
-
-def _flush() -> None:
-    import sys
-
-    sys.stdout.flush()
