@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 BY_DECISIONS = ("gap", "uncertainty")
+POLICY = ("pool", "sample", "allowed_faults", "order", "accept_automatic", "second_edit", "overlap", "overlap_people")
+"""Settings of `[review]` on which the queue depends."""
 LOOK_AGAIN = 50
 """Decisions after which an order that depends on them is worked out again."""
 
@@ -70,18 +72,7 @@ def _needed(settings: Settings, digest: str) -> int:
 
 
 def _policy(settings: Settings) -> dict[str, Any]:
-    review = settings.review
-    return {
-        "pool": review.pool,
-        "sample": review.sample,
-        "allowed": review.allowed_faults,
-        "overlap": review.overlap,
-        "overlap_people": review.overlap_people,
-        "accept_automatic": review.accept_automatic,
-        "second_edit": review.second_edit,
-        "order": review.order,
-        "seed": settings.dataset.seed,
-    }
+    return {**settings.review.model_dump(include=set(POLICY)), "seed": settings.dataset.seed}
 
 
 def _height(connection: Connection, settings: Settings) -> dict[str, int]:

@@ -184,7 +184,7 @@ class HouseTable:
 
     def judge(self, phrase: str, line: str) -> tuple[str, str] | None:
         """(approve, "") or (reject, reason); None where the word list cannot read the phrase."""
-        read = self._table.read(phrase).line
+        read = self._table.read(phrase)
         if read is None:
             return None
         return ("approve", "") if read == line.strip() else ("reject", "wrong answer")

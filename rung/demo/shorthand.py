@@ -167,14 +167,6 @@ def _finding(term: Term, name: str, rng: random.Random) -> str:
     return re.sub(r"\s+", " ", text.replace("\0", " ")).strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the word list reads in a phrase: the line, or why none."""
-
-    line: str | None
-    because: str
-
-
 class CodeTable:
     """Reads shorthand by the grammar's word list and the official table. It approves nothing that it cannot read."""
 
@@ -186,19 +178,15 @@ class CodeTable:
         self._types = _lookup({category: ways for category, (_, ways) in TYPES.items()})
         self._sides = _lookup({side: ways for side, (_, ways) in SIDES.items()})
 
-    def read(self, phrase: str) -> Reading:
-        """The house line of a phrase, where every word of it is in the list and the table knows the finding."""
+    def read(self, phrase: str) -> str | None:
+        """The house line of a phrase; None where it names no single type, two sides, or a finding of no single line."""
         rest, kinds = _take(_plain(phrase), self._types)
         rest, sides = _take(rest, self._sides)
-        if len(kinds) != 1:
-            return Reading(None, "no type named" if not kinds else "two types named")
-        if len(sides) > 1:
-            return Reading(None, "two sides named")
+        if len(kinds) != 1 or len(sides) > 1:
+            return None
         words = frozenset(rest.split()) - FILLERS
         lines = self._lines.get(frozenset({kinds[0], *sides, *words}), set())
-        if len(lines) != 1:
-            return Reading(None, "finding not in the word list" if not lines else "finding has two lines")
-        return Reading(next(iter(lines)), "read by the word list and found in the code table")
+        return next(iter(lines)) if len(lines) == 1 else None
 
 
 FILLERS = frozenset({"w/", "in", "-", ":", "+", "with", "pt", "noted", "hx", "of"})

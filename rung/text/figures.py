@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-from evaluation.arms.registry import ARM_NAMES, arm_name, arm_option
-
-__all__ = [
-    "ARM_NAMES",
-    "arm_name",
-    "arm_option",
-    "as_sentence",
-    "duration",
-    "gib",
-    "interval",
-    "level",
-    "megabytes",
-    "money",
-    "p_text",
-    "percent",
-    "points",
-    "signed",
-    "signed_interval",
-    "wrong_answers",
-]
+from evaluation.arms.registry import arm_name as arm_name
+from evaluation.arms.registry import arm_option as arm_option
 
 
 def percent(score: float) -> str:
