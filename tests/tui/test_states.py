@@ -24,12 +24,12 @@ from conftest_tui import (
 
 from curation.split.manifest import load_split
 from curation.store import open_store
+from evaluation.arms.registry import ARM_NAMES, arm_name
 from evaluation.baseline import Aim
 from evaluation.measured_answers import take_over
 from evaluation.measurement_report import Report
 from rung.start import start_project
 from rung.status import read_facts, status_of
-from rung.text.figures import ARM_NAMES, arm_name
 from rung.text.status_text import status_lines
 from rung.tui.measure.baselines_screen import _entries
 from rung.tui.source import StatusRead
