@@ -39,7 +39,7 @@ from rung.text.review_text import origin
 from rung.web import view
 from rung.web.login import Door
 from rung.web.templating import PageRequest, closed, page
-from rung.web.view import blocks, plain
+from rung.web.view import plain
 from workspace.errors import Refusal, RungError
 from workspace.json_types import JsonObject
 
@@ -183,7 +183,7 @@ def _item(
         "unmasked": unmasked,
         "remark": ask.form.get("remark", ""),
         "near": _near(desk, ask, item),
-        "guide": list(blocks(item.guideline.text)) if item.guideline else [],
+        "guide": view.guideline(item.guideline.text) if item.guideline else "",
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,
         "sure": text if status == UNSURE else "",

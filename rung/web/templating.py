@@ -21,7 +21,7 @@ from rung.report.page import shown
 from rung.text.figures import duration
 from rung.web import view
 from rung.web.login import Visitor
-from rung.web.view import plain, with_bold
+from rung.web.view import plain
 
 FIELDS = 40
 """Fields of a form that are read at most."""
@@ -78,7 +78,7 @@ def environment() -> Environment:
     made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": view.clock}
     made.filters["duration"] = duration
     made.filters["masked"] = lambda text: mask(text or "")
-    made.globals |= {"VERBS": view.VERBS, "with_bold": with_bold, "label_keys": LABEL_KEYS}
+    made.globals |= {"VERBS": view.VERBS, "label_keys": LABEL_KEYS}
     return made
 
 

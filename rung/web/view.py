@@ -1,4 +1,4 @@
-"""An item as the page shows it: turns, difference of draft and edit; the guideline as plain blocks."""
+"""An item as the page shows it: turns, difference of draft and edit; the guideline as HTML."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from markupsafe import Markup, escape
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from curation.example import Example, edited_text
 from curation.review import ReviewItem
@@ -100,32 +102,15 @@ def short(text: str | None, most: int = 60) -> str:
 LONGEST = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class GuidelineBlock:
-    """`kind`: heading, text, list (one line an entry) or code."""
-
-    kind: str
-    lines: tuple[str, ...]
+@cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
 
 
-def blocks(text: str) -> Iterator[GuidelineBlock]:
-    """The blocks of a Markdown text, read roughly; what is not understood stays as it is written."""
-    for part in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
-        lines = [line for line in part.split("\n") if line.strip()]
-        while lines and (heading := re.match(r"#{1,6}\s+(.*)", lines[0])):
-            yield GuidelineBlock("heading", (heading[1].strip(" #"),))
-            lines = lines[1:]
-        if not lines:
-            continue
-        if lines[0].startswith(("```", "    ", "|")):
-            yield GuidelineBlock("code", tuple(line for line in lines if not line.startswith("```")))
-        elif all(re.match(r"\s*([-*+]|\d+[.)])\s|\s{2,}\S", line) for line in lines):
-            yield GuidelineBlock("list", tuple(re.sub(r"^\s*[-*+]\s+", "", line).strip() for line in lines))
-        else:
-            yield GuidelineBlock("text", (" ".join(line.strip() for line in lines),))
-
-
-def with_bold(line: str) -> Markup:
-    """A line with `**bold**` and backticks as they mean."""
-    text = re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", str(escape(shown(line, LONGEST))))
-    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", text))
+def guideline(text: str) -> Markup:
+    """A guideline's Markdown as HTML: every heading as an h3, no link and no picture, markup in it as it is written."""
+    tokens = _markdown().parse(shown(plain(text), LONGEST))
+    for token in tokens:
+        if token.type.startswith("heading"):
+            token.tag = "h3"
+    return Markup(_markdown().renderer.render(tokens, _markdown().options, {}))
