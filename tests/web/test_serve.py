@@ -118,18 +118,13 @@ def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path) -> No
         ("port = 9000", "http://127.0.0.1:9000"),
         ('host = "0.0.0.0"', f"http://{socket.gethostname()}:8642"),
         ('host = "::1"', "http://[::1]:8642"),
+        ('url = "https://review.example.org/"', "https://review.example.org"),
     ],
 )
 def test_a_link_leads_where_the_page_can_be_reached(folder: Path, written: str, base: str) -> None:
     with (folder / "rung.toml").open("a") as file:
         file.write(f"[web]\n{written}\n")
     assert rung("review", "invite", "dana", cwd=folder).stdout.startswith(f"{base}/enter/")
-
-
-def test_the_printed_link_follows_the_settings(folder: Path) -> None:
-    with (folder / "rung.toml").open("a") as file:
-        file.write('[web]\nurl = "https://review.example.org/"\n')
-    assert rung("review", "invite", "dana", cwd=folder).stdout.startswith("https://review.example.org/enter/")
 
 
 @pytest.mark.parametrize(

@@ -195,11 +195,6 @@ def test_an_answer_in_use_is_one_click(make_site: Any, serving: Any, open_page: 
     assert page.faults == []
 
 
-def test_no_answers_are_offered_where_they_are_no_labels(make_site: Any) -> None:
-    browser = make_site(16).browser("dana")
-    assert "Answers in use" not in browser.press("/decide", to="/open", panel="edit").words
-
-
 def edit_in_part(page: Any) -> None:
     """Begin an edit, and leave it open."""
     page.keyboard.press("e")
