@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 from curation.example import chat_row
-from rung.demo.shorthand import CodeTable, Term, terms, write
+from rung.demo.shorthand import Term, terms, write
 from rung.demo.walk import ChatRow, DemoRows, Task
 
 SEED = 13
@@ -174,28 +174,11 @@ def documents() -> dict[str, str]:
     return {f"{category}.md": "\n\n".join(entries) + "\n" for category, entries in book.items()}
 
 
-class HouseTable:
-    """The code table with the grammar's word list: approves only what both read alike, never guesses."""
-
-    name = "ICD-10-CM code table"
-
-    def __init__(self) -> None:
-        self._table = CodeTable()
-
-    def judge(self, phrase: str, line: str) -> tuple[str, str] | None:
-        """(approve, "") or (reject, reason); None where the word list cannot read the phrase."""
-        read = self._table.read(phrase)
-        if read is None:
-            return None
-        return ("approve", "") if read == line.strip() else ("reject", "wrong answer")
-
-
 TASK = Task(
     name="house-line",
     about="a clinic's shorthand in, the house line (category, system, side) out",
     rows=rows,
     documents=documents,
-    reviewer=HouseTable,
     prompts=PROMPTS,
     guideline=GUIDELINE,
     answers=ANSWERS,

@@ -170,6 +170,8 @@ def _finding(term: Term, name: str, rng: random.Random) -> str:
 class CodeTable:
     """Reads shorthand by the grammar's word list and the official table. It approves nothing that it cannot read."""
 
+    name = "ICD-10-CM code table"
+
     def __init__(self) -> None:
         self._lines: dict[frozenset[str], set[str]] = {}
         for term in terms():
@@ -187,6 +189,13 @@ class CodeTable:
         words = frozenset(rest.split()) - FILLERS
         lines = self._lines.get(frozenset({kinds[0], *sides, *words}), set())
         return next(iter(lines)) if len(lines) == 1 else None
+
+    def judge(self, phrase: str, line: str) -> tuple[str, str] | None:
+        """(approve, "") or (reject, reason); None where the word list cannot read the phrase."""
+        read = self.read(phrase)
+        if read is None:
+            return None
+        return ("approve", "") if read == line.strip() else ("reject", "wrong answer")
 
 
 FILLERS = frozenset({"w/", "in", "-", ":", "+", "with", "pt", "noted", "hx", "of"})

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NotRequired, Protocol, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from curation.review import Ruling, open_desk
 from curation.review.service import decide_all
+from rung.demo.shorthand import CodeTable
 from workspace.artefact import now, read_artefact
 from workspace.errors import RungError
 from workspace.files import check_place, write_text
@@ -39,24 +40,14 @@ class DemoRows:
     planted: dict[str, list[str]]
 
 
-class DemoJudge(Protocol):
-    """An automatic reviewer, named for what it is."""
-
-    name: str
-
-    def judge(self, phrase: str, line: str) -> tuple[str, str] | None:
-        """(approve, "") or (reject, reason); None where it cannot say, and a person must."""
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One demo: its rows, its files, and who reviews by table."""
+    """One demo: its rows, and its files."""
 
     name: str
     about: str
     rows: Callable[[bool], DemoRows]
     documents: Callable[[], dict[str, str]]
-    reviewer: Callable[[], DemoJudge]
     prompts: Mapping[str, str]
     guideline: str
     answers: Mapping[str, Any]
@@ -152,7 +143,7 @@ class Walk:
         return subprocess.run(command, cwd=self.project.root, stdout=self.out, check=False).returncode
 
     def _review(self, step: Step) -> int:
-        judge = self.task.reviewer()
+        judge = CodeTable()
         self.say(f"# automatic reviewer: {judge.name} (not a person, never counted as expert review)")
         counts = review_by_table(self.project, judge)
         self.say(
@@ -169,7 +160,7 @@ class Walk:
 WAITING = ("pending", "skipped", "unsure")
 
 
-def review_by_table(project: Project, judge: DemoJudge) -> Counter[str]:
+def review_by_table(project: Project, judge: CodeTable) -> Counter[str]:
     """Decide every waiting row that the table can read. Counts: approve, reject, left."""
     desk = open_desk(project, load_settings(project.settings_file))
     counts: Counter[str] = Counter(approve=0, reject=0, left=0)

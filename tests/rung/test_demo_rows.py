@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from rung.demo.house_line import TASK, HouseTable
+from rung.demo.house_line import TASK
 from rung.demo.shorthand import CodeTable, terms, write
 
 
@@ -66,6 +66,6 @@ def test_the_word_list_leaves_what_it_cannot_read():
 
 
 def test_a_changed_meaning_is_rejected():
-    judge = HouseTable()
+    judge = CodeTable()
     assert judge.judge("DM1 w/ PAD w/o gangrene", "E10 vascular none") == ("approve", "")
     assert judge.judge("DM1 w/ PAD w/o gangrene", "E11 vascular none") == ("reject", "wrong answer")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rung.demo.house_line import TASK
+from rung.demo.shorthand import CodeTable
 from rung.demo.walk import STEPS, DemoRows, Walk, review_by_table
 from workspace.folder import Project
 
@@ -43,4 +44,4 @@ def fresh(folder: Path, **settings) -> Project:
 
 def reviewed_by_table(project: Project) -> None:
     """The demo's automatic reviewer decides what it can read."""
-    review_by_table(project, TASK.reviewer())
+    review_by_table(project, CodeTable())
