@@ -41,14 +41,13 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize("options", [(), ("--test-only",)])
-def test_a_freeze_and_a_diff_name_what_status_names(folder, answered, options):
+def test_a_freeze_names_what_status_names(folder, answered, options):
     if answered:
         (folder / "answers.toml").write_text(ANSWERS)
         assert named(rung("advise", cwd=folder, code=0)) == wanted(folder)
     for _ in range(2):  # the second one finds the version there
         assert named(rung("data", "freeze", *options, cwd=folder, code=0)) == wanted(folder)
     assert wanted(folder) == ("rung baseline" if answered else "rung advise")
-    assert named(rung("data", "diff", "v001", "v001", cwd=folder, code=0)) == wanted(folder)
     assert named(rung("review", "status", cwd=folder, code=0)) == wanted(folder)
     assert named(rung("status", cwd=folder, code=0)) == wanted(folder)
 
