@@ -253,13 +253,15 @@ def without_template(prints: Fingerprints, source: RowSource, memory: int | None
     common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
     if not len(common):
         return prints
-    rest, keys = Growing(memory), []
+    rest, keys, left_out = Growing(memory), [], 0
     for begin in range(0, len(prints), ROWS_AT_ONCE):
         rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(prints)))
-        part = stripped(prints.shingles.take(rows), common, answered[rows])
+        whole = prints.shingles.take(rows)
+        part = stripped(whole, common, answered[rows])
+        left_out += len(whole.hashes) - len(part.hashes)
         rest.add(part)
         keys.append(set_keys(part))
-    name = _named(source.fetch([most])[0].question, common)
+    name = _named(source.fetch([most])[0].question, common) if left_out else ""
     return replace(prints, shingles=rest.finish(), key=np.concatenate(keys), template=name)
 
 

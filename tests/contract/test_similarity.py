@@ -128,6 +128,13 @@ def test_one_leak_copied_many_times_is_found_as_surely_as_once(rung, tmp_path, l
     assert rung("data", "leakage", "--train", "clean", "--test", "test.jsonl").code == 0
 
 
+def test_a_question_that_all_rows_share_is_no_template(rung, lines, row):
+    lines("in.jsonl", [row("who opens the hall on monday", "the guard")] * 40)
+    ran = rung("data", "dedup", "in.jsonl", "-o", "out.jsonl", "--json")
+    assert (ran.json["kept"], ran.json["template"]) == (1, None)
+    assert "Ignored in the comparison" not in rung("data", "dedup", "in.jsonl", "-o", "out.jsonl").out
+
+
 def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines, row):
     good = json.dumps(row("who opens the hall on monday", "the guard of the north gate does so at six"))
     (tmp_path / "in.jsonl").write_text(f"{good}\n{good}\n{{oops\n")
