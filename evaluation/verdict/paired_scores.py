@@ -41,8 +41,9 @@ class _Reading:
     arms: dict[str, None] | None = None
 
     def fault(self, line: int, text: str, expected: str = "", found: Any = "") -> None:
-        """Note a problem."""
-        self.problems.append(Problem(text, f"{self.name} line {line}", expected, str(found)))
+        """Note a problem; `found` as the file writes it."""
+        shown = found if isinstance(found, str) else json.dumps(found)[:60]
+        self.problems.append(Problem(text, f"{self.name} line {line}", expected, shown))
 
 
 def read_scores(name: str, data: bytes) -> PairedScores:
@@ -88,7 +89,7 @@ def _read_line(reading: _Reading, number: int, line: bytes) -> None:
         reading.fault(number, f"is not JSON: {error}.", "a JSON object", line[:60].decode(errors="replace"))
         return
     if not isinstance(row, dict):
-        reading.fault(number, "is not a JSON object.", "a JSON object", type(row).__name__)
+        reading.fault(number, "is not a JSON object.", "a JSON object", row)
         return
     for key in NEEDED:
         if key not in row:
@@ -111,7 +112,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _identity(reading: _Reading, number: int, value: Any) -> str | None:
     if not isinstance(value, str | int) or isinstance(value, bool):
-        reading.fault(number, f'"id" is {value!r}, not a text or a whole number.', "a text", value)
+        reading.fault(number, f'"id" is {json.dumps(value)[:60]}, not a text or a whole number.', "a text", value)
         return None
     key = str(value)
     if key in reading.seen:
@@ -143,7 +144,7 @@ def _score(reading: _Reading, number: int, key: str, value: Any) -> float | None
         reading.fault(number, f'"{key}" is {json.dumps(value)[:60]}, not a number.', "a number in 0..1", value)
         return None
     if not 0 <= value <= 1:
-        reading.fault(number, f'"{key}" is {str(value)[:60]}, outside 0..1.', "a number in 0..1", value)
+        reading.fault(number, f'"{key}" is {json.dumps(value)[:60]}, outside 0..1.', "a number in 0..1", value)
         return None
     return float(value)
 

@@ -144,7 +144,7 @@ FAULTS = {
     '{"baseline": 0.5, "tuned": 1}': "id",
     '{"id": 1, "baseline": 1.5, "tuned": 1}': "1.5",
     '{"id": 1, "baseline": "0.5", "tuned": 1}': "0.5",
-    '{"id": 1, "baseline": NaN, "tuned": 1}': "nan",
+    '{"id": 1, "baseline": NaN, "tuned": 1}': "NaN",
     f'{{"id": 1, "baseline": 0, "tuned": 1{"0" * 400}}}': "tuned",
     '{"id": 1, "baseline": true, "tuned": 1}': "true",
     '{"id": 1, "baseline": null, "tuned": 1}': "null",
@@ -168,3 +168,10 @@ def test_what_is_no_score_file_is_refused_with_its_place(text):
     told = f"{raised.value} {raised.value.where or ''} {raised.value.found or ''} {raised.value.expected or ''}"
     assert "scores.jsonl" in told
     assert FAULTS[text] in told
+
+
+@pytest.mark.parametrize("value", ["null", "true", "NaN", '{"a": [1]}'])
+def test_a_value_is_shown_as_the_file_writes_it(value):
+    with pytest.raises(InputError) as raised:
+        read_scores("scores.jsonl", f'{{"id": {value}, "baseline": 0, "tuned": 1}}'.encode())
+    assert raised.value.found == value and f'"id" is {value}, not' in str(raised.value)
