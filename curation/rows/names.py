@@ -116,7 +116,7 @@ def room(row: Mapping[str, Any], target: str, *keys: str) -> None:
 def turns_of(example: Example, target: str) -> tuple[Mapping[str, Any], ...]:
     """The messages of a row that has some; raises CannotHold for a text row."""
     if not example.messages:
-        raise CannotHold("text", f"a text row has no answer, and a {target} row needs one.")
+        raise CannotHold("text", f"a text row has no answer, which {target} rows need.")
     return example.messages
 
 
