@@ -110,14 +110,18 @@ def parts(*lines: dict[str, Any]) -> list[LogPart]:
     return found
 
 
-def test_a_batch_request_and_its_answer_are_joined_by_custom_id() -> None:
+def test_halves_that_find_no_other_are_set_aside_each_with_its_reason() -> None:
+    """What joins is in test_round_trip.py."""
     made = join(parts(
-        {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "messages": ASKED}},
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
         {"id": "vllm-9", "custom_id": "a", "response": {"status_code": 200, "body": SAID}, "error": None},
+        {**CHUNK, "id": "lost", "choices": [{"delta": {"content": "x"}}]},
     ))  # fmt: skip
-    assert [(r.said.text, r.model) for r in made.requests] == [("a", "m")]
-    assert made.aside == [(2, "a request without its answer")] and made.joined == 1
+    assert made.requests == [] and made.aside == [
+        (1, "a request without its answer"),
+        (2, "an answer without its request"),
+        (3, "a streamed answer without its request"),
+    ]
 
 
 def test_a_row_for_training_is_told_as_one_with_what_was_looked_for() -> None:
@@ -128,22 +132,6 @@ def test_a_row_for_training_is_told_as_one_with_what_was_looked_for() -> None:
     assert other == "a request without its answer"
     answered = join(parts({"id": "p", **row}, {"id": "p", "response": SAID}))
     assert len(answered.requests) == 1 and not answered.aside, "the start of an answer that the model went on with"
-
-
-def test_chunks_between_other_lines_are_joined_in_order() -> None:
-    made = join(parts(
-        {"id": "c-1", "messages": ASKED},
-        {**CHUNK, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hel"}}]},
-        {"id": "c-2", "messages": ASKED, "response": "other"},
-        {**CHUNK, "choices": [{"index": 0, "delta": {"content": "lo"}}]},
-        {**CHUNK, "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}], "usage": {"completion_tokens": 2}},
-        {"object": "chat.completion.chunk", "id": "lost", "choices": [{"delta": {"content": "x"}}]},
-    ))  # fmt: skip
-    assert [(r.said.text, r.said.finish, r.output_tokens) for r in made.requests] == [
-        ("Hello", "length", 2),
-        ("other", "", None),
-    ]
-    assert made.aside == [(6, "a streamed answer without its request")] and made.joined == 3
 
 
 def test_feedback_on_lines_of_its_own_finds_its_request() -> None:
