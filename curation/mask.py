@@ -81,7 +81,7 @@ _ESCAPED = re.compile(r"\\[nrt]")
 _EMAIL = re.compile(rf"{LOCAL}{DOMAIN}(?![\w-])")
 _CARD = re.compile(
     r"(?<![\w.-])(?:(?:[3-6]\d|2[2-7])\d{2}(?:[ -]?\d){9,15}"
-    r"|[2-6]\d{3}(?:[._/]\d{4}){3}|3\d{3}[._/]\d{6}[._/]\d{5})(?![\w-])"
+    r"|[2-6]\d{3}(?:[ ._/-]\d{4}){3}|3\d{3}[._/]\d{6}[._/]\d{5})(?![\w-])"
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=[ .-]?[A-Za-z0-9])")
 _IBAN_GLUED = re.compile(r"[A-Z]{2}\d{2}(?= ?[A-Z0-9])")
