@@ -56,6 +56,7 @@ AREAS = {
                ["tests/review/test_freeze_gates.py", "tests/review/test_review_policy.py",
                 "tests/review/test_policies.py", "tests/review/test_review.py", "tests/review/test_figures.py",
                 "tests/review/test_freeze.py", "tests/review/test_waiting.py", "tests/review/test_masked.py",
+                "tests/review/test_call_rows.py",
                 "tests/web/test_routes.py",
                 "tests/review/test_cli.py::test_a_failed_sample_is_said_at_once_and_everywhere"]),
     "security": (["workspace/untar.py", "workspace/trust.py", "chat/keys.py", "chat/privacy.py"],
