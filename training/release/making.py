@@ -23,14 +23,6 @@ QUANTISED = ("qlora", "qdora")
 """Methods whose adapter was trained on a 4-bit base."""
 
 
-def _silent(_: str) -> None:
-    """Tell nobody."""
-
-
-def _unwatched(_: str) -> Progress | None:
-    return None
-
-
 @dataclass(frozen=True)
 class Making:
     """A release in the making; `work` is its folder, which nobody sees before it is whole.
@@ -43,8 +35,8 @@ class Making:
     settings: Settings
     run: RunRecord
     work: Path
-    told: Told = _silent
-    watch: Callable[[str], Progress | None] = _unwatched
+    told: Told = lambda _: None
+    watch: Callable[[str], Progress | None] = lambda _: None
     judge: ChatModel | None = None
     allows: tuple[str, str] | None = None
     outcomes: dict[str, list[ItemOutcome]] = field(default_factory=dict)
