@@ -12,6 +12,8 @@ import in_shell
 import pytest
 from rows_in_files import rows_of, write
 
+from curation.checks.run import check_files
+from curation.likeness.files import DedupOrder, dedup_files
 from curation.rows import Columns, Reject
 from curation.rows.rowfile import RowFile
 
@@ -298,7 +300,7 @@ def answering(**arguments):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_row_says_beside_its_texts_counts_for_identity(tmp_path, one, other, same, workers):
     file = write(tmp_path / "a.jsonl", json.dumps(one), json.dumps(other))
-    assert rung(tmp_path, "data", "dedup", file, "-o", "out.jsonl", "--workers", workers)[1]["exact"] == int(same)
+    assert dedup_files(DedupOrder((file,), tmp_path / "out.jsonl", workers=workers))["exact"] == int(same)
     rows = [item.example for item in rows_of(file)]
     assert (rows[0].context == rows[1].context and rows[0].answer == rows[1].answer) is same
 
@@ -335,9 +337,9 @@ def test_calls_that_differ_contradict_one_another_and_are_never_dropped(tmp_path
         (chat(ASK, {**CALLING, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"})),
     ]:
         file = write(tmp_path / "a.jsonl", json.dumps(one), json.dumps(other))
-        _, found = rung(tmp_path, "data", "dedup", file, "-o", "out.jsonl", "--workers", workers)
+        found = dedup_files(DedupOrder((file,), tmp_path / "out.jsonl", workers=workers))
         assert (found["kept"], found["contradictions"]) == (2, 1)
-        names = [each["name"] for each in rung(tmp_path, "data", "check", file)[1]["findings"]]
+        names = [each.name for each in check_files([file]).findings]
         assert "contradictions" in names and "constant" not in names
 
 
