@@ -150,6 +150,7 @@ def test_an_arms_own_interval_holds_its_score():
     scores, names = [0.0] * 150 + [1.0] * 20 + [0.5] * 10, ["big"] * 140 + [str(n) for n in range(40)]
     low, high = score_interval(scores, clusters=names)
     assert low <= sum(scores) / len(scores) <= high and high - low > 0.3
+    assert score_interval([1.0] * 40, clusters=[str(n // 2) for n in range(40)])[1] == 1.0, "no score is higher"
     single = [str(n) for n in range(30)]
     for values in ([0.0, 1.0, 1.0] * 10, [0.25, 0.5, 1.0] * 10):
         assert score_interval(values, clusters=single) == score_interval(values)

@@ -9,6 +9,7 @@ import pytest
 from freezing import approve_all, frozen, rows
 from sqlalchemy import update
 
+from curation.checks.fixes import dismiss
 from curation.checks.run import check_project
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, next_item, progress, undo
@@ -74,6 +75,20 @@ def test_what_the_freeze_refuses_is_what_the_check_shows_and_the_fix_mends(make_
     decide_all(desk, "dana", [(name, Ruling("reject", reason="no")) for name in waiting], kind="person")
     assert shown() == {"leaks"}
     assert [each.kind for each in plan_freeze(desk.store, desk.project, desk.settings).blockers] == ["leaks"]
+
+
+def test_a_leak_into_validation_that_was_dismissed_is_counted_and_passes(make_desk: Any) -> None:
+    desk = make_desk(pool="trust")
+    train, validation = rows(60, 1), rows(10, 2)
+    long = " ".join(row.question for row in (*rows(3, 4), validation[0], *rows(3, 5)))
+    desk.store.add([*train, Example(chat_row(long, validation[0].answer))], role="train")
+    desk.store.add(validation, role="validation")
+    desk.store.add(rows(20, 3), role="test")
+    checkup = check_project(desk.store, desk.project, desk.settings)
+    dismiss(desk.store, checkup, "leaks", by="dana", reason="they differ")
+    done = frozen(desk)
+    answer = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
+    assert answer.passed and answer.evidence == {"test": 0, "validation": 0, "dismissed": 1}
 
 
 def test_a_hand_made_manifest_does_not_pass_the_gates(desk: Any) -> None:
