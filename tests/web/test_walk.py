@@ -92,7 +92,7 @@ def test_looks(make_site: Any, serving: Any, open_page: Any, width: int) -> None
         contrast = page.evaluate(CONTRAST)
         assert contrast and min(contrast.values()) >= 4.5, contrast
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for button in page.query_selector_all(".bar button"):
+    for button in page.query_selector_all(".bar button, .look button"):
         box = button.bounding_box()
         assert box["height"] >= 44 and box["width"] >= 40, button.inner_text()
     bar = page.query_selector(".bar").bounding_box()
@@ -101,6 +101,17 @@ def test_looks(make_site: Any, serving: Any, open_page: Any, width: int) -> None
     if width == 360:
         page.click(".guide summary")
     assert page.is_visible("text=Code the complication")
+    page.fill("#find", "LATERALITY")
+    assert page.is_visible("text=Laterality") and not page.is_visible("text=Code the complication")
+    page.fill("#find", "")
+    assert page.is_visible("text=Code the complication")
+    for _ in range(2):
+        page.click("text=A+")
+    page.click(".look [value=theme]")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "at 144% text"
+    page.reload()
+    kept = page.evaluate("({...document.documentElement.dataset})")
+    assert kept == {"size": "4", "theme": "light"}, "light though the system is dark"
     assert page.faults == []
 
 

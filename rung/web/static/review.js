@@ -6,6 +6,23 @@
   const typing = (target) => target.closest("textarea, input:not([type=hidden]):not([type=checkbox]), select") !== null;
   let pending = null;
 
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+  function look(wish) {
+    if (wish === "theme") root.dataset.theme = dark() ? "light" : "dark";
+    else root.dataset.size = Math.min(4, Math.max(1, Number(root.dataset.size || 2) + (wish === "bigger" ? 1 : -1)));
+    try { localStorage.setItem("rung_look", JSON.stringify({ ...root.dataset })); } catch { /* this page alone then */ }
+    offer();
+  }
+
+  function offer() {
+    for (const each of document.querySelectorAll(".look, .find")) each.hidden = false;
+    for (const each of document.querySelectorAll(".look [value=theme]")) each.textContent = dark() ? "light" : "dark";
+  }
+
+  try { Object.assign(root.dataset, JSON.parse(localStorage.getItem("rung_look") || "{}")); } catch { /* the usual look */ }
+
   function notice(words, again) {
     const box = $("#notice");
     if (!box) return;
@@ -22,6 +39,7 @@
   }
 
   function settle() {
+    offer();
     const guide = $("#guide");
     if (guide && matchMedia("(min-width: 60rem)").matches) guide.open = true;
     const focus = $("[autofocus]");
@@ -108,8 +126,25 @@
     send(form, button);
   });
 
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".look button");
+    if (button) look(button.value);
+  });
+
+  function find(words) {
+    const wanted = words.trim().toLowerCase();
+    let heading = null;
+    for (const block of document.querySelectorAll("#guide-text > *")) {
+      const here = !wanted || block.textContent.toLowerCase().includes(wanted);
+      block.hidden = !here;
+      if (block.tagName === "H3") heading = block;
+      else if (here && heading) heading.hidden = false;
+    }
+  }
+
   let writing = 0;
   document.addEventListener("input", (event) => {
+    if (event.target.id === "find") find(event.target.value);
     if (event.target.id !== "text") return;
     clearTimeout(writing);
     writing = setTimeout(compare, 600);
