@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hosted_replies import HELLO, client, message
+from scripted import Scripted
 
 from chat.batching import Batches, sent_batches
 from chat.calls import Patience
@@ -19,7 +20,6 @@ from chat.claude import Claude
 from chat.errors import ChatError
 from chat.hosted import Hosted
 from chat.protocols import Ask, Reply
-from chat.scripted import Scripted
 from workspace.errors import RungError
 
 pytestmark = pytest.mark.usefixtures("keys")
@@ -140,7 +140,7 @@ INTERRUPTED = """
 import os, random, signal, threading, time
 from chat.calls import several
 from chat.protocols import Ask, Reply
-from chat.scripted import Scripted
+from scripted import Scripted
 from workspace.errors import RungError
 
 draw = random.Random(1)

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from bank import PLACES, freeze_by_hand, perfect, project_in, reply, rows_of
 from loopback_server import serving
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import chat_row
 from workspace.settings import load_settings
 

@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from evaluation.abstention import Abstention, CoveragePoint, SureAnswer, abstention, threshold
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bank import CLASSES, perfect
+from scripted import Scripted
 
 from chat.protocols import Reply
-from chat.scripted import Scripted
 from curation.split.manifest import load_split
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, choose_all, run_baseline

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from in_shell import rung
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench

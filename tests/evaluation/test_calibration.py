@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from evaluation.arms.classifiers import fit
 from evaluation.arms.registry import arms_named

@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
+from scripted import Scripted
 from starlette.testclient import TestClient
 
-from chat.scripted import Scripted
 from curation.review import invite, open_desk
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline

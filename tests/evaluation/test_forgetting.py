@@ -1,8 +1,8 @@
 """The general suite before and after training, and what may be claimed of it."""
 
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.ask import Replies
 from evaluation.baseline import run_baseline

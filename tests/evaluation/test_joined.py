@@ -1,8 +1,8 @@
 """One arm measured again beside those of an earlier baseline: they stay only where all their inputs are the same."""
 
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import Example
 from evaluation.arms.registry import arm_name, arms_named
 from evaluation.baseline import Aim, run_baseline

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline

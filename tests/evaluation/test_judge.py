@@ -5,8 +5,8 @@ import random
 
 import pytest
 from bank import perfect as tuned
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.ask import Replies
 from evaluation.baseline import run_baseline

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 from scipy import stats
+from scripted import Scripted
 
 from chat.protocols import Reply
-from chat.scripted import Scripted
 from evaluation.ask import Replies
 from evaluation.judge.correction import calibrated, corrected_difference
 from evaluation.judge.grading import Case, ModelJudge, grade, grade_ask, judge_pairs

@@ -2,8 +2,8 @@
 
 import pytest
 from bank import perfect
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.store import open_store
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import Aim, run_baseline

@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from scripted import Scripted
 
 from chat.local.embed import open_embedder, packaged_folder
-from chat.scripted import Scripted
 from curation.example import chat_row
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline

@@ -30,7 +30,8 @@ def test_the_nearest_rows_come_first_with_their_reviewers(project):
 
 
 def test_an_item_is_explained_once_the_test_set_is_open(project, settings, model):
-    from chat.scripted import Scripted
+    from scripted import Scripted
+
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import run_baseline
     from evaluation.bench import open_bench

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 from in_shell import rung
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.split.manifest import read_manifest
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline

@@ -6,8 +6,8 @@ from dataclasses import replace
 import in_shell
 import pytest
 from hosted_replies import completion
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import run_baseline

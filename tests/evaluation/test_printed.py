@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench

@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from curation.split.manifest import read_manifest
 from curation.store import open_store

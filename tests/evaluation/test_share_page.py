@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench

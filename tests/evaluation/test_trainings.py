@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from bank import perfect
 from runs_by_hand import finish_run
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.split.manifest import load_split
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 from bank import perfect
+from scripted import Scripted
 
 from chat.protocols import Reply
-from chat.scripted import Scripted
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import Scripted
 
 from chat.protocols import Ask, Reply
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from curation.generate import DraftingResult, strategies, yields
 from curation.generate.material import gather, passages_of

@@ -166,7 +166,7 @@ def test_a_batch_that_may_have_been_sent_is_not_sent_again(
 
 
 def test_a_local_model_takes_no_batch(project: Project, settings: Settings, reviewed: Store) -> None:
-    from chat.scripted import Scripted
+    from scripted import Scripted
 
     with pytest.raises(RungError, match="takes no batches"):
         generate_batch(project, settings, reviewed, Scripted(["x"]), Wish(2))

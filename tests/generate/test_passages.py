@@ -8,8 +8,8 @@ from typing import Any
 
 import in_shell
 import pytest
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.documents import used_words
 from curation.review.desk import open_desk
 from curation.review.service import next_item

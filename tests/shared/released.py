@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from scripted import Scripted
+
 from chat.protocols import Ask
-from chat.scripted import Scripted
 from curation.split.manifest import load_split
 from evaluation.bench import open_bench
 from evaluation.served_run import ServedRun

@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from clinic import ANSWERS, SETTINGS
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings

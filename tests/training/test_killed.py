@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from counting import Words
 from killing import KILLED, Done, Warm, assert_ended, assert_sound, moments, standing, warmed
+from scripted import Scripted
 
 from chat.protocols import Ask
-from chat.scripted import Scripted
 from curation.split.manifest import load_split
 from evaluation.bench import open_bench
 from evaluation.tuned import run_evaluation

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from clinic import ANSWERS, SETTINGS
 from counting import Words
+from scripted import Scripted
 
 from advisor.project_advice import advise_project
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from curation.review import open_desk
 from curation.review.ruling import Ruling

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from clinic_phrases import line_of, phrases
 from once import once
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from curation.review import open_desk
 from curation.review.ruling import Ruling

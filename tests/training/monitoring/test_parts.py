@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from as_logged import litellm
 from clinic_phrases import line_of, phrases
+from scripted import Scripted
 
-from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from evaluation.ask import Replies
 from training.monitoring.drift import measure

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scripted import Scripted
 
 from chat.protocols import Ask
-from chat.scripted import Scripted
 from curation.split.manifest import load_split
 from evaluation.measurement_report import read_outcomes
 from evaluation.verdict.compare import compare

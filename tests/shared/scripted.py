@@ -1,4 +1,4 @@
-"""A model for tests and dry runs: it replies from a script."""
+"""A model that replies from a script."""
 
 from __future__ import annotations
 
