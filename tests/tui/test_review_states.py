@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+from conftest import rows, rung
 from conftest_tui import playing, press, rested, settled, text_of, words_in
 from review_rows import LOOSE, PAIR, PLAIN, POLY, TALK, begun, decided_by, log, stored
 from review_steps import reviewing, shown_item
@@ -109,6 +111,19 @@ async def test_empty_without_rows_and_without_open_rows(tmp_path, program):
         assert "More drafts: rung data generate --count 100" in words_in(app)
         await press(pilot, "enter")
         assert app.screen.stage == "Dataset"
+
+
+async def test_empty_after_the_freeze_leads_where_the_project_goes_on(tmp_path, program):
+    folder = begun(tmp_path / "icd", [json.loads(row) for row in rows(0, 24)])
+    for number in range(1, 25):
+        decided_by(folder, "mo", f"r-{number:06}", "approve")
+    rung(folder, "data", "freeze")
+    async with playing(program(folder)) as (app, pilot):
+        app.open_stage(4)
+        await settled(pilot)
+        assert app.status.next.name not in ("Review", "Dataset") and "freeze the dataset" not in words_in(app)
+        await press(pilot, "enter")
+        assert app.screen.stage == app.status.next.name
 
 
 async def test_empty_names_the_gaps_and_what_drafts_for_them_cost(tmp_path, program):

@@ -19,6 +19,7 @@ from curation.review.decisions import DecisionInForce
 from curation.review.item import LABEL_KEYS
 from curation.review.ruling import with_text
 from curation.store.records import FINAL
+from rung.status.stages import Stage, Status
 from rung.tui.async_list import LONG, SLOW
 from rung.tui.frame import SMALL, WIDE, StageScreen
 from rung.tui.review.answer import AnswerPanel
@@ -316,7 +317,14 @@ class ReviewScreen(StageScreen):
         self.add_class("ended")
         self.left.show_words(words)
         self.right.clear()
-        self.next = FOLLOWS[state]
+        stage = self._stage_after_review()
+        onward = f"Next: {stage.name.lower()} ({stage.key}).   Enter" if stage else FOLLOWS["empty"]
+        self.next = onward if state == "empty" else FOLLOWS[state]
+
+    def _stage_after_review(self) -> Stage | None:
+        """Where the project goes on once its dataset is frozen; None while that is what follows."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status.next if status and status.stage("Dataset").state == "done" else None
 
     def show_item(self, item: ReviewItem) -> None:
         """Draw the item, which is not being edited and has no remark; what is beside it follows once it is known."""
@@ -727,7 +735,9 @@ class ReviewScreen(StageScreen):
         if self.busy or self.is_writing() or self.state == "item":
             return
         if self.state in ("empty", "no_rows"):
-            self.app.open_stage(5 if self.state == "empty" else 3)  # type: ignore[attr-defined]
+            stage = self._stage_after_review()
+            after = stage.number if stage else 5
+            self.app.open_stage(after if self.state == "empty" else 3)  # type: ignore[attr-defined]
         else:
             self.refused = None
             self.fetch()
