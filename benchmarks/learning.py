@@ -67,7 +67,7 @@ def rule(row: StoredRow) -> Ruling:
     return Ruling("reject", reason=f"the {wrong[0]} changed") if wrong else Ruling("approve")
 
 
-def round_of(model: LocalModel, rows: list[Example], drafts: int, first: list[Example]) -> tuple[int, int, int, int]:
+def round_of(model: LocalModel, rows: list[Example], drafts: int, first: list[Example]) -> tuple[int, ...]:
     """Drafts on `rows`; where `first` is given, after a round on those was reviewed. (drafts, queued, decided, kept)"""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -77,6 +77,7 @@ def round_of(model: LocalModel, rows: list[Example], drafts: int, first: list[Ex
             from curation.review import Desk
 
             desk = Desk(store, project, settings)
+            before = after = (0, 0, 0, 0)
             for part in (first, rows):
                 if not part:
                     continue
@@ -87,9 +88,9 @@ def round_of(model: LocalModel, rows: list[Example], drafts: int, first: list[Ex
                 made = generate(project, settings, store, model, Wish(drafts))
                 waiting = store.rows(ids=made.queued)
                 decide_all(desk, "parser", [(row.id, rule(row)) for row in waiting], kind="person")
-            (found,) = yields(store, project)
-            part_ = found.after if first else found.before
-            return part_.drafts, part_.queued, part_.decided, part_.accepted
+                (found,) = yields(store, project)
+                before, after = after, (found.drafts, found.states.total(), found.decided, found.accepted)
+            return tuple(now - then for now, then in zip(after, before, strict=True))
 
 
 def difference(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
