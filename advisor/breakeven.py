@@ -114,7 +114,7 @@ def _incumbent(tables: list[PriceTable], name: str | None, unknown: list[str]) -
         unknown.append("the answer incumbent_model")
         return None
     rows = {row["model"].lower(): row for row in reversed(list(_rows(tables, "api")))}
-    row = rows.get(name.lower())
+    row = rows.get(name.lower()) or rows.get(re.sub(r"-\d{8}$", "", name.lower()))  # a dated id: NAME-20251001
     if row is None:
         unknown.append(f'the price of "{name}".{did_you_mean(name, rows)}')
     return row

@@ -181,6 +181,8 @@ def test_break_even_uses_dated_prices_and_says_what_is_unknown() -> None:
     assert known.calls_per_day is not None and known.tuned_usd_per_day is not None
     upkeep = (known.upkeep_usd_per_month or 0) * 12 / 365.25
     assert (known.calls_per_day - 1) * 0.00675 < known.tuned_usd_per_day + upkeep <= known.calls_per_day * 0.00675
+    dated = decide(BOOK, from_table({**table, "incumbent_model": "claude-sonnet-4-6-20260101"}), DAY).break_even
+    assert dated is not None and dated.prompted_usd_per_call == 0.00675, "an id with its date is priced as it is asked"
     for missing, words in (({"incumbent_model": "no-such"}, 'price of "no-such"'), ({}, "the answer incumbent_model")):
         found = decide(BOOK, from_table({**table, **missing}), DAY).break_even
         assert found is not None and found.calls_per_day is None and words in " ".join(found.unknown)
