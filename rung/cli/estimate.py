@@ -10,12 +10,11 @@ from rung.cli.options import Json
 from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from advisor.sizing.cards import Card
     from advisor.sizing.run_estimate import Workload
     from advisor.sizing.setup import Setup
-    from workspace.errors import Problem
 
 HINT = "rung estimate --help"
 
@@ -43,31 +42,31 @@ Reference = Annotated[str, typer.Option(help="DPO's reference: none, shared (ada
 def estimate_command(
     model: Annotated[str, typer.Option(help="A model folder, a config.json, or a catalogue id (see --list).")] = "",
     method: Method = "lora",
-    rank: Annotated[int, typer.Option(help="Rank of a low-rank adapter.")] = 16,
+    rank: Annotated[str, typer.Option(help="Rank of a low-rank adapter.")] = "16",
     targets: Targets = "all-linear",
-    batch: Annotated[int, typer.Option(help="Rows in one forward pass on one card.")] = 4,
-    length: Annotated[int, typer.Option(help="Tokens of a row.")] = 1024,
+    batch: Annotated[str, typer.Option(help="Rows in one forward pass on one card.")] = "4",
+    length: Annotated[str, typer.Option(help="Tokens of a row.")] = "1024",
     checkpointing: Checkpointing = True,
     dtype: Annotated[str, typer.Option(help="bf16, fp16 or fp32 (default on --device cpu: fp32).")] = "",
     mixed: Mixed = None,
     optimizer: Optimizer = "adamw",
     loss: Loss = "full",
-    answer: Annotated[int, typer.Option(help="With --loss answer: trained tokens of a row.")] = 0,
+    answer: Annotated[str, typer.Option(help="With --loss answer: trained tokens of a row.")] = "0",
     attention: Annotated[str, typer.Option(help="sdpa, flash or eager.")] = "sdpa",
-    dropout: Annotated[float, typer.Option(help="Dropout of the adapter.")] = 0.0,
+    dropout: Annotated[str, typer.Option(help="Dropout of the adapter.")] = "0",
     padded: Annotated[bool, typer.Option(help="Rows of a batch differ in length.")] = False,
     objective: Annotated[str, typer.Option(help="sft or dpo.")] = "sft",
     reference: Reference = "",
-    accumulation: Annotated[int, typer.Option(help="Forward passes in one step.")] = 1,
-    virtual_tokens: Annotated[int, typer.Option(help="Virtual tokens of prefix and prompt tuning.")] = 20,
-    gpus: Annotated[int, typer.Option(help="Number of GPUs.")] = 1,
+    accumulation: Annotated[str, typer.Option(help="Forward passes in one step.")] = "1",
+    virtual_tokens: Annotated[str, typer.Option(help="Virtual tokens of prefix and prompt tuning.")] = "20",
+    gpus: Annotated[str, typer.Option(help="Number of GPUs.")] = "1",
     strategy: Annotated[str, typer.Option(help="ddp, fsdp, zero1, zero2 or zero3.")] = "ddp",
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
     gpu: Annotated[str, typer.Option(help="GPU for the estimate of time and cost.")] = "",
-    rows: Annotated[int | None, typer.Option(help="Rows of the training set, for time and cost.")] = None,
-    epochs: Annotated[float, typer.Option(help="Passes over the rows.")] = 1.0,
-    tokens_per_second: Annotated[float | None, typer.Option(help="Measured speed.")] = None,
-    price: Annotated[float | None, typer.Option(help="USD per GPU-hour.")] = None,
+    rows: Annotated[str, typer.Option(help="Rows of the training set, for time and cost.")] = "",
+    epochs: Annotated[str, typer.Option(help="Passes over the rows.")] = "1",
+    tokens_per_second: Annotated[str, typer.Option(help="Measured speed.")] = "",
+    price: Annotated[str, typer.Option(help="USD per GPU-hour.")] = "",
     fit: Annotated[str, typer.Option(help="List what fits this GPU: a size such as 24GB, or its name.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List the catalogue.")] = False,
     as_json: Json = False,
@@ -130,7 +129,7 @@ def _checked(options: JsonObject, fit: str, ref: str) -> tuple[Setup, Workload, 
     from advisor.sizing.setup import Setup
     from workspace.errors import InputError, Problem
 
-    problems = list(_out_of_range(options))
+    problems: list[Problem] = []
     if not ref:
         problems.append(
             Problem(
@@ -140,12 +139,14 @@ def _checked(options: JsonObject, fit: str, ref: str) -> tuple[Setup, Workload, 
                 "",
             )
         )
+    _numbers(options, problems)
     options.update(ALIASES.get(options["method"], {}))
     options["dtype"] = options["dtype"] or ("fp32" if options["device"] == "cpu" else "bf16")
     options["reference"] = options["reference"] or ("model" if options["method"] == "full" else "shared")
     work = {key: options.pop(key) for key in ("rows", "epochs", "gpu", "tokens_per_second")}
     work["price_per_hour"] = options.pop("price")
-    setup: Setup | None = _collect(problems, lambda: Setup(**options))
+    setup: Setup | None = None
+    setup = _collect(problems, lambda: Setup(**options))
     card = _collect(problems, lambda: find_card(fit)) if fit else None
     if work["gpu"]:
         _collect(problems, lambda: find_card(work["gpu"], "--gpu"))
@@ -170,13 +171,28 @@ ALIASES = {
     "prompt-tuning": {"method": "prompt"},
 }
 """Names that people use for a method and its objective together, or in full."""
+WHOLE = ("answer", "rank", "batch", "length", "accumulation", "virtual_tokens", "gpus", "rows")
 LARGEST = {"rows": 10**12, "epochs": 10**6, "tokens_per_second": 10**9, "price": 10**6}
 
 
-def _out_of_range(options: JsonObject) -> Iterator[Problem]:
+def _numbers(options: JsonObject, problems: list[Any]) -> None:
+    """Turn texts into numbers in place; what is no number is reported and takes a harmless value."""
     from workspace.errors import Problem
 
-    for key, most in LARGEST.items():
-        value, name = options[key], f"--{key.replace('_', '-')}"
-        if value is not None and not 0 < value <= most:
-            yield Problem(f"{value} is not above 0, or too much to make sense.", name, "a number", str(value))
+    for key in (*WHOLE, "dropout", "epochs", "tokens_per_second", "price"):
+        text = options[key]
+        if text == "":
+            options[key] = None
+            continue
+        kind: type[int] | type[float] = int if key in WHOLE else float
+        name, what = f"--{key.replace('_', '-')}", "a whole number" if key in WHOLE else "a number"
+        try:
+            value = kind(text) if len(text) < 40 else kind("?")
+            if key in LARGEST and not 0 < value <= LARGEST[key]:
+                raise ValueError
+        except ValueError:
+            problems.append(
+                Problem(f'"{text[:40]}" is not {what} above 0 that makes sense here.', name, what, text[:40])
+            )
+            value = kind(1 if key in WHOLE else 0.5)
+        options[key] = value

@@ -51,7 +51,7 @@ def test_unknown_architecture_gives_nulls_with_a_reason(tmp_path):
 
 def test_bad_input_is_one_document_with_every_problem():
     done = rung(
-        "--model", "Llama-3.1-8B", "--epochs", "0", "--rank", "-3", "--method", "lorra", "--fit", "24 apples", "--json"
+        "--model", "Llama-3.1-8B", "--batch", "x", "--rank", "-3", "--method", "lorra", "--fit", "24 apples", "--json"
     )
     assert done.returncode == 2
     error = json.loads(done.stdout)["error"]
