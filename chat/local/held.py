@@ -51,8 +51,13 @@ class Held:
 
         Keywords that it does not know are left to the metric.
         """
-        matcher = cls._matcher(shape, guide)
-        return cls(cls._matcher({}, guide) if matcher.is_error() else matcher)
+        try:
+            matcher = cls._matcher(shape, guide)
+            matcher.compute_logit_bias()  # some schemas are found wanting by the first token only
+            followed = not matcher.is_error()
+        except (ValueError, RecursionError):  # numbers, texts and depths that it does not read
+            followed = False
+        return cls(cls._matcher(shape if followed else {}, guide))
 
     @staticmethod
     def _matcher(shape: Mapping[str, Any], guide: LLTokenizer) -> LLMatcher:

@@ -187,7 +187,7 @@ def _is_stdout(path: Path) -> bool:
 
 def say_next_check(written: Path) -> None:
     """Name the command that checks the file just written; a pipe has none."""
-    if written.is_file():
+    if written.is_file() and not manner.rows_on_stdout:
         say(f"\nNext: rung data check {shlex.quote(str(written))}")
 
 

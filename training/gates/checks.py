@@ -131,7 +131,7 @@ def dataset_gate(case: GateCase) -> Gate:
         return closed(
             "dataset",
             fault,
-            "a plan is for the pairs, labels or reward model that it read",
+            "a plan is for the pairs or the reward model that it read",
             "rung plan",
             DATASET_RULE,
             evidence,

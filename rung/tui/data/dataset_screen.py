@@ -72,7 +72,8 @@ class DatasetScreen(LoadedScreen):
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
         self.version = next_id(project.datasets, "v")
         if plan.blockers:
-            words = press(plan.blockers[0].opener.partition("   ")[0], 4)
+            opener = plan.blockers[0].opener.partition("   ")[0]
+            words = press(opener, 4) if opener.startswith("rung ") else opener
         else:
             words = f"freeze {f'the test set, as {self.version}' if plan.test_only else self.version}.   Enter"
         ending = [] if self._is_done(plan) else [Entry(), Entry(f"Next: {words}", "", "bold")]

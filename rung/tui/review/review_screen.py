@@ -91,7 +91,7 @@ class ReviewScreen(StageScreen):
         Binding("E,ctrl+o", "editor", "edit in your $EDITOR", key_display="E"),
         Binding("x", "reject", "reject, then a digit for the reason"),
         Binding("s", "skip", "skip: comes back later"),
-        Binding("n", "unsure", "not sure: a second person decides it"),
+        Binding("n", "unsure", "not sure: a second person decides; alone, it comes back last"),
         Binding("f,N", "flag", "flag: goes to the person who settles disagreements"),
         Binding("u", "undo", "undo the last decision"),
         Binding("b", "same", "the same repair for similar rows, one by one"),
@@ -322,9 +322,11 @@ class ReviewScreen(StageScreen):
         self.next = onward if state == "empty" else FOLLOWS[state]
 
     def _stage_after_review(self) -> Stage | None:
-        """Where the project goes on once its dataset is frozen; None while that is what follows."""
+        """Where a project goes on whose dataset is frozen; None after decisions here, which the dataset lacks yet."""
         status: Status | None = self.app.status  # type: ignore[attr-defined]
-        return status.next if status and status.stage("Dataset").state == "done" else None
+        if status is None or status.next is None or self.session.counts or status.stage("Dataset").state != "done":
+            return None
+        return status.next if status.next.name != "Review" else None
 
     def show_item(self, item: ReviewItem) -> None:
         """Draw the item, which is not being edited and has no remark; what is beside it follows once it is known."""
