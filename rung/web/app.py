@@ -44,6 +44,7 @@ WAYS = (
     PageRoute("POST", "/forget", ROLES, pages.forget),
     PageRoute("POST", "/stop", ROLES, pages.stop),
     PageRoute("GET", "/done", ROLES, pages.done_page),
+    PageRoute("POST", "/look", ROLES, pages.look),
     PageRoute("POST", "/leave", ROLES, pages.leave),
     PageRoute("GET", "/team", ("lead",), pages.team_page),
     PageRoute("POST", "/reopen", ("lead",), pages.reopen),

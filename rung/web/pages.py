@@ -38,7 +38,7 @@ from rung.text.judge_text import preference_words
 from rung.text.review_text import origin
 from rung.web import view
 from rung.web.login import Door
-from rung.web.templating import PageRequest, closed, page
+from rung.web.templating import LOOK, PageRequest, closed, page
 from rung.web.view import plain
 from workspace.errors import Refusal, RungError
 from workspace.json_types import JsonObject
@@ -166,6 +166,7 @@ def _item(
     unanswered = item.answer is None and not item.row.get("text")
     opened = panel or ("edit" if (drafted or unanswered) and (unmasked or not veil.in_edit) else "")
     before = view.answer_of(face.row)
+    find = ask.request.query_params.get("find", "")[:200]
     if text is None:
         text = view.answer_of(item.draft) if item.draft is not None else view.answer_of(item.row)
     text = view.plain(text) if opened == "edit" else ""
@@ -183,7 +184,8 @@ def _item(
         "unmasked": unmasked,
         "remark": ask.form.get("remark", ""),
         "near": _near(desk, ask, item),
-        "guide": view.guideline(item.guideline.text) if item.guideline else "",
+        "guide": view.guideline(item.guideline.text, find) if item.guideline else "",
+        "find": find,
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,
         "sure": text if status == UNSURE else "",
@@ -303,6 +305,17 @@ def may_show(desk: Desk, ask: PageRequest, veil: Veil, panel: str) -> bool:
     if asked and not known:
         log_unmasked(desk, ask.person.name, veil.of, veil.found)
     return asked or (known and ask.form.get("unmasked") == "1")
+
+
+YEAR = 365 * 86400
+
+
+def look(_desk: Desk, ask: PageRequest) -> Response:
+    """Change theme or text size, for this browser."""
+    answer = RedirectResponse("/", 303)
+    changed = str(ask.look.changed(ask.form.get("look", "")))
+    answer.set_cookie(LOOK, changed, max_age=YEAR, samesite="strict", httponly=True)
+    return answer
 
 
 def leave(desk: Desk, ask: PageRequest) -> Response:

@@ -23,8 +23,34 @@ from rung.web import view
 from rung.web.login import Visitor
 from rung.web.view import plain
 
+THEMES = ("auto", "light", "dark")
+SIZES = ("1", "2", "3", "4")
+LOOK = "rung_look"
+"""The cookie with a visitor's look."""
 FIELDS = 40
 """Fields of a form that are read at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Theme and text size (1 to 4; 2 is the usual one), kept in a cookie."""
+
+    theme: str = "auto"
+    size: str = "2"
+
+    @classmethod
+    def read(cls, cookie: str) -> Look:
+        """Out of `dark.3`; anything else is the usual look."""
+        theme, _, size = cookie.partition(".")
+        return cls(theme, size) if theme in THEMES and size in SIZES else cls()
+
+    def changed(self, wish: str) -> Look:
+        """After a press on `bigger`, `smaller`, `light` or `dark`."""
+        step = {"bigger": 1, "smaller": -1}.get(wish, 0)
+        return Look(wish if wish in THEMES else self.theme, str(min(4, max(1, int(self.size) + step))))
+
+    def __str__(self) -> str:
+        return f"{self.theme}.{self.size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +60,11 @@ class PageRequest:
     request: Request
     visitor: Visitor
     form: Mapping[str, str]
+
+    @property
+    def look(self) -> Look:
+        """How the visitor wants the pages to look."""
+        return Look.read(self.request.cookies.get(LOOK, ""))
 
     @property
     def person(self) -> Reviewer:
@@ -84,7 +115,7 @@ def environment() -> Environment:
 
 def page(template: str, ask: PageRequest, status: int = 200, **values: Any) -> Response:
     """A page for a visitor."""
-    text = environment().get_template(template).render(me=ask.person, csrf=ask.visitor.csrf, **values)
+    text = environment().get_template(template).render(me=ask.person, csrf=ask.visitor.csrf, look=ask.look, **values)
     return HTMLResponse(text, status)
 
 

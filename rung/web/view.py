@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
 from curation.example import Example, edited_text
@@ -104,13 +105,37 @@ LONGEST = 20_000
 
 @cache
 def _markdown() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink", "reference"])
 
 
-def guideline(text: str) -> Markup:
-    """A guideline's Markdown as HTML: every heading as an h3, no link and no picture, markup in it as it is written."""
-    tokens = _markdown().parse(shown(plain(text), LONGEST))
+def guideline(text: str, find: str = "") -> Markup:
+    """A guideline's Markdown as HTML: every heading as an h3, no link and no picture, markup in it as it is written.
+
+    With `find` only the blocks that hold these words, each with its heading; empty where none does.
+    """
+    tokens = _markdown().parse(shown(plain(text), limit=len(text)))
+    blocks: list[list[Token]] = []
     for token in tokens:
+        token.attrs.pop("style", None)  # the page's own styles are the only ones
         if token.type.startswith("heading"):
             token.tag = "h3"
-    return Markup(_markdown().renderer.render(tokens, _markdown().options, {}))
+        if token.level == 0 and token.nesting >= 0:
+            blocks.append([])
+        blocks[-1].append(token)
+    kept = [token for block in _holding(blocks, " ".join(find.lower().split())) for token in block]
+    return Markup(_markdown().renderer.render(kept, _markdown().options, {}))
+
+
+def _holding(blocks: list[list[Token]], words: str) -> list[list[Token]]:
+    kept: list[list[Token]] = []
+    heading: list[Token] | None = None
+    for block in blocks:
+        is_heading = block[0].type == "heading_open"
+        heading = block if is_heading else heading
+        if words in " ".join(" ".join(token.content for token in block).lower().split()):
+            if heading is not None and not is_heading:
+                kept.append(heading)
+                heading = None
+            kept.append(block)
+            heading = None if is_heading else heading
+    return kept

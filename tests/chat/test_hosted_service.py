@@ -140,8 +140,6 @@ INTERRUPTED = """
 import os, random, signal, threading, time
 from chat.calls import several
 from chat.protocols import Ask, Reply
-from scripted import Scripted
-from workspace.errors import RungError
 
 draw = random.Random(1)
 signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rung.cli import build_app, main
 
-LEFT_OUT = {"demo", "serve", "watch", "train", "baseline", "evaluate", "judge", "generate", "score"}
+LEFT_OUT = {"demo", "mcp", "serve", "watch", "train", "baseline", "evaluate", "judge", "generate", "score"}
 """Commands that load a model, serve, or wait for ever; their arguments have tests of their own."""
 VALUES = ["", "-1", "0", "1", "1e400", "nan", "0x10", "a,b", "../x", "no-such", "\x00", "\udcff", "é", "a" * 300,
           "rung.toml", ".", "/dev/null", "rows.jsonl", "r-000001", "v001", "{",

@@ -119,10 +119,15 @@ def test_every_field_has_a_label_and_every_page_a_heading(make_site: Any) -> Non
         assert all(re.sub(r"<[^>]+>|\s", "", label) for label in buttons)
 
 
-def test_an_odd_row_and_markup_in_the_guideline(make_site: Any) -> None:
+def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
     dana = make_site().browser("dana")
-    assert dana.get("/?row=../../etc").status == 200
+    assert dana.get("/", headers={"cookie": "rung_look=<script>.9"}).status == 401
+    dana.client.cookies.set("rung_look", '"><script>.9')
+    assert dana.get("/?find=%3Cb%3E").status == 200 and "&lt;b&gt;left&lt;/b&gt;" in dana.html
+    assert dana.get("/?find=zebra%20%3Cb%3E").status == 200 and "Not found in the guideline" in dana.html
+    assert dana.get("/").status == 200
     assert "<strong>E11.42</strong>, not <code>E11.40</code>" in dana.html and "&lt;b&gt;left&lt;/b&gt;" in dana.html
+    assert dana.get("/?row=../../etc").status == 200
 
 
 def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any) -> None:

@@ -26,7 +26,7 @@ def test_roles_hold_on_every_route(make_site: Any, role: str) -> None:
         if way.method == "GET":
             assert browser.get(way.path).status == (200 if role in way.roles else 403), way
             continue
-        fields = {**browser.page.form("/decide"), "verdict": "approve", "panel": "edit"}
+        fields = {**browser.page.form("/decide"), "verdict": "approve", "panel": "edit", "look": "dark"}
         before = len(decisions(site))
         for csrf in ("", "0" * 64, "é"):
             assert browser.client.post(way.path, data={**fields, "csrf": csrf}).status_code == 403, way
@@ -137,8 +137,8 @@ def test_a_proxys_header_from_a_named_address(make_site: Any) -> None:
     proxy = site.client(base, peer="10.0.0.2")
     answer = proxy.get("/", headers=named)
     assert answer.status_code == 200 and "dana" in answer.text and "Sign out" not in answer.text
-    form = {"csrf": re.search(r'name="csrf" value="(\w+)"', answer.text)[1]}
-    assert proxy.post("/stop", data=form, headers={"x-remote-user": "mo"}).status_code == 403, "mo sends dana's form"
+    form = {"csrf": re.search(r'name="csrf" value="(\w+)"', answer.text)[1], "look": "dark"}
+    assert proxy.post("/look", data=form, headers={"x-remote-user": "mo"}).status_code == 403, "mo sends dana's form"
     assert site.client(base, peer="10.0.0.3").get("/", headers=named).status_code == 401, "not the named address"
     assert proxy.get("/").status_code == 401
     twice = proxy.get("/", headers=[("x-remote-user", "dana"), ("x-remote-user", "mo")])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workspace.counted import counted
+from workspace.errors import RungError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,8 @@ def compare_blind(
         if unmask and found:
             log_shown(project, settings, who, f"{comparison.folder.parent.name}/human", found)
         return _write(comparison, sheet, who, unmask, as_json)
+    if unmask:
+        raise RungError("--unmask: no sheet is asked for.", "--sheet FILE", expected="--sheet FILE")
     for path in answers:
         comparison.take_sheet(who if len(answers) == 1 else path.stem, path)
     if reveal:

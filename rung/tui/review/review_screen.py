@@ -324,7 +324,12 @@ class ReviewScreen(StageScreen):
     def _stage_after_review(self) -> Stage | None:
         """Where a project goes on whose dataset is frozen; None after decisions here, which the dataset lacks yet."""
         status: Status | None = self.app.status  # type: ignore[attr-defined]
-        if status is None or status.next is None or self.session.counts or status.stage("Dataset").state != "done":
+        if (
+            status is None
+            or status.next is None
+            or (self.session and self.session.counts)
+            or status.stage("Dataset").state != "done"
+        ):
             return None
         return status.next if status.next.name != "Review" else None
 

@@ -6,22 +6,16 @@
   const typing = (target) => target.closest("textarea, input:not([type=hidden]):not([type=checkbox]), select") !== null;
   let pending = null;
 
-  const root = document.documentElement;
-  const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  let looks = Promise.resolve();
 
-  function look(wish) {
-    if (wish === "theme") root.dataset.theme = dark() ? "light" : "dark";
-    else root.dataset.size = Math.min(4, Math.max(1, Number(root.dataset.size || 2) + (wish === "bigger" ? 1 : -1)));
-    try { localStorage.setItem("rung_look", JSON.stringify({ ...root.dataset })); } catch { /* this page alone then */ }
-    offer();
+  function look(form, button) {
+    const root = document.documentElement, wish = button.value;
+    if (wish === "light" || wish === "dark") root.dataset.theme = wish;
+    else root.dataset.size = Math.min(4, Math.max(1, Number(root.dataset.size) + (wish === "bigger" ? 1 : -1)));
+    const body = new URLSearchParams(new FormData(form));
+    body.set("look", wish);
+    looks = looks.then(() => fetch("/look", { method: "POST", body, redirect: "manual" })).catch(() => {});
   }
-
-  function offer() {
-    for (const each of document.querySelectorAll(".look, .find")) each.hidden = false;
-    for (const each of document.querySelectorAll(".look [value=theme]")) each.textContent = dark() ? "light" : "dark";
-  }
-
-  try { Object.assign(root.dataset, JSON.parse(localStorage.getItem("rung_look") || "{}")); } catch { /* the usual look */ }
 
   function notice(words, again) {
     const box = $("#notice");
@@ -39,7 +33,6 @@
   }
 
   function settle() {
-    offer();
     const guide = $("#guide");
     if (guide && matchMedia("(min-width: 60rem)").matches) guide.open = true;
     const focus = $("[autofocus]");
@@ -122,13 +115,13 @@
     const form = event.target, button = event.submitter;
     if (form.method !== "post") return;
     if (form.getAttribute("action") === "/leave") return;
+    if (form.classList.contains("look")) {
+      event.preventDefault();
+      look(form, button);
+      return;
+    }
     event.preventDefault();
     send(form, button);
-  });
-
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest(".look button");
-    if (button) look(button.value);
   });
 
   function find(words) {
