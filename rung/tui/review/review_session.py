@@ -151,9 +151,10 @@ class ReviewSession:
         log_unmasked(self.desk, self.person, item, found)
 
     def fetch_ahead(self, current: ReviewItem) -> None:
-        """Lease the item after this one and load its context while this one is read."""
+        """Lease the item after this one and load its context while this one is read, unless it was left meanwhile."""
         with self.lock:
-            if self.ahead is None and self.series is None and not self.closed:
+            is_read = self.given is not None and self.given.id == current.id and not self.closed
+            if is_read and self.ahead is None and self.series is None:
                 found = next_item(self.desk, self.person, holding=[current.id]).item
                 self.ahead = found if found and found.id != current.id else None
                 self.was = self.settled
@@ -189,7 +190,7 @@ class ReviewSession:
             for item in (*items, self.ahead):
                 if item is not None:
                     give_up(self.desk, person, number_of(item.id))
-            self.ahead = None
+            self.ahead = self.given = None
 
     def close(self) -> None:
         """Nobody sits here any more: all rows go back."""
