@@ -11,7 +11,7 @@ from counting import Words
 
 from training.plan.machine import Machine
 from training.plan.planning import make_plan
-from training.plan.plans import Plan, find_plan, read_plan, write_plan
+from training.plan.plans import Plan, find_plan, read_plan, read_plans, write_plan
 from training.plan.recipe import Recipe
 from training.runs import append_metric, curve
 from workspace.errors import InputError, Refusal, RungError
@@ -93,6 +93,7 @@ def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan: 
     with pytest.raises(InputError, match="objective"):
         read_plan(old)
     assert replan().name == "P-002.toml"
+    assert [plan.id for _, plan in read_plans(ready)] == ["P-002"]
 
 
 def test_all_that_is_wrong_with_a_plan_is_said_at_once(planned: Path) -> None:

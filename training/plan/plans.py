@@ -121,8 +121,9 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 
 def read_plans(project: Project) -> list[tuple[Path, Plan]]:
-    """All plans of a project, the oldest first."""
-    return [(path, read_plan(path)) for path in oldest_first(project.plans.glob("P-*.toml"))]
+    """All plans of a project, the oldest first, but those of an objective that Rung no longer trains."""
+    paths = oldest_first(project.plans.glob("P-*.toml"))
+    return [(path, read_plan(path)) for path in paths if b'\nobjective = "kto"\n' not in path.read_bytes()]
 
 
 def readable_plans(project: Project) -> Iterator[tuple[Path, Plan]]:
