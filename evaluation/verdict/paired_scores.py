@@ -13,6 +13,7 @@ from workspace.errors import InputError, Problem, RungError
 ONLY = "baseline"
 """Name of the arm where `baseline` is a plain number."""
 NEEDED = ("id", "baseline", "tuned")
+READ = (*NEEDED, "cluster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class PairedScores:
     arms: Mapping[str, tuple[float, ...]]
     clusters: tuple[str, ...] | None = None
     trainings: tuple[tuple[float, ...], ...] = ()
+    unread: tuple[str, ...] = ()
+    """Other keys of a score file, in order: nothing is done with them."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class _Reading:
     seen: dict[str, int] = field(default_factory=dict)
     rows: list[tuple[str, dict[str, float], float, str | None]] = field(default_factory=list)
     arms: dict[str, None] | None = None
+    unread: dict[str, None] = field(default_factory=dict)
 
     def fault(self, line: int, text: str, expected: str = "", found: Any = "") -> None:
         """Note a problem; `found` as the file writes it."""
@@ -60,7 +64,7 @@ def read_scores(name: str, data: bytes) -> PairedScores:
         raise InputError([Problem("holds no item.", f"{name} line 1", "one JSON object a line", "nothing")])
     if reading.problems:
         raise InputError(reading.problems)
-    return _pack(reading.rows)
+    return _pack(reading.rows, tuple(reading.unread))
 
 
 def read_scores_file(path: Path) -> PairedScores:
@@ -72,13 +76,14 @@ def read_scores_file(path: Path) -> PairedScores:
     return read_scores(str(path), data)
 
 
-def _pack(rows: Sequence[tuple[str, dict[str, float], float, str | None]]) -> PairedScores:
+def _pack(rows: Sequence[tuple[str, dict[str, float], float, str | None]], unread: tuple[str, ...]) -> PairedScores:
     named = any(cluster is not None for *_, cluster in rows)
     return PairedScores(
         ids=tuple(row[0] for row in rows),
         tuned=tuple(row[2] for row in rows),
         arms={arm: tuple(row[1][arm] for row in rows) for arm in rows[0][1]},
         clusters=tuple(f"={row[3]}" if row[3] is not None else f"#{row[0]}" for row in rows) if named else None,
+        unread=unread,
     )
 
 
@@ -99,6 +104,7 @@ def _read_line(reading: _Reading, number: int, line: bytes) -> None:
     arms = _baseline(reading, number, row["baseline"]) if "baseline" in row else None
     tuned = _score(reading, number, "tuned", row["tuned"]) if "tuned" in row else None
     cluster = _cluster(reading, number, row.get("cluster"))
+    reading.unread |= dict.fromkeys(key for key in row if key not in READ)
     if identity is not None and arms is not None and tuned is not None:
         reading.rows.append((identity, arms, tuned, cluster))
 

@@ -202,3 +202,10 @@ def test_with_too_few_clusters_no_gain_is_said_to_ship_and_ten_are_the_least_tha
 def test_only_a_judgement_is_for_a_person_to_accept(counts):
     made = rule(scores(rows(*counts)))
     assert (accepted(made, "dana", "worth it").accepted is None) is (made.verdict != "judgement")
+
+
+def test_other_keys_of_a_score_file_are_named() -> None:
+    given = read_scores(
+        "s.jsonl", b'{"id": 1, "baseline": 0, "tuned": 1, "group": "a"}\n{"id": 2, "baseline": 0, "tuned": 1}'
+    )
+    assert given.unread == ("group",) and given.clusters is None

@@ -47,7 +47,7 @@ def verdict(
     acceptance = (by.strip(), reason.strip()) if accept_judgement else None
     if scores is not None:
         wanted = ShipRule(margin=MARGIN if margin is None else margin)
-        result = _of_scores(scores, VerdictEvidence(chosen=chosen, rule=wanted), acceptance)
+        result = _of_scores(scores, VerdictEvidence(chosen=chosen, rule=wanted), acceptance, as_json)
         shown = lines(result)
     else:
         if items:
@@ -59,16 +59,20 @@ def verdict(
     raise typer.Exit(0 if result.verdict == "ship" or result.accepted else 1)
 
 
-def _of_scores(scores: str, evidence: VerdictEvidence, acceptance: tuple[str, str] | None) -> Verdict:
-    from evaluation.verdict.paired_scores import read_scores, read_scores_file
+def _of_scores(scores: str, evidence: VerdictEvidence, acceptance: tuple[str, str] | None, as_json: bool) -> Verdict:
+    from evaluation.verdict.paired_scores import READ, read_scores, read_scores_file
     from evaluation.verdict.rule import accepted, rule
+    from rung.cli.output import note
     from workspace.errors import InputError
 
     try:
         given = read_scores("stdin", sys.stdin.buffer.read()) if scores == "-" else read_scores_file(Path(scores))
     except InputError as error:
-        error.message = "\n".join(few_of_each(error.problems))
+        if not as_json:
+            error.message = "\n".join(few_of_each(error.problems))
         raise
+    if given.unread:
+        note(f"! Keys that are not read: {', '.join(given.unread)}. Those that are: {', '.join(READ)}.")
     result = rule(given, evidence)
     return accepted(result, *acceptance) if acceptance else result
 
