@@ -181,7 +181,8 @@ def checks() -> Iterator[str]:
         importlib.import_module(f"curation.checks.{file.stem}")
     yield "# Quality checks\n\nThe checks of `rung data check`, besides duplicates, contradictions and leaks.\n"
     yield "| check | what it finds | why it matters |\n|---|---|---|"
-    for check in sorted((c for c in _kinds_of(QualityCheck) if c.name), key=lambda c: c.name):
+    ours = (c for c in _kinds_of(QualityCheck) if c.name and c.__module__.startswith("curation."))
+    for check in sorted(ours, key=lambda c: c.name):
         yield f"| `{check.name}` | {cell(first(check.__doc__))} | {cell(str(getattr(check, 'reason', '')))} |"
     yield ""
 
