@@ -24,7 +24,7 @@ def rung(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "rung", *arguments], cwd=folder, env=env, capture_output=True, check=False
     )
-    assert done.returncode in (0, 1, 2), done.stderr.decode()
+    assert done.returncode in (0, 1), done.stderr.decode()
     return (done.stdout + done.stderr).decode()
 
 
@@ -34,7 +34,6 @@ def project(tmp_path: Path) -> Path:
     rows = [(hostile, "A"), (hostile, f"B{TITLE}"), (FORMULA, "-1+1"), ("plain question here", "@SUM(1)")]
     text = "".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in rows)
     (tmp_path / "rows.jsonl").write_text(text)
-    (tmp_path / "odd.jsonl").write_text(f'{text}{{"prompt": "{hostile}')
     rung(tmp_path, "init", "p")
     return tmp_path / "p"
 
@@ -42,8 +41,6 @@ def project(tmp_path: Path) -> Path:
 def test_no_command_lets_row_text_act_on_the_terminal(project: Path) -> None:
     commands = (
         ("data", "import", "../rows.jsonl"),
-        ("data", "import", "../odd.jsonl"),
-        ("data", "import", "../odd.jsonl", "--rejects", "rejects.jsonl"),
         ("data", "check", "--show", "contradictions"),
         ("data", "check", "../rows.jsonl", "--show", "contradictions"),
         ("review", "next", "--reviewer", "dana"),

@@ -90,4 +90,3 @@ def test_what_holds_rows_or_trust_is_for_its_owner_alone(
     assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in private} == {"0o600"}, json.dumps(
         {str(path): oct(path.stat().st_mode) for path in private}
     )
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
