@@ -95,6 +95,12 @@ def test_looks(make_site: Any, serving: Any, open_page: Any, width: int) -> None
     for button in page.query_selector_all(".bar button, .look button:visible"):
         box = button.bounding_box()
         assert box["height"] >= 44 and box["width"] >= 40, button.inner_text()
+    tall = "document.querySelector('aside').style.minHeight = '3000px'; scrollTo(0, 0);"
+    seen = page.evaluate(
+        f"() => {{ {tall} const item = document.querySelector('#item'); item.blur(); item.focus(); return scrollY }}"
+    )
+    assert seen == 0, "a long guideline beside the row pushes nothing off the screen"
+    page.evaluate("document.querySelector('aside').style.minHeight = ''")
     bar = page.query_selector(".bar").bounding_box()
     assert (bar["y"] + bar["height"] > 735) == (width == 360)
     assert page.is_visible("text=Code the complication") == (width == 1200)
