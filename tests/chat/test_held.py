@@ -50,7 +50,19 @@ def test_a_small_model_answers_what_fits(local: LocalModel) -> None:
 
 
 def test_a_schema_that_cannot_be_followed_leaves_any_json(local: LocalModel) -> None:
-    for reply in local.answer([held({"type": "string", "pattern": "^(?=a)b"}, 24), held({"enum": []}, 24)]):
+    deep: dict[str, Any] = {}
+    for _ in range(2000):
+        deep = {"items": deep}
+    odd: list[Any] = [
+        {"type": "string", "pattern": "^(?=a)b"},
+        {"enum": []},
+        {"type": "number", "maximum": float("1e999")},
+        {"enum": ["a", "\ud83d"]},
+        {"const": 10**400},
+        {"$ref": "#"},
+        deep,
+    ]
+    for reply in local.answer([held(shape, 24) for shape in odd]):
         assert reply.text[0] in '{["-0123456789tfn' and reply.stopped in ("end", "length")
 
 

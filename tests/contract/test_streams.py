@@ -94,6 +94,15 @@ def test_rows_for_a_pipe_are_alone_on_standard_output(rung, lines, row, command)
     assert (ran.code, ran.error["where"]) == (2, "/dev/stdout")
 
 
+def test_rows_that_go_into_a_file_by_redirection_name_no_standard_output_to_check(tmp_path, lines, row):
+    lines("a.jsonl", [row("who may open the hall", "the guard")])
+    command = [sys.executable, "-m", "rung", "data", "convert", "a.jsonl", "-o", "/dev/stdout"]
+    with (tmp_path / "b.jsonl").open("wb") as file:
+        done = subprocess.run(command, cwd=tmp_path, stdout=file, stderr=subprocess.PIPE, check=True)
+    assert json.loads((tmp_path / "b.jsonl").read_text()) == row("who may open the hall", "the guard")
+    assert b"Next:" not in done.stderr
+
+
 def test_the_next_command_names_the_files(rung, lines, row):
     for name in ("a train.jsonl", "test.jsonl"):
         lines(name, [row("who may open the big hall on a holiday in winter", "only the guard of the north gate")])

@@ -16,6 +16,7 @@ from curation.review import Ruling, decide, next_item, progress
 from curation.store import NewRow
 from curation.store.tables import links
 from rung.start import GUIDELINE
+from rung.web.view import guideline
 
 
 def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
@@ -128,6 +129,19 @@ def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
     assert dana.get("/").status == 200
     assert "<strong>E11.42</strong>, not <code>E11.40</code>" in dana.html and "&lt;b&gt;left&lt;/b&gt;" in dana.html
     assert dana.get("/?row=../../etc").status == 200
+
+
+def test_a_guideline_is_shown_whole() -> None:
+    text = (
+        "# Labels\n\n[refund]: money\n[card]: lost\n\n| a |\n|:-:|\n| b |\n\n"
+        + "word " * 5000
+        + "\n\n[x](javascript:a) the end"
+    )
+    html = guideline(text)
+    assert all(part in html for part in ("[refund]: money", "[card]: lost", "[x](javascript:a) the end", "<td>b</td>"))
+    assert "style=" not in html and "href" not in html and html.count("word") == 5000
+    assert "<h3>Labels</h3>" in guideline(text, "CARD]:  lost") and "the end" not in guideline(text, "card]: lost")
+    assert guideline(text, "zebra") == guideline("") == ""
 
 
 def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any) -> None:
