@@ -19,6 +19,8 @@ from workspace.errors import Problem, RungError, did_you_mean
 from workspace.folder import find_project
 
 BLOCK = 1 << 20
+DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/(?:stdout|stderr|fd/(\d+))")
+"""Name of a file that this process has open: what others wrote into it stays."""
 HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 """Name of a file that `replacing` had not finished."""
 
@@ -72,12 +74,14 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` for writing; on success it is flushed to disk and takes `path`'s place.
 
     On any error, Ctrl-C included, the temporary file goes and the old file stays as it was. A link is followed, and
-    what is no ordinary file (/dev/null, a pipe) is written to as it is, never replaced. `mode`: the file's rights; None
-    for the usual ones.
+    what is no ordinary file (/dev/null, a pipe, /dev/stdout) is written to as it is, never replaced. `mode`: the file's
+    rights; None for the usual ones.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    opened = DESCRIPTOR.fullmatch(str(path))
+    if path.exists() and (opened or not path.is_file()) and not path.is_dir():
+        number = int(opened[1] or (1 if path.name == "stdout" else 2)) if opened else None
         try:
-            with path.open("wb") as device:
+            with path.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as device:
                 yield device
         except OSError as error:
             _name(error, path)

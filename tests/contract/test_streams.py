@@ -94,12 +94,16 @@ def test_rows_for_a_pipe_are_alone_on_standard_output(rung, lines, row, command)
     assert (ran.code, ran.error["where"]) == (2, "/dev/stdout")
 
 
-def test_rows_that_go_into_a_file_by_redirection_name_no_standard_output_to_check(tmp_path, lines, row):
+def test_rows_that_are_redirected_go_where_the_file_is_and_replace_nothing(tmp_path, lines, row):
     lines("a.jsonl", [row("who may open the hall", "the guard")])
     command = [sys.executable, "-m", "rung", "data", "convert", "a.jsonl", "-o", "/dev/stdout"]
-    with (tmp_path / "b.jsonl").open("wb") as file:
+    with (tmp_path / "b.jsonl").open("wb", buffering=0) as file:
+        file.write(b"before\n")
         done = subprocess.run(command, cwd=tmp_path, stdout=file, stderr=subprocess.PIPE, check=True)
-    assert json.loads((tmp_path / "b.jsonl").read_text()) == row("who may open the hall", "the guard")
+        file.write(b"after\n")
+    before, written, after = (tmp_path / "b.jsonl").read_text().splitlines()
+    assert (before, after) == ("before", "after"), "what others write into the same file stays"
+    assert json.loads(written) == row("who may open the hall", "the guard")
     assert b"Next:" not in done.stderr
 
 
