@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from workspace.errors import Problem, RungError, did_you_mean
 from workspace.folder import find_project
 
 BLOCK = 1 << 20
-DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/(?:stdout|stderr|fd/(\d+))")
+DESCRIPTOR = re.compile(r"/dev/(?:stdout|stderr)|(?:/dev|/proc/self)/fd/(\d{1,9})")
 """Name of a file that this process has open: what others wrote into it stays."""
 HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 """Name of a file that `replacing` had not finished."""
@@ -77,9 +78,8 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
     what is no ordinary file (/dev/null, a pipe, /dev/stdout) is written to as it is, never replaced. `mode`: the file's
     rights; None for the usual ones.
     """
-    opened = DESCRIPTOR.fullmatch(str(path))
-    if path.exists() and (opened or not path.is_file()) and not path.is_dir():
-        number = int(opened[1] or (1 if path.name == "stdout" else 2)) if opened else None
+    number = _descriptor(path)
+    if number is not None or (path.exists() and not path.is_file() and not path.is_dir()):
         try:
             with path.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as device:
                 yield device
@@ -103,6 +103,18 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path stands for; None of any other path. Raises RungError for a closed one."""
+    named = DESCRIPTOR.fullmatch(str(path))
+    if named is None:
+        return None
+    number = int(named[1] or (1 if path.name == "stdout" else 2))
+    closed = (number, None) in ((1, sys.__stdout__), (2, sys.__stderr__))  # its number may be another file's by now
+    if closed or not path.exists():
+        raise RungError(f"{path}: is not open.", "name a file to write", where=str(path))
+    return number
 
 
 @contextmanager

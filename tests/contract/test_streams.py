@@ -107,6 +107,15 @@ def test_rows_that_are_redirected_go_where_the_file_is_and_replace_nothing(tmp_p
     assert b"Next:" not in done.stderr
 
 
+@pytest.mark.cold
+@pytest.mark.parametrize("output", ["/dev/stdout", "/dev/fd/77"])
+def test_a_stream_that_is_not_open_takes_no_rows(tmp_path, lines, row, output):
+    lines("a.jsonl", [row("who may open the hall", "the guard")])
+    command = f"{sys.executable} -m rung data convert a.jsonl -o {output} >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2 and f"{output}: is not open" in done.stderr
+
+
 def test_the_next_command_names_the_files(rung, lines, row):
     for name in ("a train.jsonl", "test.jsonl"):
         lines(name, [row("who may open the big hall on a holiday in winter", "only the guard of the north gate")])
