@@ -106,7 +106,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The number of the open file that a path stands for; None of any other path. Raises RungError for a closed one."""
+    """Return the number of the open file that a path names, or None; raise RungError if that file is closed."""
     named = DESCRIPTOR.fullmatch(str(path))
     if named is None:
         return None
