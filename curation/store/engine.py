@@ -202,7 +202,7 @@ def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
             return
         if found is not None and file is not None:
             _copy(file, file.with_name(f"{file.name}.before-{HEAD}"))
-        _run_migrations(connection)
+        _bring_to_head(connection, is_new=found is None)
 
 
 def _known(connection: Connection) -> str | None:
@@ -243,15 +243,22 @@ def _copy(file: Path, target: Path) -> None:
             return
 
 
-def _run_migrations(connection: Connection) -> None:
+def _bring_to_head(connection: Connection, *, is_new: bool) -> None:
+    """Make all tables, or bring those of an older schema up to date."""
     from alembic import command
     from alembic.config import Config
+
+    from curation.store.tables import metadata
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     with ONE_AT_A_TIME:
-        command.upgrade(config, "head")
+        if is_new:
+            metadata.create_all(connection, checkfirst=False)
+            command.stamp(config, "head")
+        else:
+            command.upgrade(config, "head")
     connection.execute(text("DELETE FROM facts WHERE key = 'program'"))
     connection.execute(text("INSERT INTO facts (key, value) VALUES ('program', :v)"), {"v": _program()})
 

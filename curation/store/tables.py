@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    DDL,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -136,6 +149,24 @@ decisions = Table(
     Index(None, "row_id", "reviewer_id"),
     sqlite_autoincrement=True,
 )
+
+SEALS = {
+    "sqlite": [
+        f"CREATE TRIGGER decisions_no_{action} BEFORE {action} ON decisions "
+        "BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END"
+        for action in ("update", "delete")
+    ],
+    "postgresql": [
+        "CREATE FUNCTION rung_sealed() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'decisions are append-only'; END $$",
+        "CREATE TRIGGER decisions_sealed BEFORE UPDATE OR DELETE ON decisions "
+        "FOR EACH ROW EXECUTE FUNCTION rung_sealed()",
+    ],
+}
+"""By these the database itself refuses to change or delete a decision."""
+for dialect, statements in SEALS.items():
+    for statement in statements:
+        event.listen(decisions, "after_create", DDL(statement).execute_if(dialect=dialect))  # type: ignore[no-untyped-call]
 
 later = decisions.alias("later")
 """A later entry of the log, for "no later entry supersedes it"; made once, for that takes milliseconds."""

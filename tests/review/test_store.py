@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 import pytest
+from databases import first_on_postgres, first_on_sqlite
 
 from curation.store import NewRow, Store, open_store
 from curation.store.engine import HEAD, KNOWN, MIGRATIONS
@@ -86,7 +87,7 @@ def test_the_database_itself_refuses_to_change_a_decision(make_desk: Any, url: s
             connection.execute(text(statement))
 
 
-def test_the_schema_is_that_of_the_migrations(project: Project, url: str) -> None:
+def test_the_migrations_end_in_the_schema_of_a_new_database(project: Project, url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.config import Config
     from alembic.migration import MigrationContext
@@ -99,6 +100,10 @@ def test_the_schema_is_that_of_the_migrations(project: Project, url: str) -> Non
     scripts = ScriptDirectory.from_config(config)
     assert scripts.get_heads() == [HEAD]
     assert {script.revision for script in scripts.walk_revisions()} == set(KNOWN)
+    if url:
+        first_on_postgres(url)
+    else:
+        first_on_sqlite(project.database_file)
     with opened(project, url) as store, store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 

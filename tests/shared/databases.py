@@ -86,11 +86,14 @@ def first_on_sqlite(path: Path) -> None:
 
 
 def first_on_postgres(url: str) -> None:
-    """The first migration, then the rows of the same dump, each table after those that it refers to."""
+    """A new database taken back to the first schema, then the rows of the same dump, each table after those that it
+    refers to.
+    """
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine, text
 
+    from curation.store import engine as stores
     from curation.store.tables import metadata
 
     inserts: dict[str, list[str]] = {}
@@ -106,7 +109,8 @@ def first_on_postgres(url: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        stores._bring_to_head(connection, is_new=True)
+        command.downgrade(config, "0001")
         connection.execute(text("DELETE FROM facts"))
         for table in metadata.sorted_tables:
             for statement in inserts.get(table.name, []):
