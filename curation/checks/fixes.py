@@ -227,8 +227,8 @@ def _refuse_frozen(project: Project, file: str, names: set[str]) -> None:
 
 def _refuse_begun(connection: Connection, file: str, source: int | None) -> None:
     """A sample that people see remains as it was drawn: rows of it do not go."""
-    from curation.store.queue import is_begun
     from curation.store.sources import covers_others, plans_of
+    from curation.store.waiting_rows import is_begun
 
     for plan in plans_of(connection, source):
         if covers_others(connection, plan, source) and is_begun(connection, plan):

@@ -119,7 +119,7 @@ def gather(store: Store, project: Project, settings: Settings) -> DraftMaterial:
 
 def _reasons(store: Store, ids: Sequence[int]) -> dict[int, str]:
     """Reason and remark of these decisions."""
-    from curation.store.decisions import remarks_of
+    from curation.store.decision_log import remarks_of
 
     with store.read() as connection:
         return {number: ": ".join(filter(None, said)) for number, said in remarks_of(connection, ids).items()}

@@ -52,7 +52,7 @@ class RowList:
 
 def browse(desk: Desk, *, state: str = "", label: str = "", finding: str = "", page: int = 1) -> RowList:
     """Return a page of the rows in review, narrowed by state, answer, and the finding that sent them."""
-    from curation.store.queue import for_several
+    from curation.store.waiting_rows import for_several
 
     sent = {name: rows for name, rows in sent_by_finding(desk.store).items() if name}
     wanted = sent.get(finding, set()) if finding else None
@@ -79,7 +79,7 @@ def look_alikes(desk: Desk, person: Reviewer, name: str) -> list[ListedRow]:
     """Return open rows that this person may decide alone, with the answer of row `name` and a question much like its
     own, the nearest first. None of them is under blind review, and a row under blind review has none.
     """
-    from curation.store.leases import open_to
+    from curation.store.open_rows import open_to
 
     row = desk.store.row(name)
     answer = row.example.answer

@@ -44,7 +44,7 @@ class Day:
 
 def last_of(desk: Desk, person: Reviewer) -> DecisionInForce | None:
     """The newest decision of a person that is in force: what "undo" takes back."""
-    from curation.store.decisions import in_force
+    from curation.store.decision_log import in_force
 
     with desk.store.read() as connection:
         return next(map(_standing, in_force(connection, reviewer=person.id, most=1)), None)
@@ -52,7 +52,7 @@ def last_of(desk: Desk, person: Reviewer) -> DecisionInForce | None:
 
 def recent(desk: Desk, count: int = 30) -> Sequence[DecisionInForce]:
     """The newest decisions of everyone that are in force, the newest first."""
-    from curation.store.decisions import in_force
+    from curation.store.decision_log import in_force
 
     with desk.store.read() as connection:
         return [_standing(each) for each in in_force(connection, most=count)]
@@ -60,7 +60,7 @@ def recent(desk: Desk, count: int = 30) -> Sequence[DecisionInForce]:
 
 def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
     """What a person decided since a moment (with a time zone), and the time they sat at it, breaks left out."""
-    from curation.store.decisions import decided_since
+    from curation.store.decision_log import decided_since
 
     with desk.store.read() as connection:
         found = decided_since(connection, person.id, since)
@@ -72,7 +72,7 @@ def decided_by_another(desk: Desk, person: Reviewer, name: str, token: str) -> D
 
     None where there is none, the row is blind, or this person did not hold the row under this token.
     """
-    from curation.store.decisions import counting_by_another
+    from curation.store.decision_log import counting_by_another
 
     if not _held(desk, person, name, token):
         return None
@@ -92,7 +92,7 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
     Returns the row's state. Raises Refusal where the person did not hold the row under this token, decided under it
     already, or where no decision of someone else of their role or a lower one counts.
     """
-    from curation.store.decisions import LATE, decider_of, drop_drafts, is_used, row_by_number, write_decision
+    from curation.store.decision_log import LATE, decider_of, drop_drafts, is_used, row_by_number, write_decision
 
     number = number_of(name)
     refusal = Refusal(f"{name}: there is no decision that yours could be sent beside.", "rung review next", where=name)
@@ -118,7 +118,7 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
 
 def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
     """Forget a person's own draft of a row."""
-    from curation.store.decisions import drop_drafts
+    from curation.store.decision_log import drop_drafts
 
     with desk.store.write() as connection:
         drop_drafts(connection, number_of(name), person.id)
@@ -127,7 +127,7 @@ def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
 def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:
     """Return whether a person held the row under this token."""
     from curation.review.leases import was_leased
-    from curation.store.decisions import row_by_number
+    from curation.store.decision_log import row_by_number
 
     with desk.store.read() as connection:
         row = row_by_number(connection, number_of(name), missing=True)

@@ -103,7 +103,7 @@ class _Found:
 
 def _for_two(desk: Desk, row: StoredRow) -> bool:
     """Whether a row is for two people, so that they may differ."""
-    from curation.store.decisions import row_by_number
+    from curation.store.decision_log import row_by_number
 
     with desk.store.read() as connection:
         return int(row_by_number(connection, number_of(row.id))["needed"]) > 1

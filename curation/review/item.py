@@ -93,10 +93,10 @@ class ReviewItem:
 
 def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
     """The item as this person may see it."""
-    from curation.store.decisions import draft_of, sent_for
-    from curation.store.queue import waiting
+    from curation.store.decision_log import draft_of, sent_for
     from curation.store.reading import by_numbers, record, row_with_all
     from curation.store.sources import read_links
+    from curation.store.waiting_rows import waiting
 
     guideline = current_guideline(desk.store, desk.project)
     with desk.store.read() as connection:
@@ -191,7 +191,7 @@ def _cut(text: str, most: int) -> str:
 
 def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any], ...]:
     """Return the finding that tells a second person of an edit that waits for them."""
-    from curation.store.decisions import standing_votes
+    from curation.store.decision_log import standing_votes
 
     if not raw["original"] or raw["payload"] == raw["original"]:
         return ()
@@ -204,7 +204,7 @@ def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any],
 def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[OtherDecision, ...]:
     """Both decisions of a disagreement, for the person who ends it."""
     from curation.review.people import all_reviewers
-    from curation.store.decisions import standing_votes
+    from curation.store.decision_log import standing_votes
 
     names = {person.id: person.name for person in all_reviewers(desk.store)}
     with desk.store.read() as connection:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import RowMapping
 from curation.example import Example
 from curation.review.desk import Desk
 from curation.review.ruling import Decided, Ruling, edited, settle_row
-from curation.store.decisions import (
+from curation.store.decision_log import (
     drop_drafts,
     keep_draft,
     newest_decision,
@@ -27,7 +27,7 @@ from curation.store.decisions import (
     write_decision,
 )
 from curation.store.guidelines import current_guideline
-from curation.store.leases import (
+from curation.store.open_rows import (
     end_lease,
     first_free,
     first_unsure,

@@ -52,7 +52,7 @@ def known_reviewer(store: Store, name: str, *, kind: Kind = "person") -> Reviewe
 
     Raises RungError for an empty name, Refusal where the name belongs to the other kind.
     """
-    from curation.store.people import add_reviewer, reviewer_named
+    from curation.store.reviewers import add_reviewer, reviewer_named
 
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
@@ -76,7 +76,7 @@ def _of_kind(person: Reviewer, kind: Kind) -> Reviewer:
 
 def all_reviewers(store: Store) -> list[Reviewer]:
     """Everyone who ever reviewed or was invited, in order."""
-    from curation.store.people import read_reviewers
+    from curation.store.reviewers import read_reviewers
 
     with store.read() as connection:
         return read_reviewers(connection)
@@ -109,7 +109,7 @@ def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
 
 def by_token(store: Store, token: str) -> Reviewer:
     """Whose token this is. Raises LinkUnknown where it is unknown or revoked, LinkEnded where it is over."""
-    from curation.store.people import reviewer_with_token
+    from curation.store.reviewers import reviewer_with_token
 
     with store.read() as connection:
         found = reviewer_with_token(connection, _digest(token))
@@ -121,7 +121,7 @@ def by_token(store: Store, token: str) -> Reviewer:
 
 
 def _set_token(store: Store, person: Reviewer, **values: Any) -> None:
-    from curation.store.people import set_token
+    from curation.store.reviewers import set_token
 
     with store.write() as connection:
         set_token(connection, person, **values)
@@ -157,7 +157,7 @@ class PersonProgress:
 
 def standing(store: Store) -> Sequence[RowMapping]:
     """Return the decisions in force, with reviewer and row."""
-    from curation.store.decisions import read_standing
+    from curation.store.decision_log import read_standing
 
     with store.read() as connection:
         return read_standing(connection)
@@ -165,7 +165,7 @@ def standing(store: Store) -> Sequence[RowMapping]:
 
 def team(desk: Desk, since: datetime) -> list[Share]:
     """Everyone with a decision in force, the busiest first; `today` counts from `since` (with a time zone)."""
-    from curation.store.people import read_shares
+    from curation.store.reviewers import read_shares
 
     with desk.store.read() as connection:
         return sorted(read_shares(connection, since), key=lambda share: (-share.decided, share.name))

@@ -179,7 +179,7 @@ def sample_progress(
     With `policy` no plan allows more faults than that policy. `states` are states by row number that count instead of
     the stored ones.
     """
-    from curation.store.queue import drawn_rows, plans_of_decided, undrawn_rows
+    from curation.store.waiting_rows import drawn_rows, plans_of_decided, undrawn_rows
 
     drawn_up = [each for each in plans(store) if plan in (None, each.id)]
     if not drawn_up:
@@ -202,7 +202,7 @@ def sample_progress(
 
 def failed_words(desk: Desk, name: str) -> str:
     """Return that the sample in which a row was drawn has failed; empty where it has not, or the row was not drawn."""
-    from curation.store.queue import plan_that_drew
+    from curation.store.waiting_rows import plan_that_drew
 
     with desk.store.read() as connection:
         plan = plan_that_drew(connection, number_of(name))
@@ -259,7 +259,7 @@ def overlapping(store: Store) -> list[Unit]:
 
     The label of an edit holds its text: two edits agree where they leave the same row.
     """
-    from curation.store.decisions import read_standing
+    from curation.store.decision_log import read_standing
 
     units: dict[int, dict[str, str]] = {}
     with store.read() as connection:

@@ -36,8 +36,8 @@ def refresh_queue(store: Store, settings: Settings) -> None:
     A store that cannot be written keeps the queue that it has.
     """
     from curation.store.engine import lock_now
-    from curation.store.queue import count_again, is_due, put_together, queue_by_policy, set_needed
     from curation.store.reading import read_fact
+    from curation.store.waiting_rows import count_again, is_due, put_together, queue_by_policy, set_needed
     from curation.store.writing import keep_fact
 
     if store.is_read_only:
@@ -77,8 +77,8 @@ def _policy(settings: Settings) -> dict[str, Any]:
 
 def _height(connection: Connection, settings: Settings) -> dict[str, int]:
     """How far the project has come since the last look; orders by what was decided look again at times."""
-    from curation.store.decisions import newest_id
-    from curation.store.queue import height
+    from curation.store.decision_log import newest_id
+    from curation.store.waiting_rows import height
 
     found = height(connection)
     if settings.review.order in BY_DECISIONS:
@@ -101,7 +101,7 @@ def rank(seed: int, key: str, purpose: str = "sample") -> float:
 
 def plans(store: Store) -> list[SamplingPlan]:
     """The sampling plans in order; those replaced before they began are left out."""
-    from curation.store.queue import read_plans
+    from curation.store.waiting_rows import read_plans
 
     with store.read() as connection:
         return read_plans(connection)
@@ -113,7 +113,7 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Sa
     Returns None where no row of that role is left that was not in a sample. Raises RungError for a role that is not
     sampled.
     """
-    from curation.store.queue import forget, queue_sample, unsampled
+    from curation.store.waiting_rows import forget, queue_sample, unsampled
 
     if role not in POLICY_ROLES:
         raise RungError(f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}', "--as " + "|".join(POLICY_ROLES))
@@ -133,7 +133,7 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Sa
 
 def draw_plans(store: Store, connection: Connection, settings: Settings) -> None:
     """Draw a sample of each role's rows that no plan covers yet; a plan that has not begun is drawn again with them."""
-    from curation.store.queue import is_begun, last_plan, let_go, unplanned
+    from curation.store.waiting_rows import is_begun, last_plan, let_go, unplanned
 
     for role in POLICY_ROLES:
         last, replaces = last_plan(connection, role), None
@@ -151,7 +151,7 @@ def _outdated(connection: Connection, settings: Settings, last: SamplingPlan) ->
     """Whether rows came or went, or the policy changed, since a plan was drawn. One that was asked for after a sample
     failed remains as it was drawn: its size and error are not the policy's.
     """
-    from curation.store.queue import is_asked_for, population_of
+    from curation.store.waiting_rows import is_asked_for, population_of
 
     if is_asked_for(connection, last.id):
         return False
@@ -169,7 +169,7 @@ def _write_plan(
     error: float,
     replaces: int | None,
 ) -> int:
-    from curation.store.queue import write_plan
+    from curation.store.waiting_rows import write_plan
 
     values = {
         "role": role,
@@ -199,7 +199,7 @@ DOUBT = {"contradiction": 1.0, "minimal_pair": 0.8, "short_near": 0.6}
 
 def set_places(connection: Connection, settings: Settings) -> None:
     """Write the place of every waiting row, where it changed. `import` puts all at 0: the order of import."""
-    from curation.store.queue import clear_places, waiting_rows, write_places
+    from curation.store.waiting_rows import clear_places, waiting_rows, write_places
 
     if settings.review.order == "import":
         clear_places(connection)
@@ -230,7 +230,7 @@ def by_topic(connection: Connection, settings: Settings, found: Sequence[RowMapp
 
 def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
     """The most doubtful first: a near row has another answer, or someone was not sure."""
-    from curation.store.queue import link_kinds
+    from curation.store.waiting_rows import link_kinds
 
     near: dict[int, float] = {}
     for row, other, kind in link_kinds(connection):
@@ -245,7 +245,7 @@ def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[R
 
 def by_gap(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
     """The class with the fewest accepted rows first, as if each row given out were accepted."""
-    from curation.store.queue import accepted_payloads
+    from curation.store.waiting_rows import accepted_payloads
 
     have = Counter(_class(payload, settings) for payload in accepted_payloads(connection))
 

@@ -207,7 +207,7 @@ def _agree(votes: Sequence[Vote], original: str) -> bool:
 
 def outcomes(connection: Connection, policy: ReviewSettings) -> dict[int, RowOutcome]:
     """Return what each row that a program decided, or that anyone edited, comes to under a policy; writes nothing."""
-    from curation.store.decisions import row_by_number, standing_votes, touched_by_policy
+    from curation.store.decision_log import row_by_number, standing_votes, touched_by_policy
 
     found = {}
     for number in touched_by_policy(connection):
@@ -218,7 +218,7 @@ def outcomes(connection: Connection, policy: ReviewSettings) -> dict[int, RowOut
 
 def settle_again(connection: Connection, policy: ReviewSettings) -> None:
     """Work out again every row that a program decided, or that was edited, after the policy changed."""
-    from curation.store.decisions import row_by_number, touched_by_policy
+    from curation.store.decision_log import row_by_number, touched_by_policy
 
     for number in touched_by_policy(connection):
         settle_row(connection, row_by_number(connection, number, lock=True), policy)
@@ -226,7 +226,7 @@ def settle_again(connection: Connection, policy: ReviewSettings) -> None:
 
 def settle_row(connection: Connection, row: RowMapping, policy: ReviewSettings, **also: Any) -> RowOutcome:
     """Write the state that the standing votes of a row come to, and what else is to be written of it."""
-    from curation.store.decisions import standing_votes, write_state
+    from curation.store.decision_log import standing_votes, write_state
 
     original = row["original"] or row["payload"]
     votes = standing_votes(connection, row["id"], row["since"])

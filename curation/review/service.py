@@ -44,7 +44,7 @@ def next_item(
 
 
 def _waiting_for_others(desk: Desk, person: Reviewer) -> list[str]:
-    from curation.store.leases import own_waiting
+    from curation.store.open_rows import own_waiting
 
     with desk.store.read() as connection:
         return [row_id(number) for number in own_waiting(connection, person, desk.clock())]

@@ -91,7 +91,7 @@ def repaired(repair: AnswerRepair, answer: str) -> str | None:
 
 def last_repair(desk: Desk, person: Reviewer) -> AnswerRepair | None:
     """Return the newest edit of a person in force; None where they have edited nothing."""
-    from curation.store.decisions import newest_edit
+    from curation.store.decision_log import newest_edit
 
     with desk.store.read() as connection:
         found = newest_edit(connection, person.id)
@@ -106,7 +106,7 @@ def similar_rows(desk: Desk, person: Reviewer, repair: AnswerRepair) -> list[Sim
 
     Rows that somebody else holds, or that this person decided already, are left out.
     """
-    from curation.store.leases import open_to
+    from curation.store.open_rows import open_to
 
     mine = frozenset(words(repair.question))
     found = []
@@ -227,7 +227,7 @@ class NearestDecided:
 
     def _read_on(self) -> None:
         """Take in the rows whose state may have changed since the last look."""
-        from curation.store.decisions import decided_after
+        from curation.store.decision_log import decided_after
         from curation.store.reading import payloads_of
 
         with self.desk.store.read() as connection:

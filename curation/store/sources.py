@@ -9,10 +9,10 @@ from itertools import islice
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from curation.store.queue import forget
 from curation.store.reading import AT_ONCE, chunks
 from curation.store.records import Link, number_of, row_id
 from curation.store.tables import changes, decisions, drafts, links, plans, rows, sources
+from curation.store.waiting_rows import forget
 from workspace.artefact import stamp
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
-from curation.store.queue import forget
 from curation.store.reading import AT_ONCE, chunks
 from curation.store.records import Added, NewRow, row_id
 from curation.store.tables import changes, decisions, events, facts, rows
+from curation.store.waiting_rows import forget
 from workspace.artefact import stamp
 from workspace.errors import RungError
 

@@ -28,7 +28,7 @@ from curation.review.item import (
 )
 from curation.review.leases import give_up, renew
 from curation.review.progress import failed_words
-from curation.store.decisions import keep_draft
+from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, number_of
 from evaluation.people.blinding import log_shown
 from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_comparison, read_result

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, event, insert, text
 from curation.review import Desk, Ruling, decide, decide_all, next_item, refresh_queue, undo
 from curation.review.decisions import contest
 from curation.review.queue import draw_again
-from curation.store.queue import MANY, WAITING, waiting
 from curation.store.tables import tally
+from curation.store.waiting_rows import MANY, WAITING, waiting
 
 ROWS = "queued <> '' AND change_id IS NULL"
 APPROVE, EDIT, REJECT = Ruling("approve"), Ruling("edit", text="another answer"), Ruling("reject")

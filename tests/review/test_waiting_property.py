@@ -24,9 +24,9 @@ from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, ne
 from curation.review.decisions import contest
 from curation.review.leases import give_up, renew
 from curation.review.queue import draw_again
-from curation.store.queue import waiting
 from curation.store.reading import SKEW
 from curation.store.tables import decisions, rows
+from curation.store.waiting_rows import waiting
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings

@@ -21,7 +21,7 @@ from curation.review.item import Found, NearRow, Veil, answers_in_use, hidden_wo
 from curation.review.leases import give_up, renew
 from curation.review.people import team
 from curation.review.similar import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
-from curation.store.decisions import keep_draft
+from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, Share, number_of
 from workspace.errors import RungError
 from workspace.folder import Project

@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import RowMapping
 
-from curation.store.queue import moved
 from curation.store.reading import chunks
 from curation.store.records import Vote, row_id
 from curation.store.tables import changes, decisions, drafts, gold, later, reviewers, rows
+from curation.store.waiting_rows import moved
 from workspace.artefact import stamp
 from workspace.errors import RungError
 
