@@ -195,14 +195,14 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 def metrics() -> Iterator[str]:
     """The metrics, each with the definition that it cites."""
-    from evaluation.metrics import classes, groundedness, perplexity
+    from evaluation.metrics import classes, perplexity
     from evaluation.metrics.item_metrics import MAKERS, SCORES
     from evaluation.metrics.text import refuses
 
     yield "# Metrics\n\n`[evaluation] metric` names the primary metric. Your own: `metrics/NAME.py` in the project.\n"
     yield "| metric | definition |\n|---|---|"
     texts = {name: score.__doc__ for name, score in {**SCORES, **MAKERS}.items()}
-    texts |= {"f1": classes.__doc__, "perplexity": perplexity.__doc__, "groundedness": groundedness.__doc__}
+    texts |= {"f1": classes.__doc__, "perplexity": perplexity.__doc__}
     texts |= {"refusal": refuses.__doc__}
     for name, text in sorted(texts.items()):
         yield f"| `{name}` | {cell(first(text))} |"

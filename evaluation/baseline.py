@@ -22,7 +22,6 @@ from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choo
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
     EvalItem,
-    groundedness,
     mean_score,
     measure,
     perplexities,
@@ -262,7 +261,7 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
     watch = bench.watch(f"{choice.arm}, {choice.form}")
     found = measure(choice.arm, variant, choice.form, items, "test", desk, watch)
     figures = result(found, choice.prompted, bench.closed, bench.groups)
-    extra = {**figures.extra, **retrieval_recall(variant, items), **groundedness(variant, items, found)}
+    extra = {**figures.extra, **retrieval_recall(variant, items)}
     if choice.arm in ("base", "tuned"):
         extra |= perplexities(variant, items, desk)
     sure = SureSplits()

@@ -18,7 +18,6 @@ from evaluation.ask import Replies, ask_all
 from evaluation.judge.grading import Case, ModelJudge
 from evaluation.measurement_report import ArmResult, ItemOutcome
 from evaluation.metrics.classes import class_report
-from evaluation.metrics.groundedness import grounded
 from evaluation.metrics.item_metrics import ItemMetric
 from evaluation.metrics.json_documents import Shape, is_strict
 from evaluation.metrics.perplexity import perplexity
@@ -304,18 +303,6 @@ def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, f
         return {}
     hits = [any(holds(chunk.text, item.expected) for chunk in variant.shown(item.turns)) for item in items]
     return {"retrieval_recall": sum(hits) / len(items)}
-
-
-def groundedness(
-    variant: Variant, items: Sequence[EvalItem], outcomes: Sequence[ItemOutcome]
-) -> dict[str, float | None]:
-    """Mean groundedness of an arm that reads passages, over the answers that state something."""
-    if variant.shown is None or not items:
-        return {}
-    shown = [[chunk.text for chunk in variant.shown(item.turns)] for item in items]
-    found = [grounded(o.output, passages) for o, passages in zip(outcomes, shown, strict=True)]
-    known = [share for share in found if share is not None]
-    return {"groundedness": math.fsum(known) / len(known) if known else None}
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:

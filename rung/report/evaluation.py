@@ -29,10 +29,6 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 
 SHUT = "Test items stay hidden until the verdict on the last planned run. Shown here: validation items."
-GROUNDED = (
-    "Groundedness: the share of an answer's statements whose words and numbers occur in the passages that it was "
-    "given. This finds invented content; it does not find a statement that reverses its source."
-)
 
 
 def write_page(project: Project, folder: Path) -> Path:
@@ -177,8 +173,6 @@ def _method(report: Report, baseline: Report | None, arms: Sequence[ArmResult]) 
             "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1. "
             "It covers the choice of items. It covers another training run only if several were measured."
         )
-    if "groundedness" in _extras(arms):
-        lines.append(GROUNDED)
     return [*lines, *tied_forms(arms), *dict.fromkeys(told)]
 
 

@@ -11,15 +11,12 @@ from workspace.json_types import JsonObject
 if TYPE_CHECKING:
     from advisor.sizing.cards import Card
     from advisor.sizing.config import UnknownArchitecture
-    from advisor.sizing.inverse import Way
     from advisor.sizing.run_estimate import Estimate
 
 
 def emit_estimate(found: Estimate, card: Card | None) -> None:
     """One JSON document: the contract's, with what fits the card where one was named."""
-    from dataclasses import asdict
-
-    from advisor.sizing.inverse import methods_that_fit, ways_to_fit
+    from advisor.sizing.inverse import methods_that_fit
     from rung.cli.output import emit
 
     document = found.as_json()
@@ -39,7 +36,6 @@ def emit_estimate(found: Estimate, card: Card | None) -> None:
                 for m in methods_that_fit(found.architecture, found.setup, card)
             ],
             "cards": _rentable(found),
-            "ways": [asdict(way) for way in ways_to_fit(found.architecture, found.setup, card)],
         }
     emit(document)
 
@@ -110,8 +106,8 @@ def print_estimate(found: Estimate, card: Card | None) -> None:
 
 
 def _print_fit(found: Estimate, card: Card) -> None:
-    """Print which methods fit the card, alternatives for the chosen method, and cards that hold it."""
-    from advisor.sizing.inverse import methods_that_fit, ways_to_fit
+    """Print which methods fit the card, and cards that hold the chosen one."""
+    from advisor.sizing.inverse import methods_that_fit
     from rung.cli.output import say
 
     say()
@@ -122,24 +118,12 @@ def _print_fit(found: Estimate, card: Card) -> None:
     if any(m.fits for m in methods if m.method == found.setup.method):
         return
     say()
-    say(f"{found.setup.method} on several of these cards, or with CPU memory:")
-    for way in ways_to_fit(found.architecture, found.setup, card):
-        say(f"{'✓' if way.cards else '✗'} {way.name:<11}{_needs(way)}{way.reason}  [{', '.join(way.source)}]")
-    say()
+    say("Several of these cards: rung estimate --gpus 4 --strategy fsdp, with the same options.")
     cheapest = _rentable(found)[:4]
     say("Single cards that hold it:" if cheapest else "No single card in rules/hardware.toml holds it.")
     for entry in cheapest:
         hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
         say(f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})")
-
-
-def _needs(way: Way) -> str:
-    if way.cards is None:
-        return "does not fit 16 cards: " if way.name != "offload" and way.memory_gib is None else ""
-    ram = f" and {way.ram_gib:.0f} GiB of RAM" if way.ram_gib else ""
-    return (
-        f"{way.cards} cards, {way.memory_gib:.1f} GiB each: " if way.cards > 1 else f"{way.memory_gib:.1f} GiB{ram}: "
-    )
 
 
 def _share(found: Estimate) -> str:
