@@ -22,7 +22,7 @@ $(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
 demo: $(READY) ## The whole ladder on real data with a real small model (it prints its time; FAST=1 on fewer rows)
 	$(BIN)/rung demo $(if $(FAST),--fast)
 
-WORKERS := -n 3 --dist loadfile --no-loadscope-reorder  # in the order of tests/conftest.py: the long files first; a third worker while two wait
+WORKERS := -n 4 --dist loadfile --no-loadscope-reorder  # in the order of tests/conftest.py: the long files first; two more while two wait
 
 test: $(READY) ## The tests
 	$(BIN)/pytest $(WORKERS)
