@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workspace.errors import RungError
 from workspace.extras import install_command, installed
-from workspace.files import HALF_FILE, sha256_file
+from workspace.files import HALF_FILE
 from workspace.folder import SETTINGS_FILE, Project, find_project
 from workspace.json_types import JsonObject
 from workspace.lock import is_held
@@ -142,7 +142,7 @@ def _store(project: Project) -> DoctorCheck:
 
 
 def _datasets(project: Project) -> Iterator[DoctorCheck]:
-    from curation.split.manifest import read_manifest
+    from curation.split.manifest import changed_splits, read_manifest
 
     for path in sorted(project.datasets.glob("*/manifest.json")):
         try:
@@ -150,7 +150,7 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
         except RungError as error:
             yield DoctorCheck(path.parent.name, False, error.message, error.hint)
             continue
-        changed = [s.file for s in manifest.splits.values() if sha256_file(path.parent / s.file) != s.sha256]
+        changed = changed_splits(path.parent, manifest)
         fact = f"changed since it was frozen: {', '.join(changed)}" if changed else "unchanged since it was frozen"
         yield DoctorCheck(manifest.version, not changed, fact, "rung data freeze" if changed else "")
 

@@ -174,6 +174,11 @@ def split_file(folder: Path, split: SplitName) -> Path:
     return path
 
 
+def changed_splits(folder: Path, manifest: Manifest) -> list[str]:
+    """Names of the split files that are gone, are symlinks or do not hold the bytes that were frozen."""
+    return [s.file for s in manifest.splits.values() if not is_as_frozen(folder / s.file, s.sha256)]
+
+
 def is_as_frozen(path: Path, sha256: str) -> bool:
     """Return whether a frozen file is there, is no symlink, and holds what its manifest says."""
     return not path.is_symlink() and path.is_file() and sha256_file(path) == sha256

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from advisor.answer_file import load_answers
 from advisor.decision import Decision
 from curation.checks.dismissals import LastCheck, last_check
-from curation.split.manifest import Manifest, newest_dataset, read_manifest
+from curation.split.manifest import Manifest, changed_splits, newest_dataset, read_manifest
 from evaluation.measured_answers import read_answers, with_judged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.verdict.rule import Verdict, newest_verdict
@@ -64,6 +64,8 @@ class Facts(_Stored):
     baseline: Report | None = None
     dataset_sha256: str = ""
     """Hash of the newest version's manifest, by which every command names it; empty where nothing is frozen."""
+    changed: tuple[str, ...] = ()
+    """Files of the newest version that are not as they were frozen."""
     unmeasured: str = ""
     """Which arms the project could measure and the baseline has not, in words."""
     plan: Path | None = None
@@ -107,7 +109,8 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
             return instead
 
     settings = part(lambda: load_settings(project.settings_file), Settings())
-    dataset = part(lambda: _dataset(project), None)
+    folder = part(lambda: newest_dataset(project), None)
+    dataset = part(lambda: read_manifest(folder) if folder else None, None)
     sha256 = dataset.splits["test"].sha256 if dataset and "test" in dataset.splits else None
     nobody: tuple[Mapping[str, object], frozenset[str]] = ({}, frozenset())
     answers, not_asked = part(lambda: _answers(project), nobody)
@@ -127,7 +130,8 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         decision_is_old=is_old,
         **{each.name: getattr(stored, each.name) for each in fields(stored)},
         dataset=dataset,
-        dataset_sha256=sha256_file(project.datasets / dataset.version / "manifest.json") if dataset else "",
+        dataset_sha256=sha256_file(folder / "manifest.json") if folder and dataset else "",
+        changed=tuple(changed_splits(folder, dataset)) if folder and dataset else (),
         baseline=baseline,
         unmeasured=part(lambda: _unmeasured(project, dataset, baseline), ""),
         plan=max(project.plans.glob("P-*.toml"), key=by_number, default=None),
@@ -160,11 +164,6 @@ def _decision(project: Project, settings: Settings) -> tuple[Decision | None, bo
     is_old = bool(made_from) and project.answers_file.is_file() and sha256_file(project.answers_file) != made_from
     answers = read_answers(project)
     return decision, is_old or with_judged(project, settings, answers) is not answers
-
-
-def _dataset(project: Project) -> Manifest | None:
-    folder = newest_dataset(project)
-    return read_manifest(folder) if folder else None
 
 
 def _report(project: Project, kind: str, test_sha256: str | None) -> Report | None:

@@ -163,6 +163,8 @@ def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
     wanted = {stage.name: stage for stage in waiting}
     if (stage := wanted.get("Data")) and facts.counts and facts.dataset is None:
         return stage
+    if facts.changed and (stage := wanted.get("Dataset")):
+        return stage
     if (stage := wanted.get("Baselines")) and (stage.command == SET_GOAL or waiting[0].number > 2):
         return stage
     keeps = facts.decision is not None and facts.decision.reached and not facts.decision_is_old
@@ -271,6 +273,9 @@ def _dataset(facts: Facts) -> Stage:
                 5, "Dataset", "locked", f"needs {counted(left, 'more row')} reviewed: press 4", "rung data freeze"
             )
         return _test_set(facts, first)
+    if facts.changed:
+        reason = f"{manifest.version} changed since it was frozen: {', '.join(facts.changed)}"
+        return Stage(5, "Dataset", "needs_you", reason, "rung data freeze", "freeze the dataset again")
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
     if manifest.test_only:
         reason = f"{manifest.version}: test set only, {sizes}"

@@ -144,3 +144,27 @@ def test_a_contradiction_is_settled_by_naming_the_row_to_keep(tmp_path):
         named_rows = [word for each in wrong for word in ("--keep", each)]
         assert wrong[0] in rung("data", "fix", "contradictions", *named_rows, cwd=tmp_path, code=2).stderr
     assert "--keep" in rung("data", "fix", "leaks", "--keep", "r-000001", cwd=tmp_path, code=2).stderr
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
+    rung("data", "freeze", cwd=folder, code=0)
+    (folder / "answers.toml").write_text(ANSWERS)
+    rung("advise", cwd=folder, code=0)
+    file = folder / "datasets/v001/train.jsonl"
+    file.unlink() if gone else file.write_bytes(file.read_bytes()[1:])
+    status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
+    stage = next(stage for stage in status["stages"] if stage["name"] == "dataset")
+    assert (stage["state"], status["next"]) == ("needs_you", "dataset") and "train.jsonl" in stage["reason"]
+    checks = json.loads(rung("doctor", "--json", cwd=folder).stdout)["checks"]
+    assert [(c["ok"], "train.jsonl" in c["fact"]) for c in checks if c["name"] == "v001"] == [(False, True)]
+    assert wanted(folder) == "rung data freeze"
+    rung("data", "freeze", cwd=folder, code=0)
+    assert wanted(folder) == "rung baseline"
+
+
+def test_a_manifest_that_names_another_version_ends_no_status(folder):
+    rung("data", "freeze", cwd=folder, code=0)
+    manifest = folder / "datasets/v001/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"v001"', '"v009"'))
+    assert rung("status", "--json", cwd=folder, code=0).stdout
