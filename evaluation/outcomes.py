@@ -16,7 +16,7 @@ from evaluation.served_run import ServedRun
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.extras import installed
-from workspace.files import sha256_file
+from workspace.files import is_unchanged
 from workspace.folder import Project, by_number, oldest_first
 from workspace.settings import Settings, load_settings
 from workspace.trust import METRICS as OWN_METRICS
@@ -143,13 +143,13 @@ def _measured_on(project: Project, report: Report, before: Path | None = None) -
 def _scored_otherwise(project: Project, name: str, digest: str) -> bool:
     path = project.root / name
     scores = name == RUBRIC_FILE or name.startswith(f"{OWN_METRICS}/")
-    return scores and not (path.is_file() and sha256_file(path) == digest)
+    return scores and not is_unchanged(path, digest)
 
 
 def load_baseline(folder: Path, report: Report) -> Baseline:
     """The report's test outcomes by arm, after outputs.jsonl was found to have the report's hash."""
     path = folder / "outputs.jsonl"
-    if not path.is_file() or sha256_file(path) != report.outputs_sha256:
+    if not is_unchanged(path, report.outputs_sha256):
         raise Refusal(f"{path}: changed since the report was written.", "rung baseline")
     forms = {arm.arm: arm.form for arm in report.arms}
     outcomes: dict[str, list[ItemOutcome]] = {arm: [] for arm in forms}

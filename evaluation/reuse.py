@@ -28,7 +28,7 @@ from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_o
 from evaluation.retrieval.passages import read_documents
 from workspace.artefact import read_artefact, revised
 from workspace.errors import RungError
-from workspace.files import sha256_bytes, sha256_file
+from workspace.files import is_unchanged, sha256_bytes, sha256_file
 from workspace.folder import Project, oldest_first
 from workspace.settings import Settings
 
@@ -207,15 +207,14 @@ def _prompt_differs(project: Project, report: Report, arm: ArmResult) -> str:
     name = f"prompts/{arm.settings.get('prompt', '')}"
     if name not in report.made_from:
         return ""
-    path = project.root / name
-    same = path.is_file() and sha256_file(path) == report.made_from[name]
+    same = is_unchanged(project.root / name, report.made_from[name])
     return "" if same else f"{name} is another text now"
 
 
 def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedArm | None:
     """The arm with its outcomes; None where the files differ from the report's hashes."""
     outputs = path.parent / OUTPUTS
-    if not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
+    if not is_unchanged(outputs, report.outputs_sha256):
         return None
     try:
         chosen = read_artefact(path.parent / CHOICES, Choices)

@@ -40,6 +40,11 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def is_unchanged(path: Path, sha256: str) -> bool:
+    """Return whether a file is there, is no symlink, and has this SHA-256."""
+    return not path.is_symlink() and path.is_file() and sha256_file(path) == sha256
+
+
 def read_utf8(path: Path, *, newline: str | None = None) -> str:
     """The text of a file that a person wrote; a byte order mark at its start is no part of it.
 

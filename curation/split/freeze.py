@@ -15,7 +15,6 @@ from curation.split.manifest import (
     Manifest,
     SplitFile,
     SplitName,
-    is_as_frozen,
     newest_dataset,
     read_manifest,
 )
@@ -25,7 +24,7 @@ from curation.store.guidelines import current_guideline
 from workspace.artefact import write_artefact
 from workspace.counted import counted
 from workspace.errors import Refusal
-from workspace.files import sha256_bytes, sha256_file, write_bytes, write_text
+from workspace.files import is_unchanged, sha256_bytes, sha256_file, write_bytes, write_text
 from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
 from workspace.settings import Settings
@@ -148,7 +147,7 @@ def _same_version(
         if (
             entry is None
             or entry.sha256 != sha256_bytes(data)
-            or not is_as_frozen(newest / entry.file, entry.sha256)
+            or not is_unchanged(newest / entry.file, entry.sha256)
             or _rows_of(manifest, split) != _provenance(plan, split, settings)
         ):
             return None

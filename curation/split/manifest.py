@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from curation.example import Example
 from workspace.artefact import Artefact, read_artefact
 from workspace.errors import Refusal
-from workspace.files import sha256_file
+from workspace.files import is_unchanged
 from workspace.folder import Project, newest, oldest_first
 
 SplitName = Literal["train", "validation", "test"]
@@ -169,16 +169,11 @@ def split_file(folder: Path, split: SplitName) -> Path:
     if entry is None:
         raise Refusal(f"Dataset {folder.name} has no {split} split.", "rung data freeze")
     path = folder / entry.file
-    if not is_as_frozen(path, entry.sha256):
+    if not is_unchanged(path, entry.sha256):
         raise Refusal(f"{path}: changed since it was frozen.", "Freeze a new version: rung data freeze")
     return path
 
 
 def changed_splits(folder: Path, manifest: Manifest) -> list[str]:
     """Names of the split files that are gone, are symlinks or do not hold the bytes that were frozen."""
-    return [s.file for s in manifest.splits.values() if not is_as_frozen(folder / s.file, s.sha256)]
-
-
-def is_as_frozen(path: Path, sha256: str) -> bool:
-    """Return whether a frozen file is there, is no symlink, and holds what its manifest says."""
-    return not path.is_symlink() and path.is_file() and sha256_file(path) == sha256
+    return [s.file for s in manifest.splits.values() if not is_unchanged(folder / s.file, s.sha256)]

@@ -19,7 +19,7 @@ from training.release.releases import Release
 from training.runs import RunRecord, newest_run, read_runs
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
-from workspace.files import sha256_file
+from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project, by_number
 from workspace.settings import Settings, load_settings
 
@@ -66,6 +66,8 @@ class Facts(_Stored):
     """Hash of the newest version's manifest, by which every command names it; empty where nothing is frozen."""
     changed: tuple[str, ...] = ()
     """Files of the newest version that are not as they were frozen."""
+    other_outputs: tuple[str, ...] = ()
+    """Reports whose outputs are not those that were measured."""
     unmeasured: str = ""
     """Which arms the project could measure and the baseline has not, in words."""
     plan: Path | None = None
@@ -121,6 +123,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     store_fault = problems[-1] if len(problems) > before else ""
     released = part(lambda: current_release(project), None)
     baseline = part(lambda: _report(project, "baseline", sha256), None)
+    measured = part(lambda: _report(project, "run", sha256), None)
     return Facts(
         project=project,
         settings=settings,
@@ -133,11 +136,16 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         dataset_sha256=sha256_file(folder / "manifest.json") if folder and dataset else "",
         changed=tuple(changed_splits(folder, dataset)) if folder and dataset else (),
         baseline=baseline,
+        other_outputs=tuple(
+            report.id
+            for report in (baseline, measured)
+            if report and not is_unchanged(project.evaluations / report.id / "outputs.jsonl", report.outputs_sha256)
+        ),
         unmeasured=part(lambda: _unmeasured(project, dataset, baseline), ""),
         plan=max(project.plans.glob("P-*.toml"), key=by_number, default=None),
         run=part(lambda: next(reversed(read_runs(project)), None), None),
         finished=part(lambda: newest_run(project), None),
-        measured=part(lambda: _report(project, "run", sha256), None),
+        measured=measured,
         verdict=part(lambda: _verdict(project), None),
         release=released[0] if released else None,
         released=released[1] if released else None,

@@ -310,6 +310,9 @@ def _baselines(facts: Facts) -> Stage:
             "rung baseline",
             "measure the arms",
         )
+    if facts.baseline.id in facts.other_outputs:
+        reason = f"the outputs of {facts.baseline.id} changed since it was measured"
+        return Stage(6, "Baselines", "needs_you", reason, "rung baseline", "measure the arms again")
     best = best_untuned(facts.baseline)
     if facts.goal is None and best is not None and not _why_no_training(facts) and facts.finished is None:
         reason = f"no goal is set; best without tuning: {arm_name(best.arm)}, {best.score:.1%}"
@@ -387,6 +390,10 @@ def _verdict(facts: Facts) -> Stage:
     if found is None or found.run != facts.finished.id:
         reason = f"{facts.finished.id} is not measured on the test set yet"
         return Stage(9, "Verdict", "open", reason, facts.finished.next_command, "measure the tuned model")
+    if facts.measured and facts.measured.id in facts.other_outputs:
+        reason = f"the outputs of {facts.measured.id} changed since it was measured"
+        command = f"rung evaluate {found.run}"
+        return Stage(9, "Verdict", "needs_you", reason, command, "measure the tuned model again")
     words = found.verdict.replace("_", " ")
     reason = f"{words}: {found.difference * 100:+.1f} points (95%: {found.low * 100:+.1f} to {found.high * 100:+.1f})"
     after = after_verdict(found)

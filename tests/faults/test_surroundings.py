@@ -137,3 +137,15 @@ def test_an_artefact_of_a_newer_version_is_named_as_one(
         done = warm(*words, at=root, XDG_CACHE_HOME=str(tmp_path))
         assert done.code in (1, 2) and "Traceback" not in done.err
         assert "newer Rung" in done.out + done.err, (words, done)
+
+
+def test_outputs_that_changed_since_they_were_measured_are_to_be_measured_again(
+    stages: Any, loopback: Any, warm: Warm, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(stages("measured", loopback.say(answer).url + "/v1"), tmp_path / "p"))
+    before = json.loads(warm("status", "--json", at=root).out)["stages"][5]
+    (root / "evaluations/E-001/outputs.jsonl").open("a").write("\n")
+    after = json.loads(warm("status", "--json", at=root).out)
+    assert before["state"] != "needs_you" or "E-001" not in before["reason"]
+    assert (after["stages"][5]["state"], after["next"]) == ("needs_you", "baselines")
+    assert "E-001" in after["stages"][5]["reason"]

@@ -26,7 +26,7 @@ from training.plan.preferences import preferences_of
 from training.plan.reward import reward_fault
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
-from workspace.files import sha256_file
+from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project
 from workspace.settings import GateSettings, Settings, load_settings
 
@@ -299,7 +299,7 @@ def _report_faults(case: GateCase, report: Report, test_sha256: str) -> list[str
 
 def _output_faults(folder: Path, report: Report, rows: int) -> list[str]:
     outputs = folder / "outputs.jsonl"
-    if outputs.is_symlink() or not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
+    if not is_unchanged(outputs, report.outputs_sha256):
         return [f"{report.id}: outputs.jsonl changed since it was measured"]
     arm = next((a for a in report.arms if a.arm == "prompt"), None)
     if arm is None:

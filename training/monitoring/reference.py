@@ -21,7 +21,7 @@ from training.release.current import current_release
 from training.release.releases import RELEASE, Release
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
-from workspace.files import sha256_file
+from workspace.files import is_unchanged
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -92,7 +92,7 @@ def _answered(project: Project, release: Release) -> list[ItemOutcome]:
         report = read_artefact(path, Report)
         measured = next((result for result in report.arms if result.arm == arm), None)
         outputs = path.with_name("outputs.jsonl")
-        if measured is not None and outputs.is_file() and sha256_file(outputs) == report.outputs_sha256:
+        if measured is not None and is_unchanged(outputs, report.outputs_sha256):
             found = [o for o in read_outcomes(outputs) if o.split == "test" and o.arm == arm]
             return [o for o in found if o.form == measured.form]
     return []

@@ -15,7 +15,7 @@ from curation.example import Example
 from training.monitoring.request_joining import Finder
 from workspace.artefact import Artefact, read_artefact
 from workspace.errors import Refusal, RungError
-from workspace.files import replacing, sha256_file
+from workspace.files import is_unchanged, replacing
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 
@@ -209,7 +209,7 @@ def import_of(project: Project, ref: str) -> Import:
 def check_whole(folder: Path, made: Import) -> None:
     """Raise Refusal where a file of the import is not what was written."""
     for name, digest in made.contents.items():
-        if not (folder / name).is_file() or sha256_file(folder / name) != digest:
+        if not is_unchanged(folder / name, digest):
             hint = f"put its folder back, or remove {folder} and import its logs again"
             raise Refusal(f"{folder / name}: changed since it was imported.", hint)
 

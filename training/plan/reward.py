@@ -8,7 +8,7 @@ from curation.split.manifest import SplitName, read_manifest
 from training.plan.recipe import Recipe
 from training.runs import RunRecord, find_run
 from workspace.errors import InputError, Problem, Refusal, RungError
-from workspace.files import sha256_file
+from workspace.files import is_unchanged
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -73,6 +73,6 @@ def reward_fault(project: Project, recipe: Recipe, dataset: str) -> str:
         return error.message
     for name, digest in run.files.items():
         path = project.runs / run.adapter / name
-        if path.is_symlink() or not path.is_file() or sha256_file(path) != digest:
+        if not is_unchanged(path, digest):
             return f"{run.id}: {name} changed since it was trained"
     return "" if run.adapter_sha256 == recipe.signals else f"{run.id} is another reward model than was planned with"

@@ -15,7 +15,7 @@ from training.release.releases import UNTUNED, FormName
 from training.runs import RunRecord
 from workspace.artefact import revised
 from workspace.errors import Refusal
-from workspace.files import sha256_file
+from workspace.files import is_unchanged
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
@@ -79,12 +79,12 @@ def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict)
         raise Refusal(f"{folder.name}: the verdict's report is missing.", f"rung evaluate {run.id}")
     report = read_report(project, folder.name)[1]
     outputs = folder / "outputs.jsonl"
-    if report.run != run.id or not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
+    if report.run != run.id or not is_unchanged(outputs, report.outputs_sha256):
         raise Refusal(f"{folder.name}: outputs changed since the verdict.", f"rung evaluate {run.id}")
     if run.adopted and run.adopted.served:
         return
     weights = project.runs / run.id / "adapter"
-    changed = [name for name, digest in run.files.items() if _differs(weights / name, digest)]
+    changed = [name for name, digest in run.files.items() if not is_unchanged(weights / name, digest)]
     if changed or not run.files:
         raise Refusal(
             f"{run.id}: {', '.join(changed) or 'adapter'} changed since it was trained.", "rung train --again"
@@ -125,10 +125,6 @@ def _same(said: object, found: object) -> bool:
 
 def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _differs(path: Path, digest: str) -> bool:
-    return path.is_symlink() or not path.is_file() or sha256_file(path) != digest
 
 
 def best_prompted(project: Project) -> tuple[Path, Report]:

@@ -21,7 +21,7 @@ from training.plan.plans import Plan, read_plan
 from training.runs import Adoption, RunRecord, read_runs, write_run
 from workspace.artefact import hashes, now, read_artefact
 from workspace.errors import InputError, Problem, Refusal, RungError
-from workspace.files import sha256_file
+from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project, next_id
 from workspace.json_types import JsonObject
 from workspace.settings import Settings
@@ -271,7 +271,7 @@ def _origin(project: Project, settings: Settings, folder: Path) -> Origin | None
         events = [e.detail for e in store.events(ref=plan.id) if e.kind == "exported" and e.detail["sha256"] == digest]
     rows = events[-1].get("files", {}) if events else {}
     ours = rows and clearance.plan_sha256 == sha256_file(plan_file)
-    if not ours or any(not (above / n).is_file() or sha256_file(above / n) != sha for n, sha in rows.items()):
+    if not ours or any(not is_unchanged(above / n, sha) for n, sha in rows.items()):
         return None
     return Origin(above, plan, clearance) if (project.datasets / plan.dataset / "manifest.json").is_file() else None
 

@@ -23,7 +23,7 @@ from training.remote.sending import may_leave, root_there, send
 from training.runs import CONTROL, LIVE, LOCK, RECORD, Remote, RunRecord, append_metric, read_metrics, write_run
 from workspace.artefact import now, read_artefact, revised
 from workspace.errors import Refusal
-from workspace.files import sha256_file, write_text
+from workspace.files import is_unchanged, sha256_file, write_text
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.lock import writer_lock
@@ -210,7 +210,7 @@ class Follower:
                 unpack(Path(tar.name), made)
             except Exception as error:  # tar, zlib and lzma have each their own
                 raise LineLost(f"{self.remote.name}: {error}") from error
-            wrong = [name for name, digest in files.items() if not _is(made / name, digest)]
+            wrong = [name for name, digest in files.items() if not is_unchanged(made / name, digest)]
             if wrong or not files:
                 raise LineLost(f"{self.remote.name}: {', '.join(wrong) or 'nothing'} arrived.")
             there = read_artefact(made / RECORD, RunRecord)
@@ -233,7 +233,9 @@ class Follower:
         same = {
             PLAN_COPY: sha256_file(made / PLAN_COPY) == there.plan_sha256 == self.record.plan_sha256,
             RECEIPT: sha256_file(made / RECEIPT) == there.clearance_sha256 == self.record.clearance_sha256,
-            **{f"adapter/{name}": _is(made / "adapter" / name, digest) for name, digest in there.files.items()},
+            **{
+                f"adapter/{name}": is_unchanged(made / "adapter" / name, digest) for name, digest in there.files.items()
+            },
         }
         wrong = [name for name, right in same.items() if not right]
         if wrong or not there.files:
@@ -270,7 +272,3 @@ class Follower:
         with open_store(self.project, self.settings) as store:
             detail = {"on": self.remote.host, "step": self.record.step, "ending": self.record.ending}
             store.event(kind, self.record.by, self.record.id, detail)
-
-
-def _is(path: Path, digest: str) -> bool:
-    return path.is_file() and not path.is_symlink() and sha256_file(path) == digest
