@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from evaluation.abstention import SURE, SureSplits, write_sure
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
 from evaluation.arms.dev_rows import mark_choosing
-from evaluation.arms.optimising import optimise
+from evaluation.arms.optimising import keep_proposals, optimise
 from evaluation.arms.own import OWN
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import ARMS as KNOWN
@@ -79,6 +79,7 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
         joined = join_earlier(bench, [arm.name for arm in arms])
         asked = [arm for arm in arms if arm.name != CASCADE]
         chosen, notes = choose_all(bench, asked, joined.choices) if asked or not joined.taken else ([], [])
+        keep_proposals(bench.project, [c.variant.prompt for c in chosen if c.arm == OPTIMISED and c.variant.prompt])
         keep_versions(bench.project)
         choices = write_choices(folder, bench, in_order([*chosen, *joined.choices]))
         mark_choosing(bench.project, bench.settings, _chose(bench, chosen, choices))

@@ -1,33 +1,40 @@
-"""A ladder's calls, tokens and dollars before the first call: it is walked with a model that only counts."""
+"""A ladder's calls, tokens and dollars before the first call: it is walked with models that only count."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from chat.prices import Usage
 from chat.privacy import unguarded
-from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply
-from evaluation.arms.prompted import OPTIMISED
+from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply, request_key
+from chat.thinking import ROOM
 from evaluation.arms.registry import ASKING_NOTHING, Arm
-from evaluation.ask import Replies
+from evaluation.ask import Replies, ask_all
 from evaluation.baseline import choose_all, measure_choice
 from evaluation.bench import Bench
-from evaluation.metrics.item_metrics import ItemMetric
+from evaluation.judge.grading import Case, ModelJudge, grade_ask
 from workspace.json_types import JsonObject
 
 CHARS = 4
 """Characters of a token: English text by the tokenizers of 2026 has 3.5 to 4.5."""
 FRAME = 14
 """Characters of `{"answer": ""}`, which holds an answer of a closed set."""
+VERDICT = 4
+"""Characters of a judge's verdict."""
+INSTRUCTION = (400, 4096)
+"""Characters of an instruction that a model rewrote: a short one, and the longest that fits into its tokens."""
 LONGEST = 1e7
 """Characters of a prompt, as a score of 1."""
+MARK = "\0"
+"""In a planned reply, between the length of its prompt and its number."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class CallCount:
-    """Calls and their tokens; `usd` is None as soon as one call has no known price."""
+    """Calls and their tokens; `usd` is None where a price is not known."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -39,7 +46,7 @@ class CallCount:
 class LadderPlan:
     """What a ladder still has to ask: with the shortest and with the longest variant of each arm chosen.
 
-    `left_out` names arms whose calls cannot be counted beforehand. Replies that are known already are not in it.
+    `left_out` names what cannot be counted beforehand. Replies that are known already are not in it.
     """
 
     low: CallCount
@@ -55,40 +62,59 @@ class LadderPlan:
 
 def plan_ladder(bench: Bench, arms: Sequence[Arm]) -> LadderPlan:
     """Count what `run_baseline` would ask, without asking or writing anything."""
-    asking = [arm for arm in arms if arm.name not in (*ASKING_NOTHING, OPTIMISED)]
+    asking = [arm for arm in arms if arm.name not in ASKING_NOTHING]
     low, high = (_walk(bench, asking, sign) for sign in (-1, 1))
-    judged = ["judge"] if bench.desk.metric.judged else []
-    return LadderPlan(low, high, tuple([arm.name for arm in arms if arm.name == OPTIMISED] + judged))
+    unknown = any(model.may_think for model in high)
+    return LadderPlan(_sum(low), _sum(high), ("thinking",) if unknown else ())
 
 
-def _walk(bench: Bench, arms: Sequence[Arm], sign: int) -> CallCount:
-    """The calls where on validation the longest prompts do best (`sign` 1), or the shortest."""
-    count = CallCount()
+def _sum(models: Sequence[Counting]) -> CallCount:
+    counts = [model.count() for model in models]
+    prices = [count.usd for count in counts if count.calls]
+    return CallCount(
+        sum(count.calls for count in counts),
+        sum(count.input_tokens for count in counts),
+        sum(count.output_tokens for count in counts),
+        None if None in prices else sum(price or 0.0 for price in prices),
+    )
+
+
+def _walk(bench: Bench, arms: Sequence[Arm], sign: int) -> list[Counting]:
+    """Every model with its calls, where the longest prompts do best (`sign` 1), or the shortest.
+
+    With the longest, a judge sees no output twice, and each rewrite of an instruction is better; with the shortest,
+    all outputs of an item are one, and an instruction answers all rows right, so that none is rewritten.
+    """
     answers = [len(item.expected) for item in (*bench.choosing, *bench.items)]
-    written = sum(answers) / max(1, len(answers))
+    written = round(sum(answers) / max(1, len(answers)))
+    known, models = bench.desk.replies.known, list[Counting]()
 
-    def by_length(output: str, expected: str) -> float:
-        chars = int(output) if output.isdecimal() else 0
-        return max(0.0, min(1.0, 0.5 + sign * chars / LONGEST))
+    def counting(model: ChatModel, characters: int = written, growing: bool = False) -> Counting:
+        models.append(Counting(model, known, characters, growing=growing, most=sign > 0))
+        return models[-1]
 
-    metric = ItemMetric("planned", "", by_length)
-    replies = CountedReplies(Path(), known=dict(bench.desk.replies.known))
-    desk = replace(bench.desk, metric=metric, judge=None, replies=replies)
-
-    def counting(model: ChatModel) -> Counting:
-        return Counting(model, count, written)
-
-    counted = replace(
+    replies, judge = CountedReplies(Path()), bench.desk.judge
+    counted = CountedJudge(counting(judge.model, VERDICT), judge, replies, written, sign) if judge else None
+    metric = replace(bench.desk.metric, score=lambda output, _: _by_length(output, sign), by_tools=False)
+    desk = replace(bench.desk, model=counting(bench.desk.model), metric=metric, judge=counted, replies=replies)
+    walked = replace(
         bench,
-        desk=replace(desk, model=counting(bench.desk.model)),
+        desk=desk,
         bigger=counting(bench.bigger) if bench.bigger else None,
         own={name: counting(model) for name, model in bench.own.items()},
+        writer=counting(bench.writer, INSTRUCTION[sign > 0], growing=True) if bench.writer else None,
         watch=lambda what: None,
         label_scoring=False,
     )
-    for choice in choose_all(counted, arms)[0] if arms else ():
-        measure_choice(counted, choice, counted.items)
-    return count
+    for choice in choose_all(walked, arms)[0] if arms else ():
+        measure_choice(walked, choice, walked.items)
+    return models
+
+
+def _by_length(output: str, sign: int) -> float:
+    length, mark, _ = output.partition(MARK)
+    share = min(int(length) if mark else 0, LONGEST) / LONGEST
+    return share if sign > 0 else 2.0 - share
 
 
 @dataclass
@@ -103,13 +129,42 @@ class CountedReplies(Replies):
         self.known[key] = reply
 
 
+class CountedJudge(ModelJudge):
+    """Counts what a judge would be asked; the scores are of the prompts' lengths."""
+
+    def __init__(self, model: ChatModel, judge: ModelJudge, replies: Replies, written: int, sign: int) -> None:
+        super().__init__(model, judge.kind, judge.rubric, replies, judge.room)
+        self.written, self.sign = written, sign
+
+    def __call__(self, cases: Sequence[Case]) -> list[float]:
+        """A score a case."""
+        shown = [replace(case, output=self._shown(case.output)) for case in cases]
+        ask_all(self.model, [grade_ask(self.kind, self.rubric, case, self.room) for case in shown], self.replies)
+        return [_by_length(case.output, self.sign) for case in cases]
+
+    def _shown(self, output: str) -> str:
+        """An answer of the usual length; the fewest verdicts are asked where all arms give an item the same one."""
+        if MARK not in output:
+            return output
+        return output.ljust(self.written) if self.sign > 0 else " " * self.written
+
+
 @dataclass
 class Counting(ModelWrapper):
-    """Counts what a model would be asked. It replies with the length of the prompt."""
+    """Counts what a model would be asked, `written` characters in an answer. Its replies name the prompt's length.
+
+    What it answered before, `known`, is not counted: its true tokens correct the estimate, thinking included. `most`
+    gives one that is switched to think, and answered nothing yet, all its room; `growing` replies are texts, each
+    longer than the one before.
+    """
 
     model: ChatModel
-    count: CallCount
-    written: float
+    known: Mapping[str, Reply]
+    written: int
+    growing: bool = False
+    most: bool = False
+    new: list[tuple[Usage, Ask]] = field(default_factory=list)
+    seen: list[tuple[Usage, Reply]] = field(default_factory=list)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """Count them."""
@@ -118,17 +173,40 @@ class Counting(ModelWrapper):
     def _counted(self, ask: Ask) -> Reply:
         chars = sum(len(str(turn.get("content") or "")) for turn in ask.turns)
         said = max(map(len, ask.choices)) + FRAME if ask.choices else self.written
-        usage = Usage(chars // CHARS, min(ask.max_tokens, round(said) // CHARS + 1))
-        self.count.calls += 1
-        self.count.input_tokens += usage.input
-        self.count.output_tokens += usage.output
-        usd = _cost(self.model, usage)
-        self.count.usd = None if usd is None or self.count.usd is None else self.count.usd + usd
-        return Reply(str(chars), usage.input, usage.output, 0.0)
+        usage = Usage(chars // CHARS, min(ask.max_tokens, said // CHARS + 1))
+        if found := self.known.get(request_key(self.name, ask)):
+            self.seen.append((usage, found))
+            return found
+        self.new.append((usage, ask))
+        number = len(self.new)
+        text = "x" * (self.written + number) if self.growing else f"{chars}{MARK}{number}"
+        return Reply(text, usage.input, usage.output, 0.0)
+
+    @property
+    def may_think(self) -> bool:
+        """Whether nothing says how much it thinks, or whether it does."""
+        return bool(self.new) and not self.seen and self._thinking is None
+
+    @property
+    def _thinking(self) -> bool | None:
+        return cast("bool | None", getattr(unguarded(self.model), "enable_thinking", False))
+
+    def count(self) -> CallCount:
+        """The calls that are new."""
+        asked, written = (sum(getattr(usage, side) for usage, _ in self.new) for side in ("input", "output"))
+        guessed, real = sum(usage.input for usage, _ in self.seen), sum(reply.input_tokens for _, reply in self.seen)
+        asked = round(asked * real / guessed) if real and guessed else asked
+        more = sum(reply.output_tokens - usage.output for usage, reply in self.seen) / max(1, len(self.seen))
+        written = max(len(self.new), round(written + more * len(self.new)))
+        if self.most and self._thinking and not self.seen:
+            written += sum(int(ask.meta.get("thinking_tokens", ROOM)) for _, ask in self.new)
+        cached = sum(reply.cached_tokens for _, reply in self.seen)
+        kept = round(asked * cached / real) if real else 0
+        return CallCount(len(self.new), asked, written, _cost(self.model, Usage(asked - kept, written, kept)))
 
 
 def _cost(model: ChatModel, usage: Usage) -> float | None:
-    """Dollars of a call; 0 of a model on this machine that names no price."""
+    """Dollars of calls; 0 of a model on this machine that names no price."""
     cost = getattr(unguarded(model), "cost", None)
     found: float | None = cost(usage) if cost else 0.0 if model.is_local else None
     return found

@@ -58,7 +58,7 @@ def optimise(
     watch: Progress | None = None,
 ) -> tuple[PromptVersion, ...]:
     """The instructions `prompts/optimised.*.md`; where there are none, the best one that was found (the one it
-    began with, where none is better) is written there.
+    began with, where none is better), which `keep_proposals` writes there.
 
     `desk` answers and scores, `writer` rewrites, `items` are validation rows. None where one of them is missing.
     Raises RungError where the package is missing, or a reply is (budget, network); what came is kept.
@@ -89,8 +89,15 @@ def optimise(
         logger=_Quiet(),
         seed=0,
     )
-    write_text(project.prompts / f"{OPTIMISED}.1.md", found.best_candidate[PART].strip() + "\n")
-    return read_proposals(project)
+    return (PromptVersion(f"{OPTIMISED}.1.md", found.best_candidate[PART].strip()),)
+
+
+def keep_proposals(project: Project, proposals: Sequence[PromptVersion]) -> None:
+    """Write the instructions that are not files yet."""
+    for each in proposals:
+        path = project.prompts / each.name
+        if not path.exists():
+            write_text(path, each.text + "\n")
 
 
 class _Quiet:

@@ -11,6 +11,7 @@ from typing import Any
 
 import in_shell
 import pytest
+from hosted_replies import completion
 from hosted_service import Service
 
 from chat.compatible import Compatible
@@ -175,25 +176,81 @@ def test_what_was_paid_is_counted_by_the_projects_own_price(priced: Any, service
     assert 0 < report["arms"][0]["cached_tokens"] < report["arms"][0]["input_tokens"]
 
 
-def test_the_plan_says_calls_tokens_and_dollars_before_the_first_call(priced: Any, service: Service) -> None:
-    arms = "base,prompt,few_shot,retrieved,rag,classical"
+def planned(project: Any, arms: str) -> dict[str, Any]:
+    done = rung(project, "baseline", "--arms", arms, "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
 
-    def planned() -> dict[str, Any]:
-        done = rung(priced, "baseline", "--arms", arms, "--dry-run", "--json")
-        assert done.returncode == 0, done.stderr
-        return dict(json.loads(done.stdout))
 
-    before = {path: path.stat().st_mtime_ns for path in priced.root.rglob("*")}
-    plan = planned()
-    assert service.calls == 0
-    assert before == {path: path.stat().st_mtime_ns for path in priced.root.rglob("*")}
-    measured(priced, arms)
-    real = {"calls": service.answered, "input_tokens": service.tokens[0], "output_tokens": service.tokens[2],
-            "usd": service.usd(0.25)}  # fmt: skip
+def holds(plan: dict[str, Any], *services: Service) -> None:
+    """What the services counted is within 20% of the plan."""
+    real = {
+        "calls": sum(each.answered for each in services),
+        "input_tokens": sum(each.tokens[0] + each.tokens[1] for each in services),
+        "output_tokens": sum(each.tokens[2] for each in services),
+        "usd": sum(each.usd(0.25) for each in services),
+    }
     for name, figure in real.items():
         low, high = plan[name]
-        assert 0.8 * low <= figure <= 1.2 * high, name
-    assert planned()["calls"][0] <= real["calls"] * 0.1
+        assert 0.8 * low <= figure <= 1.2 * high, (name, plan[name], figure)
+
+
+def test_the_plan_says_calls_tokens_and_dollars_before_the_first_call(priced: Any, service: Service) -> None:
+    arms = "base,prompt,few_shot,retrieved,rag,classical"
+    before = {path: path.stat().st_mtime_ns for path in priced.root.rglob("*")}
+    plan = planned(priced, arms)
+    assert service.calls == 0 and plan["left_out"] == ["thinking"]
+    assert before == {path: path.stat().st_mtime_ns for path in priced.root.rglob("*")}
+    measured(priced, arms)
+    holds(plan, service)
+    assert planned(priced, arms)["calls"][0] <= service.answered * 0.1
+
+
+def test_the_plan_counts_a_judges_verdicts(priced: Any, service: Service, loopback: Any) -> None:
+    judge = Service(lambda question: "YES", ("YES", "NO"))
+    loopback.script[:] = [lambda handler, asked: (judge if asked[3]["model"] == "judge" else service)(handler, asked)]
+    (priced.root / "judge.md").write_text("The answer names the team.\n")
+    with priced.settings_file.open("a") as file:
+        file.write('metric = "judge"\n')
+        file.write(f'[judge]\nprovider = "openai"\nbase = "judge"\nbase_url = "{loopback.url}/v1"\n')
+    with (priced.root / "rules" / "prices.toml").open("a") as file:
+        file.write(PRICES.replace("small", "judge"))
+    plan = planned(priced, "base,prompt,few_shot")
+    assert service.calls == judge.calls == 0
+    measured(priced, "base,prompt,few_shot")
+    assert judge.answered
+    holds(plan, service, judge)
+    assert planned(priced, "base,prompt,few_shot")["calls"] == [0, 0]
+
+
+def test_the_plan_counts_the_search_for_a_better_prompt(priced: Any, service: Service, loopback: Any) -> None:
+    def answers(handler: Any, asked: Any) -> Any:
+        if "Write a better instruction" not in asked[3]["messages"][-1]["content"]:
+            return service(handler, asked)
+        text = asked[3]["messages"][-1]["content"]
+        rewritten = f"Say card, transfer or pin, by the first word. Version {len(text)}. " + "Take care. " * 60
+        used = {"prompt_tokens": len(text) // 4, "completion_tokens": len(rewritten) // 4, "total_tokens": 0}
+        service.served[text] = 1
+        service.tokens[0] += used["prompt_tokens"]
+        service.tokens[2] += used["completion_tokens"]
+        return 200, {**completion(f"```\n{rewritten}\n```"), "usage": used}
+
+    loopback.script[:] = [answers]
+    plan = planned(priced, "base,prompt,optimised")
+    assert service.calls == 0 and not list(priced.prompts.glob("optimised*"))
+    measured(priced, "base,prompt,optimised")
+    holds(plan, service)
+    assert list(priced.prompts.glob("optimised.1.md"))
+
+
+def test_the_plan_counts_thinking_once_it_was_seen(priced: Any, service: Service) -> None:
+    service.thinks = 300
+    measured(priced)
+    plan = planned(priced, "base,prompt,few_shot")
+    assert plan["left_out"] == []
+    service.calls, service.served, service.tokens = 0, {}, [0, 0, 0]
+    measured(priced, "base,prompt,few_shot")
+    holds(plan, service)
 
 
 def test_a_second_run_pays_for_nothing_again(priced: Any, service: Service) -> None:

@@ -55,6 +55,8 @@ class Service:
     fails: Callable[[int], tuple[int, Any] | None] = lambda call: None
     """Another answer to the call of this number."""
     cached: float = 0.0
+    thinks: int = 0
+    """Tokens that are thought before each answer, and billed; a lower limit cuts the answer."""
     price: tuple[float, float] = (1.0, 5.0)
     calls: int = 0
     served: dict[str, int] = field(default_factory=dict)
@@ -107,16 +109,19 @@ class Service:
         closed = "response_format" in body or "format" in body.get("output_config", {})
         text = SAYS[self.says](label) if closed or self.says in ("thinking", "null") else label
         prompt = sum(len(str(turn["content"])) for turn in body["messages"]) // 4
-        kept, written = int(prompt * self.cached), len(text or "") // 4 + 1
+        room = int(body.get("max_tokens") or body.get("max_completion_tokens") or 10**6)
+        kept, written = int(prompt * self.cached), min(room, self.thinks + len(text or "") // 4 + 1)
+        stop = "length" if self.thinks >= room else "stop"
+        text = "" if stop == "length" else text
         with self.lock:
             self.served[question] = self.served.get(question, 0) + 1
             self.tokens = [a + b for a, b in zip(self.tokens, (prompt - kept, kept, written), strict=True)]
         if path.startswith("/v1/messages"):
             used = {"input_tokens": prompt - kept, "output_tokens": written, "cache_read_input_tokens": kept}
-            return message(text or "", usage=used)
+            return message(text or "", "max_tokens" if stop == "length" else "end_turn", usage=used)
         used = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written,
                 "prompt_tokens_details": {"cached_tokens": kept}}  # fmt: skip
-        return {**completion(text), "usage": used}
+        return {**completion(text, stop), "usage": used}
 
     @property
     def answered(self) -> int:
