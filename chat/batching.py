@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chat.errors import ChatError
+from chat.errors import UNCERTAIN, ChatError
 from chat.hosted import BatchState, Hosted
 from chat.prices import Usage
 from chat.privacy import Guarded, unguarded
@@ -21,8 +21,6 @@ from workspace.files import write_text
 
 SOON, LATEST = 1.0, 60.0
 """Seconds between the first two looks at a batch, and the most between two."""
-UNCERTAIN = ("timeout", "connection", "garbled")
-"""Failures after which the server may have the batch all the same."""
 
 
 def takes_batches(model: ChatModel | None) -> bool:

@@ -24,6 +24,8 @@ Answer = TypeVar("Answer")
 Came = tuple[int, Reply | Exception]
 TRANSPORTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
 """Libraries below the SDKs: a stream that breaks off raises their errors, which no SDK wraps."""
+UNSENT = frozenset({"ConnectError", "ConnectTimeout"})
+"""Their errors before a request was sent."""
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _STATUS: dict[int, Kind] = {401: "key", 403: "key", 402: "money", 404: "model", 408: "busy", 409: "busy", 429: "rate"}
 _WORDS: dict[Kind, str] = {
@@ -100,10 +102,11 @@ def explain(sdk: ModuleType, error: Exception, host: str) -> ChatError | None:
         return error
     if isinstance(error, sdk.APIResponseValidationError | json.JSONDecodeError):
         return _said("garbled", host, "")
-    if isinstance(error, sdk.APITimeoutError):
-        return _said("timeout", host, "")
     if isinstance(error, sdk.APIConnectionError):
-        return _said("connection", host, str(error.__cause__ or ""))
+        late = isinstance(error, sdk.APITimeoutError)
+        said = _said("timeout", host, "") if late else _said("connection", host, str(error.__cause__ or ""))
+        said.unsent = type(error.__cause__).__name__ in UNSENT
+        return said
     if isinstance(error, sdk.APIStatusError):
         return _of_status(error, host)
     if type(error).__module__.partition(".")[0] in TRANSPORTS:
@@ -180,14 +183,15 @@ def patiently(
     patience: Patience,
     stop: threading.Event,
     pace: Pace | None = None,
+    lost: list[ChatError] | None = None,
 ) -> Answer:
     """Make the call, and again after failures that pass.
 
     A call that is turned away (too many requests, overloaded) is tried without end while others at this `pace`
     succeed; otherwise as often as `patience` says. `retry-after` is obeyed up to the longest wait; a server that asks
-    for more is not waited for. Raises ChatError, with the number of tries.
+    for more is not waited for. Failed tries are added to `lost`. Raises ChatError, with the number of tries.
     """
-    pace = pace or Pace()
+    pace, lost = pace or Pace(), [] if lost is None else lost
     delay, tries, left, seen = patience.first, 0, patience.tries, pace.successes
     while pace.turn(stop):
         try:
@@ -200,6 +204,7 @@ def patiently(
             if failure is None:
                 raise
             failure.tries = tries
+            lost.append(failure)
             if failure.kind in TURNED_AWAY and pace.successes != seen:
                 left, delay, seen = patience.tries, patience.first, pace.successes
             left -= 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -53,17 +52,6 @@ class Claude(Hosted):
         self.client = client
         self.notices += _deprecation(model) + [kept_back] * bool(kept_back)
 
-    def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
-        """One reply, patiently."""
-        request = self.request(ask, thinks=thinks)
-        started = time.perf_counter()
-        message = self._patiently(lambda: self._send(request), stop)
-        return self._reply(ask, message, time.perf_counter() - started)
-
-    def _patiently(self, call: Callable[[], Any], stop: threading.Event | None = None) -> Any:
-        patience = self.options.patience
-        return patiently(call, self.sdk, self.host, patience, stop or threading.Event(), self.pace)
-
     def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
         """The body of a Messages call, which is also one request of a batch."""
         system = "\n\n".join(str(turn["content"]) for turn in ask.turns if turn["role"] == "system")
@@ -92,7 +80,7 @@ class Claude(Hosted):
     def input_tokens(self, ask: Ask) -> int:
         """The server's count of an ask's prompt, before any money is spent."""
         request = {k: v for k, v in self.request(ask).items() if k in ("model", "messages", "system", "tools")}
-        counted = self._patiently(lambda: self.client.messages.count_tokens(**request))
+        counted = self.patiently(lambda: self.client.messages.count_tokens(**request))
         return int(counted.input_tokens)
 
     def send_batch(self, asks: Mapping[str, Ask]) -> str:
@@ -105,14 +93,14 @@ class Claude(Hosted):
 
     def batch_state(self, batch: str) -> BatchState:
         """How far a batch is."""
-        found = self._patiently(lambda: self.client.messages.batches.retrieve(batch))
+        found = self.patiently(lambda: self.client.messages.batches.retrieve(batch))
         counts = found.request_counts
         done = counts.succeeded + counts.errored + counts.canceled + counts.expired
         return BatchState(batch, found.processing_status == "ended", counts.processing, done)
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
         """The results of an ended batch."""
-        entries = self._patiently(lambda: list(self.client.messages.batches.results(batch)))
+        entries = self.patiently(lambda: list(self.client.messages.batches.results(batch)))
         for entry in entries:
             if entry.custom_id in asks:
                 yield entry.custom_id, self._batch_result(asks[entry.custom_id], entry.result)
@@ -121,10 +109,11 @@ class Claude(Hosted):
         if result.type != "succeeded":
             detail = getattr(getattr(getattr(result, "error", None), "error", None), "message", "")
             return ChatError("request", f"{self.host}: {result.type} in the batch. {detail}".strip(), where=self.host)
-        return self._reply(ask, result.message, 0.0, batch=True)
+        return self.reply(ask, result.message, 0.0, batch=True)
 
-    def _send(self, request: Mapping[str, Any]) -> Any:
+    def send(self, ask: Ask, *, thinks: bool) -> Any:
         """One message; a long one is streamed, and a stream that was cut is a broken connection, not an answer."""
+        request = self.request(ask, thinks=thinks)
         request = {**request, "extra_body": dict(self.options.parameters)} if self.options.parameters else request
         if request["max_tokens"] < STREAM_FROM:
             message = self.client.messages.create(**request)
@@ -132,19 +121,26 @@ class Claude(Hosted):
             with self.client.messages.stream(**request) as stream:
                 message = stream.get_final_message()
         if message.stop_reason is None:
-            raise ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
+            raise self.cut(self.cost(_usage(message)))
         return message
 
-    def _reply(self, ask: Ask, message: Any, seconds: float, *, batch: bool = False) -> Reply:
+    def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
+        """What the message says, and what it cost."""
+        message = found
         text = "".join(block.text for block in message.content if block.type == "text")
         text, stopped = settled(ask, spoken(text), STOPS.get(message.stop_reason, "end"))
         called = [block for block in message.content if block.type == "tool_use"]
         text = with_calls(text, [canonical({"name": each.name, "arguments": each.input}) for each in called])
-        said = message.usage
-        read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
-        usage = Usage(said.input_tokens, said.output_tokens, read, write)
-        cost = self.cost(usage, batch=batch)
-        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=read)
+        usage = _usage(message)
+        cost, kept = self.cost(usage, batch=batch), usage.cache_read
+        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=kept)
+
+
+def _usage(message: Any) -> Usage:
+    """Tokens as they are billed."""
+    said = message.usage
+    read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
+    return Usage(said.input_tokens, said.output_tokens, read, write)
 
 
 def _deprecation(model: str) -> list[str]:

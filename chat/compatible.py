@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -53,26 +51,11 @@ class Compatible(Hosted):
         only_for(self.client, place, keep_headers=not base_url)
         self.notices += [kept_back] * bool(kept_back)
 
-    def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
-        """One reply, patiently; what replies that broke off have cost is counted with it."""
-        started = time.perf_counter()
-        lost: list[float] = []
-        found = self._patiently(lambda: self._send(ask, thinks, lost), stop, lost)
-        reply = self._reply(ask, found, time.perf_counter() - started)
-        return replace(reply, cost_usd=reply.cost_usd + sum(lost)) if reply.cost_usd and lost else reply
-
-    def _patiently(self, call: Callable[[], Any], stop: threading.Event, lost: Sequence[float] = ()) -> Any:
-        try:
-            return patiently(call, self.sdk, self.host, self.options.patience, stop, self.pace)
-        except ChatError as error:
-            error.cost_usd = sum(lost)
-            raise
-
     def listed(self) -> dict[str, str]:
         """The names that the server has (`GET /models`), each with the one that it is based on where the server has it
         (vLLM's `parent` of an adapter). Raises ChatError; `garbled` where it is no list.
         """
-        found = self._patiently(self.client.models.list, threading.Event())
+        found = self.patiently(self.client.models.list)
         if not isinstance(getattr(found, "data", None), list):
             raise ChatError("garbled", f"{self.host} sent no list of models.", where=self.host)
         return {str(each.id): str(getattr(each, "parent", None) or "") for each in found.data if hasattr(each, "id")}
@@ -95,7 +78,7 @@ class Compatible(Hosted):
         kept = {name: value for name, value in request.items() if name not in self.refused}
         return {**kept, "extra_body": extra} if extra else kept
 
-    def _send(self, ask: Ask, thinks: bool, lost: list[float]) -> Any:
+    def send(self, ask: Ask, *, thinks: bool) -> Any:
         """A completion; asked again without each parameter that the model refuses, whichever thread heard of it."""
         while True:
             request = self.request(ask, thinks=thinks)
@@ -114,8 +97,7 @@ class Compatible(Hosted):
         if not isinstance(choices, list) or not choices or not hasattr(choices[0], "message"):
             raise ChatError("garbled", f"{self.host} sent an answer without choices.", where=self.host)
         if found.choices[0].finish_reason is None:
-            lost.append(self._cost(found) or 0.0)
-            raise ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
+            raise self.cut(self._cost(found))
         return found
 
     def send_batch(self, asks: Mapping[str, Ask]) -> str:
@@ -136,7 +118,7 @@ class Compatible(Hosted):
 
     def batch_state(self, batch: str) -> BatchState:
         """How far a batch is."""
-        found = self._patiently(lambda: self.client.batches.retrieve(batch), threading.Event())
+        found = self.patiently(lambda: self.client.batches.retrieve(batch))
         total, done = 0, 0
         if counts := found.request_counts:
             total, done = counts.total, counts.completed + counts.failed
@@ -144,9 +126,9 @@ class Compatible(Hosted):
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
         """The results of an ended batch."""
-        found = self._patiently(lambda: self.client.batches.retrieve(batch), threading.Event())
+        found = self.patiently(lambda: self.client.batches.retrieve(batch))
         for name in filter(None, (found.output_file_id, found.error_file_id)):
-            text = self._patiently(partial(self.client.files.content, name), threading.Event()).text
+            text = self.patiently(partial(self.client.files.content, name)).text
             for entry in map(json.loads, filter(str.strip, text.splitlines())):
                 if entry["custom_id"] in asks:
                     yield entry["custom_id"], self._batch_result(asks[entry["custom_id"]], entry)
@@ -156,12 +138,13 @@ class Compatible(Hosted):
         if not body.get("choices"):
             detail = (body.get("error") or entry.get("error") or {}).get("message", "")
             return ChatError("request", f"{self.host}: no answer in the batch. {detail}".strip(), where=self.host)
-        return self._reply(ask, self.sdk.types.chat.ChatCompletion.model_validate(body), 0.0, batch=True)
+        return self.reply(ask, self.sdk.types.chat.ChatCompletion.model_validate(body), 0.0, batch=True)
 
     def _cost(self, found: Any, *, batch: bool = False) -> float | None:
         return self.cost(_usage(found), batch=batch) if found.usage else (0.0 if self.is_local else None)
 
-    def _reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
+    def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
+        """What the completion says, and what it cost."""
         choice = found.choices[0]
         refused = getattr(choice.message, "refusal", None)
         reason = "refused" if refused else STOPS.get(choice.finish_reason, "end")

@@ -11,13 +11,16 @@ Kind = Literal["key", "money", "model", "request", "rate", "busy", "timeout", "c
 AGAIN = frozenset({"rate", "busy", "timeout", "connection"})
 TURNED_AWAY = frozenset({"rate", "busy"})
 """Kinds with which a server says that it did not work on the request."""
+UNCERTAIN = frozenset({"timeout", "connection", "garbled"})
+"""Kinds after which the server may have done the work all the same."""
 
 
 class ChatError(RungError):
     """A model could not be asked. `kind` says what failed; `again` whether a later try may succeed.
 
     `wait` is how many seconds the server asked for; `tries` how often it was asked; `cost_usd` what those tries are
-    known to have cost; `replies` what came before the failure, None where nothing did.
+    known to have cost; `unsent` that no connection was made; `replies` what came before the failure, None where nothing
+    did.
     """
 
     def __init__(self, kind: Kind, message: str, hint: str = "", *, where: str = "", wait: float | None = None) -> None:
@@ -25,6 +28,7 @@ class ChatError(RungError):
         self.kind = kind
         self.wait = wait
         self.tries = 1
+        self.unsent = False
         self.cost_usd = 0.0
         self.replies: list[Reply | None] = []
 
@@ -32,3 +36,8 @@ class ChatError(RungError):
     def again(self) -> bool:
         """Whether the same call may succeed later."""
         return self.kind in AGAIN
+
+    @property
+    def may_be_paid(self) -> bool:
+        """Whether nobody here can know if the call was paid."""
+        return self.kind in UNCERTAIN and not self.unsent and not self.cost_usd

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from chat.calls import Pace, Patience, several
+from chat.calls import Pace, Patience, patiently, several
 from chat.errors import ChatError
 from chat.prices import TokenPrice, Usage, price_line
 from chat.protocols import Ask, Progress, Reply
@@ -55,6 +58,7 @@ class Hosted(ABC):
 
     is_local: bool
     """Whether nothing leaves this machine."""
+    sdk: ModuleType
     can_choose = True
     """A closed set is asked for as a JSON schema; a reply outside it is an answer that stopped `outside`."""
     called = ""
@@ -72,6 +76,8 @@ class Hosted(ABC):
         self.pace = Pace(options.requests_per_minute)
         self.notices: list[str] = []
         """What a person reads before the first call, and what was learnt since; reports keep it."""
+        self.unsure = 0
+        """Tries that brought no answer, and may have been paid; the call was answered later."""
         if price is None and not self.is_local:
             self.notices.append(f"No price of {model} is known, so its costs are not counted. {price_line(model)}")
 
@@ -97,9 +103,49 @@ class Hosted(ABC):
         cost = None if None in (reply.cost_usd, again.cost_usd) else (reply.cost_usd or 0.0) + (again.cost_usd or 0.0)
         return replace(again, seconds=reply.seconds + again.seconds, cost_usd=cost)
 
-    @abstractmethod
     def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
-        """One reply, with room to think where it `thinks`. Raises ChatError."""
+        """One reply, patiently, with room to think where it `thinks`; what replies that broke off have cost is counted
+        with it. Raises ChatError.
+        """
+        started = time.perf_counter()
+        lost: list[ChatError] = []
+        found = self.patiently(lambda: self.send(ask, thinks=thinks), stop, lost)
+        reply = self.reply(ask, found, time.perf_counter() - started)
+        self.unsure += sum(each.may_be_paid for each in lost) if self.costs else 0
+        paid = sum(each.cost_usd for each in lost)
+        return replace(reply, cost_usd=reply.cost_usd + paid) if reply.cost_usd and paid else reply
+
+    def patiently(
+        self, call: Callable[[], Any], stop: threading.Event | None = None, lost: list[ChatError] | None = None
+    ) -> Any:
+        """What the call brings; `lost` gets its failed tries. Raises ChatError with what all tries have cost."""
+        lost = [] if lost is None else lost
+        try:
+            return patiently(
+                call, self.sdk, self.host, self.options.patience, stop or threading.Event(), self.pace, lost
+            )
+        except ChatError as error:
+            error.cost_usd = sum(each.cost_usd for each in lost)
+            raise
+
+    @abstractmethod
+    def send(self, ask: Ask, *, thinks: bool) -> Any:
+        """The server's answer to one request. Raises ChatError, with the cost of an answer that broke off."""
+
+    @abstractmethod
+    def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
+        """What the answer says, and what it cost."""
+
+    def cut(self, cost: float | None) -> ChatError:
+        """A stream or an answer that ended before its end."""
+        error = ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
+        error.cost_usd = cost or 0.0
+        return error
+
+    @property
+    def costs(self) -> bool:
+        """Whether a call costs money, known or not."""
+        return self.price is not None or not self.is_local
 
     @abstractmethod
     def send_batch(self, asks: Mapping[str, Ask]) -> str:

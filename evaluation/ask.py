@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from chat.errors import ChatError
 from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
+from chat.sent import SentCalls
 from chat.stream import Streaming
 from chat.stream import replies as stream
+from workspace.appended import append_lines
 from workspace.errors import RungError
 
 REFUSED_AT_FIRST = 3
@@ -35,6 +36,8 @@ class Replies:
     highest: float = 0.0
     unpriced: bool = False
     known: dict[str, Reply] = field(default_factory=dict)
+    calls: SentCalls = field(init=False)
+    """Paid calls, `sent.jsonl` beside the file."""
 
     def __post_init__(self) -> None:
         lines = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
@@ -44,18 +47,20 @@ class Replies:
                 self.known[row["key"]] = Reply(**row["reply"])
             except (ValueError, TypeError, KeyError):
                 continue
+        self.calls = SentCalls(self.path.with_name("sent.jsonl"))
 
     def keep(self, key: str, reply: Reply) -> None:
         """Append a reply; it outlives this process from then on."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            if file.tell() and not _ends_line(self.path):
-                file.write(b"\n")
-            file.write(json.dumps({"key": key, "reply": asdict(reply)}, ensure_ascii=False).encode() + b"\n")
+        append_lines(self.path, [{"key": key, "reply": asdict(reply)}], sync=False)
         self.known[key] = reply
         self.unpriced |= reply.cost_usd is None
         self.spent += reply.cost_usd or 0.0
         self.highest = max(self.highest, reply.cost_usd or 0.0)
+
+    def unanswered(self, unsure: int = 0) -> list[str]:
+        """What calls without a reply have cost, and may have; `unsure` counts tries beside those on disk."""
+        return self.calls.notes({key: reply.cost_usd for key, reply in self.known.items()}, unsure)
 
     def affordable(self, asks: Sequence[Ask]) -> Iterator[Ask]:
         """Yield requests until the next one could exceed the budget, assuming it and those under way each cost as much
@@ -85,6 +90,7 @@ def ask_all(
     asking = _Asking(replies, len(asks), known=len(asks) - len(order))
     step = 1 if isinstance(model, Streaming) else group
     source = asking.until_failure(replies.affordable([waiting[key] for key in order]))
+    source = replies.calls.sending(model, zip(order, source, strict=False))
     for number, reply in stream(model, source, chunk=group):
         asking.take(order[number], reply)
         if progress and ((asking.done - asking.known) % step == 0 or asking.done == len(asks)):
@@ -121,6 +127,7 @@ class _Asking:
             self.replies.keep(key, reply)
             self.came += 1
             return
+        self.replies.calls.failed(key, reply)
         if reply.kind == "request":
             self.refused[key] = reply
         if reply.kind != "request" or (len(self.refused) >= REFUSED_AT_FIRST and not self.replies.known):
@@ -159,9 +166,3 @@ def _no_price(model: str, done: int, total: int) -> RungError:
     kept = f"{done} answers are kept."
     told = f"no price is known for {model}, so --budget-usd cannot be kept. {kept}"
     return RungError(f"Stopped at item {done} of {total}: {told}", "rerun the command without --budget-usd")
-
-
-def _ends_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"

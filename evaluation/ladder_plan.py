@@ -10,6 +10,7 @@ from typing import cast
 from chat.prices import Usage
 from chat.privacy import unguarded
 from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply, request_key
+from chat.sent import SentCalls
 from chat.thinking import ROOM
 from evaluation.arms.registry import ASKING_NOTHING, Arm
 from evaluation.ask import Replies, ask_all
@@ -123,6 +124,7 @@ class CountedReplies(Replies):
 
     def __post_init__(self) -> None:
         """Read no file."""
+        self.calls = SentCalls(Path())
 
     def keep(self, key: str, reply: Reply) -> None:
         """Remember it."""

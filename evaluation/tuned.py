@@ -101,7 +101,7 @@ def run_evaluation(
         outcomes = [o for choice in choices for o in choice.outcomes]
         outcomes += [o for _, found in (*measured, *siblings) for o in found]
         write_outcomes(folder / "outputs.jsonl", outcomes)
-        notes = [*bench.judge_notes, *told]
+        notes = [*bench.judge_notes, *bench.model_notes, *told]
         report = revised(bare_report(folder, bench, "run", arms, choices, evidence), run=run, served=name, notes=notes)
         trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
         pairs, weighed = evidence_for(bench, baseline, report, trained, place)

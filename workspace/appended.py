@@ -17,15 +17,18 @@ T = TypeVar("T")
 BLOCK = 1 << 20
 
 
-def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add the rows at once, flushed to disk; one program at a time."""
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, sync: bool = True) -> None:
+    """Add the rows at once, flushed to disk; one program at a time. Without `sync` they outlive the program, and may
+    not outlive the machine's power.
+    """
     data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     with path.open("ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         os.ftruncate(file.fileno(), _whole(file.fileno()))
         while data:
             data = data[file.write(data) :]
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
 
 
 def read_lines(path: Path, made: Callable[[Mapping[str, Any]], T], what: str) -> list[T]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from chat.batching import sent_batches
 from chat.protocols import Ask, Reply
+from chat.sent import SentCalls
 from curation.generate.filters import Draft
 from curation.generate.material import DocumentPassage, last_user
 from curation.generate.strategies import DraftRequest
@@ -46,12 +47,13 @@ def record_of(key: str, model: str, at: str, order: Mapping[str, Any], reply: Re
 
 
 class ReplyLog:
-    """The folder `generated/` of a project: `replies.jsonl`, `rejected.jsonl`, `batches/`."""
+    """The folder `generated/` of a project: `replies.jsonl`, `rejected.jsonl`, `sent.jsonl`, `batches/`."""
 
     def __init__(self, project: Project) -> None:
         self.folder = project.root / "generated"
         replies = read_lines(self.folder / "replies.jsonl", lambda row: Record(**row), "reply")
         self.replies = {record.key: record for record in replies}
+        self.calls = SentCalls(self.folder / "sent.jsonl")
         self.rejected = dict(read_lines(self.folder / "rejected.jsonl", lambda row: (row["key"], dict(row)), "reply"))
 
     def add(self, record: Record) -> None:

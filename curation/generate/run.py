@@ -9,6 +9,7 @@ from typing import Any
 
 from chat.batching import Batches, SentBatch, sent_batches
 from chat.errors import ChatError
+from chat.privacy import unguarded
 from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
 from chat.stream import replies
 from curation.generate.filters import Draft, Sieve, open_sieve
@@ -219,10 +220,13 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
     keys: list[str] = []
     waiting: list[Record] = []
     try:
-        for number, reply in replies(session.model, purse.allowed(fresh, keys), chunk=CHUNK):
+        allowed = ((keys[-1], ask) for ask in purse.allowed(fresh, keys))
+        asks = session.ledger.calls.sending(session.model, allowed)
+        for number, reply in replies(session.model, asks, chunk=CHUNK):
             with held_interrupt():
                 purse.settle(number, reply)
                 if isinstance(reply, ChatError):
+                    session.ledger.calls.failed(keys[number], reply)
                     continue
                 waiting.append(_kept(session, keys[number], fresh[keys[number]], reply))
                 whole = len(waiting) >= CHUNK
@@ -234,6 +238,9 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
     finally:
         with held_interrupt():
             session.outcome.cost_usd = purse.spent
+            unsure = getattr(unguarded(session.model), "unsure", 0)
+            costs = {record.key: record.cost_usd for record in session.ledger.replies.values()}
+            session.outcome.notes += session.ledger.calls.notes(costs, unsure)
             session.settle(waiting)
 
 

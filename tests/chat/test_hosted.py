@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,12 +15,14 @@ from chat.claude import Claude
 from chat.compatible import Compatible
 from chat.errors import ChatError
 from chat.hosted import Hosted, settled
+from chat.prices import TokenPrice
 from chat.protocols import Ask, Reply
 from workspace.errors import RungError
 
 HTML = "<html><body>Please log in to the hotel network</body></html>"
 
 
+PRICE = TokenPrice(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 1), date(2027, 5, 1))
 GOOD = {"anthropic": message(), "openai": completion()}
 
 
@@ -103,8 +106,10 @@ def test_what_stays_is_told(provider: str, loopback: Any, status: int, kind: str
 
 def test_a_torn_connection_and_a_timeout_are_tried_again(provider: str, loopback: Any, torn: Any, slow: Any) -> None:
     loopback.say(torn, slow, (200, GOOD[provider]))
-    assert client(provider, loopback.url, timeout=2.5).answer([HELLO])[0].text == "Hello."
-    assert len(loopback.requests) == 3
+    model = client(provider, loopback.url, timeout=2.5)
+    model.price = PRICE
+    assert model.answer([HELLO])[0].text == "Hello."
+    assert len(loopback.requests) == 3 and model.unsure == 2, "both tries may have been paid"
 
 
 def test_a_server_that_only_tears_or_sleeps(provider: str, loopback: Any, torn: Any, slow: Any) -> None:
@@ -116,7 +121,7 @@ def test_a_server_that_only_tears_or_sleeps(provider: str, loopback: Any, torn: 
 
 def test_nobody_listens(provider: str) -> None:
     error = failure(client(provider, "http://127.0.0.1:9"))
-    assert error.kind == "connection" and "Tried 3 times" in error.message
+    assert error.kind == "connection" and "Tried 3 times" in error.message and not error.may_be_paid
 
 
 @pytest.mark.parametrize(
@@ -182,10 +187,15 @@ def test_thinking_is_switched_where_the_model_is_asked(provider: str, loopback: 
     assert len(named) == 3
 
 
-def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way(provider: str, loopback: Any) -> None:
+def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way_and_paid(provider: str, loopback: Any) -> None:
     cut = message("Hel", None) if provider == "anthropic" else completion("Hel", None)
-    loopback.say((200, cut))
-    assert failure(client(provider, loopback.url)).kind in ("connection", "garbled")
+    model = client(provider, loopback.url)
+    model.price = PRICE
+    loopback.say((200, cut), (200, GOOD[provider]), (200, cut))
+    once = (11 * PRICE.input + 3 * PRICE.output) / 1e6
+    assert model.answer([HELLO])[0].cost_usd == pytest.approx(2 * once) and model.unsure == 0
+    error = failure(model)
+    assert error.kind == "connection" and error.cost_usd == pytest.approx(3 * once) and not error.may_be_paid
 
 
 def test_a_closed_set_is_a_schema_and_a_reply_outside_it_is_said(provider: str, loopback: Any) -> None:

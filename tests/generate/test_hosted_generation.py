@@ -276,3 +276,4 @@ def test_ctrl_c_and_kill_keep_what_came(project: Project, reviewed: Store, loopb
     loopback.script[:] = [write]
     code, out, _ = finished(command(project, "--count", "12", *words[2:]))
     assert code == 0 and len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == max(12, kept)
+    assert ("may have been paid" in out) == (kill == signal.SIGKILL)

@@ -1,0 +1,65 @@
+"""Paid calls that were sent and have no reply, on disk: after a kill it is known how many may have been paid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from chat.errors import ChatError
+from chat.privacy import Guarded, unguarded
+from chat.protocols import Ask, ChatModel
+from workspace.appended import append_lines, read_lines
+from workspace.counted import counted
+
+
+class SentCalls:
+    """`path` has a line for each call that was sent, and one for each that ended without a reply, with its cost.
+
+    A call is known by the key of its request, under which its reply is kept elsewhere.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lost_usd = 0.0
+        self._sent: Counter[str] = Counter()
+        for key, cost in read_lines(path, lambda row: (str(row["key"]), row["cost_usd"]), "call"):
+            self._count(key, cost)
+
+    def sending(self, model: ChatModel, asks: Iterable[tuple[str, Ask]]) -> Iterator[Ask]:
+        """The asks by key, each written down before it is handed on, where the model's calls cost money."""
+        costs = getattr(unguarded(model), "costs", False)
+        for key, ask in asks:
+            if costs:
+                if isinstance(model, Guarded):
+                    model.allow()
+                self._write(key, None)
+            yield ask
+
+    def failed(self, key: str, error: ChatError) -> None:
+        """A call ended without a reply; one that may be paid all the same stays in doubt."""
+        if self._sent[key] and not error.may_be_paid:
+            self._write(key, error.cost_usd)
+
+    def notes(self, costs: Mapping[str, float | None], unsure: int = 0) -> list[str]:
+        """What was paid without a reply, and what may have been; `costs` are those of the replies, by key.
+
+        `unsure` counts tries beside these. Empty where every call was answered.
+        """
+        doubtful = unsure + sum(max(0, count - (key in costs)) for key, count in self._sent.items())
+        found = [f"Replies that broke off cost ${self.lost_usd:.4f}."] if self.lost_usd else []
+        if not doubtful:
+            return found
+        most = max((cost or 0.0 for cost in costs.values()), default=0.0)
+        bound = f", up to ${doubtful * most:.4f}" if most else ""
+        told = f"{counted(doubtful, 'call')} brought no reply (a kill, a timeout or a broken connection)"
+        return [*found, f"{told} and may have been paid{bound}."]
+
+    def _write(self, key: str, cost: float | None) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        append_lines(self.path, [{"key": key, "cost_usd": cost}], sync=False)
+        self._count(key, cost)
+
+    def _count(self, key: str, cost: float | None) -> None:
+        self._sent[key] += 1 if cost is None else -1
+        self.lost_usd += cost or 0.0
