@@ -21,7 +21,7 @@ def share(
 ) -> None:
     """Write the verdict, the data and the advice to one page that opens anywhere; personal data is masked."""
     from curation.store import store_exists
-    from rung.cli.data.data_commands import Limits, check_project_rows, review_so_far
+    from rung.cli.data.data_commands import check_project_rows, review_so_far
     from rung.cli.models import opened_project
     from rung.cli.output import note, show
     from rung.report.quality import Review
@@ -38,7 +38,7 @@ def share(
     checkup, review = None, Review({}, {})
     if store_exists(project, settings):
         note("Checking the data ...")
-        found, _ = check_project_rows(Limits())
+        found, _ = check_project_rows()
         if found.stopped:
             raise KeyboardInterrupt
         if found.read or found.kept:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,6 +116,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Run every quality check; list findings with reasons and rows. Exit 1 where a finding blocks the dataset."""
+    from curation.checks.base import Options
+    from curation.checks.private import name_finder
     from curation.rows import Columns
     from workspace.files import check_page
 
@@ -123,15 +125,15 @@ def check(
     of_files: dict[str, object] = {"--format": fmt != "auto", "--threshold": threshold is not None}
     of_files |= {"--question": question, "--answer": answer, "--system": system, "--sheet": sheet}
     goes_with("FILE", files, "rung data check FILE", of_files)
-    limits = Limits(words, context, smallest_class, names)
+    finder = name_finder(names) if names else None
+    options = Options(context, words=_listed(words), names=finder, smallest_class=smallest_class)
     size = None
     if files:
-        checkup = _check_files(
-            files, fmt, Columns(question, answer, system, sheet), limits, NEAR if threshold is None else threshold
-        )
+        columns = Columns(question, answer, system, sheet)
+        checkup = _check_files(files, fmt, columns, options, NEAR if threshold is None else threshold)
         warn_if_empty(checkup.read, *files)
     else:
-        checkup, size = check_project_rows(limits)
+        checkup, size = check_project_rows(options)
     if html:
         from rung.report.quality import write_quality_page
 
@@ -184,13 +186,13 @@ def fix(
     if keep and findings != [CONTRADICTIONS]:
         raise RungError("--keep settles contradictions only.", f"rung data fix {CONTRADICTIONS} --keep {keep[0]}")
     with _open_project() as (store, project, settings):
-        checkup = _checkup(store, project, settings, Limits())
+        checkup = _checkup(store, project, settings)
         names = list(findings or [])
         who = settings.project.person
         if keep:
             done = [settle(store, checkup, keep, actor=who, dry_run=dry_run)]
         else:
-            again = partial(_checkup, store, project, settings, Limits())
+            again = partial(_checkup, store, project, settings, None)
             done = fix(store, checkup, names, actor=who, again=again, dry_run=dry_run)
         if not dry_run:
             refresh_queue(store, settings)
@@ -224,7 +226,7 @@ def dismiss(
     from rung.status import next_step
 
     with _open_project() as (store, project, settings):
-        checkup = _checkup(store, project, settings, Limits())
+        checkup = _checkup(store, project, settings)
         event = dismiss(store, checkup, finding, by=by, reason=reason)
     if as_json:
         emit({"finding": finding, "by": by, "reason": reason, "event": event})
@@ -248,16 +250,6 @@ def undo(as_json: Json = False) -> None:
     say(f"{done}\n\nNext: {next_step(project)}")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Options that the user set for the checks."""
-
-    words: Path | None = None
-    context: int = 0
-    smallest_class: int = 0
-    names: str = ""
-
-
 @contextlib.contextmanager
 def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
     """The project's store, its folder and settings."""
@@ -271,14 +263,14 @@ def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
         yield store, project, settings
 
 
-def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, threshold: float) -> Checkup:
+def _check_files(files: list[Path], fmt: str, columns: Columns, options: Options, threshold: float) -> Checkup:
     from curation.checks.run import check_files
 
     return check_files(
         files,
         fmt,
         columns=columns,
-        options=_options(limits, None),
+        options=options,
         threshold=threshold,
         progress=(line := bytes_line("Reading", *files)),
         notice=note,
@@ -286,7 +278,7 @@ def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, 
     )
 
 
-def check_project_rows(limits: Limits) -> tuple[Checkup, SmallestGain | None]:
+def check_project_rows(options: Options | None = None) -> tuple[Checkup, SmallestGain | None]:
     """Run the checks; return the result and the power of the test set (the imported one, else the one frozen last)."""
     from curation.split.manifest import newest_dataset, read_manifest
     from rung.text.power_text import SmallestGain
@@ -301,7 +293,7 @@ def check_project_rows(limits: Limits) -> tuple[Checkup, SmallestGain | None]:
             if items
             else None
         )
-        return _checkup(store, project, settings, limits), size
+        return _checkup(store, project, settings, options), size
 
 
 def review_so_far() -> Review:
@@ -318,22 +310,26 @@ def review_so_far() -> Review:
 
 
 def _checkup(
-    store: Store, project: Project, settings: Settings, limits: Limits, without: frozenset[str] = frozenset()
+    store: Store,
+    project: Project,
+    settings: Settings,
+    options: Options | None = None,
+    without: frozenset[str] = frozenset(),
 ) -> Checkup:
-    from curation.checks.run import check_project
-
-    return check_project(store, project, settings, replace(_options(limits, settings), without=without))
-
-
-def _options(limits: Limits, settings: Settings | None) -> Options:
-    """The options of the checks: the model's own context and tokenizer where it lies on this machine."""
+    """Check a project; rows are long where they do not fit the model's own context, where it lies on this machine."""
     from curation.checks.base import Options
     from curation.checks.length import own_context
-    from curation.checks.private import name_finder
+    from curation.checks.run import check_project
+
+    options = options or Options()
+    fits, count = own_context(settings)
+    options = replace(options, context=options.context or fits, count_tokens=count, without=without)
+    return check_project(store, project, settings, options)
+
+
+def _listed(file: Path | None) -> tuple[str, ...]:
+    """The words of a file, one a line; lines that begin with # are remarks."""
     from workspace.files import read_utf8
 
-    found, count = own_context(settings) if settings else (0, None)
-    words = tuple(read_utf8(limits.words).split("\n")) if limits.words else ()
-    listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))
-    finder = name_finder(limits.names) if limits.names else None
-    return Options(limits.context or found, count, listed, finder, limits.smallest_class)
+    lines = read_utf8(file).split("\n") if file else []
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
