@@ -20,7 +20,8 @@ from curation.likeness.leaks.find import LeakSearch
 from curation.likeness.leaks.report import Leak, LeakReport
 from curation.likeness.semantic import Meaning, alike_across
 from curation.rows import Columns, malformed_error, write_rejects
-from curation.rows.rowfile import Chosen, Progress, RowFile
+from curation.rows.rowfile import Chosen, RowFile
+from curation.rows.source import Progress
 from workspace.errors import RungError
 from workspace.files import check_outputs, packing
 from workspace.json_types import JsonObject

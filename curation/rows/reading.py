@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from curation.rows.array import is_array, read_array
 from curation.rows.families import LABELLED, Family, family_of, named, read_object
@@ -24,59 +24,41 @@ from workspace.json_types import JsonObject
 Notice = Callable[[str], None]
 
 
-def read_rows(
-    path: Path,
-    fmt: str = "auto",
-    *,
-    columns: Columns | None = None,
-    unanswered: bool = False,
-    notice: Notice | None = None,
-    progress: Progress | None = None,
-) -> Iterator[Row | Reject]:
+class HowToRead(TypedDict, total=False):
+    """`columns` says what a table's columns or a row's keys hold, and `notice` is given what was guessed. With
+    `unanswered`, rows whose last message is the user's are sound. `progress` is called with bytes done and in all, file
+    by file.
+    """
+
+    columns: Columns | None
+    unanswered: bool
+    notice: Notice | None
+    progress: Progress | None
+
+
+def read_rows(path: Path, fmt: str = "auto", **how: Unpack[HowToRead]) -> Iterator[Row | Reject]:
     """Yield the rows of a file, of each data file below a folder, or of standard input (`-`), in their order.
 
     Memory holds some hundred lines. With `auto` the keys of a JSON row tell its format, a table is known by the file's
-    suffix or its first line; `columns` says what a table's columns or a row's keys hold, and `notice` is given what was
-    guessed. With `unanswered`, rows whose last message is the user's are sound. `progress` is called with bytes done
-    and in all, file by file.
+    suffix or its first line.
 
     Raises RungError for what concerns a whole file: missing, unreadable, unknown format, columns that fit nothing.
     """
-    blocks = read_blocks(path, fmt, columns=columns, unanswered=unanswered, notice=notice, progress=progress)
-    return chain.from_iterable(blocks)
+    return chain.from_iterable(read_blocks(path, fmt, **how))
 
 
-def read_blocks(
-    path: Path,
-    fmt: str = "auto",
-    *,
-    columns: Columns | None = None,
-    unanswered: bool = False,
-    notice: Notice | None = None,
-    progress: Progress | None = None,
-) -> Iterator[RowBlock]:
+def read_blocks(path: Path, fmt: str = "auto", **how: Unpack[HowToRead]) -> Iterator[RowBlock]:
     """As `read_rows`, some rows at a time."""
-    family = named(fmt)
+    named(fmt)
     for file in files_of(path):
         with readable(file), contextlib.ExitStack() as stack:
-            yield from _blocks(file, fmt, family, columns or Columns(), unanswered, notice or _quiet, progress, stack)
+            yield from _blocks(file, fmt, stack, **how)
 
 
-def _quiet(_: str) -> None:
-    """Tell nobody."""
-
-
-def _blocks(
-    path: Path,
-    fmt: str,
-    family: Family | None,
-    columns: Columns,
-    unanswered: bool,
-    notice: Notice,
-    progress: Progress | None,
-    stack: contextlib.ExitStack,
-) -> Iterator[RowBlock]:
+def _blocks(path: Path, fmt: str, stack: contextlib.ExitStack, **how: Unpack[HowToRead]) -> Iterator[RowBlock]:
     """The rows of one file, which is closed with `stack`."""
+    family, columns, unanswered = named(fmt), how.get("columns") or Columns(), how.get("unanswered", False)
+    notice = how.get("notice") or (lambda _: None)
     kind = fmt if fmt in ("csv", "tsv", "parquet") else kind_of_file(path).lstrip(".")
     if kind_of_file(path) in WORKBOOKS:
         return _batched(read_table(sheet_records(path, columns.sheet, notice), path, columns, notice))
@@ -87,7 +69,7 @@ def _blocks(
 
         read = _reading(path, family, columns, unanswered, notice)
         return _batched(read_parquet(path, family, columns, read, notice))
-    file = stack.enter_context(open_bytes(path, progress))
+    file = stack.enter_context(open_bytes(path, how.get("progress")))
     start = file.peek(4096)[:4096].lstrip()
     if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and looks_like_header(start.split(b"\n", 1)[0])):
         return _batched(read_table(text_records(file, "\t" if kind == "tsv" else ""), path, columns, notice))

@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, overload
 
-from curation.rows.pieces import Made, Pieces
+from curation.rows.pieces import Pieces
 from curation.rows.row import Reject
 from workspace.counted import counted
 from workspace.errors import InputError, Problem
@@ -22,22 +22,33 @@ REASONS = 5
 """Kinds of rejects that are counted by themselves."""
 
 
-class Rejects(Made[Reject]):
-    """Lines that could not be read, in a temporary file; of each the place is held."""
+class Rejects(Sequence[Reject]):
+    """Lines that could not be read, in a temporary file; of each the place is held. A slice shares the file."""
 
-    def __init__(self) -> None:
-        self._lines = Pieces()
+    def __init__(self, lines: Pieces | None = None, places: range | None = None) -> None:
+        self._lines, self._places = Pieces() if lines is None else lines, places
 
     def add(self, reject: Reject) -> None:
         """Add a line. Raises RungError where the temporary file has no room."""
         facts = json.dumps((reject.file, reject.line, reject.field, reject.reason, reject.hint))
         self._lines.add(facts.encode() + b"\n" + reject.raw)
 
-    def __len__(self) -> int:
-        return len(self._lines)
+    def _range(self) -> range:
+        return range(len(self._lines)) if self._places is None else self._places
 
-    def _at(self, index: int) -> Reject:
-        facts, _, raw = self._lines.read(index).partition(b"\n")
+    def __len__(self) -> int:
+        return len(self._range())
+
+    @overload
+    def __getitem__(self, index: int) -> Reject: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Rejects: ...
+
+    def __getitem__(self, index: int | slice) -> Reject | Rejects:
+        if isinstance(index, slice):
+            return Rejects(self._lines, self._range()[index])
+        facts, _, raw = self._lines.read(self._range()[index]).partition(b"\n")
         file, line, field, reason, hint = json.loads(facts)
         return Reject(file, line, field, reason, raw, hint)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from curation.example import Example
 from curation.likeness.sets import I64
 from curation.rows.pieces import Pieces
-from curation.rows.reading import Notice, read_blocks
+from curation.rows.reading import HowToRead, read_blocks
 from curation.rows.rejects import Rejects
 from curation.rows.row import Columns, Reject, Row, RowBlock, Said
 from curation.rows.source import files_of, open_bytes
@@ -29,7 +29,6 @@ LINES = (".jsonl", ".ndjson")
 CHUNK = 1 << 18
 COPIED = 1 << 20
 IN_ITS_FILE = -1
-Progress = Callable[[int, int], None]
 
 
 class RowFile:
@@ -39,19 +38,10 @@ class RowFile:
     Lines that cannot be read are in `rejects` afterwards. Close it in the end (it is a context manager).
     """
 
-    def __init__(
-        self,
-        paths: Sequence[Path] = (),
-        fmt: str = "auto",
-        *,
-        columns: Columns | None = None,
-        unanswered: bool = False,
-        notice: Notice | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, paths: Sequence[Path] = (), fmt: str = "auto", **how: Unpack[HowToRead]) -> None:
         self.files = [file for path in paths for file in files_of(path)]
         self.rejects = Rejects()
-        self._reading = fmt, columns, unanswered, notice, progress
+        self._fmt, self._how = fmt, how
         self._of, self._line, self._kept_at = array("H"), array("Q"), array("i")
         self._kept = Pieces()
         self._places: dict[int, I64] = {}
@@ -95,16 +85,14 @@ class RowFile:
         """As `read`, of the file of that number, after those before it."""
         if self.is_lines(number):
             self.note(number, (), ())
-        fmt, columns, unanswered, notice, progress = self._reading
-        file, self._is_read = self.files[number], True
-        for block in read_blocks(file, fmt, columns=columns, unanswered=unanswered, notice=notice, progress=progress):
+        self._is_read = True
+        for block in read_blocks(self.files[number], self._fmt, **self._how):
             self._take(number, block)
             yield block
 
     def name_of(self, number: int) -> str:
         """The name of the file of that number."""
-        columns = self._reading[1] or Columns()
-        return columns.name_of(self.files[number])
+        return (self._how.get("columns") or Columns()).name_of(self.files[number])
 
     def is_lines(self, number: int) -> bool:
         """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from curation.example import Example
 from curation.rows import Columns, Reject, malformed_error
-from curation.rows.pieces import Part
 from curation.rows.rowfile import Chosen, RowFile
 from curation.store import Added, NewRow, Role, Store
 from curation.store.records import ROLES, Link, number_of, row_id
@@ -168,7 +167,7 @@ def _read(rows: RowFile, number: int) -> ImportBatch:
             lines.update(b"".join([item.raw + b"\n" for item in items]))
     if before and _digest(file) != before:
         raise RungError(f"{file}: changed while it was read. Nothing was stored.", "Rerun the command.")
-    rejects = Part(rows.rejects, rejected, len(rows.rejects))
+    rejects = rows.rejects[rejected:]
     return ImportBatch(
         rows.name_of(number), before or lines.hexdigest(), Chosen(rows, range(first, len(rows))), rejects
     )
