@@ -120,7 +120,10 @@ BINS = 16
 
 
 class Spread(QualityCheck):
-    """Words of questions and answers as they spread; a finding where one of several sources holds nearly all rows."""
+    """Words of questions and answers as they spread; a finding where one of several sources holds nearly all rows.
+
+    Rows of the test set are no source of their own here: they often come from one file more.
+    """
 
     name = "spread"
     title = "One-sided rows"
@@ -141,7 +144,7 @@ class Spread(QualityCheck):
             self.answers[_bin(example.answer)] += 1
         self.turns[len(example.messages)] += 1
         source = example.row.get("source")
-        if len(self.sources) < 1000:
+        if len(self.sources) < 1000 and subject.role != "test":
             self.sources[source if isinstance(source, str) else subject.source or subject.file] += 1
 
     def end(self, survey: Survey) -> DataFinding | None:
@@ -155,11 +158,12 @@ class Spread(QualityCheck):
         if survey.rows < FEWEST_SPREAD or len(self.sources) < 2:
             return None
         name, count = self.sources.most_common(1)[0]
-        if count < LOPSIDED * survey.rows:
+        rows = self.sources.total()
+        if count < LOPSIDED * rows:
             return None
         others = len(self.sources) - 1
         rest = "the other source hardly counts" if others == 1 else f"the other {others} sources hardly count"
-        reason = f"{count:,} of {survey.rows:,} rows come from {name}; {rest}."
+        reason = f"{count:,} of {rows:,} rows come from {name}; {rest}."
         return self.finding([], rows=count, reason=reason)
 
 

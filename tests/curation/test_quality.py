@@ -14,7 +14,7 @@ from planted_sets import SETS, judged
 from curation.checks import label_noise
 from curation.checks.base import EVIDENCE_KEPT, EXCERPT, Options, SingleRowCheck, Subject, Survey, excerpt, shown_texts
 from curation.checks.damaged import MalformedLines
-from curation.checks.diversity import Diversity, distinct_pairs, packing, vendi
+from curation.checks.diversity import Diversity, Spread, distinct_pairs, packing, vendi
 from curation.checks.private import name_finder
 from curation.example import Example, chat_row
 from curation.mask import Spot, find_personal, find_secrets, is_card, is_iban, is_phone, mask
@@ -154,6 +154,15 @@ def test_a_topic_that_only_the_test_set_has_is_named():
 
     finding = Topics().end(Survey(200, train, Options(test=test)))
     assert finding and finding.rows >= 25 and any(word in finding.evidence[0].note for word in strange)
+
+
+def test_rows_of_the_test_set_are_no_second_source():
+    check = Spread()
+    for number in range(300):
+        role, file = ("test", "test.csv") if number % 12 == 0 else ("pool", "train.csv")
+        check.see(Subject(Example(row("a question", "yes")), file, number, role=role))
+    assert check.end(Survey(300, [], Options())) is None
+    assert check.measures["sources"] == {"train.csv": 275}
 
 
 def test_listed_words_are_off_unless_given():
