@@ -67,7 +67,8 @@ def freeze(
 
 def refusal(plan: FreezePlan) -> Refusal:
     """Return the refusal with all blockers of a freeze."""
-    lines = [f"{blocker.text}\n    do: {blocker.opener}" for blocker in plan.blockers]
+    one = len(plan.blockers) == 1  # the hint names what to do
+    lines = [blocker.text if one else f"{blocker.text}\n    do: {blocker.opener}" for blocker in plan.blockers]
     what = "the test set" if plan.test_only else "the dataset"
     head = f"Not frozen: {counted(len(lines), 'problem')} with {what}."
     return Refusal("\n".join((head, *(f"✗ {line}" for line in lines))), plan.blockers[0].opener)

@@ -98,6 +98,9 @@ def blockers(found: Sorted, settings: Settings) -> list[Blocker]:
         policy = {"all": "all of your own rows", "sample": "the drawn sample", "trust": "rows sent to review"}
         rows = "row waits" if len(found.demanded) == 1 else "rows wait"
         what = f"{rows} for review, and the policy asks for {policy[settings.review.pool]}"
+        tested = sum(row.role == "test" for row in found.demanded)
+        if 0 < tested < len(found.demanded):
+            what += f"; {tested:,} are in the test set, and --test-only needs no others"
         trust = '   (or trust these labels: [review] pool = "trust")' if settings.review.pool == "sample" else ""
         made.append(_blocker("unreviewed", found.demanded, what, "rung review" + trust))
     return made
