@@ -6,7 +6,7 @@ from conftest_tui import on_stage, press, sees, settled, until
 from textual.widgets import Input
 
 from curation.store import open_store
-from rung.tui.data.import_line import completed, file_of
+from rung.tui.data.import_line import completed, file_of, names_like
 from rung.tui.data.import_screen import ImportScreen
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -22,12 +22,14 @@ def test_a_name_is_gone_on_with_as_far_as_one_way_is_open(tmp_path):
     (tmp_path / "raw").mkdir()
     for name in ("raw/one.csv", "raw/only.csv", "tickets.csv", ".hidden"):
         (tmp_path / name).touch()
-    assert completed("ti", tmp_path) == "tickets.csv"
-    assert completed("r", tmp_path) == "raw/"
-    assert completed("raw/o", tmp_path) == "raw/on"
-    assert completed("none", tmp_path) == "none"
-    assert completed("nowhere/x", tmp_path) == "nowhere/x"
-    assert completed(str(tmp_path / "ti"), tmp_path) == str(tmp_path / "tickets.csv")
+
+    def after_tab(line):
+        return completed(line, names_like(line, tmp_path))
+
+    assert [after_tab(line) for line in ("ti", "r", "raw/o")] == ["tickets.csv", "raw/", "raw/on"]
+    assert [after_tab(line) for line in ("none", "nowhere/x")] == ["none", "nowhere/x"]
+    assert after_tab(str(tmp_path / "ti")) == str(tmp_path / "tickets.csv")
+    assert names_like("raw/o", tmp_path) == ["one.csv", "only.csv"]
 
 
 async def preview_of(app, pilot, line):

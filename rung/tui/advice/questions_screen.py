@@ -256,7 +256,9 @@ class QuestionsScreen(StageScreen):
     def action_pick(self, number: int) -> None:
         """The key of an answer takes it and goes on; where nothing is asked, a digit opens a stage."""
         if self.asked is None:
-            if self.next and PICKS[number].isdigit():  # not while the rulebook is read
+            if number == 0:
+                self.tell("this is Questions; j asks on, / lists all")
+            elif self.next and PICKS[number].isdigit():  # not while the rulebook is read
                 self.app.open_stage(number + 1)  # type: ignore[attr-defined]
         elif number < len(self.asked.answers):
             self._take(self.asked.answers[number].value)

@@ -20,10 +20,10 @@ from curation.rows import Columns
 from rung.text.checks_text import counts, sample, verdict
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
 from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, fix_key, rows_words, to_fix
-from rung.tui.data.import_line import EXAMPLE, arguments, completed, file_of
+from rung.tui.data.import_line import EXAMPLE, arguments, completed, file_of, names_like
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
 from rung.tui.job import JobEnded
-from rung.tui.widgets.lines import Entry, MarkedLines
+from rung.tui.widgets.lines import Entry, MarkedLines, shown
 from rung.tui.worker_process import Word
 from workspace.counted import counted
 from workspace.errors import RungError
@@ -169,7 +169,7 @@ class DataScreen(LoadedScreen):
         self.forced = False
         super().show_loaded(message)
         blocking = to_fix(self.data) if self.data is not None else None
-        if blocking is not None and self.finding is not None and not self.finding.blocks:
+        if blocking is not None and self.finding is not None:
             self.lines.marked = blocking.name  # the Next line speaks of it
         self._show_evidence()
         self._fix_pending()
@@ -224,6 +224,9 @@ class DataScreen(LoadedScreen):
             from rung.tui.data.rows_screen import SettleScreen, page_of
 
             if self.finding.name == CONTRADICTIONS and self.finding.pairs and not in_review(self.finding):
+                if self.job is not None:  # what was settled last is being done: this list is from before
+                    self.tell(f"rung {' '.join(self.job.arguments[:2])} is running …")
+                    return
                 self.app.push_screen(SettleScreen(self.finding), self._settle)
             else:
                 self.app.push_screen(page_of(self.data, self.finding))
@@ -296,7 +299,9 @@ class DataScreen(LoadedScreen):
         """Go on with the file name in the field."""
         field = self.query_one("#field", Input)
         if self.asks == "import" and self.source.project is not None:
-            field.value = completed(field.value, self.source.project.root)
+            names = names_like(field.value, self.source.project.root)
+            field.value = completed(field.value, names)
+            self.tell("   ".join(map(shown, names)) if len(names) != 1 else "")
             field.cursor_position = len(field.value)
 
     def action_filter(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import takewhile
 from pathlib import Path
 
 from curation.rows import Columns
@@ -35,21 +34,21 @@ def arguments(file: str, role: str, columns: Columns) -> list[str]:
     return ["data", "import", file, "--as", role, "--rejects", "rejects.jsonl", *words]
 
 
-def completed(line: str, folder: Path) -> str:
-    """Return the line with its file name completed as far as only one way is open."""
+def names_like(line: str, folder: Path) -> list[str]:
+    """Return the files and folders that the line's name begins, in order; a folder ends in `/`."""
     head, tail = os.path.split(line)
     try:
-        names = [
+        return sorted(
             each.name + "/" * each.is_dir()
             for each in (folder / Path(head).expanduser()).iterdir()
             if each.name.startswith(tail) and (tail.startswith(".") or not each.name.startswith("."))
-        ]
+        )
     except OSError:
+        return []
+
+
+def completed(line: str, names: Sequence[str]) -> str:
+    """Return the line with its name completed as far as all of `names` agree."""
+    if not names:
         return line
-    return line.removesuffix(tail) + _alike(names or [tail])
-
-
-def _alike(names: Sequence[str]) -> str:
-    """What all of them begin with."""
-    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    return "".join(letters[0] for letters in same)
+    return line.removesuffix(os.path.split(line)[1]) + os.path.commonprefix(names)  # noqa: RUF071 - letters, not folders

@@ -26,7 +26,7 @@ from workspace.errors import RungError
 
 CELL = 300
 """Characters of a cell that are shown."""
-KEYS = "1 question   2 answer   t used as   Enter import   Esc cancel"
+KEYS = "j/k move   1 question   2 answer   t used as   Enter import   Esc cancel"
 PLAIN_KEYS = "t used as   Enter import   Esc cancel"
 
 
