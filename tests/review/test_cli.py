@@ -307,10 +307,11 @@ async def test_the_review_screen_says_that_a_sample_has_failed(rung: Any, projec
     write(project.root / "pool.jsonl", rows_of(40))
     rung("data", "import", "pool.jsonl")
     app = RungApp(ScreenSource.of(project.root))
-    async with running(app, (100, 30)) as pilot:
+    async with running(app, (80, 24)) as pilot:
         await on_review(app, pilot)
         for keys, failed in ((("a",), False), (("x", "1"), True)):
             await pilot.press(*keys)
             await shown_item(pilot)
             await settled(pilot)
             assert ("sample of pool failed" in flat(text_of(app)).lower()) == failed, text_of(app)
+            assert ("rung review sample" in app.screen.next) == failed

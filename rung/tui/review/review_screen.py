@@ -297,13 +297,15 @@ class ReviewScreen(StageScreen):
     @on(RowShown)
     def _show(self, message: RowShown) -> None:
         self.item, self.busy, self.since = message.item, False, None
-        if message.note:
-            self.tell(message.note)
+        told, _, way = message.note.partition(" Next: ")
+        if told:
+            self.tell(told)
             self.said = True
         if message.item is None:
             self.show_state(message.state, message.words)
         else:
             self.show_item(message.item)
+            self.next = f"Next: {way}" if way else ""
         self.refresh_frame()
         kept, self.kept = self.kept, None
         if kept is not None and self.item is not None:
