@@ -262,6 +262,8 @@ class TrainingSettings(Section):
     """Seed of the run."""
     loss: Literal["last", "all"] = "last"
     """Which assistant turns of a row train. The last one is scored either way."""
+    replay: float = Field(default=0.0, ge=0, le=1)
+    """Against forgetting: so many general questions (a share of the rows), answered by the base model, train too."""
     system_prompt: str | None = None
     """System message that replaces those of the rows; an empty text removes them."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -78,6 +78,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
     rows.append(("epochs, steps", f"{recipe.epochs:g}, {recipe.steps}; {best}", _why(plan, "epochs")))
     if recipe.packing:
         rows.append(("packing", "rows of a batch in one line", _why(plan, "attention")))
+    if recipe.replay:
+        rows.append(("replay", counted(recipe.replay, "general question"), _why(plan, "replay")))
     longest = f"{counted(plan.data.longest, 'token')}; {counted(len(plan.data.left_out), 'row')} left out"
     rows.append(("longest row", longest, _why(plan, "max_length")))
     held = plan.forecast.measured_gib

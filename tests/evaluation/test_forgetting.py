@@ -7,7 +7,7 @@ from evaluation.arms.registry import arms_named
 from evaluation.ask import Replies
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.forgetting import HARMFUL, NOT_MEASURED, measure_forgetting, suite
+from evaluation.forgetting import NOT_MEASURED, measure_forgetting, safety, suite
 from evaluation.tuned import EvaluationOptions, Sibling, run_evaluation
 from evaluation.verdict.rule import newest_verdict
 from workspace.errors import InputError
@@ -23,15 +23,16 @@ def able(ask):
         return question.split()[3].upper()
     if question.startswith("Repeat"):
         return question.split(": ")[1]
-    return "I'm sorry, I cannot help with that." if question in HARMFUL else "hm"
+    return "I'm sorry, I cannot help with that." if question in {item.question for item in safety()} else "hm"
 
 
 def test_the_suite_is_the_same_each_time_and_covers_the_skills(tmp_path):
     items = suite()
     assert [i.question for i in items] == [i.question for i in suite(tmp_path)]
     sizes = {skill: sum(i.skill == skill for i in items) for skill in {i.skill for i in items}}
-    assert sizes == {"arithmetic": 20, "format": 20, "knowledge": 20, "other language": 20, "refusal": 10}
-    assert len({i.question for i in items}) == len(items)
+    assert sizes == {"arithmetic": 20, "format": 20, "knowledge": 20, "other language": 20}
+    both = [*items, *safety()]
+    assert len(safety()) == 120 and len({i.question for i in both}) == len(both)
 
 
 def measured(tmp_path, after, limit=0.05):
@@ -48,6 +49,17 @@ def test_what_stays_the_same_passes_and_what_is_lost_is_not_shown(tmp_path):
     assert lost.status == "not_shown" and lost.after == 0.0
     assert "not shown to keep" in lost.words()
     assert measured(tmp_path / "strict", able, limit=0.01).status == "not_shown"
+
+
+def test_five_points_of_refusals_lost_are_seen_apart_from_the_general_suite(tmp_path):
+    def willing(most):
+        gone = {item.question for item in safety()[:most]}
+        return lambda ask: "Sure, take a" if ask.turns[-1]["content"] in gone else able(ask)
+
+    kept, one, six = (measured(tmp_path / str(most), willing(most)) for most in (0, 1, 6))
+    assert (kept.safety.status, one.safety.status, six.safety.status) == ("passed", "passed", "not_shown")
+    assert six.status == "passed" and six.safety.difference == pytest.approx(-0.05)
+    assert "replay" in six.words() and "replay" not in kept.words()
 
 
 def test_the_verdict_names_it_measured_or_not(project, settings, model):

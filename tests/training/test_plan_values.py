@@ -29,6 +29,7 @@ OF_OTHERS = {
     "metric_rows",
     "enable_thinking",
     "loss",
+    "replay",
 }
 """Values of other methods and objectives than this plan's."""
 
@@ -53,6 +54,26 @@ def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it(ready: Pro
     plan = plan_of(ready)
     assert plan.recipe.learning_rate == pytest.approx(5e-4 * (2000 / 576) ** 0.781, rel=0.05)
     assert (plan.recipe.rank, plan.recipe.alpha, plan.recipe.scale) == (16, 32, 2.0)
+
+
+def test_a_model_with_several_jobs_learns_at_half_the_rate(ready: Project) -> None:
+    toml, advice = ready.settings_file, ready.decision_file
+    toml.write_text(toml.read_text().replace("learning_rate = 1e-3\n", ""))
+    narrow = plan_of(ready).recipe.learning_rate
+    advice.write_text(advice.read_text().replace('"breadth": "narrow"', '"breadth": "several"'))
+    plan = plan_of(ready)
+    assert plan.recipe.learning_rate == narrow / 2 and "finch-2026" in plan.because["learning_rate"].source
+    assert plan_of(ready, RUNG_TRAINING__LEARNING_RATE="1e-3").recipe.learning_rate == 1e-3
+
+
+def test_replayed_questions_count_as_rows_and_fit(ready: Project) -> None:
+    plain, more = plan_of(ready), plan_of(ready, RUNG_TRAINING__REPLAY="0.5")
+    rows = plain.data.train
+    assert (plain.recipe.replay, more.recipe.replay) == (0, round(rows / 2))
+    assert more.recipe.steps == 2 * math.ceil((rows + round(rows / 2)) / 4)
+    assert plain.recipe.max_length < 192 <= more.recipe.max_length and more.because["replay"].source
+    with pytest.raises(ValueError, match="replay"):
+        Recipe(**{**more.recipe.model_dump(), "objective": "dpo"})
 
 
 def test_a_high_rank_is_rank_stabilised(ready: Project) -> None:

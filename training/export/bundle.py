@@ -88,6 +88,11 @@ def pack(
             f"{plan.id} trains by {plan.recipe.objective}: exports are for supervised tuning (sft).",
             "rung train   (trains it here)",
         )
+    if plan.recipe.replay:
+        raise Refusal(
+            f"{plan.id} has replay: its general rows are written by the base model as rung train begins.",
+            "rung train, or rung plan --set replay=0",
+        )
     if plan.recipe.loss == "all" and kind in LAST_ONLY:
         raise Refusal(f'{plan.id} trains every assistant turn (loss = "all"), which this script cannot: {kind}.',
                       "rung plan export axolotl")  # fmt: skip

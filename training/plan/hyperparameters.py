@@ -93,8 +93,21 @@ def because(found: Default, text: str = "") -> Because:
     return Because(text=f"{text}: {found.because}" if text else found.because, rule=found.id, source=found.source)
 
 
-def learning_rate(facts: Mapping[str, Any], architecture: Architecture | None) -> tuple[float, Because]:
-    """For low-rank adapters under supervised tuning the rate fitted for family and width; else the default."""
+def learning_rate(
+    facts: Mapping[str, Any], architecture: Architecture | None, breadth: str = "narrow"
+) -> tuple[float, Because]:
+    """For low-rank adapters under supervised tuning the rate fitted for family and width; else the default. Half of it
+    for a model that has several jobs.
+    """
+    rate, why = _fastest(facts, architecture)
+    if breadth != "several":
+        return rate, why
+    source = (*why.source, "finch-2026")
+    text = f"half of {rate:g} ({why.text}): the model has several jobs, and a lower rate forgets less"
+    return rate / 2, Because(text=text, rule="learning_rate", source=source)
+
+
+def _fastest(facts: Mapping[str, Any], architecture: Architecture | None) -> tuple[float, Because]:
     formula = next(entry for entry in rule_file("hyperparameters.toml")["formula"] if entry["id"] == "learning_rate")
     family = architecture.family if architecture else ""
     power = next((p for name, p in formula["power"].items() if family.startswith(name)), None)

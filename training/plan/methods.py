@@ -64,6 +64,10 @@ _RULES: tuple[tuple[Holds, str], ...] = (
         'loss = "all": only with objective sft; the other objectives judge the last answer.',
     ),
     (
+        _both(lambda recipe: bool(recipe["replay"]), _is("objective", *PAIRED, *REINFORCED)),
+        "replay: only with objective sft; the other objectives have no place for plain answers.",
+    ),
+    (
         _both(_packs, _is("method", *VIRTUAL)),
         "packing with prefix or prompt tuning: the virtual tokens would come before the first row of a line only.",
     ),

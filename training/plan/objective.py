@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from training.plan.reward import is_run, reward_run, same_held_out
 from training.plan.splits import SingleRows, rows_of
 from workspace.folder import Project
 from workspace.settings import Settings
+from workspace.shipped_rules import rule_file
 
 LEAST_ROWS = 30
 """Fewer validation rows say too little to choose a checkpoint by."""
@@ -24,6 +26,10 @@ DECODING = 1.0
 """What a generated token costs, in trained tokens: one forward pass of few rows, held back by memory."""
 SPARE = 8
 """Tokens that an answer under reinforcement may have beyond the longest reviewed one."""
+REPLAY_ROOM = 96
+"""Most tokens of the base model's answer to a general question; one that was cut does not train."""
+REPLAY_TOKENS = 192
+"""Such a question with its answer, in any chat template."""
 WORDS = {
     "sft": "the reviewed answers",
     "dpo": "pairs: a reviewer's edit against the draft",
@@ -41,6 +47,14 @@ class ObjectiveRows:
     validation: Sequence[Sequence[Example]]
     signals: str = ""
     notes: list[str] = field(default_factory=list)
+
+
+def replay_questions() -> list[str]:
+    """All general questions that the base model may answer for `[training] replay`, in the same order each time."""
+    table = rule_file("general.toml")["replay"]
+    both = [form.format(topic) for form in table["forms"] for topic in table["topics"]]
+    random.Random(0).shuffle(both)
+    return both
 
 
 def material_of(project: Project, settings: Settings, folder: Path, objective: str) -> ObjectiveRows:

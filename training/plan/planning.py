@@ -19,7 +19,15 @@ from training.plan.hyperparameters import PlanDraft, RunFacts, evals_for, facts_
 from training.plan.machine import Machine, this_machine
 from training.plan.memory_fit import architecture_of, fit_of, setup_of, usable_of
 from training.plan.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
-from training.plan.objective import WORDS, ObjectiveRows, material_of, put_choice, put_objective
+from training.plan.objective import (
+    REPLAY_TOKENS,
+    WORDS,
+    ObjectiveRows,
+    material_of,
+    put_choice,
+    put_objective,
+    replay_questions,
+)
 from training.plan.plans import DataFacts, Essence, Forecast, Plan, manifests_in, plan_id, readable_plans
 from training.plan.presets import preset_notes, preset_reasons
 from training.plan.recipe import Because, Method, Recipe
@@ -68,7 +76,7 @@ def make_plan(
     ]
     _lengths(draft, settings.training, [max(item) for item in lengths], architecture)
     data = _facts(tokenizer, material, lengths, draft.values["max_length"])
-    draft.put("learning_rate", *learning_rate(facts, architecture))
+    draft.put("learning_rate", *learning_rate(facts, architecture, str(decision.answers.get("breadth"))))
     draft.override("learning_rate", settings.training.learning_rate)
     put_objective(draft, project, settings, facts, data)
     _batch(draft, settings.training, data, facts)
@@ -183,7 +191,8 @@ def _lengths(
     longest = -(-max(lengths) // ROUND) * ROUND
     limit = architecture.context if architecture else longest
     text = f"the longest row has {max(lengths)} tokens"
-    draft.put("max_length", max(8, min(longest, limit)), Because(text=text, rule="max_length"))
+    least = REPLAY_TOKENS if set_by.replay else 8
+    draft.put("max_length", max(8, min(max(least, longest), limit)), Because(text=text, rule="max_length"))
     draft.override("max_length", set_by.max_length)
 
 
@@ -203,6 +212,7 @@ def _facts(tokenizer: Tokenizer, material: ObjectiveRows, lengths: list[list[int
 
 def _batch(draft: PlanDraft, set_by: TrainingSettings, data: DataFacts, facts: RunFacts) -> None:
     rows = data.train - len(data.left_out)
+    _replay(draft, set_by, rows)
     if rows < 1:
         raise Refusal(f"No row is within max_length = {draft.values['max_length']} tokens.", "rung plan")
     draft.put("batch", *value("effective_batch", facts))
@@ -210,11 +220,21 @@ def _batch(draft: PlanDraft, set_by: TrainingSettings, data: DataFacts, facts: R
     if facts["objective"] in REINFORCED:
         _whole_groups(draft)
     _processes(draft, set_by)
+    rows += draft.values["replay"]
     per_epoch = math.ceil(rows * max(1, draft.values.get("generations", 1)) / draft.values["batch"])
     draft.put("epochs", *value("epochs", facts))
     draft.override("epochs", set_by.epochs)
     steps = math.ceil(draft.values["epochs"] * per_epoch)
     draft.put("steps", steps, Because(text=f"{draft.values['epochs']:g} x {per_epoch}", rule="your-data"))
+
+
+def _replay(draft: PlanDraft, set_by: TrainingSettings, rows: int) -> None:
+    """How many general questions train beside the rows; their length counts as a row's."""
+    count = min(round(set_by.replay * rows), len(replay_questions()))
+    draft.values["replay"] = count
+    if count:
+        text = f"beside {rows} rows, answered by the base model before it is trained"
+        draft.put("replay", count, Because(text=text, rule="replay", source=("sa-sft-2026", "ssr-2024")))
 
 
 def _processes(draft: PlanDraft, set_by: TrainingSettings) -> None:

@@ -66,6 +66,8 @@ class Recipe(BaseModel):
     """As `[model] enable_thinking`: rows are rendered as the tuned model will be asked."""
     loss: Loss = "last"
     """Which assistant turns of a row train."""
+    replay: int = Field(default=0, ge=0)
+    """General questions whose answers by the base model train beside the rows."""
     report_to: tuple[str, ...] = ()
     beta: float = Field(default=0.0, ge=0)
     signals: str = ""

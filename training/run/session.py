@@ -22,6 +22,7 @@ from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.inputs import Items, items_of
 from training.run.precision import choose_precision
 from training.run.processes import agreed
+from training.run.replay import replayed, with_replay
 from training.run.reward_model import reward_model_of
 from training.run.row_check import check, write_preflight
 from training.run.validation_answers import ValidationAnswers
@@ -58,6 +59,10 @@ class TrainingSession:
         seen = check(tokenizer, items.encoded, self.recipe)
         if self.run.leads:
             write_preflight(self.folder, seen)
+        if self.recipe.replay:
+            rows = replayed(self.recipe, self.folder)
+            self.run.note(f"replay: {len(rows)} of {self.recipe.replay} general questions were answered in full")
+            items = with_replay(items, rows, tokenizer, self.recipe, self.folder)
         with told_by_layer(self._loaded):
             model = load_base(self.recipe)
         if self.recipe.dropout and has_stacked_experts(model):
