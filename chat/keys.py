@@ -116,7 +116,7 @@ def _in_keyring(name: str) -> str:
         return ""
     except errors.KeyringError as error:
         raise RungError(
-            f"The keyring could not be read for {name}: {error or type(error).__name__}.",
+            f"The keyring could not be read for {name}: {str(error) or type(error).__name__}.",
             f"Unlock it, or: export {name}=...",
             where=name,
         ) from error

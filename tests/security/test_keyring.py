@@ -9,9 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
 from killing import Warm
 from works import HOSTED, answer
+
+from chat.keys import key_of, without_keys
+from workspace.errors import RungError
 
 KEY = "planted-in-the-keyring-77ac01"
 GENERATE = ("data", "generate", "--count", "1", "--yes")
@@ -79,3 +85,30 @@ def test_a_hosted_provider_takes_its_key_from_the_keyring_and_says_where_it_look
     env["XDG_DATA_HOME"] = str(tmp_path / "empty")
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 1 and "ANTHROPIC_API_KEY" in done.stderr and KEY not in done.stderr
+
+
+@pytest.mark.parametrize(("said", "told"), [("it is locked", "it is locked"), ("", "KeyringLocked")])
+def test_a_keyring_that_cannot_be_read_is_no_empty_one(said: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Locked(KeyringBackend):
+        priority = 1
+
+        def get_password(self, service: str, username: str) -> str | None:
+            raise KeyringLocked(said)
+
+        set_password = get_password  # type: ignore[assignment]
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(Locked())
+    try:
+        monkeypatch.delenv("RUNG_API_KEY", raising=False)
+        with pytest.raises(RungError) as refused:
+            key_of("RUNG_API_KEY")
+    finally:
+        keyring.set_keyring(before)
+    assert refused.value.where == "RUNG_API_KEY" and told in refused.value.message
+
+
+def test_a_key_is_hidden_and_a_short_word_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNG_API_KEY", "12345678")
+    monkeypatch.setenv("OPENAI_API_KEY", "bad key")
+    assert without_keys("bad key: 12345678") == "bad key: [KEY]"
