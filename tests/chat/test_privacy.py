@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from chat.protocols import Ask
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import ModelSettings, PrivacySettings, Settings
+from workspace.shipped_rules import rule_file
 from workspace.trust import is_this_machine
 
 HELLO = Ask(({"role": "user", "content": "Hi"},), 8)
@@ -99,6 +100,9 @@ def test_no_training_needs_a_dated_entry(project: Project) -> None:
     with pytest.raises(Refusal, match="expired"):
         later.check("anthropic", "api.anthropic.com")
     assert trains("anthropic", "api.anthropic.com", date(2026, 12, 1)) == ""
+    (entry,) = [each for each in rule_file("providers.toml")["provider"] if each["id"] == "anthropic"]
+    assert trains("anthropic", "api.anthropic.com", entry["expires"]) == "", "its last day"
+    assert trains("anthropic", "api.anthropic.com", entry["expires"] + timedelta(1))
 
 
 def test_an_answer_that_cannot_be_read_forbids(project: Project) -> None:

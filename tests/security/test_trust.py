@@ -216,6 +216,21 @@ def test_a_tracker_gets_figures_only_after_trust(cloned: Any, warm: Warm, tmp_pa
     assert [claim.name for claim in claims(root)] == ["tracker comet_ml"], "a plan that came along is looked at too"
 
 
+@pytest.mark.parametrize(
+    ("toml", "asked"),
+    [
+        ('[model]\nprovider = "openai"\nbase_url = ""\n', ["host api.openai.com"]),
+        ('[model]\nbase_url = "gpu.example/v1"\n', ["host gpu.example/v1"]),
+        ("[judge]\nbase_url = 5\n[arms.a]\nurl = 5\n[store]\nurl = 5\n[release]\nllama_cpp = 5\n", []),
+        ('[arms.a]\nurl = ""\n[store]\nurl = ""\n[release]\nllama_cpp = ""\n[training]\nreport_to = ["", 5]\n', []),
+    ],
+)
+def test_what_names_nothing_asks_for_nothing(toml: str, asked: list[str], tmp_path: Path) -> None:
+    """rung.toml may hold anything: an empty or unreadable value is no host and no program."""
+    (tmp_path / "rung.toml").write_text(toml)
+    assert [claim.name for claim in claims(tmp_path)] == asked
+
+
 def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, warm: Warm, tmp_path: Path) -> None:
     root = cloned(
         '[release]\nllama_cpp = "tools"\n' + naming("judge", "openai", "https://gpu.example/v1", "http://localhost:1")

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import random
+import shutil
 import stat
 import tarfile
 import tracemalloc
@@ -95,8 +96,29 @@ def test_a_header_is_not_read_into_memory_whatever_its_size(tmp_path: Path, into
     assert peak < 10 << 20
 
 
+@pytest.mark.parametrize(("longest", "comes_out"), [(201, True), (200, False)])
+def test_a_header_is_as_long_as_it_may_be(
+    longest: int, comes_out: bool, tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(untar, "LONGEST_HEADER", longest)
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("n" * 200))  # its header ends in a zero byte
+    if comes_out:
+        return unpack(tmp_path / "a.tar", into)
+    with pytest.raises(TooMuch, match="a header of 201 bytes"):
+        unpack(tmp_path / "a.tar", into)
+
+
+def test_room_is_left_on_the_disk(tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(untar, "SPARE", 2 * shutil.disk_usage(into).free)
+    with pytest.raises(TooMuch, match="has room for"):
+        unpack(packed(tmp_path / "a.tar", ("one", b"x")), into)
+
+
 def test_very_many_files_are_refused(tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(untar, "MOST_MEMBERS", 9)
+    unpack(packed(tmp_path / "most.tar", *((f"f{n}", b"") for n in range(9))), into)
+    assert len(list(into.iterdir())) == 9
     with pytest.raises(TooMuch, match="more than 9 files"):
         unpack(packed(tmp_path / "many.tar", *((f"f{n}", b"") for n in range(10))), into)
 
