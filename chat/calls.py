@@ -132,7 +132,10 @@ def kind_of(status: int) -> Kind:
 
 def _of_status(error: Any, host: str) -> ChatError:
     status = int(error.status_code)
-    return _said(kind_of(status), f"{host} ({status})", _body_message(error), _wait(error.response.headers))
+    wait = _wait(error.response.headers)
+    in_body = re.search(r"retryDelay\W+([\d.]+)s", str(error.body)) if wait is None else None
+    wait = float(in_body[1]) if in_body else wait
+    return _said(kind_of(status), f"{host} ({status})", body_message(error), wait)
 
 
 def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> ChatError:
@@ -141,9 +144,10 @@ def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> Chat
     return ChatError(kind, message, _HINTS.get(kind, ""), where=host, wait=wait)
 
 
-def _body_message(error: Any) -> str:
-    """The server's own sentence, without the request or any header."""
+def body_message(error: Any) -> str:
+    """The server's own sentence, without the request or any header. Gemini's errors are a list of one."""
     body = error.body
+    body = body[0] if isinstance(body, list) and body else body
     for step in ("error", "message"):
         if isinstance(body, Mapping) and step in body:
             body = body[step]

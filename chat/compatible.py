@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from chat.calls import Patience, inside_a_200, patiently
+from chat.calls import Patience, body_message, inside_a_200, patiently
 from chat.endpoint import STOPS, model_place
 from chat.errors import ChatError
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, room, schema_of, settled
@@ -159,12 +159,15 @@ class Compatible(Hosted):
 
 
 def _usage(found: Any) -> Usage:
-    """Tokens as they are billed: what the prompt cache had costs less."""
+    """Tokens as they are billed: what the prompt cache had costs less, and thinking is output, which Gemini counts in
+    the total alone.
+    """
     if not found.usage:
         return Usage()
     details = getattr(found.usage, "prompt_tokens_details", None)
     kept = int(getattr(details, "cached_tokens", None) or 0)
-    return Usage(found.usage.prompt_tokens - kept, found.usage.completion_tokens, kept)
+    asked, written = found.usage.prompt_tokens, found.usage.completion_tokens
+    return Usage(asked - kept, max(written, (found.usage.total_tokens or 0) - asked), kept)
 
 
 def _text(content: Any) -> str:
@@ -183,7 +186,7 @@ TOO_MUCH = re.compile(r"(?i)too (large|long|many|big)|at most|maximum|exceed|con
 
 def _unsupported(error: Any, request: JsonObject) -> set[str]:
     """The optional parameters of a request that the model's refusal names as such; not one with too high a value."""
-    said = str(error)
+    said = f"{error} {body_message(error)}"
     if not UNSUPPORTED.search(said) or TOO_MUCH.search(said):
         return set()
     named = str(getattr(error, "param", None) or "")

@@ -22,8 +22,9 @@ KNOWN = (
     Marks("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
     Marks("<|channel>thought", "<channel|>"),
     Marks("[THINK]", "[/THINK]"),
+    Marks("<reasoning>", "</reasoning>"),
 )
-"""DeepSeek R1, Qwen, GLM, Nemotron and others; gpt-oss; Gemma 4; Magistral."""
+"""DeepSeek R1, Qwen, GLM, Nemotron and others; gpt-oss; Gemma 4; Magistral; gpt-oss on Bedrock."""
 
 
 def spoken(text: str, marks: tuple[Marks, ...] = KNOWN) -> str:
