@@ -17,7 +17,7 @@ from workspace.errors import Refusal, RungError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from curation.store import Event, Store
+    from curation.store import Change, Event, Store
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -75,7 +75,7 @@ def fix(
     again: CheckAgain | None = None,
     dry_run: bool = False,
 ) -> list[Fixed]:
-    """Do what the findings' fixes say, one undoable change each; without names, that of every finding with a fix.
+    """Do what the findings' fixes say, undone together; without names, that of every finding with a fix.
 
     A name is a finding's, or `finding:key` for one piece of its evidence. Raises RungError before anything is done
     where a name is unknown or has no fix. What a check did not find is fixed already. With fewer rows a phrase is
@@ -98,6 +98,9 @@ def fix(
         done.append(
             Fixed(finding.name, finding.action or "", tuple(ids), change, {} if ":" in name else order.detail())
         )
+    made = [each.change for each in done if each.change is not None]
+    if len(made) > 1:
+        store.event("fix", actor, f"change-{made[-1]}", {"changes": made})
     return done
 
 
@@ -185,7 +188,12 @@ def undo(store: Store, project: Project, settings: Settings, *, actor: str) -> s
         event = said[-1]
         store.event("undismiss", actor, str(event.id), {"finding": event.ref})
         return f"{event.ref}: {event.actor}'s dismissal no longer counts."
-    change = changes[-1]
+    last = changes[-1].id
+    together = next((set(e.detail["changes"]) for e in store.events(kind="fix", ref=f"change-{last}")), {last})
+    return "\n".join(_taken_back(store, each, actor) for each in reversed(changes) if each.id in together)
+
+
+def _taken_back(store: Store, change: Change, actor: str) -> str:
     rows = store.undo(change.id, actor=actor)
     what = "back in" if change.kind == "exclude" else "as before"
     return f"{change.finding or change.reason}: {counted(len(rows), 'row')} {what}."

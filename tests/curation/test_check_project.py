@@ -56,6 +56,11 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
     status = json.loads(rung("review", "status", "--json", cwd=project, code=0).stdout)
     assert status["states"]["pending"] >= 3
 
+    rung("data", "undo", cwd=project, code=0)
+    assert found(project)[0] == names
+    rung("data", "undo", cwd=project, code=0)
+    assert set(found(project)[0]) < set(names)  # what is taken back next is an import
+
 
 def test_status_tells_what_the_last_check_said_until_something_changes(project):
     said = "findings block the dataset"
@@ -137,9 +142,8 @@ def test_one_fix_takes_out_what_a_second_look_finds_and_one_undo_brings_it_back(
     assert len(leaks["rows"]) > 15 and leaks["detail"]["train_rows"] == len(leaks["rows"])
     assert [each["rows"] for each in planned] == [each["rows"] for each in done]
     assert "leaks" not in found(tmp_path)[0] and "left_duplicates" not in found(tmp_path)[0]
-    if command == "leaks":
-        rung("data", "undo", cwd=tmp_path, code=0)
-        assert found(tmp_path)[0] == first
+    rung("data", "undo", cwd=tmp_path, code=0)
+    assert found(tmp_path)[0] == first
 
 
 def test_names_that_are_none_change_nothing(project):
