@@ -88,13 +88,16 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
     )
     assert set(nothing_beyond_this_machine) <= {"huggingface.co"}  # where the model would be
     nothing_beyond_this_machine.clear()
-    Path("rung.toml").write_text('[model]\nbase = "claude-x"\nprovider = "anthropic"\n')
-    told = rung("plan")
-    assert (
-        told.returncode == 1
-        and "claude-x is a hosted model of anthropic's" in told.stderr
-        and "rung plan managed" in told.stderr
-    )
+    for model in (
+        'base = "claude-x"\nprovider = "anthropic"',
+        'base = "gpt-x"\nprovider = "openai"',
+        'base = "ft/gpt-x"\nprovider = "openai"\nbase_url = "https://api.openai.com/v1"',
+        'base = "gpt-x"\nprovider = "openai"\nbase_url = "https://gateway.example.invalid/v1"',
+    ):
+        Path("rung.toml").write_text(f"[model]\n{model}\n")
+        told = rung("plan")
+        assert told.returncode == 1 and "is a hosted model of" in told.stderr and "rung plan managed" in told.stderr
+    assert nothing_beyond_this_machine == []
 
 
 def test_a_teams_own_rules_that_cannot_be_read_are_not_rungs(rung: Rung, tmp_path: Path) -> None:

@@ -107,17 +107,17 @@ def work_out(
 def _must_be_possible(project: Project, settings: Settings) -> None:
     """What a plan needs first is said before a missing extra is, and before the model's tokenizer is loaded.
 
-    Raises Refusal for a hosted model whose weights nobody has here, and where there is no advice or no dataset with
-    training rows.
+    Raises Refusal for a hosted model, which is asked by a name and has no weights to be trained, and where there is no
+    advice or no dataset with training rows.
     """
+    from chat.endpoint import DEFAULTS, model_place
     from curation.split.manifest import newest_dataset
     from workspace.errors import Refusal
 
     model = settings.model
-    if model.provider == "anthropic" or (model.provider == "openai" and not model.base_url):
-        text = (
-            f"No plan: [model] base = {model.base} is a hosted model of {model.provider}'s, which is not trained here."
-        )
+    host = "" if model.provider == "local" else model_place(model.base_url, model.provider).hostname or ""
+    if host and ("/" not in model.base or host in DEFAULTS[model.provider]):
+        text = f"No plan: [model] base = {model.base} is a hosted model of {host}, which is not trained here."
         raise Refusal(text, "rung plan managed, or an open model: provider and base in rung.toml", where="rung.toml")
     if not project.decision_file.is_file():
         raise Refusal("No plan: there is no advice yet.", "rung advise")
