@@ -53,6 +53,7 @@ def project(run: Run, tmp_path: Path) -> Path:
         (("evaluate", "--human", "--sheet", "a", "--reveal"), "--sheet and --reveal cannot be combined"),
         (("judge", "--sheet", "a", "--answers", "b"), "--sheet and --answers cannot be combined"),
         (("release", "verify"), "rung release verify DIR takes one name; 0 were given"),
+        (("release", "check", "L-001"), "L-001 is not an http address"),
         (("rules", "list", "--kind", "vetoo"), 'Did you mean "veto"?'),
         (("rules", "list", "--kind", "vetoo"), "status, need, relief"),
         (("advise", "--set", "citations=maybe"), '--set: citations = "maybe" does not fit'),

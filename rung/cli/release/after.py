@@ -39,10 +39,15 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
     from rung.cli.output import ProgressLine, show
     from training.release.goldens import read_goldens
     from training.release.server_check import check
+    from workspace.errors import RungError
 
+    if folder_of(url).is_dir():
+        raise RungError(
+            f"{url} is a folder; the address of a server is expected.", f"rung release verify {url}", where=url
+        )
+    endpoint = Endpoint(url, model, keyed=True)
     folder = folder_of(against) if against else _current()
     goldens = read_goldens(folder)
-    endpoint = Endpoint(url, model, keyed=True)
     _may_leave(endpoint, folder)
     found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
     show(as_json, _document(folder, found), check_lines(folder.name, found))

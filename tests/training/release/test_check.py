@@ -159,6 +159,8 @@ def test_the_command_shows_where_they_part(server: Wrong, loopback: Any, golden_
     done = rung("release", "check", loopback.url, "--against", "L-001", cwd=golden_folder.parent)
     assert done.returncode == 1, done.stderr
     assert "1 of 2 equal" in done.stdout and "' both'" in done.stdout and "Likely cause: other numbers" in done.stdout
+    done = rung("release", "check", "L-001", cwd=golden_folder.parent)
+    assert done.returncode == 2 and "rung release verify L-001" in done.stderr, done.stderr
 
 
 def test_the_privacy_answer_is_the_releasing_projects_wherever_the_command_runs(
