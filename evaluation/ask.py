@@ -89,6 +89,8 @@ def ask_all(
     order = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
     asking = _Asking(replies, len(asks), known=len(asks) - len(order))
     step = 1 if isinstance(model, Streaming) else group
+    if progress and order:
+        progress(asking.done, len(asks))  # at once: the first replies may take a minute
     source = asking.until_failure(replies.affordable([waiting[key] for key in order]))
     source = replies.calls.sending(model, zip(order, source, strict=False))
     for number, reply in stream(model, source, chunk=group):

@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -110,6 +111,7 @@ LOUD = re.compile(r"Next: |SHIP\b|KEEP THE PROMPT\b|JUDGEMENT\b|NEED MORE DATA\b
 def say(line: str = "") -> None:
     """One line of the result, on stdout; row text in it cannot act on the terminal."""
     text = harmless(line)
+    _follow(None)
     if manner.rows_on_stdout:
         sys.stderr.write(f"{text}\n")
     else:
@@ -151,6 +153,7 @@ def warn_if_empty(rows: int, *paths: Path) -> None:
 
 def complain(line: str) -> None:
     """One line on stderr that no flag silences."""
+    _follow(None)
     sys.stderr.write(f"{harmless(line)}\n")
     sys.stderr.flush()
 
@@ -269,8 +272,40 @@ def tell_trace(error: BaseException) -> None:
     complain(without_keys("".join(traceback.format_exception(error))).rstrip("\n"))
 
 
+_under_way: ProgressLine | None = None
+"""The progress line that the cursor of the terminal is on."""
+_drawing = threading.RLock()
+
+
+def _follow(line: ProgressLine | None) -> None:
+    """Draw this progress line again each second; with None keep the last one as it is and go on below it."""
+    global _under_way
+    with _drawing:
+        if line is None and _under_way is not None:
+            sys.stderr.write("\n")
+        begins = line is not None and line is not _under_way
+        _under_way = line
+    if begins:
+        threading.Thread(target=_tick, args=(line,), daemon=True).start()
+
+
+def _tick(line: ProgressLine) -> None:
+    while True:
+        time.sleep(1)
+        with _drawing:
+            if _under_way is not line:
+                return
+            line.draw(line.clock())
+
+
 class ProgressLine:
-    """A progress line on a terminal, a plain line every few seconds elsewhere. Call it as `line(done, total)`."""
+    """A progress line on a terminal, a plain line every few seconds elsewhere. Call it as `line(done, total)`.
+
+    On a terminal its clock goes on between two calls: a long step does not look like a stop.
+    """
+
+    far = (0, 0)
+    """Done and total at the last call."""
 
     def __init__(self, what: str, *, every: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.what = what
@@ -283,16 +318,31 @@ class ProgressLine:
     def __call__(self, done: int, total: int) -> None:
         """Show `done` of `total`, with the share and the time left."""
         moment = self.clock()
-        if manner.quiet or (done < total and moment - self.last < self.every):
+        begins = self.live and _under_way is not self
+        if manner.quiet or (done < total and moment - self.last < self.every and not begins):
             return
-        self.last = moment
-        left = (moment - self.started) / done * (total - done) if done else 0.0
+        with _drawing:
+            self.far, self.last = (done, total), moment
+            self.draw(moment)
+        if self.live:
+            _follow(self)
+            if done >= total:
+                _follow(None)
+
+    def draw(self, moment: float) -> None:
+        """Show the last call's figures, with the time left at this moment."""
+        done, total = self.far
+        spent = moment - self.started
         text = f"{self.what}  {done:,} of {total:,}  {done / total if total else 1:.0%}"
-        text += self.beside() if done < total else ""
-        text += f"  about {left:.0f} s left" if done < total else f"  {moment - self.started:.1f} s"
+        if done >= total:
+            text += f"  {spent:.1f} s"
+        elif done:
+            left = (self.last - self.started) / done * total - spent
+            text += f"{self.beside()}  about {max(left, 0):.0f} s left"
+        else:
+            text += f"  {spent:.0f} s so far"
         if self.live:
             redraw(text)
-            sys.stderr.write("\n" if done >= total else "")
         else:
             sys.stderr.write(f"{manner.stamp()}{text}\n")
         sys.stderr.flush()

@@ -31,7 +31,8 @@ def test_it_is_the_mean_of_what_is_answered_and_ends_at_the_arms_score(project, 
         told = lines[f"{arm.arm}, {arm.form}"].told
         scores = [o.score for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)]
         assert told[-1] == (arm.n, arm.n, pytest.approx(arm.score))
-        for done, _, score in told:
+        assert told[0] == (0, arm.n, None)  # at once, before the first reply
+        for done, _, score in told[1:]:
             assert score is not None
             assert abs(score * done - round(score * done)) < 1e-9  # right or wrong: whole items
             assert round(score * done) <= sum(scores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import in_process
 import pytest
 
-from rung.cli.output import ProgressLine, manner
+from rung.cli.output import ProgressLine, complain, manner
 from rung.cli.runs import LiveLine
 
 Run = Callable[..., tuple[int, str, str]]
@@ -163,11 +164,13 @@ def test_a_line_that_is_redrawn_fits_the_terminal(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("COLUMNS", "40")
     LiveLine("R-001").show({**STEP, "eta_seconds": 4000.0})
-    ticks = iter((0.0, 1.0))
-    ProgressLine("Fetching and converting the embedded model", clock=lambda: next(ticks))(1_000_000, 271_000_000)
-    drawn = [part for part in screen.getvalue().split("\r\x1b[2K") if part]
-    assert len(drawn) == 2 and all(len(part.rstrip("\n")) < 40 for part in drawn), drawn
-    assert drawn[0].startswith("R-001  step 3 of 465")
+    line = ProgressLine("Fetching and converting the embedded model", clock=lambda: 1.0)
+    line(0, 271_000_000)
+    complain("a line of its own")
+    line(271_000_000, 271_000_000)
+    drawn = [part for part in re.split(r"\r\x1b\[2K|\n", screen.getvalue()) if part]
+    assert all(len(part) < 40 for part in drawn) and drawn[0].startswith("R-001  step 3 of 465"), drawn
+    assert drawn.count("a line of its own") == 1 and screen.getvalue().endswith("\n")
 
 
 def test_quiet_watches_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
