@@ -54,7 +54,6 @@ DATA := advice semantic  # want a folder of data
 BENCHES := memory $(filter-out $(LONG) $(HELD) $(DATA),$(basename $(notdir $(wildcard benchmarks/*.py))))
 BENCH_checks := --quick
 BENCH_dedup := --rows 20000 --naive-rows 2000
-BENCH_generate := --items 8
 BENCH_injection := --items 3
 BENCH_learning := --drafts 12
 BENCH_memory := --only "llama S lora" -n 1
