@@ -95,7 +95,6 @@ class Options:
     words: tuple[str, ...] = ()
     names: Callable[[str], list[Spot]] | None = None
     smallest_class: int = 0
-    test: tuple[Subject, ...] = ()
     seed: int = 13
     label_limit: int = 400
     without: frozenset[str] = frozenset()

@@ -27,7 +27,7 @@ class Topics(QualityCheck):
             return None
         rng = random.Random(survey.options.seed)
         rows = rng.sample(list(survey.sample), min(DRAWN, len(survey.sample)))
-        test = [s for s in rows if s.role == "test"] or list(survey.options.test[:DRAWN])
+        test = [s for s in rows if s.role == "test"]
         train = [s for s in rows if s.role != "test"]
         found = cluster([*train, *test], survey.options.seed)
         if found is None or not train:

@@ -92,9 +92,9 @@ class DedupResult:
         """For each of `gone` whether it went as an exact duplicate."""
         return self._found.exact
 
-    def first_removed(self, count: int, begin: int = 0) -> list[Removed]:
-        """Some of `removed`: so many, from place `begin` on."""
-        return self.removed_at(slice(begin, begin + count))
+    def first_removed(self, count: int) -> list[Removed]:
+        """The first of `removed`."""
+        return self.removed_at(slice(count))
 
     def removed_at(self, some: slice | I64) -> list[Removed]:
         """Those of `removed` at these places."""

@@ -67,7 +67,7 @@ def chunks_of(number: int, path: Path) -> Iterator[FileChunk]:
             start, line = start + len(data), line + data.count(b"\n")
 
 
-def hash_chunk(chunk: FileChunk, numba: bool | None = None) -> HashedChunk:
+def hash_chunk(chunk: FileChunk) -> HashedChunk:
     """Read and hash one chunk; keys are the same in every process."""
     with chunk.path.open("rb") as file:
         file.seek(chunk.start)
@@ -77,9 +77,8 @@ def hash_chunk(chunk: FileChunk, numba: bool | None = None) -> HashedChunk:
     file = io.BufferedReader(io.BytesIO(data))
     items = [item for some in read_json_lines(file, str(chunk.path), chunk.line) for item in some]
     rows = [item for item in items if isinstance(item, Row)]
-    compiled = use_compiled(1 << 30, numba)
     parts = [_parts(row.example) for row in rows]
-    hashed = hash_texts([question for question, *_ in parts], compiled=compiled)
+    hashed = hash_texts([question for question, *_ in parts], compiled=use_compiled(1 << 30))
     answers, contexts, systems = (np.array([part[k] for part in parts], np.uint64) for k in (1, 2, 3))
     lines = array("Q", [row.line for row in rows if row.as_is])
     others = [item for item in items if isinstance(item, Reject) or not item.as_is]

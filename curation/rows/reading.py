@@ -106,13 +106,9 @@ def _reading(path: Path, family: Family | None, columns: Columns, unanswered: bo
     return read
 
 
-def read_json_lines(
-    file: io.BufferedReader, name: str, number: int = 1, *, unanswered: bool = False
-) -> Iterator[RowBlock]:
+def read_json_lines(file: io.BufferedReader, name: str, number: int) -> Iterator[RowBlock]:
     """The rows of an open file of JSON lines, some at a time; its first line has this number in the file `name`."""
-    return _json_lines(
-        file, name, number, lambda row: read_object(row, None, unanswered), Quick(True, True, unanswered)
-    )
+    return _json_lines(file, name, number, lambda row: read_object(row, None), Quick(True, True, False))
 
 
 def _json_lines(file: io.BufferedReader, name: str, number: int, read: Read, quick: Quick) -> Iterator[RowBlock]:

@@ -203,11 +203,6 @@ def test_numbers_sides_and_signs_are_never_duplicates() -> None:
     assert result.count("contradiction") == 15
 
 
-def test_a_question_with_a_thousand_answers_is_judged_in_good_time() -> None:
-    rows = [Example(chat_row("What is the code of this note?", f"A{i}")) for i in range(1000)]
-    assert dedup(rows).count("contradiction") == 499_500
-
-
 @pytest.mark.parametrize("spread", [1, 1 << 20, 1 << 40])
 def test_keys_are_numbered_by_their_first_place(spread: int) -> None:
     rng = random.Random(spread)

@@ -238,18 +238,6 @@ def test_compiled_and_numpy_find_the_same_in_files_and_in_rows(tmp_path: Path) -
             assert find_leaks(files, test, numba=numba) == one
 
 
-@pytest.mark.parametrize(("place", "role"), [(0, "system"), (1, "user"), (2, "assistant"), (3, "user")])
-def test_evidence_names_the_message_that_holds_the_question(place: int, role: str) -> None:
-    rng = random.Random(11)
-    question, answer = prose(rng, 30), "The code is E10."
-    said = [prose(rng, 12) for _ in range(5)]
-    said[place] += f" {question} {answer}"
-    roles = ["system", "user", "assistant", "user", "assistant"]
-    row = {"messages": [{"role": r, "content": text} for r, text in zip(roles, said, strict=True)]}
-    found = find_leaks([*background(rng, 30), Example(row)], [Example(chat_row(question, answer))]).leaks
-    assert [(leak.kind, leak.evidence.message, leak.evidence.role) for leak in found] == [("contained", place, role)]
-
-
 def test_a_search_asked_often_says_each_time_what_it_says_when_asked_once() -> None:
     rng = random.Random(11)
     test = [*background(rng, 6), Example(chat_row("short question here", "yes")), Example({"text": "!?"})]

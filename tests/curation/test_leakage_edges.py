@@ -9,7 +9,6 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.likeness import words
-from curation.likeness.hashing import words_of
 from curation.likeness.leaks import LeakReport, find_leaks
 
 _numbers = count()
@@ -91,24 +90,11 @@ def test_a_question_that_a_train_row_says_and_does_not_ask_is_a_leak_from_eight_
     assert exact == ([] if message is None else [message])
 
 
-def test_a_question_without_a_word_is_compared_as_it_is() -> None:
-    same, other = Example(chat_row("!!", "one")), Example(chat_row("??", "one"))
-    assert [leak.kind for leak in found(Example(chat_row("!!", "two")), same, other).leaks] == ["exact"]
-
-
 def test_a_side_without_rows_has_no_leaks() -> None:
     for numba in (False, True):
         for train, test in (([], [row()]), ([row()], []), ([], [])):
             report = find_leaks(train, test, numba=numba)
             assert (report.train, report.test, report.leaks, report.suspects) == (len(train), len(test), (), ())
-
-
-def test_fewer_words_than_a_gram_have_no_gram() -> None:
-    for texts in (["one"], ["one two"], ["", ""], ["one", ""]):
-        owner, hashes = words_of(texts).grams(3)
-        assert owner.tolist() == [] and hashes.tolist() == []
-    owner, hashes = words_of(["a b c", "d e", "f g h i"]).grams(3)
-    assert owner.tolist() == [0, 2, 2] and len(set(hashes.tolist())) == 3
 
 
 def test_nearness_is_that_of_what_a_shared_instruction_leaves() -> None:

@@ -2,12 +2,11 @@
 
 import random
 import re
-import time
 import warnings
 from importlib.metadata import entry_points
 
 import pytest
-from planted import CASES, WORDS, answered, clean, hit, labelled, measured, noisy, prose, row, run
+from planted import CASES, WORDS, clean, hit, labelled, measured, noisy, prose, row, run
 from planted_forms import listed_words, odd_forms, other_spellings, with_names
 from planted_sets import SETS, judged
 
@@ -17,7 +16,7 @@ from curation.checks.damaged import MalformedLines
 from curation.checks.diversity import Diversity, Spread, distinct_pairs, packing, vendi
 from curation.checks.private import name_finder
 from curation.example import Example, chat_row
-from curation.mask import Spot, find_personal, find_secrets, is_card, is_iban, is_phone, mask
+from curation.mask import Spot, find_personal, find_secrets, mask
 from curation.rows import Reject
 from workspace.errors import RungError
 from workspace.extras import installed
@@ -84,7 +83,7 @@ def test_sets_with_a_fault_as_a_whole_are_told_from_sets_without(name):
     assert told == there and false == 0
 
 
-def test_thin_classes_one_answer_and_one_source():
+def test_thin_classes_are_named_with_their_counts():
     rng = random.Random(2)
     rows = [row(prose(rng, 1), "yes" if i % 3 else "no") for i in range(200)] + [
         row(prose(rng, 1), "rare") for _ in range(4)
@@ -95,33 +94,15 @@ def test_thin_classes_one_answer_and_one_source():
     assert "size-classification asks for" in found["balance"].reason and "'rare', has 4" in found["balance"].reason
     own = run(rows, smallest_class=5)[0]["balance"]
     assert [e.note for e in own.evidence] == ["rare: 4 rows"] and "you set" in own.reason
-    assert "constant" not in found
-    same = [row(prose(rng, 1), "yes") for _ in range(97)] + [row(prose(rng, 1), prose(rng)) for _ in range(3)]
-    assert run(same)[0]["constant"].rows == 97
-    one = [row(prose(rng, 1), prose(rng), source="a" if i % 50 else "b") for i in range(200)]
-    assert "come from a" in run(one)[0]["spread"].reason
 
 
-def test_what_gives_an_answer_away_is_told_and_even_rows_are_not():
-    rng = random.Random(5)
-    even = [row(prose(rng, 1), rng.choice("abc"), source=rng.choice(["x", "y", "z"])) for _ in range(300)]
-    assert "skew" not in run(even)[0]
-    one = [{**answered(r, "d"), "source": "x"} if i % 3 == 0 and r["source"] == "x" else r for i, r in enumerate(even)]
-    assert "skew" in (found := run(one)[0]) and "'d'" in found["skew"].evidence[0].note
-    long = [row(prose(rng, 6 if i % 4 == 0 else 1), "a" if i % 4 == 0 else rng.choice("bc")) for i in range(300)]
-    assert any("longer" in e.note for e in run(long)[0]["skew"].evidence)
-    pairs = [{"prompt": prose(rng, 1), "chosen": prose(rng, 4), "rejected": prose(rng, 1)} for _ in range(60)]
-    assert run(pairs)[0]["skew"].detail == {"kinds": {"preference": 1}}
-    fair = [{**p, "chosen": p["rejected"], "rejected": p["chosen"]} if i % 2 else p for i, p in enumerate(pairs)]
-    assert "skew" not in run(fair)[0]
-    tail = [row(prose(rng, 1), prose(rng, 60 if i % 20 == 0 else 1)) for i in range(200)]
-    assert run(tail)[0]["skew"].detail == {"kinds": {"answers": 1}} and "skew" not in run(clean(rng, 300))[0]
+@pytest.mark.parametrize("place, kind", enumerate(("source", "length", "preference", "answers")))
+def test_the_kind_of_a_skew_is_told(place, kind):
+    faulty, _ = SETS["skew"]
+    assert run(faulty[place](random.Random(place)))[0]["skew"].detail["kinds"].keys() == {kind}
 
 
-def test_variety_and_its_measures():
-    rng = random.Random(2)
-    dull = [row(f"Please tell me the price of item {i % 5} in the shop today", prose(rng)) for i in range(300)]
-    assert "diversity" in run(dull)[0] and "diversity" not in run(clean(rng, 300))[0]
+def test_measures_of_variety():
     assert distinct_pairs(["a b", "a b"]) == 0.5 and packing(["same text " * 50]) < 0.1
     apart = ["apple pear", "river boat", "music note", "winter snow"]
     assert vendi(apart) == pytest.approx(4, abs=1e-6) and vendi(["apple pear"] * 4) == pytest.approx(1, abs=1e-6)
@@ -142,20 +123,6 @@ def test_drafts_that_vary_far_less_than_the_own_rows_are_told():
     assert not Diversity().end(Survey(200, [*own, *drafts(clean(random.Random(8), 80))], Options()))
 
 
-def test_a_topic_that_only_the_test_set_has_is_named():
-    rng = random.Random(4)
-    train = [Subject(Example(row(" ".join(rng.choices(WORDS[:20], k=12)), "a")), "train.jsonl", i) for i in range(200)]
-    strange = ["volcano", "lava", "crater", "magma", "eruption", "ash", "tremor"]
-    test = tuple(
-        Subject(Example(row(" ".join(rng.choices(strange, k=12)), "a")), "test.jsonl", i, role="test")
-        for i in range(30)
-    )
-    from curation.checks.topics import Topics
-
-    finding = Topics().end(Survey(200, train, Options(test=test)))
-    assert finding and finding.rows >= 25 and any(word in finding.evidence[0].note for word in strange)
-
-
 def test_rows_of_the_test_set_are_no_second_source():
     check = Spread()
     for number in range(300):
@@ -163,11 +130,6 @@ def test_rows_of_the_test_set_are_no_second_source():
         check.see(Subject(Example(row("a question", "yes")), file, number, role=role))
     assert check.end(Survey(300, [], Options())) is None
     assert check.measures["sources"] == {"train.csv": 275}
-
-
-def test_listed_words_are_off_unless_given():
-    rows = [row("the darn thing", "yes, darning is fine"), row("Darn!", "x")]
-    assert "words" not in run(rows)[0] and hit(run(rows, words=("darn",))[0], "words") == {0, 1}
 
 
 def test_names_of_persons_are_looked_for_when_asked_and_masked():
@@ -199,12 +161,6 @@ def test_tokens_are_counted_by_the_given_tokenizer():
     rows = [row("a " * 100, "b"), row("a", "b")]
     found, _ = run(rows, context=50, count_tokens=lambda text: len(text.split()))
     assert hit(found, "over_long") == {0} and "111 tokens, 50 fit" in found["over_long"].evidence[0].note
-
-
-def test_check_digits():
-    assert is_card("4111 1111 1111 1111") and not is_card("4111 1111 1111 1112") and not is_card("1234")
-    assert is_iban("GB82 WEST 1234 5698 7654 32") and not is_iban("GB82 WEST 1234 5698 7654 33")
-    assert is_phone("+44 20 7946 0958", "") and not is_phone("2026-11-25", "") and not is_phone("1,299", "")
 
 
 def test_masking_hides_what_was_found_and_nothing_else():
@@ -341,12 +297,3 @@ def test_flipped_labels_of_many_classes_are_doubted():
     told = found(rows)
     assert len(told & flipped) >= 0.9 * len(flipped) and len(told - flipped) <= 0.05 * len(told)
     assert len(found(many(100, 2400, share=0)[0])) <= 12
-
-
-@pytest.mark.slow
-def test_four_hundred_classes_take_a_minute():
-    rows, flipped = many(400, 20_000)
-    start = time.process_time()
-    told = found(rows)
-    assert time.process_time() - start < 150
-    assert len(told & flipped) >= 0.93 * len(flipped) and len(told - flipped) <= 0.02 * len(told)

@@ -46,12 +46,6 @@ def test_a_row_goes_with_the_pinned_row_of_its_group_and_is_left_out_between_two
     assert [(c.index, c.against) for c in plan.across] in ([(0, 1)], [(1, 0)])
 
 
-def test_validation_has_its_share_of_the_rows_outside_a_test_set_that_was_there() -> None:
-    made = one_a_day(100)
-    plan = planned(made, BY_TIME, SHARES, dict.fromkeys(range(20), "test"))
-    assert plan.rows("validation") == list(range(90, 100)) and plan.rows("test") == list(range(20))
-
-
 def test_a_split_without_a_share_stays_empty() -> None:
     made = one_a_day(40)
     without: dict[SplitName, float] = {"train": 0.75, "test": 0.25}

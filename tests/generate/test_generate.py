@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -282,11 +281,6 @@ def test_all_faults_of_a_template_are_told_with_their_lines(project: Project) ->
     text = caught.value.message
     assert "paraphrase.md line 2" in text and 'Did you mean "question"' in text and 'Did you mean "answer"' in text
     assert "line 4" in text and "has the parts system" in text
-
-
-def test_every_template_that_ships_is_whole(tmp_path: Path) -> None:
-    for name in strategies():
-        assert load_prompt(name, Project(tmp_path)).parts[-1][0] == "user"
 
 
 def test_passages_are_whole_paragraphs_with_their_lines(project: Project) -> None:

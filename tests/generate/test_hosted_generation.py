@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -250,13 +249,13 @@ def test_ctrl_c_while_a_reply_is_being_written_loses_none(project: Project, revi
     line = [sys.executable, "-X", "fork", "-c", AT_THE_THIRD_REPLY, *words]
     done = subprocess.run(line, cwd=project.root, env=environment, capture_output=True, text=True, timeout=300)
     kept = len(ReplyLog(project).replies)
-    assert done.returncode == 130 and f"{kept} calls" in done.stdout and 3 <= kept <= 3 + 4, "those under way are kept"
+    assert done.returncode == 130 and f"{kept} calls" in done.stdout and "interrupted" in done.stdout
+    assert 3 <= kept <= 3 + 4, "those under way are kept"
     assert kept == len(loopback.requests)
     assert len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == kept
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
-def test_ctrl_c_and_kill_keep_what_came(project: Project, reviewed: Store, loopback: Any, kill: signal.Signals) -> None:
+def test_a_kill_keeps_what_came(project: Project, reviewed: Store, loopback: Any) -> None:
     def slower(handler: Any, request: Any) -> tuple[int, Any]:
         time.sleep(0.15)
         return write(handler, request)
@@ -266,14 +265,11 @@ def test_ctrl_c_and_kill_keep_what_came(project: Project, reviewed: Store, loopb
     child = command(project, *words)
     while len(loopback.requests) < 10 and child.poll() is None:
         time.sleep(0.02)
-    child.send_signal(kill)
-    code, out, _ = finished(child)
+    child.kill()
+    finished(child)
     kept = len(ReplyLog(project).replies)
     assert 1 <= kept < 60
-    if kill == signal.SIGINT:
-        assert code == 130 and f"{kept:,} calls" in out and "interrupted" in out
-        assert len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == kept
     loopback.script[:] = [write]
     code, out, _ = finished(command(project, "--count", "12", *words[2:]))
     assert code == 0 and len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == max(12, kept)
-    assert ("may have been paid" in out) == (kill == signal.SIGKILL)
+    assert "may have been paid" in out

@@ -94,16 +94,14 @@ def no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def clean_rows(
-    train: Sequence[Example], test: Sequence[Example], threshold: float = 0.8
-) -> tuple[list[int], LeakReport]:
+def clean_rows(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[int], LeakReport]:
     """Indices of the train rows that leak nothing, and the first report.
 
     Repeats until nothing is found: with fewer rows a gram is rarer, so that a second look can find more.
     """
     kept = list(range(len(train)))
     first: LeakReport | None = None
-    search = LeakSearch(test, threshold)
+    search = LeakSearch(test)
     while True:
         report = search.find([train[i] for i in kept])
         first = first or report
