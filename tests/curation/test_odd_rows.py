@@ -13,7 +13,9 @@ import pytest
 from rows_in_files import rows_of, write
 
 from curation.checks.run import check_files
-from curation.likeness.files import DedupOrder, dedup_files
+from curation.likeness.duplicates import dedup_prints
+from curation.likeness.fingerprints import Collector
+from curation.likeness.workers import chunks_of_files, gather, hash_chunk
 from curation.rows import Columns, Reject
 from curation.rows.rowfile import RowFile
 
@@ -267,6 +269,17 @@ def test_a_hint_names_keys_that_are_there(tmp_path):
     assert hints[1].split(" --")[1:] == ["question utterance", "answer reply"]
 
 
+def duplicates(file, elsewhere):
+    """Fingerprints are taken in a pass, or as other processes take them (`--workers`, Ray)."""
+    with RowFile([file]) as rows:
+        collector = Collector()
+        if elsewhere:
+            gather(rows, collector, map(hash_chunk, chunks_of_files(rows)))
+        else:
+            collector.add_rows(rows.said())
+        return dedup_prints(collector.finish(rows), rows)
+
+
 def call(**arguments):
     made = {**CALL, "id": str(arguments), "function": {"name": "pay", "arguments": json.dumps(arguments)}}
     return chat(
@@ -297,10 +310,10 @@ def answering(**arguments):
         (chat(ASK, {**SAY, "weight": 1}), chat(*PAIR), True),
     ],
 )
-@pytest.mark.parametrize("workers", [1, 2])
-def test_what_a_row_says_beside_its_texts_counts_for_identity(tmp_path, one, other, same, workers):
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_row_says_beside_its_texts_counts_for_identity(tmp_path, one, other, same, elsewhere):
     file = write(tmp_path / "a.jsonl", json.dumps(one), json.dumps(other))
-    assert dedup_files(DedupOrder((file,), tmp_path / "out.jsonl", workers=workers))["exact"] == int(same)
+    assert duplicates(file, elsewhere).exact == int(same)
     rows = [item.example for item in rows_of(file)]
     assert (rows[0].context == rows[1].context and rows[0].answer == rows[1].answer) is same
 
@@ -326,8 +339,8 @@ def test_rows_equal_but_for_reasoning_are_duplicates_and_the_first_keeps_its_own
     assert json.loads(frozen)["messages"][-1][key] == "because"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_calls_that_differ_contradict_one_another_and_are_never_dropped(tmp_path, workers):
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_calls_that_differ_contradict_one_another_and_are_never_dropped(tmp_path, elsewhere):
     long = " ".join(f"word{n}" for n in range(60))
     for one, other in [
         (answering(city="Paris"), answering(city="London")),
@@ -337,8 +350,8 @@ def test_calls_that_differ_contradict_one_another_and_are_never_dropped(tmp_path
         (chat(ASK, {**CALLING, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"})),
     ]:
         file = write(tmp_path / "a.jsonl", json.dumps(one), json.dumps(other))
-        found = dedup_files(DedupOrder((file,), tmp_path / "out.jsonl", workers=workers))
-        assert (found["kept"], found["contradictions"]) == (2, 1)
+        found = duplicates(file, elsewhere)
+        assert (len(found.kept), found.count("contradiction")) == (2, 1)
         names = [each.name for each in check_files([file]).findings]
         assert "contradictions" in names and "constant" not in names
 
