@@ -33,7 +33,8 @@ PAGE = "share.html"
 class Shared:
     """The parts that the file holds; None for a part that does not exist yet, and `missing` has a sentence for it.
 
-    `measurement` is an evaluation's id, `verdict` its verdict, `rows` a number of rows, `advice` the next step.
+    `measurement` is an evaluation's id, `verdict` its verdict, `rows` a number of rows, `advice` the next step, which
+    `step` says in words.
     """
 
     file: str
@@ -43,11 +44,12 @@ class Shared:
     blocking: int | None
     """Findings that block the dataset."""
     advice: str | None
+    step: str
     missing: tuple[str, ...]
 
     def as_json(self) -> JsonObject:
         """The document of `rung share --json`."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "step"}
 
     def lines(self) -> Iterator[str]:
         """The result for a shell: the file, its parts, what it does not hold."""
@@ -60,7 +62,7 @@ class Shared:
     def _parts(self) -> list[tuple[str, str]]:
         measured = f"{self.measurement or ''}{f' ({self.verdict})' if self.verdict else ''}"
         rows = "" if self.rows is None else counted(self.rows, "row")
-        return [("measurement", measured), ("data", rows), ("advice", self.advice or "")]
+        return [("measurement", measured), ("data", rows), ("advice", self.step)]
 
 
 def write_share_page(path: Path, project: Project, checkup: Checkup | None, review: Review) -> Shared:
@@ -96,6 +98,7 @@ def write_share_page(path: Path, project: Project, checkup: Checkup | None, revi
         checkup.kept if checkup else None,
         len(checkup.blocking) if checkup else None,
         advice["option"] if advice else None,
+        str(advice["next_step"]) if advice else "",
         missing,
     )
 

@@ -208,7 +208,8 @@ def _questions(facts: Facts) -> Stage:
         return Stage(1, "Questions", "open", enough, "rung advise", "answer the questions")
     unknown = sum(value == "unknown" for value in facts.answers.values())
     measured = len(facts.answers.keys() & facts.not_asked)
-    told = f'{len(facts.answers) - measured} answered, {unknown} answered "don\'t know"'
+    told = f"{len(facts.answers) - measured} answered"
+    told += f', {unknown} answered "don\'t know"' if unknown else ""
     return Stage(1, "Questions", "done", told + (f", {measured} measured" if measured else ""), "rung advise")
 
 
@@ -332,6 +333,8 @@ def _why_no_training(facts: Facts) -> str:
     """Why no training is needed, in words; empty where it may be."""
     if facts.released and facts.released.run is None and facts.finished is None:
         return f"the {facts.released.forms[0].form} is released"
+    if facts.decision and facts.decision.reached == "classifier":
+        return f"the {form_of('classifier', facts.baseline)} reaches the goal"
     if facts.decision and facts.decision.action.name in ("keep", "no_llm"):
         return facts.decision.action.text.rstrip(".")
     return ""

@@ -90,6 +90,8 @@ def likely_end(decision: Decision) -> str:
     Until the answers settle it, tuning is never named as the end.
     """
     end = OPTION[decision.destination]
+    if decision.reached == "classifier":
+        return "classifier: it reaches the goal"
     if not decision.settled:
         keys = [key for candidate in decision.candidates for key in candidate.decided_by]
         decides = ", ".join(dict.fromkeys([*decision.open_questions, *keys][:2]))

@@ -126,6 +126,16 @@ def test_status_follows_the_answers(tmp_path):
     assert "changed" in changed.reason
 
 
+def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
+    start_project(tmp_path)
+    (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "weak_effort"\nclassifier = "works"\n')
+    assert "Likely end  classifier" in rung("advise", cwd=tmp_path).stdout
+    status = read_status(Project(tmp_path))
+    assert {status.stage(name).reason for name in ("Advice", "Train", "Verdict")} == {"the classifier reaches the goal"}
+    assert status.stage("Questions").reason == "3 answered"
+    assert rung("share", cwd=tmp_path).stdout.splitlines()[0] == "share.html: advice classifier."
+
+
 def test_status_as_json_names_every_stage(tmp_path):
     start_project(tmp_path)
     document = json.loads(rung("status", "--json", cwd=tmp_path).stdout)

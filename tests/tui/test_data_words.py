@@ -225,4 +225,9 @@ async def test_a_finding_that_blocks_is_marked_once_it_is_found(project, program
             same = (chat_row("How is broken glass coded, and under which chapter?", answer) for answer in ("E1", "E2"))
             store.add([NewRow(Example(row), line=1) for row in same], role="pool")
         await press(pilot, "r")
-        await until(pilot, lambda: screen.finding is not None and screen.finding.blocks)
+        await until(pilot, lambda: screen.finding is not None and screen.finding.name == "contradictions")
+        with open_store(Project(project), load_settings(Project(project).settings_file)) as store:
+            store.add([NewRow(Example(chat_row(SAID, "E1")), line=1)], role="test")
+            store.add([NewRow(Example(chat_row(SAID + " [may]", "E1")), line=1)], role="pool")
+        await press(pilot, "r")
+        await until(pilot, lambda: screen.finding is not None and screen.finding.name == "leaks")

@@ -10,6 +10,7 @@ from typing import Any
 
 from advisor.decision import Decision
 from curation.split.manifest import FrozenRow, Manifest, read_manifest
+from evaluation.arms.registry import arm_name
 from evaluation.forgetting import NOT_MEASURED
 from evaluation.measurement_report import ArmResult, Report, read_report
 from evaluation.verdict.price import TuningPrice
@@ -49,7 +50,7 @@ def untuned_card(release: Release, report: Report) -> str:
     parts = [classifier_card(form, release, report) for form in forms if form in ARM]
     if "prompt" in forms:
         arm = next(a for a in report.arms if a.arm == report.chosen)
-        parts.append(f"# {release.id}: the prompt\n\nThe best prompted arm, {_name(arm.arm)}, on {report.model}: "
+        parts.append(f"# {release.id}: the prompt\n\nThe best prompted arm, {arm_name(arm.arm)}, on {report.model}: "
                      f"{_score(arm)}.")  # fmt: skip
         parts.append("`answer.py` gives `messages(question)` and `answer(question, url, model)`; `request.json` is a "
                      "request.")  # fmt: skip
@@ -84,7 +85,7 @@ def _verdict(release: Release, run: RunRecord, allowed: Permission) -> str:
     v = allowed.verdict
     lines = [
         "## Verdict",
-        f"{RULINGS.get(v.verdict, v.verdict)}: {100 * v.difference:+.1f} points over {_name(v.chosen)} "
+        f"{RULINGS.get(v.verdict, v.verdict)}: {100 * v.difference:+.1f} points over {arm_name(v.chosen)} "
         f"(95%: {100 * v.low:+.1f} to {100 * v.high:+.1f}), margin {100 * v.margin:.0f}, {v.n} frozen test items.",
     ]
     if v.served:
@@ -107,7 +108,7 @@ def _baseline(project: Project, allowed: Permission) -> Report | None:
 
 def _arms(baseline: Report, tuned: Report | None) -> str:
     arms = [*baseline.arms, *(tuned.arms if tuned else [])]
-    rows = [f"| {_name(arm.arm)} | {_score(arm)} | {arm.seconds:.0f} s |" for arm in arms]
+    rows = [f"| {arm_name(arm.arm)} | {_score(arm)} | {arm.seconds:.0f} s |" for arm in arms]
     head = f"## Every arm on the same {baseline.n} items ({baseline.metric})"
     return "\n".join(
         [head, "", "| arm | score (95%) | time |", "|---|---|---|", *rows, *(f"\n{n}" for n in baseline.notes)]
@@ -117,10 +118,6 @@ def _arms(baseline: Report, tuned: Report | None) -> str:
 def _score(arm: ArmResult) -> str:
     count = f"mean of {arm.n} items" if arm.graded else f"{arm.correct:g} of {arm.n}"
     return f"{arm.score:.1%} ({100 * arm.low:.1f} to {100 * arm.high:.1f}), {count}"
-
-
-def _name(arm: str) -> str:
-    return arm.replace("_", "-")
 
 
 def _training(run: RunRecord, project: Project) -> str:
