@@ -214,6 +214,13 @@ class Connection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
 
+    def shutdown(self) -> None:
+        """The server ends: a request that is half here is not waited for."""
+        if self.cycle is not None and self.cycle.more_body:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     def _restart(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

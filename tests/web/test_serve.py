@@ -259,6 +259,9 @@ def test_half_sent_requests_keep_nobody_out(folder: Path, serve: Any, half: byte
         assert page.status_code == 200 and fields
         done = httpx.post(f"{address}/decide", data={**fields, "verdict": "approve"}, cookies=page.cookies, timeout=60)
         assert done.status_code == 303
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0 and errors == "The review page is closed. All decisions are saved.\n"
     with open_store(Project(folder), Settings()) as store:
         assert [row.state for row in store.rows()] == ["approved"]
 
