@@ -68,13 +68,14 @@ def compare(
     better = sum(d > TOLERANCE for d in differences)
     worse = sum(d < -TOLERANCE for d in differences)
     n = len(differences)
+    p = p_value(differences if clusters is None else by_cluster(differences, clusters)[0])
     return Comparison(
         baseline=math.fsum(baseline) / n,
         tuned=math.fsum(tuned) / n,
         difference=found.mean,
         low=low,
         high=high,
-        p_value=p_value(differences if clusters is None else by_cluster(differences, clusters)[0]),
+        p_value=1.0 if clusters and (low, high) == (-1.0, 1.0) else p,  # what the interval leaves open, p does too
         better=better,
         worse=worse,
         same=n - better - worse,

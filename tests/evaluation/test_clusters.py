@@ -103,11 +103,9 @@ def test_clusters_of_equal_size_are_the_formula_over_their_means():
 
 
 def test_the_p_value_flips_whole_clusters_and_their_sums_stay_those_of_the_items():
-    """Two clusters won 9 items, one lost 2: of 8 sign patterns 4 come to 16 or more."""
-    found = compare(
-        [0.0] * 9 + [1.0] * 2 + [0.0] * 9, [1.0] * 9 + [0.0] * 2 + [1.0] * 9, ["a"] * 9 + ["b"] * 2 + ["c"] * 9
-    )
-    assert found.p_value == 4 / 8
+    """Three clusters won 3 items, one lost 2: of 16 sign patterns 4 come to 7 or more."""
+    found = compare([0.0] * 9 + [1.0] * 2, [1.0] * 9 + [0.0] * 2, [*"aaabbbcccdd"])
+    assert found.p_value == 4 / 16
     assert compare([0.0] * 50, [1.0] * 50, ["a"] * 50).p_value == 1.0
 
 
@@ -123,6 +121,7 @@ def test_few_clusters_and_unequal_ones_say_why_and_how_many_would_do():
     assert few.items_to_settle == 10 and few.minimum_detectable is None
     assert unequal.items_to_settle > 51 and unequal.minimum_detectable is None
     assert unequal.effective_clusters == pytest.approx(150**2 / (100**2 + 50))
+    assert (unequal.low, unequal.high, unequal.p_value) == (-1, 1, 1)
     assert "2.2 of equal size" in lines(unequal)[1] and "9 clusters" in lines(few)[1]
 
 
