@@ -58,8 +58,11 @@ def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Proj
     for name, file in files.items():
         assert gate(ready, name, planned).shown == f"{named[name]} {sha256_file(file)[:8]}"
     report = read_artefact(files["baseline"], Report)
-    chosen = next(arm for arm in report.arms if arm.arm == (report.chosen or "prompt"))
-    assert gate(ready, "baseline", planned).fact.startswith(f"{chosen.arm} {chosen.score:.1%} on the same 30 items")
+    prompt = next(arm for arm in report.arms if arm.arm == "prompt")
+    better = prompt.model_copy(update={"arm": "few_shot", "score": 0.625})
+    for chosen, fact in ((None, f"prompt {prompt.score:.1%}"), ("few_shot", "few-shot 62.5%")):
+        rewritten(ready, arms=[*report.arms, better], chosen=chosen)
+        assert gate(ready, "baseline", planned).fact.startswith(f"{fact} on the same 30 items; not measured: ")
 
 
 # --- decision and dataset -----------------------------------------------------------------------------------------

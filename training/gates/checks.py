@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -122,8 +123,12 @@ def dataset_gate(case: GateCase) -> Gate:
     if case.folder is None or case.manifest is None:
         what = f"{case.plan.dataset} is not there" if case.plan else "no frozen dataset with a train split"
         return unknown("dataset", what, FREEZE, DATASET_RULE, "training reads frozen rows only")
-    faults = [*_whose(case.folder, case.manifest), *_file_faults(case.folder, case.manifest), *_plan_faults(case)]
     digest = sha256_file(case.folder / "manifest.json")
+    faults = [
+        *_whose(case.folder, case.manifest),
+        *_file_faults(case.folder, case.manifest),
+        *_plan_faults(case, case.folder, digest),
+    ]
     evidence: Evidence = {"sha256": digest}
     if faults:
         return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, DATASET_RULE, evidence)
@@ -170,15 +175,12 @@ def _file_faults(folder: Path, manifest: Manifest) -> list[str]:
     return faults
 
 
-def _plan_faults(case: GateCase) -> list[str]:
+def _plan_faults(case: GateCase, folder: Path, digest: str) -> list[str]:
     """The plan was made for this manifest and no other."""
-    if case.plan is None or case.folder is None:
+    name = case.project.relative(folder / "manifest.json")
+    if case.plan is None or case.plan.made_from.get(name) == digest:
         return []
-    name = case.project.relative(case.folder / "manifest.json")
-    planned = case.plan.made_from.get(name)
-    if planned != sha256_file(case.folder / "manifest.json"):
-        return [f"{case.plan.id} was made for another manifest of {case.plan.dataset}"]
-    return []
+    return [f"{case.plan.id} was made for another manifest of {case.plan.dataset}"]
 
 
 def _signal_fault(case: GateCase, folder: Path) -> str:
@@ -213,9 +215,7 @@ def review_gate(case: GateCase) -> Gate:
             "review", "the frozen rows cannot be compared with the log", error.message, error.hint, REVIEW_RULE
         )
     if not found.passed:
-        return closed(
-            "review", found.fact, found.why or REVIEW_WHY, found.opener or "rung review", REVIEW_RULE, found.evidence
-        )
+        return closed("review", found.fact, found.why, found.opener, REVIEW_RULE, found.evidence)
     return passed("review", found.fact, evidence=found.evidence)
 
 
@@ -232,7 +232,7 @@ def leakage_gate(case: GateCase) -> Gate:
     except Refusal as error:
         return closed("leakage", "the splits cannot be compared", error.message, error.hint, LEAKAGE_RULE)
     if not found.passed:
-        return closed("leakage", found.fact, found.why or LEAKAGE_WHY, found.opener, LEAKAGE_RULE, found.evidence)
+        return closed("leakage", found.fact, found.why, found.opener, LEAKAGE_RULE, found.evidence)
     return passed("leakage", found.fact, evidence=found.evidence)
 
 
@@ -243,12 +243,13 @@ MEASURE = "rung baseline"
 
 def baseline_gate(case: GateCase) -> Gate:
     """Find the report on the plan's test items and count its scores again from the stored outputs."""
-    entry = case.manifest.splits.get("test") if case.manifest else None
-    if entry is None:
+    manifest = case.manifest
+    if manifest is None or "test" not in manifest.splits:
         return unknown("baseline", "no frozen test set", "rung data freeze --test-only", BASELINE_RULE, BASELINE_WHY)
+    entry = manifest.splits["test"]
     found = _report(case, entry.sha256)
     if found is None:
-        return _missing(case)
+        return _missing(case, manifest)
     folder, report = found
     faults = [*_report_faults(case, report, entry.sha256), *_output_faults(folder, report, entry.rows)]
     digest = sha256_file(folder / "report.json")
@@ -256,12 +257,15 @@ def baseline_gate(case: GateCase) -> Gate:
         return closed(
             "baseline", faults[0], BASELINE_WHY, MEASURE, BASELINE_RULE, {"report": report.id, "sha256": digest}
         )
-    if case.manifest and not report.vouched_by and OPTIMISED in unmeasured(case.project, case.manifest, report):
+    if not report.vouched_by and OPTIMISED in unmeasured(case.project, manifest, report):
         fact, way = "the optimised prompt was not measured", f"rung baseline --arms {OPTIMISED}"
         why = "the lead is over the best prompt, unless a named person confirms the prompts (rung baseline --by)"
         return closed("baseline", fact, why, way, "baseline-first", {"report": report.id, "sha256": digest})
     return passed(
-        "baseline", _scores_fact(case, report), f"{report.id} {digest[:8]}", {"report": report.id, "sha256": digest}
+        "baseline",
+        _scores_fact(case, manifest, report),
+        f"{report.id} {digest[:8]}",
+        {"report": report.id, "sha256": digest},
     )
 
 
@@ -274,15 +278,15 @@ def _report(case: GateCase, test_sha256: str) -> tuple[Path, Report] | None:
     return newest_report(case.project, "baseline", test_sha256=test_sha256)
 
 
-def _missing(case: GateCase) -> Gate:
+def _missing(case: GateCase, manifest: Manifest) -> Gate:
     if case.report is not None:
         return unknown(
             "baseline", f"the report {case.report} is missing or cannot be read", MEASURE, BASELINE_RULE, BASELINE_WHY
         )
     other = newest_report(case.project, "baseline")
-    if other is None or case.manifest is None:
+    if other is None:
         return unknown("baseline", "no baseline measured", MEASURE, "baseline-first", "the lead is over a prompt")
-    fact = f"made on {other[1].dataset}, but the dataset is {case.manifest.version}"
+    fact = f"made on {other[1].dataset}, but the dataset is {manifest.version}"
     return closed("baseline", fact, BASELINE_WHY, MEASURE, BASELINE_RULE, {"report": other[1].id})
 
 
@@ -312,15 +316,16 @@ def _score_faults(report: Report, arm: ArmResult, outcomes: list[ItemOutcome], r
     scores = {o.item: o.score for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)}
     if set(scores) != set(range(1, rows + 1)):
         return [f"{report.id}: the prompt arm answered {len(scores)} of {rows} test items"]
-    if abs(sum(scores.values()) / rows - arm.score) > 1e-6:
+    if not math.isclose(sum(scores.values()) / rows, arm.score, abs_tol=1e-6):
         return [f"{report.id}: the prompt arm's score is not that of its outputs"]
     return []
 
 
-def _scores_fact(case: GateCase, report: Report) -> str:
+def _scores_fact(case: GateCase, manifest: Manifest, report: Report) -> str:
     """The best prompted arm's score; and which arms the project could measure and did not."""
-    best = next((a for a in report.arms if a.arm == (report.chosen or "prompt")), report.arms[0])
-    missing = unmeasured_words(case.project, case.manifest, report) if case.manifest else ""
+    measured = {arm.arm: arm for arm in report.arms}
+    best = measured.get(report.chosen or "prompt", measured["prompt"])
+    missing = unmeasured_words(case.project, manifest, report)
     return f"{arm_name(best.arm)} {best.score:.1%} on the same {report.n} items{missing and '; ' + missing}"
 
 
