@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -305,14 +306,10 @@ def pass_chance(population: int, size: int, allowed: int, error: float) -> float
 
 def most_faulty(population: int, size: int, found: int) -> int:
     """Upper bound, one-sided: the most faulty rows in the whole population that still agree with `found` of `size`."""
-    low, high = found, population - (size - found)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if at_most(population, middle, size, found) > 1 - CONFIDENCE:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    more = range(found + 1, population - (size - found) + 1)
+    return found + bisect_left(
+        more, True, key=lambda faulty: at_most(population, faulty, size, found) <= 1 - CONFIDENCE
+    )
 
 
 def _choose(n: int, k: int) -> float:

@@ -7,6 +7,7 @@ standard error, never the mean itself.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -206,12 +207,5 @@ def items_to_settle(
         half = half_width(max(variance, 0.0) / (units + 2), 1 + freedom * units, confidence, again)
         return centre - half > margin or centre + half < margin
 
-    low, high = 1, 2
-    while not settles(high):
-        low, high = high, 2 * high
-        if high > MOST_UNITS:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if settles(middle) else (middle, high)
-    return high
+    count = 2 + bisect_left(range(2, MOST_UNITS + 1), True, key=settles)
+    return count if count <= MOST_UNITS else None
