@@ -6,8 +6,9 @@ import pytest
 from in_shell import rung
 
 from evaluation.verdict.compare import minimum_detectable
+from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.paired_scores import read_scores
-from evaluation.verdict.rule import ShipRule, VerdictEvidence, accepted, rule
+from evaluation.verdict.rule import Rival, ShipRule, VerdictEvidence, accepted, rule, rule_on
 from rung.text.verdict_text import lines
 from workspace.errors import InputError, RungError
 
@@ -35,6 +36,31 @@ def test_each_ruling():
     assert ruling(30, 8, 262) == "judgement"
     assert ruling(12, 5, 63) == "need_more_data"
     assert ruling(3, 0, 0) == "need_more_data"
+
+
+AT, NEXT = 0.05, 2 * TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("low", "difference", "high", "ruled"),
+    [
+        (AT + NEXT, 0.1, 0.2, "ship"),
+        (AT + TOLERANCE, 0.1, 0.2, "judgement"),
+        (AT, 0.1, 0.2, "judgement"),
+        (NEXT, AT, 0.2, "judgement"),
+        (NEXT, AT - TOLERANCE, 0.2, "judgement"),
+        (NEXT, AT - NEXT, 0.2, "need_more_data"),
+        (TOLERANCE, 0.1, 0.2, "need_more_data"),
+        (0.0, 0.1, 0.2, "need_more_data"),
+        (-0.1, 0.0, AT, "need_more_data"),
+        (-0.1, 0.0, AT - TOLERANCE, "need_more_data"),
+        (-0.1, 0.0, AT - NEXT, "keep_prompt"),
+    ],
+)
+def test_each_bound_is_met_or_missed_by_more_than_rounding(low, difference, high, ruled):
+    rival = Rival(arm="a", chosen=True, score=0.5, difference=difference, low=low, high=high, p_value=1.0,
+                  better=0, worse=0, same=1)  # fmt: skip
+    assert rule_on({"a": rival}, "a", ShipRule()) == ruled
 
 
 def test_a_difference_at_the_margin_counts_as_at_it_whatever_the_rounding():

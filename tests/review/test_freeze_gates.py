@@ -13,6 +13,7 @@ from curation.checks.fixes import dismiss
 from curation.checks.run import check_project
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, next_item, progress, undo
+from curation.review.progress import most_faulty
 from curation.split.audit import recheck_leakage, recheck_review
 from curation.split.plan import plan_freeze
 from curation.store import tables
@@ -35,10 +36,13 @@ def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
     undo(desk, "r-000001", "dana")
     assert not gates()[0].passed and "r-000001 has no decision" in gates()[0].why
     decide_all(desk, "dana", [("r-000001", Ruling("edit", text="changed after"))], kind="person")
-    assert "r-000001 is not what was frozen" in gates()[0].why
-    change = desk.store.exclude(["r-000002"], "a leak", "leaks")
-    assert "r-000002 was taken out since" in gates()[0].why
+    assert "r-000001 is not what was frozen" in gates()[0].why and gates()[0].opener == "rung data freeze"
+    change = desk.store.exclude([f"r-{n:06d}" for n in (2, 3, 4)], "a leak", "leaks")
+    why = gates()[0].why
+    assert "r-000002 was taken out since: a leak" in why and why.endswith("; and 1 more"), why
     desk.store.undo(change)
+    desk.store.exclude([f"r-{n:06d}" for n in (2, 3)], "a leak", "leaks")
+    assert "more" not in gates()[0].why and gates()[0].opener == "rung data freeze"
     train = done.folder / "train.jsonl"
     train.write_bytes(train.read_bytes().replace(b"label 1", b"label 2", 1))
     with pytest.raises(Refusal, match="changed since it was frozen"):
@@ -145,6 +149,7 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk: Any) ->
     assert check().passed
     met = check(agreement_at_least=0.95, rejects_at_least=0.6)
     assert met.passed and met.evidence["agreement_low"] == round(0.05 ** (1 / 72), 6)
+    assert met.evidence["rejects_low"] == round(0.05 ** (1 / 8), 6) and "kappa 1.00 (95%: " in met.fact
     over = check(rejects_at_least=0.9)
     assert not over.passed and "agreement on rejects is 100.0%, at least 68.8%" in over.why and "overlap" in over.opener
     assert check(agreement_at_least=0.97).why == (
@@ -198,7 +203,8 @@ def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -
     assert done.manifest.review["automatic"] == 40 and done.manifest.review["by_person"] == 0
     assert "40 by an automatic reviewer, which is no expert review" in (done.folder / "README.md").read_text()
     gate = recheck_review(desk.project, desk.settings, done.folder, desk.store)
-    assert gate.passed and "40 by an automatic reviewer" in gate.fact
+    assert gate.passed and gate.fact == "40 of 40 decided, 40 by an automatic reviewer, 0 by a person"
+    assert (gate.evidence["automatic"], gate.evidence["person"]) == (40, 0)
     strict = make_desk(pool="all", accept_automatic=False)
     assert not recheck_review(strict.project, strict.settings, done.folder, strict.store).passed
 
@@ -241,6 +247,8 @@ def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled:
     assert (policy["pool"], policy["sample"], policy["allowed_faults"]) == ("sample", 10, 0)
     assert (policy["agreement_at_least"], policy["rejects_at_least"], policy["second_edit"]) == (0.9, None, False)
     assert sample["rows"] == [row.id for row in desk.store.rows() if row.in_sample]
+    bound = most_faulty(75, 10, 0) / 65
+    assert recheck(desk, done).fact == f"10 of 75 decided, pool sample 0 faults in 10, rest under {bound:.1%}"
 
 
 def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> None:
@@ -252,6 +260,7 @@ def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> Non
         connection.execute(one.values(sampled=0))
     closed = recheck(desk, done)
     assert not closed.passed and "not in this project's store" in closed.why
+    assert closed.opener.startswith("rung review sample")
 
 
 @pytest.mark.parametrize(
@@ -289,9 +298,15 @@ def test_decisions_of_a_program_count_by_the_policy_of_the_freeze_and_of_rung_to
 
 
 @pytest.mark.parametrize(
-    "stricter", [{"pool": "all"}, {"sample": 30}, {"agreement_at_least": 0.5}, {"second_edit": "true"}]
+    ("stricter", "opener"),
+    [
+        ({"pool": "all"}, "rung review"),
+        ({"sample": 30}, 'rung review sample   (a new sample), or [review] pool = "all"'),
+        ({"agreement_at_least": 0.5}, "rung review   (rows that two people see: [review] overlap)"),
+        ({"second_edit": "true"}, "rung review"),
+    ],
 )
-def test_a_stricter_setting_of_today_counts(sampled: Any, stricter: Any) -> None:
+def test_a_stricter_setting_of_today_counts(sampled: Any, stricter: Any, opener: str) -> None:
     desk, done = sampled(0)
     name = next(row.id for row in desk.store.rows() if row.in_sample)
 
@@ -302,7 +317,8 @@ def test_a_stricter_setting_of_today_counts(sampled: Any, stricter: Any) -> None
         desk.store.exclude([row.id for row in desk.store.rows() if row.in_sample is False], "x", "leaks")
         done = frozen(desk)
     assert recheck(desk, done).passed
-    assert not recheck(desk, done, **stricter).passed
+    closed = recheck(desk, done, **stricter)
+    assert not closed.passed and closed.opener == opener
 
 
 def test_a_lower_number_of_faults_allowed_counts(sampled: Any) -> None:
@@ -331,7 +347,8 @@ def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_
     done = frozen(desk)
     places = {entry["split"] for entry in done.manifest.rows if entry["origin"] == "generated"}
     assert places == ({"train", "validation", "test"} if in_test else {"train"})
-    assert recheck(desk, done).passed and recheck(desk, done, generated_in_test="false").passed is not in_test
+    assert recheck(desk, done).passed and "60 trusted without review" in recheck(desk, done).fact
+    assert recheck(desk, done, generated_in_test="false").passed is not in_test
 
 
 def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled: Any) -> None:
@@ -386,6 +403,8 @@ def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk: Any, finding:
     approve_all(desk)
     (sample,) = progress(desk).samples
     assert (sample.rows, sample.finished, sample.failed, sample.gone) == (10, True, counts, int(not counts))
+    size = 10 - sample.gone
+    assert sample.bound == pytest.approx((most_faulty(size + 65, size, sample.found) - sample.found) / 65)
 
 
 def test_a_failed_sample_is_not_forgotten_when_rows_come(sampled: Any) -> None:
