@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluation.verdict.compare import compare, items_to_settle, minimum_detectable, p_value
-from evaluation.verdict.intervals import TOLERANCE, deviation, estimate, retraining_of
+from evaluation.verdict.intervals import TOLERANCE, deviation, estimate, is_binary, retraining_of
 
 
 def pooled(every: list[list[float]]) -> tuple[float, float]:
@@ -112,6 +112,7 @@ def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen() -
 
 def test_differences_no_larger_than_rounding_are_none() -> None:
     assert p_value([TOLERANCE] * 9) == 1.0
+    assert is_binary([TOLERANCE, 1.0]) and not is_binary([2 * TOLERANCE, 1.0])
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])

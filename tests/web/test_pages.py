@@ -168,8 +168,10 @@ def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
     lead.rule("approve")
     words = lead.get("/team").words
     assert re.search(r"1 of 16 decided, about \d+(\.\d)? (s|min) left at the current pace", words), words
-    (kim,) = progress(site.desk).reviewers
-    assert kim.rows_an_hour == pytest.approx(1 / kim.minutes * 60)
+    found = progress(site.desk)
+    (kim,) = found.reviewers
+    assert kim.rows_an_hour == found.rows_an_hour == pytest.approx(1 / kim.minutes * 60)
+    assert found.hours_left == pytest.approx(15 / kim.rows_an_hour)
 
 
 def test_joiners_stay_where_they_join(make_site: Any) -> None:
