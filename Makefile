@@ -68,7 +68,7 @@ gpu: $(READY) ## What only a GPU can show, on this machine's card, written to do
 	$(BIN)/python -m benchmarks.gpu
 
 mutants: $(READY) ## Small faults put into locks, verdict, leakage, review and security: how many do the tests see? (30 minutes)
-	$(BIN)/python benchmarks/mutants.py clearance verdict leakage review security --count 12 --minutes 5
+	$(BIN)/python benchmarks/mutants.py clearance verdict leakage review security --count 12
 
 snapshots: $(READY) ## Pictures of every screen, made from the real program, into docs/screens
 	$(BIN)/python docs/make_screens.py

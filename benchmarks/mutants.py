@@ -1,67 +1,57 @@
 """Would the tests notice? Small faults put into advisor, split, leakage, verdict, locks, review and security.
 
-    python benchmarks/mutants.py [AREA...] [--count 20] [--skip 0] [--seed 13] [--minutes 10] [--jobs 2]
+    python benchmarks/mutants.py [AREA...] [--count 12] [--seed 13] [--limit 60] [--jobs 2] [--tests PATH...]
 
-So many faults an area, drawn by a seed, as far as the minutes for an area reach: a comparison turned or shifted,
-`and` for `or`, a `not` taken away, a number one higher, a sign turned. Each is written into a copy of the source tree,
-where the area's own tests, and the processes that they start, run until the first that fails. Survivors are printed
-with file and line. With --skip a run goes on where one with the same --count ended.
+So many faults an area, drawn by a seed: a comparison turned or shifted, `and` for `or`, a `not` taken away, a number
+one higher, a sign turned. All faults are in one copy of the tree, each behind a switch. First the tests of the whole
+suite run without faults, which shows the tests that come past each place; build/mutants.json keeps this, and later only
+files of tests that changed run again. Then for each fault the tests that come past it run in a fork, quickest first,
+until one fails or --limit seconds have gone. Processes that tests start have the fault too. Survivors are printed with
+file and line. A test that fails without a fault sees none.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import importlib.util
+import contextlib
+import copy
+import hashlib
+import importlib
+import json
+import multiprocessing
 import os
-import queue
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 TOP = Path(__file__).resolve().parents[1]
-LONGEST = 600
-"""Seconds after which a fault that makes the tests hang counts as seen."""
+ORIGIN = Path(os.environ.get("MUTANTS_OF", TOP))
+"""The tree that this one is a copy of, if it is one."""
+FAULTS = TOP / "build" / "faults"
+WHICH = "MUTANT"
+"""The variable that says which fault is on, or the file in which to note the numbers of places that are reached."""
+LONGEST = 120
+"""Seconds beyond the limit after which a fault that makes a test hang counts as seen."""
 AREAS = {
-    "advisor": (["advisor/decide.py", "advisor/ladder.py", "advisor/conditions.py"],
-                ["tests/advisor/test_decide.py", "tests/advisor/test_worked_cases.py",
-                 "tests/advisor/test_rulebook.py", "tests/advisor/test_conditions.py", "tests/advisor/test_ladder.py"]),
-    "split": (["curation/split/split.py"],
-              ["tests/curation/test_split.py", "tests/curation/test_timesplit.py",
-               "tests/curation/test_split_edges.py"]),
-    "leakage": (["curation/likeness/leaks/find.py", "curation/likeness/leaks/judge.py",
-                 "curation/likeness/leaks/weigh.py", "curation/likeness/hashing.py"],
-                ["tests/curation/test_leakage.py", "tests/curation/test_leakage_edges.py",
-                 "tests/curation/test_leakage_labels.py"]),
-    "verdict": (["evaluation/verdict/compare.py", "evaluation/verdict/rule.py", "evaluation/verdict/intervals.py"],
-                ["tests/evaluation/test_compare_formulas.py", "tests/evaluation/test_compare.py",
-                 "tests/evaluation/test_trainings.py", "tests/evaluation/test_verdict.py",
-                 "tests/evaluation/test_clusters.py", "tests/evaluation/test_judge.py",
-                 "tests/evaluation/test_metrics.py"]),
-    "clearance": (["training/gates/clearance.py", "training/gates/checks.py"],
-                  ["tests/training/test_locks.py", "tests/training/test_gate_policy.py",
-                   "tests/training/test_gate_findings.py",
-                   "tests/training/test_preferences.py::test_a_plan_is_for_the_pairs_that_it_counted"]),
-    "review": (["curation/split/audit.py", "curation/review/progress.py",
-                "curation/review/ruling.py", "curation/review/decisions.py"],
-               ["tests/review/test_freeze_gates.py", "tests/review/test_review_policy.py",
-                "tests/review/test_policies.py", "tests/review/test_review.py", "tests/review/test_figures.py",
-                "tests/review/test_freeze.py", "tests/review/test_waiting.py", "tests/review/test_masked.py",
-                "tests/review/test_call_rows.py",
-                "tests/web/test_routes.py",
-                "tests/review/test_cli.py::test_a_failed_sample_is_said_at_once_and_everywhere"]),
-    "security": (["workspace/untar.py", "workspace/trust.py", "chat/keys.py", "chat/privacy.py"],
-                 ["tests/workspace/test_untar.py", "tests/chat/test_privacy.py", "tests/security/test_archives.py",
-                  "tests/security/test_secrets.py", "tests/security/test_keyring.py", "tests/security/test_trust.py",
-                  "tests/evaluation/test_own_metrics.py", "tests/docs/test_security.py"]),
+    "advisor": ["advisor/decide.py", "advisor/ladder.py", "advisor/conditions.py"],
+    "split": ["curation/split/split.py"],
+    "leakage": ["curation/likeness/leaks/find.py", "curation/likeness/leaks/judge.py",
+                "curation/likeness/leaks/weigh.py", "curation/likeness/hashing.py"],
+    "verdict": ["evaluation/verdict/compare.py", "evaluation/verdict/rule.py", "evaluation/verdict/intervals.py"],
+    "clearance": ["training/gates/clearance.py", "training/gates/checks.py"],
+    "review": ["curation/split/audit.py", "curation/review/progress.py", "curation/review/ruling.py",
+               "curation/review/decisions.py"],
+    "security": ["workspace/untar.py", "workspace/trust.py", "chat/keys.py", "chat/privacy.py"],
 }  # fmt: skip
 TURNED: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -70,131 +60,239 @@ TURNED: dict[type, type] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One fault: where, what it does, and the source with it."""
+class Fault(NamedTuple):
+    """One fault: its switch, where it is, what it does, and a name that holds when other functions change."""
 
+    number: int
     file: str
     line: int
     what: str
-    source: str
+    name: str
 
 
-def mutants(file: str) -> Iterator[Mutant]:
-    """Every fault that can be put into a file, one at a time."""
-    text = (TOP / file).read_text()
-    count = len(list(places(ast.parse(text))))
-    for number in range(count):
-        tree = ast.parse(text)
-        node, act, what = list(places(tree))[number]
-        act()
-        yield Mutant(file, node.lineno, what, ast.unparse(ast.fix_missing_locations(tree)))
+class Writer(ast.NodeTransformer):
+    """Puts every fault into the functions of a file: `a < b` becomes `a <= b if fault_is_on(7) else a < b`."""
+
+    def __init__(self, file: str, found: list[Fault]) -> None:
+        self.file, self.found, self.function = file, found, ""
+
+    def visit(self, node: Any) -> Any:
+        if isinstance(node, ast.FunctionDef):
+            outer, self.function = self.function, f"{self.function}.{node.name}"
+            node.body = [self.visit(statement) for statement in node.body]
+            self.function = outer
+            return node
+        if isinstance(node, ast.AnnAssign) and node.value:
+            node.value = self.visit(node.value)
+            return node
+        if isinstance(node, ast.AnnAssign | ast.pattern):
+            return node
+        hurt = copy.deepcopy(node)
+        changed = hurting(hurt) if self.function else None
+        whole = self.generic_visit(node)
+        if changed is None:
+            return whole
+        hurt, what = changed
+        name = f"{self.file}{self.function}: {what}"
+        name += f" {sum(fault.name.startswith(name) for fault in self.found)}"
+        fault = Fault(len(self.found) + 1, self.file, node.lineno, what, name)
+        self.found.append(fault)
+        return ast.IfExp(ast.Call(ast.Name("fault_is_on"), [ast.Constant(fault.number)], []), hurt, whole)
 
 
-def places(tree: ast.Module) -> Iterator[tuple[Any, Any, str]]:
-    """Nodes inside functions, each with the act that hurts it and its words."""
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        for node in (inner for statement in function.body for inner in ast.walk(statement)):
-            if isinstance(node, ast.Compare) and type(node.ops[0]) in TURNED:
-                new = TURNED[type(node.ops[0])]()
-                yield node, lambda n=node, o=new: n.ops.__setitem__(0, o), f"{name(node.ops[0])} -> {name(new)}"
-            elif isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in TURNED:
-                new = TURNED[type(node.op)]()
-                yield node, lambda n=node, o=new: setattr(n, "op", o), f"{name(node.op)} -> {name(new)}"
-            elif isinstance(node, ast.If | ast.IfExp) and isinstance(node.test, ast.UnaryOp):
-                yield node, lambda n=node: setattr(n, "test", n.test.operand), "not -> "
-            elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-                yield node, lambda n=node: setattr(n, "value", n.value + 1), f"{node.value} -> {node.value + 1}"
+def hurting(node: Any) -> tuple[ast.expr, str] | None:
+    """The expression with a fault, and its words; None where there is none for it."""
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in TURNED:
+        old, node.ops[0] = node.ops[0], TURNED[type(node.ops[0])]()
+        return node, f"{type(old).__name__} -> {type(node.ops[0]).__name__}"
+    if isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in TURNED:
+        old, node.op = node.op, TURNED[type(node.op)]()
+        return node, f"{type(old).__name__} -> {type(node.op).__name__}"
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return node.operand, "not -> "
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return ast.Constant(node.value + 1), f"{node.value} -> {node.value + 1}"
+    return None
 
 
-def name(node: ast.AST) -> str:
-    return type(node).__name__
+def with_faults() -> tuple[list[Fault], dict[str, str]]:
+    """All faults of the areas' files, and these files' source with them."""
+    found: list[Fault] = []
+    sources = {}
+    for file in (file for files in AREAS.values() for file in files):
+        tree = Writer(file, found).generic_visit(ast.parse((TOP / file).read_text()))
+        head, _, rest = ast.unparse(ast.fix_missing_locations(tree)).partition("from __future__ import annotations\n")
+        sources[file] = f"{head}from __future__ import annotations\nfrom benchmarks.mutants import fault_is_on\n{rest}"
+    return found, sources
 
 
-class Copies:
-    """Copies of the source tree, one a job, into which faults are written."""
-
-    def __init__(self, folder: Path, jobs: int) -> None:
-        self.free: queue.Queue[Path] = queue.Queue()
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True, check=True).stdout
-        for number in range(jobs):
-            copy = folder / str(number)
-            for name in filter(None, listed.split("\0")):
-                (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(TOP / name, copy / name)
-            self.free.put(copy)
-
-    def is_seen(self, mutant: Mutant | None, tests: list[str]) -> bool:
-        """Whether some test fails with this fault in place; without one, whether they fail anyway."""
-        copy = self.free.get()
-        try:
-            if mutant is not None:
-                self._write(copy / mutant.file, mutant.source)
-            near = tests if mutant is None else sorted(tests, key=lambda test: not _names(test, mutant.file))
-            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0", *near]
-            environment = {**os.environ, "PYTHONPATH": str(copy)}
-            return bool(
-                subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=LONGEST).returncode
-            )
-        except subprocess.TimeoutExpired:
-            return True
-        finally:
-            if mutant is not None:
-                self._write(copy / mutant.file, (TOP / mutant.file).read_text())
-            self.free.put(copy)
-
-    def _write(self, path: Path, source: str) -> None:
-        """Python takes compiled code for current that has the file's second and size: it goes first."""
-        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
-        path.write_text(source)
+_past: set[int] = set()
 
 
-def _names(test: str, file: str) -> bool:
-    """Whether a file of tests names the module: those run first, as they see its faults soonest."""
-    module = file.removesuffix(".py").replace("/", ".")
-    return module in (TOP / test.partition("::")[0]).read_text()
+def fault_is_on(number: int) -> bool:
+    """What a fault's place asks in the copy, in every process."""
+    said = os.environ.get(WHICH, "")
+    if said.startswith("/") and number not in _past:
+        _past.add(number)
+        with contextlib.suppress(OSError), Path(said).open("a") as file:
+            file.write(f"{number}\n")
+    return said == str(number)
+
+
+Task = tuple[int, list[str]]
+"""A fault's number, or 0 for none, and the tests to run."""
+
+
+class Runner:
+    """A plugin of pytest in the copy: tests run in forks of the process that has them collected."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self.asked = asked
+        self.out = os.fdopen(os.dup(1), "w", buffering=1)
+        self.faults = [Fault(*each) for each in json.loads(FAULTS.read_text())]
+        self.kept_in = ORIGIN / "build" / "mutants.json"
+        self.kept: dict[str, Any] = json.loads(self.kept_in.read_text()) if self.kept_in.exists() else {}
+        self.past: dict[str, list[tuple[float, str]]] = {}
+        """By fault the tests that come past it, with their seconds."""
+        self.results: dict[str, dict[str, Any]] = {}
+        """In a fork, by test: whether it failed, the seconds of set-up and test, and the places that each reached."""
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        self.items = {item.nodeid: item for item in session.items}
+        self.record()
+        print("| area | faults | tried | seen by a test | score |\n|---|---|---|---|---|", file=self.out)
+        survivors = [fault for area in self.asked.areas or AREAS for fault in self.try_area(area)]
+        for fault in survivors:
+            print(f"not seen: {fault.file}:{fault.line}: {fault.what}", file=self.out)
+        return True
+
+    def record(self) -> None:
+        """Run each file's tests without faults, unless it is as it was then, and note which tests come past a fault."""
+        files: dict[str, list[str]] = {}
+        for test in self.items:
+            files.setdefault(test.partition("::")[0], []).append(test)
+        known = {file: hashlib.sha256((TOP / file).read_bytes()).hexdigest() for file in files}
+        new: list[Task] = [(0, tests) for file, tests in files.items() if self.kept.get(file, [""])[0] != known[file]]
+        for (_, tests), results in self.forks(new):
+            file = tests[0].partition("::")[0]
+            self.kept[file] = known[file], results
+            self.kept_in.write_text(json.dumps(self.kept))
+        for file in files:
+            results = self.kept[file][1]
+            shared = {name for result in results.values() for name in result["setup"]}  # each of its tests may see it
+            longest = max((result["seconds"][0] for result in results.values()), default=0)
+            for test, result in results.items():
+                for name in () if result["failed"] else shared | set(result["call"]):
+                    self.past.setdefault(name, []).append((longest + result["seconds"][1], test))
+
+    def try_area(self, area: str) -> list[Fault]:
+        """Try an area's faults, print its line, and return those that no test saw."""
+        every = [fault for fault in self.faults if fault.file in AREAS[area]]
+        drawn = random.Random(self.asked.seed).sample(every, min(self.asked.count, len(every)))
+        tests = {fault.number: [test for _, test in sorted(self.past.get(fault.name, []))] for fault in drawn}
+        missed = {number for number in tests if not tests[number]}
+        for (number, _), results in self.forks([(number, tests[number]) for number in tests if tests[number]]):
+            seen = next((test for test, result in results.items() if result["failed"]), None)
+            missed |= set() if seen else {number}
+            fault = self.faults[number - 1]
+            told = f"seen by {seen}" if seen else f"NOT SEEN by {len(results)} of {len(tests[number])} tests"
+            print(f"{fault.file}:{fault.line}: {fault.what}: {told}", file=self.out)
+        found = len(drawn) - len(missed)
+        print(f"| {area} | {len(every)} | {len(drawn)} | {found} | {found / len(drawn):.0%} |", file=self.out)
+        return [fault for fault in drawn if fault.number in missed]
+
+    def forks(self, asked: list[Task]) -> Iterator[tuple[Task, dict[str, Any]]]:
+        """Do each task in a fork, some at once; gives it with what came of its tests."""
+        running: dict[Any, tuple[Task, Any]] = {}
+        while asked or running:
+            while asked and len(running) < self.asked.jobs:
+                here, there = multiprocessing.Pipe(duplex=False)
+                fork = multiprocessing.get_context("fork").Process(target=self.work, args=(*asked[0], there))
+                fork.start()
+                there.close()
+                running[here] = asked.pop(0), fork
+            for here in wait(list(running)):
+                task, fork = running.pop(here)
+                results = {"it ended": {"failed": True}}
+                with contextlib.suppress(EOFError):
+                    results = here.recv()  # type: ignore[union-attr]
+                fork.join()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(fork.pid, signal.SIGKILL)
+                yield task, results
+
+    def work(self, number: int, tests: list[str], there: Any) -> None:
+        """In a fork: run these tests, with a fault until the first that fails."""
+        os.setsid()
+        end = time.monotonic() + self.asked.limit
+        items = [self.items[test] for test in tests]
+        with tempfile.TemporaryDirectory(dir=TOP, ignore_cleanup_errors=True) as room:
+            os.environ |= {"PYTEST_DEBUG_TEMPROOT": room, WHICH: str(number) if number else f"{room}/reached"}
+            if number:
+                signal.alarm(int(self.asked.limit) + LONGEST)
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                self.results[item.nodeid] = {"failed": False, "seconds": [0, 0], "setup": [], "call": []}
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if number and (self.results[item.nodeid]["failed"] or time.monotonic() > end):
+                    break
+            with contextlib.suppress(Exception):
+                items[0].session._setupstate.teardown_exact(None)
+        there.send(self.results)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        result, reached = self.results[report.nodeid], Path(os.environ[WHICH])
+        result["failed"] |= report.failed
+        result["seconds"][report.when == "call"] += report.duration
+        if reached.is_absolute() and reached.exists():
+            names = {self.faults[int(number) - 1].name for number in reached.read_text().split()}
+            result["setup" if report.when == "setup" else "call"] += sorted(names)
+            reached.unlink()
+            _past.clear()
+
+
+def copied(folder: Path) -> Path:
+    """Put a copy of the tree with the faults in it into `folder`, and give an interpreter that imports from there."""
+    listed = subprocess.check_output(["git", "ls-files", "-zco", "--exclude-standard"], cwd=TOP, text=True)
+    for name in listed.split("\0"):
+        if name and (TOP / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TOP / name, folder / name)
+    faults, sources = with_faults()
+    for file, source in sources.items():
+        (folder / file).write_text(source)
+    (folder / "build").mkdir()
+    (folder / FAULTS.relative_to(TOP)).write_text(json.dumps(faults))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
+    within = Path(sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")}))
+    (within / "copy.pth").write_text(f"{folder}\nimport site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    return folder / ".venv" / "bin" / "python"
 
 
 def main() -> None:
     """Try the areas and print one table, then what no test saw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("areas", nargs="*", choices=[*AREAS, []], default=[])
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--skip", type=int, default=0, help="of the faults drawn, how many were tried before")
+    parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seed", type=int, default=13, help="another one draws other faults")
-    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--limit", type=float, default=60, help="seconds of tests for a fault")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="only these")
     asked = parser.parse_args()
-    print("| area | faults that can be put in | tried | seen by a test | score |\n|---|---|---|---|---|", flush=True)
-    survivors: list[Mutant] = []
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.jobs) as jobs:
-        copies = Copies(Path(folder), asked.jobs)
-        for area in asked.areas or AREAS:
-            survivors += examine(area, copies, jobs, asked)
-    for mutant in survivors:
-        print(f"not seen: {mutant.file}:{mutant.line}: {mutant.what}")
+    if ORIGIN == TOP:
+        (TOP / "build").mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="m") as folder:
+            command = [copied(Path(folder)), "-c", "from benchmarks.mutants import main; main()", *sys.argv[1:]]
+            variables = {**os.environ, "MUTANTS_OF": str(TOP), "OMP_NUM_THREADS": "1"}
+            subprocess.run(command, cwd=folder, env=variables, check=True)
+        return
+    import pytest
 
-
-def examine(area: str, copies: Copies, jobs: ThreadPoolExecutor, asked: argparse.Namespace) -> list[Mutant]:
-    """Try an area's faults, print its line, and return those that no test saw."""
-    files, tests = AREAS[area]
-    everything = [mutant for file in files for mutant in mutants(file)]
-    drawn = random.Random(asked.seed).sample(everything, min(asked.count, len(everything)))[asked.skip :]
-    assert not copies.is_seen(None, tests), f"{area}: the tests fail without any fault"
-    end, missed = time.monotonic() + asked.minutes * 60, []
-
-    def tried(mutant: Mutant) -> bool:
-        if time.monotonic() > end:
-            return False
-        seen = copies.is_seen(mutant, tests)
-        missed.extend([] if seen else [mutant])
-        print(f"{mutant.file}:{mutant.line}: {mutant.what}: {'seen' if seen else 'NOT SEEN'}", file=sys.stderr)
-        return True
-
-    number = sum(jobs.map(tried, drawn))
-    found = number - len(missed)
-    print(f"| {area} | {len(everything)} | {number} | {found} | {found / max(1, number):.0%} |", flush=True)
-    return missed
+    for name in ("numpy", "scipy.stats", "sqlalchemy", "sklearn", "torch", "transformers", "rung.cli"):
+        importlib.import_module(name)  # every fork has them
+    runner = Runner(asked)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if code := pytest.main(["-p", "no:cacheprovider", *asked.tests], plugins=[runner]):
+        print(f"The tests cannot be collected ({code}).", file=runner.out)
 
 
 if __name__ == "__main__":
