@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.example import Example
-from curation.rows import alpaca, chat, label_studio, pairs, preference, sharegpt
+from curation.rows import alpaca, argilla, chat, label_studio, pairs, preference, sharegpt
 from curation.rows.exports import check_export
 from curation.rows.jsonline import Malformed
 from curation.rows.names import ANSWERS, QUESTIONS, CannotHold, answer_key, first_of
@@ -37,6 +37,7 @@ FAMILIES = (
     _family("chat", chat.read, "messages"),
     _family("sharegpt", sharegpt.read, "conversations"),
     _family("label_studio", label_studio.read, "data annotations"),
+    _family("argilla", argilla.read, "fields responses"),
     _family("preference", preference.read, "chosen rejected", "preferred_output non_preferred_output"),
     _family("prompt_completion", pairs.read_prompt_completion, "prompt completion"),
     _family("alpaca", alpaca.read, "instruction output", "instruction response"),

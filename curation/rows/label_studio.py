@@ -5,7 +5,7 @@ Format: https://labelstud.io/guide/task_format
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from curation.example import Example
@@ -26,21 +26,31 @@ def read(row: JsonObject, unanswered: bool = False) -> JsonObject:
     data = row["data"]
     if not isinstance(data, dict) or not data:
         raise Malformed("data", f'"data" must be an object with a text, found {kind_of(data)}.')
-    texts = [key for key, value in data.items() if isinstance(value, str)]
-    key = "text" if "text" in texts else first_of(texts, QUESTIONS) or (texts[0] if len(texts) == 1 else "")
-    if not key:
-        found = ", ".join(f'"{each}"' for each in data)
-        raise Malformed("data", f"a task whose text is not clear; data holds {found}.", 'name its text "text"')
+    key = text_key(data, "data")
     question = need_text(data, key)
     kept = {**rest(data, key), **({"id": row["id"]} if "id" in row and "id" not in data else {})}
     free(kept, "messages")
     answers = {_answer(each) for each in row["annotations"] or () if not each.get("was_cancelled")}
+    return {"messages": [{"role": "user", "content": question}, *agreed(answers, "annotations", unanswered)], **kept}
+
+
+def text_key(data: Mapping[str, Any], field: str) -> str:
+    """The key of a task's text. Raises Malformed where it is not clear."""
+    texts = [key for key, value in data.items() if isinstance(value, str)]
+    key = "text" if "text" in texts else first_of(texts, QUESTIONS) or (texts[0] if len(texts) == 1 else "")
+    if not key:
+        found = ", ".join(f'"{each}"' for each in data)
+        raise Malformed(field, f"a task whose text is not clear; {field} holds {found}.", 'name its text "text"')
+    return key
+
+
+def agreed(answers: Collection[str], field: str, unanswered: bool) -> list[JsonObject]:
+    """The message of the one answer; none where there is none and that is allowed. Raises Malformed otherwise."""
     if len(answers) > 1:
-        raise Malformed("annotations", f"{len(answers)} annotations that disagree.", "keep one, or review it in Rung")
+        raise Malformed(field, f"{len(answers)} {field} that disagree.", "keep one, or review it in Rung")
     if not answers and not unanswered:
-        raise Malformed("annotations", "a task that nobody annotated.", "rows without an answer: --as pool")
-    turns = [{"role": "user", "content": question}, *({"role": "assistant", "content": text} for text in answers)]
-    return {"messages": turns, **kept}
+        raise Malformed(field, "a task that nobody annotated.", "rows without an answer: --as pool")
+    return [{"role": "assistant", "content": text} for text in answers]
 
 
 def _answer(annotation: Mapping[str, Any]) -> str:

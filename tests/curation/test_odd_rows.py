@@ -55,6 +55,16 @@ def task(*results):
     return {"id": 1, "data": {"text": "q"}, "annotations": [*made, {"result": [], "was_cancelled": True}]}
 
 
+def record(fields, **responses):
+    """A record of Argilla, as its `records.to_json` writes it."""
+    made = {
+        name: [{"value": each, "user_id": str(n)} for n, each in enumerate(said)] for name, said in responses.items()
+    }
+    return {"id": "r1", "fields": fields, "metadata": {"channel": "chat"}, "responses": made, "vectors": {},
+            "suggestions": {"mood": {"value": "guess", "score": 0.4, "agent": "m"}}, "status": "pending",
+            "_server_id": None}  # fmt: skip
+
+
 READ = {
     "text parts": (chat({"role": "user", "content": parts("q")}, {**SAY, "content": parts("a", "b")}),
                    [ASK, {**SAY, "content": "a\nb"}]),
@@ -119,6 +129,8 @@ READ = {
     "UltraFeedback with messages": ({"prompt": "q", "messages": PAIR, "chosen": PAIR,
                                      "rejected": [ASK, {**SAY, "content": "b"}], "score_chosen": 8.0}, PAIR),
     "Label Studio task": (task(result("choices", choices=["a"]), result("textarea", text=["a"])), PAIR),
+    "Argilla record": (record({"text": "q"}, mood=["a", "a"]), PAIR),
+    "Argilla record of a chat": (record({"chat": [ASK]}, mood=["a"]), PAIR),
     "preference of OpenAI": ({"input": {"messages": [ASK], "tools": []}, "preferred_output": [SAY],
                               "non_preferred_output": [{**SAY, "content": "b"}]}, PAIR),
 }  # fmt: skip
@@ -152,6 +164,10 @@ REFUSED = {
     "Label Studio task without an answer": (task(), "annotations"),
     "Label Studio task whose annotators disagree": (
         task(result("choices", choices=["a"]), result("choices", choices=["b"])), "annotations"),
+    "Argilla record without a response": (record({"text": "q"}), "responses"),
+    "Argilla record whose people disagree": (record({"text": "q"}, mood=["a", "b"]), "responses"),
+    "Argilla record of two questions": (record({"text": "q"}, mood=["a"], stars=[4]), "responses"),
+    "Argilla record of several labels": (record({"text": "q"}, mood=[["a", "b"]]), "responses"),
     "Prodigy": ({"text": "q", "label": "a", "answer": "reject", "_task_hash": 1}, "answer"),
 }  # fmt: skip
 
