@@ -1,4 +1,4 @@
-"""Records of Argilla, as `dataset.records.to_json` writes them: a text or a chat in `fields`, the answer in `responses`.
+"""Records of Argilla (`dataset.records.to_json`): a text or a chat in `fields`, the answer in `responses`.
 
 Format: https://docs.argilla.io/latest/how_to_guides/import_export, argilla 2.8.0. It keeps no status of a response.
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from pathlib import Path
@@ -11,6 +13,20 @@ from typing import Any
 from workspace.errors import RungError, did_you_mean
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+MEMORY = 2 << 30
+"""Bytes in which a sheet must open: its cells are held as a whole rectangle, and a far cell makes that one huge."""
+PROBE = """
+import resource, sys
+most = int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+try:
+    from python_calamine import CalamineWorkbook
+    CalamineWorkbook.from_path(sys.argv[1]).get_sheet_by_name(sys.argv[2])
+except MemoryError:
+    sys.exit(9)
+except Exception:
+    pass
+"""
 WHOLE = 1e15
 """Whole numbers below it are exact in a cell, which holds floating point."""
 
@@ -19,7 +35,7 @@ def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Itera
     """Number (from 1, as the program shows it), JSON, cells and fault (never one) of each row that is not blank.
 
     Of the sheet `name`, else of the first visible one; a workbook of several says which one. Raises RungError where
-    the file is no workbook or has no such sheet.
+    the file is no workbook, has no such sheet or is too large.
     """
     from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
@@ -28,7 +44,9 @@ def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Itera
     try:
         with CalamineWorkbook.from_path(path) as book:
             names = [each.name for each in book.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
-            sheet = book.get_sheet_by_name(_chosen(path, name, names, book.sheet_names, notice))
+            chosen = _chosen(path, name, names, book.sheet_names, notice)
+            _demand_room(path, chosen)
+            sheet = book.get_sheet_by_name(chosen)
             first, rows = (sheet.start or (0, 0))[0] + 1, sheet.to_python()
     except CalamineError as error:
         raise RungError(f"{path}: cannot be read as a workbook ({error}).", where=str(path)) from error
@@ -37,6 +55,14 @@ def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Itera
         cells = [cell_text(row[place]) for place in filled]
         if any(cells):
             yield number, json.dumps(cells, ensure_ascii=False).encode("utf-8", "surrogateescape"), cells, ""
+
+
+def _demand_room(path: Path, sheet: str) -> None:
+    """Raise RungError where the sheet does not open in `MEMORY`: calamine ends its process then, so a child tries it."""
+    tried = subprocess.run([sys.executable, "-c", PROBE, path, sheet, str(MEMORY)], capture_output=True, check=False)
+    if tried.returncode < 0 or tried.returncode == 9:
+        told = f'{path}: sheet "{sheet}" is too large to open ({MEMORY >> 30} GB at most); it may have a cell far from the rest.'
+        raise RungError(told, "save the sheet as CSV", where=str(path))
 
 
 def _chosen(path: Path, name: str, visible: list[str], names: list[str], notice: Callable[[str], None]) -> str:

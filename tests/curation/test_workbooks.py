@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from datetime import date, datetime
 
 import in_shell
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 from rows_in_files import rows_of
 
 from curation.rows import Columns, Reject
@@ -51,6 +52,35 @@ def test_of_two_sheets_the_first_is_read_and_the_other_named(tmp_path):
     with pytest.raises(RungError, match="Two") as wrong:
         rows_of(path, columns=Columns(sheet="Twoo"))
     assert wrong.value.found == "Twoo"
+
+
+@pytest.mark.parametrize("fault", ["a far cell", "a bomb"])
+def test_a_small_file_that_needs_all_memory_is_refused(tmp_path, fault, monkeypatch):
+    path = workbook(tmp_path / "a.xlsx", Rows={1: HEAD, 2: ("a", "b")})
+    if fault == "a far cell":
+        book = load_workbook(path)
+        book.active["XFD1048576"] = "x"
+        book.save(path)
+    else:
+        monkeypatch.setattr("curation.rows.workbook.MEMORY", 300 << 20)
+        swell(path, "xl/worksheets/sheet1.xml", 400 << 20)
+    assert path.stat().st_size < 4 << 20
+    with pytest.raises(RungError, match="too large"):
+        rows_of(path)
+
+
+def swell(path, part, size):
+    """Pack the part again with so many blanks in it."""
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        for name, content in parts.items():
+            with packed.open(name, "w", force_zip64=True) as file:
+                head, mark, tail = content.partition(b"<sheetData>")
+                file.write(head + mark)
+                for _ in range(size >> 20 if name == part else 0):
+                    file.write(b" " * (1 << 20))
+                file.write(tail)
 
 
 def test_columns_of_a_sheet_are_named(tmp_path):
