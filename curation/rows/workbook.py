@@ -58,11 +58,13 @@ def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Itera
 
 
 def _demand_room(path: Path, sheet: str) -> None:
-    """Raise RungError where the sheet does not open in `MEMORY`: calamine ends its process then, so a child tries it."""
+    """Raise RungError where the sheet does not open in `MEMORY`: calamine ends its process then, so a child tries."""
     tried = subprocess.run([sys.executable, "-c", PROBE, path, sheet, str(MEMORY)], capture_output=True, check=False)
     if tried.returncode < 0 or tried.returncode == 9:
-        told = f'{path}: sheet "{sheet}" is too large to open ({MEMORY >> 30} GB at most); it may have a cell far from the rest.'
-        raise RungError(told, "save the sheet as CSV", where=str(path))
+        most = f"{MEMORY >> 30} GB at most; a cell far from the rest makes it large"
+        raise RungError(
+            f'{path}: sheet "{sheet}" is too large to open ({most}).', "save the sheet as CSV", where=str(path)
+        )
 
 
 def _chosen(path: Path, name: str, visible: list[str], names: list[str], notice: Callable[[str], None]) -> str:
