@@ -185,6 +185,7 @@ def test_a_loss_may_rise_only_under_reinforcement() -> None:
         judge(rising, 19)
     with pytest.raises(Diverged, match="no number"):
         judge([0.1, float("nan")], 2, may_rise=True)
+    judge([0.8, 4.4, *[4.0] * 18], 20, chance=10.8)  # the first batch held rows of another kind
 
 
 def test_of_equal_scores_the_lower_loss_is_the_best() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from training.plan.methods import REINFORCED
+from training.plan.methods import PAIRED, REINFORCED
 from training.run.failures import Diverged
 from training.run.processes import agreed, all_of
 from training.run.validation_answers import ValidationAnswers
@@ -113,7 +113,8 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]  # transformers is not
             return
         self._append(self._line(float(logs["loss"]), logs, state))
         losses = [line["loss"] for line in state.log_history if "loss" in line]
-        judge(losses, state.global_step, may_rise=self.may_rise)
+        chance = 0.0 if self.sampler.recipe.objective in PAIRED else math.log(len(self.sampler.tokenizer))
+        judge(losses, state.global_step, may_rise=self.may_rise, chance=chance)
         self._tell_alike([line.get("frac_reward_zero_std", 0.0) for line in state.log_history if "loss" in line])
 
     def _tell_alike(self, shares: list[float]) -> None:
@@ -206,12 +207,15 @@ def chosen_of(history: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, A
     return min(found, key=lambda line: sign * line[name], default={})
 
 
-def judge(losses: list[float], step: int, *, may_rise: bool = False) -> None:
-    """Raise Diverged for a last loss that is no number, or losses that run away (those of reinforcement may rise)."""
+def judge(losses: list[float], step: int, *, may_rise: bool = False, chance: float = 0.0) -> None:
+    """Raise Diverged for a last loss that is no number, or losses that run away (those of reinforcement may rise).
+
+    `chance` is the loss of guessing each token by chance. Below it a first batch of easier rows may explain a rise.
+    """
     if not math.isfinite(losses[-1]):
         raise Diverged(f"the loss is no number at step {step}")
     last = sum(losses[-LOSSES:]) / LOSSES
-    if not may_rise and len(losses) > LOSSES and last > DIVERGED * losses[0]:
+    if not may_rise and len(losses) > LOSSES and last > max(DIVERGED * losses[0], chance):
         raise Diverged(f"the loss rose from {losses[0]:.2f} to {last:.2f} by step {step}")
 
 
