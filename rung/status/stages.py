@@ -12,7 +12,7 @@ from evaluation.arms.classifiers import CLASSICAL, ENCODER
 from evaluation.measured_answers import best_untuned, form_of
 from rung.status.facts import WAITING, Facts
 from rung.text.baseline_text import SET_GOAL, best_label
-from rung.text.decision_text import OPTION, step_and_end
+from rung.text.decision_text import OPTION, TUNED, step_and_end, step_word
 from rung.text.figures import arm_name
 from rung.text.power_text import small_words
 from rung.text.verdict_text import out_of_reach, scatter
@@ -178,8 +178,8 @@ def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
 
 def _not_tuning(facts: Facts) -> str:
     """The next step of the advice in words where it is no training; empty where it is, or is not known."""
-    step = facts.decision.next_step if facts.decision else "fine_tune"
-    return "" if step in ("fine_tune", "rag_and_fine_tune") else STEP_WORDS[step]
+    decision = facts.decision
+    return "" if decision is None or decision.next_step in TUNED else step_word(decision)
 
 
 def ladder_of(facts: Facts) -> Ladder:

@@ -102,10 +102,11 @@ def dots(low: float, score: float, high: float, width: int, goal: float | None =
 
 
 def scale(width: int, goal: float | None = None) -> str:
-    """The line above the rows: 0%, 50% and 100%, and a colon at the goal."""
+    """The line above the rows: 0%, 50% where there is room, and 100%; a colon at the goal."""
     row = list(f"{'0%':<{width}}")
     middle = _column(0.5, width) - 1
-    row[middle : middle + 3] = "50%"
+    if middle + 3 < width - 4:
+        row[middle : middle + 3] = "50%"
     row[width - 4 :] = "100%"
     if goal is not None and row[_column(goal, width)] == " ":
         row[_column(goal, width)] = ":"

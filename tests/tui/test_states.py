@@ -264,11 +264,15 @@ async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
 
 async def test_start_after_the_end(clinic, program):
     release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None)
-    async with playing(program(clinic.root)) as (app, _):
+    async with playing(program(clinic.root)) as (app, pilot):
         assert f"Released: L-001, {now():%Y-%m-%d}. Nothing waits for you." in text_of(app)
         for number in (7, 8, 9):
             assert f"{number} - {STAGES[number - 1]}" in text_of(app)
             assert app.status.stages[number - 1].word == "not needed"
+        screen = await opened(pilot, 4)
+        await until(pilot, lambda: screen.state == "empty")
+        await press(pilot, "enter")
+        assert app.screen.stage == "Release"
     assert Project(clinic.root).releases.is_dir()
 
 
@@ -364,6 +368,7 @@ def test_the_head_of_baselines_is_one_line_in_60_columns(clinic):
     for arm in ARM_NAMES:
         lines = [entry.text for entry in _entries(report, room, [arm]) if entry.text.startswith("Arm ")]
         assert len(lines) == 1 and len(lines[0]) <= room, arm
+        assert lines[0].split()[-2:] != ["0%", "50%100%"] and lines[0].endswith("100%")
 
 
 async def test_a_wrong_setting_is_shown_and_the_screens_open(project, program):

@@ -324,16 +324,15 @@ class ReviewScreen(StageScreen):
         self.next = onward if state == "empty" else FOLLOWS[state]
 
     def _stage_after_review(self) -> Stage | None:
-        """Where a project goes on whose dataset is frozen; None after decisions here, which the dataset lacks yet."""
+        """Where a project goes on whose dataset is frozen, the release where nothing waits; None after decisions here,
+        which the dataset lacks yet.
+        """
         status: Status | None = self.app.status  # type: ignore[attr-defined]
-        if (
-            status is None
-            or status.next is None
-            or (self.session and self.session.counts)
-            or status.stage("Dataset").state != "done"
-        ):
+        decided = self.session is not None and self.session.counts
+        if status is None or decided or status.stage("Dataset").state != "done":
             return None
-        return status.next if status.next.name != "Review" else None
+        stage = status.next or status.stage("Release")
+        return stage if stage.name != "Review" else None
 
     def show_item(self, item: ReviewItem) -> None:
         """Draw the item, which is not being edited and has no remark; what is beside it follows once it is known."""
