@@ -48,6 +48,8 @@ IDIOMS = {
     r"\bin earnest\b": "seriously: an idiom",
 }
 
+ANY = re.compile("|".join(IDIOMS), re.I)
+
 SPOKEN = {"because", "short", "text", "why", "settle", "settle_cost", "example", "cost", "counter", "note", "advice"}
 """Keys of rules/*.toml whose values are sentences."""
 
@@ -55,7 +57,9 @@ SPOKEN = {"because", "short", "text", "why", "settle", "settle_cost", "example",
 def idioms(text: str) -> list[str]:
     """Return every idiom in the text, code and output left out."""
     plain = re.sub(r"^ *```.*?^ *```|``.*?``|`[^`\n]*`", " ", text, flags=re.MULTILINE | re.DOTALL)
-    plain = re.sub(r"\s+", " ", plain)
+    plain = " ".join(plain.split())
+    if not ANY.search(plain):
+        return []
     return [plain[max(0, m.start() - 30) : m.end() + 30] for each in IDIOMS for m in re.finditer(each, plain, re.I)]
 
 
@@ -88,31 +92,21 @@ VALUES = {"told by the server"}
 """Values of a JSON document, which scripts compare: they stay as they were."""
 
 
-def messages() -> Iterator[tuple[str, str]]:
-    """Yield (place, text) of every string of the product that holds words and is no docstring."""
+def strings() -> Iterator[tuple[str, str]]:
+    """Yield (place, text) of every string of the product that holds words: docstrings, messages and their formats."""
     for path in (p for room in PRODUCT for p in (ROOT / room).rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        apart |= {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in nodes:
             match node:
-                case ast.JoinedStr(values=parts):
-                    text = "".join(str(p.value) if isinstance(p, ast.Constant) else "{}" for p in parts)
-                case ast.Constant(value=str(text)) if id(node) not in apart:
+                case ast.JoinedStr(values=values):
+                    text = "".join(str(p.value) if isinstance(p, ast.Constant) else "{}" for p in values)
+                case ast.Constant(value=str(text)) if id(node) not in parts:
                     pass
                 case _:
                     continue
             if " " in text and text not in VALUES:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", text
-
-
-def docstrings() -> Iterator[tuple[str, str]]:
-    """Yield (place, docstring) of the product: modules, classes, functions and strings under a constant."""
-    for path in (p for room in PRODUCT for p in (ROOT / room).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Expr(value=ast.Constant(value=str(text))):
-                    yield f"{path.relative_to(ROOT)}:{node.lineno}", text
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
@@ -127,7 +121,7 @@ def test_rules_have_no_idiom(path: Path) -> None:
 
 def test_help_messages_and_docstrings_have_no_idiom() -> None:
     tree = typer.main.get_command(build_app())
-    texts = [*helps(tree), *messages(), *docstrings()]
+    texts = [*helps(tree), *strings()]
     found = [f"{place}: {each}" for place, text in texts for each in idioms(text)]
     assert not found, "\n".join(found)
 
