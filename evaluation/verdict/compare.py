@@ -106,11 +106,6 @@ def p_value(differences: Sequence[float]) -> float:
 
 def mcnemar(wins: int, discordant: int) -> float:
     """Exact two-sided McNemar: twice the smaller binomial tail at one half, at most 1."""
-    tail = sum(math.comb(discordant, k) for k in range(min(wins, discordant - wins) + 1))
-    return min(1.0, float(2 * tail / 2**discordant)) if discordant < 1000 else _mcnemar_large(wins, discordant)
-
-
-def _mcnemar_large(wins: int, discordant: int) -> float:
     from scipy.special import bdtr
 
     return min(1.0, 2 * float(bdtr(min(wins, discordant - wins), discordant, 0.5)))
