@@ -67,18 +67,18 @@ def cards_that_fit(architecture: Architecture, setup: Setup) -> tuple[Card, ...]
 
 
 def base_for(
-    memory_gb: float | None, *, method: str = "qlora", length: int = 2048, batch: int = 4, superseded: bool = False
+    memory_gb: float | None, *, method: str = "qlora", length: int = 2048, batch: int = 4
 ) -> BaseChoice | None:
     """The largest proposed base model that `method` can train on a card of this size; None where none fits.
 
     `memory_gb` None or 0 means no card: then the smallest models are proposed, for a CPU. The loss is taken as
-    computed in chunks, as Rung's own trainer does. `superseded` lets models in that newer ones have replaced.
+    computed in chunks, as Rung's own trainer does.
     """
     setup = Setup(method=method, batch=batch, length=length, loss="chunked")
     if not memory_gb:
         return _on_cpu(setup)
     held = []
-    for entry in _proposed(superseded):
+    for entry in _proposed():
         architecture = build(check_config(entry["config"], entry["id"], entry))
         memory = memory_of(architecture, setup)
         if memory.high <= memory_gb * GIB:
@@ -97,15 +97,15 @@ def base_for(
 
 def _on_cpu(setup: Setup) -> BaseChoice:
     setup = setup.but(method="lora", device="cpu", dtype="fp32", batch=1, length=512, mixed=None)
-    entry, *more = _proposed(False)
+    entry, *more = _proposed()
     architecture = build(check_config(entry["config"], entry["id"], entry))
     reason = "no card: a model this small trains on a CPU in minutes"
     others = tuple(item["id"] for item in more[:1])
     return _choice(entry, architecture, "lora", memory_of(architecture, setup), reason, others)
 
 
-def _proposed(superseded: bool) -> list[Mapping[str, Any]]:
-    entries = [e for e in rule_file("models.toml")["model"] if "tier" in e and (superseded or not e.get("superseded"))]
+def _proposed() -> list[Mapping[str, Any]]:
+    entries = [e for e in rule_file("models.toml")["model"] if "tier" in e and not e.get("superseded")]
     return sorted(entries, key=lambda entry: int(entry["tier"]))
 
 

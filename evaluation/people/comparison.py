@@ -80,7 +80,7 @@ class BlindComparison:
         """Record a filled sheet. Raises InputError with every line that is no answer."""
         if not path.is_file():
             raise RungError(f"{path}: no such file.", "rung evaluate --human --sheet FILE")
-        for identity, (choice, reason) in read_sheet(path, self.pairings, whole=False).items():
+        for identity, (choice, reason) in read_sheet(path, self.pairings).items():
             self.record(rater, identity, choice, reason)
 
     def answers(self) -> Given:

@@ -20,7 +20,7 @@ from evaluation.measurement_report import ItemOutcome
 from evaluation.people.blinding import Hidden, hidden
 from evaluation.verdict.intervals import CONFIDENCE, estimate, t_quantile
 from workspace.artefact import Artefact
-from workspace.errors import InputError, Problem
+from workspace.errors import InputError
 from workspace.files import line_problems
 
 ITEMS = 50
@@ -136,18 +136,11 @@ def write_sheet(made: Sequence[Pairing], *, masked: bool = True) -> str:
     return "".join(json.dumps(p.shown(masked=masked), ensure_ascii=False) + "\n" for p in made if not p.is_same)
 
 
-def read_answers(path: Path, made: Sequence[Pairing], *, whole: bool = True) -> dict[int, tuple[Choice, str]]:
-    """A filled sheet: choice and reason by pairing.
-
-    Raises InputError with every line that is no answer, and, where `whole`, every pairing left open: nothing is
-    revealed before the end.
-    """
+def read_answers(path: Path, made: Sequence[Pairing]) -> dict[int, tuple[Choice, str]]:
+    """A filled sheet: choice and reason by pairing. Raises InputError with every line that is no answer."""
     known = {p.id: p for p in made if not p.is_same}
     found: dict[int, tuple[Choice, str]] = {}
     problems = line_problems(path, "id, choice, reason", lambda line: _read_line(line, known, found))
-    missing = sorted(known.keys() - found.keys())
-    if whole and missing and not problems:
-        problems.append(Problem(f"{len(missing)} of {len(known)} not answered yet, first id {missing[0]}.", path.name))
     if problems:
         raise InputError(problems)
     return found

@@ -175,7 +175,11 @@ def compare(one: Golden, other: Golden) -> Parity:
     return Parity(len(one.texts), equal, same / max(1, total), largest)
 
 
-def demand(parity: Parity, what: str, *, top1: float = 0.999) -> None:
+SAME = 0.999
+"""Share of positions with the same best token, from which on two forms are equal."""
+
+
+def demand(parity: Parity, what: str) -> None:
     """Raise Refusal where a form that must be equal is not."""
-    if parity.equal < parity.prompts or parity.top1 < top1:
+    if parity.equal < parity.prompts or parity.top1 < SAME:
         raise Refusal(f"{what} is refused: {parity.words}. It must be equal to the run.", "rung release --to adapter")
