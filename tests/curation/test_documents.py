@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
-import cairosvg
-import docx
 import pytest
-from pypdf import PdfReader, PdfWriter
 
 from curation.documents import ENDINGS, paragraphs_of
 from curation.generate.material import passages_of
@@ -28,6 +25,9 @@ PAGE = """
 
 def pdf(path, *pages, password=""):
     """One page a text, its lines below one another."""
+    import cairosvg
+    from pypdf import PdfReader, PdfWriter
+
     writer = PdfWriter()
     for text in pages:
         lines = "".join(f'<text x="20" y="{40 + 20 * n}">{line}</text>' for n, line in enumerate(text.splitlines()))
@@ -41,6 +41,8 @@ def pdf(path, *pages, password=""):
 
 
 def word(path):
+    import docx
+
     made = docx.Document()
     made.add_heading("Cards")
     made.add_paragraph("A lost card is ").add_run("blocked at once.")

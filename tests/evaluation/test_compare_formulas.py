@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from evaluation.verdict.compare import compare, items_to_settle, minimum_detectable, p_value
 from evaluation.verdict.intervals import TOLERANCE, deviation, estimate, is_binary, retraining_of
@@ -28,7 +28,7 @@ def test_the_interval_is_students_over_the_differences_and_the_two_added_points(
     differences: list[float], confidence: float
 ) -> None:
     padded = [*differences, 1.0, -1.0]
-    low, high = stats.t.interval(confidence, len(padded) - 1, np.mean(padded), stats.sem(padded))
+    low, high = scipy.stats.t.interval(confidence, len(padded) - 1, np.mean(padded), scipy.stats.sem(padded))
     assert estimate(differences).interval(confidence) == pytest.approx((max(-1, low), min(1, high)), abs=1e-9)
 
 
@@ -60,7 +60,7 @@ def test_items_and_trainings_are_added_as_satterthwaite_says(trainings: int, ite
     padded = np.append(drawn.mean(axis=0), [1.0, -1.0])
     a, b = padded.var(ddof=1) / len(padded), drawn.mean(axis=1).var(ddof=1) / trainings
     degrees = (a + b) ** 2 / (a**2 / (len(padded) - 1) + b**2 / (trainings - 1))
-    half = stats.t.ppf(0.975, degrees) * math.sqrt(a + b)
+    half = scipy.stats.t.ppf(0.975, degrees) * math.sqrt(a + b)
     wanted = max(-1.0, padded.mean() - half), min(1.0, padded.mean() + half)
     assert pooled([list(row) for row in drawn]) == pytest.approx(wanted, abs=1e-9)
 
@@ -90,7 +90,7 @@ def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin
 ) -> None:
     gain = minimum_detectable(units, spread, margin)
     assert gain is not None
-    unlucky = stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
+    unlucky = scipy.stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
     assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
 
@@ -102,7 +102,7 @@ def test_of_counted_scores_the_spread_follows_the_gain(units: int, discordant: f
     differ = max(discordant, gain)
     each = {1.0: (differ + gain) / 2, -1.0: (differ - gain) / 2, 0.0: 1 - differ}
     spread = math.sqrt(sum(share * (value - gain) ** 2 for value, share in each.items()))
-    unlucky = stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
+    unlucky = scipy.stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
     assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
 
@@ -117,5 +117,5 @@ def test_differences_no_larger_than_rounding_are_none() -> None:
 
 @pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])
 def test_flips_that_come_to_the_same_sum_count_as_extreme(wins: int, losses: int) -> None:
-    wanted = stats.binomtest(wins, wins + losses).pvalue
+    wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
     assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)

@@ -11,8 +11,6 @@ from pathlib import Path
 import anyio
 import pytest
 from in_shell import rung
-from mcp.client.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from rung.start import start_project
 
@@ -31,18 +29,25 @@ def folder(tmp_path):
     return tmp_path
 
 
+def client(folder=None, options=()):
+    """A client with a server of its own; the library is imported where it is needed, not in every worker."""
+    from mcp.client.client import Client
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
+    words = ["-m", "rung", "mcp", *options]
+    server = StdioServerParameters(command=sys.executable, args=words, cwd=folder, env={"PYTHONPATH": str(ROOT)})
+    return Client(stdio_client(server))
+
+
 def ask(folder, *calls, options=()):
     """The results of calls (name, arguments) that are made at the same time, as (is_error, exit code, document)."""
 
     async def talk():
-        server = StdioServerParameters(
-            command=sys.executable, args=["-m", "rung", "mcp", *options], cwd=folder, env={"PYTHONPATH": str(ROOT)}
-        )
         found = [None] * len(calls)
-        async with Client(stdio_client(server)) as client:
+        async with client(folder, options) as agent:
 
             async def one(place, name, arguments):
-                found[place] = await client.call_tool(name, arguments)
+                found[place] = await agent.call_tool(name, arguments)
 
             async with anyio.create_task_group() as group:
                 for place, call in enumerate(calls):
@@ -61,11 +66,8 @@ def tree(folder):
 
 def test_tools_have_the_schemas_of_their_commands_and_a_person_keeps_the_rest():
     async def tools():
-        server = StdioServerParameters(
-            command=sys.executable, args=["-m", "rung", "mcp"], env={"PYTHONPATH": str(ROOT)}
-        )
-        async with Client(stdio_client(server)) as client:
-            return {tool.name: tool for tool in (await client.list_tools()).tools}
+        async with client() as agent:
+            return {tool.name: tool for tool in (await agent.list_tools()).tools}
 
     found = anyio.run(tools)
     dedup = found["data_dedup"]
