@@ -27,7 +27,7 @@ READS = {
     "data leakage": "train test clean",
     "review status": "",
     "estimate": "model method rank targets batch length optimizer gpus gpu rows epochs price fit",
-    "plan": "method objective preset",
+    "plan": "method objective",
     "runs list": "",
     "verdict": "run scores chosen margin",
     "why": "ref",

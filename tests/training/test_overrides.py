@@ -1,4 +1,4 @@
-"""Single values, presets and cards: what a person sets is kept, a strange one is warned of, all errors come at once."""
+"""Single values and cards: what a person sets is kept, a strange one is warned of, all errors come at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from training.gates.clearance import check_gates, override
 from training.plan.machine import Machine, with_cards
 from training.plan.planning import make_plan, seconds_for
 from training.plan.plans import Plan, read_plan
-from training.plan.presets import preset_values
 from training.trials.dry_run import DryRun, place_of
 from workspace.artefact import write_artefact
 from workspace.errors import InputError
@@ -30,9 +29,9 @@ FIGURES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def plan_of(project: Project, machine: Machine | None = None, preset: str = "", **values: str) -> Plan:
+def plan_of(project: Project, machine: Machine | None = None, **values: str) -> Plan:
     named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
-    return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine, preset=preset)
+    return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine)
 
 
 def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(ready: Project) -> None:
@@ -74,21 +73,13 @@ def test_a_target_that_the_model_does_not_have_is_named(ready: Project) -> None:
         plan_of(ready, targets="q_prj")
 
 
-def test_the_sources_preset_is_its_own_snippet_today(ready: Project) -> None:
-    plan = plan_of(ready, preset="source", **preset_values("source"))
-    recipe = plan.recipe
+def test_the_values_of_the_sources_snippet_are_taken_as_they_are(ready: Project) -> None:
+    own = {"method": "qlora", "rank": "16", "alpha": "32", "targets": "q_proj,k_proj,v_proj,o_proj", "dropout": "0.05",
+           "epochs": "3", "batch": "4", "learning_rate": "2e-4", "evals": "1"}  # fmt: skip
+    recipe = plan_of(ready, **own).recipe
     assert (recipe.method, recipe.quantisation, recipe.rank, recipe.alpha) == ("qlora", "nf4", 16, 32)
     assert (recipe.targets, recipe.dropout, recipe.epochs) == ("q_proj,k_proj,v_proj,o_proj", 0.05, 3)
     assert (recipe.batch * recipe.accumulation, recipe.learning_rate, recipe.evals) == (4, 2e-4, 1)
-    assert all(plan.because[name].rule == "preset-source" for name in ("method", "rank", "epochs", "targets"))
-    assert any("logs every 10 steps" in note for note in plan.notes)
-    with pytest.raises(InputError, match='Did you mean "source"'):
-        preset_values("sauce")
-
-
-def test_a_value_set_beside_a_preset_is_not_said_to_be_the_presets(ready: Project) -> None:
-    plan = plan_of(ready, preset="source", **{**preset_values("source"), "rank": "8"})
-    assert plan.because["rank"].rule == "set-by-person" and plan.because["alpha"].rule == "preset-source"
 
 
 def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Project) -> None:

@@ -29,7 +29,6 @@ from training.plan.objective import (
     replay_questions,
 )
 from training.plan.plans import DataFacts, Essence, Forecast, Plan, manifests_in, plan_id, readable_plans
-from training.plan.presets import preset_notes, preset_reasons
 from training.plan.recipe import Because, Method, Recipe
 from training.runs import read_runs
 from training.trials.dry_run import read_preflight
@@ -46,13 +45,11 @@ HIGH_RANK = 64
 """From here on the scale is alpha over the root of the rank."""
 
 
-def make_plan(
-    project: Project, settings: Settings, tokenizer: Tokenizer, *, machine: Machine | None = None, preset: str = ""
-) -> Plan:
+def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, machine: Machine | None = None) -> Plan:
     """The whole plan for the newest complete dataset, under its id. Nothing is written: see `plans.keep_plan`.
 
-    `machine` is another one that the plan is for; `preset` names the set of values that the settings come from. Raises
-    Refusal where the advice or a frozen dataset is missing, InputError where values cannot be trained together.
+    `machine` is another one that the plan is for. Raises Refusal where the advice or a frozen dataset is missing,
+    InputError where values cannot be trained together.
     """
     for tracker in settings.training.report_to:
         demand(project.root, TRACKER, tracker)
@@ -93,10 +90,10 @@ def make_plan(
         decision=decided,
         base_fingerprint=fingerprint,
         recipe=recipe,
-        because=preset_reasons(preset, recipe, draft.reasons) if preset else draft.reasons,
+        because=draft.reasons,
         data=data,
         forecast=forecast_of(project, recipe, data, here, elsewhere=machine is not None and bool(machine.cards)),
-        notes=[*notes, *(preset_notes(preset) if preset else [])],
+        notes=notes,
     )
 
 

@@ -22,7 +22,6 @@ Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adal
 Objective = Annotated[str, typer.Option(help="sft, dpo, reward, grpo or rloo.")]
 Packing = Annotated[bool, typer.Option("--packing", help="Rows of a batch in one line, each seen by itself.")]
 Values = Annotated[list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")]
-Preset = Annotated[str, typer.Option(help="Named set of values: source.")]
 Card = Annotated[str, typer.Option(help="Plan for this card (24GB, or a name) instead of this machine.")]
 Cards = Annotated[int, typer.Option(min=1, help="Number of cards.")]
 Budget = Annotated[float | None, typer.Option(min=0.01, help="Minutes that the trainings may take.")]
@@ -93,7 +92,6 @@ def plan(
     objective: Objective = "",
     packing: Packing = False,
     values: Values = None,
-    preset: Preset = "",
     card: Card = "",
     cards: Cards = 1,
     tokens: Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")] = False,
@@ -106,7 +104,7 @@ def plan(
     from training.gates.clearance import check_gates
     from workspace.errors import RungError
 
-    named = NamedValues(method, objective, packing, values or [], preset)
+    named = NamedValues(method, objective, packing, values or [])
     if (word := context.invoked_subcommand) is not None:
         if named.pairs or card or tokens or explain or as_json:
             raise RungError(f"Options go behind the word: rung plan {word} ...", f"rung plan {word} --help")
@@ -142,7 +140,6 @@ def check(
     objective: Objective = "",
     packing: Packing = False,
     values: Values = None,
-    preset: Preset = "",
     as_json: Json = False,
 ) -> None:
     """Measure memory and speed in a few dry steps, and look at the rows. Exit 1 where something has to be put right."""
@@ -151,7 +148,7 @@ def check(
     from rung.text.training_text import dry_run_lines
     from training.trials.dry_run import place_of, preflight
 
-    made = make(NamedValues(method, objective, packing, values or [], preset))
+    made = make(NamedValues(method, objective, packing, values or []))
     note(f"Dry run of {made.path.stem}: three steps on this machine; nothing is kept but the figures.")
     found = preflight(made.project, made.path)
     place = place_of(made.project, found.plan)
@@ -173,7 +170,6 @@ def sweep(
     objective: Objective = "",
     packing: Packing = False,
     values: Values = None,
-    preset: Preset = "",
     budget: Budget = None,
     override: Aside = None,
     by: By = "",
@@ -187,7 +183,7 @@ def sweep(
 
     parse_space(pairs)
     aside = set_aside(override, by, reason)
-    made = make(NamedValues(method, objective, packing, values or [], preset))
+    made = make(NamedValues(method, objective, packing, values or []))
     sweep_plan(made, pairs, minutes=budget, overrides=aside, as_json=as_json)
 
 
@@ -199,7 +195,6 @@ def export(
     objective: Objective = "",
     packing: Packing = False,
     values: Values = None,
-    preset: Preset = "",
     card: Card = "",
     cards: Cards = 1,
     override: Aside = None,
@@ -213,7 +208,7 @@ def export(
 
     check_kind(kind)
     aside = set_aside(override, by, reason)
-    made = make(NamedValues(method, objective, packing, values or [], preset), card=card, cards=cards)
+    made = make(NamedValues(method, objective, packing, values or []), card=card, cards=cards)
     _export(made, kind, out=out, cards=cards, overrides=aside, as_json=as_json)
 
 

@@ -24,18 +24,12 @@ class NamedValues:
     objective: str = ""
     packing: bool = False
     values: Sequence[str] = ()
-    preset: str = ""
 
     @property
     def pairs(self) -> list[str]:
-        """NAME=VALUE of each, those of the preset first. Raises InputError for an unknown preset."""
+        """NAME=VALUE of each."""
         named = {"method": self.method, "objective": self.objective, "packing": "true" * self.packing}
-        own = [*(f"{name}={value}" for name, value in named.items() if value), *self.values]
-        if not self.preset:
-            return own
-        from training.plan.presets import preset_values
-
-        return [*(f"{key}={value}" for key, value in preset_values(self.preset).items()), *own]
+        return [*(f"{name}={value}" for name, value in named.items() if value), *self.values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ class MadePlan:
 def make(named: NamedValues, *, card: str = "", cards: int = 1) -> MadePlan:
     """Work the plan out, with the values that were named, for this machine or a card elsewhere."""
     project, settings = _settings(named.pairs)
-    path, plan = work_out(project, settings, preset=named.preset, card=card, cards=cards)
+    path, plan = work_out(project, settings, card=card, cards=cards)
     return MadePlan(project, settings, path, plan, bool(named.pairs or card))
 
 
@@ -85,7 +79,6 @@ def work_out(
     project: Project,
     settings: Settings,
     *,
-    preset: str = "",
     card: str = "",
     cards: int = 1,
     machine: Machine | None = None,
@@ -99,7 +92,7 @@ def work_out(
     _must_be_possible(project, settings)
     machine = with_cards(card, cards) if card else machine
     tokenizer = PlanTokenizer(settings.model.base, settings.model.enable_thinking)
-    made = make_plan(project, settings, tokenizer, machine=machine, preset=preset)
+    made = make_plan(project, settings, tokenizer, machine=machine)
     path, kept = keep_plan(project, made)
     return path, made if card else kept  # the forecast in the file may be another machine's
 
