@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -61,8 +62,15 @@ class Sshd:
         for parent in mine:
             children = Path(f"/proc/{parent}/task/{parent}/children")
             below = [int(pid) for pid in children.read_text().split()] if children.exists() else []
-            mine += [pid for pid in below if Path(f"/proc/{pid}/comm").read_text().startswith("sshd")]
+            mine += [pid for pid in below if _is_sshd(pid)]
         for pid in reversed(mine):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # a connection may end by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
+
+
+def _is_sshd(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().startswith("sshd")
+    return False
