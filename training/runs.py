@@ -168,10 +168,9 @@ def find_run(project: Project, name: str | None = None) -> RunRecord:
     raise RungError(f"No run {name} in runs/.{did_you_mean(name or '', [run.id for run in runs])}", "rung runs list")
 
 
-def newest_run(project: Project, *, finished: bool = True) -> RunRecord | None:
-    """The newest run, by default only of those that finished."""
-    runs = [run for run in read_runs(project) if not finished or run.state == "finished"]
-    return runs[-1] if runs else None
+def newest_run(project: Project) -> RunRecord | None:
+    """The newest run that finished."""
+    return next((run for run in reversed(read_runs(project)) if run.state == "finished"), None)
 
 
 def is_alive(folder: Path) -> bool:
@@ -241,14 +240,11 @@ def start(project: Project, folder: Path, *words: str) -> subprocess.Popen[bytes
 
     The lock that it holds tells who trains. `words` are more arguments of the process that follows.
     """
-    program = "training.remote" if read_run(folder).remote else "training.run"
     (folder / CONTROL).unlink(missing_ok=True)
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", program, str(folder), *words],
+            [sys.executable, "-P", "-m", "training.run", str(folder), *words],
             cwd=project.root,
-            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

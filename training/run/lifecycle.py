@@ -42,17 +42,18 @@ def train(folder: Path) -> int:
         admitted = admit(folder)
         held.enter_context(together(folder, here, admitted.plan.recipe.processes))
         if not here.leads:
-            return _Helper(admitted).go()
+            return _Run(admitted, leads=False).go()
         held.enter_context(writer_lock(folder / LOCK, folder.name))
         return _Run(admitted).go()
 
 
 class _Run:
-    """The state of this process: what was admitted, and the record as last written."""
+    """The state of this process: what was admitted, and the record as last written. One that does not lead trains
+    along and writes nothing.
+    """
 
-    leads = True
-
-    def __init__(self, admitted: Admitted) -> None:
+    def __init__(self, admitted: Admitted, *, leads: bool = True) -> None:
+        self.leads = leads
         self.admitted = admitted
         self.folder = admitted.folder
         self.record = read_artefact(self.folder / RECORD, RunRecord)
@@ -79,6 +80,8 @@ class _Run:
 
     def write(self, **changes: Any) -> None:
         """Write run.json with these changes and the time so far; a full disk keeps the old one."""
+        if not self.leads:
+            return
         seconds = round(self.seconds_before + time.monotonic() - self.started, 2)
         self.record = write_run(self.folder, self.record, seconds=seconds, **changes)
 
@@ -96,7 +99,8 @@ class _Run:
 
     def _keep_room(self) -> None:
         """Hold the bytes that the ending may need; random, for some disks store zeros in no room at all."""
-        (self.folder / ROOM).write_bytes(os.urandom(ROOM_BYTES))
+        if self.leads:
+            (self.folder / ROOM).write_bytes(os.urandom(ROOM_BYTES))
 
     def _end(self, state: State, ending: str, *, code: int) -> int:
         (self.folder / ROOM).unlink(missing_ok=True)
@@ -107,29 +111,11 @@ class _Run:
 
     def note(self, text: str) -> None:
         """Add a remark to metrics.jsonl."""
-        append_metric(self.folder, {"kind": "note", "text": text})
+        if self.leads:
+            append_metric(self.folder, {"kind": "note", "text": text})
 
     def _event(self, kind: str, **detail: Any) -> None:
+        if not self.leads:
+            return
         with open_store(self.admitted.project, self.admitted.settings) as store:
             store.event(kind, self.record.by, self.folder.name, detail)
-
-
-class _Helper(_Run):
-    """One of the other processes of a run: it trains along and writes nothing."""
-
-    leads = False
-
-    def write(self, **changes: Any) -> None:
-        """Only the leader writes run.json."""
-
-    def keep(self, made: Path) -> None:
-        """Only the leader saves."""
-
-    def _keep_room(self) -> None:
-        """Only the leader writes an ending."""
-
-    def note(self, text: str) -> None:
-        """Only the leader writes metrics.jsonl."""
-
-    def _event(self, kind: str, **detail: Any) -> None:
-        """Only the leader logs."""

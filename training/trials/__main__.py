@@ -12,6 +12,8 @@ REFUSED = 3
 
 def main() -> int:
     """Do what the first argument names; returns 0, or REFUSED where a gate is closed."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     kind, *places = sys.argv[1:]
     return dry_run(*map(Path, places)) if kind == "dry-run" else trials(*map(Path, places))
 

@@ -136,7 +136,7 @@ def _measured(project: Project, plan_file: Path) -> Measured:
         out = Path(folder) / "found.json"
         words = ["training.trials", "dry-run", str(project.root), str(plan_file), str(out)]
         command = [sys.executable, "-P", "-m", *words]
-        environment = {**os.environ, **MALLOC, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+        environment = {**os.environ, **MALLOC}
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, preexec_fn=ending_with_us()
         )

@@ -162,8 +162,7 @@ def put_away(folder: Path, result: Artefact) -> Path:
 
 
 def _start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
-    environment[LEADER] = str(os.getpid())
+    environment = {**os.environ, LEADER: str(os.getpid())}
     with (folder / LOG).open("ab") as log:
         command = [sys.executable, "-P", "-m", "training.trials", "trials", str(folder)]
         return subprocess.Popen(
