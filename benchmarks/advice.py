@@ -1,12 +1,10 @@
 """How good is the advice? Rung, Rung with each case left out, and three baselines, on a folder of labelled cases.
 
-usage: python benchmarks/advice.py FOLDER|FILE.toml... [--soup PYTHON] [--sealed]     (`make advice` runs it)
+usage: python benchmarks/advice.py FOLDER|FILE.toml... [--sealed]     (`make advice` runs it)
 
 Each case is a JSON file {id, source, answers, expected}; `expected` has acceptable, best and forbidden outcomes.
 FOLDER may also hold worked cases (TOML); tests/cases/field.toml alone is the file of published projects that the rules
-were not written with. `--soup` names the Python of an environment of its
-own where soup-cli is installed; its rules are run on as many neutral rows as the case has examples (200 where
-unknown), with the case's title as the goal.
+were not written with.
 
 Where the labels of a file know "no_llm", advice to measure a plain classifier first is the next step "no_llm", and a
 classifier that works is the end "no_llm". Else the rung counts that is advised.
@@ -14,8 +12,9 @@ classifier that works is the end "no_llm". Else the rung counts that is advised.
 A case marked `sealed` is left out unless `--sealed` is given, which scores the sealed ones alone: do that once, at the
 end, and write the figure down.
 
-Left out: for each case the first-pass rules whose removal moves this case and no other are dropped before it is
-judged, so that no case is served by a rule that only it supports; those rules are listed. Hidden: each case is judged
+Left out: the cases of a file (or folder) are judged without each rule, condition and exception of the first pass that
+moves cases of this file alone. So no set is served by what was learnt from it, and the figure estimates unseen sets.
+Rules that move a single case of all are listed. Hidden: each case is judged
 once for each of its answers (but the task) with that answer taken away. Questionnaire: each case is
 walked as somebody who knows its answers and says "don't know" beyond; for each question, how often it is asked,
 answered, and how often its answer moved the next step or the end.
@@ -26,11 +25,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -46,25 +45,18 @@ from advisor.rulefiles import load_rulebook
 
 Outcome = tuple[str, str]
 Case = dict[str, Any]
+Edit = tuple[str, str, str]
 MEASURES = ("destination acceptable", "destination best", "destination forbidden", "next step acceptable",
             "next step forbidden")  # fmt: skip
-SOUP = """
-import json, sys
-from soup_cli.utils.advise import build_verdict, classify_task, compute_dataset_profile
-for line in sys.stdin:
-    case = json.loads(line)
-    rows = [{"instruction": f"{case['title']} {i}", "output": f"answer {i}"} for i in range(case["rows"])]
-    profile = compute_dataset_profile(rows)
-    try:
-        print(build_verdict(profile, classify_task(rows, goal=case["title"])).choice)
-    except TypeError:
-        print(build_verdict(rows=rows, goal=case["title"]).choice)
-"""
 
 
 def load_cases(places: list[Path], *, sealed: bool = False) -> list[Case]:
     files = [path for place in places for path in ([place] if place.is_file() else sorted(place.glob("*.*")))]
-    cases = [json.loads(path.read_text()) for path in files if path.suffix == ".json" and not sealed]
+    cases = [
+        {**json.loads(path.read_text()), "set": f"{path.parent.name}/{path.stem.partition('-')[0]}"}
+        for path in files
+        if path.suffix == ".json" and not sealed
+    ]
     for path in (path for path in files if path.suffix == ".toml"):
         text = path.read_text()
         for case in tomllib.loads(text)["case"]:
@@ -81,7 +73,7 @@ def load_cases(places: list[Path], *, sealed: bool = False) -> list[Case]:
                     "expected": expected,
                     "no_llm": "no_llm" in text,
                 }
-                cases.append({"id": case["title"], "title": case["title"], **known})
+                cases.append({"id": case["title"], "title": case["title"], "set": path.stem, **known})
     return cases
 
 
@@ -100,25 +92,43 @@ def advised(book: Rulebook, case: Case) -> Outcome:
     return step, end
 
 
-def left_out(book: Rulebook, cases: list[Case]) -> tuple[Callable[[Case], Outcome], dict[str, str]]:
-    """Return how a case is judged without the rules that only it supports, and these rules with their case."""
-    rules = [rule.id for rule in book.rules if rule.kind in (*FIRST_PASS, "size")]
-    answers = {case["id"]: from_table(case["answers"]) for case in cases}
-    full = {name: verdict_of(book, known).outcome for name, known in answers.items()}
-    moved: dict[str, set[str]] = {}
-    for rule in rules:
-        without = book.without(rule)
-        moved[rule] = {name for name, known in answers.items() if verdict_of(without, known).outcome != full[name]}
+def left_out(book: Rulebook, cases: list[Case]) -> tuple[Callable[[Case], Outcome], list[str]]:
+    """Return how a case is judged without what only its own set supports, and the rules that move a single case."""
+    answers = [from_table(case["answers"]) for case in cases]
+    full = [verdict_of(book, known).outcome for known in answers]
+    own: dict[str, list[Edit]] = {}
+    alone = []
+    for edit in edits(book):
+        reduced = without(book, [edit])
+        moved = [i for i, known in enumerate(answers) if verdict_of(reduced, known).outcome != full[i]]
+        sets = {cases[i]["set"] for i in moved}
+        if len(sets) == 1:
+            own.setdefault(sets.pop(), []).append(edit)
+        if len(moved) == 1 and edit[1] == "rule":
+            alone.append(f"{edit[0]} ({cases[moved[0]]['id']})")
+    books = {name: without(book, found) for name, found in own.items()}
+    return lambda case: advised(books.get(case["set"], book), case), alone
 
-    alone = {rule: next(iter(names)) for rule, names in moved.items() if len(names) == 1}
 
-    def judge(case: Case) -> Outcome:
-        reduced = book
-        for rule in (rule for rule, name in alone.items() if name == case["id"]):
-            reduced = reduced.without(rule)
-        return advised(reduced, case)
+def edits(book: Rulebook) -> Iterator[Edit]:
+    """Yield what may be taken from the first pass: a rule, one of its conditions, one of its exceptions."""
+    for rule in book.of(*FIRST_PASS, "size"):
+        if not rule.explains:
+            yield rule.id, "rule", ""
+            yield from ((rule.id, "when", key) for key in rule.when if len(rule.when) > 1)
+            yield from ((rule.id, "unless", str(index)) for index in range(len(rule.unless)))
 
-    return judge, alone
+
+def without(book: Rulebook, taken: list[Edit]) -> Rulebook:
+    """Return the rulebook with these rules, conditions and exceptions taken out."""
+    rules = []
+    for rule in book.rules:
+        when = {key: cond for key, cond in rule.when.items() if (rule.id, "when", key) not in taken}
+        unless = tuple(part for i, part in enumerate(rule.unless) if (rule.id, "unless", str(i)) not in taken)
+        if (rule.id, "rule", "") not in taken:
+            rules.append(replace(rule, when=when or rule.when, unless=unless))
+    by_id = {rule.id: rule for rule in rules}
+    return replace(book, rules=tuple(rules), by_id=by_id, engines={})
 
 
 def hidden(cases: list[Case]) -> list[Case]:
@@ -157,9 +167,9 @@ def questionnaire(book: Rulebook, cases: list[Case]) -> None:
         ways.setdefault(end[1], Counter())[asked] += 1
         same += end == verdict_of(book, from_table(case["answers"])).outcome
     print("\n### Questionnaire\n\n| ends in | cases | questions asked: cases | mean |\n|---|---|---|---|")
-    for end, counts in ways.items():
+    for where, counts in ways.items():
         told = ", ".join(f"{asked}: {n}" for asked, n in sorted(counts.items()))
-        print(f"| {end} | {counts.total()} | {told} | {sum(a * n for a, n in counts.items()) / counts.total():.1f} |")
+        print(f"| {where} | {counts.total()} | {told} | {sum(a * n for a, n in counts.items()) / counts.total():.1f} |")
     print(f"\nEnds where all that the case knows leads: {cell(same, len(cases))}.")
     heads = ("asked", "answered", "moved the next step", "moved the end")
     print("\n| question | " + " | ".join(heads) + " |\n|---|" + "---|" * len(heads))
@@ -189,15 +199,6 @@ def votes(case: Case) -> Outcome:
     tally["rag"] += a.get("citations") is True
     best = max(tally, key=lambda option: tally[option])
     return best, best
-
-
-def soup(python: str, cases: list[Case]) -> Callable[[Case], Outcome]:
-    rows = [{"title": c["title"], "rows": min(int(c["answers"].get("examples", 200)), 2000)} for c in cases]
-    feed = "\n".join(map(json.dumps, rows))
-    done = subprocess.run([python, "-c", SOUP], input=feed, capture_output=True, text=True, check=True)
-    said = dict(zip((c["id"] for c in cases), done.stdout.split(), strict=True))
-    words = {"PROMPT_ENG": "prompt", "RAG": "rag"}
-    return lambda case: (words.get(said[case["id"]], "fine_tune"),) * 2
 
 
 def score(judge: Callable[[Case], Outcome], cases: list[Case]) -> dict[str, tuple[int, int]]:
@@ -240,19 +241,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("places", type=Path, nargs="+")
     parser.add_argument("--sealed", action="store_true")
-    parser.add_argument("--soup", default="")
     options = parser.parse_args()
     cases, book = load_cases(options.places, sealed=options.sealed), load_rulebook()
-    without, alone = left_out(book, cases)
+    judge_left_out, alone = left_out(book, cases)
     judges: dict[str, Callable[[Case], Outcome]] = {
         "Rung": rung(book),
-        "Rung, case left out": without,
+        "Rung, set left out": judge_left_out,
         "always fine-tune": always_tune,
         "always prompt": always_prompt,
         "matrix as votes": votes,
     }
-    if options.soup:
-        judges["soup advise"] = soup(options.soup, cases)
     for kind in sorted({case["source"] == "seed" for case in cases}):
         chosen = [case for case in cases if (case["source"] == "seed") == kind]
         print(f"\n### {'Cases from the source text' if kind else 'Published cases'} ({len(chosen)})\n")
@@ -265,7 +263,7 @@ def main() -> None:
         fewer = hidden(chosen)
         row = score(rung(book), fewer)
         print(f"| Rung, one answer hidden ({len(fewer)}) | " + " | ".join(cell(*row[m]) for m in shown) + " |")
-    print("\nRules that move a single case: " + ", ".join(f"{rule} ({name})" for rule, name in alone.items()))
+    print("\nRules that move a single case: " + ", ".join(alone))
     questionnaire(book, cases)
     print("\n### Speed\n")
     known = [from_table(case["answers"]) for case in cases]
