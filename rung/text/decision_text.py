@@ -181,15 +181,10 @@ def _changes(decision: Decision, table: _Table) -> Iterator[str]:
 
 
 def _gates(decision: Decision) -> Iterator[str]:
-    failed = [gate for gate in decision.gates if gate.passed is False]
-    waiting = [gate for gate in decision.gates if gate.passed is None]
-    if failed or waiting:
-        passed = len(decision.gates) - len(failed) - len(waiting)
-        yield f"Gates: {passed} of {len(decision.gates)} passed"
-        yield from (f"  {SYMBOL[False]} {gate.text}" for gate in failed)
-        names = ", ".join(gate.id for gate in waiting)
-        if names:
-            yield f"  {SYMBOL[None]} open: {names}"
+    unmet = sorted((gate for gate in decision.gates if not gate.passed), key=lambda gate: gate.passed is None)
+    if unmet:
+        yield f"Conditions of this step: {len(decision.gates) - len(unmet)} of {len(decision.gates)} met"
+        yield from (f"  {SYMBOL[gate.passed]} {gate.text}" for gate in unmet)
 
 
 def _method(decision: Decision) -> Iterator[str]:
