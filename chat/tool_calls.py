@@ -10,6 +10,8 @@ from typing import Any
 Call = Mapping[str, Any]
 """`{"name": "...", "arguments": {...}}`: arguments parsed, their keys sorted at every level."""
 _LIST = re.compile(r"^\[", re.M)
+_TABLE = re.compile(r"^-> ", re.M)
+_FIELD = re.compile(r"\s+(\S+)\s+(\S.*)")
 
 
 def calls_of(message: Mapping[str, Any]) -> list[Call]:
@@ -38,12 +40,51 @@ def arguments_of(made: Mapping[str, Any]) -> Any:
         return given
 
 
-def with_calls(text: str, calls: Sequence[Call], indent: int | None = None) -> str:
-    """Return an answer as one text: what is said, if anything, and the calls as one line of JSON, or indented."""
+def with_calls(text: str, calls: Sequence[Call]) -> str:
+    """Return an answer as one text: what is said, if anything, and the calls as one line of JSON."""
     if not calls:
         return text
-    line = json.dumps(list(calls), ensure_ascii=False, indent=indent)
+    line = json.dumps(list(calls), ensure_ascii=False)
     return f"{text}\n{line}" if text else line
+
+
+def call_table(call: Call) -> str:
+    """Return a call as a small table: the tool's name, and a line for each argument with its value as JSON."""
+    given = call["arguments"]
+    if not isinstance(given, Mapping):
+        given = {"arguments": given}
+    width = max(map(len, given), default=0)
+    lines = [f"  {name:<{width}}  {json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
+    return "\n".join([f"-> {call['name']}", *lines])
+
+
+def from_tables(answer: str) -> tuple[str, list[Call]]:
+    """Return the text, and the calls of the tables that end it; a value that is no JSON is a text. No calls where a
+    line of a table cannot be read.
+    """
+    for found in _TABLE.finditer(answer):
+        if calls := _tables(answer[found.start() :].splitlines()):
+            return answer[: found.start()].rstrip("\n"), calls
+    return answer, []
+
+
+def _tables(lines: Sequence[str]) -> list[Call]:
+    calls: list[dict[str, Any]] = []
+    for line in filter(str.strip, lines):
+        field = _FIELD.fullmatch(line)
+        if line.startswith("-> "):
+            calls.append({"name": line[3:].strip(), "arguments": {}})
+        elif field is None or field[1] in calls[-1]["arguments"]:
+            return []
+        else:
+            try:
+                value = json.loads(field[2])
+            except (ValueError, RecursionError):
+                if field[2][0] in '"[{':
+                    return []
+                value = field[2].strip()
+            calls[-1]["arguments"][field[1]] = value
+    return [canonical(call) for call in calls]
 
 
 def parted(answer: str) -> tuple[str, list[Call]]:

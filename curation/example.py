@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from chat.tool_calls import calls_of, parted, with_calls
+from chat.tool_calls import call_table, calls_of, from_tables, parted, with_calls
 from workspace.json_types import JsonObject
 
 _decode = msgspec.json.Decoder().decode
@@ -161,13 +161,14 @@ def _turns(part: Any, role: str) -> tuple[Mapping[str, Any], ...]:
 
 
 def edited_text(row: Mapping[str, Any]) -> str:
-    """The text of a row that an edit changes: the last answer (its calls over several lines), the better one of a pair,
-    or the text.
+    """The text of a row that an edit changes: the last answer (each call a table, a line for each argument), the better
+    one of a pair, or the text.
     """
     example = Example(row)
     if example.calls:
-        last = example.messages[-1]
-        return with_calls(text_of(last.get("content")), calls_of(last), indent=2)
+        said, calls = text_of(example.messages[-1].get("content")), calls_of(example.messages[-1])
+        text = "\n".join(filter(None, [said, *map(call_table, calls)]))
+        return text if from_tables(text) == (said, calls) else with_calls(said, calls)
     return example.answer or "" if example.messages else str(row.get("text", ""))
 
 

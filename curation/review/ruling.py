@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chat.tool_calls import from_tables, with_calls
 from curation.example import Example
 from curation.rows.families import read_object
 from curation.rows.jsonline import Malformed, decode_object
@@ -101,11 +102,13 @@ def with_text(example: Example, text: str) -> str:
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise RungError("The new answer is empty.", "reject the row, or write an answer")
+    if example.calls or example.row.get("tools"):
+        text = with_calls(*from_tables(text))
     turn = example.answer_turn(text)
-    if example.calls and "tool_calls" not in turn and re.search(r"^\s*[\[{]", text, re.M):
+    if example.calls and "tool_calls" not in turn and re.search(r"^(\s*[\[{]|-> )", text, re.M):
         raise RungError(
-            'The edit holds no call that can be read: a list of {"name": "...", "arguments": {...}} ends the answer.',
-            "correct the JSON, or give the whole row: edit --row-file FILE",
+            'The edit holds no call that can be read: a line "-> NAME", then "  FIELD  VALUE" for each argument.',
+            "a text in quotes, or without; other values as JSON; or give the whole row: edit --row-file FILE",
         )
     if "messages" in example.row:
         changed = example.with_answer(text).row

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chat.tool_calls import Call, calls_of
+from chat.tool_calls import call_table, calls_of
 from curation.example import text_of
 
 
 def message_text(message: Mapping[str, Any]) -> str:
     """The text of a message, and its calls below."""
-    parts = [text_of(message.get("content")), *map(_table, calls_of(message))]
+    parts = [text_of(message.get("content")), *map(call_table, calls_of(message))]
     return "\n".join(part for part in parts if part)
-
-
-def _table(call: Call) -> str:
-    """The tool's name, and a line for each argument."""
-    given = call["arguments"]
-    if not isinstance(given, Mapping):
-        given = {"arguments": given}
-    width = max(map(len, given), default=0)
-    lines = [f"  {name:<{width}}  {json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
-    return "\n".join([f"-> {call['name']}", *lines])
 
 
 def marked(pieces: Sequence[tuple[str, bool]]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import in_shell
 import pytest
 
+from chat.tool_calls import calls_of
 from curation.example import Example, edited_text
 from curation.review.ruling import with_text
 from rung.text.message_text import message_text
@@ -26,13 +27,38 @@ def test_a_message_shows_each_argument_of_its_calls_on_a_line_of_its_own():
 
 def test_the_text_of_an_edit_is_read_back_as_the_same_row_or_as_another_call():
     text = edited_text(ROW)
-    assert len(text.splitlines()) > 5 and json.loads(with_text(Example(ROW), text)) == ROW
+    assert text == message_text(CALLING) and json.loads(with_text(Example(ROW), text)) == ROW
     changed = Example.from_json(with_text(Example(ROW), text.replace("3", "4")))
     assert changed.calls and changed.answer == Example(ROW).answer.replace("3", "4")
     plain = Example.from_json(with_text(Example(ROW), "No."))
     assert plain.answer == "No." and not plain.calls
-    with pytest.raises(RungError):
-        with_text(Example(ROW), text[:-3])
+    for wrong in (text[:-3], text.replace("3", ""), f"{text}\n  sum  4"):
+        with pytest.raises(RungError):
+            with_text(Example(ROW), wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "edit", "wanted"),
+    [
+        ({"to": "Ann", "sum": 3}, ('"Ann"', "Bob Smith"), {"to": "Bob Smith", "sum": 3}),
+        ({"to": "Ann", "sum": 3}, ("  sum  3\n", ""), {"to": "Ann"}),
+        ({}, ("pay", "pay\n  to  Ann"), {"to": "Ann"}),
+        ({"to": ["Ann", {"id": 1}], "note": "two\nlines -> pay"}, ('"id": 1', '"id": 2'),
+         {"to": ["Ann", {"id": 2}], "note": "two\nlines -> pay"}),
+        ({"first name": "Ann"}, ("Ann", "Bob"), {"first name": "Bob"}),
+    ],
+    ids=["a text without quotes", "a field less", "a field more", "a list and a line break", "a name with a blank"],
+)  # fmt: skip
+def test_a_call_is_edited_by_field(arguments, edit, wanted):
+    made = [{"type": "function", "function": {"name": name, "arguments": arguments}} for name in ("look", "pay")]
+    calling = {"role": "assistant", "content": None, "tool_calls": made}
+    row = {"messages": [{"role": "user", "content": "q"}, calling]}
+    text = edited_text(row)
+    assert Example.from_json(with_text(Example(row), text)).row == row
+    head, mark, tail = text.rpartition("pay\n" if "pay\n" in text else "pay")
+    edited = Example.from_json(with_text(Example(row), head + (mark + tail).replace(*edit)))
+    found = [(call["name"], call["arguments"]) for call in calls_of(edited.messages[-1])]
+    assert found == [("look", arguments), ("pay", wanted)]
 
 
 def test_calls_are_edited_in_the_better_answer_of_a_pair_too():
@@ -49,7 +75,7 @@ def test_a_call_is_reviewed_and_edited_in_the_shell(tmp_path: Path):
     assert "None" not in shown.stdout and "pay" in shown.stdout
     item = json.loads(in_shell.rung("review", "next", "--reviewer", "ana", "--json", cwd=tmp_path).stdout)
     assert item["messages"] == ROW["messages"]
-    (tmp_path / "answer.txt").write_text('[{"name": "pay", "arguments": {"to": "Bob", "sum": 3}}]')
+    (tmp_path / "answer.txt").write_text("-> pay\n  to   Bob\n  sum  3\n")
     held = (item["id"], "--token", item["token"], "--reviewer", "ana")
     done = in_shell.rung("review", "decide", *held, "edit", "--text-file", "answer.txt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

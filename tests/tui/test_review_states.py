@@ -55,6 +55,16 @@ async def test_a_text_row_shows_its_text_and_can_be_edited(tmp_path, program):
     assert stored(folder)["r-000001"].example.row == {"text": LOOSE["text"] + "!"}
 
 
+async def test_a_call_is_shown_and_edited_by_field(tmp_path, program):
+    made = {"type": "function", "function": {"name": "pay", "arguments": {"to": "Ann", "sum": 3}}}
+    calling = {"role": "assistant", "content": None, "tool_calls": [made]}
+    folder = begun(tmp_path / "icd", ({"messages": [{"role": "user", "content": "Pay Ann"}, calling]},))
+    async with reviewing(program(folder)) as (app, pilot, _):
+        assert 'to   "Ann"' in text_of(app)
+        await press(pilot, "e", "end", "backspace", "a", '"', "ctrl+s")
+    assert '"to": "Anna"' in stored(folder)["r-000001"].example.answer
+
+
 async def test_guideline_near_rows_and_team_stand_beside_the_item(tmp_path, program):
     folder = begun(tmp_path / "icd")
     decided_by(folder, "mo", "r-000002", "edit", POLY)
