@@ -1,4 +1,4 @@
-"""What would change the advice: every single answer, then the smallest pairs. Each claim is found by running it."""
+"""What would change the advice: every single answer. Each claim is found by running it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from advisor.conditions import THIN, derive
 from advisor.contradictions import CHECKED_KEYS, consistent
 from advisor.ladder import Engine
 
-PAIRS = 12
-"""Maximum number of pairs that are listed."""
 ROOTS = {
     "rows": ("examples", "reviewed_examples"),
     "usable_examples": ("examples", "reviewed_examples", "prompting", "task"),
@@ -37,7 +35,7 @@ class Flip:
 
 
 class NearbyAnswers:
-    """The answer sets that differ from one by one or two answers, and their outcomes."""
+    """The answer sets that differ from one by one answer, and their outcomes."""
 
     def __init__(self, engine: Engine, values: Mapping[str, Any]) -> None:
         self.engine = engine
@@ -139,49 +137,3 @@ class NearbyAnswers:
     def all_singles(self) -> list[Flip]:
         """Every single answer that changes the outcome."""
         return [flip for key in self.read() for flip in self.singles(key)]
-
-    def pairs(self) -> list[tuple[Flip, Flip]]:
-        """Pairs that change the outcome although neither answer alone does; at most `PAIRS`, with a new outcome
-        before one that was seen.
-        """
-        keys = self.read()
-        options = {key: self._distinct(key) for key in keys}
-        found: dict[tuple[str, str], list[tuple[Flip, Flip]]] = {}
-        for i, one in enumerate(keys):
-            for two in keys[i + 1 :]:
-                self._pair(one, two, options, found)
-        rounds = max(map(len, found.values()), default=0)
-        told = [pairs[n] for n in range(rounds) for pairs in found.values() if n < len(pairs)]
-        return told[:PAIRS]
-
-    def _distinct(self, key: str) -> list[Any]:
-        """Of the candidates that change nothing alone, one for each set of conditions that it leaves standing."""
-        found: dict[int, Any] = {}
-        rest = self.without(frozenset(self.touched[key]))
-        for to in self.candidates(key):
-            facts = {**self.values, key: to}
-            if key in CHECKED_KEYS and not consistent(facts):
-                continue
-            facts |= derive(facts)
-            mask = rest
-            for touched in self.touched[key]:
-                mask &= self.engine.mask_of(touched, facts.get(touched))
-            found.setdefault(mask, to)
-        return [to for mask, to in found.items() if self.engine.verdict(mask).outcome == self.outcome]
-
-    def _pair(self, one: str, two: str, options: Mapping[str, list[Any]], found: dict[Any, Any]) -> None:
-        touched = tuple(dict.fromkeys((*self.touched[one], *self.touched[two])))
-        rest = self.without(frozenset(touched))
-        plain = not any(key in ROOTS for key in touched) and CHECKED_KEYS.isdisjoint((one, two))
-        for a in options[one]:
-            start = rest & self.engine.mask_of(one, a) if plain else rest
-            for b in options[two]:
-                if plain:
-                    outcome = self.engine.verdict(start & self.engine.mask_of(two, b)).outcome
-                else:
-                    outcome = self.changed({one: a, two: b}, rest, touched) or self.outcome
-                if outcome != self.outcome:
-                    pairs = found.setdefault(outcome, [])
-                    if len(pairs) < PAIRS:
-                        was = self.values.get
-                        pairs.append((Flip(one, was(one), a, outcome), Flip(two, was(two), b, outcome)))

@@ -9,7 +9,7 @@ from advisor.answers import Answers, FactValues
 from advisor.breakeven import break_even
 from advisor.conditions import OPTIONS, derive
 from advisor.counterfactual import Flip, NearbyAnswers
-from advisor.decision import Candidate, Decision, Experiment, Pair, RulebookStamp
+from advisor.decision import Candidate, Decision, Experiment, RulebookStamp
 from advisor.followup import TUNED, action_of, data_of, fitted, gates_of, method_of, notes_of, outcome_facts
 from advisor.ladder import LadderVerdict, engine_of
 from advisor.reasons import Explainer
@@ -40,8 +40,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
     explainer = Explainer(book, as_of)
     method = fitted(method_of(book, facts), answers.gpu_memory_gb)
     data = data_of(book, facts)
-    near = NearbyAnswers(engine_of(book), values)
-    singles = near.all_singles()
+    singles = NearbyAnswers(engine_of(book), values).all_singles()
     questions = open_questions(singles)
     return Decision(
         created_at=datetime.combine(as_of, time(), UTC),
@@ -58,10 +57,8 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
         gates=gates_of(book, facts, data),
         reasons=explainer.reasons(verdict),
         why_not=explainer.why_not(verdict),
-        nearly=explainer.nearly(values, verdict),
         notes=notes_of(book, facts),
         would_change=tuple(_change(flip) for flip in ordered(singles, verdict)),
-        would_change_pairs=tuple(map(_pair, near.pairs())),
         open_questions=tuple(questions),
         experiment=_experiment(book, questions),
         break_even=break_even(book, answers, method.base_size_b, as_of) if facts["tuning"] else None,
@@ -151,11 +148,3 @@ def _change(flip: Flip) -> JsonObject:
     step, end = flip.outcome
     was = "unknown" if flip.was is None else flip.was
     return {"question": flip.key, "from": was, "to": flip.to, "next_step": step, "destination": end}
-
-
-def _pair(flips: tuple[Flip, Flip]) -> Pair:
-    changes = tuple(
-        {"question": flip.key, "from": "unknown" if flip.was is None else flip.was, "to": flip.to} for flip in flips
-    )
-    step, end = flips[0].outcome
-    return Pair.model_validate({"changes": changes, "next_step": step, "destination": end})

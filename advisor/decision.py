@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from advisor.answers import FactValues
 from workspace.artefact import Artefact
@@ -100,14 +100,6 @@ class Candidate(DecisionPart):
     text: str
 
 
-class Pair(DecisionPart):
-    """Two answers that change the advice only together."""
-
-    changes: tuple[Any, ...]
-    next_step: Option
-    destination: Option
-
-
 class Experiment(DecisionPart):
     """The single experiment that would settle the most valuable open question, and about what it costs."""
 
@@ -144,6 +136,10 @@ class RulebookStamp(DecisionPart):
     sha256: str
 
 
+OLDER = ("nearly", "would_change_pairs")
+"""Fields of a decision.json that an older Rung wrote."""
+
+
 class Decision(Artefact):
     """The advice (`rung advise --json`, decision.json)."""
 
@@ -162,10 +158,8 @@ class Decision(Artefact):
     gates: tuple[AdviceGate, ...]
     reasons: tuple[Reason, ...]
     why_not: dict[str, tuple[Reason, ...]]
-    nearly: tuple[Reason, ...]
     notes: tuple[Reason, ...]
     would_change: tuple[JsonObject, ...]
-    would_change_pairs: tuple[Pair, ...]
     open_questions: tuple[str, ...]
     experiment: Experiment | None
     break_even: BreakEven | None
@@ -174,6 +168,12 @@ class Decision(Artefact):
     answers: FactValues
     rulebook: RulebookStamp
     as_of: date
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_older(cls, fields: Any) -> Any:
+        """Leave out what is no longer kept."""
+        return {key: value for key, value in fields.items() if key not in OLDER} if isinstance(fields, dict) else fields
 
     @property
     def reached(self) -> Literal["", "classifier", "prompt"]:

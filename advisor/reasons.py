@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
-from advisor.conditions import OPTIONS, derive, holds
+from advisor.conditions import OPTIONS
 from advisor.decision import Reason
-from advisor.ladder import FIRST_PASS, PARTS, RANK, LadderVerdict
+from advisor.ladder import PARTS, RANK, LadderVerdict
 from advisor.rulebook import Rule, Rulebook
 
 CHEAPEST = "cheapest-first"
 """The rule of the ladder itself; rules/notes.toml has it."""
 CERTAINTY = {"measured": 2, "paper": 2, "vendor": 1, "practice": 1, "judgement": 0}
-NEARLY = 6
 
 
 class Explainer:
@@ -103,16 +102,3 @@ class Explainer:
         """The needs that hold and the vetoes for ever that removed an option which would meet them."""
         vetoes: Iterable[Rule] = (v for rules in verdict.vetoes.values() for v in rules) if verdict.unmet else ()
         return list(dict.fromkeys([*verdict.needs, *vetoes]))
-
-    def nearly(self, values: Mapping[str, Any], verdict: LadderVerdict) -> tuple[Reason, ...]:
-        """Needs, reliefs and vetoes that one other answer would have made hold, the strong ones first."""
-        facts = {**values, **derive(values)}
-        near = [r for r in self.book.of(*FIRST_PASS[1:4]) if self._one_short(r, facts)]
-        near.sort(key=lambda rule: (rule.strength != "strong", -CERTAINTY.get(rule.evidence, 0)))
-        return tuple(self.reason(rule) for rule in near[:NEARLY])
-
-    def _one_short(self, rule: Rule, facts: Mapping[str, Any]) -> bool:
-        if len(rule.when) < 2 or any(holds(part, facts) for part in rule.unless):
-            return False
-        states = [holds({key: allowed}, facts) for key, allowed in rule.when.items()]
-        return states.count(False) == 1 and states.count(True) == len(states) - 1

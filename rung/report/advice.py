@@ -70,7 +70,6 @@ def page_values(decision: Decision, answers: Answers, book: Rulebook) -> JsonObj
         "reasons": [_reason(r, book) for r in decision.reasons],
         "why_not": [(OPTION[o], [_reason(r, book) for r in rs]) for o, rs in decision.why_not.items()],
         "changes": [_change(c, decision) for c in seen.values()],
-        "pairs": [_pair(p, decision) for p in decision.would_change_pairs],
         "open": [(key, book.questions[key].text) for key in decision.open_questions],
         "experiment": decision.experiment,
         "gates": [(SYMBOL[g.passed], g, _sources(g.source, book)) for g in decision.gates],
@@ -122,11 +121,6 @@ def _all_sources(decision: Decision, book: Rulebook) -> list[JsonObject]:
 def _change(change: JsonObject, decision: Decision) -> tuple[str, str, str]:
     words = outcome(change["next_step"], change["destination"], decision)
     return f"{change['question']} = {literal(change['to'])}", literal(change["from"]), words
-
-
-def _pair(pair: Any, decision: Decision) -> tuple[str, str]:
-    both = " and ".join(f"{c['question']} = {literal(c['to'])}" for c in pair.changes)
-    return both, outcome(pair.next_step, pair.destination, decision)
 
 
 def _answer(key: str, value: Any, answers: Answers, book: Rulebook) -> dict[str, str]:

@@ -173,11 +173,6 @@ def _changes(decision: Decision, table: _Table) -> Iterator[str]:
         yield from table.rows(rows[:limit])
         if len(rows) > limit:
             yield f"  {counted(len(rows) - limit, 'more answer')}: rung advise --json"
-    elif decision.would_change_pairs:
-        yield "What would change it (no single answer would; two together would)"
-        for pair in decision.would_change_pairs[:3]:
-            both = " and ".join(f"{c['question']} = {literal(c['to'])}" for c in pair.changes)
-            yield f"  {both}: {outcome(pair.next_step, pair.destination, decision)}"
 
 
 def _gates(decision: Decision) -> Iterator[str]:

@@ -58,19 +58,6 @@ RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[Health
 
 @RELAXED
 @given(tables())
-def test_each_pair_of_answers_that_would_change_it_does_so_only_together(table: dict[str, Any]) -> None:
-    decision = decide(BOOK, from_table(table), DAY)
-    for pair in decision.would_change_pairs:
-        both = {part["question"]: part["to"] for part in pair.changes}
-        assert verdict_of(BOOK, from_table({**table, **both})).outcome == (pair.next_step, pair.destination)
-        for key, value in both.items():
-            if consistent({**table, key: value}):
-                alone = verdict_of(BOOK, from_table({**table, key: value})).outcome
-                assert alone == (decision.next_step, decision.destination)
-
-
-@RELAXED
-@given(tables())
 def test_every_single_given_answer_that_flips_it_is_told(table: dict[str, Any]) -> None:
     decision = decide(BOOK, from_table(table), DAY)
     told = {(c["question"], c["next_step"], c["destination"]) for c in decision.would_change}
@@ -217,3 +204,9 @@ def test_the_lines_in_the_docs_run(capsys: pytest.CaptureFixture[str]) -> None:
     block = page.split("```python\n")[1].split("```")[0]
     exec(compile(block, "docs/advice.md", "exec"), {})
     assert capsys.readouterr().out.startswith("few_shot few_shot [")
+
+
+def test_a_decision_that_an_older_rung_wrote_opens() -> None:
+    decision = decide(BOOK, Answers(task="code"), DAY)
+    older = json.loads(decision.to_bytes()) | {"nearly": [], "would_change_pairs": []}
+    assert Decision.model_validate_json(json.dumps(older)) == decision
