@@ -82,11 +82,6 @@ class Writer(ast.NodeTransformer):
             node.body = [self.visit(statement) for statement in node.body]
             self.function = outer
             return node
-        if isinstance(node, ast.AnnAssign) and node.value:
-            node.value = self.visit(node.value)
-            return node
-        if isinstance(node, ast.AnnAssign | ast.pattern):
-            return node
         hurt = copy.deepcopy(node)
         changed = hurting(hurt) if self.function else None
         whole = self.generic_visit(node)
@@ -182,7 +177,7 @@ class Runner:
             shared = {name for result in results.values() for name in result["setup"]}  # each of its tests may see it
             longest = max((result["seconds"][0] for result in results.values()), default=0)
             for test, result in results.items():
-                for name in () if result["failed"] else shared | set(result["call"]):
+                for name in () if result["failed"] or test not in self.items else shared | set(result["call"]):
                     self.past.setdefault(name, []).append((longest + result["seconds"][1], test))
 
     def try_area(self, area: str) -> list[Fault]:
