@@ -126,7 +126,7 @@ def pairs_to_look_at(index: TestIndex, scan: Scan, source: RowSource, *, compile
     parts = [(rows[:0], rows[:0], np.zeros(0))]
     for begin, end in _chunks(rows, numbers, index):
         row, part, weight, found = _sums(index, rows[begin:end], numbers[begin:end], weights, common, live, heavy)
-        share, whole = weight / np.maximum(size[part], 1), found / known[part]
+        share, whole = weight / size[part], found / known[part]
         chosen = (share >= wanted[part]) | (whole >= RAW_SHARE) | (weight >= SPAN)
         chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
         parts.append((row[chosen], part[chosen], share[chosen]))
