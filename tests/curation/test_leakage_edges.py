@@ -137,13 +137,17 @@ def test_an_edited_question_behind_a_shared_instruction_is_found_by_its_own_word
             assert [(leak.test, leak.train) for leak in leaks] == [(20, 250)] * reported, (long, at)
 
 
-def test_copies_of_one_row_make_no_template_of_it() -> None:
-    """Three of ten test items and fifty copies in train share a passage: the copies are one row, not many."""
+@pytest.mark.parametrize("others", [0, 24])
+def test_copies_of_one_row_make_no_template_of_it(others: int) -> None:
+    """Three of ten test items and fifty copies in train share a passage: the copies are one row, not many, also where
+    others hold it too, as long as these are fewer than the copies.
+    """
     passage = fresh(60)
     test = [*(Example(chat_row(f"{passage} {fresh(5)}", fresh(1))) for _ in range(3)), *(row() for _ in range(7))]
     planted = chat_row(f"{passage} {fresh(5)}", test[1].answer or "")
     copies = [Example({**planted, "n": k}) for k in range(50)]
-    report = find_leaks([*(row() for _ in range(100)), *copies], test)
+    different = [Example(chat_row(f"{fresh(20)} {passage} {fresh(20)}", fresh(1))) for _ in range(others)]
+    report = find_leaks([*(row() for _ in range(100)), *copies, *different], test)
     assert {leak.test for leak in report.leaks} == {1} and len(report.train_rows) == 50
 
 

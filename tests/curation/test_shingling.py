@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tries import tries
 
@@ -37,6 +37,7 @@ def same_partition(hashed: list[frozenset[int]], plain: list[frozenset[str]]) ->
 
 @paths
 @tries(400)
+@example(texts=["one two three four five"])
 @given(texts=st.lists(text, max_size=8))
 def test_hashes_are_the_sets_of_the_definition(compiled: bool, texts: list[str]) -> None:
     found = hash_texts(texts, compiled=compiled)
