@@ -140,7 +140,7 @@ def test_items_of_a_cluster_are_alike_as_the_analysis_of_variance_says(sizes: li
     drawn = np.random.default_rng(seed)
     groups = [drawn.uniform(0, 0.5) + drawn.uniform(0, 0.5, size) for size in sizes]
     items, count = sum(sizes), len(sizes)
-    ratio = stats.f_oneway(*groups).statistic
+    ratio = scipy.stats.f_oneway(*groups).statistic
     usual = (items - sum(size**2 for size in sizes) / items) / (count - 1)
     alike = min(1.0, max(0.0, (ratio - 1) / (ratio + usual - 1)))
     found = estimate(np.concatenate(groups).tolist(), np.repeat(np.arange(count), sizes).astype(str).tolist())
