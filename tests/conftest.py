@@ -42,8 +42,15 @@ def interpreter(request: pytest.FixtureRequest, forked: str) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folders whose files take longest come first: at the end no core waits for the other's last file."""
-    items.sort(key=lambda item: not {"training", "tui"} & set(item.path.parts))
+    """The folders whose files take longest come first: at the end no core waits for the other's last file.
+
+    A file of each in turn: workers that wait for a project which one of them makes would leave the cores idle.
+    """
+    place: dict[Path, int] = {}
+    for folder in ("training", "tui"):
+        files = dict.fromkeys(item.path for item in items if folder in item.path.parts)
+        place.update({path: number for number, path in enumerate(files)})
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
