@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from workspace.settings import ReviewSettings
 
 
-OPEN = ("pending", "leased", "skipped", "unsure")
 SHOWN = ("pending", "leased", "approved", "edited", "rejected", "skipped", "unsure")
 RATES = (0.005, 0.01, 0.02)
 

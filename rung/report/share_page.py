@@ -25,9 +25,6 @@ from workspace.counted import counted
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 
-PAGE = "share.html"
-"""Default name of the file."""
-
 
 @dataclass(frozen=True, slots=True)
 class Shared:

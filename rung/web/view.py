@@ -100,9 +100,6 @@ def short(text: str | None, most: int = 60) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-LONGEST = 20_000
-
-
 @cache
 def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink", "reference"])

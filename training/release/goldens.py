@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from chat.protocols import Turn
 from curation.example import Example
 from training.run.tokens import tokenise, with_system
 from workspace.artefact import Artefact, read_artefact, revised, write_artefact
@@ -76,11 +75,6 @@ def add_answers(path: Path, answers: dict[str, list[str]]) -> None:
     """Put in what changed forms answered."""
     goldens = read_artefact(path, Goldens)
     write_artefact(path, revised(goldens, forms={**goldens.forms, **answers}))
-
-
-def turns_of(item: GoldenPrompt) -> list[Turn]:
-    """The turns, as chat's protocols call them."""
-    return list(item.turns)
 
 
 PROMPTS = 16
