@@ -165,11 +165,11 @@ class RungApp(App[None]):
         gc.freeze()
         self.open_stage(number)
 
-    def open_question(self, question: str = "") -> None:
-        """Open the questions, at this one where it is named."""
+    def open_question(self, question: str = "", then: int = 0) -> None:
+        """Open the questions, at this one where it is named; once it is answered, the stage `then`."""
         from rung.tui.advice.questions_screen import QuestionsScreen
 
-        self._show(QuestionsScreen(question))
+        self._show(QuestionsScreen(question, then))
 
     def step_stage(self, name: str, step: int) -> None:
         """Open the stage before or after the one of this name."""

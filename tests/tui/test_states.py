@@ -166,6 +166,22 @@ async def test_no_arm_is_measured_yet(tmp_path, program):
         assert app.screen.stage == "Baselines"
 
 
+@pytest.mark.parametrize("goal", ["0.8", ""])
+async def test_the_goal_is_asked_before_anything_is_measured_and_once(tmp_path, program, goal):
+    """An empty line is "don't know": that is an answer, too."""
+    project = ladder.frozen(tmp_path / "clinic")
+    project.answers_file.write_text(project.answers_file.read_text().replace("goal_score = 0.8\n", ""))
+    async with on_stage(program(project.root), 6) as (app, pilot, _):
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.screen, "asked", None) is not None)
+        assert app.screen.asked.id == "goal_score" and not app.jobs
+        await pilot.press(*goal, "enter")
+        await until(pilot, lambda: app.screen.stage == "Baselines" and not app.screen.started and app.screen.items)
+        await pilot.press("enter")
+        assert app.screen.question.startswith("Measure 2 arms?")
+    assert ("goal_score = 0.8" in project.answers_file.read_text()) == bool(goal)
+
+
 async def test_an_earlier_report_tells_how_long_the_arms_take(clinic, program):
     path = clinic.evaluations / "E-001" / "report.json"
     found = read_artefact(path, Report)

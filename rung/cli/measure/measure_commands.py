@@ -67,7 +67,7 @@ def baseline(
     from evaluation.testset.relabelling import check_corrections
     from rung.cli.models import open_ladder, open_meanings, opened_project, overridden, scored
     from rung.cli.output import note, show
-    from rung.text.baseline_text import plan_lines
+    from rung.text.baseline_text import SET_GOAL, plan_lines
     from workspace.errors import RungError
 
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
@@ -76,6 +76,8 @@ def baseline(
     project, settings = opened_project()
     wanted = arms_named([a.strip() for a in arms.split(",") if a.strip()] or settings.evaluation.arms)
     answers = read_answers(project)
+    if answers.goal_score is None and "goal_score" not in answers.answered:
+        note(f"! No goal is set. A goal that is named before the measurement counts for more: {SET_GOAL}")
     check_advice(project)
     check_corrections(project, settings, frozen_test(project, dataset)[0])
     allowed = overridden(project, settings, override, by, reason, "baseline")

@@ -64,9 +64,11 @@ class QuestionsScreen(StageScreen):
     asking: Asking | None = None
     """The questionnaire, once the rulebook is read; None also where it cannot be."""
 
-    def __init__(self, question: str = "") -> None:
+    def __init__(self, question: str = "", then: int = 0) -> None:
         super().__init__()
         self.wanted = question
+        self.then = then
+        """The stage that waits for the answer to `wanted`; 0 for none."""
         self.asked: Question | None = None
         self.moved: list[str] = []
         self.trail: list[str] = []
@@ -241,6 +243,9 @@ class QuestionsScreen(StageScreen):
             self.asking.answer(key, value)
         except (RungError, OSError) as error:
             self._refuse(error)
+            return
+        if self.then and key == self.wanted:
+            self.app.open_stage(self.then)  # type: ignore[attr-defined]
             return
         self.trail.append(key)
         self.steps_back = 0

@@ -51,6 +51,8 @@ class BaselinesScreen(StoppableScreen):
     folder: Path | None = None
     items = 0
     """Frozen test items."""
+    goal_is_open = False
+    """Whether nobody was asked yet which score is good enough."""
     fits_width = True
     stopped = "Stopped. Every answer so far is kept; R continues."
 
@@ -70,6 +72,7 @@ class BaselinesScreen(StoppableScreen):
     def load(self) -> LoadedLines:
         """The newest baseline on the frozen test set."""
         from curation.split.manifest import newest_dataset, read_manifest
+        from evaluation.measured_answers import read_answers, rejudged
         from evaluation.measurement_report import newest_report
 
         project = self.source.project
@@ -78,6 +81,8 @@ class BaselinesScreen(StoppableScreen):
         if project is None or test is None:
             return locked(LOCKED, 5, "rung data freeze --test-only", "rung baseline")
         self.items = test.rows
+        answers = read_answers(project)
+        self.goal_is_open = answers.goal_score is None and "goal_score" not in answers.answered
         measured = newest_report(project, "baseline", test_sha256=test.sha256)
         if measured is None:
             settings = self.source.settings
@@ -86,10 +91,9 @@ class BaselinesScreen(StoppableScreen):
             paid = "$0.00" if settings.model.provider == "local" else f"paid to {settings.model.provider}"
             empty = _empty(test.rows, settings.evaluation.arms, f"{long}, {paid}", prompt_words(project))
             return LoadedLines(list(empty), "rung baseline")
-        from evaluation.measured_answers import read_answers, rejudged
         from evaluation.reuse import outdated
 
-        self.folder, report = measured[0], rejudged(measured[1], read_answers(project))
+        self.folder, report = measured[0], rejudged(measured[1], answers)
         self.changed = outdated(project, self.source.settings, report)
         arms = (arm for arm in self.source.settings.evaluation.arms if arm not in {a.arm for a in report.arms})
         lines = list(_entries(report, self.room, list(arms), self.changed))
@@ -119,7 +123,7 @@ class BaselinesScreen(StoppableScreen):
             self._ask(self._all())
             return
         if self.data.goal is None:
-            self.app.open_question("goal_score")  # type: ignore[attr-defined]
+            self.app.open_question("goal_score", then=6)  # type: ignore[attr-defined]
         else:
             self.go_on()
 
@@ -146,9 +150,11 @@ class BaselinesScreen(StoppableScreen):
         return on_the_ladder([*measured, *self.source.settings.evaluation.arms])
 
     def _ask(self, arms: Sequence[str]) -> None:
-        """Ask in row 23, with what it will take: calls, tokens, dollars."""
+        """Ask for the goal first, then in row 23, with what it will take: calls, tokens, dollars."""
         if self.job is not None:
             self.tell("already running; x stops it and keeps the answers")
+        elif self.goal_is_open and not self.closed:
+            self.app.open_question("goal_score", then=6)  # type: ignore[attr-defined]
         elif not self.repeat_lock():
             free = self.source.settings.model.provider == "local"
             self.ask_once(_asked(self.data, arms, self.items, free), lambda: self._run(arms))
