@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -74,24 +72,10 @@ class LeakSearch:
         self._index, threshold = index, self._threshold
         looked = pairs_to_look_at(index, scan, source, compiled=scan.compiled)
         labels = _labels(index, scan)
-        with no_collection():
-            pairs = CandidatePairs(index, scan, looked, labels)
-            judges = Judges(index, looked, labels, self._shown, self._test, threshold)
-            leaks, suspects = _judge(pairs, index, scan, source, judges, threshold)
+        pairs = CandidatePairs(index, scan, looked, labels)
+        judges = Judges(index, looked, labels, self._shown, self._test, threshold)
+        leaks, suspects = _judge(pairs, index, scan, source, judges, threshold)
         return LeakReport(scan.rows, len(self._test), in_order(leaks), in_order(suspects, SUSPECTS))
-
-
-@contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """Rows hold no cycles: looking for some among ten thousand new ones costs a third of the time."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def clean_rows(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[int], LeakReport]:
