@@ -14,7 +14,7 @@ from curation.checks.base import EVIDENCE_KEPT, Subject
 from curation.rows import Row
 from curation.rows.pieces import Pieces
 from curation.rows.rowfile import Chosen, RowFile
-from curation.store.records import StoredRow, number_of, row_id
+from curation.store.records import LEARNT, StoredRow, number_of, row_id
 
 
 def role_of(path: Path) -> str:
@@ -138,9 +138,6 @@ class Sampler:
         return [subject for _, _, subject in sorted(self.held, key=lambda each: each[0])]
 
 
-LEARNT = ("pool", "candidates", "train")
-
-
 DUPLICATE_REASONS = {"exact duplicate": "exact", "near duplicate": "near"}
 
 
@@ -163,7 +160,7 @@ class Sides:
             self._validated.append(place)
         elif row.role in LEARNT:
             self._learnt.append(place)
-            self.reviewed.append(row.is_reviewed and not row.automatic)
+            self.reviewed.append(row.is_kept_by_person)
 
     @property
     def learnt(self) -> ProjectRows:

@@ -17,6 +17,7 @@ from curation.likeness import normal
 from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns
 from curation.store import Store, StoredRow
+from curation.store.records import LEARNT
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -162,7 +163,7 @@ def _pair(example: Example) -> tuple[str, str]:
 
 def open_sieve(store: Store, project: Project, settings: Settings) -> Sieve:
     """A sieve over all rows of the project, rejected and excluded ones too, and every test row there is."""
-    rows = store.rows(role=("pool", "candidates", "train", "validation"), excluded=None)
+    rows = store.rows(role=(*LEARNT, "validation"), excluded=None)
     return Sieve(rows, test_rows(store, project), settings.dataset.threshold)
 
 

@@ -15,6 +15,7 @@ from curation.generate.strategies import find_strategy
 from curation.generate.template import load_prompt
 from curation.review.progress import goal_of
 from curation.store import Store
+from curation.store.records import LEARNT
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -115,7 +116,7 @@ def find_gaps(store: Store, project: Project, settings: Settings) -> Gaps | None
         return None
     goal, goal_from, per_class = asked
     material = gather(store, project, settings)
-    kept = [row for row in store.rows(role=("pool", "candidates", "train")) if row.is_reviewed]
+    kept = [row for row in store.rows(role=LEARNT) if row.is_reviewed]
     if per_class and material.labels:
         counts = Counter(row.example.answer for row in kept)
         thin = [goal - counts[label] for label in material.labels if counts[label] < goal]

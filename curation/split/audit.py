@@ -14,13 +14,13 @@ from curation.review.progress import SampleProgress, agreement, sample_progress
 from curation.review.queue import refresh_queue
 from curation.split.manifest import Manifest, ReviewFacts, SampleFacts, load_split, read_manifest
 from curation.store import Store, StoredRow, open_store, row_id
+from curation.store.records import POLICY_ROLES
 from workspace.folder import Project
 from workspace.settings import ReviewSettings, Settings, load_settings
 
 if TYPE_CHECKING:
     from curation.likeness.leaks import Leak
 
-OWN = ("pool", "train", "validation", "test")
 SHOWN = 3
 STRICT = ("", "trust", "sample", "all")
 """Review policies, each stricter than the one before; one that is not known counts as the strictest."""
@@ -267,7 +267,7 @@ def _strictness(pool: str) -> int:
 
 def _must_be_reviewed(row: StoredRow, pool: str) -> bool:
     """Return whether a row without a decision lacks one: own rows do not where a sample speaks for them, or trust."""
-    if row.origin != "import" or row.role not in OWN or row.state not in ("trusted", "unreviewed"):
+    if row.origin != "import" or row.role not in POLICY_ROLES or row.state not in ("trusted", "unreviewed"):
         return True
     return pool not in ("trust", "sample") or (pool == "sample" and row.plan is None)
 

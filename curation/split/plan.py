@@ -21,6 +21,7 @@ from curation.split.manifest import (
     read_manifest,
 )
 from curation.store import Store, StoredRow
+from curation.store.records import WAITING
 from workspace.counted import counted
 from workspace.errors import did_you_mean
 from workspace.files import sha256_bytes
@@ -29,9 +30,6 @@ from workspace.settings import Settings
 
 if TYPE_CHECKING:
     from curation.likeness.fingerprints import Fingerprinted
-
-
-OPEN = ("pending", "leased", "skipped", "unsure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def sort_rows(rows: Sequence[StoredRow], settings: Settings, *, leave_out: bool)
         reason = _left_out(row)
         if reason:
             found.dropped.append(drop(row, reason))
-        elif row.state in OPEN and (row.origin == "generated" or row.role == "candidates"):
+        elif row.state in WAITING and (row.origin == "generated" or row.role == "candidates"):
             if leave_out:
                 found.dropped.append(drop(row, "waits for review"))
             else:
@@ -84,7 +82,7 @@ def is_demanded(row: StoredRow, settings: Settings) -> bool:
         return False
     if settings.review.pool == "all":
         return True
-    return row.state in OPEN
+    return row.state in WAITING
 
 
 def blockers(found: Sorted, settings: Settings) -> list[Blocker]:
@@ -277,7 +275,7 @@ def _without_doubles(
     if not places:
         return list(rows), []
     side = [rows[place] for place in places]
-    first = [bool(row.mark) or (row.is_reviewed and not row.automatic) for row in side]
+    first = [bool(row.mark) or row.is_kept_by_person for row in side]
     result = dedup(known.take(places), settings.dataset.threshold, reviewed=first)
     gone = {side[each.index].id: each for each in result.removed}
     is_settled = settled_pairs(settled.get("contradictions", ()))

@@ -14,7 +14,7 @@ from curation.example import Example
 from curation.rows import Columns, Reject, malformed_error
 from curation.rows.rowfile import Chosen, RowFile
 from curation.store import Added, NewRow, Role, Store
-from curation.store.records import ROLES, Link, number_of, row_id
+from curation.store.records import LEARNT, ROLES, Link, number_of, row_id
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.files import sha256_file
 from workspace.settings import Settings
@@ -114,7 +114,7 @@ def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, 
         source, before = source_number(connection, batch.path, batch.sha256, role), last_row(connection)
         added = store.add(_new_rows(batch), role=role, source=source, twins=True, connection=connection)
         counts: dict[str, int] = {}
-        if role in TRAINING_SIDE and added.fresh:
+        if role in LEARNT and added.fresh:
             fresh = ((number, row.example) for number, row in _fresh(batch, added))
             counts = take_out(connection, settings.dataset.threshold, before, fresh, actor)
         made = _counted(batch, role, added, counts)
@@ -234,8 +234,6 @@ def _finish(store: Store, connection: Connection, source: int, made: Imported, a
     store.event("import", actor, made.file, detail, connection=connection)
 
 
-TRAINING_SIDE = ("pool", "candidates", "train")
-"""Roles in which duplicates are taken out; validation and test sets are kept as they are."""
 LINKS_A_ROW = 50
 """Near rows remembered for each row, to be shown beside it; the checks find all of them again."""
 HASHES_HELD = 1 << 24
@@ -295,11 +293,11 @@ def _take_standing(connection: Connection, collector: Collector, numbers: array[
     from curation.store.reading import up_to
 
     reviewed = bytearray()
-    for each in up_to(connection, before, TRAINING_SIDE):
+    for each in up_to(connection, before, LEARNT):
         if each.state != "rejected":
             collector.add(each.example)
             numbers.append(number_of(each.id))
-            reviewed.append(each.is_reviewed and not each.automatic)
+            reviewed.append(each.is_kept_by_person)
     return reviewed
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, case, func, or_, select
 from sqlalchemy.engine import RowMapping
 
-from curation.store.records import Change, Event, StoredRow, row_id
+from curation.store.records import OPEN_STATES, Change, Event, StoredRow, row_id
 from curation.store.tables import changes, decisions, events, facts, links, reviewers, rows, sources
 
 CHUNK = 500
@@ -28,19 +28,22 @@ def leased_now(moment: Any) -> Any:
     return and_(rows.c.lease_until.is_not(None), rows.c.lease_until > moment, rows.c.lease_at <= moment + SKEW)
 
 
+def _leased(moment: float) -> Any:
+    """SQL: a row waits for a decision, and somebody has it."""
+    return and_(rows.c.state.in_(OPEN_STATES), leased_now(moment))
+
+
 def many(value: str | Sequence[str] | None) -> list[str] | None:
     """One value, several or no condition, as a list or None."""
     return None if value is None else [value] if isinstance(value, str) else list(value)
 
 
-def query(moment: float | None = None) -> Select[Any]:
+def query() -> Select[Any]:
     """All columns that a StoredRow needs, in order of import."""
-    moment = time.time() if moment is None else moment
-    opened = and_(rows.c.state.in_(("pending", "skipped", "unsure")), leased_now(moment))
     return (
         select(
             rows,
-            case((opened, "leased"), else_=rows.c.state).label("shown"),
+            case((_leased(time.time()), "leased"), else_=rows.c.state).label("shown"),
             sources.c.path.label("path"),
             sources.c.sha256.label("sha256"),
             changes.c.reason.label("excluded"),
@@ -97,7 +100,7 @@ def narrowed(
         statement = statement.where(rows.c.change_id.is_not(None) if excluded else rows.c.change_id.is_(None))
     if states is None:
         return statement
-    running = and_(rows.c.state.in_(("pending", "skipped", "unsure")), leased_now(time.time()))
+    running = _leased(time.time())
     idle = or_(running.is_(None), ~running)
     stored = [state for state in states if state != "leased"]
     wanted = and_(rows.c.state.in_(stored), or_(rows.c.lease_until.is_(None), idle))
@@ -106,7 +109,7 @@ def narrowed(
 
 def count_by(connection: Connection) -> list[tuple[str, str, str, bool, int]]:
     """(role, origin, state, excluded, n) of all rows."""
-    running = and_(rows.c.state.in_(("pending", "skipped", "unsure")), leased_now(time.time()))
+    running = _leased(time.time())
     shown = case((running, "leased"), else_=rows.c.state)
     out = rows.c.change_id.is_not(None)
     statement = select(rows.c.role, rows.c.origin, shown, out, func.count()).group_by(

@@ -33,8 +33,12 @@ State = Literal["pending", "leased", "approved", "edited", "rejected", "skipped"
 ROLES: tuple[Role, ...] = ("pool", "candidates", "train", "validation", "test")
 POLICY_ROLES = ("test", "validation", "train", "pool")
 """The user's own rows: the policy says what of them is reviewed. Each role is sampled by itself."""
+LEARNT: tuple[Role, ...] = ("pool", "candidates", "train")
+"""Roles of rows to learn from: among these duplicates are taken out, and a test item that one holds is a leak."""
 OPEN_STATES = ("pending", "skipped", "unsure")
 """Stored states of rows that wait for a decision (`leased` is one of these with a running lease)."""
+WAITING = ("leased", *OPEN_STATES)
+"""States of rows that wait for a decision, as a row shows them."""
 FINAL = ("approve", "edit", "reject")
 """Verdicts that decide a row."""
 VERDICT_OF = dict(zip(("approved", "edited", "rejected"), FINAL, strict=True))
@@ -140,6 +144,11 @@ class StoredRow:
     def is_reviewed(self) -> bool:
         """Whether a decision keeps it: approved or edited."""
         return self.state in ("approved", "edited")
+
+    @property
+    def is_kept_by_person(self) -> bool:
+        """Whether that decision is a person's."""
+        return self.is_reviewed and not self.automatic
 
 
 @dataclass(frozen=True, slots=True)
