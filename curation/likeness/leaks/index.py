@@ -19,6 +19,8 @@ LABEL_WORDS = 8
 """An answer of fewer words is a label; a question of fewer words inside a message is a suspect."""
 GRAM_WORDS = 3
 """Words in a gram: short enough to live through edits."""
+GAP = 8
+"""Words between two found ones that count for a stretch as well."""
 _TO_FLAG = np.uint64(64 - 22)
 NO_ANSWER = 1
 """Key of an answer where there is none."""

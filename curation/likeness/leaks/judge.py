@@ -8,8 +8,9 @@ from typing import Literal
 
 from curation.example import Example
 from curation.likeness import same_answer
+from curation.likeness.leaks.answered import Answered
 from curation.likeness.leaks.index import LABEL_WORDS
-from curation.likeness.leaks.look import Answered, ItemPart, LearntRow, Looker, Overlap
+from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, Overlap
 from curation.likeness.leaks.report import Kind, Leak, LeakEvidence
 from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE, CandidatePair
 
