@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from advisor.answer_file import from_table, parse_answers
-from advisor.answers import FACTS, Answers
+from advisor.answers import FACTS, UNASKED, Answers
 from advisor.conditions import OPTIONS
 from advisor.contradictions import consistent
-from advisor.decide import decide, verdict_of
+from advisor.decide import SILENT, decide, verdict_of
 from advisor.decision import BreakEven, Decision
 from advisor.rulefiles import load_rulebook
 from rung import decide as decide_by_name
@@ -58,15 +58,20 @@ RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[Health
 
 @RELAXED
 @given(tables())
-def test_every_single_given_answer_that_flips_it_is_told(table: dict[str, Any]) -> None:
-    decision = decide(BOOK, from_table(table), DAY)
-    told = {(c["question"], c["next_step"], c["destination"]) for c in decision.would_change}
-    for key in table:
-        for value in choices(key):
-            if value != table[key] and consistent({**table, key: value}):
-                found = verdict_of(BOOK, from_table({**table, key: value})).outcome
-                if found != (decision.next_step, decision.destination):
-                    assert (key, *found) in told
+def test_what_the_json_says_would_change_it_is_true_and_nothing_is_left_out(table: dict[str, Any]) -> None:
+    shown = json.loads(decide(BOOK, from_table(table), DAY).to_bytes())
+    now, told = (shown["next_step"], shown["destination"]), set()
+    for change in shown["would_change"]:
+        key, then = change["question"], (change["next_step"], change["destination"])
+        assert verdict_of(BOOK, from_table({**table, key: change["to"]})).outcome == then != now
+        assert change["from"] == table.get(key, "unknown")
+        told.add((key, *then))
+    for key in (key for key in FACTS if key not in SILENT and (key in table or key not in UNASKED)):
+        for other in ({**table, key: value} for value in choices(key)):
+            if consistent(other) and (found := verdict_of(BOOK, from_table(other)).outcome) != now:
+                assert (key, *found) in told
+    assert {key for key, *_ in told if key not in table} == set(shown["open_questions"])
+    assert shown["provisional"] is bool(shown["open_questions"])
 
 
 @RELAXED

@@ -61,14 +61,6 @@ def test_few_rows_in_each_class_wait_for_more() -> None:
     assert not decision.data.enough
 
 
-@pytest.mark.parametrize("rung", ["prompting", "few_shot", "rag"])
-def test_a_measured_rung_that_works_is_kept(rung: str) -> None:
-    known = {"prompting": "insufficient", "few_shot": "insufficient", rung: "works"}
-    decision = advised({"task": "question_answering"} if rung == "rag" else {"task": "writing"}, **known)
-    at = "prompt" if rung == "prompting" else rung
-    assert (decision.next_step, decision.destination, decision.action.name) == (at, at, "keep")
-
-
 def test_what_is_volunteered_is_never_an_open_question() -> None:
     for known in ({}, {"task": "reasoning", "prompting": "insufficient"}, house_line.ANSWERS):
         decision = advised(known)

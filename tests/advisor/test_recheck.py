@@ -77,15 +77,6 @@ def test_the_table_that_came_with_the_program_has_no_fault() -> None:
     assert list(life_faults(rule_file("lives.toml"))) == []
 
 
-def test_rules_check_and_recheck_stop_at_it(project: Path) -> None:
-    (project / "rules").mkdir()
-    (project / "rules" / "lives.toml").write_text('[life]\nmodel = "m"\n')
-    for words in (("rules", "check"), ("advise", "--recheck")):
-        done = rung(*words, cwd=project)
-        assert done.returncode == 2 and "[life] must be written [[life]]." in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-
-
 def test_a_price_that_turns_what_pays_ends_the_decision(project: Path) -> None:
     saving = json.loads((project / "decision.json").read_text())["break_even"]["saving_usd_per_month"]
     assert saving > 0
