@@ -16,7 +16,7 @@ from workspace.errors import did_you_mean
 
 
 class PriceRow(TypedDict, total=False):
-    """A row of rules/prices.toml or upkeep.toml, with the fields of its kind (`rulefiles.PRICE_FIELDS`)."""
+    """A row of rules/prices.toml or upkeep.toml, with the fields of its kind (`dated_tables.FIELDS`)."""
 
     model: str
     input: float

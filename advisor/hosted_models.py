@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from workspace.errors import InputError, Problem, RungError, did_you_mean
+from advisor.dated_tables import life_faults
+from workspace.errors import InputError, Problem, RungError
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
 
 FILE = "lives.toml"
-TABLE = ("as_of", "warn_days", "life")
-ENTRY = ("model", "ends", "not_before", "replace", "date", "source")
-MOST_DAYS = 3650
-WANTED = "is a date like 2027-01-14"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,44 +62,6 @@ def life_of(model: str, project_rules: Path | None = None) -> Life | None:
             if re.fullmatch(re.escape(str(entry["model"])) + r"(-\d{8}|-\d{4}-\d{2}-\d{2})?", model):
                 return _life(entry, {**built_in, **table})
     return None
-
-
-def life_faults(table: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a table of lives, each fault with a suggestion."""
-    for key in sorted(table.keys() - set(TABLE)):
-        yield f'unknown key "{key}".{did_you_mean(key, TABLE)}'
-    if "as_of" in table and not _is_day(table["as_of"]):
-        yield f"as_of {WANTED}."
-    days = table.get("warn_days", 0)
-    if type(days) is not int or not 0 <= days <= MOST_DAYS:
-        yield f"warn_days must be a whole number, 0 to {MOST_DAYS:,}."
-    entries = table.get("life", [])
-    if not isinstance(entries, list):
-        yield "[life] must be written [[life]]."
-        return
-    for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
-            yield f'life {number} has no text "model".'
-        else:
-            yield from (f"{entry['model']}: {text}" for text in _entry_faults(entry))
-
-
-def _entry_faults(entry: Mapping[str, Any]) -> Iterator[str]:
-    for key in sorted(entry.keys() - set(ENTRY)):
-        yield f'unknown key "{key}".{did_you_mean(key, ENTRY)}'
-    given = [key for key in ("ends", "not_before", "date") if key in entry]
-    yield from (f"{key} {WANTED}, without a time." for key in given if not _is_day(entry[key]))
-    if not set(given) & {"ends", "not_before"}:
-        yield f"ends or not_before is missing; it {WANTED}."
-    if not isinstance(entry.get("replace", ""), str):
-        yield "replace must be a text."
-    source = entry.get("source", [])
-    if not isinstance(source, list) or not all(isinstance(each, str) for each in source):
-        yield "source must be a list of names."
-
-
-def _is_day(value: Any) -> bool:
-    return type(value) is date
 
 
 def _read(path: Path) -> JsonObject:

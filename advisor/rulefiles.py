@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Set
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from advisor.checking import check
 from advisor.conditions import ALL_FACTS, Bounds, Condition
-from advisor.hosted_models import life_faults
+from advisor.dated_tables import life_faults, price_faults
 from advisor.rulebook import COMMON, FIELDS, FILES, PRICES, TABLES, AnswerChoice, Question, Rule, Rulebook, Source
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.json_types import JsonObject
@@ -265,67 +265,6 @@ class _Lines:
         """`rules/approach.toml line 12`."""
         lines = self.found.get(kind, [])
         return f"{self.file} line {lines[number]}" if number < len(lines) else self.file
-
-
-PRICE_FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    name: (frozenset(must.split()), frozenset(may.split()))
-    for name, must, may in (
-        ("api", "model input output", "cached_input batch_discount"),
-        ("rental", "gpu provider per_hour", ""),
-        ("upkeep", "per_month", ""),
-        ("managed", "provider what per_million_tokens", ""),
-        ("unpriced", "provider reason", ""),
-    )
-}
-"""Tables with the fields that each row must and may have, beside PRICE_COMMON."""
-PRICE_COMMON = frozenset(("date", "source", "note"))
-PRICE_TEXTS = frozenset(("model", "gpu", "provider", "what", "reason", "note"))
-PRICE_LIFE = "expires_after_days"
-
-
-def price_faults(table: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a table of prices, each fault with a suggestion."""
-    for name, rows in table.items():
-        if name == PRICE_LIFE:
-            if type(rows) is not int or rows < 0:
-                yield f"{PRICE_LIFE} must be a whole number of 0 or more."
-        elif name not in PRICE_FIELDS:
-            yield f'unknown table "{name}".{did_you_mean(name, [*PRICE_FIELDS, PRICE_LIFE])}'
-        elif not isinstance(rows, list):
-            yield f"[{name}] must be written [[{name}]]."
-        else:
-            for number, row in enumerate(rows, 1):
-                yield from (f"{name} {number}: {text}" for text in _price_faults(name, row))
-
-
-def _price_faults(name: str, row: Any) -> Iterator[str]:
-    if not isinstance(row, dict):
-        yield "must be a table."
-        return
-    must, may = PRICE_FIELDS[name]
-    for key in sorted(row.keys() - must - may - PRICE_COMMON):
-        yield f'unknown field "{key}".{did_you_mean(key, must | may | PRICE_COMMON)}'
-    for key in sorted(must - row.keys()):
-        yield f'the field "{key}" is missing.'
-    for key in sorted(row.keys() & (must | may | PRICE_COMMON)):
-        if not _price_fits(key, row[key]):
-            yield f"{key} must be {_price_expected(key)}."
-
-
-def _price_expected(key: str) -> str:
-    if key in PRICE_TEXTS:
-        return "a text"
-    return {"date": "a date like 2026-11-25", "source": "a list of names"}.get(key, "a number of 0 or more")
-
-
-def _price_fits(key: str, value: Any) -> bool:
-    if key in PRICE_TEXTS:
-        return isinstance(value, str)
-    if key == "date":
-        return type(value) is date
-    if key == "source":
-        return isinstance(value, list) and all(isinstance(name, str) for name in value)
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 def load_rulebook(project_rules: Path | None = None, folder: Path | None = None) -> Rulebook:

@@ -10,7 +10,8 @@ import pytest
 from clinic import ANSWERS
 from in_shell import rung
 
-from advisor.hosted_models import life_faults, life_of
+from advisor.dated_tables import life_faults
+from advisor.hosted_models import life_of
 from advisor.rulefiles import load_rulebook
 from workspace.errors import InputError, RungError
 from workspace.shipped_rules import rule_file
@@ -48,18 +49,21 @@ def test_a_projects_own_table_comes_first_and_is_no_rule(project: Path) -> None:
     assert ended.returncode == 1 and "gpt-4o-mini ended on 2026-11-01" in ended.stdout
     own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = "soon"\n')
     wrong = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
-    assert wrong.returncode == 2 and "gpt-4o-mini: ends is a date like 2027-01-14" in wrong.stderr
+    assert wrong.returncode == 2 and "life 1: ends must be a date" in wrong.stderr
 
 
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ('[[life]]\nmodel = "m"\nends = 2026-11-01T10:00:00\n', "m: ends is a date like 2027-01-14, without a time."),
+        (
+            '[[life]]\nmodel = "m"\nends = 2026-11-01T10:00:00\n',
+            "life 1: ends must be a date like 2026-11-25, without a time.",
+        ),
         ('[life]\nmodel = "m"\nends = 2026-11-01\n', "[life] must be written [[life]]."),
-        ('[[life]]\nmodel = "m"\nend = 2026-11-01\n', 'm: unknown key "end". Did you mean "ends"?'),
-        ('[[lives]]\nmodel = "m"\nends = 2026-11-01\n', 'unknown key "lives". Did you mean "life"?'),
-        ('life = ["m"]\n', 'life 1 has no text "model".'),
-        ('[[life]]\nmodel = "m"\nreplace = 3\nsource = "s"\n', "m: replace must be a text."),
+        ('[[life]]\nmodel = "m"\nend = 2026-11-01\n', 'life 1: unknown field "end". Did you mean "ends"?'),
+        ('[[lives]]\nmodel = "m"\nends = 2026-11-01\n', 'unknown table "lives". Did you mean "life"?'),
+        ('life = ["m"]\n', "life 1: must be a table."),
+        ('[[life]]\nmodel = "m"\nreplace = 3\nsource = "s"\n', "life 1: replace must be a text."),
     ],
 )
 def test_a_table_of_lives_that_is_wrong_is_told_plainly_by_every_command(project: Path, table: str, said: str) -> None:
