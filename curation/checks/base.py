@@ -108,11 +108,6 @@ class Survey:
     sample: Sequence[Subject]
     options: Options
 
-    @property
-    def complete(self) -> bool:
-        """Whether the sample is all rows."""
-        return len(self.sample) == self.rows
-
 
 class QualityCheck:
     """A quality check: `see` each row once, then `end` with a finding or None. `measures` is what plots draw."""

@@ -127,7 +127,6 @@ class StoredRow:
     automatic: bool
     decision: int | None
     guideline: int | None
-    in_sample: bool
     plan: int | None
 
     @cached_property
