@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from advisor.answers import FactValues
-from workspace.artefact import Artefact
+from workspace.artefact import Artefact, read_artefact
+from workspace.errors import RungError
+from workspace.folder import Project
 from workspace.json_types import JsonObject
 
 Option = Literal["prompt", "few_shot", "rag", "fine_tune", "rag_and_fine_tune"]
@@ -181,3 +183,11 @@ class Decision(Artefact):
         if self.answers.get("classifier") == "works" and self.action.name in ("keep", "no_llm"):
             return "classifier"
         return "prompt" if self.action.name == "keep" else ""
+
+
+def read_decision(project: Project) -> Decision | None:
+    """The advice as written; None where there is none, or another version of Rung wrote it."""
+    try:
+        return read_artefact(project.decision_file, Decision)
+    except RungError:
+        return None

@@ -7,10 +7,9 @@ from datetime import date
 from advisor.answer_file import load_answers
 from advisor.answers import Answers
 from advisor.decide import decide
-from advisor.decision import Decision
+from advisor.decision import Decision, read_decision
 from advisor.rulefiles import load_rulebook
-from workspace.artefact import hashes, now, read_artefact, write_artefact
-from workspace.errors import RungError
+from workspace.artefact import hashes, now, write_artefact
 from workspace.folder import Project
 
 RULEBOOK = "rulebook"
@@ -37,16 +36,8 @@ def write_decision(project: Project, decision: Decision) -> Decision:
     made_from = hashes(project.root, project.answers_file) if project.answers_file.exists() else {}
     made_from[RULEBOOK] = decision.rulebook.sha256
     made = decision.model_copy(update={"made_from": made_from, "created_at": now()})
-    before = _standing(project)
+    before = read_decision(project)
     if before is not None and before.model_copy(update={"created_at": made.created_at, "as_of": made.as_of}) == made:
         return before.model_copy(update={"as_of": made.as_of})
     write_artefact(project.decision_file, made)
     return made
-
-
-def _standing(project: Project) -> Decision | None:
-    """The advice as written; None where there is none that can be read."""
-    try:
-        return read_artefact(project.decision_file, Decision)
-    except RungError:
-        return None

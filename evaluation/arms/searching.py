@@ -6,7 +6,7 @@ too, and validation says which.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from chat.protocols import Turn
@@ -75,10 +75,13 @@ def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> 
     return found
 
 
-def _rag(way: str, index: Index[Passage], prompt: PromptVersion | None) -> Variant:
-    def shown(turns: Sequence[Turn]) -> Sequence[Passage]:
-        return index.search(question_of(turns), PASSAGES)
+def first_passages(index: Index[Passage]) -> Callable[[Sequence[Turn]], Sequence[Passage]]:
+    """What is shown with a question."""
+    return lambda turns: index.search(question_of(turns), PASSAGES)
 
+
+def _rag(way: str, index: Index[Passage], prompt: PromptVersion | None) -> Variant:
+    shown = first_passages(index)
     return Variant(
         {"passages": PASSAGES, "prompt": prompt_name(prompt), "search": way},
         lambda turns: with_examples(turns, prompt, (), before=passages(shown(turns))),
@@ -102,9 +105,7 @@ def combined(material: ArmMaterial) -> list[Variant]:
 
 def _combined(material: ArmMaterial, way: str, rows: Index[Example], index: Index[Passage]) -> Variant:
     prompt, k = material.instructions[-1], material.retrieved
-
-    def shown(turns: Sequence[Turn]) -> Sequence[Passage]:
-        return index.search(question_of(turns), PASSAGES)
+    shown = first_passages(index)
 
     def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
         near = rows.search(question_of(turns), k)[::-1] if material.examples else ()

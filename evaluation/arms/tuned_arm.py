@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chat.protocols import Turn
-from evaluation.arms.arm_material import PromptVersion, Variant, instructed, question_of, with_examples
-from evaluation.arms.searching import PASSAGES, Index, passage_indexes, passages
+from evaluation.arms.arm_material import PromptVersion, Variant, instructed, with_examples
+from evaluation.arms.searching import PASSAGES, Index, first_passages, passage_indexes, passages
 from evaluation.retrieval.embeddings import Meanings
 from evaluation.retrieval.passages import Passage
 
@@ -33,9 +33,7 @@ def _with_passages(system_prompt: str | None, way: str, index: Index[Passage]) -
     alone = tuned(system_prompt)[0]
     assert alone.render is not None
     as_trained = alone.render
-
-    def shown(turns: Sequence[Turn]) -> Sequence[Passage]:
-        return index.search(question_of(turns), PASSAGES)
+    shown = first_passages(index)
 
     def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
         return with_examples(as_trained(turns), None, (), before=passages(shown(turns)))

@@ -44,6 +44,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, if all six gates are open. Continues an interrupted run of the same plan."""
+    from rung.cli.models import opened_project
     from rung.cli.output import note
     from training.gates.clearance import check_gates, grant
     from training.plan.plans import newest_plan
@@ -53,7 +54,7 @@ def train(
 
     goes_with("--on", on, "rung train --on NAME", {"--at-most": at_most})
     limit = duration("--at-most", at_most) if at_most else 0
-    project, settings = _project()
+    project, settings = opened_project()
     box = reached(project, settings, on) if on else None
     overrides = _overrides(project, override or [], by, reason)
     before = newest_plan(project)
@@ -98,14 +99,6 @@ def _tell_otherwise(project: Project, settings: Settings, plan: Plan, gates: Seq
     _, report = read_report(project, name)
     if told := asked_otherwise(settings, report, plan.recipe.base):
         note(f"{told} Before rung evaluate: rung baseline")
-
-
-def _project() -> tuple[Project, Settings]:
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
-
-    project = require_project()
-    return project, load_settings(project.settings_file)
 
 
 def _plan_or_locked(

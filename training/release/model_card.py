@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from advisor.decision import Decision
+from advisor.decision import Decision, read_decision
 from curation.split.manifest import FrozenRow, Manifest, read_manifest
 from evaluation.arms.registry import arm_name
 from evaluation.forgetting import NOT_MEASURED
@@ -19,9 +19,7 @@ from training.release.classifier import ARM, classifier_card
 from training.release.permission import Permission
 from training.release.releases import Release
 from training.runs import RunRecord
-from workspace.artefact import read_artefact
 from workspace.counted import counted
-from workspace.errors import RungError
 from workspace.folder import Project
 
 RULINGS = {"ship": "ship", "judgement": "judgement, decided by a named person"}
@@ -146,14 +144,6 @@ def _training(run: RunRecord, project: Project) -> str:
 def _chain(release: Release) -> str:
     rows = [f"- `{name}` {digest[:8]}" for name, digest in release.made_from.items()]
     return "\n".join(["## The chain", "", "Copies are in `chain/`; `rung release verify` checks them.", "", *rows])
-
-
-def read_decision(project: Project) -> Decision | None:
-    """The advice; None where there is none, or another version of Rung wrote it."""
-    try:
-        return read_artefact(project.decision_file, Decision)
-    except RungError:
-        return None
 
 
 def use_section(decision: Decision | None, verdict: Verdict) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chat.local.prompt import encode
 from training.release.gguf import context_of
 from training.release.goldens import GoldenPrompt, read_goldens
 from training.release.making import Making
@@ -72,7 +73,7 @@ def compare_tokens(
             there.insert(0, {"role": "system", "content": system})
         theirs = str(tokenizer.apply_chat_template(there, tokenize=False, add_generation_prompt=True))
         ours = pieces.render(there)
-        if _ids(tokenizer, theirs) != list(tokenizer.encode(ours)):
+        if encode(tokenizer, theirs) != list(tokenizer.encode(ours)):
             raise Refusal(
                 f"ollama refused: its template gives other tokens than in training: {theirs[:120]!r} would become "
                 f"{ours[:120]!r}.",
@@ -146,7 +147,7 @@ def take_apart(tokenizer: Any) -> TemplatePieces:
     pieces = _pieces(closed, twice, opened, _render_turns(tokenizer, turns[1:2], True))
     for trial in TRIALS:
         theirs, ours = _render_turns(tokenizer, trial, True), pieces.render(trial)
-        if _ids(tokenizer, theirs) != _ids(tokenizer, ours):
+        if encode(tokenizer, theirs) != encode(tokenizer, ours):
             raise Refusal(
                 f"The chat template cannot be translated: {theirs[:120]!r} would become {ours[:120]!r}.",
                 "rung release --to vllm",
@@ -194,10 +195,6 @@ def _default(bare: str, before: str, after: str, user: str) -> str:
 
 def _render_turns(tokenizer: Any, turns: Sequence[dict[str, str]], opening: bool) -> str:
     return str(tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=opening))
-
-
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer.encode(text, add_special_tokens=False))
 
 
 def quoted(text: str) -> str:
