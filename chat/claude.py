@@ -70,18 +70,9 @@ class Claude(Hosted):
             if len(system) >= CACHE_FROM:
                 block["cache_control"] = {"type": "ephemeral"}
             request["system"] = [block]
-        config: JsonObject = {}
         if schema := schema_of(ask):
-            config["format"] = {"type": "json_schema", "schema": schema}
-        if effort := ask.meta.get("effort"):
-            config["effort"] = effort
-        return {**request, "output_config": config} if config else request
-
-    def input_tokens(self, ask: Ask) -> int:
-        """The server's count of an ask's prompt, before any money is spent."""
-        request = {k: v for k, v in self.request(ask).items() if k in ("model", "messages", "system", "tools")}
-        counted = self.patiently(lambda: self.client.messages.count_tokens(**request))
-        return int(counted.input_tokens)
+            request["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        return request
 
     def send_batch(self, asks: Mapping[str, Ask]) -> str:
         """Hand over a Message Batch."""

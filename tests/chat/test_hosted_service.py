@@ -69,13 +69,6 @@ def test_the_long_static_part_is_marked_for_the_cache_and_its_tokens_are_counted
     assert (reply.input_tokens, reply.cached_tokens) == (1235, 1200)
 
 
-def test_a_prompt_is_counted_before_money_is_spent(loopback: Any) -> None:
-    loopback.say((200, {"input_tokens": 42}))
-    model = client("anthropic", loopback.url)
-    assert isinstance(model, Claude) and model.input_tokens(HELLO) == 42
-    assert loopback.requests[0][1].startswith("/v1/messages/count_tokens")
-
-
 def test_a_model_near_its_end_brings_a_notice(loopback: Any) -> None:
     assert any("end of life" in told for told in Claude("claude-opus-4-5", base_url=loopback.url).notices)
     assert not any("end of life" in told for told in Claude("claude-x", base_url=loopback.url).notices)
