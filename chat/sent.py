@@ -41,11 +41,12 @@ class SentCalls:
         if self._sent[key] and not error.may_be_paid:
             self._write(key, error.cost_usd)
 
-    def notes(self, costs: Mapping[str, float | None], unsure: int = 0) -> list[str]:
+    def notes(self, costs: Mapping[str, float | None], *models: ChatModel | None) -> list[str]:
         """What was paid without a reply, and what may have been; `costs` are those of the replies, by key.
 
-        `unsure` counts tries beside these. Empty where every call was answered.
+        `models` know of tries beside these. Empty where every call was answered.
         """
+        unsure = sum(getattr(unguarded(model), "unsure", 0) for model in models)
         doubtful = unsure + sum(max(0, count - (key in costs)) for key, count in self._sent.items())
         found = [f"Replies that broke off cost ${self.lost_usd:.4f}."] if self.lost_usd else []
         if not doubtful:

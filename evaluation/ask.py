@@ -58,9 +58,9 @@ class Replies:
         self.spent += reply.cost_usd or 0.0
         self.highest = max(self.highest, reply.cost_usd or 0.0)
 
-    def unanswered(self, unsure: int = 0) -> list[str]:
-        """What calls without a reply have cost, and may have; `unsure` counts tries beside those on disk."""
-        return self.calls.notes({key: reply.cost_usd for key, reply in self.known.items()}, unsure)
+    def unanswered(self, *models: ChatModel | None) -> list[str]:
+        """What calls without a reply have cost, and may have; `models` were asked since this was opened."""
+        return self.calls.notes({key: reply.cost_usd for key, reply in self.known.items()}, *models)
 
     def affordable(self, asks: Sequence[Ask]) -> Iterator[Ask]:
         """Yield requests until the next one could exceed the budget, assuming it and those under way each cost as much

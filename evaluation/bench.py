@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from chat.privacy import notices, unguarded
+from chat.privacy import notices
 from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
 from curation.split.manifest import load_split, newest_dataset, read_manifest
@@ -110,10 +110,9 @@ class Bench:
         """What the models said about how they were asked (a parameter left out, an end of life), and calls that may
         have been paid without a reply.
         """
-        models = [model for model in (self.desk.model, self.bigger, self.judge, *self.own.values()) if model]
-        unsure = sum(getattr(unguarded(model), "unsure", 0) for model in models)
+        models = [self.desk.model, self.bigger, self.judge, *self.own.values()]
         told = [note for model in models for note in notices(model)]
-        return list(dict.fromkeys([*told, *self.desk.replies.unanswered(unsure)]))
+        return list(dict.fromkeys([*told, *self.desk.replies.unanswered(*models)]))
 
     def desk_of(self, arm: str) -> Harness:
         """The desk of an arm: the shared one, with the other model or system where the arm asks that."""

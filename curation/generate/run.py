@@ -9,7 +9,6 @@ from typing import Any
 
 from chat.batching import Batches, SentBatch, sent_batches
 from chat.errors import ChatError
-from chat.privacy import unguarded
 from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
 from chat.stream import replies
 from curation.generate.filters import Draft, Sieve, open_sieve
@@ -238,9 +237,8 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
     finally:
         with held_interrupt():
             session.outcome.cost_usd = purse.spent
-            unsure = getattr(unguarded(session.model), "unsure", 0)
             costs = {record.key: record.cost_usd for record in session.ledger.replies.values()}
-            session.outcome.notes += session.ledger.calls.notes(costs, unsure)
+            session.outcome.notes += session.ledger.calls.notes(costs, session.model)
             session.settle(waiting)
 
 

@@ -40,6 +40,7 @@ def judge(
     from evaluation.judge.people_labels import open_sitting
     from evaluation.verdict.rule import with_judge
     from rung.cli.models import by_batches, open_judge, opened_project, overridden, watch
+    from rung.cli.output import note
     from rung.report.evaluation import write_page
     from workspace.artefact import write_artefact
     from workspace.files import check_sheet
@@ -61,6 +62,8 @@ def judge(
         (model,) = by_batches(project, model)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     report = judge_run(sitting, model, replies, watch)
+    for told in replies.unanswered(model):
+        note(f"! {told}")
     sitting.folder.mkdir(exist_ok=True)
     write_artefact(sitting.folder / "judge.json", report)
     write_artefact(sitting.folder.parent / "verdict.json", with_judge(sitting.verdict, report))
