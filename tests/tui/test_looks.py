@@ -14,7 +14,7 @@ from test_f1 import f1_tells_the_truth
 from evaluation.measurement_report import newest_report
 from rung.tui.screens.page_screen import KeysScreen, words_of
 from rung.tui.widgets.line import NAMED, NOT_A_KEY, fitting
-from rung.tui.widgets.lines import folded
+from rung.tui.widgets.lines import MEANINGS, Entry, folded
 from workspace.artefact import write_artefact
 
 SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
@@ -172,6 +172,33 @@ async def test_themes_change_colours_and_no_words(project, program):
             app.theme = theme
             await settled(pilot)
             assert text_of(app) == before, theme
+
+
+def luminance(colour):
+    """As WCAG 2 defines it, of a colour in three bytes."""
+    parts = [part / 255 for part in colour]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+async def test_every_meaning_can_be_read_in_every_theme_also_under_the_cursor(project, program):
+    async with playing(program(project)) as (app, pilot):
+        for theme in ("textual-light", "textual-dark", "dracula", "high-contrast"):
+            app.theme = theme
+            await pilot.press("2")
+            await settled(pilot)
+            lines = app.screen.query_one("#lines")
+            lines.show([Entry(f"✓ {name}", name, name) for name in sorted(MEANINGS - {"marked"})])
+            await settled(pilot)
+            region = lines.region
+            for strip in app.screen._compositor.render_strips()[region.y : region.y + 4]:
+                for segment in strip.crop(region.x, region.right):
+                    if segment.text.strip():
+                        pair = (segment.style.color.triplet, segment.style.bgcolor.triplet)
+                        low, high = sorted(luminance(colour) for colour in pair)
+                        assert (high + 0.05) / (low + 0.05) >= 3, (theme, segment.text)
+            await pilot.press("escape")
+            await settled(pilot)
 
 
 def test_long_lines_go_on_under_their_last_column():

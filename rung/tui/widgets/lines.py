@@ -351,7 +351,10 @@ class MarkedLines(Lines):
         is_marked = bool(entry.key) and entry.key == self.marked
         line = Text(drawn(("▸ " if first and is_marked else "  ") + part).replace("\xa0", " "))
         for word in entry.style.split():
-            line.stylize(self.get_component_rich_style(word, partial=True) if word in MEANINGS else word)
+            if word not in MEANINGS:
+                line.stylize(word)
+            else:  # on the cursor's own colour a meaning's colour may be unreadable: bold says that there is one
+                line.stylize("bold" if is_marked else self.get_component_rich_style(word, partial=True))
         if is_marked:
             line.truncate(self.size.width, pad=True)
             line.stylize(self.get_component_rich_style("marked", partial=True))
