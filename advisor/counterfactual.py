@@ -42,7 +42,7 @@ class NearbyAnswers:
         self.values = dict(values)
         self.facts = {**values, **derive(values)}
         self.masks = {key: engine.mask_of(key, self.facts.get(key)) for key in engine.keys}
-        self.outcome = engine.verdict(self._all()).outcome
+        self.outcome = engine.verdict(self._mask()).outcome
         self.touched = {key: self._touched(key) for key in FACTS}
 
     def _touched(self, key: str) -> tuple[str, ...]:
@@ -50,24 +50,18 @@ class NearbyAnswers:
         keys = set(self.engine.keys)
         return tuple(k for k in (key, *(d for d, roots in ROOTS.items() if key in roots)) if k in keys)
 
-    def _all(self) -> int:
+    def _mask(self, left_out: tuple[str, ...] = ()) -> int:
+        """The conditions that hold whatever the compiled keys `left_out` are."""
         mask = self.engine.all
-        for part in self.masks.values():
-            mask &= part
+        for key, part in self.masks.items():
+            if key not in left_out:
+                mask &= part
         return mask
 
     def read(self) -> list[str]:
         """The answers that some first-pass rule reads, without the unknown ones that no question asks for."""
         silent = UNASKED - self.values.keys()
         return [key for key in FACTS if self.touched[key] and key not in silent]
-
-    def without(self, keys: frozenset[str]) -> int:
-        """The conditions that hold whatever the compiled `keys` are."""
-        mask = self.engine.all
-        for key, part in self.masks.items():
-            if key not in keys:
-                mask &= part
-        return mask
 
     def candidates(self, key: str) -> list[Any]:
         """Literal answers, one for each region that the rules can tell apart, nearest to the present one first."""
@@ -110,28 +104,21 @@ class NearbyAnswers:
         elif key == "smallest_class" and examples is not None:
             yield from (examples // (classes or 1), examples // (classes or 1) + 1)
 
-    def changed(self, changes: Mapping[str, Any], rest: int, touched: tuple[str, ...]) -> tuple[str, str] | None:
-        """The outcome with `changes`, given the mask of everything untouched; None where they contradict."""
-        if not CHECKED_KEYS.isdisjoint(changes) and not consistent({**self.values, **changes}):
-            return None
-        facts: Mapping[str, Any] = changes
-        if any(key in ROOTS for key in touched):
-            merged = {**self.values, **changes}
-            facts = {**merged, **derive(merged)}
-        for key in touched:
-            rest &= self.engine.mask_of(key, facts[key])
-        return self.engine.verdict(rest).outcome
-
     def singles(self, key: str) -> list[Flip]:
         """Each answer to `key` that changes the outcome: of several with one result, the nearest."""
-        touched = self.touched[key]
-        rest, found = self.without(frozenset(touched)), dict[Any, Flip]()
+        touched, found = self.touched[key], dict[Any, Flip]()
+        rest = self._mask(touched)
         for to in self.candidates(key):
-            outcome = self.changed({key: to}, rest, touched)
-            if outcome is None or outcome == self.outcome:
+            values = {**self.values, key: to}
+            if key in CHECKED_KEYS and not consistent(values):
                 continue
-            label = outcome if FACTS[key].numeric else to
-            found.setdefault(label, Flip(key, self.values.get(key), to, outcome))
+            facts = {**values, **derive(values)}
+            mask = rest
+            for other in touched:
+                mask &= self.engine.mask_of(other, facts[other])
+            outcome = self.engine.verdict(mask).outcome
+            if outcome != self.outcome:
+                found.setdefault(outcome if FACTS[key].numeric else to, Flip(key, self.values.get(key), to, outcome))
         return list(found.values())
 
     def all_singles(self) -> list[Flip]:
