@@ -10,7 +10,7 @@ begin with the questions in memory, rung begins with the file. F1 is on pairs of
 components of an exact join: those of --truth (`labels`), else of `rung --exact`. Plain datasketch runs on
 --naive-rows rows (default 10,000) and its time is scaled up, as it takes minutes. --texts leaves the rows their "text"
 alone: of a row with "messages" too, rung compares the questions and then the answers, while a truth over whole texts
-counts another thing (the small corpus of bench/make_corpus.py has both keys: F1 .706 as it is, 1.0 by its texts).
+counts another thing.
 
 --marginal turns the rows of FILE into chat rows (its texts asked, one answer) and runs every contender on the first
 100,000 and the first 400,000 of them: the rate is that of the rows between, so that no start-up counts. Plain
