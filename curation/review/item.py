@@ -251,7 +251,7 @@ def _short(answers: Counter[str]) -> bool:
 UNMASKED = "unmasked"
 """The kind of the event."""
 SHOWN = ("messages", "prompt", "chosen", "rejected", "text")
-"""Keys of a row that a reviewer is shown."""
+"""Keys of a row that a reviewer is shown; the others are in `--json` alone, masked and not counted."""
 WORDS = {
     "EMAIL": ("e-mail", "e-mails"),
     "PHONE": ("phone", "phones"),
@@ -321,8 +321,7 @@ def _covered(meta: Mapping[str, Any] | None, cover: Cover) -> Mapping[str, Any] 
     if meta is None:
         return None
     unseen = Cover()
-    hidden = {key: unseen.value(meta[key]) for key in ("seed_text", "reply", "turns") if key in meta}
-    return {**meta, **hidden, **({"passage_text": cover.text(meta["passage_text"])} if "passage_text" in meta else {})}
+    return {key: (cover if key == "passage_text" else unseen).value(value, key) for key, value in meta.items()}
 
 
 def veiled(item: ReviewItem) -> Veil:
@@ -331,7 +330,8 @@ def veiled(item: ReviewItem) -> Veil:
     for edited in (item.row, item.draft):
         cover.text(edited_text(edited) if edited is not None else "")
     in_edit = bool(cover.found)
-    row = {key: cover.value(value) if key in SHOWN else value for key, value in item.row.items()}
+    unseen = Cover()
+    row = {key: (cover if key in SHOWN else unseen).value(value, key) for key, value in item.row.items()}
     shown = replace(
         item,
         row=row,

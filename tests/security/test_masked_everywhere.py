@@ -62,7 +62,8 @@ def row(number: int) -> str:
     """A row with every eighth kind in question and answer."""
     text = "\n| and |\n".join(BARE[kind][0] for kind in KINDS[number::ROWS])
     talk = [("user", f"What about this? {text}"), ("assistant", f"{text}\nwas answered as {number}")]
-    return json.dumps({"messages": [{"role": role, "content": content} for role, content in talk]})
+    messages = [{"role": role, "content": content} for role, content in talk]
+    return json.dumps({"messages": messages, "from": {"said": [text]}})
 
 
 @pytest.fixture
