@@ -100,7 +100,7 @@ def _keeps_rows(root: Path) -> str:
 
 async def _run(line: list[str], root: Path) -> tuple[int, Any]:
     done = await anyio.run_process(
-        [sys.executable, "-m", "rung", *line], stdin=subprocess.DEVNULL, cwd=root, check=False
+        [sys.executable, "-P", "-m", "rung", *line], stdin=subprocess.DEVNULL, cwd=root, check=False
     )
     try:
         return done.returncode, json.loads(done.stdout)

@@ -34,7 +34,7 @@ def client(folder=None, options=()):
     from mcp.client.client import Client
     from mcp.client.stdio import StdioServerParameters, stdio_client
 
-    words = ["-m", "rung", "mcp", *options]
+    words = ["-P", "-m", "rung", "mcp", *options]
     server = StdioServerParameters(command=sys.executable, args=words, cwd=folder, env={"PYTHONPATH": str(ROOT)})
     return Client(stdio_client(server))
 
@@ -89,6 +89,13 @@ def test_it_answers_as_the_command_does_and_two_calls_at_once_both_answer(folder
         assert (is_error, code) == (False, done.returncode)
         said = json.loads(done.stdout)
         assert document.keys() == said.keys() if isinstance(said, dict) else document == said
+
+
+def test_a_call_runs_no_code_of_the_folder(folder):
+    for name in ("rung", "typer", "json"):
+        (folder / f"{name}.py").write_text(f"from pathlib import Path\nPath({str(folder / 'ran')!r}).touch()\n")
+    ((error, code, _),) = ask(folder, ("status", {}))
+    assert (error, code, (folder / "ran").exists()) == (False, 0, False)
 
 
 def test_an_agent_cannot_train_approve_or_override(folder):

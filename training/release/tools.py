@@ -140,7 +140,7 @@ def install_environment(folder: Path, what: str, lock: Path) -> Path:
 
     def fill(new: Path) -> None:
         _run(what, lock, [sys.executable, "-P", "-m", "venv", "--clear", str(new)])
-        _pip(what, lock, [str(new / "bin" / "python")], [])
+        _pip(what, lock, [str(new / "bin" / "python"), "-P"], [])
 
     return _once(folder, what, lock, fill)
 
