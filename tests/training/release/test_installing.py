@@ -132,7 +132,12 @@ def test_a_killed_installation_takes_pip_along_and_is_made_anew(
 
 
 @pytest.mark.slow
-def test_an_environment_works_where_it_was_moved_to(wheels: Path, tmp_path: Path) -> None:
+def test_an_environment_works_where_it_was_moved_to(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made by Python's own pip, whatever lies in the folder of the command."""
+    (tmp_path / "pip.py").write_text("raise SystemExit('the project runs')")
+    monkeypatch.chdir(tmp_path)
     place = install_environment(tmp_path / "tools" / "apart", "small tool", tmp_path / "small.txt")
     done = subprocess.run(
         [place / "bin" / "python", "-c", "import small_tool, sys; print(sys.prefix)"], capture_output=True, text=True
