@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curation.example import edited_text
 from curation.review.desk import Desk
 from curation.review.guideline import reason_of, reasons_now
 from curation.review.queue import refresh_queue
@@ -115,7 +116,7 @@ def _line(row: StoredRow, assign: str) -> dict[str, str]:
         "content_hash": row.example.content_hash,
         "reviewer": assign,
         "question": row.example.question,
-        "answer": row.example.answer or "",
+        "answer": edited_text(row.example.row) if row.example.messages else "",
         **dict.fromkeys(("decision", "text", "reason", "remark"), ""),
     }
 
@@ -196,7 +197,8 @@ def _conflict(row: StoredRow, entry: Mapping[str, str], ruling: Ruling) -> str:
         return f"{row.id} was taken out: {row.excluded}."
     if row.state in ("approved", "edited", "rejected"):
         same = {"approve": "approved", "reject": "rejected"}.get(ruling.verdict) == row.state
-        same = same or (ruling.verdict == "edit" and row.state == "edited" and ruling.text == row.example.answer)
+        edits = ruling.verdict == "edit" and row.state == "edited"
+        same = same or (edits and edited(row.example, ruling) == row.example.to_json())
         return (
             "" if same else f"{row.reviewer} decided {row.id} meanwhile: {row.state}. The file says {ruling.verdict}."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -81,3 +82,19 @@ def test_a_call_is_reviewed_and_edited_in_the_shell(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     chain = in_shell.rung("why", item["id"], cwd=tmp_path)
     assert chain.returncode == 0 and "Bob" in chain.stdout and "edited" in chain.stdout, chain.stdout
+
+
+def test_a_call_is_edited_by_field_in_a_sheet_and_the_sheet_read_twice(tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
+    for line in ("init", "data import rows.jsonl --as candidates", "review export -o s.csv"):
+        assert in_shell.rung(*line.split(), cwd=tmp_path).returncode == 0
+    (entry,) = csv.DictReader((tmp_path / "s.csv").open(newline=""))
+    assert entry["answer"] == message_text(CALLING)
+    entry |= {"decision": "edit", "text": entry["answer"].replace("3", "4"), "reviewer": "ana"}
+    with (tmp_path / "s.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, entry)
+        writer.writeheader()
+        writer.writerow(entry)
+    once, twice = (in_shell.rung("review", "import", "s.csv", "--json", cwd=tmp_path) for _ in range(2))
+    assert json.loads(once.stdout)["decided"] == 1
+    assert json.loads(twice.stdout)["decided"] == 0 and not json.loads(twice.stdout)["conflicts"]
