@@ -29,7 +29,7 @@ FOLDER = ".jobs"
 EVERY = 0.1
 STOPPED = 130
 """Exit code of a command that was interrupted."""
-PROGRESS = re.compile(r" \d[\d,]* of \d[\d,]*  \d+%")
+PROGRESS = re.compile(r" \d[\d,]* of \d[\d,]*  \d+%| \.\.\.$")
 MOST = 6
 """Lines of an error that a screen has room for."""
 

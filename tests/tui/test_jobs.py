@@ -14,7 +14,7 @@ import pytest
 from conftest_tui import on_stage, opened, playing, running, sees, settled, text_of, until
 from lives import wait_until
 
-from rung.tui.job import running_jobs, start_job
+from rung.tui.job import JobEnded, running_jobs, start_job
 from training.runs import read_run, write_run
 from workspace.errors import Refusal
 
@@ -272,3 +272,9 @@ async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, 
         await sees(pilot, "Finished in", REAL)
     assert read_run(folder).state == "finished"
     assert read_run(folder).step == stopped.steps
+
+
+def test_progress_of_a_command_that_failed_is_no_trouble():
+    progress = "Reading the dataset and embedded ...\nprompt  96 of 200  48%  about 9 s left\n"
+    told = f"{progress}no test set\n-> rung data freeze\n"
+    assert JobEnded("Baselines", ("baseline",), 2, "", told).trouble == ("no test set", "-> rung data freeze")

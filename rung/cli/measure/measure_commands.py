@@ -82,6 +82,7 @@ def baseline(
     check_corrections(project, settings, frozen_test(project, dataset)[0])
     allowed = overridden(project, settings, override, by, reason, "baseline")
     bigger = any(arm.name == BIGGER_MODEL for arm in wanted)
+    note(f"Reading the dataset and {settings.model.base} ...")
     models = open_ladder(project, settings, allowed, bigger=bigger, batch=batch)
     bench = open_bench(
         project,
