@@ -87,13 +87,14 @@ def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk: Any, url: s
     assert last_repair(desk, dana) is None
     decide(desk, first.id, first.token, "dana", Ruling("edit", text=POLY))
     held = next_item(desk, "mo", want="r-000005").item
+    assert next_item(desk, "dana", want="r-000003").item  # what the person holds already is among them
     repair = last_repair(desk, dana)
     found = similar_rows(desk, dana, repair)
     assert [each.row for each in found][:1] == ["r-000004"]
     assert {each.row for each in found} == {"r-000003", "r-000004", "r-000006"}  # mo holds 5, 2 has another answer
     assert found[0].repaired == POLY
     assert next(each for each in found if each.row == "r-000006").repaired == POLY + ' "quoted"'
-    assert {row.state for row in desk.store.rows(ids=["r-000003", "r-000004"])} == {"pending"}  # nothing has changed
+    assert {row.state for row in desk.store.rows(ids=["r-000003", "r-000004"])} == {"leased", "pending"}
 
     item = next_item(desk, "dana", want="r-000004").item
     decide(desk, item.id, item.token, "dana", Ruling("edit", text=repaired(repair, item.answer), remark="same repair"))
@@ -155,18 +156,3 @@ def test_everyone_has_a_share_that_undo_takes_back(make_desk: Any, url: str) -> 
     assert [share.today for share in team(desk, since + timedelta(hours=2))] == [0, 0]
     undo(desk, "r-000002", "dana")
     assert [(share.name, share.decided) for share in team(desk, since)] == [("dana", 1), ("mo", 1)]
-
-
-def test_rows_that_the_person_holds_already_are_among_them(make_desk: Any, url: str) -> None:
-    desk = make_desk(url=url, pool="all", overlap=0)
-    fill(desk, *ROWS)
-    first = next_item(desk, "dana").item
-    decide(desk, first.id, first.token, "dana", Ruling("edit", text=POLY))
-    assert next_item(desk, "dana", want="r-000003").item
-    dana = known_reviewer(desk.store, "dana")
-    assert {each.row for each in similar_rows(desk, dana, last_repair(desk, dana))} == {
-        "r-000003",
-        "r-000004",
-        "r-000005",
-        "r-000006",
-    }
