@@ -141,6 +141,7 @@ def record(found: RowMapping) -> StoredRow:
         automatic=found["kind"] == "automatic",
         decision=found["decision_id"],
         guideline=found["guideline"],
+        in_sample=bool(found["sampled"]),
         plan=found["plan_id"],
     )
 

@@ -127,6 +127,7 @@ class StoredRow:
     automatic: bool
     decision: int | None
     guideline: int | None
+    in_sample: bool
     plan: int | None
 
     @cached_property

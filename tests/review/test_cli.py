@@ -314,4 +314,5 @@ async def test_the_review_screen_says_that_a_sample_has_failed(rung: Any, projec
             await shown_item(pilot)
             await settled(pilot)
             assert ("sample of pool failed" in flat(text_of(app)).lower()) == failed, text_of(app)
-            assert ("rung review sample" in app.screen.next) == failed
+            screen: Any = app.screen
+            assert ("rung review sample" in screen.next) == failed
