@@ -62,7 +62,7 @@ def test_a_model_with_several_jobs_learns_at_half_the_rate(ready: Project) -> No
     narrow = plan_of(ready).recipe.learning_rate
     advice.write_text(advice.read_text().replace('"breadth": "narrow"', '"breadth": "several"'))
     plan = plan_of(ready)
-    assert plan.recipe.learning_rate == narrow / 2 and "finch-2026" in plan.because["learning_rate"].source
+    assert plan.recipe.learning_rate == narrow / 2 and "lin-2026" in plan.because["learning_rate"].source
     assert plan_of(ready, RUNG_TRAINING__LEARNING_RATE="1e-3").recipe.learning_rate == 1e-3
 
 

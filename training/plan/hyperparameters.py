@@ -102,7 +102,7 @@ def learning_rate(
     rate, why = _fastest(facts, architecture)
     if breadth != "several":
         return rate, why
-    source = (*why.source, "finch-2026")
+    source = (*why.source, "lin-2026")
     text = f"half of {rate:g} ({why.text}): the model has several jobs, and a lower rate forgets less"
     return rate / 2, Because(text=text, rule="learning_rate", source=source)
 
