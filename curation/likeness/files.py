@@ -16,7 +16,7 @@ from curation.example import Example
 from curation.likeness.duplicates import DedupResult, dedup_prints
 from curation.likeness.fingerprints import Collector
 from curation.likeness.join import Method
-from curation.likeness.leaks.find import LeakSearch
+from curation.likeness.leaks.find import LeakSearch, without_leaks
 from curation.likeness.leaks.report import Leak, LeakReport
 from curation.likeness.semantic import Meaning, alike_across
 from curation.rows import Columns, malformed_error, write_rejects
@@ -218,12 +218,9 @@ def _alike_to_test(
 
 
 def _write_clean(out: Path, train: RowFile, search: LeakSearch, report: LeakReport) -> int:
-    """Leave out what leaks and look again, until nothing is found; return how many rows went."""
-    keep = np.ones(len(train), np.bool_)
-    while report.leaks:
-        kept = np.flatnonzero(keep)
-        keep[kept[report.train_rows]] = False
-        report = search.find(Chosen(train, array("q", np.flatnonzero(keep).tobytes())))
+    """Leave out what leaks; return how many rows went."""
+    keep = np.zeros(len(train), np.bool_)
+    keep[without_leaks(search, report, lambda places: Chosen(train, array("q", places.tobytes())))] = True
     with packing(out) as file:
         train.copy(keep, file)
     return int((~keep).sum())

@@ -71,7 +71,7 @@ KINDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("copies", [1, 50, 400])
+@pytest.mark.parametrize("copies", [1, 400])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_leak_is_found_once_or_copied(kind: str, copies: int) -> None:
     rng = random.Random(f"{kind}{copies}")

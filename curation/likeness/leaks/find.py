@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -21,7 +21,7 @@ from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, train_rows
 from curation.likeness.leaks.report import Leak, LeakReport, Part, in_order
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import SUSPECTS, CandidatePair, CandidatePairs, Looked, pairs_to_look_at
-from curation.likeness.sets import SLACK, U32, U64, Sets
+from curation.likeness.sets import I64, SLACK, U32, U64, Sets
 from curation.likeness.template import is_common
 
 ROWS_AT_ONCE = 4096
@@ -78,21 +78,24 @@ class LeakSearch:
         return LeakReport(scan.rows, len(self._test), in_order(leaks), in_order(suspects, SUSPECTS))
 
 
-def clean_rows(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[int], LeakReport]:
-    """Indices of the train rows that leak nothing, and the first report.
+def without_leaks(search: LeakSearch, report: LeakReport, chosen: Callable[[I64], Iterable[Example]]) -> I64:
+    """Places of the train rows of a report that leak nothing; `chosen` gives the rows at some places.
 
-    Repeats until nothing is found: with fewer rows a gram is rarer, so that a second look can find more.
+    Looks again until nothing is found: with fewer rows a gram is rarer, so that a second look can find more.
     """
-    kept = list(range(len(train)))
-    first: LeakReport | None = None
+    kept: I64 = np.arange(report.train)
+    while report.leaks:
+        kept = np.delete(kept, report.train_rows)
+        report = search.find(chosen(kept))
+    return kept
+
+
+def clean_rows(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[int], LeakReport]:
+    """Indices of the train rows that leak nothing, and the first report."""
     search = LeakSearch(test)
-    while True:
-        report = search.find([train[i] for i in kept])
-        first = first or report
-        gone = set(report.train_rows)
-        if not gone:
-            return kept, first
-        kept = [row for place, row in enumerate(kept) if place not in gone]
+    report = search.find(train)
+    kept = without_leaks(search, report, lambda places: [train[place] for place in places])
+    return kept.tolist(), report
 
 
 class Judges:
