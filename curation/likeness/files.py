@@ -67,24 +67,13 @@ def dedup_files(order: DedupOrder, progress: Progress | None = None) -> JsonObje
 
 def _find(order: DedupOrder, files: RowFile) -> DedupResult:
     collector = Collector()
-    _collect(order, files, collector)
+    if order.engine == "ray" or order.workers > 1:
+        from curation.likeness.workers import collect
+
+        collect(files, collector, None if order.engine == "ray" else order.workers)
+    else:
+        collector.add_rows(files.said())
     return dedup_prints(collector.finish(files), files, order.threshold, order.method)
-
-
-def _collect(order: DedupOrder, files: RowFile, collector: Collector) -> None:
-    """Take all rows' fingerprints: here, in other processes, or on a Ray cluster."""
-    if order.engine == "ray":
-        from curation.likeness.workers import collect_with_ray
-
-        return collect_with_ray(files, collector)
-    if order.workers > 1:
-        from curation.likeness.workers import chunks_of_files, collect_with_workers
-
-        if chunks := chunks_of_files(files):
-            return collect_with_workers(files, collector, chunks, order.workers)
-    for block in files.read():
-        collector.add_rows(block.said())
-    return None
 
 
 def _write(order: DedupOrder, files: RowFile, result: DedupResult) -> None:

@@ -106,31 +106,33 @@ def chunks_of_files(files: RowFile) -> list[FileChunk] | None:
     return [chunk for number, path in enumerate(files.files) for chunk in chunks_of(number, path)]
 
 
-def collect_with_workers(files: RowFile, collector: Collector, chunks: Sequence[FileChunk], workers: int) -> None:
-    """Hash the chunks in `workers` processes."""
-    with ProcessPoolExecutor(workers) as pool:
-        gather(files, collector, pool.map(hash_chunk, chunks))
+def collect(files: RowFile, collector: Collector, workers: int | None) -> None:
+    """Hash all rows in so many `workers`, or (None) on a Ray cluster: that of `RAY_ADDRESS`, or one started here.
 
-
-def collect_with_ray(files: RowFile, collector: Collector) -> None:
-    """Hash all rows on the cluster that `RAY_ADDRESS` names, or on one that is started here.
-
-    Raises RungError where Ray is not installed, or a file is not one of plain JSON lines.
+    Rows of files that are not plain JSON lines are hashed here. Raises RungError where Ray is asked for such files, or
+    is not installed.
     """
     chunks = chunks_of_files(files)
-    if chunks is None:
-        raise RungError("The Ray engine reads plain files of JSON lines (.jsonl).", "rung data convert IN -o OUT.jsonl")
+    if workers is None:
+        if chunks is None:
+            why = "The Ray engine reads plain files of JSON lines (.jsonl)."
+            raise RungError(why, "rung data convert IN -o OUT.jsonl")
+        gather(files, collector, _on_ray(chunks))
+    elif not chunks:
+        collector.add_rows(files.said())
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            gather(files, collector, pool.map(hash_chunk, chunks))
+
+
+def _on_ray(chunks: Sequence[FileChunk]) -> Iterator[HashedChunk]:
+    """The blocks of the chunks, in their order, as they come in."""
     ray = require("ray", "ray")
     data = require("ray", "ray.data")
     if not ray.is_initialized():
         ray.init(logging_level="ERROR", log_to_driver=False)
     data.DataContext.get_current().enable_progress_bars = False
     data.DataContext.get_current().execution_options.preserve_order = True
-    gather(files, collector, _blocks(data, chunks))
-
-
-def _blocks(data: Any, chunks: Sequence[FileChunk]) -> Iterator[HashedChunk]:
-    """The blocks of the chunks, in their order, as they come in."""
     items = [{"place": place, "path": str(c.path), "chunk": pickle.dumps(c)} for place, c in enumerate(chunks)]
     dataset = data.from_items(items, override_num_blocks=max(1, len(items))).map_batches(hash_batch, batch_size=1)
     waiting: dict[int, HashedChunk] = {}
