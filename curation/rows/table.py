@@ -35,6 +35,9 @@ def read_table(
     header = next(records, None)
     if header is None:
         return
+    if header[3]:
+        hint = "save it as CSV (a quote that opens must close), Parquet, XLSX or JSON Lines"
+        raise RungError(f"{path} line 1: not the header of a table.", hint, where=f"{path} line 1")
     names = [name.strip() for name in header[2]]
     _check_header(names, path)
     mapping = choose_columns(names, columns, str(path))

@@ -162,6 +162,14 @@ def test_a_header_that_is_not_utf8_is_told_as_such(tmp_path: Path) -> None:
     assert ICONV.format(path) in caught.value.hint
 
 
+def test_bytes_that_are_no_table_are_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "random.csv"
+    path.write_bytes(b"z8\xbd\x9b<:O\xa9\r!\xf2C\x12\nmore\n")
+    with pytest.raises(RungError) as caught:
+        list(read_rows(path))
+    assert (caught.value.where, "Columns: ." in caught.value.message) == (f"{path} line 1", False)
+
+
 def test_cells_that_are_not_utf8_are_no_rows_to_do_without(tmp_path: Path) -> None:
     path = saved(tmp_path, "Frage;Antwort\nfür wen;mich\nwo;draußen\n")
     rejects = [row for row in read_rows(path, columns=NAMED) if isinstance(row, Reject)]
