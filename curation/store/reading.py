@@ -33,11 +33,6 @@ def _leased(moment: float) -> Any:
     return and_(rows.c.state.in_(OPEN_STATES), leased_now(moment))
 
 
-def many(value: str | Sequence[str] | None) -> list[str] | None:
-    """One value, several or no condition, as a list or None."""
-    return None if value is None else [value] if isinstance(value, str) else list(value)
-
-
 def query() -> Select[Any]:
     """All columns that a StoredRow needs, in order of import."""
     return (
@@ -84,14 +79,16 @@ def chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         yield numbers[start : start + CHUNK]
 
 
+Names = str | Sequence[str] | None
+"""One name, several, or any."""
+
+
 def narrowed(
-    statement: Select[Any],
-    roles: list[str] | None,
-    states: list[str] | None,
-    origins: list[str] | None,
-    excluded: bool | None,
+    *, role: Names = None, state: Names = None, origin: Names = None, excluded: bool | None = False
 ) -> Select[Any]:
-    """`query()` with the usual conditions."""
+    """`query()` with conditions; those of `Store.rows`."""
+    statement = query()
+    roles, states, origins = ([each] if isinstance(each, str) else each for each in (role, state, origin))
     if roles is not None:
         statement = statement.where(rows.c.role.in_(roles))
     if origins is not None:
@@ -102,7 +99,7 @@ def narrowed(
         return statement
     running = _leased(time.time())
     idle = or_(running.is_(None), ~running)
-    stored = [state for state in states if state != "leased"]
+    stored = [each for each in states if each != "leased"]
     wanted = and_(rows.c.state.in_(stored), or_(rows.c.lease_until.is_(None), idle))
     return statement.where(or_(wanted, running) if "leased" in states else wanted)
 
@@ -200,7 +197,7 @@ def payloads_of(connection: Connection, numbers: Sequence[int]) -> Iterator[tupl
 
 def up_to(connection: Connection, last: int, roles: Sequence[str]) -> Iterator[StoredRow]:
     """Return the rows of these roles that are in, up to number `last`, some at a time."""
-    return stream(connection, narrowed(query(), list(roles), None, None, False).where(rows.c.id <= last))
+    return stream(connection, narrowed(role=roles).where(rows.c.id <= last))
 
 
 def read_events(connection: Connection, kind: str | None, ref: str | None, actor: str | None) -> list[Event]:

@@ -125,8 +125,7 @@ class Store:
         with self.read() as connection:
             if ids is not None:
                 return reading.by_numbers(connection, [number_of(name) for name in ids])
-            roles, states, origins = (reading.many(value) for value in (role, state, origin))
-            statement = reading.narrowed(reading.query(), roles, states, origins, excluded)
+            statement = reading.narrowed(role=role, state=state, origin=origin, excluded=excluded)
             return reading.fetch(connection, statement)
 
     def each(self, *, excluded: bool | None = False) -> Iterator[StoredRow]:
@@ -134,7 +133,7 @@ class Store:
         from curation.store import reading
 
         with self.read() as connection:
-            yield from reading.stream(connection, reading.narrowed(reading.query(), None, None, None, excluded))
+            yield from reading.stream(connection, reading.narrowed(excluded=excluded))
 
     def row(self, name: str) -> StoredRow:
         """The row `r-000123`. Raises RungError where there is none."""
