@@ -10,6 +10,7 @@ from hosted_replies import completion
 from runs_by_hand import finish_run
 
 from chat.protocols import Ask
+from evaluation.forgetting import safety
 from evaluation.measurement_report import read_report
 from evaluation.testset.looks import standing
 from evaluation.verdict.rule import newest_verdict
@@ -159,7 +160,8 @@ def test_the_general_suite_is_asked_of_the_served_base(measured, server):
     before = len(server.asked)
     (measured.root / "general.jsonl").write_text('{"question": "What is 1 + 1?", "answer": "2"}\n')
     known = server.say["clinic"]
-    server.say["clinic"] = lambda ask: "3" if "1 + 1" in ask.turns[-1]["content"] else known(ask)
+    others = {"What is 1 + 1?": "3", **dict.fromkeys((each.question for each in safety()), "I cannot help with that.")}
+    server.say["clinic"] = lambda ask: others.get(ask.turns[-1]["content"]) or known(ask)
     done = rung(measured, "evaluate", "R-001", "--served", "clinic", "--forgetting")
     assert done.returncode == 0, done.stderr
     suite = [body["model"] for body in server.asked[before:] if "1 + 1" in body["messages"][-1]["content"]]
