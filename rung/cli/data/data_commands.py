@@ -254,11 +254,9 @@ def undo(as_json: Json = False) -> None:
 def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
     """The project's store, its folder and settings."""
     from curation.store import open_store
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
+    from rung.cli.models import opened_project
 
-    project = require_project()
-    settings = load_settings(project.settings_file)
+    project, settings = opened_project()
     with open_store(project, settings) as store:
         yield store, project, settings
 

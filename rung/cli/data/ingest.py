@@ -66,17 +66,15 @@ def import_files(
     """Import rows into the project. Importing a file twice changes nothing; `rung data undo` removes an import."""
     from curation.rows import Columns
     from curation.store.ingest import merge_rejects, read_batches
+    from rung.cli.models import opened_project
     from rung.status import next_step
     from workspace.files import check_outputs
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
     given = files or []
     check_outputs(rejects, inputs=given)
     _check_source(given, sql, query, {"--split": split, "--revision": revision})
     _ask_for_folders([] if recursive or dry_run else given)
-    project = require_project()
-    settings = load_settings(project.settings_file)
+    project, settings = opened_project()
     columns = _checked_columns(project, settings, given, Columns(question, answer, system, sheet))
     kept = rejects is not None or dry_run
     with tempfile.TemporaryDirectory(prefix="rung-") as folder:
