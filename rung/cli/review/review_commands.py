@@ -152,7 +152,7 @@ def sample_command(
     by: Reviewer = "",
     as_json: Json = False,
 ) -> None:
-    """Draw a new review sample after one failed: fresh rows, half the error rate to show."""
+    """Draw a new review sample after one failed: fresh rows, enough to show half the error rate."""
     from curation.review import draw_again
 
     with desk_here() as desk:
