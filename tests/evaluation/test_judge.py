@@ -2,6 +2,7 @@
 
 import json
 import random
+from statistics import NormalDist
 
 import pytest
 from bank import perfect as tuned
@@ -151,6 +152,8 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     wide = report.rivals[0].model_copy(update={"low": -0.2, "high": 0.4, "corrected": 0.1})
     unsure = with_judge(sitting.verdict, report.model_copy(update={"rivals": [wide]}))
     assert unsure.verdict == "need_more_data" and "more human labels narrow it" in sentences(unsure)[1]
+    normal = NormalDist(sigma=0.3 / NormalDist().inv_cdf((1 + unsure.confidence) / 2))  # half the interval is .3
+    assert unsure.p_value == pytest.approx(2 * normal.cdf(-0.1))
     several = [Training(run=run, seed=seed, score=0.9) for seed, run in enumerate(("R-001", "R-002"))]
     of_one = with_judge(sitting.verdict.model_copy(update={"trainings": several}), report)
     assert of_one.verdict == "need_more_data" and "of R-001 alone, one of 2 trainings" in of_one.notes[0]
