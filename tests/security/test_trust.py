@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from chat.keys import key_for, only_for
 from training.release.gguf import serving
 from workspace.errors import Refusal, RungError
 from workspace.settings import Settings, load_settings
-from workspace.trust import claims, trust, untrusted
+from workspace.trust import claims, demand_store, trust, untrusted
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ORG_ID", "RUNG_API_KEY", "HF_TOKEN")
 PLANTED = {name: f"planted-{name.lower()}" for name in KEYS}
@@ -229,6 +230,23 @@ def test_what_names_nothing_asks_for_nothing(toml: str, asked: list[str], tmp_pa
     """rung.toml may hold anything: an empty or unreadable value is no host and no program."""
     (tmp_path / "rung.toml").write_text(toml)
     assert [claim.name for claim in claims(tmp_path)] == asked
+
+
+@pytest.mark.parametrize(
+    ("named", "used", "refused"),
+    [
+        ("postgresql://db.example/rung", "postgresql://db.example/rung", True),
+        ("postgresql://db.example/rung", "postgresql://mine.example/rung", False),
+        ("postgresql://localhost/rung", "postgresql://localhost/rung", False),
+    ],
+)
+def test_a_store_is_refused_where_rung_toml_names_it_and_it_is_elsewhere(
+    named: str, used: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "rung.toml").write_text(f'[store]\nurl = "{named}"\n')
+    with pytest.raises(Refusal) if refused else contextlib.nullcontext():
+        demand_store(tmp_path, used)
 
 
 def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, warm: Warm, tmp_path: Path) -> None:
