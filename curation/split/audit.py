@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from curation.likeness.leaks import Leak
 
 SHOWN = 3
-STRICT = ("", "trust", "sample", "all")
-"""Review policies, each stricter than the one before; one that is not known counts as the strictest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def reviewed_under(manifest: Manifest, project: Project, settings: Settings) -> 
         return {name: choose(given)} if given else {}
 
     terms = {
-        **strictest("pool", lambda given: max(given, key=_strictness)),
+        **strictest("pool", _strictest_pool),
         **strictest("sample", max),
         **strictest("allowed_faults", min),
         **strictest("accept_automatic", all),
@@ -261,8 +259,11 @@ def _undecided(rows: Sequence[StoredRow], manifest: Manifest, policy: ReviewSett
     return faults
 
 
-def _strictness(pool: str) -> int:
-    return STRICT.index(pool) if pool in STRICT else len(STRICT)
+def _strictest_pool(given: Collection[str]) -> str:
+    """One that is not known counts as the strictest."""
+    if set(given) - {"sample", "trust"}:
+        return "all"
+    return "sample" if "sample" in given else "trust"
 
 
 def _must_be_reviewed(row: StoredRow, pool: str) -> bool:

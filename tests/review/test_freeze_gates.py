@@ -14,11 +14,12 @@ from curation.checks.run import check_project
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, next_item, progress, undo
 from curation.review.progress import most_faulty
-from curation.split.audit import recheck_leakage, recheck_review
+from curation.split.audit import recheck_leakage, recheck_review, reviewed_under
 from curation.split.plan import plan_freeze
 from curation.store import tables
 from curation.store.records import number_of
 from workspace.errors import Refusal
+from workspace.settings import load_settings
 
 
 def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
@@ -234,8 +235,6 @@ def sampled(make_desk: Any, project: Any) -> Any:
 
 def recheck(desk: Any, done: Any, **today: Any) -> Any:
     """The gate as a process sees it whose environment says `today`."""
-    from workspace.settings import load_settings
-
     given = {f"RUNG_REVIEW__{key.upper()}": str(value) for key, value in today.items()}
     settings = load_settings(desk.project.settings_file, given)
     return recheck_review(desk.project, settings, done.folder, desk.store)
@@ -363,6 +362,39 @@ def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled: An
     review = {**done.manifest.review, "samples": samples}
     write_artefact(done.folder / "manifest.json", done.manifest.model_copy(update={"policy": old, "review": review}))
     assert recheck(desk, done).passed
+
+
+def test_the_stricter_of_two_policies_holds_and_one_that_nobody_knows_is_the_strictest(sampled: Any) -> None:
+    desk, done = sampled(0)
+    desk.project.settings_file.write_text("")
+    for frozen_under, today, holds in (
+        ("trust", "trust", "trust"),
+        ("trust", "sample", "sample"),
+        ("sample", "trust", "sample"),
+        ("sample", "all", "all"),
+        ("all", "trust", "all"),
+        ("committee", "trust", "all"),
+    ):
+        manifest = done.manifest.model_copy(update={"policy": {**done.manifest.policy, "pool": frozen_under}})
+        settings = load_settings(desk.project.settings_file, {"RUNG_REVIEW__POOL": today})
+        assert reviewed_under(manifest, desk.project, settings).pool == holds, (frozen_under, today)
+
+
+def test_an_edit_without_its_second_person_is_none_under_the_policy_of_the_freeze(make_desk: Any) -> None:
+    """rung.toml asks for no second person any more, and the one who agreed takes it back."""
+    strict = make_desk(pool="all", second_edit=True)
+    strict.store.add(rows(60, 1), role="pool")
+    plan_freeze(strict.store, strict.project, strict.settings)
+    decide_all(strict, "dana", [("r-000001", Ruling("edit", text="another label"))], kind="person")
+    decide_all(strict, "mo", [("r-000001", Ruling("approve"))], kind="person")
+    approve_all(strict)
+    done = frozen(strict)
+    loose = make_desk(pool="all")
+    assert recheck(loose, done).passed
+    undo(loose, "r-000001", "mo")
+    assert loose.store.row("r-000001").state == "edited"
+    found = recheck(loose, done)
+    assert not found.passed and "r-000001 has no decision (pending)" in found.why
 
 
 def test_the_same_rows_under_another_policy_are_another_version(sampled: Any, make_desk: Any) -> None:
