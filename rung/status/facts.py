@@ -191,11 +191,13 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> _Stored:
+    from curation.review.queue import refresh_queue
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
         return _Stored()
     with open_store(project, settings) as store:
+        refresh_queue(store, settings)
         sources = store.sources()
         counts = store.counts()
         return _Stored(

@@ -163,6 +163,16 @@ def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
     assert wanted(folder) == "rung baseline"
 
 
+def test_a_policy_that_asks_for_more_is_seen_at_once(folder, monkeypatch):
+    def review():
+        status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
+        return next(stage["state"] for stage in status["stages"] if stage["name"] == "review")
+
+    assert review() == "done"
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "all")
+    assert review() == "needs_you"
+
+
 def test_a_manifest_that_names_another_version_ends_no_status(folder):
     rung("data", "freeze", cwd=folder, code=0)
     manifest = folder / "datasets/v001/manifest.json"
