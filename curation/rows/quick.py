@@ -1,7 +1,7 @@
 """The quick pass: each line of a block is decoded once; chat and text rows that are plainly sound are judged by that.
 
-msgspec lets pass a key that occurs twice, so a block is written again and its colons behind a quote are counted.
-Whatever is not plainly sound is judged with all the rules, which explain what is wrong.
+msgspec lets pass a key that occurs twice, so keys are counted: those of all rows of a block, and the colons behind a
+quote in its text. Whatever is not plainly sound is judged with all the rules, which explain what is wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from curation.rows.families import is_plain_text
-from curation.rows.jsonline import holds_nul, keys_are_single, may_be_deep
+from curation.rows.jsonline import count_keys, holds_nul, keys_are_single, may_be_spaced
 from curation.rows.turns import are_plain
 from workspace.json_types import JsonObject
 
@@ -70,24 +70,28 @@ class Quick:
         `text` is all lines in one.
         """
         rows = _decoded(lines)
-        found, others, closer, nested = list(rows), [], [], []
+        found, others, closer = list(rows), [], []
+        keys = 0
         for place, row in enumerate(rows):
             try:
                 turns = row.get("messages")
                 plain = "system" not in row and "tools" not in row and "rejected" not in row
                 if plain and type(turns) is list and self._in_order(turns):
                     found[place] = turns
+                    keys += len(row) + 2 * len(turns)
                     if len(row) > 1 and dict in map(type, row.values()):
-                        nested.append(place)
+                        keys += count_keys(row, 0)
+                        keys -= len(row)
                     continue
-            except AttributeError:  # no object
+                keys += _keys(row)
+            except (AttributeError, RecursionError):  # no object, or too deep
                 found[place] = rows[place] = None
             others.append(place)
             if rows[place] is not None and self._is_text(row):
                 found[place] = row["text"]
             else:
                 closer.append(place)
-        doubtful = _doubtful(lines, text, rows, [*others, *nested])
+        doubtful = _doubtful(lines, text, rows, others, keys)
         for place in doubtful:
             found[place] = None
         return found, sorted({*others, *doubtful}), sorted({*closer, *doubtful})
@@ -140,15 +144,22 @@ def _decode(line: bytes) -> Any:
         return None
 
 
-def _doubtful(lines: Sequence[bytes], text: bytes, rows: Sequence[Any], nested: Sequence[int]) -> Collection[int]:
-    """Return the places of lines that may hold NUL or a key that occurs twice, or be nested too deep."""
-    found = {place for place in nested if may_be_deep(lines[place])}
-    if holds_nul(text):
-        found |= {place for place, line in enumerate(lines) if holds_nul(line)}
-    read = (
-        text if None not in rows else b"".join(line for line, row in zip(lines, rows, strict=True) if row is not None)
-    )
-    if keys_are_single(read, rows):
+def _keys(row: JsonObject) -> int:
+    """Return the number of keys of a row at any depth. Raises RecursionError."""
+    turns = [part for value in row.values() if type(value) is list for part in value if type(part) in _ROLES]
+    return count_keys(row, 0) + 2 * len(turns)
+
+
+def _doubtful(
+    lines: Sequence[bytes], text: bytes, rows: Sequence[Any], others: Sequence[int], keys: int
+) -> Collection[int]:
+    """Return the places of lines that may hold NUL, or a key that occurs twice. `keys` are those of all rows."""
+    found = {place for place, line in enumerate(lines) if holds_nul(line)} if holds_nul(text) else set()
+    unread = [lines[place] for place in others if rows[place] is None]
+    quoted = text.count(b'":') - sum(line.count(b'":') for line in unread)
+    if quoted != keys and b'\\\\"' not in text:
+        quoted -= text.count(b'\\":') - sum(line.count(b'\\":') for line in unread)
+    if quoted == keys and not may_be_spaced(text):
         return found
-    pairs = enumerate(zip(lines, rows, strict=True))
-    return found | {place for place, (line, row) in pairs if row is not None and not keys_are_single(line, row)}
+    every = [place for place, row in enumerate(rows) if row is not None]
+    return found | {place for place in every if not keys_are_single(lines[place], _keys(rows[place]))}
