@@ -69,6 +69,15 @@ def test_a_small_file_that_needs_all_memory_is_refused(tmp_path, fault, monkeypa
         rows_of(path)
 
 
+def test_a_workbook_is_read_without_the_folder_s_own_code(tmp_path, monkeypatch):
+    path = workbook(tmp_path / "a.xlsx", Rows={1: HEAD, 2: ("a", "b")})
+    for name in ("resource", "python_calamine"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    assert len(rows_of(path)) == 1
+    assert not (tmp_path / "ran").exists()
+
+
 def swell(path, part, size):
     """Pack the part again with so many blanks in it."""
     with zipfile.ZipFile(path) as packed:
