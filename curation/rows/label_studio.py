@@ -30,7 +30,10 @@ def read(row: JsonObject, unanswered: bool = False) -> JsonObject:
     question = need_text(data, key)
     kept = {**rest(data, key), **({"id": row["id"]} if "id" in row and "id" not in data else {})}
     free(kept, "messages")
-    answers = {_answer(each) for each in row["annotations"] or () if not each.get("was_cancelled")}
+    given = row["annotations"] or []
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise Malformed("annotations", '"annotations" must be a list of objects, as Label Studio exports them.')
+    answers = {_answer(each) for each in given if not each.get("was_cancelled")}
     return {"messages": [{"role": "user", "content": question}, *agreed(answers, "annotations", unanswered)], **kept}
 
 

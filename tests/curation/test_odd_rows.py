@@ -172,6 +172,23 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (record({"text": "q"}) | {"responses": {"mood": odd}}, "responses")
+        for odd in ("x", 5, {"value": "a"}, ["a"], [{"user_id": "1"}])
+    ]
+    + [
+        (record({"text": "q"}, mood=["a"]) | {"metadata": ["a"]}, "metadata"),
+        (record({"text": "q", "messages": "z"}, mood=["a"]), "messages"),
+        *((task() | {"annotations": odd}, "annotations") for odd in (["x"], {"result": []}, "x")),
+    ],
+)
+def test_an_export_of_another_form_is_a_reject_with_its_field(tmp_path, row, field):
+    (item,) = rows_of(write(tmp_path / "a.jsonl", json.dumps(row)))
+    assert isinstance(item, Reject) and item.field == field
+
+
 def rung(folder, *line):
     """The exit code, and the document, of a command with --json."""
     done = in_shell.rung(*line, "--json", cwd=folder)
