@@ -81,13 +81,15 @@ def edited(example: Example, ruling: Ruling) -> str | None:
 
 def _refuse_masks(example: Example, made: str) -> None:
     """Raise RungError where an edit would write a mask over what it hid."""
-    from curation.example import every_text
-    from curation.mask import MASK, find_personal, find_secrets
+    from curation.mask import MASK
+    from curation.review.item import Cover
 
-    new = set(MASK.findall(made)) - {kind for text in every_text(example) for kind in MASK.findall(text)}
+    new = set(MASK.findall(made)) - set(MASK.findall(example.to_json()))
     if not new:
         return
-    hidden = {spot.kind for text in every_text(example) for spot in (*find_personal(text), *find_secrets(text))}
+    cover, after = Cover(), json.loads(made)
+    cover.value({key: value for key, value in example.row.items() if after.get(key) != value})
+    hidden = {kind for kind, _ in cover.found}
     if masks := sorted(new & hidden):
         words = ", ".join(f"[{kind}]" for kind in masks)
         raise RungError(
@@ -105,7 +107,7 @@ def with_text(example: Example, text: str) -> str:
     if example.calls or example.row.get("tools"):
         text = with_calls(*from_tables(text))
     turn = example.answer_turn(text)
-    if example.calls and "tool_calls" not in turn and re.search(r"^(\s*[\[{]|-> )", text, re.M):
+    if example.calls and "tool_calls" not in turn and re.search(r"^\s*([\[{]|->)", text, re.M):
         raise RungError(
             'The edit holds no call that can be read: a line "-> NAME", then "  FIELD  VALUE" for each argument.',
             "a text in quotes, or without; other values as JSON; or give the whole row: edit --row-file FILE",

@@ -33,7 +33,14 @@ def test_the_text_of_an_edit_is_read_back_as_the_same_row_or_as_another_call():
     assert changed.calls and changed.answer == Example(ROW).answer.replace("3", "4")
     plain = Example.from_json(with_text(Example(ROW), "No."))
     assert plain.answer == "No." and not plain.calls
-    for wrong in (text[:-3], text.replace("3", ""), f"{text}\n  sum  4"):
+    wrongs = (
+        text[:-3],
+        text.replace("3", ""),
+        f"{text}\n  sum  4",
+        text.replace("->", " ->"),
+        text.replace("-> ", "->"),
+    )
+    for wrong in wrongs:
         with pytest.raises(RungError):
             with_text(Example(ROW), wrong)
 

@@ -13,7 +13,9 @@ from curation.example import Example, chat_row
 from curation.mask import cut_apart, mask
 from curation.review import next_item, open_desk
 from curation.review.item import hidden_words, is_unmasked, log_unmasked, veiled
+from curation.review.ruling import Ruling, edited
 from rung.cli import build_app
+from workspace.errors import RungError
 from workspace.settings import load_settings
 
 PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
@@ -108,3 +110,15 @@ def test_a_script_sees_masks_and_writes_none(desk: Any, monkeypatch: pytest.Monk
         done = rung("decide", name, "edit", "--token", whole["token"], "--text-file", "new.txt")
         assert (done.exit_code != 0) == refused
         assert desk.store.row(name).example.answer == (f"We called {PHONE}." if refused else text)
+
+
+def test_the_whole_row_as_a_script_sees_it_is_not_written_over_keys_that_are_masked(desk: Any) -> None:
+    row = {**chat_row("Whom do I ask", "Ask Ann."), "contact": MAIL}
+    desk.store.add([Example(row)], role="candidates")
+    example = desk.store.rows()[-1].example
+    seen = {**chat_row("Whom do I ask", "Ask Bea."), "contact": "[EMAIL]"}
+    with pytest.raises(RungError, match="hides data of this row"):
+        edited(example, Ruling("edit", row=seen))
+    made = json.loads(str(edited(example, Ruling("edit", row={**seen, "contact": MAIL}))))
+    assert made["contact"] == MAIL and made["messages"] == seen["messages"]
+    assert "[EMAIL]" in str(edited(example, Ruling("edit", text="Ask [EMAIL].")))
