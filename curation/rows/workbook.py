@@ -59,7 +59,7 @@ def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Itera
 
 def _demand_room(path: Path, sheet: str) -> None:
     """Raise RungError where the sheet does not open in `MEMORY`: calamine ends its process then, so a child tries."""
-    command = [sys.executable, "-P", "-c", PROBE, path, sheet, str(MEMORY)]
+    command = [sys.executable, "-P", "-c", PROBE, str(path), sheet, str(MEMORY)]
     tried = subprocess.run(command, capture_output=True, check=False)
     if tried.returncode < 0 or tried.returncode == 9:
         most = f"{MEMORY >> 30} GB at most; a cell far from the rest makes it large"
