@@ -16,7 +16,7 @@ from evaluation.served_run import ServedRun
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.extras import installed
-from workspace.files import is_unchanged
+from workspace.files import is_unchanged, says
 from workspace.folder import Project, by_number, oldest_first
 from workspace.settings import Settings, load_settings
 from workspace.trust import METRICS as OWN_METRICS
@@ -143,7 +143,7 @@ def _measured_on(project: Project, report: Report, before: Path | None = None) -
 def _scored_otherwise(project: Project, name: str, digest: str) -> bool:
     path = project.root / name
     scores = name == RUBRIC_FILE or name.startswith(f"{OWN_METRICS}/")
-    return scores and not is_unchanged(path, digest)
+    return scores and not says(path, digest)
 
 
 def load_baseline(folder: Path, report: Report) -> Baseline:

@@ -28,7 +28,7 @@ from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_o
 from evaluation.retrieval.passages import read_documents
 from workspace.artefact import read_artefact, revised
 from workspace.errors import RungError
-from workspace.files import is_unchanged, sha256_bytes, sha256_file
+from workspace.files import is_unchanged, says, sha256_bytes, sha256_file
 from workspace.folder import Project, oldest_first
 from workspace.settings import Settings
 
@@ -207,7 +207,7 @@ def _prompt_differs(project: Project, report: Report, arm: ArmResult) -> str:
     name = f"prompts/{arm.settings.get('prompt', '')}"
     if name not in report.made_from:
         return ""
-    same = is_unchanged(project.root / name, report.made_from[name])
+    same = says(project.root / name, report.made_from[name])
     return "" if same else f"{name} is another text now"
 
 

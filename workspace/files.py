@@ -40,9 +40,14 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def says(path: Path, sha256: str) -> bool:
+    """Return whether a file that a person wrote, or the one that their link leads to, has this SHA-256."""
+    return path.is_file() and sha256_file(path) == sha256
+
+
 def is_unchanged(path: Path, sha256: str) -> bool:
-    """Return whether a file is there, is no symlink, and has this SHA-256."""
-    return not path.is_symlink() and path.is_file() and sha256_file(path) == sha256
+    """Return whether a file that Rung wrote is there, is no symlink, and has this SHA-256."""
+    return not path.is_symlink() and says(path, sha256)
 
 
 def read_utf8(path: Path, *, newline: str | None = None) -> str:

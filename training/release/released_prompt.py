@@ -21,7 +21,7 @@ from evaluation.measurement_report import ArmResult, Report
 from evaluation.retrieval.passages import Passage, read_documents
 from training.release.releases import ReleasedForm, folder_bytes
 from workspace.errors import Refusal, RungError
-from workspace.files import is_unchanged, write_text
+from workspace.files import says, write_text
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.settings import Settings
@@ -195,7 +195,7 @@ def _facts(arm: ArmResult, parts: PromptParts) -> JsonObject:
 def _unchanged(project: Project, report: Report) -> None:
     for name, digest in report.made_from.items():
         path = project.root / name
-        if name.startswith("prompts/") and not is_unchanged(path, digest):
+        if name.startswith("prompts/") and not says(path, digest):
             raise Refusal(f"{name} changed since {report.id} measured it.", "rung baseline")
 
 
