@@ -97,6 +97,12 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
         Path("rung.toml").write_text(f"[model]\n{model}\n")
         told = rung("plan")
         assert told.returncode == 1 and "is a hosted model of" in told.stderr and "rung plan managed" in told.stderr
+    Path("tiny").mkdir()
+    for base in ("tiny", "embedded"):
+        Path("rung.toml").write_text(
+            f'[model]\nbase = "{base}"\nprovider = "openai"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        )
+        assert "there is no advice yet" in rung("plan").stderr, "its weights are here; a server answers for it"
     assert nothing_beyond_this_machine == []
 
 

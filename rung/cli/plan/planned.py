@@ -104,12 +104,15 @@ def _must_be_possible(project: Project, settings: Settings) -> None:
     advice or no dataset with training rows.
     """
     from chat.endpoint import DEFAULTS, model_place
+    from chat.local.load import EMBEDDED
     from curation.split.manifest import newest_dataset
     from workspace.errors import Refusal
+    from workspace.folder import folder_named
 
     model = settings.model
     host = "" if model.provider == "local" else model_place(model.base_url, model.provider).hostname or ""
-    if host and ("/" not in model.base or host in DEFAULTS[model.provider]):
+    is_here = model.base == EMBEDDED or folder_named(model.base).is_dir()
+    if host and (host in DEFAULTS[model.provider] or not ("/" in model.base or is_here)):
         text = f"No plan: [model] base = {model.base} is a hosted model of {host}, which is not trained here."
         raise Refusal(text, "rung plan managed, or an open model: provider and base in rung.toml", where="rung.toml")
     if not project.decision_file.is_file():
