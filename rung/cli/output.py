@@ -283,10 +283,10 @@ def _follow(line: ProgressLine | None) -> None:
     with _drawing:
         if line is None and _under_way is not None:
             sys.stderr.write("\n")
-        begins = line is not None and line is not _under_way
         _under_way = line
-    if begins:
-        threading.Thread(target=_tick, args=(line,), daemon=True).start()
+        if line is not None and not line.ticks:
+            line.ticks = True
+            threading.Thread(target=_tick, args=(line,), daemon=True).start()
 
 
 def _tick(line: ProgressLine) -> None:
@@ -294,6 +294,7 @@ def _tick(line: ProgressLine) -> None:
         time.sleep(1)
         with _drawing:
             if _under_way is not line:
+                line.ticks = False
                 return
             line.draw(line.clock())
 
@@ -306,6 +307,8 @@ class ProgressLine:
 
     far = (0, 0)
     """Done and total at the last call."""
+    ticks = False
+    """Whether a thread draws it again each second."""
 
     def __init__(self, what: str, *, every: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.what = what

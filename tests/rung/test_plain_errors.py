@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,16 @@ def test_a_line_that_is_redrawn_fits_the_terminal(monkeypatch: pytest.MonkeyPatc
     drawn = [part for part in re.split(r"\r\x1b\[2K|\n", screen.getvalue()) if part]
     assert all(len(part) < 40 for part in drawn) and drawn[0].startswith("R-001  step 3 of 465"), drawn
     assert drawn.count("a line of its own") == 1 and screen.getvalue().endswith("\n")
+
+
+def test_a_line_that_goes_on_below_remarks_is_drawn_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Screen())
+    line, before = ProgressLine("Rows"), threading.active_count()
+    for done in range(9):
+        line(done, 9)
+        complain("a line of its own")
+    assert threading.active_count() <= before + 1
+    line(9, 9)
 
 
 def test_quiet_watches_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
