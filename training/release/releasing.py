@@ -94,7 +94,7 @@ def release_untuned(
         for form in forms:
             where = (project, settings, report, work / form)
             made.append(make_prompt(*where) if form == "prompt" else make_classifier(form, *where))
-            told(f"{form}: {arm_name(arms[form] or '')}")
+            told(f"{form}: {arm_name(arms[form] or '')}" if form == "prompt" else form)
         sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
         release = Release(
             id=_id(work),
