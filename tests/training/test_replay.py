@@ -59,3 +59,4 @@ def test_rows_in_a_file_stay_there(recipe: Recipe, tmp_path: Path) -> None:
     stored = replace(items, columns=Dataset.from_list(list(items.columns)))
     both = with_replay(stored, ROWS[:1], tokenizer, recipe, tmp_path)
     assert isinstance(both.columns, Dataset) and len(both.columns) == 4 and both.columns[3] == both.columns[0]
+    assert len(with_replay(stored, [], tokenizer, recipe, tmp_path).columns) == 3, "no answer was whole"
