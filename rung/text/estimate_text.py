@@ -118,7 +118,8 @@ def _print_fit(found: Estimate, card: Card) -> None:
     if any(m.fits for m in methods if m.method == found.setup.method):
         return
     say()
-    say("Several of these cards: rung estimate --gpus 4 --strategy fsdp, with the same options.")
+    if found.setup.strategy != "fsdp":
+        say("Several of these cards: rung estimate --gpus 4 --strategy fsdp, with the same options.")
     cheapest = _rentable(found)[:4]
     say("Single cards that hold it:" if cheapest else "No single card in rules/hardware.toml holds it.")
     for entry in cheapest:

@@ -70,6 +70,9 @@ def test_what_fits_a_card():
     words = rung("--model", "Qwen3-8B", "--fit", "24GB", "--batch", "1").stdout
     assert "✗ full" in words
     assert "✓ qlora" in words
+    full = ("--model", "Qwen3-8B", "--fit", "24GB", "--method", "full")
+    assert "--strategy fsdp" in rung(*full).stdout
+    assert "--strategy fsdp" not in rung(*full, "--gpus", "2", "--strategy", "fsdp").stdout
 
 
 def test_no_torch_is_imported():
