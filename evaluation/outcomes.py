@@ -115,8 +115,10 @@ def unmeasured(project: Project, manifest: Manifest, report: Report) -> list[str
     labels = rows and len(manifest.classes) > 1
     needs = {"few_shot": rows, "retrieved": rows, "rag": documents, "classical": labels}
     needs["encoder"] = labels and can_embed()
-    settings = load_settings(project.settings_file)
-    needs["optimised"] = rows and bool(settings.evaluation.proposals) and installed("gepa") and can_rewrite(settings)
+    # the environment may ask for this arm; it takes none away that rung.toml asks for
+    said = load_settings(project.settings_file, {}), load_settings(project.settings_file)
+    rewrites = any(each.evaluation.proposals and can_rewrite(each) for each in said)
+    needs["optimised"] = rows and rewrites and installed("gepa")
     could = {arm for arm in Settings().evaluation.arms if needs.get(arm, True)} | set(_measured_on(project, report))
     here = {arm.arm for arm in report.arms}
     return [arm for arm in on_the_ladder(could) if arm not in here]

@@ -216,12 +216,18 @@ def test_an_arm_that_was_measured_before_and_is_gone_is_named(ready: Project, pl
     assert "combined" in unmeasured(ready, read_manifest(ready.datasets / "v001"), report)
 
 
-def test_where_a_model_can_rewrite_the_prompt_that_arm_is_wanted_or_a_name(ready: Project, planned: Path) -> None:
+def test_where_a_model_can_rewrite_the_prompt_that_arm_is_wanted_or_a_name(
+    ready: Project, planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert gate(ready, "baseline", planned).passed
     with ready.settings_file.open("a") as file:
         file.write('\n[bigger_model]\nbase = "another"\n')
     found = gate(ready, "baseline", planned)
     assert found.passed is False and found.opener == "rung baseline --arms optimised"
+    with monkeypatch.context() as softer:
+        softer.setenv("RUNG_EVALUATION__PROPOSALS", "0")
+        softer.setenv("RUNG_BIGGER_MODEL__BASE", "")
+        assert gate(ready, "baseline", planned).passed is False
     rewritten(ready, vouched_by="sam")
     assert gate(ready, "baseline", planned).passed
     _, report = read_report(ready, "E-001")
