@@ -15,7 +15,7 @@ from evaluation.measurement_report import Report, reports
 from evaluation.testset.history import older_tests
 from evaluation.verdict.intervals import CONFIDENCE
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 
 PLANNED, SCORED, LOOKED, RECHECKED = "test_planned", "test_scored", "test_look", "test_recheck"
 """Kinds of event; `ref` is the test split's sha256."""
@@ -121,7 +121,9 @@ def take_place(project: Project, settings: Settings, test_sha256: str, run: str)
     A killed scoring keeps its place: its partial answers may have been read.
     """
     before, wanted = standing(project, settings, test_sha256), settings.evaluation
-    margin = wanted.margin if before.margin is None else before.margin
+    margin = before.margin
+    if margin is None:  # the environment asks for more than rung.toml, never for less
+        margin = max(wanted.margin, load_settings(project.settings_file, {}).evaluation.margin)
     plan = {"runs": before.planned, "metric": before.metric or wanted.metric, "margin": margin}
     scoring = {"run": run, "metric": wanted.metric}
     with open_store(project, settings) as store:

@@ -9,7 +9,7 @@ from evaluation.arms.registry import arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
 from evaluation.measurement_report import read_report
-from evaluation.testset.looks import note_look, split_to_show, standing
+from evaluation.testset.looks import note_look, split_to_show, standing, take_place
 from evaluation.tuned import check_unseen, run_evaluation
 from evaluation.verdict.intervals import estimate
 from evaluation.verdict.pairing import rule_again
@@ -17,6 +17,7 @@ from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import SHUT, write_page
 from rung.text.verdict_text import sentences
 from workspace.errors import Refusal
+from workspace.settings import load_settings
 
 
 @pytest.fixture
@@ -157,6 +158,14 @@ def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_
         store.event("test_recheck", "dana", baseline[1].test_sha256, {"rows": rows, "of": 36})
     again = evaluate(project, settings, "R-001")
     assert (again.verdict, again.place, again.n) == ("ship", 1, 34)
+
+
+def test_the_environment_names_no_smaller_margin_than_rung_toml(project, settings, baseline):
+    def given(margin):
+        return load_settings(project.settings_file, {"RUNG_EVALUATION__MARGIN": margin})
+
+    assert evaluate(project, given("0"), "R-001").margin == settings.evaluation.margin == 0.05
+    assert take_place(project, given("0.2"), "another test set", "R-001").margin == 0.2
 
 
 def test_another_metric_or_margin_after_the_first_run_changes_no_verdict(project, settings, model, baseline):
