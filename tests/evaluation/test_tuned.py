@@ -1,5 +1,6 @@
 """A tuned model on the baseline's items: the verdict, the refusals, and the page."""
 
+import json
 import re
 import shutil
 
@@ -233,6 +234,9 @@ def test_items_of_one_group_count_together(project, settings, model, kit):
         means = [sum(scores[at : at + 3]) / 3 for at in range(0, 36, 3)]
         assert one.score == other.score and one.low != other.low
         assert (other.low, other.high) == pytest.approx(score_interval(means))
+    manifest = project.datasets / "v002" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"policy": {"group_by": "meta.customer"}}))
+    assert verdict_on(project, settings, "R-001").clusters == 12, "the key of the freeze, taken out of rung.toml later"
     few = [{**row, "meta": {"customer": n % 9}} for n, row in enumerate(rows)]
     kit.freeze_by_hand(project, "v003", test=few, **splits)
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
