@@ -211,14 +211,13 @@ def _agree(votes: Sequence[Vote], original: str) -> bool:
 
 
 def outcomes(connection: Connection, policy: ReviewSettings) -> dict[int, RowOutcome]:
-    """Return what each row that a program decided, or that anyone edited, comes to under a policy; writes nothing."""
-    from curation.store.decision_log import row_by_number, standing_votes, touched_by_policy
+    """Return what the log says of each row that counts as decided, or whose state depends on the policy; writes
+    nothing.
+    """
+    from curation.store.decision_log import all_standing_votes, decided_or_touched
 
-    found = {}
-    for number in touched_by_policy(connection):
-        row = row_by_number(connection, number)
-        found[number] = _outcome(row, standing_votes(connection, number, row["since"]), policy)
-    return found
+    votes = all_standing_votes(connection)
+    return {row["id"]: _outcome(row, votes.get(row["id"], ()), policy) for row in decided_or_touched(connection)}
 
 
 def settle_again(connection: Connection, policy: ReviewSettings) -> None:

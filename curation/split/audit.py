@@ -13,8 +13,9 @@ from curation.review.agreement import ENOUGH, Agreement
 from curation.review.progress import SampleProgress, agreement, sample_progress
 from curation.review.queue import refresh_queue
 from curation.split.manifest import Manifest, ReviewFacts, SampleFacts, load_split, read_manifest
-from curation.store import Store, StoredRow, open_store, row_id
+from curation.store import Store, StoredRow, open_store, row_id, store_exists
 from curation.store.records import POLICY_ROLES
+from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import ReviewSettings, Settings, load_settings
 
@@ -46,7 +47,7 @@ def recheck_review(project: Project, settings: Settings, folder: Path, store: St
     refresh_queue(store, settings)
     manifest = read_manifest(folder)
     policy = reviewed_under(manifest, project, settings)
-    stored, states = _stored(store, settings.review, policy)
+    stored, states = _stored(store, policy)
     rows = [stored[str(entry["id"])] for entry in manifest.rows if str(entry["id"]) in stored]
     every = sample_progress(store, policy, states=states)
     samples = _samples(every, rows, manifest) if policy.pool == "sample" else []
@@ -92,24 +93,23 @@ def reviewed_under(manifest: Manifest, project: Project, settings: Settings) -> 
     return ReviewSettings.model_validate(settings.review.model_dump() | terms)
 
 
-def _stored(
-    store: Store, now: ReviewSettings, policy: ReviewSettings
-) -> tuple[dict[str, StoredRow], Mapping[int, str]]:
+def _stored(store: Store, policy: ReviewSettings) -> tuple[dict[str, StoredRow], Mapping[int, str]]:
     """Return all rows by id, and by number the states that differ from the stored ones.
 
-    Stored states follow the settings of the last command. Where the policy is stricter, the rows that this touches are
-    settled again from the log; nothing is written.
+    Stored states are a copy, by the settings of the last command: each is settled again from the log under this policy;
+    nothing is written.
     """
     from curation.review.ruling import outcomes
 
     rows = {row.id: row for row in store.rows(excluded=None)}
-    if (policy.accept_automatic, policy.second_edit) == (now.accept_automatic, now.second_edit):
-        return rows, {}
     with store.read() as connection:
         found = outcomes(connection, policy)
     states = {}
     for number, outcome in found.items():
         row = rows[row_id(number)]
+        same = (outcome.state, outcome.payload) == (row.state, row.payload)
+        if same and (policy.accept_automatic or not row.automatic):
+            continue
         rows[row.id] = replace(
             row,
             state=outcome.state,  # type: ignore[arg-type]  # a state, as the store holds it
@@ -140,6 +140,15 @@ def _lost(every: Sequence[SampleProgress], manifest: Manifest) -> list[str]:
         for sample in _drawn(manifest)
         if sample["plan"] not in there or set(sample.get("rows", ())) - there[sample["plan"]]
     ]
+
+
+def is_as_frozen(project: Project, settings: Settings, folder: Path) -> bool:
+    """Whether the log says that this manifest was frozen under its name; true where it says nothing of that name."""
+    if not store_exists(project, settings):
+        return True
+    with open_store(project, settings) as store:
+        frozen = {event.detail["manifest"] for event in store.events(kind="freeze", ref=folder.name)}
+    return not frozen or sha256_file(folder / "manifest.json") in frozen
 
 
 def recheck_leakage(project: Project, settings: Settings, folder: Path, store: Store | None = None) -> GateAnswer:

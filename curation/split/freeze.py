@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.split.audit import review_facts
+from curation.split.audit import is_as_frozen, review_facts
 from curation.split.card import card_text
 from curation.split.manifest import (
     FrozenRow,
@@ -90,7 +90,8 @@ def _freeze(
     bytes_of = _bytes_of(plan)
     there = _same_version(project, settings, plan, bytes_of)
     if there is not None:
-        _log(store, there, actor)
+        if not store.events(kind="freeze", ref=there.name):  # it was killed before it could write that
+            _log(store, there, actor)
         return Frozen(there, read_manifest(there), True)
     version = next_id(project.datasets, "v")
     manifest = _manifest(store, project, settings, plan, version, bytes_of)
@@ -110,12 +111,11 @@ def _freeze(
 
 
 def _log(store: Store, folder: Path, actor: str) -> None:
-    """The event of a freeze; written later where the program was killed before it could."""
-    if not store.events(kind="freeze", ref=folder.name):
-        manifest = read_manifest(folder)
-        sizes: dict[str, int] = {name: split.rows for name, split in manifest.splits.items()}
-        digest = sha256_file(folder / "manifest.json")
-        store.event("freeze", actor, folder.name, {"manifest": digest, "test_only": manifest.test_only, **sizes})
+    """Write the event of a freeze."""
+    manifest = read_manifest(folder)
+    sizes: dict[str, int] = {name: split.rows for name, split in manifest.splits.items()}
+    digest = sha256_file(folder / "manifest.json")
+    store.event("freeze", actor, folder.name, {"manifest": digest, "test_only": manifest.test_only, **sizes})
 
 
 def same_version(project: Project, settings: Settings, plan: FreezePlan) -> Path | None:
@@ -152,7 +152,7 @@ def _same_version(
             or _rows_of(manifest, split) != _provenance(plan, split, settings)
         ):
             return None
-    return newest
+    return newest if is_as_frozen(project, settings, newest) else None
 
 
 def _rows_of(manifest: Manifest, split: SplitName) -> list[FrozenRow]:

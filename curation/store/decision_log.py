@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import RowMapping
 
 from curation.store.reading import chunks
-from curation.store.records import Vote, row_id
+from curation.store.records import DECIDED, Vote, row_id
 from curation.store.tables import changes, decisions, drafts, gold, later, reviewers, rows
 from curation.store.waiting_rows import moved
 from workspace.artefact import stamp
@@ -44,26 +44,40 @@ def standing_votes(connection: Connection, number: int, since: int = 0) -> list[
 
     Answers to a gold item are no votes.
     """
-    found = connection.execute(_votes(), {"number": number, "since": since}).mappings()
     return [
-        Vote(
-            id=each["id"],
-            reviewer=each["reviewer_id"],
-            verdict=each["verdict"],
-            payload=each["payload"],
-            automatic=each["kind"] == "automatic",
-            late=each["token"] == LATE,
-        )
-        for each in found
+        _vote(each) for each in connection.execute(_votes_on_a_row(), {"number": number, "since": since}).mappings()
     ]
 
 
+def all_standing_votes(connection: Connection) -> dict[int, list[Vote]]:
+    """Return the standing votes of every row that has some, in order, by the row's number."""
+    found: dict[int, list[Vote]] = {}
+    asked = _votes().join(rows, rows.c.id == decisions.c.row_id).where(decisions.c.id > rows.c.since)
+    for each in connection.execute(asked).mappings():
+        found.setdefault(each["row_id"], []).append(_vote(each))
+    return found
+
+
+def _vote(each: RowMapping) -> Vote:
+    return Vote(
+        id=each["id"],
+        reviewer=each["reviewer_id"],
+        verdict=each["verdict"],
+        payload=each["payload"],
+        automatic=each["kind"] == "automatic",
+        late=each["token"] == LATE,
+    )
+
+
 @cache
+def _votes_on_a_row() -> Select[Any]:
+    return _votes().where(decisions.c.row_id == bindparam("number"), decisions.c.id > bindparam("since"))
+
+
 def _votes() -> Select[Any]:
     return (
         select(decisions, reviewers.c.kind)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(decisions.c.row_id == bindparam("number"), decisions.c.id > bindparam("since"))
         .where(decisions.c.verdict != "undo", ~to_known_item())
         .where(~exists().where(later.c.supersedes == decisions.c.id))
         .order_by(decisions.c.id)
@@ -87,14 +101,23 @@ def _own() -> Select[Any]:
 
 def touched_by_policy(connection: Connection) -> list[int]:
     """Return the rows whose state depends on `accept_automatic` or `second_edit`, in order."""
-    asked = (
+    return list(connection.execute(_touched().order_by(decisions.c.row_id)).scalars())
+
+
+def decided_or_touched(connection: Connection) -> Sequence[RowMapping]:
+    """Return the rows that the store holds to be decided, and those whose state depends on the policy."""
+    asked = select(rows.c.id, rows.c.payload, rows.c.original, rows.c.needed)
+    asked = asked.where(or_(rows.c.state.in_(DECIDED), rows.c.id.in_(_touched())))
+    return connection.execute(asked.order_by(rows.c.id)).mappings().all()
+
+
+def _touched() -> Select[Any]:
+    return (
         select(decisions.c.row_id)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
         .where(or_(reviewers.c.kind == "automatic", decisions.c.verdict == "edit"))
         .distinct()
-        .order_by(decisions.c.row_id)
     )
-    return list(connection.execute(asked).scalars())
 
 
 @overload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from curation.review import open_desk
 from curation.review.ruling import Ruling
 from curation.review.service import decide_all, undo
+from curation.split.freeze import freeze
 from curation.split.manifest import load_split
 from training.gates.clearance import Clearance, Locked, admit, check_gates, grant
 from training.gates.gate import ORDER, Gate
@@ -96,6 +98,40 @@ def test_machine_gate_is_wired(ready: Project, settings: Settings, planned: Path
     planned.write_text(text)
     assert gate(ready, "machine", planned).passed is False
     with pytest.raises(Locked, match="machine"):
+        grant(ready, settings, planned)
+
+
+@pytest.mark.parametrize("owned", [{"policy": {}}, {"threshold": 1.0}, {"created_at": "2020-01-01T00:00:00Z"}])
+def test_a_manifest_that_is_not_the_frozen_one_is_refused_by_a_new_plan_too(
+    ready: Project, settings: Settings, replan: Replan, owned: dict[str, object]
+) -> None:
+    manifest = ready.datasets / "v001" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | owned))
+    with pytest.raises(Locked, match="dataset: v001: another manifest"):
+        grant(ready, settings, replan())
+    again = freeze(ready, settings, actor="sam")
+    assert again.folder.name == "v002" and gate(ready, "dataset", replan()).passed
+    shutil.rmtree(again.folder)
+    assert freeze(ready, settings, actor="kim").folder.name == "v002" and gate(ready, "dataset", replan()).passed
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM decisions WHERE row_id = 20",
+        "UPDATE decisions SET verdict = 'reject' WHERE row_id = 20",
+        "UPDATE decisions SET row_id = 21 WHERE row_id = 20",
+    ],
+)
+def test_a_row_counts_as_decided_by_the_log_alone(
+    ready: Project, settings: Settings, planned: Path, statement: str
+) -> None:
+    """The state that the store keeps of a row is a copy: where the log says less, that counts."""
+    with sqlite3.connect(ready.database_file) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute(statement)
+    with pytest.raises(Locked, match=r"review: .*\(r-000020 "):
         grant(ready, settings, planned)
 
 

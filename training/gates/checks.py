@@ -11,7 +11,7 @@ from advisor.answer_file import load_answers
 from advisor.decide import verdict_of
 from advisor.decision import Decision
 from advisor.rulefiles import load_rulebook
-from curation.split.audit import recheck_leakage, recheck_review
+from curation.split.audit import is_as_frozen, recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import arm_name
@@ -116,10 +116,11 @@ def _word(step: str) -> str:
 DATASET_RULE = "dataset-unchanged"
 NEEDED: tuple[SplitName, ...] = ("train", "validation", "test")
 FREEZE = "rung data freeze"
+OTHER_MANIFEST = "another manifest than the one that the log says was frozen"
 
 
 def dataset_gate(case: GateCase) -> Gate:
-    """Compare every file with the manifest, and the manifest with the plan."""
+    """Compare every file with the manifest, and the manifest with the log of freezes and with the plan."""
     if case.folder is None or case.manifest is None:
         what = f"{case.plan.dataset} is not there" if case.plan else "no frozen dataset with a train split"
         return unknown("dataset", what, FREEZE, DATASET_RULE, "training reads frozen rows only")
@@ -127,6 +128,7 @@ def dataset_gate(case: GateCase) -> Gate:
     faults = [
         *_whose(case.folder, case.manifest),
         *_file_faults(case.folder, case.manifest),
+        *([] if is_as_frozen(case.project, case.settings, case.folder) else [f"{case.folder.name}: {OTHER_MANIFEST}"]),
         *_plan_faults(case, case.folder, digest),
     ]
     evidence: Evidence = {"sha256": digest}
