@@ -12,7 +12,7 @@ from evaluation.measurement_report import ArmResult, Report, newest_report, read
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import Verdict, newest_verdict
 from training.release.releases import UNTUNED, FormName
-from training.runs import RunRecord
+from training.runs import RECORD, RunRecord
 from workspace.artefact import revised
 from workspace.errors import Refusal
 from workspace.files import is_unchanged
@@ -81,6 +81,12 @@ def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict)
     outputs = folder / "outputs.jsonl"
     if report.run != run.id or not is_unchanged(outputs, report.outputs_sha256):
         raise Refusal(f"{folder.name}: outputs changed since the verdict.", f"rung evaluate {run.id}")
+    record = project.runs / run.id / RECORD
+    measured = report.made_from.get(project.relative(record))
+    if measured is not None and not is_unchanged(record, measured):
+        raise Refusal(
+            f"{project.relative(record)} changed since {folder.name} measured that run.", f"rung evaluate {run.id}"
+        )
     if run.adopted and run.adopted.served:
         return
     weights = project.runs / run.id / "adapter"

@@ -155,6 +155,7 @@ def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, bef
     tokenizer.save_pretrained(str(folder / "adapter"))
     run = read_run(folder)
     write_run(folder, run, files={name: sha256_file(folder / "adapter" / name) for name in run.files})
+    judged(project, settings, right=30)
     with pytest.raises(Refusal, match=r"knows 49,153 tokens, its base has weights for 49,152: 1 were added"):
         let(project, settings, "merged")
     stands(project, before)

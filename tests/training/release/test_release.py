@@ -97,6 +97,24 @@ def test_a_word_changed_in_the_verdicts_file_releases_nothing(
         assert let(project, settings, "adapter").name == "L-001"
 
 
+@pytest.mark.parametrize("owned", ["weights", {"base": "another"}, {"system_prompt": "Another line."}])
+def test_a_run_that_is_not_the_measured_one_is_not_released(
+    project: Project, settings: Settings, owned: str | dict[str, str]
+) -> None:
+    """Other weights whose hashes run.json owns to, and a record that says otherwise what the run is."""
+    judged(project, settings, right=30)
+    folder = project.runs / "R-001"
+    if isinstance(owned, str):
+        weights = folder / "adapter" / "adapter_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+        write_run(folder, read_run(folder), files=read_run(folder).files | {weights.name: sha256_file(weights)})
+    else:
+        write_run(folder, read_run(folder), **owned)
+    with pytest.raises(Refusal, match=r"runs/R-001/run\.json changed since E-002 measured that run") as refused:
+        let(project, settings, "adapter")
+    assert refused.value.hint == "rung evaluate R-001" and current_release(project) is None
+
+
 def test_an_override_of_the_loss_signs_no_judgement(project: Project, settings: Settings) -> None:
     evaluation = judged(project, settings, right=9)
     words = {"by": "priya", "reason": "runs on the phone", "may_lose": True}
@@ -275,9 +293,9 @@ def test_what_was_added_to_the_weights_is_neither_released_nor_read(
 
 
 def test_another_base_is_refused_and_leaves_nothing(project: Project, settings: Settings, tiny: Path) -> None:
-    judged(project, settings, right=30)
     folder = project.runs / "R-001"
     write_run(folder, read_run(folder), base_fingerprint="0" * 64)
+    judged(project, settings, right=30)
     with pytest.raises(Refusal, match="another model than R-001 was trained on"):
         let(project, settings, "merged")
     assert not [path for path in project.releases.iterdir() if path.is_dir()]
