@@ -17,7 +17,7 @@ from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
-from chat.thinking import spoken
+from chat.thinking import KNOWN, OF_BEDROCK, spoken
 from chat.tool_calls import canonical, with_calls
 from workspace.extras import require
 from workspace.json_types import JsonObject
@@ -148,7 +148,8 @@ class Compatible(Hosted):
         choice = found.choices[0]
         refused = getattr(choice.message, "refusal", None)
         reason = "refused" if refused else STOPS.get(choice.finish_reason, "end")
-        text, stopped = settled(ask, spoken(_text(choice.message.content)), reason)
+        marks = (*KNOWN, OF_BEDROCK) if "gpt-oss" in self.model else KNOWN
+        text, stopped = settled(ask, spoken(_text(choice.message.content), marks), reason)
         called = [c for c in choice.message.tool_calls or () if getattr(c, "function", None)]
         text = with_calls(
             text, [canonical({"name": c.function.name, "arguments": c.function.arguments}) for c in called]

@@ -22,9 +22,10 @@ KNOWN = (
     Marks("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
     Marks("<|channel>thought", "<channel|>"),
     Marks("[THINK]", "[/THINK]"),
-    Marks("<reasoning>", "</reasoning>"),
 )
-"""DeepSeek R1, Qwen, GLM, Nemotron and others; gpt-oss; Gemma 4; Magistral; gpt-oss on Bedrock."""
+"""DeepSeek R1, Qwen, GLM, Nemotron and others; gpt-oss; Gemma 4; Magistral."""
+OF_BEDROCK = Marks("<reasoning>", "</reasoning>")
+"""gpt-oss on Bedrock alone: rows may ask any other model for an answer in these tags."""
 
 
 def spoken(text: str, marks: tuple[Marks, ...] = KNOWN) -> str:

@@ -100,6 +100,14 @@ def test_a_provider_is_read_by_its_compatible_route(
     assert headers["authorization"] == "Bearer key-of-the-provider"
 
 
+def test_an_answer_in_tags_of_its_own_is_kept_whole(loopback: Any) -> None:
+    """A prompt may ask for `<reasoning>`; only gpt-oss on Bedrock thinks in it."""
+    asked = "<reasoning>2 and 2</reasoning><answer>4</answer>"
+    loopback.say((200, completion(asked)))
+    model = Compatible("m", base_url=loopback.url + "/v1", options=CallOptions(patience=QUICK))
+    assert model.answer([HELLO])[0].text == asked
+
+
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(
     "said",
