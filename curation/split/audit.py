@@ -270,7 +270,7 @@ def _undecided(rows: Sequence[StoredRow], manifest: Manifest, policy: ReviewSett
 
 def _strictest_pool(given: Collection[str]) -> str:
     """One that is not known counts as the strictest."""
-    if set(given) - {"sample", "trust"}:
+    if any(each not in ("sample", "trust") for each in given):
         return "all"
     return "sample" if "sample" in given else "trust"
 

@@ -374,6 +374,7 @@ def test_the_stricter_of_two_policies_holds_and_one_that_nobody_knows_is_the_str
         ("sample", "all", "all"),
         ("all", "trust", "all"),
         ("committee", "trust", "all"),
+        (["trust"], "trust", "all"),
     ):
         manifest = done.manifest.model_copy(update={"policy": {**done.manifest.policy, "pool": frozen_under}})
         settings = load_settings(desk.project.settings_file, {"RUNG_REVIEW__POOL": today})
