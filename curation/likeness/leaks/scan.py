@@ -4,7 +4,7 @@ counted on, but no longer noted row by row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from curation.example import Example
 from curation.likeness import SHORT_THRESHOLD
 from curation.likeness.fingerprints import COMPILED_FROM_CHARS, use_compiled
-from curation.likeness.hashing import Hashes, grams_of, with_bytes, words_of
+from curation.likeness.hashing import BASE, Hashes, grams_of, with_bytes, words_of
 from curation.likeness.join import distinct, jaccard_of
 from curation.likeness.leaks.blocks import Sample, TextBlock, blocks_of
 from curation.likeness.leaks.index import (
@@ -25,7 +25,7 @@ from curation.likeness.leaks.index import (
     places_in,
     rarest,
 )
-from curation.likeness.sets import I32, I64, SLACK, U64, Sets, bit_counts, earlier, offsets
+from curation.likeness.sets import I32, I64, SLACK, U32, U64, Sets, bit_counts, earlier, offsets, top
 from curation.likeness.words import SHORT
 
 OTHERS = 16
@@ -36,8 +36,12 @@ ROWS_EACH, PARTS_EACH = 8, 2
 """Of texts with the same words, where many are on both sides: the train rows that are noted for each part, and the
 parts for each train row. All pairs would be as many as the one side times the other.
 """
-NO_GRAM = np.uint64(0xFFFFFFFFFFFFFFFF)
-"""Least gram of a text that has none."""
+ORDERS = 6
+"""Orders of all grams by which a row's nature is its least gram. By one alone a phrase that happens to come first makes
+copies of all rows that share it.
+"""
+NO_GRAM = np.uint32(0xFFFFFFFF)
+"""Nature of a text that has no gram."""
 
 
 class ShortNear(NamedTuple):
@@ -52,7 +56,7 @@ class ShortNear(NamedTuple):
 class Scan:
     """What the pass found. Pairs of arrays are (train row, gram), (train row, part) and (train row, test item).
 
-    `nature` has for rows with a hit their least gram, which copies of a row share; `count` for each gram the number
+    `nature` has for rows with a hit their `natures_of`, which copies of a row share; `count` for each gram the number
     of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
     gives it to; `met`, by place in the index's `by_key`, how many texts had the words of the parts that begin there;
     `others` for each item how many short near questions with another answer were met (some are not
@@ -66,7 +70,7 @@ class Scan:
         self.hits: list[tuple[I32, I32]] = []
         self.same_words: list[tuple[I64, I64]] = []
         self.short_near: list[ShortNear] = []
-        self.nature: list[tuple[I64, U64]] = []
+        self.nature: list[U32] = []
         self.asked: dict[int, set[int]] = {}
         self.others: I64 = np.zeros(0, np.int64)
         self.met: I64 = np.zeros(0, np.int64)
@@ -176,18 +180,28 @@ def _note_grams(scan: Scan, index: TestIndex, words: Hashes, block: TextBlock) -
     noted = before[number] + earlier(number) < NOTED
     scan.note_hits(row[noted], number[noted])
     said = ~block.aside[text]
-    _note_nature(scan, owner[text[said]], threes[said], distinct(row[noted]))
+    scan.nature.append(natures_of(owner[text[said]], threes[said], distinct(row[noted])))
 
 
-def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:
-    """The least of the hashes of each of `rows`, all ones where it has none: copies of a row, and most lightly edited
-    copies, have the same.
+def natures_of(owner: I64, hashes: U64, rows: I64) -> U32:
+    """In each of the orders (first axis) the least gram of each of `rows`, all ones where it has none: copies of a row,
+    and most lightly edited copies, have the same. `owner` is the row of each gram, ascending.
     """
-    starts = np.flatnonzero(np.diff(owner, prepend=-1) > 0)
-    least = np.append(np.minimum.reduceat(hashes, starts) if len(starts) else hashes, NO_GRAM)
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
     here = np.searchsorted(owner[starts], rows)
     known = np.append(owner[starts], -1)[here] == rows
-    scan.nature.append((rows, least[np.where(known, here, -1)]))
+    out = np.full((ORDERS, len(rows)), NO_GRAM)
+    if known.any():
+        for nature, ranks in zip(out, in_orders(hashes), strict=True):
+            nature[known] = np.minimum.reduceat(ranks, starts)[here[known]]
+    return out
+
+
+def in_orders(grams: U64) -> Iterator[U32]:
+    """The ranks of the grams in each order: 32 bits of the hash or of a multiple, from below and from above."""
+    for ranks in (grams.astype(np.uint32), top(grams), top(grams * BASE)):
+        yield ranks
+        yield ~ranks
 
 
 def _note_short(scan: Scan, index: TestIndex, block: TextBlock, counts: I64, keys: U64) -> None:

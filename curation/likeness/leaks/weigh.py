@@ -19,46 +19,43 @@ from curation.likeness.fingerprints import RowSource
 from curation.likeness.hashing import words_of
 from curation.likeness.join import distinct
 from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, NO_ANSWER, TestIndex, places_in
-from curation.likeness.leaks.scan import NO_GRAM, NOTED, Scan, ShortNear
-from curation.likeness.sets import I64, SLACK, U64, earlier, offsets
+from curation.likeness.leaks.scan import NOTED, Scan, ShortNear, in_orders, natures_of
+from curation.likeness.sets import I64, SLACK, U32, U64, earlier, offsets
 from curation.likeness.template import LEAST, SHARE
 
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 ROWS_AT_ONCE = 512
 
 
 def rest_spread(
     index: TestIndex, likely: Bools, wanted: Bools, hits: tuple[I64, I64], source: RowSource, *, compiled: bool
-) -> I64:
-    """For each of the `wanted` grams, how many different rests its holders (of those that were noted) have: the least
-    of a row's grams that are not `likely` to be of a template. Copies have one rest, or none.
+) -> Floats:
+    """For each of the `wanted` grams, how many different rests its holders (of those that were noted) have: the nature
+    of a row by the grams that are not `likely` to be of a template. Copies have one rest, or none.
     """
     chosen = np.flatnonzero(wanted[hits[1]])
     rows, numbers = hits[0][chosen], hits[1][chosen]
     holders, place = np.unique(rows, return_inverse=True)
-    _, rest = np.unique(rests_of(holders, index.table[likely], source, compiled=compiled), return_inverse=True)
-    pairs = distinct(numbers * len(holders) + rest[place])
-    return np.bincount(pairs // len(holders), minlength=len(index.table))
+    rests = rests_of(holders, index.table[likely], source, compiled=compiled)
+    return _natures_held(rests, place, numbers, len(index.table))
 
 
-def rests_of(rows: I64, table: U64, source: RowSource, *, compiled: bool) -> U64:
-    """For each of the rows the least of its grams that are not in `table`, all ones where it has none."""
+def rests_of(rows: I64, table: U64, source: RowSource, *, compiled: bool) -> U32:
+    """The nature of each of the rows by its grams that are not in `table`."""
     parts = [rows[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(rows), ROWS_AT_ONCE)]
-    return np.concatenate([_rests(source.fetch(some.tolist()), table, compiled) for some in parts])
+    return np.concatenate([_rests(source.fetch(some.tolist()), table, compiled) for some in parts], axis=1)
 
 
-def _rests(examples: Sequence[Example], table: U64, compiled: bool) -> U64:
+def _rests(examples: Sequence[Example], table: U64, compiled: bool) -> U32:
     texts = [all_texts(example) for example in examples]
     text, hashes = words_of([each for some in texts for each in some], compiled=compiled).grams(GRAM_WORDS)
     owner = np.repeat(np.arange(len(texts)), [len(some) for some in texts])[text]
     other = np.ones(len(hashes), np.bool_)
     other[places_in(table, hashes)[0]] = False
-    out = np.full(len(texts), NO_GRAM)
-    np.minimum.at(out, owner[other], hashes[other])
-    return out
+    return natures_of(owner[other], hashes[other], np.arange(len(texts)))
 
 
-Floats = npt.NDArray[np.float64]
 ANSWER_SHARE = 0.28
 """Discounted share of an answer's grams, found in one train row, from which it is a leak. Chosen among 36 settings
 on Debian package descriptions; held on a second draw of leaks (docs/duplicates-and-leaks.md)."""
@@ -88,7 +85,7 @@ class Looked:
     template: Bools
 
 
-def template_grams(index: TestIndex, scan: Scan, hits: tuple[I64, I64], spread: I64, source: RowSource) -> Bools:
+def template_grams(index: TestIndex, scan: Scan, hits: tuple[I64, I64], nature: U32, source: RowSource) -> Bools:
     """For each gram whether it is in more than 10% of the train rows and in at least 20, of different natures,
     and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
 
@@ -97,13 +94,13 @@ def template_grams(index: TestIndex, scan: Scan, hits: tuple[I64, I64], spread: 
     common = (scan.count >= LEAST) & (scan.count > SHARE * scan.rows)
     items = max(1, int(index.item.max(initial=0)) + 1)
     likely = common & (np.diff(index.held_from) > max(1, SHARE * items))
-    sure: Bools = likely & _is_varied(spread, scan)
+    sure: Bools = likely & _is_varied(_spread(nature, *hits, likely), scan)
     if (open_ := likely & ~sure).any():
         sure |= open_ & _is_varied(rest_spread(index, likely, open_, hits, source, compiled=scan.compiled), scan)
     return sure
 
 
-def _is_varied(spread: I64, scan: Scan) -> Bools:
+def _is_varied(spread: Floats, scan: Scan) -> Bools:
     """For each gram whether its holders are of many natures, and not for the most part of the same few."""
     return (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
 
@@ -111,11 +108,10 @@ def _is_varied(spread: I64, scan: Scan) -> Bools:
 def pairs_to_look_at(index: TestIndex, scan: Scan, source: RowSource, *, compiled: bool = False) -> Looked:
     """All pairs whose containment, discounted or not, reaches a share from which a leak or a span is possible."""
     rows, numbers = scan.take_hits()
-    nature = _natures(scan)
-    spread = _spread(nature, rows, numbers, len(index.table))
-    common = template_grams(index, scan, (rows, numbers), spread, source)
-    if _tell_apart(nature, rows, index.table[common], source, compiled):
-        spread = _spread(nature, rows, numbers, len(index.table))
+    nature = np.concatenate(scan.nature, axis=1)
+    common = template_grams(index, scan, (rows, numbers), nature, source)
+    _tell_apart(nature, rows, index.table[common], source, compiled)
+    spread = _spread(nature, rows, numbers, ~common)
     counts_for = _per_part(index, ~common)
     size = np.where(counts_for > 0, counts_for, index.distinct)
     live = (spread < RARE_BELOW) & ~common
@@ -134,35 +130,31 @@ def pairs_to_look_at(index: TestIndex, scan: Scan, source: RowSource, *, compile
     return Looked(row, part, share, common)
 
 
-def _natures(scan: Scan) -> U64:
-    """The nature of each row with a hit, in their order."""
-    return np.concatenate([least for _, least in scan.nature]) if scan.nature else np.zeros(0, np.uint64)
-
-
-def _tell_apart(nature: U64, rows: I64, template: U64, source: RowSource, compiled: bool) -> bool:
-    """Give rows whose least gram is of the template the least of the others instead; whether there were such."""
-    alike, _ = places_in(template, nature)
+def _tell_apart(nature: U32, rows: I64, template: U64, source: RowSource, compiled: bool) -> None:
+    """Give rows whose nature is of the template that of their other grams instead."""
+    found = [places_in(np.sort(ranks), nature[k])[0] for k, ranks in enumerate(in_orders(template))]
+    alike = distinct(np.concatenate(found))
     if len(alike):
-        nature[alike] = rests_of(np.unique(rows)[alike], template, source, compiled=compiled)
-    return bool(len(alike))
+        nature[:, alike] = rests_of(np.unique(rows)[alike], template, source, compiled=compiled)
 
 
-def _spread(nature: U64, rows: I64, numbers: I64, grams: int) -> I64:
-    """For each gram how many rows of different nature hold it (of those that were noted). Rows are in order, and each
-    has a gram once: only rows whose nature others share need a look at their grams.
+def _spread(nature: U32, rows: I64, numbers: I64, wanted: Bools) -> Floats:
+    """For each of the `wanted` grams how many rows of different nature hold it (of those that were noted). Rows are in
+    order, and each has a gram once.
     """
-    if not len(rows):
-        return np.zeros(grams, np.int64)
-    natures = nature >> np.uint64(28)
-    hits = np.diff(np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows)))
-    _, inverse, count = np.unique(natures, return_inverse=True, return_counts=True)
-    alone = np.repeat(count[inverse] == 1, hits)
-    shared = ~alone
-    of_hit = np.repeat(natures, hits)[shared]
-    fresh = distinct((numbers[shared].astype(np.uint64) << np.uint64(36)) | of_hit)
-    return np.bincount(numbers[alone], minlength=grams) + np.bincount(
-        (fresh >> np.uint64(36)).astype(np.int64), minlength=grams
-    )
+    place = np.cumsum(np.diff(rows, prepend=rows[:1]) > 0, dtype=np.int64)
+    chosen = wanted[numbers]
+    return _natures_held(nature, place[chosen], numbers[chosen], len(wanted))
+
+
+def _natures_held(nature: U32, place: I64, numbers: I64, grams: int) -> Floats:
+    """For each gram how many natures its holders have, the mean over all orders: `place` is that of the holder."""
+    total = np.zeros(grams)
+    gram = numbers.astype(np.uint64) << np.uint64(32)
+    for natures in nature:
+        held = distinct(gram | natures[place]) >> np.uint64(32)
+        total += np.bincount(held.astype(np.int64), minlength=grams)
+    return total / len(nature)
 
 
 def _per_part(index: TestIndex, which: Bools) -> I64:
