@@ -150,9 +150,20 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
         except RungError as error:
             yield DoctorCheck(path.parent.name, False, error.message, error.hint)
             continue
-        changed = changed_splits(path.parent, manifest)
+        changed = [*changed_splits(path.parent, manifest), *([path.name] if _is_other(project, path.parent) else [])]
         fact = f"changed since it was frozen: {', '.join(changed)}" if changed else "unchanged since it was frozen"
         yield DoctorCheck(manifest.version, not changed, fact, "rung data freeze" if changed else "")
+
+
+def _is_other(project: Project, folder: Path) -> bool:
+    """Whether the log tells of another manifest; a store that cannot be read is told of in its own line."""
+    from curation.split.audit import is_as_frozen
+    from workspace.settings import load_settings
+
+    try:
+        return not is_as_frozen(project, load_settings(project.settings_file), folder)
+    except RungError:
+        return False
 
 
 def _leftovers(project: Project) -> DoctorCheck:

@@ -16,6 +16,7 @@ from curation.review.ruling import Ruling
 from curation.review.service import decide_all, undo
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split
+from rung.doctor import examine
 from training.gates.clearance import Clearance, Locked, admit, check_gates, grant
 from training.gates.gate import ORDER, Gate
 from training.plan.plans import read_plan
@@ -109,6 +110,9 @@ def test_a_manifest_that_is_not_the_frozen_one_is_refused_by_a_new_plan_too(
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | owned))
     with pytest.raises(Locked, match="dataset: v001: another manifest"):
         grant(ready, settings, replan())
+    assert [check.fact for check in examine(ready.root) if check.name == "v001"] == [
+        "changed since it was frozen: manifest.json"
+    ]
     again = freeze(ready, settings, actor="sam")
     assert again.folder.name == "v002" and gate(ready, "dataset", replan()).passed
     shutil.rmtree(again.folder)
