@@ -156,7 +156,7 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
 
 
 def _is_other(project: Project, folder: Path) -> bool:
-    """Whether the log tells of another manifest; a store that cannot be read is told of in its own line."""
+    """Whether the log has another manifest; where the store cannot be read, its own line says so."""
     from curation.split.audit import is_as_frozen
     from workspace.settings import load_settings
 
