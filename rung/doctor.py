@@ -156,7 +156,7 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
 
 
 def _is_other(project: Project, folder: Path) -> bool:
-    """Whether the log has another manifest; where the store cannot be read, its own line says so."""
+    """Whether the log has another manifest; False where the store cannot be read, which has its own line."""
     from curation.split.audit import is_as_frozen
     from workspace.settings import load_settings
 
