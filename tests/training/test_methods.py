@@ -223,6 +223,20 @@ def test_a_run_reports_to_the_tracker_that_is_named_and_to_no_other(rung: Rung, 
 
 
 @pytest.mark.slow
+def test_mlflow_gets_the_losses_of_a_run_by_its_own_name(rung: Rung, ready: Project, tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    toml, store = ready.settings_file, f"sqlite:///{tmp_path}/mlflow.db"
+    toml.write_text(toml.read_text().replace("[training]\n", '[training]\nreport_to = ["mlflow"]\n'))
+    assert rung("trust", "--yes").returncode == 0
+    assert rung("plan").returncode == 0
+    done = rung("train", timeout=400, MLFLOW_TRACKING_URI=store)
+    assert done.returncode == 0, done.stderr + (ready.runs / "R-001" / "log.txt").read_text()
+    mlflow.set_tracking_uri(store)
+    (seen,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert {"loss", "eval_loss"} <= set(seen.data.metrics)
+
+
+@pytest.mark.slow
 def test_the_metric_chooses_the_checkpoint_and_overfitting_ends_the_run(rung: Rung, ready: Project) -> None:
     words = ["--set", "epochs=60", "--set", "learning_rate=2e-2", "--set", "rank=16", "--set", "choose_by=metric"]
     run = trained(rung, ready, *words)
