@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from workspace.errors import InputError
+from workspace.folder import Project, require_project
 from workspace.json_types import JsonObject
 from workspace.settings_file import line_of, read_file
 
@@ -391,6 +392,12 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     except ValidationError as error:
         problems = [file.problem(detail, Settings) for detail in error.errors()]
         raise InputError(sorted(problems, key=line_of)) from error
+
+
+def opened_project() -> tuple[Project, Settings]:
+    """The project around this folder, and its settings."""
+    project = require_project()
+    return project, load_settings(project.settings_file)
 
 
 def _person() -> str:

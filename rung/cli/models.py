@@ -23,15 +23,6 @@ LABELS = Annotated[bool, typer.Option("--label-scoring", help="Also score every 
 OVERRIDE = Annotated[str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")]
 
 
-def opened_project() -> tuple[Project, Settings]:
-    """The project around this folder, and its settings."""
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
-
-    project = require_project()
-    return project, load_settings(project.settings_file)
-
-
 def overridden(project: Project, settings: Settings, gate: str, by: str, reason: str, command: str) -> Override | None:
     """The named override of the privacy answer, written to the log before anything is sent; cards print it.
 

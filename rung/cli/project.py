@@ -68,10 +68,10 @@ def init(
 
 def status(as_json: Json = False) -> None:
     """Show every stage with its state and reason, the measured ladder, and the next command."""
-    from rung.cli.models import opened_project
     from rung.cli.output import show
     from rung.status import read_status
     from rung.text.status_text import status_lines
+    from workspace.settings import opened_project
 
     project, _ = opened_project()
     found = read_status(project)

@@ -38,9 +38,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Show what a machine has: cards, memory, disk, Python, Rung. Exit 1 if it cannot train."""
-    from rung.cli.models import opened_project
     from rung.cli.output import note, show
     from training.remote.connection import open_box
+    from workspace.settings import opened_project
 
     project, settings = opened_project()
     box = open_box(project, settings, name)

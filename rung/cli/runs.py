@@ -48,9 +48,9 @@ def list_runs(as_json: Json = False) -> None:
 @runs_app.command("watch")
 def watch(run: Name = None, as_json: Json = False) -> None:
     """Follow a run until it ends. Ctrl-C stops following; the run continues."""
-    from rung.cli.models import opened_project
     from rung.cli.output import emit
     from training.runs import curve, find_run, is_unfollowed, start
+    from workspace.settings import opened_project
 
     project, _ = opened_project()
     found = find_run(project, run)
@@ -81,8 +81,8 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Continue a paused, stopped or crashed run."""
-    from rung.cli.models import opened_project
     from training.runs import find_run
+    from workspace.settings import opened_project
 
     project, _ = opened_project()
     go_on(project, find_run(project, run), detach, as_json)
@@ -99,11 +99,11 @@ def adopt(
     as_json: Json = False,
 ) -> None:
     """Make a model that was trained elsewhere a run of this project, to evaluate and release it as any run."""
-    from rung.cli.models import opened_project
     from rung.cli.output import show
     from rung.text.training_text import ending_lines
     from training.remote.adoption import adopt_folder, adopt_served
     from workspace.errors import RungError
+    from workspace.settings import opened_project
 
     at_most_one({"FOLDER": folder, "--served": served})
     goes_with("--served", bool(served), "rung runs adopt --served NAME", {"--base": base})

@@ -44,13 +44,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, if all six gates are open. Continues an interrupted run of the same plan."""
-    from rung.cli.models import opened_project
     from rung.cli.output import note
     from training.gates.clearance import check_gates, grant
     from training.plan.plans import newest_plan
     from training.runs import live_run, run_of, start
     from workspace.errors import Refusal
     from workspace.files import sha256_file
+    from workspace.settings import opened_project
 
     goes_with("--on", on, "rung train --on NAME", {"--at-most": at_most})
     limit = duration("--at-most", at_most) if at_most else 0

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.models import BUDGET, OVERRIDE, opened_project
+from rung.cli.models import BUDGET, OVERRIDE
 from rung.cli.options import By, Json, Reason, day
 from rung.cli.output import bytes_line, note, show
+from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from training.monitoring.measures import Judge

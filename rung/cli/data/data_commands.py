@@ -254,7 +254,7 @@ def undo(as_json: Json = False) -> None:
 def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
     """The project's store, its folder and settings."""
     from curation.store import open_store
-    from rung.cli.models import opened_project
+    from workspace.settings import opened_project
 
     project, settings = opened_project()
     with open_store(project, settings) as store:

@@ -57,7 +57,8 @@ def generate(
     from curation.generate import Wish
     from curation.generate.strategies import find_strategy
     from curation.store import open_store
-    from rung.cli.models import opened_project, overridden
+    from rung.cli.models import overridden
+    from workspace.settings import opened_project
 
     project, settings = opened_project()
     find_strategy(strategy)

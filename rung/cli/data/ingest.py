@@ -66,9 +66,9 @@ def import_files(
     """Import rows into the project. Importing a file twice changes nothing; `rung data undo` removes an import."""
     from curation.rows import Columns
     from curation.store.ingest import merge_rejects, read_batches
-    from rung.cli.models import opened_project
     from rung.status import next_step
     from workspace.files import check_outputs
+    from workspace.settings import opened_project
 
     given = files or []
     check_outputs(rejects, inputs=given)
@@ -261,10 +261,10 @@ def freeze_command(
 ) -> None:
     """Freeze the reviewed rows as the next version. An interrupted freeze leaves no partial version."""
     from curation.split.freeze import freeze
-    from rung.cli.models import opened_project
     from rung.start import draft_prompt
     from rung.status import next_step
     from rung.text.dataset_text import frozen_json, frozen_lines
+    from workspace.settings import opened_project
 
     project, settings = opened_project()
     wanted = {"test": test, "validation": validation, "split_by": split_by, "gain": gain}

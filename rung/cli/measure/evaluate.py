@@ -82,7 +82,8 @@ def evaluate(
 ) -> None:
     """Measure the tuned model on the baseline's test items and compute the verdict."""
     from evaluation.given_answers import GivenRun
-    from rung.cli.models import finished_run, opened_project
+    from rung.cli.models import finished_run
+    from workspace.settings import opened_project
 
     at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served, "--outputs": outputs})
     asked = {"--seeds": seeds > 1, "--rag": rag, "--forgetting": forgetting, "--label-scoring": label_scoring}

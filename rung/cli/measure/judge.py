@@ -39,11 +39,12 @@ def judge(
     from evaluation.judge.assessment import judge_run
     from evaluation.judge.people_labels import open_sitting
     from evaluation.verdict.rule import with_judge
-    from rung.cli.models import by_batches, open_judge, opened_project, overridden, watch
+    from rung.cli.models import by_batches, open_judge, overridden, watch
     from rung.cli.output import note
     from rung.report.evaluation import write_page
     from workspace.artefact import write_artefact
     from workspace.files import check_sheet
+    from workspace.settings import opened_project
 
     at_most_one({"--sheet": sheet, "--answers": answers})
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})

@@ -65,10 +65,11 @@ def baseline(
     from evaluation.ladder_plan import plan_ladder
     from evaluation.measured_answers import check_advice, read_answers
     from evaluation.testset.relabelling import check_corrections
-    from rung.cli.models import open_ladder, open_meanings, opened_project, overridden, scored
+    from rung.cli.models import open_ladder, open_meanings, overridden, scored
     from rung.cli.output import note, show
     from rung.text.baseline_text import SET_GOAL, plan_lines
     from workspace.errors import RungError
+    from workspace.settings import opened_project
 
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
     if bool(by.strip()) != bool(reason.strip()):

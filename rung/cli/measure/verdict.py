@@ -91,12 +91,12 @@ def few_of_each(problems: Sequence[Problem], most: int = 3) -> Iterator[str]:
 def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdict, list[str]]:
     from evaluation.measurement_report import read_report
     from evaluation.verdict.rule import accepted, newest_verdict
-    from rung.cli.models import opened_project
     from rung.report.evaluation import write_page
     from rung.status.stages import after_verdict
     from rung.text.verdict_text import lines
     from workspace.artefact import write_artefact
     from workspace.errors import Refusal
+    from workspace.settings import opened_project
 
     project, _ = opened_project()
     found = newest_verdict(project, run)
@@ -117,9 +117,9 @@ def _open_items(run: str | None) -> None:
     from evaluation.measurement_report import read_report
     from evaluation.testset.looks import note_look
     from evaluation.verdict.rule import newest_verdict
-    from rung.cli.models import opened_project
     from rung.cli.output import note
     from rung.report.evaluation import write_page
+    from workspace.settings import opened_project
 
     project, settings = opened_project()
     found = newest_verdict(project, run)

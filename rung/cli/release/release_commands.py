@@ -81,11 +81,11 @@ def _ways(override: str, by: str, reason: str) -> ReleaseOptions:
 def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json: bool) -> None:
     from dataclasses import replace
 
-    from rung.cli.models import opened_project
     from training.release.releases import UNTUNED
     from training.release.releasing import release_run, release_untuned, wanted_forms
     from training.runs import find_run
     from workspace.errors import RungError
+    from workspace.settings import opened_project
 
     if not to:
         raise RungError(

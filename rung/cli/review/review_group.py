@@ -24,7 +24,7 @@ Automatic = Annotated[
 def desk_here() -> Iterator[Desk]:
     """The desk of the project here; its store is closed after the block."""
     from curation.review import open_desk
-    from rung.cli.models import opened_project
+    from workspace.settings import opened_project
 
     desk = open_desk(*opened_project())
     with desk.store:

@@ -41,9 +41,8 @@ def _desk(given: dict[str, Any]) -> Desk:
     from pydantic import ValidationError
 
     from curation.review import open_desk
-    from rung.cli.models import opened_project
     from workspace.errors import RungError
-    from workspace.settings import Settings, WebSettings
+    from workspace.settings import Settings, WebSettings, opened_project
 
     project, settings = opened_project()
     try:
