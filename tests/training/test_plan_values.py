@@ -69,9 +69,12 @@ def test_a_model_with_several_jobs_learns_at_half_the_rate(ready: Project) -> No
 def test_replayed_questions_count_as_rows_and_fit(ready: Project) -> None:
     plain, more = plan_of(ready), plan_of(ready, RUNG_TRAINING__REPLAY="0.5")
     rows = plain.data.train
-    assert (plain.recipe.replay, more.recipe.replay) == (0, round(rows / 2))
-    assert more.recipe.steps == 2 * math.ceil((rows + round(rows / 2)) / 4)
+    assert (plain.recipe.replay, more.recipe.replay) == (0, math.ceil(rows / 2))
+    assert more.recipe.steps == 2 * math.ceil((rows + math.ceil(rows / 2)) / 4)
     assert plain.recipe.max_length < 192 <= more.recipe.max_length and more.because["replay"].source
+    assert "192" in more.because["max_length"].text
+    assert plan_of(ready, RUNG_TRAINING__REPLAY="0.0001").recipe.replay == 1, "never nothing in silence"
+    assert plan_of(ready, RUNG_TRAINING__REPLAY="1").recipe.replay == min(rows, 360)
     with pytest.raises(ValueError, match="replay"):
         Recipe(**{**more.recipe.model_dump(), "objective": "dpo"})
 

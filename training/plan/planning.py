@@ -188,8 +188,9 @@ def _lengths(
     longest = -(-max(lengths) // ROUND) * ROUND
     limit = architecture.context if architecture else longest
     text = f"the longest row has {max(lengths)} tokens"
-    least = REPLAY_TOKENS if set_by.replay else 8
-    draft.put("max_length", max(8, min(max(least, longest), limit)), Because(text=text, rule="max_length"))
+    if set_by.replay and longest < REPLAY_TOKENS:
+        longest, text = REPLAY_TOKENS, f"{text}, an answer of the replay may have {REPLAY_TOKENS}"
+    draft.put("max_length", max(8, min(longest, limit)), Because(text=text, rule="max_length"))
     draft.override("max_length", set_by.max_length)
 
 
@@ -227,7 +228,7 @@ def _batch(draft: PlanDraft, set_by: TrainingSettings, data: DataFacts, facts: R
 
 def _replay(draft: PlanDraft, set_by: TrainingSettings, rows: int) -> None:
     """How many general questions train beside the rows; their length counts as a row's."""
-    count = min(round(set_by.replay * rows), len(replay_questions()))
+    count = min(math.ceil(set_by.replay * rows), len(replay_questions()))
     draft.values["replay"] = count
     if count:
         text = f"beside {rows} rows, answered by the base model before it is trained"
