@@ -72,7 +72,7 @@ class Forgetting(Kept):
 
 
 NOT_MEASURED = "Forgetting was not measured: rung evaluate --forgetting"
-REMEDY = "Try half the learning rate first, then [training] replay = 0.1"
+REMEDY = "Halve the learning rate first, then set or raise [training] replay"
 
 
 def measure_forgetting(
