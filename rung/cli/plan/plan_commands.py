@@ -189,7 +189,7 @@ def sweep(
 
 @plan_app.command("export")
 def export(
-    kind: Annotated[str, typer.Argument(help="trl, axolotl, llama-factory, unsloth or openai.")],
+    kind: Annotated[str, typer.Argument(help="trl, axolotl, llama-factory, unsloth, skypilot or openai.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the export.")] = None,
     method: Method = "",
     objective: Objective = "",
