@@ -58,6 +58,26 @@ def test_what_was_won_is_kept():
     } == dict.fromkeys(("loose dicts", "unchecked copies", "file names used twice", "class names used twice"), True)
 
 
+def sentences(tree: ast.AST) -> int:
+    """Texts of three words or more that something is compared with, or that `match=` or `startswith` looks for."""
+    texts: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            texts += [node.left, *node.comparators]
+        elif isinstance(node, ast.Call):
+            texts += [each.value for each in node.keywords if each.arg == "match"]
+            if isinstance(node.func, ast.Attribute) and node.func.attr in ("startswith", "endswith"):
+                texts += node.args
+    written = (ast.unparse(node) for node in texts if isinstance(node, ast.Constant | ast.JoinedStr))
+    return sum(len(re.findall(r"\S*[^\W\d_]\S*", text)) > 2 for text in written)
+
+
+def test_fewer_tests_compare_sentences():
+    """Sentences may improve freely: tests compare fields. The limit only falls."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py"))
+    assert sum(map(sentences, trees)) <= 969
+
+
 def test_no_private_module_of_another_library_is_used():
     found = {
         (name, match[1] or f"{match[2]}.{match[3]}")
