@@ -215,11 +215,8 @@ def _demand_calls(rows: Sequence[Example], *models: ChatModel | None) -> None:
 
 
 def _judging(project: Project, settings: Settings, judge: ChatModel | None, replies: Replies) -> ModelJudge:
-    if judge is None or settings.judge.kind == "pairs":
-        raise RungError(
-            'metric = "judge" needs a judge of single answers: [judge] base, and kind "rubric" or "score".',
-            where="rung.toml",
-        )
+    if judge is None:
+        raise RungError('metric = "judge" needs a judge: [judge] base.', where="rung.toml")
     return ModelJudge(judge, settings.judge.kind, read_rubric(project), replies, settings.judge.max_tokens)
 
 

@@ -199,12 +199,17 @@ class OtherModelSettings(Section):
 class JudgeSettings(OtherModelSettings):
     """A model that grades outputs by `judge.md`. It decides only with `[evaluation] metric = "judge"`."""
 
-    kind: Literal["rubric", "score", "pairs"] = "rubric"
-    """`rubric`: yes or no on one output; `score`: 1 to 5; `pairs`: which of two is better, asked in both orders."""
+    kind: Literal["rubric", "score"] = "rubric"
+    """`rubric`: yes or no on one output; `score`: 1 to 5."""
     good: int = Field(default=4, ge=2, le=5)
     """With `score`: the lowest number that counts as good enough."""
     max_tokens: int = Field(default=1024, ge=1)
     """Most tokens of a judgement, thinking included."""
+
+    @property
+    def passing(self) -> float:
+        """The lowest score, 0..1, that counts as good enough."""
+        return (self.good - 1) / 4 if self.kind == "score" else 1.0
 
 
 class OwnSystemSettings(Section):

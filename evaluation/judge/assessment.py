@@ -20,9 +20,8 @@ from evaluation.judge.correction import (
     corrected_difference,
     length_bias,
 )
-from evaluation.judge.grading import grade, judge_pairs, read_rubric, unread
+from evaluation.judge.grading import grade, read_rubric, unread
 from evaluation.judge.people_labels import JudgeSession, People, read_people
-from evaluation.people.comparison import begun_comparison, preferred_items
 from workspace.artefact import revised
 from workspace.errors import RungError
 from workspace.files import sha256_bytes
@@ -36,14 +35,27 @@ def judge_run(sitting: JudgeSession, model: ChatModel, replies: Replies, watch: 
     """Ask the judge of every output that counts, and hold it against people's labels."""
     pinned(model)
     rubric = read_rubric(sitting.project)
-    if sitting.settings.judge.kind == "pairs":
-        return _pairs(sitting, model, rubric, replies, watch)
     people = read_people(sitting)
     said = {arm: _says(sitting, arm, model, rubric, replies, watch) for arm in sitting.arms}
     arms, rivals = _held_against(sitting, said, people)
     values = [value for each in said.values() for value in each.values()]
     notes = [*unread(values.count(None), len(values)), *written_by(sitting, model), *_people_notes(people)]
-    return _report(sitting, model, rubric, arms, rivals, people, notes)
+    why = next((rival.why for rival in rivals if rival.why), "")
+    return JudgeReport(
+        run=sitting.verdict.run or "",
+        kind=sitting.settings.judge.kind,
+        model=model.name,
+        rubric_sha256=sha256_bytes(rubric.encode()),
+        confidence=sitting.verdict.confidence,
+        decides=sitting.decides,
+        used=not why,
+        why=why,
+        arms=arms,
+        rivals=rivals,
+        raters=list(people.raters),
+        alpha=people.alpha,
+        notes=notes,
+    )
 
 
 def _held_against(
@@ -73,7 +85,7 @@ def _says(
 def _judged(
     sitting: JudgeSession, arm: str, said: Mapping[int, float | None], people: Mapping[int, float]
 ) -> JudgedArm:
-    found = calibrated(arm, said, people, sitting.scale, sitting.verdict.confidence, sitting.groups)
+    found = calibrated(arm, said, people, sitting.settings.judge.passing, sitting.verdict.confidence, sitting.groups)
     lengths = {item: len(outcome.output) for item, outcome in sitting.outcomes[arm].items()}
     plain = {item: value or 0.0 for item, value in said.items()}
     return revised(found, length_bias=length_bias(plain, people, lengths))
@@ -101,67 +113,6 @@ def _rival(
 def _clusters(sitting: JudgeSession, labelled: Collection[int]) -> int | None:
     """How many groups the labelled items are of; None where items are independent."""
     return None if sitting.groups is None else len({sitting.groups[item] for item in labelled})
-
-
-def _pairs(sitting: JudgeSession, model: ChatModel, rubric: str, replies: Replies, watch: Watch) -> JudgeReport:
-    """Tuned beside the chosen arm, both orders; people's preferences come from the blind comparison."""
-    chosen, items = sitting.verdict.chosen, list(sitting.outcomes["tuned"])
-    mine, other = sitting.cases("tuned"), sitting.cases(chosen)
-    found = judge_pairs(
-        model,
-        rubric,
-        [mine[i] for i in items],
-        [other[i] for i in items],
-        replies,
-        watch("pairs, judged"),
-        sitting.settings.judge.max_tokens,
-    )
-    said = {item: float(p) for item, p in zip(items, found.preferences, strict=True)}
-    comparison = begun_comparison(sitting.project)
-    same_run = comparison is not None and comparison.plan.run == sitting.verdict.run
-    placed = preferred_items(comparison, chosen) if comparison is not None and same_run else {}
-    people = {items[place - 1]: value for place, value in placed.items()}
-    judged = calibrated(chosen, said, people, sitting.scale, sitting.verdict.confidence, sitting.groups)
-    rival = JudgedRival(
-        arm=chosen,
-        raw=judged.raw,
-        corrected=judged.corrected,
-        low=judged.low,
-        high=judged.high,
-        why=judged.why,
-        clusters=_clusters(sitting, people),
-    )
-    raters = tuple(comparison.answers()) if comparison is not None and same_run else ()
-    notes = [*unread(found.unreadable, 2 * len(items), "ties"), *written_by(sitting, model)]
-    report = _report(sitting, model, rubric, [judged], [rival], People({}, raters), notes)
-    return revised(report, flipped=found.flipped, longer=found.longer)
-
-
-def _report(
-    sitting: JudgeSession,
-    model: ChatModel,
-    rubric: str,
-    arms: list[JudgedArm],
-    rivals: list[JudgedRival],
-    people: People,
-    notes: list[str],
-) -> JudgeReport:
-    faults = [rival.why for rival in rivals if rival.why]
-    return JudgeReport(
-        run=sitting.verdict.run or "",
-        kind=sitting.settings.judge.kind,
-        model=model.name,
-        rubric_sha256=sha256_bytes(rubric.encode()),
-        confidence=sitting.verdict.confidence,
-        decides=sitting.decides,
-        used=not faults,
-        why=faults[0] if faults else "",
-        arms=arms,
-        rivals=rivals,
-        raters=list(people.raters),
-        alpha=people.alpha,
-        notes=notes,
-    )
 
 
 def _people_notes(people: People) -> list[str]:

@@ -10,20 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from evaluation.verdict.intervals import CONFIDENCE, covariance, estimate, half_width, score_interval
+from evaluation.verdict.intervals import CONFIDENCE, TOLERANCE, covariance, estimate, half_width, score_interval
 from workspace.artefact import Artefact, revised
-
-Kind = Literal["rubric", "score", "pairs"]
 
 
 class JudgedArm(BaseModel):
-    """One arm as the judge sees it (`pairs`: tuned against that arm, -1..1). `raw` is its mean; `corrected` with
-    `low`..`high` only where it may be used.
+    """One arm as the judge sees it. `raw` is its mean; `corrected` with `low`..`high` only where it may be used.
 
     `sensitivity` and `specificity` are against people, each with its lower 95% bound; `why` is why it is ignored.
     `length_bias`: how much more the judge favours the longer half of the outputs than people do, on the items that
@@ -66,13 +62,12 @@ class JudgedRival(BaseModel):
 class JudgeReport(Artefact):
     """`evaluations/E-002/judge/judge.json`, and `judge` in verdict.json.
 
-    `model` is the judge by its exact name, `rubric_sha256` of judge.md. `flipped` (pairs only) is the share of items
-    on which it followed the place instead of the text, `longer` the share of decided ones that the longer output won.
-    `decides` is set where the judge is the primary metric. `used` is False, with `why`, where the verdict ignores it.
+    `model` is the judge by its exact name, `rubric_sha256` of judge.md. `decides` is set where the judge is the primary
+    metric. `used` is False, with `why`, where the verdict ignores it.
     """
 
     run: str
-    kind: Kind
+    kind: Literal["rubric", "score"]
     model: str
     rubric_sha256: str
     confidence: float
@@ -83,8 +78,6 @@ class JudgeReport(Artefact):
     rivals: list[JudgedRival] = []
     raters: list[str] = []
     alpha: float | None = None
-    flipped: float | None = None
-    longer: float | None = None
     notes: list[str] = []
 
     def against(self, arm: str) -> JudgedRival | None:
@@ -99,32 +92,6 @@ NEEDED = 80
 """Human yes and human no that show a judge with a true rate of about .9 to be above the bar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What a judgement's number means: it lies in `least`..1, is a yes from `yes` on and a no up to `no`."""
-
-    least: float
-    yes: float
-    no: float
-
-    def is_yes(self, value: float) -> bool:
-        """Good enough, or preferred."""
-        return value >= self.yes - 1e-9
-
-    def is_no(self, value: float) -> bool:
-        """Not good enough, or the other one is preferred."""
-        return value <= self.no + 1e-9
-
-
-RUBRIC = Scale(0.0, 1.0, 0.0)
-PAIRS = Scale(-1.0, 1e-6, -1e-6)
-
-
-def graded_scale(good: int) -> Scale:
-    """For 1 to 5, of which `good` and more is a yes."""
-    return Scale(0.0, (good - 1) / 4, (good - 1) / 4 - 1e-6)
-
-
 class Corrected(NamedTuple):
     """A mean or difference as people's labels correct it, with its interval."""
 
@@ -137,31 +104,31 @@ def calibrated(
     arm: str,
     judge: Mapping[int, float | bool | None],
     people: Mapping[int, float | bool],
-    scale: Scale = RUBRIC,
+    good: float = 1.0,
     confidence: float = CONFIDENCE,
     groups: Groups = None,
 ) -> JudgedArm:
     """The judge's verdicts on an arm by item, beside people's on a random subset.
 
-    A reply that could not be read counts as the least. Raises ValueError where people judged an item the judge did not.
+    A score of `good` and more is a yes. A reply that could not be read counts as 0. Raises ValueError where people
+    judged an item the judge did not.
     """
     unknown = sorted(people.keys() - judge.keys())
     if unknown:
         raise ValueError(f"{arm}: people judged items that the judge did not: {', '.join(map(str, unknown[:5]))}")
-    said = {item: scale.least if answer is None else float(answer) for item, answer in judge.items()}
-    yes, no = [i for i in people if scale.is_yes(people[i])], [i for i in people if scale.is_no(people[i])]
-    right_yes, right_no = sum(scale.is_yes(said[i]) for i in yes), sum(scale.is_no(said[i]) for i in no)
-    low_yes = _rate_low({i: scale.is_yes(said[i]) for i in yes}, groups)
-    low_no = _rate_low({i: scale.is_no(said[i]) for i in no}, groups)
+    said = {item: float(answer or 0.0) for item, answer in judge.items()}
+    right = {i: (said[i] >= good - TOLERANCE) == (people[i] >= good - TOLERANCE) for i in people}
+    yes, no = ({i: right[i] for i in people if (people[i] >= good - TOLERANCE) == is_yes} for is_yes in (True, False))
+    low_yes, low_no = _rate_low(yes, groups), _rate_low(no, groups)
     used = low_yes >= BAR and low_no >= BAR
     result = JudgedArm(
         arm=arm,
         n=len(said),
         labelled=len(people),
         raw=math.fsum(said.values()) / max(1, len(said)),
-        sensitivity=right_yes / len(yes) if yes else None,
+        sensitivity=sum(yes.values()) / len(yes) if yes else None,
         sensitivity_low=low_yes,
-        specificity=right_no / len(no) if no else None,
+        specificity=sum(no.values()) / len(no) if no else None,
         specificity_low=low_no,
         used=used,
         why="" if used else _why(low_yes, low_no, len(yes), len(no)),
@@ -169,7 +136,7 @@ def calibrated(
     if not used:
         return result
     gaps = {i: float(people[i]) - said[i] for i in people}
-    return revised(result, **_around(said, gaps, scale.least, confidence, groups)._asdict())
+    return revised(result, **_around(said, gaps, 0.0, confidence, groups)._asdict())
 
 
 def _rate_low(right: Mapping[int, bool], groups: Groups) -> float:

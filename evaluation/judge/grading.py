@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast
+from typing import TypeVar
 
 from chat.protocols import Ask, ChatModel, Progress, Reply
 from evaluation.ask import Replies, ask_all
@@ -18,7 +18,6 @@ ROOM = 1024
 """Tokens that a verdict may take where nobody says otherwise: a judge may think first."""
 MOST_UNREADABLE = 0.05
 """Share of verdicts that may be unreadable; with more, the scores would say nothing."""
-Preference = Literal["A", "B", "tie"]
 Value = TypeVar("Value")
 
 
@@ -29,21 +28,6 @@ class Case:
     question: str
     expected: str
     output: str
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedPairs:
-    """Preferences between two outputs of each item: 1 for the first, -1 for the second, 0 for a tie.
-
-    `flipped` is the share of items on which the judge followed the place instead of the text (they count as ties);
-    `longer` the share of decided items on which the longer output won, None where none was decided. `unreadable`
-    counts verdicts that name neither; they count as ties.
-    """
-
-    preferences: tuple[int, ...]
-    flipped: float
-    longer: float | None
-    unreadable: int = 0
 
 
 def read_rubric(project: Project) -> str:
@@ -79,7 +63,7 @@ def _unreadable(model: str, lost: Sequence[Reply], asked: int, room: int) -> Run
     example = f" One of them: {shown[:60]!r}." if shown else ""
     told = f"{len(lost)} of {asked} verdicts of the judge {model} cannot be read{''.join(f' ({w})' for w in ways)}."
     hint = f"[judge] max_tokens = {4 * room} in rung.toml" if cut else "another [judge] base, or a plainer judge.md"
-    return RungError(told + example, hint, where="[judge]", expected="YES or NO, 1 to 5, or A, B or TIE", found=shown)
+    return RungError(told + example, hint, where="[judge]", expected="YES or NO, or 1 to 5", found=shown)
 
 
 def _yes_or_no(text: str) -> float | None:
@@ -155,49 +139,6 @@ class ModelJudge:
         return unread(self.unreadable, self.asked)
 
 
-def unread(lost: int, asked: int, counted: str = "0") -> list[str]:
+def unread(lost: int, asked: int) -> list[str]:
     """A note on verdicts that could not be read; empty where there is none."""
-    return [f"{lost} of {asked} verdicts of the judge could not be read and count as {counted}"] if lost else []
-
-
-def judge_pairs(
-    model: ChatModel,
-    rubric: str,
-    first: Sequence[Case],
-    second: Sequence[Case],
-    replies: Replies,
-    watch: Progress | None = None,
-    room: int = ROOM,
-) -> JudgedPairs:
-    """Ask each pair in both orders; only a preference that survives the exchange counts. Raises as `read_verdicts`."""
-    pairs = list(zip(first, second, strict=True))
-    asks = [_pair_ask(rubric, a, b, room) for a, b in pairs] + [_pair_ask(rubric, b, a, room) for a, b in pairs]
-    read = cast("list[Preference | None]", read_verdicts(model, asks, _preference, replies, watch))
-    said: list[Preference] = [value or "tie" for value in read]
-    there, back = said[: len(pairs)], said[len(pairs) :]
-    preferences = [_settled(one, other) for one, other in zip(there, back, strict=True)]
-    flips = sum(one == other != "tie" for one, other in zip(there, back, strict=True))
-    gaps = [(p, len(a.output) - len(b.output)) for p, (a, b) in zip(preferences, pairs, strict=True)]
-    decided = [p * gap > 0 for p, gap in gaps if p and gap]
-    longer = sum(decided) / len(decided) if decided else None
-    return JudgedPairs(tuple(preferences), flips / max(1, len(pairs)), longer, read.count(None))
-
-
-def _pair_ask(rubric: str, a: Case, b: Case, room: int) -> Ask:
-    text = (
-        f"{rubric.strip()}\n\nQuestion:\n{a.question}\n\nReference answer:\n{a.expected}\n\nAnswer A:\n{a.output}\n\n"
-        f"Answer B:\n{b.output}\n\nWhich answer meets the rubric better? Reply with A, B or TIE."
-    )
-    return Ask(({"role": "user", "content": text},), room)
-
-
-def _preference(text: str) -> Preference | None:
-    word = _verdict(r"a|b|tie", text)
-    kinds: dict[str | None, Preference] = {"a": "A", "b": "B", "tie": "tie"}
-    return kinds.get(word)
-
-
-def _settled(there: Preference, back: Preference) -> int:
-    if there == "A" and back == "B":
-        return 1
-    return -1 if there == "B" and back == "A" else 0
+    return [f"{lost} of {asked} verdicts of the judge could not be read and count as 0"] if lost else []

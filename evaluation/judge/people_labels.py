@@ -10,7 +10,7 @@ from pathlib import Path
 
 from curation.review.agreement import krippendorff_alpha
 from curation.split.manifest import load_split
-from evaluation.judge.correction import JUDGE_METRIC, PAIRS, RUBRIC, Scale, graded_scale
+from evaluation.judge.correction import JUDGE_METRIC
 from evaluation.judge.grading import Case
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
@@ -19,7 +19,7 @@ from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.rule import Verdict, newest_verdict
 from workspace.appended import append_lines, is_cut, read_lines
 from workspace.artefact import Artefact, read_artefact, write_artefact
-from workspace.errors import InputError, Refusal, RungError
+from workspace.errors import InputError, Refusal
 from workspace.files import line_problems
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -63,12 +63,6 @@ class JudgeSession:
         """The arms that are judged: all where the judge decides, else the tuned one and the one it is compared with."""
         rivals = [rival.arm for rival in self.verdict.arms] if self.decides else [self.verdict.chosen]
         return ["tuned", *rivals]
-
-    @property
-    def scale(self) -> Scale:
-        """What a judgement's number means."""
-        judge = self.settings.judge
-        return {"rubric": RUBRIC, "pairs": PAIRS}.get(judge.kind) or graded_scale(judge.good)
 
     def cases(self, arm: str) -> dict[int, Case]:
         """What is judged of an arm, by item."""
@@ -123,14 +117,7 @@ def sitting_of(project: Project, settings: Settings, folder: Path, verdict: Verd
 
 
 def labels(sitting: JudgeSession, count: int = ITEMS) -> list[Label]:
-    """The outputs that people label, mixed over arms and items; the plan is made where there is none.
-
-    Raises RungError for `pairs`, which people label by comparing.
-    """
-    if sitting.settings.judge.kind == "pairs":
-        raise RungError(
-            "Pairs are labelled by comparing them.", f"rung evaluate {sitting.verdict.run} --human --rater NAME"
-        )
+    """The outputs that people label, mixed over arms and items; the plan is made where there is none."""
     path = sitting.folder / "plan.json"
     if not path.is_file():
         items = sorted(sitting.outcomes["tuned"])

@@ -163,16 +163,3 @@ def read_result(evaluation: Path) -> list[PeoplePreference]:
         return []
     document: JsonObject = json.loads(path.read_text(encoding="utf-8"))
     return [PeoplePreference.model_validate(entry) for entry in document["against"]]
-
-
-def preferred_items(comparison: BlindComparison, rival: str) -> Mapping[int, float]:
-    """Place of the item (from 1) to people's mean preference against one rival, -1..1; equal outputs are 0."""
-    given, found = comparison.answers(), {}
-    for pairing in comparison.pairings:
-        if pairing.rival != rival:
-            continue
-        votes = [answers[pairing.id][0] for answers in given.values() if pairing.id in answers]
-        signs = [0 if vote == "tie" else 1 if vote == pairing.tuned_is else -1 for vote in votes]
-        if pairing.is_same or signs:
-            found[pairing.item] = 0.0 if pairing.is_same else sum(signs) / len(signs)
-    return found

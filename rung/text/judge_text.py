@@ -7,13 +7,13 @@ from evaluation.people.pairings import PeoplePreference, items_for
 from rung.text.figures import arm_name, percent, points, signed_interval
 from workspace.counted import counted
 
-KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md", "pairs": "which of two, in both orders"}
+KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md"}
 
 
 def lines(report: JudgeReport) -> list[str]:
     """The sentence, each arm, each difference, and the biases."""
     out = [sentence(report), f"Judge: {report.model}, {KINDS[report.kind]}", ""]
-    out += [arm_line(arm, report) for arm in report.arms]
+    out += [arm_line(arm) for arm in report.arms]
     out += [rival_line(rival, report) for rival in report.rivals]
     return [*out, *biases(report), *(f"! {note}" for note in report.notes)]
 
@@ -35,9 +35,8 @@ def comparisons_needed() -> str:
     )
 
 
-def arm_line(arm: JudgedArm, report: JudgeReport) -> str:
+def arm_line(arm: JudgedArm) -> str:
     """One arm: its raw mean, people's agreement, and the corrected mean."""
-    name = f"against {arm_name(arm.arm)}" if report.kind == "pairs" else arm_name(arm.arm)
     rates = ", ".join(
         f"{word} {value:.2f} (at least {low:.2f})" if value is not None else f"{word} unknown"
         for word, value, low in (
@@ -45,8 +44,8 @@ def arm_line(arm: JudgedArm, report: JudgeReport) -> str:
             ("specificity", arm.specificity, arm.specificity_low),
         )
     )
-    raw = points(arm.raw) if report.kind == "pairs" else percent(arm.raw)
-    return f"{name:<24} {raw} by the judge on {arm.n} items; people labelled {arm.labelled}: {rates}"
+    name = f"{arm_name(arm.arm):<24}"
+    return f"{name} {percent(arm.raw)} by the judge on {arm.n} items; people labelled {arm.labelled}: {rates}"
 
 
 def rival_line(rival: JudgedRival, report: JudgeReport) -> str:
@@ -59,14 +58,10 @@ def rival_line(rival: JudgedRival, report: JudgeReport) -> str:
 
 
 def biases(report: JudgeReport) -> list[str]:
-    """Place and length, where they were measured."""
+    """Its lean to longer outputs, where it was measured, and who labelled."""
     told = []
-    if report.flipped is not None:
-        told.append(f"position: swapping the outputs changed {report.flipped:.0%} of its grades; those count as ties")
-    if report.longer is not None:
-        told.append(f"length: the longer output won {report.longer:.0%} of the decided items")
     for arm in report.arms:
-        if arm.length_bias is not None and report.kind != "pairs":
+        if arm.length_bias is not None:
             lean = f"{points(arm.length_bias)} more than people do"
             told.append(f"length: it scores the longer outputs of {arm_name(arm.arm)} higher, by {lean}")
     if report.raters:

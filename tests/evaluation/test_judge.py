@@ -13,10 +13,9 @@ from evaluation.ask import Replies
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.judge.assessment import judge_run, pinned
-from evaluation.judge.correction import graded_scale, length_bias
+from evaluation.judge.correction import calibrated, length_bias
 from evaluation.judge.grading import Case, grade
 from evaluation.judge.people_labels import labels, open_sitting, read_people, take_labels
-from evaluation.people.comparison import open_comparison
 from evaluation.tuned import run_evaluation
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import Training, newest_verdict, with_judge
@@ -24,6 +23,7 @@ from rung.status.stages import after_verdict
 from rung.text.verdict_text import sentences
 from workspace.artefact import write_artefact
 from workspace.errors import InputError, Refusal, RungError
+from workspace.settings import JudgeSettings
 
 PROMPTED = arms_named(["base", "prompt"])
 
@@ -166,19 +166,6 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
         run_evaluation(open_bench(many, settings, nine, judge=other), "R-002", None)
 
 
-def test_pairs_are_held_against_the_blind_comparison(many, free, model, tmp_path):
-    settings = settings_with(free, judge={"kind": "pairs"})
-    sitting = measured(many, settings, model)
-    comparison = open_comparison(many, "R-001", 100)
-    for pairing in comparison.asked:
-        comparison.record("priya", pairing.id, pairing.tuned_is if len(pairing.question) % 3 else "tie", "closer")
-    report = judged(sitting, Scripted(lambda ask: "A", name="judge-1"), tmp_path)
-    assert report.flipped == 1.0 and report.arms[0].raw == 0.0 and not report.used
-    assert report.raters == ["priya"] and report.arms[0].labelled > 50
-    with pytest.raises(RungError, match="labelled by comparing"):
-        labels(sitting)
-
-
 def test_two_raters_that_split_leave_the_output_out(many, free, model, tmp_path):
     sitting = measured(many, free, model)
     take_labels(sitting, fill(sitting, tmp_path), "priya")
@@ -215,8 +202,9 @@ def test_scores_are_numbers_from_1_to_5_and_anything_else_is_none(tmp_path):
     model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
     cases = [Case("q", "e", name) for name in [*said, *"a" * 55]]
     assert grade(model, "score", "Good?", cases, Replies(tmp_path / "r"))[:5] == [0.75, 1.0, None, None, None]
-    scale = graded_scale(4)
-    assert scale.is_yes(0.75) and scale.is_no(0.5) and not scale.is_yes(0.5)
+    assert JudgeSettings(kind="score", good=4).passing == 0.75 and JudgeSettings(good=4).passing == 1.0
+    judged = calibrated("tuned", {1: 0.75, 2: 0.5}, {1: 1.0, 2: 0.5}, 0.75)
+    assert (judged.sensitivity, judged.specificity) == (1.0, 1.0)
 
 
 def test_the_length_bias_is_what_the_judge_adds_to_people():

@@ -10,7 +10,7 @@ from scripted import Scripted
 from chat.protocols import Reply
 from evaluation.ask import Replies
 from evaluation.judge.correction import calibrated, corrected_difference
-from evaluation.judge.grading import Case, ModelJudge, grade, grade_ask, judge_pairs
+from evaluation.judge.grading import Case, ModelJudge, grade, grade_ask
 from evaluation.verdict.intervals import estimate
 from workspace.errors import RungError
 
@@ -59,8 +59,6 @@ def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(replies,
         with pytest.raises(RungError) as failed:
             ask()
         assert failed.value.where == "[judge]" and hint in failed.value.hint
-    with pytest.raises(RungError):
-        judge_pairs(Scripted([reply], name="p"), "Better?", cases, cases, replies)
 
 
 def test_a_judge_may_think_before_its_verdict(replies):
@@ -68,27 +66,6 @@ def test_a_judge_may_think_before_its_verdict(replies):
     cases = [Case("q", "e", f"{n}") for n in range(3)]
     assert grade(Scripted(said), "rubric", "Right?", cases, replies) == [True, False, False]
     assert grade_ask("rubric", "Right?", cases[0]).max_tokens >= 1000
-
-
-def test_only_a_preference_that_survives_the_exchange_counts_and_biases_are_measured(replies):
-    def judge(ask):
-        a = section(ask, "Answer A")
-        if "same" in a:
-            return "TIE"
-        if "place" in a:
-            return "A"
-        return "A" if "good" in a else "B"
-
-    first = [Case("1", "e", "good"), Case("2", "e", "bad"), Case("3", "e", "place x"), Case("4", "e", "same")]
-    second = [
-        Case("1", "e", "bad answer"),
-        Case("2", "e", "good answer"),
-        Case("3", "e", "place y"),
-        Case("4", "e", "same"),
-    ]
-    found = judge_pairs(Scripted(judge), "Better?", first, second, replies)
-    assert found.preferences == (1, -1, 0, 0)
-    assert (found.flipped, found.longer) == (0.25, 0.5)
 
 
 def simulated(rng, n, labelled, truth, sensitivity, specificity):

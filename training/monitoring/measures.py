@@ -19,7 +19,6 @@ from training.monitoring.reference import Reference
 from training.monitoring.requests import Logged
 from training.monitoring.signals import Signal, later_signal, length_signal, share_signal, unmeasured, word_signals
 from workspace.artefact import revised
-from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -188,18 +187,13 @@ def judge_of(
 ) -> Judge:
     """From (question, answer) pairs to whether each meets the rubric; a reply that cannot be read counts as no.
 
-    Raises RungError where judge.md is missing, or `[judge] kind` compares pairs.
+    Raises RungError where judge.md is missing.
     """
     rubric, kind = read_rubric(project), settings.judge.kind
-    if kind == "pairs":
-        raise RungError(
-            '[judge] kind = "pairs" compares two answers, and production has one.', 'kind = "rubric"', where="rung.toml"
-        )
-    good = (settings.judge.good - 1) / 4 if kind == "score" else 1.0
 
     def judge(pairs: Sequence[tuple[str, str]]) -> list[bool]:
         cases = [Case(question, NO_REFERENCE, answer) for question, answer in pairs]
         found = grade(model, kind, rubric, cases, replies, settings.judge.max_tokens, watch)
-        return [score is not None and score >= good for score in found]
+        return [score is not None and score >= settings.judge.passing for score in found]
 
     return judge

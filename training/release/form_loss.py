@@ -111,11 +111,8 @@ class Scoring:
 
     def _judge(self) -> ModelJudge:
         making = self.making
-        if making.judge is None or making.settings.judge.kind == "pairs":
-            raise Refusal(
-                "The metric is a judge's, so a changed form is scored by a judge of single answers.",
-                '[judge] base, and kind "rubric" or "score", in rung.toml',
-            )
+        if making.judge is None:
+            raise Refusal("The metric is a judge's, so a judge scores a changed form.", "[judge] base in rung.toml")
         replies = Replies(making.project.evaluations / ".partial" / "replies.jsonl")
         kind, room = making.settings.judge.kind, making.settings.judge.max_tokens
         return ModelJudge(making.judge, kind, read_rubric(making.project), replies, room)

@@ -84,8 +84,6 @@ def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json:
 def _next(sitting: JudgeSession, report: JudgeReport) -> str:
     if report.used or report.raters:
         return f"rung verdict {report.run}"
-    if sitting.settings.judge.kind == "pairs":
-        return f"rung evaluate {report.run} --human"
     return f"rung judge {report.run} --sheet labels.jsonl"
 
 

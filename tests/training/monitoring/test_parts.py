@@ -20,7 +20,6 @@ from training.monitoring.measures import ProductionForm, judge_of, judge_signal
 from training.monitoring.pii import masked_text
 from training.monitoring.reference import OwnTurns, released
 from training.monitoring.signals import word_signals
-from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -80,7 +79,7 @@ def test_rows_that_are_all_alike_have_no_topics(side: list[str], recwarn: pytest
     assert found["new_words"].raised is False and not recwarn.list
 
 
-@pytest.mark.parametrize("kind", ["rubric", "score", "pairs"])
+@pytest.mark.parametrize("kind", ["rubric", "score"])
 def test_the_judge_looks_at_production_and_at_the_test_alike(
     house: Project, write: Callable[..., Path], tmp_path: Path, kind: str
 ) -> None:
@@ -99,10 +98,6 @@ def test_the_judge_looks_at_production_and_at_the_test_alike(
         return ("YES" if good else "NO") if kind == "rubric" else ("5" if good else "2")
 
     replies = Replies(tmp_path / "replies.jsonl")
-    if kind == "pairs":
-        with pytest.raises(RungError, match="production has one"):
-            judge_of(house, settings, Scripted(rule), replies)
-        return
     judge = judge_of(house, settings, Scripted(rule), replies)
     report = measure(house, settings, judge=judge, judged=30)
     signal = next(signal for signal in report.signals if signal.name == "judge")
