@@ -1,7 +1,8 @@
 """Lines of request logs, each read as part of a request.
 
-Read are OpenAI-style chat and text completions, Responses and streamed chunks (as vLLM's batches and plain gateways log
-them), LiteLLM's standard payload, Langfuse's observations, traces and scores, and lines that hold feedback alone.
+Read are OpenAI-style chat and text completions and Responses (as vLLM's batches and plain gateways log them), LiteLLM's
+standard payload, Langfuse's observations, traces and scores, and lines that hold feedback alone. A streamed answer is
+read where it was logged whole.
 `otel_spans.py` makes such lines of OpenTelemetry's.
 """
 
@@ -29,7 +30,7 @@ from training.monitoring.fields import (
     texts_in,
 )
 from training.monitoring.pii import masked_text
-from training.monitoring.response_text import Said, call_of, calls_in, holds_answer, is_response, said_in
+from training.monitoring.response_text import CHUNK, Said, call_of, calls_in, holds_answer, is_response, said_in
 
 QUESTIONS = ("messages", "input", "prompt")
 SAYING = ("choices", "response", "output", "completion")
@@ -43,7 +44,7 @@ CHAT_CALLS = ("completion", "completions", "responses", "messages")
 
 @dataclass
 class LogPart:
-    """The content of one line: `kind` is request, response, whole, chunk, feedback or other (see `why`).
+    """The content of one line: `kind` is request, response, whole, feedback or other (see `why`).
 
     `ids` are all names under which other lines may speak of the same request, `trace` that of a conversation, which
     may hold several. `seconds` is how long it took.
@@ -117,8 +118,8 @@ def _body(obj: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _reply(obj: Mapping[str, Any]) -> Any:
-    """The response as it was logged: an object, a text, a list of chunks; None where nothing came back."""
-    if obj.get("choices") is not None or obj.get("object") in ("response", "chat.completion.chunk"):
+    """The response as it was logged: an object, a text, a list of messages; None where nothing came back."""
+    if obj.get("choices") is not None or obj.get("object") in ("response", CHUNK):
         return obj
     found: Any = first_said(obj, "response.body", "response", "output", "completion")
     if isinstance(found, Mapping):
@@ -198,8 +199,6 @@ def _kind(obj: Mapping[str, Any], messages: Sequence[Any], said: Said, feedback:
     other = any(word in call for word in OTHER_CALLS) and not call.partition("?")[0].rstrip("/").endswith(CHAT_CALLS)
     if other or str(obj.get("object")) in ("embedding", "list"):
         return "other"
-    if obj.get("object") == "chat.completion.chunk":
-        return "chunk"
     if messages:
         return "whole" if said else "request"
     if feedback and not said.says:

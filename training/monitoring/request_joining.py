@@ -1,18 +1,16 @@
-"""Lines into requests: a request line and its answer, streamed chunks, and feedback that came on lines of its own."""
+"""Lines into requests: a request line and its answer, and feedback that came on lines of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from training.monitoring.log_lines import SAYING, LogPart
 from training.monitoring.pii import masked_text
-from training.monitoring.response_text import join_chunks
 
 HALVES = {
     "request": "a request without its answer",
     "response": "an answer without its request",
-    "chunk": "a streamed answer without its request",
 }
 
 
@@ -51,9 +49,7 @@ class Finder:
         for name in names:
             if name in self.by_name:
                 return self.by_name[name]
-        if not trace:
-            return None
-        if self.holds_several(trace):
+        if not trace or self.holds_several(trace):
             return None
         return self.by_trace[trace][0] if trace in self.by_trace else self.by_name.get(trace)
 
@@ -65,8 +61,8 @@ class Finder:
 def join(parts: Iterable[LogPart], model: str = "") -> JoinedRequests:
     """Put together what belongs together, by the ids that lines share; then set aside requests to another `model`."""
     found = JoinedRequests()
-    groups: list[list[LogPart]] = []
-    by_id: dict[str, list[LogPart]] = {}
+    waiting: dict[str, LogPart] = {}
+    alone: dict[int, LogPart] = {}
     said_later: list[LogPart] = []
     for part in parts:
         if part.kind == "other":
@@ -74,11 +70,13 @@ def join(parts: Iterable[LogPart], model: str = "") -> JoinedRequests:
         elif part.kind == "feedback":
             said_later.append(part)
         elif part.kind == "whole":
-            groups.append([part])
+            found.requests.append(part)
+        elif (half := _other_half(part, waiting)) is None:
+            alone[part.line] = part
         else:
-            _gather(part, groups, by_id)
-    for group in groups:
-        _settle(group, found)
+            del alone[half.line]
+            found.requests.append(_whole(*((part, half) if part.kind == "request" else (half, part))))
+    found.aside += [(each.line, ROW if _is_row(each) else HALVES[each.kind]) for each in alone.values()]
     finder = Finder((request.ids, request.trace) for request in found.requests)
     _attach(said_later, found, finder)
     found.requests = [
@@ -101,48 +99,30 @@ def _only(model: str, found: JoinedRequests) -> None:
         ]
 
 
-def _gather(part: LogPart, groups: list[list[LogPart]], by_id: dict[str, list[LogPart]]) -> None:
-    """Into the open group that shares an id and lacks this half; else into a new one."""
-    group = next((by_id[name] for name in part.ids if name in by_id and _lacks(by_id[name], part)), None)
-    if group is None:
-        group = []
-        groups.append(group)
-    group.append(part)
-    by_id.update(dict.fromkeys(part.ids, group))
+def _other_half(part: LogPart, waiting: dict[str, LogPart]) -> LogPart | None:
+    """The answer to this request, or the request of this answer, by a shared id; else the part waits for it."""
+    half = next((waiting[name] for name in part.ids if name in waiting and waiting[name].kind != part.kind), None)
+    if half is None:
+        waiting.update(dict.fromkeys(part.ids, part))
+        return None
+    for name in half.ids:
+        if waiting.get(name) is half:
+            del waiting[name]
+    return half
 
 
-def _lacks(group: Sequence[LogPart], part: LogPart) -> bool:
-    kinds = {each.kind for each in group}
-    if part.kind == "chunk":
-        return "response" not in kinds
-    return part.kind not in kinds and not (part.kind == "response" and "chunk" in kinds)
-
-
-def _settle(group: list[LogPart], found: JoinedRequests) -> None:
-    asked = next((each for each in group if each.messages), None)
-    answers = [each for each in group if each.said]
-    if asked is None or not answers:
-        why = ROW if _is_row(asked) else HALVES[group[0].kind]
-        found.aside += [(each.line, why) for each in group]
-        return
-    more = tuple(each.line for each in group if each is not asked)
-    whole = replace(asked, kind="whole", said=join_chunks(each.said for each in answers), more=more)
-    for other in group:
-        whole = _filled(whole, other)
-    found.requests.append(whole)
-
-
-def _is_row(asked: LogPart | None) -> bool:
+def _is_row(part: LogPart) -> bool:
     """Whether a request without an answer ends with one, as the rows do that models are trained on."""
-    return asked is not None and asked.messages[-1].get("role") == "assistant"
+    return bool(part.messages) and part.messages[-1].get("role") == "assistant"
 
 
-def _filled(whole: LogPart, other: LogPart) -> LogPart:
-    """The request with what only the other line knows."""
-    ids = tuple(dict.fromkeys((*whole.ids, *other.ids)))
+def _whole(asked: LogPart, answer: LogPart) -> LogPart:
+    """The request with its answer, and with what only the answer's line knows."""
+    ids = tuple(dict.fromkeys((*asked.ids, *answer.ids)))
     names = ("model", "at", "seconds", "input_tokens", "output_tokens", "cost_usd", "trace")
-    fresh = {name: getattr(other, name) for name in names if getattr(whole, name) in (None, "")}
-    return replace(whole, ids=ids, feedback=other.feedback.over(whole.feedback), **fresh)
+    fresh = {name: getattr(answer, name) for name in names if getattr(asked, name) in (None, "")}
+    feedback = answer.feedback.over(asked.feedback)
+    return replace(asked, kind="whole", said=answer.said, more=(answer.line,), ids=ids, feedback=feedback, **fresh)
 
 
 def _attach(said_later: Iterable[LogPart], found: JoinedRequests, finder: Finder) -> None:

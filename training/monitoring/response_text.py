@@ -1,14 +1,14 @@
-"""Answers out of responses: completions, messages, tool calls, streamed chunks, errors."""
+"""Answers out of responses: completions, messages, tool calls, errors."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.monitoring.fields import first, is_no_text, number_at, only_text, opened, table_at, text_at, texts_in
+from training.monitoring.fields import first, is_no_text, number_at, only_text, opened, text_at, texts_in
 from workspace.json_types import JsonObject
 
 FINISHES = {"max_tokens": "length", "max_output_tokens": "length", "end_turn": "stop", "completed": "stop"}
@@ -16,6 +16,8 @@ FINISHES = {"max_tokens": "length", "max_output_tokens": "length", "end_turn": "
 ENDS = ("finish_reason", "stop_reason", "incomplete_details.reason")
 STREAM = re.compile(r"\s*(event:[^\n]*\n)?data: *\{")
 """How server-sent events begin, as they go over the wire."""
+CHUNK = "chat.completion.chunk"
+IN_PIECES = "a streamed answer in pieces: log it whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,6 @@ def said_in(reply: Any, obj: Mapping[str, Any]) -> Said:
     said = _said(reply)
     if said and not said.finish:
         said = replace(said, finish=_finish(obj))
-    if not (isinstance(reply, Mapping) and reply.get("object") == "chat.completion.chunk"):
-        said = replace(said, tool_calls=whole_calls(said.tool_calls))
     error = _error(reply, obj)
     return replace(said, error=error, given=True) if error else said
 
@@ -62,7 +62,7 @@ def is_response(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     spoken = value.get("role") == "assistant" and ("content" in value or "tool_calls" in value)
-    by_kind = value.get("object") in ("response", "chat.completion", "chat.completion.chunk")
+    by_kind = value.get("object") in ("response", "chat.completion", CHUNK)
     return by_kind or spoken or isinstance(value.get("choices"), list) or isinstance(value.get("error"), Mapping)
 
 
@@ -74,12 +74,13 @@ def holds_answer(table: Mapping[str, Any]) -> bool:
 
 def _said(reply: Any) -> Said:
     if isinstance(reply, str):
-        wire = "an answer as it went over the wire: log it whole, or its chunks" if STREAM.match(reply) else ""
-        return Said(reply, given=True, unread=wire)
+        return Said(reply, given=True, unread=IN_PIECES if STREAM.match(reply) else "")
     if isinstance(reply, list):
         return _from_list(reply)
     if not isinstance(reply, Mapping):
         return Said()
+    if reply.get("object") == CHUNK:
+        return Said(given=True, unread=IN_PIECES)
     if isinstance(reply.get("choices"), list):
         return _chosen(reply["choices"])
     if isinstance(reply.get("output"), list):
@@ -106,17 +107,13 @@ def _finish(table: Mapping[str, Any]) -> str:
 
 
 def _chosen(choices: list[Any]) -> Said:
-    """The first choice of a completion, whole or a single chunk; of a chunk of another choice only that it is there."""
+    """The first choice of a completion."""
     tables = [each for each in choices if isinstance(each, Mapping)]
     if not tables:
         return Said()
-    places = [each["index"] for each in tables if isinstance(each.get("index"), int)]
-    others = max(len(tables) - 1, *places, 0) if places else len(tables) - 1
-    one = next((each for each in tables if each.get("index", 0) == 0), None)
-    if one is None and "delta" in tables[0]:
-        return Said(others=others, given=True)
-    one = one or tables[0]
-    message = first(one, "message", "delta")
+    others = len(tables) - 1
+    one = next((each for each in tables if each.get("index", 0) == 0), tables[0])
+    message = one.get("message")
     if isinstance(message, Mapping):
         return _message(message, _finish(one), others)
     plain = one.get("text")
@@ -124,31 +121,15 @@ def _chosen(choices: list[Any]) -> Said:
 
 
 def _from_list(items: list[Any]) -> Said:
-    """Chunks, or messages whose last one is the assistant's, or parts of one."""
+    """Messages whose last one is the assistant's, or parts of one."""
     tables = [each for each in map(opened, items) if isinstance(each, Mapping)]
     if any("choices" in each for each in tables):
-        return join_chunks(map(_said, tables))
+        return Said(given=True, unread=IN_PIECES)
     spoken = [each for each in tables if each.get("role") == "assistant"]
     if spoken:
         return _said(spoken[-1])
     said = _message({"content": items}, "")
     return said if said.says or said.unread else Said()
-
-
-def join_chunks(chunks: Iterable[Said]) -> Said:
-    """The answer that chunks make together, in their order."""
-    whole = Said()
-    for chunk in chunks:
-        whole = Said(
-            whole.text + chunk.text,
-            chunk.finish or whole.finish,
-            whole.error or chunk.error,
-            whole.tool_calls + chunk.tool_calls,
-            max(whole.others, chunk.others),
-            whole.given or chunk.given,
-            whole.unread or chunk.unread,
-        )
-    return replace(whole, tool_calls=whole_calls(whole.tool_calls))
 
 
 def _error(reply: Any, obj: Mapping[str, Any]) -> str:
@@ -179,33 +160,3 @@ def call_of(item: Any) -> JsonObject | None:
         return None
     called = {"name": item.get("name"), "arguments": item.get("arguments")}
     return {"id": item.get("call_id") or item.get("id"), "type": "function", "function": called}
-
-
-def whole_calls(pieces: Iterable[Any]) -> tuple[Any, ...]:
-    """Calls put together from their deltas: pieces of one index are one call, unless another id begins there."""
-    made: list[Any] = []
-    at: dict[int, int] = {}
-    for piece in pieces:
-        index = piece.get("index") if isinstance(piece, Mapping) else None
-        if not isinstance(index, int) or isinstance(index, bool):
-            made.append(piece)
-            continue
-        rest = {key: value for key, value in piece.items() if key != "index"}
-        known = made[at[index]] if index in at else None
-        if known is None or (rest.get("id") and known.get("id") and rest["id"] != known["id"]):
-            at[index] = len(made)
-            made.append(rest)
-        else:
-            made[at[index]] = _added(known, rest)
-    return tuple(made)
-
-
-def _added(known: Mapping[str, Any], delta: Mapping[str, Any]) -> JsonObject:
-    """The call with what this delta brings: more of its arguments, or what it did not have yet."""
-    old, new = table_at(known, "function"), table_at(delta, "function")
-    function = {**new, **{key: value for key, value in old.items() if value is not None}}
-    before, more = old.get("arguments"), new.get("arguments")
-    if isinstance(more, str):
-        function["arguments"] = (before if isinstance(before, str) else "") + more
-    kept = {key: value for key, value in known.items() if value is not None}
-    return {**delta, **kept, **({"function": function} if function else {})}

@@ -15,8 +15,12 @@ from training.monitoring.log_lines import LogPart, read_part
 from workspace.errors import InputError
 
 Write = Callable[..., Path]
-CHUNK = {"id": "c-1", "object": "chat.completion.chunk"}
 CALL = {"id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": '{"code": "E11"}'}}
+ITEMS = [
+    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
+    {"type": "function_call", "call_id": "t-1", "name": "look_up", "arguments": '{"code": "E11"}'},
+]
 
 
 def test_a_page_of_records_says_what_to_do() -> None:
@@ -39,44 +43,6 @@ def test_json_that_is_no_lines_is_refused_with_the_command_that_makes_lines(
     with pytest.raises(InputError, match="no request log") as error:
         read_logs([log], keep_rejects=True)
     assert error.value.hint == command.format(log)
-
-
-def test_of_several_streamed_choices_the_first_is_kept_and_the_others_are_counted() -> None:
-    def chunk(index: int, **delta: Any) -> dict[str, Any]:
-        return {**CHUNK, "choices": [{"index": index, "delta": delta, "finish_reason": delta.pop("end", None)}]}
-
-    lines = [chunk(1, content="x"), chunk(0, content="Hel"), chunk(1, content="y"), chunk(0, content="lo"),
-             chunk(1, end="stop"), chunk(0, end="length")]  # fmt: skip
-    for made in (
-        joined({"id": "c-1", "messages": ASKED}, *lines).requests[0].said,
-        read_part({"messages": ASKED, "response": lines}).said,
-    ):
-        assert (made.text, made.finish, made.others) == ("Hello", "length", 1)
-
-
-def deltas(*calls: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{**CHUNK, "choices": [{"index": 0, "delta": {"tool_calls": [call]}}]} for call in calls]
-
-
-def test_tool_calls_that_were_streamed_are_put_together_by_index() -> None:
-    second = {"id": "t-2", "type": "function", "function": {"name": "add", "arguments": "{}"}}
-    lines = deltas(
-        {"index": 0, "id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": ""}},
-        {"index": 0, "function": {"arguments": '{"code"'}},
-        {"index": 1, **second},
-        {"index": 0, "function": {"arguments": ': "E11"}'}},
-    )
-    assert joined({"id": "c-1", "messages": ASKED}, *lines).requests[0].said.tool_calls == (CALL, second)
-    assert read_part({"messages": ASKED, "response": lines}).said.tool_calls == (CALL, second)
-    same_place = deltas({"index": 0, **CALL}, {"index": 0, **second})
-    assert read_part({"messages": ASKED, "response": same_place}).said.tool_calls == (CALL, second), "ids tell apart"
-
-
-ITEMS = [
-    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
-    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
-    {"type": "function_call", "call_id": "t-1", "name": "look_up", "arguments": '{"code": "E11"}'},
-]
 
 
 @pytest.mark.parametrize(

@@ -52,14 +52,6 @@ class Exchange:
         return [self.answer[a:b] for a, b in itertools.pairwise(places)]
 
     @property
-    def chunks(self) -> list[dict[str, Any]]:
-        head = {"id": self.name, "object": "chat.completion.chunk", "model": "house"}
-        deltas = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in self.pieces)]
-        made = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
-        other = {**head, "choices": [{"index": 1, "delta": {"content": "another"}, "finish_reason": None}]}
-        return [*made, other, {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": self.end}]}]
-
-    @property
     def items(self) -> dict[str, Any]:
         parts = [{"type": "output_text", "text": piece} for piece in self.pieces]
         why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
@@ -82,8 +74,6 @@ SHAPES: dict[str, Lines] = {
                          "body": {"model": "house", "messages": e.asked}},
                         {"id": f"b-{e.name}", "custom_id": e.name, "error": None,
                          "response": {"status_code": 200, "body": e.whole}}],
-    "chunk lines": lambda e: [{"id": e.name, "messages": e.asked}, *e.chunks],
-    "chunk list": lambda e: [{"id": e.name, "messages": e.asked, "response": e.chunks}],
     "responses": lambda e: [{"request": {"instructions": "House line.", "input": e.question}, "response": e.items}],
     "own": lambda e: [{"id": e.name, "messages": e.asked, "response": e.answer, "finish_reason": e.end}],
     "own parts": lambda e: [{"id": e.name, "prompt": json.dumps(e.asked), "input": 9, "completion": e.answer,

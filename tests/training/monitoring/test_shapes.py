@@ -19,7 +19,7 @@ from training.monitoring.request_joining import join
 
 ASKED = [{"role": "user", "content": "q"}]
 SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
-CHUNK = {"id": "c-1", "object": "chat.completion.chunk"}
+PIECE = {"id": "c-1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "x"}}]}
 STREAM = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
 
 
@@ -69,8 +69,9 @@ def test_measures_and_system_message() -> None:
          "a message holds an image, a sound, a file or a call in parts, which a row cannot"),
         ({"messages": ASKED, "response": {"content": [{"type": "tool_use", "name": "f", "input": {}}]}},
          "an answer in parts that are no text"),
-        ({"messages": ASKED, "response": STREAM},
-         "an answer as it went over the wire: log it whole, or its chunks"),
+        ({"messages": ASKED, "response": STREAM}, "a streamed answer in pieces: log it whole"),
+        ({"messages": ASKED, "response": [PIECE]}, "a streamed answer in pieces: log it whole"),
+        (PIECE, "a streamed answer in pieces: log it whole"),
     ],
 )  # fmt: skip
 def test_what_is_no_request_is_set_aside_with_its_reason(line: dict[str, Any], why: str) -> None:
@@ -115,12 +116,10 @@ def test_halves_that_find_no_other_are_set_aside_each_with_its_reason() -> None:
     made = join(parts(
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
         {"id": "vllm-9", "custom_id": "a", "response": {"status_code": 200, "body": SAID}, "error": None},
-        {**CHUNK, "id": "lost", "choices": [{"delta": {"content": "x"}}]},
     ))  # fmt: skip
     assert made.requests == [] and made.aside == [
         (1, "a request without its answer"),
         (2, "an answer without its request"),
-        (3, "a streamed answer without its request"),
     ]
 
 
