@@ -10,6 +10,7 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
+from textual.widgets import OptionList
 from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
@@ -318,12 +319,12 @@ class LoadedScreen(StageScreen):
         else:
             self.tell(words)
 
-    @on(MarkedLines.Chosen)
+    @on(OptionList.OptionSelected)
     async def _chosen(self) -> None:
         """A press of the mouse on the marked line is Enter."""
         await self.run_action(next(str(b.action) for b in self.BINDINGS if isinstance(b, Binding) and b.key == "enter"))
 
-    @on(MarkedLines.Moved)
+    @on(OptionList.OptionHighlighted)
     def _moved(self) -> None:
         self.cursor_moved()
 

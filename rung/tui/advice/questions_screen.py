@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.geometry import Size
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 from advisor.answers import FACTS
 from advisor.interview import Effect, moot
@@ -199,15 +199,14 @@ class QuestionsScreen(StageScreen):
         return getattr(self.asking.answers, key) if self.asking is not None else None
 
     def _list_answers(self, question: Question, numeric: bool, marked: str = "") -> None:
-        lines = self.query_one("#answers", MarkedLines)
-        lines.marked = marked
         if numeric:
-            lines.show([Entry("An empty line is: don't know", style="dim")])
+            listed = [Entry("An empty line is: don't know", style="dim")]
         else:
-            lines.show([*choices(question, self._effects(question)), Entry("0  Don't know", UNKNOWN)])
+            listed = [*choices(question, self._effects(question)), Entry("0  Don't know", UNKNOWN)]
+        first = next((entry.key for entry in listed if entry.key), "")
         present = f"={self._present(question.id)}"
-        if not marked and present in lines.keys:
-            lines.marked = present
+        kept = marked or (present if any(entry.key == present for entry in listed) else first)
+        self.query_one("#answers", MarkedLines).show(listed, kept)
 
     def _effects(self, question: Question) -> list[Effect]:
         """What each answer would do, where that was asked for."""
@@ -308,11 +307,11 @@ class QuestionsScreen(StageScreen):
 
     # Moving
 
-    @on(MarkedLines.Chosen)
+    @on(OptionList.OptionSelected)
     async def _pressed(self) -> None:
         await self.action_take()
 
-    @on(MarkedLines.Moved)
+    @on(OptionList.OptionHighlighted)
     def _moved(self) -> None:
         self._say_why()
 

@@ -67,10 +67,7 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
 
     def on_mount(self) -> None:
         """Begin at the column that is missing, else at the question."""
-        lines = self.query_one("#columns", MarkedLines)
-        lines.show(list(self._entries()))
-        lines.marked = self.columns.question or lines.marked
-        self._changed()
+        self._changed(self.columns.question)
 
     def _entries(self) -> Iterator[Entry]:
         names = [shown(name, limit=30) for name in self.file.columns]
@@ -85,9 +82,9 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
             text = f"{name:<{width}}  {named.get(column, ''):<8}  {first[:room]}"
             yield Entry(text, column, "best" if column in named else "")
 
-    def _changed(self) -> None:
+    def _changed(self, marked: str = "") -> None:
         """Show the choice at once; the rows follow once they are read."""
-        self.query_one("#columns", MarkedLines).show(list(self._entries()))
+        self.query_one("#columns", MarkedLines).show(list(self._entries()), marked)
         title = f"{shown(self.file.path.name)}   {self.role}: {ROLES[self.role]}"
         self.query_one("#name", Static).update(Text(drawn(f"{title}\n"), style="bold"))
         self._read()

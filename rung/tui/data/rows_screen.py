@@ -18,7 +18,7 @@ from rung.tui.frame import WIDE
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import PageScreen, Paper
 from rung.tui.widgets.difference import changed
-from rung.tui.widgets.lines import LONGEST, TextPart, TextPassage, line_spans, shown
+from rung.tui.widgets.lines import LONGEST, TextPart, TextPassage, shown, wrapped
 from workspace.counted import counted
 
 BETWEEN = " │ "
@@ -143,10 +143,7 @@ def _evidence(evidence: FindingEvidence, head: str, width: int) -> Iterator[Text
 
 def beside(places: list[str], texts: list[Text], room: int) -> Iterator[Text]:
     """Two rows in two columns of `room` cells, line by line."""
-    columns = [
-        [Text(place), *(text[start:end] for start, end in line_spans(text.plain, room))]
-        for place, text in zip(places, texts, strict=True)
-    ]
+    columns = [[Text(place), *wrapped(text, room)] for place, text in zip(places, texts, strict=True)]
     for number in range(max(map(len, columns))):
         left, right = (column[number].copy() if number < len(column) else Text() for column in columns)
         left.truncate(room, pad=True)

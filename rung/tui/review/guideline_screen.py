@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 from curation.likeness.words import words
 from rung.symbols import drawn
 from rung.tui.safe_screen import LeavingModal
-from rung.tui.widgets.lines import TextPart, TextPassage, shown
+from rung.tui.widgets.lines import TextPart, TextPassage, shown, wrapped
 
 HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
 
@@ -156,5 +156,5 @@ class GuidelineScreen(LeavingModal[None]):
     def _show_place(self) -> None:
         if self.found:
             page, whole = self.query_one("#page", VerticalScroll), self.query_one("#whole", TextPassage)
-            row = whole.line_of(0, self.found[self.at][0])
+            row = len(wrapped(Text(self.text[: self.found[self.at][0]]), whole.size.width)) - 1
             page.scroll_to_region(Region(0, max(row - 1, 0), 1, 4), animate=False)

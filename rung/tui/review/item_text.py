@@ -19,7 +19,7 @@ from rung.text.message_text import marked, message_text
 from rung.text.review_text import origin
 from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
-from rung.tui.widgets.lines import LONGEST, TextPart, folded, line_spans, row_text, shown
+from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown, wrapped
 from workspace.counted import counted
 
 if TYPE_CHECKING:
@@ -283,8 +283,7 @@ def _cut(text: str | None, room: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    lines = shown(text).split("\n")
-    return [line[begin:end] for line in lines for begin, end in line_spans(line, max(width, 12))]
+    return [line.plain for line in wrapped(Text(shown(text)), max(width, 12))]
 
 
 MORE = "More drafts: rung data generate --count 100"

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
+from textual.widgets import OptionList
 
 from rung.tui.source import ScreenSource
 from rung.tui.widgets.line import CommandLine, FrameRule, KeyLine, Line
@@ -60,7 +61,7 @@ class NoProjectScreen(Screen[None]):
         """The three choices."""
         return self.query_one("#choices", MarkedLines)
 
-    @on(MarkedLines.Moved)
+    @on(OptionList.OptionHighlighted)
     def _describe(self) -> None:
         self.query_one("#command", CommandLine).left = f" $ {CHOICES[int(self.choices.marked) - 1][1]}"
 
@@ -68,7 +69,7 @@ class NoProjectScreen(Screen[None]):
         """Move the mark."""
         self.choices.move(step)
 
-    @on(MarkedLines.Chosen)
+    @on(OptionList.OptionSelected)
     def action_choose_marked(self) -> None:
         """Do what is marked."""
         self.action_choose(int(self.choices.marked))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
+from textual.widgets import OptionList
 
 from rung.status.stages import Stage, Status
 from rung.text.status_text import NAME, ladder_lines, next_sentence, review_line
@@ -73,7 +74,7 @@ class StartScreen(StageScreen):
         saved = "" if status.problems else f"all saved {self.source.clock()}"
         self.tell("reading the store …" if self._is_partial else saved)
 
-    @on(MarkedLines.Moved)
+    @on(OptionList.OptionHighlighted)
     def _moved(self) -> None:
         self.moved = True
         self._describe()
@@ -97,7 +98,7 @@ class StartScreen(StageScreen):
         """Move the mark, and show a locked stage's reason in full."""
         self.lines.move(step)
 
-    @on(MarkedLines.Chosen)
+    @on(OptionList.OptionSelected)
     def action_open_marked(self) -> None:
         """Open the marked stage."""
         if self.marked_stage is not None:

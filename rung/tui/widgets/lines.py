@@ -1,168 +1,37 @@
-"""Long texts and lists: lines are folded once for a width, and only those in sight are drawn."""
+"""Texts and lists of the screens: row text as text, long lines folded, and a list with a mark."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from operator import attrgetter
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from rich.cells import cell_len, get_character_cell_size
+from rich import get_console
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.text import Text
 from textual import events
 from textual.binding import Binding
+from textual.css.styles import RulesMap
 from textual.geometry import Region, Size
-from textual.message import Message
-from textual.reactive import reactive
-from textual.selection import Selection
 from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
 from textual.widget import Widget
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
 
 from rung.symbols import drawn
-
-Span = tuple[int, int]
-"""First character and the one after the last."""
-JOINER = "\u200d"
-
-
-class _Cells(dict[int, str]):
-    """For `str.translate`: a character becomes the one whose number is its width in cells."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = chr(max(get_character_cell_size(chr(code)), 0))
-        return self[code]
-
-
-CELLS = _Cells()
-
-
-def line_spans(text: str, width: int) -> list[Span]:
-    """The lines of `text` at this width, broken between words where that is possible, after every newline in any case.
-
-    A line holds at most `width` cells; the spaces at a break belong to no line.
-    """
-    spans: list[Span] = []
-    start = 0
-    for paragraph in text.split("\n"):
-        if paragraph.isascii():
-            spans.extend(_narrow(paragraph, start, width))
-        else:
-            spans.extend(_wide(paragraph, start, width))
-        start += len(paragraph) + 1
-    return spans
-
-
-@lru_cache(maxsize=64)
-def _pattern(width: int) -> re.Pattern[str]:
-    return re.compile(rf"(.{{1,{width}}}(?=\s|$)|.{{1,{width}}})[ ]*", re.DOTALL)
-
-
-def _narrow(paragraph: str, start: int, width: int) -> Iterator[Span]:
-    """Every character takes one cell."""
-    if len(paragraph) <= width:
-        yield start, start + len(paragraph)
-        return
-    for match in _pattern(width).finditer(paragraph):
-        yield start + match.start(), start + match.end(1)
-
-
-def _wide(paragraph: str, start: int, width: int) -> Iterator[Span]:
-    """Some characters take two cells, or none; a character and what is joined to it stay together."""
-    sizes = paragraph.translate(CELLS).encode("latin-1")
-    total = [0, *accumulate(sizes)]
-    begin, length = 0, len(paragraph)
-    while total[-1] - total[begin] > width:
-        end = bisect_right(total, total[begin] + width) - 1
-        space = paragraph.rfind(" ", begin + 1, end + 1)
-        end = space if space > 0 else _apart(paragraph, sizes, begin, end)
-        yield start + begin, start + end
-        begin = end
-        while begin < length and paragraph[begin] == " ":
-            begin += 1
-    yield start + begin, start + length
-
-
-def _apart(paragraph: str, sizes: bytes, begin: int, end: int) -> int:
-    """The last place up to `end` where nothing is joined; `end` itself where all of the line is one."""
-    at = end
-    while at > begin + 1 and (not sizes[at] or paragraph[at - 1] == JOINER):
-        at -= 1
-    return at if at > begin + 1 else max(end, begin + 1)
-
-
-WIDTHS = 4
-"""Widths that lines are kept for: a layout asks for more than one, with a scrollbar and without."""
-
-
-class Lines(Widget):
-    """Rows are worked out once for a width (`fold`), each is drawn when it comes in sight (`draw`)."""
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._rows: dict[int, Sequence[Any]] = {}
-
-    def fold(self, width: int) -> Sequence[Any]:
-        """Return the rows at this width; subclasses override this."""
-        raise NotImplementedError
-
-    def draw(self, row: Any) -> Text:
-        """Overridden: one row as text; nothing in it is markup."""
-        raise NotImplementedError
-
-    def rows(self, width: int = 0) -> Sequence[Any]:
-        """Every row, at the widget's width where none is named."""
-        wanted = width or self.size.width
-        if wanted not in self._rows:
-            if len(self._rows) >= WIDTHS:
-                self._rows.clear()
-            self._rows[wanted] = self.fold(wanted)
-        return self._rows[wanted]
-
-    def forget(self) -> None:
-        """Fold and redraw after a change."""
-        self._rows.clear()
-        self.refresh(layout=True)
-
-    def get_content_width(self, container: Size, viewport: Size) -> int:
-        """As wide as there is room."""
-        return container.width
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """A row a line."""
-        return len(self.rows(width))
-
-    def render_line(self, y: int) -> Strip:
-        """One row, with what the mouse has selected of it."""
-        rows, base = self.rows(), self.visual_style.rich_style
-        if y >= len(rows):
-            return Strip.blank(self.size.width, base)
-        text = self.draw(rows[y])
-        selected = self.text_selection.get_span(y) if self.text_selection else None
-        if selected is not None:
-            start, end = selected
-            text.stylize(self.selection_style, start, len(text) if end == -1 else end)
-        text.end = ""
-        segments = Segment.apply_style(text.render(self.app.console), base)
-        return Strip(segments).adjust_cell_length(self.size.width, base).apply_offsets(0, y)
-
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """What the mouse has selected."""
-        return selection.extract("\n".join(self.draw(row).plain for row in self.rows())), "\n"
-
-    def selection_updated(self, selection: Selection | None) -> None:
-        """Draw it."""
-        self.refresh()
-
 
 MEANINGS: set[str] = {"done", "needs", "blocks", "best", "marked"}
 """Component classes of lines: the theme gives each meaning a colour (app.tcss); a sign or a word carries it, too."""
 SIGN = re.compile(r" *(?:[▸>] *)?(?:\d )?(?:(✓)|(!)|(✗))(?= )")
+NARROWEST = 8
+"""Columns of a line in a terminal that has no room for any."""
 
 
 def coloured(widget: Widget, line: Text) -> Text:
@@ -173,60 +42,67 @@ def coloured(widget: Widget, line: Text) -> Text:
     return line
 
 
-NARROWEST = 8
-"""Columns of a line in a terminal that has no room for any."""
+def wrapped(text: Text, width: int) -> list[Text]:
+    """The lines of `text` at this width in cells, broken between words where that is possible."""
+    lines = text.wrap(get_console(), max(width, NARROWEST))
+    for line in lines:
+        line.rstrip()
+    return list(lines)
+
+
+@lru_cache(maxsize=4096)
+def folded(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` cells; a second line starts under the last column of the first."""
+    if cell_len(text) <= width:
+        return [text]
+    columns = [match.end() for match in re.finditer(r"\S {2,}(?=\S)", text)]
+    hang = max((at for at in columns if cell_len(text[:at]) <= width * 0.7), default=len(text) - len(text.lstrip()))
+    head, body = text[:hang], text[hang:]
+    indent = " " * cell_len(head)
+    first, *rest = wrapped(Text(body), width - len(indent))
+    return [head + first.plain, *(indent + line.plain for line in rest)]
 
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A piece of the text, indented by some columns; its styled places are in order and apart."""
+    """A piece of the text, indented by some columns."""
 
     text: Text
     indent: int = 0
 
 
-PassageRow = tuple[TextPart, int, int]
-"""A part, the first character of the line in it and the one after the last."""
-
-
-class TextPassage(Lines):
+class TextPassage(Static):
     """Parts under one another."""
 
     def __init__(self, *parts: TextPart, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._parts = parts
+        self._folded: dict[int, Text] = {}
 
     def show(self, *parts: TextPart) -> None:
         """Show these parts instead."""
         self._parts = parts
-        self.forget()
+        self._folded.clear()
+        self.refresh(layout=True)
 
-    def fold(self, width: int) -> list[PassageRow]:
-        """The lines of every part."""
-        return [
-            (part, start, end)
-            for part in self._parts
-            for start, end in line_spans(part.text.plain, max(width - part.indent, NARROWEST))
-        ]
+    def text_at(self, width: int) -> Text:
+        """Every part in lines of this width."""
+        if width not in self._folded:
+            lines = []
+            for part in self._parts:
+                for line in wrapped(part.text, width - part.indent):
+                    line.pad_left(part.indent)
+                    lines.append(line)
+            self._folded = {width: Text("\n", no_wrap=True, end="").join(lines)}
+        return self._folded[width]
 
-    def draw(self, row: PassageRow) -> Text:
-        """One line, at its indent."""
-        part, start, end = row
-        line = Text(part.text.plain[start:end], style=part.text.style)
-        spans = part.text.spans
-        at = bisect_right(spans, start, key=attrgetter("end"))
-        while at < len(spans) and spans[at].start < end:
-            line.stylize(spans[at].style, max(spans[at].start - start, 0), spans[at].end - start)
-            at += 1
-        line.pad_left(part.indent)
-        return line
+    def render(self) -> Text:
+        """At the present width."""
+        return self.text_at(self.size.width)
 
-    def line_of(self, part: int, character: int) -> int:
-        """Return the line of a character of a part."""
-        wanted = self._parts[part]
-        return next(
-            (n for n, (each, _, end) in enumerate(self.rows()) if each is wanted and character < max(end, 1)), 0
-        )
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as it takes."""
+        return self.text_at(width).plain.count("\n") + 1
 
 
 LONGEST = 20_000
@@ -278,125 +154,131 @@ PAGES = (
     Binding("pagedown,space", "page(1)", "a page down"),
     Binding("pageup", "page(-1)", "a page up"),
 )
-Row = tuple[Entry, str, bool]
-"""An entry, a part of its text that fits into a line, and whether it is the first one."""
+CURSOR = 2
+"""Columns at the left of a list that are kept for the cursor."""
 
 
-class MarkedLines(Lines):
-    """Lines drawn as text, never as markup; two columns at the left are kept for the cursor."""
+class EntryVisual(Visual):
+    """How a list draws an entry: with the cursor where it is marked, folded, with the colours of its meaning."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = MEANINGS
+    def __init__(self, listed: MarkedLines, entry: Entry) -> None:
+        self.listed, self.entry = listed, entry
 
-    marked: reactive[str] = reactive("")
+    def lines(self, width: int) -> list[str]:
+        """Its lines, without the columns of the cursor."""
+        return folded(self.entry.text, max(width - CURSOR, 10))
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.entries: tuple[Entry, ...] = ()
-        self.keys: list[str] = []
-        """Keys of the lines that can be marked, in order."""
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        """As wide as there is room."""
+        return container_width
 
-    class Chosen(Message):
-        """The mouse pressed the line under the cursor."""
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        """As many lines as it takes."""
+        return len(self.lines(width))
 
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
-
-    class Moved(Message):
-        """The cursor moved to another line."""
-
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
-
-    def show(self, entries: Sequence[Entry]) -> None:
-        """Draw these lines; the cursor stays on its key, or goes to the first that can be marked."""
-        self.entries = tuple(entries)
-        self.keys = [entry.key for entry in self.entries if entry.key]
-        if self.marked not in self.keys:
-            self.marked = self.keys[0] if self.keys else ""
-        self.forget()
-
-    def move(self, step: int) -> None:
-        """Move the cursor by so many lines that can be marked; it stops at both ends."""
-        keys = self.keys
-        if keys:
-            at = keys.index(self.marked) if self.marked in keys else 0
-            self.marked = keys[max(0, min(len(keys) - 1, at + step))]
-            self.post_message(self.Moved(self.marked))
-
-    def page(self, step: int) -> None:
-        """Move by as many lines as are in sight; where none of them can be marked, look there."""
-        firsts = [n for n, (entry, _, first) in enumerate(self.rows()) if first and entry.key]
-        parent = self.parent
-        if not isinstance(parent, Widget):
-            return
-        height = max(parent.size.height - 1, 1)
-        at = firsts[self.keys.index(self.marked)] if self.marked in self.keys else 0
-        reached = sum(0 < (row - at) * step <= height for row in firsts)
-        if reached:
-            self.move(step * reached)
-        parent.scroll_relative(y=step * height, animate=False)
-
-    def fold(self, width: int) -> list[Row]:
-        """Every line; what is too long goes on under its own last column."""
-        room = max(width - 2, 10)
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        """Draw every line."""
+        base, console = style.rich_style, self.listed.app.console
+        texts = [self._line(number, part) for number, part in enumerate(self.lines(width))]
         return [
-            (entry, part, number == 0) for entry in self.entries for number, part in enumerate(folded(entry.text, room))
+            Strip(Segment.apply_style(text.render(console), base)).adjust_cell_length(width, base) for text in texts
         ]
 
-    def draw(self, row: Row) -> Text:
-        """One line, with the cursor before the first one of the marked entry."""
-        entry, part, first = row
-        is_marked = bool(entry.key) and entry.key == self.marked
-        line = Text(drawn(("▸ " if first and is_marked else "  ") + part).replace("\xa0", " "))
-        for word in entry.style.split():
+    def _line(self, number: int, part: str) -> Text:
+        is_marked = self.entry is self.listed.marked_entry
+        line = Text(drawn(("▸ " if is_marked and not number else "  ") + part).replace("\xa0", " "), end="")
+        for word in self.entry.style.split():
             if word not in MEANINGS:
                 line.stylize(word)
             else:  # on the cursor's own colour a meaning's colour may be unreadable: bold says that there is one
-                line.stylize("bold" if is_marked else self.get_component_rich_style(word, partial=True))
-        if is_marked:
-            line.truncate(self.size.width, pad=True)
-            line.stylize(self.get_component_rich_style("marked", partial=True))
-        elif first:
-            coloured(self, line)
-        return line
+                line.stylize("bold" if is_marked else self.listed.get_component_rich_style(word, partial=True))
+        return line if is_marked or number else coloured(self.listed, line)
 
-    def watch_marked(self) -> None:
-        """Draw the cursor where it is, and keep its line in sight."""
-        self.refresh()
-        self.call_after_refresh(self._show_cursor)
 
-    def _show_cursor(self) -> None:
-        rows = [n for n, (entry, _, _) in enumerate(self.rows()) if entry.key and entry.key == self.marked]
-        if rows and self.is_attached:
-            top = 0 if self.keys[:1] == [self.marked] else rows[0]
-            self.scroll_parents_to(Region(0, top, 1, rows[-1] - top + 1))
+class MarkedLines(OptionList, can_focus=False):
+    """An option list as long as its lines, for a screen that keeps the keyboard: what holds it scrolls."""
 
-    def scroll_parents_to(self, region: Region) -> None:
-        """Scroll whatever holds this list, so that a part of it is seen."""
-        parent = self.parent
-        if isinstance(parent, Widget):
-            parent.scroll_to_region(region.translate(self.virtual_region.offset), animate=False)
+    COMPONENT_CLASSES: ClassVar[set[str]] = MEANINGS
+    DEFAULT_CSS = """
+    MarkedLines { max-height: 100000; border: none; padding: 0; background: $background; overflow: hidden hidden;
+        & > .option-list--option-disabled { color: $foreground; }
+        & > .option-list--option-highlighted { color: $foreground; background: $primary-muted; text-style: none; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self.entries: tuple[Entry, ...] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of the lines that can be marked, in order."""
+        return [entry.key for entry in self.entries if entry.key]
+
+    @property
+    def marked_entry(self) -> Entry | None:
+        """The marked line; None where there is none."""
+        at = self.highlighted
+        return self.entries[at] if at is not None and at < len(self.entries) else None
+
+    @property
+    def marked(self) -> str:
+        """Key of the marked line; empty where there is none."""
+        entry = self.marked_entry
+        return entry.key if entry else ""
+
+    @marked.setter
+    def marked(self, key: str) -> None:
+        with self.prevent(OptionList.OptionHighlighted):
+            self.highlighted = next((n for n, entry in enumerate(self.entries) if entry.key == key and key), None)
+
+    def show(self, entries: Sequence[Entry], marked: str = "") -> None:
+        """Draw these lines; the mark goes to this key, else stays on its own, else goes to the first there is."""
+        wanted = marked or self.marked
+        self.entries = tuple(entries)
+        self.set_options(Option(EntryVisual(self, entry), disabled=not entry.key) for entry in self.entries)
+        self.marked = wanted if wanted in self.keys else next(iter(self.keys), "")
+
+    def move(self, step: int) -> None:
+        """Move the mark by so many lines that can be marked; it stops at both ends."""
+        places = [n for n, entry in enumerate(self.entries) if entry.key]
+        if places:
+            at = places.index(self.highlighted) if self.highlighted in places else 0
+            self.highlighted = places[max(0, min(len(places) - 1, at + step))]
+
+    def page(self, step: int) -> None:
+        """Move by as many lines as are in sight; where none of them can be marked, look there."""
+        holder, tops = self.parent, self._tops()
+        if not isinstance(holder, Widget):
+            return
+        height, at = max(holder.size.height - 1, 1), tops[self.highlighted or 0]
+        reached = sum(
+            0 < (top - at) * step <= height for top, entry in zip(tops, self.entries, strict=False) if entry.key
+        )
+        if reached:
+            self.move(step * reached)
+        holder.scroll_relative(y=step * height, animate=False)
+
+    def scroll_to_highlight(self, top: bool = False) -> None:
+        """Scroll what holds the list to the mark, once it is laid out; to the top of the list for its first one."""
+        self.call_after_refresh(self._show_mark)
+
+    def _show_mark(self) -> None:
+        at, holder = self.highlighted, self.parent
+        if at is not None and isinstance(holder, Widget) and self.is_attached:
+            tops = self._tops()
+            first = 0 if self.keys[:1] == [self.marked] else tops[at]
+            place = Region(0, first, 1, tops[at + 1] - first)
+            holder.scroll_to_region(place.translate(self.virtual_region.offset), animate=False)
+
+    def _tops(self) -> list[int]:
+        """The line on which each entry begins, and the one after the last."""
+        heights = (len(EntryVisual(self, entry).lines(self.size.width)) for entry in self.entries)
+        return list(accumulate(heights, initial=0))
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the clicked line; a click on the line under the cursor acts as Enter."""
-        rows = self.rows()
-        key = rows[event.y][0].key if 0 <= event.y < len(rows) else ""
-        if key and key == self.marked:
-            self.post_message(self.Chosen(key))
-        elif key:
-            self.marked = key
-            self.post_message(self.Moved(key))
-
-
-def folded(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells; a second line starts under the last column of the first."""
-    if cell_len(text) <= width:
-        return [text]
-    columns = [match.end() for match in re.finditer(r"\S {2,}(?=\S)", text)]
-    hang = max((at for at in columns if cell_len(text[:at]) <= width * 0.7), default=len(text) - len(text.lstrip()))
-    head, body = text[:hang], text[hang:]
-    indent = " " * cell_len(head)
-    lines = [body[begin:end] for begin, end in line_spans(body, max(width - len(indent), 8))]
-    return [head + lines[0], *(indent + line for line in lines[1:])]
+        """A click marks a line; on the marked line it is Enter."""
+        at = event.style.meta.get("option")
+        if at is not None and at != self.highlighted and self.entries[at].key:
+            event.prevent_default()
+            self.highlighted = at
