@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -126,38 +125,19 @@ def collect(files: RowFile, collector: Collector, workers: int | None) -> None:
 
 
 def _on_ray(chunks: Sequence[FileChunk]) -> Iterator[HashedChunk]:
-    """The blocks of the chunks, in their order, as they come in."""
+    """The blocks of the chunks, in their order. Raises RungError where a node does not see a file."""
     ray = require("ray", "ray")
-    data = require("ray", "ray.data")
     if not ray.is_initialized():
         ray.init(logging_level="ERROR", log_to_driver=False)
-    data.DataContext.get_current().enable_progress_bars = False
-    data.DataContext.get_current().execution_options.preserve_order = True
-    items = [{"place": place, "path": str(c.path), "chunk": pickle.dumps(c)} for place, c in enumerate(chunks)]
-    dataset = data.from_items(items, override_num_blocks=max(1, len(items))).map_batches(hash_batch, batch_size=1)
-    waiting: dict[int, HashedChunk] = {}
-    following = 0
-    for row in dataset.iter_rows():
-        waiting[int(row["place"])] = block_of(row["block"])
-        while following in waiting:
-            yield waiting.pop(following)
-            following += 1
-
-
-def hash_batch(batch: dict[str, Any]) -> dict[str, Any]:
-    """What a node does: hash the chunks of a batch; of a file that it does not see, the name."""
-    chunks = [pickle.loads(chunk) for chunk in batch["chunk"]]  # nosec B301  the head of this job wrote it
-    done = [hash_chunk(chunk) if Path(chunk.path).is_file() else str(chunk.path) for chunk in chunks]
-    return {"place": batch["place"], "block": np.array([pickle.dumps(each) for each in done], dtype=object)}
-
-
-def block_of(data: bytes) -> HashedChunk:
-    """What a node sent. Raises RungError where it does not see the file."""
-    found: HashedChunk | str = pickle.loads(data)  # nosec B301  our own workers wrote it
-    if isinstance(found, str):
-        raise RungError(
-            f"{found}: not there on a node of the Ray cluster.",
-            "put it on storage that every node sees under the same path, or --engine local",
-            where=found,
-        )
-    return found
+    hash_there = ray.remote(hash_chunk)
+    asked = deque((str(chunk.path), hash_there.remote(chunk)) for chunk in chunks)
+    while asked:
+        path, found = asked.popleft()
+        try:
+            yield ray.get(found)
+        except FileNotFoundError as error:
+            raise RungError(
+                f"{path}: not there on a node of the Ray cluster.",
+                "put it on storage that every node sees under the same path, or --engine local",
+                where=path,
+            ) from error

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import pickle
 import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from curation.example import Example, chat_row
 from curation.likeness.duplicates import dedup
 from curation.likeness.files import DedupOrder, dedup_files
-from curation.likeness.workers import HashedChunk, block_of, chunks_of_files, hash_batch
-from curation.rows.rowfile import RowFile
-from workspace.errors import RungError
 
 
 def random_lines(seed: int, size: int) -> list[bytes]:
@@ -113,6 +108,7 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
         "from ray.cluster_utils import Cluster\n"
         "import curation.likeness.workers\n"
         "from curation.likeness.files import DedupOrder, dedup_files\n"
+        "from workspace.errors import RungError\n"
         "curation.likeness.workers.SIZE = 5000\n"
         "once = services.get_node\n"
         "def patient(*asked):  # Ray gives a node 30 s to start, whatever its settings: a busy machine takes longer\n"
@@ -132,7 +128,16 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
         "order = DedupOrder(tuple(sources), out / 'out.jsonl', removed=out / 'removed.jsonl',\n"
         "              pairs=out / 'pairs.jsonl',\n"
         "              engine='ray')\n"
-        "print(json.dumps(dedup_files(order)), flush=True)\n"
+        "report = dedup_files(order)\n"
+        "gone = out / 'gone.jsonl'\n"
+        "gone.write_bytes(sources[0].read_bytes())\n"
+        "chunks = list(curation.likeness.workers.chunks_of(0, gone))\n"
+        "gone.unlink()\n"
+        "try:\n"
+        "    list(curation.likeness.workers._on_ray(chunks))\n"
+        "except RungError as error:  # a node that does not see the file\n"
+        "    report['where'] = error.where\n"
+        "print(json.dumps(report), flush=True)\n"
         "ray.shutdown()\n"
         "cluster.shutdown()\n"
     )
@@ -146,21 +151,8 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.strip().splitlines()[-1])
     report.pop("seconds")
+    assert report.pop("where") == str(out / "gone.jsonl")
     assert (report, *((out / f"{name}.jsonl").read_bytes() for name in ("out", "removed", "pairs"))) == alone
-
-
-def test_a_node_that_does_not_see_a_file_is_told_in_a_sentence(two_files: tuple[Path, Path], tmp_path: Path) -> None:
-    """What a node does, without Ray."""
-    moved = tmp_path / "moved.jsonl"
-    moved.write_bytes(two_files[0].read_bytes())
-    with RowFile([moved]) as files:
-        chunks = chunks_of_files(files)
-    assert chunks
-    batch = {"place": np.array([0]), "chunk": [pickle.dumps(chunks[0])]}
-    assert isinstance(block_of(hash_batch(batch)["block"][0]), HashedChunk)
-    moved.unlink()
-    with pytest.raises(RungError, match="not there on a node of the Ray cluster"):
-        block_of(hash_batch(batch)["block"][0])
 
 
 def environment() -> dict[str, str]:
