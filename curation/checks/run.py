@@ -45,15 +45,13 @@ from workspace.interrupt import is_interrupt
 from workspace.settings import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from curation.likeness.duplicates import DedupResult
     from curation.store import Store, StoredRow
 
 
 Stage = Callable[[str], None]
-
-
-HASHES_HELD = 1 << 22
-"""Hashes of rows, of 4 bytes each, that are held; those of more rows lie in a temporary file."""
 
 
 class Stopped(Exception):
@@ -219,7 +217,7 @@ class _Reading:
 
         self.learnt, self.started = learnt, time.monotonic()
         self.rows, self.malformed = _RowPass(options), MalformedLines()
-        self.prints = Collector(memory=HASHES_HELD)
+        self.prints = Collector()
 
     def take(self, items: Iterator[Row | Reject]) -> str:
         """Every row and reject; a sentence where it was stopped, empty where it was not."""
@@ -288,8 +286,8 @@ def check_project(
     `stage` hears the title of each check that begins, `progress` how many rows the present one has gone through.
     """
     before = moment_of(store)
-    with names_masked(options.names if options else None):
-        found = _project_checkup(store, project, settings, options or Options(), (stage, progress))
+    with names_masked(options.names if options else None), store.read() as connection:
+        found = _project_checkup(store, connection, project, settings, options or Options(), (stage, progress))
     if not found.stopped and not (options and options.without):
         keep_check(store, before, found.blocking)
     return found
@@ -305,18 +303,22 @@ def _passed(things: Iterable[T], of: int, progress: RowsDone) -> Iterator[T]:
 
 
 def _project_checkup(
-    store: Store, project: Project, settings: Settings, options: Options, told: tuple[Stage, RowsDone]
+    store: Store,
+    connection: Connection,
+    project: Project,
+    settings: Settings,
+    options: Options,
+    told: tuple[Stage, RowsDone],
 ) -> Checkup:
     started = time.monotonic()
     stage, progress = told
     stage(READING)
     settled = dismissals(store)
     chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
-    rows, sides, seen, gone = _RowPass(chosen), Sides(_frozen(project)), SeenRows(), GoneRows()
+    rows, sides, seen, gone = _RowPass(chosen), Sides(connection, _frozen(project)), SeenRows(), GoneRows()
     for row in _passed(_rows_in(store, options.without), _how_many(store), progress):
-        subject = stored_subject(row)
-        rows.see(subject, len(row.payload))
-        sides.add(row, subject)
+        rows.see(stored_subject(row), len(row.payload))
+        sides.add(row)
         seen.add(row)
     for row in store.each(excluded=True):
         gone.add(row)
@@ -402,7 +404,7 @@ def _project_dedup(sides: Sides, threshold: float, progress: RowsDone) -> DedupR
     from curation.likeness.fingerprints import Collector, use_compiled
 
     learnt = sides.learnt
-    collector = Collector(use_compiled(len(learnt)), HASHES_HELD)
+    collector = Collector(use_compiled(len(learnt)))
     for example in _passed(learnt, len(learnt), progress):
         collector.add(example)
     reviewed = np.frombuffer(sides.reviewed, np.bool_)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import random
 from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curation.checks.base import EVIDENCE_KEPT, Subject
 from curation.rows import Row
-from curation.rows.pieces import Pieces
-from curation.rows.rowfile import Chosen, RowFile
-from curation.store.records import LEARNT, StoredRow, number_of, row_id
+from curation.rows.rowfile import Chosen
+from curation.store.records import LEARNT, StoredRow, StoredRows, number_of, row_id
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 def role_of(path: Path) -> str:
@@ -43,42 +45,24 @@ class FileRows(Chosen):
         return len(set(map(self.where, indices)))
 
 
-class KeptRows:
-    """Rows of a project in a temporary file: of each its place there and its number are held."""
-
-    def __init__(self) -> None:
-        self.rows, self.facts, self.numbers = RowFile(), Pieces(), array("q")
-
-    def add(self, subject: Subject, payload: str) -> int:
-        """Add a row, whose example is `payload` as JSON; return its place. Raises RungError where there is no room."""
-        self.rows.add(payload.encode())
-        facts = (subject.file, subject.line, subject.role, subject.origin, subject.source, subject.reviewed)
-        self.numbers.append(number_of(subject.id))
-        return self.facts.add(json.dumps(facts).encode())
-
-
-class ProjectRows(Chosen):
-    """Some rows of a project, by their places among those that are kept."""
-
-    def __init__(self, kept: KeptRows, places: Sequence[int]) -> None:
-        super().__init__(kept.rows, places)
-        self.kept = kept
+class ProjectRows(StoredRows):
+    """Rows of a project."""
 
     def subjects(self, indices: Sequence[int]) -> list[Subject]:
         """The rows at these indices."""
-        return list(map(self._subject, indices))
+        from curation.store.reading import by_numbers
+
+        names = self.names(indices)
+        found = {row.id: stored_subject(row) for row in by_numbers(self.connection, list(map(number_of, names)))}
+        return [found[name] for name in names]
 
     def names(self, indices: Sequence[int]) -> list[str]:
         """Their ids."""
-        return [row_id(self.kept.numbers[self.indices[index]]) for index in indices]
+        return [row_id(self.numbers[index]) for index in indices]
 
     def different(self, indices: Sequence[int]) -> int:
         """How many different rows these are."""
         return len(set(self.names(indices)))
-
-    def _subject(self, index: int) -> Subject:
-        file, line, role, origin, source, reviewed = json.loads(self.kept.facts.read(self.indices[index]))
-        return Subject(self.fetch([index])[0], file, line, self.names([index])[0], role, origin, source, reviewed)
 
 
 def subject_of(row: Row) -> Subject:
@@ -146,46 +130,29 @@ class Sides:
     from. `reviewed` says of each row that is learnt from whether a person reviewed it.
     """
 
-    def __init__(self, tested_before: frozenset[str]) -> None:
-        self._tested_before, self._kept = tested_before, KeptRows()
-        self._learnt, self._validated, self._tested = array("q"), array("q"), array("q")
-        self.reviewed = bytearray()
+    def __init__(self, connection: Connection, tested_before: frozenset[str]) -> None:
+        self.learnt, self.validated, self.tested = (ProjectRows(connection, array("q")) for _ in range(3))
+        self._tested_before, self.reviewed = tested_before, bytearray()
 
-    def add(self, row: StoredRow, subject: Subject) -> None:
+    def add(self, row: StoredRow) -> None:
         """One more row."""
-        place = self._kept.add(subject, row.payload)
         if row.role == "test" or row.id in self._tested_before:
-            self._tested.append(place)
+            self.tested.numbers.append(number_of(row.id))
         elif row.role == "validation":
-            self._validated.append(place)
+            self.validated.numbers.append(number_of(row.id))
         elif row.role in LEARNT:
-            self._learnt.append(place)
+            self.learnt.numbers.append(number_of(row.id))
             self.reviewed.append(row.is_kept_by_person)
-
-    @property
-    def learnt(self) -> ProjectRows:
-        """The rows to learn from."""
-        return ProjectRows(self._kept, self._learnt)
-
-    @property
-    def validated(self) -> ProjectRows:
-        """The rows of validation."""
-        return ProjectRows(self._kept, self._validated)
-
-    @property
-    def tested(self) -> ProjectRows:
-        """The rows of test."""
-        return ProjectRows(self._kept, self._tested)
 
     @property
     def known(self) -> ProjectRows:
         """The rows to learn from, then those of validation."""
-        return ProjectRows(self._kept, self._learnt + self._validated)
+        return ProjectRows(self.learnt.connection, self.learnt.numbers + self.validated.numbers)
 
     @property
     def measured(self) -> ProjectRows:
         """The rows of validation, then those of test."""
-        return ProjectRows(self._kept, self._validated + self._tested)
+        return ProjectRows(self.learnt.connection, self.validated.numbers + self.tested.numbers)
 
 
 @dataclass(slots=True)

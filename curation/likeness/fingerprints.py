@@ -87,16 +87,14 @@ def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
 
 
 class Collector:
-    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed. `memory`: how many of
-    their hashes are held (`Growing`).
-    """
+    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed."""
 
-    def __init__(self, numba: bool | None = None, memory: int | None = None) -> None:
-        self.numba, self._memory = numba, memory
+    def __init__(self, numba: bool | None = None) -> None:
+        self.numba = numba
         self.count = 0
         self._texts: list[str] = []
         self._chars = 0
-        self._shingles, self._grams = Growing(memory), Growing(memory)
+        self._shingles, self._grams = Growing(), Growing()
         self._parts: list[tuple[U64, U64, I32]] = []
         self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
 
@@ -150,7 +148,7 @@ class Collector:
 
     def finish(self, source: RowSource) -> Fingerprints:
         """All rows, the template taken off."""
-        return without_template(self.collected(), source, self._memory)
+        return without_template(self.collected(), source)
 
     def collected(self) -> Fingerprints:
         """All rows as they are."""
@@ -247,13 +245,13 @@ def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Fing
     return collector.finish(InMemory(examples))
 
 
-def without_template(prints: Fingerprints, source: RowSource, memory: int | None = None) -> Fingerprints:
+def without_template(prints: Fingerprints, source: RowSource) -> Fingerprints:
     """The rows with an answer lose the question shingles that are in more than 10% of them (and in 20)."""
     answered = prints.answer != 0
     common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
     if not len(common):
         return prints
-    rest, keys, left_out = Growing(memory), [], 0
+    rest, keys, left_out = Growing(), [], 0
     for begin in range(0, len(prints), ROWS_AT_ONCE):
         rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(prints)))
         whole = prints.shingles.take(rows)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curation.likeness.sets import I64, SLACK, U32, U64, Sets, mapped, offsets, stable_order, temporary_file
+from curation.likeness.sets import I64, SLACK, U32, U64, Sets, offsets, stable_order
 
 PERMUTATIONS = 128
 BANDS = 21
@@ -92,8 +92,7 @@ def bands_of(sets: Sets, nodes: I64) -> Sets:
     """The 21 band keys of each of the sets `nodes`: those that share one are candidates."""
     from curation.likeness.loops import band_keys
 
-    shape = len(nodes), BANDS
-    out = mapped(temporary_file(), shape) if sets.in_file and len(nodes) else np.empty(shape, np.uint32)
+    out = np.empty((len(nodes), BANDS), np.uint32)
     begins, ends = sets.starts[nodes], sets.starts[nodes + 1]
     for begin in range(0, len(nodes), AT_ONCE):
         some = slice(begin, begin + AT_ONCE)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +21,10 @@ WORD_BASE = 0x9E3779B97F4A7C15
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]`, without repeats, in any order; `in_file` where
-    they are too many for the memory.
-    """
+    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]`, without repeats, in any order."""
 
     hashes: U32
     starts: I64
-    in_file: bool = False
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -114,29 +110,16 @@ def set_keys(sets: Sets) -> U64:
 
 
 class Growing:
-    """Sets that are added block by block, without a second copy of those that are there.
+    """Sets that are added block by block, without a second copy of those that are there."""
 
-    `memory` is how many hashes are held, None for all: more of them go to a temporary file without a name, which the
-    system's cache may keep and need not.
-    """
-
-    def __init__(self, memory: int | None = None) -> None:
+    def __init__(self) -> None:
         self._hashes = np.empty(1 << 16, np.uint32)
         self._filled = 0
         self._sizes: list[I32] = []
-        self._memory = memory
-        self._file: IO[bytes] | None = None
 
     def add(self, sets: Sets) -> None:
         """Add these after the others."""
         self._sizes.append(sets.sizes.astype(np.int32))
-        if self._file is None and self._memory is not None and self._filled + len(sets.hashes) > self._memory:
-            self._file = temporary_file()
-            self._hashes[: self._filled].tofile(self._file)
-            self._hashes = np.empty(0, np.uint32)
-        if self._file is not None:
-            sets.hashes.tofile(self._file)
-            return
         end = self._filled + len(sets.hashes)
         while end > len(self._hashes):
             self._hashes.resize(2 * len(self._hashes), refcheck=False)
@@ -146,24 +129,8 @@ class Growing:
     def finish(self) -> Sets:
         """All sets; this object gives its memory away."""
         starts = offsets(np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64))
-        if self._file is not None:
-            return Sets(mapped(self._file, (int(starts[-1]),)), starts, in_file=True)
         self._hashes.resize(self._filled, refcheck=False)
         return Sets(self._hashes, starts)
-
-
-def temporary_file() -> IO[bytes]:
-    """A file without a name in the folder for such (TMPDIR), gone when it is closed."""
-    import tempfile
-
-    return tempfile.TemporaryFile(prefix="rung-")
-
-
-def mapped(file: IO[bytes], shape: tuple[int, ...]) -> U32:
-    """A file's bytes as an array, made as long as that is; the array holds the file."""
-    file.truncate(4 * math.prod(shape))
-    found: U32 = np.asarray(np.memmap(file, np.uint32, "r+", shape=shape))
-    return found
 
 
 def top(values: U64) -> U32:

@@ -32,13 +32,13 @@ IN_ITS_FILE = -1
 
 
 class RowFile:
-    """The rows of `paths` in their order, or rows that are added. Pass over the files once (`read`, `said` or by
-    iterating) before asking for rows by their place.
+    """The rows of `paths` in their order. Pass over the files once (`read`, `said` or by iterating) before asking for
+    rows by their place.
 
     Lines that cannot be read are in `rejects` afterwards. Close it in the end (it is a context manager).
     """
 
-    def __init__(self, paths: Sequence[Path] = (), fmt: str = "auto", **how: Unpack[HowToRead]) -> None:
+    def __init__(self, paths: Sequence[Path], fmt: str = "auto", **how: Unpack[HowToRead]) -> None:
         self.files = [file for path in paths for file in files_of(path)]
         self.rejects = Rejects()
         self._fmt, self._how = fmt, how
@@ -62,7 +62,7 @@ class RowFile:
 
     def __iter__(self) -> Iterator[Example]:
         """All rows: the first pass, or a later one."""
-        if self._is_read or not self.files:
+        if self._is_read:
             yield from self.pick(range(len(self)))
             return
         for block in self.read():
@@ -117,10 +117,6 @@ class RowFile:
         for item in items:
             if type(item) is Reject:
                 self.rejects.add(item)
-
-    def add(self, line: bytes) -> None:
-        """Add a row that is of no file: its canonical form. Raises RungError where the temporary file has no room."""
-        self._note(0, 0, self._kept.add(line))
 
     def _note(self, number: int, line: int, kept_at: int) -> None:
         self._of.append(number)

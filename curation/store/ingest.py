@@ -14,7 +14,7 @@ from curation.example import Example
 from curation.rows import Columns, Reject, malformed_error
 from curation.rows.rowfile import Chosen, RowFile
 from curation.store import Added, NewRow, Role, Store
-from curation.store.records import LEARNT, ROLES, Link, number_of, row_id
+from curation.store.records import LEARNT, ROLES, Link, StoredRows, number_of, row_id
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.files import sha256_file
 from workspace.settings import Settings
@@ -236,23 +236,6 @@ def _finish(store: Store, connection: Connection, source: int, made: Imported, a
 
 LINKS_A_ROW = 50
 """Near rows remembered for each row, to be shown beside it; the checks find all of them again."""
-HASHES_HELD = 1 << 24
-"""Hashes of rows, of 4 bytes each, that are held; those of more rows lie in a temporary file."""
-
-
-class Stored:
-    """Rows of the store by their place in `numbers`."""
-
-    def __init__(self, connection: Connection, numbers: array[int]) -> None:
-        self._connection, self._numbers = connection, numbers
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices`."""
-        from curation.store.reading import payloads_of
-
-        numbers = [self._numbers[index] for index in indices]
-        found = {number: payload for number, _, payload in payloads_of(self._connection, list(set(numbers)))}
-        return [Example.from_json(found[number]) for number in numbers]
 
 
 def take_out(
@@ -269,7 +252,7 @@ def take_out(
     from curation.likeness.fingerprints import Collector
     from curation.store.sources import write_links
 
-    collector, numbers = Collector(memory=HASHES_HELD), array("q")
+    collector, numbers = Collector(), array("q")
     reviewed = _take_standing(connection, collector, numbers, before)
     start = len(numbers)
     for number, example in fresh:
@@ -278,7 +261,7 @@ def take_out(
     if len(numbers) == start:
         return {}
     reviewed.extend(bytes(len(numbers) - start))
-    source = Stored(connection, numbers)
+    source = StoredRows(connection, numbers)
     result = dedup_prints(collector.finish(source), source, threshold, reviewed=list(map(bool, reviewed)))
     counts = _exclude(connection, numbers, result, start, actor)
     write_links(connection, _links(numbers, result, start))

@@ -1,4 +1,4 @@
-"""What a check holds of a row is a few numbers, however long it is: shingles lie in a file, with the same outcome."""
+"""What a check, an import and a search for leaks hold of a row does not grow with its text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from curation.example import Example, chat_row
-from curation.likeness.duplicates import dedup_prints
-from curation.likeness.fingerprints import Collector, InMemory
 from curation.likeness.leaks import find_leaks
-from curation.likeness.sets import Growing, Sets, offsets
 from curation.rows.rowfile import RowFile
 
 WORDS = [a + b for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo") for b in ("nu", "ris", "tem", "vol", "xa")]
@@ -26,66 +22,8 @@ def prose(rng: random.Random, size: int) -> str:
 
 
 def rows_of(count: int, size: int) -> list[Example]:
-    """Rows of which every tenth has a near copy before it, and all a template."""
     rng = random.Random(7)
-    rows: list[Example] = []
-    for _ in range(count):
-        question = f"answer as briefly as you possibly can: {prose(rng, size)}"
-        if rows and rng.random() < 0.1:
-            question = f"{rows[-1].question} {rng.choice(WORDS)}"
-        rows.append(Example(chat_row(question, rng.choice(["yes", "no"]))))
-    return rows
-
-
-@pytest.mark.parametrize("method", ["exact", "minhash"])
-@pytest.mark.parametrize("numba", [False, True], ids=["numpy", "numba"])
-def test_duplicates_are_the_same_from_a_file(numba: bool, method: str) -> None:
-    rows, found = rows_of(3000, 40), []
-    for memory in (None, 1000):
-        collector = Collector(numba, memory)
-        for row in rows:
-            collector.add(row)
-        prints = collector.finish(InMemory(rows))
-        assert prints.shingles.in_file == (memory is not None)
-        found.append(dedup_prints(prints, InMemory(rows), method=method, numba=numba))  # type: ignore[arg-type]
-    one, two = found
-    assert one.report() == two.report() and one.removed == two.removed and one.pairs == two.pairs
-    assert one.near > 100 and one.template
-
-
-def test_sets_in_a_file_are_those_that_were_added() -> None:
-    rng = np.random.default_rng(3)
-    held, spilled = Growing(), Growing(50)
-    for _ in range(20):
-        sizes = rng.integers(0, 9, 5)
-        sets = Sets(rng.integers(0, 1 << 32, int(sizes.sum()), np.uint32), offsets(sizes))
-        held.add(sets)
-        spilled.add(sets)
-    one, two = held.finish(), spilled.finish()
-    assert two.in_file and not one.in_file
-    assert one.hashes.tolist() == two.hashes.tolist() and one.starts.tolist() == two.starts.tolist()
-    assert len(Growing(0).finish()) == 0
-
-
-def peak(rows: int, memory: int | None) -> int:
-    """Bytes at the peak of taking and comparing so many rows of 60 words, none of which is held."""
-    rng = random.Random(rows)
-    words = [f"{word}{number}" for word in WORDS for number in range(90)]
-    tracemalloc.start()
-    collector = Collector(True, memory)
-    for _ in range(rows):
-        collector.add(Example({"text": " ".join(rng.choices(words, k=60))}))
-    dedup_prints(collector.finish(InMemory([])), InMemory([]), method="minhash", numba=True)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return most
-
-
-def test_memory_for_a_row_does_not_grow_with_its_text() -> None:
-    peak(2000, None)
-    spilled = peak(8_000, 1 << 16) - peak(3_000, 1 << 16)
-    held = peak(8_000, None) - peak(3_000, None)
-    assert spilled < 120 * 5_000 < 200 * 5_000 < held, (spilled, held)
+    return [Example(chat_row(prose(rng, size), rng.choice(["yes", "no"]))) for _ in range(count)]
 
 
 def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
