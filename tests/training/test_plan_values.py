@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from counting import Words
 
-from training.plan.machine import Machine
-from training.plan.planning import make_plan
+from training.plan.machine import Machine, with_cards
+from training.plan.planning import make_plan, seconds_for
 from training.plan.plans import Plan, find_plan, read_plan, read_plans, write_plan
 from training.plan.recipe import Recipe
 from training.runs import append_metric, curve
+from training.trials.dry_run import DryRun, place_of
+from workspace.artefact import write_artefact
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -34,9 +37,18 @@ OF_OTHERS = {
 """Values of other methods and objectives than this plan's."""
 
 
-def plan_of(project: Project, machine: Machine | None = None, **variables: str) -> Plan:
-    settings = load_settings(project.settings_file, variables)
-    return make_plan(project, settings, Words(), machine=machine)
+FIGURES: dict[str, Any] = {
+    "rows": {"rows": 1, "tokens": 1, "trained": 1, "longest": 1, "eos_trained": 1},
+    "template_sha256": "", "answer_lost": [], "double_start": 0, "lost_tokens": 0, "precision": "fp32",
+    "loading_seconds": 2.0, "steps": [], "tokens_per_second": 50.0, "trained_parameters": 1, "peak_gib": 1.0,
+    "reserved_gib": None, "imports_gib": 0.1, "estimate": None, "checkpoint_bytes": 1, "disk_needed": 1, "disk_free": 2,
+    "findings": [],
+}  # fmt: skip
+
+
+def plan_of(project: Project, machine: Machine | None = None, **values: str) -> Plan:
+    named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
+    return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine)
 
 
 def test_every_value_has_a_reason_and_steps_follow_from_the_rows(ready: Project) -> None:
@@ -63,40 +75,40 @@ def test_a_model_with_several_jobs_learns_at_half_the_rate(ready: Project) -> No
     advice.write_text(advice.read_text().replace('"breadth": "narrow"', '"breadth": "several"'))
     plan = plan_of(ready)
     assert plan.recipe.learning_rate == narrow / 2 and "lin-2026" in plan.because["learning_rate"].source
-    assert plan_of(ready, RUNG_TRAINING__LEARNING_RATE="1e-3").recipe.learning_rate == 1e-3
+    assert plan_of(ready, learning_rate="1e-3").recipe.learning_rate == 1e-3
 
 
 def test_replayed_questions_count_as_rows_and_fit(ready: Project) -> None:
-    plain, more = plan_of(ready), plan_of(ready, RUNG_TRAINING__REPLAY="0.5")
+    plain, more = plan_of(ready), plan_of(ready, replay="0.5")
     rows = plain.data.train
     assert (plain.recipe.replay, more.recipe.replay) == (0, math.ceil(rows / 2))
     assert more.recipe.steps == 2 * math.ceil((rows + math.ceil(rows / 2)) / 4)
     assert plain.recipe.max_length < 192 <= more.recipe.max_length and more.because["replay"].source
     assert "192" in more.because["max_length"].text
-    assert plan_of(ready, RUNG_TRAINING__REPLAY="0.0001").recipe.replay == 1, "never nothing in silence"
-    assert plan_of(ready, RUNG_TRAINING__REPLAY="1").recipe.replay == min(rows, 360)
+    assert plan_of(ready, replay="0.0001").recipe.replay == 1, "never nothing in silence"
+    assert plan_of(ready, replay="1").recipe.replay == min(rows, 360)
     with pytest.raises(ValueError, match="replay"):
         Recipe(**{**more.recipe.model_dump(), "objective": "dpo"})
 
 
 def test_a_high_rank_is_rank_stabilised(ready: Project) -> None:
-    made = plan_of(ready, RUNG_TRAINING__RANK="64").recipe
+    made = plan_of(ready, rank="64").recipe
     assert made.rslora and made.alpha == 32 and made.scale == 4.0
 
 
 def test_what_does_not_fit_is_made_smaller_before_it_is_refused(ready: Project) -> None:
-    whole = plan_of(ready, Machine(64.0, 2), RUNG_TRAINING__BATCH="16").recipe
+    whole = plan_of(ready, Machine(64.0, 2), batch="16").recipe
     assert (whole.batch, whole.accumulation, whole.checkpointing) == (16, 1, False)
-    small = plan_of(ready, Machine(0.75, 2), RUNG_TRAINING__BATCH="16").recipe
+    small = plan_of(ready, Machine(0.75, 2), batch="16").recipe
     assert small.batch * small.accumulation == 16 and small.batch < 16
     assert small.steps == whole.steps
 
 
 def test_rows_over_a_limit_that_a_person_sets_are_named(ready: Project) -> None:
-    plan = plan_of(ready, RUNG_TRAINING__MAX_LENGTH="14")
+    plan = plan_of(ready, max_length="14")
     assert plan.data.left_out and "left out: train line" in plan.notes[-1]
     with pytest.raises(Refusal, match="No row is within"):
-        plan_of(ready, RUNG_TRAINING__MAX_LENGTH="8")
+        plan_of(ready, max_length="8")
 
 
 def test_a_plan_comes_back_as_it_was_written(ready: Project, planned: Path) -> None:
@@ -149,3 +161,66 @@ def test_half_a_line_of_the_log_costs_only_itself(tmp_path: Path) -> None:
         log.write(b'{"kind": "step", "st')
     append_metric(tmp_path, {"kind": "step", "step": 3, "loss": 1.0})
     assert [line["step"] for line in curve(tmp_path)] == [1, 3]
+
+
+def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(ready: Project) -> None:
+    made = plan_of(ready, Machine(ram_gib=1e-6, cores=2), processes="2", batch="8")
+    assert (made.recipe.batch, made.recipe.processes, made.recipe.rows_a_step) == (4, 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dropout", "0.5"),
+        ("warmup", "0.6"),
+        ("grad_norm", "9"),
+        ("weight_decay", "0.4"),
+        ("alpha", "500"),
+        ("batch", "2"),
+    ],
+)
+def test_a_strange_value_is_kept_and_warned_of_with_its_reason(ready: Project, name: str, value: str) -> None:
+    plan = plan_of(ready, **{name: value})
+    (warned,) = [note for note in plan.notes if note.startswith(f"{name} = {value} ")]
+    assert ": " in warned and warned.endswith("]") and plan.because[name].by == "person"
+
+
+def test_ordinary_values_are_kept_in_silence(ready: Project) -> None:
+    plan = plan_of(
+        ready, dropout="0.1", warmup="0.05", targets="q_proj,v_proj", schedule="linear", evals="1", patience="3"
+    )
+    recipe = plan.recipe
+    assert (recipe.dropout, recipe.targets, recipe.schedule, recipe.evals) == (0.1, "q_proj,v_proj", "linear", 1)
+    assert recipe.patience == 3 and not any("dropout" in n or "warmup" in n for n in plan.notes)
+
+
+def test_a_target_that_the_model_does_not_have_is_named(ready: Project) -> None:
+    with pytest.raises(InputError, match='Did you mean "q_proj"'):
+        plan_of(ready, targets="q_prj")
+
+
+def test_the_values_of_the_sources_snippet_are_taken_as_they_are(ready: Project) -> None:
+    own = {"method": "qlora", "rank": "16", "alpha": "32", "targets": "q_proj,k_proj,v_proj,o_proj", "dropout": "0.05",
+           "epochs": "3", "batch": "4", "learning_rate": "2e-4", "evals": "1"}  # fmt: skip
+    recipe = plan_of(ready, **own).recipe
+    assert (recipe.method, recipe.quantisation, recipe.rank, recipe.alpha) == ("qlora", "nf4", 16, 32)
+    assert (recipe.targets, recipe.dropout, recipe.epochs) == ("q_proj,k_proj,v_proj,o_proj", 0.05, 3)
+    assert (recipe.batch * recipe.accumulation, recipe.learning_rate, recipe.evals) == (4, 2e-4, 1)
+
+
+def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Project) -> None:
+    plan = plan_of(ready, with_cards("24GB", 2), method="qlora")
+    assert plan.recipe.method == "qlora" and plan.forecast.has == 24 and plan.forecast.where == "on the card"
+    assert plan.forecast.seconds is None and plan.forecast.cost_usd is None and "24 GB" in plan.forecast.because
+    with pytest.raises(InputError):
+        with_cards("24 apples")
+
+
+def test_a_dry_run_of_a_like_plan_gives_the_next_one_its_time(ready: Project, planned: Path) -> None:
+    plan = read_plan(planned)
+    assert seconds_for(ready, plan.recipe, plan.data) is None
+    write_artefact(place_of(ready, plan.id), DryRun(plan=plan.id, forecast=plan.forecast, **FIGURES))
+    longer = plan.recipe.model_copy(update={"epochs": 4.0})
+    expected = 2.0 + plan.data.tokens * 4 / 50
+    assert seconds_for(ready, longer, plan.data) == pytest.approx(expected, abs=0.1)
+    assert seconds_for(ready, longer.model_copy(update={"batch": 2}), plan.data) is None
