@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from later import torch
 
 from curation.example import Example, chat_row
 from evaluation.metrics.item_metrics import item_metric
-from training.plan.plans import DataFacts, Forecast, Plan, write_plan
+from training.plan.plans import read_plan
 from training.plan.recipe import Recipe
 from training.run import session as loading
 from training.run.failures import sentence
-from training.run.tokens import IGNORED, encode, tokenise, with_system
+from training.run.precision import choose_precision
+from training.run.tokens import IGNORED, EncodedRows, Tokens, encode, tokenise, with_system
 from training.run.validation_answers import ValidationAnswers
-from workspace.artefact import now
+from workspace.errors import Refusal
 
 ROWS = [
     Example(chat_row("PDR bilat in T1DM", "E10 eye both", "House line.")),
@@ -87,12 +92,6 @@ def test_rows_are_tokenised_and_masked_as_trl_does(tokenizer: Any, tiny: Path, t
     ours = [tokenise(tokenizer, number, row, None) for number, row in enumerate(ROWS, 1)]
     assert [t.ids for t in ours] == theirs["input_ids"]
     assert [t.labels for t in ours] == theirs["labels"]
-
-
-def test_only_the_last_answer_and_its_end_are_trained(tokenizer: Any) -> None:
-    tokens = tokenise(tokenizer, 1, ROWS[2], "Be short.")
-    trained = tokenizer.decode([i for i, label in zip(tokens.ids, tokens.labels, strict=True) if label != IGNORED])
-    assert trained == "Four, five.<|im_end|>\n"
 
 
 def test_the_system_prompt_of_a_run_replaces_the_rows_own() -> None:
@@ -235,25 +234,20 @@ def loaded(base):
     return AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
 
 
-def test_each_layer_is_told_and_all_of_them_at_the_end(base, monkeypatch):
-    monkeypatch.setattr(loading, "EVERY", 0.0)
-    told = []
-    with loading.told_by_layer(lambda done, of: told.append((done, of))):
-        model = loaded(base)
-    assert len(model.model.layers) == 12
-    assert told == [*((done, 12) for done in range(12)), (12, 12)]
-    told.clear()
-    loaded(base)
-    assert told == []
-
-
-def test_lines_come_no_faster_than_a_person_reads_them(base):
+def told_while_loading(base):
     told = []
     with loading.told_by_layer(lambda done, of: told.append((done, of))):
         loaded(base)
-    assert told[0] == (0, 12)
-    assert told[-1] == (12, 12)
-    assert len(told) < 6
+    return told
+
+
+def test_each_layer_is_told_and_all_of_them_at_the_end(base, monkeypatch):
+    """No faster than a person reads, unless that is wanted."""
+    told = told_while_loading(base)
+    assert told[0] == (0, 12) and told[-1] == (12, 12) and len(told) < 6
+    monkeypatch.setattr(loading, "EVERY", 0.0)
+    told = told_while_loading(base)
+    assert told == [*((done, 12) for done in range(12)), (12, 12)]
 
 
 TORCH = (
@@ -264,37 +258,109 @@ TORCH = (
 """As torch 2.8 words it."""
 
 
-def test_a_full_card_is_told_with_what_was_needed_and_what_there_is(tmp_path: Path) -> None:
-    told = sentence(RuntimeError(TORCH), tmp_path)
-    assert told == "out of memory: 25.1 GiB needed, the card has 23.99. What fits: rung estimate --fit 24GB"
-    small = sentence(RuntimeError(TORCH.replace("2.50 GiB", "512.00 MiB")), tmp_path)
-    assert small.startswith("out of memory: 23.1 GiB needed")
+@pytest.mark.parametrize(
+    ("error", "figures"),
+    [
+        (TORCH, ["25.1", "23.99", "24GB"]),
+        (TORCH.replace("2.50 GiB", "512.00 MiB"), ["23.1", "23.99", "24GB"]),
+        (TORCH.replace("Including", "Process 4711 has 3.00 GiB memory in use. Including"), ["25.1", "23.99", "24GB"]),
+        (TORCH.replace("Including non-PyTorch memory, this process", "Process 4711"), ["24.4", "23.99", "24GB"]),
+        ("DefaultCPUAllocator: out of memory", []),
+        ("", []),
+    ],
+)
+def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(
+    error: str, figures: list[str], tmp_path: Path, planned: Path
+) -> None:
+    """What others hold of the card is not what the run needed; the plan that was wrong is named."""
+    told = sentence(RuntimeError(error) if error else MemoryError(), tmp_path)
+    assert told.startswith("out of memory") and re.findall(r"[\d.]*\d(?:GB)?", told) == figures
+    if figures:
+        shutil.copy(planned, tmp_path / "plan.toml")
+        expected = f"{read_plan(planned).forecast.expected:.1f}"
+        assert expected in sentence(RuntimeError(error), tmp_path) and expected not in told
 
 
-def test_what_others_hold_of_the_card_is_not_what_the_run_needed(tmp_path: Path) -> None:
-    others = TORCH.replace("Including", "Process 4711 has 3.00 GiB memory in use. Including")
-    assert sentence(RuntimeError(others), tmp_path).startswith("out of memory: 25.1 GiB needed")
-    nameless = TORCH.replace("Including non-PyTorch memory, this process", "Process 4711")
-    assert sentence(RuntimeError(nameless), tmp_path).startswith("out of memory: 24.4 GiB needed")
+def packing_trainer(tiny: Path, folder: Path) -> Any:
+    """A trainer of packed rows; building it has checked that the rows are seen apart."""
+    from training.run.base_model import load_base, load_tokenizer
+    from training.run.building import build
+    from training.run.inputs import answers
+
+    packed = recipe(tiny, packing=True, attention="rung_rows", precision="fp32")
+    tokenizer, metric = load_tokenizer(str(tiny)), item_metric("exact_match")
+    items = answers(tokenizer, many(8), None, 256, folder)
+    sampler = ValidationAnswers(tokenizer, many(2), packed, metric)
+    return build(load_base(packed), sampler, (items, items), precision="fp32", folder=folder)
 
 
-def test_the_plan_that_was_wrong_is_named(tmp_path: Path) -> None:
-    data = DataFacts(train=10, validation=2, longest=30, median=20, answer=4, tokens=200)
-    recipe = Recipe(base="embedded", method="lora", learning_rate=1e-4, batch=1, epochs=1, steps=4, max_length=256)
-    plan = Plan(
-        id="P-001",
-        dataset="v001",
-        decision="fine_tune",
-        recipe=recipe,
-        data=data,
-        forecast=Forecast(expected=22.4),
-        created_at=now(),
-        made_from={},
-    )
-    write_plan(tmp_path / "plan.toml", plan)
-    assert "the card has 23.99; the plan said 22.4." in sentence(RuntimeError(TORCH), tmp_path)
+def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny: Path, tmp_path: Path) -> None:
+    import torch
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    made = packing_trainer(tiny, tmp_path)
+    rows = [made.train_dataset[place] for place in range(6)]
+    seen = []
+    for collate in (made.data_collator, DataCollatorForLanguageModeling(pad_token_id=2)):
+        made.model.eval()
+        losses, row = made.answer_losses(made.model, collate(rows))
+        losses.mean().backward()
+        grads = torch.cat([p.grad.flatten() for p in made.model.parameters() if p.grad is not None])
+        made.model.zero_grad()
+        seen.append((losses.tolist(), row.tolist(), grads))
+    assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5) and seen[0][1] == seen[1][1]
+    assert torch.allclose(seen[0][2], seen[1][2], rtol=1e-3, atol=1e-6)
 
 
-def test_memory_without_figures_is_told_as_it_came(tmp_path: Path) -> None:
-    assert sentence(MemoryError(), tmp_path) == "out of memory (no message)"
-    assert sentence(RuntimeError("DefaultCPUAllocator: out of memory"), tmp_path).startswith("out of memory (Default")
+def test_rows_that_see_each_other_are_found_out(tiny: Path, tmp_path: Path) -> None:
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    from training.run.packing import check_apart
+
+    made = packing_trainer(tiny, tmp_path)
+    apart = made.data_collator
+
+    def one_row(rows: Any) -> Any:
+        whole = apart(rows)
+        return {name: whole[name] for name in ("input_ids", "labels")}
+
+    made.data_collator = one_row
+    with pytest.raises(Refusal, match="does not keep packed rows apart"):
+        check_apart(made, DataCollatorForLanguageModeling(pad_token_id=2))
+
+
+FP32 = 0.03
+TIMED = EncodedRows([Tokens(n, [1, 2, 3], [-100, 2, 3]) for n in range(1, 5)])
+
+
+def timed_model(bf16: float) -> Any:
+    """One embedding; a step takes `FP32` seconds of CPU, and under bf16 autocast `bf16`."""
+
+    class Model(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(9, 4)
+            self.calls: list[str] = []
+
+        def get_input_embeddings(self) -> Any:
+            return self.embedding
+
+        def forward(self, inputs_embeds: Any, **_: Any) -> Any:
+            lower = torch.is_autocast_enabled("cpu")
+            self.calls.append("bf16" if lower else "fp32")
+            end = time.process_time() + (bf16 if lower else FP32)
+            while time.process_time() < end:
+                pass
+            return SimpleNamespace(logits=inputs_embeds * 2)
+
+    return Model()
+
+
+@pytest.mark.parametrize(
+    ("bf16", "winner", "tries"), [(FP32 / 3, "bf16", 3), (FP32 * 2, "fp32", 3), (FP32 * 8, "fp32", 1)]
+)
+def test_the_quicker_is_taken_and_the_hopeless_tried_once(bf16: float, winner: str, tries: int) -> None:
+    model = timed_model(bf16)
+    found, why = choose_precision(recipe(Path("embedded"), batch=2, steps=2, max_length=16), model, TIMED)
+    assert found == winner and model.calls == ["fp32"] * 3 + ["bf16"] * tries
+    assert "fp32 0.0" in why
