@@ -62,7 +62,7 @@ def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Proj
     better = prompt.model_copy(update={"arm": "few_shot", "score": 0.625})
     for chosen, fact in ((None, f"prompt {prompt.score:.1%}"), ("few_shot", "few-shot 62.5%")):
         rewritten(ready, arms=[*report.arms, better], chosen=chosen)
-        assert gate(ready, "baseline", planned).fact.startswith(f"{fact} on the same 30 items; not measured: ")
+        assert gate(ready, "baseline", planned).fact.startswith(f"{fact} ")
 
 
 # --- decision and dataset -----------------------------------------------------------------------------------------
@@ -72,29 +72,23 @@ def test_without_advice_and_with_other_advice(ready: Project, planned: Path) -> 
     text = ready.answers_file.read_text()
     ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
     stale = gate(ready, "decision", planned)
-    assert stale.fact == "decision.json says fine-tune, the answers say prompt" and stale.opener == "rung advise"
+    assert stale.passed is False and stale.opener == "rung advise"
     write_artefact(ready.decision_file, decide(load_rulebook(), load_answers(ready.answers_file), now().date()))
     other = gate(ready, "decision", planned)
     assert other.passed is False and other.opener == "rung advise --set goal_score=0.9"  # it was measured, not judged
     ready.answers_file.write_text("goal_score = 0.9\n" + ready.answers_file.read_text())
     assert gate(ready, "decision", planned).opener == "rung release --to prompt"
     ready.decision_file.unlink()
-    assert (gate(ready, "decision", planned).fact, gate(ready, "decision", planned).passed) == ("no advice yet", None)
+    assert gate(ready, "decision", planned).passed is None
 
 
 def test_what_a_frozen_dataset_lacks_is_named(ready: Project, planned: Path) -> None:
     gone = read_plan(planned).model_copy(update={"dataset": "v009"})
-    assert gate(ready, "dataset", gone).fact == "v009 is not there"
+    assert gate(ready, "dataset", gone).fact.startswith("v009 ")
     (ready.datasets / "v001" / "validation.jsonl").unlink()
-    assert gate(ready, "dataset", planned).fact == "validation.jsonl is missing"
+    assert gate(ready, "dataset", planned).fact.startswith("validation.jsonl ")
     (ready.datasets / "v001" / "manifest.json").unlink()
-    for name, fact in (
-        ("dataset", "no frozen dataset with a train split"),
-        ("review", "no frozen dataset"),
-        ("leakage", "no frozen dataset"),
-        ("baseline", "no frozen test set"),
-    ):
-        assert (gate(ready, name, None).fact, gate(ready, name, None).passed) == (fact, None)
+    assert {gate(ready, name, None).passed for name in ("dataset", "review", "leakage", "baseline")} == {None}
 
 
 # --- baseline -----------------------------------------------------------------------------------------------------
@@ -103,55 +97,50 @@ def test_what_a_frozen_dataset_lacks_is_named(ready: Project, planned: Path) -> 
 def test_nothing_measured_and_measured_on_other_items(ready: Project, planned: Path) -> None:
     rewritten(ready, test_sha256="0" * 64, dataset="v000")
     other = gate(ready, "baseline", planned)
-    assert other.fact == "made on v000, but the dataset is v001" and other.evidence == {"report": "E-001"}
-    named = gate(ready, "baseline", planned, "E-001")
-    assert named.fact == "E-001 was made on another test set (v000)"
+    assert "v000" in other.fact and other.evidence == {"report": "E-001"} and other.passed is False
+    assert "v000" in gate(ready, "baseline", planned, "E-001").fact
     absent = gate(ready, "baseline", planned, "E-009")
-    assert (absent.fact, absent.passed) == ("the report E-009 is missing or cannot be read", None)
+    assert "E-009" in absent.fact and absent.passed is None
     (ready.evaluations / "E-001" / "report.json").unlink()
     none = gate(ready, "baseline", planned)
-    assert (none.fact, none.passed, none.opener) == ("no baseline measured", None, "rung baseline")
+    assert (none.passed, none.opener) == (None, "rung baseline")
 
 
 def test_a_report_of_another_metric_or_of_a_tuned_model(ready: Project, planned: Path) -> None:
     rewritten(ready, metric="token_f1")
-    assert gate(ready, "baseline", planned).fact == "measured by token_f1, but rung.toml says exact_match"
+    other = gate(ready, "baseline", planned)
+    assert "token_f1" in other.fact and "exact_match" in other.fact and other.passed is False
     rewritten(ready, kind="run", run="R-001", metric="exact_match")
-    fact = "E-001 measures a tuned model, not the prompted arms"
-    assert gate(ready, "baseline", planned, "E-001").fact == fact
+    assert gate(ready, "baseline", planned, "E-001").passed is False
 
 
-def test_a_score_is_that_of_one_answer_for_each_test_item(ready: Project, planned: Path) -> None:
-    answered(ready, lambda found: [o for o in found if (o.arm, o.split, o.item) != ("prompt", "test", 30)])
-    assert gate(ready, "baseline", planned).fact == "E-001: the prompt arm answered 29 of 30 test items"
-
-
-def test_a_score_that_is_not_that_of_its_outputs(ready: Project, planned: Path) -> None:
+def test_a_score_is_that_of_its_outputs_one_for_each_test_item(ready: Project, planned: Path) -> None:
     arms = read_artefact(ready.evaluations / "E-001" / "report.json", Report).arms
     higher = [arm.model_copy(update={"score": arm.score + 1e-5 * (arm.arm == "prompt")}) for arm in arms]
     rewritten(ready, arms=higher)
-    assert gate(ready, "baseline", planned).fact == "E-001: the prompt arm's score is not that of its outputs"
+    assert "prompt" in gate(ready, "baseline", planned).fact
     rewritten(ready, arms=[arm for arm in arms if arm.arm != "prompt"])
-    assert gate(ready, "baseline", planned).fact == "E-001 has no prompt arm"
+    assert gate(ready, "baseline", planned).passed is False
     rewritten(ready, arms=[arm for arm in arms if arm.arm == "prompt"], chosen=None)
     assert gate(ready, "baseline", planned).passed is True
+    answered(ready, lambda found: [o for o in found if (o.arm, o.split, o.item) != ("prompt", "test", 30)])
+    assert "29 of 30" in gate(ready, "baseline", planned).fact
 
 
 def test_outputs_that_are_gone_or_lie_elsewhere(ready: Project, planned: Path, tmp_path: Path) -> None:
     outputs = ready.evaluations / "E-001" / "outputs.jsonl"
     outputs.rename(tmp_path / "outputs.jsonl")
-    changed = "E-001: outputs.jsonl changed since it was measured"
-    assert gate(ready, "baseline", planned).fact == changed
+    assert gate(ready, "baseline", planned).passed is False
     outputs.symlink_to(tmp_path / "outputs.jsonl")
-    assert gate(ready, "baseline", planned).fact == changed
+    assert gate(ready, "baseline", planned).passed is False
 
 
 # --- machine ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("cards", "words"), [(1, "2 processes, 1 card"), (2, "3 processes, 2 cards")])
+@pytest.mark.parametrize("cards", [1, 2])
 def test_each_process_needs_a_card(
-    ready: Project, planned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cards: int, words: str
+    ready: Project, planned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cards: int
 ) -> None:
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
@@ -160,7 +149,7 @@ def test_each_process_needs_a_card(
     monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = gate(ready, "machine", replanned(planned, processes=cards + 1))
-    assert found.fact == words and found.opener == f"rung plan --set processes={cards}"
+    assert found.passed is False and found.opener == f"rung plan --set processes={cards}"
     fits = gate(ready, "machine", replanned(planned, processes=cards))
     assert fits.passed is True and fits.evidence["has"] == 24.0
 
@@ -176,10 +165,9 @@ def test_a_machine_without_cards_shares_its_memory_among_processes(
 
 
 def test_a_plan_that_is_not_there_and_a_model_that_nobody_knows(ready: Project, planned: Path) -> None:
-    assert gate(ready, "machine", None).fact == "no plan yet"
+    assert gate(ready, "machine", None).passed is None
     unknown = gate(ready, "machine", replanned(planned, base="nobody/no-such-model"))
-    assert unknown.fact == "no estimate for nobody/no-such-model" and unknown.passed is None
-    assert unknown.opener == "rung plan check"
+    assert (unknown.passed, unknown.opener) == (None, "rung plan check")
 
 
 @pytest.mark.parametrize(("gib", "opens"), [(0.12, True), (90_000.0, False)])
@@ -203,7 +191,7 @@ def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, plan
     (ready.documents / "codes.md").write_text("E10 is type 1.\n")
     assert "rag" in gate(ready, "baseline", planned).fact
     ready.answers_file.write_text("goal_score = 0.9\n" + ready.answers_file.read_text())
-    assert "not measured: few-shot" in status_of(read_facts(ready)).stage("Baselines").reason
+    assert "few-shot" in status_of(read_facts(ready)).stage("Baselines").reason
 
 
 def test_an_arm_that_was_measured_before_and_is_gone_is_named(ready: Project, planned: Path) -> None:
