@@ -8,6 +8,7 @@ from review_steps import on_review, reviewing, shown_item
 from sqlalchemy import text as sql
 
 from curation.review import Ruling, decide, next_item, open_desk
+from rung.tui.review.conflict_screen import ConflictScreen
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -82,11 +83,11 @@ async def test_a_lost_lease_shows_both_and_the_edit_is_kept(project, program):
     async with reviewing(program(project), size=(120, 30)) as (app, pilot, item):
         taken_by_another(project, item.id)
         await press(pilot, "e", "end", "Z", "ctrl+s", "y")
-        shown = text_of(app)
-        assert "mo decided this row while it was open here" in shown
-        assert f"+ {item.answer}Z" in shown
-        assert "mo, approved at" in shown
-        following = await shown_item(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, ConflictScreen) and f"{item.answer}Z" in text_of(app))
+        assert (app.screen.tried.verdict, app.screen.other.reviewer) == ("edit", "mo")
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Review")
+        following = await shown_item(pilot)
         assert following.id != item.id
     row = stored(project)[item.id]
     assert (row.state, row.reviewer) == ("approved", "mo")
@@ -97,8 +98,10 @@ async def test_both_decisions_go_to_a_third_person(project, program):
     async with reviewing(program(project)) as (app, pilot, item):
         taken_by_another(project, item.id)
         await press(pilot, "x", "1")
-        assert "keep what mo decided" in text_of(app)
-        await shown_item(pilot, "n")
+        await until(pilot, lambda: isinstance(app.screen, ConflictScreen) and app.screen.is_mounted)
+        await pilot.press("n")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Review")
+        await shown_item(pilot)
         assert "third person" in app.screen.message
     assert stored(project)[item.id].state == "unsure"
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.text import Text
+from textual import on
+from textual.app import SuspendNotSupported
 from textual.containers import VerticalScroll
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from curation.review.decisions import DecisionInForce
+from curation.example import Example
+from curation.review.ruling import with_text
 from rung.symbols import drawn
 from rung.tui.review.answer import AnswerPanel, Face
-from rung.tui.review.item_text import VERBS, answer, asked, behind, beside, clock_of, label, worse
-from rung.tui.review.review_queue import Try
+from rung.tui.review.item_text import answer, asked, behind, beside, label, worse
 from rung.tui.review.review_session import ItemView
 from rung.tui.widgets.lines import TextPart, TextPassage, shown
+from workspace.errors import RungError
 
 UNANSWERED = "(no answer yet: e writes one)"
 IN_PLACE = (8_000, 400)
@@ -27,6 +31,21 @@ class ItemPanel(VerticalScroll):
 
     left_remark = ""
     """What the field of the remark held when `Esc` left it: `m` brings it back."""
+    view: ItemView | None = None
+
+    class Said(Message):
+        """Words for row 23."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
+    class Written(Message):
+        """A text came from the editor that no field takes: it is the edit."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     def compose(self) -> Iterable[Widget]:
         """From top to bottom."""
@@ -53,6 +72,7 @@ class ItemPanel(VerticalScroll):
 
     def begin(self, view: ItemView) -> None:
         """Show another item, from its top."""
+        self.left_remark = ""
         self.query_one("#label", Static).update(Text(label(view.item)))
         for name in ("#label", "#answer"):
             self.query_one(name).display = True
@@ -61,6 +81,7 @@ class ItemPanel(VerticalScroll):
 
     def draw(self, view: ItemView) -> None:
         """Draw question and answer, masked or as they are."""
+        self.view = view
         self.query_one("#asked", TextPassage).show(*asked(view.face))
         self.draw_answer(view)
 
@@ -86,28 +107,72 @@ class ItemPanel(VerticalScroll):
         self.query_one("#asked", TextPassage).show(TextPart(Text(drawn("\n" + words))))
         self.query_one("#behind", Static).update("")
 
-    def show_conflict(self, view: ItemView, tried: Try, other: DecisionInForce) -> None:
-        """Two decisions on one row, side by side."""
-        who = shown(other.reviewer)
-        mine = tried.text if tried.text is not None else answer(tried.item) or ""
-        theirs = f"{who}, {VERBS.get(other.verdict, other.verdict)} at {clock_of(other.at)}"
-        self.answer.show_two(
-            Face(theirs, "-", view.cover(other.answer or "-")),
-            Face(f"Yours, {VERBS[tried.verdict]}", "+", view.cover(mine)),
-        )
-        kept = " Your edit is kept as a draft." if tried.verdict == "edit" else ""
-        self.query_one("#label", Static).update(Text(f"{who} decided this row while it was open here.{kept}"))
+    # Writing
+
+    def edit(self) -> None:
+        """Open the answer in its place; text that is too long for a field goes to the editor."""
+        if self.view is None or not fits(self.view.start_text):
+            self.edit_outside()
+            return
+        self.answer.open(answer(self.view.item) or "", self.view.start_text)
+        self.post_message(self.Said("your draft is saved as you type"))
+
+    def edit_outside(self) -> None:
+        """Hand the text to $EDITOR; what comes back is in the field, a draft until it is saved."""
+        from rung.tui.editor import draft_file, edit_outside
+
+        view = self.view
+        if view is None or view.session is None:
+            return
+        text = self.answer.field.edited if self.answer.is_open else view.start_text
+        try:
+            with self.app.suspend():
+                made = edit_outside(draft_file(view.session.project, view.item.id, view.session.person), text)
+        except SuspendNotSupported:
+            self.post_message(self.Said("this terminal cannot open an editor"))
+        except RungError as error:
+            self.post_message(self.Said(error.message))
+        else:
+            if not fits(made):
+                self.post_message(self.Written(made))
+                return
+            self.answer.open(answer(view.item) or "", made)
+            self._keep_draft(view, made)
+            self.post_message(self.Said("^S saves and approves it"))
+
+    @on(AnswerPanel.Edited)
+    def _edited(self, message: AnswerPanel.Edited) -> None:
+        if self.view is not None:
+            self.view.typed = message.text
+            self._keep_draft(self.view, message.text)
+
+    def _keep_draft(self, view: ItemView, text: str) -> None:
+        """Keep half an edit, where it is one."""
+        session, item = view.session, view.item
+        if session is not None and text.strip() and (item.draft is not None or text != (answer(item) or "")):
+            self.run_worker(
+                lambda: session.keep_draft(item, with_text(Example(dict(item.row)), text)),
+                thread=True,
+                exclusive=True,
+                exit_on_error=False,  # half a call is no draft yet
+                group="draft",
+            )
 
     def open_remark(self, text: str) -> None:
         """Begin or go on with a remark."""
         self.remark.value, self.remark.display = text or self.left_remark, True
         self.remark.focus()
 
-    def close_remark(self) -> str:
-        """Close the field; return what it held."""
-        self.left_remark = ""
+    def close_field(self) -> str:
+        """Close the field that is open; what to say of it, empty where none was. A draft stays."""
+        if self.answer.is_open and self.view is not None:
+            self.draw_answer(self.view)
+            return "unchanged; your draft is kept"
+        if not self.remark.display:
+            return ""
         self.remark.display = False
-        return self.remark.value
+        self.left_remark = self.remark.value
+        return "no remark; m brings back what you wrote" if self.left_remark else "no remark"
 
 
 class AsidePanel(VerticalScroll):

@@ -6,25 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from textual import on
-from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from curation.example import Example
 from curation.review import ReviewItem
 from curation.review.decisions import DecisionInForce
 from curation.review.item import LABEL_KEYS
-from curation.review.ruling import with_text
 from curation.store.records import FINAL
 from rung.status.stages import Stage, Status
 from rung.tui.async_list import LONG, SLOW
 from rung.tui.frame import SMALL, WIDE, StageScreen
 from rung.tui.review.answer import AnswerPanel
+from rung.tui.review.conflict_screen import ConflictScreen
 from rung.tui.review.item_text import answer, clock_of, labels_of
-from rung.tui.review.panels import AsidePanel, ItemPanel, fits
+from rung.tui.review.panels import AsidePanel, ItemPanel
 from rung.tui.review.review_queue import (
     AsideRead,
     ReviewQueue,
@@ -37,7 +35,7 @@ from rung.tui.review.review_queue import (
 )
 from rung.tui.review.review_session import ItemView, ReviewSession
 from rung.tui.widgets.lines import shown
-from workspace.errors import Refusal, RungError
+from workspace.errors import Refusal
 
 DIGITS = 9
 LEASES = 4
@@ -53,7 +51,6 @@ EDITING = (("^S", "save and approve"), ("^O", "your $EDITOR"), ("Esc", "cancel, 
 REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"))
 NAMED = 30
 """Characters of an answer in a question."""
-LEFT = "unchanged; your draft is kept"
 NO_REPAIR = "edit a row first (e); b then finds rows with the same error"
 SERIES = (
     ("a", "same repair"),
@@ -122,15 +119,13 @@ class ReviewScreen(StageScreen):
     kept: Callable[[], None] | None = None
     """The key that was pressed before the next row was there."""
     state = "item"
-    """item, no_rows, empty (nothing left), over (the end of a session), failed, conflict."""
+    """item, no_rows, empty (nothing left), over (the end of a session), failed."""
     said = False
     """Whether the message speaks of the last decision: it stays while the next item comes."""
     view: ItemView | None = None
     remark = ""
     """The remark that goes with the next decision."""
     rejecting = False
-    refused: tuple[Try, DecisionInForce] | None = None
-    """A decision that came too late, and the one that counts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -196,11 +191,6 @@ class ReviewScreen(StageScreen):
         """Whether the answer is open in the field."""
         return self.panel.is_open
 
-    @property
-    def is_remarking(self) -> bool:
-        """Whether a remark is being written."""
-        return bool(self.left.remark.display)
-
     def is_writing(self) -> bool:
         """Whether letters are text now."""
         return isinstance(self.focused, TextArea | Input)
@@ -219,12 +209,9 @@ class ReviewScreen(StageScreen):
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
         """The keys of what is going on. `p` takes the place of `u`, which row 23 names after a decision."""
-        if self.state == "conflict" and self.refused is not None:
-            theirs = f"keep what {shown(self.refused[1].reviewer)} decided"
-            return (("Enter", theirs), ("n", "send both to a third person"))
         if self.is_drawn and self.is_editing:
             return EDITING
-        if self.is_drawn and self.is_remarking:
+        if self.is_drawn and self.left.remark.display:
             return REMARKING
         if self.rejecting:
             return ((self.reason_digits, "the reason"), ("Esc", "no"))
@@ -336,7 +323,8 @@ class ReviewScreen(StageScreen):
 
     def show_item(self, item: ReviewItem) -> None:
         """Draw the item, which is not being edited and has no remark; what is beside it follows once it is known."""
-        self._end_remark()
+        self.close_field()
+        self.remark = ""
         self.state, self.next, self.question, self.view = "item", "", "", ItemView(item, self.session)
         self.remove_class("ended")
         self.left.begin(self.view)
@@ -442,88 +430,42 @@ class ReviewScreen(StageScreen):
 
     def action_edit(self) -> None:
         """Open the answer in its place; text that is too long for a field goes to the editor."""
-        if not self.can(self.action_edit) or self.is_editing or self.view is None:
-            return
-        if self.view.masked_in_edit:
-            self.unmask(self.view, self.action_edit)
-            return
-        text = self.view.start_text
-        if not fits(text):
-            self.action_editor()
-            return
-        self.panel.open(answer(self.view.item) or "", text)
-        self.tell("your draft is saved as you type")
-        self.refresh_frame()
-
-    @on(AnswerPanel.Edited)
-    def _edited(self, message: AnswerPanel.Edited) -> None:
-        if self.item is not None and self.view is not None:
-            self.view.typed = message.text
-            self._keep_draft(self.item, message.text)
-
-    def _keep_draft(self, item: ReviewItem, text: str) -> None:
-        """Keep half an edit, where it is one."""
-        session = self.session
-        if session is not None and text.strip() and (item.draft is not None or text != (answer(item) or "")):
-            self._in_thread("draft", lambda: session.keep_draft(item, with_text(Example(dict(item.row)), text)))
-
-    def action_save(self) -> None:
-        """Save the edit and approve it."""
-        if self.is_editing:
-            text = self.panel.field.edited
-            if not text.strip():
-                self.tell("The new answer is empty. Write one, or Esc and reject the row.")
-                return
-            self.end_edit()
-            if self.session is not None and self.session.is_new(text):
-                self._ask_new(text)
-            else:
-                self.decide("edit", text=text)
-
-    def _ask_new(self, text: str) -> None:
-        """Ask before an answer that no other row has: it would be a class of one row, or it is a slip."""
-        name = text if len(text) <= NAMED else f"{text[:NAMED]}…"
-        self.ask_once(f'No other row has "{shown(name)}". Keep it?', lambda: self.decide("edit", text=text))
-
-    def end_edit(self) -> None:
-        """Close the field; the answer is shown as before."""
-        self.set_focus(None)
-        if self.view is not None:
-            self.left.draw_answer(self.view)
-        self.refresh_frame()
+        if not self.is_editing:
+            self._edit(self.action_edit, self.left.edit)
 
     def action_editor(self) -> None:
         """Hand the text to $EDITOR; what comes back is in the field, with the difference."""
-        from rung.tui.editor import draft_file, edit_outside
+        self._edit(self.action_editor, self.left.edit_outside)
 
-        view, project = self.view, self.source.project
-        if view is None or project is None or not (self.is_editing or self.can(self.action_editor)):
+    def _edit(self, action: Callable[[], None], begin: Callable[[], None]) -> None:
+        if self.view is None or not (self.is_editing or self.can(action)):
             return
-        if view.masked_in_edit and not self.is_editing:
-            self.unmask(view, self.action_editor)
+        if self.view.masked_in_edit and not self.is_editing:
+            self.unmask(self.view, action)
             return
-        text = self.panel.field.edited if self.is_editing else view.start_text
-        path = draft_file(project, view.item.id, self.source.person)
-        try:
-            with self.app.suspend():
-                made = edit_outside(path, text)
-        except SuspendNotSupported:
-            self.tell("this terminal cannot open an editor")
-            return
-        except RungError as error:
-            self.tell(error.message)
-            return
-        self._take_back(view.item, made)
-
-    def _take_back(self, item: ReviewItem, made: str) -> None:
-        """Show what came back; it is a draft until it is saved."""
-        if not fits(made):
-            self.decide("edit", text=made)
-            return
-        self.panel.open(answer(item) or "", made)
-        self._keep_draft(item, made)
-        self.tell("^S saves and approves it")
+        begin()
         self.refresh_frame()
+
+    @on(ItemPanel.Said)
+    def _said(self, message: ItemPanel.Said) -> None:
+        self.tell(message.words)
+
+    @on(ItemPanel.Written)
+    def _written(self, message: ItemPanel.Written) -> None:
+        self.decide("edit", text=message.text)
+
+    def action_save(self) -> None:
+        """Save the edit and approve it; ask first where no other row has this answer: it may be a slip."""
+        text = self.panel.field.edited
+        if not text.strip():
+            self.tell("The new answer is empty. Write one, or Esc and reject the row.")
+            return
+        self.close_field()
+        if self.session is not None and self.session.is_new(text):
+            name = text if len(text) <= NAMED else f"{text[:NAMED]}…"
+            self.ask_once(f'No other row has "{shown(name)}". Keep it?', lambda: self.decide("edit", text=text))
+        else:
+            self.decide("edit", text=text)
 
     # A remark
 
@@ -535,28 +477,17 @@ class ReviewScreen(StageScreen):
 
     @on(Input.Submitted, "#remark")
     def _remarked(self, event: Input.Submitted) -> None:
-        self._end_remark(event.value)
+        self.close_field()
+        self.remark = event.value
         self.tell("the remark is saved with your decision" if self.remark else "no remark")
-
-    def _end_remark(self, remark: str = "") -> str:
-        self.remark = remark
-        written = self.left.close_remark()
-        self.set_focus(None)
-        self.call_after_refresh(self.refresh_frame)
-        return written
 
     def close_field(self) -> bool:
         """Out of a field; whether one was open. A draft stays."""
-        if self.is_editing:
-            self.end_edit()
-            self.tell(LEFT)
-        elif self.is_remarking:
-            written = self._end_remark()
-            self.left.left_remark = written
-            self.tell("no remark; m brings back what you wrote" if written else "no remark")
-        else:
-            return False
-        return True
+        if words := self.left.close_field():
+            self.tell(words)
+            self.set_focus(None)
+            self.call_after_refresh(self.refresh_frame)
+        return bool(words)
 
     # Deciding
 
@@ -581,10 +512,8 @@ class ReviewScreen(StageScreen):
                 self.decide("skip")
 
     def action_unsure(self) -> None:
-        """Not sure: to a second person. Of two decisions that met: both to a third one."""
-        if self.state == "conflict" and self.refused is not None and self.queue is not None:
-            self._in_thread("fetch", self.queue.contest, self.session, self.refused[0])
-        elif self.can(self.action_unsure):
+        """Not sure: to a second person."""
+        if self.can(self.action_unsure):
             self.decide("unsure")
 
     def action_flag(self) -> None:
@@ -617,11 +546,15 @@ class ReviewScreen(StageScreen):
             self.tell(error.message)
 
     def _show_conflict(self, tried: Try, other: DecisionInForce) -> None:
-        self.busy, self.state, self.refused = False, "conflict", (tried, other)
-        self.left.show_conflict(self.view or ItemView(tried.item, self.session), tried, other)
-        self.next = f"Next: keep what {shown(other.reviewer)} decided.   Enter"
+        def go_on(contest: bool | None) -> None:
+            if contest and self.queue is not None:
+                self.wait_for("Fetching the next row …")
+                self._in_thread("fetch", self.queue.contest, self.session, tried)
+            else:
+                self.fetch()
+
         self.tell("yours was not counted")
-        self.refresh_frame()
+        self.app.push_screen(ConflictScreen(self.view or ItemView(tried.item, self.session), tried, other), go_on)
 
     # Rejecting
 
@@ -713,8 +646,6 @@ class ReviewScreen(StageScreen):
             return
         elif self.rejecting:
             self.show_reasons(False)
-        elif self.state == "conflict":
-            self.action_next()
         elif not self._end():
             super().action_back()
 
@@ -739,7 +670,7 @@ class ReviewScreen(StageScreen):
         self.refresh_frame()
 
     def action_next(self) -> None:
-        """What the Next line says: on to the dataset, on with the queue, try again, keep the other decision."""
+        """What the Next line says: on to the dataset, on with the queue, try again."""
         if self.busy or self.is_writing() or self.state == "item":
             return
         if self.state in ("empty", "no_rows"):
@@ -747,5 +678,4 @@ class ReviewScreen(StageScreen):
             after = stage.number if stage else 5
             self.app.open_stage(after if self.state == "empty" else 3)  # type: ignore[attr-defined]
         else:
-            self.refused = None
             self.fetch()
