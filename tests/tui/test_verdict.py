@@ -16,6 +16,8 @@ from evaluation.served_run import ServedRun
 from evaluation.verdict.rule import Verdict
 from rung.text.judge_text import sentence as judge_sentence
 from rung.text.verdict_text import price_lines
+from rung.tui.screens.page_screen import Paper
+from rung.tui.widgets.lines import MarkedLines
 from training.runs import LOCK, read_run, write_run
 from workspace.artefact import now, read_artefact, revised, write_artefact
 from workspace.lock import writer_lock
@@ -82,6 +84,13 @@ async def test_items_are_shown_masked(clinic, program):
         await until(pilot, lambda: type(app.screen).__name__ == "ItemsScreen")
         await sees(pilot, "ask [EMAIL]")
         assert "anna" not in text_of(app)
+        screen = app.screen
+        listed, whole = screen.query_one(MarkedLines), screen.query_one("#item")
+        for key in ("j", "j", "pagedown", "end"):
+            before = listed.marked
+            await pilot.press(key)
+            await pilot.pause()
+            assert listed.marked != before and screen.query_one(Paper).region.contains_region(whole.region), key
 
 
 async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, program):

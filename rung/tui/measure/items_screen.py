@@ -9,6 +9,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.message import Message
 
 from curation.mask import mask
@@ -26,6 +27,8 @@ class ItemsScreen(LeavingModal[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,v,q", "dismiss", "close"),
         *PAGES,
+        Binding("home", "move(-10000)", "to the top"),
+        Binding("end", "move(10000)", "to the end"),
     ]
 
     class Read(Message):
@@ -42,10 +45,12 @@ class ItemsScreen(LeavingModal[None]):
         self.questions: list[str] = []
 
     def compose(self) -> ComposeResult:
-        """A list, and the marked item in full."""
-        with Paper():
-            yield MarkedLines(id="items")
-            yield TextPassage(id="item")
+        """A list, and below it the marked item in full."""
+        with Paper(can_focus=False):
+            with VerticalScroll(can_focus=False):
+                yield MarkedLines(id="items")
+            with VerticalScroll(can_focus=False):
+                yield TextPassage(id="item")
 
     def on_mount(self) -> None:
         """Read the outputs in a thread."""
