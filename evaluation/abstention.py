@@ -69,20 +69,21 @@ class Abstention(BaseModel):
     usd_per_item: float | None = None
 
     def words(self) -> str:
-        """`71% of items at 98.1% precision (95%: 96.0 to 99.2), the rest to a person; $0.290 ...`."""
+        """`71% of items at 98.1% precision (95%: 96.0 to 99.2); a person answers the rest, $0.290 an item in all`."""
         at = self.point
         if at is None:
-            return f"no threshold reaches {self.wanted:.0%} precision, so every item goes to a person{self._price()}"
-        rest = f"the rest to a person{self._price()}" if at.coverage < 1 else "none to a person"
+            return f"no threshold reaches {self.wanted:.0%} precision: a person answers every item{self._price()}"
+        rest = f"a person answers the rest{self._price()}" if at.coverage < 1 else "a person answers none"
         bounds = f"(95%: {100 * at.low:.1f} to {100 * at.high:.1f})"
-        missed = f", below the {self.wanted:.0%} that was wanted" if at.precision < self.wanted - 1e-9 else ""
-        return f"{at.coverage:.0%} of items at {at.precision:.1%} precision {bounds}{missed}, {rest}"
+        missed = f", wanted: {self.wanted:.0%}" if at.precision < self.wanted - 1e-9 else ""
+        return f"{at.coverage:.0%} of items at {at.precision:.1%} precision {bounds}{missed}; {rest}"
 
     def _price(self) -> str:
         if self.person_usd is None:
-            return ", whose cost is not counted ([evaluation] person_usd)"
-        each = "the price of a call is not known" if self.usd_per_item is None else f"${self.usd_per_item:,.3f} an item"
-        return f"; {each} with the people"
+            return ", at a cost not counted here ([evaluation] person_usd)"
+        if self.usd_per_item is None:
+            return "; the price of a call is not known"
+        return f", ${self.usd_per_item:,.3f} an item in all"
 
 
 def abstention(

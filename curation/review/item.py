@@ -105,7 +105,7 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
         blind = raw["needed"] > 1 and not raw["flagged"]
         kept = draft_of(connection, number, person.id)
         total, left = waiting(connection)
-        second = () if blind or raw["flagged"] else _second(connection, raw)
+        second = (*_later(connection, raw, person), *(() if blind or raw["flagged"] else _second(connection, raw)))
         usual = blind or stored.queued in QUEUED_AS_USUAL[:-1]
         sent = () if usual else _unusual((*sent_for(connection, number), stored.queued))
         links = read_links(connection, [stored.id])
@@ -199,6 +199,18 @@ def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any],
         return ()
     draft = _cut(Example.from_json(raw["original"]).answer or "", 200)
     return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft}"},)
+
+
+def _later(connection: Connection, raw: RowMapping, person: Reviewer) -> tuple[Mapping[str, Any], ...]:
+    """Return the finding that this person was not sure of the row before: it came back to them."""
+    from curation.store.decision_log import standing_votes
+
+    votes = standing_votes(connection, raw["id"], raw["since"])
+    if not any(vote.reviewer == person.id and vote.verdict in ("unsure", "flag") for vote in votes):
+        return ()
+    return (
+        {"kind": "later", "text": "You were not sure of this row. Nobody else reviews here: it is yours to decide."},
+    )
 
 
 def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[OtherDecision, ...]:

@@ -25,8 +25,8 @@ ASKING_NOTHING = (*classifiers.CLASSIFIERS, CASCADE)
 """Arms for which no model is asked."""
 EXAMPLES = "rows that may be shown as examples: reviewed, and free of leaks from the test set"
 PROPOSALS = (
-    "train and validation rows, the extra rung[optimise], and a model that can rewrite a prompt: a hosted [model], or "
-    "[bigger_model]; with --arms the base writes itself"
+    "train and validation rows, the extra rung[optimise], and a model that can rewrite a prompt (a hosted [model], or "
+    "[bigger_model])"
 )
 ARMS = {
     arm.name: arm

@@ -63,4 +63,4 @@ def outside_set(items: Sequence[EvalItem], choices: Sequence[str]) -> list[str]:
     missing = sum(item.expected.strip() not in set(choices) for item in items) if choices else 0
     if not missing:
         return []
-    return [f"{missing} of {len(items)} test answers are not among the {len(choices)} possible ones that were known."]
+    return [f"{missing} of {len(items)} test answers are not in the list of {len(choices)} possible answers."]

@@ -37,7 +37,7 @@ class Comparison:
     """Tuned against one arm. All values in absolute score points, -1..1; `difference` is the mean over the items.
 
     `clusters`, `units` and `degrees` are those of the interval's estimate; `spread` is the standard deviation of the
-    differences, with clusters the one that as many independent items as `units` would need for this error.
+    differences; with clusters, that of `units` independent items with the same standard error.
     """
 
     baseline: float

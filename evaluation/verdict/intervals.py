@@ -72,14 +72,14 @@ class MeanEstimate:
     def interval(self, confidence: float = CONFIDENCE, again: Retraining = ALONE) -> tuple[float, float]:
         """The two-sided interval; with `again` the error of several trainings is added to that of the items.
 
-        Few trainings know little of each other: with 3 that scatter widely the interval is wide.
+        With few trainings the interval is wide: three of them say little about the spread.
         """
         half = half_width(self.variance, self.degrees, confidence, again)
         return max(self.ends[0], self.centre - half), min(self.ends[1], self.centre + half)
 
     @property
     def spread(self) -> float:
-        """The standard deviation with which `units` independent differences would have this very variance."""
+        """Return the standard deviation at which `units` independent differences have the same variance."""
         n = self.units
         square = ((n + 2) * (n + 1) * self.variance - 2 + (n + 2) * self.centre**2) / n
         return math.sqrt(max(0.0, square - self.mean**2))

@@ -102,8 +102,9 @@ def _ruling(
 
 
 def rule_again(project: Project, settings: Settings, folder: Path) -> Verdict:
-    """The ruling worked out again: from both reports' outputs, people's labels for a judge, and what was recorded of
-    the test set. Of verdict.json it takes the baseline's name and the trainings' seeds alone.
+    """Recompute the ruling from both reports' outputs, people's labels for a judge, and the records of the test set.
+
+    From verdict.json it takes the baseline's name and the trainings' seeds only.
 
     Raises Refusal where outputs changed, or the baseline is not one that this run could be ruled on against.
     """

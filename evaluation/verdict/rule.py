@@ -123,9 +123,9 @@ class Verdict(Artefact):
     planned_runs: int | None = None
     """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
     judge: JudgeReport | None = None
-    """What a model as judge says, held against people; None where none was asked."""
+    """What the judge model says, compared with labels of people; None where none was asked."""
     candidate: str = "tuned"
-    """The arm that is ruled on: `tuned`, or `tuned_rag` where validation preferred it."""
+    """The arm that the verdict is about: `tuned`, or `tuned_rag` where validation preferred it."""
     trainings: list[Training] = []
     """The runs that differ only in their seed, where the interval includes retraining."""
     trainings_spread: float | None = None
@@ -133,7 +133,7 @@ class Verdict(Artefact):
     price: TuningPrice | None = None
     """What the tuned model costs beside the prompt; None in verdicts on score files."""
     place: int | None = None
-    """Which scoring of this test set this is, from 1, looks at its items counted. Beyond the plan none ships."""
+    """How many times this test set was scored, this time and looks included. Beyond the plan nothing ships."""
     unmeasured: dict[str, str] = {}
     """Arms, the candidate among them, whose score is no measurement, and why: too many of their replies were lost."""
 

@@ -1,5 +1,5 @@
-"""The verdict in parts: by class, length, source, reviewer and topic. Many parts, little data each: places to look,
-never a verdict.
+"""The verdict in parts: by class, length, source, reviewer and topic. Each part has little data:
+they show where to look, and decide nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SecondaryResult(BaseModel):
 
 
 class Slice(SecondaryResult):
-    """The primary metric on the items of one part: `kind` says by what they were parted.
+    """The primary metric on the items of one part: `kind` says by what the items were divided.
 
     `worse` is set where the difference is below 0 on at least 10 items, or groups by their effective number.
     """
@@ -63,7 +63,7 @@ Facets = Mapping[str, Mapping[int, str]]
 
 
 def facets_of(folder: Path, group_by: str = "") -> Facets:
-    """Of the test rows of a frozen dataset: the file they came from, who reviewed them, and the row's own topic.
+    """Return, for the test rows of a frozen dataset, the file each came from, its reviewer and its topic.
 
     The topic is the row's key `group_by` where one is set, else `topic` or `category`.
     """

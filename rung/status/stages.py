@@ -343,10 +343,10 @@ def _why_no_training(facts: Facts) -> str:
 def _plan(facts: Facts) -> Stage:
     if facts.baseline is None:
         return Stage(7, "Plan", "locked", "needs baselines: press 6", "rung plan")
+    if (settled := _why_no_training(facts)) and facts.finished is None:
+        return Stage(7, "Plan", "not_needed", settled, "rung plan")
     if facts.plan:
         return Stage(7, "Plan", "done", facts.plan.stem, "rung plan")
-    if settled := _why_no_training(facts):
-        return Stage(7, "Plan", "not_needed", settled, "rung plan")
     if facts.dataset is None or facts.dataset.test_only:
         return Stage(7, "Plan", "locked", "needs a dataset with training rows: press 5", "rung plan")
     return Stage(
@@ -372,9 +372,9 @@ def _train(facts: Facts) -> Stage:
         return Stage(
             8, "Train", "needs_you", f"{run.id} failed at step {run.step}", run.next_command, "look at the plan"
         )
+    if settled := _why_no_training(facts):
+        return Stage(8, "Train", "not_needed", settled, "rung train")
     if facts.plan is None:
-        if settled := _why_no_training(facts):
-            return Stage(8, "Train", "not_needed", settled, "rung train")
         return Stage(8, "Train", "locked", "needs a plan: press 7", "rung train")
     if step := _not_tuning(facts):
         return Stage(8, "Train", "locked", f"the advice says {step} next: press 2", "rung train")

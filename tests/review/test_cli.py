@@ -242,6 +242,7 @@ def test_one_person_alone_can_always_finish(rung: Any, project: Any, rows_of: An
         assert other["id"] != first["id"]
         rule(other, "approve")
     assert given()["id"] == given("--row", first["id"])["id"] == first["id"]
+    assert [finding["kind"] for finding in given()["findings"]] == ["later"]
     rule(given(), verdict)
     assert json.loads(rung("review", "undo", first["id"], "--json").stdout)["state"] == "pending"
     rule(given("--row", first["id"]), "approve")

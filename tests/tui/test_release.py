@@ -129,7 +129,7 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
 
 
 async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped, program):
-    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "is the run"}
+    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "the run itself"}
     released(shipped, [form])
     async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
         await sees(pilot, "✓ adapter 23.1 MB is the run")
@@ -147,7 +147,7 @@ async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped,
 
 
 async def test_forms_of_another_run_are_to_be_made_again(shipped, program):
-    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "is the run"}
+    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "the run itself"}
     path = released(shipped, [form]) / RELEASE
     path.write_text(path.read_text().replace("R-001", "R-000"))
     async with on_stage(program(shipped.root), 10) as (_, pilot, screen):

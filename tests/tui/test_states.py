@@ -280,6 +280,8 @@ async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
 
 async def test_start_after_the_end(clinic, program):
     release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None)
+    clinic.plans.mkdir(exist_ok=True)
+    (clinic.plans / "P-001.toml").touch()  # a plan that was made before does not open the training again
     async with playing(program(clinic.root)) as (app, pilot):
         assert f"Released: L-001, {now():%Y-%m-%d}. Nothing waits for you." in text_of(app)
         for number in (7, 8, 9):

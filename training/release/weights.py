@@ -22,7 +22,7 @@ def make_adapter(making: Making, folder: Path) -> ReleasedForm:
     if making.run.method == "full":
         raise Refusal(f"{making.run.id} is full fine-tuning: it has no adapter.", "rung release --to merged")
     shutil.copytree(making.adapter, folder)
-    return ReleasedForm(form="adapter", folder="adapter", bytes=folder_bytes(folder), against="is the run")
+    return ReleasedForm(form="adapter", folder="adapter", bytes=folder_bytes(folder), against="the run itself")
 
 
 def make_merged(making: Making, folder: Path) -> ReleasedForm:

@@ -257,7 +257,7 @@ def summary(session: ReviewSession) -> str:
     """Rows, minutes, pace and verdicts of a session."""
     parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in session.counts.items())
     pace = f", {session.an_hour} an hour" if session.an_hour else ""
-    rows = f"{len(session.done)} row{'' if len(session.done) == 1 else 's'}"
+    rows = counted(len({made.decided.id for made in session.done}), "row")
     return f"{rows} in {session.minutes:.0f} min{pace}: {parts}."
 
 
