@@ -208,7 +208,7 @@ def test_one_question_many_times_on_both_sides_is_not_all_pairs(numba: bool) -> 
         asked = [Example(chat_row("write a short description", prose(rng, 20))) for _ in range(2 * size)]
         labelled = [Example(chat_row(prose(rng, 12), title)) for _ in range(2 * size)]
         train, test = [*noise, *asked[:size], *labelled[:size]], [*asked[size:], *labelled[size:]]
-        _, scan = scan_train(train, test, numba)
+        scan = scan_train(train, test, numba)
         met = sum(len(rows) for rows, _ in scan.same_words)
         assert met <= 2 * (ROWS_EACH + PARTS_EACH) * size < size * size
         report = find_leaks(train, test, numba=numba)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness import SHORT_THRESHOLD
@@ -16,13 +16,14 @@ from curation.likeness.hashing import hash_texts, words_of
 from curation.likeness.join import jaccard_of
 from curation.likeness.leaks.folded import FoldedRows, folded_example, visible
 from curation.likeness.leaks.index import TestIndex
-from curation.likeness.leaks.judge import LeakJudge
-from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, train_rows
-from curation.likeness.leaks.report import Leak, LeakReport, Part, in_order
+from curation.likeness.leaks.judge import CandidatePair, LeakJudge
+from curation.likeness.leaks.look import ItemPart, Looker, train_rows
+from curation.likeness.leaks.report import Leak, LeakReport, in_order
 from curation.likeness.leaks.scan import Scan, scan_train
-from curation.likeness.leaks.weigh import SUSPECTS, CandidatePair, CandidatePairs, Looked, pairs_to_look_at
+from curation.likeness.leaks.weigh import SUSPECTS, Bools, CandidatePairs, Floats, candidate_pairs, pairs_to_look_at
 from curation.likeness.sets import I64, SLACK, U32, U64, Sets
 from curation.likeness.template import is_common
+from curation.likeness.words import SHINGLE
 
 ROWS_AT_ONCE = 4096
 """Train rows that are held in memory while they are compared."""
@@ -68,14 +69,69 @@ class LeakSearch:
         if not hasattr(train, "fetch"):
             train = train if isinstance(train, Sequence) else list(train)
         source: RowSource = FoldedRows(train if hasattr(train, "fetch") else InMemory(train))  # type: ignore[arg-type]
-        index, scan = scan_train(train, self._test, numba, self._index)
-        self._index, threshold = index, self._threshold
-        looked = pairs_to_look_at(index, scan, source, compiled=scan.compiled)
-        labels = _labels(index, scan)
-        pairs = CandidatePairs(index, scan, looked, labels)
-        judges = Judges(index, looked, labels, self._shown, self._test, threshold)
-        leaks, suspects = _judge(pairs, index, scan, source, judges, threshold)
+        scan = scan_train(train, self._test, numba, self._index)
+        self._index = scan.index
+        looked, labels = pairs_to_look_at(scan, source), _labels(scan)
+        judge_of = self._judges(scan.index, looked.template, labels)
+        leaks, suspects = list[Leak](), list[Leak]()
+        for item, pair in self._known(scan, candidate_pairs(scan, looked, labels), source):
+            more, also = judge_of(item).judge(pair)
+            leaks += more
+            suspects += also
         return LeakReport(scan.rows, len(self._test), in_order(leaks), in_order(suspects, SUSPECTS))
+
+    def _judges(self, index: TestIndex, template: Bools, labels: set[int]) -> Callable[[int], LeakJudge]:
+        """Gives the judge of a test item, made when the item is met; evidence shows the items as they were given."""
+        answers = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}
+        looker = Looker(index)
+
+        @cache
+        def judge_of(item: int) -> LeakJudge:
+            shown = self._shown[item]
+            parts = {"question": ItemPart("question", visible(shown.question), index, item, template)}
+            if item in answers:
+                parts["answer"] = ItemPart("answer", visible(shown.answer or ""), index, answers[item], template)
+            return LeakJudge(item, self._test[item], parts, looker)
+
+        return judge_of
+
+    def _known(self, scan: Scan, pairs: CandidatePairs, source: RowSource) -> Iterator[tuple[int, CandidatePair]]:
+        """The pairs with their items, as far as both rows are compared at once; some thousands of rows are held."""
+        rows, common = np.unique(pairs.row), _template(scan) if (pairs.question >= 0).any() else np.zeros(0, np.uint32)
+        for begin in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[begin : begin + ROWS_AT_ONCE]
+            mine, examples = pairs.of_rows(some[0], some[-1]), source.fetch(some.tolist())
+            place = np.searchsorted(some, mine.row)
+            learnt = list(train_rows(some.tolist(), examples, scan.index, scan.compiled))
+            near, short = self._near(scan, mine, place, examples, common)
+            differ, alike = self._told_apart(mine, place, examples, scan.compiled)
+            known = (place, mine.item, near, short, mine.question, mine.answer, mine.same_words, mine.differ | differ)
+            for at, item, *facts in zip(*(column.tolist() for column in (*known, alike)), strict=True):
+                yield item, CandidatePair(self._test[item], learnt[at], self._threshold, *facts)
+
+    def _near(
+        self, scan: Scan, mine: CandidatePairs, place: I64, examples: Sequence[Example], common: U32
+    ) -> tuple[Floats, Floats]:
+        """Similarity of the questions by words (where they share any) and by characters, 0 below the threshold."""
+        hashed = hash_texts([example.question for example in examples], compiled=scan.compiled)
+        short = jaccard_of(hashed.grams, scan.index.grams, place, mine.item)
+        near, asked = np.zeros(len(place)), np.flatnonzero(mine.question >= 0)
+        items, at = np.unique(mine.item[asked], return_inverse=True)
+        wanted = [self._test[item] for item in items.tolist()]
+        shingles = hash_texts([item.question for item in wanted], compiled=scan.compiled, grams=False).shingles
+        left, right = _stripped(hashed.shingles, examples, common), _stripped(shingles, wanted, common)
+        near[asked] = jaccard_of(left, right, place[asked], at)
+        near[near < self._threshold - SLACK] = short[short < SHORT_THRESHOLD - SLACK] = 0
+        return near, short
+
+    def _told_apart(
+        self, mine: CandidatePairs, place: I64, examples: Sequence[Example], compiled: bool
+    ) -> tuple[Bools, Bools]:
+        """Where the answers surely differ, and where they are near by words: others are compared when it is asked."""
+        items, at = np.unique(mine.item, return_inverse=True)
+        one, other = _answers(examples, compiled), _answers([self._test[item] for item in items.tolist()], compiled)
+        near = jaccard_of(one.shingles, other.shingles, place, at) >= self._threshold - SLACK
+        return one.plain[place] & other.plain[at] & (one.key[place] != other.key[at]) & ~near, near
 
 
 def without_leaks(search: LeakSearch, report: LeakReport, chosen: Callable[[I64], Iterable[Example]]) -> I64:
@@ -98,130 +154,14 @@ def clean_rows(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[
     return kept.tolist(), report
 
 
-class Judges:
-    """The judges of the test items, each made when its item is met. `shown` are the items as they were given."""
-
-    def __init__(
-        self,
-        index: TestIndex,
-        looked: Looked,
-        labels: set[int],
-        shown: Sequence[Example],
-        test: Sequence[Example],
-        threshold: float,
-    ) -> None:
-        self.test = test
-        self._index, self._template, self._shown, self._threshold = index, looked.template, shown, threshold
-        self._answers = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}
-        self._looker = Looker(index)
-        self._made: dict[int, LeakJudge] = {}
-
-    def __getitem__(self, item: int) -> LeakJudge:
-        """The judge of an item."""
-        if item not in self._made:
-            parts = {"question": self._part("question", self._shown[item].question, item)}
-            if item in self._answers:
-                parts["answer"] = self._part("answer", self._shown[item].answer or "", self._answers[item])
-            self._made[item] = LeakJudge(item, self.test[item], parts, self._looker, self._threshold)
-        return self._made[item]
-
-    def _part(self, name: Part, text: str, part: int) -> ItemPart:
-        return ItemPart(name, visible(text), self._index, part, self._template)
-
-
-def _judge(
-    pairs: CandidatePairs, index: TestIndex, scan: Scan, source: RowSource, judges: Judges, threshold: float
-) -> tuple[list[Leak], list[Leak]]:
-    leaks, suspects = list[Leak](), list[Leak]()
-    for row, mine in _looked_at(pairs, index, scan, source, judges.test, threshold):
-        for item, pair in mine.items():
-            more, also = judges[item].judge(row, pair)
-            leaks += more
-            suspects += also
-    return leaks, suspects
-
-
-def _looked_at(
-    pairs: CandidatePairs, index: TestIndex, scan: Scan, source: RowSource, test: Sequence[Example], threshold: float
-) -> Iterator[tuple[LearntRow, dict[int, CandidatePair]]]:
-    """The train rows of the pairs with these, which know then how near they are; some thousands of rows are held at
-    once.
-    """
-    compiled = scan.compiled
-    common: U32 | None = None
-    for begin in range(0, len(pairs.rows), ROWS_AT_ONCE):
-        some = pairs.rows[begin : begin + ROWS_AT_ONCE].tolist()
-        mine = pairs.of(some)
-        fetched = dict(zip(some, source.fetch(some), strict=True))
-        if common is None and any(pair.question is not None for row in some for pair in mine[row].values()):
-            common = _template(scan, compiled)
-        _measure_near(mine, fetched, common, index, test, threshold, compiled)
-        _tell_apart(mine, fetched, test, threshold, compiled)
-        for row in train_rows(some, list(fetched.values()), index, compiled):
-            yield row, mine[row.index]
-
-
-def _labels(index: TestIndex, scan: Scan) -> set[int]:
+def _labels(scan: Scan) -> set[int]:
     """Answer parts that are given to two or more different questions, in train and test together."""
-    asked = {key: set(questions) for key, questions in scan.asked.items()}
+    index, asked = scan.index, {key: set(questions) for key, questions in scan.asked.items()}
     parts = np.flatnonzero(index.is_answer)
     for part in parts.tolist():
         question = int(index.sequence[index.item[part]])
         asked.setdefault(int(index.sequence[part]), set()).add(question)
     return {part for part in parts.tolist() if len(asked[int(index.sequence[part])]) > 1}
-
-
-def _measure_near(
-    pairs: dict[int, dict[int, CandidatePair]],
-    fetched: dict[int, Example],
-    common: U32 | None,
-    index: TestIndex,
-    test: Sequence[Example],
-    threshold: float,
-    compiled: bool,
-) -> None:
-    """Set `near` and `short_near` of the pairs whose questions are."""
-    known = [(row, item) for row in fetched for item, pair in pairs[row].items() if not pair.short_near]
-    if not known:
-        return
-    examples = list(fetched.values())
-    hashed = hash_texts([example.question for example in examples], compiled=compiled)
-    row_at = {row: k for k, row in enumerate(fetched)}
-    one, other = np.array([(row_at[row], item) for row, item in known]).T
-    grams = jaccard_of(hashed.grams, index.grams, one, other)
-    for (row, item), score in zip(known, grams.tolist(), strict=True):
-        pairs[row][item].short_near = score if score >= SHORT_THRESHOLD - SLACK else 0.0
-    asked = [k for k, (row, item) in enumerate(known) if pairs[row][item].question is not None]
-    if not asked or common is None:
-        return
-    items, place = np.unique(other[asked], return_inverse=True)
-    left = _stripped(hashed.shingles, examples, common)
-    wanted = [test[item] for item in items.tolist()]
-    shingles = hash_texts([example.question for example in wanted], compiled=compiled, grams=False).shingles
-    score = jaccard_of(left, _stripped(shingles, wanted, common), one[asked], place)
-    for k, value in zip(asked, score.tolist(), strict=True):
-        row, item = known[k]
-        pairs[row][item].near = value if value >= threshold - SLACK else 0.0
-
-
-def _tell_apart(
-    pairs: dict[int, dict[int, CandidatePair]],
-    fetched: dict[int, Example],
-    test: Sequence[Example],
-    threshold: float,
-    compiled: bool,
-) -> None:
-    """Set `answers_near`, and `differ` of pairs whose answers surely do: others are compared when it is asked for."""
-    known = [(row, item) for row in fetched for item, pair in pairs[row].items() if not pair.differ]
-    items = {item: k for k, item in enumerate(sorted({item for _, item in known}))}
-    left = _answers([fetched[row].answer for row in fetched], compiled)
-    right = _answers([test[item].answer for item in items], compiled)
-    row_at = {row: k for k, row in enumerate(fetched)}
-    one, other = np.array([(row_at[row], items[item]) for row, item in known], np.int64).reshape(-1, 2).T
-    near = jaccard_of(left.shingles, right.shingles, one, other) >= threshold - SLACK
-    sure = left.plain[one] & right.plain[other] & (left.key[one] != right.key[other]) & ~near
-    for (row, item), differ, alike in zip(known, sure.tolist(), near.tolist(), strict=True):
-        pairs[row][item].differ, pairs[row][item].answers_near = differ, alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,20 +172,19 @@ class _Answers:
 
     shingles: Sets
     key: U64
-    plain: npt.NDArray[np.bool_]
+    plain: Bools
 
 
-def _answers(answers: Sequence[str | None], compiled: bool) -> _Answers:
-    texts = [answer or "" for answer in answers]
+def _answers(examples: Sequence[Example], compiled: bool) -> _Answers:
+    texts = [example.answer or "" for example in examples]
     words = words_of(texts, compiled=compiled)
     ascii_only = np.fromiter(map(str.isascii, texts), np.bool_, len(texts))
-    shingles = hash_texts(texts, compiled=compiled, grams=False).shingles
-    return _Answers(shingles, words.sequence_keys(), ascii_only & (words.counts > 0))
+    return _Answers(words.sets(SHINGLE), words.sequence_keys(), ascii_only & (words.counts > 0))
 
 
-def _template(scan: Scan, compiled: bool) -> U32:
+def _template(scan: Scan) -> U32:
     """Hashes of the question shingles that are in more than 10% of the different sampled questions, and in 20."""
-    hashed = hash_texts(scan.sample.texts, compiled=compiled, grams=False)
+    hashed = hash_texts(scan.sample.texts, compiled=scan.compiled, grams=False)
     different = np.unique(hashed.exact, return_index=True)[1]
     found, count = np.unique(hashed.shingles.take(different).hashes, return_counts=True)
     counts, place = np.unique(count, return_inverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
@@ -12,7 +13,7 @@ from curation.likeness.leaks.answered import Answered
 from curation.likeness.leaks.index import LABEL_WORDS
 from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, Overlap
 from curation.likeness.leaks.report import Kind, Leak, LeakEvidence
-from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE, CandidatePair
+from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE
 
 MOST = 0.7
 """Share of the word 5-grams, undiscounted, from which a text is contained."""
@@ -23,67 +24,78 @@ LEAST_WORDS = 6
 SHOWN_WORDS = 60
 
 
-class _Same:
-    """Whether both answers are the same, worked out when it is asked for."""
+@dataclass
+class CandidatePair:
+    """What is known of a test item and a train row before it is judged.
 
-    def __init__(self, test: Example, row: Example, pair: CandidatePair, threshold: float) -> None:
-        self._test, self._row, self._pair, self._threshold = test, row, pair, threshold
+    `near` and `short_near`: similarity of the questions by words and by characters, 0 below the threshold; `question`
+    and `answer`: the discounted share of each part, -1 where it is not worth a look; `same_words` where texts with the
+    same words were met; `differ` where the answers are known to, `answers_near` where they are near by words.
+    """
+
+    test: Example
+    row: LearntRow
+    threshold: float
+    near: float
+    short_near: float
+    question: float
+    answer: float
+    same_words: bool
+    differ: bool
+    answers_near: bool
 
     @cached_property
     def same(self) -> bool:
-        """The two answers are the same."""
-        near = self._pair.answers_near
-        return not self._pair.differ and same_answer(self._test.answer, self._row.answer, self._threshold, near=near)
+        """Whether both answers are the same, worked out when it is asked for."""
+        answer = self.row.example.answer
+        return not self.differ and same_answer(self.test.answer, answer, self.threshold, near=self.answers_near)
+
+
+Found = tuple[list[Leak], list[Leak]]
+"""Leaks and suspects."""
 
 
 class LeakJudge:
     """Judges pairs of one test item. `parts`: its question and, where it is not a label, its answer."""
 
-    def __init__(
-        self, item: int, example: Example, parts: Mapping[str, ItemPart], looker: Looker, threshold: float
-    ) -> None:
-        self.item = item
-        self.example = example
-        self.parts = parts
-        self.looker = looker
-        self.threshold = threshold
+    def __init__(self, item: int, example: Example, parts: Mapping[str, ItemPart], looker: Looker) -> None:
+        self.item, self.example, self.parts, self.looker = item, example, parts, looker
 
     @cached_property
     def _answered(self) -> Answered:
         return Answered(self.example)
 
-    def judge(self, row: LearntRow, pair: CandidatePair) -> tuple[list[Leak], list[Leak]]:
+    def judge(self, pair: CandidatePair) -> Found:
         """Leaks and suspects of this pair, the question's first."""
-        same = _Same(self.example, row.example, pair, self.threshold)
-        leaks, suspects = self._question(row, pair, same)
-        if "answer" in self.parts and (pair.answer is not None or pair.same_words):
-            more, also = self._answer(row, pair, same)
+        leaks, suspects = self._question(pair)
+        if "answer" in self.parts and (pair.answer >= 0 or pair.same_words):
+            more, also = self._answer(pair)
             leaks, suspects = leaks + more, suspects + also
         return leaks, [] if leaks else suspects
 
-    def _leak(self, row: LearntRow, kind: Kind, same: _Same, score: float, evidence: LeakEvidence) -> Leak:
-        answer: Literal["same", "different"] = "same" if same.same else "different"
-        return Leak(self.item, row.index, kind, answer, round(min(score, 1.0), 4), evidence)
+    def _leak(self, pair: CandidatePair, kind: Kind, score: float, evidence: LeakEvidence) -> Leak:
+        answer: Literal["same", "different"] = "same" if pair.same else "different"
+        return Leak(self.item, pair.row.index, kind, answer, round(min(score, 1.0), 4), evidence)
 
     def _evidence(self, part: ItemPart, row: LearntRow, text: int, run: tuple[int, int], why: str = "") -> LeakEvidence:
         run = run[0], min(run[1], run[0] + SHOWN_WORDS)
         message, role = (row.message[text], row.roles[text]) if text >= 0 else (-1, "user")
         return LeakEvidence(part.name, message, role, why, partial(part.words, *run))
 
-    def _question(self, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
-        part = self.parts["question"]
+    def _question(self, pair: CandidatePair) -> Found:
+        part, row = self.parts["question"], pair.row
         if (message := self._stands_as(part, row)) is not None:
-            exact = self._leak(row, "exact", same, 1.0, self._evidence(part, row, message, (0, part.size)))
+            exact = self._leak(pair, "exact", 1.0, self._evidence(part, row, message, (0, part.size)))
             # Of very many that have the same words not all pairs are noted: those stand for the others.
             return [exact] if pair.same_words else [], []
-        if not (pair.near or pair.short_near) and pair.question is None:
+        if not (pair.near or pair.short_near) and pair.question < 0:
             return [], []
-        leaks, suspects = self._alike(part, row, pair, same)
+        leaks, suspects = self._alike(part, pair)
         if not leaks and (message := self._answered.find(row.spelled)) is not None:
             evidence = self._evidence(part, row, message, (0, part.size))
             return [Leak(self.item, row.index, "contained", "same", 1.0, evidence)], []
         if not leaks and (found := self._beside(part, row)):
-            return [self._leak(row, "contained", same, 1.0, self._evidence(part, row, found.text, found.run))], []
+            return [self._leak(pair, "contained", 1.0, self._evidence(part, row, found.text, found.run))], []
         return leaks, suspects
 
     def _beside(self, part: ItemPart, row: LearntRow) -> Overlap | None:
@@ -95,26 +107,21 @@ class LeakJudge:
         found = self.looker.look(part, row)
         return found if found.text >= row.said and part.whole(found.most) >= 1 else None
 
-    def _alike(self, part: ItemPart, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
+    def _alike(self, part: ItemPart, pair: CandidatePair) -> Found:
         """What a question that is near, or is contained, is by itself."""
-        if pair.near or pair.short_near:
-            return self._near(part, row, pair, same)
-        if pair.question is None:
+        found, near = self.looker.look(part, pair.row), max(pair.near, pair.short_near)
+        if not near and not _is_found(found, pair.question, QUESTION_SHARE):
             return [], []
-        found = self.looker.look(part, row)
-        if not _is_found(found, pair.question, QUESTION_SHARE):
-            return [], []
-        settled = self.example.answer is None or same.same
-        why = "a question of fewer than 8 words" if part.size < LABEL_WORDS else "" if settled else "other answer"
-        leak = self._leak(row, "contained", same, found.share, self._evidence(part, row, found.text, found.run, why))
-        return ([], [leak]) if why else ([leak], [])
-
-    def _near(self, part: ItemPart, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
-        settled = self.example.answer is None or same.same
-        run = self.looker.look(part, row).run
-        evidence = self._evidence(part, row, -1, run, "" if settled else "a minimal pair: other answer")
-        leak = self._leak(row, "near", same, max(pair.near, pair.short_near), evidence)
-        return ([leak], []) if settled else ([], [leak])
+        settled = self.example.answer is None or pair.same
+        if near:
+            evidence = self._evidence(part, pair.row, -1, found.run, "" if settled else "a minimal pair: other answer")
+            leak = self._leak(pair, "near", near, evidence)
+        else:
+            short = part.size < LABEL_WORDS
+            why = "a question of fewer than 8 words" if short else "" if settled else "other answer"
+            evidence = self._evidence(part, pair.row, found.text, found.run, why)
+            leak = self._leak(pair, "contained", found.share, evidence)
+        return ([], [leak]) if leak.evidence.why else ([leak], [])
 
     def _stands_as(self, part: ItemPart, row: LearntRow) -> int | None:
         """The message that has the same words (-1: the whole question); a short one must be asked, not said."""
@@ -127,17 +134,17 @@ class LeakJudge:
                 return number
         return None
 
-    def _answer(self, row: LearntRow, pair: CandidatePair, same: _Same) -> tuple[list[Leak], list[Leak]]:
-        part = self.parts["answer"]
+    def _answer(self, pair: CandidatePair) -> Found:
+        part, row = self.parts["answer"], pair.row
         found = self.looker.look(part, row)
-        if _is_found(found, pair.answer or 0.0, ANSWER_SHARE):
+        if _is_found(found, pair.answer, ANSWER_SHARE):
             why, size = "", LABEL_WORDS
         else:
             why, size = "a short shared span", found.run[1] - found.run[0]
         if size < LABEL_WORDS:
             return [], []
-        kind: Kind = "answer" if row.message[found.text] != row.last else "near" if same.same else "contained"
-        leak = self._leak(row, kind, same, found.share, self._evidence(part, row, found.text, found.run, why))
+        kind: Kind = "answer" if row.message[found.text] != row.last else "near" if pair.same else "contained"
+        leak = self._leak(pair, kind, found.share, self._evidence(part, row, found.text, found.run, why))
         return ([], [leak]) if why else ([leak], [])
 
 

@@ -69,7 +69,6 @@ def longest_run(bits: int) -> tuple[int, int]:
 
 Bools = npt.NDArray[np.bool_]
 ROWS_AT_ONCE = 512
-LONG = 1 << 17
 _ACROSS = SHINGLE - GRAM_WORDS + 1
 """3-grams that make a 5-gram."""
 
@@ -158,18 +157,10 @@ class ItemPart:
         found = runs_of(here | (every ^ self.own), _ACROSS) & self._fives
         return found.bit_count() / max(1, self._fives.bit_count())
 
-    @cached_property
-    def _words(self) -> list[str]:
-        lower = self.text.lower()
-        return word_pattern(lower).findall(lower)
-
     def words(self, begin: int, end: int) -> str:
         """Its words from `begin` to `end`, joined by a space, to be shown: words of what is masked are left out."""
-        if len(self.text) < LONG:
-            found = self._words[begin:end]
-        else:
-            lower = self.text.lower()
-            found = [match.group() for match in islice(word_pattern(lower).finditer(lower), begin, end)]
+        lower = self.text.lower()
+        found = [match.group() for match in islice(word_pattern(lower).finditer(lower), begin, end)]
         kept = self._kept
         runs = groupby(found if kept is None else [word if word in kept else "…" for word in found])
         return " ".join(word for run, same in runs for word in (["…"] if run == "…" else same))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness import SHORT_THRESHOLD
-from curation.likeness.fingerprints import COMPILED_FROM_CHARS, use_compiled
+from curation.likeness.fingerprints import COMPILED_FROM, COMPILED_FROM_CHARS, use_compiled
 from curation.likeness.hashing import BASE, Hashes, grams_of, with_bytes, words_of
 from curation.likeness.join import distinct, jaccard_of
 from curation.likeness.leaks.blocks import Sample, TextBlock, blocks_of
@@ -49,12 +49,12 @@ class ShortNear(NamedTuple):
 
     row: I64
     item: I64
-    score: npt.NDArray[np.float64]
     open: npt.NDArray[np.bool_]
 
 
 class Scan:
-    """What the pass found. Pairs of arrays are (train row, gram), (train row, part) and (train row, test item).
+    """What one pass over the train rows found of the test items in `index`. Pairs of arrays are (train row, gram) and
+    (train row, part).
 
     `nature` has for rows with a hit their `natures_of`, which copies of a row share; `count` for each gram the number
     of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
@@ -63,124 +63,126 @@ class Scan:
     noted). On `sample` the template is counted.
     """
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.compiled = False
-        self.count: I64 = np.zeros(0, np.int64)
+    def __init__(self, index: TestIndex, compiled: bool) -> None:
+        self.index, self.compiled, self.rows = index, compiled, 0
+        self.count: I64 = np.zeros(len(index.table), np.int64)
         self.hits: list[tuple[I32, I32]] = []
         self.same_words: list[tuple[I64, I64]] = []
         self.short_near: list[ShortNear] = []
         self.nature: list[U32] = []
         self.asked: dict[int, set[int]] = {}
-        self.others: I64 = np.zeros(0, np.int64)
-        self.met: I64 = np.zeros(0, np.int64)
+        self.others: I64 = np.zeros(len(index.answers), np.int64)
+        self.met: I64 = np.zeros(len(index.sequence), np.int64)
         self.sample = Sample()
 
-    def note_hits(self, rows: I64, numbers: I64) -> None:
-        """Which rows hold which grams; there may be NOTED for each gram, so they are kept as small as they are."""
-        self.hits.append((rows.astype(np.int32), numbers.astype(np.int32)))
+    def take(self, block: TextBlock) -> None:
+        """Look at the rows of one more block."""
+        self.rows += len(block.question)
+        self.sample.add(block)
+        words = words_of(block.texts, compiled=self.compiled)
+        keys = with_bytes(words.sequence_keys(), block.texts)
+        self._note_grams(words, block)
+        self._note_same_words(keys, block.owner)
+        self._note_answers(block, keys)
+        self._note_short(block, words.counts, keys)
 
     def take_hits(self) -> tuple[I64, I64]:
-        """All of them, given away."""
+        """All rows and the grams they hold, given away. There may be NOTED for each gram: they are held as 32 bits."""
         none: list[I32] = [np.zeros(0, np.int32)]
         rows = np.concatenate([r for r, _ in self.hits] or none, dtype=np.int64)
         numbers = np.concatenate([g for _, g in self.hits] or none, dtype=np.int64)
         self.hits.clear()
         return rows, numbers
 
+    def _note_same_words(self, keys: U64, owner: I64) -> None:
+        """Texts with the same words as a part: each part's first rows, and each row's first parts."""
+        table, order = self.index.by_key
+        places, left = places_in(table, keys)
+        count = np.searchsorted(table, keys[places], "right") - left
+        before = self.met[left] + earlier(left)
+        np.add.at(self.met, left, 1)
+        count = np.where(before < ROWS_EACH, count, np.minimum(count, PARTS_EACH))
+        inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+        self.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
+
+    def _note_answers(self, block: TextBlock, keys: U64) -> None:
+        """For each answer part, which questions train rows with the same answer ask."""
+        rows = np.flatnonzero(block.answer >= 0)
+        answers = keys[block.answer[rows]]
+        questions = keys[block.question[rows]]
+        table, order = self.index.by_key
+        found, _ = places_in(table[self.index.is_answer[order]], answers)
+        for key, question in zip(answers[found].tolist(), questions[found].tolist(), strict=True):
+            asked = self.asked.setdefault(key, set())
+            if len(asked) < 2:
+                asked.add(question)
+
+    def _note_grams(self, words: Hashes, block: TextBlock) -> None:
+        """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it.
+
+        The nature is that of what the messages say: rows that name the same tools are no copies.
+        """
+        owner = block.owner
+        rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        text, threes = words.grams(GRAM_WORDS)
+        for size in self.index.sizes:
+            owners, hashes = (text, threes) if size == GRAM_WORDS else words.grams(size)
+            found, number = self.index.lookup(hashes)
+            rows.append(owner[owners[found]])
+            numbers.append(number)
+        grams = max(1, len(self.count))
+        pairs = distinct(np.concatenate(rows) * grams + np.concatenate(numbers))
+        row, number = pairs // grams, pairs % grams
+        before, some = self.count, self.count[number] < NOTED
+        self.count = before + np.bincount(number, minlength=len(before))
+        row, number = row[some], number[some]
+        noted = before[number] + earlier(number) < NOTED
+        self.hits.append((row[noted].astype(np.int32), number[noted].astype(np.int32)))
+        said = ~block.aside[text]
+        self.nature.append(natures_of(owner[text[said]], threes[said], distinct(row[noted])))
+
+    def _note_short(self, block: TextBlock, counts: I64, keys: U64) -> None:
+        """Short train questions that are near a short test question by characters but have not the same words; few of
+        those with another answer.
+        """
+        index = self.index
+        short = np.flatnonzero((counts[block.question] > 0) & (counts[block.question] < SHORT))
+        if not len(index.short.values) or not len(short):
+            return
+        places = block.question[short]
+        answers = np.where(block.answer[short] >= 0, keys[block.answer[short]], NO_ANSWER)
+        grams = grams_of([block.texts[place] for place in places.tolist()])
+        rows, items = _candidates(index, grams)
+        near = jaccard_of(grams, index.grams, rows, items) >= SHORT_THRESHOLD - SLACK
+        near &= keys[places][rows] != index.sequence[items]
+        rows, items = rows[near], items[near]
+        open_ = (answers[rows] == index.answers[items]) | index.odd[items]
+        keep = open_.copy()
+        for place in np.flatnonzero(~keep).tolist():
+            keep[place] = self.others[items[place]] < OTHERS
+            self.others[items[place]] += 1
+        self.short_near.append(ShortNear(int(block.owner[0]) + short[rows[keep]], items[keep], open_[keep]))
+
 
 def scan_train(
     train: Iterable[Example], test: Sequence[Example], numba: bool | None = None, index: TestIndex | None = None
-) -> tuple[TestIndex, Scan]:
-    """Pass over the train rows once; `numba` as in `curation.likeness.fingerprints.use_compiled`.
-
-    `index`: that of the test items, where it is known already.
+) -> Scan:
+    """Pass over the train rows once; `numba` as in `curation.likeness.fingerprints.use_compiled`: the first rows wait
+    to see whether compiled code is worth its start. `index`: that of the test items, where it is known already.
     """
-    scan = Scan()
-    waiting: list[TextBlock] = []
-    for block in blocks_of(train):
+    blocks, waiting, rows, size = blocks_of(train), list[TextBlock](), 0, 0
+    for block in blocks:
         waiting.append(block)
-        scan.rows += len(block.question)
-        if use_compiled(scan.rows, numba) or sum(held.size for held in waiting) >= COMPILED_FROM_CHARS:
-            index = _take_all(scan, index, test, waiting, numba)
-    return _take_all(scan, index, test, waiting, numba), scan
-
-
-def _take_all(
-    scan: Scan, index: TestIndex | None, test: Sequence[Example], waiting: list[TextBlock], numba: bool | None
-) -> TestIndex:
-    """Take blocks that waited to see whether compiled code is worth its start."""
-    compiled = scan.compiled or use_compiled(scan.rows, numba, sum(block.size for block in waiting))
-    scan.compiled = compiled
-    index = index or build_index(test, compiled=compiled)
-    if not len(scan.met):
-        scan.count, scan.others = np.zeros(len(index.table), np.int64), np.zeros(len(test), np.int64)
-        scan.met = np.zeros(len(index.sequence), np.int64)
-    for block in waiting:
-        scan.sample.add(block)
-        _take(scan, index, block, compiled)
-    waiting.clear()
-    return index
-
-
-def _take(scan: Scan, index: TestIndex, block: TextBlock, compiled: bool) -> None:
-    words = words_of(block.texts, compiled=compiled)
-    keys = with_bytes(words.sequence_keys(), block.texts)
-    _note_grams(scan, index, words, block)
-    _note_same_words(scan, index, keys, block.owner)
-    _note_answers(scan, index, block, keys)
-    _note_short(scan, index, block, words.counts, keys)
-
-
-def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> None:
-    """Texts with the same words as a part: each part's first rows, and each row's first parts."""
-    table, order = index.by_key
-    places, left = places_in(table, keys)
-    count = np.searchsorted(table, keys[places], "right") - left
-    before = scan.met[left] + earlier(left)
-    np.add.at(scan.met, left, 1)
-    count = np.where(before < ROWS_EACH, count, np.minimum(count, PARTS_EACH))
-    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
-    scan.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
-
-
-def _note_answers(scan: Scan, index: TestIndex, block: TextBlock, keys: U64) -> None:
-    """For each answer part, which questions train rows with the same answer ask."""
-    rows = np.flatnonzero(block.answer >= 0)
-    answers = keys[block.answer[rows]]
-    questions = keys[block.question[rows]]
-    table, order = index.by_key
-    parts = index.is_answer[order]
-    found, _ = places_in(table[parts], answers)
-    for key, question in zip(answers[found].tolist(), questions[found].tolist(), strict=True):
-        asked = scan.asked.setdefault(key, set())
-        if len(asked) < 2:
-            asked.add(question)
-
-
-def _note_grams(scan: Scan, index: TestIndex, words: Hashes, block: TextBlock) -> None:
-    """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it.
-
-    The nature is that of what the messages say: rows that name the same tools are no copies.
-    """
-    owner = block.owner
-    rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    text, threes = words.grams(GRAM_WORDS)
-    for size in index.sizes:
-        owners, hashes = (text, threes) if size == GRAM_WORDS else words.grams(size)
-        found, number = index.lookup(hashes)
-        rows.append(owner[owners[found]])
-        numbers.append(number)
-    grams = max(1, len(index.table))
-    pairs = distinct(np.concatenate(rows) * grams + np.concatenate(numbers))
-    row, number = pairs // grams, pairs % grams
-    before, some = scan.count, scan.count[number] < NOTED
-    scan.count = before + np.bincount(number, minlength=len(index.table))
-    row, number = row[some], number[some]
-    noted = before[number] + earlier(number) < NOTED
-    scan.note_hits(row[noted], number[noted])
-    said = ~block.aside[text]
-    scan.nature.append(natures_of(owner[text[said]], threes[said], distinct(row[noted])))
+        rows, size = rows + len(block.question), size + block.size
+        if numba is not None or rows >= COMPILED_FROM or size >= COMPILED_FROM_CHARS:
+            break
+    compiled = use_compiled(rows, numba, size)
+    scan = Scan(index or build_index(test, compiled=compiled), compiled)
+    while waiting:
+        scan.take(waiting.pop(0))
+    for block in blocks:
+        scan.take(block)
+    return scan
 
 
 def natures_of(owner: I64, hashes: U64, rows: I64) -> U32:
@@ -202,34 +204,6 @@ def in_orders(grams: U64) -> Iterator[U32]:
     for ranks in (grams.astype(np.uint32), top(grams), top(grams * BASE)):
         yield ranks
         yield ~ranks
-
-
-def _note_short(scan: Scan, index: TestIndex, block: TextBlock, counts: I64, keys: U64) -> None:
-    """Short train questions that are near a short test question by characters but have not the same words; few of
-    those with another answer.
-    """
-    short = np.flatnonzero((counts[block.question] > 0) & (counts[block.question] < SHORT))
-    if not len(index.short.values) or not len(short):
-        return
-    places = block.question[short]
-    answers = np.where(block.answer[short] >= 0, keys[block.answer[short]], NO_ANSWER)
-    grams = grams_of([block.texts[place] for place in places.tolist()])
-    rows, items = _candidates(index, grams)
-    score = jaccard_of(grams, index.grams, rows, items)
-    near = (score >= SHORT_THRESHOLD - SLACK) & (keys[places][rows] != index.sequence[items])
-    rows, items, score = rows[near], items[near], score[near]
-    may_be = (answers[rows] == index.answers[items]) | index.odd[items]
-    scan.short_near.append(_few(ShortNear(int(block.owner[0]) + short[rows], items, score, may_be), scan.others))
-
-
-def _few(found: ShortNear, others: I64) -> ShortNear:
-    """Without pairs that have another answer, beyond the first for each item; `others` counts them."""
-    keep = found.open.copy()
-    for place in np.flatnonzero(~keep).tolist():
-        item = found.item[place]
-        keep[place] = others[item] < OTHERS
-        others[item] += 1
-    return ShortNear(found.row[keep], found.item[keep], found.score[keep], found.open[keep])
 
 
 def _candidates(index: TestIndex, grams: Sets) -> tuple[I64, I64]:

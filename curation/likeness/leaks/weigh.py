@@ -6,8 +6,6 @@ one leak count as one.
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +17,7 @@ from curation.likeness.fingerprints import RowSource
 from curation.likeness.hashing import words_of
 from curation.likeness.join import distinct
 from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, NO_ANSWER, TestIndex, places_in
-from curation.likeness.leaks.scan import NOTED, Scan, ShortNear, in_orders, natures_of
+from curation.likeness.leaks.scan import NOTED, Scan, in_orders, natures_of
 from curation.likeness.sets import I64, SLACK, U32, U64, earlier, offsets
 from curation.likeness.template import LEAST, SHARE
 
@@ -28,17 +26,15 @@ Floats = npt.NDArray[np.float64]
 ROWS_AT_ONCE = 512
 
 
-def rest_spread(
-    index: TestIndex, likely: Bools, wanted: Bools, hits: tuple[I64, I64], source: RowSource, *, compiled: bool
-) -> Floats:
+def rest_spread(scan: Scan, likely: Bools, wanted: Bools, hits: tuple[I64, I64], source: RowSource) -> Floats:
     """For each of the `wanted` grams, how many different rests its holders (of those that were noted) have: the nature
     of a row by the grams that are not `likely` to be of a template. Copies have one rest, or none.
     """
     chosen = np.flatnonzero(wanted[hits[1]])
     rows, numbers = hits[0][chosen], hits[1][chosen]
     holders, place = np.unique(rows, return_inverse=True)
-    rests = rests_of(holders, index.table[likely], source, compiled=compiled)
-    return _natures_held(rests, place, numbers, len(index.table))
+    rests = rests_of(holders, scan.index.table[likely], source, compiled=scan.compiled)
+    return _natures_held(rests, place, numbers, len(likely))
 
 
 def rests_of(rows: I64, table: U64, source: RowSource, *, compiled: bool) -> U32:
@@ -85,18 +81,18 @@ class Looked:
     template: Bools
 
 
-def template_grams(index: TestIndex, scan: Scan, hits: tuple[I64, I64], nature: U32, source: RowSource) -> Bools:
+def template_grams(scan: Scan, hits: tuple[I64, I64], nature: U32, source: RowSource) -> Bools:
     """For each gram whether it is in more than 10% of the train rows and in at least 20, of different natures,
     and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
 
     Where a long instruction is most of each row, rows have one nature for it alone: those are ranked by the rest.
     """
     common = (scan.count >= LEAST) & (scan.count > SHARE * scan.rows)
-    items = max(1, int(index.item.max(initial=0)) + 1)
-    likely = common & (np.diff(index.held_from) > max(1, SHARE * items))
+    items = max(1, int(scan.index.item.max(initial=0)) + 1)
+    likely = common & (np.diff(scan.index.held_from) > max(1, SHARE * items))
     sure: Bools = likely & _is_varied(_spread(nature, *hits, likely), scan)
     if (open_ := likely & ~sure).any():
-        sure |= open_ & _is_varied(rest_spread(index, likely, open_, hits, source, compiled=scan.compiled), scan)
+        sure |= open_ & _is_varied(rest_spread(scan, likely, open_, hits, source), scan)
     return sure
 
 
@@ -105,12 +101,13 @@ def _is_varied(spread: Floats, scan: Scan) -> Bools:
     return (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
 
 
-def pairs_to_look_at(index: TestIndex, scan: Scan, source: RowSource, *, compiled: bool = False) -> Looked:
+def pairs_to_look_at(scan: Scan, source: RowSource) -> Looked:
     """All pairs whose containment, discounted or not, reaches a share from which a leak or a span is possible."""
+    index = scan.index
     rows, numbers = scan.take_hits()
     nature = np.concatenate(scan.nature, axis=1)
-    common = template_grams(index, scan, (rows, numbers), nature, source)
-    _tell_apart(nature, rows, index.table[common], source, compiled)
+    common = template_grams(scan, (rows, numbers), nature, source)
+    _tell_apart(nature, rows, index.table[common], source, scan.compiled)
     spread = _spread(nature, rows, numbers, ~common)
     counts_for = _per_part(index, ~common)
     size = np.where(counts_for > 0, counts_for, index.distinct)
@@ -198,84 +195,68 @@ def _sums(
     return row, total.indices.astype(np.int64), total.data.real, np.rint(total.data.imag).astype(np.int64)
 
 
-@dataclass(slots=True)
-class CandidatePair:
-    """What the pass knows of a test item and a train row: similarity of the questions by words and by characters,
-    where it reaches the threshold; the discounted share of each part that is worth a look; whether texts with the
-    same words were met; whether the answers are known to differ, and whether they are near by words (None: unknown).
+@dataclass(frozen=True, slots=True)
+class CandidatePairs:
+    """Pairs of a train row and a test item, each once, in this order.
+
+    `question` and `answer` are the discounted shares of the parts that are worth a look, -1 for others; `same_words`
+    where texts with the same words were met, `differ` where the answers are known to.
     """
 
-    near: float = 0.0
-    short_near: float = 0.0
-    question: float | None = None
-    answer: float | None = None
-    same_words: bool = False
-    differ: bool = False
-    answers_near: bool | None = None
+    row: I64
+    item: I64
+    question: Floats
+    answer: Floats
+    same_words: Bools
+    differ: Bools
+
+    def of_rows(self, first: int, last: int) -> CandidatePairs:
+        """The pairs of the rows from `first` to `last`."""
+        at = slice(*np.searchsorted(self.row, [first, last + 1]).tolist())
+        shares = self.question[at], self.answer[at]
+        return CandidatePairs(self.row[at], self.item[at], *shares, self.same_words[at], self.differ[at])
 
 
-class CandidatePairs:
-    """Pairs, each once, by train row and test item. What is not known is not a number."""
-
-    def __init__(self, index: TestIndex, scan: Scan, looked: Looked, labels: Collection[int]) -> None:
-        self._items = max(1, len(index.grams))
-        merely = index.words[looked.part] < LABEL_WORDS
-        may_be_answered = index.answers[index.item[looked.part]] != NO_ANSWER
-        keep = ~merely | may_be_answered | (earlier(looked.part) < SUSPECTS)
-        row, part, share = looked.row[keep], looked.part[keep], looked.share[keep]
-        by_words = _with_same_words(index, scan, labels, self._items)
-        looked_at = row * self._items + index.item[part]
-        known = np.unique(np.concatenate((looked_at, by_words)))
-        short = _short(scan, known, self._items)
-        self.key = np.unique(np.concatenate((known, short.row * self._items + short.item)))
-        self.rows: I64 = np.unique(self.key // self._items)
-        self.question, self.answer = np.full(len(self.key), np.nan), np.full(len(self.key), np.nan)
-        of_answer = index.is_answer[part]
-        place = np.searchsorted(self.key, looked_at)
-        self.question[place[~of_answer]] = share[~of_answer]
-        self.answer[place[of_answer]] = share[of_answer]
-        self.same_words = np.zeros(len(self.key), np.bool_)
-        self.same_words[np.searchsorted(self.key, by_words)] = True
-        self.short_near, self.differ = np.zeros(len(self.key)), np.zeros(len(self.key), np.bool_)
-        place = np.searchsorted(self.key, short.row * self._items + short.item)
-        self.short_near[place], self.differ[place] = short.score, ~short.open
-
-    def of(self, rows: Sequence[int]) -> dict[int, dict[int, CandidatePair]]:
-        """The pairs of some neighbouring rows: by row, by test item."""
-        first, last = np.searchsorted(self.key, [rows[0] * self._items, (rows[-1] + 1) * self._items])
-        some = slice(int(first), int(last))
-        columns = (self.key, self.question, self.answer, self.short_near, self.same_words, self.differ)
-        found: dict[int, dict[int, CandidatePair]] = defaultdict(dict)
-        for key, question, answer, near, same, differ in zip(*(c[some].tolist() for c in columns), strict=True):
-            row, item = divmod(key, self._items)
-            found[row][item] = CandidatePair(0.0, near, _known(question), _known(answer), same, differ)
-        return found
+def candidate_pairs(scan: Scan, looked: Looked, labels: Collection[int]) -> CandidatePairs:
+    """The pairs that `looked` or the scan names: those of `labels` only where the question may be answered."""
+    index, items = scan.index, max(1, len(scan.index.grams))
+    merely = index.words[looked.part] < LABEL_WORDS
+    may_be_answered = index.answers[index.item[looked.part]] != NO_ANSWER
+    keep = ~merely | may_be_answered | (earlier(looked.part) < SUSPECTS)
+    row, part, share = looked.row[keep], looked.part[keep], looked.share[keep]
+    by_words = _with_same_words(scan, labels, items)
+    looked_at = row * items + index.item[part]
+    known = np.unique(np.concatenate((looked_at, by_words)))
+    short, open_ = _short(scan, known, items)
+    key = np.unique(np.concatenate((known, short)))
+    question, answer = np.full(len(key), -1.0), np.full(len(key), -1.0)
+    of_answer, place = index.is_answer[part], np.searchsorted(key, looked_at)
+    question[place[~of_answer]] = share[~of_answer]
+    answer[place[of_answer]] = share[of_answer]
+    same_words, differ = np.zeros(len(key), np.bool_), np.zeros(len(key), np.bool_)
+    same_words[np.searchsorted(key, by_words)] = True
+    differ[np.searchsorted(key, short)] = ~open_
+    return CandidatePairs(key // items, key % items, question, answer, same_words, differ)
 
 
-def _known(share: float) -> float | None:
-    return None if math.isnan(share) else share
-
-
-def _with_same_words(index: TestIndex, scan: Scan, labels: Collection[int], items: int) -> I64:
+def _with_same_words(scan: Scan, labels: Collection[int], items: int) -> I64:
     """Pairs with texts of the same words. That both have one label is no reason to look at them."""
-    judged = np.ones(len(index.item), np.bool_)
+    judged = np.ones(len(scan.index.item), np.bool_)
     judged[list(labels)] = False
-    found = []
+    found = [np.zeros(0, np.int64)]
     for rows, parts in scan.same_words:
         keep = judged[parts]
-        found.append(rows[keep] * items + index.item[parts[keep]])
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+        found.append(rows[keep] * items + scan.index.item[parts[keep]])
+    return np.unique(np.concatenate(found))
 
 
-def _short(scan: Scan, known: I64, items: int) -> ShortNear:
-    """Short near pairs that are not `known`: they may have the same answer; of the others a few, as suspects."""
+def _short(scan: Scan, known: I64, items: int) -> tuple[I64, Bools]:
+    """Short near pairs that are not `known`, and which may have the same answer; of the others a few, as suspects."""
     if not scan.short_near:
-        none = np.zeros(0, np.int64)
-        return ShortNear(none, none, np.zeros(0), np.zeros(0, np.bool_))
-    row, item, score, may_be = (np.concatenate(column) for column in zip(*scan.short_near, strict=True))
+        return np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    row, item, open_ = (np.concatenate(column) for column in zip(*scan.short_near, strict=True))
     fresh = ~np.isin(row * items + item, known)
-    row, item, score, may_be = row[fresh], item[fresh], score[fresh], may_be[fresh]
-    keep = may_be.copy()
-    others = np.flatnonzero(~may_be)
+    row, item, open_ = row[fresh], item[fresh], open_[fresh]
+    keep, others = open_.copy(), np.flatnonzero(~open_)
     keep[others[earlier(item[others]) < SUSPECTS]] = True
-    return ShortNear(row[keep], item[keep], score[keep], may_be[keep])
+    return (row * items + item)[keep], open_[keep]
