@@ -130,9 +130,9 @@ class QualityCheck:
         """Say what was found."""
         return None
 
-    def piled(self, pile: Pile) -> DataFinding | None:
+    def piled(self, pile: Pile, detail: JsonObject | None = None) -> DataFinding | None:
         """Return the finding of all rows on a pile; None where it is empty."""
-        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids) if pile.count else None
+        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids, detail=detail) if pile.count else None
 
     def finding(
         self,
@@ -209,10 +209,7 @@ class SingleRowCheck(QualityCheck):
 
     def end(self, survey: Survey) -> DataFinding | None:
         """The pile, if there is one."""
-        pile = self.pile
-        if not pile.count:
-            return None
-        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids, detail=self.detail())
+        return self.piled(self.pile, self.detail())
 
     def detail(self) -> JsonObject:
         """Return other counts of the rows that were found."""

@@ -93,28 +93,23 @@ def _write_lines(path: Path, documents: Iterable[JsonObject]) -> None:
             out.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
 
 
+def _place(files: RowFile, index: int, of: str = "") -> JsonObject:
+    """Line and file of a row, under names that begin with `of`."""
+    file, line = files.where(index)
+    return {f"{of}line": line, f"{of}file": file}
+
+
 def _removed(files: RowFile, result: DedupResult) -> Iterable[JsonObject]:
     for row in result.removed:
-        file, line = files.where(row.index)
-        kept_file, kept_line = files.where(row.kept)
-        document: JsonObject = {
-            "line": line, "file": file, "kept_line": kept_line, "kept_file": kept_file,
-            "similarity": round(row.similarity, 6), "kind": row.kind, "answer": "same",
-        }  # fmt: skip
-        if row.via is not None:
-            via_file, via_line = files.where(row.via)
-            document["via"] = {"line": via_line, "file": via_file}
-        yield document
+        said = {"similarity": round(row.similarity, 6), "kind": row.kind, "answer": "same"}
+        via = {} if row.via is None else {"via": _place(files, row.via)}
+        yield {**_place(files, row.index), **_place(files, row.kept, "kept_"), **said, **via}
 
 
 def _pairs(files: RowFile, result: DedupResult) -> Iterable[JsonObject]:
     for pair in result.pairs:
-        file, line = files.where(pair.index)
-        other_file, other_line = files.where(pair.other)
-        yield {
-            "line": line, "file": file, "other_line": other_line, "other_file": other_file,
-            "similarity": round(pair.similarity, 6), "kind": pair.kind,
-        }  # fmt: skip
+        said = {"similarity": round(pair.similarity, 6), "kind": pair.kind}
+        yield {**_place(files, pair.index), **_place(files, pair.other, "other_"), **said}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +146,15 @@ class LeakCheck:
 
     def paraphrase_json(self, row: int, item: int, score: float) -> JsonObject:
         """A pair that says the same in other words, with files and lines."""
-        test_file, test_line = self.test.where(item)
-        train_file, train_line = self.train.where(row)
-        return {
-            "test_line": test_line, "train_line": train_line, "test_file": test_file, "train_file": train_file,
-            "score": score,
-        }  # fmt: skip
+        return {**self._places(row, item), "score": score}
 
     def leak_json(self, leak: Leak) -> JsonObject:
         """One leak or suspect, with files and lines."""
-        test_file, test_line = self.test.where(leak.test)
-        train_file, train_line = self.train.where(leak.train)
-        return {
-            "test_line": test_line, "train_line": train_line, "test_file": test_file, "train_file": train_file,
-            "kind": leak.kind, "answer": leak.answer, "score": leak.score, "evidence": leak.evidence.as_json(),
-        }  # fmt: skip
+        said = {"kind": leak.kind, "answer": leak.answer, "score": leak.score, "evidence": leak.evidence.as_json()}
+        return {**self._places(leak.train, leak.test), **said}
+
+    def _places(self, row: int, item: int) -> JsonObject:
+        return {**_place(self.test, item, "test_"), **_place(self.train, row, "train_")}
 
 
 def check_files(

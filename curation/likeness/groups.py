@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,13 +160,6 @@ def short_pairs(prints: Fingerprints, classes: Classes, threshold: float, method
     words = jaccard_of(prints.shingles, prints.shingles, rows, mates)
     open_pairs = (words < threshold - SLACK) & (prints.exact[rows] != prints.exact[mates])
     return NearSets(one[open_pairs], other[open_pairs], pairs.score[open_pairs])
-
-
-def all_near(prints: Fingerprints, threshold: float, compiled: bool) -> Iterator[tuple[Classes, NearSets]]:
-    """Near, exact and short near pairs of classes, whatever their answers, by the exact join: none is missed."""
-    classes = classes_of(prints)
-    yield classes, class_pairs(prints, classes, threshold, "exact", compiled, every=True)[0]
-    yield classes, short_pairs(prints, classes, threshold, "exact", compiled)
 
 
 AT_ONCE = 100_000

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness.fingerprints import Fingerprints, InMemory, fingerprints, use_compiled
-from curation.likeness.groups import Classes, all_near, same_answers
+from curation.likeness.groups import Classes, class_pairs, classes_of, same_answers, short_pairs
 from curation.likeness.join import NearSets, components
 from curation.likeness.sets import I64
 from curation.split.manifest import SplitName
@@ -125,5 +125,7 @@ class Near:
 def find_near(examples: Sequence[Example], threshold: float, keys: Sequence[str | None]) -> Near:
     """All near, exact and short near pairs of rows, by the exact join, so that none is missed."""
     prints = fingerprints(examples)
-    (classes, pairs), (_, short) = all_near(prints, threshold, use_compiled(len(prints)))
+    classes, compiled = classes_of(prints), use_compiled(len(prints))
+    pairs, _ = class_pairs(prints, classes, threshold, "exact", compiled, every=True)
+    short = short_pairs(prints, classes, threshold, "exact", compiled)
     return Near(examples, prints, classes, pairs, short, keys, threshold)

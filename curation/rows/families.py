@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.example import Example
-from curation.rows import alpaca, argilla, chat, label_studio, pairs, preference, sharegpt
-from curation.rows.exports import check_export
+from curation.rows import chat, labelling, pairs, preference, sharegpt
 from curation.rows.jsonline import Malformed
 from curation.rows.names import ANSWERS, QUESTIONS, CannotHold, answer_key, first_of
 from workspace.errors import RungError, did_you_mean
@@ -36,11 +35,11 @@ def _family(name: str, read: Read, *marks: str) -> Family:
 FAMILIES = (
     _family("chat", chat.read, "messages"),
     _family("sharegpt", sharegpt.read, "conversations"),
-    _family("label_studio", label_studio.read, "data annotations"),
-    _family("argilla", argilla.read, "fields responses"),
+    _family("label_studio", labelling.read_task, "data annotations"),
+    _family("argilla", labelling.read_record, "fields responses"),
     _family("preference", preference.read, "chosen rejected", "preferred_output non_preferred_output"),
     _family("prompt_completion", pairs.read_prompt_completion, "prompt completion"),
-    _family("alpaca", alpaca.read, "instruction output", "instruction response"),
+    _family("alpaca", pairs.read_alpaca, "instruction output", "instruction response"),
     _family("qa", pairs.read_question_answer, "question answer", "query response", "input output"),
     _family("text", pairs.read_text, "text"),
 )
@@ -52,8 +51,8 @@ FORMATS = (*(family.name for family in FAMILIES), "csv", "tsv", "parquet")
 WRITERS: Mapping[str, Callable[[Example], dict[str, Any]]] = {
     "chat": chat.write,
     "sharegpt": sharegpt.write,
-    "alpaca": alpaca.write,
-    "label_studio": label_studio.write,
+    "alpaca": pairs.write_alpaca,
+    "label_studio": labelling.write_task,
 }
 FORMED: Mapping[str, Callable[[Example, bool], dict[str, Any]]] = {
     "prompt_completion": pairs.write_prompt_completion,
@@ -88,14 +87,14 @@ def family_of(row: Mapping[str, Any]) -> Family | None:
 
 def is_plain_text(row: Mapping[str, Any]) -> bool:
     """Return whether a row with `text` is a text row, whatever other keys it has."""
-    return len(row) == 1 or (family_of(row) is _BY_NAME["text"] and not check_export(row))
+    return len(row) == 1 or (family_of(row) is _BY_NAME["text"] and not labelling.check_export(row))
 
 
 def read_object(row: dict[str, Any], family: Family | None, unanswered: bool = False) -> dict[str, Any]:
     """The canonical row of one JSON object, by `family` or by what its keys tell. Raises Malformed."""
     found = family or family_of(row)
     if found is None or (family is None and found.name in ("text", "labelled")):
-        fault = check_export(row) or (None if found else _unknown_keys(row))
+        fault = labelling.check_export(row) or (None if found else _unknown_keys(row))
         if fault:
             raise fault
     assert found is not None

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from curation.rows.exports import check_export
 from curation.rows.families import Family, family_of
 from curation.rows.jsonline import Malformed
+from curation.rows.labelling import check_export
 from curation.rows.row import Columns, Read, Reject, Row
 from curation.rows.table import check_named, choose_columns, describe, to_row
 from workspace.errors import RungError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import IO, Any, TypedDict, Unpack
 
-from curation.rows.array import is_array, read_array
 from curation.rows.families import LABELLED, Family, family_of, named, read_object
 from curation.rows.jsonline import Malformed, decode_object
 from curation.rows.names import answer_key
@@ -22,6 +22,8 @@ from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
 Notice = Callable[[str], None]
+CHUNK = 1 << 20
+_MARK = re.compile(rb'\\.|["{}\[\],]', re.DOTALL)
 
 
 class HowToRead(TypedDict, total=False):
@@ -74,8 +76,8 @@ def _blocks(path: Path, fmt: str, stack: contextlib.ExitStack, **how: Unpack[How
     if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and looks_like_header(start.split(b"\n", 1)[0])):
         return _batched(read_table(text_records(file, "\t" if kind == "tsv" else ""), path, columns, notice))
     read = _reading(path, family, columns, unanswered, notice)
-    if is_array(start, kind):
-        return _batched(_object(str(path), number, value, read) for number, value in read_array(file, path))
+    if _is_array(start, kind):
+        return _batched(_object(str(path), number, value, read) for number, value in _read_array(file, path))
     if kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
         return _batched(_texts(lines_of(file), str(path)))
     is_plain = family is None and not columns.named
@@ -155,3 +157,63 @@ def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reje
             yield Reject(name, number, "", "a NUL character.", line)
         else:
             yield Row(name, number, line, {"text": text.removesuffix("\r")}, as_is=False)
+
+
+def _is_array(start: bytes, suffix: str) -> bool:
+    """Whether bytes begin an array of rows; a file that is called .jsonl never does."""
+    return suffix not in ("jsonl", "ndjson") and re.match(rb"\s*\[\s*([{\]]|$)", start) is not None
+
+
+def _read_array(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    """The line on which each value of the array begins, and the value's bytes unchanged.
+
+    A value ends at the comma or bracket that closes it, whatever is inside; whether it is JSON is for the reader
+    of one value to say. Raises RungError where the array never ends, or something follows it.
+    """
+    value, line = bytearray(), 1
+    for chunk, at, end, sign in _marks(file):
+        value += chunk[at:end]
+        line += chunk.count(b"\n", at, end)
+        if not sign:
+            continue
+        if text := value.strip():
+            yield line - value.lstrip().count(b"\n"), bytes(text)
+        value.clear()
+        if sign == b"]":
+            _nothing_follows(chunk[end + 1 :] + file.read(CHUNK), path, line)
+            return
+    raise RungError(f"{path}: the JSON array that begins on its first line never ends.", where=str(path))
+
+
+def _marks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int, bytes]]:
+    """Pieces of the file as (chunk, start, end, sign): a sign `,` or `]` ends a value there, an empty one does not."""
+    depth, quoted = 0, False
+    for chunk in _chunks(file):
+        at = 0
+        for mark in _MARK.finditer(chunk):
+            sign = mark[0]
+            quoted ^= sign == b'"'
+            if quoted or sign not in b"{}[],":
+                continue
+            depth += (sign in b"{[") - (sign in b"}]")
+            if depth == 1 and sign == b"[":
+                at = mark.end()
+            if depth == 0 or (depth == 1 and sign == b","):
+                yield chunk, at, mark.start(), b"," if depth else b"]"
+                at = mark.end()
+        yield chunk, at, len(chunk), b""
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """Blocks of the file, none of which ends between a backslash and what it escapes."""
+    while chunk := file.read(CHUNK):
+        while chunk.endswith(b"\\") and (more := file.read(1)):
+            chunk += more
+        yield chunk
+
+
+def _nothing_follows(tail: bytes, path: Path, line: int) -> None:
+    if tail.strip():
+        raise RungError(
+            f"{path} line {line}: something follows the JSON array: {tail.strip()[:20]!r}.", where=str(path)
+        )

@@ -151,13 +151,13 @@ def test_a_json_array_is_cut_into_rows_with_their_lines(tmp_path):
 
 
 def test_a_json_array_is_cut_the_same_whatever_the_block(tmp_path, monkeypatch):
-    from curation.rows import array
+    from curation.rows import reading
 
     rows = [{"question": '\\"' * i + "q\\", "answer": "}," * i + "a"} for i in range(40)]
     (tmp_path / "a.json").write_text(json.dumps(rows))
     whole = rows_of(tmp_path / "a.json")
     for size in (1, 2, 3, 7, 64):
-        monkeypatch.setattr(array, "CHUNK", size)
+        monkeypatch.setattr(reading, "CHUNK", size)
         assert rows_of(tmp_path / "a.json") == whole
 
 
