@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from curation.checks.base import EVIDENCE_KEPT, Subject
 from curation.rows import Row
 from curation.rows.rowfile import Chosen
-from curation.store.records import LEARNT, StoredRow, StoredRows, number_of, row_id
+from curation.store import StoredRow, StoredRows, number_of, row_id
+from curation.store.records import LEARNT
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -19,7 +19,7 @@ from curation.store.records import (
     number_of,
     row_id,
 )
-from curation.store.store import Store, open_store, store_exists
+from curation.store.store import Store, StoredRows, open_store, store_exists
 
 __all__ = [
     "Added",
@@ -33,6 +33,7 @@ __all__ = [
     "State",
     "Store",
     "StoredRow",
+    "StoredRows",
     "number_of",
     "open_store",
     "row_id",

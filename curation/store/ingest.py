@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from curation.example import Example
 from curation.rows import Columns, Reject, malformed_error
 from curation.rows.rowfile import Chosen, RowFile
-from curation.store import Added, NewRow, Role, Store
-from curation.store.records import LEARNT, ROLES, Link, StoredRows, number_of, row_id
+from curation.store import Added, NewRow, Role, Store, StoredRows
+from curation.store.records import LEARNT, ROLES, Link, number_of, row_id
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.files import sha256_file
 from workspace.settings import Settings
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from curation.likeness.duplicates import DedupResult, Removed
     from curation.likeness.fingerprints import Collector
     from curation.likeness.sets import I64
-    from curation.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from curation.example import Example
 from workspace.errors import RungError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 def row_id(number: int) -> str:
@@ -47,8 +44,6 @@ FINAL = ("approve", "edit", "reject")
 VERDICT_OF = dict(zip(("approved", "edited", "rejected"), FINAL, strict=True))
 """The verdict that each state of a decided row comes from."""
 DECIDED = tuple(VERDICT_OF)
-ROWS_AT_ONCE = 500
-"""Rows that are held while very many pass by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,28 +149,6 @@ class StoredRow:
     def is_kept_by_person(self) -> bool:
         """Whether that decision is a person's."""
         return self.is_reviewed and not self.automatic
-
-
-class StoredRows:
-    """Rows of the store, none of which is held, by their place in `numbers`."""
-
-    def __init__(self, connection: Connection, numbers: array[int]) -> None:
-        self.connection, self.numbers = connection, numbers
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __iter__(self) -> Iterator[Example]:
-        for first in range(0, len(self), ROWS_AT_ONCE):
-            yield from self.fetch(range(first, min(first + ROWS_AT_ONCE, len(self))))
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices`."""
-        from curation.store.reading import payloads_of
-
-        numbers = [self.numbers[index] for index in indices]
-        found = {number: payload for number, _, payload in payloads_of(self.connection, list(set(numbers)))}
-        return [Example.from_json(found[number]) for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -270,3 +271,29 @@ class Store:
 
         with self.read() as connection:
             return read_events(connection, kind, ref, actor)
+
+
+ROWS_AT_ONCE = 500
+"""Rows that are held while very many pass by."""
+
+
+class StoredRows:
+    """Rows of the store, none of which is held, by their place in `numbers`."""
+
+    def __init__(self, connection: Connection, numbers: array[int]) -> None:
+        self.connection, self.numbers = connection, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Example]:
+        for first in range(0, len(self), ROWS_AT_ONCE):
+            yield from self.fetch(range(first, min(first + ROWS_AT_ONCE, len(self))))
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """The rows at `indices`."""
+        from curation.store.reading import payloads_of
+
+        numbers = [self.numbers[index] for index in indices]
+        found = {number: payload for number, _, payload in payloads_of(self.connection, list(set(numbers)))}
+        return [Example.from_json(found[number]) for number in numbers]
