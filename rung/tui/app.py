@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -48,8 +46,6 @@ SCREENS: dict[int, tuple[str, str]] = {
 """Stage number -> module and class; imported when the stage is opened."""
 
 
-RESTING = 0.02
-"""CPU-seconds of a second in which the loop does next to nothing."""
 HIGH_CONTRAST = Theme(
     "high-contrast",
     primary="#ffff00",
@@ -106,16 +102,11 @@ class RungApp(App[None]):
         """Stage -> seconds that its screen took to load the last time."""
         self.partial = False
         """Whether the store was not read yet."""
-        self._spent, self._collected = time.thread_time(), False
-        """CPU-seconds of this thread at the last look, and whether all was collected since it last worked."""
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
         self.register_theme(HIGH_CONTRAST)
         self.set_class(is_plain(), "plain")
-        gc.freeze()  # modules and the rulebook live as long as the program
-        gc.disable()
-        self.set_interval(1.0, self._collect)
         if self.source.project is None:
             from rung.tui.screens.no_project_screen import NoProjectScreen
 
@@ -129,18 +120,8 @@ class RungApp(App[None]):
             self.open_start()
 
     def on_unmount(self) -> None:
-        """The process beside ends, and Python collects by itself again."""
+        """The process beside ends."""
         self.beside.close()
-        gc.enable()
-
-    def _collect(self) -> None:
-        """Collect all cycles once the loop rests, the youngest while it works: a whole collection would delay a key."""
-        rests = time.thread_time() - self._spent < RESTING
-        if not rests:
-            gc.collect(1)
-        elif not self._collected:
-            gc.collect()
-        self._spent, self._collected = time.thread_time(), rests
 
     # Stages
 
@@ -162,7 +143,6 @@ class RungApp(App[None]):
     async def _import_and_open(self, path: str, number: int) -> None:
         """What a stage needs is read from disk beside the loop."""
         await asyncio.to_thread(import_module, path)
-        gc.freeze()
         self.open_stage(number)
 
     def open_question(self, question: str = "", then: int = 0) -> None:

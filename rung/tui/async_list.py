@@ -138,10 +138,6 @@ class LoadedScreen(StageScreen):
             self.set_interval(self.source.tick, self._say_what_is_awaited)
             self.reload()
 
-    def on_unmount(self) -> None:
-        """What was loaded goes at once: the rows of a screen that was left would wait for the collector."""
-        self.data = None
-
     @property
     def room(self) -> int:
         """Columns of a line in this terminal, without the cursor's two."""

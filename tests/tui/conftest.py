@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
 import shutil
@@ -68,13 +67,6 @@ def make_claims(folder):
     rung(folder, "advise")
     rung(folder, "data", "import", "test.jsonl", "--as", "test")
     rung(folder, "data", "import", "pool.jsonl", "--as", "pool")
-
-
-@pytest.fixture(autouse=True)
-def collected():
-    """What died with the program goes: the next one freezes what it finds, and counts it as it starts."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture

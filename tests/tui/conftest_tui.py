@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import unicodedata
 
 from textual.command import CommandList, CommandPalette
@@ -165,21 +164,3 @@ def words_in(app, widget="#right"):
     region = app.screen.query_one(widget).region
     lines = text_of(app).split("\n")[region.y : region.bottom]
     return " ".join(" ".join(line[region.x : region.right] for line in lines).replace("│", " ").split())
-
-
-class Ticks:
-    """A timer on the loop. `held` is the most CPU time that the loop's own thread spent between two ticks: unlike
-    time on the wall it does not count what other processes of the machine take."""
-
-    def __init__(self):
-        self.held = 0.0
-        self.waited = 0.0
-        self.on = True
-
-    async def run(self):
-        cpu, wall = time.thread_time(), time.monotonic()
-        while self.on:
-            await asyncio.sleep(0.002)
-            cpu, before = time.thread_time(), cpu
-            wall, was = time.monotonic(), wall
-            self.held, self.waited = max(self.held, cpu - before), max(self.waited, wall - was)
