@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest_tui import opened, playing, press, running, settled
+from conftest_tui import opened, playing, press, settled
 from review_rows import begun, log
 from review_steps import reviewing
 from textual._callback import invoke
@@ -78,18 +78,6 @@ async def test_no_key_reaches_a_screen_before_it_stands(tmp_path, program):
             assert app.screen.stage == "Review"
             assert early.check_action("stage_step", (1,))
     assert log(tmp_path / "icd") == []
-
-
-async def test_what_a_stage_loaded_goes_with_its_screen(tmp_path, program):
-    app = program(begun(tmp_path / "icd"))
-    async with running(app) as pilot:
-        app.open_stage(5)
-        await settled(pilot)
-        dataset = app.screen
-        assert dataset.data is not None
-        await press(pilot, "1")
-        assert app.screen.stage == "Questions"
-        assert dataset.data is None
 
 
 async def test_what_was_drawn_goes_with_its_screen(tmp_path, program):
