@@ -109,6 +109,15 @@ def test_every_leaf_ends_in_advice_and_dont_know_is_never_a_dead_end() -> None:
         assert len(way) == len(set(way))
 
 
+def test_what_recommends_from_own_data_is_asked_for_live_systems() -> None:
+    _, way = walk({"task": "agent", "private_knowledge": True, "prompting": "weak_effort"})
+    assert "live_systems" not in way
+    answers = Answers(task="recommendation", prompting="weak_effort", private_knowledge=True)
+    while (question := next_question(BOOK, answers)) is not None and question.id != "live_systems":
+        answers = said(answers, question.id, None)
+    assert question is not None
+
+
 def test_what_was_measured_is_not_asked() -> None:
     answers = from_table({"task": "chat", "prompting": "insufficient"})
     asked = askable(BOOK, answers)
