@@ -123,6 +123,11 @@ class Example:
         """One line of JSON, keys in their own order, no line break at the end."""
         return _encode(self.row)
 
+    def until(self, turn: int) -> Example:
+        """The row as it ends with its assistant's turn of that number, from 1; 0 leaves it whole."""
+        ends = [at for at, message in enumerate(self.messages, 1) if message.get("role") == "assistant"]
+        return Example({**self.row, "messages": self.messages[: ends[turn - 1]]}) if turn else self
+
     def with_answer(self, text: str) -> Example:
         """The same row with another (or a first) answer; as calls where `answer_turn` takes it so."""
         return Example({**self.row, "messages": [*self.asked, self.answer_turn(text)]})

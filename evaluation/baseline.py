@@ -145,10 +145,10 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[ArmChoice]) -> Ch
     ids = bench.rows.validation_ids
     choices = Choices(
         made_from=hashes(bench.project.root, bench.dataset / "manifest.json"),
-        metric=bench.desk.metric.spec,
+        metric=bench.settings.evaluation.scored_by,
         test_sha256=bench.test_sha256,
         validation_items=len(bench.choosing),
-        validation_rows=[ids[item.number - 1] for item in bench.choosing] if ids else [],
+        validation_rows=[ids[item.line - 1] for item in bench.choosing] if ids else [],
         chosen=best_prompted(chosen),
         arms=[
             ChosenArm(
@@ -238,7 +238,7 @@ def bare_report(
         dataset=bench.dataset.name,
         test_sha256=bench.test_sha256,
         model=bench.desk.model.name,
-        metric=bench.desk.metric.spec,
+        metric=bench.settings.evaluation.scored_by,
         judge=bench.judge.name if bench.judge and bench.desk.metric.judged else None,
         n=arms[0].n,
         arms=list(arms),

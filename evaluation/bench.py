@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from chat.privacy import notices
 from chat.protocols import ChatModel, Embedder, Progress
@@ -63,24 +64,24 @@ class Bench:
     @property
     def items(self) -> list[EvalItem]:
         """The test items that are asked, read from the frozen file."""
-        return items_of(load_split(self.dataset, "test"))
+        return items_of(load_split(self.dataset, "test"), self.settings.evaluation.turns)
 
     @cached_property
     def groups(self) -> dict[int, str] | None:
         """The group of each test item that is asked, by its number, where some share one."""
-        numbers = [item.number for item in self.items]
-        found = clusters_of(self.dataset, self.settings.dataset.group_by, numbers)
-        return None if found is None else dict(zip(numbers, found, strict=True))
+        items = self.items
+        found = clusters_of(self.dataset, self.settings.dataset.group_by, [item.line for item in items])
+        return None if found is None else {item.number: name for item, name in zip(items, found, strict=True)}
 
     @property
     def choosing(self) -> list[EvalItem]:
         """The rows that arms choose on."""
-        return choosing_items(self.rows.validation, self.settings.evaluation.choose_on)
+        return choosing_items(self.rows.validation, self.settings.evaluation)
 
     @property
     def validating(self) -> list[EvalItem]:
         """All validation rows: what an arm that asks no model chooses its settings on."""
-        return items_of(self.rows.validation)
+        return items_of(self.rows.validation, self.settings.evaluation.turns)
 
     @property
     def rows_notes(self) -> list[str]:
@@ -173,11 +174,14 @@ def open_bench(
     folder, test = frozen_test(project, dataset)
     metric = item_metric(settings.evaluation.metric, project.root)
     rows = frozen_rows(project.datasets / rows_of) if rows_of else rows_for(project, settings, folder, test)
-    _demand_calls([*test, *rows.examples, *rows.validation], model, bigger)
-    choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
+    known, turns = [*rows.examples, *rows.validation], settings.evaluation.turns
+    _demand_calls(sum(_calls(row, turns) for row in [*test, *known]), model, bigger)
+    choices = closed_set(project, known, settings.evaluation)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     scores = _judging(project, settings, judge, replies) if metric.judged else None
-    shape = None if choices else json_shape(metric.spec, project.root, [*rows.examples, *rows.validation])
+    shape = (
+        None if choices else json_shape(metric.spec, project.root, [item.expected for item in items_of(known, turns)])
+    )
     desk = Harness(
         model,
         metric,
@@ -203,9 +207,13 @@ def open_bench(
     )
 
 
-def _demand_calls(rows: Sequence[Example], *models: ChatModel | None) -> None:
+def _calls(row: Example, turns: Literal["last", "all"]) -> bool:
+    """Whether a turn that is asked calls tools."""
+    return row.calls or (turns == "all" and any(message.get("tool_calls") for message in row.messages))
+
+
+def _demand_calls(calling: int, *models: ChatModel | None) -> None:
     """Raise Refusal where answers are tool calls and a model cannot be asked for them."""
-    calling = sum(row.calls for row in rows)
     for model in models if calling else ():
         if why := getattr(model, "calls_unread", ""):
             raise Refusal(
@@ -243,13 +251,14 @@ def closed_set(project: Project, known: Sequence[Example], settings: EvaluationS
     that may be shown or chosen on: on `auto` only if there are at most `label_limit` of them and each occurs twice
     on average. Tool calls are no closed set: a model that is held to texts cannot call.
     """
-    if settings.closed_set == "off" or any(row.calls for row in known):
+    items = items_of(known, settings.turns)
+    if settings.closed_set == "off" or any(_calls(row, settings.turns) for row in known):
         return ()
     file = project.root / LABELS_FILE
     if file.is_file():
         lines = read_utf8(file).splitlines()
         return tuple(sorted({line.strip() for line in lines if line.strip()}))
-    counts = Counter(row.answer.strip() for row in known if row.answer and row.answer.strip())
+    counts = Counter(item.expected.strip() for item in items if item.expected.strip())
     small = len(counts) <= settings.label_limit and counts.total() >= 2 * len(counts)
     return tuple(sorted(counts)) if counts and (small or settings.closed_set == "on") else ()
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn, request_key
 from chat.thinking import ROOM
 from chat.tool_calls import parted
-from curation.example import Example
+from curation.example import Example, is_trained
 from evaluation.arms.arm_material import Variant
 from evaluation.ask import Replies, ask_all
 from evaluation.judge.grading import Case, ModelJudge
@@ -24,6 +24,7 @@ from evaluation.metrics.perplexity import perplexity
 from evaluation.metrics.text import normalise, normalised_match, refuses
 from evaluation.retrieval.passages import holds
 from evaluation.verdict.intervals import is_binary, score_interval
+from workspace.settings import EvaluationSettings
 
 Form = Literal["free", "held"]
 Split = Literal["test", "validation"]
@@ -44,7 +45,9 @@ WHOLE: Mapping[str, Callable[[str], str]] = {"exact_match": str.strip, "normalis
 
 @dataclass(frozen=True, slots=True)
 class EvalItem:
-    """A row to be answered: `number` is its line in the split's file, from 1."""
+    """A turn to be answered: `number` counts the items of a split, from 1; `line` is that of its row in the file, and
+    `turn` which assistant turn of it, from 1. 0 is the last, the only one of its row that is asked.
+    """
 
     number: int
     turns: tuple[Turn, ...]
@@ -52,6 +55,8 @@ class EvalItem:
     expected: str
     tools: object = None
     tests: str = ""
+    line: int = 0
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,22 +90,38 @@ class Harness:
         return ("free", "held") if (self.choices or shaped) and self.model.can_choose else ("free",)
 
 
-def items_of(rows: Sequence[Example]) -> list[EvalItem]:
-    """The answered rows of a split as items."""
-    return [
-        EvalItem(
-            number, tuple(row.asked), row.question, row.answer, row.row.get("tools"), str(row.row.get("tests", ""))
-        )
-        for number, row in enumerate(rows, 1)
-        if row.answer is not None
-    ]
+def items_of(rows: Sequence[Example], turns: Literal["last", "all"] = "last") -> list[EvalItem]:
+    """The answered rows of a split as items; with `all` each assistant turn is one, with the true turns before it.
 
-
-def choosing_items(rows: Sequence[Example], most: int) -> list[EvalItem]:
-    """The items of validation rows that arms choose on, at most so many: drawn by their content, since a file that is
-    sorted by class begins with one class.
+    An earlier turn is left out where it says that it is not to be trained on, or where the row has tests: these are of
+    the last answer. So the items of a file that does not change keep their numbers.
     """
-    return sorted(items_of(rows), key=lambda item: (rows[item.number - 1].content_hash, item.number))[:most]
+    if turns == "last":
+        return [_item(line, row, line) for line, row in enumerate(rows, 1) if row.answer is not None]
+    asked = [(line, row, turn) for line, row in enumerate(rows, 1) for turn in _turns(row)]
+    return [_item(number, row.until(turn), line, turn) for number, (line, row, turn) in enumerate(asked, 1)]
+
+
+def _turns(row: Example) -> list[int]:
+    """Numbers of the assistant turns that are asked; 0 for the answer of a row that is no conversation."""
+    if "messages" not in row.row:
+        return [0] if row.answer is not None else []
+    said = [message for message in row.messages if message.get("role") == "assistant"]
+    last = len(said) if row.is_answered else 0
+    return [n for n, turn in enumerate(said, 1) if n == last or ("tests" not in row.row and is_trained(turn))]
+
+
+def _item(number: int, row: Example, line: int, turn: int = 0) -> EvalItem:
+    tools, tests = row.row.get("tools"), str(row.row.get("tests", ""))
+    return EvalItem(number, tuple(row.asked), row.question, row.answer or "", tools, tests, line, turn)
+
+
+def choosing_items(rows: Sequence[Example], settings: EvaluationSettings) -> list[EvalItem]:
+    """The items of validation rows that arms choose on, at most `choose_on`: drawn by their content, since a file that
+    is sorted by class begins with one class.
+    """
+    items = items_of(rows, settings.turns)
+    return sorted(items, key=lambda item: (rows[item.line - 1].content_hash, item.number))[: settings.choose_on]
 
 
 def measure(
@@ -153,6 +174,8 @@ def _outcome(arm: str, form: Form, split: Split, item: EvalItem, reply: Reply, s
         arm=arm,
         form=form,
         item=item.number,
+        line=item.line,
+        turn=item.turn,
         output=reply.text,
         expected=item.expected,
         score=score,
@@ -191,6 +214,8 @@ def _classified(
             arm=arm,
             form="free",
             item=item.number,
+            line=item.line,
+            turn=item.turn,
             output=answer,
             expected=item.expected,
             score=score,

@@ -150,7 +150,7 @@ def newest_baseline(project: Project, settings: Settings) -> tuple[Path, Report]
     dataset = newest_dataset(project)
     test = read_manifest(dataset).splits.get("test") if dataset else None
     found = newest_report(project, "baseline", test_sha256=test.sha256) if test else None
-    return found if found and found[1].metric == settings.evaluation.metric else None
+    return found if found and found[1].metric == settings.evaluation.scored_by else None
 
 
 def rejudged(report: Report, answers: Answers) -> Report:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from curation.example import Example
 from evaluation.abstention import Abstention
 from workspace.artefact import Artefact, read_artefact
 from workspace.files import replacing
@@ -21,7 +22,7 @@ Setting = str | int | float | list[str] | None
 class ItemOutcome(BaseModel):
     """One item answered by one arm in one form; a line of outputs.jsonl.
 
-    `split` is `test` or `validation`; `item` the line of the item in that split's file, from 1; `form` is `free` or
+    `split` is `test` or `validation`; `item`, `line` and `turn` as in evaluation.measure.EvalItem; `form` is `free` or
     `held` (to the closed set); `score` in 0..1; `stopped` and `why` as in chat.protocols.Reply.
     """
 
@@ -30,6 +31,8 @@ class ItemOutcome(BaseModel):
     arm: str
     form: Literal["free", "held"]
     item: int
+    line: int = 0
+    turn: int = 0
     output: str
     expected: str
     score: float
@@ -40,6 +43,15 @@ class ItemOutcome(BaseModel):
     cost_usd: float | None = 0.0
     why: str = ""
     cached_tokens: int = 0
+
+    @property
+    def row(self) -> int:
+        """The line of its row; reports of an older Rung name it as the item."""
+        return self.line or self.item
+
+    def asked(self, rows: Sequence[Example]) -> str:
+        """The question; `rows` are the split's."""
+        return rows[self.row - 1].until(self.turn).question
 
 
 class ArmResult(BaseModel):

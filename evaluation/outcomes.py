@@ -37,7 +37,7 @@ def require_baseline(project: Project, settings: Settings, dataset: str | None =
     Raises Refusal that says why there is none.
     """
     folder, _ = frozen_test(project, dataset)
-    test_sha, metric = read_manifest(folder).splits["test"].sha256, settings.evaluation.metric
+    test_sha, metric = read_manifest(folder).splits["test"].sha256, settings.evaluation.scored_by
     found = newest_report(project, "baseline", test_sha256=test_sha)
     if found is None:
         raise Refusal(_why_none(project, folder.name), "rung baseline")

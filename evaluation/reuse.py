@@ -95,7 +95,7 @@ def stands_on(bench: Bench) -> dict[str, str]:
     return {
         "model": desk.model.name,
         "bigger model": bigger_hash(bench.settings),
-        "metric": _hash([metric.spec, _hash_of(metric.file), judged if metric.judged else ""]),
+        "metric": _hash([bench.settings.evaluation.scored_by, _hash_of(metric.file), judged if metric.judged else ""]),
         "settings": settings_hash(bench.settings),
         "possible answers": _hash([desk.choices, dict(desk.shape) if desk.shape is not None else None]),
         **_rows_hashes(bench.rows, bench.settings),
@@ -124,10 +124,10 @@ def outdated(project: Project, settings: Settings, report: Report) -> dict[str, 
 
 
 def _rows_hashes(rows: DevRows, settings: Settings) -> dict[str, str]:
-    chose = choosing_items(rows.validation, settings.evaluation.choose_on)
+    chose = choosing_items(rows.validation, settings.evaluation)
     return {
         "validation rows": _rows_hash(chose),
-        "rows to set a classifier by": _rows_hash(items_of(rows.validation)),
+        "rows to set a classifier by": _rows_hash(items_of(rows.validation, settings.evaluation.turns)),
         "example rows": _hash(sorted(row.content_hash for row in rows.examples)),
     }
 

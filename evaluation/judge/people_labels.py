@@ -10,7 +10,7 @@ from pathlib import Path
 
 from curation.review.agreement import krippendorff_alpha
 from curation.split.manifest import load_split
-from evaluation.judge.correction import JUDGE_METRIC
+from evaluation.judge.correction import by_judge
 from evaluation.judge.grading import Case
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
@@ -56,7 +56,7 @@ class JudgeSession:
     @property
     def decides(self) -> bool:
         """Whether the judge is the primary metric."""
-        return self.verdict.metric == JUDGE_METRIC
+        return by_judge(self.verdict.metric)
 
     @property
     def arms(self) -> list[str]:
@@ -108,10 +108,10 @@ def sitting_of(project: Project, settings: Settings, folder: Path, verdict: Verd
     tuned = load_baseline(*read_report(project, folder.name)).outcomes[verdict.candidate]
     arms = {"tuned": tuned, **{rival.arm: baseline.outcomes[rival.arm] for rival in verdict.arms}}
     rows = load_split(project.datasets / (verdict.dataset or ""), "test")
-    questions = {o.item: rows[o.item - 1].question for o in tuned}
+    questions = {o.item: o.asked(rows) for o in tuned}
     outcomes = {arm: {o.item: o for o in given} for arm, given in arms.items()}
     items = [o.item for o in tuned]
-    named = clusters_of(project.datasets / (verdict.dataset or ""), settings.dataset.group_by, items)
+    named = clusters_of(project.datasets / (verdict.dataset or ""), settings.dataset.group_by, [o.row for o in tuned])
     groups = None if named is None else dict(zip(items, named, strict=True))
     return JudgeSession(project, settings, folder / FOLDER, verdict, outcomes, questions, groups)
 

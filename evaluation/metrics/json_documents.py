@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from curation.example import Example
 from workspace.errors import RungError
 from workspace.extras import require
 
@@ -126,7 +125,7 @@ def _is_valid(checker: Any, found: Any, file: str) -> bool:
         raise RungError(f"{file}: {error}. All answers are kept; correct the schema.", where=file) from error
 
 
-def json_shape(spec: str, root: Path, known: Sequence[Example]) -> Shape | None:
+def json_shape(spec: str, root: Path, known: Sequence[str]) -> Shape | None:
     """The schema that the metric names; for the other JSON metrics the kind of document that all known answers are, and
     where they are objects their keys. None where the metric reads no JSON. Test answers take no part.
     """
@@ -138,7 +137,7 @@ def json_shape(spec: str, root: Path, known: Sequence[Example]) -> Shape | None:
         if isinstance(found, bool):
             return {} if found else {"enum": []}
         return found
-    documents = [parse(row.answer) for row in known if row.answer]
+    documents = [parse(answer) for answer in known if answer]
     if documents and all(isinstance(document, dict) for document in documents):
         return {"type": "object", "required": [key for key in documents[0] if all(key in each for each in documents)]}
     return {"type": "array"} if documents and all(isinstance(d, list) for d in documents) else {}

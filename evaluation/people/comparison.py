@@ -149,10 +149,10 @@ def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int
     plan = read_artefact(path, BlindPlan)
     rows = load_split(project.datasets / (verdict.dataset or ""), "test")
     by_place = {arm: dict(enumerate(baseline.outcomes[arm], 1)) for arm in plan.items}
-    questions = [rows[o.item - 1].question for o in tuned]
+    questions = [o.asked(rows) for o in tuned]
     made = tuple(pairings(plan, questions, dict(enumerate(tuned, 1)), by_place))
     group_by = load_settings(project.settings_file).dataset.group_by
-    named = clusters_of(project.datasets / (verdict.dataset or ""), group_by, [o.item for o in tuned])
+    named = clusters_of(project.datasets / (verdict.dataset or ""), group_by, [o.row for o in tuned])
     return BlindComparison(folder, plan, made, None if named is None else dict(enumerate(named, 1)))
 
 

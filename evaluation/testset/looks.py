@@ -124,12 +124,12 @@ def take_place(project: Project, settings: Settings, test_sha256: str, run: str)
     margin = before.margin
     if margin is None:  # the environment asks for more than rung.toml, never for less
         margin = max(wanted.margin, load_settings(project.settings_file, {}).evaluation.margin)
-    plan = {"runs": before.planned, "metric": before.metric or wanted.metric, "margin": margin}
-    scoring = {"run": run, "metric": wanted.metric}
+    plan = {"runs": before.planned, "metric": before.metric or wanted.scored_by, "margin": margin}
+    scoring = {"run": run, "metric": wanted.scored_by}
     with open_store(project, settings) as store:
         if not store.events(kind=PLANNED, ref=test_sha256):
             store.event(PLANNED, settings.project.person, ref=test_sha256, detail=plan)
-        if before.scoring(run, wanted.metric) not in before.runs:
+        if before.scoring(run, wanted.scored_by) not in before.runs:
             store.event(SCORED, settings.project.person, ref=test_sha256, detail=scoring)
     return standing(project, settings, test_sha256)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.bench import Bench
 from evaluation.judge.assessment import judged_again
-from evaluation.judge.correction import JUDGE_METRIC
+from evaluation.judge.correction import by_judge
 from evaluation.judge.people_labels import sitting_of
 from evaluation.measurement_report import ItemOutcome, Report, read_report
 from evaluation.outcomes import Baseline, check_arms, load_baseline
@@ -78,8 +78,8 @@ def _ruling(
         )
     scoring = known.scoring(report.scored, report.metric)
     margin = settings.evaluation.margin if known.margin is None else known.margin
-    items = [o.item for o in trained.outcomes]
-    pairs = paired(baseline, trained, clusters_of(project.datasets / report.dataset, settings.dataset.group_by, items))
+    lines = [o.row for o in trained.outcomes]
+    pairs = paired(baseline, trained, clusters_of(project.datasets / report.dataset, settings.dataset.group_by, lines))
     provenance = Provenance(
         id=report.id,
         run=report.run,
@@ -97,7 +97,7 @@ def _ruling(
         rule=ShipRule(margin, known.confidence, known.may_ship(scoring)),
         provenance=provenance,
         lost=_lost(baseline.report, report, trained.candidate),
-        unchecked=report.metric == JUDGE_METRIC,
+        unchecked=by_judge(report.metric),
     )
 
 
@@ -124,7 +124,7 @@ def rule_again(project: Project, settings: Settings, folder: Path) -> Verdict:
     trained = Trained(candidate, measured[candidate], told.trainings, others)
     found = standing(project, settings, report.test_sha256)
     pairs, evidence = _ruling(project, settings, baseline, report, trained, found)
-    if report.metric == JUDGE_METRIC and told.judge is not None:
+    if by_judge(report.metric) and told.judge is not None:
         sitting = sitting_of(project, settings, folder, rule(pairs, evidence))
         evidence = replace(evidence, judge=judged_again(sitting, told.judge))
     return rule(pairs, evidence)
@@ -188,6 +188,8 @@ def _changed(settings: Settings, known: ScoringHistory, planned: str) -> list[st
     if known.margin is not None and wanted.margin != known.margin:
         margins = f"margin = {wanted.margin:g}, but it was {known.margin:g}"
         told.append(f"rung.toml says {margins} when the first was scored; that counts.")
-    if known.metric and wanted.metric != known.metric:
-        told.append(f"{known.metric} was the metric when the first run was scored; by {wanted.metric} it is another.")
+    if known.metric and wanted.scored_by != known.metric:
+        told.append(
+            f"{known.metric} was the metric when the first run was scored; by {wanted.scored_by} it is another."
+        )
     return told

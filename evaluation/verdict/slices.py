@@ -122,7 +122,7 @@ def slices(
 
 
 def _part_of(names: Mapping[int, str]) -> Callable[[ItemOutcome], str]:
-    return lambda outcome: names.get(outcome.item, "unknown")
+    return lambda outcome: names.get(outcome.row, "unknown")
 
 
 def _parted(

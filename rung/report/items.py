@@ -21,7 +21,7 @@ from rung.text.figures import arm_name
 from workspace.artefact import read_artefact
 from workspace.folder import Project
 from workspace.json_types import JsonObject
-from workspace.settings import Settings, load_settings
+from workspace.settings import EVERY_TURN, Settings, load_settings
 
 MOST_CONFUSIONS = 25
 
@@ -29,12 +29,12 @@ MOST_CONFUSIONS = 25
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a page may show: outcomes by arm in the chosen forms, of test items or, while those stay shut, of the
-    validation items that settings were chosen on; `questions` in the order of the items' numbers.
+    validation items that settings were chosen on; `questions` by the items' numbers.
     """
 
     split: str
     outcomes: Mapping[str, list[ItemOutcome]]
-    questions: Sequence[str]
+    questions: Mapping[int, str]
 
 
 class ItemRow(TypedDict):
@@ -58,34 +58,39 @@ def shown_items(project: Project, folder: Path, baseline: Report | None) -> Show
         for outcome in read_outcomes(path / "outputs.jsonl"):
             if outcome.split == split and forms.get(outcome.arm) == outcome.form:
                 found.setdefault(outcome.arm, []).append(outcome)
+    items = next(iter(found.values()), [])
     if split == "test":
-        questions = [row.question for row in load_split(project.datasets / report.dataset, "test")]
+        rows = load_split(project.datasets / report.dataset, "test")
+        questions = {o.item: o.asked(rows) for o in items}
     else:
-        questions = _validation_questions(project, settings, folder, report) if found else []
+        questions = _validation_questions(project, settings, folder, report, items) if found else {}
     return Shown(split, found, questions)
 
 
-def _validation_questions(project: Project, settings: Settings, folder: Path, report: Report) -> list[str]:
+def _validation_questions(
+    project: Project, settings: Settings, folder: Path, report: Report, items: Sequence[ItemOutcome]
+) -> dict[int, str]:
     """Of the store's rows that chose, by id; else of the frozen validation split that goes with the test set."""
     ids = read_artefact(folder / "choices.json", Choices).validation_rows
     if any(ids):
         from curation.store import open_store
 
         with open_store(project, settings) as store:
-            return [store.row(name).example.question if name else "" for name in ids]
+            chose = [(o, store.row(name).example) for o, name in zip(items, ids, strict=False) if name]
+        return {o.item: row.until(o.turn).question for o, row in chose}
     full = newest_dataset(project, complete=True)
     if full is None or read_manifest(full).splits["test"].sha256 != report.test_sha256:
-        return []
-    return [row.question for row in load_split(full, "validation")]
+        return {}
+    rows = load_split(full, "validation")
+    return {o.item: o.asked(rows) for o in items}
 
 
 def item_rows(shown: Shown, columns: Sequence[str]) -> list[ItemRow]:
     """One row an item, with the outputs and scores of `columns` (arms)."""
-    numbered = dict(enumerate(shown.questions, 1))
     return [
         {
             "item": parts[0].item,
-            "question": mask(numbered.get(parts[0].item, "")),
+            "question": mask(shown.questions.get(parts[0].item, "")),
             "expected": mask(parts[0].expected),
             "outputs": [(mask(o.output), o.score) for o in parts],
         }
@@ -125,15 +130,16 @@ def near_json(rows: Sequence[NearTrainRow]) -> list[JsonObject]:
 
 def corpus_lines(report: Report, shown: Shown, arms: Sequence[ArmResult]) -> list[str]:
     """Corpus BLEU or chrF of each arm with sacrebleu's signature, where the primary metric is its sentence form."""
-    if report.metric not in ("bleu", "chrf"):
+    metric = report.metric.removesuffix(EVERY_TURN)
+    if metric not in ("bleu", "chrf"):
         return []
-    kind: Literal["BLEU", "CHRF"] = "BLEU" if report.metric == "bleu" else "CHRF"
+    kind: Literal["BLEU", "CHRF"] = "BLEU" if metric == "bleu" else "CHRF"
     lines, signature = [], ""
     for arm in arms:
         outcomes = shown.outcomes.get(arm.arm, [])
         if outcomes:
             value, signature = corpus(kind, [o.output for o in outcomes], [o.expected for o in outcomes])
-            lines.append(f"{arm_name(arm.arm)}: corpus {report.metric} {100 * value:.1f}")
+            lines.append(f"{arm_name(arm.arm)}: corpus {metric} {100 * value:.1f}")
     return [*lines, f"signature {signature}"] if lines else []
 
 

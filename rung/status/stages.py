@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from curation.split.manifest import SHOWS_NOTHING
 from evaluation.arms.classifiers import CLASSICAL, ENCODER
+from evaluation.judge.correction import by_judge
 from evaluation.measured_answers import best_untuned, form_of
 from rung.status.facts import WAITING, Facts
 from rung.text.baseline_text import SET_GOAL, best_label
@@ -425,7 +426,7 @@ def after_verdict(found: Verdict) -> Following:
         return Following(9, "decide (asks name and reason)", command)
     if out_of_reach(found):
         return Following(2, "see the advice (2)", "rung advise")
-    if found.metric == "judge":
+    if by_judge(found.metric):
         return Following(9, "label outputs to check the judge", f"rung judge {found.run} --sheet labels.jsonl")
     if scatter(found):
         seed = 1 + max(training.seed for training in found.trainings)

@@ -11,6 +11,7 @@ from evaluation.metrics.item_metrics import ITEM_METRICS
 from evaluation.verdict.intervals import TOLERANCE
 from rung.text.figures import arm_name, dots, duration, interval, money, percent, scale
 from workspace.counted import counted
+from workspace.settings import EVERY_TURN
 
 PLOT, BESIDE = 30, 25
 """Columns of the plot, and of score and interval between a name and it."""
@@ -30,9 +31,10 @@ WORKS = {
 
 
 def metric_words(metric: str) -> str:
-    """`exact match`, `numeric match (0.01)`."""
-    name, _, argument = metric.partition(":")
-    return ITEM_METRICS.get(name, name) + (f" ({argument})" if argument else "")
+    """`exact match`, `numeric match (0.01) on every turn`."""
+    spec, turns, _ = metric.partition(EVERY_TURN)
+    name, _, argument = spec.partition(":")
+    return ITEM_METRICS.get(name, name) + (f" ({argument})" if argument else "") + turns
 
 
 def unmeasured(report: Report) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CASCADE
+from evaluation.judge.correction import by_judge
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
 from evaluation.verdict.price import Call, TuningPrice
@@ -82,14 +83,14 @@ def _judgement(v: Verdict) -> tuple[str, str]:
 def _more(v: Verdict) -> tuple[str, str]:
     if v.few_clusters:
         return _moved(v), _few(v)
-    if v.metric == "judge" and (v.judge is None or not v.judge.used or v.trainings):
+    if by_judge(v.metric) and (v.judge is None or not v.judge.used or v.trainings):
         return _moved(v), "The judge that scored it was not shown to agree with people, so nothing is decided."
     if blocked := _blocked(v):
         return _moved(v), blocked
     if ahead := out_of_reach(v):
         told = f"{_names(ahead)}: even the best case is under the margin of {_margin(v)} points"
         return _moved(v), f"Against {told}, so more items would not ship it."
-    if v.metric == "judge":
+    if by_judge(v.metric):
         return _moved(v), "No difference shown. The interval includes the judge's errors; more human labels narrow it."
     unit = "clusters" if v.clusters is not None else "items"
     have = v.clusters if v.clusters is not None else v.n

@@ -39,7 +39,10 @@ class ItemWhy:
 
     def lines(self) -> list[str]:
         """For the shell."""
-        out = [f"{self.ref}   {shown(mask(self.question), 400)}", f"expected   {shown(mask(self.expected), 200)}", ""]
+        out = [f"{self.ref}   {shown(mask(self.question), 400)}"]
+        if turn := self.outcomes[0].turn:
+            out.append(f"turn       {turn} of the conversation in test line {self.outcomes[0].row}")
+        out += [f"expected   {shown(mask(self.expected), 200)}", ""]
         for outcome in self.outcomes:
             mark = "✓" if outcome.score >= 1 else "✗" if outcome.score <= 0 else f"{outcome.score:.2f}"
             out.append(f"{mark} {arm_name(outcome.arm):<20} {shown(mask(outcome.output), 200)}")
@@ -50,6 +53,8 @@ class ItemWhy:
         """For `--json`."""
         return {
             "ref": self.ref,
+            "line": self.outcomes[0].row,
+            "turn": self.outcomes[0].turn or None,
             "question": self.question,
             "expected": self.expected,
             "outputs": [{"arm": o.arm, "output": o.output, "score": o.score} for o in self.outcomes],
@@ -70,7 +75,7 @@ def why_item(project: Project, ref: str) -> ItemWhy:
     found = [o for each in load_baseline(folder, report).outcomes.values() for o in each if o.item == int(number)]
     if not found:
         raise RungError(f"{name} has no test item {number}.", f"1 to {report.n}")
-    question = load_split(project.datasets / report.dataset, "test")[int(number) - 1].question
+    question = found[0].asked(load_split(project.datasets / report.dataset, "test"))
     return ItemWhy(ref, question, found[0].expected, found, _near(project, report, question))
 
 

@@ -90,7 +90,7 @@ def test_a_classifier_is_not_taken_over_where_rows_that_set_it_changed(project, 
     few = changed(settings, choose_on=2)
     measure(project, few, model, *WHOLE)
     known = kit.rows_of(kit.places[:4], " now")
-    first = choosing_items([Example(row) for row in known], 2)
+    first = choosing_items([Example(row) for row in known], few.evaluation)
     left_out = next(n for n in range(len(known)) if n + 1 not in {item.number for item in first})
     test = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
     rows = {"test": test, "train": kit.rows_of(kit.places, " this week")}

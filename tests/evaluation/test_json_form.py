@@ -7,7 +7,7 @@ import json
 import pytest
 from scripted import Scripted
 
-from curation.example import Example, chat_row
+from curation.example import chat_row
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
@@ -63,7 +63,7 @@ def test_the_shape_is_the_named_schema_or_what_all_known_answers_are(tmp_path):
     (tmp_path / "shape.json").write_text(json.dumps(SCHEMA))
 
     def known(*answers):
-        return [Example(chat_row("q", answer)) for answer in answers]
+        return answers
 
     assert json_shape("json_schema:shape.json", tmp_path, []) == SCHEMA
     assert json_shape("json_fields", tmp_path, known('{"a": 1, "b": 2}', '{"b": 3}')) == {

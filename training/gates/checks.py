@@ -298,8 +298,8 @@ def _report_faults(case: GateCase, report: Report, test_sha256: str) -> list[str
         faults.append(f"{report.id} measures a tuned model, not the prompted arms")
     if report.test_sha256 != test_sha256:
         faults.append(f"{report.id} was made on another test set ({report.dataset})")
-    if report.metric != case.settings.evaluation.metric:
-        faults.append(f"measured by {report.metric}, but rung.toml says {case.settings.evaluation.metric}")
+    if report.metric != case.settings.evaluation.scored_by:
+        faults.append(f"measured by {report.metric}, but rung.toml says {case.settings.evaluation.scored_by}")
     return faults
 
 
@@ -315,10 +315,11 @@ def _output_faults(folder: Path, report: Report, rows: int) -> list[str]:
 
 def _score_faults(report: Report, arm: ArmResult, outcomes: list[ItemOutcome], rows: int) -> list[str]:
     """The arm's score, worked out again from one output for each test item."""
-    scores = {o.item: o.score for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)}
-    if set(scores) != set(range(1, rows + 1)):
-        return [f"{report.id}: the prompt arm answered {len(scores)} of {rows} test items"]
-    if not math.isclose(sum(scores.values()) / rows, arm.score, abs_tol=1e-6):
+    found = [o for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)]
+    answered = {o.row for o in found}
+    if answered != set(range(1, rows + 1)):
+        return [f"{report.id}: the prompt arm answered {len(answered)} of {rows} test items"]
+    if not math.isclose(sum(o.score for o in found) / len(found), arm.score, abs_tol=1e-6):
         return [f"{report.id}: the prompt arm's score is not that of its outputs"]
     return []
 

@@ -107,7 +107,7 @@ def judge_signal(
     if judge is None:
         return unmeasured(signal, "no judge was asked: [judge] in rung.toml, then rung watch report --judge 50")
     test = load_split(reference.dataset, "test")
-    before = [(mask(test[o.item - 1].question), mask(o.output)) for o in reference.answered]
+    before = [(mask(o.asked(test)), mask(o.output)) for o in reference.answered]
     now = [(question, each.answer) for question, each in asked if each.answer and not each.error]
     sides = [_some(side, min(judged, len(side)), seed) for side in (now, before)]
     signal = revised(signal, n=len(sides[0]), n_before=len(sides[1]))

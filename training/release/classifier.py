@@ -127,8 +127,8 @@ def _compare(form: FormName, project: Project, report: Report, folder: Path) -> 
     classifier = Classifier(folder)
     test = load_split(project.datasets / report.dataset, "test")
     outcomes = read_outcomes(project.evaluations / report.id / "outputs.jsonl")
-    measured = {o.item: o.output for o in outcomes if (o.split, o.arm) == ("test", ARM[form])}
-    other = [n for n, output in measured.items() if classifier.predict(test[n - 1].question)["answer"] != output]
+    measured = {o.asked(test): o.output for o in outcomes if (o.split, o.arm) == ("test", ARM[form])}
+    other = [asked for asked, output in measured.items() if classifier.predict(asked)["answer"] != output]
     if other or not measured:
         raise Refusal(
             f"The {form} of today's rows gives another answer to {len(other)} of {len(measured)} test items than "

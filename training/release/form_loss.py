@@ -80,7 +80,7 @@ class Scoring:
     def __init__(self, making: Making) -> None:
         settings = making.settings
         self.making = making
-        self.items = items_of(making.rows)
+        self.items = items_of(making.rows, settings.evaluation.turns)
         if not self.items:
             raise Refusal(
                 f"{making.run.dataset} has no answered validation row to score a form on.", "rung data freeze"
@@ -121,11 +121,11 @@ class Scoring:
 def loss_of(form: str, making: Making, tuned: Sequence[ItemOutcome], found: Sequence[ItemOutcome]) -> Loss:
     """Paired, by the verdict's own statistics."""
     folder, group_by = making.project.datasets / making.run.dataset, making.settings.dataset.group_by
-    named = clusters_of(folder, group_by, [o.item for o in found], "validation")
+    named = clusters_of(folder, group_by, [o.row for o in found], "validation")
     result = compare([o.score for o in tuned], [o.score for o in found], named)
     return Loss(
         form=form,
-        metric=making.settings.evaluation.metric,
+        metric=making.settings.evaluation.scored_by,
         n=len(found),
         tuned=result.baseline,
         score=result.tuned,

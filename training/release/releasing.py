@@ -160,7 +160,7 @@ def release_run(
 
 def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms: Sequence[FormName]) -> None:
     """A loss is given in the metric that the verdict was: another one could hide it."""
-    judged, now = allowed.verdict.metric, settings.evaluation.metric
+    judged, now = allowed.verdict.metric, settings.evaluation.scored_by
     if judged and judged != now and set(forms) - {*UNTUNED, "adapter"}:
         raise Refusal(
             f"{run.id} was judged by {judged}, but [evaluation] metric is {now}: "

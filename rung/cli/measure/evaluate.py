@@ -298,6 +298,7 @@ def _show(project: Project, result: Verdict, as_json: bool) -> None:
 def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> None:
     from curation.split.manifest import read_manifest
     from evaluation.bench import frozen_test
+    from evaluation.measure import items_of
     from evaluation.testset.clusters import clusters_of
     from evaluation.testset.looks import standing
     from evaluation.verdict.power import power_of
@@ -306,8 +307,9 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
 
     folder, test = frozen_test(project)
     plan = standing(project, settings, read_manifest(folder).splits["test"].sha256)
-    groups = clusters_of(folder, settings.dataset.group_by, range(1, len(test) + 1))
-    table = power_of(len(test), settings.evaluation.margin, plan.confidence, groups, seeds)
+    items = items_of(test, settings.evaluation.turns)
+    groups = clusters_of(folder, settings.dataset.group_by, [item.line for item in items])
+    table = power_of(len(items), settings.evaluation.margin, plan.confidence, groups, seeds)
     show(as_json, table.as_json(), lines(table))
 
 

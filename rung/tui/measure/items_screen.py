@@ -34,7 +34,7 @@ class ItemsScreen(LeavingModal[None]):
     class Read(Message):
         """The outcomes were read, and the questions of the split."""
 
-        def __init__(self, outcomes: list[ItemOutcome], questions: list[str]) -> None:
+        def __init__(self, outcomes: list[ItemOutcome], questions: dict[int, str]) -> None:
             super().__init__()
             self.outcomes, self.questions = outcomes, questions
 
@@ -42,7 +42,7 @@ class ItemsScreen(LeavingModal[None]):
         super().__init__()
         self.folder, self.arm = folder, arm
         self.outcomes: dict[str, ItemOutcome] = {}
-        self.questions: list[str] = []
+        self.questions: dict[int, str] = {}
 
     def compose(self) -> ComposeResult:
         """A list, and below it the marked item in full."""
@@ -70,11 +70,11 @@ class ItemsScreen(LeavingModal[None]):
         found = [o for o in read_outcomes(self.folder / "outputs.jsonl") if o.split == split]
         arm = self.arm or (found[0].arm if found else "")
         try:
-            questions = [row.question for row in load_split(project.datasets / report.dataset, split)]
+            rows = load_split(project.datasets / report.dataset, split)
         except RungError:
-            questions = []  # the version is gone or changed: the outcomes are still what was measured
+            rows = []  # the version is gone or changed: the outcomes are still what was measured
         mine = sorted((o for o in found if o.arm == arm), key=lambda o: (o.score, o.item, o.form))
-        self.post_message(self.Read(mine, questions))
+        self.post_message(self.Read(mine, {o.item: o.asked(rows) for o in mine if o.row <= len(rows)}))
 
     @on(Read)
     def _show(self, message: Read) -> None:
@@ -104,7 +104,7 @@ class ItemsScreen(LeavingModal[None]):
     def _draw(self) -> None:
         outcome = self.outcomes.get(self.query_one("#items", MarkedLines).marked)
         if outcome is not None:
-            asked = self.questions[outcome.item - 1] if outcome.item <= len(self.questions) else ""
+            asked = self.questions.get(outcome.item, "")
             pairs = {"question": asked, "expected": outcome.expected, "output": outcome.output}
             texts = [f"{name:<10}{shown(mask(text))}" for name, text in pairs.items() if text or name != "question"]
             self.query_one("#item", TextPassage).show(TextPart(Text("\n".join([f"\nitem {outcome.item}", *texts]))))
