@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
+from curation.example import edited_text
 from curation.mask import mask
 from curation.review import Desk, ReviewItem, Ruling, decide, next_item, progress, undo
 from curation.review.browse import PAGE, STATES, approve_alike, browse, look_alikes
@@ -35,6 +36,7 @@ from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_co
 from evaluation.people.pairings import Pairing
 from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words
+from rung.text.message_text import clock_of, turns, worse_answer
 from rung.text.review_text import origin
 from rung.web import view
 from rung.web.login import Door
@@ -66,7 +68,7 @@ def open_panel(desk: Desk, ask: PageRequest) -> Response:
     if item is None:
         return _conflict(desk, ask, "")
     text = ask.form.get("text")
-    if text is not None and view.plain(text) != view.plain(view.answer_of(item.row)):
+    if text is not None and view.plain(text) != view.plain(edited_text(item.row)):
         _keep(desk, ask, item, view.plain(text))
     return _item(desk, ask, item, panel=ask.form.get("panel", "edit"))
 
@@ -150,7 +152,7 @@ def _ruling(desk: Desk, ask: PageRequest) -> Ruling:
     before = None
     if "label" in ask.form or ask.form.get("verdict") == "edit":
         row = desk.store.row(ask.form.get("row", "")).example
-        before = view.answer_of(row.row) or None
+        before = edited_text(row.row) or None
     return ask.ruling(reasons_now(desk), before)
 
 
@@ -165,20 +167,20 @@ def _item(
     drafted = item.draft is not None and text is None
     unanswered = item.answer is None and not item.row.get("text")
     opened = panel or ("edit" if (drafted or unanswered) and (unmasked or not veil.in_edit) else "")
-    before = view.answer_of(face.row)
+    before = edited_text(face.row)
     find = ask.request.query_params.get("find", "")[:200]
     if text is None:
-        text = view.answer_of(item.draft) if item.draft is not None else view.answer_of(item.row)
+        text = edited_text(item.draft) if item.draft is not None else edited_text(item.row)
     text = view.plain(text) if opened == "edit" else ""
     values: dict[str, Any] = {
         "item": face,
-        "turns": view.turns(face),
+        "turns": list(turns(face.row)),
         "before": before,
         "text": text,
-        "rejected": view.rejected_of(face),
+        "rejected": worse_answer(face.row),
         "changes": list(view.difference(view.plain(before), text)) if opened == "edit" else [],
         "panel": opened,
-        "in_use": _in_use(desk, unmasked) if opened != "reject" and view.rejected_of(face) is None else (),
+        "in_use": _in_use(desk, unmasked) if opened != "reject" and worse_answer(face.row) is None else (),
         "drafted": drafted,
         "hidden": hidden_words(veil.found),
         "unmasked": unmasked,
@@ -189,7 +191,7 @@ def _item(
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,
         "sure": text if status == UNSURE else "",
-        "until": view.clock(item.until),
+        "until": clock_of(item.until),
         "origin": origin(item),
     }
     return page("item.html", ask, status, **_common(desk, ask), **values)

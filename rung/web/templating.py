@@ -19,6 +19,7 @@ from curation.review.guideline import reason_of
 from curation.review.item import LABEL_KEYS
 from rung.report.page import shown
 from rung.text.figures import duration
+from rung.text.message_text import clock_of
 from rung.web import view
 from rung.web.login import Visitor
 from rung.web.view import plain
@@ -106,7 +107,7 @@ def environment() -> Environment:
     """The templates of the review page."""
     made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
     made.trim_blocks = made.lstrip_blocks = True
-    made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": view.clock}
+    made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": clock_of}
     made.filters["duration"] = duration
     made.filters["masked"] = lambda text: mask(text or "")
     made.globals |= {"VERBS": view.VERBS, "label_keys": LABEL_KEYS}

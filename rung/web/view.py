@@ -4,69 +4,26 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from curation.example import Example, edited_text
-from curation.review import ReviewItem
 from rung.report.page import shown
-from rung.text.message_text import message_text
+from rung.text.message_text import VERBS as SHORT_VERBS
 
-WHO = {"system": "System message", "user": "Question", "assistant": "Answer", "tool": "Tool"}
 VERBS = {
-    "approve": "Approved",
-    "edit": "Edited and approved",
-    "reject": "Rejected",
-    "skip": "Skipped",
-    "unsure": "Sent to a second person",
-    "flag": "Flagged for the adjudicator",
+    **SHORT_VERBS,
+    "edit": "edited and approved",
+    "unsure": "sent to a second person",
+    "flag": "flagged for the adjudicator",
 }
 
 
 MOST_PAIRS = 4_000_000
 """Pairs of words that are compared at most (about a second); longer texts are compared line by line."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChatTurn:
-    """One message before the answer."""
-
-    role: str
-    title: str
-    text: str
-
-
-def turns(item: ReviewItem) -> list[ChatTurn]:
-    """What was asked: every message but the last answer. Of a text row nothing."""
-    asked = Example(item.row).asked
-    users = sum(message.get("role") == "user" for message in asked)
-    made, asked_so_far = [], 0
-    for message in asked:
-        role = str(message.get("role"))
-        asked_so_far += role == "user"
-        number = f" {asked_so_far}" if users > 1 and role in ("user", "assistant") else ""
-        made.append(ChatTurn(role, WHO.get(role, role) + number, message_text(message)))
-    return made
-
-
-def answer_of(row: Mapping[str, Any]) -> str:
-    """The text that an edit changes: the last answer, or the text of a text row; empty where there is none."""
-    return edited_text(row)
-
-
-def rejected_of(item: ReviewItem) -> str | None:
-    """The worse answer of a preference row."""
-    worse = item.row.get("rejected")
-    if worse is None:
-        return None
-    return worse if isinstance(worse, str) else "\n".join(map(message_text, worse))
 
 
 def difference(old: str, new: str) -> Iterator[tuple[str, str]]:
@@ -82,11 +39,6 @@ def difference(old: str, new: str) -> Iterator[tuple[str, str]]:
             yield "gone", "".join(before[a:b])
         if d > c:
             yield "came", "".join(after[c:d])
-
-
-def clock(stamp: str) -> str:
-    """The time of day, local, of an ISO time."""
-    return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M")
 
 
 def plain(text: str) -> str:

@@ -27,7 +27,7 @@ async def test_a_conversation_is_shown_turn_by_turn(tmp_path, program):
     async with reviewing(program(begun(tmp_path / "icd", (TALK,)))) as (app, pilot, _):
         async for _ in at_every_size(pilot):
             shown = text_of(app)
-            places = [shown.index(part) for part in ("System", "turn 1 of 2", "Answer before", "turn 2 of 2")]
+            places = [shown.index(part) for part in ("System", "Question 1", "Answer 1", "Question 2")]
             assert places == sorted(places)
             await press(pilot, "pagedown")
             assert "E11.42" in text_of(app)

@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from curation.review.decisions import DecisionInForce
-from rung.tui.review.item_text import VERBS, answer, clock_of
+from rung.text.message_text import VERBS, clock_of
+from rung.tui.review.item_text import answer
 from rung.tui.review.review_queue import Try
 from rung.tui.review.review_session import ItemView
 from rung.tui.safe_screen import LeavingModal

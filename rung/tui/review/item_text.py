@@ -15,7 +15,7 @@ from curation.store.records import Share
 from rung.start import GUIDELINE
 from rung.symbols import drawn
 from rung.text.figures import money
-from rung.text.message_text import marked, message_text
+from rung.text.message_text import VERBS, marked, turns
 from rung.text.review_text import origin
 from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
@@ -27,34 +27,17 @@ if TYPE_CHECKING:
     from workspace.settings import ModelSettings
 
 
-ROLES = {"system": "System", "user": "Question", "assistant": "Answer", "tool": "Tool"}
-VERBS = {
-    "approve": "approved",
-    "edit": "edited",
-    "reject": "rejected",
-    "skip": "skipped",
-    "unsure": "not sure",
-    "flag": "flagged",
-}
 FINDINGS = 4
 """Findings shown beside an item; the rest is counted."""
 
 
 def asked(item: ReviewItem) -> list[TextPart]:
-    """All messages up to the answer, each under its role; where it is a conversation, with the number of its turn."""
+    """All messages up to the answer, each under its title."""
     parts = [TextPart(Text(""))]
-    messages = Example(item.row).asked
-    turns = sum(message.get("role") == "user" for message in messages)
-    turn = 0
-    for message in messages:
-        role = str(message.get("role"))
-        turn += role == "user"
-        place = f"  turn {turn} of {turns}" if turns > 1 and role == "user" else ""
-        name = ROLES.get(role, shown(role))
-        title = f"{name} before" if role == "assistant" else name
+    for turn in turns(item.row):
         parts += [
-            TextPart(Text(f"{title}{place}", style="bold")),
-            TextPart(row_text(message_text(message)), 2),
+            TextPart(Text(shown(turn.title), style="bold")),
+            TextPart(row_text(turn.text), 2),
             TextPart(Text("")),
         ]
     return parts
@@ -70,14 +53,6 @@ def label(item: ReviewItem) -> str:
 def answer(item: ReviewItem) -> str | None:
     """The text that is decided on; None where there is none yet."""
     return edited_text(item.row) or None
-
-
-def worse(item: ReviewItem) -> str | None:
-    """The worse answer of a preference pair."""
-    found = item.row.get("rejected")
-    if found is None:
-        return None
-    return found if isinstance(found, str) else "\n".join(map(message_text, found))
 
 
 def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:
@@ -122,13 +97,6 @@ def one_line(text: str | None) -> str:
 
 def _lines(text: str, width: int) -> Iterator[Text]:
     yield from (Text(drawn(line)) for line in folded(text, max(width - 2, 20)))
-
-
-def clock_of(until: str) -> str:
-    """The local time of day of an ISO time, as of a lease's end."""
-    from datetime import datetime
-
-    return datetime.fromisoformat(until).astimezone().strftime("%H:%M") if until else "-"
 
 
 SHORT = 30

@@ -15,8 +15,9 @@ from textual.widgets import Input, Static
 from curation.example import Example
 from curation.review.ruling import with_text
 from rung.symbols import drawn
+from rung.text.message_text import worse_answer
 from rung.tui.review.answer import AnswerPanel, Face
-from rung.tui.review.item_text import answer, asked, behind, beside, label, worse
+from rung.tui.review.item_text import answer, asked, behind, beside, label
 from rung.tui.review.review_session import ItemView
 from rung.tui.widgets.lines import TextPart, TextPassage, shown
 from workspace.errors import RungError
@@ -87,7 +88,7 @@ class ItemPanel(VerticalScroll):
 
     def draw_answer(self, view: ItemView) -> None:
         """The answer alone; beside the worse one of a pair; beside what a repair makes of it."""
-        text, other, repaired = answer(view.face), worse(view.face), view.repaired
+        text, other, repaired = answer(view.face), worse_answer(view.face.row), view.repaired
         if repaired is not None:
             self.answer.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", view.cover(repaired)))
         elif other is not None:

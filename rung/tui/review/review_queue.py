@@ -15,7 +15,8 @@ from textual.message import Message
 from curation.review import Decided, ReviewItem
 from curation.review.decisions import DecisionInForce
 from curation.review.item import Found
-from rung.tui.review.item_text import VERBS, agreed, gap_words, summary, team_words
+from rung.text.message_text import VERBS
+from rung.tui.review.item_text import agreed, gap_words, summary, team_words
 from rung.tui.review.review_session import RepairSeries, ReviewSession
 from rung.tui.source import ScreenSource
 from workspace.counted import counted

@@ -17,11 +17,12 @@ from curation.review.decisions import DecisionInForce
 from curation.review.item import LABEL_KEYS
 from curation.store.records import FINAL
 from rung.status.stages import Stage, Status
+from rung.text.message_text import clock_of
 from rung.tui.async_list import LONG, SLOW
 from rung.tui.frame import SMALL, WIDE, StageScreen
 from rung.tui.review.answer import AnswerPanel
 from rung.tui.review.conflict_screen import ConflictScreen
-from rung.tui.review.item_text import answer, clock_of, labels_of
+from rung.tui.review.item_text import answer, labels_of
 from rung.tui.review.panels import AsidePanel, ItemPanel
 from rung.tui.review.review_queue import (
     AsideRead,
