@@ -1,4 +1,4 @@
-"""How good is the advice? Rung, Rung with each case left out, and three baselines, on a folder of labelled cases.
+"""How good is the advice? Rung, Rung with each set left out, and two baselines, on a folder of labelled cases.
 
 usage: python benchmarks/advice.py FOLDER|FILE.toml... [--sealed]     (`make advice` runs it)
 
@@ -24,30 +24,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from advisor.answer_file import from_table
 from advisor.answers import Answers
-from advisor.decide import decide, verdict_of
+from advisor.decide import verdict_of
 from advisor.followup import action_of, outcome_facts
 from advisor.interview import next_question
 from advisor.ladder import FIRST_PASS
 from advisor.rulebook import Rulebook
 from advisor.rulefiles import load_rulebook
+from evaluation.verdict.intervals import wilson
 
 Outcome = tuple[str, str]
 Case = dict[str, Any]
 Edit = tuple[str, str, str]
-MEASURES = ("destination acceptable", "destination best", "destination forbidden", "next step acceptable",
-            "next step forbidden")  # fmt: skip
+MEASURES = ("destination acceptable", "destination best", "destination forbidden", "next step acceptable")
 
 
 def load_cases(places: list[Path], *, sealed: bool = False) -> list[Case]:
@@ -178,29 +175,6 @@ def questionnaire(book: Rulebook, cases: list[Case]) -> None:
     print(f"\nNever asked: {', '.join(key for key in book.questions if key not in tally)}")
 
 
-def always_tune(case: Case) -> Outcome:
-    return "fine_tune", "fine_tune"
-
-
-def always_prompt(case: Case) -> Outcome:
-    return "prompt", "prompt"
-
-
-def votes(case: Case) -> Outcome:
-    """The source text's matrix, each row that applies a vote for its best cell; ties go to the lower rung."""
-    a = case["answers"]
-    tally = {"prompt": 0, "rag": 0, "fine_tune": 0}
-    tally["rag"] += a.get("private_knowledge") is True
-    tally["fine_tune" if a.get("output_form") == "strict" else "prompt"] += a.get("output_form") in ("strict", "simple")
-    tally["rag"] += a.get("knowledge_change") in ("weekly", "daily", "live")
-    tally["fine_tune"] += a.get("domain_behaviour") is True
-    tally["fine_tune"] += a.get("latency") == "sub_second" or (a.get("calls_per_day") or 0) >= 50_000
-    tally["prompt"] += a.get("budget") in ("none", "limited")
-    tally["rag"] += a.get("citations") is True
-    best = max(tally, key=lambda option: tally[option])
-    return best, best
-
-
 def score(judge: Callable[[Case], Outcome], cases: list[Case]) -> dict[str, tuple[int, int]]:
     tally = dict.fromkeys(MEASURES, (0, 0))
 
@@ -216,18 +190,7 @@ def score(judge: Callable[[Case], Outcome], cases: list[Case]) -> dict[str, tupl
         if "best_destination" in expected:
             count("destination best", end == expected["best_destination"])
         count("next step acceptable", step in expected["next_step"])
-        if "never_next_step" in expected:
-            count("next step forbidden", step in expected["never_next_step"])
     return tally
-
-
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95% interval of a share, by Wilson's score."""
-    if not n:
-        return 0.0, 1.0
-    p, d = hits / n, 1 + z * z / n
-    middle, half = (p + z * z / (2 * n)) / d, z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def cell(hits: int, n: int) -> str:
@@ -247,42 +210,17 @@ def main() -> None:
     judges: dict[str, Callable[[Case], Outcome]] = {
         "Rung": rung(book),
         "Rung, set left out": judge_left_out,
-        "always fine-tune": always_tune,
-        "always prompt": always_prompt,
-        "matrix as votes": votes,
+        "always fine-tune": lambda case: ("fine_tune", "fine_tune"),
+        "always few-shot": lambda case: ("few_shot", "few_shot"),
     }
-    for kind in sorted({case["source"] == "seed" for case in cases}):
-        chosen = [case for case in cases if (case["source"] == "seed") == kind]
-        print(f"\n### {'Cases from the source text' if kind else 'Published cases'} ({len(chosen)})\n")
-        table = {name: score(judge, chosen) for name, judge in judges.items()}
-        shown = [m for m in MEASURES if any(row[m][1] for row in table.values())]
-        print("| | " + " | ".join(shown) + " |")
-        print("|---|" + "---|" * len(shown))
-        for name, row in table.items():
-            print(f"| {name} | " + " | ".join(cell(*row[m]) for m in shown) + " |")
-        fewer = hidden(chosen)
-        row = score(rung(book), fewer)
-        print(f"| Rung, one answer hidden ({len(fewer)}) | " + " | ".join(cell(*row[m]) for m in shown) + " |")
+    fewer = hidden(cases)
+    table = {name: score(judge, cases) for name, judge in judges.items()}
+    table[f"Rung, one answer hidden ({len(fewer)})"] = score(rung(book), fewer)
+    print(f"\n### Published cases ({len(cases)})\n\n| | " + " | ".join(MEASURES) + " |\n|---|" + "---|" * len(MEASURES))
+    for name, row in table.items():
+        print(f"| {name} | " + " | ".join(cell(*row[measure]) for measure in MEASURES) + " |")
     print("\nRules that move a single case: " + ", ".join(alone))
     questionnaire(book, cases)
-    print("\n### Speed\n")
-    known = [from_table(case["answers"]) for case in cases]
-    for what, run in (
-        ("verdict", lambda a: verdict_of(book, a)),
-        ("whole decision, with counterfactuals", whole(book)),
-    ):
-        run(known[0])
-        start = time.process_time()
-        for answers in known:
-            run(answers)
-        print(f"- {what}: {(time.process_time() - start) / len(known) * 1000:.3f} ms of CPU a case")
-    start = time.process_time()
-    load_rulebook()
-    print(f"- load and check the rulebook: {(time.process_time() - start) * 1000:.0f} ms of CPU")
-
-
-def whole(book: Rulebook) -> Callable[[Any], Any]:
-    return lambda answers: decide(book, answers, date(2026, 11, 25))
 
 
 if __name__ == "__main__":
