@@ -45,9 +45,6 @@ WORKLOAD = {
 
 ALL_FACTS: dict[str, Fact] = {**FACTS, **DERIVED, **OUTCOME, **WORKLOAD}
 
-__all__ = ["ALL_FACTS", "DERIVED", "OPTIONS", "OUTCOME", "RUNGS", "Bounds", "Condition", "derive", "holds"]
-
-
 THIN = 50
 """A mean class size under which the smallest class is surely too small."""
 

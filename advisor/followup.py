@@ -49,8 +49,7 @@ def first(book: Rulebook, kind: str, facts: Mapping[str, Any]) -> Rule | None:
 def action_of(book: Rulebook, facts: Mapping[str, Any]) -> Action:
     """What to do now."""
     rule = first(book, "action", facts)
-    if rule is None:
-        return Action(name="climb", text="Take the next step.", rule="", source=())
+    assert rule is not None, "each rung has an action without a further condition"
     effect = rule.effect
     return Action(
         name=effect["name"], text=effect["text"], cost=effect.get("cost", ""), rule=rule.id, source=rule.source
@@ -81,18 +80,7 @@ def data_of(book: Rulebook, facts: Mapping[str, Any]) -> DataNeed:
     """How many reviewed examples this kind of task takes, and whether they are there."""
     task = facts.get("task")
     sizes = [r for r in sorted(book.of("size"), key=lambda r: not r.team) if applies(r, facts)]
-    rule = next((r for r in sizes if (task or "unknown") in r.effect["tasks"]), sizes[-1] if sizes else None)
-    if rule is None:
-        return DataNeed(
-            task_type=task or "unknown",
-            minimum=0,
-            recommended=0,
-            per_class=False,
-            have=None,
-            enough=None,
-            rule="",
-            source=(),
-        )
+    rule = next((r for r in sizes if (task or "unknown") in r.effect["tasks"]), sizes[-1])
     per_class = bool(rule.effect.get("per_class", False))
     have = facts["class_floor" if per_class else "usable_examples"]
     minimum = int(rule.effect["minimum"])

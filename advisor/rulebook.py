@@ -18,20 +18,7 @@ PRICES = ("prices", "upkeep")
 TABLES = (*PRICES, "models", "hardware", "memory", "hyperparameters", "lives")
 """Dated tables with sources of their own, read by advisor.sizing."""
 COMMON = frozenset(
-    (
-        "id",
-        "when",
-        "unless",
-        "because",
-        "short",
-        "source",
-        "evidence",
-        "strength",
-        "explains",
-        "was",
-        "advises",
-        "counter",
-    )
+    ("id", "when", "unless", "because", "short", "source", "evidence", "strength", "explains", "was", "counter")
 )
 FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     kind: (frozenset(required.split()), frozenset(optional.split()))
@@ -146,12 +133,6 @@ class Rulebook:
     def of(self, *kinds: str) -> Iterator[Rule]:
         """The rules of these kinds, in file order."""
         return (rule for rule in self.rules if rule.kind in kinds)
-
-    def without(self, rule_id: str) -> Rulebook:
-        """The same rulebook with one rule dropped: what the mutation check runs."""
-        rules = tuple(rule for rule in self.rules if rule.id != rule_id)
-        by_id = {rule.id: rule for rule in rules}
-        return Rulebook(self.version, self.sha256, rules, self.sources, self.questions, by_id, self.prices)
 
     def cited_by_tables(self) -> set[str]:
         """Sources that the dated tables (prices, models, memory ...) cite."""

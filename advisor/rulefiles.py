@@ -150,19 +150,13 @@ class Reader:
             AnswerChoice(a.get("value"), str(a.get("text", "")), str(a.get("example", "")), float(a.get("often", 0.1)))
             for a in entry["answers"]
         )
-        when = self._condition(entry.get("when", {}), place)
-        core = bool(entry.get("core", False))
         self.questions[entry["id"]] = Question(
-            entry["id"],
-            entry.get("text", ""),
-            entry.get("why", ""),
-            fact.kind,
-            answers,
-            when,
-            core,
-            place,
-            entry.get("settle", ""),
-            entry.get("settle_cost", ""),
+            kind=fact.kind,
+            answers=answers,
+            when=self._condition(entry.get("when", {}), place),
+            core=bool(entry.get("core", False)),
+            place=place,
+            **{key: entry.get(key, "") for key in ("id", "text", "why", "settle", "settle_cost")},
         )
 
     def _rule(self, kind: str, entry: JsonObject, place: str, team: bool) -> None:
@@ -183,10 +177,10 @@ class Reader:
                 unless=tuple(
                     self._condition(part, place) for part in ([unless] if isinstance(unless, dict) else unless)
                 ),
-                because=entry.get("because", ""),
+                because=entry["because"],
                 short=entry.get("short", ""),
-                source=tuple(entry.get("source", ())),
-                evidence=entry.get("evidence", ""),
+                source=tuple(entry["source"]),
+                evidence=entry["evidence"],
                 strength=entry.get("strength", "strong"),
                 explains=bool(entry.get("explains", kind == "note")),
                 effect=self._effect(kind, entry, place),

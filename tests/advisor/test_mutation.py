@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_dropping_a_rule_changes_a_worked_case() -> None:
     idle = []
     for rule in book.rules:
         if not rule.explains and rule.kind != "workload":  # tests/training/monitoring/test_workloads.py
-            without = book.without(rule.id)
+            without = replace(book, rules=tuple(other for other in book.rules if other is not rule), engines={})
             shown_first = sorted(worked, key=lambda pair: pair[0].get("shows") != rule.id)
             if all(advice_for(without, case) == before for case, before in shown_first):
                 idle.append(rule.id)
