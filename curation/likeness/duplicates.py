@@ -12,15 +12,13 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness.fingerprints import Fingerprints, InMemory, RowSource, as_examples, fingerprints, use_compiled
-from curation.likeness.groups import Classes, class_pairs, classes_of, same_answers, short_pairs
+from curation.likeness.groups import Bools, Classes, Grouped
 from curation.likeness.join import Method, NearSets, components, jaccard_of
 from curation.likeness.sets import I64
 
-Bools = npt.NDArray[np.bool_]
 EXACT_BELOW = 20_000
 """Rows below which the exact join is quick enough to be the default: it misses no pair."""
 
@@ -121,8 +119,7 @@ class DedupResult:
     def pairs_of(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> NearSets:
         """Those of one kind, in the same order, as columns."""
         pairs = self._found.pairs[kind]
-        order = np.lexsort((pairs.other, pairs.one))
-        return NearSets(pairs.one[order], pairs.other[order], pairs.score[order])
+        return pairs.take(np.lexsort((pairs.other, pairs.one)))
 
     def count(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> int:
         """How many pairs of that kind."""
@@ -212,56 +209,41 @@ def dedup_prints(
 ) -> DedupResult:
     """As `dedup`, for rows that are known by their fingerprints; `source` is asked for answers that need a look."""
     method = method or ("exact" if len(prints) < EXACT_BELOW else "minhash")
-    compiled = use_compiled(len(prints), numba)
-    classes = classes_of(prints)
-    pairs, is_exact = class_pairs(prints, classes, threshold, method, compiled)
+    grouped = Grouped(prints, source, threshold, method, use_compiled(len(prints), numba))
+    classes, (pairs, is_exact) = grouped.classes, grouped.pairs()
     one, other = classes.first[pairs.one], classes.first[pairs.other]
-    same = same_answers(prints, source, one, other, threshold)
-    joined = same & (prints.context[one] == prints.context[other])
-    edges = NearSets(pairs.one[joined], pairs.other[joined], pairs.score[joined])
+    same = grouped.same_answers(one, other)
+    edges = pairs.take(same & (prints.context[one] == prints.context[other]))
     cluster = components(len(classes), edges.one, edges.other)
-    keep, gone, stays = _choose(prints, source, classes, cluster, threshold, reviewed)
-    differ = ~same
+    keep, gone, stays = _choose(grouped, cluster, reviewed)
     clash = is_exact & (prints.system[one] == prints.system[other])
-    short = short_pairs(prints, classes, threshold, method, compiled)
     pairs_of = {
-        "contradiction": classes.expand(_where(pairs, differ & clash), keep),
-        "minimal_pair": classes.expand(_where(pairs, differ & ~clash), keep),
-        "short_near": classes.expand(short, keep),
+        "contradiction": classes.expand(pairs.take(~same & clash), keep),
+        "minimal_pair": classes.expand(pairs.take(~same & ~clash), keep),
+        "short_near": classes.expand(grouped.short_pairs(), keep),
     }
     exact = prints.exact[gone] == prints.exact[stays]
     return DedupResult(prints, threshold, _Found(classes, edges, cluster, keep, gone, stays, exact, pairs_of))  # type: ignore[arg-type]
 
 
-def _where(pairs: NearSets, mask: Bools) -> NearSets:
-    return NearSets(pairs.one[mask], pairs.other[mask], pairs.score[mask])
-
-
-def _choose(
-    prints: Fingerprints,
-    source: RowSource,
-    classes: Classes,
-    cluster: I64,
-    threshold: float,
-    reviewed: Sequence[bool] | Bools | None,
-) -> tuple[Bools, I64, I64]:
+def _choose(grouped: Grouped, cluster: I64, reviewed: Sequence[bool] | Bools | None) -> tuple[Bools, I64, I64]:
     """Which rows stay, which go, and for each that goes the row that stays for it.
 
     Of a cluster one row stays, and every row whose answer differs from that row's.
     """
-    rows = np.arange(len(prints))
+    classes, rows = grouped.classes, np.arange(len(grouped.prints))
     of_row = cluster[classes.of]
-    first = np.full(len(classes), len(prints), np.int64)
+    first = np.full(len(classes), len(rows), np.int64)
     if reviewed is not None:
         approved = np.flatnonzero(np.asarray(reviewed, np.bool_))
         np.minimum.at(first, of_row[approved], approved)
-    unset = first == len(prints)
+    unset = first == len(rows)
     open_rows = rows[unset[of_row]]
     np.minimum.at(first, of_row[open_rows], open_rows)
     kept = first[of_row]
     other = np.flatnonzero(kept != rows)
     like_first = classes.first[classes.of[other]]
-    gone = other[same_answers(prints, source, like_first, kept[other], threshold)]
-    keep = np.ones(len(prints), np.bool_)
+    gone = other[grouped.same_answers(like_first, kept[other])]
+    keep = np.ones(len(rows), np.bool_)
     keep[gone] = False
     return keep, gone, kept[gone]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from curation.likeness import SHORT_THRESHOLD, answer_form, critical
 from curation.likeness.fingerprints import Fingerprints, RowSource, fold, use_compiled
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import Method, NearSets, jaccard_of, near_sets
-from curation.likeness.sets import I64, SLACK, U64, offsets, set_keys, stable_order
+from curation.likeness.sets import I64, SLACK, U64, Sets, offsets, set_keys, stable_order
 
 Bools = npt.NDArray[np.bool_]
+AT_ONCE = 100_000
+FETCHED = 5_000
+"""Rows that are held at once for the sake of their answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,6 @@ class Classes:
         one = rows[np.repeat(starts[:-1][pairs.one], count) + inner // np.maximum(width, 1)]
         other = rows[np.repeat(starts[:-1][pairs.other], count) + inner % np.maximum(width, 1)]
         return NearSets(np.minimum(one, other), np.maximum(one, other), np.repeat(pairs.score, count))
-
-
-def classes_of(prints: Fingerprints) -> Classes:
-    """Put the rows into classes."""
-    key = _question_keys(prints)
-    of, first = number_by_first(fold(key, prints.exact, prints.answer, prints.context))
-    rows = stable_order(of)
-    return Classes(of, first, key[first], rows, offsets(np.bincount(of, minlength=len(first))))
 
 
 def number_by_first(keys: U64) -> tuple[I64, I64]:
@@ -87,24 +83,62 @@ def _question_keys(prints: Fingerprints) -> U64:
     return np.where(prints.shingles.sizes > 0, prints.key, prints.exact)
 
 
-def class_pairs(
-    prints: Fingerprints, classes: Classes, threshold: float, method: Method, compiled: bool, *, every: bool = False
-) -> tuple[NearSets, Bools]:
-    """All pairs of classes whose questions are near or exact, and which are exact.
+@dataclass(frozen=True)
+class Grouped:
+    """Rows in classes of equal ones, and pairs of classes that are near; `source` is asked for answers to compare."""
 
-    NearSets with the same answer and context need not all be there, unless `every` one is wanted: enough to join them.
-    """
-    of_set, first = number_by_first(classes.key)
-    alike = None if every else _alike(prints, classes, of_set, len(first))
-    near = near_sets(prints.shingles, classes.first[first], threshold, method, compiled=compiled, alike=alike)
-    exact = prints.exact[classes.first]
-    parts = [
-        _equal(classes.key),
-        _equal(exact),
-        _across(near, of_set, len(first)),
-    ]
-    pairs = _distinct(parts)
-    return pairs, exact[pairs.one] == exact[pairs.other]
+    prints: Fingerprints
+    source: RowSource
+    threshold: float
+    method: Method
+    compiled: bool
+
+    @cached_property
+    def classes(self) -> Classes:
+        """The classes."""
+        key = _question_keys(self.prints)
+        of, first = number_by_first(fold(key, self.prints.exact, self.prints.answer, self.prints.context))
+        rows = stable_order(of)
+        return Classes(of, first, key[first], rows, offsets(np.bincount(of, minlength=len(first))))
+
+    def pairs(self, *, every: bool = False) -> tuple[NearSets, Bools]:
+        """All pairs of classes whose questions are near or exact, and which are exact.
+
+        Pairs with the same answer and context need not all be there, unless `every` one is wanted: enough to join them.
+        """
+        first_rows = self.classes.first
+        of_set, first = number_by_first(self.classes.key)
+        alike = None if every else _alike(self.prints, self.classes, of_set, len(first))
+        near = self._near(self.prints.shingles, first_rows[first], self.threshold, alike)
+        exact = self.prints.exact[first_rows]
+        pairs = _distinct([_equal(self.classes.key), _equal(exact), _across(near, of_set, len(first))])
+        return pairs, exact[pairs.one] == exact[pairs.other]
+
+    def short_pairs(self) -> NearSets:
+        """Pairs of classes with short questions that are near by characters, and neither near nor exact by words."""
+        first_rows, shingles, grams = self.classes.first, self.prints.shingles, self.prints.grams
+        short = np.flatnonzero(grams.sizes[first_rows])
+        keys = set_keys(grams.take(first_rows[short]))
+        of_set, first = number_by_first(keys)
+        near = self._near(grams, first_rows[short[first]], SHORT_THRESHOLD)
+        found = _distinct([_across(near, of_set, len(first)), _equal(keys)])
+        pairs = NearSets(short[found.one], short[found.other], found.score)
+        rows, mates = first_rows[pairs.one], first_rows[pairs.other]
+        is_far = jaccard_of(shingles, shingles, rows, mates) < self.threshold - SLACK
+        return pairs.take(is_far & (self.prints.exact[rows] != self.prints.exact[mates]))
+
+    def _near(self, sets: Sets, nodes: I64, threshold: float, alike: U64 | None = None) -> NearSets:
+        return near_sets(sets, nodes, threshold, self.method, compiled=self.compiled, alike=alike)
+
+    def same_answers(self, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Bools:
+        """For each pair of rows whether their answers are the same. Texts are fetched only where the keys differ."""
+        left, right = self.prints.answer[one], self.prints.answer[other]
+        out: Bools = left == right
+        open_pairs = np.flatnonzero(~out & (left != 0) & (right != 0))
+        for begin in range(0, len(open_pairs), AT_ONCE):
+            some = open_pairs[begin : begin + AT_ONCE]
+            out[some] = _compare(self.source, one[some], other[some], self.threshold)
+        return out
 
 
 def _alike(prints: Fingerprints, classes: Classes, of_set: I64, sets: int) -> U64:
@@ -138,46 +172,12 @@ def _across(near: NearSets, of_set: I64, sets: int) -> NearSets:
 
 def _distinct(parts: list[NearSets]) -> NearSets:
     """All pairs once, with the highest score."""
-    one = np.concatenate([p.one for p in parts])
-    other = np.concatenate([p.other for p in parts])
-    score = np.concatenate([p.score for p in parts])
-    order = np.lexsort((-score, other, one))
-    one, other, score = one[order], other[order], score[order]
-    fresh = np.ones(len(one), np.bool_)
-    fresh[1:] = (one[1:] != one[:-1]) | (other[1:] != other[:-1])
-    return NearSets(one[fresh], other[fresh], score[fresh])
-
-
-def short_pairs(prints: Fingerprints, classes: Classes, threshold: float, method: Method, compiled: bool) -> NearSets:
-    """Pairs of classes with short questions that are near by characters, and neither near nor exact by words."""
-    short = np.flatnonzero(prints.grams.sizes[classes.first])
-    keys = set_keys(prints.grams.take(classes.first[short]))
-    of_set, first = number_by_first(keys)
-    near = near_sets(prints.grams, classes.first[short[first]], SHORT_THRESHOLD, method, compiled=compiled)
-    pairs = _distinct([_across(near, of_set, len(first)), _equal(keys)])
-    one, other = short[pairs.one], short[pairs.other]
-    rows, mates = classes.first[one], classes.first[other]
-    words = jaccard_of(prints.shingles, prints.shingles, rows, mates)
-    open_pairs = (words < threshold - SLACK) & (prints.exact[rows] != prints.exact[mates])
-    return NearSets(one[open_pairs], other[open_pairs], pairs.score[open_pairs])
-
-
-AT_ONCE = 100_000
-FETCHED = 5_000
-"""Rows that are held at once for the sake of their answers."""
-
-
-def same_answers(
-    prints: Fingerprints, source: RowSource, one: npt.NDArray[Any], other: npt.NDArray[Any], threshold: float
-) -> Bools:
-    """For each pair of rows whether their answers are the same. Texts are fetched only where the keys differ."""
-    left, right = prints.answer[one], prints.answer[other]
-    out: Bools = left == right
-    open_pairs = np.flatnonzero(~out & (left != 0) & (right != 0))
-    for begin in range(0, len(open_pairs), AT_ONCE):
-        some = open_pairs[begin : begin + AT_ONCE]
-        out[some] = _compare(source, one[some], other[some], threshold)
-    return out
+    one, other = np.concatenate([p.one for p in parts]), np.concatenate([p.other for p in parts])
+    every = NearSets(one, other, np.concatenate([p.score for p in parts]))
+    pairs = every.take(np.lexsort((-every.score, every.other, every.one)))
+    fresh = np.ones(len(pairs), np.bool_)
+    fresh[1:] = (pairs.one[1:] != pairs.one[:-1]) | (pairs.other[1:] != pairs.other[:-1])
+    return pairs.take(fresh)
 
 
 def _compare(source: RowSource, one: npt.NDArray[Any], other: npt.NDArray[Any], threshold: float) -> Bools:

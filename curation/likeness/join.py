@@ -48,6 +48,10 @@ class NearSets:
     def __len__(self) -> int:
         return len(self.one)
 
+    def take(self, some: npt.NDArray[Any]) -> NearSets:
+        """The pairs at these places, or where a mask is true."""
+        return NearSets(self.one[some], self.other[some], self.score[some])
+
 
 def near_sets(
     sets: Sets,
@@ -72,8 +76,7 @@ def near_sets(
     one, other, shared = order[found[:, 0]], order[found[:, 1]], found[:, 2]
     one, other = np.minimum(one, other), np.maximum(one, other)
     score = shared / np.maximum(sizes[one] + sizes[other] - shared, 1)
-    place = np.argsort((one << 32) | other, kind="stable")
-    return NearSets(one[place], other[place], score[place])
+    return NearSets(one, other, score).take(np.argsort((one << 32) | other, kind="stable"))
 
 
 def _near_compiled(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> I64:

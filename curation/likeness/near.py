@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
-from curation.likeness.fingerprints import Fingerprints, InMemory, fingerprints, use_compiled
-from curation.likeness.groups import Classes, class_pairs, classes_of, same_answers, short_pairs
+from curation.likeness.fingerprints import InMemory, fingerprints, use_compiled
+from curation.likeness.groups import Grouped
 from curation.likeness.join import NearSets, components
 from curation.likeness.sets import I64
 from curation.split.manifest import SplitName
@@ -35,36 +35,34 @@ class Conflict:
 class Near:
     """Near, exact and short near pairs of classes of rows, and the rows' group keys."""
 
-    examples: Sequence[Example]
-    prints: Fingerprints
-    classes: Classes
+    grouped: Grouped
     pairs: NearSets
     short: NearSets
     keys: Sequence[str | None]
-    threshold: float
 
     def groups(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> dict[int, int]:
         """For each of `rows` the first row of its group, if only these rows existed.
 
         Two pinned rows do not join each other's groups: they were found not to conflict, or share a key only.
         """
-        chosen = np.zeros(len(self.prints), np.bool_)
+        chosen = np.zeros(len(self.keys), np.bool_)
         chosen[list(rows)] = True
         one, other = map(np.concatenate, zip(self._chains(chosen), self._key_chains(rows, pinned), strict=True))
-        fixed = np.zeros(len(self.prints), np.int64)
+        fixed = np.zeros(len(self.keys), np.int64)
         for index, split in pinned.items():
             fixed[index] = 1 + ("train", "validation", "test").index(split)
         apart = (fixed[one] > 0) & (fixed[other] > 0) & (fixed[one] != fixed[other])
-        label = components(len(self.prints), one[~apart], other[~apart])
+        label = components(len(self.keys), one[~apart], other[~apart])
         return {index: int(label[index]) for index in rows}
 
     def _chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
         """Pairs of chosen rows that are near: within a class a chain, between classes each with each."""
-        rows = self.classes.rows[chosen[self.classes.rows]]
-        alike = self.classes.of[rows[1:]] == self.classes.of[rows[:-1]]
+        classes = self.grouped.classes
+        rows = classes.rows[chosen[classes.rows]]
+        alike = classes.of[rows[1:]] == classes.of[rows[:-1]]
         ones, others = [rows[:-1][alike]], [rows[1:][alike]]
         for pairs in (self.pairs, self.short):
-            found = self.classes.expand(pairs, chosen)
+            found = classes.expand(pairs, chosen)
             ones.append(found.one)
             others.append(found.other)
         return np.concatenate(ones), np.concatenate(others)
@@ -102,18 +100,19 @@ class Near:
 
     def _between(self, fixed: Sequence[int], others: Sequence[int]) -> list[tuple[Conflict, bool]]:
         """Near pairs of an other and a fixed row, with whether their answers are the same; the nearest first."""
-        side = np.zeros(len(self.prints), np.int64)
+        classes, exact = self.grouped.classes, self.grouped.prints.exact
+        side = np.zeros(len(exact), np.int64)
         side[list(fixed)], side[list(others)] = 1, 2
-        own = np.arange(len(self.classes))
+        own = np.arange(len(classes))
         alike = NearSets(own, own, np.ones(len(own)))
         found: list[tuple[Conflict, bool]] = []
         for kind, pairs in (("exact", alike), ("near", self.pairs), ("short_near", self.short)):
-            rows = self.classes.expand(pairs, side > 0)
+            rows = classes.expand(pairs, side > 0)
             cross = side[rows.one] + side[rows.other] == 3
             one, other = rows.one[cross], rows.other[cross]
             index, against = np.where(side[one] == 2, one, other), np.where(side[one] == 2, other, one)
-            same = same_answers(self.prints, InMemory(self.examples), index, against, self.threshold)
-            equal = self.prints.exact[index] == self.prints.exact[against]
+            same = self.grouped.same_answers(index, against)
+            equal = exact[index] == exact[against]
             columns = zip(index, against, rows.score[cross], same, equal, strict=True)
             found += [
                 (Conflict(int(i), int(j), "exact" if e else kind, float(s)), bool(a))  # type: ignore[arg-type]
@@ -125,7 +124,5 @@ class Near:
 def find_near(examples: Sequence[Example], threshold: float, keys: Sequence[str | None]) -> Near:
     """All near, exact and short near pairs of rows, by the exact join, so that none is missed."""
     prints = fingerprints(examples)
-    classes, compiled = classes_of(prints), use_compiled(len(prints))
-    pairs, _ = class_pairs(prints, classes, threshold, "exact", compiled, every=True)
-    short = short_pairs(prints, classes, threshold, "exact", compiled)
-    return Near(examples, prints, classes, pairs, short, keys, threshold)
+    grouped = Grouped(prints, InMemory(examples), threshold, "exact", use_compiled(len(prints)))
+    return Near(grouped, grouped.pairs(every=True)[0], grouped.short_pairs(), keys)
