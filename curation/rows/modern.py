@@ -54,7 +54,7 @@ def _of_parts(message: JsonObject, field: str) -> Iterator[JsonObject]:
     for number, part in enumerate(message["content"]):
         place = f"{field}[{number}]"
         kind = part.get("type") if type(part) is dict else None
-        if OWNER.get(str(kind)) == message.get("role"):
+        if str(kind) in OWNER and OWNER[str(kind)] == message.get("role"):
             found[str(kind)].append(_result(part, place) if kind == "tool_result" else part)
         elif type(kind) is str and kind not in TEXT_PARTS:
             raise Malformed(f"{place}.type", f'a part of type "{kind}"; Rung reads text parts only.')

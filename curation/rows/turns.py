@@ -1,25 +1,16 @@
-"""The rules for a list of messages: a quick yes or no for every row; pydantic names the fault of those
-that failed, and a sentence explains it.
-"""
+"""The rules for a list of messages: a quick yes or no for every row, a sentence on the fault of those that failed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
-
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from typing import Any
 
 from curation.example import UNTRAINED, text_of
 from curation.rows.jsonline import Malformed, kind_of
-from curation.rows.modern import check_calls, modern
+from curation.rows.modern import TEXT_PARTS, check_calls, modern
 from workspace.errors import did_you_mean
 from workspace.json_types import JsonObject
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 ROLES = ("system", "user", "assistant", "tool")
 OTHER_NAMES = {
@@ -36,45 +27,6 @@ NEXT: dict[str, dict[Any, str]] = {
 }
 """Which role may follow. `calling` is an assistant message with tool calls."""
 ENDS = ("assistant", "calling")
-_KEPT = ConfigDict(strict=True, extra="allow")
-_Text = Annotated[str, Field(min_length=1)]
-
-
-class _Said(TypedDict):
-    """A part of a content that is text."""
-
-    __pydantic_config__ = _KEPT  # type: ignore[misc]
-    type: Literal["text", "input_text", "output_text"]
-    text: _Text
-
-
-_Parts = Annotated[list[_Said], Field(min_length=1)]
-
-
-class _Message(TypedDict):
-    """A message as a chat row holds it; other keys are kept."""
-
-    __pydantic_config__ = _KEPT  # type: ignore[misc]
-    role: Literal["system", "user", "assistant", "tool"]
-    content: _Text | _Parts
-
-
-class _Calling(TypedDict):
-    """An assistant's message that calls tools: it may say nothing."""
-
-    __pydantic_config__ = _KEPT  # type: ignore[misc]
-    role: Literal["assistant"]
-    content: NotRequired[str | _Parts | None]
-
-
-@cache
-def _message() -> TypeAdapter[_Message]:
-    return TypeAdapter(_Message)
-
-
-@cache
-def _calling() -> TypeAdapter[_Calling]:
-    return TypeAdapter(_Calling)
 
 
 def are_plain(messages: Any, unanswered: bool = False) -> bool:
@@ -139,21 +91,42 @@ def _check_turns(placed: Sequence[tuple[str, Any]], field: str, unanswered: bool
         raise Malformed(field, f'the last message is from "{role}", it must be the assistant\'s.', hint)
 
 
-def _has_calls(message: Any) -> bool:
-    return type(message.get("tool_calls")) is list and bool(message["tool_calls"])
-
-
 def _check_one(message: Any, state: str, field: str) -> str:
     """Check one message; return the state after it."""
-    calls = type(message) is dict and message.get("role") == "assistant" and _has_calls(message)
-    try:
-        (_calling() if calls else _message()).validate_python(message)
-    except ValidationError as error:
-        raise _told(error.errors(include_url=False)[0], message, field) from None
-    role = str(message["role"])
+    if type(message) is not dict:
+        raise Malformed(field, f'"{field}" must be an object with role and content, found {kind_of(message)}.')
+    if "role" not in message:
+        raise _missing("role", message, field, _meant(message))
+    role, content = message["role"], message.get("content")
+    if type(role) is not str or role not in ROLES:
+        raise _bad_role(role, field)
+    calls = role == "assistant" and type(message.get("tool_calls")) is list and bool(message["tool_calls"])
+    if "content" not in message and not calls:
+        raise _missing("content", message, field)
+    if not _says(content) and not (calls and content in (None, "")):
+        said = f'"content" must be a text that is not empty, found {kind_of(content)}.'
+        raise Malformed(f"{field}.content", f"the content of the {role} message is empty." if content == "" else said)
     if role not in NEXT[state]:
         raise Malformed(f"{field}.role", _bad_order(role, state))
     return "calling" if calls else role
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and bool(value)
+
+
+def _says(content: Any) -> bool:
+    """Return whether a content is a text, or a list of parts that are text, none of them empty."""
+    if type(content) is not list:
+        return _is_text(content)
+    return bool(content) and all(
+        type(part) is dict and part.get("type") in TEXT_PARTS and _is_text(part.get("text")) for part in content
+    )
+
+
+def _missing(key: str, message: JsonObject, field: str, hint: str = "") -> Malformed:
+    found = ", ".join(f'"{name}"' for name in message) or "none"
+    return Malformed(f"{field}.{key}", f'"{key}" is missing; found keys {found}.', hint)
 
 
 def _check_trained(answer: JsonObject, field: str) -> None:
@@ -165,22 +138,6 @@ def _check_trained(answer: JsonObject, field: str) -> None:
                 f"{field}.{key}", f'the answer has "{key}": {value}: it is marked as not to be trained on.',
                 "leave the row out, or drop its last message (rows without an answer: --as pool)",
             )  # fmt: skip
-
-
-def _told(fault: ErrorDetails, message: Any, field: str) -> Malformed:
-    """The sentence for what pydantic found first: its place, and whether it is missing or wrong."""
-    if not fault["loc"]:
-        return Malformed(field, f'"{field}" must be an object with role and content, found {kind_of(message)}.')
-    key = str(fault["loc"][0])
-    place = f"{field}.{key}"
-    if fault["type"] == "missing":
-        found = ", ".join(f'"{name}"' for name in message) or "none"
-        return Malformed(place, f'"{key}" is missing; found keys {found}.', _meant(message) if key == "role" else "")
-    if key == "role":
-        return _bad_role(message["role"], field)
-    if message["content"] == "":
-        return Malformed(place, f"the content of the {message['role']} message is empty.")
-    return Malformed(place, f'"content" must be a text that is not empty, found {kind_of(message["content"])}.')
 
 
 def _meant(message: dict[str, Any]) -> str:

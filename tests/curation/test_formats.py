@@ -91,6 +91,7 @@ MALFORMED = [
     (talk("user", "assistant", content=[1, 2]), "messages[1].content", "a list"),
     (talk("user", "assistant", role=["x"]), "messages[1].role", "not a role"),
     ('{"messages": ["x", "y"]}', "messages[0]", "object"),
+    ('{"messages": [{"content": [{"type": "input_text", "text": "x"}]}]}', "messages[0].role", "missing"),
     ('{"instruction": "x", "output": ""}', "output", "empty"),
     ('{"prompt": "", "completion": "x"}', "prompt", "empty"),
     ('{"text": ""}', "text", "empty"),
