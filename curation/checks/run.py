@@ -35,10 +35,10 @@ from curation.checks.subjects import (
 from curation.checks.topics import Topics
 from curation.checks.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
 from curation.mask import names_masked
-from curation.rows import Columns, Reject, Row
+from curation.rows import Columns, Reject
 from curation.rows.reading import Notice
 from curation.rows.rowfile import RowFile
-from curation.rows.source import Progress, files_of
+from curation.rows.source import Progress
 from curation.split.manifest import newest_dataset, read_manifest
 from workspace.folder import Project
 from workspace.interrupt import is_interrupt
@@ -54,11 +54,7 @@ if TYPE_CHECKING:
 Stage = Callable[[str], None]
 
 
-class Stopped(Exception):
-    """Raised by a `stage` or `progress` to stop a check; like Ctrl-C it keeps what is done."""
-
-
-STOPS = (KeyboardInterrupt, Stopped, SystemError)
+STOPS = (KeyboardInterrupt, SystemError)
 
 
 def only_a_stop(error: BaseException) -> None:
@@ -123,7 +119,7 @@ class _RowPass:
         for check in self.checks:
             try:
                 if said.stopped and not isinstance(check, SingleRowCheck):
-                    raise Stopped
+                    raise KeyboardInterrupt
                 stage(check.title)
                 finding = check.end(survey)
             except STOPS as stop:
@@ -152,31 +148,20 @@ def check_files(
     """Check files: one pass for the rows, then the pairs.
 
     Held are a sample of 20,000 rows, a fingerprint of each row and the findings; where names say train and test,
-    leaks are looked for between them. Ctrl-C, or Stopped from a callback, ends it with what was found so far.
+    leaks are looked for between them. Ctrl-C ends it with what was found so far.
     """
     chosen = options or Options()
-    files = [file for path in paths for file in files_of(path)]
-    with names_masked(chosen.names):
-        reading = _Reading(chosen, {str(file) for file in _sides(files)[0]})
-        with RowFile(files, fmt, columns=columns, notice=notice, progress=progress) as rows:
-            stopped = reading.take(chain.from_iterable(rows.read()))
-            return _checkup(paths, files, rows, reading, stopped, threshold, stage)
+    with names_masked(chosen.names), RowFile(paths, fmt, columns=columns, notice=notice, progress=progress) as files:
+        return _checkup(_Reading(chosen, files), ", ".join(map(str, paths)), threshold, stage)
 
 
-def _checkup(
-    paths: Sequence[Path],
-    files: Sequence[Path],
-    all_rows: RowFile,
-    reading: _Reading,
-    stopped: str,
-    threshold: float,
-    stage: Stage,
-) -> Checkup:
-    """Return what the reading found, and the pairs."""
+def _checkup(reading: _Reading, scope: str, threshold: float, stage: Stage) -> Checkup:
+    """Read the rows, then look for the pairs."""
     from curation.likeness.duplicates import dedup_prints
 
-    sampler, malformed = reading.rows.sampler, reading.malformed
-    learnt = FileRows(all_rows, all_rows.places_in(reading.learnt))
+    stopped = reading.take()
+    sampler, malformed, files = reading.rows.sampler, reading.malformed, reading.files
+    learnt = FileRows(files, files.places_in(reading.learnt))
     found: list[tuple[QualityCheck, DataFinding | None]] = [(malformed, malformed.end_of_file())]
     result = None
     try:
@@ -186,15 +171,15 @@ def _checkup(
             pairs: tuple[Duplicates | Contradictions, ...] = (Duplicates(), Contradictions())
             found += [(check, check.found(result, learnt) if result else None) for check in pairs]
             stage("Leaks")
-            found += _file_leaks(files, all_rows)
+            found += _file_leaks(files)
     except STOPS as stop:
         only_a_stop(stop)
         stopped = "Stopped while duplicates and leaks were looked for."
     told = reading.rows.end(stage, stopped)
     exact, near = (result.exact, result.near) if result else (0, 0)
     return Checkup(
-        scope=", ".join(map(str, paths)),
-        files=tuple(map(str, files)),
+        scope=scope,
+        files=tuple(map(str, files.files)),
         read=sampler.seen + malformed.pile.count,
         kept=sampler.seen - exact - near,
         exact=exact,
@@ -212,30 +197,27 @@ def _checkup(
 class _Reading:
     """The one pass over the rows: what the checks saw, the sample, the fingerprints of rows to learn from."""
 
-    def __init__(self, options: Options, learnt: set[str]) -> None:
+    def __init__(self, options: Options, files: RowFile) -> None:
         from curation.likeness.fingerprints import Collector
 
-        self.learnt, self.started = learnt, time.monotonic()
-        self.rows, self.malformed = _RowPass(options), MalformedLines()
-        self.prints = Collector()
+        self.files, self.started = files, time.monotonic()
+        self.learnt = {str(file) for file in _sides(files.files)[0]}
+        self.rows, self.malformed, self.prints = _RowPass(options), MalformedLines(), Collector()
 
-    def take(self, items: Iterator[Row | Reject]) -> str:
-        """Every row and reject; a sentence where it was stopped, empty where it was not."""
+    def take(self) -> str:
+        """Read every row and reject; return a sentence where it was stopped, else an empty one."""
         try:
-            for item in items:
+            for item in chain.from_iterable(self.files.read()):
                 if isinstance(item, Reject):
                     self.malformed.reject(item)
-                else:
-                    self._row(subject_of(item), len(item.raw))
+                    continue
+                self.rows.see(subject_of(item), len(item.raw))
+                if item.file in self.learnt:
+                    self.prints.add(item.example)
         except STOPS as stop:
             only_a_stop(stop)
             return f"Stopped after {self.rows.sampler.seen + self.malformed.pile.count:,} lines."
         return ""
-
-    def _row(self, subject: Subject, size: int) -> None:
-        self.rows.see(subject, size)
-        if subject.file in self.learnt:
-            self.prints.add(subject.example)
 
 
 def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -245,16 +227,15 @@ def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return (learnt, measured) if learnt else (list(files), [])
 
 
-def _file_leaks(files: Sequence[Path], rows: RowFile) -> Iterator[tuple[QualityCheck, DataFinding | None]]:
+def _file_leaks(files: RowFile) -> Iterator[tuple[QualityCheck, DataFinding | None]]:
     """Leaks between files whose names say train (or nothing) and test or validation; nothing where one side lacks."""
-    learnt, measured = _sides(files)
+    learnt, measured = _sides(files.files)
     if not measured:
         return
     from curation.likeness.leaks import find_leaks
 
-    tested = FileRows(rows, rows.places_in(list(map(str, measured))))
+    train, tested = (FileRows(files, files.places_in(list(map(str, side)))) for side in (learnt, measured))
     test = tested.subjects(range(len(tested)))
-    train = FileRows(rows, rows.places_in(list(map(str, learnt))))
     report = find_leaks(train, [s.example for s in test])
     for check, leaks in ((Leaks(), report.leaks), (Suspects(), report.suspects)):
         yield check, check.found(leaks, train, test)

@@ -46,22 +46,9 @@ class DraftingResult:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `--json`."""
-        return {
-            "strategy": self.strategy,
-            "model": self.model,
-            "wanted": self.wanted,
-            "asked": self.asked,
-            "reused": self.reused,
-            "queued": len(self.queued),
-            "candidates": self.queued,
-            "rejected": dict(self.rejected),
-            "failed": dict(self.failed),
-            "cost_usd": self.cost_usd,
-            "seconds": round(self.seconds, 2),
-            "stopped": self.stopped or None,
-            "notes": self.notes,
-            "batch": self.batch,
-        }
+        told = {name: value for name, value in vars(self).items() if name != "failure"}
+        told |= {"queued": len(self.queued), "candidates": self.queued, "seconds": round(self.seconds, 2)}
+        return told | {"stopped": self.stopped or None}
 
 
 FAILURES_IN_A_ROW = 5

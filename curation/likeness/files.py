@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,12 +124,8 @@ class LeakCheck:
     removed: int | None
     meaning: Meaning | None = None
 
-    def as_json(self) -> JsonObject:
-        """The document of `rung data leakage --json`."""
-        return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.document().items()}
-
     def document(self) -> JsonObject:
-        """The same, its lists as iterators: an entry takes more memory than what it is made of."""
+        """The document of `rung data leakage --json`, its lists as iterators: an entry takes more memory than a leak."""
         document: JsonObject = {
             "train": self.report.train,
             "test": self.report.test,

@@ -15,7 +15,7 @@ from checked import faulty_rows, lines, row, text
 from in_process import rung
 
 from curation.checks.base import Options
-from curation.checks.run import READING, Stopped, check_files, check_project
+from curation.checks.run import READING, check_files, check_project
 from curation.example import Example, chat_row
 from curation.mask import Spot, mask
 from curation.store import NewRow, open_store
@@ -141,7 +141,7 @@ def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
     def stop_at(title):
         def stage(now):
             if now == title:
-                raise Stopped
+                raise KeyboardInterrupt
 
         return stage
 
@@ -156,7 +156,7 @@ def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
     assert ran["language"] is None and ran["topics"] is None and ran["form"] is not None
 
     def half(done, total):
-        raise Stopped
+        raise KeyboardInterrupt
 
     nothing = check_files([Path(path)], progress=half)
     assert nothing.stopped == "Stopped after 0 lines." and nothing.read == 0

@@ -56,10 +56,10 @@ def test_no_more_rows_are_embedded_than_are_proposed() -> None:
 def test_a_rephrased_test_item_is_named_and_is_no_leak(tmp_path: Path) -> None:
     train, test = rows(tmp_path / "train.jsonl", HIRE, OTHER_WORDS, BUY), rows(tmp_path / "test.jsonl", BUY)
     checked = check_files([train], [test], embedder=Synonyms(), semantic_threshold=0.8)
-    found = checked.as_json()
+    found = checked.document()
     assert [leak["train_line"] for leak in found["leaks"]] == [3]
     assert [(p["test_line"], p["train_line"]) for p in found["paraphrases"]] == [(1, 2)]
-    assert "paraphrases" not in check_files([train], [test]).as_json()
+    assert "paraphrases" not in check_files([train], [test]).document()
 
 
 def test_the_threshold_comes_with_its_precision() -> None:
