@@ -125,7 +125,7 @@ class LeakCheck:
     meaning: Meaning | None = None
 
     def document(self) -> JsonObject:
-        """The document of `rung data leakage --json`, its lists as iterators: an entry takes more memory than a leak."""
+        """The document of `rung data leakage --json`, lists as iterators: an entry is larger than a leak."""
         document: JsonObject = {
             "train": self.report.train,
             "test": self.report.test,
