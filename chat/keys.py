@@ -18,7 +18,8 @@ from workspace.trust import VENDORS, is_this_machine
 
 SERVICE = "rung"
 """Under which name the keyring holds them: `keyring set rung OPENAI_API_KEY`."""
-NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "RUNG_API_KEY", "HF_TOKEN")
+NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "RUNG_API_KEY", "HF_TOKEN",
+         "TOGETHER_API_KEY", "FIREWORKS_API_KEY")  # fmt: skip
 KEYS = {VENDORS["anthropic"]: "ANTHROPIC_API_KEY", VENDORS["openai"]: "OPENAI_API_KEY"}
 """The key of each vendor's own host."""
 OTHER = "RUNG_API_KEY"

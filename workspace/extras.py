@@ -24,6 +24,7 @@ PURPOSE = {
     "train": "Running a local model and training",
     "demo": "The demo",
     "mcp": "The server for agents",
+    "managed": "Tuning at a provider",
 }
 SIZE = {"train": " (about 1.7 GB with torch's CPU build, 6 GB with CUDA)"}
 """Installed size, measured: docs/how-to/install.md."""

@@ -6,9 +6,9 @@ import getpass
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from workspace.errors import InputError
@@ -357,10 +357,16 @@ class WebSettings(Section):
 
 
 class RemoteSettings(Section):
-    """A machine with a GPU on which `rung train --on NAME` trains, reached by ssh."""
+    """Where `rung train --on NAME` trains: a machine with a GPU reached by ssh, or a provider of tuning."""
 
-    host: str = Field(pattern=r"^[\w.@:\[\]-]+$")
+    host: str = Field(default="", pattern=r"^[\w.@:\[\]-]*$")
     """`user@box`, or a name of your ssh configuration."""
+    provider: Literal["", "together", "fireworks"] = ""
+    """In place of host: the provider that tunes."""
+    base: str = ""
+    """With provider: its name of the base model (default: that of `[model] base`)."""
+    usd_at_most: float | None = Field(default=None, ge=0)
+    """With provider: a job that will cost more, as the provider estimates it, does not run."""
     folder: str = Field(default="rung-runs", pattern=r"^[^-\s][^\x00-\x1f]*$")
     """Folder there for copies of projects; a relative one is in the home folder."""
     python: str = Field(default="python3", pattern=r"^[^-\s][^\x00-\x1f]*$")
@@ -374,6 +380,12 @@ class RemoteSettings(Section):
         if host.startswith("-"):
             raise PydanticCustomError("option", "should be a host, and begins like an option of ssh")
         return host
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if bool(self.host) == bool(self.provider):
+            raise PydanticCustomError("remote", "should have host (a machine) or provider, one of them")
+        return self
 
 
 class Settings(Section):

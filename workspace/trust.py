@@ -206,6 +206,8 @@ def _remotes(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
     for name, place in _table(table, "remotes").items():
         if isinstance(place, dict):
             what = f"[remotes.{name}] host = {place.get('host')}: rows and reviews go there, Python is started there"
+            if provider := place.get("provider"):
+                what = f"[remotes.{name}] provider = {provider}: rows go there, and its jobs cost money"
             yield Claim(f"{REMOTE} {name}", what, sha256_bytes(json.dumps(place, sort_keys=True, default=str).encode()))
 
 

@@ -11,7 +11,9 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Self
+from typing import IO, Any, Self
+
+from workspace.extras import require
 
 MOST_TIMES = 200
 """Bytes that may come out of one byte of the file, beyond SPARE: JSON lines pack 5 to 50 times, zeros 1,000 times."""
@@ -20,7 +22,18 @@ SPARE = 256 << 20
 MOST_MEMBERS = 200_000
 LONGEST_HEADER = 1 << 20
 """Bytes of a member's extended header: these are read into memory."""
-PACKED = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
+
+
+def _zstd(file: Path, mode: str) -> Any:
+    return require("managed", "zstandard").open(file, mode)
+
+
+PACKED = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\x00", lzma.open),
+    (b"\x28\xb5\x2f\xfd", _zstd),
+)
 HEADERS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -77,7 +90,7 @@ class _Counted:
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Unpack a tar (plain, gzip, bzip2 or xz) into the empty `folder`: ordinary files and folders only.
+    """Unpack a tar (plain, gzip, bzip2, xz or zstandard) into the empty `folder`: ordinary files and folders only.
 
     The tar is read twice: every member is checked before the first byte is written. Links, devices, files with holes,
     names that leave the folder, names too long for the system and names that occur twice are refused.

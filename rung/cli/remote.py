@@ -1,8 +1,10 @@
-"""`rung remote check`: the machines of [remotes.NAME] on which `rung train --on NAME` trains."""
+"""`rung remote check`, and `rung train --on NAME` at a provider: the machines and providers of [remotes.NAME]."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,13 +12,16 @@ import typer
 from rung.cli.options import Json
 
 if TYPE_CHECKING:
+    from training.gates.gate import GateOverride
     from training.plan.machine import Machine
     from training.remote.connection import Box
     from workspace.folder import Project
     from workspace.json_types import JsonObject
     from workspace.settings import Settings
 
-remote_app = typer.Typer(help="Machines that train for you: [remotes.NAME] in rung.toml.", no_args_is_help=True)
+remote_app = typer.Typer(
+    help="Machines and providers that train for you: [remotes.NAME] in rung.toml.", no_args_is_help=True
+)
 LEAST_DISK = 5.0
 """GiB of free disk below which a check warns: a base model and its checkpoints need more."""
 
@@ -31,18 +36,20 @@ class ReachedBox:
 
 @remote_app.command("check")
 def check(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The machine of [remotes.NAME].")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The machine or provider of [remotes.NAME].")],
     install: Annotated[
         bool, typer.Option("--install", help="Install this version of Rung there, in an environment of its own.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a machine has: cards, memory, disk, Python, Rung. Exit 1 if it cannot train."""
+    """Show what a machine has: cards, memory, disk, Python, Rung. Exit 1 if it cannot train, or does not answer."""
     from rung.cli.output import note, show
     from training.remote.connection import open_box
     from workspace.settings import opened_project
 
     project, settings = opened_project()
+    if is_provider(settings, name):
+        return _look(project, settings, name, as_json)
     box = open_box(project, settings, name)
     if install:
         note(f"{name}: installing Rung and torch for {box.place.python}. This takes some minutes.")
@@ -75,6 +82,85 @@ def reached(project: Project, settings: Settings, name: str) -> ReachedBox:
         raise Refusal(f"{name}: {' '.join(against)}", f"rung remote check {name}")
     cards = tuple((card["name"], card["gib"]) for card in found["cards"])
     return ReachedBox(box, Machine(found["ram_gib"], found["cores"], cards) if cards else None)
+
+
+def is_provider(settings: Settings, name: str) -> bool:
+    """Whether [remotes.NAME] is a provider of tuning, not a machine."""
+    place = settings.remotes.get(name)
+    return place is not None and bool(place.provider)
+
+
+@dataclass(frozen=True, slots=True)
+class AtProvider:
+    """`rung train --on NAME` at a provider."""
+
+    project: Project
+    settings: Settings
+    name: str
+    as_json: bool
+
+    def train(self, plan_file: Path, overrides: Sequence[GateOverride], by: str, *, detach: bool) -> None:
+        """Start the job of this plan or go on with it, and say which run it became; Ctrl-C leaves it going there."""
+        from rung.cli.output import note, show
+        from rung.text.figures import money
+        from rung.text.training_text import ending_lines
+        from training.remote.managed import begin, follow
+
+        folder = self._job(plan_file, overrides, by)
+        job = begin(self.project, self.settings, folder, note)
+        cost = "" if job.usd is None else f", {money(job.usd)} by its own estimate"
+        note(f"{job.host}: {job.id} trains {job.plan}{cost}.")
+        again = f"rung train --on {self.name}"
+        if detach:
+            lines = [f"{job.id} at {job.host}: {job.state}.", f"Next: {again}"]
+            return show(self.as_json, job.model_dump(mode="json"), lines)
+        try:
+            run = follow(self.project, self.settings, folder, note)
+        except KeyboardInterrupt as interrupted:
+            note(f"{job.id} continues at {job.host}.  Follow it: {again}   End it: {again} --cancel")
+            raise typer.Exit(130) from interrupted
+        show(self.as_json, run.model_dump(mode="json"), ending_lines(run))
+
+    def cancel(self, plan_file: Path) -> None:
+        """End the job of this plan."""
+        from rung.cli.output import show
+        from training.remote.managed import cancel, job_folder, read_job
+        from workspace.errors import Refusal
+
+        folder = job_folder(self.project, plan_file.stem, self.name)
+        if read_job(folder, plan_file) is None:
+            raise Refusal(f"{self.name} has no job of {plan_file.stem}.", f"rung train --on {self.name}")
+        job = cancel(self.project, self.settings, folder)
+        show(self.as_json, job.model_dump(mode="json"), [f"{job.id} at {job.host}: cancelled.", "Next: rung plan"])
+
+    def _job(self, plan_file: Path, overrides: Sequence[GateOverride], by: str) -> Path:
+        """The folder of the job; made where there is none. Leaves with exit code 1 where a gate is closed."""
+        from rung.cli.locked import show_locked
+        from training.gates.clearance import Locked
+        from training.plan.plans import read_plan
+        from training.remote.managed import job_folder, order, read_job
+        from training.run.base_model import PlanTokenizer
+
+        plan = read_plan(plan_file)
+        folder = job_folder(self.project, plan.id, self.name)
+        if read_job(folder, plan_file) is not None:
+            return folder
+        tokenizer = PlanTokenizer(plan.recipe.base, plan.recipe.enable_thinking)
+        try:
+            return order(self.project, self.settings, plan_file, self.name, tokenizer, overrides=overrides, by=by)
+        except Locked as locked:
+            show_locked(locked.gates, self.as_json)
+
+
+def _look(project: Project, settings: Settings, name: str, as_json: bool) -> None:
+    """Ask a provider for an answer: the key and the address are right."""
+    from rung.cli.output import show
+    from training.remote.managed import provider_of
+
+    place, provider = provider_of(project, settings, name)
+    provider.look()
+    found = {"name": name, "provider": place.provider, "host": provider.host, "faults": []}
+    show(as_json, found, [f"{name}  {provider.host} answers.", "", f"Next: rung train --on {name}"])
 
 
 def faults(found: JsonObject, name: str) -> list[str]:

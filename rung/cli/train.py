@@ -10,7 +10,7 @@ import typer
 
 from rung.cli.locked import show_locked
 from rung.cli.options import By, Json, Reason, duration, goes_with
-from rung.cli.remote import reached, remote_app
+from rung.cli.remote import AtProvider, is_provider, reached, remote_app
 from rung.cli.runs import go_on, runs_app, say_end, watch_run
 
 if TYPE_CHECKING:
@@ -37,42 +37,43 @@ def train(
     again: Annotated[
         bool, typer.Option("--again", help="Train again even if this plan already has a finished run.")
     ] = False,
-    on: Annotated[str, typer.Option(metavar="NAME", help="Train on the machine of [remotes.NAME], over ssh.")] = "",
+    on: Annotated[
+        str, typer.Option(metavar="NAME", help="Train at [remotes.NAME]: a machine over ssh, or a provider.")
+    ] = "",
     at_most: Annotated[
         str, typer.Option(metavar="TIME", help="With --on: end the run there after this time, e.g. 3h or 90m.")
     ] = "",
+    cancel: Annotated[bool, typer.Option("--cancel", help="With --on a provider: end the job there.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train, if all six gates are open. Continues an interrupted run of the same plan."""
     from rung.cli.output import note
     from training.gates.clearance import check_gates, grant
-    from training.plan.plans import newest_plan
-    from training.runs import live_run, run_of, start
+    from training.plan.plans import newest_plan, read_plan
+    from training.runs import run_of, start
     from workspace.errors import Refusal
     from workspace.files import sha256_file
     from workspace.settings import opened_project
 
-    goes_with("--on", on, "rung train --on NAME", {"--at-most": at_most})
+    goes_with("--on", on, "rung train --on NAME", {"--at-most": at_most, "--cancel": cancel})
     limit = duration("--at-most", at_most) if at_most else 0
     project, settings = opened_project()
-    box = reached(project, settings, on) if on else None
     overrides = _overrides(project, override or [], by, reason)
+    if is_provider(settings, on):
+        for option in [name for name, given in {"--at-most": at_most, "--again": again}.items() if given]:
+            raise Refusal(f"{option} is for machines; {on} is a provider.", f"rung train --on {on}", where=option)
+        there = AtProvider(project, settings, on, as_json)
+        path = _plan_or_locked(project, settings, plan_name, overrides, as_json, None)
+        return there.cancel(path) if cancel else there.train(path, overrides, by, detach=detach)
+    if cancel:
+        raise Refusal(f"--cancel: {on} is a machine, not a provider.", "rung runs stop", where="--cancel")
+    box = reached(project, settings, on) if on else None
     before = newest_plan(project)
     path = _plan_or_locked(project, settings, plan_name, overrides, as_json, box.machine if box else None)
     if plan_name is None and before is not None and before != path and run_of(project, sha256_file(before)) is None:
         note(f"{path.stem} is the plan that rung.toml asks for. The one made last: rung train {before.stem}")
-    found = None if again else run_of(project, sha256_file(path))
-    if found is not None and found.state == "finished":
-        note(f"{found.id} trained this very plan. The same again: rung train --again")
-        return say_end(project.runs / found.id, as_json)
-    if found is not None:
-        return go_on(project, found, detach, as_json)
-    if (other := live_run(project)) is not None:
-        raise Refusal(
-            f"{other.id} is training another plan ({other.plan}); one at a time.", f"rung runs watch {other.id}"
-        )
-    from training.plan.plans import read_plan
-
+    if _goes_on(project, path, again, detach, as_json):
+        return
     plan = read_plan(path)
     if box is not None:
         from training.remote.following import prepare
@@ -87,6 +88,31 @@ def train(
     folder = grant(project, settings, path, overrides=overrides, by=by or settings.project.person)
     note(f"{folder.name}: cleared by all gates, {path.stem}. Loading {settings.model.base}.")
     watch_run(folder, start(project, folder), detach, as_json)
+
+
+def _goes_on(project: Project, plan_file: Path, again: bool, detach: bool, as_json: bool) -> bool:
+    """Go on with this plan's run, or show it where it has finished; False where there is none.
+
+    Raises Refusal while a run of another plan trains.
+    """
+    from rung.cli.output import note
+    from training.runs import live_run, run_of
+    from workspace.errors import Refusal
+    from workspace.files import sha256_file
+
+    found = None if again else run_of(project, sha256_file(plan_file))
+    if found is None:
+        if (other := live_run(project)) is not None:
+            raise Refusal(
+                f"{other.id} is training another plan ({other.plan}); one at a time.", f"rung runs watch {other.id}"
+            )
+        return False
+    if found.state == "finished":
+        note(f"{found.id} trained this very plan. The same again: rung train --again")
+        say_end(project.runs / found.id, as_json)
+    else:
+        go_on(project, found, detach, as_json)
+    return True
 
 
 def _tell_otherwise(project: Project, settings: Settings, plan: Plan, gates: Sequence[Gate]) -> None:

@@ -21,3 +21,16 @@ def make_llama(folder: Path, *, seed: int = 0, **shape: Any) -> int:
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     return int(model.num_parameters())
+
+
+def lora(base: Path, folder: Path, **more: Any) -> None:
+    """A LoRA adapter that changes what `base` says, as peft saves it, with the pickle that trainers leave."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM", **more)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(str(base)), config)
+    model.save_pretrained(str(folder))
+    (folder / "training_args.bin").write_bytes(b"\x80\x04.")

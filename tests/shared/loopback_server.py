@@ -33,7 +33,8 @@ class Loopback:
         raw = handler.rfile.read(size)
         with self.lock:
             headers = {key.lower(): value for key, value in handler.headers.items()}
-            body = raw if "multipart" in headers.get("content-type", "") else json.loads(raw or b"null")
+            typed = headers.get("content-type", "application/json")
+            body = raw if handler.command == "PUT" or "multipart" in typed else json.loads(raw or b"null")
             self.requests.append((handler.command, handler.path, headers, body))
             entry = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if callable(entry):
@@ -63,7 +64,7 @@ def serving() -> Iterator[Loopback]:
         def do_POST(self) -> None:
             fake.play(self)
 
-        do_GET = do_POST
+        do_GET = do_PUT = do_POST
 
         def log_message(self, *args: object) -> None:
             pass

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llamas import lora
 from once import once
 from released import judged, let
 
@@ -20,19 +21,6 @@ from workspace.folder import Project
 from workspace.settings import load_settings
 
 Rung = Callable[..., Any]
-
-
-def lora(base: Path, folder: Path, **more: Any) -> None:
-    """A LoRA adapter that changes what `base` says, as peft saves it, with the pickle that trainers leave."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(1)
-    config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM", **more)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(str(base)), config)
-    model.save_pretrained(str(folder))
-    (folder / "training_args.bin").write_bytes(b"\x80\x04.")
 
 
 @pytest.fixture(scope="session")

@@ -43,8 +43,11 @@ KINDS: Mapping[str, Callable[[Bundle], dict[str, str]]] = {
     "llama-factory": llama_factory.files,
     "unsloth": _unsloth,
     "openai": openai.files,
+    "together": openai.chat_files,
+    "fireworks": openai.chat_files,
     "skypilot": lambda bundle: {**_trl(bundle), **skypilot.task(bundle)},
 }
+MANAGED = "[remotes.NAME] provider in rung.toml; or upload both files yourself"
 RUN = {
     "trl": "python train.py            (pip install trl peft bitsandbytes; several cards: launch/)",
     "axolotl": "axolotl train config.yaml",
@@ -52,6 +55,8 @@ RUN = {
     "unsloth": "python train.py            (pip install unsloth)",
     "skypilot": "sky launch -c tuning sky.yaml && scp -r tuning:sky_workdir/output . && sky down tuning",
     "openai": "upload train.jsonl and validation.jsonl yourself; Rung sends nothing",
+    "together": f"rung train --on NAME   ({MANAGED})",
+    "fireworks": f"rung train --on NAME   ({MANAGED})",
 }
 
 

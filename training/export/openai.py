@@ -1,4 +1,4 @@
-"""OpenAI's chat JSONL, held against the limits in rules/managed.toml. A file only: nothing is uploaded."""
+"""Chat JSONL as OpenAI and other providers take it; OpenAI's limits are in rules/managed.toml. Nothing is uploaded."""
 
 from __future__ import annotations
 
@@ -18,31 +18,37 @@ from workspace.shipped_rules import rule_file
 ROLES = ("system", "user", "assistant", "tool")
 
 
-def files(bundle: Bundle) -> dict[str, str]:
-    """`train.jsonl` and `validation.jsonl`; assistant turns that do not train get weight 0.
+def chat_files(bundle: Bundle) -> dict[str, str]:
+    """`train.jsonl` and `validation.jsonl`; assistant turns that do not train get weight 0."""
+    return {f"{split}.jsonl": jsonl(_weighted(row, bundle.recipe.loss) for row in rows)
+            for split, rows in bundle.rows.items()}  # fmt: skip
 
-    Raises InputError with every limit that the rows break.
-    """
-    found = {f"{split}.jsonl": jsonl(_weighted(row, bundle.recipe.loss) for row in rows)
-             for split, rows in bundle.rows.items()}  # fmt: skip
+
+def files(bundle: Bundle) -> dict[str, str]:
+    """The chat files, within OpenAI's limits. Raises InputError with every limit that the rows break."""
+    found = chat_files(bundle)
     problems = [p for name, text in found.items() for p in faults(name, text, limits())]
     if problems:
         raise InputError(problems, "rung data freeze   (another version), or rung plan export trl")
     return found
 
 
-def may_leave(project: Project, today: date | None = None) -> None:
-    """Raises Refusal where the privacy answer keeps rows from this provider: the file is made to be uploaded.
+def may_leave(
+    project: Project, today: date | None = None, provider: str = "openai", host: str = "api.openai.com"
+) -> None:
+    """Raises Refusal where the privacy answer keeps rows from this provider: the files are made to be uploaded.
 
     `today`: the day that what is known of the provider is held against; the present one where none is given.
     """
     answers = privacy_answers(project.answers_file)
     why = "it keeps rows on this machine" if SEALED in answers else ""
     if not why and UNTRAINED in answers:
-        why = trains("openai", "api.openai.com", today or date.today())
+        why = trains(provider, host, today or date.today())
     if why:
         said = ", ".join(sorted(answers))
-        raise Refusal(f"No OpenAI file: your answer privacy = {said}; {why}.", "rung plan export trl", where="privacy")
+        raise Refusal(
+            f"No rows for {host}: your answer privacy = {said}; {why}.", "rung plan export trl", where="privacy"
+        )
 
 
 def limits() -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +55,14 @@ class Origin:
     clearance: Clearance
 
 
-def adopt_folder(project: Project, settings: Settings, folder: Path, by: str = "") -> RunRecord:
+def adopt_folder(
+    project: Project, settings: Settings, folder: Path, by: str = "", said: Sequence[str] = ()
+) -> RunRecord:
     """Copy the adapter or merged model in `folder` into the project as a finished run, and return its record.
 
-    The same weights adopted before return that run. Raises InputError with everything that keeps the folder out
-    (pickled weights, symlinks, code, another kind of adapter), Refusal where the project has no frozen dataset or its
-    arms are asked of a server.
+    The same weights adopted before return that run. `said` are more sentences on what nobody could check. Raises
+    InputError with everything that keeps the folder out (pickled weights, symlinks, code, another kind of adapter),
+    Refusal where the project has no frozen dataset or its arms are asked of a server.
     """
     kept = _checked(folder)
     if settings.model.provider != "local":
@@ -91,7 +94,9 @@ def adopt_folder(project: Project, settings: Settings, folder: Path, by: str = "
             adapter=f"{target.name}/{ADAPTER}",
             files=files,
             adopted=Adoption(
-                source=folder.resolve().name, rows=_rows(origin), unchecked=_unchecked(config, settings, origin)
+                source=folder.resolve().name,
+                rows=_rows(origin),
+                unchecked=[*said, *_unchecked(config, settings, origin)],
             ),
         )
         return _keep(project, settings, made, target, record, origin)

@@ -153,5 +153,7 @@ def open_box(project: Project, settings: Settings, name: str) -> Box:
             f'[remotes.{name}] host = "user@box" in rung.toml, then rung trust',
             where="rung.toml",
         )
+    if place.provider:
+        raise Refusal(f"[remotes.{name}] is a provider, not a machine.", f"rung train --on {name}", where="rung.toml")
     demand(project.root, REMOTE, name)
     return Box(name, place)

@@ -1,0 +1,333 @@
+"""`rung train --on NAME` at a provider, against a server on loopback that answers in the provider's published form."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import in_shell
+import pytest
+from llamas import lora
+from loopback_server import Loopback, serving
+from once import once
+
+from workspace.folder import Project
+
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+FILE = {"bytes": 1, "created_at": 1, "filename": "x", "FileType": "jsonl", "object": "file", "purpose": "fine-tune"}
+DATED = {"user_id": "u", "created_at": "2026-11-29T00:00:00Z", "updated_at": "2026-11-29T00:00:00Z"}
+
+
+@dataclass
+class Cloud:
+    """Both providers: jobs that end after `polls` questions, and the faults that a test switches on."""
+
+    server: Loopback
+    adapter: Path
+    polls: int = 1
+    usd: float = 1.25
+    end: str = "completed"
+    away: int = 0
+    """Answers with 503 that come first."""
+    refused: str = ""
+    archive: Callable[[Path], bytes] | None = None
+    rows: dict[str, bytes] = field(default_factory=dict)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: int = 0
+
+    def __call__(self, handler: Any, request: tuple[str, str, dict[str, str], Any]) -> Any:
+        method, path, headers, body = request
+        if "signed" not in path and headers.get("authorization") != "Bearer secret-of-provider":
+            return 401, {"error": {"message": f"no key like {headers.get('authorization')}"}}
+        if self.away:
+            self.away -= 1
+            return 503, {"error": {"message": "busy"}}, {"retry-after": "0"}
+        for (verb, pattern), answer in ROUTES.items():
+            if method == verb and (found := re.fullmatch(pattern, path.partition("?")[0])):
+                return answer(self, body, *found.groups())
+        raise AssertionError(request)
+
+    def state(self, name: str) -> str:
+        job = self.jobs[name]
+        if job.get("cancelled"):
+            return "cancelled"
+        self.asked += 1
+        return self.end if self.asked > self.polls else "running"
+
+
+def _together_file(cloud: Cloud, body: bytes) -> Any:
+    name = re.search(rb'name="checksum"\r\n\r\n(\w+)', body)
+    assert name is not None
+    place = {"Location": f"{cloud.server.url}/signed/{name[1].decode()}", "X-Together-File-Id": "file-1"}
+    return 302, b"", place
+
+
+def _together_job(cloud: Cloud, name: str) -> Any:
+    job = cloud.jobs[name]
+    kind = {"type": "Lora", "lora_r": 4, "lora_alpha": 8}
+    known = {"id": name, "user_id": "u", "training_type": kind, "x_model_output_name": None, **job["shown"]}
+    return 200, {**known, "status": cloud.state(name), "total_price": int(cloud.usd * 1e9)}
+
+
+def _together_start(cloud: Cloud, body: Any) -> Any:
+    if cloud.refused:
+        return 400, {"error": {"message": f"{cloud.refused} secret-of-provider"}}
+    name = f"ft-{len(cloud.jobs) + 1}"
+    cloud.jobs[name] = {"asked": body, "shown": {"model_output_name": f"me/base-{body['suffix']}-9"}}
+    return 200, {"id": name, "status": "pending", **DATED}
+
+
+def _together_list(cloud: Cloud, _: Any) -> Any:
+    listed = [{"id": name, "status": "running", **DATED, **job["shown"]} for name, job in cloud.jobs.items()]
+    return 200, {"data": listed}
+
+
+def _tar(folder: Path) -> bytes:
+    import zstandard
+
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        tar.add(folder, "adapter")
+    return zstandard.compress(made.getvalue())
+
+
+def _linked(folder: Path) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        link = tarfile.TarInfo("adapter/adapter_model.safetensors")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    return made.getvalue()
+
+
+def _together_tar(cloud: Cloud, _: Any) -> Any:
+    return 200, (cloud.archive or _tar)(cloud.adapter), {"content-type": "application/octet-stream"}
+
+
+def _together_cancel(cloud: Cloud, _: Any, name: str) -> Any:
+    cloud.jobs[name]["cancelled"] = True
+    return 200, {"id": name, "status": "cancelled", **DATED}
+
+
+def _kept(cloud: Cloud, body: bytes, name: str) -> Any:
+    cloud.rows[name] = body
+    return 200, {}
+
+
+def _dataset(cloud: Cloud, body: Any) -> Any:
+    if body["datasetId"] in cloud.rows:
+        return 409, {"error": {"message": "exists"}}
+    cloud.rows[body["datasetId"]] = b""
+    return 200, body["dataset"]
+
+
+def _dataset_state(cloud: Cloud, _: Any, name: str) -> Any:
+    return 200, {"name": name, "state": "READY" if cloud.rows[name] else "UPLOADING"}
+
+
+def _fireworks_start(cloud: Cloud, body: Any) -> Any:
+    if cloud.refused:
+        return 400, {"error": {"message": f"{cloud.refused} secret-of-provider"}}
+    name = body["outputModel"].rpartition("/")[2]
+    if name in cloud.jobs:
+        return 409, {"error": {"message": "exists"}}
+    cloud.jobs[name] = {"asked": body}
+    return 200, {"name": name, "dataset": body["dataset"], "state": "JOB_STATE_CREATING"}
+
+
+def _fireworks_job(cloud: Cloud, _: Any, name: str) -> Any:
+    job, state = cloud.jobs[name], cloud.state(name).upper().replace("ERROR", "FAILED")
+    cost = {"currencyCode": "USD", "units": str(int(cloud.usd)), "nanos": round(cloud.usd % 1 * 1e9)}
+    known = {"name": name, "dataset": "d", "outputModel": job["asked"]["outputModel"], "estimatedCost": cost}
+    return 200, {**known, "state": f"JOB_STATE_{state}", "status": {"code": "OK", "message": ""}}
+
+
+def _fireworks_cancel(cloud: Cloud, _: Any, name: str) -> Any:
+    cloud.jobs[name]["cancelled"] = True
+    return 200, {}
+
+
+def _fireworks_files(cloud: Cloud, _: Any, name: str) -> Any:
+    names = [path.name for path in sorted(cloud.adapter.iterdir()) if path.suffix != ".bin"]
+    return 200, {"filenameToSignedUrls": {each: f"{cloud.server.url}/signed/{each}" for each in names}}
+
+
+A = "/v1/accounts/us"
+ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("POST", "/v1/files"): _together_file,
+    ("PUT", r"/signed/(\w+)"): _kept,
+    ("POST", r"/v1/files/file-1/preprocess"): lambda cloud, _: (200, {"id": "file-1", **FILE}),
+    ("POST", "/v1/fine-tunes/estimate-price"): lambda cloud, _: (200, {
+        "estimation_available": True, "allowed_to_proceed": True, "estimated_total_price": cloud.usd}),
+    ("GET", "/v1/fine-tunes/models/limits"): lambda cloud, _: (200, {
+        "max_num_epochs": 20, "max_num_evals": 100, "max_learning_rate": 1, "min_learning_rate": 1e-8,
+        "supports_vision": False, "supports_tools": True, "supports_reasoning": False, "supports_full_training": True,
+        "lora_training": {"max_batch_size": 128, "min_batch_size": 1, "max_rank": 64, "target_modules": ["q_proj"]}}),
+    ("GET", "/v1/fine-tunes"): _together_list,
+    ("POST", "/v1/fine-tunes"): _together_start,
+    ("GET", r"/v1/fine-tunes/(ft-\d+)"): lambda cloud, _, name: _together_job(cloud, name),
+    ("POST", r"/v1/fine-tunes/(ft-\d+)/cancel"): _together_cancel,
+    ("GET", "/v1/finetune/download"): _together_tar,
+    ("POST", f"{A}/datasets"): _dataset,
+    ("GET", rf"{A}/datasets/([\w-]+)"): _dataset_state,
+    ("POST", rf"{A}/datasets/([\w-]+):upload"): _kept,
+    ("POST", f"{A}/supervisedFineTuningJobs"): _fireworks_start,
+    ("GET", f"{A}/supervisedFineTuningJobs"): lambda cloud, _: (200, {"supervisedFineTuningJobs": []}),
+    ("GET", rf"{A}/supervisedFineTuningJobs/([\w-]+)"): _fireworks_job,
+    ("POST", rf"{A}/supervisedFineTuningJobs/([\w-]+):cancel"): _fireworks_cancel,
+    ("GET", rf"{A}/models/([\w-]+):getDownloadEndpoint"): _fireworks_files,
+    ("GET", r"/signed/([\w.]+)"): lambda cloud, _, name: (200, (cloud.adapter / name).read_bytes()),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def together(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with Together's SDK, which holds rich below the version of the terminal program."""
+    if importlib.util.find_spec("together"):
+        return ""
+    folder = once(tmp_path_factory, "together", lambda made: subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(made / "sdk"),
+         "together>=3.1", "detect-agent", "filelock"], check=True))  # fmt: skip
+    return str(folder / "sdk")
+
+
+@pytest.fixture(params=["fireworks", pytest.param("together", marks=pytest.mark.slow)])
+def provider(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def cloud(provider: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = once(tmp_path_factory, "lora", lambda folder: lora(tiny, folder / "clinic-lora")) / "clinic-lora"
+    with serving() as server:
+        found = Cloud(server, folder)
+        server.say(found)
+        yield found
+
+
+@pytest.fixture
+def train(provider: str, cloud: Cloud, ready: Project, tiny: Path, request: pytest.FixtureRequest) -> Rung:
+    """`train("--json")`: the command at the provider, in the trusted project, with the tiny model."""
+    table = f'[model]\nbase = "{tiny}"\n[remotes.cloud]\nprovider = "{provider}"\nbase = "them/small"\n'
+    ready.settings_file.write_text(ready.settings_file.read_text() + table)
+    variables = {f"{provider.upper()}_BASE_URL": cloud.server.url, f"{provider.upper()}_API_KEY": "secret-of-provider"}
+    variables |= {"FIREWORKS_ACCOUNT_ID": "us", "HF_HUB_OFFLINE": "1"}
+    if provider == "together":
+        variables["PYTHONPATH"] = request.getfixturevalue("together")
+    in_shell.rung("trust", "--yes", cwd=ready.root)
+
+    def call(*words: object, command: str = "train", **more: str) -> subprocess.CompletedProcess[str]:
+        return in_shell.rung(command, *words, cwd=ready.root, timeout=300, **{**variables, **more})
+
+    return call
+
+
+ON = ("--on", "cloud", "--json")
+
+
+def test_a_job_is_sent_followed_and_comes_home_as_a_run_of_these_rows(
+    train: Rung, cloud: Cloud, ready: Project, provider: str
+) -> None:
+    done = train(*ON)
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert (run["id"], run["plan"], run["method"]) == ("R-001", "P-001", "lora")
+    assert run["adopted"]["rows"].startswith("v001") and any(
+        "them/small" in each for each in run["adopted"]["unchecked"]
+    )
+    frozen = [json.loads(line) for line in (ready.datasets / "v001" / "train.jsonl").read_text().splitlines()]
+    sent = b"".join(cloud.rows.values()).decode()
+    for row in frozen:
+        assert json.dumps(row["messages"][-1]["content"])[1:-1] in sent
+    for line in (ready.datasets / "v001" / "test.jsonl").read_text().splitlines():
+        assert json.loads(line)["messages"][0]["content"] not in sent, "the test set stays"
+    asked = cloud.jobs[next(iter(cloud.jobs))]["asked"]
+    rank = asked["loraRank"] if provider == "fireworks" else asked["training_type"]["lora_r"]
+    assert rank == 4 and (asked.get("baseModel") or asked["model"]) == "them/small"
+    assert "secret-of-provider" not in "".join(p.read_text() for p in (ready.root / "exports").rglob("*.json"))
+
+    again = json.loads(train(*ON).stdout)
+    assert again["id"] == "R-001" and len(cloud.jobs) == 1, "the same plan is trained once"
+    assert json.loads(train("list", "--json", command="runs").stdout)
+
+
+def test_what_was_cut_between_two_steps_starts_no_second_job(train: Rung, cloud: Cloud, ready: Project) -> None:
+    assert json.loads(train(*ON, "--detach").stdout)["state"] in ("waiting", "running")
+    job = ready.root / "exports" / "P-001-cloud" / "job.json"
+    job.write_text(json.dumps(json.loads(job.read_text()) | {"id": ""}))
+    assert json.loads(train(*ON).stdout)["id"] == "R-001"
+    assert len(cloud.jobs) == 1
+
+
+def test_a_provider_that_is_away_for_a_while_is_asked_again(train: Rung, cloud: Cloud) -> None:
+    assert train(*ON, "--detach").returncode == 0
+    cloud.away = 4
+    done = train(*ON)
+    assert done.returncode == 0 and json.loads(done.stdout)["state"] == "finished", done.stderr
+
+
+def test_the_provider_says_no_or_the_job_fails(train: Rung, cloud: Cloud, ready: Project) -> None:
+    cloud.refused = "base model unknown"
+    done = train(*ON)
+    assert done.returncode == 1 and "base model unknown" in done.stderr and "secret-of-provider" not in done.stderr
+    cloud.refused, cloud.end = "", "error"
+    done = train(*ON)
+    assert done.returncode == 2 and not list(ready.runs.glob("R-*"))
+    cloud.end, cloud.asked = "completed", 0
+    assert json.loads(train(*ON).stdout)["id"] == "R-001" and len(cloud.jobs) == 2, "a failed job is tried again"
+
+
+def test_a_wrong_key_is_not_shown(train: Rung, provider: str) -> None:
+    done = train("check", "cloud", command="remote", **{f"{provider.upper()}_API_KEY": "wrong-key-entirely"})
+    assert done.returncode == 1 and "401" in done.stderr and "wrong-key-entirely" not in done.stderr
+    assert train("check", "cloud", command="remote").returncode == 0
+
+
+def test_a_job_over_the_stated_price_does_not_run(train: Rung, cloud: Cloud, ready: Project) -> None:
+    settings = ready.settings_file.read_text()
+    ready.settings_file.write_text(settings + "usd_at_most = 1.0\n")
+    in_shell.rung("trust", "--yes", cwd=ready.root)
+    assert train(*ON).returncode == 1
+    assert all(job.get("cancelled") for job in cloud.jobs.values())
+
+
+def test_a_job_is_cancelled(train: Rung, cloud: Cloud) -> None:
+    assert train(*ON, "--cancel").returncode == 1, "there is none yet"
+    train(*ON, "--detach")
+    assert json.loads(train(*ON, "--cancel").stdout)["state"] == "cancelled"
+    assert [job.get("cancelled") for job in cloud.jobs.values()] == [True]
+
+
+def test_a_closed_gate_a_sealed_project_and_one_without_trust_send_nothing(
+    train: Rung, cloud: Cloud, ready: Project
+) -> None:
+    answers = ready.answers_file.read_text()
+    ready.answers_file.write_text(answers.replace('privacy = "none"', 'privacy = "no_external_api"'))
+    assert train(*ON).returncode == 1
+    ready.answers_file.write_text(answers)
+    ready.settings_file.write_text(ready.settings_file.read_text().replace("them/small", "them/other"))
+    assert train(*ON).returncode == 1, "what was trusted has changed"
+    in_shell.rung("trust", "--yes", cwd=ready.root)
+    frozen = ready.datasets / "v001" / "train.jsonl"
+    frozen.write_text(frozen.read_text() + frozen.read_text().splitlines()[0] + "\n")
+    assert train(*ON).returncode == 1
+    assert not cloud.rows and not cloud.jobs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", ["together"], indirect=True)
+def test_an_archive_with_a_link_is_refused_before_a_byte_is_written(train: Rung, cloud: Cloud, ready: Project) -> None:
+    cloud.archive = _linked
+    done = train(*ON)
+    assert done.returncode == 1 and not list(ready.root.rglob("adapter_model.safetensors"))
+    cloud.archive = None
+    assert train(*ON).returncode == 0, "the job is still there"

@@ -1,0 +1,223 @@
+"""`rung train --on NAME` at a provider: the export is sent, its job followed, and the adapter adopted as a run.
+
+What is known of a job is in `exports/P-001-NAME/job.json`: a second call goes on with the same job.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from chat.protocols import Tokenizer
+from curation.store import open_store
+from training.export.bundle import pack
+from training.export.export_folder import write_export
+from training.export.openai import may_leave
+from training.gates.clearance import PLAN_COPY
+from training.gates.gate import GateOverride
+from training.plan.plans import read_plan
+from training.remote.adoption import adopt_folder, adopt_served
+from training.remote.providers import LOST, PROVIDERS, JobState, Order, Provider, Unreachable
+from training.runs import RunRecord
+from workspace.artefact import Artefact, hashes, read_artefact, revised, write_artefact
+from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import RemoteSettings, Settings
+from workspace.trust import REMOTE, demand
+
+JOB = "job.json"
+SPLITS = ("train", "validation")
+POLL, LONGEST_WAIT = 1.0, 60.0
+"""Seconds between two questions: at first, and at most, also while the provider cannot be reached."""
+
+Tell = Callable[[str], None]
+
+
+class Job(Artefact):
+    """A job at a provider. `id` is the provider's name of it, empty before it was started.
+
+    `name` is the same for the same plan, rows, base and attempt; a job that failed or was cancelled is an attempt.
+    `usd` is what it costs by the provider, estimated before the end; None where the provider says nothing.
+    """
+
+    remote: str
+    provider: Literal["together", "fireworks"]
+    host: str
+    name: str
+    base: str
+    plan: str
+    plan_sha256: str
+    by: str
+    attempt: int = 1
+    id: str = ""
+    state: JobState = "waiting"
+    said: str = ""
+    usd: float | None = None
+    model: str = ""
+
+
+def provider_of(project: Project, settings: Settings, name: str) -> tuple[RemoteSettings, Provider]:
+    """What rung.toml says of the provider, and the provider. Raises Refusal before `rung trust`."""
+    place = settings.remotes[name]
+    demand(project.root, REMOTE, name)
+    return place, PROVIDERS[place.provider]()
+
+
+def job_folder(project: Project, plan: str, name: str) -> Path:
+    """The export of this plan for this provider; its job lies there, too."""
+    return project.root / "exports" / f"{plan}-{name}"
+
+
+def read_job(folder: Path, plan_file: Path) -> Job | None:
+    """The job of this very plan, unless there is none or it was lost: then another may be started."""
+    if not (folder / JOB).is_file():
+        return None
+    job = read_artefact(folder / JOB, Job)
+    return job if job.plan_sha256 == sha256_file(plan_file) and job.state not in LOST else None
+
+
+def order(
+    project: Project,
+    settings: Settings,
+    plan_file: Path,
+    name: str,
+    tokenizer: Tokenizer,
+    *,
+    overrides: Sequence[GateOverride] = (),
+    by: str = "",
+) -> Path:
+    """Ask every gate but the machine's, write the export, and return its folder; nothing is sent yet.
+
+    Raises Locked where a gate is closed, Refusal where rows may not go there or the provider trains no such plan.
+    """
+    place, provider = provider_of(project, settings, name)
+    plan = read_plan(plan_file)
+    may_leave(project, provider=place.provider, host=provider.host)
+    takes = ("lora", "qlora", *(("full",) if provider.full else ()))
+    if plan.recipe.method not in takes:
+        said = f"{place.provider} trains {' and '.join(takes)}, and {plan.id} is {plan.recipe.method}."
+        raise Refusal(said, "rung plan --method lora")
+    folder = job_folder(project, plan.id, name)
+    attempt = read_artefact(folder / JOB, Job).attempt + 1 if (folder / JOB).is_file() else 1
+    bundle = pack(project, settings, plan_file, tokenizer, kind=place.provider, overrides=overrides)
+    write_export(project, settings, bundle, place.provider, folder)
+    base = place.base or plan.recipe.base
+    rows = [sha256_file(folder / f"{split}.jsonl") for split in SPLITS]
+    digest = sha256("\n".join([sha256_file(plan_file), base, *rows, str(attempt)]).encode()).hexdigest()
+    job = Job(
+        made_from=hashes(project.root, folder / PLAN_COPY),
+        remote=name,
+        provider=place.provider,
+        host=provider.host,
+        name=f"rung-{digest[:12]}",
+        base=base,
+        plan=plan.id,
+        plan_sha256=sha256_file(plan_file),
+        by=by or settings.project.person,
+        attempt=attempt,
+    )
+    write_artefact(folder / JOB, job)
+    return folder
+
+
+def begin(project: Project, settings: Settings, folder: Path, tell: Tell) -> Job:
+    """Send the rows and start the job, unless that was done; returns the job.
+
+    Raises Refusal where it would cost more than `usd_at_most`; then it was not started, or is cancelled.
+    """
+    job = read_artefact(folder / JOB, Job)
+    place, provider = provider_of(project, settings, job.remote)
+    if job.id:
+        return job
+    files = {}
+    for split in SPLITS:
+        rows = (folder / f"{split}.jsonl").read_bytes().count(b"\n")
+        if rows:
+            tell(f"{job.host}: sending {rows:,} {split} rows")
+            files[split] = provider.upload(f"{job.name}-{split}", folder / f"{split}.jsonl", rows)
+    asked = Order(job.name, job.base, files, read_plan(folder / PLAN_COPY).recipe)
+    usd = provider.cost(asked)
+    _affordable(job, place, usd)
+    job = _written(folder, job, id=provider.start(asked), usd=usd)
+    sent = {f"{split}.jsonl": sha256_file(folder / f"{split}.jsonl") for split in files}
+    with open_store(project, settings) as store:
+        store.event("sent", job.by, job.plan, {"to": job.host, "files": sent, "job": job.id})
+    seen = provider.poll(job.id)
+    try:
+        _affordable(job, place, seen.usd)
+    except Refusal:
+        provider.cancel(job.id)
+        _written(folder, job, state="cancelled", said="over usd_at_most", usd=seen.usd)
+        raise
+    return _written(folder, job, usd=usd if seen.usd is None else seen.usd)
+
+
+def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> RunRecord:
+    """Wait for the job's end, bring the adapter home, and adopt it; a provider that is away is asked again.
+
+    Where `[model]` is asked of a server, the tuned model is adopted by its name there. Raises RungError where the job
+    failed or was cancelled.
+    """
+    job = read_artefact(folder / JOB, Job)
+    _, provider = provider_of(project, settings, job.remote)
+    wait = POLL
+    while job.state != "finished":
+        try:
+            seen = provider.poll(job.id)
+        except Unreachable as away:
+            tell(f"{away.message}; asked again in {wait:.0f} s")
+        else:
+            if seen.said != job.said:
+                tell(f"{job.host}: {job.id} {seen.said}")
+            usd = job.usd if seen.usd is None else seen.usd
+            job = _written(folder, job, state=seen.state, said=seen.said, usd=usd, model=seen.model)
+            if job.state in LOST:
+                raise RungError(f"{job.host}: {job.id} ended: {job.said}.", f"rung train --on {job.remote}")
+        if job.state != "finished":
+            time.sleep(wait)
+            wait = min(LONGEST_WAIT, 1.5 * wait)
+    if settings.model.provider != "local":
+        return adopt_served(project, settings, job.model, by=job.by)
+    said = f"{job.host} says that {job.id} trained these rows on {job.base}, with a chat template of its own."
+    return adopt_folder(project, settings, _home(provider, job, folder), job.by, said=[said])
+
+
+def cancel(project: Project, settings: Settings, folder: Path) -> Job:
+    """End the job there; what it trained is not kept."""
+    job = read_artefact(folder / JOB, Job)
+    _, provider = provider_of(project, settings, job.remote)
+    if not job.id or job.state == "finished":
+        raise Refusal(f"{job.host}: there is no job to cancel ({job.said or job.state}).", "rung runs list")
+    provider.cancel(job.id)
+    return _written(folder, job, state="cancelled", said="cancelled")
+
+
+def _affordable(job: Job, place: RemoteSettings, usd: float | None) -> None:
+    if usd is not None and place.usd_at_most is not None and usd > place.usd_at_most:
+        raise Refusal(
+            f"{job.host} estimates ${usd:.2f}; [remotes.{job.remote}] usd_at_most is ${place.usd_at_most:g}.",
+            "A smaller plan (rung plan --set epochs=1), or a higher usd_at_most",
+        )
+
+
+def _home(provider: Provider, job: Job, folder: Path) -> Path:
+    """The folder of the adapter; its files are moved there once all of them came."""
+    target, made = folder / "adapter", folder / ".adapter.new"
+    if not target.is_dir():
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        provider.fetch(job.id, made)
+        made.rename(target)
+    return target
+
+
+def _written(folder: Path, job: Job, **changes: object) -> Job:
+    changed = revised(job, **changes)
+    if changed != job:
+        write_artefact(folder / JOB, changed)
+    return changed

@@ -1,0 +1,355 @@
+"""Tuning as a service: what Rung asks of a provider, and two that tune open models and give the adapter back.
+
+Their own SDKs speak to them. Keys come from the environment or the keyring, and go to the provider alone.
+Sources: https://docs.together.ai/docs/fine-tuning-quickstart, https://docs.fireworks.ai/fine-tuning/fine-tuning-models
+(read 2026-11-28). Written against together 3.1 and fireworks-ai 1.2; no real account was used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from chat.keys import how_to_give, key_of, without_keys
+from training.plan.recipe import Recipe
+from workspace.errors import Refusal, RungError
+from workspace.extras import require
+from workspace.trust import is_this_machine
+from workspace.untar import unpack
+
+JobState = Literal["waiting", "running", "finished", "failed", "cancelled"]
+LOST: tuple[JobState, ...] = ("failed", "cancelled")
+NANO = 1e9
+BUSY, BROKEN = 429, 500
+LONGEST = 400
+"""Characters of a provider's error that are shown."""
+LARGEST_UPLOAD = 150_000_000
+"""Bytes that Fireworks takes in one request."""
+
+
+class Unreachable(RungError):
+    """The provider could not be reached, or said that it is busy: the same question may be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job to start. `name` is the same for the same plan and rows, so that a job is never started twice.
+
+    `base` is the provider's name of the model, `files` the provider's names of the rows by split.
+    """
+
+    name: str
+    base: str
+    files: Mapping[str, str]
+    recipe: Recipe
+
+    @property
+    def epochs(self) -> int:
+        """Whole epochs: providers take no others."""
+        return max(1, math.ceil(self.recipe.epochs))
+
+    @property
+    def evals(self) -> int:
+        """How often the validation rows are looked at: once an epoch, never where there are none."""
+        return self.epochs if "validation" in self.files else 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobSeen:
+    """A job as its provider sees it: `said` is the provider's own word, `usd` what it costs so far as it says.
+
+    `model` names the tuned model at the provider, once there is one.
+    """
+
+    state: JobState
+    said: str
+    usd: float | None = None
+    model: str = ""
+
+
+class Provider(Protocol):
+    """What Rung asks of a provider; each call raises Unreachable, and Refusal where the provider says no."""
+
+    host: str
+    full: bool
+    """Whether it trains all weights, too."""
+
+    def look(self) -> None:
+        """Ask for nothing but an answer: the key is right."""
+
+    def upload(self, name: str, file: Path, rows: int) -> str:
+        """Send rows under a name; the same rows are sent once. Returns the provider's name of them."""
+
+    def cost(self, order: Order) -> float | None:
+        """US dollars that the job will cost, by the provider's own estimate; None where it gives none beforehand."""
+
+    def start(self, order: Order) -> str:
+        """Start the job, unless one of this name was started; returns the provider's name of it."""
+
+    def poll(self, job: str) -> JobSeen:
+        """How the job is now."""
+
+    def cancel(self, job: str) -> None:
+        """End the job; what it trained is not kept."""
+
+    def fetch(self, job: str, folder: Path) -> None:
+        """Put the files of the adapter into the empty folder."""
+
+
+class Together:
+    """Together AI: message weights, LoRA or all weights; the result comes as a packed archive."""
+
+    STATES: Mapping[str, JobState] = {
+        "completed": "finished",
+        "error": "failed",
+        "cancelled": "cancelled",
+        **dict.fromkeys(("running", "compressing", "uploading", "cancel_requested"), "running"),
+    }
+    full = True
+
+    def __init__(self) -> None:
+        self.sdk = require("managed", "together")
+        address = _address("TOGETHER_BASE_URL", "https://api.together.ai")
+        self.host = address.hostname or ""
+        self.client = self.sdk.Together(api_key=_key("TOGETHER_API_KEY"), base_url=address.geturl())
+
+    def look(self) -> None:
+        """As the protocol's."""
+        with _asking(self.sdk, self.host):
+            self.client.fine_tuning.list()
+
+    def upload(self, name: str, file: Path, rows: int) -> str:
+        """As the protocol's; the provider tells files apart by their checksum."""
+        with _asking(self.sdk, self.host):
+            return str(self.client.files.upload(file, purpose="fine-tune", check=False).id)
+
+    def cost(self, order: Order) -> float | None:
+        """As the protocol's."""
+        with _asking(self.sdk, self.host):
+            found = self.client.fine_tuning.estimate_price(
+                training_file=order.files["train"],
+                validation_file=order.files.get("validation", ""),
+                model=order.base,
+                n_epochs=order.epochs,
+                n_evals=order.evals,
+                training_type={"type": "Lora", **_lora(order.recipe)} if order.recipe.rank else {"type": "Full"},
+            )
+        if not found.estimation_available:
+            return None
+        usd = float(found.estimated_total_price)
+        if found.allowed_to_proceed is False:
+            raise Refusal(f"{self.host}: the job would cost ${usd:.2f}, more than the account's limit.")
+        return usd
+
+    def start(self, order: Order) -> str:
+        """As the protocol's; a job is known by the suffix of the model that it makes."""
+        recipe = order.recipe
+        with _asking(self.sdk, self.host):
+            for job in self.client.fine_tuning.list().data:
+                if order.name in (job.x_model_output_name or "") and self._state(job.status) not in LOST:
+                    return str(job.id)
+            started = self.client.fine_tuning.create(
+                training_file=order.files["train"],
+                validation_file=order.files.get("validation", ""),
+                model=order.base,
+                suffix=order.name,
+                n_epochs=order.epochs,
+                n_evals=order.evals,
+                packing=recipe.packing,
+                max_seq_length=recipe.max_length,
+                batch_size=recipe.rows_a_step,
+                learning_rate=recipe.learning_rate,
+                warmup_ratio=recipe.warmup,
+                weight_decay=recipe.weight_decay,
+                max_grad_norm=recipe.grad_norm,
+                random_seed=recipe.seed,
+                lora=bool(recipe.rank),
+                **(_lora(recipe) if recipe.rank else {}),
+            )
+        return str(started.id)
+
+    def poll(self, job: str) -> JobSeen:
+        """As the protocol's."""
+        with _asking(self.sdk, self.host):
+            found = self.client.fine_tuning.retrieve(job)
+        usd = found.total_price / NANO if found.total_price else None
+        return JobSeen(self._state(found.status), found.status, usd, found.x_model_output_name or "")
+
+    def cancel(self, job: str) -> None:
+        """As the protocol's."""
+        with _asking(self.sdk, self.host):
+            self.client.fine_tuning.cancel(job)
+
+    def fetch(self, job: str, folder: Path) -> None:
+        """As the protocol's: the archive is checked before a byte of it is written."""
+        with tempfile.TemporaryDirectory(dir=folder.parent) as room, _asking(self.sdk, self.host):
+            packed, opened = Path(room) / "packed", Path(room) / "opened"
+            kind = self.client.fine_tuning.retrieve(job).training_type.type
+            asked = {"ft_id": job, "checkpoint": "adapter" if kind == "Lora" else "model_output_path"}
+            with self.client.fine_tuning.with_streaming_response.content(**asked) as answer:
+                answer.stream_to_file(packed)
+            opened.mkdir()
+            _unpacked(packed, opened, self.host)
+            for path in sorted(opened.rglob("*")):
+                if path.is_file():
+                    path.replace(folder / path.name)
+
+    def _state(self, status: str) -> JobState:
+        return self.STATES.get(status, "waiting")
+
+
+class Fireworks:
+    """Fireworks AI: message weights, LoRA; the files of the result come one by one from addresses that it signs."""
+
+    STATES: Mapping[str, JobState] = {
+        "COMPLETED": "finished",
+        "EARLY_STOPPED": "finished",
+        **dict.fromkeys(("FAILED", "EXPIRED", "DELETING", "DELETING_CLEANING_UP"), "failed"),
+        "CANCELLED": "cancelled",
+        **dict.fromkeys(("RUNNING", "WRITING_RESULTS", "CANCELLING", "PAUSED"), "running"),
+    }
+    full = False
+
+    def __init__(self) -> None:
+        self.sdk = require("managed", "fireworks")
+        address = _address("FIREWORKS_BASE_URL", "https://api.fireworks.ai")
+        self.host = address.hostname or ""
+        self.account = os.environ.get("FIREWORKS_ACCOUNT_ID", "")
+        if not self.account:
+            raise RungError("The account at Fireworks is not named.", "export FIREWORKS_ACCOUNT_ID=...")
+        key = _key("FIREWORKS_API_KEY")
+        self.client = self.sdk.Fireworks(api_key=key, account_id=self.account, base_url=address.geturl())
+
+    def look(self) -> None:
+        """As the protocol's."""
+        with _asking(self.sdk, self.host):
+            self.client.supervised_fine_tuning_jobs.list(page_size=1)
+
+    def upload(self, name: str, file: Path, rows: int) -> str:
+        """As the protocol's; a dataset that is whole is left as it is."""
+        if (size := file.stat().st_size) > LARGEST_UPLOAD:
+            raise Refusal(f"{file.name} has {size:,} bytes; {self.host} takes {LARGEST_UPLOAD:,} in one request.")
+        datasets = self.client.datasets
+        with _asking(self.sdk, self.host):
+            with contextlib.suppress(self.sdk.ConflictError):
+                datasets.create(
+                    dataset_id=name, dataset={"example_count": str(rows), "format": "CHAT", "user_uploaded": {}}
+                )
+            if datasets.get(name).state != "READY":
+                datasets.upload(name, file=file)
+        return f"accounts/{self.account}/datasets/{name}"
+
+    def cost(self, order: Order) -> float | None:
+        """As the protocol's: Fireworks says what a job costs once it is there."""
+        return None
+
+    def start(self, order: Order) -> str:
+        """As the protocol's; the name of the job is its id."""
+        recipe = order.recipe
+        with _asking(self.sdk, self.host), contextlib.suppress(self.sdk.ConflictError):
+            self.client.supervised_fine_tuning_jobs.create(
+                supervised_fine_tuning_job_id=order.name,
+                dataset=order.files["train"],
+                **({"evaluation_dataset": order.files["validation"]} if order.evals else {}),
+                base_model=order.base,
+                output_model=f"accounts/{self.account}/models/{order.name}",
+                epochs=order.epochs,
+                learning_rate=recipe.learning_rate,
+                learning_rate_warmup_steps=round(recipe.warmup * recipe.steps),
+                lora_rank=recipe.rank,
+                batch_size_samples=recipe.rows_a_step,
+                max_context_length=recipe.max_length,
+                optimizer_weight_decay=recipe.weight_decay,
+            )
+        return order.name
+
+    def poll(self, job: str) -> JobSeen:
+        """As the protocol's."""
+        with _asking(self.sdk, self.host):
+            found = self.client.supervised_fine_tuning_jobs.get(job)
+        state = (found.state or "").removeprefix("JOB_STATE_")
+        said = f"{state.lower()}: {found.status.message}" if found.status and found.status.message else state.lower()
+        cost = found.estimated_cost
+        usd = None if cost is None else int(cost.units or 0) + (cost.nanos or 0) / NANO
+        return JobSeen(self.STATES.get(state, "waiting"), said, usd, found.output_model or "")
+
+    def cancel(self, job: str) -> None:
+        """As the protocol's."""
+        with _asking(self.sdk, self.host):
+            self.client.supervised_fine_tuning_jobs.cancel(job, body={})
+
+    def fetch(self, job: str, folder: Path) -> None:
+        """As the protocol's; the key is not sent to the addresses of the files."""
+        with _asking(self.sdk, self.host):
+            model = self.client.supervised_fine_tuning_jobs.get(job).output_model or job
+            found = self.client.models.get_download_endpoint(model.rpartition("/")[2])
+        for name, address in sorted((found.filename_to_signed_urls or {}).items()):
+            _download(address, folder / Path(name).name, self.host)
+
+
+PROVIDERS: Mapping[str, Callable[[], Provider]] = {"together": Together, "fireworks": Fireworks}
+
+
+@contextmanager
+def _asking(sdk: Any, host: str) -> Iterator[None]:
+    """What the SDK raises, as errors of Rung: one that may pass (after the SDK's own retries), or the provider's no."""
+    try:
+        yield
+    except sdk.APIStatusError as error:
+        said = without_keys(f"{host}: {error.status_code} {error.message}"[:LONGEST])
+        if error.status_code == BUSY or error.status_code >= BROKEN:
+            raise Unreachable(said, "Try again later") from error
+        raise Refusal(said, where=host) from error
+    except sdk.APIConnectionError as error:
+        raise Unreachable(f"{host}: {error.message}", "Try again later") from error
+    except ValueError as error:  # a proxy that answers 200 with a page
+        raise Unreachable(f"{host}: the answer is not JSON: {error}", "Try again later") from error
+
+
+def _download(address: str, target: Path, host: str) -> None:
+    import httpx
+
+    place = urlsplit(address)
+    if place.scheme != "https" and not is_this_machine(place.hostname or ""):
+        raise Refusal(f"{host} gives the files by plain http ({place.hostname}).")
+    try:
+        with httpx.stream("GET", address, timeout=60.0) as answer, target.open("wb") as file:
+            answer.raise_for_status()
+            for block in answer.iter_bytes():
+                file.write(block)
+    except httpx.HTTPError as error:
+        raise Unreachable(f"{place.hostname}: {target.name}: {error}", "Try again later") from error
+
+
+def _unpacked(packed: Path, folder: Path, host: str) -> None:
+    try:
+        unpack(packed, folder)
+    except Exception as error:  # tar and each way of packing have their own
+        raise Refusal(f"{host}: what it sent cannot be unpacked: {error}") from error
+
+
+def _lora(recipe: Recipe) -> dict[str, float]:
+    return {"lora_r": recipe.rank, "lora_alpha": recipe.alpha, "lora_dropout": recipe.dropout}
+
+
+def _address(variable: str, usual: str) -> SplitResult:
+    """The provider's address, or another from the person's environment. Raises RungError for plain http elsewhere."""
+    address = urlsplit(os.environ.get(variable) or usual)
+    if address.scheme != "https" and not is_this_machine(address.hostname or ""):
+        raise RungError(f"{variable} would send a key in clear text to {address.hostname}.", "https://...")
+    return address
+
+
+def _key(name: str) -> str:
+    key = key_of(name)
+    if not key:
+        raise RungError(f"No key: {name} is neither in the environment nor in the keyring.", how_to_give(name))
+    return key
