@@ -181,8 +181,9 @@ def test_the_privacy_answer_keeps_rows_from_a_file_that_is_made_to_be_uploaded(
     if not stops:
         write_export(ready, settings, bundle, "openai", tmp_path / "out")
         return
-    with pytest.raises(Refusal, match="No OpenAI file"):
+    with pytest.raises(Refusal) as refused:
         write_export(ready, settings, bundle, "openai", tmp_path / "out")
+    assert refused.value.where == "privacy"
     assert not (tmp_path / "out").exists()
     write_export(ready, settings, bundle, "trl", tmp_path / "out")
 

@@ -195,3 +195,44 @@ def test_skypilots_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> N
     run_line = done.stdout.split()
     assert done.returncode == 0 and run_line[:2] == ["python", "train.py"], done.stderr[-2000:]
     assert run_line[3:5] == ["True", "10"] and int(run_line[2]) >= 5 and "tiny-llama" in run_line[-1]
+
+
+@SLOW
+def test_dstacks_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> None:
+    made = run(sys.executable, "-m", "venv", str(tmp_path / "v"), cwd=tmp_path)
+    python = str(tmp_path / "v" / "bin" / "python")
+    done = run(python, "-m", "pip", "install", "-q", "dstack==0.22.5", cwd=tmp_path)
+    if made.returncode or done.returncode:
+        pytest.skip(f"dstack does not install here: {done.stderr.strip()[-200:]}")
+    read = (
+        "import yaml; from dstack._internal.core.models.configurations import parse_run_configuration as parse; "
+        "t = parse(yaml.safe_load(open('tuning.dstack.yml'))); "
+        "print(t.type, t.resources.gpu.count.min, t.max_duration, len(t.files), t.commands[1])"
+    )
+    done = run(python, "-c", read, cwd=exported("dstack"), HOME=str(tmp_path))
+    assert done.stdout.split()[:2] == ["task", "1"], done.stderr[-2000:]
+    assert done.stdout.split()[3:] == ["2", "python", "train.py"]
+
+
+@SLOW
+def test_the_notebook_is_one_and_its_cells_train(exported: Any, tmp_path: Path) -> None:
+    made = run(sys.executable, "-m", "venv", "--system-site-packages", str(tmp_path / "v"), cwd=tmp_path)
+    python = str(tmp_path / "v" / "bin" / "python")
+    done = run(python, "-m", "pip", "install", "-q", "nbclient", "ipykernel", cwd=tmp_path)
+    if made.returncode or done.returncode:
+        pytest.skip(f"nbclient does not install here: {done.stderr.strip()[-200:]}")
+    folder = exported("notebook")
+    book = folder / "train.ipynb"
+    cells = json.loads(book.read_text())
+    for cell in cells["cells"]:
+        if cell["source"].startswith("%pip"):
+            cell["source"] = ""  # what it installs is there
+    book.write_text(json.dumps(cells))
+    play = (
+        "import nbformat, nbclient; book = nbformat.read('train.ipynb', 4); nbformat.validate(book); "
+        "nbclient.NotebookClient(book, timeout=300).execute()"
+    )
+    site = [path for path in sys.path if path.endswith("site-packages")]
+    done = run(python, "-c", play, cwd=folder, PYTHONPATH=os.pathsep.join(site))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (folder / "output" / "adapter" / "adapter_model.safetensors").is_file()

@@ -169,9 +169,12 @@ ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
     ("POST", "/v1/fine-tunes/estimate-price"): lambda cloud, _: (200, {
         "estimation_available": True, "allowed_to_proceed": True, "estimated_total_price": cloud.usd}),
     ("GET", "/v1/fine-tunes/models/limits"): lambda cloud, _: (200, {
+        "model_name": "them/small", "default_gradient_accumulation_steps": 1, "max_num_checkpoints": 10,
         "max_num_epochs": 20, "max_num_evals": 100, "max_learning_rate": 1, "min_learning_rate": 1e-8,
-        "supports_vision": False, "supports_tools": True, "supports_reasoning": False, "supports_full_training": True,
-        "lora_training": {"max_batch_size": 128, "min_batch_size": 1, "max_rank": 64, "target_modules": ["q_proj"]}}),
+        "max_seq_length_sft": 8192, "max_seq_length_dpo": 8192, "min_max_seq_length": 8, "merge_output_lora": True,
+        "supports_vision": False, "supports_tools": True, "supports_reasoning": False, "supports_full_training": False,
+        "lora_training": {"max_batch_size": 128, "max_batch_size_dpo": 64, "min_batch_size": 1, "max_rank": 64,
+                          "default_rank": 8, "target_modules": ["q_proj"]}}),
     ("GET", "/v1/fine-tunes"): _together_list,
     ("POST", "/v1/fine-tunes"): _together_start,
     ("GET", r"/v1/fine-tunes/(ft-\d+)"): lambda cloud, _, name: _together_job(cloud, name),
@@ -234,6 +237,10 @@ def train(provider: str, cloud: Cloud, ready: Project, tiny: Path, request: pyte
 ON = ("--on", "cloud", "--json")
 
 
+def sent_rows(sent: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in sent.splitlines() if line.startswith('{"messages"')]
+
+
 def test_a_job_is_sent_followed_and_comes_home_as_a_run_of_these_rows(
     train: Rung, cloud: Cloud, ready: Project, provider: str
 ) -> None:
@@ -250,6 +257,9 @@ def test_a_job_is_sent_followed_and_comes_home_as_a_run_of_these_rows(
         assert json.dumps(row["messages"][-1]["content"])[1:-1] in sent
     for line in (ready.datasets / "v001" / "test.jsonl").read_text().splitlines():
         assert json.loads(line)["messages"][0]["content"] not in sent, "the test set stays"
+    weights = [[turn.get("weight") for turn in row["messages"]] for row in sent_rows(sent)]
+    alone = {"fireworks": [None] * 3, "together": [0, 0, 1]}[provider]
+    assert weights and all(each == alone for each in weights), "only answers train"
     asked = cloud.jobs[next(iter(cloud.jobs))]["asked"]
     rank = asked["loraRank"] if provider == "fireworks" else asked["training_type"]["lora_r"]
     assert rank == 4 and (asked.get("baseModel") or asked["model"]) == "them/small"

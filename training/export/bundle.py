@@ -31,7 +31,7 @@ Table = dict[str, Any]
 """Settings of another trainer, by its own names."""
 SPLITS: tuple[SplitName, ...] = ("train", "validation")
 """The test set stays at home: the adapter comes back through `rung runs adopt`."""
-LAST_ONLY = ("trl", "unsloth", "skypilot")
+LAST_ONLY = ("trl", "unsloth", "skypilot", "dstack", "notebook")
 """Exports whose script trains the last turn of a row."""
 
 

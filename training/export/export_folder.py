@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from curation.store import open_store
-from training.export import axolotl, llama_factory, openai, skypilot
+from training.export import axolotl, llama_factory, openai, rented
 from training.export.bundle import Bundle, prompt_completion
 from training.export.launchers import launch_files
 from training.export.values import jsonl, script, title, values
@@ -43,9 +43,11 @@ KINDS: Mapping[str, Callable[[Bundle], dict[str, str]]] = {
     "llama-factory": llama_factory.files,
     "unsloth": _unsloth,
     "openai": openai.files,
-    "together": openai.chat_files,
+    "together": lambda bundle: openai.chat_files(bundle, every=True),
     "fireworks": openai.chat_files,
-    "skypilot": lambda bundle: {**_trl(bundle), **skypilot.task(bundle)},
+    "skypilot": lambda bundle: {**_trl(bundle), **rented.skypilot(bundle)},
+    "dstack": lambda bundle: {**_trl(bundle), **rented.dstack(bundle)},
+    "notebook": lambda bundle: {**_trl(bundle), **rented.notebook(bundle)},
 }
 MANAGED = "[remotes.NAME] provider in rung.toml; or upload both files yourself"
 RUN = {
@@ -54,6 +56,8 @@ RUN = {
     "llama-factory": "llamafactory-cli train train.yaml",
     "unsloth": "python train.py            (pip install unsloth)",
     "skypilot": "sky launch -c tuning sky.yaml && scp -r tuning:sky_workdir/output . && sky down tuning",
+    "dstack": "dstack apply -f tuning.dstack.yml; then, while it waits: scp -r rung-PLAN:/tuning/output .",
+    "notebook": "open train.ipynb in Colab, Kaggle or Jupyter; the adapter comes back as adapter.zip",
     "openai": "upload train.jsonl and validation.jsonl yourself; Rung sends nothing",
     "together": f"rung train --on NAME   ({MANAGED})",
     "fireworks": f"rung train --on NAME   ({MANAGED})",

@@ -18,10 +18,16 @@ from workspace.shipped_rules import rule_file
 ROLES = ("system", "user", "assistant", "tool")
 
 
-def chat_files(bundle: Bundle) -> dict[str, str]:
-    """`train.jsonl` and `validation.jsonl`; assistant turns that do not train get weight 0."""
-    return {f"{split}.jsonl": jsonl(_weighted(row, bundle.recipe.loss) for row in rows)
-            for split, rows in bundle.rows.items()}  # fmt: skip
+def chat_files(bundle: Bundle, *, every: bool = False) -> dict[str, str]:
+    """`train.jsonl` and `validation.jsonl`; assistant turns that do not train get weight 0.
+
+    With `every`, each message has a weight: Together trains the questions, too, of a row that weighs only some.
+    Source: https://docs.together.ai/docs/fine-tuning/data-preparation (read 2026-11-29).
+    """
+    return {
+        f"{split}.jsonl": jsonl(_weighted(row, bundle.recipe.loss, every) for row in rows)
+        for split, rows in bundle.rows.items()
+    }
 
 
 def files(bundle: Bundle) -> dict[str, str]:
@@ -57,12 +63,12 @@ def limits() -> dict[str, int]:
     return dict(entry["limits"])
 
 
-def _weighted(row: Row, loss: Loss) -> Row:
-    messages = zip(for_template(row["messages"], as_text=True), trained(row, loss), strict=True)
-    return {
-        **row,
-        "messages": [m if trains or m["role"] != "assistant" else {**m, "weight": 0} for m, trains in messages],
-    }
+def _weighted(row: Row, loss: Loss, every: bool) -> Row:
+    messages = []
+    for message, learns in zip(for_template(row["messages"], as_text=True), trained(row, loss), strict=True):
+        named = every or (message["role"] == "assistant" and not learns)
+        messages.append({**message, "weight": int(learns)} if named else message)
+    return {**row, "messages": messages}
 
 
 def faults(name: str, text: str, allowed: Mapping[str, int]) -> list[Problem]:

@@ -8,6 +8,7 @@ Sources: https://docs.together.ai/docs/fine-tuning-quickstart, https://docs.fire
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import tempfile
@@ -171,6 +172,7 @@ class Together:
                 weight_decay=recipe.weight_decay,
                 max_grad_norm=recipe.grad_norm,
                 random_seed=recipe.seed,
+                train_on_inputs=False,
                 lora=bool(recipe.rank),
                 **(_lora(recipe) if recipe.rank else {}),
             )
@@ -310,8 +312,10 @@ def _asking(sdk: Any, host: str) -> Iterator[None]:
         raise Refusal(said, where=host) from error
     except sdk.APIConnectionError as error:
         raise Unreachable(f"{host}: {error.message}", "Try again later") from error
-    except ValueError as error:  # a proxy that answers 200 with a page
+    except json.JSONDecodeError as error:  # a proxy that answers 200 with a page
         raise Unreachable(f"{host}: the answer is not JSON: {error}", "Try again later") from error
+    except ValueError as error:  # the SDK itself: outside the model's limits
+        raise Refusal(f"{host}: {error}", where=host) from error
 
 
 def _download(address: str, target: Path, host: str) -> None:

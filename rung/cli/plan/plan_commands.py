@@ -189,7 +189,12 @@ def sweep(
 
 @plan_app.command("export")
 def export(
-    kind: Annotated[str, typer.Argument(help="trl, axolotl, llama-factory, unsloth, skypilot or openai.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="trl, axolotl, llama-factory, unsloth, skypilot, dstack, notebook, openai, together or fireworks."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the export.")] = None,
     method: Method = "",
     objective: Objective = "",
@@ -270,7 +275,7 @@ def _show_managed(plan: Plan | None, as_json: bool) -> None:
     if as_json:
         emit({"training_tokens": tokens, "providers": [asdict(one) for one in found]})
         return
-    say("Tuning as a service. Advice with a date; Rung uploads nothing.")
+    say("Tuning as a service. Advice with a date; this command uploads nothing.")
     if plan is not None:
         say(f"{plan.id} trains {tokens:,} tokens by its own base model's tokenizer; theirs will differ.")
     for one in found:
