@@ -362,7 +362,7 @@ class RemoteSettings(Section):
     host: str = Field(default="", pattern=r"^[\w.@:\[\]-]*$")
     """`user@box`, or a name of your ssh configuration."""
     provider: Literal["", "together", "fireworks"] = ""
-    """In place of host: the provider that tunes."""
+    """The provider that tunes, instead of a host."""
     base: str = ""
     """With provider: its name of the base model (default: that of `[model] base`)."""
     usd_at_most: float | None = Field(default=None, ge=0)

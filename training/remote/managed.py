@@ -38,7 +38,7 @@ POLL, LONGEST_WAIT = 1.0, 60.0
 Tell = Callable[[str], None]
 
 
-class Job(Artefact):
+class ManagedJob(Artefact):
     """A job at a provider. `id` is the provider's name of it, empty before it was started.
 
     `name` is the same for the same plan, rows, base and attempt; a job that failed or was cancelled is an attempt.
@@ -73,11 +73,11 @@ def job_folder(project: Project, plan: str, name: str) -> Path:
     return project.root / "exports" / f"{plan}-{name}"
 
 
-def read_job(folder: Path, plan_file: Path) -> Job | None:
+def read_job(folder: Path, plan_file: Path) -> ManagedJob | None:
     """The job of this very plan, unless there is none or it was lost: then another may be started."""
     if not (folder / JOB).is_file():
         return None
-    job = read_artefact(folder / JOB, Job)
+    job = read_artefact(folder / JOB, ManagedJob)
     return job if job.plan_sha256 == sha256_file(plan_file) and job.state not in LOST else None
 
 
@@ -103,13 +103,13 @@ def order(
         said = f"{place.provider} trains {' and '.join(takes)}, and {plan.id} is {plan.recipe.method}."
         raise Refusal(said, "rung plan --method lora")
     folder = job_folder(project, plan.id, name)
-    attempt = read_artefact(folder / JOB, Job).attempt + 1 if (folder / JOB).is_file() else 1
+    attempt = read_artefact(folder / JOB, ManagedJob).attempt + 1 if (folder / JOB).is_file() else 1
     bundle = pack(project, settings, plan_file, tokenizer, kind=place.provider, overrides=overrides)
     write_export(project, settings, bundle, place.provider, folder)
     base = place.base or plan.recipe.base
     rows = [sha256_file(folder / f"{split}.jsonl") for split in SPLITS]
     digest = sha256("\n".join([sha256_file(plan_file), base, *rows, str(attempt)]).encode()).hexdigest()
-    job = Job(
+    job = ManagedJob(
         made_from=hashes(project.root, folder / PLAN_COPY),
         remote=name,
         provider=place.provider,
@@ -125,12 +125,12 @@ def order(
     return folder
 
 
-def begin(project: Project, settings: Settings, folder: Path, tell: Tell) -> Job:
+def begin(project: Project, settings: Settings, folder: Path, tell: Tell) -> ManagedJob:
     """Send the rows and start the job, unless that was done; returns the job.
 
     Raises Refusal where it would cost more than `usd_at_most`; then it was not started, or is cancelled.
     """
-    job = read_artefact(folder / JOB, Job)
+    job = read_artefact(folder / JOB, ManagedJob)
     place, provider = provider_of(project, settings, job.remote)
     if job.id:
         return job
@@ -163,7 +163,7 @@ def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> Ru
     Where `[model]` is asked of a server, the tuned model is adopted by its name there. Raises RungError where the job
     failed or was cancelled.
     """
-    job = read_artefact(folder / JOB, Job)
+    job = read_artefact(folder / JOB, ManagedJob)
     _, provider = provider_of(project, settings, job.remote)
     wait = POLL
     while job.state != "finished":
@@ -187,9 +187,9 @@ def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> Ru
     return adopt_folder(project, settings, _home(provider, job, folder), job.by, said=[said])
 
 
-def cancel(project: Project, settings: Settings, folder: Path) -> Job:
+def cancel(project: Project, settings: Settings, folder: Path) -> ManagedJob:
     """End the job there; what it trained is not kept."""
-    job = read_artefact(folder / JOB, Job)
+    job = read_artefact(folder / JOB, ManagedJob)
     _, provider = provider_of(project, settings, job.remote)
     if not job.id or job.state == "finished":
         raise Refusal(f"{job.host}: there is no job to cancel ({job.said or job.state}).", "rung runs list")
@@ -197,7 +197,7 @@ def cancel(project: Project, settings: Settings, folder: Path) -> Job:
     return _written(folder, job, state="cancelled", said="cancelled")
 
 
-def _affordable(job: Job, place: RemoteSettings, usd: float | None) -> None:
+def _affordable(job: ManagedJob, place: RemoteSettings, usd: float | None) -> None:
     if usd is not None and place.usd_at_most is not None and usd > place.usd_at_most:
         raise Refusal(
             f"{job.host} estimates ${usd:.2f}; [remotes.{job.remote}] usd_at_most is ${place.usd_at_most:g}.",
@@ -205,7 +205,7 @@ def _affordable(job: Job, place: RemoteSettings, usd: float | None) -> None:
         )
 
 
-def _home(provider: Provider, job: Job, folder: Path) -> Path:
+def _home(provider: Provider, job: ManagedJob, folder: Path) -> Path:
     """The folder of the adapter; its files are moved there once all of them came."""
     target, made = folder / "adapter", folder / ".adapter.new"
     if not target.is_dir():
@@ -216,7 +216,7 @@ def _home(provider: Provider, job: Job, folder: Path) -> Path:
     return target
 
 
-def _written(folder: Path, job: Job, **changes: object) -> Job:
+def _written(folder: Path, job: ManagedJob, **changes: object) -> ManagedJob:
     changed = revised(job, **changes)
     if changed != job:
         write_artefact(folder / JOB, changed)

@@ -59,7 +59,7 @@ class Order:
 
     @property
     def evals(self) -> int:
-        """How often the validation rows are looked at: once an epoch, never where there are none."""
+        """Evaluations on the validation rows: one an epoch, none where there are no such rows."""
         return self.epochs if "validation" in self.files else 0
 
 
