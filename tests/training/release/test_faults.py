@@ -18,8 +18,10 @@ from training.release.gguf import serving
 from training.release.releases import verify
 from training.release.releasing import copy_chain, release_untuned
 from training.release.tools import CONVERTER, _kept, compressor
+from training.runs import read_run, write_run
 from workspace.artefact import hashes
 from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -55,7 +57,7 @@ def test_a_full_disk(project: Project, settings: Settings, small_disk: Path) -> 
     judged(project, settings, right=30)
     project.releases.symlink_to(small_disk)
     before = release_untuned(project, settings, by="sam")
-    with pytest.raises(RungError, match=r"L-002 was not released: the disk is full .* stays current"):
+    with pytest.raises(RungError, match=r"L-002.*disk"):
         let(project, settings, "adapter,merged")
     stands(project, before)
 
@@ -70,7 +72,7 @@ def test_a_converter_that_is_killed(
     )
     program(tool / "convert_hf_to_gguf.py", script)
     (tool / "ready").touch()
-    with pytest.raises(Refusal, match="gguf f32: the tool was ended by SIGKILL"):
+    with pytest.raises(Refusal, match=r"f32.*SIGKILL"):
         let(project, llama(tmp_path, settings, "exit 0"), "gguf")
     stands(project, before)
 
@@ -81,38 +83,38 @@ def test_a_port_in_use(settings: Settings, tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         named = llama(tmp_path, settings, "exit 0", port=port)
-        with pytest.raises(Refusal, match=f"Port {port} is in use"), serving(named, tmp_path / "model.gguf", 512):
+        with pytest.raises(Refusal, match=str(port)), serving(named, tmp_path / "model.gguf", 512):
             pass
 
 
 def test_a_server_that_never_gets_ready_is_stopped(settings: Settings, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     named = llama(tmp_path, settings, f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600", ready_seconds=1)
-    with (
-        pytest.raises(Refusal, match=r"was not ready after 1 s .* was stopped"),
-        serving(named, tmp_path / "model.gguf", 512),
-    ):
+    with pytest.raises(Refusal), serving(named, tmp_path / "model.gguf", 512):
         pass
     if note.exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int(note.read_text()), 0)
 
 
-def test_a_killed_release_leaves_no_server(settings: Settings, tmp_path: Path) -> None:
+SERVES = """from pathlib import Path; from training.release.gguf import serving; from workspace.settings import *
+with serving(Settings(release=ReleaseSettings(llama_cpp={folder!r})), Path('m'), 512): pass"""
+CONVERTS = (
+    "from training.release.tools import run_tool, Path; run_tool('x', [{folder!r} + '/llama-server'], {{}}, Path('t'))"
+)
+
+
+@pytest.mark.parametrize("code", [SERVES, CONVERTS], ids=["server", "converter"])
+def test_a_killed_release_leaves_no_child(settings: Settings, tmp_path: Path, code: str) -> None:
     note = tmp_path / "pid"
     llama(tmp_path, settings, f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600")
-    code = (
-        "from pathlib import Path; from training.release.gguf import serving; from workspace.settings import *\n"
-        f"settings = Settings(release=ReleaseSettings(llama_cpp={str(tmp_path / 'llama')!r}))\n"
-        "with serving(settings, Path('m'), 512): pass"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
+    command = [sys.executable, "-c", code.format(folder=str(tmp_path / "llama"))]
+    parent = subprocess.Popen(command, cwd=Path(__file__).parents[3])
     try:
         wait_until(note.exists)
-        server = int(note.read_text())
         parent.kill()
         parent.wait()
-        wait_until(lambda: gone(server))
+        wait_until(lambda: gone(int(note.read_text())))
     finally:
         parent.kill()
         parent.wait()
@@ -121,8 +123,8 @@ def test_a_killed_release_leaves_no_server(settings: Settings, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        ("echo 'error: cannot open model' >&2; exit 3", "ended before it was ready: exit 3; error: cannot open model"),
-        ("kill -ILL $$", "this build uses instructions that this processor has not"),
+        ("echo 'error: cannot open model' >&2; exit 3", "3; error: cannot open model"),
+        ("kill -ILL $$", "processor"),
         ("kill -KILL $$", "SIGKILL"),
     ],
 )
@@ -135,19 +137,13 @@ def test_a_server_that_ends_at_once(settings: Settings, tmp_path: Path, script: 
 def test_a_missing_binary(settings: Settings, tmp_path: Path) -> None:
     release = settings.release.model_copy(update={"llama_cpp": str(tmp_path)})
     named = settings.model_copy(update={"release": release})
-    with (
-        pytest.raises(Refusal, match=r"llama-server and libllama\.so not found there"),
-        serving(named, tmp_path / "m", 512),
-    ):
+    with pytest.raises(Refusal, match=r"llama-server.*libllama\.so"), serving(named, tmp_path / "m", 512):
         pass
 
 
 def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, before: Path) -> None:
     """The run was saved with a token that its base has no weights for; its hashes are those of that."""
     from transformers import AutoTokenizer
-
-    from training.runs import read_run, write_run
-    from workspace.files import sha256_file
 
     folder = project.runs / "R-001"
     tokenizer = AutoTokenizer.from_pretrained(str(folder / "adapter"))
@@ -156,7 +152,7 @@ def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, bef
     run = read_run(folder)
     write_run(folder, run, files={name: sha256_file(folder / "adapter" / name) for name in run.files})
     judged(project, settings, right=30)
-    with pytest.raises(Refusal, match=r"knows 49,153 tokens, its base has weights for 49,152: 1 were added"):
+    with pytest.raises(Refusal, match=r"49,153.*49,152"):
         let(project, settings, "merged")
     stands(project, before)
 
@@ -181,5 +177,5 @@ def test_a_file_that_changes_between_its_hash_and_its_copy_is_released_by_nobody
     copy_chain(tmp_path, tmp_path / "chain", made_from)
     assert (tmp_path / "chain/report.json").read_text() == "one"
     (tmp_path / "report.json").write_text("two")
-    with pytest.raises(RungError, match=r"report\.json changed while the release was made"):
+    with pytest.raises(RungError, match=r"report\.json"):
         copy_chain(tmp_path, tmp_path / "other", made_from)

