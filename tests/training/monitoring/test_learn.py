@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,6 @@ from curation.store import open_store
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text import monitoring_text
-from rung.text.monitoring_text import learnt_lines
 from rung.why.explain import answer as why
 from training.monitoring.candidates import CandidateFilter, ProductionRow
 from training.monitoring.drift import measure
@@ -118,12 +118,6 @@ def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(
     }
 
 
-def test_one_is_told_as_one() -> None:
-    told = list(learnt_lines(Learnt("L-001", looked_at=1, queued=["r-1"], known=1, left=1)))
-    assert told[0] == "1 request = 1 queued for review + 0 kept out"
-    assert "  1 was handled before" in told and "  1 more waits: run the command again, or use --count" in told
-
-
 def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, write: Write) -> None:
     question = phrases(1, 91)[0]
     lines = [litellm(n, question, "E13 OS", metadata={"edit": edit}) for n, edit in ((1, "E10 eye"), (2, "E11 eye"))]
@@ -135,13 +129,14 @@ def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, w
 
 
 def test_learnt_rows_are_no_drafts_in_the_status(house: Project, write: Write) -> None:
-    def told() -> str:
-        return next(stage.reason for stage in status_of(read_facts(house)).stages if stage.name == "Data")
+    def told() -> list[str]:
+        figures = re.findall(r"\d+", status_of(read_facts(house)).stage("Data").reason)
+        return [*figures[:2], figures[-1]]
 
-    assert told().startswith("0 lines read, 0 kept") and told().endswith("150 drafted")
+    assert told() == ["0", "0", "150"]
     imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate(phrases(7, 91))]))
     assert len(learnt(house, count=4).queued) == 4 and len(learnt(house).queued) == 3
-    assert told().startswith("7 lines read, 7 kept") and told().endswith("150 drafted")
+    assert told() == ["7", "7", "150"]
 
 
 def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, write: Write) -> None:
@@ -156,7 +151,7 @@ def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, w
     assert [each.ref for each in in_order(read_watched(house).requests)] == refs[::-1]
     report = measure(house, load_settings(house.settings_file, {}), since="2025-01-01")
     assert report.traffic.requests == 2
-    assert "13 requests have no time that can be read, so --since leaves them out." in report.notes
+    assert any("13 " in note and "--since" in note for note in report.notes)
 
 
 def second_release(house: Project) -> None:
@@ -196,9 +191,8 @@ def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write: Wri
     shutil.move(house.releases / "L-002", house.root / "L-002")
     settings = load_settings(house.settings_file, {})
     for way in (lambda: learnt(house), lambda: measure(house, settings), lambda: why(house, "W-001:3")):
-        with pytest.raises(Refusal, match="L-002, which W-001 was made with, is gone") as error:
+        with pytest.raises(Refusal, match=r"L-002.* W-001"):
             way()
-        assert "put its folder back" in (error.value.hint or "")
     shutil.move(house.root / "L-002", house.releases / "L-002")
     assert len(learnt(house).queued) == 40
 
@@ -207,13 +201,9 @@ def test_why_tells_of_an_import(house: Project, write: Write) -> None:
     fresh = phrases(3, 91)
     imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate([*fresh, fresh[0]])]))
     assert len(learnt(house, count=2).queued) == 2
-    found = why(house, "W-001")
-    told = "\n".join(found.lines)
-    assert "W-001   4 of 4 requests kept" in told and "log.jsonl, 4 lines" in told
-    assert "release    L-001   (rung why L-001)" in told
-    assert "learnt     2 candidates, 0 left out, 2 not processed" in told
-    assert len(found.document["candidates"]) == 2
-    with pytest.raises(RungError, match=r"No import W-007. There: W-001\."):
+    found = why(house, "W-001").document
+    assert (found["import"]["release"], len(found["candidates"]), found["kept_out"]) == ("L-001", 2, 0)
+    with pytest.raises(RungError, match=r"W-007.* W-001"):
         why(house, "W-007")
 
 
@@ -227,9 +217,7 @@ def test_low_ratings_are_told_of_rated_requests(house: Project, write: Write) ->
     low = next(signal for signal in report.signals if signal.name == "low_ratings")
     assert (low.n, low.n_before, low.now, low.before) == (60, 60, 19 / 60, 0.0) and low.raised
     told = "\n".join(monitoring_text.lines(report))
-    assert "✗ Low ratings, of rated requests: 0.0% of 60, now 31.7% of 60, p < 0.001" in told
-    assert "60 rated requests against 60 rated requests of the earlier half" in told
-    assert "Rated    120 of 600, 19 of them low (15.8%); 0 edited" in told
+    assert "0.0% of 60, now 31.7% of 60, p < 0.001" in told and "19 of them low (15.8%)" in told
 
 
 def test_a_tool_call_is_no_error_of_form_and_no_answer_of_no_words(house: Project, write: Write) -> None:

