@@ -55,7 +55,7 @@ def test_an_encoder_needs_labels_and_a_model(project, settings, model):
     missing = open_bench(project, settings, model).with_encoder(lambda: None)
     report = run_baseline(missing, arms_named(["prompt", "encoder"]))[1]
     assert [arm.arm for arm in report.arms] == ["prompt"]
-    assert any("encoder was not measured" in note and "pip install" in note for note in report.notes)
+    assert any(note.startswith("encoder ") and "pip install" in note for note in report.notes)
     off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
     assert open_bench(project, off, model).with_encoder(lambda: pytest.fail("opened")).encoder is None
 
@@ -142,8 +142,8 @@ def test_an_arm_without_its_needs_is_named_and_the_others_are_measured(project, 
     (project.documents / "book.md").unlink()
     _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "rag"]))
     assert [arm.arm for arm in report.arms] == ["base", "prompt"]
-    assert any(note.startswith("rag was not measured") for note in report.notes)
-    with pytest.raises(RungError, match='Did you mean "few_shot"'):
+    assert any(note.startswith("rag ") for note in report.notes)
+    with pytest.raises(RungError, match='"few_shot"'):
         arms_named(["fewshot"])
 
 
@@ -191,7 +191,7 @@ def test_a_test_set_alone_measures_base_and_prompt_only(project, settings, model
 def test_a_changed_test_file_is_refused(project, settings, model, kit):
     with (project.datasets / "v001" / "test.jsonl").open("a") as file:
         file.write(json.dumps(kit.rows_of(["there"])[0]) + "\n")
-    with pytest.raises(Refusal, match="changed since it was frozen"):
+    with pytest.raises(Refusal, match=r"test\.jsonl"):
         open_bench(project, settings, model)
 
 
@@ -255,9 +255,8 @@ class Paid(Scripted):
 def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, settings):
     paid = Paid(["card"], name="paid")
     off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
-    with pytest.raises(RungError, match=r"\$0.20 of \$0.20 spent") as stopped:
+    with pytest.raises(RungError, match=r"\$0.20 of \$0.20"):
         run_baseline(open_bench(project, off, paid, budget_usd=0.2), arms_named(["base"]))
-    assert "answers are kept" in stopped.value.message
     assert len(paid.asked) == 20 and not list(project.evaluations.glob("*/report.json"))
     _, report = run_baseline(open_bench(project, off, paid, budget_usd=0.5), arms_named(["base"]))
     assert len(paid.asked) == 48 and report.arms[0].cost_usd == pytest.approx(0.36)
@@ -271,7 +270,7 @@ def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(pr
 
     model = Unpriced(["card"], name="no price")
     off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
-    with pytest.raises(RungError, match="no price is known for no price, so --budget-usd cannot be kept"):
+    with pytest.raises(RungError, match="--budget-usd"):
         run_baseline(open_bench(project, off, model, budget_usd=0.2), arms_named(["base"]))
     assert 0 < len(model.asked) <= 12
     _, report = run_baseline(open_bench(project, off, model), arms_named(["base"]))
@@ -329,17 +328,20 @@ def test_a_prompt_that_holds_test_pairs_is_named(project, settings, model):
     (project.prompts / "prompt.md").write_text(f"Name the topic. Example: {known.question} -> {known.answer}")
     _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     chosen = next(arm.settings["prompt"] for arm in report.arms if arm.arm == "prompt")
-    told = "prompts/prompt.md holds 1 test question with the answer: arms that use it are not fairly measured."
-    assert (told in report.notes) == (chosen == "prompt.md")
+
+    def told(notes):
+        return any(note.startswith("prompts/prompt.md holds 1 ") for note in notes)
+
+    assert told(report.notes) == (chosen == "prompt.md")
     (project.prompts / "prompt.rules.md").unlink()
     _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
-    assert told in report.notes
+    assert told(report.notes)
 
 
 def test_the_report_says_how_many_validation_rows_were_asked(project, settings, model):
     few = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 5})})
     _, report = run_baseline(open_bench(project, few, model), arms_named(["base"]))
-    assert report.rows_from[-1].startswith("Arms were compared on 5 of these validation rows, drawn by their content")
+    assert " 5 of " in report.rows_from[-1]
     _, whole = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
     assert len(whole.rows_from) == 1
 

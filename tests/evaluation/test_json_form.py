@@ -107,8 +107,7 @@ def test_a_tie_goes_to_the_form_that_fails_less_often_by_form_and_is_said(extrac
     assert set(report.arms[0].validation_forms.values()) == {0.0}
     assert report.arms[0].form == "held" and 0 < report.arms[0].score < 1
     write_page(extraction, folder)
-    told = "were constrained to the possible answers, because both tied on validation: base"
-    assert told in (folder / "report.html").read_text()
+    assert "tied on validation: base" in (folder / "report.html").read_text()
 
 
 def test_a_tie_of_answers_in_form_goes_to_the_free_one_and_is_said(extraction):
@@ -120,7 +119,4 @@ def test_a_tie_of_answers_in_form_goes_to_the_free_one_and_is_said(extraction):
     assert report.arms[0].form == "free"
     assert len(set(report.arms[0].validation_forms.values())) == 1
     write_page(extraction, folder)
-    assert (
-        "were not constrained to the possible answers, because both tied on validation: base"
-        in (folder / "report.html").read_text()
-    )
+    assert "tied on validation: base" in (folder / "report.html").read_text()

@@ -78,10 +78,10 @@ def test_a_poor_judge_and_too_few_labels_are_ignored_with_the_reason():
     rng = random.Random(1)
     judge, people, _ = simulated(rng, 1000, 200, 0.5, 0.75, 0.95)
     poor = calibrated("tuned", judge, people)
-    assert not poor.used and poor.corrected is None and "sensitivity is at least" in poor.why
+    assert not poor.used and poor.corrected is None and "sensitivity" in poor.why
     judge, people, _ = simulated(rng, 1000, 20, 0.5, 1.0, 1.0)
     few = calibrated("tuned", judge, people)
-    assert not few.used and "about 80 of each settle it" in few.why
+    assert not few.used and "80 of each" in few.why
     assert not calibrated("tuned", judge, {}).used
     with pytest.raises(ValueError, match="5000"):
         calibrated("tuned", judge, {5000: True})
@@ -100,7 +100,7 @@ def test_the_corrected_mean_covers_the_truth_where_the_judges_own_does_not():
 
 
 def test_a_difference_needs_two_items_that_people_judged():
-    with pytest.raises(ValueError, match="at least two"):
+    with pytest.raises(ValueError, match="two"):
         corrected_difference({1: True, 2: True}, {1: False, 2: False}, {1: (True, False)})
 
 

