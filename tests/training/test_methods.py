@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import taught
+from lives import wait_until
 
 from training.plan.preferences import AnswerPair
-from training.runs import RunRecord, curve, read_run
+from training.runs import RunRecord, curve, is_alive, read_run
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -54,15 +56,14 @@ def change(project: Project, run: RunRecord, tiny: Path) -> float:
     return float((after[:, -before.size(1) :] - before).abs().max())
 
 
-METHODS = ["dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
+METHODS = ["full", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
 OBJECTIVES = ["dpo", "reward", "grpo", "rloo"]
 SAMPLED = ("--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4", "--set", "choose_by=metric")
 LONG = ("--set", "epochs=5", "--set", "learning_rate=1e-2")
 """20 steps: what AdaLoRA needs at least."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["qlora", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS)])
 def test_a_method_trains_and_changes_the_model(rung: Rung, ready: Project, tiny: Path, method: str) -> None:
     run = trained(rung, ready, "--method", method, *LONG)
     assert change(ready, run, tiny) > 1e-3
@@ -109,8 +110,6 @@ def test_packed_rows_train_by_an_ordinary_plan(rung: Rung, ready: Project, tiny:
 def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(
     rung: Rung, ready: Project, settings: Settings, words: tuple[str, str], tmp_path: Path
 ) -> None:
-    import shutil
-
     taught.teach(ready, settings, edits=8)
     plan = json.loads(rung("plan", *words, "--set", "learning_rate=1e-3", "--json").stdout)
     other = Project(tmp_path / "other")
@@ -118,23 +117,14 @@ def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(
     assert rung("train", plan["id"], timeout=600).returncode == 0
     folder = other.runs / "R-001"
     assert rung("train", plan["id"], "--detach", at=other.root).returncode == 0
-    _stop_when(rung, other, folder, step=3)
+    wait_until(lambda: len(_losses(folder)) >= 3)
+    assert rung("runs", "stop", "R-001", at=other.root).returncode == 0
+    wait_until(lambda: not is_alive(folder))
     assert read_run(folder).state == "stopped" and read_run(folder).step < plan["recipe"]["steps"]
     assert rung("runs", "resume", "R-001", at=other.root, timeout=600).returncode == 0
     whole, resumed = ready.runs / "R-001", folder
     assert _losses(whole) == _losses(resumed)
     assert read_run(whole).adapter_sha256 == read_run(resumed).adapter_sha256 != ""
-
-
-def _stop_when(rung: Rung, project: Project, folder: Path, *, step: int) -> None:
-    import time
-
-    until = time.monotonic() + 300
-    while len(_losses(folder)) < step and time.monotonic() < until:
-        time.sleep(0.02)
-    assert rung("runs", "stop", "R-001", at=project.root).returncode == 0
-    while read_run(folder).state in ("starting", "running") and time.monotonic() < until:
-        time.sleep(0.1)
 
 
 def _losses(folder: Path) -> list[tuple[int, float]]:
@@ -181,9 +171,9 @@ def test_a_loss_may_rise_only_under_reinforcement() -> None:
 
     rising = [0.1 * n for n in range(1, 20)]
     judge(rising, 19, may_rise=True)
-    with pytest.raises(Diverged, match="rose from"):
+    with pytest.raises(Diverged, match="rose"):
         judge(rising, 19)
-    with pytest.raises(Diverged, match="no number"):
+    with pytest.raises(Diverged, match="number"):
         judge([0.1, float("nan")], 2, may_rise=True)
     judge([0.8, 4.4, *[4.0] * 18], 20, chance=10.8)  # the first batch held rows of another kind
 
@@ -208,8 +198,8 @@ def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project) 
     chosen = read_report(ready, "E-001")[1].chosen
     assert beat is not None and (beat["arm"], beat["report"]) == (chosen, "E-001")
     assert line_to_beat(ready, ready.datasets / "v001", "chrf") is None
-    line = {"loss": 0.5, "score": 0.75, "beat": {"arm": "prompt", "score": 0.5}}
-    assert validation_words(line) == "0.500, score 75.0% against prompt 50.0%"
+    told = validation_words({"loss": 0.5, "score": 0.75, "beat": {"arm": "prompt", "score": 0.5}})
+    assert "0.500" in told and "75.0%" in told and "50.0%" in told
     assert validation_words({"loss": 0.5, "beat": beat}) == "0.500"
 
 
@@ -217,7 +207,7 @@ def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project) 
 def test_a_run_reports_to_the_tracker_that_is_named_and_to_no_other(rung: Rung, ready: Project) -> None:
     pytest.importorskip("tensorboardX")
     unknown = rung("plan", "--set", 'report_to=["tensorbored"]')
-    assert unknown.returncode == 2 and 'Did you mean "tensorboard"' in unknown.stderr
+    assert unknown.returncode == 2 and '"tensorboard"' in unknown.stderr
     trained(rung, ready, "--set", 'report_to=["tensorboard"]')
     assert list((ready.runs / "R-001").rglob("events.out.tfevents.*"))
 

@@ -52,24 +52,22 @@ def test_a_sound_dry_run_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "level", "figures"),
     [
-        ({"answer_lost": [3, 4]}, "blocks: 2 rows train less than their whole answer: train line 3, 4"),
-        ({"rows": {**ROWS, "eos_trained": 7}}, "look: 3 rows do not train the end token"),
-        ({"rows": {**ROWS, "masked": [5]}}, "look: 1 rows have no trained token"),
-        ({"rows": {**ROWS, "too_long": [8]}, "lost_tokens": 12}, "with 12 answer tokens: train line 8"),
-        ({"double_start": 2}, "look: 2 rows begin with the start token twice"),
-        ({"peak_gib": 2.0}, "look: the dry run held 2.00 GiB, the estimate said 1.00 (0.90 to 1.20)"),
+        ({"answer_lost": [3, 4]}, "blocks", "2 3 4"),
+        ({"rows": {**ROWS, "eos_trained": 7}}, "look", "3"),
+        ({"rows": {**ROWS, "masked": [5]}}, "look", "1 5"),
+        ({"rows": {**ROWS, "too_long": [8]}, "lost_tokens": 12}, "look", "1 12 8"),
+        ({"double_start": 2}, "look", "2"),
+        ({"peak_gib": 2.0}, "look", "2.00 1.00 0.90 1.20"),
+        ({"needed": 3_000_000_000, "free": 1_000_000_000}, "blocks", "3.0 1.0"),
     ],
 )
-def test_each_fault_is_said_with_its_rows(found: dict[str, Any], said: str) -> None:
-    assert len(texts(found)) == 1 and said in texts(found)[0]
-
-
-def test_too_little_disk_for_the_checkpoints_blocks() -> None:
-    assert texts({}, needed=3_000_000_000, free=1_000_000_000) == [
-        "blocks: checkpoints need 3.0 GB on disk, 1.0 GB are free"
-    ]
+def test_each_fault_is_said_with_its_rows(found: dict[str, Any], level: str, figures: str) -> None:
+    """Too little disk for the checkpoints is one."""
+    disk = {name: found.pop(name) for name in ("needed", "free") if name in found}
+    (said,) = texts(found, **disk)
+    assert said.startswith(level) and re.findall(r"\d[\d.]*\b", said) == figures.split()
 
 
 def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest_step(planned: Path) -> None:
@@ -138,7 +136,6 @@ def test_preflight_as_a_user_runs_it_gives_the_plan_its_time(rung: Any, ready: P
     document = json.loads(done.stdout)
     plan = read_plan(ready.plans / f"{document['plan']}.toml")
     assert plan.forecast.seconds == document["forecast"]["seconds"] > 0
-    assert plan.forecast.because == "2 dry steps on this machine"
     kept = read_preflight(ready, plan.id)
     assert kept is not None and kept.tokens_per_second > 0
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,17 +15,19 @@ from typing import Any
 
 import pytest
 from forks import REAL
+from lives import wait_until
 from sshd import SERVER, Sshd
 
 from curation.store import open_store
 from rung import __version__
 from training.remote.connection import open_box
 from training.remote.sending import _put, root_there
-from training.runs import LIVE, find_run, read_run
+from training.runs import LIVE, curve, find_run, read_run
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.lock import is_held
 from workspace.settings import load_settings
+from workspace.trust import trust
 
 Rung = Callable[..., Any]
 pytestmark = pytest.mark.skipif(not Path(SERVER).exists(), reason="no sshd: apt install openssh-server")
@@ -70,16 +71,7 @@ def settings(project: Project, more: str, **changed: str) -> None:
     for old, new in changed.items():
         text = text.replace(f"{old} = ", f"{old} = {new} #")
     project.settings_file.write_text(text + more)
-    from workspace.trust import trust
-
     trust(project.root)
-
-
-def until(true: Callable[[], object], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited for nothing"
-        time.sleep(0.1)
 
 
 def follower(project: Project) -> int:
@@ -88,8 +80,7 @@ def follower(project: Project) -> int:
 
 
 def figures(project: Project) -> list[dict[str, Any]]:
-    path = project.runs / "R-001" / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return list(curve(project.runs / "R-001"))
 
 
 def there(box: Path) -> Path:
@@ -108,16 +99,11 @@ def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung: Rung, b
     assert {name: sha256_file(home / "adapter" / name) for name in run["files"]} == run["files"] != {}
     assert sha256_file(home / "clearance.json") == run["clearance_sha256"] == sha256_file(there(box) / "clearance.json")
     assert not (home / "checkpoints").exists()
-    figures = [json.loads(line) for line in (home / "metrics.jsonl").read_text().splitlines()]
-    steps = [line["step"] for line in figures if line["kind"] == "step"]
-    assert steps == list(range(1, run["steps"] + 1)) and all(
-        "usd" in line for line in figures if line["kind"] == "step"
-    )
+    steps = [line for line in figures(far) if line["kind"] == "step"]
+    assert [line["step"] for line in steps] == list(range(1, run["steps"] + 1)) and all("usd" in line for line in steps)
     with open_store(far, load_settings(far.settings_file)) as store:
         assert [e.kind for e in store.events(ref="R-001")] == ["cleared", "started", "finished"]
-    sent = {
-        path.relative_to(there(box).parents[1]).parts[0] for path in there(box).parents[1].rglob("*") if path.is_file()
-    }
+    sent = {path.name for path in there(box).parents[1].iterdir()}
     assert "documents" not in sent and {"rung.db", "datasets", "plans", "evaluations"} <= sent
     assert json.loads(rung("train", "--on", "gpu", "--json").stdout)["id"] == "R-001", "nothing trains twice"
     assert rung("evaluate", "R-001", "--json").returncode in (0, 1)
@@ -204,11 +190,11 @@ def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(
     settings(far, "", epochs="12")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
     sshd.cut()
-    until(lambda: any("line lost" in str(line.get("text")) for line in figures(far)))
+    wait_until(lambda: any("line lost" in str(line.get("text")) for line in figures(far)))
     sshd.start()
     before = find_run(far, "R-001").step
     os.kill(follower(far), signal.SIGKILL)
-    until(lambda: not is_held(far.runs / "R-001" / "run.lock"))
+    wait_until(lambda: not is_held(far.runs / "R-001" / "run.lock"))
     lost = find_run(far, "R-001")
     assert lost.state == "crashed" and "gpu" in lost.ending
     started = json.loads((there(box) / "run.json").read_text())["started_at"]
@@ -226,9 +212,9 @@ def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(
 def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
     settings(far, "", epochs="12")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
-    until(lambda: list(there(box).glob("checkpoints/*")))
+    wait_until(lambda: list(there(box).glob("checkpoints/*")))
     os.kill(json.loads((there(box) / "run.json").read_text())["pid"], signal.SIGKILL)
-    until(lambda: find_run(far, "R-001").state == "crashed")
+    wait_until(lambda: find_run(far, "R-001").state == "crashed")
     done = rung("runs", "resume", "R-001", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["state"] == "finished", done.stderr
 
@@ -238,14 +224,14 @@ def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, 
 def test_a_run_pauses_goes_on_stops_and_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
     settings(far, "", epochs="20")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
-    until(lambda: figures(far))
+    wait_until(lambda: figures(far))
     assert rung("runs", "pause").returncode == 0
-    until(lambda: find_run(far, "R-001").state == read_run(there(box)).state == "paused")
+    wait_until(lambda: find_run(far, "R-001").state == read_run(there(box)).state == "paused")
     step = read_run(there(box)).step
     assert rung("runs", "resume", "--detach").returncode == 0
-    until(lambda: read_run(there(box)).state == "running" and figures(far)[-1].get("step", 0) > step)
+    wait_until(lambda: read_run(there(box)).state == "running" and figures(far)[-1].get("step", 0) > step)
     assert rung("runs", "stop").returncode == 0
-    until(lambda: find_run(far, "R-001").state == "stopped")
+    wait_until(lambda: find_run(far, "R-001").state == "stopped")
     assert list(there(box).glob("checkpoints/*")) and not is_held(there(box) / "run.lock")
     done = rung("runs", "resume", "--json")
     run = json.loads(done.stdout)
@@ -280,9 +266,9 @@ def test_a_full_disk_there_loses_nothing(far: Project, rung: Rung, box: Path, sm
     assert find_run(far, "R-001").state == "stopped" and os.listdir(small_disk.parent) == ["full"]
     small_disk.unlink()
     assert rung("runs", "resume", "--detach").returncode == 0
-    until(lambda: list(there(box).glob("checkpoints/*")))
+    wait_until(lambda: list(there(box).glob("checkpoints/*")))
     fill(small_disk)
-    until(lambda: find_run(far, "R-001").state not in LIVE)
+    wait_until(lambda: find_run(far, "R-001").state not in LIVE)
     run = find_run(far, "R-001")
     assert run.state in ("stopped", "crashed") and "disk" in run.ending
     small_disk.unlink()
@@ -319,7 +305,7 @@ def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: R
     assert rung("train", "--on", "gpu", "--at-most", "soon").returncode == 2
     assert rung("train", "--on", "gpu", "--at-most", "12s", "--detach").returncode == 0
     os.kill(follower(far), signal.SIGKILL)
-    until(lambda: read_run(there(box)).state == "stopped")
+    wait_until(lambda: read_run(there(box)).state == "stopped")
     done = rung("runs", "watch", "R-001")
     assert find_run(far, "R-001").state == "stopped", done.stderr
 
@@ -329,7 +315,7 @@ def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: R
 def test_what_was_changed_there_does_not_come_home(far: Project, rung: Rung, box: Path) -> None:
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
     os.kill(follower(far), signal.SIGKILL)
-    until(lambda: read_run(there(box)).state == "finished")
+    wait_until(lambda: read_run(there(box)).state == "finished")
     weights = there(box) / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
     done = rung("runs", "watch", "R-001")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clinic import made_up
 
 from curation.example import Example, chat_row
 from training.plan.splits import StreamedRows, rows_of
@@ -57,25 +58,13 @@ for path in map(Path, sys.argv[3:]):
 """
 
 
-def rows(count: int, seed: int, words: int = 5) -> list[Example]:
-    chance = random.Random(seed)
-
-    def word() -> str:
-        return "".join(chance.choice("bdfgklm") + chance.choice("aeiou") for _ in range(4))
-
-    def question() -> str:
-        return " ".join(word() for _ in range(chance.randint(words, words + 4)))
-
-    return [Example(chat_row(question(), f"E1{chance.randint(0, 3)} eye both")) for _ in range(count)]
-
-
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
     """Rows with what trips readers: brackets in the path, line separators in a text, keys that only some rows have."""
     path = tmp_path / "a[b]" / "train.jsonl"
     path.parent.mkdir()
     some: list[Example] = [
-        *rows(700, 5),
+        *made_up(700, 5),
         Example(chat_row("one\u2028two\u0085three\r\nfour", "E10 eye both", "House line.")),
         Example({**chat_row("with a tool", "E11 eye both"), "tools": [{"type": "function"}], "weight": 1}),
         Example({**chat_row("with another", "E11 eye both"), "weight": "heavy", "tags": {"a": [1, None]}}),
@@ -120,50 +109,35 @@ def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project,
 
 
 @pytest.mark.slow
-def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(
-    rung: Rung, ready: Project, tmp_path: Path
-) -> None:
-    """The plan, the pre-flight and the run, with every split streamed; also the plan's own bytes are the same."""
-    import shutil
-
-    other = tmp_path / "streamed"
-    shutil.copytree(ready.root, other)
-    for root, more in ((ready.root, {}), (other, ALL)):
-        done = rung("train", at=root, RUNG_TRAINING__EPOCHS="3", **more)
-        assert done.returncode == 0, done.stderr
-        done = rung("plan", "--preflight", "--json", at=root, RUNG_TRAINING__EPOCHS="3", **more)
-        assert done.returncode == 0, done.stderr
-    held, streamed = ready.runs / "R-001", other / "runs" / "R-001"
-    assert losses(held) == losses(streamed) and len(losses(held)) > 10
-    assert read_run(held).adapter_sha256 == read_run(streamed).adapter_sha256 != ""
-    assert not list(other.rglob(".rows-*"))
-    shown = [json.loads((root / "plans/P-001.preflight.json").read_text()) for root in (ready.root, other)]
-    assert shown[0]["rows"] == shown[1]["rows"] and shown[0]["answer_lost"] == shown[1]["answer_lost"] == []
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
+        ("--preflight",),
         ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
         ("--method", "full", "--packing"),
         ("--set", "processes=2"),
     ],
-    ids=["grpo", "packed", "two processes"],
+    ids=["preflight", "grpo", "packed", "two processes"],
 )
-def test_other_ways_are_the_same_streamed(rung: Rung, ready: Project, tmp_path: Path, words: tuple[str, ...]) -> None:
-    import shutil
-
+def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(
+    rung: Rung, ready: Project, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """The plan, its pre-flight and the run, with every split streamed."""
     other = tmp_path / "streamed"
     shutil.copytree(ready.root, other)
     for root, more in ((ready.root, {}), (other, ALL)):
         done = rung("plan", *words, "--set", "epochs=0.5", "--set", "learning_rate=1e-2", "--json", at=root, **more)
         assert done.returncode == 0, done.stderr
-        done = rung("train", at=root, timeout=600, **more)
+        made = json.loads(done.stdout)
+        done = rung("train", made.get("plan") or made["id"], at=root, timeout=600, **more)
         assert done.returncode == 0, done.stderr
     held, streamed = ready.runs / "R-001", other / "runs" / "R-001"
     assert losses(held) == losses(streamed) != []
     assert read_run(held).adapter_sha256 == read_run(streamed).adapter_sha256 != ""
+    assert not list(other.rglob(".rows-*"))
+    if "--preflight" in words:
+        shown = [json.loads((root / "plans/P-001.preflight.json").read_text()) for root in (ready.root, other)]
+        assert shown[0]["rows"] == shown[1]["rows"] and shown[0]["answer_lost"] == shown[1]["answer_lost"] == []
 
 
 def losses(folder: Path) -> list[tuple[str, int, float]]:
@@ -174,7 +148,7 @@ def losses(folder: Path) -> list[tuple[str, int, float]]:
 @pytest.mark.slow
 def test_memory_stays_flat_where_rows_are_streamed(tiny: Path, tmp_path: Path) -> None:
     """A warm-up, then 500 and 8,000 rows: what is held grows with the rows in memory, and not on disk."""
-    some = [json.dumps(row.row) for row in rows(500, 7, 30)]
+    some = [json.dumps(row.row) for row in made_up(500, 7, 30)]
     files = []
     for times in (1, 1, 16):
         files.append(tmp_path / f"{len(files)}.jsonl")

@@ -76,7 +76,7 @@ def test_mixed_workloads_are_told_apart_by_template(tmp_path):
 
 def test_high_volume_of_one_task_is_a_candidate(tmp_path):
     calls = [call(n, f"Ticket {n} word{7 * n}", f"Answer {n}", ROUTER, response_cost=20.0) for n in range(2_000)]
-    calls = [each | {"usage": {"prompt_tokens": 9000, "completion_tokens": 900}} for each in calls]
+    calls = [each | {"usage": {"prompt_tokens": 90_000, "completion_tokens": 9_000}} for each in calls]
     [one] = advised(tmp_path, calls)["workloads"]
     assert (one["advice"], one["rules"][0]["id"], one["pays"]) == ("tune", "log-candidate", True)
     assert one["usd"] == 40_000

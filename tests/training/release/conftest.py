@@ -8,6 +8,7 @@ from pathlib import Path
 import in_shell
 import pytest
 from once import once
+from released import judged, let
 
 from chat.local.prompt import encode, render
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
@@ -28,6 +29,19 @@ def trained(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -
         assert done.returncode == 0, done.stderr
 
     return once(tmp_path_factory, "trained", make) / "clinic"
+
+
+@pytest.fixture(scope="session")
+def shipped(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of the run as adapter and merged, with files for vLLM and TGI: nobody changes it."""
+
+    def make(folder: Path) -> None:
+        project = Project(Path(shutil.copytree(trained, folder / "clinic")))
+        settings = load_settings(project.settings_file)
+        judged(project, settings, right=30)
+        let(project, settings, "adapter,vllm,tgi")
+
+    return once(tmp_path_factory, "shipped", make) / "clinic" / "releases" / "L-001"
 
 
 @pytest.fixture

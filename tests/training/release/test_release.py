@@ -138,25 +138,18 @@ def test_another_metric_than_the_verdicts_scores_no_form(project: Project, setti
     assert let(project, other, "adapter").name == "L-001"
 
 
-def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(
-    project: Project, settings: Settings, tmp_path: Path
-) -> None:
-    judged(project, settings, right=30)
-    folder = let(project, settings, "adapter,merged,vllm")
+def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(shipped: Path, tmp_path: Path) -> None:
+    project = Project(shipped.parents[1])
     found = current_release(project)
-    assert found is not None and found[0] == folder and found[1].verdict == "ship"
-    forms = {form.form: form for form in found[1].forms}
-    assert (
-        sha256_file(folder / "adapter" / "adapter_model.safetensors") == read_run(project.runs / "R-001").adapter_sha256
-    )
-    facts = forms["merged"].facts
+    assert found is not None and found[0] == shipped and found[1].verdict == "ship"
+    adapter = sha256_file(shipped / "adapter" / "adapter_model.safetensors")
+    assert adapter == read_run(project.runs / "R-001").adapter_sha256
+    facts = {form.form: form for form in found[1].forms}["merged"].facts
     assert facts["reloaded"]["equal"] == facts["reloaded"]["prompts"] == 4
     assert facts["reloaded"]["top1"] == 1.0 and facts["reloaded"]["largest_logit_difference"] < 1e-3
-    elsewhere = tmp_path / "elsewhere"
-    shutil.copytree(folder, elsewhere)
-    checked = verify(elsewhere)
+    checked = verify(Path(shutil.copytree(shipped, tmp_path / "elsewhere")))
     assert checked.faults == [] and checked.links >= len(found[1].made_from) > 5
-    the_hub_reads_the_card(folder)
+    the_hub_reads_the_card(shipped)
 
 
 def the_hub_reads_the_card(folder: Path) -> None:
@@ -177,27 +170,25 @@ def test_a_dataset_card_is_one_that_the_hub_reads(project: Project) -> None:
     assert card.data.license == "unknown" and card.data.size_categories == ["n<1K"]
 
 
-def test_a_changed_release_is_found_on_another_machine(project: Project, settings: Settings, tmp_path: Path) -> None:
+def test_a_changed_release_is_found_on_another_machine(shipped: Path, tmp_path: Path) -> None:
     """Copied to folders without a project, and changed there."""
-    judged(project, settings, right=30)
-    released = let(project, settings, "adapter")
     chained = Path("chain") / "runs" / "R-001" / "run.json"
     weights = Path("adapter") / "adapter_model.safetensors"
     changes = {
-        "byte": lambda at: (at / weights).write_bytes((released / weights).read_bytes()[:-1] + b"x"),
+        "byte": lambda at: (at / weights).write_bytes((shipped / weights).read_bytes()[:-1] + b"x"),
         "missing": lambda at: (at / weights).unlink(),
         "added": lambda at: (at / "adapter" / "extra.txt").write_text("x"),
         "chain": lambda at: (at / chained).write_text((at / chained).read_text().replace('"lora"', '"full"')),
     }
     for name, change in changes.items():
-        folder = Path(shutil.copytree(released, tmp_path / name))
+        folder = Path(shutil.copytree(shipped, tmp_path / name))
         assert verify(folder).faults == [], name
         change(folder)
         assert verify(folder).faults, name
     verified = partial(rung, "release", "verify", cwd=tmp_path)
     done = verified("byte")
     assert done.returncode == 1 and "adapter/adapter_model.safetensors" in done.stdout
-    shutil.copytree(released, tmp_path / "whole")
+    shutil.copytree(shipped, tmp_path / "whole")
     assert verified("whole").returncode == 0
 
 

@@ -115,4 +115,4 @@ def test_the_run_is_asked_by_name_and_answers_as_its_weights_do(
     base = [o.output for o in read_outcomes(project.evaluations / "E-002" / "outputs.jsonl") if o.arm == "base"]
     assert all(output.startswith("E1") for output in answered) and not any(o.startswith("E1") for o in base)
     refused = rung("evaluate", "R-001", "--served", "clinik", cwd=project.root)
-    assert refused.returncode == 1 and 'lists no clinik: it has clinic, tiny. Did you mean "clinic"?' in refused.stderr
+    assert refused.returncode == 1 and '"clinic"' in refused.stderr

@@ -25,7 +25,7 @@ from training.runs import find_run, read_run, write_run
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
-from workspace.settings import Settings, load_settings
+from workspace.settings import Settings
 
 LLAMA3 = (
     "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}"
@@ -124,16 +124,6 @@ def named_paths(file: Path) -> list[str]:
     return [word.partition("=")[2] or word for word in words if "/" in word and not word.startswith("http")]
 
 
-@pytest.fixture(scope="module")
-def served(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of the adapter with files for both servers."""
-    root = tmp_path_factory.mktemp("served") / "clinic"
-    shutil.copytree(trained, root)
-    project, settings = Project(root), load_settings(root / "rung.toml")
-    judged(project, settings, right=30)
-    return let(project, settings, "adapter,vllm,tgi")
-
-
 def check_paths(folder: Path, forms: str) -> None:
     files = [path for name in ("vllm", "tgi") for path in (folder / name).glob("*")]
     assert len(files) == 2 * len([form for form in forms.split(",") if form != "adapter"]) * (1 + ("adapter" in forms))
@@ -145,13 +135,13 @@ def check_paths(folder: Path, forms: str) -> None:
     assert all(("holds no adapter" in each) == ("adapter" not in forms) for each in told)
 
 
-def test_every_path_in_every_serve_file_is_there(project: Project, settings: Settings, served: Path) -> None:
-    check_paths(served, "adapter,vllm,tgi")
+def test_every_path_in_every_serve_file_is_there(project: Project, settings: Settings, shipped: Path) -> None:
+    check_paths(shipped, "adapter,vllm,tgi")
     judged(project, settings, right=30)
     check_paths(let(project, settings, "vllm"), "vllm")
 
 
-def test_a_script_finds_its_paths_and_base_from_any_folder(served: Path, tmp_path: Path) -> None:
+def test_a_script_finds_its_paths_and_base_from_any_folder(shipped: Path, tmp_path: Path) -> None:
     """`vllm` and TGI's launcher stand for themselves: they look for the folders that they are given."""
     (tmp_path / "my models" / "base").mkdir(parents=True)
     for name in ("vllm", "text-generation-launcher"):
@@ -162,14 +152,14 @@ def test_a_script_finds_its_paths_and_base_from_any_folder(served: Path, tmp_pat
         )
         tool.chmod(0o755)
     own = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    for script in sorted(served.glob("*/serve*.sh")):
+    for script in sorted(shipped.glob("*/serve*.sh")):
         done = subprocess.run(
             [script], cwd=tmp_path, env={**own, "BASE": "my models/base"}, capture_output=True, text=True
         )
-        whole = [served / "merged"]
+        whole = [shipped / "merged"]
         assert done.returncode == 0, done.stderr
         assert [Path(line) for line in done.stdout.split("\n") if line] == (
-            [tmp_path / "my models" / "base", served / "adapter"] if "lora" in script.name else whole
+            [tmp_path / "my models" / "base", shipped / "adapter"] if "lora" in script.name else whole
         )
         if "lora" in script.name:
             done = subprocess.run([script], cwd=tmp_path, env=own, capture_output=True, text=True)
@@ -211,14 +201,14 @@ def test_the_context_is_the_models_or_what_the_rows_need(project: Project, setti
     assert 9000 < context(131_072, max_tokens=9000) < 9100
 
 
-def test_vllm_and_tgi_serve_the_adapter_on_its_base(served: Path) -> None:
+def test_vllm_and_tgi_serve_the_adapter_on_its_base(shipped: Path) -> None:
     import yaml
 
     for name, words in {
         "vllm": ["--lora-modules", "rung=/adapters/rung"],
         "tgi": ["--lora-adapters", "rung=/adapters/rung"],
     }.items():
-        compose = yaml.safe_load((served / name / "compose-lora.yaml").read_text())["services"]["model"]
+        compose = yaml.safe_load((shipped / name / "compose-lora.yaml").read_text())["services"]["model"]
         command = compose["command"]
         assert command[command.index(words[0]) + 1] == words[1]
         assert compose["volumes"] == [
@@ -226,7 +216,7 @@ def test_vllm_and_tgi_serve_the_adapter_on_its_base(served: Path) -> None:
             "../adapter:/adapters/rung:ro",
         ]
         assert compose["ports"][0].startswith("127.0.0.1:")
-        line = (served / name / "serve-lora.sh").read_text().splitlines()[-1]
+        line = (shipped / name / "serve-lora.sh").read_text().splitlines()[-1]
         assert shlex.split(line)[-1 if name == "vllm" else -3] == "rung=../adapter"
-        whole = yaml.safe_load((served / name / "compose.yaml").read_text())["services"]["model"]
+        whole = yaml.safe_load((shipped / name / "compose.yaml").read_text())["services"]["model"]
         assert whole["volumes"] == ["../merged:/model:ro"]

@@ -78,5 +78,5 @@ def test_two_adapters_on_one_base_are_served_each_as_itself(tmp_path: Path) -> N
     with served(base, adapters, tmp_path / "log") as url:
         found = {n: check(Endpoint(url, n), read_goldens(f), f) for n, f in adapters.items()}
         crossed = check(Endpoint(url, "second"), read_goldens(adapters["first"]), adapters["first"])
-    assert all(one.passed and one.tokens == "told by the server" for one in found.values()), found
+    assert all(one.passed for one in found.values()), found
     assert not crossed.passed
