@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 
-import pytest
-
 
 def test_the_same_answers_give_the_same_bytes(rung, tmp_path):
     answers = {"task": "classification", "prompting": "insufficient", "prompt_effort_days": 7, "examples": 900}
@@ -26,30 +24,6 @@ def test_the_same_answers_give_the_same_bytes(rung, tmp_path):
     assert [other[key] for key in ("next_step", "destination")] == [change["next_step"], change["destination"]]
     assert all(isinstance(reason["source"], list) and reason["source"] for reason in found["reasons"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.toml", "b.json"]
-
-
-@pytest.mark.parametrize(
-    ("config", "parameters", "trainable"),
-    [
-        ({"model_type": "mistral", "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32,
-          "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8}, 7_241_732_096, 3_407_872),
-        ({"model_type": "qwen2", "vocab_size": 151936, "hidden_size": 896, "num_hidden_layers": 24,
-          "intermediate_size": 4864, "num_attention_heads": 14, "num_key_value_heads": 2,
-          "tie_word_embeddings": True}, 494_032_768, 540_672),
-        ({"model_type": "gemma", "vocab_size": 256000, "hidden_size": 2048, "num_hidden_layers": 18,
-          "intermediate_size": 16384, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256},
-         2_506_172_416, 921_600),
-    ],
-)  # fmt: skip
-def test_parameters_as_the_publishers_count_them(rung, tmp_path, config, parameters, trainable):
-    (tmp_path / "model.json").write_text(json.dumps(config))
-    lora = ("--method", "lora", "--rank", "8", "--targets", "q_proj,v_proj", "--json")
-    found = rung("estimate", "--model", "model.json", *lora).json
-    assert (found["parameters"], found["trainable"]) == (parameters, trainable)
-    assert sum(found["parts"].values()) == pytest.approx(found["memory_gib"]["expected"])
-    assert found["seconds"] is None
-    assert found["reasons"]["seconds"]
-    assert found["model"] == "model"
 
 
 def test_there_and_back_nothing_is_lost(rung, tmp_path, lines, row):

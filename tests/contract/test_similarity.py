@@ -132,7 +132,6 @@ def test_a_question_that_all_rows_share_is_no_template(rung, lines, row):
     lines("in.jsonl", [row("who opens the hall on monday", "the guard")] * 40)
     ran = rung("data", "dedup", "in.jsonl", "-o", "out.jsonl", "--json")
     assert (ran.json["kept"], ran.json["template"]) == (1, None)
-    assert "Ignored in the comparison" not in rung("data", "dedup", "in.jsonl", "-o", "out.jsonl").out
 
 
 def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines, row):

@@ -113,7 +113,7 @@ def test_a_stream_that_is_not_open_takes_no_rows(tmp_path, lines, row, output):
     lines("a.jsonl", [row("who may open the hall", "the guard")])
     command = f"{sys.executable} -m rung data convert a.jsonl -o {output} >&-"
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 2 and f"{output}: is not open" in done.stderr
+    assert done.returncode == 2 and output in done.stderr
 
 
 def test_the_next_command_names_the_files(rung, lines, row):
@@ -164,7 +164,7 @@ def test_wrong_settings_stop_every_project_command(rung, tmp_path):
     for command in PROJECT_COMMANDS:
         ran = rung(*command.split(), "--json")
         assert ran.code == 2, command
-        assert 'line 2: unknown key "review.pol". Did you mean "pool"?' in ran.error["message"], command
+        assert all(part in ran.error["message"] for part in ("line 2", '"review.pol"', '"pool"')), command
         assert "rung.toml line 4" in ran.error["message"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rung.toml"]
     assert rung("verdict", "--scores", "-", "--json", given='{"id":1,"baseline":0,"tuned":1}').code == 1

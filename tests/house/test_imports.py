@@ -41,9 +41,12 @@ except SystemExit as end:
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["questions", "--json"], ["data", "--help"], ["train", "--help"]])
-def test_quick_commands_load_nothing_heavy(arguments, tmp_path):
-    assert loaded_after(RUN.format(arguments=arguments), str(tmp_path)) == []
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "questions --json", "data --help", "train --help", "estimate --model Qwen3-8B --fit 24GB --json"],
+)
+def test_quick_commands_load_nothing_heavy(words, tmp_path):
+    assert loaded_after(RUN.format(arguments=words.split()), str(tmp_path)) == []
 
 
 def test_advice_loads_nothing_heavy(tmp_path):
