@@ -1,19 +1,21 @@
 """Would the tests notice? Small faults put into advisor, split, leakage, verdict, locks, review and security.
 
-    python benchmarks/mutants.py [AREA...] [--count 12] [--seed 13] [--limit 60] [--jobs 2] [--tests PATH...]
+    python benchmarks/mutants.py [AREA...] [--count 12] [--seed 13] [--minutes 28] [--jobs 2] [--tests PATH...]
 
 So many faults an area, drawn by a seed: a comparison turned or shifted, `and` for `or`, a `not` taken away, a number
-one higher, a sign turned. All faults are in one copy of the tree, each behind a switch. First the tests of the whole
-suite run without faults, which shows the tests that come past each place; build/mutants.json keeps this, and later only
-files of tests that changed run again. Then for each fault the tests that come past it run in a fork, quickest first,
-until one fails or --limit seconds have gone. Processes that tests start have the fault too. Survivors are printed with
-file and line. A test that fails without a fault sees none.
+one higher, a sign turned. All faults are in one copy of the tree, each behind a switch. It goes in rounds. Each fault
+that no test has seen names the next file of tests, the one with the shortest chain of imports to the fault's file. It
+runs without faults, which shows the tests that come past each place; build/mutants.json keeps this until the file
+changes. Then tests that come past a fault run with it, in a fork, quickest first, until one fails. It ends with the
+last file, or after --minutes. Processes that tests start have the fault too. Survivors are printed with file and line.
+A test that fails without a fault sees none.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import collections
 import contextlib
 import copy
 import hashlib
@@ -40,8 +42,12 @@ ORIGIN = Path(os.environ.get("MUTANTS_OF", TOP))
 FAULTS = TOP / "build" / "faults"
 WHICH = "MUTANT"
 """The variable that says which fault is on, or the file in which to note the numbers of places that are reached."""
+ROUND = 20
+"""Seconds of tests for a fault in a round."""
 LONGEST = 120
-"""Seconds beyond the limit after which a fault that makes a test hang counts as seen."""
+"""Seconds beyond these after which a fault that makes a test hang counts as seen."""
+FAR = 99
+"""Distance of a file of tests from a module to which no chain of imports leads."""
 AREAS = {
     "advisor": ["advisor/decide.py", "advisor/ladder.py", "advisor/conditions.py"],
     "split": ["curation/split/split.py"],
@@ -134,6 +140,25 @@ def fault_is_on(number: int) -> bool:
     return said == str(number)
 
 
+def nearest(tests: set[str]) -> dict[str, list[str]]:
+    """By file of the product the files of tests, that with the shortest chain of imports to it first, then by size."""
+    import grimp
+
+    graph = grimp.build_graph("workspace", "chat", "advisor", "curation", "evaluation", "training", "rung")
+    imported = {}
+    for test in sorted(tests, key=lambda test: (TOP / test).stat().st_size):
+        named = [each for each in ast.walk(ast.parse((TOP / test).read_text())) if isinstance(each, ast.ImportFrom)]
+        names = {name for each in named for name in (each.module, *(f"{each.module}.{a.name}" for a in each.names))}
+        imported[test] = names & graph.modules
+
+    def distance(test: str, module: str) -> int:
+        chains = (graph.find_shortest_chain(name, module) or range(FAR) for name in imported[test] - {module})
+        return 0 if module in imported[test] else min(map(len, chains), default=FAR)
+
+    files = {file: file.removesuffix(".py").replace("/", ".") for files in AREAS.values() for file in files}
+    return {file: sorted(imported, key=lambda test: distance(test, module)) for file, module in files.items()}
+
+
 Task = tuple[int, list[str]]
 """A fault's number, or 0 for none, and the tests to run."""
 
@@ -143,64 +168,83 @@ class Runner:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked = asked
+        self.end: float = time.monotonic() + 60 * asked.minutes
         self.out = os.fdopen(os.dup(1), "w", buffering=1)
         self.faults = [Fault(*each) for each in json.loads(FAULTS.read_text())]
         self.kept_in = ORIGIN / "build" / "mutants.json"
         self.kept: dict[str, Any] = json.loads(self.kept_in.read_text()) if self.kept_in.exists() else {}
         self.past: dict[str, list[tuple[float, str]]] = {}
-        """By fault the tests that come past it, with their seconds."""
+        """By fault the tests that come past it and were not tried with it, with their seconds."""
+        self.recorded: set[str] = set()
+        self.tried = collections.Counter[str]()
         self.results: dict[str, dict[str, Any]] = {}
         """In a fork, by test: whether it failed, the seconds of set-up and test, and the places that each reached."""
 
     def pytest_runtestloop(self, session: Any) -> bool:
         self.items = {item.nodeid: item for item in session.items}
-        self.record()
+        self.files: dict[str, list[str]] = {}
+        for test in self.items:
+            self.files.setdefault(test.partition("::")[0], []).append(test)
+        drawn = {area: self.draw(area) for area in self.asked.areas or AREAS}
+        unseen = [fault for faults in drawn.values() for fault in faults]
+        near = nearest(set(self.files))
+        order = {fault: list(near[fault.file]) for fault in unseen}
+        while unseen and any(order[fault] or self.past.get(fault.name) for fault in unseen) and self.in_time():
+            self.record({order[fault].pop(0) for fault in unseen if order[fault]})
+            unseen = self.try_with(unseen)
         print("| area | faults | tried | seen by a test | score |\n|---|---|---|---|---|", file=self.out)
-        survivors = [fault for area in self.asked.areas or AREAS for fault in self.try_area(area)]
-        for fault in survivors:
-            print(f"not seen: {fault.file}:{fault.line}: {fault.what}", file=self.out)
+        for area, faults in drawn.items():
+            every = sum(fault.file in AREAS[area] for fault in self.faults)
+            seen = len(faults) - sum(fault in faults for fault in unseen)
+            print(f"| {area} | {every} | {len(faults)} | {seen} | {seen / len(faults):.0%} |", file=self.out)
+        for fault in unseen:
+            tests = f"{self.tried[fault.name]} tests, {len(self.past.get(fault.name, []))} not tried"
+            print(f"not seen: {fault.file}:{fault.line}: {fault.what}: {tests}", file=self.out)
         return True
 
-    def record(self) -> None:
+    def draw(self, area: str) -> list[Fault]:
+        every = [fault for fault in self.faults if fault.file in AREAS[area]]
+        return random.Random(self.asked.seed).sample(every, min(self.asked.count, len(every)))
+
+    def in_time(self) -> bool:
+        return time.monotonic() < self.end
+
+    def record(self, files: set[str]) -> None:
         """Run each file's tests without faults, unless it is as it was then, and note which tests come past a fault."""
-        files: dict[str, list[str]] = {}
-        for test in self.items:
-            files.setdefault(test.partition("::")[0], []).append(test)
-        known = {file: hashlib.sha256((TOP / file).read_bytes()).hexdigest() for file in files}
-        new: list[Task] = [(0, tests) for file, tests in files.items() if self.kept.get(file, [""])[0] != known[file]]
+        known = {file: hashlib.sha256((TOP / file).read_bytes()).hexdigest() for file in sorted(files - self.recorded)}
+        self.recorded |= files
+        new: list[Task] = [(0, self.files[file]) for file in known if self.kept.get(file, [""])[0] != known[file]]
         for (_, tests), results in self.forks(new):
             file = tests[0].partition("::")[0]
             self.kept[file] = known[file], results
             self.kept_in.write_text(json.dumps(self.kept))
-        for file in files:
-            results = self.kept[file][1]
+        for file in known:
+            results = self.kept.get(file, ["", {}])[1]
             shared = {name for result in results.values() for name in result["setup"]}  # each of its tests may see it
             longest = max((result["seconds"][0] for result in results.values()), default=0)
             for test, result in results.items():
                 for name in () if result["failed"] or test not in self.items else shared | set(result["call"]):
                     self.past.setdefault(name, []).append((longest + result["seconds"][1], test))
 
-    def try_area(self, area: str) -> list[Fault]:
-        """Try an area's faults, print its line, and return those that no test saw."""
-        every = [fault for fault in self.faults if fault.file in AREAS[area]]
-        drawn = random.Random(self.asked.seed).sample(every, min(self.asked.count, len(every)))
-        tests = {fault.number: [test for _, test in sorted(self.past.get(fault.name, []))] for fault in drawn}
-        missed = {number for number in tests if not tests[number]}
+    def try_with(self, faults: list[Fault]) -> list[Fault]:
+        """Try each fault with some tests that come past it, and return those that none of them saw."""
+        unseen = {fault.number: fault for fault in faults}
+        tests = {fault.number: [test for _, test in sorted(self.past.get(fault.name, []))] for fault in faults}
         for (number, _), results in self.forks([(number, tests[number]) for number in tests if tests[number]]):
+            fault = unseen[number]
+            self.tried[fault.name] += len(results)
+            self.past[fault.name] = [each for each in self.past[fault.name] if each[1] not in results]
             seen = next((test for test, result in results.items() if result["failed"]), None)
-            missed |= set() if seen else {number}
-            fault = self.faults[number - 1]
-            told = f"seen by {seen}" if seen else f"NOT SEEN by {len(results)} of {len(tests[number])} tests"
-            print(f"{fault.file}:{fault.line}: {fault.what}: {told}", file=self.out)
-        found = len(drawn) - len(missed)
-        print(f"| {area} | {len(every)} | {len(drawn)} | {found} | {found / len(drawn):.0%} |", file=self.out)
-        return [fault for fault in drawn if fault.number in missed]
+            if seen or not results:
+                del unseen[number]
+                print(f"{fault.file}:{fault.line}: {fault.what}: seen by {seen or 'the end'}", file=self.out)
+        return list(unseen.values())
 
     def forks(self, asked: list[Task]) -> Iterator[tuple[Task, dict[str, Any]]]:
-        """Do each task in a fork, some at once; gives it with what came of its tests."""
+        """Do each task in a fork, some at once; give it with its tests' results, none where the fork broke off."""
         running: dict[Any, tuple[Task, Any]] = {}
-        while asked or running:
-            while asked and len(running) < self.asked.jobs:
+        while running or (asked and self.in_time()):
+            while asked and self.in_time() and len(running) < self.asked.jobs:
                 here, there = multiprocessing.Pipe(duplex=False)
                 fork = multiprocessing.get_context("fork").Process(target=self.work, args=(*asked[0], there))
                 fork.start()
@@ -208,7 +252,7 @@ class Runner:
                 running[here] = asked.pop(0), fork
             for here in wait(list(running)):
                 task, fork = running.pop(here)
-                results = {"it ended": {"failed": True}}
+                results: dict[str, Any] = {}
                 with contextlib.suppress(EOFError):
                     results = here.recv()  # type: ignore[union-attr]
                 fork.join()
@@ -219,12 +263,12 @@ class Runner:
     def work(self, number: int, tests: list[str], there: Any) -> None:
         """In a fork: run these tests, with a fault until the first that fails."""
         os.setsid()
-        end = time.monotonic() + self.asked.limit
+        end = time.monotonic() + ROUND
         items = [self.items[test] for test in tests]
         with tempfile.TemporaryDirectory(dir=TOP, ignore_cleanup_errors=True) as room:
             os.environ |= {"PYTEST_DEBUG_TEMPROOT": room, WHICH: str(number) if number else f"{room}/reached"}
             if number:
-                signal.alarm(int(self.asked.limit) + LONGEST)
+                signal.alarm(ROUND + LONGEST)
             for item, following in zip(items, [*items[1:], None], strict=True):
                 self.results[item.nodeid] = {"failed": False, "seconds": [0, 0], "setup": [], "call": []}
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -269,7 +313,7 @@ def main() -> None:
     parser.add_argument("areas", nargs="*", choices=[*AREAS, []], default=[])
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seed", type=int, default=13, help="another one draws other faults")
-    parser.add_argument("--limit", type=float, default=60, help="seconds of tests for a fault")
+    parser.add_argument("--minutes", type=float, default=28, help="no test starts later")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--tests", nargs="+", default=["tests"], help="only these")
     asked = parser.parse_args()
