@@ -6,9 +6,10 @@ So many faults an area, drawn by a seed: a comparison turned or shifted, `and` f
 one higher, a sign turned. All faults are in one copy of the tree, each behind a switch. It goes in rounds. Each fault
 that no test has seen names the next file of tests, the one with the shortest chain of imports to the fault's file. It
 runs without faults, which shows the tests that come past each place; build/mutants.json keeps this until the file
-changes. Then tests that come past a fault run with it, in a fork, quickest first, until one fails. It ends with the
-last file, or after --minutes. Processes that tests start have the fault too. Survivors are printed with file and line.
-A test that fails without a fault sees none.
+changes. Then tests that come past a fault run with it, in a fork, quickest first, until one fails: those of up to a
+second in the first round, of twice as long in each later one. It ends with the last test, or after --minutes. Processes
+that tests start have the fault too. Survivors are printed with file and line. A test that fails without a fault sees
+none.
 """
 
 from __future__ import annotations
@@ -189,9 +190,11 @@ class Runner:
         unseen = [fault for faults in drawn.values() for fault in faults]
         near = nearest(set(self.files))
         order = {fault: list(near[fault.file]) for fault in unseen}
-        while unseen and any(order[fault] or self.past.get(fault.name) for fault in unseen) and self.in_time():
+        seconds = 1
+        while any(order[fault] or self.past.get(fault.name) for fault in unseen) and self.in_time():
             self.record({order[fault].pop(0) for fault in unseen if order[fault]})
-            unseen = self.try_with(unseen)
+            unseen = self.try_with(unseen, seconds)
+            seconds *= 2
         print("| area | faults | tried | seen by a test | score |\n|---|---|---|---|---|", file=self.out)
         for area, faults in drawn.items():
             every = sum(fault.file in AREAS[area] for fault in self.faults)
@@ -226,10 +229,13 @@ class Runner:
                 for name in () if result["failed"] or test not in self.items else shared | set(result["call"]):
                     self.past.setdefault(name, []).append((longest + result["seconds"][1], test))
 
-    def try_with(self, faults: list[Fault]) -> list[Fault]:
-        """Try each fault with some tests that come past it, and return those that none of them saw."""
+    def try_with(self, faults: list[Fault], most: float) -> list[Fault]:
+        """Try each fault with tests of up to `most` seconds that come past it; return those that none saw."""
         unseen = {fault.number: fault for fault in faults}
-        tests = {fault.number: [test for _, test in sorted(self.past.get(fault.name, []))] for fault in faults}
+        tests = {
+            fault.number: [test for seconds, test in sorted(self.past.get(fault.name, [])) if seconds <= most]
+            for fault in faults
+        }
         for (number, _), results in self.forks([(number, tests[number]) for number in tests if tests[number]]):
             fault = unseen[number]
             self.tried[fault.name] += len(results)
