@@ -6,10 +6,10 @@ So many faults an area, drawn by a seed: a comparison turned or shifted, `and` f
 one higher, a sign turned. All faults are in one copy of the tree, each behind a switch. It goes in rounds. Each fault
 that no test has seen names the next file of tests, the one with the shortest chain of imports to the fault's file. It
 runs without faults, which shows the tests that come past each place; build/mutants.json keeps this until the file
-changes. Then tests that come past a fault run with it, in a fork, quickest first, until one fails: those of up to a
-second in the first round, of twice as long in each later one. It ends with the last test, or after --minutes. Processes
-that tests start have the fault too. Survivors are printed with file and line. A test that fails without a fault sees
-none.
+changes. Then tests that come past a fault run with it, in a fork, until one fails: those of up to a second in the first
+round, of twice as long in each later one; first the quick ones, and those that saw other faults. It ends with the last
+test, or after --minutes. Processes that tests start have the fault too. Survivors are printed with file and line. A
+test that fails without a fault sees none.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Runner:
         self.past: dict[str, list[tuple[float, str]]] = {}
         """By fault the tests that come past it and were not tried with it, with their seconds."""
         self.recorded: set[str] = set()
-        self.tried = collections.Counter[str]()
+        self.tried, self.saw = collections.Counter[str](), collections.Counter[str]()
         self.results: dict[str, dict[str, Any]] = {}
         """In a fork, by test: whether it failed, the seconds of set-up and test, and the places that each reached."""
 
@@ -209,6 +209,10 @@ class Runner:
         every = [fault for fault in self.faults if fault.file in AREAS[area]]
         return random.Random(self.asked.seed).sample(every, min(self.asked.count, len(every)))
 
+    def rank(self, timed: tuple[float, str]) -> float:
+        """Seconds of a test, divided by the faults that it saw."""
+        return timed[0] / (1 + self.saw[timed[1]])
+
     def in_time(self) -> bool:
         return time.monotonic() < self.end
 
@@ -232,10 +236,8 @@ class Runner:
     def try_with(self, faults: list[Fault], most: float) -> list[Fault]:
         """Try each fault with tests of up to `most` seconds that come past it; return those that none saw."""
         unseen = {fault.number: fault for fault in faults}
-        tests = {
-            fault.number: [test for seconds, test in sorted(self.past.get(fault.name, [])) if seconds <= most]
-            for fault in faults
-        }
+        past = {fault.number: sorted(self.past.get(fault.name, []), key=self.rank) for fault in faults}
+        tests = {number: [test for seconds, test in timed if seconds <= most] for number, timed in past.items()}
         for (number, _), results in self.forks([(number, tests[number]) for number in tests if tests[number]]):
             fault = unseen[number]
             self.tried[fault.name] += len(results)
@@ -243,6 +245,7 @@ class Runner:
             seen = next((test for test, result in results.items() if result["failed"]), None)
             if seen or not results:
                 del unseen[number]
+                self.saw[str(seen)] += 1
                 print(f"{fault.file}:{fault.line}: {fault.what}: seen by {seen or 'the end'}", file=self.out)
         return list(unseen.values())
 
