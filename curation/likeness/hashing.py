@@ -53,9 +53,7 @@ class Hashes:
 
     def grams(self, size: int) -> tuple[I64, U64]:
         """All n-grams of `size`: the text of each, and its hash."""
-        last = len(self.hashes) - size + 1
-        if last <= 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+        last = max(0, len(self.hashes) - size + 1)
         sums = self.hashes[:last].copy()
         for step in range(1, size):
             sums *= BASE
@@ -121,8 +119,6 @@ def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedText
 def words_of(texts: Sequence[str], *, compiled: bool = False) -> Hashes:
     """The words of all texts, hashed."""
     parts = [_compiled(block)[0] if compiled else _plain(block) for block in blocks(texts)]
-    if len(parts) == 1:
-        return parts[0]
     sizes = np.concatenate([part.counts for part in parts])
     return Hashes(np.concatenate([part.hashes for part in parts]), offsets(sizes))
 

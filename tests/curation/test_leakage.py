@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
-from curation.likeness import exact, grams, jaccard, same_answer, shingles, words
-from curation.likeness.leaks import Leak, LeakSearch, clean_rows, find_leaks
+from curation.likeness import exact, grams, hashing, jaccard, same_answer, shingles, words
+from curation.likeness.leaks import Leak, LeakSearch, clean_rows, find, find_leaks, weigh
 from curation.likeness.leaks.scan import PARTS_EACH, ROWS_EACH, scan_train
 from curation.rows.rowfile import RowFile
 
@@ -217,7 +217,9 @@ def test_one_question_many_times_on_both_sides_is_not_all_pairs(numba: bool) -> 
         assert find_leaks([*noise, *labelled[:size]], test, numba=numba).leaks == ()
 
 
-def test_compiled_and_numpy_find_the_same_in_files_and_in_rows(tmp_path: Path) -> None:
+def test_compiled_and_numpy_find_the_same_in_files_and_in_rows_however_few_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With short questions that are near each other, copies, templates and odd scripts."""
     rng = random.Random(11)
     rows = background(rng, 120)
@@ -236,6 +238,9 @@ def test_compiled_and_numpy_find_the_same_in_files_and_in_rows(tmp_path: Path) -
     for numba in (False, True):
         with RowFile([tmp_path / "train.jsonl"]) as files:
             assert find_leaks(files, test, numba=numba) == one
+    for room, limit in ((weigh, "AT_ONCE"), (weigh, "ROWS_AT_ONCE"), (find, "ROWS_AT_ONCE"), (hashing, "BLOCK_CHARS")):
+        monkeypatch.setattr(room, limit, 50)
+    assert find_leaks(train, test, numba=False) == find_leaks(train, test, numba=True) == one
 
 
 def test_a_search_asked_often_says_each_time_what_it_says_when_asked_once() -> None:

@@ -80,6 +80,24 @@ def test_a_score_has_four_places() -> None:
     assert leak.score == 0.9032 and leak.score != 28 / 31
 
 
+@pytest.mark.parametrize(("more", "kind"), [(5, "near"), (6, "contained")])
+def test_a_question_is_near_from_eight_shared_shingles_of_ten_on(more: int, kind: str) -> None:
+    test = row(question=24)
+    (leak,) = found(test, Example(chat_row(f"{test.question} {fresh(more)}", test.answer or ""))).leaks
+    assert leak.kind == kind
+
+
+@pytest.mark.parametrize(("more", "leaks"), [(5, 1), (6, 0)])
+def test_answers_are_the_same_from_eight_shared_shingles_of_ten_on(more: int, leaks: int) -> None:
+    """Of a label, which says nothing by itself; its words hold no digit, in which answers may not differ."""
+    question, label, end = (
+        fresh(24),
+        *(fresh(n).translate(str.maketrans("0123456789", "abcdefghij")) for n in (24, more)),
+    )
+    again = [Example(chat_row(f"{question} now", f"{label} {end}")), Example(chat_row(fresh(20), label))]
+    assert len(found(Example(chat_row(question, label)), *again).leaks) == leaks
+
+
 def test_an_answer_to_two_questions_is_a_label() -> None:
     title = fresh(12)
     assert not found(Example(chat_row(fresh(20), title)), Example(chat_row(fresh(20), title))).leaks
@@ -193,7 +211,14 @@ def test_boilerplate_of_some_rows_is_no_suspect_beside_a_template_of_all() -> No
 def test_a_template_is_known_in_rows_of_plain_text_and_at_the_least_share_of_the_test() -> None:
     template = fresh(40)
     train = [Example({"text": f"{template} {fresh(12)}"}) for _ in range(60)]
-    for items, share, is_template in ((29, 3, True), (29, 2, False), (20, 3, True), (20, 2, False), (9, 1, False)):
+    for items, share, is_template in (
+        (29, 3, True),
+        (29, 2, False),
+        (20, 3, True),
+        (20, 2, False),
+        (9, 2, True),
+        (9, 1, False),
+    ):
         test = [Example({"text": f"{template if n < share else fresh(40)} {fresh(12)}"}) for n in range(items)]
         report = find_leaks(train, test)
         assert bool(report.leaks or report.suspects) is not is_template, (items, share)

@@ -88,8 +88,7 @@ def template_grams(scan: Scan, hits: tuple[I64, I64], nature: U32, source: RowSo
     Where a long instruction is most of each row, rows have one nature for it alone: those are ranked by the rest.
     """
     common = (scan.count >= LEAST) & (scan.count > SHARE * scan.rows)
-    items = max(1, int(scan.index.item.max(initial=0)) + 1)
-    likely = common & (np.diff(scan.index.held_from) > max(1, SHARE * items))
+    likely = common & (np.diff(scan.index.held_from) > max(1, SHARE * len(scan.index.grams)))
     sure: Bools = likely & _is_varied(_spread(nature, *hits, likely), scan)
     if (open_ := likely & ~sure).any():
         sure |= open_ & _is_varied(rest_spread(scan, likely, open_, hits, source), scan)
