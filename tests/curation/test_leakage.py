@@ -157,18 +157,6 @@ def test_a_label_is_judged_with_its_question() -> None:
     assert [(leak.kind, leak.answer) for leak in copied.leaks] == [("exact", "same")]
 
 
-def test_a_shared_instruction_is_no_leak() -> None:
-    rng = random.Random(4)
-    instruction = "Read the note of the doctor below with care and give the one code that fits it best of all codes: "
-    rows = [Example(chat_row(instruction + prose(rng, 12), f"C{k % 5}")) for k in range(400)]
-    report = find_leaks(rows[:300], rows[300:])
-    assert not report.leaks and not report.suspects
-    again = Example(
-        chat_row(instruction + edit(rng, rows[350].question[len(instruction) :], 0.01), rows[350].answer or "")
-    )
-    assert [leak.test for leak in find_leaks([*rows[:300], again], rows[300:]).leaks] in ([], [50])
-
-
 @tries(250)
 @given(seed=st.integers(0, 1 << 40))
 def test_every_near_question_with_the_same_answer_is_a_leak(seed: int) -> None:

@@ -170,6 +170,7 @@ def test_two_figures_of_the_same_clusters_vary_together_as_numpy_says():
             for values, centre in ((one, mean), (other, also))]  # fmt: skip
     assert covariance(one, other, names) == pytest.approx(numpy.cov(sums)[0][1] * 20 / 60**2)
     assert covariance(one, {0: 1.0, 1: 2.0}, names) == 0.0, "one cluster in common says nothing"
+    assert covariance(one, {0: 1.0, 3: 2.0}, names) != 0.0
 
 
 @pytest.mark.parametrize("sizes", [[12] * 12, [30, 20, *[6] * 14], [3] * 40])

@@ -153,6 +153,15 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     assert unsure.verdict == "need_more_data" and "labels" in sentences(unsure)[1]
     normal = NormalDist(sigma=0.3 / NormalDist().inv_cdf((1 + unsure.confidence) / 2))  # half the interval is .3
     assert unsure.p_value == pytest.approx(2 * normal.cdf(-0.1))
+    for half, smallest in ((0.68, True), (0.75, False)):  # at 80% power .97 and 1.07: no gain is over 1
+        far = report.model_copy(
+            update={"rivals": [wide.model_copy(update={"low": -half, "high": half, "corrected": 0})]}
+        )
+        unseen = with_judge(sitting.verdict, far)
+        assert (unseen.smallest_difference is not None) is smallest and unseen.minimum_detectable is None
+    for place, ruled in ((2, "ship"), (3, "judgement")):
+        planned = sitting.verdict.model_copy(update={"place": place, "planned_runs": 2})
+        assert with_judge(planned, report).verdict == ruled
     several = [Training(run=run, seed=seed, score=0.9) for seed, run in enumerate(("R-001", "R-002"))]
     of_one = with_judge(sitting.verdict.model_copy(update={"trainings": several}), report)
     assert of_one.verdict == "need_more_data" and "R-001" in of_one.notes[0]

@@ -96,11 +96,6 @@ def test_the_bound_is_that_of_scipy(population: int, data: Any) -> None:
         assert hypergeom.cdf(found, population, most + 1, size) <= 0.05 + 1e-9
 
 
-def test_no_fault_in_149_shows_under_two_percent() -> None:
-    assert most_faulty(100_000, 149, 0) / 100_000 < 0.02 < most_faulty(100_000, 148, 0) / 100_000 + 0.0002
-    assert pass_chance(10_000, 149, 0, 0.01) == pytest.approx(0.99**149, abs=0.01)
-
-
 @pytest.mark.parametrize(("faulty", "size"), [(6, 2), (-1, 2), (2, 6), (2, -1)])
 def test_more_faulty_or_drawn_rows_than_there_are_is_no_question(faulty: int, size: int) -> None:
     with pytest.raises(ValueError, match="do not fit into 5 rows"):
@@ -119,15 +114,6 @@ def test_a_sample_does_not_depend_on_the_order_of_rows() -> None:
     shuffled = random.Random(1).sample(keys, 100)
     assert {keys[i] for i in draw(7, keys, 10)} == {shuffled[i] for i in draw(7, shuffled, 10)}
     assert draw(7, keys, 10) != draw(8, keys, 10)
-
-
-def test_the_sample_covers_as_often_as_it_says() -> None:
-    """2,000 lots of 1,000 rows with 2.5% faults: the bound holds the truth in at least 94% of them."""
-    rng, held = random.Random(5), 0
-    for _ in range(2000):
-        found = sum(rng.sample([1] * 25 + [0] * 975, 149))
-        held += most_faulty(1000, 149, found) >= 25
-    assert held / 2000 >= 0.94
 
 
 @pytest.mark.parametrize(

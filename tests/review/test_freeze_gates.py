@@ -94,6 +94,10 @@ def test_a_leak_into_validation_that_was_dismissed_is_counted_and_passes(make_de
     done = frozen(desk)
     answer = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
     assert answer.passed and answer.evidence == {"test": 0, "validation": 0, "dismissed": 1}
+    (dismissed,) = desk.store.events(kind="dismiss")
+    desk.store.event("undismiss", "dana", str(dismissed.id), {})
+    answer = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
+    assert not answer.passed and answer.evidence == {"test": 0, "validation": 1, "dismissed": 0}
 
 
 def test_a_hand_made_manifest_does_not_pass_the_gates(desk: Any) -> None:

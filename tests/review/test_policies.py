@@ -50,6 +50,14 @@ def test_an_edit_counts_when_a_second_person_agrees(make_desk: Any, url: str, ro
     assert desk.store.row(item.id).example.answer == "E10.42"
 
 
+def test_a_blind_second_person_does_not_see_the_edit_that_waits_for_them(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(second_edit=True, overlap=1.0)
+    desk.store.add(rows_of(1), role="candidates")
+    take(desk, "dana", "edit", "E11.42")
+    _, item = take(desk, "mo", "approve")
+    assert item.blind and item.answer == "answer 0"
+
+
 def test_the_policy_on_edits_holds_for_edits_made_before(make_desk: Any, rows_of: Any) -> None:
     first = make_desk()
     first.store.add(rows_of(1), role="candidates")
@@ -152,6 +160,7 @@ def test_a_new_guideline_sends_back_what_it_touches(make_desk: Any, project: Any
     with pytest.raises(Refusal, match="under another version"):
         touched_rows(desk)
     order(desk)
+    assert progress(desk).older_guideline == 0
     project.guideline_file.write_text(
         "# G\n\nCode the complication.\nAsthma: J45.9.\nNeuropathy of the feet: E11.42.\n"
     )

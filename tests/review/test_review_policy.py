@@ -71,7 +71,7 @@ def test_a_sample_that_took_every_row_out_leaves_no_fault_behind(make_desk: Any,
     for _ in range(3):
         settle(desk, "dana", "reject")
     (sample,) = progress(desk).samples
-    assert (sample.found, sample.left, sample.bound) == (3, 0, 0.0)
+    assert (sample.found, sample.left, sample.bound, sample.failed) == (3, 0, 0.0, False)
 
 
 def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk: Any, rows_of: Any) -> None:
@@ -80,9 +80,9 @@ def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk: Any, rows_of:
     for verdict in ["reject"] * 2 + ["approve"] * 18:
         settle(desk, "dana", verdict)
     undrawn = [row.id for row in desk.store.rows() if not row.in_sample]
-    desk.store.exclude(undrawn[3:], "a fix", "duplicates")
+    desk.store.exclude(undrawn[1:], "a fix", "duplicates")
     (sample,) = progress(desk).samples
-    assert sample.left == 3 and sample.bound == 1.0
+    assert sample.left == 1 and sample.bound == 1.0 and sample.failed
 
 
 def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk: Any, rows_of: Any) -> None:

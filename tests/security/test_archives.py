@@ -59,19 +59,18 @@ ODD: dict[str, Callable[[tarfile.TarFile], None]] = {
 }
 
 
-def evil(file: Path, name: str, how: str = "w") -> Path:
-    with tarfile.open(file, how, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+def evil(file: Path, name: str) -> Path:
+    with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as tar:
         member(tar, "first.txt")
         ODD[name](tar)
     return file
 
 
-@pytest.mark.parametrize("how", ["w", "w:gz"])
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_member_is_refused_before_a_byte_is_written(name: str, how: str, tmp_path: Path) -> None:
+def test_an_odd_member_is_refused_before_a_byte_is_written(name: str, tmp_path: Path) -> None:
     into = tmp_path / "a" / "b" / "into"
     into.mkdir(parents=True)
-    evil(tmp_path / "evil.tar", name, how)
+    evil(tmp_path / "evil.tar", name)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(Odd):
         unpack(tmp_path / "evil.tar", into)

@@ -166,14 +166,6 @@ def test_the_manifest_of_another_dataset_is_refused(ready: Project, settings: Se
         grant(ready, settings, plan)
 
 
-def test_a_clearance_made_by_hand_is_refused(ready: Project, cleared: Path) -> None:
-    folder = ready.runs / "R-002"
-    shutil.copytree(cleared, folder)
-    receipt = read_artefact(folder / "clearance.json", Clearance)
-    write_artefact(folder / "clearance.json", receipt.model_copy(update={"run": "R-002"}))
-    refuses(folder, "not given by")
-
-
 def test_a_receipt_that_was_edited_is_refused(cleared: Path) -> None:
     receipt = read_artefact(cleared / "clearance.json", Clearance)
     write_artefact(cleared / "clearance.json", receipt.model_copy(update={"plan": "P-099"}))

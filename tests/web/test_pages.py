@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from sqlalchemy import insert
 from web_steps import stale
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, next_item, progress
+from curation.review import Ruling, decide, known_reviewer, next_item, progress
+from curation.review.decisions import day_of
 from curation.store import NewRow
 from curation.store.tables import links
 from rung.start import GUIDELINE
@@ -172,6 +174,8 @@ def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
     (kim,) = found.reviewers
     assert kim.rows_an_hour == found.rows_an_hour == pytest.approx(1 / kim.minutes * 60)
     assert found.hours_left == pytest.approx(15 / kim.rows_an_hour)
+    day = day_of(site.desk, known_reviewer(site.desk.store, "kim"), datetime(2026, 1, 1, tzinfo=UTC))
+    assert (day.rows, day.minutes) == (1, pytest.approx(kim.minutes))
 
 
 def test_joiners_stay_where_they_join(make_site: Any) -> None:
