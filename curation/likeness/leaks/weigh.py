@@ -218,7 +218,7 @@ class CandidatePairs:
 
 def candidate_pairs(scan: Scan, looked: Looked, labels: Collection[int]) -> CandidatePairs:
     """The pairs that `looked` or the scan names: those of `labels` only where the question may be answered."""
-    index, items = scan.index, max(1, len(scan.index.grams))
+    index, items = scan.index, len(scan.index.grams)
     merely = index.words[looked.part] < LABEL_WORDS
     may_be_answered = index.answers[index.item[looked.part]] != NO_ANSWER
     keep = ~merely | may_be_answered | (earlier(looked.part) < SUSPECTS)
