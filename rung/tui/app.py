@@ -129,21 +129,22 @@ class RungApp(App[None]):
         """Go to Start."""
         from rung.tui.screens.start_screen import StartScreen
 
+        self.workers.cancel_group(self, "open")
         self._show(StartScreen())
 
     def open_stage(self, number: int) -> None:
         """Open a stage by its number; a screen shows its own locked state."""
         path, name = SCREENS[number]
         if path in sys.modules:
+            self.workers.cancel_group(self, "open")  # a stage that is still being imported was left for this one
             self._show(getattr(sys.modules[path], name)())
         else:
-            self._import_and_open(path, number)
+            self._import_and_open(path, name)
 
     @work(exclusive=True, group="open")
-    async def _import_and_open(self, path: str, number: int) -> None:
+    async def _import_and_open(self, path: str, name: str) -> None:
         """What a stage needs is read from disk beside the loop."""
-        await asyncio.to_thread(import_module, path)
-        self.open_stage(number)
+        self._show(getattr(await asyncio.to_thread(import_module, path), name)())
 
     def open_question(self, question: str = "", then: int = 0) -> None:
         """Open the questions, at this one where it is named; once it is answered, the stage `then`."""

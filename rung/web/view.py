@@ -17,7 +17,6 @@ from rung.text.message_text import VERBS as SHORT_VERBS
 VERBS = {
     **SHORT_VERBS,
     "edit": "edited and approved",
-    "unsure": "sent to a second person",
     "flag": "flagged for the adjudicator",
 }
 

@@ -294,26 +294,3 @@ async def test_a_frozen_version_has_one_hash_everywhere(rung: Any, project: Any,
         await opened(pilot, 5)
         await settled(pilot)
         assert whole[:8] in text_of(app)
-
-
-async def test_the_review_screen_says_that_a_sample_has_failed(rung: Any, project: Any, rows_of: Any) -> None:
-    """Only once it has, and at once: with the decision of one row too many with a fault."""
-    from conftest_tui import flat, running, settled, text_of
-    from review_steps import on_review, shown_item
-
-    from rung.tui.app import RungApp
-    from rung.tui.source import ScreenSource
-
-    (project.root / "rung.toml").write_text("[review]\nsample = 4\n[project]\nperson = 'dana'\n")
-    write(project.root / "pool.jsonl", rows_of(40))
-    rung("data", "import", "pool.jsonl")
-    app = RungApp(ScreenSource.of(project.root))
-    async with running(app, (80, 24)) as pilot:
-        await on_review(app, pilot)
-        for keys, failed in ((("a",), False), (("x", "1"), True)):
-            await pilot.press(*keys)
-            await shown_item(pilot)
-            await settled(pilot)
-            assert ("sample of pool failed" in flat(text_of(app)).lower()) == failed, text_of(app)
-            screen: Any = app.screen
-            assert ("rung review sample" in screen.next) == failed

@@ -27,8 +27,9 @@ async def test_a_digit_answers_saves_and_goes_on(tmp_path, program):
         table = said(tmp_path)
         assert "prompting" not in table
         assert table["answered"]["prompting"]["from"] == "said"
+        assert "3 of about" in app.screen.heading()
         await press(pilot, "escape")
-        assert app.screen.asked.id == "prompting"
+        assert app.screen.asked.id == "prompting" and "2 of about" in app.screen.heading()
 
 
 async def test_an_answer_past_the_ninth_has_a_letter(tmp_path, program):
@@ -203,20 +204,6 @@ async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
         await pilot.press("0", "escape", "escape", "escape")
         await until(pilot, lambda: not any(worker.is_running for worker in app.workers))
     assert list(tmp_path.iterdir()) == []
-
-
-async def test_question_and_answers_are_in_sight(project, program):
-    app = program(project)
-    sizes = [(80, 24), (120, 40), (160, 50), (60, 20)]
-    async with running(app) as pilot:
-        await settled(pilot)
-        for size, key in ((size, key) for size in sizes for key in ("failure", "goal_score")):
-            await pilot.resize_terminal(*size)
-            app.open_question(key)
-            await settled(pilot)
-            assert app.screen.asked.text[:25] in text_of(app)
-            assert "don't know" in text_of(app).lower()
-            assert ("dvice so far" in text_of(app)) is (size[0] >= 80)
 
 
 @pytest.mark.parametrize("digit", [0, 1, 4])

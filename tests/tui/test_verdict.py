@@ -10,12 +10,9 @@ import pytest
 from conftest import rung
 from conftest_tui import flat, on_stage, opened, running, sees, settled, text_of, until
 
-from evaluation.judge.correction import JudgeReport
 from evaluation.measurement_report import Report
 from evaluation.served_run import ServedRun
 from evaluation.verdict.rule import Verdict
-from rung.text.judge_text import sentence as judge_sentence
-from rung.text.verdict_text import price_lines
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import MarkedLines
 from training.runs import LOCK, read_run, write_run
@@ -91,19 +88,6 @@ async def test_items_are_shown_masked(clinic, program):
             await pilot.press(key)
             await pilot.pause()
             assert listed.marked != before and screen.query_one(Paper).region.contains_region(whole.region), key
-
-
-async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, program):
-    path = ladder.ruled_on(clinic, SHIP) / "verdict.json"
-    found = read_artefact(path, Verdict)
-    write_artefact(path, found.model_copy(update={"notes": [*found.notes, "Worse on injuries: -5.4 points"]}))
-    async with on_stage(program(clinic.root), 9) as (_, pilot, screen):
-        await sees(pilot, "! Worse on injuries: -5.4 points")
-        lines = [entry.text for entry in screen.lines.entries]
-        assert [line for line in lines if line.startswith("! ")] == [
-            f"! {note}" for note in (*found.notes, "Worse on injuries: -5.4 points")
-        ]
-        assert any(line.startswith("items") for line in lines[: lines.index("! Worse on injuries: -5.4 points")])
 
 
 async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_same_order(clinic, program):
@@ -236,18 +220,3 @@ async def test_x_stops_the_measuring_and_no_verdict_is_written(clinic, program):
         await sees(pilot, "not measured on the test set yet")
         assert screen.message == screen.stopped
     assert not list(clinic.evaluations.glob("*/verdict.json"))
-
-
-async def test_judge_price_and_passages_stand_on_the_verdict(clinic, program):
-    folder = ladder.ruled_on(clinic, SHIP)
-    verdict = read_artefact(folder / "verdict.json", Verdict)
-    why = "the judge is ignored: people labelled 3 outputs, 50 are needed"
-    told = {"model": "claude-x", "rubric_sha256": "0" * 64, "confidence": 0.95, "decides": False, "used": False}
-    judge = JudgeReport(run="R-001", kind="rubric", why=why, **told)
-    write_artefact(folder / "verdict.json", verdict.model_copy(update={"candidate": "tuned_rag", "judge": judge}))
-    async with on_stage(program(clinic.root), 9, size=(100, 40)) as (app, pilot, _):
-        await sees(pilot, "Measured with passages from documents/; validation chose this")
-        assert judge_sentence(judge) in flat(text_of(app))
-        assert verdict.price is not None
-        for line in price_lines(verdict.price):
-            assert " ".join(line.split())[:50] in flat(text_of(app))
