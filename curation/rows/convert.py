@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shutil
 import tempfile
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from curation.rows.families import FORMED, TARGETS, CannotHold, named, to_format
 from curation.rows.reading import read_blocks
@@ -98,24 +97,6 @@ ARRAYS = ("label_studio",)
 """Targets that are one JSON array, not JSON Lines."""
 
 
-class _Items(io.RawIOBase):
-    """A file whose lines become the items of a JSON array."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__()
-        self.file, self.before = file, b"[\n"
-
-    def write(self, line: Any) -> int:
-        """Write a line of JSON as the next item."""
-        self.file.write(self.before + bytes(line).removesuffix(b"\n"))
-        self.before = b",\n"
-        return len(line)
-
-    def end(self) -> None:
-        """End the array."""
-        self.file.write(b"\n]\n" if self.before == b",\n" else b"[]\n")
-
-
 def _check(order: Order) -> None:
     named(order.fmt)
     if order.to not in TARGETS:
@@ -157,9 +138,9 @@ def _pass(
     kept: list[Reject] = []
     read = written = 0
     first: str | None = None
-    name = str(order.source)
+    begin, between, end = (b"[\n", b",\n", b"") if order.to in ARRAYS else (b"", b"", b"\n")
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(_output(order.out, array=order.to in ARRAYS))
+        out = stack.enter_context(packing(order.out))
         rejects = stack.enter_context(packing(order.rejects)) if order.rejects else None
         blocks = read_blocks(source, order.fmt, columns=order.columns, notice=tell, progress=progress)
         for item in chain.from_iterable(block.chat_lines() if order.to == "chat" else block for block in blocks):
@@ -169,12 +150,12 @@ def _pass(
                 written += item.rows
                 continue
             read += 1
-            reject = item if isinstance(item, Reject) else _write(item, order, plain, out)
-            if reject is None:
+            line = _line(item, order, plain) if isinstance(item, Row) else item
+            if isinstance(line, bytes):
+                out.write((between if written else begin) + line + end)
                 written += 1
                 continue
-            if source != order.source:
-                reject = reject._replace(file=name)
+            reject = line if source == order.source else line._replace(file=str(order.source))
             first = first or f"line {reject.line}, {reject.reason}"
             if rejects is not None:
                 rejects.write(reject_json(reject))
@@ -182,22 +163,21 @@ def _pass(
                 kept.append(reject._replace(raw=reject.raw[:80]))
         if kept:
             raise malformed_error(kept)
+        if order.to in ARRAYS:
+            out.write(b"\n]\n" if written else b"[]\n")
     return read, written, first
 
 
-def _write(row: Row, order: Order, plain: bool, out: IO[bytes]) -> Reject | None:
-    """Write one row; return the reject where the target cannot hold it."""
+def _line(row: Row, order: Order, plain: bool) -> bytes | Reject:
+    """The row in the target's form, or the reject where that cannot hold it."""
     if order.to == "chat" and row.is_chat_line:
-        out.write(row.raw.removesuffix(b"\r") + b"\n")
-        return None
+        return row.raw.removesuffix(b"\r")
     try:
-        target = to_format(row.example, order.to, plain=plain)
+        return _encode(to_format(row.example, order.to, plain=plain)).encode()
     except CannotHold as error:
         if order.form == "auto" and plain and order.to in FORMED and _fits_lists(row, order.to):
             raise _NeedsLists from None
         return Reject(row.file, row.line, error.field, error.reason, row.raw, "")
-    out.write(_encode(target).encode() + b"\n")
-    return None
 
 
 def _fits_lists(row: Row, to: str) -> bool:
@@ -206,13 +186,3 @@ def _fits_lists(row: Row, to: str) -> bool:
     except CannotHold:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _output(path: Path, array: bool) -> Iterator[IO[bytes]]:
-    """The file to write, packed where its name ends in .gz; `-` is collected for the caller by /dev/stdout."""
-    with packing(path) as file:
-        items = _Items(file) if array else None
-        yield cast("IO[bytes]", items or file)
-        if items:
-            items.end()
