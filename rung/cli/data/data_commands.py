@@ -29,7 +29,6 @@ from workspace.errors import RungError
 if TYPE_CHECKING:
     from curation.checks.base import Options
     from curation.checks.findings import Checkup
-    from curation.rows import Columns
     from curation.store import Store
     from rung.report.quality import Review
     from rung.text.power_text import SmallestGain
@@ -118,6 +117,7 @@ def check(
     """Run every quality check; list findings with reasons and rows. Exit 1 where a finding blocks the dataset."""
     from curation.checks.base import Options
     from curation.checks.private import name_finder
+    from curation.checks.run import check_files
     from curation.rows import Columns
     from workspace.files import check_page
 
@@ -129,8 +129,12 @@ def check(
     options = Options(context, words=_listed(words), names=finder, smallest_class=smallest_class)
     size = None
     if files:
-        columns = Columns(question, answer, system, sheet)
-        checkup = _check_files(files, fmt, columns, options, NEAR if threshold is None else threshold)
+        line, columns = bytes_line("Reading", *files), Columns(question, answer, system, sheet)
+        stage = (lambda title: note(f"{title} ...")) if line else lambda _: None
+        near = NEAR if threshold is None else threshold
+        checkup = check_files(
+            files, fmt, columns=columns, options=options, threshold=near, progress=line, notice=note, stage=stage
+        )
         warn_if_empty(checkup.read, *files)
     else:
         checkup, size = check_project_rows(options)
@@ -259,21 +263,6 @@ def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
     project, settings = opened_project()
     with open_store(project, settings) as store:
         yield store, project, settings
-
-
-def _check_files(files: list[Path], fmt: str, columns: Columns, options: Options, threshold: float) -> Checkup:
-    from curation.checks.run import check_files
-
-    return check_files(
-        files,
-        fmt,
-        columns=columns,
-        options=options,
-        threshold=threshold,
-        progress=(line := bytes_line("Reading", *files)),
-        notice=note,
-        stage=(lambda title: note(f"{title} ...")) if line else lambda _: None,
-    )
 
 
 def check_project_rows(options: Options | None = None) -> tuple[Checkup, SmallestGain | None]:
