@@ -13,6 +13,7 @@ from curation.store.reading import AT_ONCE, chunks
 from curation.store.records import Link, number_of, row_id
 from curation.store.tables import changes, decisions, drafts, links, plans, rows, sources
 from curation.store.waiting_rows import forget
+from curation.store.writing import insert_or_skip
 from workspace.artefact import stamp
 
 
@@ -103,23 +104,13 @@ def _drop_empty(connection: Connection, plan: int | None) -> None:
 
 def write_links(connection: Connection, found: Iterable[Link]) -> None:
     """Keep pairs, each once, the lower number first; some at a time."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-    statement = insert(links).on_conflict_do_nothing()
     given = iter(found)
     while some := list(islice(given, AT_ONCE)):
-        values = {}
+        values = []
         for link in some:
             first, second = sorted((number_of(link.row), number_of(link.other)))
-            values[(first, second, link.kind)] = {
-                "row_id": first,
-                "other_id": second,
-                "kind": link.kind,
-                "similarity": link.similarity,
-            }
-        connection.execute(statement, list(values.values()))
+            values.append({"row_id": first, "other_id": second, "kind": link.kind, "similarity": link.similarity})
+        connection.execute(insert_or_skip(connection, links), values)
 
 
 def read_links(connection: Connection, ids: Sequence[str] | None) -> list[Link]:

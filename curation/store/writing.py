@@ -23,12 +23,17 @@ FIRST = {"test": 0, "validation": 1}
 
 def insert_unless_there(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert one row; False where there is one with that key. Waits for whoever inserts it at this moment."""
+    statement = insert_or_skip(connection, table).values(dict(values)).returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
+
+
+def insert_or_skip(connection: Connection, table: Table) -> Any:
+    """SQL: insert rows, but for those whose key is there."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as insert_
     else:
         from sqlalchemy.dialects.sqlite import insert as insert_  # type: ignore[assignment]
-    statement = insert_(table).values(dict(values)).on_conflict_do_nothing().returning(*table.primary_key)
-    return connection.execute(statement).first() is not None
+    return insert_(table).on_conflict_do_nothing()
 
 
 def add_rows(

@@ -47,23 +47,20 @@ def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
         return TextBlock(found, owner, aside, np.array(questions, np.int64), np.array(answers, np.int64), size)
 
     for row in rows:
-        system, question, answer = row if type(row) is tuple else ("", "", None)
-        if type(row) is not tuple:
-            begin, place, answered = _add(texts, row)  # type: ignore[arg-type]
+        begin = len(texts)
+        if isinstance(row, Example):
+            place, answered = _add(texts, row)
             said = len(texts)
-            texts += [each.text for each in aside_texts(row)]  # type: ignore[arg-type]
+            texts += [each.text for each in aside_texts(row)]
             asides += range(said, len(texts))
-            size += sum(map(len, texts[begin:]))
         else:
-            if system:
-                texts.append(system)
-            place, answered = len(texts), -1
-            texts.append(question)
+            system, question, answer = row
+            texts += [system, question] if system else [question]
+            place, answered = len(texts) - 1, -1
             if answer is not None:
                 answered = len(texts)
                 texts.append(answer)
-                size += len(answer)
-            size += len(system) + len(question)
+        size += sum(map(len, texts[begin:]))
         questions.append(place)
         answers.append(answered)
         ends.append(len(texts))
@@ -74,15 +71,15 @@ def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
     yield block()
 
 
-def _add(texts: list[str], example: Example) -> tuple[int, int, int]:
-    """Add a row's texts; the places of the first of them, of its question and of its answer."""
+def _add(texts: list[str], example: Example) -> tuple[int, int]:
+    """Add a row's texts; the places of its question and of its answer."""
     begin, last = len(texts), len(example.messages) - 1
     texts.extend(all_texts(example) if example.messages else [])
     own = texts[begin : begin + last + (not example.is_answered)]
     if example.question not in own:
         texts.append(example.question)
     place = begin + own.index(example.question) if example.question in own else len(texts) - 1
-    return begin, place, begin + last if example.is_answered else -1
+    return place, begin + last if example.is_answered else -1
 
 
 class Sample:
