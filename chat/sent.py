@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from chat.errors import ChatError
@@ -21,8 +21,8 @@ class SentCalls:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lost_usd = 0.0
         self._sent: Counter[str] = Counter()
+        self._lost: dict[str, float] = {}
         for key, cost in read_lines(path, lambda row: (str(row["key"]), row["cost_usd"]), "call"):
             self._count(key, cost)
 
@@ -41,14 +41,15 @@ class SentCalls:
         if self._sent[key] and not error.may_be_paid:
             self._write(key, error.cost_usd)
 
-    def notes(self, costs: Mapping[str, float | None], *models: ChatModel | None) -> list[str]:
-        """What was paid without a reply, and what may have been; `costs` are those of the replies, by key.
+    def notes(self, keys: Collection[str], costs: Mapping[str, float | None], *models: ChatModel | None) -> list[str]:
+        """What was paid for these calls without a reply, and what may have been; `costs` are those of all replies.
 
         `models` know of tries beside these. Empty where every call was answered.
         """
         unsure = sum(getattr(unguarded(model), "unsure", 0) for model in models)
-        doubtful = unsure + sum(max(0, count - (key in costs)) for key, count in self._sent.items())
-        found = [f"Replies that broke off cost ${self.lost_usd:.4f}."] if self.lost_usd else []
+        doubtful = unsure + sum(max(0, self._sent[key] - (key in costs)) for key in keys)
+        lost = sum(self._lost.get(key, 0.0) for key in keys)
+        found = [f"Replies that broke off cost ${lost:.4f}."] if lost else []
         if not doubtful:
             return found
         most = max((cost or 0.0 for cost in costs.values()), default=0.0)
@@ -63,4 +64,4 @@ class SentCalls:
 
     def _count(self, key: str, cost: float | None) -> None:
         self._sent[key] += 1 if cost is None else -1
-        self.lost_usd += cost or 0.0
+        self._lost[key] = self._lost.get(key, 0.0) + (cost or 0.0)

@@ -36,6 +36,7 @@ class Replies:
     highest: float = 0.0
     unpriced: bool = False
     known: dict[str, Reply] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
     calls: SentCalls = field(init=False)
     """Paid calls, `sent.jsonl` beside the file."""
 
@@ -59,8 +60,8 @@ class Replies:
         self.highest = max(self.highest, reply.cost_usd or 0.0)
 
     def unanswered(self, *models: ChatModel | None) -> list[str]:
-        """What calls without a reply have cost, and may have; `models` were asked since this was opened."""
-        return self.calls.notes({key: reply.cost_usd for key, reply in self.known.items()}, *models)
+        """What calls without a reply have cost, and may have, of what was asked since this was opened, of `models`."""
+        return self.calls.notes(self.asked, {key: reply.cost_usd for key, reply in self.known.items()}, *models)
 
     def affordable(self, asks: Sequence[Ask]) -> Iterator[Ask]:
         """Yield requests until the next one could exceed the budget, assuming it and those under way each cost as much
@@ -85,6 +86,7 @@ def ask_all(
     what came is kept and not asked again.
     """
     keys = [request_key(model.name, ask) for ask in asks]
+    replies.asked.update(keys)
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
     order = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
     asking = _Asking(replies, len(asks), known=len(asks) - len(order))

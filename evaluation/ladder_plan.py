@@ -12,6 +12,7 @@ from chat.privacy import unguarded
 from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply, request_key
 from chat.sent import SentCalls
 from chat.thinking import ROOM
+from evaluation.arms.optimising import most_words
 from evaluation.arms.registry import ASKING_NOTHING, Arm
 from evaluation.ask import Replies, ask_all
 from evaluation.baseline import choose_all, measure_choice
@@ -25,8 +26,8 @@ FRAME = 14
 """Characters of `{"answer": ""}`, which holds an answer of a closed set."""
 VERDICT = 4
 """Characters of a judge's verdict."""
-INSTRUCTION = (400, 4096)
-"""Characters of an instruction that a model rewrote: a short one, and the longest that fits into its tokens."""
+WORD = 6
+"""Characters of a word with its space."""
 LONGEST = 1e7
 """Characters of a prompt, as a score of 1."""
 MARK = "\0"
@@ -83,11 +84,12 @@ def _sum(models: Sequence[Counting]) -> CallCount:
 def _walk(bench: Bench, arms: Sequence[Arm], sign: int) -> list[Counting]:
     """Every model with its calls, where the longest prompts do best (`sign` 1), or the shortest.
 
-    With the longest, a judge sees no output twice, and each rewrite of an instruction is better; with the shortest,
-    all outputs of an item are one, and an instruction answers all rows right, so that none is rewritten.
+    With the longest, a rewritten instruction has all the words that it may have, with the shortest half of them; and of
+    a closed set a judge then sees one output for each item.
     """
     answers = [len(item.expected) for item in (*bench.choosing, *bench.items)]
     written = round(sum(answers) / max(1, len(answers)))
+    rewritten = WORD * most_words(bench.desk.choices) // (1 if sign > 0 else 2)
     known, models = bench.desk.replies.known, list[Counting]()
 
     def counting(model: ChatModel, characters: int = written, growing: bool = False) -> Counting:
@@ -96,6 +98,8 @@ def _walk(bench: Bench, arms: Sequence[Arm], sign: int) -> list[Counting]:
 
     replies, judge = CountedReplies(Path()), bench.desk.judge
     counted = CountedJudge(counting(judge.model, VERDICT), judge, replies, written, sign) if judge else None
+    if counted:
+        counted.alike = sign < 0 and bench.closed
     metric = replace(bench.desk.metric, score=lambda output, _: _by_length(output, sign), by_tools=False)
     desk = replace(bench.desk, model=counting(bench.desk.model), metric=metric, judge=counted, replies=replies)
     walked = replace(
@@ -103,7 +107,7 @@ def _walk(bench: Bench, arms: Sequence[Arm], sign: int) -> list[Counting]:
         desk=desk,
         bigger=counting(bench.bigger) if bench.bigger else None,
         own={name: counting(model) for name, model in bench.own.items()},
-        writer=counting(bench.writer, INSTRUCTION[sign > 0], growing=True) if bench.writer else None,
+        writer=counting(bench.writer, rewritten, growing=True) if bench.writer else None,
         watch=lambda what: None,
         label_scoring=False,
     )
@@ -136,7 +140,7 @@ class CountedJudge(ModelJudge):
 
     def __init__(self, model: ChatModel, judge: ModelJudge, replies: Replies, written: int, sign: int) -> None:
         super().__init__(model, judge.kind, judge.rubric, replies, judge.room)
-        self.written, self.sign = written, sign
+        self.written, self.sign, self.alike = written, sign, False
 
     def __call__(self, cases: Sequence[Case]) -> list[float]:
         """A score a case."""
@@ -145,10 +149,10 @@ class CountedJudge(ModelJudge):
         return [_by_length(case.output, self.sign) for case in cases]
 
     def _shown(self, output: str) -> str:
-        """An answer of the usual length; the fewest verdicts are asked where all arms give an item the same one."""
+        """An answer of the usual length; of a closed set all arms may give an item the same one."""
         if MARK not in output:
             return output
-        return output.ljust(self.written) if self.sign > 0 else " " * self.written
+        return " " * self.written if self.alike else output.ljust(self.written)
 
 
 @dataclass

@@ -173,7 +173,7 @@ class EvaluationSettings(Section):
     runs: int = Field(default=1, ge=1)
     """Runs that may be scored on a test set, fixed before the first; each is judged at 1 - .05/runs confidence."""
     proposals: int = Field(default=12, ge=0)
-    """Most rewrites of the prompt for the arm `optimised`; 0: none."""
+    """Rewrites of the prompt for the arm `optimised`; 0: none."""
     optimise_calls: int = Field(default=600, ge=1)
     """Most answers that these rewrites are tried with, on train and validation rows."""
     precision: float = Field(default=0.98, gt=0, le=1)

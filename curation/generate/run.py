@@ -238,7 +238,7 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
         with held_interrupt():
             session.outcome.cost_usd = purse.spent
             costs = {record.key: record.cost_usd for record in session.ledger.replies.values()}
-            session.outcome.notes += session.ledger.calls.notes(costs, session.model)
+            session.outcome.notes += session.ledger.calls.notes(set(keys), costs, session.model)
             session.settle(waiting)
 
 

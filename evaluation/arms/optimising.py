@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.protocols import Ask, ChatModel, Progress
-from evaluation.arms.arm_material import ArmMaterial, PromptVersion, read_proposals
+from evaluation.arms.arm_material import ArmMaterial, OptimiseLimits, PromptVersion, read_proposals
 from evaluation.arms.prompted import OPTIMISED, alone, spread
 from evaluation.ask import ask_all
 from evaluation.measure import EvalItem, Harness, items_of, measure
@@ -23,6 +23,8 @@ from workspace.settings import Settings
 
 SHOWN = 5
 """Rows of which a rewrite sees question, answer and what was wrong."""
+FEWEST = 10
+"""Validation rows on which a rewrite is tried at least."""
 LEARNT_FROM = 200
 """Most train rows whose errors are looked for."""
 TOKENS = 1024
@@ -40,7 +42,8 @@ These are inputs that it got, what it answered, and what would have been right:
 ```
 
 Write a better instruction, so that it answers new inputs right. Keep what worked. Name the possible answers and how to
-tell them apart, the exact form of an answer, and what the right answers show of the task. Copy no input.
+tell them apart, the exact form of an answer, and what the right answers show of the task. Copy no input. Use at most
+<words> words.
 Reply with the new instruction within ``` blocks."""
 
 
@@ -79,17 +82,37 @@ def optimise(
     found = gepa.optimize(
         seed_candidate={PART: first},
         trainset=rows,
-        valset=list(items),
+        valset=list(items)[: tried_on(limits)],
         adapter=_Adapter(desk, watch, limits.calls),
         reflection_lm=rewrite,
-        reflection_prompt_template=WRITES,
+        reflection_prompt_template=WRITES.replace("<words>", str(most_words(desk.choices))),
         reflection_minibatch_size=min(SHOWN, len(rows)),
+        skip_perfect_score=False,
+        acceptance_criterion=_Each(),
         max_metric_calls=limits.calls,
         stop_callbacks=[lambda state: state.i + 1 >= limits.rewrites],
         logger=_Quiet(),
         seed=0,
     )
     return (PromptVersion(f"{OPTIMISED}.1.md", found.best_candidate[PART].strip()),)
+
+
+def most_words(choices: Sequence[str]) -> int:
+    """Words that an instruction may have: it is sent with every call from then on."""
+    return min(200 + 10 * len(choices), 600)
+
+
+def tried_on(limits: OptimiseLimits) -> int:
+    """Validation rows on which each instruction is tried, so that all rewrites fit into the calls."""
+    return max(FEWEST, (limits.calls - 2 * SHOWN * limits.rewrites) // (limits.rewrites + 1))
+
+
+class _Each:
+    """Tries each rewrite on validation rows, not only one that did better on five: what it costs is known before."""
+
+    def should_accept(self, proposal: object, state: object) -> bool:
+        """Always."""
+        return True
 
 
 def keep_proposals(project: Project, proposals: Sequence[PromptVersion]) -> None:

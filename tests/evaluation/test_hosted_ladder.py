@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from typing import Any
 
 import in_shell
@@ -182,8 +183,8 @@ def planned(project: Any, arms: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def holds(plan: dict[str, Any], *services: Service) -> None:
-    """What the services counted is within 20% of the plan."""
+def holds(plan: dict[str, Any], *services: Service, figures: Collection[str] = ()) -> None:
+    """What the services counted is within 20% of the plan's span, and of its middle for these `figures`."""
     real = {
         "calls": sum(each.answered for each in services),
         "input_tokens": sum(each.tokens[0] + each.tokens[1] for each in services),
@@ -192,6 +193,8 @@ def holds(plan: dict[str, Any], *services: Service) -> None:
     }
     for name, figure in real.items():
         low, high = plan[name]
+        if name in figures:
+            low = high = (low + high) / 2
         assert 0.8 * low <= figure <= 1.2 * high, (name, plan[name], figure)
 
 
@@ -206,9 +209,22 @@ def test_the_plan_says_calls_tokens_and_dollars_before_the_first_call(priced: An
     assert planned(priced, arms)["calls"][0] <= service.answered * 0.1
 
 
-def test_the_plan_counts_a_judges_verdicts(priced: Any, service: Service, loopback: Any) -> None:
+@pytest.mark.parametrize("closed", ["on", "off"])
+def test_the_plan_counts_a_judges_verdicts(priced: Any, service: Service, loopback: Any, closed: str) -> None:
+    """Free answers of two arms are two texts; those of a closed set are often one."""
     judge = Service(lambda question: "YES", ("YES", "NO"))
-    loopback.script[:] = [lambda handler, asked: (judge if asked[3]["model"] == "judge" else service)(handler, asked)]
+
+    def answers(handler: Any, asked: Any) -> Any:
+        if asked[3]["model"] == "judge":
+            return judge(handler, asked)
+        status, body = service(handler, asked)
+        if closed == "off":
+            body["choices"][0]["message"]["content"] += f" {len(str(asked[3]['messages']))}"
+            service.tokens[2] += 1
+        return status, body
+
+    settings(priced, loopback, closed=closed)
+    loopback.script[:] = [answers]
     (priced.root / "judge.md").write_text("The answer names the team.\n")
     with priced.settings_file.open("a") as file:
         file.write('metric = "judge"\n')
@@ -219,16 +235,22 @@ def test_the_plan_counts_a_judges_verdicts(priced: Any, service: Service, loopba
     assert service.calls == judge.calls == 0
     measured(priced, "base,prompt,few_shot")
     assert judge.answered
-    holds(plan, service, judge)
+    holds(plan, service, judge, figures=("calls", "input_tokens", "usd") if closed == "off" else ())
     assert planned(priced, "base,prompt,few_shot")["calls"] == [0, 0]
 
 
-def test_the_plan_counts_the_search_for_a_better_prompt(priced: Any, service: Service, loopback: Any) -> None:
+@pytest.mark.parametrize("skill", [0.4, 0.8, 1.0])
+def test_the_plan_counts_the_search_for_a_better_prompt(
+    priced: Any, service: Service, loopback: Any, skill: float
+) -> None:
+    service.skill = skill
+
     def answers(handler: Any, asked: Any) -> Any:
         if "Write a better instruction" not in asked[3]["messages"][-1]["content"]:
             return service(handler, asked)
         text = asked[3]["messages"][-1]["content"]
-        rewritten = f"Say card, transfer or pin, by the first word. Version {len(text)}. " + "Take care. " * 60
+        words = int(text.partition("at most\n")[2].split()[0]) * 3 // 4
+        rewritten = f"Say card, transfer or pin, by the first word. Version {len(text)}. " + "Hurry " * (words - 11)
         used = {"prompt_tokens": len(text) // 4, "completion_tokens": len(rewritten) // 4, "total_tokens": 0}
         service.served[text] = 1
         service.tokens[0] += used["prompt_tokens"]
@@ -239,7 +261,7 @@ def test_the_plan_counts_the_search_for_a_better_prompt(priced: Any, service: Se
     plan = planned(priced, "base,prompt,optimised")
     assert service.calls == 0 and not list(priced.prompts.glob("optimised*"))
     measured(priced, "base,prompt,optimised")
-    holds(plan, service)
+    holds(plan, service, figures=("calls", "input_tokens", "output_tokens", "usd"))
     assert list(priced.prompts.glob("optimised.1.md"))
 
 
@@ -295,6 +317,8 @@ def test_after_a_kill_every_call_of_the_service_is_kept_or_named(priced: Any, se
     assert any(note.startswith(f"{sent - kept} call") for note in report["notes"])
     report, _ = measured(priced)
     assert any(note.startswith(f"{sent - kept} call") for note in report["notes"]), "a rerun does not forget them"
+    other, _ = measured(priced, "few_shot")
+    assert not [note for note in other["notes"] if "may have been paid" in note], "other calls are another report's"
 
 
 def test_a_model_without_a_price_is_named_before_the_first_call(hosted: Any, service: Service, loopback: Any) -> None:

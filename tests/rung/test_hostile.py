@@ -97,6 +97,9 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
         Path("rung.toml").write_text(f"[model]\n{model}\n")
         told = rung("plan")
         assert told.returncode == 1 and "is a hosted model of" in told.stderr and "rung plan managed" in told.stderr
+    Path("rung.toml").write_text('[model]\nbase = "gpt2"\nprovider = "openai"\nbase_url = "http://127.0.0.1:8000/v1"\n')
+    told = rung("plan")
+    assert told.returncode == 1 and "OWNER/NAME" in told.stderr and "hosted" not in told.stderr
     Path("tiny").mkdir()
     for base in ("tiny", "embedded"):
         Path("rung.toml").write_text(

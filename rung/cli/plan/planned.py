@@ -100,19 +100,25 @@ def work_out(
 def _must_be_possible(project: Project, settings: Settings) -> None:
     """What a plan needs first is said before a missing extra is, and before the model's tokenizer is loaded.
 
-    Raises Refusal for a hosted model, which is asked by a name and has no weights to be trained, and where there is no
-    advice or no dataset with training rows.
+    Raises Refusal for a hosted model and for a name that only its server knows: neither has weights to be trained; and
+    where there is no advice or no dataset with training rows.
     """
     from chat.endpoint import DEFAULTS, model_place
     from chat.local.load import EMBEDDED
+    from chat.privacy import is_own
     from curation.split.manifest import newest_dataset
     from workspace.errors import Refusal
     from workspace.folder import folder_named
 
     model = settings.model
-    host = "" if model.provider == "local" else model_place(model.base_url, model.provider).hostname or ""
+    place = None if model.provider == "local" else model_place(model.base_url, model.provider)
+    host = place.hostname or "" if place else ""
     is_here = model.base == EMBEDDED or folder_named(model.base).is_dir()
-    if host and (host in DEFAULTS[model.provider] or not ("/" in model.base or is_here)):
+    unknown = bool(host) and not ("/" in model.base or is_here)
+    if place and unknown and is_own(place.netloc.lower(), settings.privacy.own_hosts):
+        text = f"No plan: [model] base = {model.base} is a name on {host}, which does not say what weights it has."
+        raise Refusal(text, "its id on the Hub (OWNER/NAME) or its folder, in rung.toml", where="rung.toml")
+    if host and (unknown or host in DEFAULTS[model.provider]):
         text = f"No plan: [model] base = {model.base} is a hosted model of {host}, which is not trained here."
         raise Refusal(text, "rung plan managed, or an open model: provider and base in rung.toml", where="rung.toml")
     if not project.decision_file.is_file():
