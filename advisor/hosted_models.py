@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from advisor.dated_tables import life_faults
 from workspace.errors import InputError, Problem, RungError
@@ -21,16 +19,14 @@ FILE = "lives.toml"
 @dataclass(frozen=True, slots=True)
 class Life:
     """What is known of a model's end. `ends`: after this day requests fail; `not_before`: none is announced, and none
-    was to come before this day. `read` is the day of the table, `warn_days` how long before the end it warns.
+    was to come before this day. `warn_days`: how long before the end it warns.
     """
 
     model: str
     ends: date | None
     not_before: date | None
     replace: str
-    read: date
     warn_days: int
-    source: tuple[str, ...]
 
     def has_ended(self, today: date) -> bool:
         """Whether requests fail."""
@@ -60,7 +56,9 @@ def life_of(model: str, project_rules: Path | None = None) -> Life | None:
     for table in ([_read(own)] if own and own.is_file() else []) + [built_in]:
         for entry in table.get("life", []):
             if re.fullmatch(re.escape(str(entry["model"])) + r"(-\d{8}|-\d{4}-\d{2}-\d{2})?", model):
-                return _life(entry, {**built_in, **table})
+                dated = {key: entry.get(key) for key in ("ends", "not_before")}
+                days = {**built_in, **table}["warn_days"]
+                return Life(model=entry["model"], **dated, replace=entry.get("replace", ""), warn_days=days)
     return None
 
 
@@ -72,18 +70,6 @@ def _read(path: Path) -> JsonObject:
     if problems := [Problem(text, where=str(path)) for text in life_faults(table)]:
         raise InputError(problems, "rung rules check")
     return table
-
-
-def _life(entry: Mapping[str, Any], table: Mapping[str, Any]) -> Life:
-    return Life(
-        model=entry["model"],
-        ends=entry.get("ends"),
-        not_before=entry.get("not_before"),
-        replace=entry.get("replace", ""),
-        read=entry.get("date") or table["as_of"],
-        warn_days=table["warn_days"],
-        source=tuple(entry.get("source", ())),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,16 +118,11 @@ def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
 def hanging_rules(book: Rulebook, key: str) -> list[Rule]:
     """The rules that read an answer, or a fact worked out from it."""
     keys = {key, *(derived for derived, roots in ROOTS.items() if key in roots)}
-    rules = [rule for rule in book.rules if not keys.isdisjoint(rule.keys() | rule_passes(rule))]
+    rules = [rule for rule in book.rules if not keys.isdisjoint({*rule.keys(), *rule.effect.get("passes", ())})]
     sizes = (
         list(book.of("size")) if key in ("task", "examples", "reviewed_examples", "classes", "smallest_class") else []
     )
     return list(dict.fromkeys([*rules, *sizes]))
-
-
-def rule_passes(rule: Rule) -> frozenset[str]:
-    """The facts by which a gate passes."""
-    return frozenset(rule.effect.get("passes", ()))
 
 
 def progress(book: Rulebook, answers: Answers) -> Progress:

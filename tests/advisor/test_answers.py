@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.answer_file import from_table, load_answers, parse_answers
-from advisor.answers import FACTS, Answers
+from advisor.answers import FACTS
 from advisor.recording import record_measured, record_said, save_answers
 from workspace.errors import InputError
 
@@ -124,8 +124,3 @@ def test_a_contradiction_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         record_said(path, {"reviewed_examples": 20}, "sam")
     assert path.read_bytes() == before
-
-
-def test_every_fact_of_the_table_is_typed() -> None:
-    assert len(FACTS) == 44
-    assert Answers().known() == {}

@@ -142,16 +142,6 @@ def test_tuning_is_never_named_as_the_end_on_three_answers(table: dict[str, Any]
         assert "fine-tune" not in likely_end(decision)
 
 
-def test_it_says_do_nothing_where_the_goal_is_met() -> None:
-    for answers, rung in (
-        ({"prompting": "works"}, "prompt"),
-        ({"prompting": "insufficient", "few_shot": "works"}, "few_shot"),
-        ({"prompting": "insufficient", "private_knowledge": True, "rag": "works"}, "rag"),
-    ):
-        decision = decide(BOOK, from_table(answers), DAY)
-        assert (decision.action.name, decision.next_step, decision.destination) == ("keep", rung, rung)
-
-
 def test_a_goal_that_is_met_does_not_hide_another_need() -> None:
     decision = decide(BOOK, from_table({"prompting": "works", "citations": True}), DAY)
     assert (decision.next_step, decision.destination) == ("rag", "rag")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from advisor.answer_file import from_table, load_answers
+from advisor.answer_file import from_table
 from advisor.answers import UNASKED
 from advisor.decide import decide
 from advisor.decision import Decision
@@ -68,15 +68,6 @@ def test_what_is_volunteered_is_never_an_open_question() -> None:
         assert not named & UNASKED
     back = advised(house_line.ANSWERS, **SHORT, **ROWS, classifier="works")
     assert any(change["question"] == "classifier" for change in back.would_change)
-
-
-def test_a_measured_classifier_is_written_and_taken_back(tmp_path: Path) -> None:
-    path = tmp_path / "answers.toml"
-    record_said(path, {"task": "classification", "prompting": "weak_effort"}, "sam")
-    record_measured(path, {"classifier": "works"}, "rung baseline")
-    assert decide(BOOK, load_answers(path), DAY).action.name == "no_llm"
-    record_measured(path, {"classifier": None}, "rung baseline")
-    assert load_answers(path).classifier is None
 
 
 @pytest.mark.parametrize("by", ["", "sam"])
