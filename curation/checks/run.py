@@ -26,7 +26,6 @@ from curation.checks.subjects import (
     FileRows,
     GoneRows,
     Sampler,
-    SeenRows,
     Sides,
     role_of,
     stored_subject,
@@ -296,21 +295,20 @@ def _project_checkup(
     stage(READING)
     settled = dismissals(store)
     chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
-    rows, sides, seen, gone = _RowPass(chosen), Sides(connection, _frozen(project)), SeenRows(), GoneRows()
+    rows, sides, gone = _RowPass(chosen), Sides(connection, _frozen(project)), GoneRows()
     for row in _passed(_rows_in(store, options.without), _how_many(store), progress):
         rows.see(stored_subject(row), len(row.payload))
         sides.add(row)
-        seen.add(row)
     for row in store.each(excluded=True):
         gone.add(row)
     stage("Duplicates")
     pairs = [_taken_out(store, gone), *_project_pairs(sides, settings, settled, progress)]
     end = rows.end(stage)
-    counts = _counts(store, seen, gone)
+    counts = _counts(store, sides.imported, gone)
     handled = _handled(counts["rejected"])
     found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
     found += [left for finding in end.findings if (left := unsettled(finding, settled))]
-    waiting, sent = frozenset(seen.waiting), sent_by_finding(store)
+    waiting, sent = frozenset(sides.waiting), sent_by_finding(store)
     found = [marked_in_review(finding, waiting, sent) for finding in found]
     names = {finding.name: finding.rows for finding in found}
     ran = [_ran(check, finding) for check, finding in (*pairs, *handled)]
@@ -392,14 +390,14 @@ def _project_dedup(sides: Sides, threshold: float, progress: RowsDone) -> DedupR
     return dedup_prints(collector.finish(learnt), learnt, threshold, reviewed=reviewed)
 
 
-def _counts(store: Store, seen: SeenRows, gone: GoneRows) -> dict[str, int]:
+def _counts(store: Store, imported: int, gone: GoneRows) -> dict[str, int]:
     """How the lines read add up."""
     sources = [source.counts for source in store.sources()]
     read, rejected, known = (sum(counts.get(name, 0) for counts in sources) for name in ("read", "rejected", "known"))
     exact, near = gone.kinds["exact"], gone.kinds["near"]
-    other = read - seen.imported - exact - near - rejected - known
+    other = read - imported - exact - near - rejected - known
     return {
-        "read": read, "kept": seen.imported, "exact": exact, "near": near, "rejected": rejected, "known": known,
+        "read": read, "kept": imported, "exact": exact, "near": near, "rejected": rejected, "known": known,
         "taken_out": max(other, 0),
     }  # fmt: skip
 

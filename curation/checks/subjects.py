@@ -128,15 +128,20 @@ DUPLICATE_REASONS = {"exact duplicate": "exact", "near duplicate": "near"}
 
 class Sides:
     """The rows of a project by what they are for, none of them held; those of a frozen test set are no longer learnt
-    from. `reviewed` says of each row that is learnt from whether a person reviewed it.
+    from. `reviewed` says of each row that is learnt from whether a person reviewed it; `imported` is how many were
+    imported, `waiting` the numbers of those that wait in review.
     """
 
     def __init__(self, connection: Connection, tested_before: frozenset[str]) -> None:
         self.learnt, self.validated, self.tested = (ProjectRows(connection, array("q")) for _ in range(3))
         self._tested_before, self.reviewed = tested_before, bytearray()
+        self.imported, self.waiting = 0, array("q")
 
     def add(self, row: StoredRow) -> None:
         """One more row."""
+        self.imported += row.origin == "import"
+        if row.queued and not row.is_reviewed:
+            self.waiting.append(number_of(row.id))
         if row.role == "test" or row.id in self._tested_before:
             self.tested.numbers.append(number_of(row.id))
         elif row.role == "validation":
@@ -172,22 +177,6 @@ class GoneRows:
         self.kept[str(row.evidence.get("kept", ""))] += 1
         if len(self.first) < EVIDENCE_KEPT:
             self.first.append(row)
-
-
-@dataclass(slots=True)
-class SeenRows:
-    """What else is known of the rows that are in: how many were imported, and the numbers of those that wait in
-    review.
-    """
-
-    imported: int = 0
-    waiting: array[int] = field(default_factory=lambda: array("q"))
-
-    def add(self, row: StoredRow) -> None:
-        """One more row."""
-        self.imported += row.origin == "import"
-        if row.queued and not row.is_reviewed:
-            self.waiting.append(number_of(row.id))
 
 
 def stored_subject(row: StoredRow) -> Subject:

@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, overload
+from typing import overload
 
 from curation.rows.pieces import Pieces
 from curation.rows.row import Reject
 from workspace.counted import counted
 from workspace.errors import InputError, Problem
+from workspace.files import packing
 
 NOT_UTF8 = "not UTF-8."
 SHOWN = 20
@@ -76,21 +77,10 @@ def reject_json(reject: Reject) -> bytes:
     return json.dumps(document).encode() + b"\n"
 
 
-def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
-    """Write all rejects to `path`, atomically; return how many. The file is written even when there are none."""
-    from workspace.files import packing
-
+def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
+    """Write all rejects to `path`, atomically. The file is written even when there are none."""
     with packing(path) as file:
-        return write_rejects_to(file, rejects)
-
-
-def write_rejects_to(file: IO[bytes], rejects: Iterable[Reject]) -> int:
-    """As `write_rejects`, to an open file."""
-    count = 0
-    for reject in rejects:
-        file.write(reject_json(reject))
-        count += 1
-    return count
+        file.writelines(map(reject_json, rejects))
 
 
 def malformed_error(rejects: Sequence[Reject], hint: str = "") -> InputError:

@@ -141,7 +141,7 @@ def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -
     """
     import json
 
-    from curation.rows.rejects import write_rejects_to
+    from curation.rows.rejects import reject_json
     from workspace.files import replacing
 
     others, before = set(files), contextlib.nullcontext[Iterable[bytes]](())
@@ -155,7 +155,7 @@ def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -
                 ) from error
             if stands:
                 file.write(line.removesuffix(b"\n") + b"\n")
-        write_rejects_to(file, rejects)
+        file.writelines(map(reject_json, rejects))
 
 
 def _read(rows: RowFile, number: int) -> ImportBatch:

@@ -105,7 +105,7 @@ def test_unanswered_rows_are_sound_where_asked_for(tmp_path):
 
 def test_rejects_keep_every_byte(tmp_path):
     path = write(tmp_path / "a.jsonl", b"\xff\xfe bad \xc3", "nope", "{\u2028")
-    assert write_rejects(tmp_path / "r.jsonl", [item for item in read_rows(path) if isinstance(item, Reject)]) == 3
+    write_rejects(tmp_path / "r.jsonl", [item for item in read_rows(path) if isinstance(item, Reject)])
     kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().split("\n") if line]
     assert [k["raw"].encode("utf-8", "surrogateescape") for k in kept] == [
         b"\xff\xfe bad \xc3",
