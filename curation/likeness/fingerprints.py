@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, overload
 
@@ -87,10 +87,12 @@ def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
 
 
 class Collector:
-    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed."""
+    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed. `key` makes the keys of
+    answers and contexts: Python's hash is the quickest, and not the same in another process.
+    """
 
-    def __init__(self, numba: bool | None = None) -> None:
-        self.numba = numba
+    def __init__(self, numba: bool | None = None, key: Callable[[str], int] = hash) -> None:
+        self.numba, self._key = numba, key
         self.count = 0
         self._texts: list[str] = []
         self._chars = 0
@@ -120,10 +122,10 @@ class Collector:
     def _take(self, question: str, answer: str | None, system: str, tools: Any) -> None:
         self._texts.append(question)
         self._chars += len(question)
-        self._answers.append(0 if answer is None else hash(answer) & _MASK or 1)
-        key = hash(system) & _MASK
+        self._answers.append(0 if answer is None else self._key(answer) & _MASK or 1)
+        key = self._key(system) & _MASK
         self._systems.append(key)
-        self._contexts.append(key if not tools else hash((system, json.dumps(tools, sort_keys=True))) & _MASK)
+        self._contexts.append(key if not tools else self._key(system + json.dumps(tools, sort_keys=True)) & _MASK)
         self.count += 1
 
     def _may_flush(self) -> None:
@@ -134,17 +136,17 @@ class Collector:
         self._keep(hash_texts(self._texts, compiled=self.compiled()))
         self._texts, self._chars = [], 0
 
-    def _keep(self, hashed: HashedTexts) -> None:
+    def _keep(self, hashed: HashedTexts | Fingerprints) -> None:
         self._shingles.add(hashed.shingles)
         self._grams.add(hashed.grams)
         self._parts.append((hashed.key, hashed.exact, hashed.words))
 
-    def add_block(self, hashed: HashedTexts, answers: U64, contexts: U64, systems: U64) -> None:
+    def add_prints(self, prints: Fingerprints) -> None:
         """Rows that were hashed elsewhere; if in another process all of them, as its keys are not those of `add`."""
-        self._keep(hashed)
-        for column, keys in zip(self._columns(), (answers, contexts, systems), strict=True):
+        self._keep(prints)
+        for column, keys in zip(self._columns(), (prints.answer, prints.context, prints.system), strict=True):
             column.frombytes(keys.tobytes())
-        self.count += len(answers)
+        self.count += len(prints)
 
     def finish(self, source: RowSource) -> Fingerprints:
         """All rows, the template taken off."""

@@ -7,7 +7,6 @@ must reach the files under the same path. The outcome is that of one process, ro
 from __future__ import annotations
 
 import io
-import json
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from curation.example import Example
-from curation.likeness.fingerprints import Collector, use_compiled
-from curation.likeness.hashing import HashedTexts, bytes_key, hash_texts
-from curation.likeness.sets import U64
+from curation.likeness.fingerprints import Collector, Fingerprints, use_compiled
+from curation.likeness.hashing import bytes_key
 from curation.rows import Reject, Row
 from curation.rows.reading import read_json_lines
 from curation.rows.rowfile import RowFile
@@ -48,10 +43,7 @@ class HashedChunk:
     number: int
     lines: array[int]
     others: list[Row | Reject]
-    hashed: HashedTexts
-    answers: U64
-    contexts: U64
-    systems: U64
+    prints: Fingerprints
 
 
 def chunks_of(number: int, path: Path) -> Iterator[FileChunk]:
@@ -74,28 +66,22 @@ def hash_chunk(chunk: FileChunk) -> HashedChunk:
     if chunk.start == 0:
         data = data.removeprefix(b"\xef\xbb\xbf")
     file = io.BufferedReader(io.BytesIO(data))
-    items = [item for some in read_json_lines(file, str(chunk.path), chunk.line) for item in some]
-    rows = [item for item in items if isinstance(item, Row)]
-    parts = [_parts(row.example) for row in rows]
-    hashed = hash_texts([question for question, *_ in parts], compiled=use_compiled(1 << 30))
-    answers, contexts, systems = (np.array([part[k] for part in parts], np.uint64) for k in (1, 2, 3))
-    lines = array("Q", [row.line for row in rows if row.as_is])
-    others = [item for item in items if isinstance(item, Reject) or not item.as_is]
-    return HashedChunk(chunk.number, lines, others, hashed, answers, contexts, systems)
-
-
-def _parts(example: Example) -> tuple[str, int, int, int]:
-    """Question, and keys of answer (0: none), context and system message."""
-    system, tools = bytes_key(example.setting), example.row.get("tools")
-    context = system if not tools else bytes_key(example.setting + json.dumps(tools, sort_keys=True))
-    return example.question, 0 if example.answer is None else bytes_key(example.answer) or 1, context, system
+    collector, lines, others = Collector(use_compiled(1 << 30), bytes_key), array("Q"), list[Row | Reject]()
+    for block in read_json_lines(file, str(chunk.path), chunk.line):
+        collector.add_rows(block.said())
+        for item in block:
+            if isinstance(item, Row) and item.as_is:
+                lines.append(item.line)
+            else:
+                others.append(item)
+    return HashedChunk(chunk.number, lines, others, collector.collected())
 
 
 def gather(files: RowFile, collector: Collector, blocks: Iterable[HashedChunk]) -> None:
     """Put blocks, which come in input order, where a pass over the files would have put their rows."""
     for block in blocks:
         files.note(block.number, block.lines, block.others)
-        collector.add_block(block.hashed, block.answers, block.contexts, block.systems)
+        collector.add_prints(block.prints)
 
 
 def chunks_of_files(files: RowFile) -> list[FileChunk] | None:
