@@ -7,7 +7,6 @@ must reach the files under the same path. The outcome is that of one process, ro
 from __future__ import annotations
 
 import io
-from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,11 +37,12 @@ class FileChunk:
 
 @dataclass(frozen=True, slots=True)
 class HashedChunk:
-    """The rows of a chunk: lines that are canonical, other rows and lines that cannot be read, and all fingerprints."""
+    """The rows of a chunk: the line of each that is canonical, other rows and lines that cannot be read, and all
+    fingerprints.
+    """
 
     number: int
-    lines: array[int]
-    others: list[Row | Reject]
+    items: list[int | Row | Reject]
     prints: Fingerprints
 
 
@@ -66,21 +66,17 @@ def hash_chunk(chunk: FileChunk) -> HashedChunk:
     if chunk.start == 0:
         data = data.removeprefix(b"\xef\xbb\xbf")
     file = io.BufferedReader(io.BytesIO(data))
-    collector, lines, others = Collector(use_compiled(1 << 30), bytes_key), array("Q"), list[Row | Reject]()
+    collector, items = Collector(use_compiled(1 << 30), bytes_key), list[int | Row | Reject]()
     for block in read_json_lines(file, str(chunk.path), chunk.line):
         collector.add_rows(block.said())
-        for item in block:
-            if isinstance(item, Row) and item.as_is:
-                lines.append(item.line)
-            else:
-                others.append(item)
-    return HashedChunk(chunk.number, lines, others, collector.collected())
+        items += [item.line if isinstance(item, Row) and item.as_is else item for item in block]
+    return HashedChunk(chunk.number, items, collector.collected())
 
 
 def gather(files: RowFile, collector: Collector, blocks: Iterable[HashedChunk]) -> None:
     """Put blocks, which come in input order, where a pass over the files would have put their rows."""
     for block in blocks:
-        files.note(block.number, block.lines, block.others)
+        files.note(block.number, block.items)
         collector.add_prints(block.prints)
 
 

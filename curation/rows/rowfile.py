@@ -84,7 +84,7 @@ class RowFile:
     def read_file(self, number: int) -> Iterator[RowBlock]:
         """As `read`, of the file of that number, after those before it."""
         if self.is_lines(number):
-            self.note(number, (), ())
+            self.note(number, ())
         self._is_read = True
         for block in read_blocks(self.files[number], self._fmt, **self._how):
             self._take(number, block)
@@ -98,25 +98,20 @@ class RowFile:
         """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""
         return _is_lines(self.files[number])
 
-    def note(self, number: int, lines: Sequence[int], items: Iterable[Row | Reject]) -> None:
-        """Note rows of a file of lines that were read elsewhere, in input order: of those that are canonical there the
-        `lines`, of the others themselves.
+    def note(self, number: int, items: Iterable[int | Row | Reject]) -> None:
+        """Note rows of a file of lines that were read elsewhere, in input order: a row that is canonical there by its
+        line.
         """
         self._is_read = True
         if number not in self._status:
             self._status[number] = _status_of(self.files[number])
-        others = iter([item for item in items if type(item) is Row])
-        other = next(others, None)
-        for line in lines:
-            while other and other.line < line:
-                self._note(number, other.line, self._keep(number, other))
-                other = next(others, None)
-            self._note(number, line, IN_ITS_FILE)
-        for row in (other, *others) if other else ():
-            self._note(number, row.line, self._keep(number, row))
         for item in items:
-            if type(item) is Reject:
+            if isinstance(item, Reject):
                 self.rejects.add(item)
+            elif isinstance(item, Row):
+                self._note(number, item.line, self._keep(number, item))
+            else:
+                self._note(number, item, IN_ITS_FILE)
 
     def _note(self, number: int, line: int, kept_at: int) -> None:
         self._of.append(number)
