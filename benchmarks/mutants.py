@@ -4,12 +4,12 @@
 
 So many faults an area, drawn by a seed: a comparison turned or shifted, `and` for `or`, a `not` taken away, a number
 one higher, a sign turned. All faults are in one copy of the tree, each behind a switch. It goes in rounds. Each fault
-that no test has seen names the next file of tests, the one with the shortest chain of imports to the fault's file. It
-runs without faults, which shows the tests that come past each place; build/mutants.json keeps this until the file
-changes. Then tests that come past a fault run with it, in a fork, until one fails: those of up to a second in the first
-round, of twice as long in each later one; first the quick ones, and those that saw other faults. It ends with the last
-test, or after --minutes. Processes that tests start have the fault too. Survivors are printed with file and line. A
-test that fails without a fault sees none.
+that no test has seen, and for which few tests are left, names the next file of tests: the one with the shortest chain
+of imports to the fault's file. It runs without faults, which shows the tests that come past each place;
+build/mutants.json keeps this until the file changes. Then tests that come past a fault run with it, in a fork, until
+one fails: those of up to 4 seconds in the first round, of twice as long in each later one; first the quick ones, and
+those that saw other faults. It ends with the last test, or after --minutes. Processes that tests start have the fault
+too. Survivors are printed with file and line. A test that fails without a fault sees none.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ ORIGIN = Path(os.environ.get("MUTANTS_OF", TOP))
 FAULTS = TOP / "build" / "faults"
 WHICH = "MUTANT"
 """The variable that says which fault is on, or the file in which to note the numbers of places that are reached."""
+ENOUGH = 10
+"""Tests left for a fault from which no further file is run for it."""
 ROUND = 20
 """Seconds of tests for a fault in a round."""
 LONGEST = 120
@@ -190,9 +192,10 @@ class Runner:
         unseen = [fault for faults in drawn.values() for fault in faults]
         near = nearest(set(self.files))
         order = {fault: list(near[fault.file]) for fault in unseen}
-        seconds = 1
+        seconds = 4
         while any(order[fault] or self.past.get(fault.name) for fault in unseen) and self.in_time():
-            self.record({order[fault].pop(0) for fault in unseen if order[fault]})
+            few = [fault for fault in unseen if order[fault] and len(self.past.get(fault.name, [])) < ENOUGH]
+            self.record({order[fault].pop(0) for fault in few})
             unseen = self.try_with(unseen, seconds)
             seconds *= 2
         print("| area | faults | tried | seen by a test | score |\n|---|---|---|---|---|", file=self.out)

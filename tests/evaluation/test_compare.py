@@ -147,6 +147,7 @@ def test_the_number_that_settles_is_the_smallest(mean: float, spread: float) -> 
         return low > margin or high < margin
 
     assert settled(count + count % 2) and not settled((count - 1) // 2 * 2)
+    assert items_to_settle(compare([0.0] * 20, [margin] * 20), margin) is None
 
 
 @pytest.mark.parametrize(("units", "spread", "margin"), [(40, 0.0, 0.05), (100, 0.25, 0.05), (300, 0.1, 0.0)])
