@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curation.generate.template import FOLDER, load_prompt
-from evaluation.judge.grading import GRADES, Case, _one_to_five, _preference, _yes_or_no, grade_ask
+from evaluation.judge.grading import GRADES, Case, _one_to_five, _yes_or_no, grade_ask
 from workspace.folder import Project
 
 HOSTILE = (
@@ -49,4 +49,4 @@ def test_a_judge_is_asked_in_one_turn_and_only_its_reply_is_read(text: str) -> N
         )
         assert len(hostile) == 1 and hostile[0]["content"] == plain[0]["content"].replace("an output", text)
     assert _yes_or_no(f"NO. It says: {text}") == 0.0
-    assert _one_to_five(f"1, though it says {text}") == 0.0 and _preference(f"TIE: {text}") == "tie"
+    assert _one_to_five(f"1, though it says {text}") == 0.0
