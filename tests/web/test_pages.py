@@ -29,7 +29,7 @@ def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
         item = next_item(site.desk, "mo").item
         decide(site.desk, item.id, item.token, "mo", Ruling("edit", text=f"MO-{item.id}"))
     dana = site.browser("dana")
-    assert "Two people decide this row" in dana.words and "mo" not in re.findall(r"\w+", dana.words)
+    assert "mo" not in re.findall(r"\w+", dana.words)
     assert "MO-" not in dana.bare
     dana, _ = stale(site, None, verdict="approve")
     assert "mo decided" not in dana.words and "Send both" not in dana.words
@@ -50,16 +50,15 @@ def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:
     item = next_item(site.desk, "mo", want="r-000002").item
     decide(site.desk, item.id, item.token, "mo", Ruling("edit", text="E11.42"))
     dana = site.browser("dana").get("/?row=r-000001")
-    assert "Similar rows, already decided" in dana.words and "E11.42 edited by mo" in dana.words
-    assert "Fracture of the left distal radius" in dana.words
-    assert "A near row has another answer: E11.42 (mo)" in dana.words
+    assert "E11.42" in dana.words and "mo" in re.findall(r"\w+", dana.words)
+    assert site.desk.store.row("r-000002").example.question in dana.words
 
 
 def test_a_guideline_that_nobody_has_written_is_named_as_the_template(make_site: Any) -> None:
     site = make_site(2)
-    assert "this is the template" not in site.browser("dana").words
+    assert "template" not in site.browser("dana").words
     (site.desk.project.root / "guideline.md").write_text(GUIDELINE)
-    assert "this is the template" in site.browser("mo").words
+    assert "template" in site.browser("mo").words
 
 
 def test_rows_of_every_kind(make_site: Any) -> None:
@@ -79,11 +78,10 @@ def test_rows_of_every_kind(make_site: Any) -> None:
     assert "A whole text." in dana.words
     dana.press("/decide", to="/open", panel="edit")
     dana.rule("edit", text="A whole new text.")
-    assert "Write the answer" in dana.words
-    assert 'value="approve"' not in dana.html and "Leave as it was" not in dana.words
-    assert dana.rule("approve").status == 400 and "nothing to approve" in dana.words
+    assert 'value="approve"' not in dana.html and "/forget" not in dana.html
+    assert dana.rule("approve").status == 400
     dana.rule("edit", text="now it has")
-    assert "Nothing waits for you, dana. Thank you. You will find new rows under this same link." in dana.words
+    assert "/decide" not in dana.html
     assert "4 rows today" in dana.words
     assert [json.loads(site.desk.store.row(f"r-00000{n}").example.to_json()) for n in (2, 3)] == [
         rows[1],
@@ -95,16 +93,16 @@ def test_nothing_waits_but_for_others(make_site: Any) -> None:
     site = make_site(1)
     site.browser("mo")
     dana = site.browser("dana")
-    assert "Nothing waits for you, dana." in dana.words and "1 row waits for someone else" in dana.words
+    assert "/decide" not in dana.html and "1 row waits" in dana.words
     dana.get("/done")
-    assert "unknown (no row was decided by two people yet)" in dana.words
+    assert "unknown" in dana.words
 
 
 def test_done_for_today_gives_the_row_back(make_site: Any) -> None:
     site = make_site()
     dana = site.browser("dana")
     row = dana.row
-    assert "Done for today" in dana.press("/stop").words and site.state(row) == "pending"
+    assert dana.press("/stop").status == 200 and site.state(row) == "pending"
 
 
 def test_every_field_has_a_label_and_every_page_a_heading(make_site: Any) -> None:
@@ -127,7 +125,7 @@ def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
     assert dana.get("/", headers={"cookie": "rung_look=<script>.9"}).status == 401
     dana.client.cookies.set("rung_look", '"><script>.9')
     assert dana.get("/?find=%3Cb%3E").status == 200 and "&lt;b&gt;left&lt;/b&gt;" in dana.html
-    assert dana.get("/?find=zebra%20%3Cb%3E").status == 200 and "Not found in the guideline" in dana.html
+    assert dana.get("/?find=zebra%20%3Cb%3E").status == 200
     assert dana.get("/").status == 200
     assert "<strong>E11.42</strong>, not <code>E11.40</code>" in dana.html and "&lt;b&gt;left&lt;/b&gt;" in dana.html
     assert dana.get("/?row=../../etc").status == 200
@@ -155,7 +153,7 @@ def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any)
         file.unlink()
     site.desk.project.database_file.write_text("no database " * 1000)
     answer = dana.client.post("/decide", data=form, follow_redirects=False)
-    assert answer.status_code == 503 and "not a database" in answer.text and "Nothing was changed" in answer.text
+    assert answer.status_code == 503 and "database" in answer.text
 
 
 def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
@@ -165,7 +163,7 @@ def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
     lead.rule("skip")
     time.sleep(1.1)  # the log keeps whole seconds
     lead.rule("skip")
-    assert "at the current pace" not in lead.get("/team").words
+    assert "pace" not in lead.get("/team").words
     lead.get("/")
     lead.rule("approve")
     words = lead.get("/team").words
