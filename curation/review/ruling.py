@@ -104,8 +104,9 @@ def with_text(example: Example, text: str) -> str:
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise RungError("The new answer is empty.", "reject the row, or write an answer")
-    if example.calls or example.row.get("tools"):
-        text = with_calls(*from_tables(text))
+    said, calls = from_tables(text)
+    if example.calls or {call["name"] for call in calls} <= _tools(example.row):
+        text = with_calls(said, calls)
     turn = example.answer_turn(text)
     if example.calls and "tool_calls" not in turn and re.search(r"^\s*([\[{]|->)", text, re.M):
         raise RungError(
@@ -119,6 +120,12 @@ def with_text(example: Example, text: str) -> str:
     else:
         changed = {**example.row, "text": text}
     return whole_row(changed)
+
+
+def _tools(row: Mapping[str, Any]) -> set[str]:
+    """The names of a row's tools: in a row that called none, `-> x` over an indented line is a call only of one."""
+    tools = row.get("tools") or ()
+    return {tool.get("function", tool).get("name", "") for tool in tools if isinstance(tool, Mapping)}
 
 
 def whole_row(row: Mapping[str, Any]) -> str:

@@ -94,6 +94,8 @@ def read_object(row: dict[str, Any], family: Family | None, unanswered: bool = F
     """The canonical row of one JSON object, by `family` or by what its keys tell. Raises Malformed."""
     found = family or family_of(row)
     if found is None or (family is None and found.name in ("text", "labelled")):
+        if record := labelling.unflattened(row):
+            return labelling.read_record(record, unanswered)
         fault = labelling.check_export(row) or (None if found else _unknown_keys(row))
         if fault:
             raise fault

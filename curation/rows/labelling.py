@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from curation.example import Example
@@ -84,7 +85,8 @@ def write_task(example: Example) -> JsonObject:
 
 
 def read_record(row: JsonObject, unanswered: bool = False) -> JsonObject:
-    """The text or the chat of `fields`, and the answer that all responses agree on; other fields and metadata are kept.
+    """The text or the chat of `fields`, and the answer that all responses agree on; other fields and metadata are kept;
+    metadata with the name of a field as `metadata.NAME`.
 
     A suggestion is no answer. Raises Malformed for a record of several texts, several questions or several answers, of
     people who disagree, and without a response unless `unanswered`.
@@ -106,9 +108,37 @@ def read_record(row: JsonObject, unanswered: bool = False) -> JsonObject:
     metadata = row.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise Malformed("metadata", f'"metadata" must be an object, found {kind_of(metadata)}.')
-    kept = {**rest(fields, key), **metadata, "id": row.get("id")}
+    same = fields.keys() & metadata.keys()
+    beside = {"metadata": {name: metadata[name] for name in metadata if name in same}} if same else {}
+    kept = {**rest(metadata, *same), **rest(fields, key), **beside, "id": row.get("id")}
     free(kept, "messages")
     return chat.read({"messages": turns, **rest(kept, "system")}, unanswered)
+
+
+def unflattened(row: Mapping[str, Any]) -> JsonObject | None:
+    """What `read_record` takes of a record that `to_datasets` or `to_list(flatten=True)` wrote; None for another row.
+
+    A response counts where it was submitted, or where no status is told. Metadata is among the fields there.
+    """
+    questions = [key.removesuffix(".responses") for key in row if key.endswith(".responses")]
+    if not questions:
+        return None
+    responses = {}
+    for name in questions:
+        said, told = row[f"{name}.responses"] or [], row.get(f"{name}.responses.status") or []
+        pairs = zip_longest(said, told, fillvalue=None) if isinstance(said, list) else [(said, None)]
+        responses[name] = [{"value": value} for value, status in pairs if status in (None, "submitted")]
+    fields = {
+        key: value
+        for key, value in row.items()
+        if key not in ("id", "status", "_server_id") and ".responses" not in key and ".suggestion" not in key
+    }
+    vectors = [
+        key
+        for key, value in fields.items()
+        if isinstance(value, list) and not all(isinstance(one, dict) for one in value)
+    ]
+    return {"id": row.get("id"), "fields": rest(fields, *vectors), "responses": responses}
 
 
 def _values(responses: Any) -> list[Any]:

@@ -131,6 +131,10 @@ READ = {
     "Label Studio task": (task(result("choices", choices=["a"]), result("textarea", text=["a"])), PAIR),
     "Argilla record": (record({"text": "q"}, mood=["a", "a"]), PAIR),
     "Argilla record of a chat": (record({"chat": [ASK]}, mood=["a"]), PAIR),
+    "Argilla flattened": ({"id": "1", "status": "completed", "_server_id": "s", "text": "q", "channel": "chat",
+                           "vector": [0.5, 1.0], "topic.responses": ["b", "a"], "topic.responses.users": ["x", "y"],
+                           "topic.responses.status": ["discarded", "submitted"], "topic.suggestion": "b",
+                           "topic.suggestion.score": 0.4, "topic.suggestion.agent": "m"}, PAIR),
     "preference of OpenAI": ({"input": {"messages": [ASK], "tools": []}, "preferred_output": [SAY],
                               "non_preferred_output": [{**SAY, "content": "b"}]}, PAIR),
 }  # fmt: skip
@@ -156,7 +160,7 @@ REFUSED = {
     "spans": ({"text": "q", "label": [[0, 1, "X"], [2, 3, "Y"]]}, "label"),
     "SQuAD": ({"id": "1", "context": "c", "question": "q", "answers": {"text": ["a"], "answer_start": [0]}}, "answer"),
     "answer of SQuAD": ({"question": "q", "answer": {"text": ["a"]}}, "answer"),
-    "Argilla": ({"id": "1", "text": "q", "topic.responses": ["a"], "topic.suggestion": None}, "topic.responses"),
+    "Argilla flattened of two answers": ({"text": "q", "topic.responses": ["a", "b"]}, "responses"),
     "Argilla 1": ({"text": "q", "annotation": "a", "annotation_agent": "b"}, "annotation"),
     "Label Studio JSON-MIN": ({"id": 1, "text": "q", "mood": "a", "annotation_id": 2, "lead_time": 1.5}, "mood"),
     "Label Studio task of spans": (task(result("labels", labels=["a"], start=0, end=1)), "annotations"),
@@ -164,6 +168,7 @@ REFUSED = {
     "Label Studio task without an answer": (task(), "annotations"),
     "Label Studio task whose annotators disagree": (
         task(result("choices", choices=["a"]), result("choices", choices=["b"])), "annotations"),
+    "Argilla flattened without a response": ({"text": "q", "topic.responses": None}, "responses"),
     "Argilla record without a response": (record({"text": "q"}), "responses"),
     "Argilla record whose people disagree": (record({"text": "q"}, mood=["a", "b"]), "responses"),
     "Argilla record of two questions": (record({"text": "q"}, mood=["a"], stars=[4]), "responses"),
@@ -232,6 +237,15 @@ def test_a_row_that_is_read_is_read_as_what_it_says(tmp_path, kind):
     assert list(again.example.messages) == messages, "what is written is read again as the same"
 
 
+def test_metadata_of_argilla_with_the_name_of_a_field_is_kept_beside_it(tmp_path):
+    made = record({"text": "q", "channel": "a field"}, mood=["a"])
+    made["metadata"] |= {"text": "another text", "lang": "en"}
+    (item,) = rows_of(write(tmp_path / "a.jsonl", json.dumps(made)))
+    kept = {name: item.example.row.get(name) for name in ("channel", "lang", "text", "metadata")}
+    beside = {"channel": "chat", "text": "another text"}
+    assert kept == {"channel": "a field", "lang": "en", "text": None, "metadata": beside}
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 @pytest.mark.parametrize("first", [True, False])
 def test_a_row_that_would_be_misread_is_refused_by_its_field(tmp_path, kind, first):
@@ -286,7 +300,9 @@ def test_a_column_that_holds_no_single_text_is_no_answer(tmp_path):
     assert isinstance(item, Reject) and item.field == "answers"
 
 
-@pytest.mark.parametrize("kind", ["text and label", "text and number", "Argilla", "Argilla 1", "Label Studio JSON-MIN"])
+@pytest.mark.parametrize(
+    "kind", ["text and label", "text and number", "Argilla flattened", "Argilla 1", "Label Studio JSON-MIN"]
+)
 def test_parquet_is_read_as_json_lines_are(tmp_path, kind):
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     row, wanted = (READ | REFUSED)[kind]

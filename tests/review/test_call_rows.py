@@ -10,7 +10,7 @@ import in_shell
 import pytest
 
 from chat.tool_calls import calls_of
-from curation.example import Example, edited_text
+from curation.example import Example, chat_row, edited_text
 from curation.review.ruling import with_text
 from rung.text.message_text import message_text
 from workspace.errors import RungError
@@ -43,6 +43,14 @@ def test_the_text_of_an_edit_is_read_back_as_the_same_row_or_as_another_call():
     for wrong in wrongs:
         with pytest.raises(RungError):
             with_text(Example(ROW), wrong)
+
+
+def test_a_text_with_an_arrow_is_a_call_only_of_a_tool_that_the_row_has():
+    tools = [{"type": "function", "function": {"name": "pay"}}]
+    row = Example(chat_row("How do I pay?", "Here.", tools=tools))
+    for text, calls in (("-> Settings\n  Billing  open it", False), ("-> pay\n  to  Ann", True)):
+        changed = Example.from_json(with_text(row, text))
+        assert changed.calls == calls and (calls or changed.answer == text)
 
 
 @pytest.mark.parametrize(
