@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +69,7 @@ def train(
     if cancel:
         raise Refusal(f"--cancel: {on} is a machine, not a provider.", "rung runs stop", where="--cancel")
     box = reached(project, settings, on) if on else None
-    before = newest_plan(project)
+    before, known = newest_plan(project), {*project.plans.glob("P-*.toml")}
     path = _plan_or_locked(project, settings, plan_name, overrides, as_json, box.machine if box else None)
     if plan_name is None and before is not None and before != path and run_of(project, sha256_file(before)) is None:
         note(f"{path.stem} is the plan that rung.toml asks for. The one made last: rung train {before.stem}")
@@ -78,12 +79,14 @@ def train(
     if box is not None:
         from training.remote.following import prepare
 
-        folder = prepare(project, settings, path, box.box, overrides=overrides, by=by, at_most=limit)
+        with _kept_if_open(path, known):
+            folder = prepare(project, settings, path, box.box, overrides=overrides, by=by, at_most=limit)
         note(f"{folder.name}: trains on {on}, {path.stem}. Sending what it needs.")
         return watch_run(folder, start(project, folder), detach, as_json)
-    gates = check_gates(project, settings, plan, overrides=overrides)
-    if not all(gate.opens for gate in gates):
-        show_locked(gates, as_json)
+    with _kept_if_open(path, known):
+        gates = check_gates(project, settings, plan, overrides=overrides)
+        if not all(gate.opens for gate in gates):
+            show_locked(gates, as_json)
     _tell_otherwise(project, settings, plan, gates)
     folder = grant(project, settings, path, overrides=overrides, by=by or settings.project.person)
     note(f"{folder.name}: cleared by all gates, {path.stem}. Loading {settings.model.base}.")
@@ -113,6 +116,19 @@ def _goes_on(project: Project, plan_file: Path, again: bool, detach: bool, as_js
     else:
         go_on(project, found, detach, as_json)
     return True
+
+
+@contextmanager
+def _kept_if_open(path: Path, known: Collection[Path]) -> Iterator[None]:
+    """Where the gates are locked, take the plan away that was made for this command alone."""
+    from workspace.errors import Refusal
+
+    try:
+        yield
+    except (Refusal, typer.Exit):
+        if path not in known:
+            path.unlink()
+        raise
 
 
 def _tell_otherwise(project: Project, settings: Settings, plan: Plan, gates: Sequence[Gate]) -> None:
