@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +73,3 @@ def test_no_key_stands_in_anything_that_was_written_or_said(
         assert not [text for text in said if secret in text]
         assert not any(secret.encode() in data for data in written)
         assert not any(secret in text for text in seen)
-
-
-def test_what_holds_rows_or_trust_is_for_its_owner_alone(
-    warm: Warm, stages: Any, loopback: Any, tmp_path: Path
-) -> None:
-    root = Path(shutil.copytree(stages("reviewed", loopback.say(answer).url + "/v1"), tmp_path / "p"))
-    state = tmp_path / "state"
-    (root / "metrics").mkdir()
-    (root / "metrics" / "mine.py").write_text("def score(output, expected):\n    return 1.0\n")
-    warm("trust", at=root, RUNG_STATE_DIR=str(state))
-    private = [root / "rung.db", *(path for path in state.rglob("*") if path.is_file())]
-    assert len(private) == 2
-    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in private} == {"0o600"}, json.dumps(
-        {str(path): oct(path.stat().st_mode) for path in private}
-    )

@@ -21,7 +21,7 @@ from chat.keys import key_for, only_for
 from training.release.gguf import serving
 from workspace.errors import Refusal, RungError
 from workspace.settings import Settings, load_settings
-from workspace.trust import claims, demand_store, trust, untrusted
+from workspace.trust import claims, demand_store, trust
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ORG_ID", "RUNG_API_KEY", "HF_TOKEN")
 PLANTED = {name: f"planted-{name.lower()}" for name in KEYS}
@@ -282,14 +282,3 @@ def test_trust_is_ended_for_one_folder_and_holds_for_the_other(cloned: Any, warm
         assert warm("trust", at=root, **env).code == 0 and trusted(root)
     assert warm("trust", "--revoke", at=roots[0], **env).code == 0
     assert [trusted(root) for root in roots] == [False, True]
-
-
-def test_a_list_by_folder_of_an_older_version_asks_again(
-    cloned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = cloned(naming("model", "openai", "https://gpu.example/v1", ""))
-    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path))
-    (tmp_path / "trusted.json").write_text(json.dumps([str(root.resolve())]))
-    assert untrusted(root)
-    trust(root)
-    assert not untrusted(root)
