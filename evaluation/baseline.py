@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from curation.split.audit import write_vouched
+from curation.store import open_store
 from evaluation.abstention import SURE, SureSplits, write_sure
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
 from evaluation.arms.dev_rows import mark_choosing
@@ -218,7 +220,9 @@ def _measure_all(
         vouched_by=aim.vouched_by,
         judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
-    write_artefact(folder / "report.json", report)
+    with open_store(bench.project, bench.settings) as store:
+        on = {"arms": [arm.arm for arm in results], "test": report.test_sha256, "metric": report.metric}
+        write_vouched(store, folder / "report.json", report, bench.settings.project.person, **on)
     return report
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chat.local.embed import can_embed
 from curation.split.manifest import Manifest, read_manifest
+from curation.store import open_store, store_exists
 from evaluation.arms.optimising import can_rewrite
 from evaluation.arms.registry import arm_name, arm_option, on_the_ladder
 from evaluation.bench import frozen_test
@@ -117,7 +118,7 @@ def unmeasured(project: Project, manifest: Manifest, report: Report) -> list[str
     needs["encoder"] = labels and can_embed()
     # the environment may ask for this arm; it takes none away that rung.toml asks for
     said = load_settings(project.settings_file, {}), load_settings(project.settings_file)
-    rewrites = any(each.evaluation.proposals and can_rewrite(each) for each in said)
+    rewrites = any(map(can_rewrite, said))
     needs["optimised"] = rows and rewrites and installed("gepa")
     could = {arm for arm in Settings().evaluation.arms if needs.get(arm, True)} | set(_measured_on(project, report))
     here = {arm.arm for arm in report.arms}
@@ -131,8 +132,18 @@ def unmeasured_words(project: Project, manifest: Manifest, report: Report) -> st
 
 
 def _measured_on(project: Project, report: Report, before: Path | None = None) -> dict[str, str]:
-    """Return each arm that a baseline measured on the report's items and metric, with the newest such baseline."""
+    """Return each arm that a baseline measured on the report's items and metric, with the newest such baseline.
+
+    The log names arms of a baseline whose folder was deleted, too.
+    """
     earlier: dict[str, str] = {}
+    settings = load_settings(project.settings_file)
+    if store_exists(project, settings):
+        with open_store(project, settings) as store:
+            for event in store.events(kind="measured"):
+                same = (event.detail.get("test"), event.detail.get("metric")) == (report.test_sha256, report.metric)
+                if same and (before is None or by_number(Path(event.ref)) <= by_number(Path(before.name))):
+                    earlier |= dict.fromkeys(event.detail["arms"], event.ref)
     for path in oldest_first(project.evaluations.glob("*/report.json")):
         other = read_artefact(path, Report)
         if before is not None and by_number(path.parent) > by_number(before):

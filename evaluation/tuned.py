@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chat.protocols import ChatModel
+from curation.split.audit import write_vouched
 from curation.split.manifest import load_split, read_manifest
+from curation.store import open_store
 from evaluation.arms.arm_material import ArmMaterial, Variant
 from evaluation.arms.registry import arm_name
 from evaluation.arms.tuned_arm import TUNED, TUNED_RAG, tuned, tuned_rag
@@ -33,7 +35,7 @@ from evaluation.testset.looks import take_place
 from evaluation.verdict.pairing import Trained, evidence_for, preferred
 from evaluation.verdict.price import price_of
 from evaluation.verdict.rule import Training, Verdict, VerdictEvidence, rule
-from workspace.artefact import read_artefact, revised, write_artefact
+from workspace.artefact import read_artefact, revised
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.lock import writer_lock
@@ -106,8 +108,9 @@ def run_evaluation(
         trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
         pairs, weighed = evidence_for(bench, baseline, report, trained, place)
         weighed = _with_the_rest(bench, ways, baseline, weighed, measured[chosen][0], told)
-        write_artefact(folder / "verdict.json", rule(pairs, weighed))
-        write_artefact(folder / "report.json", report)
+        with open_store(bench.project, bench.settings) as store:
+            write_vouched(store, folder / "verdict.json", rule(pairs, weighed), bench.settings.project.person)
+            write_vouched(store, folder / "report.json", report, bench.settings.project.person)
     return folder
 
 

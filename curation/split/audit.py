@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,8 @@ from curation.review.queue import refresh_queue
 from curation.split.manifest import Manifest, ReviewFacts, SampleFacts, load_split, read_manifest
 from curation.store import Store, StoredRow, open_store, row_id, store_exists
 from curation.store.records import POLICY_ROLES
-from workspace.files import sha256_file
+from workspace.artefact import Artefact, revised
+from workspace.files import sha256_bytes, sha256_file, write_bytes
 from workspace.folder import Project
 from workspace.settings import ReviewSettings, Settings, load_settings
 
@@ -140,15 +142,6 @@ def _lost(every: Sequence[SampleProgress], manifest: Manifest) -> list[str]:
         for sample in _drawn(manifest)
         if sample["plan"] not in there or set(sample.get("rows", ())) - there[sample["plan"]]
     ]
-
-
-def is_as_frozen(project: Project, settings: Settings, folder: Path) -> bool:
-    """Whether the log says that this manifest was frozen under its name; true where it says nothing of that name."""
-    if not store_exists(project, settings):
-        return True
-    with open_store(project, settings) as store:
-        frozen = {event.detail["manifest"] for event in store.events(kind="freeze", ref=folder.name)}
-    return not frozen or sha256_file(folder / "manifest.json") in frozen
 
 
 def recheck_leakage(project: Project, settings: Settings, folder: Path, store: Store | None = None) -> GateAnswer:
@@ -362,3 +355,63 @@ def _evidence(rows: Sequence[StoredRow], manifest: Manifest) -> dict[str, str | 
 
 def _named(leak: Leak, train: Sequence[str], test: Sequence[str]) -> str:
     return f"{train[leak.train]} and {test[leak.test]} ({leak.kind}, {leak.score:.2f})"
+
+
+VOUCHING = {"manifest.json": "freeze", "report.json": "measured", "verdict.json": "ruled", "clearance.json": "cleared"}
+"""The event by which the log names a file by SHA-256; its `ref` is the file's folder. A manifest and a report name the
+hash of all lines that the log had before: where a file or the log was changed alone, the other shows it.
+"""
+PUT_BACK = "put back what was there, or freeze and measure again: rung data freeze, rung baseline"
+
+
+def write_vouched(store: Store, path: Path, artefact: Artefact, actor: str, **detail: object) -> None:
+    """Write an artefact that the log names first: killed between the two, the command is run again."""
+    from curation.store.reading import log_so_far
+
+    if "log" in type(artefact).model_fields:
+        with store.read() as connection:
+            artefact = revised(artefact, log=log_so_far(connection))
+    data = artefact.to_bytes()
+    store.event(VOUCHING[path.name], actor, path.parent.name, {"sha256": sha256_bytes(data), **detail})
+    write_bytes(path, data)
+
+
+def unlike_log(project: Project, settings: Settings, *paths: Path) -> list[Path]:
+    """Those of the files that are not the ones that the log names; one that is older than its first such line is."""
+    paths = tuple(path for path in paths if path.is_file())
+    if not paths or not store_exists(project, settings):
+        return []
+    with open_store(project, settings) as store:
+        return [path for path in paths if not _is_named(store, path)]
+
+
+def _is_named(store: Store, path: Path) -> bool:
+    named = [each.detail for each in store.events(kind=VOUCHING[path.name], ref=path.parent.name)]
+    digests = [digest for each in named if (digest := each.get("sha256") or each.get("manifest"))]
+    return digests[-1] == sha256_file(path) if digests else not _log_of(path)
+
+
+def fault_of(project: Project, settings: Settings, *paths: Path) -> str:
+    """What is wrong with the first of these files that is not the one of the log, or that shows a changed log."""
+    from curation.store.reading import begins_as, has_lost_lines
+
+    if others := unlike_log(project, settings, *paths):
+        return f"{others[0].parent.name}: another {others[0].stem} than the one that the log names"
+    logs = {path.parent.name: log for path in paths if (log := _log_of(path))}
+    if not logs:
+        return ""
+    if not store_exists(project, settings):
+        return f"the log is not here, and {next(iter(logs))} was made with it"
+    with open_store(project, settings) as store, store.read() as connection:
+        if has_lost_lines(connection):
+            return "lines were taken out of the log"
+        changed = next((name for name, log in logs.items() if not begins_as(connection, log)), "")
+    return f"lines of the log from before {changed} were changed or taken out" if changed else ""
+
+
+def _log_of(path: Path) -> str:
+    """What a file says of the log; empty where it says nothing."""
+    try:
+        return str(json.loads(path.read_bytes()).get("log", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""

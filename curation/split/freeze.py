@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.split.audit import is_as_frozen, review_facts
+from curation.split.audit import review_facts, unlike_log, write_vouched
 from curation.split.card import card_text
 from curation.split.manifest import (
     FrozenRow,
@@ -21,7 +21,6 @@ from curation.split.manifest import (
 from curation.split.plan import FreezePlan, Stage, plan_freeze
 from curation.store import Store, StoredRow, open_store
 from curation.store.guidelines import current_guideline
-from workspace.artefact import write_artefact
 from workspace.counted import counted
 from workspace.errors import Refusal
 from workspace.files import is_unchanged, sha256_bytes, sha256_file, write_bytes, write_text
@@ -90,8 +89,6 @@ def _freeze(
     bytes_of = _bytes_of(plan)
     there = _same_version(project, settings, plan, bytes_of)
     if there is not None:
-        if not store.events(kind="freeze", ref=there.name):  # it was killed before it could write that
-            _log(store, there, actor)
         return Frozen(there, read_manifest(there), True)
     version = next_id(project.datasets, "v")
     manifest = _manifest(store, project, settings, plan, version, bytes_of)
@@ -100,22 +97,14 @@ def _freeze(
     temporary.mkdir(parents=True)
     for split, data in bytes_of.items():
         write_bytes(temporary / f"{split}.jsonl", data)
-    write_artefact(temporary / "manifest.json", manifest)
-    digest = sha256_file(temporary / "manifest.json")
+    path, sizes = temporary / "manifest.json", {name: split.rows for name, split in manifest.splits.items()}
+    write_vouched(store, path, manifest, actor, test_only=manifest.test_only, **sizes)
+    digest = sha256_file(path)
     write_text(temporary / "README.md", card_text(project, settings, plan, manifest, digest))
     temporary.rename(folder)
     _sync(project.datasets)
     shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
-    _log(store, folder, actor)
-    return Frozen(folder, manifest, False)
-
-
-def _log(store: Store, folder: Path, actor: str) -> None:
-    """Write the event of a freeze."""
-    manifest = read_manifest(folder)
-    sizes: dict[str, int] = {name: split.rows for name, split in manifest.splits.items()}
-    digest = sha256_file(folder / "manifest.json")
-    store.event("freeze", actor, folder.name, {"manifest": digest, "test_only": manifest.test_only, **sizes})
+    return Frozen(folder, read_manifest(folder), False)
 
 
 def same_version(project: Project, settings: Settings, plan: FreezePlan) -> Path | None:
@@ -152,7 +141,7 @@ def _same_version(
             or _rows_of(manifest, split) != _provenance(plan, split, settings)
         ):
             return None
-    return newest if is_as_frozen(project, settings, newest) else None
+    return None if unlike_log(project, settings, newest / "manifest.json") else newest
 
 
 def _rows_of(manifest: Manifest, split: SplitName) -> list[FrozenRow]:

@@ -137,6 +137,8 @@ class Manifest(Artefact):
     guideline: str = ""
     dropped: list[LeftOutRow] = []
     classes: dict[str, int] = {}
+    log: str = ""
+    """The log as it was before, by its hash (`curation.split.audit`); empty in one of an older Rung."""
     rows: list[FrozenRow] = []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, or_, select
@@ -242,3 +243,37 @@ def read_deciders(connection: Connection) -> tuple[str, ...]:
 def read_fact(connection: Connection, key: str) -> str:
     """The fact; empty where there is none."""
     return str(connection.execute(select(facts.c.value).where(facts.c.key == key)).scalar() or "")
+
+
+LOGS = (events, decisions)
+
+
+def log_so_far(connection: Connection) -> str:
+    """`57+720 SHA256`: how many events and decisions the log holds, and the hash of them all."""
+    if connection.dialect.name == "postgresql":  # a number is given before its line can be seen: wait for those
+        connection.exec_driver_sql("LOCK TABLE events, decisions IN SHARE MODE")
+    last = [int(connection.execute(select(func.max(log.c.id))).scalar() or 0) for log in LOGS]
+    return f"{last[0]}+{last[1]} {_digest(connection, last)}"
+
+
+def begins_as(connection: Connection, log: str) -> bool:
+    """Whether the log still begins with the lines that `log_so_far` gave this text for."""
+    numbers, _, digest = log.partition(" ")
+    return _digest(connection, [int(number) for number in numbers.split("+")]) == digest
+
+
+def _digest(connection: Connection, last: Sequence[int]) -> str:
+    """The hash of the first lines of both logs, in order."""
+    found = sha256()
+    for log, number in zip(LOGS, last, strict=True):
+        for line in connection.execute(select(log).where(log.c.id <= number).order_by(log.c.id)):
+            found.update(json.dumps(list(line)).encode() + b"\n")
+    return found.hexdigest()
+
+
+def has_lost_lines(connection: Connection) -> bool:
+    """Whether SQLite gave more numbers than the log has lines: it gives none twice, and skips none."""
+    if connection.dialect.name != "sqlite":
+        return False
+    given: dict[str, int] = dict(connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").tuples().all())
+    return any(connection.execute(select(func.count(log.c.id))).scalar() != given.get(log.name, 0) for log in LOGS)

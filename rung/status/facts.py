@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from advisor.answer_file import load_answers
 from advisor.decision import Decision
 from curation.checks.dismissals import LastCheck, last_check
+from curation.split.audit import unlike_log
 from curation.split.manifest import Manifest, changed_splits, newest_dataset, read_manifest
 from evaluation.measured_answers import read_answers, with_judged
 from evaluation.measurement_report import Report, newest_report
@@ -67,7 +68,7 @@ class Facts(_Stored):
     changed: tuple[str, ...] = ()
     """Files of the newest version that are not as they were frozen."""
     other_outputs: tuple[str, ...] = ()
-    """Reports whose outputs are not those that were measured."""
+    """Reports of which a file is not the one that was measured."""
     unmeasured: str = ""
     """Which arms the project could measure and the baseline has not, in words."""
     plan: Path | None = None
@@ -124,6 +125,12 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     released = part(lambda: current_release(project), None)
     baseline = part(lambda: _report(project, "baseline", sha256), None)
     measured = part(lambda: _report(project, "run", sha256), None)
+
+    def other(*files: Path) -> list[str]:
+        """Names of those that are not the ones of the log."""
+        none: list[Path] = []
+        return [path.name for path in part(lambda: unlike_log(project, settings, *files), none)] if with_store else []
+
     return Facts(
         project=project,
         settings=settings,
@@ -134,12 +141,18 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         **{each.name: getattr(stored, each.name) for each in fields(stored)},
         dataset=dataset,
         dataset_sha256=sha256_file(folder / "manifest.json") if folder and dataset else "",
-        changed=tuple(changed_splits(folder, dataset)) if folder and dataset else (),
+        changed=tuple([*changed_splits(folder, dataset), *other(folder / "manifest.json")])
+        if folder and dataset
+        else (),
         baseline=baseline,
         other_outputs=tuple(
             report.id
             for report in (baseline, measured)
-            if report and not is_unchanged(project.evaluations / report.id / "outputs.jsonl", report.outputs_sha256)
+            if report
+            and (
+                not is_unchanged(project.evaluations / report.id / "outputs.jsonl", report.outputs_sha256)
+                or other(*(project.evaluations / report.id / f"{name}.json" for name in ("report", "verdict")))
+            )
         ),
         unmeasured=part(lambda: _unmeasured(project, dataset, baseline), ""),
         plan=max(project.plans.glob("P-*.toml"), key=by_number, default=None),

@@ -313,7 +313,7 @@ def _baselines(facts: Facts) -> Stage:
             "measure the arms",
         )
     if facts.baseline.id in facts.other_outputs:
-        reason = f"the outputs of {facts.baseline.id} changed since it was measured"
+        reason = f"{facts.baseline.id} changed since it was measured"
         return Stage(6, "Baselines", "needs_you", reason, "rung baseline", "measure the arms again")
     best = best_untuned(facts.baseline)
     if facts.goal is None and best is not None and not _why_no_training(facts) and facts.finished is None:
@@ -395,7 +395,7 @@ def _verdict(facts: Facts) -> Stage:
         reason = f"{facts.finished.id} is not measured on the test set yet"
         return Stage(9, "Verdict", "open", reason, facts.finished.next_command, "measure the tuned model")
     if facts.measured and facts.measured.id in facts.other_outputs:
-        reason = f"the outputs of {facts.measured.id} changed since it was measured"
+        reason = f"{facts.measured.id} changed since it was measured"
         command = f"rung evaluate {found.run}"
         return Stage(9, "Verdict", "needs_you", reason, command, "measure the tuned model again")
     words = found.verdict.replace("_", " ")

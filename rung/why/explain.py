@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rung.text.decision_text import step_and_end
@@ -143,12 +143,18 @@ def chain(project: Project, ref: str) -> list[ChainLink]:
     if re.fullmatch(r"r-\d+", ref):
         return list(row_links(project, ref))
     if re.fullmatch(r"([LRE]-|v)\d+", ref):
-        return list(_artefact(project, project.root / FOLDERS[ref[0]] / ref / MARKERS[ref[0]]))
-    if re.fullmatch(r"P-\d+", ref):
-        return list(_artefact(project, project.plans / f"{ref}.toml"))
-    raise RungError(
-        f'Nothing here is called "{ref}".', "rung why R-001, L-001, v001, r-000123, a gate, a rule, an answer"
-    )
+        links = list(_artefact(project, project.root / FOLDERS[ref[0]] / ref / MARKERS[ref[0]]))
+    elif re.fullmatch(r"P-\d+", ref):
+        links = list(_artefact(project, project.plans / f"{ref}.toml"))
+    else:
+        known = "rung why R-001, L-001, v001, r-000123, a gate, a rule, an answer"
+        raise RungError(f'Nothing here is called "{ref}".', known)
+    from curation.split.audit import VOUCHING, unlike_log
+
+    settings, files = load_settings(project.settings_file), [project.root / link.ref for link in links]
+    vouched = [path for path in files if path.name in VOUCHING]
+    unlike = {project.relative(path) for path in unlike_log(project, settings, *vouched)}
+    return [replace(link, whole=False) if link.ref in unlike else link for link in links]
 
 
 def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Iterator[ChainLink]:

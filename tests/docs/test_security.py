@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from killing import Warm
 from starlette.testclient import TestClient
+from vouched import edit, in_log
 from works import answer, stages, warm  # noqa: F401
 
 from chat.keys import key_for
@@ -193,6 +194,19 @@ def released(room: Room) -> None:
     assert room.rung("release", "verify", str(folder), at=room.path).code == 1
 
 
+def by_hand(room: Room) -> None:
+    root = room.project("measured")
+    report = root / "evaluations" / "E-001" / "report.json"
+    told = report.read_text()
+    edit(report, vouched_by="priya")
+    assert room.rung("release", "--to", "prompt", "--by", "sam", "--reason", "best", at=root).code == 1
+    report.write_text(told)
+    in_log(Project(root), "DELETE FROM events WHERE kind = 'freeze'")
+    assert room.rung("release", "--to", "prompt", "--by", "sam", "--reason", "best", at=root).code == 1
+    checks = json.loads(room.rung("doctor", "--json", at=root).out)["checks"]
+    assert [check["ok"] for check in checks if check["name"] == "log"] == [False]
+
+
 def runs_nothing(room: Room) -> None:
     root, mark = room.project("new", '[release]\nllama_cpp = "tools"\n'), room.path / "ran"
     for name, text in (("tools/llama-server", f"#!/bin/sh\ntouch {mark}\n"), ("tools/libllama.so", ""),
@@ -214,8 +228,12 @@ def runs_nothing(room: Room) -> None:
 def reaches_nothing(room: Room) -> None:
     for toml in (room.named(url="https://gpu.example/v1"), '[store]\nurl = "postgresql://db.example/x"\n'):
         root = room.project("frozen", toml)
+        for words in (("baseline", "--arms", "base"), ("data", "generate", "--count", "1", "--yes"), ("status",)):
+            assert "reached:" not in room.rung(*words, at=root, offline=True, **KEYS).err, words
         done = room.rung("baseline", "--arms", "base", at=root, offline=True, **KEYS)
-        assert done.code == 1 and "rung trust" in done.err and "reached:" not in done.err, done
+        assert done.code == 1 and "rung trust" in done.err, done
+        trust(root)  # whoever trusts it is asked no more: the same command reaches further
+        assert "reached: " in room.rung("baseline", "--arms", "base", at=root, offline=True, **KEYS).err
         shutil.rmtree(root)
 
 
@@ -341,9 +359,9 @@ def ended(room: Room) -> None:
     assert 400 <= client.get("/", follow_redirects=True).status_code < 500
 
 
-ATTACKS = (terminal, report, formula, prompts, template, code, schema, model_folder, archive, released, runs_nothing,
-           reaches_nothing, asks_again, keys, clear_text, key_in_messages, privacy, redirect, tool, paths, owner_only,
-           forged, ended)  # fmt: skip
+ATTACKS = (terminal, report, formula, prompts, template, code, schema, model_folder, archive, released, by_hand,
+           runs_nothing, reaches_nothing, asks_again, keys, clear_text, key_in_messages, privacy, redirect, tool, paths,
+           owner_only, forged, ended)  # fmt: skip
 PROMISES = [
     match[1]
     for match in re.finditer(

@@ -11,12 +11,15 @@ import pytest
 from conftest_tui import flat, on_stage, playing, press, settled, text_of, until
 from hosted_replies import completion
 from typer.testing import CliRunner
+from vouched import rewrite
 
 from chat.local.embed import packaged_folder
+from evaluation.measurement_report import Report
 from rung.cli import build_app
 from rung.tui.app import RungApp
 from rung.tui.source import ScreenSource
 from training.gates.checks import GateCase, decision_gate
+from workspace.artefact import read_artefact, revised
 from workspace.errors import Refusal, RungError
 
 
@@ -81,11 +84,9 @@ ARMS = {form: arm for arm, form in FORMS.items()}
 
 def lose(folder, arms):
     """Write into a report that the replies of these arms were lost."""
-    path = folder / "report.json"
-    report = json.loads(path.read_text())
-    for arm in report["arms"]:
-        arm["unmeasured"] = "36 of 36 replies were cut" if arm["arm"] in arms else ""
-    path.write_text(json.dumps(report))
+    found = read_artefact(folder / "report.json", Report).arms
+    lost = {True: "36 of 36 replies were cut", False: ""}
+    rewrite(folder / "report.json", Report, arms=[revised(arm, unmeasured=lost[arm.arm in arms]) for arm in found])
 
 
 def stage(status, name):

@@ -41,7 +41,7 @@ def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, see
         assert sum(len(load_split(folder, split)) for split in read_manifest(folder).splits) == 400
     assert (newest_dataset(desk.project) is None) == (not list(desk.project.datasets.glob("v*")))
     done = frozen(desk)
-    assert [event.ref for event in desk.store.events(kind="freeze")] == ["v001"]
+    assert {event.ref for event in desk.store.events(kind="freeze")} == {"v001"}
     assert done.manifest.version == "v001" and not (desk.project.datasets / ".tmp").exists()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vouched import rewrite
 
 from advisor.answer_file import load_answers
 from advisor.decide import decide
@@ -35,10 +36,7 @@ def replanned(plan: Path, **recipe: Any) -> Plan:
 
 def rewritten(project: Project, **fields: Any) -> Report:
     """E-001's report with other fields."""
-    file = project.evaluations / "E-001" / "report.json"
-    report = read_artefact(file, Report).model_copy(update=fields)
-    write_artefact(file, report)
-    return report
+    return rewrite(project.evaluations / "E-001" / "report.json", Report, **fields)
 
 
 def answered(project: Project, change: Callable[[list[ItemOutcome]], list[ItemOutcome]]) -> None:
@@ -212,6 +210,10 @@ def test_where_a_model_can_rewrite_the_prompt_that_arm_is_wanted_or_a_name(
         file.write('\n[bigger_model]\nbase = "another"\n')
     found = gate(ready, "baseline", planned)
     assert found.passed is False and found.opener == "rung baseline --arms optimised"
+    text = ready.settings_file.read_text()
+    ready.settings_file.write_text(text.replace("[evaluation]\n", "[evaluation]\nproposals = 0\n"))
+    assert gate(ready, "baseline", planned).passed is False, "who asks for no rewrite confirms the prompts by name"
+    ready.settings_file.write_text(text)
     with monkeypatch.context() as softer:
         softer.setenv("RUNG_EVALUATION__PROPOSALS", "0")
         softer.setenv("RUNG_BIGGER_MODEL__BASE", "")

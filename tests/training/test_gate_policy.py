@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
+from vouched import in_log
 
 from rung.text.training_text import explain_lines
 from training.gates.clearance import Locked, admit, check_gates, grant, override, policy_of
@@ -112,13 +112,7 @@ def test_an_override_that_is_not_in_the_log_counts_for_nothing(
 ) -> None:
     unwanted(ready)
     folder = grant(ready, settings, planned, overrides=[override("decision", "priya", "x")])
-    with sqlite3.connect(ready.database_file) as database:
-        database.execute("PRAGMA foreign_keys = OFF")
-        database.execute("DROP TRIGGER IF EXISTS events_no_delete")
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
-        for trigger in tables:
-            database.execute(f'DROP TRIGGER "{trigger}"')
-        database.execute("DELETE FROM events WHERE kind = 'override'")
+    in_log(ready, "DELETE FROM events WHERE kind = 'override'")
     with pytest.raises(Locked, match="decision"):
         admit(folder)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from clinic import ANSWERS, SETTINGS
 from counting import Words
 from scripted import Scripted
+from vouched import rewrite
 
 from advisor.project_advice import advise_project
 from curation.example import Example, chat_row
@@ -28,7 +29,7 @@ from training.gates.clearance import grant
 from training.plan.planning import make_plan
 from training.plan.plans import keep_plan
 from training.runs import METRICS, read_run, write_run
-from workspace.artefact import now, write_artefact
+from workspace.artefact import now
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -75,7 +76,7 @@ def measured(folder: Path) -> Project:
     project = frozen(folder)
     bench = open_bench(project, settings_of(project), Scripted(["E10 eye both"]))
     made, report = run_baseline(bench, arms_named(["base", "prompt"]))
-    write_artefact(made / "report.json", report.model_copy(update={"goal": 0.8, "judged": {}, "versions": None}))
+    rewrite(made / "report.json", type(report), goal=0.8, judged={}, versions=None)
     advise_project(project)
     return project
 

@@ -10,12 +10,12 @@ import ladder
 import pytest
 from conftest_tui import STAGES, opened, playing, settled, text_of, until, words_in
 from test_f1 import f1_tells_the_truth
+from vouched import rewrite
 
 from evaluation.measurement_report import newest_report
 from rung.tui.screens.page_screen import KeysScreen, words_of
 from rung.tui.widgets.line import NAMED, NOT_A_KEY, fitting
 from rung.tui.widgets.lines import MEANINGS, Entry, folded
-from workspace.artefact import write_artefact
 
 SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
 
@@ -113,7 +113,7 @@ async def test_both_classifiers_stand_on_the_ladder_and_all_of_it_is_in_sight(cl
     folder, report = newest_report(clinic, "baseline")
     arm = report.arms[0]
     more = [arm.model_copy(update={"arm": name, "score": score}) for name, score in BOTH.items()]
-    write_artefact(folder / "report.json", report.model_copy(update={"arms": [*report.arms, *more]}))
+    rewrite(folder / "report.json", type(report), arms=[*report.arms, *more])
     async with playing(program(clinic.root), size) as (app, pilot):
         for words in ("classifier 84.5%", "encoder    90.4%"):
             assert words in text_of(app)

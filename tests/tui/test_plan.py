@@ -9,9 +9,10 @@ from pathlib import Path
 import ladder
 import pytest
 from conftest_tui import on_stage, sees, settled, text_of, until
+from vouched import rewrite
 
 from evaluation.measurement_report import Report
-from workspace.artefact import read_artefact, write_artefact
+from workspace.artefact import read_artefact
 
 
 async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, program):
@@ -130,7 +131,7 @@ async def test_why_of_a_gate_speaks_in_the_words_of_the_screen(clinic, program):
     report = clinic.evaluations / "E-001" / "report.json"
     found = read_artefact(report, Report)
     arms = [arm.model_copy(update={"arm": "retrieved"}) if arm.arm == "base" else arm for arm in found.arms]
-    write_artefact(report, found.model_copy(update={"arms": arms, "chosen": "retrieved"}))
+    rewrite(report, Report, arms=arms, chosen="retrieved")
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7, size=(100, 40)) as (app, pilot, screen):
         await sees(pilot, "✓ baseline retrieved few-shot 25.0% on the same 60 items")

@@ -9,6 +9,7 @@ import ladder
 import pytest
 from conftest import rung
 from conftest_tui import flat, on_stage, opened, running, sees, settled, text_of, until
+from vouched import rewrite
 
 from evaluation.measurement_report import Report
 from evaluation.served_run import ServedRun
@@ -16,7 +17,7 @@ from evaluation.verdict.rule import Verdict
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import MarkedLines
 from training.runs import LOCK, read_run, write_run
-from workspace.artefact import now, read_artefact, revised, write_artefact
+from workspace.artefact import now, read_artefact
 from workspace.lock import writer_lock
 
 SHIP, JUDGEMENT, KEEP, MORE = 60, 11, 0, 4
@@ -50,7 +51,7 @@ async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic,
     ahead = found.arms[0].model_copy(
         update={"arm": "classical", "chosen": False, "difference": -0.2, "low": -0.3, "high": -0.1}
     )
-    write_artefact(path, found.model_copy(update={"arms": [*found.arms, ahead]}))
+    rewrite(path, Verdict, arms=[*found.arms, ahead])
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "more items would not ship it")
         assert screen.next.startswith("Next: see the advice (2).")
@@ -62,7 +63,7 @@ async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_wer
     path = ladder.ruled_on(clinic, SHIP) / "verdict.json"
     verdict, served = read_artefact(path, Verdict), ServedRun("clinic", "gpu1:8000", "tiny")
     notes = [*served.notes("R-001", "tiny"), *verdict.notes]
-    write_artefact(path, revised(verdict, served="clinic at gpu1:8000", notes=notes))
+    rewrite(path, Verdict, served="clinic at gpu1:8000", notes=notes)
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "SHIP")
         assert "R-001 was asked as clinic at gpu1:8000; Rung did not check that this name" in flat(text_of(app))
@@ -92,8 +93,7 @@ async def test_items_are_shown_masked(clinic, program):
 
 async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_same_order(clinic, program):
     ladder.ruled_on(clinic, SHIP)
-    path = clinic.evaluations / "E-001" / "report.json"
-    write_artefact(path, read_artefact(path, Report).model_copy(update={"goal": 0.8}))
+    rewrite(clinic.evaluations / "E-001" / "report.json", Report, goal=0.8)
     said = [line for line in rung(clinic.root, "verdict").stdout.split("\n") if line.strip()]
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "✓ Goal 80.0%: reached")

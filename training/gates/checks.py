@@ -11,7 +11,7 @@ from advisor.answer_file import load_answers
 from advisor.decide import verdict_of
 from advisor.decision import Decision
 from advisor.rulefiles import load_rulebook
-from curation.split.audit import is_as_frozen, recheck_leakage, recheck_review
+from curation.split.audit import fault_of, recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import arm_name
@@ -116,7 +116,6 @@ def _word(step: str) -> str:
 DATASET_RULE = "dataset-unchanged"
 NEEDED: tuple[SplitName, ...] = ("train", "validation", "test")
 FREEZE = "rung data freeze"
-OTHER_MANIFEST = "another manifest than the one that the log says was frozen"
 
 
 def dataset_gate(case: GateCase) -> Gate:
@@ -128,7 +127,7 @@ def dataset_gate(case: GateCase) -> Gate:
     faults = [
         *_whose(case.folder, case.manifest),
         *_file_faults(case.folder, case.manifest),
-        *([] if is_as_frozen(case.project, case.settings, case.folder) else [f"{case.folder.name}: {OTHER_MANIFEST}"]),
+        *filter(None, [fault_of(case.project, case.settings, case.folder / "manifest.json")]),
         *_plan_faults(case, case.folder, digest),
     ]
     evidence: Evidence = {"sha256": digest}
@@ -254,6 +253,7 @@ def baseline_gate(case: GateCase) -> Gate:
         return _missing(case, manifest)
     folder, report = found
     faults = [*_report_faults(case, report, entry.sha256), *_output_faults(folder, report, entry.rows)]
+    faults += filter(None, [fault_of(case.project, case.settings, folder / "report.json")])
     digest = sha256_file(folder / "report.json")
     if faults:
         return closed(

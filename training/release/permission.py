@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.split.audit import PUT_BACK, fault_of
+from curation.store import open_store
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CALLED, arm_name
 from evaluation.measured_answers import best_untuned
-from evaluation.measurement_report import ArmResult, Report, newest_report, read_report
+from evaluation.measurement_report import ArmResult, Report, newest_report, read_report, reports
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import Verdict, newest_verdict
+from training.gates.clearance import RECEIPT
 from training.release.releases import UNTUNED, FormName
 from training.runs import RECORD, RunRecord
 from workspace.artefact import revised
 from workspace.errors import Refusal
-from workspace.files import is_unchanged
+from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
@@ -50,6 +53,7 @@ def may_release(
         raise Refusal(f"Locked: no verdict yet on {run.id}.", f"rung evaluate {run.id}")
     folder, verdict = found
     _unchanged(project, run, folder, verdict)
+    _vouched(project, settings, run, folder, verdict)
     _ruled_so(project, settings, run, folder, verdict)
     if verdict.verdict == "ship":
         return Permission(folder, verdict, by, reason if signs else "")
@@ -102,6 +106,30 @@ def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict)
             "change how the model is asked.",
             f"Take it out of {project.relative(weights)}.",
         )
+
+
+def _vouched(project: Project, settings: Settings, run: RunRecord, folder: Path, verdict: Verdict) -> None:
+    """What the release rests on must be what the log names, and the log what it was when each was written.
+
+    Reports of other runs on the same test items are among it: they were made after what was planned for these.
+    """
+    same = [each.id for each in reports(project) if (each.kind, each.test_sha256) == ("run", verdict.test_sha256)]
+    evaluations = [project.evaluations / name / "report.json" for name in (verdict.baseline_report or "", *same)]
+    manifest = project.datasets / (verdict.dataset or "") / "manifest.json"
+    refuse_unvouched(project, settings, manifest, *evaluations, folder / "verdict.json")
+    if run.adopted:
+        return
+    receipt = project.runs / run.id / RECEIPT
+    with open_store(project, settings) as store:
+        given = {event.detail.get("sha256") for event in store.events(kind="cleared", ref=run.id)}
+    if not receipt.is_file() or sha256_file(receipt) not in given or run.clearance_sha256 not in given:
+        raise Refusal(f"{run.id} was not cleared by `rung train` (not in the log).", "rung train")
+
+
+def refuse_unvouched(project: Project, settings: Settings, *files: Path) -> None:
+    """Raise Refusal where a file is not the one that the log names, or the log changed since it was written."""
+    if fault := fault_of(project, settings, *files):
+        raise Refusal(f"Not released: {fault}.", PUT_BACK)
 
 
 def _ruled_so(project: Project, settings: Settings, run: RunRecord, folder: Path, verdict: Verdict) -> None:

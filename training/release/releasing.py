@@ -19,7 +19,7 @@ from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
 from training.release.ollama import make_ollama
-from training.release.permission import Permission, best_prompted, may_release
+from training.release.permission import Permission, best_prompted, may_release, refuse_unvouched
 from training.release.released_prompt import make_prompt
 from training.release.releases import (
     CHAIN,
@@ -85,6 +85,8 @@ def release_untuned(
     told: Told = lambda _: None,
 ) -> Path:
     """Release the best prompted arm, the classifier, the encoder, or several of them: needs no run."""
+    if found := newest_report(project, "baseline"):
+        refuse_unvouched(project, settings, found[0] / "report.json")
     evaluation, report = best_prompted(project) if "prompt" in forms else _with_classifier(project, forms[0])
     arms = {"prompt": report.chosen, **ARM}
     best = best_untuned(report)

@@ -35,6 +35,8 @@ def judge(
     as_json: Json = False,
 ) -> None:
     """Grade outputs with a model, by judge.md. Its grades count only as far as they agree with human labels."""
+    from curation.split.audit import write_vouched
+    from curation.store import open_store
     from evaluation.ask import Replies
     from evaluation.judge.assessment import judge_run
     from evaluation.judge.people_labels import open_sitting
@@ -67,7 +69,9 @@ def judge(
         note(f"! {told}")
     sitting.folder.mkdir(exist_ok=True)
     write_artefact(sitting.folder / "judge.json", report)
-    write_artefact(sitting.folder.parent / "verdict.json", with_judge(sitting.verdict, report))
+    with open_store(project, settings) as store:
+        ruled = with_judge(sitting.verdict, report)
+        write_vouched(store, sitting.folder.parent / "verdict.json", ruled, settings.project.person)
     write_page(project, sitting.folder.parent)
     return _show(project, sitting, report, as_json)
 

@@ -89,23 +89,25 @@ def few_of_each(problems: Sequence[Problem], most: int = 3) -> Iterator[str]:
 
 
 def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdict, list[str]]:
+    from curation.split.audit import write_vouched
+    from curation.store import open_store
     from evaluation.measurement_report import read_report
     from evaluation.verdict.rule import accepted, newest_verdict
     from rung.report.evaluation import write_page
     from rung.status.stages import after_verdict
     from rung.text.verdict_text import lines
-    from workspace.artefact import write_artefact
     from workspace.errors import Refusal
     from workspace.settings import opened_project
 
-    project, _ = opened_project()
+    project, settings = opened_project()
     found = newest_verdict(project, run)
     if found is None:
         raise Refusal(f"No verdict on {run} yet." if run else "No verdict yet: no run was measured.", "rung evaluate")
     folder, result = found
     if acceptance and result.verdict == "judgement":
         result = accepted(result, *acceptance)
-        write_artefact(folder / "verdict.json", result)
+        with open_store(project, settings) as store:
+            write_vouched(store, folder / "verdict.json", result, settings.project.person)
         write_page(project, folder)
     report, baseline = read_report(project, folder.name)[1], read_report(project, result.baseline_report or "")[1]
     page = f"Report: {project.relative(folder)}/report.html"

@@ -9,19 +9,25 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import in_process
 import pytest
 from in_shell import rung
 from released import judged, let
+from vouched import edit, in_log, rewrite
 
+from evaluation.measurement_report import Report, read_report
 from evaluation.served_run import ServedRun
+from evaluation.testset.looks import note_look
+from evaluation.verdict.rule import Acceptance, Verdict
 from training.release.current import current_release
 from training.release.releases import verify
 from training.release.releasing import release_untuned, wanted_forms
 from training.runs import read_run, write_run
+from workspace.artefact import now, read_artefact
 from workspace.errors import InputError, Refusal
-from workspace.files import sha256_file, write_text
+from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -63,9 +69,7 @@ def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project
     """The arms and the run were asked of a server by names; the release is made of the run's own weights."""
     there = {"provider": "openai", "base": "tiny", "base_url": "http://gpu.example.invalid/v1"}
     settings = settings.model_copy(update={"model": settings.model.model_copy(update=there)})
-    baseline = project.evaluations / "E-001" / "report.json"
-    told = json.loads(baseline.read_text())
-    write_text(baseline, json.dumps(told | {"model": "tiny (gpu.example.invalid)"}))
+    rewrite(project.evaluations / "E-001" / "report.json", Report, model="tiny (gpu.example.invalid)")
     judged(project, settings, right=30, served=ServedRun("clinic", "gpu.example.invalid", "tiny"))
     folder = let(project, settings, "merged")
     assert verify(folder).faults == []
@@ -85,16 +89,16 @@ def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project
         (30, {"baseline_report": "E-002"}),
     ],
 )
-def test_a_word_changed_in_the_verdicts_file_releases_nothing(
+def test_a_word_changed_in_the_verdicts_file_and_in_the_log_releases_nothing(
     project: Project, settings: Settings, right: int, changes: dict[str, object]
 ) -> None:
     path = judged(project, settings, right=right, otherwise="none" if right == 0 else "E10 eye both") / "verdict.json"
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps({**told, **changes}))
+    told = read_artefact(path, Verdict)
+    rewrite(path, Verdict, **changes)
     with pytest.raises(Refusal) as refused:
         let(project, settings, "adapter", by="priya", reason="said so")
     assert refused.value.hint == "rung evaluate R-001" and current_release(project) is None
-    path.write_text(json.dumps(told))
+    rewrite(path, Verdict, **dict(told))
     if right == 30:
         assert let(project, settings, "adapter").name == "L-001"
 
@@ -123,9 +127,8 @@ def test_an_override_of_the_loss_signs_no_judgement(project: Project, settings: 
     with pytest.raises(Refusal, match="loss") as refused:
         let(project, settings, "adapter", **words)
     assert refused.value.hint == "rung verdict R-001 --accept-judgement --by NAME --reason TEXT"
-    path = evaluation / "verdict.json"
-    accepted = {"by": "mo", "reason": "injuries go to a person", "at": "2026-11-25T12:00:00Z"}
-    path.write_text(json.dumps({**json.loads(path.read_text()), "accepted": accepted}))
+    accepted = Acceptance(by="mo", reason="injuries go to a person", at=now())
+    rewrite(evaluation / "verdict.json", Verdict, accepted=accepted)
     card = (let(project, settings, "adapter", **words) / "README.md").read_text()
     assert "mo: “injuries go to a person”" in card and "priya: “" not in card
 
@@ -306,3 +309,31 @@ def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settin
     assert loopback.requests[0][3]["temperature"] == 0
     request = json.loads((folder / "prompt" / "request.json").read_text())
     assert request["messages"][-1]["content"] == "{{question}}"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "DELETE FROM decisions WHERE id = 20",
+        "DELETE FROM events WHERE kind = 'test_planned'",
+        "DELETE FROM events WHERE id = (SELECT MAX(id) FROM events)",
+        "UPDATE events SET ref = 'R-009' WHERE kind = 'cleared'",
+        ("runs/R-001/clearance.json", {"plan": "P-099"}),
+        ("evaluations/E-001/report.json", {"arms": "prompt"}),
+        ("evaluations/E-002/verdict.json", {"accepted": {"by": "mo", "reason": "fine", "at": "2026-11-25T12:00:00Z"}}),
+    ],
+)
+def test_one_changed_file_releases_nothing(project: Project, settings: Settings, changed: Any) -> None:
+    """A decision, the plan of the test set, a look at it, who cleared the run; receipt, arms, a person's signature."""
+    judged(project, settings, right=30)
+    note_look(project, settings, read_report(project, "E-002")[1])
+    if isinstance(changed, str):
+        in_log(project, changed)
+    else:
+        edit(project.root / changed[0], **changed[1])
+    with pytest.raises(Refusal) as refused:
+        let(project, settings, "adapter", by="priya", reason="said so")
+    assert refused.value.hint and current_release(project) is None
+    if "report.json" in changed[0]:
+        with pytest.raises(Refusal):
+            release_untuned(project, settings, by="sam")

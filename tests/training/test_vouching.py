@@ -1,0 +1,113 @@
+"""One file changed by hand: another one shows it, whatever it gains its author."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vouched import edit, in_log
+
+from curation.split.manifest import read_manifest
+from curation.store import open_store
+from evaluation.measurement_report import read_report
+from evaluation.outcomes import check_arms, unmeasured
+from rung.doctor import examine
+from rung.status.facts import read_facts
+from rung.status.stages import status_of
+from rung.why.explain import chain
+from training.gates.clearance import Locked, admit, check_gates, grant
+from training.plan.plans import read_plan
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+REPORT, MANIFEST = "evaluations/E-001/report.json", "datasets/v001/manifest.json"
+
+
+@pytest.mark.parametrize(
+    ("gate", "changed"),
+    [
+        ("baseline", (REPORT, {"arms": "prompt"})),
+        ("baseline", (REPORT, {"log": ""})),
+        ("baseline", (REPORT, {"vouched_by": "priya"})),
+        ("baseline", "DELETE FROM events WHERE kind = 'measured'"),
+        ("dataset", (MANIFEST, {"log": "", "threshold": 1.0})),
+        ("dataset", "DELETE FROM events WHERE kind = 'freeze'"),
+        ("dataset", "UPDATE decisions SET remark = 'read twice' WHERE id = 20"),
+        ("dataset", "DELETE FROM decisions WHERE id = (SELECT MAX(id) FROM decisions)"),
+    ],
+)
+def test_one_changed_file_closes_the_gate_that_rests_on_it(
+    ready: Project, settings: Settings, replan: Callable[[], Path], gate: str, changed: Any
+) -> None:
+    if isinstance(changed, str):
+        in_log(ready, changed)
+    else:
+        edit(ready.root / changed[0], **changed[1])
+    assert gates(ready, replan())[gate] is False
+    with pytest.raises(Locked):
+        grant(ready, settings, replan())
+
+
+def test_a_version_under_the_name_of_another_is_noticed(ready: Project, replan: Callable[[], Path]) -> None:
+    shutil.copytree(ready.datasets / "v001", ready.datasets / "v002")
+    edit(ready.datasets / "v002" / "manifest.json", version="v002")
+    assert gates(ready, replan())["dataset"] is False
+
+
+def gates(project: Project, plan: Path) -> dict[str, bool | None]:
+    found = check_gates(project, load_settings(project.settings_file), read_plan(plan))
+    return {each.name: each.passed for each in found}
+
+
+def test_an_older_log_in_place_of_todays_is_noticed(ready: Project, planned: Path) -> None:
+    """Somebody restores the database alone, of a day before the baseline; and then none is there at all."""
+    in_log(ready, "DELETE FROM events WHERE kind = 'measured'")
+    in_log(ready, "UPDATE sqlite_sequence SET seq = (SELECT MAX(id) FROM events) WHERE name = 'events'")
+    assert gates(ready, planned)["baseline"] is False
+    ready.database_file.unlink()
+    assert gates(ready, planned)["dataset"] is False
+
+
+def test_what_was_written_before_the_log_named_files_goes_on(ready: Project, replan: Callable[[], Path]) -> None:
+    in_log(ready, "DELETE FROM events WHERE kind IN ('freeze', 'measured')")
+    in_log(ready, "UPDATE sqlite_sequence SET seq = (SELECT MAX(id) FROM events) WHERE name = 'events'")
+    for path in (ready.datasets / "v001" / "manifest.json", ready.evaluations / "E-001" / "report.json"):
+        path.write_text(
+            json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "log"})
+        )
+    assert all(gates(ready, replan()).values())
+
+
+@pytest.mark.parametrize("file", [MANIFEST, REPORT])
+def test_doctor_and_status_name_a_file_that_is_not_the_one_of_the_log(ready: Project, file: str) -> None:
+    edit(ready.root / file, created_at="2020-01-01T00:00:00Z")
+    (check,) = (check for check in examine(ready.root) if check.name == "log")
+    assert check.ok is False and Path(file).parent.name in check.fact
+    stages = status_of(read_facts(ready))
+    assert stages.stage("Dataset" if "manifest" in file else "Baselines").state == "needs_you"
+    changed = [link for link in chain(ready, Path(file).parent.name) if link.ref == file]
+    assert [link.whole for link in changed] == [False]
+
+
+def test_a_run_that_was_cleared_is_not_admitted_on_a_changed_log(ready: Project, cleared: Path) -> None:
+    assert admit(cleared)
+    in_log(ready, "UPDATE decisions SET reason = 'sure' WHERE id = 3")
+    with pytest.raises(Locked, match="dataset"):
+        admit(cleared)
+
+
+def test_an_arm_whose_report_was_deleted_was_measured_all_the_same(ready: Project, planned: Path) -> None:
+    """A strong arm cannot be lost with the folder of its baseline; a new baseline without it is none."""
+    report = read_report(ready, "E-001")[1]
+    with open_store(ready, load_settings(ready.settings_file)) as store:
+        detail = {"arms": ["classical"], "test": report.test_sha256, "metric": report.metric, "sha256": "0" * 64}
+        store.event("measured", "sam", "E-000", detail)
+    assert "classical" in unmeasured(ready, read_manifest(ready.datasets / "v001"), report)
+    with pytest.raises(Refusal) as refused:
+        check_arms(ready, report)
+    assert "classifier" in refused.value.hint or "classical" in refused.value.hint
