@@ -11,10 +11,8 @@ from pathlib import Path
 
 from workspace.errors import RungError
 from workspace.extras import install_command, installed
-from workspace.files import HALF_FILE
 from workspace.folder import SETTINGS_FILE, Project, find_project
 from workspace.json_types import JsonObject
-from workspace.lock import is_held
 
 EXTRAS = {
     "llm": ("anthropic", "openai"),
@@ -95,7 +93,7 @@ def _project(project: Project) -> Iterator[DoctorCheck]:
     yield _trust(project)
     yield _store(project)
     yield from _datasets(project)
-    yield _leftovers(project)
+    yield from _log(project)
     yield from _stages(project)
 
 
@@ -150,30 +148,22 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
         except RungError as error:
             yield DoctorCheck(path.parent.name, False, error.message, error.hint)
             continue
-        changed = [*changed_splits(path.parent, manifest), *([path.name] if _is_other(project, path.parent) else [])]
+        changed = changed_splits(path.parent, manifest)
         fact = f"changed since it was frozen: {', '.join(changed)}" if changed else "unchanged since it was frozen"
         yield DoctorCheck(manifest.version, not changed, fact, "rung data freeze" if changed else "")
 
 
-def _is_other(project: Project, folder: Path) -> bool:
-    """Whether the log has another manifest; False where the store cannot be read, which has its own line."""
-    from curation.split.audit import is_as_frozen
+def _log(project: Project) -> Iterator[DoctorCheck]:
+    """Whether the log and the files that it names agree. A store that cannot be read has its own line."""
+    from curation.split.audit import PUT_BACK, VOUCHING, fault_of
     from workspace.settings import load_settings
 
+    files = [path for name in VOUCHING for path in sorted(project.root.glob(f"*/*/{name}"))]
     try:
-        return not is_as_frozen(project, load_settings(project.settings_file), folder)
+        fault = fault_of(project, load_settings(project.settings_file), *files)
     except RungError:
-        return False
-
-
-def _leftovers(project: Project) -> DoctorCheck:
-    """What killed commands left: harmless, never read, and named."""
-    found = leftovers(project)
-    if not found:
-        return DoctorCheck("half files", True, "none")
-    first = found[0].relative_to(project.root)
-    fact = f"{len(found)} left by an interrupted command, never read: {first}{' ...' if len(found) > 1 else ''}"
-    return DoctorCheck("half files", None, fact, "delete them, or rerun the command")
+        return
+    yield DoctorCheck("log", not fault, fault or "every file that it names is unchanged", PUT_BACK if fault else "")
 
 
 def _stages(project: Project) -> Iterator[DoctorCheck]:
@@ -181,53 +171,3 @@ def _stages(project: Project) -> Iterator[DoctorCheck]:
 
     for problem in read_status(project).problems:
         yield DoctorCheck("artefacts", False, problem)
-
-
-LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock", "watch/.lock")
-OWN = ("documents", "set-aside")
-"""Folders that are not looked through: the user's own texts, and what earlier versions set aside."""
-WORKSHOPS = (
-    "datasets/.tmp/*",
-    "releases/.L-*",
-    "releases/**/.*.new",
-    "runs/*/.adapter.new",
-    "runs/*/.adapter.old",
-    "runs/*/.room",
-    "runs/.rows-*",
-    "watch/.W-*",
-)
-"""Where things are made before they take their place."""
-LAST_FILES = {
-    "datasets": "manifest.json",
-    "evaluations": "report.json",
-    "releases": "release.json",
-    "runs": "run.json",
-    "watch": "import.json",
-}
-"""The file that is written last: a folder without it is not whole."""
-
-
-def leftovers(project: Project) -> list[Path]:
-    """Files and folders that killed commands left, in order of place; what a living command holds is being made."""
-    busy = {lock.split("/")[0] for lock in LOCKS if is_held(project.root / lock)}
-    workshops = (path for pattern in WORKSHOPS for path in project.root.glob(pattern))
-    every = {*_files(project), *workshops, *_folders(project)}
-    inside = {path for left in every for path in left.rglob("*")}
-    return sorted(path for path in every - inside if path.relative_to(project.root).parts[0] not in busy)
-
-
-def _files(project: Project) -> Iterator[Path]:
-    """Temporary files of commands that were killed, wherever commands write."""
-    for path in project.root.rglob(".*.tmp"):
-        inside = path.relative_to(project.root)
-        hidden = any(part.startswith(".") for part in inside.parent.parts)
-        if HALF_FILE.fullmatch(path.name) and path.is_file() and inside.parts[0] not in OWN and not hidden:
-            yield path
-
-
-def _folders(project: Project) -> Iterator[Path]:
-    for room, marker in LAST_FILES.items():
-        folder = project.root / room
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.is_dir() and not path.name.startswith(".") and not (path / marker).is_file():
-                yield path

@@ -22,8 +22,6 @@ from workspace.folder import find_project
 BLOCK = 1 << 20
 DESCRIPTOR = re.compile(r"/dev/(?:stdout|stderr)|(?:/dev|/proc/self)/fd/(\d{1,9})")
 """Name of a file that this process has open: what others wrote into it stays."""
-HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
-"""Name of a file that `replacing` had not finished."""
 
 
 def sha256_bytes(data: bytes) -> str:

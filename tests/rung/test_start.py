@@ -15,14 +15,12 @@ from in_shell import rung
 from curation.example import Example, chat_row
 from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
-from rung.doctor import LOCKS, leftovers
 from rung.start import PROMPT, start_project
 from rung.status import read_facts, read_status, status_of
 from rung.text.power_text import SmallestGain
 from rung.why.explain import lines_about
 from workspace.errors import RungError
 from workspace.folder import Project
-from workspace.lock import writer_lock
 from workspace.settings import load_settings
 
 
@@ -170,38 +168,6 @@ def test_doctor_names_what_is_here(tmp_path):
     names = [check["name"] for check in document["checks"]]
     assert names[:2] == ["rung", "llm"]
     assert "model" in names
-
-
-def test_only_what_commands_leave_is_named_and_nothing_that_one_is_making(tmp_path):
-    """The user's own hidden files stay; a workshop is half only once nobody holds the lock of its command."""
-    project = start_project(tmp_path).project
-    own = [".env.old", "documents/.notes.new", "documents/.L-1", "documents/.a.md.abc123_z.tmp", ".W-hite", ".x.tmp"]
-    works = {
-        "datasets": ["datasets/.tmp/v002", "datasets/v003"],
-        "evaluations": ["evaluations/E-001"],
-        "releases": ["releases/.L-001", "releases/L-002/.trl.new"],
-        "runs": ["runs/R-001/.adapter.new", "runs/R-001/.adapter.old"],
-        "watch": ["watch/.W-001"],
-    }
-    for name in own:
-        (project.root / name).parent.mkdir(exist_ok=True)
-        (project.root / name).write_text("mine")
-    for name in (name for names in works.values() for name in names):
-        (project.root / name).mkdir(parents=True)
-    for name in ("releases/L-002/release.json", "runs/R-001/run.json"):
-        (project.root / name).write_text("{}")
-    found = leftovers(project)
-    assert {str(path.relative_to(project.root)) for path in found} == {n for names in works.values() for n in names}
-    for lock in LOCKS:
-        room = lock.split("/")[0]
-        with writer_lock(project.root / lock, "Work"):
-            assert {path.relative_to(project.root).parts[0] for path in leftovers(project)} == works.keys() - {room}
-
-
-def test_doctor_counts_what_a_killed_command_left(tmp_path):
-    start_project(tmp_path)
-    (tmp_path / ".decision.json.abc123_z.tmp").write_text("{")
-    assert ".decision.json.abc123_z.tmp" in rung("doctor", cwd=tmp_path).stdout
 
 
 def test_why_knows_rules_and_says_when_it_knows_nothing(tmp_path):

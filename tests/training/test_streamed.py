@@ -169,11 +169,3 @@ def test_memory_stays_flat_where_rows_are_streamed(tiny: Path, tmp_path: Path) -
     streamed, held = grown("streamed"), grown("held")
     assert streamed[2] < max(streamed[:2]) + 16, streamed
     assert held[2] > streamed[2] + 20, (held, streamed)
-
-
-def test_what_a_kill_leaves_of_a_half_tokenised_split_is_found(ready: Project) -> None:
-    from rung.doctor import leftovers
-
-    (ready.runs / ".rows-x1y2").mkdir(parents=True)
-    (ready.runs / ".rows-x1y2" / "rows.arrow").write_bytes(b"half")
-    assert [path.name for path in leftovers(ready)] == [".rows-x1y2"]
