@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from curation.split.plan import FreezePlan
 
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SHOWN_CLASSES = 5
 
 
@@ -46,7 +45,6 @@ def card_text(project: Project, settings: Settings, plan: FreezePlan, manifest: 
 def _front(settings: Settings, plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
     yield "---"
     yield f"license: {json.dumps(settings.dataset.licence)}"
-    yield f"size_categories: [{json.dumps(_size(sum(split.rows for split in manifest.splits.values())))}]"
     yield "configs:"
     yield "- config_name: default"
     yield "  data_files:"
@@ -56,10 +54,6 @@ def _front(settings: Settings, plan: FreezePlan, manifest: Manifest) -> Iterator
     yield from feature_lines({name: [row.example for row in rows] for name, rows in plan.splits.items()})
     yield "---"
     yield ""
-
-
-def _size(rows: int) -> str:
-    return next((name for most, name in SIZES if rows < most), "1M<n<10M")
 
 
 def _splits(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
@@ -259,6 +253,4 @@ def _kind(shape: Shape, indent: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    import json
-
     return text if text.isidentifier() and text not in ("null", "true", "false", "yes", "no") else json.dumps(text)

@@ -113,10 +113,3 @@ def test_the_order_of_the_rows_does_not_matter_and_the_seed_does() -> None:
     by_row = {row.content_hash: split for row, split in zip(rows, first.split, strict=True)}
     assert all(by_row[row.content_hash] == split for row, split in zip(shuffled, second.split, strict=True))
     assert plan_split(rows, seed=14).split != first.split
-
-
-def test_a_pinned_test_set_is_kept_as_it_is() -> None:
-    rows = [Example(chat_row(f"note {i} {i * 31} {i * 17} says {i * 7919}", "a")) for i in range(100)]
-    plan = plan_split(rows, pinned={3: "test", 4: "test"})
-    assert plan.rows("test") == [3, 4]
-    assert len(plan.rows("validation")) == 11

@@ -249,8 +249,9 @@ def asks_again(room: Room) -> None:
         item_metric("mine", root)
     trust(root)
     toml = (root / "rung.toml").read_text()
-    (root / "rung.toml").write_text(toml.replace("gpu.example", "evil.example"))
-    assert [claim.name for claim in untrusted(root)] == ["host evil.example"]
+    for other in ("gpu.example:8443", "evil.example"):
+        (root / "rung.toml").write_text(toml.replace("gpu.example", other))
+        assert [claim.name for claim in untrusted(root)] == [f"host {other}"]
     distrust(root)
     assert len(untrusted(root)) == 2
 

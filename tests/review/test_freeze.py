@@ -12,7 +12,6 @@ from freezing import approve_all, frozen, rows
 
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, next_item
-from curation.split.freeze import freeze
 from curation.split.manifest import load_split
 from rung.why.explain import chain
 from workspace.errors import Refusal
@@ -142,16 +141,6 @@ def test_undecided_candidates_stop_it_or_are_left_in_the_queue(desk: Any) -> Non
     assert not {entry["id"] for entry in done.manifest.rows} & {"r-000081", "r-000082", "r-000083"}
 
 
-def test_generated_rows_stay_out_of_validation_and_test(make_desk: Any) -> None:
-    desk = make_desk(pool="trust")
-    desk.store.add(rows(40, 1), role="pool")
-    desk.store.add(rows(200, 2), role="candidates", origin="generated")
-    approve_all(desk)
-    done = frozen(desk)
-    assert {entry["split"] for entry in done.manifest.rows if entry["origin"] == "generated"} == {"train"}
-    assert done.manifest.review["generated"] == 200
-
-
 def test_contradictions_stop_it_until_one_is_settled(make_desk: Any) -> None:
     desk = make_desk(pool="trust")
     desk.store.add(rows(60, 1), role="pool")
@@ -195,19 +184,3 @@ def test_minimal_pairs_stand_on_one_side_and_marked_rows_in_validation(make_desk
     split = {entry["id"]: entry["split"] for entry in done.manifest.rows}
     assert len(split) == 90 and all(split[a] == split[b] for a, b in zip(ids[::2], ids[1::2], strict=True))
     assert split["r-000005"] == split["r-000006"] == "validation"
-
-
-def test_the_same_rows_and_seed_give_the_same_files(make_desk: Any, tmp_path: Path) -> None:
-    from curation.store import open_store
-    from workspace.folder import Project
-    from workspace.settings import Settings
-
-    settings = Settings.model_validate({"review": {"pool": "trust"}})
-    found = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "rung.toml").write_text("")
-        with open_store(Project(tmp_path / name), settings) as store:
-            store.add(rows(80, 4), role="pool")
-            found.append(freeze(Project(tmp_path / name), settings, store=store).manifest.splits)
-    assert found[0] == found[1]

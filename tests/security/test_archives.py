@@ -50,8 +50,6 @@ ODD: dict[str, Callable[[tarfile.TarFile], None]] = {
     "upwards": lambda tar: member(tar, "../PWNED.txt"),
     "down and up": lambda tar: member(tar, "a/../../PWNED.txt"),
     "absolute": lambda tar: member(tar, "/tmp/rung-PWNED.txt"),
-    "a long name": lambda tar: member(tar, "n" * 256),
-    "a long path": lambda tar: member(tar, "/".join(["n" * 200] * 21)),
     "a name twice": lambda tar: member(tar, "first.txt", data=b"second"),
     "a name twice, spelt otherwise": lambda tar: member(tar, ".//first.txt", data=b"second"),
     "a file as a folder": lambda tar: member(tar, "first.txt/below"),

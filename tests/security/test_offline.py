@@ -60,11 +60,3 @@ def test_every_test_is_watched_and_a_cut_network_leads_nowhere(nothing_beyond_th
     if "could not be cut" in done.stderr:
         pytest.skip("no right to a network of one's own")
     assert done.stdout.split() == [str(errno.ENETUNREACH)]
-
-
-def test_the_guard_sees_what_is_reached_for(warm: Warm, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    """The same watch on a command that was told to ask a server."""
-    url = loopback.say(answer).url + "/v1"
-    root = Path(shutil.copytree(stages("reviewed", url), tmp_path / "p"))
-    words = ("data", "generate", "--count", "1", "--yes", "--provider", "openai", "--model", "m", "--base-url", url)
-    assert "reached:" in warm(*words, at=root).err

@@ -114,19 +114,6 @@ def test_a_host_elsewhere_is_not_asked_before_trust(
     assert "example" not in reached(done) and "openai.com" not in reached(done)
 
 
-def test_a_trusted_host_is_asked_and_another_asks_again(cloned: Any, warm: Warm, tmp_path: Path) -> None:
-    root = cloned(naming("model", "openai", "https://gpu.example/v1", ""))
-    env = {**PLANTED, "RUNG_STATE_DIR": str(tmp_path / "state")}
-    assert warm("trust", at=root, **env).code == 0
-    assert "gpu.example" in reached(warm(*BASELINE, at=root, offline=True, **env))
-    for old, new in (("gpu.example", "evil.example"), ("gpu.example", "gpu.example:8443")):
-        text = (root / "rung.toml").read_text()
-        (root / "rung.toml").write_text(text.replace(old, new))
-        done = warm(*BASELINE, at=root, offline=True, **env)
-        assert done.code == 1 and "rung trust" in error(done)["hint"] and not reached(done)
-        (root / "rung.toml").write_text(text)
-
-
 def test_what_the_person_names_needs_no_trust(cloned: Any, warm: Warm, tmp_path: Path) -> None:
     root = cloned("")
     env = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m", "RUNG_STATE_DIR": str(tmp_path)}

@@ -19,7 +19,7 @@ from rung.doctor import examine
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.why.explain import chain
-from training.gates.clearance import Locked, admit, check_gates, grant
+from training.gates.clearance import Locked, check_gates, grant
 from training.plan.plans import read_plan
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -92,13 +92,6 @@ def test_doctor_and_status_name_a_file_that_is_not_the_one_of_the_log(ready: Pro
     assert stages.stage("Dataset" if "manifest" in file else "Baselines").state == "needs_you"
     changed = [link for link in chain(ready, Path(file).parent.name) if link.ref == file]
     assert [link.whole for link in changed] == [False]
-
-
-def test_a_run_that_was_cleared_is_not_admitted_on_a_changed_log(ready: Project, cleared: Path) -> None:
-    assert admit(cleared)
-    in_log(ready, "UPDATE decisions SET reason = 'sure' WHERE id = 3")
-    with pytest.raises(Locked, match="dataset"):
-        admit(cleared)
 
 
 def test_an_arm_whose_report_was_deleted_was_measured_all_the_same(ready: Project, planned: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from workspace import untar
-from workspace.untar import Odd, TooMuch, unpack
+from workspace.untar import TooMuch, unpack
 
 
 def packed(path: Path, *files: tuple[str, bytes], how: str = "w:gz") -> Path:
@@ -139,14 +139,3 @@ def test_a_tar_may_fill_what_is_left_and_not_a_byte_more() -> None:
     assert untar._Counted(io.BytesIO(b"0123456789"), 10, "").read() == b"0123456789"
     with pytest.raises(TooMuch):
         untar._Counted(io.BytesIO(b"0123456789"), 9, "").read()
-
-
-@pytest.mark.parametrize(("length", "shown"), [(80, "x" * 80), (81, "x" * 80 + "...")])
-def test_a_message_shows_the_first_80_characters_of_a_name(length: int, shown: str, tmp_path: Path, into: Path) -> None:
-    member = tarfile.TarInfo("x" * length)
-    member.type = tarfile.FIFOTYPE
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        tar.addfile(member)
-    with pytest.raises(Odd) as refused:
-        unpack(tmp_path / "a.tar", into)
-    assert str(refused.value).split()[0] == shown
