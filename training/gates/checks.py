@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +12,14 @@ from advisor.answer_file import load_answers
 from advisor.decide import verdict_of
 from advisor.decision import Decision
 from advisor.rulefiles import load_rulebook
-from curation.split.audit import fault_of, recheck_leakage, recheck_review
+from curation.split.audit import GateAnswer, fault_of, recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import form_of, newest_baseline, with_judged
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, read_outcomes, read_report
 from evaluation.outcomes import unmeasured, unmeasured_words
-from training.gates.gate import Evidence, Gate, closed, passed, unknown
+from training.gates.gate import Evidence, Gate, GateName, closed, passed, unknown
 from training.plan.machine import this_machine
 from training.plan.memory_fit import MemoryFit, fit_of, measured_fit
 from training.plan.methods import PAIRED
@@ -201,40 +202,29 @@ def _signal_fault(case: GateCase, folder: Path) -> str:
     return f"the reviews give other pairs than {case.plan.id} was made for" if changed else ""
 
 
-REVIEW_RULE = "reviewed-only"
-REVIEW_WHY = "only reviewed rows may train"
-
-
 def review_gate(case: GateCase) -> Gate:
     """Count the decisions again in the review log; what the manifest says of them is not believed."""
-    if case.folder is None:
-        return unknown("review", "no frozen dataset", "rung data freeze", REVIEW_RULE, REVIEW_WHY)
-    try:
-        found = recheck_review(case.project, case.settings, case.folder)
-    except Refusal as error:
-        return closed(
-            "review", "the frozen rows cannot be compared with the log", error.message, error.hint, REVIEW_RULE
-        )
-    if not found.passed:
-        return closed("review", found.fact, found.why, found.opener, REVIEW_RULE, found.evidence)
-    return passed("review", found.fact, evidence=found.evidence)
-
-
-LEAKAGE_RULE = "no-leaks"
-LEAKAGE_WHY = "a score on rows that were trained on proves nothing"
+    return _rechecked(case, "review", recheck_review, "reviewed-only", "only reviewed rows may train")
 
 
 def leakage_gate(case: GateCase) -> Gate:
     """Search the frozen splits for leaks again."""
+    why = "a score on rows that were trained on proves nothing"
+    return _rechecked(case, "leakage", recheck_leakage, "no-leaks", why)
+
+
+def _rechecked(
+    case: GateCase, name: GateName, recheck: Callable[[Project, Settings, Path], GateAnswer], rule: str, why: str
+) -> Gate:
     if case.folder is None:
-        return unknown("leakage", "no frozen dataset", "rung data freeze", LEAKAGE_RULE, LEAKAGE_WHY)
+        return unknown(name, "no frozen dataset", FREEZE, rule, why)
     try:
-        found = recheck_leakage(case.project, case.settings, case.folder)
+        found = recheck(case.project, case.settings, case.folder)
     except Refusal as error:
-        return closed("leakage", "the splits cannot be compared", error.message, error.hint, LEAKAGE_RULE)
+        return closed(name, "the frozen rows cannot be compared", error.message, error.hint, rule)
     if not found.passed:
-        return closed("leakage", found.fact, found.why, found.opener, LEAKAGE_RULE, found.evidence)
-    return passed("leakage", found.fact, evidence=found.evidence)
+        return closed(name, found.fact, found.why, found.opener, rule, found.evidence)
+    return passed(name, found.fact, evidence=found.evidence)
 
 
 BASELINE_RULE = "baseline-same-items"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.store import open_store
+from curation.store import Event, open_store
 from training.gates.checks import (
     GateCase,
     baseline_gate,
@@ -171,13 +171,19 @@ def admit(folder: Path) -> Admitted:
     record = read_run(folder) if (folder / RECORD).is_file() else None
     with open_store(project, settings) as store:
         events = store.events(ref=folder.name)
-    digest = sha256_file(folder / RECEIPT)
-    if not any(e.kind == "cleared" and e.detail.get("sha256") == digest for e in events):
-        raise Refusal(f"{folder.name}: this clearance was not given by `rung train` (not in the log).", "rung train")
+    refuse_uncleared(folder, events)
     _unused(folder, record, started=any(e.kind == "started" for e in events))
     set_aside = [GateOverride.model_validate(e.detail) for e in events if e.kind == "override"]
     _still_true(project, settings, plan, clearance, set_aside)
     return Admitted(project, settings, folder, plan, clearance)
+
+
+def refuse_uncleared(folder: Path, events: Sequence[Event]) -> None:
+    """Raise Refusal where no event of the run names this receipt."""
+    receipt = folder / RECEIPT
+    given = {each.detail.get("sha256") for each in events if each.kind == "cleared"}
+    if not receipt.is_file() or sha256_file(receipt) not in given:
+        raise Refusal(f"{folder.name}: this clearance was not given by `rung train` (not in the log).", "rung train")
 
 
 def _set_aside(gate: Gate, overrides: Sequence[GateOverride], policy: GateSettings) -> Gate:

@@ -13,12 +13,12 @@ from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import ArmResult, Report, newest_report, read_report, reports
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import Verdict, newest_verdict
-from training.gates.clearance import RECEIPT
+from training.gates.clearance import refuse_uncleared
 from training.release.releases import UNTUNED, FormName
 from training.runs import RECORD, RunRecord
 from workspace.artefact import revised
 from workspace.errors import Refusal
-from workspace.files import is_unchanged, sha256_file
+from workspace.files import is_unchanged
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
@@ -117,13 +117,9 @@ def _vouched(project: Project, settings: Settings, run: RunRecord, folder: Path,
     evaluations = [project.evaluations / name / "report.json" for name in (verdict.baseline_report or "", *same)]
     manifest = project.datasets / (verdict.dataset or "") / "manifest.json"
     refuse_unvouched(project, settings, manifest, *evaluations, folder / "verdict.json")
-    if run.adopted:
-        return
-    receipt = project.runs / run.id / RECEIPT
-    with open_store(project, settings) as store:
-        given = {event.detail.get("sha256") for event in store.events(kind="cleared", ref=run.id)}
-    if not receipt.is_file() or sha256_file(receipt) not in given or run.clearance_sha256 not in given:
-        raise Refusal(f"{run.id} was not cleared by `rung train` (not in the log).", "rung train")
+    if not run.adopted:
+        with open_store(project, settings) as store:
+            refuse_uncleared(project.runs / run.id, store.events(ref=run.id))
 
 
 def refuse_unvouched(project: Project, settings: Settings, *files: Path) -> None:
