@@ -98,11 +98,6 @@ def test_answers_are_the_same_from_eight_shared_shingles_of_ten_on(more: int, le
     assert len(found(Example(chat_row(question, label)), *again).leaks) == leaks
 
 
-def test_an_answer_to_two_questions_is_a_label() -> None:
-    title = fresh(12)
-    assert not found(Example(chat_row(fresh(20), title)), Example(chat_row(fresh(20), title))).leaks
-
-
 def test_two_short_spans_are_no_suspect_and_one_of_eight_words_is() -> None:
     test = row(answer=60)
     parts = (test.answer or "").split()

@@ -80,11 +80,12 @@ def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk: Any, url
     assert row.original.answer == "answer 0", "the draft is still kept, for a preference pair"
 
 
-def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk: Any, url: str, rows_of: Any) -> None:
+@pytest.mark.parametrize("role", ["adjudicator", "lead"])
+def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk: Any, url: str, rows_of: Any, role: str) -> None:
     from curation.review import invite
 
     desk = make_desk(url=url)
-    invite(desk.store, "lena", role="adjudicator")
+    invite(desk.store, "lena", role=role)
     desk.store.add(rows_of(1), role="candidates")
     assert take(desk, "dana", "flag")[0].state == "unsure"
     assert next_item(desk, "mo").item is None

@@ -127,16 +127,6 @@ def test_blind_rows_show_no_decision_until_both_have_decided(make_desk: Any, url
     assert (agreed.units, agreed.raw, agreed.measure) == (2, 0.5, "kappa")
 
 
-def test_an_adjudicator_ends_disagreements_where_there_is_one(make_desk: Any, rows_of: Any) -> None:
-    desk = make_desk(overlap=1.0)
-    desk.store.add(rows_of(1), role="candidates")
-    invite(desk.store, "priya", role="lead")
-    settle(desk, "dana", "reject")
-    settle(desk, "mo", "approve")
-    assert next_item(desk, "ann").item is None
-    assert settle(desk, "priya", "edit", text="third").state == "edited"
-
-
 def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk: Any, rows_of: Any) -> None:
     rulings = [("r-000001", Ruling("approve")), ("r-000002", Ruling("reject", reason="contradicts the table"))]
     desk = make_desk(accept_automatic=False)
@@ -209,17 +199,16 @@ def test_personal_links_end(make_desk: Any) -> None:
         known_reviewer(store, "a\x1b[31m")
 
 
-def test_a_row_that_a_check_sent_says_why_it_is_here(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(
+    make_desk: Any, url: str, rows_of: Any
+) -> None:
     desk = make_desk(url=url, pool="trust")
     desk.store.add(rows_of(1), role="pool")
     desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
     assert [found["text"] for found in take(desk, "dana").findings] == ["Sent to review for: phones, e-mails"]
-
-
-def test_a_sampled_row_says_nothing_of_the_kind(make_desk: Any, url: str, rows_of: Any) -> None:
-    desk = make_desk(url=url, pool="all")
-    desk.store.add(rows_of(1), role="pool")
-    assert take(desk, "dana").findings == ()
+    every = make_desk(url=url, pool="all")
+    every.store.add(rows_of(1, 9), role="pool")
+    assert take(every, "mo").findings == ()
 
 
 def failed_sample(make_desk: Any, rows_of: Any, **review: Any) -> Any:
