@@ -227,7 +227,7 @@ class Runner:
         for (_, tests), results in self.forks(new):
             file = tests[0].partition("::")[0]
             self.kept[file] = known[file], results
-            self.kept_in.write_text(json.dumps(self.kept))
+        self.kept_in.write_text(json.dumps(self.kept))
         for file in known:
             results = self.kept.get(file, ["", {}])[1]
             shared = {name for result in results.values() for name in result["setup"]}  # each of its tests may see it
