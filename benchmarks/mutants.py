@@ -46,7 +46,7 @@ WHICH = "MUTANT"
 ENOUGH = 10
 """Tests left for a fault from which no further file is run for it."""
 ROUND = 20
-"""Seconds of tests for a fault in a round."""
+"""Seconds of tests for a fault, or of a file without one, in a round."""
 LONGEST = 120
 """Seconds beyond these after which a fault that makes a test hang counts as seen."""
 FAR = 99
@@ -178,7 +178,7 @@ class Runner:
         self.kept: dict[str, Any] = json.loads(self.kept_in.read_text()) if self.kept_in.exists() else {}
         self.past: dict[str, list[tuple[float, str]]] = {}
         """By fault the tests that come past it and were not tried with it, with their seconds."""
-        self.recorded: set[str] = set()
+        self.noted: set[str] = set()
         self.tried, self.saw = collections.Counter[str](), collections.Counter[str]()
         self.results: dict[str, dict[str, Any]] = {}
         """In a fork, by test: whether it failed, the seconds of set-up and test, and the places that each reached."""
@@ -195,7 +195,9 @@ class Runner:
         seconds = 4
         while any(order[fault] or self.past.get(fault.name) for fault in unseen) and self.in_time():
             few = [fault for fault in unseen if order[fault] and len(self.past.get(fault.name, [])) < ENOUGH]
-            self.record({order[fault].pop(0) for fault in few})
+            recorded = self.record({order[fault][0] for fault in few})
+            for fault in few:
+                order[fault] = [file for file in order[fault] if file not in recorded]
             unseen = self.try_with(unseen, seconds)
             seconds *= 2
         print("| area | faults | tried | seen by a test | score |\n|---|---|---|---|---|", file=self.out)
@@ -219,22 +221,29 @@ class Runner:
     def in_time(self) -> bool:
         return time.monotonic() < self.end
 
-    def record(self, files: set[str]) -> None:
-        """Run each file's tests without faults, unless it is as it was then, and note which tests come past a fault."""
-        known = {file: hashlib.sha256((TOP / file).read_bytes()).hexdigest() for file in sorted(files - self.recorded)}
-        self.recorded |= files
-        new: list[Task] = [(0, self.files[file]) for file in known if self.kept.get(file, [""])[0] != known[file]]
-        for (_, tests), results in self.forks(new):
-            file = tests[0].partition("::")[0]
-            self.kept[file] = known[file], results
+    def record(self, files: set[str]) -> set[str]:
+        """Run tests of each file without faults, unless it is as it was then, and note which come past a fault.
+
+        Gives the files of which no test is left for another round.
+        """
+        for file in files:
+            digest = hashlib.sha256((TOP / file).read_bytes()).hexdigest()
+            if self.kept.get(file, [""])[0] != digest:
+                self.kept[file] = digest, {}
+        left = {file: [test for test in self.files[file] if test not in self.kept[file][1]] for file in sorted(files)}
+        for (_, tests), results in self.forks([(0, tests) for tests in left.values() if tests]):
+            broken = {tests[0]: {"failed": True, "seconds": [0, 0], "setup": [], "call": []}}
+            self.kept[tests[0].partition("::")[0]][1].update(results or broken)
         self.kept_in.write_text(json.dumps(self.kept))
-        for file in known:
-            results = self.kept.get(file, ["", {}])[1]
+        for file in files:
+            results = self.kept[file][1]
             shared = {name for result in results.values() for name in result["setup"]}  # each of its tests may see it
             longest = max((result["seconds"][0] for result in results.values()), default=0)
-            for test, result in results.items():
-                for name in () if result["failed"] or test not in self.items else shared | set(result["call"]):
-                    self.past.setdefault(name, []).append((longest + result["seconds"][1], test))
+            for test in results.keys() & self.items.keys() - self.noted:
+                for name in () if results[test]["failed"] else shared | set(results[test]["call"]):
+                    self.past.setdefault(name, []).append((longest + results[test]["seconds"][1], test))
+            self.noted |= results.keys()
+        return {file for file in files if self.noted.issuperset(self.files[file])}
 
     def try_with(self, faults: list[Fault], most: float) -> list[Fault]:
         """Try each fault with tests of up to `most` seconds that come past it; return those that none saw."""
@@ -273,7 +282,7 @@ class Runner:
                 yield task, results
 
     def work(self, number: int, tests: list[str], there: Any) -> None:
-        """In a fork: run these tests, with a fault until the first that fails."""
+        """In a fork: run these tests for the seconds of a round, with a fault until the first that fails."""
         os.setsid()
         end = time.monotonic() + ROUND
         items = [self.items[test] for test in tests]
@@ -284,7 +293,7 @@ class Runner:
             for item, following in zip(items, [*items[1:], None], strict=True):
                 self.results[item.nodeid] = {"failed": False, "seconds": [0, 0], "setup": [], "call": []}
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-                if number and (self.results[item.nodeid]["failed"] or time.monotonic() > end):
+                if (number and self.results[item.nodeid]["failed"]) or time.monotonic() > end:
                     break
             with contextlib.suppress(Exception):
                 items[0].session._setupstate.teardown_exact(None)
