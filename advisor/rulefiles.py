@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Set
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -264,13 +265,18 @@ class _Lines:
 def load_rulebook(project_rules: Path | None = None, folder: Path | None = None) -> Rulebook:
     """Read and check the rulebook, and a team's own rules from `project_rules` (`<project>/rules/*.toml`) on top.
 
+    The rules that came with this program are read once.
     Raises InputError with every fault: file, line, "did you mean". No advice is given on a broken rulebook.
     """
+    own = tuple(sorted(project_rules.glob("*.toml"))) if project_rules and project_rules.is_dir() else ()
+    return (_read if own or folder else _read_once)(folder or rules_folder(), own)
+
+
+def _read(root: Path, own: tuple[Path, ...]) -> Rulebook:
     reader = Reader()
-    root = folder or rules_folder()
     for name in ("sources", "questions", *FILES):
         reader.read(root / f"{name}.toml", team=False)
-    for path in sorted(project_rules.glob("*.toml")) if project_rules and project_rules.is_dir() else ():
+    for path in own:
         _read_own(reader, path)
     for name in PRICES:
         reader.price(root / f"{name}.toml")
@@ -281,6 +287,9 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
     if problems:
         raise InputError(problems, "rung rules check")
     return book
+
+
+_read_once = cache(_read)
 
 
 def _read_own(reader: Reader, path: Path) -> None:
