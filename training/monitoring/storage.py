@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import NotRequired, TypedDict
 
 from training.monitoring.feedback import Feedback, on_scale
@@ -87,7 +87,7 @@ def _logged(name: str, part: LogPart, masker: Masker, scale: tuple[float, float]
         messages=tuple(masker.inside(each) for each in part.messages),
         answer=masker.text(part.said.text),
         model=masker.text(part.model),
-        at=_iso(part.at),
+        at=part.at.astimezone(UTC).isoformat(timespec="milliseconds") if part.at else "",
         finish=masker.text(part.said.finish)[:CUT_FINISH],
         error=masker.text(part.said.error)[:CUT_ERROR],
         tool_calls=tuple(masker.inside(part.said.tool_calls)),
@@ -120,7 +120,3 @@ def said_later(part: LogPart, masker: Masker, scale: tuple[float, float], digest
     if digest:
         made["hash"] = digest
     return made
-
-
-def _iso(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else ""

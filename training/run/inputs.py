@@ -96,7 +96,8 @@ def questions(
     def column(tokens: Tokens) -> dict[str, str]:
         row = rows[tokens.row - 1]
         text = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
-        return {"prompt": text, "expected": expected_of(row, tests=tests), "question": question_of(row)}
+        expected = str(row.row.get("tests", "")) if tests else row.answer or ""  # what a metric compares an answer with
+        return {"prompt": text, "expected": expected, "question": question_of(row)}
 
     if isinstance(rows, StreamedRows):
         left = LeftOut()
@@ -108,11 +109,6 @@ def questions(
 def question_of(row: Example) -> str:
     """JSON of the turns before the answer, with the tools: what a reward model is shown."""
     return json.dumps({"turns": [dict(turn) for turn in row.asked], "tools": row.row.get("tools")})
-
-
-def expected_of(row: Example, *, tests: bool) -> str:
-    """What an answer is compared with; a metric that runs tests gets the row's own."""
-    return str(row.row.get("tests", "")) if tests else row.answer or ""
 
 
 def picked(columns: Sequence[Column], places: Sequence[int]) -> Sequence[Column]:

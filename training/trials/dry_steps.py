@@ -103,7 +103,7 @@ def _rendering(ground: Any) -> dict[str, Any]:
     return {
         "template_sha256": sha256_bytes(template.encode()),
         "answer_lost": list(_answers_lost(ground)) if rows else [],
-        "double_start": sum(_doubled(tokens.ids, tokenizer.bos_token_id) for tokens in ground.items.encoded.rows),
+        "double_start": sum(tokens.ids[:2] == [tokenizer.bos_token_id] * 2 for tokens in ground.items.encoded.rows),
         "lost_tokens": sum(
             tokenise(tokenizer, line, ground.train[line - 1], recipe.system_prompt, recipe.loss).trained
             for line in (ground.items.encoded.too_long if rows else ())
@@ -124,10 +124,6 @@ def _answers_lost(ground: Any) -> Iterator[int]:
 
 def _squeezed(text: str) -> str:
     return "".join(text.split())
-
-
-def _doubled(ids: list[int], start: int | None) -> bool:
-    return start is not None and ids[:2] == [start, start]
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
