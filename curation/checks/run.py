@@ -384,8 +384,7 @@ def _project_dedup(sides: Sides, threshold: float, progress: RowsDone) -> DedupR
 
     learnt = sides.learnt
     collector = Collector(use_compiled(len(learnt)))
-    for example in _passed(learnt, len(learnt), progress):
-        collector.add(example)
+    collector.add_rows(_passed(learnt, len(learnt), progress))
     reviewed = np.frombuffer(sides.reviewed, np.bool_)
     return dedup_prints(collector.finish(learnt), learnt, threshold, reviewed=reviewed)
 

@@ -182,8 +182,7 @@ class _Shared:
             self.numba = use_compiled(len(self.rows))
         if self.prints is None or len(self.prints) < len(self.rows):
             collector = Collector(self.numba)
-            for example in self.rows[len(self.prints or ()) :]:
-                collector.add(example)
+            collector.add_rows(self.rows[len(self.prints or ()) :])
             fresh = collector.collected()
             self.prints = fresh if self.prints is None else self.prints.followed_by(fresh)
         return self.prints.take(places)
@@ -242,8 +241,7 @@ def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Fing
     if isinstance(examples, Fingerprinted):
         return examples.prints()
     collector = Collector(use_compiled(len(examples), numba))
-    for example in examples:
-        collector.add(example)
+    collector.add_rows(examples)
     return collector.finish(InMemory(examples))
 
 
