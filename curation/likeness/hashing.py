@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.likeness.sets import I32, I64, U64, WORD_BASE, Sets, concat, mix, offsets, set_keys, top, unique
-from curation.likeness.words import GAP, GRAM, SHINGLE, SHORT, SPACE, class_of, normal, words
+from curation.likeness.words import GAP, GRAM, SHINGLE, SHORT, SPACE, class_of, is_normal_when_lowered, normal, words
 
 BASE = np.uint64(0xD6E8FEB86659FD93)
 """Of the polynomial over words, or over characters, that is the hash of an n-gram."""
@@ -106,7 +106,7 @@ def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = Tr
 def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedTexts:
     if compiled:
         found, exact = _compiled(texts)
-        odd = [at for at, text in enumerate(texts) if not text.isascii()]
+        odd = [at for at, text in enumerate(texts) if not text.isascii() and not is_normal_when_lowered(text)]
         exact[odd] = _compiled([normal(texts[place]) for place in odd])[1]
     else:
         found, exact = _plain(texts), np.array([bytes_key(normal(text)) for text in texts], np.uint64)
@@ -154,7 +154,7 @@ def _word_hash(word: str) -> int:
 
 
 def _compiled(texts: Sequence[str]) -> tuple[Hashes, U64]:
-    """The same, and a key of each text: equal where the normal forms are, of texts that are ASCII or normal."""
+    """The same, and a key of each text: equal where the normal forms are, if the text folds as it is lowered."""
     from curation.likeness.loops import split_words
 
     lowered = "".join(texts)

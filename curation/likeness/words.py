@@ -67,6 +67,28 @@ def normal(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
 
 
+def is_normal_when_lowered(text: str) -> bool:
+    """Whether the normal form is surely the text in lower case with its ASCII white space collapsed."""
+    return _plain().fullmatch(text) is not None
+
+
+@cache
+def _plain() -> re.Pattern[str]:
+    """Of ASCII, Latin, Cyrillic and signs the characters that fold as they are lowered, alone and in any company."""
+    codes = (*range(0x80, 0x250), *range(0x400, 0x530), *range(0x2010, 0x2C00))
+    runs: list[list[int]] = [[0, 0x7F]]
+    for code in codes:
+        char = chr(code)
+        steady = char.lower() == char.casefold() and unicodedata.is_normalized("NFC", char + char.lower())
+        if not steady or len(char.lower()) > 1 or char.isspace() or unicodedata.category(char)[0] == "M":
+            continue
+        if runs[-1][1] == code - 1:
+            runs[-1][1] = code
+        else:
+            runs.append([code, code])
+    return re.compile(f"[{''.join(f'{re.escape(chr(a))}-{re.escape(chr(b))}' for a, b in runs)}]*")
+
+
 @cache
 def marks() -> tuple[tuple[int, int], ...]:
     """All combining marks (categories Mn, Mc, Me) as ranges of code points, first and last."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from curation.example import Example, chat_row
 from curation.likeness.fingerprints import Collector
 from curation.likeness.leaks.blocks import blocks_of
+from curation.likeness.words import is_normal_when_lowered, normal
 from curation.rows import Reject, read_rows
 from curation.rows.rowfile import RowFile
 
@@ -165,3 +167,9 @@ def test_fingerprints_are_those_of_the_rows(system: str, compiled: bool, tmp_pat
         for row in range(len(rows)):
             sets = (some.hashes[some.starts[row] : some.starts[row + 1]].tolist() for some in (ours, theirs))
             assert len(set(map(tuple, map(sorted, sets)))) == 1, (name, rows[row])
+
+
+@given(st.text(st.sampled_from("aé ÉßµΣσς\u0301“”…Жж\u00a0\u2003İǅ\n.K"), max_size=8))
+def test_a_text_that_is_normal_when_lowered_is(text: str) -> None:
+    if is_normal_when_lowered(text):
+        assert normal(text) == " ".join(re.split("[\t-\r\x1c- ]+", text.lower().strip("\t\n\v\f\r\x1c\x1d\x1e\x1f ")))
