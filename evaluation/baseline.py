@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from curation.split.audit import write_vouched
 from curation.store import open_store
-from evaluation.abstention import SURE, SureSplits, write_sure
+from evaluation.abstention import SURE, SureAnswer, SureSplits, threshold, write_sure
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
+from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.dev_rows import mark_choosing
 from evaluation.arms.optimising import keep_proposals, optimise
 from evaluation.arms.own import OWN
@@ -19,11 +21,11 @@ from evaluation.arms.registry import ARMS as KNOWN
 from evaluation.arms.registry import CASCADE, Arm, arm_called, on_the_ladder
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration, sure_answers
-from evaluation.cascade import cascade
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
     EvalItem,
+    Split,
     mean_score,
     measure,
     perplexities,
@@ -186,6 +188,51 @@ def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms, pairs
         outcomes += both[1]
     by_arm = {arm.arm: arm for arm in results}
     return MeasuredLadder([by_arm[name] for name in on_the_ladder(by_arm)], outcomes, sure)
+
+
+def cascade(
+    bench: Bench, chosen: Sequence[ArmChoice], outcomes: Sequence[ItemOutcome], sure: Mapping[str, SureSplits]
+) -> tuple[ArmResult, list[ItemOutcome]] | None:
+    """The arm of a classifier where it is sure, from the probability on that validation chose for the wanted precision,
+    and of the best prompt elsewhere (Chen, Zaharia and Zou 2023: FrugalGPT). Nothing is asked for it.
+
+    The classifier is the one that validation prefers among `chosen`, whose outcomes these are; None where it or a
+    prompted arm is missing or no threshold reaches the precision.
+    """
+    known = {choice.arm: choice for choice in chosen if not choice.unmeasured and choice.validation is not None}
+    first = max(
+        (known[arm] for arm in CLASSIFIERS if arm in known and arm in sure),
+        key=lambda choice: choice.validation or 0.0,
+        default=None,
+    )
+    then = known.get(best_prompted(chosen) or "")
+    at = threshold(sure[first.arm].held, bench.settings.evaluation.precision) if first else None
+    if first is None or then is None or at is None:
+        return None
+    both = {
+        arm.arm: {(o.split, o.item): o for o in outcomes if (o.arm, o.form) == (arm.arm, arm.form)}
+        for arm in (first, then)
+    }
+    answers: dict[Split, Sequence[SureAnswer]] = {"validation": sure[first.arm].held, "test": sure[first.arm].test}
+    found = [
+        _cascaded(both[first.arm][split, answer.item], both[then.arm][split, answer.item], answer.sure >= at)
+        for split, each in answers.items()
+        for answer in each
+        if (split, answer.item) in both[then.arm] and (split, answer.item) in both[first.arm]
+    ]
+    by_split = {split: list(each) for split, each in groupby(found, key=lambda outcome: outcome.split)}
+    validation = mean_score(by_split.get("validation", []))
+    settings = {"first": first.arm, "from": at, "then": then.arm, "prompt": then.variant.settings.get("prompt")}
+    figures = result(by_split["test"], False, bench.closed, bench.groups)
+    forms = {then.form: figures.score}
+    return revised(figures, validation=validation, settings=settings, forms=forms), found
+
+
+def _cascaded(first: ItemOutcome, then: ItemOutcome, sure: bool) -> ItemOutcome:
+    """The classifier's answer, or the prompt's, for which the classifier was asked in vain."""
+    if sure:
+        return revised(first, arm=CASCADE, form=then.form)
+    return revised(then, arm=CASCADE, seconds=first.seconds + then.seconds)
 
 
 def _measure_all(

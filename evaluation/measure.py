@@ -208,21 +208,8 @@ def _classified(
     answers = variant.predict([item.question for item in items])
     scores = desk.scores(answers, items)
     each = (time.perf_counter() - started) / max(1, len(items))
-    return [
-        ItemOutcome(
-            split=split,
-            arm=arm,
-            form="free",
-            item=item.number,
-            line=item.line,
-            turn=item.turn,
-            output=answer,
-            expected=item.expected,
-            score=score,
-            seconds=each,
-        )
-        for item, answer, score in zip(items, answers, scores, strict=True)
-    ]
+    pairs = zip(items, answers, scores, strict=True)
+    return [_outcome(arm, "free", split, item, Reply(answer, 0, 0, each), score) for item, answer, score in pairs]
 
 
 def mean_score(outcomes: Sequence[ItemOutcome]) -> float:
