@@ -32,7 +32,7 @@ def test_keys_kill_and_go_on(terminal, project):
     terminal.keys("1")
     terminal.see("saved")
     terminal.keys("2")
-    terminal.see("2 of about")
+    terminal.see("3 of about")
     terminal.kill()
     said = tomllib.loads((project / "answers.toml").read_text())
     assert said["task"] == "classification"
