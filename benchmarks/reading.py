@@ -93,11 +93,11 @@ def rung(path: Path) -> int:
 
 
 def convert(path: Path) -> int:
-    from curation.rows.convert import Order
+    from curation.rows.convert import ConvertOrder
     from curation.rows.convert import convert as converted
 
     with tempfile.TemporaryDirectory() as folder:
-        order = Order(path, Path(folder) / "rows.jsonl", rejects=Path(folder) / "rejects.jsonl")
+        order = ConvertOrder(path, Path(folder) / "rows.jsonl", rejects=Path(folder) / "rejects.jsonl")
         return converted(order).rejected
 
 

@@ -28,7 +28,7 @@ EXAMPLES_KEPT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ConvertOrder:
     """What to convert: input and its format, target and its form, where rejects go (None: the first one stops it).
 
     `form` is for prompt_completion and preference: strings (`plain`), lists of messages (`conversational`), or
@@ -67,7 +67,7 @@ class _NeedsLists(Exception):
 
 
 def convert(
-    order: Order, notice: Callable[[str], None] = lambda _: None, progress: Progress | None = None
+    order: ConvertOrder, notice: Callable[[str], None] = lambda _: None, progress: Progress | None = None
 ) -> Converted:
     """Convert a file, a folder or a stream into JSON Lines, written whole or not at all.
 
@@ -97,7 +97,7 @@ ARRAYS = ("label_studio",)
 """Targets that are one JSON array, not JSON Lines."""
 
 
-def _check(order: Order) -> None:
+def _check(order: ConvertOrder) -> None:
     named(order.fmt)
     if order.to not in TARGETS:
         raise RungError(
@@ -132,7 +132,7 @@ def _again(source: Path) -> Iterator[Path]:
 
 
 def _pass(
-    order: Order, source: Path, plain: bool, tell: Callable[[str], None], progress: Progress | None
+    order: ConvertOrder, source: Path, plain: bool, tell: Callable[[str], None], progress: Progress | None
 ) -> tuple[int, int, str | None]:
     """Read all rows once; return how many were read and written, and the first reject in words."""
     kept: list[Reject] = []
@@ -168,7 +168,7 @@ def _pass(
     return read, written, first
 
 
-def _line(row: Row, order: Order, plain: bool) -> bytes | Reject:
+def _line(row: Row, order: ConvertOrder, plain: bool) -> bytes | Reject:
     """The row in the target's form, or the reject where that cannot hold it."""
     if order.to == "chat" and row.is_chat_line:
         return row.raw.removesuffix(b"\r")

@@ -118,7 +118,7 @@ def read_record(row: JsonObject, unanswered: bool = False) -> JsonObject:
 def unflattened(row: Mapping[str, Any]) -> JsonObject | None:
     """What `read_record` takes of a record that `to_datasets` or `to_list(flatten=True)` wrote; None for another row.
 
-    A response counts where it was submitted, or where no status is told. Metadata is among the fields there.
+    A response counts where it was submitted, or where it has no status. Metadata is among the fields there.
     """
     questions = [key.removesuffix(".responses") for key in row if key.endswith(".responses")]
     if not questions:

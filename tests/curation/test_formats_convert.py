@@ -11,7 +11,7 @@ from tries import tries
 
 from curation.example import Example
 from curation.rows import TARGETS, CannotHold, Malformed, to_format
-from curation.rows.convert import Order, convert
+from curation.rows.convert import ConvertOrder, convert
 from curation.rows.families import FAMILIES, read_object
 from curation.rows.turns import are_plain, read_turns
 
@@ -214,10 +214,10 @@ def test_label_studio_is_one_array_that_reads_back(tmp_path):
         for n in (1, 2)
     ]
     source = write(tmp_path / "a.jsonl", *map(json.dumps, rows))
-    convert(Order(source, tmp_path / "tasks.json", to="label_studio"))
+    convert(ConvertOrder(source, tmp_path / "tasks.json", to="label_studio"))
     tasks = json.loads((tmp_path / "tasks.json").read_text())
     assert [task["data"] for task in tasks] == [{"text": f"q{n}", "source": "s"} for n in (1, 2)]
-    convert(Order(tmp_path / "tasks.json", tmp_path / "back.jsonl"))
+    convert(ConvertOrder(tmp_path / "tasks.json", tmp_path / "back.jsonl"))
     assert [json.loads(line) for line in (tmp_path / "back.jsonl").open()] == rows
-    convert(Order(write(tmp_path / "none.jsonl"), tmp_path / "none.json", to="label_studio"))
+    convert(ConvertOrder(write(tmp_path / "none.jsonl"), tmp_path / "none.json", to="label_studio"))
     assert json.loads((tmp_path / "none.json").read_text()) == []

@@ -74,9 +74,9 @@ def convert(
 ) -> None:
     """Convert rows to another format. Whatever the target format cannot hold is reported, never dropped silently."""
     from curation.rows import Columns
-    from curation.rows.convert import Order, convert
+    from curation.rows.convert import ConvertOrder, convert
 
-    order = Order(source, out, fmt, to, rejects, Columns(question, answer, system, sheet), form)
+    order = ConvertOrder(source, out, fmt, to, rejects, Columns(question, answer, system, sheet), form)
     keep_stdout_for_rows(as_json, out, rejects)
     with new_folders(out, rejects):
         done = convert(order, notice=note, progress=bytes_line("Converting", source))
