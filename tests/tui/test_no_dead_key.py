@@ -27,7 +27,7 @@ EVERYWHERE = {
 """Keys with tests of their own, that leave the stage or the program."""
 FOCUS = {"tab", "shift+tab", "ctrl+c", "super+c"}
 """Textual's own, for fields and for selected text."""
-LOOKS = {"j", "k", "up", "down", "pageup", "pagedown", "space", "home"}
+LOOKS = {"j", "k", "up", "down", "pageup", "pagedown", "space", "home", "end"}
 """Looking around moves nothing where all is in sight."""
 
 
