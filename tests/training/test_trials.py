@@ -223,7 +223,7 @@ def test_the_child_ends_with_it_and_what_is_done_stands(
     assert parent.wait(240) == code
     wait_until(lambda: not children(folder))
     kept = list(read_points(folder))
-    assert rung(*SWEEP, "--budget", "0.01", timeout=300).returncode in (1, 2)
     done = rung(*SWEEP, "--json", timeout=600)
     assert done.returncode == 0, done.stderr
     assert kept and json.loads(done.stdout)["standings"][0]["values"].keys() == {"learning_rate", "rank"}
+    assert rung("plan", "--sweep", "lr=1e-4,1e-2", "--budget", "0.01", timeout=300).returncode in (1, 2)
