@@ -283,7 +283,7 @@ class TrainingSettings(Section):
     system_prompt: str | None = None
     """System message that replaces those of the rows; an empty text removes them."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto`: timed at the start of the run."""
+    """`auto`: bf16 where the GPU or CPU computes in it, else fp32."""
     packing: bool = False
     """Put the rows of a batch into one line without padding."""
     choose_by: Literal["auto", "loss", "metric"] = "auto"

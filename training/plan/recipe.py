@@ -17,7 +17,7 @@ class Recipe(BaseModel):
 
     `batch` rows go through the model at once on each of `processes`, and `accumulation` such batches make one optimiser
     step. `max_length` is in tokens: a longer row is left out, never cut. `targets` are peft's names, `all-linear` for
-    every linear layer. `precision` `auto` times two steps in bf16 and in fp32 at the start and keeps the quicker.
+    every linear layer. `precision` `auto` is bf16 where the machine computes in it, else fp32.
     `evals` is the number of evaluations an epoch; a checkpoint is kept at each. `patience` evaluations in a row above
     the best by more than its standard error end the run. `choose_by` names what the best checkpoint is best by: the
     loss, or the project's metric on `metric_rows` validation rows, drawn by their content.

@@ -16,11 +16,10 @@ from evaluation.metrics.item_metrics import item_metric
 from training.plan.recipe import Recipe
 from training.plan.reward import metric_name
 from training.plan.splits import rows_of
-from training.run.base_model import load_base, load_tokenizer, prepare, save, set_threads
+from training.run.base_model import choose_precision, load_base, load_tokenizer, prepare, save, set_threads
 from training.run.building import build, has_stacked_experts
 from training.run.checkpoints import newest_checkpoint, step_of
-from training.run.inputs import Items, items_of
-from training.run.precision import choose_precision
+from training.run.inputs import items_of
 from training.run.processes import agreed
 from training.run.replay import replayed, with_replay
 from training.run.reward_model import reward_model_of
@@ -67,7 +66,7 @@ class TrainingSession:
             model = load_base(self.recipe)
         if self.recipe.dropout and has_stacked_experts(model):
             self.run.note("no dropout: peft adapts the stacked weights of experts only without")
-        precision = self._precision(model, items, threads)
+        precision = self._precision(threads)
         self.sampler = ValidationAnswers(tokenizer, validation, self.recipe, self.metric)
         self.trainer = build(
             prepare(model, self.recipe),
@@ -89,11 +88,11 @@ class TrainingSession:
         if self.run.leads:
             append_metric(self.folder, {"kind": "loading", "done": done, "of": of})
 
-    def _precision(self, model: Any, items: Items, threads: int) -> str:
+    def _precision(self, threads: int) -> str:
         """Decided once a run and kept: a resumed run computes as an unbroken one."""
         resolved = self.run.record.resolved
         if "precision" not in resolved:
-            precision, reason = agreed(choose_precision(self.recipe, model, items.encoded))
+            precision, reason = agreed(choose_precision(self.recipe))
             resolved = {"precision": precision, "precision_because": reason, "threads": threads}
             self.run.write(resolved=resolved)
             self.run.note(f"{precision}: {reason}")

@@ -22,10 +22,9 @@ from training.plan.plans import Plan
 from training.plan.recipe import Recipe
 from training.plan.reward import metric_name
 from training.plan.splits import rows_of
-from training.run.base_model import load_base, load_tokenizer, prepare, set_threads
+from training.run.base_model import choose_precision, load_base, load_tokenizer, prepare, set_threads
 from training.run.building import build
 from training.run.inputs import Column, Items, items_of
-from training.run.precision import choose_precision
 from training.run.reward_model import RewardModel, reward_model_of
 from training.run.validation_answers import ValidationAnswers
 from training.trials.sweep import steps_at, survivors
@@ -45,8 +44,8 @@ class Ground:
     train: Sequence[Example]
     validation: Sequence[Example]
     metric: ItemMetric
+    precision: str
     reward: RewardModel | None = None
-    precision: str = ""
 
 
 def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
@@ -59,7 +58,7 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
     metric = item_metric(metric_name(recipe, settings), project.root)
     items, unseen = items_of(project, settings, folder, recipe, tokenizer, tests=metric.by_tests)
     reward = reward_model_of(project, recipe)
-    return Ground(recipe, tokenizer, items, unseen, train, validation, metric, reward)
+    return Ground(recipe, tokenizer, items, unseen, train, validation, metric, choose_precision(recipe)[0], reward)
 
 
 def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder: Path, callbacks: list[Any]) -> Any:
@@ -68,11 +67,8 @@ def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder
     One process makes the steps, whatever the plan says.
     """
     recipe = recipe.alone()
-    model = load_base(recipe)
-    if not ground.precision:
-        ground.precision = choose_precision(recipe, model, ground.items.encoded)[0]
     trainer = build(
-        prepare(model, recipe),
+        prepare(load_base(recipe), recipe),
         ValidationAnswers(ground.tokenizer, ground.validation, recipe, ground.metric),
         (Items(columns, ground.items.encoded), ground.unseen),
         precision=ground.precision,
