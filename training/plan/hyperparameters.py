@@ -41,21 +41,9 @@ FORWARD = 1 / 3
 """What a row costs in validation, in training passes: forward without backward."""
 
 
-CHECKED = {
-    "rank": "rank",
-    "alpha": "alpha",
-    "learning_rate": "learning_rate",
-    "epochs": "epochs",
-    "dropout": "dropout",
-    "warmup": "warmup",
-    "weight_decay": "weight_decay",
-    "grad_norm": "gradient_clip",
-    "batch": "effective_batch",
-    "virtual_tokens": "virtual_tokens",
-    "beta": "beta",
-}
+SAME = ("rank", "alpha", "learning_rate", "epochs", "dropout", "warmup", "weight_decay", "virtual_tokens", "beta")
+CHECKED = {**{name: name for name in SAME}, "grad_norm": "gradient_clip", "batch": "effective_batch"}
 """Values that a person may set, and the entry of rules/hyperparameters.toml that knows their usual range."""
-CHECKED_AS = {"batch": "effective_batch"}
 
 
 class RunFacts(TypedDict):
@@ -136,7 +124,7 @@ def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[s
     for name, entry in CHECKED.items():
         reason = because_of.get(name)
         if reason is not None and reason.by == "person":
-            said += _outside(name, known.get(CHECKED_AS.get(name, name)), entry, known)
+            said += _outside(name, known.get(entry, known.get(name)), entry, known)
     return said
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -30,10 +29,11 @@ from training.plan.objective import (
 )
 from training.plan.plans import DataFacts, Essence, Forecast, Plan, manifests_in, plan_id, readable_plans
 from training.plan.recipe import Because, Method, Recipe
+from training.run.building import tracker_problems
 from training.runs import read_runs
 from training.trials.dry_run import read_preflight
 from workspace.artefact import hashes, read_artefact
-from workspace.errors import InputError, Problem, Refusal, did_you_mean
+from workspace.errors import InputError, Problem, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, TrainingSettings
 from workspace.trust import TRACKER, demand
@@ -385,31 +385,3 @@ def _rented(recipe: Recipe, data: DataFacts, machine: Machine) -> tuple[float | 
     reason = "time" if found.seconds is None else "price"
     known = found.reasons.get("seconds" if found.seconds is None else "cost_usd", "")
     return found.seconds, found.cost_usd, f"{card}; {reason}: {known}"
-
-
-PACKAGES: dict[str, tuple[str, ...]] = {
-    "tensorboard": ("tensorboard", "tensorboardX"),
-    "wandb": ("wandb",),
-    "mlflow": ("mlflow",),
-    "trackio": ("trackio",),
-    "comet_ml": ("comet_ml",),
-    "neptune": ("neptune",),
-    "clearml": ("clearml",),
-    "codecarbon": ("codecarbon",),
-    "dvclive": ("dvclive",),
-    "swanlab": ("swanlab",),
-}
-"""Each tracker with the packages of which one must be installed."""
-
-
-def tracker_problems(names: Sequence[str]) -> list[Problem]:
-    """What is wrong with the names in `[training] report_to`: unknown ones, and those that are not installed here."""
-    found = []
-    for name in names:
-        packages = PACKAGES.get(name)
-        if packages is None:
-            known = ", ".join(PACKAGES)
-            found.append(Problem(f'report_to: "{name}" is no tracker.{did_you_mean(name, PACKAGES)} Known: {known}.'))
-        elif not any(find_spec(package) for package in packages):
-            found.append(Problem(f"report_to: {name} is not installed here: pip install {packages[0]}"))
-    return found

@@ -1,10 +1,11 @@
-"""The trainer of an objective, with the adapter of a method and the arguments of trl. Imports torch and trl:
-only the training process does.
+"""The trainer of an objective, with the adapter of a method and the arguments of trl. torch and trl are
+imported by the training process only.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from training.plan.recipe import Recipe
 from training.run.inputs import Items
 from training.run.reward_model import RewardModel
 from training.run.validation_answers import ValidationAnswers
-from workspace.errors import Refusal
+from workspace.errors import Problem, Refusal, did_you_mean
 from workspace.folder import find_project
 from workspace.trust import TRACKER, demand
 
@@ -238,6 +239,23 @@ def _common(recipe: Recipe, folder: Path, precision: str, items: int) -> dict[st
         "disable_tqdm": True,
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
+
+
+def tracker_problems(names: Sequence[str]) -> list[Problem]:
+    """What is wrong with the names in `[training] report_to`: unknown ones, and those that are not installed here."""
+    if not names:
+        return []
+    from transformers.integrations import get_available_reporting_integrations
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK as KNOWN
+
+    here = get_available_reporting_integrations()
+    unknown = [
+        Problem(f'report_to: "{name}" is no tracker.{did_you_mean(name, KNOWN)} Known: {", ".join(KNOWN)}.')
+        for name in names
+        if name not in KNOWN
+    ]
+    absent = [name for name in names if name in KNOWN and name not in here]
+    return [*unknown, *(Problem(f"report_to: {name} is not installed here: pip install {name}") for name in absent)]
 
 
 def _trackers(recipe: Recipe, folder: Path) -> list[str] | str:
