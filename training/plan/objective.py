@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from training.plan.plans import DataFacts
 from training.plan.preferences import preferences_of
 from training.plan.recipe import Because
 from training.plan.reward import is_run, reward_run, same_held_out
-from training.plan.splits import SingleRows, rows_of
+from training.plan.splits import rows_of
 from workspace.folder import Project
 from workspace.settings import Settings
 from workspace.shipped_rules import rule_file
@@ -41,12 +41,16 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveRows:
-    """Each item as the rows that the model sees of it: one answer, or two of a pair. `signals` names what was read."""
+    """What trains and what is held out: rows, or pairs as rows of both answers. `signals` names what was read."""
 
-    train: Sequence[Sequence[Example]]
-    validation: Sequence[Sequence[Example]]
+    train: Sequence[Example | list[Example]]
+    validation: Sequence[Example | list[Example]]
     signals: str = ""
     notes: list[str] = field(default_factory=list)
+
+    def seen(self) -> Iterator[list[Example]]:
+        """Each item that trains as the rows that the model sees of it."""
+        return ([item] if isinstance(item, Example) else item for item in self.train)
 
 
 def replay_questions() -> list[str]:
@@ -65,9 +69,7 @@ def material_of(project: Project, settings: Settings, folder: Path, objective: s
     if objective in REINFORCED and is_run(reward):
         same_held_out(project, reward_run(project, reward), folder.name)
     if objective not in PAIRED:
-        return ObjectiveRows(
-            SingleRows(rows_of(folder, "train", settings)), SingleRows(rows_of(folder, "validation", settings))
-        )
+        return ObjectiveRows(rows_of(folder, "train", settings), rows_of(folder, "validation", settings))
     found = preferences_of(project, settings, folder)
     learnt, held = found.of("train"), found.of("validation")
     notes = [f"{len(learnt)} pairs to train on and {len(held)} held out, from the reviews"]

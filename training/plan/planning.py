@@ -69,7 +69,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     facts = facts_of(draft.values["method"], len(material.train), architecture, bool(here.cards), objective)
     _adapter(draft, settings.training, facts, architecture)
     lengths = [
-        [token_length(tokenizer, row, settings.training.system_prompt) for row in item] for item in material.train
+        [token_length(tokenizer, row, settings.training.system_prompt) for row in item] for item in material.seen()
     ]
     _lengths(draft, settings.training, [max(item) for item in lengths], architecture)
     data = _facts(tokenizer, material, lengths, draft.values["max_length"])
@@ -202,7 +202,7 @@ def _facts(tokenizer: Tokenizer, material: ObjectiveRows, lengths: list[list[int
         validation=len(material.validation),
         longest=max(longest),
         median=sorted(longest)[len(longest) // 2],
-        answer=max(tokenizer.count(row.answer or "") for item in material.train for row in item),
+        answer=max(tokenizer.count(row.answer or "") for item in material.seen() for row in item),
         tokens=sum(sum(item) for item in lengths if max(item) <= limit),
         left_out=[number for number, length in enumerate(longest, 1) if length > limit],
     )
@@ -329,7 +329,7 @@ def _untrained(recipe: Recipe, material: ObjectiveRows) -> list[str]:
     """A note on assistant turns that do not train."""
     if recipe.objective != "sft" or recipe.loss == "all":
         return []
-    several = sum(any(turn["role"] == "assistant" for turn in row.asked) for item in material.train for row in item)
+    several = sum(any(turn["role"] == "assistant" for turn in row.asked) for item in material.seen() for row in item)
     if not several:
         return []
     said = "1 row has" if several == 1 else f"{several:,} rows have"

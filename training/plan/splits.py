@@ -56,23 +56,3 @@ class StreamedRows(Sequence[Example]):
         with self.path.open("rb") as file:
             file.seek(self.begins[place])
             return Example.from_json(file.readline())
-
-
-class SingleRows(Sequence[Sequence[Example]]):
-    """Rows as items of one row each."""
-
-    def __init__(self, rows: Sequence[Example]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[list[Example]]:
-        return ([row] for row in self.rows)
-
-    @overload
-    def __getitem__(self, place: int) -> list[Example]: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[list[Example]]: ...
-    def __getitem__(self, place: int | slice) -> list[Example] | list[list[Example]]:
-        return [[row] for row in self.rows[place]] if isinstance(place, slice) else [self.rows[place]]
