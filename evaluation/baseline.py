@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Literal, NamedTuple
 from curation.split.audit import write_vouched
 from curation.store import open_store
 from evaluation.abstention import SURE, SureAnswer, SureSplits, threshold, write_sure
-from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
+from evaluation.arms.arm_material import PromptVersion, keep_versions
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.dev_rows import mark_choosing
 from evaluation.arms.optimising import keep_proposals, optimise
 from evaluation.arms.own import OWN
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import ARMS as KNOWN
-from evaluation.arms.registry import CASCADE, Arm, arm_called, on_the_ladder
+from evaluation.arms.registry import CASCADE, Arm, on_the_ladder
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration, sure_answers
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
@@ -38,7 +38,7 @@ from evaluation.measured_answers import Effort, judge_rungs, smallest_difference
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, write_outcomes
 from evaluation.outcomes import asked_with
 from evaluation.reuse import ReusedArm, ReusedArms, join_earlier, stands_on
-from evaluation.testset.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
+from evaluation.testset.answer_key import documents_with_pairs, outside_set, prompts_with_pairs
 from evaluation.verdict.intervals import TOLERANCE
 from workspace.artefact import hashes, revised, write_artefact
 from workspace.errors import Refusal
@@ -173,16 +173,13 @@ class MeasuredLadder(NamedTuple):
     sure: dict[str, SureSplits]
 
 
-def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms, pairs: frozenset[str]) -> MeasuredLadder:
+def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms) -> MeasuredLadder:
     """Measure the chosen arms, join the reused ones, and work the cascade out where it is wanted."""
     measured = [measure_choice(bench, choice, bench.items) for choice in chosen]
     found: list[MeasuredArm | ReusedArm] = [*measured, *joined.taken]
     outcomes = [o for choice in chosen for o in choice.outcomes] + [o for each in found for o in each.outcomes]
     sure = {each.arm.arm: each.sure for each in found if each.sure.test}
-    results = [
-        apart(bench, c, each.arm, arm_called(c.arm).variants, pairs) for c, each in zip(chosen, measured, strict=True)
-    ]
-    results += [each.arm for each in joined.taken]
+    results = [each.arm for each in found]
     if joined.cascades and (both := cascade(bench, in_order([*chosen, *joined.choices]), outcomes, sure)):
         results.append(both[0])
         outcomes += both[1]
@@ -239,15 +236,14 @@ def _measure_all(
     folder: Path, bench: Bench, chosen: Sequence[ArmChoice], notes: Sequence[str], aim: Aim, joined: ReusedArms
 ) -> Report:
     items, whole = bench.items, in_order([*chosen, *joined.choices])
-    with_pairs = documents_with_pairs(bench.material().documents, items)
-    results, outcomes, sure = _ladder(bench, chosen, joined, with_pairs)
+    results, outcomes, sure = _ladder(bench, chosen, joined)
     lacking = joined.cascades and all(arm.arm != CASCADE for arm in results)
     told = [
         *notes,
         *([f"{CASCADE} was not measured: it needs {KNOWN[CASCADE].needs}."] if lacking else []),
         *outside_set(items, bench.desk.choices),
         *prompts_with_pairs(_prompts(whole), items),
-        *(pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
+        *given_away(bench, whole),
         *_vouched(aim),
         *bench.judge_notes,
         *bench.model_notes,
@@ -339,31 +335,12 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
     return MeasuredArm(arm, found, sure)
 
 
-def apart(
-    bench: Bench,
-    choice: ArmChoice,
-    arm: ArmResult,
-    variants: Callable[[ArmMaterial], Sequence[Variant]],
-    pairs: frozenset[str],
-) -> ArmResult:
-    """Where documents hold test questions with their answers: the arm's score without those passages beside it."""
-    if choice.variant.shown is None or not pairs:
-        return arm
-    material = without_pairs(bench.material(), pairs).knowing(choice.variant.prompt)
-    same = [v for v in variants(material) if v.settings == choice.variant.settings]
-    if not same:
-        return arm
-    watch = bench.watch(f"{choice.arm}, without {len(pairs)} passages")
-    outcomes = measure(choice.arm, same[0], choice.form, bench.items, "test", bench.desk, watch)
-    extra = {**arm.extra, "passages_with_test_pairs": float(len(pairs)), "score_without_them": mean_score(outcomes)}
-    return revised(arm, extra=extra)
-
-
-def pair_notes(pairs: frozenset[str]) -> list[str]:
-    """That documents give test answers away; nothing where none does."""
-    if not pairs:
-        return []
-    return [f"{len(pairs)} passages of documents/ hold a test question with its answer; rag is shown without them too."]
+def given_away(bench: Bench, choices: Sequence[ArmChoice]) -> list[str]:
+    """A note where passages that these arms read give test answers away."""
+    reads = any("passages" in choice.variant.settings for choice in choices)
+    held = documents_with_pairs(bench.material().documents, bench.items) if reads else ()
+    what = "passages of documents/ hold a test question with its answer: arms that read them are not fairly measured."
+    return [f"{len(held)} {what}"] if held else []
 
 
 def made_from(bench: Bench, folder: Path, chosen: Sequence[ArmChoice]) -> dict[str, str]:

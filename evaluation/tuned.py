@@ -10,10 +10,10 @@ from chat.protocols import ChatModel
 from curation.split.audit import write_vouched
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
-from evaluation.arms.arm_material import ArmMaterial, Variant
+from evaluation.arms.arm_material import Variant
 from evaluation.arms.registry import arm_name
 from evaluation.arms.tuned_arm import TUNED, TUNED_RAG, tuned, tuned_rag
-from evaluation.baseline import apart, bare_report, measure_choice, pair_notes, write_choices
+from evaluation.baseline import bare_report, given_away, measure_choice, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose
 from evaluation.forgetting import NOT_MEASURED, Forgetting, measure_forgetting, suite
@@ -30,7 +30,7 @@ from evaluation.measurement_report import (
 )
 from evaluation.outcomes import Baseline, check_arms, check_asked, require_baseline, unmeasured_words
 from evaluation.served_run import ServedRun
-from evaluation.testset.answer_key import documents_with_pairs, instruction_with_pairs
+from evaluation.testset.answer_key import instruction_with_pairs
 from evaluation.testset.looks import take_place
 from evaluation.verdict.pairing import Trained, evidence_for, preferred
 from evaluation.verdict.price import price_of
@@ -96,7 +96,7 @@ def run_evaluation(
         name = ways.served.name if ways.served else ""
         place = take_place(bench.project, bench.settings, bench.test_sha256, scored_as(run, name))
         measured = [measure_choice(bench, choice, bench.items)[:2] for choice in choices]
-        measured, told = _given_away(bench, system_prompt, choices, measured)
+        told = [*given_away(bench, choices), *instruction_with_pairs(system_prompt or "", bench.items)]
         chosen = preferred([choice.validation for choice in choices])
         siblings = [_sibling(bench, choices[chosen], sibling, bench.items) for sibling in ways.siblings]
         arms = [arm for arm, _ in (*measured, *siblings)]
@@ -137,20 +137,6 @@ def _variants(bench: Bench, system_prompt: str | None, rag: bool) -> dict[str, l
 
 def _choose(bench: Bench, arm: str, variants: Sequence[Variant]) -> ArmChoice:
     return choose(arm, False, variants, bench.choosing, bench.desk, bench.watch)
-
-
-def _given_away(
-    bench: Bench, system_prompt: str | None, choices: Sequence[ArmChoice], measured: Sequence[Measured]
-) -> tuple[list[Measured], list[str]]:
-    """Each arm, with its score without passages that hold test answers beside it; and a note where there are some."""
-    reads = any(choice.variant.shown is not None for choice in choices)
-    pairs = documents_with_pairs(bench.material().documents, bench.items) if reads else frozenset()
-
-    def ways(material: ArmMaterial) -> list[Variant]:
-        return tuned_rag(system_prompt, material.documents, bench.meanings)
-
-    found = [(apart(bench, c, arm, ways, pairs), o) for c, (arm, o) in zip(choices, measured, strict=True)]
-    return found, [*pair_notes(pairs), *instruction_with_pairs(system_prompt or "", bench.items)]
 
 
 def _sibling(

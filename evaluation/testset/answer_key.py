@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
-from evaluation.arms.arm_material import ArmMaterial, PromptVersion
+from evaluation.arms.arm_material import PromptVersion
 from evaluation.measure import EvalItem
 from evaluation.retrieval.passages import Bm25, Passage, holds, holds_pair, words
 
@@ -51,11 +50,6 @@ def _pairs_in(text: str, items: Sequence[EvalItem]) -> str:
     asked = [item for item in items if len(words(item.question)) >= FEWEST_WORDS]
     held = sum(holds_pair(text, item.question, item.expected) for item in asked)
     return f"{held} test {'question' if held == 1 else 'questions'} with the answer" if held else ""
-
-
-def without_pairs(material: ArmMaterial, ids: frozenset[str]) -> ArmMaterial:
-    """The material without those passages."""
-    return replace(material, documents=tuple(chunk for chunk in material.documents if chunk.id not in ids))
 
 
 def outside_set(items: Sequence[EvalItem], choices: Sequence[str]) -> list[str]:

@@ -170,12 +170,9 @@ def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
     assert [a.score for a in report.arms] == [a.score for a in whole.arms]
 
 
-def test_documents_that_hold_test_pairs_are_counted_and_the_arm_is_shown_without_them(project, settings, model):
+def test_documents_that_hold_test_pairs_are_counted(project, settings, model):
     (project.documents / "leak.md").write_text("Seen: card lost at home today -> card\n")
     _, report = run_baseline(open_bench(project, settings, model), arms_named(["prompt", "rag"]))
-    rag = report.arms[1]
-    assert rag.extra["passages_with_test_pairs"] == 1.0
-    assert rag.extra["score_without_them"] == 1.0
     assert any("1 passages of documents/" in note for note in report.notes)
 
 
