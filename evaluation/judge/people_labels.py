@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,12 @@ from evaluation.judge.correction import by_judge
 from evaluation.judge.grading import Case
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
-from evaluation.people.blinding import Hidden, hidden, rater_file, rater_files
+from evaluation.people.blinding import Hidden, hidden, rater_file, rater_files, read_sheet
 from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.rule import Verdict, newest_verdict
 from workspace.appended import append_lines, is_cut, read_lines
 from workspace.artefact import Artefact, read_artefact, write_artefact
-from workspace.errors import InputError, Refusal
-from workspace.files import line_problems
+from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -83,6 +81,10 @@ class Label:
         """Question, reference and output as they are shown at first: personal data and keys masked."""
         return hidden(self.case.question, self.case.expected, self.case.output)
 
+    def is_shown_by(self, row: Mapping[str, object]) -> bool:
+        """Whether a line of a sheet holds the output, as it is or masked."""
+        return row.get("answer", self.case.output) in (self.case.output, self.veil.texts[2])
+
     def shown(self, *, masked: bool = True) -> dict[str, object]:
         """The line of a sheet."""
         case = self.case
@@ -141,12 +143,9 @@ def take_labels(sitting: JudgeSession, path: Path, rater: str) -> int:
 
     Raises InputError with every line that is no label.
     """
-    known = {label.id: label for label in labels(sitting)}
-    found: dict[int, tuple[float, str]] = {}
-    kind = sitting.settings.judge.kind
-    if problems := line_problems(path, 'id and "meets"', lambda line: _take_line(kind, line, known, found)):
-        raise InputError(problems)
-    rows = [{"id": identity, "value": value, "reason": reason} for identity, (value, reason) in found.items()]
+    values = label_values(sitting.settings.judge.kind)
+    found = read_sheet(path, "meets", values, {label.id: label.is_shown_by for label in labels(sitting)})
+    rows = [{"id": identity, "value": values[word], "reason": reason} for identity, (word, reason) in found.items()]
     append_lines(rater_file(sitting.folder, "labels", rater), rows)
     return len(found)
 
@@ -161,27 +160,6 @@ def label_values(kind: str) -> dict[str, float]:
     if kind == "score":
         return {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0}
     return {"yes": 1.0, "no": 0.0}
-
-
-def _take_line(kind: str, line: str, known: Mapping[int, Label], found: dict[int, tuple[float, str]]) -> str:
-    """Put the line's label into `found`; returns what is wrong with it. An empty label is left open."""
-    try:
-        row = json.loads(line)
-        identity, said = row["id"], str(row.get("meets", "")).strip().lower()
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return "is not a line of the sheet."
-    label = known.get(identity) if isinstance(identity, int) else None
-    if label is None or row.get("answer", label.case.output) not in (label.case.output, label.veil.texts[2]):
-        return f"id {identity!r} with this answer is not of this sheet."
-    if identity in found:
-        return f"id {identity} is labelled twice."
-    if not said:
-        return ""
-    values = label_values(kind)
-    if said not in values:
-        return f'meets "{said}" is none of {", ".join(values)}.'
-    found[identity] = (values[said], str(row.get("reason", "")))
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,17 @@ Whoever asks to see them as they are is written into the log: the same event as 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 from curation.review.item import UNMASKED, Cover, Found, hidden_words, kinds_of
 from curation.store import open_store
-from workspace.errors import RungError
+from workspace.errors import InputError, RungError
+from workspace.files import line_problems
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -45,6 +49,37 @@ def rater_file(folder: Path, kind: str, rater: str) -> Path:
 def rater_files(folder: Path, kind: str) -> dict[str, Path]:
     """The files of all who gave some, by their names."""
     return {unquote(p.name[len(kind) + 1 : -6]): p for p in sorted(folder.glob(f"{kind}.*.jsonl"))}
+
+
+def read_sheet(
+    path: Path, column: str, words: Collection[str], known: Mapping[int, Callable[[Mapping[str, Any]], bool]]
+) -> dict[int, tuple[str, str]]:
+    """A filled sheet: by id one of the `words` in this column, and the reason. An empty one is left open.
+
+    `known` says of each id whether a line shows its texts. Raises InputError with every line that is no answer.
+    """
+    found: dict[int, tuple[str, str]] = {}
+
+    def fault(line: str) -> str:
+        try:
+            row = json.loads(line)
+            identity, said = row["id"], str(row.get(column, "")).strip().lower()
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return "is not a line of the sheet."
+        shows = known.get(identity) if isinstance(identity, int) else None
+        if shows is None or not shows(row):
+            return f"id {identity!r} with these outputs is not of this sheet."
+        if identity in found:
+            return f"id {identity} is answered twice."
+        if said and said not in words:
+            return f'{column} "{said}" is none of {", ".join(words)}.'
+        if said:
+            found[identity] = said, str(row.get("reason", "")).strip()
+        return ""
+
+    if problems := line_problems(path, f"id, {column}, reason", fault):
+        raise InputError(problems)
+    return found
 
 
 def log_shown(project: Project, settings: Settings, person: str, ref: str, found: Found) -> None:

@@ -16,7 +16,7 @@ from typing import Any, get_args
 from curation.split.manifest import load_split
 from evaluation.measurement_report import read_report
 from evaluation.outcomes import load_baseline
-from evaluation.people.blinding import rater_file, rater_files
+from evaluation.people.blinding import rater_file, rater_files, read_sheet
 from evaluation.people.pairings import (
     ITEMS,
     BlindPlan,
@@ -27,7 +27,6 @@ from evaluation.people.pairings import (
     pairings,
     preferences,
 )
-from evaluation.people.pairings import read_answers as read_sheet
 from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.rule import Verdict, newest_verdict
 from workspace.appended import append_lines, read_lines
@@ -80,7 +79,8 @@ class BlindComparison:
         """Record a filled sheet. Raises InputError with every line that is no answer."""
         if not path.is_file():
             raise RungError(f"{path}: no such file.", "rung evaluate --human --sheet FILE")
-        for identity, (choice, reason) in read_sheet(path, self.pairings).items():
+        known = {pairing.id: pairing.is_shown_by for pairing in self.asked}
+        for identity, (choice, reason) in read_sheet(path, "choice", get_args(Choice), known).items():
             self.record(rater, identity, choice, reason)
 
     def answers(self) -> Given:

@@ -10,7 +10,6 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -20,11 +19,8 @@ from evaluation.measurement_report import ItemOutcome
 from evaluation.people.blinding import Hidden, hidden
 from evaluation.verdict.intervals import CONFIDENCE, estimate, t_quantile
 from workspace.artefact import Artefact
-from workspace.errors import InputError
-from workspace.files import line_problems
 
 ITEMS = 50
-CHOICES = ("a", "b", "tie")
 USUAL_SPREAD = 0.8
 """Of preferences of -1, 0 and 1 where two thirds are decided: what the number of items is worked out with."""
 
@@ -65,10 +61,9 @@ class Pairing:
         """Question, a and b as they are shown at first: personal data and keys masked."""
         return hidden(self.question, self.a, self.b)
 
-    @property
-    def faces(self) -> tuple[tuple[str, str], ...]:
-        """Both outputs as a sheet may hold them: as they are, and masked."""
-        return (self.a, self.b), self.veil.texts[1:]  # type: ignore[return-value]
+    def is_shown_by(self, row: Mapping[str, object]) -> bool:
+        """Whether a line of a sheet holds both outputs, as they are or masked."""
+        return (row.get("a", self.a), row.get("b", self.b)) in ((self.a, self.b), self.veil.texts[1:])
 
     def shown(self, *, masked: bool = True) -> dict[str, object]:
         """The line of a sheet."""
@@ -134,34 +129,6 @@ def draw_items(n: int, rivals: Sequence[str], wanted: int, seed: int) -> dict[st
 def write_sheet(made: Sequence[Pairing], *, masked: bool = True) -> str:
     """JSONL for one rater; equal outputs are left out."""
     return "".join(json.dumps(p.shown(masked=masked), ensure_ascii=False) + "\n" for p in made if not p.is_same)
-
-
-def read_answers(path: Path, made: Sequence[Pairing]) -> dict[int, tuple[Choice, str]]:
-    """A filled sheet: choice and reason by pairing. Raises InputError with every line that is no answer."""
-    known = {p.id: p for p in made if not p.is_same}
-    found: dict[int, tuple[Choice, str]] = {}
-    problems = line_problems(path, "id, choice, reason", lambda line: _read_line(line, known, found))
-    if problems:
-        raise InputError(problems)
-    return found
-
-
-def _read_line(line: str, known: Mapping[int, Pairing], found: dict[int, tuple[Choice, str]]) -> str:
-    """Put the line's answer into `found`; returns what is wrong with it, or nothing. An empty choice is left open."""
-    try:
-        row = json.loads(line)
-        identity, choice = row["id"], str(row.get("choice", "")).strip().lower()
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return "is not a line of the sheet."
-    pairing = known.get(identity) if isinstance(identity, int) else None
-    if pairing is None or (row.get("a", pairing.a), row.get("b", pairing.b)) not in pairing.faces:
-        return f"id {identity!r} with these outputs is not of this comparison."
-    if identity in found:
-        return f"id {identity} is answered twice."
-    if choice in CHOICES:
-        found[identity] = (choice, str(row.get("reason", "")).strip())  # type: ignore[assignment]
-        return ""
-    return f'choice "{choice}" is none of a, b, tie.' if choice else ""
 
 
 def preferences(

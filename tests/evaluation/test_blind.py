@@ -10,15 +10,8 @@ from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.measurement_report import ItemOutcome
-from evaluation.people.pairings import (
-    BlindPlan,
-    draw_items,
-    items_for,
-    pairings,
-    preferences,
-    read_answers,
-    write_sheet,
-)
+from evaluation.people.blinding import read_sheet
+from evaluation.people.pairings import BlindPlan, draw_items, items_for, pairings, preferences, write_sheet
 from evaluation.tuned import run_evaluation
 from workspace.errors import InputError
 
@@ -49,6 +42,10 @@ def fill(path, made, choose):
     rows = [json.loads(line) for line in write_sheet(made).splitlines()]
     path.write_text("".join(json.dumps({**row, "choice": choose(row), "reason": "clear"}) + "\n" for row in rows))
     return path
+
+
+def read_answers(path, made):
+    return read_sheet(path, "choice", ("a", "b", "tie"), {p.id: p.is_shown_by for p in made if not p.is_same})
 
 
 def likes(word):
