@@ -165,7 +165,7 @@ def why_logged(project: Project, ref: str) -> LoggedWhy:
     with open_store(project, settings) as store:
         mine = [r for r in store.rows(role="candidates", excluded=None) if r.meta.get("strategy") == STRATEGY]
     candidate = next((row for row in mine if row.meta.get("hash") == logged.hash), None)
-    entry = next((each for each in read_not_learnt(project) if each["hash"] == logged.hash), None)
+    entry = next((each for each in read_not_learnt(project) if each.hash == logged.hash), None)
     held = () if candidate is None else holding(project, candidate.id)
     near = TrainRowIndex(reference.dataset).of([question])[0] if reference.split == "train" else ()
     return LoggedWhy(
@@ -181,8 +181,8 @@ def why_logged(project: Project, ref: str) -> LoggedWhy:
 
 
 def _reason(entry: KeptOut) -> str:
-    row = entry["evidence"].get("row")
-    return str(entry["reason"]) + (f" ({row})" if row else "")
+    row = entry.evidence.get("row")
+    return str(entry.reason) + (f" ({row})" if row else "")
 
 
 def why_import(project: Project, ref: str) -> tuple[list[str], JsonObject]:
@@ -196,7 +196,7 @@ def why_import(project: Project, ref: str) -> tuple[list[str], JsonObject]:
     made, settings = known[ref], load_settings(project.settings_file)
     with open_store(project, settings) as store:
         mine = [r for r in store.rows(role="candidates", excluded=None) if r.source.startswith(f"watch/{ref}:")]
-    out = sum(entry["ref"].startswith(f"{ref}:") for entry in read_not_learnt(project))
+    out = sum(entry.ref.startswith(f"{ref}:") for entry in read_not_learnt(project))
     lines = [f"{ref}   {made.kept:,} of {counted(made.requests, 'request')} kept, imported {made.created_at:%Y-%m-%d}"]
     lines += [f"log        {file.path}, {counted(file.lines, 'line')}   {file.sha256[:8]}" for file in made.files]
     behind = f"(rung why {made.release})" if made.release else ""

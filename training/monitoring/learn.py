@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+
+from pydantic import BaseModel
 
 from curation.likeness.words import normal
 from curation.store import Store
@@ -33,15 +33,15 @@ from workspace.settings import Settings
 NOT_LEARNT = "not_learnt.jsonl"
 
 
-class KeptOut(TypedDict):
+class KeptOut(BaseModel):
     """A line of `watch/not_learnt.jsonl`: a request that did not become a candidate, with the reason."""
 
     ref: str
     hash: str
     reason: str
     evidence: dict[str, object]
-    question: str
-    answer: str | None
+    question: str = ""
+    answer: str | None = None
 
 
 @dataclass
@@ -82,7 +82,7 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
         reference, watched = released(project, settings), read_watched(project)
         origins, before = Origins(project, settings, watched.imports), read_not_learnt(project)
-        handled = {entry["hash"] for entry in before} | _queued_before(store)
+        handled = {entry.hash for entry in before} | _queued_before(store)
         fresh = [each for each in watched.requests if each.hash not in handled]
         done = Learnt(reference.release.id, known=len(watched.requests) - len(fresh))
         ordered = [each for each in in_order(fresh) if reason_of(each) or not telling]
@@ -144,7 +144,7 @@ def _sift(
 
 
 def _keep(
-    project: Project, settings: Settings, store: Store, passed: Sequence[Passed], done: Learnt, out: Sequence[Any]
+    project: Project, settings: Settings, store: Store, passed: Sequence[Passed], done: Learnt, out: Sequence[KeptOut]
 ) -> None:
     """Candidates, what was kept out, and one event."""
     digests = {made.id: made.contents[REQUESTS] for _, made in read_imports(project)}
@@ -163,24 +163,13 @@ def _queued_before(store: Store) -> set[str]:
 
 def read_not_learnt(project: Project) -> list[KeptOut]:
     """Requests that did not become candidates, with their reasons. Raises InputError where the file is damaged."""
-    return read_lines(_not_learnt(project), _kept_out, "request that was kept out")
+    return read_lines(_not_learnt(project), KeptOut.model_validate, "request that was kept out")
 
 
-def _kept_out(row: Mapping[str, Any]) -> KeptOut:
-    return KeptOut(
-        ref=row["ref"],
-        hash=row["hash"],
-        reason=row["reason"],
-        evidence={**row["evidence"]},
-        question=row.get("question", ""),
-        answer=row.get("answer"),
-    )
-
-
-def _write_not_learnt(project: Project, entries: Sequence[Mapping[str, Any]]) -> None:
+def _write_not_learnt(project: Project, entries: Sequence[KeptOut]) -> None:
     if entries:
         with replacing(_not_learnt(project)) as file:
-            file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+            file.writelines(entry.model_dump_json().encode() + b"\n" for entry in entries)
 
 
 def _not_learnt(project: Project) -> Path:

@@ -16,7 +16,7 @@ from training.monitoring.request_joining import Finder
 from workspace.artefact import Artefact, read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import is_unchanged, replacing
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 from workspace.json_types import JsonObject
 
 IMPORT = "import.json"
@@ -143,7 +143,7 @@ def watch_folder(project: Project) -> Path:
 
 def read_imports(project: Project) -> list[tuple[Path, Import]]:
     """Every complete import with its folder, in order."""
-    found = sorted(watch_folder(project).glob(f"W-*/{IMPORT}"), key=lambda path: number_of(path.parent.name))
+    found = oldest_first(watch_folder(project).glob(f"W-*/{IMPORT}"))
     return [(path.parent, read_artefact(path, Import)) for path in found]
 
 
@@ -183,13 +183,7 @@ def in_time(requests: Iterable[Logged]) -> list[Logged]:
 def place_of(ref: str) -> tuple[int, int]:
     """`W-002:17` -> (2, 17)."""
     name, _, line = ref.partition(":")
-    return number_of(name), int(line)
-
-
-def number_of(name: str) -> int:
-    """`W-012` -> 12; 0 where it is no import's name."""
-    digits = name.removeprefix("W-")
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
+    return int(name.removeprefix("W-")), int(line)
 
 
 def find_logged(project: Project, ref: str) -> Logged:

@@ -27,7 +27,7 @@ from training.plan.objective import (
     put_objective,
     replay_questions,
 )
-from training.plan.plans import DataFacts, Essence, Forecast, Plan, manifests_in, plan_id, readable_plans
+from training.plan.plans import DataFacts, Forecast, Plan, readable_plans, with_id
 from training.plan.recipe import Because, Method, Recipe
 from training.run.building import tracker_problems
 from training.runs import read_runs
@@ -79,22 +79,21 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
     recipe = _fitting(base, draft, here, data.answer, usable_of(project))
-    made_from = hashes(project.root, project.decision_file, folder / "manifest.json")
-    decided, fingerprint = decision.next_step, _fingerprint(base)
     notes = [*warnings(recipe, draft.reasons, facts), *material.notes, *_left_out(recipe, data)]
     notes += _untrained(recipe, material)
-    return Plan(
-        made_from=made_from,
-        id=plan_id(project, Essence(recipe, folder.name, decided, fingerprint, manifests_in(made_from))),
+    plan = Plan(
+        made_from=hashes(project.root, project.decision_file, folder / "manifest.json"),
+        id="",
         dataset=folder.name,
-        decision=decided,
-        base_fingerprint=fingerprint,
+        decision=decision.next_step,
+        base_fingerprint=_fingerprint(base),
         recipe=recipe,
         because=draft.reasons,
         data=data,
         forecast=forecast_of(project, recipe, data, here, elsewhere=machine is not None and bool(machine.cards)),
         notes=notes,
     )
+    return with_id(project, plan)
 
 
 def _material(draft: PlanDraft, project: Project, settings: Settings, folder: Path) -> ObjectiveRows:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.plan.recipe import Because, Recipe
-from workspace.artefact import Artefact
+from workspace.artefact import Artefact, revised
 from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
 from workspace.files import write_bytes
 from workspace.folder import Project, next_id, oldest_first
@@ -68,35 +67,20 @@ class Plan(Artefact):
     forecast: Forecast = Forecast()
     notes: list[str] = []
 
-    def essence(self) -> Essence:
+    def essence(self) -> tuple[object, ...]:
         """What makes two plans the same plan: the values, the rows, the base and what was decided.
 
         Not the id, the time, the forecast or the wording of a reason: advice or rules that are written again and say
         the same are no reason for another plan.
         """
-        return Essence(self.recipe, self.dataset, self.decision, self.base_fingerprint, manifests_in(self.made_from))
+        manifests = {name: digest for name, digest in self.made_from.items() if name.endswith("manifest.json")}
+        return self.recipe, self.dataset, self.decision, self.base_fingerprint, manifests
 
 
-@dataclass(frozen=True, slots=True)
-class Essence:
-    """What makes two plans the same plan; `manifests` are (file, SHA-256) of the frozen rows."""
-
-    recipe: Recipe
-    dataset: str
-    decision: str
-    base_fingerprint: str
-    manifests: tuple[tuple[str, str], ...]
-
-
-def manifests_in(made_from: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The manifests among the artefacts that a plan was made from."""
-    return tuple(sorted(item for item in made_from.items() if item[0].endswith("manifest.json")))
-
-
-def plan_id(project: Project, essence: Essence) -> str:
-    """The id of the newest plan that is the same, else the next free one."""
-    same = (old.id for _, old in readable_plans(project) if old.essence() == essence)
-    return next(same, "") or next_id(project.plans, "P")
+def with_id(project: Project, plan: Plan) -> Plan:
+    """The plan with the id of the newest one that is the same, else the next free one."""
+    same = (old.id for _, old in readable_plans(project) if old.essence() == plan.essence())
+    return revised(plan, id=next(same, "") or next_id(project.plans, "P"))
 
 
 def read_plan(path: Path) -> Plan:

@@ -69,7 +69,7 @@ def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project
         taken.append(len(done.queued))
     assert looked == 12 and taken == [2, 2, 2, 2, 1, 0]
     assert asked_of(house) == fresh[::-1], "the newest first"
-    assert [each["reason"] for each in read_not_learnt(house)] == ["duplicate"] * 3
+    assert [each.reason for each in read_not_learnt(house)] == ["duplicate"] * 3
 
 
 def test_a_request_that_was_kept_out_stands_beside_no_other() -> None:
@@ -113,9 +113,7 @@ def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(
         rows = {row.meta["request"]: row for row in store.rows(role="candidates") if row.meta.get("request")}
     assert set(rows) == {"W-001:1", "W-001:3"}
     assert rows["W-001:1"].example.answer == "E10 good" and not rows["W-001:3"].example.is_answered
-    assert {entry["ref"]: entry["reason"] for entry in read_not_learnt(house)} == {
-        "W-001:2": "a row answers this already"
-    }
+    assert {entry.ref: entry.reason for entry in read_not_learnt(house)} == {"W-001:2": "a row answers this already"}
 
 
 def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, write: Write) -> None:

@@ -96,7 +96,7 @@ def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Pro
     rest = learnt(house)
     assert rest.why == {"not judged by anyone": 6}
     assert rest.rejected == {"leaks the test set": 1, "duplicate": 1, "a row answers this already": 1}
-    kept_out = {each["reason"]: each["evidence"] for each in read_not_learnt(house)}
+    kept_out = {each.reason: each.evidence for each in read_not_learnt(house)}
     assert set(kept_out) == set(rest.rejected)
     assert str(kept_out["duplicate"]["row"]).startswith("r-") and kept_out["leaks the test set"]["kind"] == "exact"
     assert learnt(house).looked_at == 0
