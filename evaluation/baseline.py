@@ -307,7 +307,7 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
     """An arm on the test items in the form that validation chose."""
     desk, variant = bench.desk_of(choice.arm), choice.variant
     watch = bench.watch(f"{choice.arm}, {choice.form}")
-    found = measure(choice.arm, variant, choice.form, items, "test", desk, watch)
+    found = measure(choice.arm, variant, (choice.form,), items, "test", desk, watch)[choice.form]
     figures = result(found, choice.prompted, bench.closed, bench.groups)
     extra = {**figures.extra, **retrieval_recall(variant, items)}
     if choice.arm in ("base", "tuned"):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from chat.protocols import Progress
 from evaluation.arms.arm_material import Variant
 from evaluation.arms.prompted import BIGGER_MODEL
-from evaluation.measure import EvalItem, Form, Harness, mean_score, measure_forms, why_unmeasured
+from evaluation.measure import EvalItem, Form, Harness, mean_score, measure, why_unmeasured
 from evaluation.measurement_report import ItemOutcome, Setting
 from evaluation.metrics.json_documents import INVALID, parse
 from workspace.artefact import Artefact
@@ -103,7 +103,7 @@ def choose(
     tries: list[Tried] = []
 
     def attempt(variant: Variant, asked: tuple[Form, ...], some: Sequence[EvalItem]) -> dict[Form, list[ItemOutcome]]:
-        found = measure_forms(arm, variant, asked, some, "validation", desk, watch(f"{arm}, choosing"))
+        found = measure(arm, variant, asked, some, "validation", desk, watch(f"{arm}, choosing"))
         for form, outcomes in found.items():
             score = mean_score(outcomes)
             tried = Tried(settings=dict(variant.settings), form=form, score=score, items=len(some))

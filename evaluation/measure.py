@@ -127,19 +127,6 @@ def choosing_items(rows: Sequence[Example], settings: EvaluationSettings) -> lis
 def measure(
     arm: str,
     variant: Variant,
-    form: Form,
-    items: Sequence[EvalItem],
-    split: Split,
-    desk: Harness,
-    progress: Progress | None,
-) -> list[ItemOutcome]:
-    """Answer and score every item in one form."""
-    return measure_forms(arm, variant, (form,), items, split, desk, progress)[form]
-
-
-def measure_forms(
-    arm: str,
-    variant: Variant,
     forms: Sequence[Form],
     items: Sequence[EvalItem],
     split: Split,

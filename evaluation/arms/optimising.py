@@ -143,7 +143,8 @@ class _Adapter:
         from gepa.core.adapter import EvaluationBatch
 
         variant = alone(PromptVersion(OPTIMISED, candidate[PART]))
-        outcomes = measure(OPTIMISED, variant, self.desk.forms[-1], batch, "validation", self.desk, None)
+        form = self.desk.forms[-1]
+        outcomes = measure(OPTIMISED, variant, (form,), batch, "validation", self.desk, None)[form]
         self.done += len(batch)
         if self.watch:
             self.watch(min(self.done, self.calls), self.calls)

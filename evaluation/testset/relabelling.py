@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from curation.split.manifest import load_split, newest_dataset, read_manifest
@@ -30,10 +30,6 @@ class Relabelling:
     rows: int
     of: int
     change: int
-
-    def as_json(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
 
 
 def recheck_labels(project: Project, settings: Settings, wanted: str) -> Relabelling:

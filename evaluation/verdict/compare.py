@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from evaluation.verdict.intervals import (
     ALONE,
@@ -53,6 +54,12 @@ class Comparison:
     units: float
     spread: float
     degrees: float
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What every report has of a comparison."""
+        names = ("difference", "low", "high", "p_value", "better", "worse", "same")
+        return {name: getattr(self, name) for name in names}
 
 
 def compare(

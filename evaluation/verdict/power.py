@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from evaluation.verdict.compare import minimum_detectable
 from evaluation.verdict.intervals import CONFIDENCE, are_few, degrees_of, effective_number
@@ -44,10 +44,6 @@ class Power:
     def few(self) -> bool:
         """Whether the groups are too few or too unequal for a verdict."""
         return are_few(self.groups, self.effective)
-
-    def as_json(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
 
 
 def power_of(

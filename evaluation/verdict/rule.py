@@ -213,21 +213,18 @@ def rule(pairs: PairedScores, evidence: VerdictEvidence = VerdictEvidence()) -> 
         effective_clusters=None if against.clusters is None else against.units,
         baseline=against.baseline,
         tuned=against.tuned,
-        difference=against.difference,
-        low=against.low,
-        high=against.high,
         confidence=wanted.confidence,
         margin=wanted.margin,
-        p_value=against.p_value,
         minimum_detectable=None if few else detectable(against, wanted, graded, again),
         smallest_difference=detectable(against, ShipRule(0.0, wanted.confidence), graded, again),
         items_to_settle=_items_to_settle(against, wanted, again),
-        better=against.better,
-        worse=against.worse,
-        same=against.same,
         graded=graded,
+        **against.figures,
         chosen=name,
-        arms=[_rival(arm, arm == name, result) for arm, result in results.items()],
+        arms=[
+            Rival(arm=arm, chosen=arm == name, score=result.baseline, **result.figures)
+            for arm, result in results.items()
+        ],
         notes=[*([NOT_CHECKED] if evidence.unchecked else []), *evidence.notes],
         **{each.name: getattr(source, each.name) for each in fields(source) if each.name != "made_from"},
         slices=list(evidence.slices),
@@ -358,21 +355,6 @@ def _items_to_settle(against: Comparison, wanted: ShipRule, again: Retraining) -
     if settle is None or against.clusters is None:
         return settle
     return max(settle, math.ceil(FEWEST_CLUSTERS * against.clusters / against.units - TOLERANCE))
-
-
-def _rival(arm: str, chosen: bool, result: Comparison) -> Rival:
-    return Rival(
-        arm=arm,
-        chosen=chosen,
-        score=result.baseline,
-        difference=result.difference,
-        low=result.low,
-        high=result.high,
-        p_value=result.p_value,
-        better=result.better,
-        worse=result.worse,
-        same=result.same,
-    )
 
 
 def newest_verdict(project: Project, run: str | None = None) -> tuple[Path, Verdict] | None:

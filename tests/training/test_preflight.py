@@ -16,7 +16,7 @@ from curation.example import Example, chat_row
 from training.gates.clearance import grant
 from training.plan.plans import read_plan
 from training.run.tokens import IGNORED, EncodedRows, Tokens, encode
-from training.trials.dry_run import Measured, _dry_run, _findings, _forecast, preflight, read_preflight
+from training.trials.dry_run import DryRunFigures, _dry_run, _findings, _forecast, preflight, read_preflight
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -39,8 +39,8 @@ FOUND: dict[str, Any] = {
 ESTIMATE = {"low": 0.9, "expected": 1.0, "high": 1.2}
 
 
-def measured(**found: Any) -> Measured:
-    return Measured.model_validate({**FOUND, **found})
+def measured(**found: Any) -> DryRunFigures:
+    return DryRunFigures.model_validate({**FOUND, **found})
 
 
 def texts(found: dict[str, Any], needed: int = 1, free: int = 2) -> list[str]:

@@ -104,7 +104,7 @@ class Scoring:
         replies = Replies(self.making.work / f".{name}.replies.jsonl")
         asked = self.making.settings.model
         desk = Harness(model, self.metric, replies, asked.max_tokens, judge=self.judge, thinking=asked.thinking_tokens)
-        found = measure(form, variant, "free", self.items, "validation", desk, self.making.watch(form))
+        found = measure(form, variant, ("free",), self.items, "validation", desk, self.making.watch(form))["free"]
         write_outcomes(self.making.work / FOLDER / f"{name}.jsonl", found)
         replies.path.unlink(missing_ok=True)
         return found

@@ -72,19 +72,10 @@ class DryRunFigures(BaseModel):
     imports_gib: float
     checkpoint_bytes: int
 
-
-class Measured(DryRunFigures):
-    """The figures as the child gives them."""
-
     @property
     def timed(self) -> list[DryRunStep]:
         """The steps that tell the speed: all but the first, which warms up."""
         return self.steps[1:]
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Speed of the timed steps."""
-        return sum(step.tokens for step in self.timed) / max(1e-9, sum(step.seconds for step in self.timed))
 
 
 class DryRun(Artefact, DryRunFigures):
@@ -131,7 +122,7 @@ def read_preflight(project: Project, plan: str) -> DryRun | None:
     return read_artefact(path, DryRun) if path.is_file() else None
 
 
-def _measured(project: Project, plan_file: Path) -> Measured:
+def _measured(project: Project, plan_file: Path) -> DryRunFigures:
     with tempfile.TemporaryDirectory(prefix=".dry-", dir=project.plans) as folder:
         out = Path(folder) / "found.json"
         words = ["training.trials", "dry-run", str(project.root), str(plan_file), str(out)]
@@ -147,10 +138,15 @@ def _measured(project: Project, plan_file: Path) -> Measured:
         found = json.loads(out.read_text())
     if "error" in found:
         raise Refusal(found["error"], found["hint"])
-    return Measured.model_validate(found)
+    return DryRunFigures.model_validate(found)
 
 
-def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: Measured, forecast: Forecast) -> DryRun:
+def _speed(found: DryRunFigures) -> float:
+    """Tokens per second of the timed steps."""
+    return sum(step.tokens for step in found.timed) / max(1e-9, sum(step.seconds for step in found.timed))
+
+
+def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: DryRunFigures, forecast: Forecast) -> DryRun:
     """The figures beside the estimate, with findings."""
     alone = plan.recipe.alone()  # as the dry run trains, whatever the plan's processes
     fit = fit_of(alone, answer=plan.data.answer, usable=usable_of(project))
@@ -161,7 +157,7 @@ def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: Measured, 
         **dict(measured),
         made_from=hashes(project.root, plan_file),
         plan=plan.id,
-        tokens_per_second=round(measured.tokens_per_second, 1),
+        tokens_per_second=round(_speed(measured), 1),
         estimate=estimate,
         disk_needed=needed,
         disk_free=free,
@@ -170,14 +166,14 @@ def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: Measured, 
     )
 
 
-def _forecast(plan: Plan, measured: Measured) -> Forecast:
+def _forecast(plan: Plan, measured: DryRunFigures) -> Forecast:
     """Time by the quickest, the mean and the slowest timed step; validation counts a third of training."""
     rates = [step.tokens / max(1e-9, step.seconds) for step in measured.timed]
     recipe, data = plan.recipe, plan.data
     each = data.tokens / max(1, data.train - len(data.left_out))
     checks = recipe.evals * recipe.epochs * data.validation * each * FORWARD
     work = data.tokens * recipe.epochs + checks
-    speeds = (max(rates), measured.tokens_per_second, min(rates))
+    speeds = (max(rates), _speed(measured), min(rates))
     low, middle, high = (measured.loading_seconds + work / rate for rate in speeds)
     return revised(
         plan.forecast,
@@ -189,7 +185,9 @@ def _forecast(plan: Plan, measured: Measured) -> Forecast:
     )
 
 
-def _findings(found: Measured, estimate: dict[str, float] | None, needed: int, free: int) -> Iterator[DryRunFinding]:
+def _findings(
+    found: DryRunFigures, estimate: dict[str, float] | None, needed: int, free: int
+) -> Iterator[DryRunFinding]:
     rows = found.rows
     if found.answer_lost:
         yield _rows_say("blocks", found.answer_lost, "train less than their whole answer")

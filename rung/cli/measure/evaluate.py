@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -310,7 +310,7 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
     items = items_of(test, settings.evaluation.turns)
     groups = clusters_of(folder, settings.dataset.group_by, [item.line for item in items])
     table = power_of(len(items), settings.evaluation.margin, plan.confidence, groups, seeds)
-    show(as_json, table.as_json(), lines(table))
+    show(as_json, asdict(table), lines(table))
 
 
 def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
@@ -325,4 +325,4 @@ def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -
         "",
         "Next: rung review, then rung data freeze: a new version, on which rung baseline is measured again",
     )
-    show(as_json, found.as_json(), lines)
+    show(as_json, asdict(found), lines)
