@@ -7,14 +7,13 @@ converter and the server are made by third parties from llama.cpp's sources: `lo
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from chat.keys import without_secrets
@@ -93,14 +92,7 @@ def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], 
     Raises Refusal with its last line where it fails, is killed or writes nothing; half a file is removed.
     """
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env={**without_secrets(os.environ), **environment},
-            preexec_fn=ending_with_us(),
-        )
+        done = _run(command, environment)
     except OSError as error:
         raise Refusal(
             f"{what}: {command[0]} cannot be started: {error.strerror}.", "rung release --to merged"
@@ -108,6 +100,18 @@ def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], 
     if done.returncode or not target.exists():
         target.unlink(missing_ok=True) if not target.is_dir() else shutil.rmtree(target, ignore_errors=True)
         raise Refusal(f"{what}: {_why(done)}", "rung release --to merged")
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program without the account's keys; it ends with this process."""
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**without_secrets(os.environ), **(environment or {})},
+        preexec_fn=ending_with_us(),
+    )
 
 
 def _why(done: subprocess.CompletedProcess[str]) -> str:
@@ -119,6 +123,8 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
 
 
 READY = "ready"
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:")
+"""Only wheels: a source distribution would run its own code before anything is checked."""
 
 
 def install_target(folder: Path, what: str, lock: Path) -> Path:
@@ -126,11 +132,7 @@ def install_target(folder: Path, what: str, lock: Path) -> Path:
 
     Raises Refusal where they cannot be installed, or are not those whose SHA-256 the lock holds.
     """
-
-    def fill(new: Path) -> None:
-        _pip(what, lock, [sys.executable, "-P"], ["--no-deps", "--target", str(new)])
-
-    return _once(folder, what, lock, fill)
+    return _once(folder, what, lock, lambda new: [[sys.executable, "-P", *PIP, "--no-deps", "--target", str(new)]])
 
 
 def install_environment(folder: Path, what: str, lock: Path) -> Path:
@@ -138,66 +140,44 @@ def install_environment(folder: Path, what: str, lock: Path) -> Path:
     the folder that it was made in. Raises Refusal as `install_target`.
     """
 
-    def fill(new: Path) -> None:
-        _run(what, lock, [sys.executable, "-P", "-m", "venv", "--clear", str(new)])
-        _pip(what, lock, [str(new / "bin" / "python"), "-P"], [])
+    def steps(new: Path) -> list[list[str]]:
+        return [[sys.executable, "-P", "-m", "venv", "--clear", str(new)], [str(new / "bin" / "python"), "-P", *PIP]]
 
-    return _once(folder, what, lock, fill)
+    return _once(folder, what, lock, steps)
 
 
-def _once(folder: Path, what: str, lock: Path, fill: Callable[[Path], None]) -> Path:
-    """The folder, filled where it is not yet; who comes while another one fills it waits, and finds it there."""
+def _once(folder: Path, what: str, lock: Path, steps: Callable[[Path], list[list[str]]]) -> Path:
+    """The folder, made by these commands where it is not there yet; the last one also gets the lock file.
+
+    Who comes while another one makes it waits, and finds it there.
+    """
     if (folder / READY).is_file():
         return folder
     try:
-        with _alone(folder.parent / f".{folder.name}.lock"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f".{folder.name}.lock").open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # the kernel frees it when the process ends
             if not (folder / READY).is_file():
-                _fill(folder, fill)
+                _make(folder, what, lock, steps)
     except OSError as error:
         raise not_installed(what, lock, f"{error.filename or folder}: {error.strerror}") from error
     return folder
 
 
-def _fill(folder: Path, fill: Callable[[Path], None]) -> None:
+def _make(folder: Path, what: str, lock: Path, steps: Callable[[Path], list[list[str]]]) -> None:
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
-        fill(new)
+        *first, last = steps(new)
+        for step in (*first, [*last, "-r", str(lock)]):
+            if (done := _run(step)).returncode:
+                raise not_installed(what, lock, done.stdout + done.stderr)
         (new / READY).touch()
-        if folder.exists():
-            shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock file, waiting for it. The kernel frees it when the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _pip(what: str, lock: Path, python: list[str], words: list[str]) -> None:
-    """Only wheels: a source distribution would run its own code before anything is checked."""
-    safe = ["--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
-    _run(what, lock, [*python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words, *safe])
-
-
-def _run(what: str, lock: Path, command: list[str]) -> None:
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=without_secrets(os.environ),
-        preexec_fn=ending_with_us(),
-    )
-    if done.returncode:
-        raise not_installed(what, lock, done.stdout + done.stderr)
 
 
 def not_installed(what: str, lock: Path, said: str) -> Refusal:
