@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,12 @@ class Slice(SecondaryResult):
 
     kind: str
     worse: bool = False
+
+
+def _figures(result: Comparison) -> dict[str, float]:
+    """The fields that a result has from its comparison."""
+    names = ("tuned", "baseline", "difference", "low", "high", "p_value")
+    return {name: getattr(result, name) for name in names}
 
 
 Facets = Mapping[str, Mapping[int, str]]
@@ -107,7 +112,7 @@ def slices(
             kind=kind,
             name=name,
             n=len(part),
-            **asdict(result),
+            **_figures(result),
             worse=result.units >= FEWEST and result.difference < 0,
             p_holm=adjusted,
         )
@@ -182,6 +187,6 @@ def secondary_tests(
             tuned = [sum(map(score, each)) / len(each) for each in zip(*trainings, strict=True)]
             results[name] = compare([score(o) for o in baseline], tuned, clusters)
     return [
-        SecondaryResult(name=name, n=len(baseline), **asdict(result), p_holm=adjusted)
+        SecondaryResult(name=name, n=len(baseline), **_figures(result), p_holm=adjusted)
         for (name, result), adjusted in zip(results.items(), holm([r.p_value for r in results.values()]), strict=True)
     ]
