@@ -7,19 +7,35 @@ and runs with the rights of whoever measures: only after `rung trust`, and only 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.metrics.code import passes
 from evaluation.metrics.json_documents import json_fields, json_schema, json_valid
 from evaluation.metrics.ngrams import bleu, chrf, rouge
 from evaluation.metrics.text import accuracy, exact_match, normalised_match, numeric, regex, token_f1
 from evaluation.metrics.tool_use import fits_tools, tool_args, tool_call, tool_name
 from evaluation.own_code import own_function
-from evaluation.sandbox.run_code import require_sandbox
+from evaluation.sandbox.run_code import require_sandbox, run_code
 from workspace.errors import RungError, did_you_mean
 from workspace.trust import METRICS, codes
+
+FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL)
+
+
+def passes(output: str, tests: str) -> float:
+    """Pass or not. Fenced blocks are run where there are some, else all of it. Raises RungError without tests."""
+    if not tests.strip():
+        raise RungError('metric = "code": a test row has no key "tests" with Python that checks the answer.')
+    return float(run_code(code_of(output), tests).passed)
+
+
+def code_of(output: str) -> str:
+    """The program in an answer."""
+    blocks = FENCE.findall(output)
+    return "\n".join(blocks) if blocks else output
+
 
 ITEM_METRICS = {
     "exact_match": "exact match",

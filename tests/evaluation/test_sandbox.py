@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from evaluation.metrics.code import code_of, passes
+from evaluation.metrics.item_metrics import code_of, passes
 from evaluation.sandbox.run_code import SandboxLimits, run_code
 from workspace.errors import RungError
 

@@ -1,4 +1,9 @@
-"""Each thing that may drift, as one test of two samples: what it was, what it is, and whether that is chance."""
+"""Each thing that may drift, as one test of two samples: what it was, what it is, and whether that is chance.
+
+The false alarm rate of each test holds for every n. A permutation test of B rounds with p = (1 + rounds at least as
+far) / (B + 1) rejects a true null with a chance of at most alpha, whatever the distribution and for ties too (Phipson
+and Smyth 2010). Fisher's test conditions on the total and keeps its level at every rate.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,11 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from curation.likeness import words
 from curation.review.queue import draw
-from training.monitoring.two_samples import differ, higher, more_often, ranks_higher, spread_differs
 from workspace.artefact import revised
 
 FALSE_ALARM = 0.01
@@ -166,7 +171,6 @@ def distance(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Se
 
 def _distances(texts: Sequence[str], known: Sequence[str]) -> list[float]:
     """The distance of each text to the nearest known row; 1 for a text without a 4-gram."""
-    import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 
     maker = CountVectorizer(analyzer="char", ngram_range=(4, 4), binary=True, lowercase=False)
@@ -196,7 +200,6 @@ def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequ
 
 def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]], list[int]], list[str]] | None:
     """From texts to topics, and the words that name each topic; None where the texts are all alike."""
-    import numpy as np
     from sklearn.cluster import KMeans
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -211,3 +214,68 @@ def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]]
     terms = maker.get_feature_names_out()
     names = [", ".join(terms[i] for i in centre.argsort()[::-1][:3]) for centre in model.cluster_centers_]
     return lambda texts: [int(n) for n in model.predict(maker.transform(texts))], names
+
+
+ROUNDS = 999
+
+
+def more_often(hits: int, n: int, hits_before: int, n_before: int) -> float:
+    """P-value that something happens more often now: Fisher's exact test, one-sided (hypergeometric tail)."""
+    from scipy.stats import hypergeom
+
+    return float(hypergeom.sf(hits - 1, n + n_before, hits + hits_before, n))
+
+
+def differ(now: Sequence[float], before: Sequence[float], seed: int, rounds: int = ROUNDS) -> tuple[float, float]:
+    """(largest difference of the two distribution functions, p-value): Kolmogorov-Smirnov by permutation."""
+    values = np.concatenate([np.asarray(now, float), np.asarray(before, float)])
+    order = np.argsort(values, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(values[order]) > 0, True))
+
+    def distance(labels: Any) -> Any:
+        inside = np.cumsum(labels[:, order], axis=1, dtype=np.int64)[:, ends]
+        return np.abs(inside / len(now) - (ends + 1 - inside) / len(before)).max(axis=1)
+
+    return _permuted(distance, len(now), len(before), seed, rounds)
+
+
+def higher(now: Sequence[float], before: Sequence[float], seed: int, rounds: int = ROUNDS) -> tuple[float, float]:
+    """(difference of means, p-value that the mean is higher now), by permutation."""
+    values = np.concatenate([np.asarray(now, float), np.asarray(before, float)])
+    total = values.sum()
+
+    def gap(labels: Any) -> Any:
+        inside = labels @ values
+        return inside / len(now) - (total - inside) / len(before)
+
+    return _permuted(gap, len(now), len(before), seed, rounds)
+
+
+def ranks_higher(now: Sequence[float], before: Sequence[float], seed: int, rounds: int = ROUNDS) -> float:
+    """P-value that values are larger now: the sum of ranks by permutation, so that one slow request decides nothing."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata([*now, *before])
+    return higher(ranks[: len(now)].tolist(), ranks[len(now) :].tolist(), seed, rounds)[1]
+
+
+def spread_differs(now: Sequence[int], before: Sequence[int], seed: int, rounds: int = ROUNDS) -> tuple[float, float]:
+    """(chi-square of two samples of classes, p-value), by permutation."""
+    both = np.concatenate([np.asarray(now), np.asarray(before)])
+    classes = (both[:, None] == np.unique(both)[None, :]).astype(float)
+    totals = classes.sum(axis=0)
+    expected = totals * len(now) / len(both)
+
+    def chi(labels: Any) -> Any:
+        return ((labels @ classes - expected) ** 2 / (expected * (1 - len(now) / len(both)))).sum(axis=1)
+
+    return _permuted(chi, len(now), len(before), seed, rounds)
+
+
+def _permuted(statistic: Any, n: int, m: int, seed: int, rounds: int) -> tuple[float, float]:
+    """The statistic as it is, and the share of relabellings that reach it."""
+    real = np.arange(n + m) < n
+    found = float(statistic(real[None, :].astype(float))[0])
+    labels = np.random.default_rng(seed).permuted(np.tile(real, (rounds, 1)), axis=1).astype(float)
+    reached = int((statistic(labels) >= found - 1e-9).sum())
+    return found, (1 + reached) / (rounds + 1)

@@ -9,8 +9,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from training.monitoring.signals import MOST, Signal, halves, length_signal, share_signal, word_signals
-from training.monitoring.two_samples import differ, higher, more_often, ranks_higher, spread_differs
+from training.monitoring.signals import (
+    MOST,
+    Signal,
+    differ,
+    halves,
+    higher,
+    length_signal,
+    more_often,
+    ranks_higher,
+    share_signal,
+    spread_differs,
+    word_signals,
+)
 
 WORLDS = 200
 
