@@ -109,8 +109,8 @@ def later_signal(signal: Signal, values: Sequence[float], seed: int) -> Signal:
 
 
 def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: int) -> list[Signal]:
-    """New words, distance and topics. Words, weights and clusters are learnt on one half of the rows; requests are
-    compared with the other half, so that both sides are equally strange to what was learnt.
+    """New words and topics. Words and clusters are learnt on one half of the rows; requests are compared with the other
+    half, so that both sides are equally strange to what was learnt.
     """
     known, fresh = halves(rows, seed)
     now = drawn(now, seed)
@@ -118,7 +118,6 @@ def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: in
     rest = f"rows held back of {against}"
     signals = [
         Signal(name="new_words", title="Words that the rows do not have", against=rest, **sides),
-        Signal(name="distance", title="Distance to the nearest row", against=rest, unit="distance", **sides),
         Signal(name="topics", title="Topics", against=rest, unit="chi-square", **sides),
     ]
     few = [found for signal in signals if (found := too_few(signal)) is not None]
@@ -126,8 +125,7 @@ def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: in
         return few
     return [
         new_words(signals[0], now, known, fresh, rows, seed),
-        distance(signals[1], now, known, fresh, seed),
-        topics(signals[2], now, known, fresh, seed),
+        topics(signals[1], now, known, fresh, seed),
     ]
 
 
@@ -156,32 +154,6 @@ def new_words(
 def _strange(text: str, lexicon: set[str]) -> float:
     found = words(text)
     return sum(word not in lexicon for word in found) / len(found) if found else 0.0
-
-
-def distance(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:
-    """1 less the Jaccard similarity to the nearest known row, over character 4-grams of the words: exactly what a
-    MinHash sketch estimates, and what near rows of under 20 words are recognised by (contract, "Short near").
-    """
-    far, before = (_distances(side, known) for side in (now, fresh))
-    gap, p = higher(far, before, seed)
-    mean = sum(before) / len(before)
-    order = sorted(range(len(far)), key=lambda place: (-far[place], place))[:5]
-    return ruled(signal, p, now=mean + gap, before=mean, evidence=tuple(now[place] for place in order))
-
-
-def _distances(texts: Sequence[str], known: Sequence[str]) -> list[float]:
-    """The distance of each text to the nearest known row; 1 for a text without a 4-gram."""
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    maker = CountVectorizer(analyzer="char", ngram_range=(4, 4), binary=True, lowercase=False)
-    both = [" ".join(words(text)) for text in (*known, *texts)]
-    if not any(len(text) >= 4 for text in both):
-        return [1.0] * len(texts)
-    sets = maker.fit_transform(both)
-    rows, asked = sets[: len(known)], sets[len(known) :]
-    shared = (asked @ rows.T).toarray().astype(float)
-    either = np.asarray(asked.sum(axis=1)) + np.asarray(rows.sum(axis=1)).T - shared
-    return [1 - float(value) for value in (shared / np.maximum(either, 1)).max(axis=1)]
 
 
 def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:

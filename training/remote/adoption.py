@@ -22,6 +22,7 @@ from training.plan.plans import Plan, read_plan
 from training.runs import Adoption, RunRecord, read_runs, write_run
 from workspace.artefact import hashes, now, read_artefact
 from workspace.errors import InputError, Problem, Refusal, RungError
+from workspace.extras import require
 from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project, next_id
 from workspace.json_types import JsonObject
@@ -41,7 +42,6 @@ NEEDS_CODE = ("megatron_config", "auto_mapping")
 """Keys of adapter_config.json with which peft imports a module that the file names."""
 NEAR = 3
 """Folders above an adapter in which its export is looked for: OUTPUT/checkpoint/adapter."""
-LARGEST_HEADER = 100_000_000
 UNKNOWN = "unknown"
 EXPECTED = f"{CONFIG} with {WEIGHTS}, or config.json with *.safetensors"
 
@@ -217,18 +217,13 @@ def _fault(path: Path) -> str:
 
 
 def _header_fault(path: Path) -> str:
-    """Why a safetensors file cannot be whole: header and size are compared, the weights are not read."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= min(size - 8, LARGEST_HEADER):
-            return "is cut, or no safetensors file."
-        try:
-            header = json.loads(file.read(length))
-            ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            return "has a header that is no safetensors header."
-    return "" if ends and max(ends) == size - 8 - length else "is cut: its header names other bytes than it has."
+    """Why a safetensors file cannot be whole; the weights are not read."""
+    safetensors = require("train", "safetensors")
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            return "" if file.keys() else "holds no tensor."
+    except safetensors.SafetensorError as error:
+        return f"is cut, or no safetensors file ({error})."
 
 
 def _config(folder: Path) -> JsonObject | None:

@@ -70,7 +70,7 @@ def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, a
     imported(house, write(ward, "ward.jsonl"))
     report = measure(house, settings_of(house))
     raised = {signal.name for signal in report.raised}
-    assert {"question_length", "answer_length", "new_words", "distance", "form_errors", "refusals"} <= raised
+    assert {"question_length", "answer_length", "new_words", "form_errors", "refusals"} <= raised
     assert any("referral" in text for text in next(s for s in report.signals if s.name == "new_words").evidence)
 
 
