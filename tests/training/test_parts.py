@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +16,11 @@ from evaluation.metrics.item_metrics import item_metric
 from training.plan.plans import read_plan
 from training.plan.recipe import Recipe
 from training.run import session as loading
+from training.run.base_model import BF16, choose_precision
 from training.run.failures import sentence
-from training.run.precision import choose_precision
-from training.run.tokens import IGNORED, EncodedRows, Tokens, encode, tokenise, with_system
+from training.run.tokens import IGNORED, encode, tokenise, with_system
 from training.run.validation_answers import ValidationAnswers
+from workspace.artefact import revised
 from workspace.errors import Refusal
 
 ROWS = [
@@ -329,38 +329,10 @@ def test_rows_that_see_each_other_are_found_out(tiny: Path, tmp_path: Path) -> N
         check_apart(made, DataCollatorForLanguageModeling(pad_token_id=2))
 
 
-FP32 = 0.03
-TIMED = EncodedRows([Tokens(n, [1, 2, 3], [-100, 2, 3]) for n in range(1, 5)])
-
-
-def timed_model(bf16: float) -> Any:
-    """One embedding; a step takes `FP32` seconds of CPU, and under bf16 autocast `bf16`."""
-
-    class Model(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = torch.nn.Embedding(9, 4)
-            self.calls: list[str] = []
-
-        def get_input_embeddings(self) -> Any:
-            return self.embedding
-
-        def forward(self, inputs_embeds: Any, **_: Any) -> Any:
-            lower = torch.is_autocast_enabled("cpu")
-            self.calls.append("bf16" if lower else "fp32")
-            end = time.process_time() + (bf16 if lower else FP32)
-            while time.process_time() < end:
-                pass
-            return SimpleNamespace(logits=inputs_embeds * 2)
-
-    return Model()
-
-
-@pytest.mark.parametrize(
-    ("bf16", "winner", "tries"), [(FP32 / 3, "bf16", 3), (FP32 * 2, "fp32", 3), (FP32 * 8, "fp32", 1)]
-)
-def test_the_quicker_is_taken_and_the_hopeless_tried_once(bf16: float, winner: str, tries: int) -> None:
-    model = timed_model(bf16)
-    found, why = choose_precision(recipe(Path("embedded"), batch=2, steps=2, max_length=16), model, TIMED)
-    assert found == winner and model.calls == ["fp32"] * 3 + ["bf16"] * tries
-    assert "fp32 0.0" in why
+def test_the_plan_decides_the_precision_or_the_machine_does() -> None:
+    made = recipe(Path("embedded"), batch=2, steps=2, max_length=16)
+    assert choose_precision(revised(made, precision="fp32")) == ("fp32", "as the plan says")
+    if not torch.cuda.is_available():
+        knows = any(word in Path("/proc/cpuinfo").read_text().split() for word in BF16)
+        assert choose_precision(made)[0] == ("bf16" if knows else "fp32")
+        assert choose_precision(revised(made, quantisation="nf4"))[0] == "fp32"
