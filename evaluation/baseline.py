@@ -120,8 +120,7 @@ def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[ArmChoice] = (
         if not variants:
             notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")
             continue
-        desk = bench.desk_of(arm.name)
-        made.append(choose(arm.name, arm.prompted, variants, bench.choosing, desk, bench.watch, bench.validating))
+        made.append(choose(bench, arm.name, arm.prompted, variants))
         if arm.name in INSTRUCTING:
             material = material.knowing(*instructions([*made, *below]))
     if not made:

@@ -18,8 +18,7 @@ from evaluation.arms.arm_material import ArmMaterial, OptimiseLimits, read_promp
 from evaluation.arms.dev_rows import DevRows, frozen_rows, rows_for
 from evaluation.arms.prompted import BIGGER_MODEL
 from evaluation.ask import Replies
-from evaluation.choose import Watch
-from evaluation.judge.grading import ModelJudge, read_rubric
+from evaluation.judge.grading import project_judge
 from evaluation.measure import EvalItem, Harness, choosing_items, items_of
 from evaluation.measurement_report import ArmResult
 from evaluation.metrics.item_metrics import item_metric
@@ -27,12 +26,14 @@ from evaluation.metrics.json_documents import json_shape
 from evaluation.retrieval.embeddings import Meanings
 from evaluation.retrieval.passages import read_documents
 from evaluation.testset.clusters import clusters_of
-from workspace.errors import InputError, Problem, Refusal, RungError
+from workspace.errors import InputError, Problem, Refusal
 from workspace.files import read_utf8
 from workspace.folder import Project, by_number, next_id
 from workspace.settings import EvaluationSettings, Settings
 
 LABELS_FILE = "labels.txt"
+Watch = Callable[[str], Progress | None]
+"""From what is being measured, in words, to a progress line for it."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def open_bench(
     _demand_calls(sum(_calls(row, turns) for row in [*test, *known]), model, bigger)
     choices = closed_set(project, known, settings.evaluation)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
-    scores = _judging(project, settings, judge, replies) if metric.judged else None
+    scores = project_judge(project, settings, judge, replies) if metric.judged else None
     shape = (
         None if choices else json_shape(metric.spec, project.root, [item.expected for item in items_of(known, turns)])
     )
@@ -220,12 +221,6 @@ def _demand_calls(calling: int, *models: ChatModel | None) -> None:
                 f"{why} Of these rows {calling:,} {'is' if calling == 1 else 'are'} answered with a tool call.",
                 "name another model, or ask it behind a server that reads its calls (vLLM, llama.cpp)",
             )
-
-
-def _judging(project: Project, settings: Settings, judge: ChatModel | None, replies: Replies) -> ModelJudge:
-    if judge is None:
-        raise RungError('metric = "judge" needs a judge: [judge] base.', where="rung.toml")
-    return ModelJudge(judge, settings.judge.kind, read_rubric(project), replies, settings.judge.max_tokens)
 
 
 def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from chat.protocols import Progress
 from evaluation.arms.arm_material import Variant
 from evaluation.arms.prompted import BIGGER_MODEL
+from evaluation.bench import Bench
 from evaluation.measure import EvalItem, Form, Harness, mean_score, measure, why_unmeasured
 from evaluation.measurement_report import ItemOutcome, Setting
 from evaluation.metrics.json_documents import INVALID, parse
@@ -17,9 +17,6 @@ from workspace.artefact import Artefact
 
 SCREEN = 20
 """Items on which the variants of an arm are compared: its best one and both its forms are measured on all of them."""
-
-Watch = Callable[[str], Progress | None]
-"""From what is being measured, in words, to a progress line for it."""
 
 
 @dataclass(frozen=True)
@@ -80,30 +77,23 @@ class Choices(Artefact):
     arms: list[ChosenArm]
 
 
-def choose(
-    arm: str,
-    prompted: bool,
-    variants: Sequence[Variant],
-    items: Sequence[EvalItem],
-    desk: Harness,
-    watch: Watch,
-    more: Sequence[EvalItem] = (),
-) -> ArmChoice:
+def choose(bench: Bench, arm: str, prompted: bool, variants: Sequence[Variant]) -> ArmChoice:
     """Compare the variants on the first 20 items, held to the closed set where there is one; then both forms of the
-    best one on all items. Variants that ask no model are compared on `more`, all validation items there are, where
-    these are given: that costs nothing, and few items would choose badly among them.
+    best one on all items. Variants that ask no model are compared on all validation items there are: that costs
+    nothing, and few items would choose badly among them.
 
     Among variants a tie goes to the earlier one. Among forms it goes to the one with fewer failures of form, so that
     what only missed the form on a few rows is not measured by its misses; then to the free one. Without items the first
     variant is taken, untried.
     """
+    items, desk = bench.choosing, bench.desk_of(arm)
     forms: tuple[Form, ...] = ("free",) if variants[0].predict else desk.forms
     if not items:
         return ArmChoice(arm, prompted, variants[0], forms[-1], None, ())
     tries: list[Tried] = []
 
     def attempt(variant: Variant, asked: tuple[Form, ...], some: Sequence[EvalItem]) -> dict[Form, list[ItemOutcome]]:
-        found = measure(arm, variant, asked, some, "validation", desk, watch(f"{arm}, choosing"))
+        found = measure(arm, variant, asked, some, "validation", desk, bench.watch(f"{arm}, choosing"))
         for form, outcomes in found.items():
             score = mean_score(outcomes)
             tried = Tried(settings=dict(variant.settings), form=form, score=score, items=len(some))
@@ -112,7 +102,7 @@ def choose(
 
     best, last = variants[0], forms[-1]
     if len(variants) > 1:
-        screened = (more or items) if best.predict else items[:SCREEN]
+        screened = bench.validating if best.predict else items[:SCREEN]
         best = max(variants, key=lambda variant: mean_score(attempt(variant, (last,), screened)[last]))
     whole = attempt(best, forms, items)
     form = max(whole, key=lambda each: (mean_score(whole[each]), -misses(whole[each], desk)))

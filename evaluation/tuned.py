@@ -91,7 +91,8 @@ def run_evaluation(
     read_answers(bench.project)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
-        choices = [_choose(bench, arm, variants) for arm, variants in _variants(bench, system_prompt, ways.rag).items()]
+        wanted = _variants(bench, system_prompt, ways.rag)
+        choices = [choose(bench, arm, False, variants) for arm, variants in wanted.items()]
         write_choices(folder, bench, choices)
         name = ways.served.name if ways.served else ""
         place = take_place(bench.project, bench.settings, bench.test_sha256, scored_as(run, name))
@@ -133,10 +134,6 @@ def _variants(bench: Bench, system_prompt: str | None, rag: bool) -> dict[str, l
     if documents:
         found[TUNED_RAG] = tuned_rag(system_prompt, documents, bench.meanings)
     return found
-
-
-def _choose(bench: Bench, arm: str, variants: Sequence[Variant]) -> ArmChoice:
-    return choose(arm, False, variants, bench.choosing, bench.desk, bench.watch)
 
 
 def _sibling(

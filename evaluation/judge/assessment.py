@@ -7,11 +7,12 @@ only as far as it agrees with people's labels.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
-from chat.protocols import ChatModel, Progress
+from chat.protocols import ChatModel
 from curation.store import open_store, store_exists
 from evaluation.ask import Replies
+from evaluation.bench import Watch
 from evaluation.judge.correction import (
     JudgedArm,
     JudgedRival,
@@ -20,7 +21,7 @@ from evaluation.judge.correction import (
     corrected_difference,
     length_bias,
 )
-from evaluation.judge.grading import grade, read_rubric, unread
+from evaluation.judge.grading import ModelJudge, project_judge
 from evaluation.judge.people_labels import JudgeSession, People, read_people
 from workspace.artefact import revised
 from workspace.errors import RungError
@@ -28,24 +29,21 @@ from workspace.files import sha256_bytes
 from workspace.folder import Project
 from workspace.settings import Settings
 
-Watch = Callable[[str], Progress | None]
-
 
 def judge_run(sitting: JudgeSession, model: ChatModel, replies: Replies, watch: Watch) -> JudgeReport:
     """Ask the judge of every output that counts, and hold it against people's labels."""
     pinned(model)
-    rubric = read_rubric(sitting.project)
+    judge = project_judge(sitting.project, sitting.settings, model, replies)
     people = read_people(sitting)
-    said = {arm: _says(sitting, arm, model, rubric, replies, watch) for arm in sitting.arms}
+    said = {arm: _says(sitting, arm, judge, watch) for arm in sitting.arms}
     arms, rivals = _held_against(sitting, said, people)
-    values = [value for each in said.values() for value in each.values()]
-    notes = [*unread(values.count(None), len(values)), *written_by(sitting, model), *_people_notes(people)]
+    notes = [*judge.notes, *written_by(sitting, model), *_people_notes(people)]
     why = next((rival.why for rival in rivals if rival.why), "")
     return JudgeReport(
         run=sitting.verdict.run or "",
         kind=sitting.settings.judge.kind,
         model=model.name,
-        rubric_sha256=sha256_bytes(rubric.encode()),
+        rubric_sha256=sha256_bytes(judge.rubric.encode()),
         confidence=sitting.verdict.confidence,
         decides=sitting.decides,
         used=not why,
@@ -73,13 +71,9 @@ def judged_again(sitting: JudgeSession, report: JudgeReport) -> JudgeReport:
     return revised(report, arms=arms, rivals=rivals, used=not why, why=why, decides=True)
 
 
-def _says(
-    sitting: JudgeSession, arm: str, model: ChatModel, rubric: str, replies: Replies, watch: Watch
-) -> dict[int, float | None]:
-    cases, progress = sitting.cases(arm), watch(f"{arm}, judged")
-    asked = sitting.settings.judge
-    found = grade(model, asked.kind, rubric, list(cases.values()), replies, asked.max_tokens, progress)
-    return dict(zip(cases, found, strict=True))
+def _says(sitting: JudgeSession, arm: str, judge: ModelJudge, watch: Watch) -> dict[int, float | None]:
+    cases = sitting.cases(arm)
+    return dict(zip(cases, judge.grade(list(cases.values()), watch(f"{arm}, judged")), strict=True))
 
 
 def _judged(

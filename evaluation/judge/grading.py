@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from chat.protocols import Ask, ChatModel, Progress, Reply
 from evaluation.ask import Replies, ask_all
 from workspace.errors import RungError
 from workspace.files import read_utf8
 from workspace.folder import Project
+from workspace.settings import Settings
 
 RUBRIC_FILE = "judge.md"
 ROOM = 1024
 """Tokens that a verdict may take where nobody says otherwise: a judge may think first."""
 MOST_UNREADABLE = 0.05
 """Share of verdicts that may be unreadable; with more, the scores would say nothing."""
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +36,6 @@ def read_rubric(project: Project) -> str:
     if not text:
         raise RungError(f"{RUBRIC_FILE} is missing or empty: it says what a good answer is.", where=str(path))
     return text
-
-
-def read_verdicts(
-    model: ChatModel,
-    asks: Sequence[Ask],
-    read: Callable[[str], Value | None],
-    replies: Replies,
-    watch: Progress | None = None,
-) -> list[Value | None]:
-    """Each verdict as `read` reads it, or None. Raises RungError where over 5% (and more than one) are unreadable."""
-    found = ask_all(model, asks, replies, watch)
-    said = [read(reply.text) for reply in found]
-    lost = [reply for reply, value in zip(found, said, strict=True) if value is None]
-    if len(lost) > max(1, MOST_UNREADABLE * len(found)):
-        raise _unreadable(model.name, lost, len(found), asks[0].max_tokens)
-    return said
 
 
 def _unreadable(model: str, lost: Sequence[Reply], asked: int, room: int) -> RungError:
@@ -103,42 +86,42 @@ def grade_ask(kind: str, rubric: str, case: Case, room: int = ROOM) -> Ask:
     return Ask(({"role": "user", "content": text},), room)
 
 
-def grade(
-    model: ChatModel, kind: str, rubric: str, cases: Sequence[Case], replies: Replies, room: int = ROOM,
-    watch: Progress | None = None,
-) -> list[float | None]:  # fmt: skip
-    """Grade each case: 0 or 1 for a rubric, 0 to 1 in quarters for a score; None for a reply that cannot be read.
-
-    Raises RungError as `read_verdicts`.
-    """
-    asks = [grade_ask(kind, rubric, case, room) for case in cases]
-    return read_verdicts(model, asks, GRADES[kind][1], replies, watch)
-
-
 class ModelJudge:
-    """A model as a metric of single items: from cases to scores in 0..1.
-
-    A verdict that cannot be read scores 0; `unreadable` counts them and `asked` all. Raises RungError where they are
-    many.
-    """
+    """A model that grades single items. `unreadable` counts the verdicts that could not be read, `asked` all."""
 
     def __init__(self, model: ChatModel, kind: str, rubric: str, replies: Replies, room: int = ROOM) -> None:
         self.model, self.kind, self.rubric, self.replies, self.room = model, kind, rubric, replies, room
         self.asked = self.unreadable = 0
 
-    def __call__(self, cases: Sequence[Case]) -> list[float]:
-        """A score a case."""
-        said = grade(self.model, self.kind, self.rubric, cases, self.replies, self.room)
+    def grade(self, cases: Sequence[Case], watch: Progress | None = None) -> list[float | None]:
+        """Grade each case: 0 or 1 for a rubric, 0 to 1 in quarters for a score; None for a reply that cannot be read.
+
+        Raises RungError where over 5% (and more than one) are unreadable.
+        """
+        asks = [grade_ask(self.kind, self.rubric, case, self.room) for case in cases]
+        found = ask_all(self.model, asks, self.replies, watch)
+        said = [GRADES[self.kind][1](reply.text) for reply in found]
+        lost = [reply for reply, value in zip(found, said, strict=True) if value is None]
+        if len(lost) > max(1, MOST_UNREADABLE * len(found)):
+            raise _unreadable(self.model.name, lost, len(found), self.room)
         self.asked += len(said)
-        self.unreadable += said.count(None)
-        return [float(value or 0.0) for value in said]
+        self.unreadable += len(lost)
+        return said
+
+    def __call__(self, cases: Sequence[Case]) -> list[float]:
+        """A score a case, in 0..1; a verdict that cannot be read scores 0."""
+        return [value or 0.0 for value in self.grade(cases)]
 
     @property
     def notes(self) -> list[str]:
         """How many verdicts could not be read; empty where all could."""
-        return unread(self.unreadable, self.asked)
+        if not self.unreadable:
+            return []
+        return [f"{self.unreadable} of {self.asked} verdicts of the judge could not be read and count as 0"]
 
 
-def unread(lost: int, asked: int) -> list[str]:
-    """A note on verdicts that could not be read; empty where there is none."""
-    return [f"{lost} of {asked} verdicts of the judge could not be read and count as 0"] if lost else []
+def project_judge(project: Project, settings: Settings, model: ChatModel | None, replies: Replies) -> ModelJudge:
+    """The judge of rung.toml with judge.md. Raises RungError where one of the two is missing."""
+    if model is None:
+        raise RungError('metric = "judge" needs a judge: [judge] base.', where="rung.toml")
+    return ModelJudge(model, settings.judge.kind, read_rubric(project), replies, settings.judge.max_tokens)

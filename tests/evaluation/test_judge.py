@@ -14,7 +14,7 @@ from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.judge.assessment import judge_run, pinned
 from evaluation.judge.correction import calibrated, length_bias
-from evaluation.judge.grading import Case, grade
+from evaluation.judge.grading import Case, ModelJudge
 from evaluation.judge.people_labels import labels, open_sitting, read_people, take_labels
 from evaluation.tuned import run_evaluation
 from evaluation.verdict.pairing import rule_again
@@ -209,7 +209,13 @@ def test_scores_are_numbers_from_1_to_5_and_anything_else_is_none(tmp_path):
     said = {"a": "4", "b": "**5**, because", "c": "10", "d": "six", "e": "1.5"}
     model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
     cases = [Case("q", "e", name) for name in [*said, *"a" * 55]]
-    assert grade(model, "score", "Good?", cases, Replies(tmp_path / "r"))[:5] == [0.75, 1.0, None, None, None]
+    assert ModelJudge(model, "score", "Good?", Replies(tmp_path / "r")).grade(cases)[:5] == [
+        0.75,
+        1.0,
+        None,
+        None,
+        None,
+    ]
     assert JudgeSettings(kind="score", good=4).passing == 0.75 and JudgeSettings(good=4).passing == 1.0
     judged = calibrated("tuned", {1: 0.75, 2: 0.5}, {1: 1.0, 2: 0.5}, 0.75)
     assert (judged.sensitivity, judged.specificity) == (1.0, 1.0)

@@ -10,7 +10,7 @@ from scripted import Scripted
 from chat.protocols import Reply
 from evaluation.ask import Replies
 from evaluation.judge.correction import calibrated, corrected_difference
-from evaluation.judge.grading import Case, ModelJudge, grade, grade_ask
+from evaluation.judge.grading import Case, ModelJudge, grade_ask
 from evaluation.verdict.intervals import estimate
 from workspace.errors import RungError
 
@@ -29,8 +29,8 @@ def test_a_rubric_is_answered_yes_or_no_and_anything_else_is_neither(replies):
     model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
     cases = [Case("q", "e", output) for output in said]
     plenty = [*cases, *[cases[0]] * 36]
-    assert grade(model, "rubric", "Is it right?", plenty, replies) == [True, False, None, None, *[True] * 36]
-    grade(model, "rubric", "Is it right?", plenty, replies)
+    assert ModelJudge(model, "rubric", "Is it right?", replies).grade(plenty) == [True, False, None, None, *[True] * 36]
+    ModelJudge(model, "rubric", "Is it right?", replies).grade(plenty)
     assert len(model.asked) == 4
     metric = ModelJudge(model, "rubric", "Is it right?", replies)
     assert metric(plenty)[:4] == [1.0, 0.0, 0.0, 0.0] and "2 of 40" in metric.notes[0]
@@ -50,10 +50,10 @@ def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(replies,
     def judge(fault):
         return Scripted(lambda ask: reply if int(section(ask, "Answer to judge")) < fault else "YES", name=f"j{fault}")
 
-    assert grade(judge(3), "rubric", "Right?", cases, replies).count(None) == 3, "one in twenty"
+    assert ModelJudge(judge(3), "rubric", "Right?", replies).grade(cases).count(None) == 3, "one in twenty"
     for ask in (
-        lambda: grade(judge(4), "rubric", "Right?", cases, replies),
-        lambda: grade(judge(60), "score", "Right?", cases, replies),
+        lambda: ModelJudge(judge(4), "rubric", "Right?", replies).grade(cases),
+        lambda: ModelJudge(judge(60), "score", "Right?", replies).grade(cases),
         lambda: ModelJudge(judge(4), "rubric", "Right?", replies)(cases),
     ):
         with pytest.raises(RungError) as failed:
@@ -64,7 +64,7 @@ def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(replies,
 def test_a_judge_may_think_before_its_verdict(replies):
     said = ["It names the topic.\n\n**Yes**", "NO\nbecause", "Well,\n\nno."]
     cases = [Case("q", "e", f"{n}") for n in range(3)]
-    assert grade(Scripted(said), "rubric", "Right?", cases, replies) == [True, False, False]
+    assert ModelJudge(Scripted(said), "rubric", "Right?", replies).grade(cases) == [True, False, False]
     assert grade_ask("rubric", "Right?", cases[0]).max_tokens >= 1000
 
 

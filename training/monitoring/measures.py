@@ -13,7 +13,7 @@ from curation.mask import MASK, mask
 from curation.review.queue import draw
 from curation.split.manifest import load_split
 from evaluation.ask import Replies
-from evaluation.judge.grading import Case, grade, read_rubric
+from evaluation.judge.grading import Case, project_judge
 from evaluation.metrics.text import refuses
 from training.monitoring.reference import Reference
 from training.monitoring.requests import Logged
@@ -189,11 +189,10 @@ def judge_of(
 
     Raises RungError where judge.md is missing.
     """
-    rubric, kind = read_rubric(project), settings.judge.kind
+    asked = project_judge(project, settings, model, replies)
 
     def judge(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        cases = [Case(question, NO_REFERENCE, answer) for question, answer in pairs]
-        found = grade(model, kind, rubric, cases, replies, settings.judge.max_tokens, watch)
+        found = asked.grade([Case(question, NO_REFERENCE, answer) for question, answer in pairs], watch)
         return [score is not None and score >= settings.judge.passing for score in found]
 
     return judge

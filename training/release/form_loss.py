@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from chat.protocols import ChatModel
 from evaluation.arms.tuned_arm import tuned
 from evaluation.ask import Replies
-from evaluation.judge.grading import ModelJudge, read_rubric
+from evaluation.judge.grading import project_judge
 from evaluation.measure import Harness, items_of, measure
 from evaluation.measurement_report import ItemOutcome, write_outcomes
 from evaluation.metrics.item_metrics import item_metric
@@ -86,7 +86,8 @@ class Scoring:
                 f"{making.run.dataset} has no answered validation row to score a form on.", "rung data freeze"
             )
         self.metric = item_metric(settings.evaluation.metric, making.project.root)
-        self.judge = self._judge() if self.metric.judged else None
+        known = Replies(making.project.evaluations / ".partial" / "replies.jsonl")
+        self.judge = project_judge(making.project, settings, making.judge, known) if self.metric.judged else None
 
     def score(self, form: str, model: ChatModel) -> Loss:
         """The loss of `form` as `model` answers. The tuned model is asked once, for the first form."""
@@ -108,14 +109,6 @@ class Scoring:
         write_outcomes(self.making.work / FOLDER / f"{name}.jsonl", found)
         replies.path.unlink(missing_ok=True)
         return found
-
-    def _judge(self) -> ModelJudge:
-        making = self.making
-        if making.judge is None:
-            raise Refusal("The metric is a judge's, so a judge scores a changed form.", "[judge] base in rung.toml")
-        replies = Replies(making.project.evaluations / ".partial" / "replies.jsonl")
-        kind, room = making.settings.judge.kind, making.settings.judge.max_tokens
-        return ModelJudge(making.judge, kind, read_rubric(making.project), replies, room)
 
 
 def loss_of(form: str, making: Making, tuned: Sequence[ItemOutcome], found: Sequence[ItemOutcome]) -> Loss:
