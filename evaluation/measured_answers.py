@@ -15,6 +15,7 @@ from advisor.project_advice import advise_project
 from advisor.recording import record_measured, with_measured
 from curation.example import Example
 from curation.split.manifest import newest_dataset, read_manifest
+from curation.store import open_store, store_exists
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CALLED
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report
@@ -232,8 +233,6 @@ def take_over(project: Project, settings: Settings, bench: Bench, report: Report
 
 def count_rows(project: Project, settings: Settings, bench: Bench) -> Facts:
     """The data facts: of the store's rows that could train, else of the frozen rows that arms may show."""
-    from curation.store import open_store, store_exists
-
     if not store_exists(project, settings):
         rows = bench.rows.examples
         return data_facts(rows, len(rows), bench.closed)

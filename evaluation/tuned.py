@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chat.protocols import ChatModel
+from curation.likeness.leaks import find_leaks
 from curation.split.audit import write_vouched
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
@@ -212,8 +213,6 @@ def _forgetting(bench: Bench, untrained: Callable[[], ChatModel] | None) -> Forg
 
 def check_unseen(project: Project, settings: Settings, run: str, trained: str, tested: str) -> None:
     """Raises Refusal where rows that the run learnt from, or that chose its checkpoint, hold test items of `tested`."""
-    from curation.likeness.leaks import find_leaks
-
     folder, (_, test) = project.datasets / trained, frozen_test(project, tested)
     splits = read_manifest(folder).splits
     rows = [row for split in ("train", "validation") if split in splits for row in load_split(folder, split)]

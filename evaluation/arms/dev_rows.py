@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from curation.example import Example
 from curation.split.manifest import SplitName, load_split, newest_dataset, read_manifest
+from curation.store import Store, StoredRow, open_store, store_exists
 from workspace.folder import Project
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from curation.store import Store, StoredRow
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,6 @@ def rows_for(project: Project, settings: Settings, folder: Path, test: Sequence[
     full = newest_dataset(project, complete=True)
     if full is not None and read_manifest(full).splits["test"].sha256 == test_sha:
         return frozen_rows(full)
-    from curation.store import open_store, store_exists
-
     if not store_exists(project, settings):
         return DevRows(notes=("No rows to choose on: one version of each arm was taken, untried.",))
     with open_store(project, settings) as store:
@@ -77,8 +72,6 @@ def stored_rows(store: Store, settings: Settings, test: Sequence[Example]) -> De
 
 def mark_choosing(project: Project, settings: Settings, ids: Sequence[str]) -> None:
     """Pin the pool rows that chose to validation, where the next freeze will leave them."""
-    from curation.store import open_store
-
     wanted = [name for name in ids if name]
     if wanted:
         with open_store(project, settings) as store:

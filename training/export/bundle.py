@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chat.local.load import find_model
 from chat.protocols import Tokenizer
 from chat.tool_calls import for_template
 from curation.example import Example, is_trained
@@ -111,8 +112,6 @@ def pack(
 
 
 def _base(name: str) -> tuple[str, bool]:
-    from chat.local.load import find_model
-
     place, hub = find_model(name)
     return (place, True) if hub else (str(Path(place).resolve()), False)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from curation.example import Example
 from curation.generate.filters import test_rows
+from curation.likeness.duplicates import dedup
 from curation.likeness.fingerprints import Fingerprinted
 from curation.likeness.leaks import LeakSearch
 from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns
 from curation.store import Link, NewRow, Store
 from curation.store.ingest import LINKS_A_ROW
-from curation.store.sources import source_number
+from curation.store.sources import add_counts, source_number, write_links
 from training.monitoring.reference import Reference
 from training.monitoring.requests import Logged
 from workspace.folder import Project
@@ -82,8 +83,6 @@ class CandidateFilter:
 
     def _twins(self, drafts: Sequence[ProductionRow]) -> None:
         """Duplicates, and rows whose question has another answer elsewhere."""
-        from curation.likeness.duplicates import dedup
-
         if not drafts:
             return
         start = len(self.known)
@@ -175,15 +174,13 @@ class Passed:
 
 def queue(store: Store, connection: Connection, passed: Sequence[Passed], digests: Mapping[str, str]) -> list[str]:
     """Store them as candidates, in order; their ids. `digests` are the SHA-256 of the imports' requests by name."""
-    from curation.store.sources import write_links
-
     ids: dict[ProductionRow, str] = {}
     for name in dict.fromkeys(_import_of(each) for each in passed):
         mine = [each for each in passed if _import_of(each) == name]
         source = source_number(connection, f"watch/{name}", digests[name], "candidates")
         rows = [NewRow(each.draft.example, each.logged.line, _meta(each)) for each in mine]
         added = store.add(rows, role="candidates", source=source, connection=connection)
-        _count(connection, source, len(rows))
+        add_counts(connection, source, {"read": len(rows), "kept": len(rows)})  # else they pass for drafted ones
         ids.update({each.draft: row for each, row in zip(mine, added.ids, strict=True)})
     write_links(connection, _links(ids))
     return [ids[each.draft] for each in passed]
@@ -193,27 +190,14 @@ def _import_of(each: Passed) -> str:
     return each.logged.ref.partition(":")[0]
 
 
-def _count(connection: Connection, source: int, fresh: int) -> None:
-    """What was read of this source so far, so that its rows do not pass for drafted ones."""
-    from curation.store.sources import add_counts
-
-    add_counts(connection, source, {"read": fresh, "kept": fresh})
-
-
 def _links(ids: Mapping[ProductionRow, str]) -> Iterator[Link]:
     """At most LINKS_A_ROW near rows of each, contradictions first."""
     for draft, name in ids.items():
         near = sorted(draft.near, key=lambda each: (_FIRST[each[1]], -each[2]))
-        for other, kind, similarity in _others(near[:LINKS_A_ROW], ids):
+        for row, kind, similarity in near[:LINKS_A_ROW]:
+            other = ids[row] if isinstance(row, ProductionRow) else row
             if other != name:
                 yield Link(name, other, kind, similarity)
-
-
-def _others(
-    near: Iterable[tuple[str | ProductionRow, Any, float]], ids: Mapping[ProductionRow, str]
-) -> Iterator[tuple[str, Any, float]]:
-    for other, kind, similarity in near:
-        yield (ids[other] if isinstance(other, ProductionRow) else other), kind, similarity
 
 
 def _meta(each: Passed) -> dict[str, object]:

@@ -17,6 +17,7 @@ from curation.rows.jsonline import Malformed, decode_object
 from curation.rows.rejects import malformed_error
 from curation.rows.row import Reject
 from curation.rows.source import Progress, open_bytes, readable
+from curation.store import open_store
 from curation.store.ingest import merge_rejects
 from training.monitoring.feedback import Feedback, on_scale, scale_of
 from training.monitoring.log_lines import LogPart, read_part
@@ -44,6 +45,7 @@ from workspace.files import put_back, sha256_bytes, sha256_file
 from workspace.folder import Project, next_id
 from workspace.json_types import JsonObject
 from workspace.lock import writer_lock
+from workspace.settings import load_settings
 
 CUT_NAME = 60
 """Characters that are kept of a score's name, or of what is no rating."""
@@ -334,9 +336,6 @@ def _numbers(parts: Iterable[LogPart]) -> Iterable[Any]:
 
 def _log(project: Project, made: Import, actor: str) -> None:
     """One line in the project's log."""
-    from curation.store import open_store
-    from workspace.settings import load_settings
-
     detail = {"kept": made.kept, "files": [file.path for file in made.files]}
     with open_store(project, load_settings(project.settings_file)) as store:
         store.event("watch", actor, made.id, detail)

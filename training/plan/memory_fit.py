@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from advisor.sizing.architecture import Architecture
 from advisor.sizing.memory import memory_of
 from advisor.sizing.setup import Setup
+from chat.local.load import find_model
 from training.plan.machine import Machine, this_machine
 from training.plan.methods import PAIRED, QUANTISED, REINFORCED, objections
 from training.plan.plans import Plan
@@ -43,8 +44,6 @@ class MemoryFit:
 
 def architecture_of(base: str) -> Architecture | None:
     """The base model's architecture; None where it is unknown (a hub id that the catalogue does not hold)."""
-    from chat.local.load import find_model
-
     place, hub = find_model(base)
     try:
         return find_architecture(base if hub else place)

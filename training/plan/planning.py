@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from advisor.decision import Decision
 from advisor.sizing.architecture import Architecture
 from advisor.sizing.run_estimate import Workload, estimate
+from chat.local.load import find_model, fingerprint
 from chat.protocols import Tokenizer
 from curation.example import Example
 from curation.split.manifest import newest_dataset
@@ -30,6 +31,7 @@ from training.plan.objective import (
 from training.plan.plans import DataFacts, Forecast, Plan, readable_plans, with_id
 from training.plan.recipe import Because, Method, Recipe
 from training.run.building import tracker_problems
+from training.run.tokens import with_system
 from training.runs import read_runs
 from training.trials.dry_run import read_preflight
 from workspace.artefact import hashes, read_artefact
@@ -118,8 +120,6 @@ def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | No
 
     Raises RungError where the model's template leaves out a tool call of the answer.
     """
-    from training.run.tokens import with_system
-
     if example.calls or example.row.get("tools"):
         turns = with_system(example.messages, system_prompt)
         return tokenizer.count(tokenizer.render_whole(turns, example.row.get("tools")))
@@ -311,8 +311,6 @@ def _fitting(base: str, draft: PlanDraft, here: Machine, answer: int, usable: fl
 
 
 def _fingerprint(base: str) -> str:
-    from chat.local.load import find_model, fingerprint
-
     place, hub = find_model(base)
     return "" if hub else fingerprint(Path(place))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+from chat.local.offline import tell_nobody
 from curation.example import Example
 from curation.split.manifest import SplitName, load_split, split_file
 from workspace.settings import Settings
@@ -39,8 +40,6 @@ class StreamedRows(Sequence[Example]):
 
     def __iter__(self) -> Iterator[Example]:
         from datasets import load_dataset
-
-        from chat.local.offline import tell_nobody
 
         tell_nobody()
         lines = load_dataset("text", data_files=glob.escape(str(self.path)), split="train", streaming=True)

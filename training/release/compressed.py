@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chat.local.prompt import encode_ask
 from chat.protocols import Ask, Progress, Reply
 from curation.split.manifest import load_split
 from training.release.form_loss import Scoring, as_facts, demand
@@ -14,8 +15,10 @@ from training.release.goldens import GOLDEN, add_answers, read_goldens
 from training.release.making import Making
 from training.release.releases import FormName, ReleasedForm, folder_bytes
 from training.release.tools import COMPRESSOR, compressor, run_tool
+from training.run.base_model import load_tokenizer
 from training.run.tokens import tokenise
 from workspace.errors import Refusal
+from workspace.extras import require
 from workspace.files import write_text
 
 CHILD = Path(__file__).with_name("programs") / "compress_child.py"
@@ -28,8 +31,6 @@ def refuse_without_gpu(forms: Sequence[FormName]) -> None:
     """Raise Refusal before anything is made where AWQ is asked for and no GPU is there."""
     if "awq" not in forms:
         return
-    from workspace.extras import require
-
     if not require("train", "torch").cuda.is_available():
         raise Refusal(
             "awq is not made here: llmcompressor calibrates it on a GPU, and this machine has none. gptq needs none.",
@@ -84,8 +85,6 @@ class Apart:
     """A model that only another environment can load, as a ChatModel: it answers in a process there."""
 
     def __init__(self, python: Path, model: Path, work: Path) -> None:
-        from training.run.base_model import load_tokenizer
-
         self.python = python
         self.model = model
         self.work = work
@@ -108,8 +107,6 @@ class Apart:
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """All replies; they come together, when the process ends."""
-        from chat.local.prompt import encode_ask
-
         pad = self.tokenizer.pad_token_id or 0
         ids = [encode_ask(self.tokenizer, ask) for ask in asks]
         asked = [{"ids": i, "max_tokens": a.max_tokens, "pad": pad} for i, a in zip(ids, asks, strict=True)]

@@ -17,6 +17,7 @@ from typing import IO
 
 from chat.endpoint import Endpoint, ServedModel
 from chat.keys import without_secrets
+from chat.local.prompt import encode, render
 from training.plan.plans import read_plan
 from training.release.form_loss import Loss, Scoring, as_facts, demand
 from training.release.goldens import GOLDEN, NEW_TOKENS, add_answers, read_goldens
@@ -106,8 +107,6 @@ def context_of(making: Making) -> int:
     """The model's own limit or the usual length, whichever is less; more where the recipe's rows, or a validation row
     with its answer, are longer.
     """
-    from chat.local.prompt import encode, render
-
     tokenizer = making.tokenizer()
     asks = ((with_system(row.asked, making.run.system_prompt), row.row.get("tools")) for row in making.rows)
     asked = max((len(encode(tokenizer, render(tokenizer, *each))) for each in asks), default=0)

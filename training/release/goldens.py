@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from chat.local.prompt import encode, render
 from curation.example import Example
 from training.run.tokens import tokenise, with_system
 from workspace.artefact import Artefact, read_artefact, revised, write_artefact
@@ -123,8 +124,6 @@ class Parity:
 def golden(model: Any, tokenizer: Any, rows: Sequence[Example], system_prompt: str | None) -> Golden:
     """Run the model on up to PROMPTS rows."""
     import torch
-
-    from chat.local.prompt import encode, render
 
     model.eval()
     found = Golden([], [], [], [], [])

@@ -8,10 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from chat.local.load import adapter_weights, find_model, fingerprint, writer_class
+from chat.local.offline import quiet_transformers
+from chat.open import open_local
 from chat.protocols import ChatModel, Progress
 from curation.example import Example
 from curation.split.manifest import load_split
 from evaluation.measurement_report import ItemOutcome
+from training.run.base_model import load_tokenizer
 from training.runs import RunRecord
 from workspace.artefact import revised
 from workspace.errors import Refusal
@@ -53,14 +57,10 @@ class Making:
 
     def tokenizer(self) -> Any:
         """The run's tokenizer as the form merged holds it; an adapter's folder by itself is no model folder."""
-        from training.run.base_model import load_tokenizer
-
         return load_tokenizer(str(self.work / "merged"))
 
     def tuned(self) -> ChatModel:
         """The run as its verdict measured it: the adapter on its base, in the precision of rung.toml."""
-        from chat.open import open_local
-
         full = self.run.method == "full"
         base = str(self.adapter) if full else self.run.base
         model = revised(self.settings.model, base=base, provider="local")
@@ -71,9 +71,6 @@ class Making:
 
         Raises Refusal where the base is another model than the one that was trained on, or lacks tokens of the run's.
         """
-        from chat.local.load import adapter_weights, find_model, fingerprint, writer_class
-        from chat.local.offline import quiet_transformers
-
         place, hub = find_model(self.run.base)
         if not hub and fingerprint(Path(place)) != self.run.base_fingerprint:
             raise Refusal(

@@ -16,6 +16,7 @@ from evaluation.measurement_report import ArmResult, Report, read_report
 from evaluation.verdict.price import TuningPrice
 from evaluation.verdict.rule import Verdict
 from training.release.classifier import ARM, classifier_card
+from training.release.goldens import GOLDEN, read_goldens
 from training.release.permission import Permission
 from training.release.releases import Release
 from training.runs import RunRecord
@@ -248,8 +249,6 @@ def forms_section(release: Release) -> str:
 
 def golden_section(folder: Path) -> str:
     """What golden.json is, for whoever serves the model."""
-    from training.release.goldens import GOLDEN, read_goldens
-
     if not (folder / GOLDEN).is_file():
         return ""
     count = len(read_goldens(folder).items)

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.local.load import find_model
 from training.release.making import Making
 from training.release.releases import FormName, ReleasedForm, folder_bytes
 from workspace.errors import Refusal
@@ -79,8 +80,6 @@ class Base:
 
 def _base(making: Making) -> Base:
     """A hub id is the same everywhere; a folder, the embedded model's too, is mounted by whoever serves."""
-    from chat.local.load import find_model
-
     place, hub = find_model(making.run.base)
     return (
         Base(shlex.quote(place), place, []) if hub else Base('"$BASE"', "/base", [f"${{BASE:?{NEEDS_BASE}}}:/base:ro"])

@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from chat.local.load import writer_class
+from chat.local.offline import quiet_transformers
+from chat.open import open_local
 from chat.protocols import ChatModel
 from training.plan.methods import VIRTUAL
 from training.release.form_loss import Scoring, as_facts
@@ -64,8 +67,6 @@ def is_changed(making: Making) -> bool:
 
 def _answering(making: Making, folder: Path) -> ChatModel:
     """The merged model as a user loads it: from its folder, in fp32."""
-    from chat.open import open_local
-
     model = revised(making.settings.model, base=str(folder), provider="local")
     return open_local(model, batch=making.settings.evaluation.batch, precision="float32")
 
@@ -77,9 +78,6 @@ def _keep_goldens(making: Making, found: Golden, model: Any, tokenizer: Any) -> 
 
 
 def _reload(folder: Path) -> Any:
-    from chat.local.load import writer_class
-    from chat.local.offline import quiet_transformers
-
     safe = {"local_files_only": True, "trust_remote_code": False}
     kind = writer_class(quiet_transformers(), str(folder), **safe)
     return kind.from_pretrained(str(folder), **safe, dtype="float32", use_safetensors=True)

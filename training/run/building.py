@@ -12,7 +12,9 @@ from typing import Any
 from evaluation.metrics.item_metrics import ItemMetric
 from training.plan.methods import LOW_RANK, REINFORCED
 from training.plan.recipe import Recipe
+from training.run.base_model import load_base
 from training.run.inputs import Items
+from training.run.packing import Pack, check_apart
 from training.run.reward_model import RewardModel
 from training.run.validation_answers import ValidationAnswers
 from workspace.errors import Problem, Refusal, did_you_mean
@@ -64,7 +66,6 @@ def _table(items: Items) -> Any:
 def _kind(recipe: Recipe, model: Any, metric: ItemMetric, reward: RewardModel | None) -> tuple[Any, dict[str, Any]]:
     """The trainer's class and what only it is given."""
     if recipe.objective == "sft":
-        from training.run.packing import Pack
         from training.run.trainer import AnswerTrainer
 
         return AnswerTrainer, {"data_collator": Pack()} if recipe.packing else {}
@@ -80,8 +81,6 @@ def _reference(recipe: Recipe) -> dict[str, Any]:
     """Full fine-tuning is compared with a frozen copy of the base; an adapter is simply switched off."""
     if recipe.method != "full" or recipe.objective == "reward":
         return {}
-    from training.run.base_model import load_base
-
     return {"ref_model": load_base(recipe)}
 
 
@@ -95,8 +94,6 @@ def _pruning(recipe: Recipe) -> list[Any]:
 
 def _check_packing(trainer: Any, tokenizer: Any) -> None:
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
-
-    from training.run.packing import check_apart
 
     check_apart(trainer, DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id))
 

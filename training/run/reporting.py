@@ -225,9 +225,13 @@ def memory_mib() -> float | None:
 
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return round(held("RssAnon:") / 2**20, 1) or None
+
+
+def held(*kinds: str) -> int:
+    """Bytes of these kinds that are in memory now; 0 where the system does not say."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("RssAnon:")]
-    return round(int(found[0]) / 1024, 1) if found else None
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(kinds))

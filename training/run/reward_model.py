@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chat.local.load import adapter_weights
 from training.plan.plans import read_plan
 from training.plan.preferences import answered
 from training.plan.recipe import Recipe
@@ -64,8 +65,6 @@ def reward_model_of(project: Project, recipe: Recipe) -> RewardModel | None:
         model = load_base(revised(trained, base=folder))
     else:
         from peft import PeftModel
-
-        from chat.local.load import adapter_weights
 
         adapter_weights(Path(folder))
         model = PeftModel.from_pretrained(load_base(trained), folder, local_files_only=True)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from training.plan.hyperparameters import FORWARD
 from training.plan.memory_fit import fit_of, usable_of
 from training.plan.plans import Forecast, Plan, read_plan, write_plan
 from training.run.row_check import TokenCheck
@@ -26,8 +27,6 @@ from workspace.folder import Project
 
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """With the C library's defaults memory that was freed is still counted as held, 12 to 21% of it."""
-FORWARD = 1 / 3
-"""What a row costs in validation, in training passes: forward without backward."""
 SPARE = 2
 """Checkpoints beside the newest ones: the best, and the one that is being written."""
 ROUND = 0.15

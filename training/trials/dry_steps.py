@@ -10,30 +10,36 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from training.run.inputs import Column
+from training.plan.methods import REINFORCED
+from training.plan.plans import read_plan
+from training.plan.recipe import Recipe
+from training.run.inputs import Column, picked
+from training.run.reporting import held
+from training.run.row_check import check
+from training.run.tokens import IGNORED, tokenise
+from training.trials.short_run import Ground, ground_of, trainer_of
+from workspace.files import sha256_bytes
+from workspace.folder import Project
+from workspace.settings import load_settings
 
 TIMED = 2
 """Steps whose time counts, after the one that warms up."""
 GIB = 2**30
+HELD = ("RssAnon:", "RssFile:")
+"""Anonymous memory and mapped files: weights are mapped from disk."""
 EVERY = 0.01
 """Seconds between two looks at this process's memory."""
 
 
 def measure(root: Path, plan_file: Path) -> dict[str, Any]:
     """Rows as they are trained, and what steps cost on this machine."""
-    from dataclasses import asdict
-
     import training.run.trainer  # noqa: F401  imported before memory is counted
-    from training.plan.plans import read_plan
-    from training.run.row_check import check
-    from training.trials.short_run import ground_of
-    from workspace.folder import Project
-    from workspace.settings import load_settings
 
     project, plan = Project(root), read_plan(plan_file)
     with Peak() as peak:
@@ -47,11 +53,8 @@ def measure(root: Path, plan_file: Path) -> dict[str, Any]:
     return {"rows": asdict(shown), **_rendering(ground), **timed, **peak.found()}
 
 
-def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
+def _steps(ground: Ground, recipe: Recipe, folder: Path) -> dict[str, Any]:
     from torch.utils.data import SequentialSampler
-
-    from training.plan.methods import REINFORCED
-    from training.trials.short_run import trainer_of
 
     clock = Clock()
     started = time.monotonic()
@@ -76,8 +79,6 @@ def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
 
 def _order(columns: Sequence[Column], rows: int) -> Sequence[Column]:
     """The longest rows for the first step, then others evenly over the data; small sets go round."""
-    from training.run.inputs import picked
-
     sizes = [_size(column) for column in columns]
     by_length = sorted(range(len(sizes)), key=lambda place: -sizes[place])
     stride = max(1, len(sizes) // max(1, rows * TIMED))
@@ -92,11 +93,8 @@ def _size(column: Column) -> int:
     return sum(len(part) for name, part in column.items() if name.endswith(("ids", "prompt")))
 
 
-def _rendering(ground: Any) -> dict[str, Any]:
+def _rendering(ground: Ground) -> dict[str, Any]:
     """What is wrong with rows as the template renders them, by line."""
-    from training.run.tokens import tokenise
-    from workspace.files import sha256_bytes
-
     tokenizer, recipe = ground.tokenizer, ground.recipe
     template = str(tokenizer.chat_template or "")
     rows = recipe.objective == "sft"  # pairs, labels and questions are not numbered as train lines are
@@ -111,10 +109,8 @@ def _rendering(ground: Any) -> dict[str, Any]:
     }
 
 
-def _answers_lost(ground: Any) -> Iterator[int]:
+def _answers_lost(ground: Ground) -> Iterator[int]:
     """Lines whose trained tokens do not hold the whole answer."""
-    from training.run.tokens import IGNORED
-
     for tokens in ground.items.encoded.rows:
         ids = [token for token, label in zip(tokens.ids, tokens.labels, strict=True) if label != IGNORED]
         answer = ground.train[tokens.row - 1].answer or ""
@@ -153,7 +149,7 @@ class Peak:
         self.watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Peak:
-        self.base = self.most = _held()
+        self.base = self.most = held(*HELD)
         self.watcher.start()
         return self
 
@@ -163,7 +159,7 @@ class Peak:
 
     def _watch(self) -> None:
         while not self.ended.wait(EVERY):
-            self.most = max(self.most, _held())
+            self.most = max(self.most, held(*HELD))
 
     def found(self) -> dict[str, Any]:
         """`peak_gib` above the imports, and on a card what its allocator had reserved."""
@@ -173,12 +169,3 @@ class Peak:
             allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
             return {"peak_gib": allocated / GIB, "reserved_gib": reserved / GIB, "imports_gib": self.base / GIB}
         return {"peak_gib": (self.most - self.base) / GIB, "reserved_gib": None, "imports_gib": self.base / GIB}
-
-
-def _held() -> int:
-    """Bytes of anonymous memory and of mapped files (weights are mapped from disk) that are in memory now."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "RssFile:")))

@@ -18,12 +18,13 @@ from transformers import TrainerCallback
 
 from curation.example import Example
 from evaluation.metrics.item_metrics import ItemMetric, item_metric
-from training.plan.plans import Plan
+from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
 from training.plan.reward import metric_name
 from training.plan.splits import rows_of
 from training.run.base_model import choose_precision, load_base, load_tokenizer, prepare, set_threads
 from training.run.building import build
+from training.run.checkpoints import newest_checkpoint
 from training.run.inputs import Column, Items, items_of
 from training.run.reward_model import RewardModel, reward_model_of
 from training.run.validation_answers import ValidationAnswers
@@ -85,8 +86,6 @@ def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder
 
 def work(project: Project, settings: Settings, folder: Path) -> None:
     """Ask the gates, then train rung after rung. Raises Refusal where a gate is closed."""
-    from training.plan.plans import read_plan
-
     spec = admit_trials(project, settings, folder)
     ground = ground_of(project, settings, read_plan(project.plans / f"{spec.plan}.toml"))
     left = [trial.name for trial in spec.trials]
@@ -111,8 +110,6 @@ def _train_rung(ground: Any, folder: Path, spec: Spec, number: int, left: list[s
 
 def train_trial(ground: Any, folder: Path, trial: Trial, rung: Rung, number: int, *, keep: bool) -> Point:
     """Train a trial up to the rung and look at validation; where it may go on, leave a checkpoint."""
-    from training.run.checkpoints import newest_checkpoint
-
     started = time.monotonic()
     until = steps_at(trial, rung)
     trainer = trainer_of(ground, trial.recipe, ground.items.columns, folder, [Until(until, keep=keep)])
