@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from evaluation.verdict.intervals import TOLERANCE, score_interval
+from workspace.artefact import ArtefactPart
 from workspace.files import write_text
 
 SURE = "sure.jsonl"
@@ -40,10 +39,9 @@ class SureSplits:
     test: Sequence[SureAnswer] = ()
 
 
-class CoveragePoint(BaseModel):
+class CoveragePoint(ArtefactPart):
     """The items that are answered from a threshold on: their share, their mean score and its 95% interval."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     threshold: float
     items: int
     coverage: float
@@ -52,7 +50,7 @@ class CoveragePoint(BaseModel):
     high: float
 
 
-class Abstention(BaseModel):
+class Abstention(ArtefactPart):
     """What an arm reaches on the test items where it answers only if it is sure.
 
     `wanted` is the precision that the threshold was chosen for, on `chosen_on` validation items; `point` is None where
@@ -60,7 +58,6 @@ class Abstention(BaseModel):
     what an item costs on average, the people at `person_usd` each counted; None where a price is not known.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     wanted: float
     chosen_on: int
     point: CoveragePoint | None

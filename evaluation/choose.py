@@ -13,7 +13,7 @@ from evaluation.bench import Bench
 from evaluation.measure import EvalItem, Form, Harness, mean_score, measure, why_unmeasured
 from evaluation.measurement_report import ItemOutcome, Setting
 from evaluation.metrics.json_documents import INVALID, parse
-from workspace.artefact import Artefact
+from workspace.artefact import Artefact, ArtefactPart
 
 SCREEN = 20
 """Items on which the variants of an arm are compared: its best one and both its forms are measured on all of them."""
@@ -52,10 +52,9 @@ class Tried(BaseModel):
     items: int = 0
 
 
-class ChosenArm(BaseModel):
+class ChosenArm(ArtefactPart):
     """One line of choices.json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
     settings: dict[str, Setting]
     form: Form

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from chat.protocols import Ask, ChatModel, Progress
 from evaluation.ask import Replies, ask_all
 from evaluation.metrics.text import normalised_match, refuses
 from evaluation.retrieval.passages import holds
 from evaluation.verdict.compare import compare
 from evaluation.verdict.intervals import TOLERANCE
+from workspace.artefact import ArtefactPart
 from workspace.errors import InputError, Problem
 from workspace.files import line_problems, sha256_bytes
 from workspace.shipped_rules import rule_file
@@ -30,12 +29,11 @@ from workspace.shipped_rules import rule_file
 MAX_TOKENS = 32
 
 
-class Kept(BaseModel):
+class Kept(ArtefactPart):
     """What became of a suite. Scores are shares of right answers; the interval is that of the verdict's method, at 95%.
     `passed` where `low` is above -limit, else `not_shown`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     status: Literal["passed", "not_shown"]
     n: int
     before: float

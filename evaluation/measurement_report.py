@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from curation.example import Example
 from evaluation.abstention import Abstention
-from workspace.artefact import Artefact, read_artefact
+from workspace.artefact import Artefact, ArtefactPart, read_artefact
 from workspace.files import replacing
 from workspace.folder import Project, newest, oldest_first
 
@@ -19,14 +17,13 @@ Setting = str | int | float | list[str] | None
 """A value of an arm's setting."""
 
 
-class ItemOutcome(BaseModel):
+class ItemOutcome(ArtefactPart):
     """One item answered by one arm in one form; a line of outputs.jsonl.
 
     `split` is `test` or `validation`; `item`, `line` and `turn` as in evaluation.measure.EvalItem; `form` is `free` or
     `held` (to the closed set); `score` in 0..1; `stopped` and `why` as in chat.protocols.Reply.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     split: Literal["test", "validation"]
     arm: str
     form: Literal["free", "held"]
@@ -54,7 +51,7 @@ class ItemOutcome(BaseModel):
         return rows[self.row - 1].until(self.turn).question
 
 
-class ArmResult(BaseModel):
+class ArmResult(ArtefactPart):
     """One arm on the test items. `low`..`high` is its two-sided 95% interval; `score` the mean over n items.
 
     `form` is the one that validation chose; `forms` holds each measured form's test score and
@@ -62,7 +59,6 @@ class ArmResult(BaseModel):
     that the choice was made on, `tries` how many settings were tried there, `settings` the chosen ones.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
     prompted: bool
     form: Literal["free", "held"] = "free"

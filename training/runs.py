@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from training.gates.gate import GateOverride
-from workspace.artefact import Artefact, read_artefact, revised, write_artefact
+from workspace.artefact import Artefact, ArtefactPart, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError, did_you_mean
 from workspace.files import write_text
 from workspace.folder import Project, oldest_first
@@ -32,7 +32,7 @@ LOCK = "run.lock"
 CONTROL = "control"
 
 
-class Adoption(BaseModel):
+class Adoption(ArtefactPart):
     """Where a run that this project did not make came from.
 
     `source` is the folder's name, or a model by name at a host; `served` and `host` are set for the latter, which has
@@ -40,7 +40,6 @@ class Adoption(BaseModel):
     thing that nobody could check.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     source: str
     served: str = ""
     host: str = ""
@@ -48,14 +47,13 @@ class Adoption(BaseModel):
     unchecked: list[str] = []
 
 
-class Remote(BaseModel):
+class Remote(ArtefactPart):
     """Where a run trains that does not train here: `name` of `[remotes]`, `root` of the project's copy there.
 
     `at_most` is in seconds from each start, 0 for no limit; `usd_per_hour` the price that rung.toml stated then.
     `home` is true when all of it was brought back and compared.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     host: str
     root: str

@@ -26,14 +26,19 @@ def stamp() -> str:
     return now().isoformat()
 
 
-class Artefact(BaseModel):
+class ArtefactPart(BaseModel):
+    """Base of what an artefact holds: it cannot be changed, and takes no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Artefact(ArtefactPart):
     """Base of every JSON artefact: a version, a time, and the SHA-256 of each artefact it was made from.
 
     `made_from` maps a path relative to the project folder to the hex digest of that file when it was read, so a
     chain can be walked from a released model back to each row.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     SCHEMA: ClassVar[int] = 1
 
     schema_version: int = 1

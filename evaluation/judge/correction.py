@@ -12,14 +12,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from evaluation.verdict.intervals import CONFIDENCE, TOLERANCE, covariance, estimate, half_width, score_interval
-from workspace.artefact import Artefact, revised
+from workspace.artefact import Artefact, ArtefactPart, revised
 from workspace.settings import EVERY_TURN
 
 
-class JudgedArm(BaseModel):
+class JudgedArm(ArtefactPart):
     """One arm as the judge sees it. `raw` is its mean; `corrected` with `low`..`high` only where it may be used.
 
     `sensitivity` and `specificity` are against people, each with its lower 95% bound; `why` is why it is ignored.
@@ -27,7 +25,6 @@ class JudgedArm(BaseModel):
     people judged; None where that is unknown.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
     n: int
     labelled: int
@@ -44,13 +41,12 @@ class JudgedArm(BaseModel):
     length_bias: float | None = None
 
 
-class JudgedRival(BaseModel):
+class JudgedRival(ArtefactPart):
     """Tuned minus one arm as the judge sees it: `raw`, and, where both are usable, corrected with its interval.
 
     `clusters` is how many groups people's labels come from, where items share some.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
     raw: float
     corrected: float | None = None

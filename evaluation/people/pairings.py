@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from curation.review.agreement import krippendorff_alpha
 from evaluation.measurement_report import ItemOutcome
 from evaluation.people.blinding import Hidden, hidden
 from evaluation.verdict.intervals import CONFIDENCE, estimate, t_quantile
-from workspace.artefact import Artefact
+from workspace.artefact import Artefact, ArtefactPart
 
 ITEMS = 50
 USUAL_SPREAD = 0.8
@@ -71,13 +69,12 @@ class Pairing:
         return {"id": self.id, "question": question, "a": a, "b": b, "choice": "", "reason": ""}
 
 
-class PeoplePreference(BaseModel):
+class PeoplePreference(ArtefactPart):
     """Tuned against one rival: how often people preferred it. `difference` is wins minus losses as a share, ties 0;
     raters of one item are averaged first, so that the interval counts items. `alpha` is
     Krippendorff's, of two raters or more.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     rival: str
     n: int
     raters: list[str]

@@ -10,22 +10,19 @@ import math
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from advisor.answer_file import load_answers
 from advisor.answers import Answers
 from advisor.breakeven import CachedTokens, break_even
 from advisor.rulefiles import load_rulebook
 from evaluation.measurement_report import ArmResult
-from workspace.artefact import now
+from workspace.artefact import ArtefactPart, now
 from workspace.folder import Project
 from workspace.settings import Settings
 
 
-class Call(BaseModel):
+class Call(ArtefactPart):
     """One call of an arm: mean tokens and time as measured, and dollars where a dated price is known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
     tokens_in: float
     tokens_out: float
@@ -33,7 +30,7 @@ class Call(BaseModel):
     usd: float | None
 
 
-class TuningPrice(BaseModel):
+class TuningPrice(ArtefactPart):
     """The price of fine-tuning. Money in dollars; `unknown` names each price or answer that is missing.
 
     `review_hours` are the hours that people spent at the queue, `review_usd` at `[review] hour_usd`; `drafts_usd` what
@@ -41,7 +38,6 @@ class TuningPrice(BaseModel):
     included, costs less than the prompted model in use; `assumed` says what it counts of prompt caches and batches.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     review_hours: float | None
     review_people: int
     review_usd: float | None

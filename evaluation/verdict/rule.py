@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from evaluation.forgetting import Forgetting
 from evaluation.judge.correction import JudgeReport
 from evaluation.verdict.compare import POWER, Comparison, compare, items_to_settle, minimum_detectable
@@ -28,7 +26,7 @@ from evaluation.verdict.intervals import (
 from evaluation.verdict.paired_scores import PairedScores
 from evaluation.verdict.price import TuningPrice
 from evaluation.verdict.slices import SecondaryResult, Slice
-from workspace.artefact import Artefact, now, read_artefact, revised
+from workspace.artefact import Artefact, ArtefactPart, now, read_artefact, revised
 from workspace.errors import RungError, did_you_mean
 from workspace.folder import Project, oldest_first
 
@@ -38,10 +36,9 @@ NOT_CHECKED = "The judge was not checked by people, so it decides nothing yet: r
 Ruling = Literal["ship", "judgement", "keep_prompt", "need_more_data"]
 
 
-class Rival(BaseModel):
+class Rival(ArtefactPart):
     """The tuned model against one arm: the arm's own score, and the paired difference with its interval."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
     chosen: bool
     score: float
@@ -54,19 +51,17 @@ class Rival(BaseModel):
     same: int
 
 
-class Acceptance(BaseModel):
+class Acceptance(ArtefactPart):
     """The named person who decided a `judgement`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     by: str
     reason: str
     at: datetime
 
 
-class Training(BaseModel):
+class Training(ArtefactPart):
     """One of several trainings that differ in their seed: its score on the test items."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     run: str
     seed: int
     score: float

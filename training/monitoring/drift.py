@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from curation.likeness import normal
 from training.monitoring.measures import Judge, all_signals, judge_signal
 from training.monitoring.reference import Origins, Reference, released
 from training.monitoring.requests import IMPORT, Logged, read_watched, watch_folder
 from training.monitoring.signals import FALSE_ALARM, Signal
-from workspace.artefact import Artefact, hashes, read_artefact, write_artefact
+from workspace.artefact import Artefact, ArtefactPart, hashes, read_artefact, write_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -21,10 +19,9 @@ from workspace.settings import Settings
 REPORT = "report.json"
 
 
-class Traffic(BaseModel):
+class Traffic(ArtefactPart):
     """Plain figures of the requests that count."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     requests: int
     distinct: int
     failed: int

@@ -9,11 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from curation.example import Example
 from training.monitoring.request_joining import Finder
-from workspace.artefact import Artefact, read_artefact
+from workspace.artefact import Artefact, ArtefactPart, read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import is_unchanged, replacing
 from workspace.folder import Project, oldest_first
@@ -66,10 +64,9 @@ class Logged:
         return Example({"messages": [*self.messages, *([answer] if said else [])]})
 
 
-class LogFile(BaseModel):
+class LogFile(ArtefactPart):
     """A file that was imported: its path as given, hash, and what became of its lines."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     path: str
     sha256: str
     lines: int

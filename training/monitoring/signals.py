@@ -13,11 +13,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from curation.likeness import words
 from curation.review.queue import draw
-from workspace.artefact import revised
+from workspace.artefact import ArtefactPart, revised
 
 FALSE_ALARM = 0.01
 """The chance that one signal is raised although nothing changed."""
@@ -28,14 +27,13 @@ MOST = 1000
 TOPICS = 8
 
 
-class Signal(BaseModel):
+class Signal(ArtefactPart):
     """One measure. `before` and `now` are figures in the unit that `unit` names (words, share, seconds, usd).
 
     `raised` is null where it could not be measured; `why` is the reason. `n` of `what` against `n_before` of `against`.
     `evidence` are lines that show the change.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     title: str
     against: str

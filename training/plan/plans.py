@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from training.plan.recipe import Because, Recipe
-from workspace.artefact import Artefact, revised
+from workspace.artefact import Artefact, ArtefactPart, revised
 from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
 from workspace.files import write_bytes
 from workspace.folder import Project, next_id, oldest_first
 
 
-class DataFacts(BaseModel):
+class DataFacts(ArtefactPart):
     """What was counted in the frozen rows. `left_out` lists train lines over `max_length` tokens."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     train: int
     validation: int
     longest: int
@@ -31,13 +30,12 @@ class DataFacts(BaseModel):
     left_out: list[int] = []
 
 
-class Forecast(BaseModel):
+class Forecast(ArtefactPart):
     """Memory in GiB, time in seconds, money in US dollars; what is not known is absent, and `because` says why.
 
     `seconds_low`, `seconds_high` and `measured_gib` (a peak above the imports) come from a dry run only.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     low: float | None = None
     expected: float | None = None
     high: float | None = None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from training.plan.methods import Loss as Loss
 from training.plan.methods import Method as Method
 from training.plan.methods import Objective, objections
-from workspace.artefact import revised
+from workspace.artefact import ArtefactPart, revised
 
 
-class Recipe(BaseModel):
+class Recipe(ArtefactPart):
     """Everything that decides what a run computes. Two runs of one recipe on one dataset give the same weights.
 
     `batch` rows go through the model at once on each of `processes`, and `accumulation` such batches make one optimiser
@@ -28,7 +28,6 @@ class Recipe(BaseModel):
     `virtual_tokens` is the length of a learned prefix or prompt.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     base: str
     method: Method
     objective: Objective = "sft"
@@ -101,10 +100,9 @@ class Recipe(BaseModel):
         return self.alpha / (self.rank**0.5 if self.rslora else self.rank)
 
 
-class Because(BaseModel):
+class Because(ArtefactPart):
     """Why a value is what it is: a sentence, the rule's id with its sources, and who set it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     text: str
     rule: str
     by: Literal["computed", "person"] = "computed"

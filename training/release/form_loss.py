@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from chat.protocols import ChatModel
 from evaluation.arms.tuned_arm import tuned
 from evaluation.ask import Replies
@@ -19,7 +17,7 @@ from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.compare import compare
 from evaluation.verdict.intervals import TOLERANCE
 from training.release.making import Making
-from workspace.artefact import now, revised
+from workspace.artefact import ArtefactPart, now, revised
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -28,21 +26,19 @@ FOLDER = "validation"
 TUNED = "tuned"
 
 
-class Allowed(BaseModel):
+class Allowed(ArtefactPart):
     """The named person who releases a form that loses more than the limit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     by: str
     reason: str
     at: datetime
 
 
-class Loss(BaseModel):
+class Loss(ArtefactPart):
     """`tuned` and `score` are means over the same `n` rows, answered in free text; `loss` = tuned - score with its
     two-sided 95% interval, positive where the form is worse; `better` and `worse` count rows.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     form: str
     metric: str
     n: int

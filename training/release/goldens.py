@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from chat.local.prompt import encode, render
 from curation.example import Example
 from training.run.tokens import tokenise, with_system
-from workspace.artefact import Artefact, read_artefact, revised, write_artefact
+from workspace.artefact import Artefact, ArtefactPart, read_artefact, revised, write_artefact
 from workspace.errors import Refusal
 
 GOLDEN = "golden.json"
 
 
-class GoldenPrompt(BaseModel):
+class GoldenPrompt(ArtefactPart):
     """The turns as the run is asked, their tokens, and its greedy answer: tokens (the end token too) and text."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     turns: list[dict[str, object]]
     prompt: str
     prompt_ids: list[int]

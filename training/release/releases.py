@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from training.gates.gate import GateOverride
-from workspace.artefact import Artefact, read_artefact
+from workspace.artefact import Artefact, ArtefactPart, read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -35,10 +35,9 @@ RELEASE = "release.json"
 CHAIN = "chain"
 
 
-class ReleasedForm(BaseModel):
+class ReleasedForm(ArtefactPart):
     """One form of the model in the release: its folder, its size, and how it was found equal to the run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     form: FormName
     folder: str
     bytes: int

@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from training.plan.hyperparameters import FORWARD
 from training.plan.memory_fit import fit_of, usable_of
 from training.plan.plans import Forecast, Plan, read_plan, write_plan
 from training.run.row_check import TokenCheck
 from training.runs import read_runs
-from workspace.artefact import Artefact, hashes, read_artefact, revised, write_artefact
+from workspace.artefact import Artefact, ArtefactPart, hashes, read_artefact, revised, write_artefact
 from workspace.children import ending_with_us
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
@@ -33,30 +31,27 @@ ROUND = 0.15
 """By how much a measured peak may differ from the expected one before it is said."""
 
 
-class DryRunFinding(BaseModel):
+class DryRunFinding(ArtefactPart):
     """`blocks`: the run would fail or learn the wrong thing. `look`: a person should know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     level: Literal["blocks", "look"]
     text: str
 
 
-class DryRunStep(BaseModel):
+class DryRunStep(ArtefactPart):
     """One optimiser step of the dry run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     seconds: float
     tokens: int
 
 
-class DryRunFigures(BaseModel):
+class DryRunFigures(ArtefactPart):
     """What the child that made the steps measured. Memory in GiB above the imports, disk in bytes.
 
     The first of `steps` held the longest rows. `answer_lost` lists train lines whose trained tokens do not hold the
     whole answer, `lost_tokens` counts trained tokens of rows left out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     rows: TokenCheck
     template_sha256: str
     answer_lost: list[int]

@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from chat.protocols import Tokenizer
 from training.plan.planning import make_plan
 from training.plan.plans import Plan
 from training.trials.trials import Point, Rung, Spec, Trial
-from workspace.artefact import Artefact, hashes, revised
+from workspace.artefact import Artefact, ArtefactPart, hashes, revised
 from workspace.counted import counted
 from workspace.errors import InputError, Problem, did_you_mean
 from workspace.files import sha256_file
@@ -32,10 +30,9 @@ MOST = 64
 """Combinations in one sweep."""
 
 
-class SweepResult(BaseModel):
+class SweepResult(ArtefactPart):
     """One combination in the result: its values, the losses at each rung, and how far it was taken."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     values: dict[str, Any]
     losses: list[float | None]

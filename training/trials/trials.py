@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from curation.store import open_store
 from training.gates.clearance import Locked, check_gates
 from training.gates.gate import GateOverride
@@ -21,7 +19,7 @@ from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
 from training.run.processes import LEADER
 from workspace.appended import append_lines, read_lines
-from workspace.artefact import Artefact, read_artefact, revised, write_artefact
+from workspace.artefact import Artefact, ArtefactPart, read_artefact, revised, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project, next_id
@@ -35,19 +33,17 @@ POLL = 0.2
 Progress = Callable[[int, int, str], None]
 
 
-class Trial(BaseModel):
+class Trial(ArtefactPart):
     """One training: a recipe. `name` is unique in its spec."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     values: dict[str, Any] = {}
     recipe: Recipe
 
 
-class Rung(BaseModel):
+class Rung(ArtefactPart):
     """`count` trials train up to `share` of their steps."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     share: float
     count: int
 
@@ -67,10 +63,9 @@ class Spec(Artefact):
         return self.model_dump(include={"kind", "plan_sha256", "trials", "rungs"})
 
 
-class Point(BaseModel):
+class Point(ArtefactPart):
     """What one trial came to at `step`: validation loss (None: no number) with its standard error over rows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     trial: str
     rung: int
     step: int
