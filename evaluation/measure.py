@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn, request_key
@@ -134,17 +134,21 @@ def measure(
     progress: Progress | None,
 ) -> dict[Form, list[ItemOutcome]]:
     """Answer and score every item in each form; all forms are asked together, so that they share their prompts."""
-    if variant.predict is not None:
-        return {forms[0]: _classified(arm, variant, items, split, desk)}
-    asks = [ask_of(variant, item, form, desk) for form in forms for item in items]
-    if split == "test":
-        _score_along(progress, asks[: len(items)], items, desk)
-    replies = ask_all(desk.model, asks, desk.replies, progress)
     asked = [(form, item) for form in forms for item in items]
+    if variant.predict is not None:
+        replies = _predicted(variant.predict, items)
+    else:
+        asks = [ask_of(variant, item, form, desk) for form, item in asked]
+        if split == "test":
+            _score_along(progress, asks[: len(items)], items, desk)
+        replies = ask_all(desk.model, asks, desk.replies, progress)
     scores = desk.scores([reply.text for reply in replies], [item for _, item in asked])
     found: dict[Form, list[ItemOutcome]] = {form: [] for form in forms}
     for (form, item), reply, score in zip(asked, replies, scores, strict=True):
-        found[form].append(_outcome(arm, form, split, item, reply, score))
+        said = asdict(reply)
+        place = {"split": split, "item": item.number, "line": item.line, "turn": item.turn}
+        of_item = {"output": said.pop("text"), "expected": item.expected, "score": score}
+        found[form].append(ItemOutcome(arm=arm, form=form, **place, **of_item, **said))
     return found
 
 
@@ -153,27 +157,6 @@ def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence
     if isinstance(progress, ScoreLine) and not (desk.metric.judged or desk.metric.by_tests):
         keys = [request_key(desk.model.name, ask) for ask in asks]
         progress.so_far = Partial(keys, desk.replies.known, lambda text, n: desk.score(text, items[n]))
-
-
-def _outcome(arm: str, form: Form, split: Split, item: EvalItem, reply: Reply, score: float) -> ItemOutcome:
-    return ItemOutcome(
-        split=split,
-        arm=arm,
-        form=form,
-        item=item.number,
-        line=item.line,
-        turn=item.turn,
-        output=reply.text,
-        expected=item.expected,
-        score=score,
-        seconds=reply.seconds,
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
-        stopped=reply.stopped,
-        cost_usd=reply.cost_usd,
-        why=reply.why,
-        cached_tokens=reply.cached_tokens,
-    )
 
 
 def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
@@ -187,16 +170,12 @@ def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
     return Ask(variant.render(item.turns), desk.max_tokens, desk.choices if form == "held" else (), meta)
 
 
-def _classified(
-    arm: str, variant: Variant, items: Sequence[EvalItem], split: Split, desk: Harness
-) -> list[ItemOutcome]:
-    assert variant.predict is not None
+def _predicted(predict: Callable[[Sequence[str]], list[str]], items: Sequence[EvalItem]) -> list[Reply]:
+    """A classifier's answers as replies; each took its share of the time."""
     started = time.perf_counter()
-    answers = variant.predict([item.question for item in items])
-    scores = desk.scores(answers, items)
+    answers = predict([item.question for item in items])
     each = (time.perf_counter() - started) / max(1, len(items))
-    pairs = zip(items, answers, scores, strict=True)
-    return [_outcome(arm, "free", split, item, Reply(answer, 0, 0, each), score) for item, answer, score in pairs]
+    return [Reply(answer, 0, 0, each) for answer in answers]
 
 
 def mean_score(outcomes: Sequence[ItemOutcome]) -> float:

@@ -101,21 +101,13 @@ class Parity:
     prompts: int
     equal: int
     top1: float
-    largest: float
+    largest_logit_difference: float
 
     @property
     def words(self) -> str:
         """`16 of 16 equal, top-1 1.000, logits within 8e-05`."""
-        return f"{self.equal} of {self.prompts} equal, top-1 {self.top1:.3f}, logits within {self.largest:.0e}"
-
-    def as_facts(self) -> dict[str, float]:
-        """For release.json."""
-        return {
-            "prompts": self.prompts,
-            "equal": self.equal,
-            "top1": self.top1,
-            "largest_logit_difference": self.largest,
-        }
+        equal = f"{self.equal} of {self.prompts} equal, top-1 {self.top1:.3f}"
+        return f"{equal}, logits within {self.largest_logit_difference:.0e}"
 
 
 def golden(model: Any, tokenizer: Any, rows: Sequence[Example], system_prompt: str | None) -> Golden:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def make_merged(making: Making, folder: Path) -> ReleasedForm:
     reloaded = compare(before, golden(_reload(folder), tokenizer, making.rows, making.run.system_prompt))
     demand(reloaded, "merged, reloaded")
     _keep_goldens(making, before, merged, tokenizer)
-    facts: dict[str, object] = {"precision": "fp32", "merged": parity.as_facts(), "reloaded": reloaded.as_facts()}
+    facts: dict[str, object] = {"precision": "fp32", "merged": asdict(parity), "reloaded": asdict(reloaded)}
     against = f"{reloaded.equal} of {reloaded.prompts} equal"
     del model, merged
     if is_changed(making):
