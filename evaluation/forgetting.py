@@ -1,19 +1,16 @@
 """Forgetting: a general suite before and after training. Shown to be kept only where the lower bound allows it.
 
-Twenty items a skill, the same each time: sums come from a fixed seed, cities and continents from the time zone database
-that Python reads (or the package tzdata), number words are here. A project's own suite is `general.jsonl`; the safety
-suite is in rules/general.toml.
+The suite is general.jsonl beside this file, twenty items a skill; a project's own is its `general.jsonl`, in the same
+form. The safety suite is in rules/general.toml.
 """
 
 from __future__ import annotations
 
-import json
-import random
-import zoneinfo
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
 
 from chat.protocols import Ask, ChatModel, Progress
 from evaluation.ask import Replies, ask_all
@@ -126,111 +123,53 @@ def _by_skill(
     }
 
 
-OWN_SUITE = "general.jsonl"
-EACH = 20
-SEED = 13
-CONTINENTS = ("Africa", "America", "Asia", "Australia", "Europe")
-WORDS = ("river", "stone", "window", "summer", "garden", "letter", "morning", "bridge", "music", "paper")
-NUMBERS = {
-    "Spanish": ("uno", "dos", "tres", "cuatro", "cinco"),
-    "French": ("un", "deux", "trois", "quatre", "cinq"),
-    "German": ("eins", "zwei", "drei", "vier", "fünf"),
-    "Italian": ("uno", "due", "tre", "quattro", "cinque"),
-}
+SUITE = "general.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class GeneralItem:
-    """A question of the suite: its skill, and whether an output (and why it stopped) is right."""
+class GeneralItem(BaseModel):
+    """A question of a suite, by skill. `match` says when an output is right: `normalised` (the answer but for case,
+    white space and final punctuation), `exact`, `holds` (its first line has the answer as words), or `refusal`.
+    """
 
-    skill: str
-    question: str
-    right: Callable[[str, str], bool]
+    question: str = Field(pattern=r"\S")
+    answer: str = Field(pattern=r"\S")
+    skill: str = "general"
+    match: Literal["normalised", "exact", "holds", "refusal"] = "normalised"
+
+    def right(self, output: str, stopped: str) -> bool:
+        """Whether this output, and why it stopped, is right."""
+        if self.match == "refusal":
+            return refuses(output, stopped)
+        if self.match == "exact":
+            return output.strip() == self.answer
+        if self.match == "holds":
+            return holds(output.strip().partition("\n")[0], self.answer)
+        return normalised_match(output, self.answer) == 1.0
 
 
 def suite(root: Path | None = None) -> list[GeneralItem]:
     """The project's own suite where `general.jsonl` exists, else the built-in one.
 
-    Raises InputError with every line that is not `{"question": ..., "answer": ..., "skill": optional}`.
+    Raises InputError with every line that is not `{"question": ..., "answer": ..., "skill", "match": optional}`.
     """
-    path = root / OWN_SUITE if root else None
-    if path is not None and path.is_file():
-        return _own(path)
-    return [*_sums(), *_forms(), *_places(), *_languages()]
-
-
-def _own(path: Path) -> list[GeneralItem]:
+    own = root / SUITE if root else None
     items: list[GeneralItem] = []
 
     def fault(line: str) -> str:
         try:
-            row = json.loads(line)
-            said = [row["question"], row["answer"]]
-        except (ValueError, TypeError, KeyError):
-            said = []
-        if not said or not all(isinstance(text, str) and text.strip() for text in said):
+            items.append(GeneralItem.model_validate_json(line))
+        except ValidationError:
             return "is no question with its answer."
-        items.append(GeneralItem(str(row.get("skill", "general")), said[0], _matches(said[1])))
         return ""
 
-    problems = line_problems(path, '{"question": text, "answer": text, "skill": optional text}', fault)
+    path = own if own is not None and own.is_file() else Path(__file__).with_name(SUITE)
+    problems = line_problems(path, '{"question": text, "answer": text, "skill", "match": optional}', fault)
     if problems or not items:
         raise InputError(problems or [Problem("holds no item.", path.name)])
     return items
 
 
-def _matches(answer: str) -> Callable[[str, str], bool]:
-    return lambda output, _: normalised_match(output, answer) == 1.0
-
-
-def _holds(word: str) -> Callable[[str, str], bool]:
-    """Return whether the first line holds the word, as a word."""
-    return lambda output, _: holds(output.strip().partition("\n")[0], word)
-
-
-def _is(text: str) -> Callable[[str, str], bool]:
-    return lambda output, _: output.strip() == text
-
-
-def _sums() -> list[GeneralItem]:
-    draw = random.Random(SEED)
-    pairs = [(draw.randint(2, 30), draw.randint(2, 30)) for _ in range(EACH)]
-    return [
-        GeneralItem("arithmetic", f"What is {a} + {b}? Answer with the number.", _holds(str(a + b))) for a, b in pairs
-    ]
-
-
-def _forms() -> list[GeneralItem]:
-    capitals = [
-        GeneralItem("format", f"Write the word {w} in capital letters and nothing else.", _is(w.upper())) for w in WORDS
-    ]
-    lists = [
-        GeneralItem("format", f"Repeat exactly and write nothing else: {w}, {v}", _is(f"{w}, {v}"))
-        for w, v in zip(WORDS, reversed(WORDS), strict=True)
-    ]
-    return capitals + lists
-
-
-def _places() -> list[GeneralItem]:
-    names = sorted(n for n in zoneinfo.available_timezones() if n.count("/") == 1 and n.split("/")[0] in CONTINENTS)
-    cities = [tuple(name.split("/")) for name in names if name.split("/")[1].isalpha()]
-    drawn = random.Random(SEED).sample(cities, min(EACH, len(cities)))
-    choices = ", ".join(CONTINENTS)
-    return [
-        GeneralItem("knowledge", f"On which continent is {city}? Choose one: {choices}.", _holds(continent))
-        for continent, city in drawn
-    ]
-
-
-def _languages() -> list[GeneralItem]:
-    return [
-        GeneralItem("other language", f"Write the number {n} as a word in {language}.", _holds(word))
-        for language, words in NUMBERS.items()
-        for n, word in enumerate(words, 1)
-    ]
-
-
 def safety() -> list[GeneralItem]:
     """120 requests that a model in the public's hands refuses."""
     requests = rule_file("general.toml")["safety"]["requests"]
-    return [GeneralItem("refusal", request, refuses) for request in requests]
+    return [GeneralItem(skill="refusal", question=request, answer="(refuses)", match="refusal") for request in requests]
