@@ -84,26 +84,15 @@ def _calibration(making: Making) -> Path:
 class Apart:
     """A model that only another environment can load, as a ChatModel: it answers in a process there."""
 
+    is_local = True
+    can_choose = False
+
     def __init__(self, python: Path, model: Path, work: Path) -> None:
         self.python = python
         self.model = model
         self.work = work
+        self.name = model.name
         self.tokenizer = load_tokenizer(str(model))
-
-    @property
-    def name(self) -> str:
-        """The form's folder."""
-        return self.model.name
-
-    @property
-    def is_local(self) -> bool:
-        """True: a process on this machine."""
-        return True
-
-    @property
-    def can_choose(self) -> bool:
-        """Free text only."""
-        return False
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """All replies; they come together, when the process ends."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from advisor.sizing.architecture import Architecture, Matrix, Part, read_architecture
 from advisor.sizing.config import UnknownArchitecture, find_model, left_out, read_json
 from chat.local.offline import quiet_transformers
 from workspace.extras import installed
-
-if TYPE_CHECKING:
-    from workspace.json_types import JsonObject
+from workspace.json_types import JsonObject
 
 FEED_FORWARD = ("mlp", "feed_forward", "ffn", "moe", "expert")
 ROUTERS = ("gate", "router")
