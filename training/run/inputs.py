@@ -14,8 +14,8 @@ from training.plan.methods import PAIRED, REINFORCED, Loss
 from training.plan.preferences import AnswerPair, preferences_of
 from training.plan.recipe import Recipe
 from training.plan.splits import StreamedRows, rows_of
-from training.run.token_store import encode_stored
-from training.run.tokens import EncodedRows, LeftOut, Tokens, encode, tokenise, training_rows, trains_end, with_system
+from training.run.token_store import stored
+from training.run.tokens import EncodedRows, Tokens, encode, tokenise, training_rows, trains_end, with_system
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -31,7 +31,7 @@ class Items:
     """
 
     columns: Sequence[Column]
-    encoded: EncodedRows = field(default_factory=lambda: EncodedRows([]))
+    encoded: EncodedRows = field(default_factory=EncodedRows)
 
 
 def items_of(
@@ -67,8 +67,8 @@ def answers(
 ) -> Items:
     """Supervised rows: ids, and labels at what trains. Where `rows` are streamed, both go onto `disk`."""
     if isinstance(rows, StreamedRows):
-        left = LeftOut()
-        return Items(*encode_stored(training_rows(tokenizer, rows, system_prompt, limit, left, loss), left, disk))
+        found = EncodedRows()
+        return Items(stored(training_rows(tokenizer, rows, system_prompt, limit, found, loss), found, disk), found)
     encoded = encode(tokenizer, rows, system_prompt, limit, loss)
     return Items([{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows], encoded)
 
@@ -100,8 +100,8 @@ def questions(
         return {"prompt": text, "expected": expected, "question": question_of(row)}
 
     if isinstance(rows, StreamedRows):
-        left = LeftOut()
-        return Items(*encode_stored(training_rows(tokenizer, rows, system_prompt, limit, left), left, disk, column))
+        found = EncodedRows()
+        return Items(stored(training_rows(tokenizer, rows, system_prompt, limit, found), found, disk, column), found)
     encoded = encode(tokenizer, rows, system_prompt, limit)
     return Items([column(tokens) for tokens in encoded.rows], encoded)
 

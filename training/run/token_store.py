@@ -12,30 +12,30 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
-from training.run.tokens import EncodedRows, LeftOut, Tokens
+from training.run.tokens import EncodedRows, Tokens
 
 IDS = ("input_ids", "labels")
 AT_ONCE = 500
 """Rows that are held before they are written."""
 
 
-def encode_stored(
-    found: Iterable[Tokens],
-    left: LeftOut,
+def stored(
+    rows: Iterable[Tokens],
+    found: EncodedRows,
     folder: Path,
     more: Callable[[Tokens], Mapping[str, str]] | None = None,
-) -> tuple[Any, EncodedRows]:
-    """What `tokens.training_rows` finds and leaves out, on the disk of `folder`: a `datasets.Dataset`, and the rows.
+) -> Any:
+    """The rows, put into `found` as they are on the disk of `folder`, and their columns as a `datasets.Dataset`.
 
-    The table holds ids and labels, or what `more` makes of a row in their place.
+    The columns are ids and labels, or what `more` makes of a row in their place.
     """
     columns = (
         {"row": tokens.row, "input_ids": tokens.ids, "labels": tokens.labels, **(more(tokens) if more else {})}
-        for tokens in found
+        for tokens in rows
     )
     table = _store(columns, folder)
-    shown = [name for name in table.column_names if name not in ("row", *IDS)] if more else list(IDS)
-    return table.select_columns(shown), EncodedRows(StoredTokens(table), left.too_long, left.masked, left.eos_trained)
+    found.rows = StoredTokens(table)
+    return table.select_columns([n for n in table.column_names if n not in ("row", *IDS)] if more else list(IDS))
 
 
 class StoredTokens(Sequence[Tokens]):

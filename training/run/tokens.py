@@ -33,11 +33,13 @@ class Tokens:
         return sum(label != IGNORED for label in self.labels)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EncodedRows:
-    """The rows that train, and the lines of those that cannot: longer than the limit, or without a trained token."""
+    """The rows that train, and the lines of those that cannot: longer than the limit, or without a trained token.
+    `eos_trained` counts rows that train an end token.
+    """
 
-    rows: Sequence[Tokens]
+    rows: Sequence[Tokens] = ()
     too_long: list[int] = field(default_factory=list)
     masked: list[int] = field(default_factory=list)
     eos_trained: int = 0
@@ -113,22 +115,13 @@ def _closed(prompt: str, text: str, marks: Marks) -> str:
     return f"{said}{marks.close}{rest}"
 
 
-@dataclass(slots=True)
-class LeftOut:
-    """What `training_rows` counts as it goes: the lines of rows that cannot train, and rows that train an end token."""
-
-    too_long: list[int] = field(default_factory=list)
-    masked: list[int] = field(default_factory=list)
-    eos_trained: int = 0
-
-
 def encode(
     tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int, loss: Loss = "last"
 ) -> EncodedRows:
     """All rows of a split that train."""
-    left = LeftOut()
-    rows = list(training_rows(tokenizer, examples, system_prompt, max_length, left, loss))
-    return EncodedRows(rows, left.too_long, left.masked, left.eos_trained)
+    found = EncodedRows()
+    found.rows = list(training_rows(tokenizer, examples, system_prompt, max_length, found, loss))
+    return found
 
 
 def training_rows(
@@ -136,18 +129,18 @@ def training_rows(
     examples: Iterable[Example],
     system_prompt: str | None,
     max_length: int,
-    left: LeftOut,
+    found: EncodedRows,
     loss: Loss = "last",
 ) -> Iterator[Tokens]:
-    """The rows one by one. One over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
+    """The rows one by one; `found` lists those left out, as over `max_length`: a cut answer teaches to stop."""
     for number, example in enumerate(examples, 1):
         tokens = tokenise(tokenizer, number, example, system_prompt, loss)
         if len(tokens.ids) > max_length:
-            left.too_long.append(number)
+            found.too_long.append(number)
         elif not tokens.trained:
-            left.masked.append(number)
+            found.masked.append(number)
         else:
-            left.eos_trained += trains_end(tokenizer, tokens)
+            found.eos_trained += trains_end(tokenizer, tokens)
             yield tokens
 
 
