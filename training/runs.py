@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from training.gates.gate import GateOverride
+from workspace.appended import append_lines
 from workspace.artefact import Artefact, ArtefactPart, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError, did_you_mean
 from workspace.files import write_text
@@ -177,18 +177,8 @@ def is_alive(folder: Path) -> bool:
 
 
 def append_metric(folder: Path, line: MetricLine) -> None:
-    """Add one line to metrics.jsonl; a reader may see half of the last line, `read_metrics` skips it.
-
-    Where a killed process left half a line, this one begins on the next.
-    """
-    data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-    descriptor = os.open(folder / METRICS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        size = os.fstat(descriptor).st_size
-        half = size and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, b"\n" + data if half else data)
-    finally:
-        os.close(descriptor)
+    """Add one line to metrics.jsonl; a reader may see half of the last line, `read_metrics` skips it."""
+    append_lines(folder / METRICS, [line], sync=False)
 
 
 def read_metrics(folder: Path, start: int = 0) -> Iterator[tuple[int, MetricLine]]:

@@ -24,8 +24,8 @@ from training.monitoring.candidates import (
 )
 from training.monitoring.reference import Origins, released
 from training.monitoring.requests import REQUESTS, Logged, read_imports, read_watched, watch_folder
-from workspace.appended import read_lines
-from workspace.files import put_back, replacing
+from workspace.appended import append_lines, read_lines
+from workspace.files import put_back
 from workspace.folder import Project
 from workspace.lock import writer_lock
 from workspace.settings import Settings
@@ -87,7 +87,7 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
         done = Learnt(reference.release.id, known=len(watched.requests) - len(fresh))
         ordered = [each for each in in_order(fresh) if reason_of(each) or not telling]
         passed, rejected = _sift(open_gate(store, project, settings), origins, ordered, count, done)
-        _keep(project, settings, store, passed, done, [*before, *rejected])
+        _keep(project, settings, store, passed, done, rejected)
     return done
 
 
@@ -152,7 +152,8 @@ def _keep(
         done.queued = queue(store, connection, passed, digests)
         detail = {key: value for key, value in done.to_json().items() if key != "candidates"}
         store.event("learn", settings.project.person, done.release, detail, connection=connection)
-        _write_not_learnt(project, out)
+        if out:
+            append_lines(_not_learnt(project), [entry.model_dump() for entry in out])
 
 
 def _queued_before(store: Store) -> set[str]:
@@ -164,12 +165,6 @@ def _queued_before(store: Store) -> set[str]:
 def read_not_learnt(project: Project) -> list[KeptOut]:
     """Requests that did not become candidates, with their reasons. Raises InputError where the file is damaged."""
     return read_lines(_not_learnt(project), KeptOut.model_validate, "request that was kept out")
-
-
-def _write_not_learnt(project: Project, entries: Sequence[KeptOut]) -> None:
-    if entries:
-        with replacing(_not_learnt(project)) as file:
-            file.writelines(entry.model_dump_json().encode() + b"\n" for entry in entries)
 
 
 def _not_learnt(project: Project) -> Path:

@@ -13,7 +13,7 @@ from curation.example import Example
 from training.monitoring.request_joining import Finder
 from workspace.artefact import Artefact, ArtefactPart, read_artefact
 from workspace.errors import Refusal, RungError
-from workspace.files import is_unchanged, replacing
+from workspace.files import is_unchanged, packing
 from workspace.folder import Project, oldest_first
 from workspace.json_types import JsonObject
 
@@ -228,7 +228,7 @@ def logged_from(entry: Mapping[str, Any]) -> Logged:
 def write_gz(path: Path, entries: Iterable[Any]) -> int:
     """JSON Lines, gzipped: the same entries give the same bytes. How many were written."""
     count = 0
-    with replacing(path) as raw, gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=6) as file:
+    with packing(path) as file:
         for entry in entries:
             table = asdict(entry) if isinstance(entry, Logged) else entry
             file.write(json.dumps(table, ensure_ascii=False, default=str).encode() + b"\n")
