@@ -195,7 +195,7 @@ def _with_the_rest(
     ]
     return replace(
         evidence,
-        provenance=replace(source, served=served.place if served else None),
+        provenance=revised(source, served=served.place if served else None),
         price=price_of(bench.project, bench.settings, run, prompted, tuned_arm),
         forgetting=forgetting,
         notes=notes,

@@ -60,7 +60,7 @@ def evidence_for(
     return pairs, replace(
         evidence,
         chosen=chosen,
-        provenance=replace(evidence.provenance, made_from={**report.made_from, **hashes(bench.project.root, *files)}),
+        provenance=revised(evidence.provenance, made_from={**report.made_from, **hashes(bench.project.root, *files)}),
         slices=found,
         secondary=secondary_tests([trained.outcomes, *trained.others], rival, report.metric, pairs.clusters),
         notes=[*_spent(bench.settings, known, scoring), *(_worse(found) if known.is_open else ())],

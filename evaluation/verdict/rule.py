@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+from pydantic import Field
 
 from evaluation.forgetting import Forgetting
 from evaluation.judge.correction import JudgeReport
@@ -67,7 +69,29 @@ class Training(ArtefactPart):
     score: float
 
 
-class Verdict(Artefact):
+class Provenance(ArtefactPart):
+    """Which run was measured, on which test items, against which baseline."""
+
+    made_from: dict[str, str] = Field(default_factory=dict)
+    id: str | None = None
+    run: str | None = None
+    served: str | None = None
+    """`NAME at HOST` where the run was asked of a server: which weights the name refers to was not checked."""
+    dataset: str | None = None
+    test_sha256: str | None = None
+    metric: str | None = None
+    baseline_report: str | None = None
+    candidate: str = "tuned"
+    """The arm that is ruled on: `tuned`, or `tuned_rag` where validation preferred it."""
+    trainings: list[Training] = []
+    """The runs that differ only in their seed, where the interval includes retraining."""
+    planned_runs: int | None = None
+    """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
+    place: int | None = None
+    """Which scoring of this test set this is, from 1, looks at its items counted. Beyond the plan none ships."""
+
+
+class Verdict(Artefact, Provenance):
     """`evaluations/E-002/verdict.json`, and what `rung verdict --json` prints.
 
     The figures of the first level are against `chosen`, the prompted arm that validation named; `arms` holds each
@@ -102,33 +126,17 @@ class Verdict(Artefact):
     arms: list[Rival]
     notes: list[str] = []
     accepted: Acceptance | None = None
-    id: str | None = None
-    run: str | None = None
-    served: str | None = None
-    """`NAME at HOST` where the run was asked of a server: which weights the name refers to was not checked."""
-    dataset: str | None = None
-    test_sha256: str | None = None
-    metric: str | None = None
-    baseline_report: str | None = None
     slices: list[Slice] = []
     secondary: list[SecondaryResult] = []
     """Metrics beside the primary one, paired, their p corrected together (Holm). None of them decides."""
     forgetting: Forgetting | None = None
     """The general suite before and after; None where it was not measured."""
-    planned_runs: int | None = None
-    """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
     judge: JudgeReport | None = None
     """What the judge model says, compared with labels of people; None where none was asked."""
-    candidate: str = "tuned"
-    """The arm that the verdict is about: `tuned`, or `tuned_rag` where validation preferred it."""
-    trainings: list[Training] = []
-    """The runs that differ only in their seed, where the interval includes retraining."""
     trainings_spread: float | None = None
     """Standard deviation of the trainings' differences to the chosen arm; None of one training."""
     price: TuningPrice | None = None
     """What the tuned model costs beside the prompt; None in verdicts on score files."""
-    place: int | None = None
-    """How many times this test set was scored, this time and looks included. Beyond the plan nothing ships."""
     unmeasured: dict[str, str] = {}
     """Arms, the candidate among them, whose score is no measurement, and why: too many of their replies were lost."""
 
@@ -148,24 +156,6 @@ class ShipRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """Which run was measured, on which test items, against which baseline; each field as in Verdict."""
-
-    id: str | None = None
-    run: str | None = None
-    served: str | None = None
-    dataset: str | None = None
-    test_sha256: str | None = None
-    metric: str | None = None
-    baseline_report: str | None = None
-    candidate: str = "tuned"
-    trainings: Sequence[Training] = ()
-    planned_runs: int | None = None
-    place: int | None = None
-    made_from: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictEvidence:
     """Evidence for a verdict besides the paired scores.
 
@@ -176,7 +166,7 @@ class VerdictEvidence:
 
     chosen: str | None = None
     rule: ShipRule = ShipRule()
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
     lost: Mapping[str, str] = field(default_factory=dict)
     slices: Sequence[Slice] = ()
     secondary: Sequence[SecondaryResult] = ()
@@ -201,7 +191,7 @@ def rule(pairs: PairedScores, evidence: VerdictEvidence = VerdictEvidence()) -> 
     few = are_few(against.clusters, against.units)
     graded = not is_binary([*pairs.tuned, *pairs.arms[name]])
     verdict = Verdict(
-        made_from=dict(source.made_from),
+        **dict(source),
         verdict="need_more_data" if evidence.unchecked else rule_on(results, name, wanted, few=few, lost=evidence.lost),
         n=len(pairs.ids),
         clusters=against.clusters,
@@ -221,7 +211,6 @@ def rule(pairs: PairedScores, evidence: VerdictEvidence = VerdictEvidence()) -> 
             for arm, result in results.items()
         ],
         notes=[*([NOT_CHECKED] if evidence.unchecked else []), *evidence.notes],
-        **{each.name: getattr(source, each.name) for each in fields(source) if each.name != "made_from"},
         slices=list(evidence.slices),
         secondary=list(evidence.secondary),
         forgetting=evidence.forgetting,
