@@ -91,7 +91,7 @@ class Provenance(ArtefactPart):
     """Which scoring of this test set this is, from 1, looks at its items counted. Beyond the plan none ships."""
 
 
-class Verdict(Artefact, Provenance):
+class Verdict(Provenance, Artefact):
     """`evaluations/E-002/verdict.json`, and what `rung verdict --json` prints.
 
     The figures of the first level are against `chosen`, the prompted arm that validation named; `arms` holds each
