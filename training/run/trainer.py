@@ -225,8 +225,6 @@ class Allocate(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
 
 def orthogonality(model: Any) -> Any:
     """Peft's penalty on directions that are not orthogonal, which it adds only to losses that it computes itself."""
-    import torch
-
     config = model.peft_config["default"]
     norms = []
     for name, weight in model.named_parameters():
@@ -241,8 +239,6 @@ def remember(model: Any, folder: Path) -> None:
 
     Peft saves a checkpoint without the pruned ranks: such weights do not fit back into a model that still trains.
     """
-    import torch
-
     allocator = model.base_model.rankallocator
     memory = {name: getattr(allocator, name) for name in REMEMBERED}
     weights = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
@@ -252,8 +248,6 @@ def remember(model: Any, folder: Path) -> None:
 
 def recall(model: Any, folder: Path) -> None:
     """Take them back, so that a resumed run prunes as an unbroken one."""
-    import torch
-
     kept = torch.load(folder / MEMORY, weights_only=True)
     model.peft_config["default"].rank_pattern = kept["rank_pattern"]
     for name, value in kept["memory"].items():

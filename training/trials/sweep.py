@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,8 +141,6 @@ def _settings_of(
 
 
 def _with(project: Project, values: Mapping[str, str]) -> Settings:
-    import os
-
     named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
     return load_settings(project.settings_file, {**os.environ, **named})
 
