@@ -16,8 +16,7 @@ from rung.report.items import near_json, near_words
 from rung.report.page import shown
 from rung.text.figures import arm_name
 from rung.why.rows import holding
-from training.monitoring.candidates import STRATEGY, reason_of
-from training.monitoring.learn import KeptOut, read_not_learnt
+from training.monitoring.learn import STRATEGY, KeptOut, read_not_learnt, reason_of
 from training.monitoring.reference import Origins
 from training.monitoring.requests import Logged, find_logged, import_of, read_imports
 from workspace.counted import counted

@@ -2,7 +2,6 @@
 candidates.
 
 Import: `log_import` reads files, `log_lines` (with `fields`, `response_text`, `feedback`) each line, `request_joining`
-puts lines together, `pii` masks, `storage` decides what is new, `requests` is what is kept. Report: `drift` writes it,
-from the signals of `measures` and the tests of `signals`, against a `reference`. Learn: `learn`
-queues `candidates`.
+puts lines together, `pii` masks, `requests` is what is kept. Report: `drift` writes it from `signals`, against a
+`reference`. Learn: `learn` queues candidates.
 """

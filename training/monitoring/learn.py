@@ -3,32 +3,236 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from curation.example import Example
+from curation.generate.filters import test_rows
+from curation.likeness.duplicates import dedup
+from curation.likeness.fingerprints import Fingerprinted
+from curation.likeness.leaks import LeakSearch
 from curation.likeness.words import normal
-from curation.store import Store
-from training.monitoring.candidates import (
-    STRATEGY,
-    UNANSWERED,
-    CandidateFilter,
-    Passed,
-    ProductionRow,
-    open_gate,
-    queue,
-    reason_of,
-    row_of,
-)
-from training.monitoring.reference import Origins, released
+from curation.rows.jsonline import Malformed
+from curation.rows.turns import read_turns
+from curation.store import Link, NewRow, Store
+from curation.store.ingest import LINKS_A_ROW
+from curation.store.sources import add_counts, source_number, write_links
+from training.monitoring.reference import Origins, Reference, released
 from training.monitoring.requests import REQUESTS, Logged, read_imports, read_watched, watch_folder
 from workspace.appended import append_lines, read_lines
 from workspace.files import put_back
 from workspace.folder import Project
 from workspace.lock import writer_lock
 from workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+KNOWN_ROLES = ("pool", "candidates", "train", "validation")
+
+
+@dataclass(eq=False)
+class ProductionRow:
+    """A row that may become a candidate. `edited`: a person wrote its answer, so it may contradict a row.
+
+    `name` is the request's. `near` are rows to show beside it: an id, or another draft, with kind and similarity.
+    """
+
+    example: Example
+    edited: bool = False
+    name: str = ""
+    reason: str = ""
+    evidence: dict[str, object] = field(default_factory=dict)
+    near: list[tuple[str | ProductionRow, Any, float]] = field(default_factory=list)
+
+    def refuse(self, reason: str, **evidence: Any) -> None:
+        """The first reason counts."""
+        if not self.reason:
+            self.reason, self.evidence = reason, evidence
+
+
+class CandidateFilter:
+    """Checks rows against the project's rows, the test sets and one another; what passes is remembered."""
+
+    def __init__(self, ids: Sequence[str], known: Sequence[Example], test: Sequence[Example], threshold: float) -> None:
+        self.ids: list[str | ProductionRow] = list(ids)
+        self.known = Fingerprinted(known)
+        self.leaks = LeakSearch(test) if test else None
+        self.threshold = threshold
+
+    def sift(self, drafts: Sequence[ProductionRow], most: int) -> int:
+        """Mark the drafts that may not become candidates, in one pass over all of them.
+
+        Ends with the draft that is the `most`-th to pass: how many were seen up to there. The others are as new.
+        """
+        for draft in drafts:
+            _check_form(draft)
+        self._leaks([draft for draft in drafts if not draft.reason])
+        self._twins([draft for draft in drafts if not draft.reason])
+        left = most
+        for looked, draft in enumerate(drafts, 1):
+            if not draft.reason:
+                self.ids.append(draft)
+                self.known = self.known.followed_by([draft.example])
+                left -= 1
+            if not left:
+                return looked
+        return len(drafts)
+
+    def _leaks(self, drafts: Sequence[ProductionRow]) -> None:
+        if not drafts or self.leaks is None:
+            return
+        for leak in self.leaks.find([draft.example for draft in drafts]).leaks:
+            drafts[leak.train].refuse("leaks the test set", kind=leak.kind, score=round(leak.score, 3))
+
+    def _twins(self, drafts: Sequence[ProductionRow]) -> None:
+        """Duplicates, and rows whose question has another answer elsewhere."""
+        if not drafts:
+            return
+        start = len(self.known)
+        everyone = [*self.ids, *drafts]
+        rows = self.known.followed_by(draft.example for draft in drafts)
+        found = dedup(rows, self.threshold)
+        for twin in found.removed:
+            if twin.index >= start:
+                name, similarity = _name(everyone[twin.kept]), round(twin.similarity, 3)
+                drafts[twin.index - start].refuse("duplicate", kind=twin.kind, row=name, similarity=similarity)
+        for pair in found.pairs:
+            early, late = everyone[pair.index], everyone[pair.other]
+            if pair.other < start or not isinstance(late, ProductionRow):
+                continue
+            if late.reason or (isinstance(early, ProductionRow) and early.reason):
+                continue
+            if pair.kind == "contradiction" and not late.edited:
+                known = "answers" if rows[pair.index].is_answered else "asks"
+                late.refuse(f"a row {known} this already", row=_name(early))
+            else:
+                late.near.append((early, pair.kind, round(pair.similarity, 4)))
+
+
+def _name(known: str | ProductionRow) -> str:
+    """The id of a row, or the name of another request."""
+    return known if isinstance(known, str) else known.name
+
+
+def _check_form(draft: ProductionRow) -> None:
+    try:
+        read_turns([dict(message) for message in draft.example.messages], unanswered=True)
+    except Malformed as fault:
+        draft.refuse("malformed", said=fault.reason)
+
+
+def open_gate(store: Store, project: Project, settings: Settings) -> CandidateFilter:
+    """A gate over all rows of the project, rejected and excluded ones too, and every test row there is."""
+    rows = store.rows(role=KNOWN_ROLES, excluded=None)
+    return CandidateFilter(
+        [row.id for row in rows],
+        [row.example for row in rows],
+        test_rows(store, project),
+        settings.dataset.threshold,
+    )
+
+
+UNANSWERED = ("failed", "cut at the token limit")
+"""Reasons of a request that came back without an answer, or with half of one."""
+
+
+def reason_of(each: Logged) -> str:
+    """Why this request is worth a reviewer's time before others; empty where it is one of many."""
+    if each.error or not (each.answer.strip() or each.tool_calls):
+        return UNANSWERED[0]
+    if each.edit:
+        return "edited by its user"
+    if each.rating is not None and each.rating < 0:
+        return "rated low"
+    return UNANSWERED[1] if each.finish == "length" else ""
+
+
+def row_of(reference: Reference, each: Logged) -> Example:
+    """The request as a row of the project: the user's own turns, and what was edited or else answered; no answer
+    where there was none, or only half of one.
+    """
+    turns = reference.turns.of(each.messages)
+    if each.edit:
+        return Example({"messages": [*turns, {"role": "assistant", "content": each.edit}]})
+    if reason_of(each) in UNANSWERED:
+        return Example({"messages": turns})
+    answer: dict[str, object] = {"role": "assistant", "content": each.answer}
+    if each.tool_calls:
+        answer["tool_calls"] = list(each.tool_calls)
+    return Example({"messages": [*turns, answer]})
+
+
+STRATEGY = "production"
+_FIRST = {"contradiction": 0, "minimal_pair": 1, "short_near": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request, the row that it would be, and the release that it was sent to."""
+
+    logged: Logged
+    draft: ProductionRow
+    release: str
+
+
+def queue(store: Store, connection: Connection, passed: Sequence[Passed], digests: Mapping[str, str]) -> list[str]:
+    """Store them as candidates, in order; their ids. `digests` are the SHA-256 of the imports' requests by name."""
+    ids: dict[ProductionRow, str] = {}
+    for name in dict.fromkeys(_import_of(each) for each in passed):
+        mine = [each for each in passed if _import_of(each) == name]
+        source = source_number(connection, f"watch/{name}", digests[name], "candidates")
+        rows = [NewRow(each.draft.example, each.logged.line, _meta(each)) for each in mine]
+        added = store.add(rows, role="candidates", source=source, connection=connection)
+        add_counts(connection, source, {"read": len(rows), "kept": len(rows)})  # else they pass for drafted ones
+        ids.update({each.draft: row for each, row in zip(mine, added.ids, strict=True)})
+    write_links(connection, _links(ids))
+    return [ids[each.draft] for each in passed]
+
+
+def _import_of(each: Passed) -> str:
+    return each.logged.ref.partition(":")[0]
+
+
+def _links(ids: Mapping[ProductionRow, str]) -> Iterator[Link]:
+    """At most LINKS_A_ROW near rows of each, contradictions first."""
+    for draft, name in ids.items():
+        near = sorted(draft.near, key=lambda each: (_FIRST[each[1]], -each[2]))
+        for row, kind, similarity in near[:LINKS_A_ROW]:
+            other = ids[row] if isinstance(row, ProductionRow) else row
+            if other != name:
+                yield Link(name, other, kind, similarity)
+
+
+def _meta(each: Passed) -> dict[str, object]:
+    """Where a candidate comes from, for good; `findings` are shown with it in review."""
+    logged, why = each.logged, reason_of(each.logged)
+    said = f': "{logged.comment}"' if logged.comment else ""
+    day = f" on {logged.at[:10]}" if logged.at else ""
+    told = [f"Asked in production{day} ({logged.ref}){f', {why}' if why else ''}{said}"]
+    if logged.edit:
+        told.append(f"The model had answered: {logged.answer[:300]}")
+    if not each.draft.example.is_answered:
+        told.append("It has no answer: write one.")
+    return {
+        "strategy": STRATEGY,
+        "request": logged.ref,
+        "hash": logged.hash,
+        "release": each.release,
+        "model": logged.model,
+        "at": logged.at,
+        "rating": logged.rating,
+        "comment": logged.comment,
+        "why": why,
+        "answered": logged.answer,
+        "priority": 1 if why else 2,
+        "findings": [{"kind": "production", "text": text} for text in told],
+    }
+
 
 NOT_LEARNT = "not_learnt.jsonl"
 

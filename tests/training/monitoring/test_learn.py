@@ -20,9 +20,8 @@ from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text import monitoring_text
 from rung.why.explain import answer as why
-from training.monitoring.candidates import CandidateFilter, ProductionRow
 from training.monitoring.drift import measure
-from training.monitoring.learn import Learnt, in_order, learn, read_not_learnt
+from training.monitoring.learn import CandidateFilter, Learnt, ProductionRow, in_order, learn, read_not_learnt
 from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.requests import read_watched
 from workspace.errors import Refusal, RungError
