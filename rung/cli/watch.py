@@ -13,7 +13,7 @@ from rung.cli.output import bytes_line, note, show
 from workspace.settings import opened_project
 
 if TYPE_CHECKING:
-    from training.monitoring.measures import Judge
+    from training.monitoring.drift import Judge
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -111,7 +111,7 @@ def _judge(
     """The judge of rung.toml behind the privacy guard; what it said once is not asked again."""
     from evaluation.ask import Replies
     from rung.cli.models import open_judge, overridden, watch
-    from training.monitoring.measures import judge_of
+    from training.monitoring.drift import judge_of
 
     model = open_judge(project, settings, overridden(project, settings, *named, "watch report"))
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)

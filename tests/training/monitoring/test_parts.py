@@ -14,9 +14,8 @@ from scripted import Scripted
 
 from curation.example import Example, chat_row
 from evaluation.ask import Replies
-from training.monitoring.drift import measure
+from training.monitoring.drift import ProductionForm, judge_of, judge_signal, measure
 from training.monitoring.log_import import read_logs, take_in
-from training.monitoring.measures import ProductionForm, judge_of, judge_signal
 from training.monitoring.pii import masked_text
 from training.monitoring.reference import OwnTurns, released
 from training.monitoring.signals import word_signals
