@@ -82,13 +82,13 @@ class Provenance(ArtefactPart):
     metric: str | None = None
     baseline_report: str | None = None
     candidate: str = "tuned"
-    """The arm that is ruled on: `tuned`, or `tuned_rag` where validation preferred it."""
+    """The arm that the verdict is about: `tuned`, or `tuned_rag` where validation preferred it."""
     trainings: list[Training] = []
     """The runs that differ only in their seed, where the interval includes retraining."""
     planned_runs: int | None = None
     """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
     place: int | None = None
-    """Which scoring of this test set this is, from 1, looks at its items counted. Beyond the plan none ships."""
+    """How many times this test set was scored, this time and looks included. Beyond the plan nothing ships."""
 
 
 class Verdict(Provenance, Artefact):
