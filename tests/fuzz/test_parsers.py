@@ -21,7 +21,7 @@ from advisor.sizing.config import read_config
 from curation.rows import read_rows
 from curation.split.manifest import read_manifest
 from curation.store.ingest import merge_rejects
-from evaluation.judge.people_labels import _take_line
+from evaluation.people.blinding import read_sheet
 from evaluation.verdict.paired_scores import read_scores
 from training.plan.plans import read_plan
 from training.runs import curve, read_run
@@ -132,7 +132,8 @@ PARSERS: dict[str, tuple[Callable[[Path, bytes], object], tuple[bytes, ...]]] = 
     "manifest.json": (file_in("manifest.json", lambda path: read_manifest(path.parent)),
                       (lines({"schema_version": 1, "version": "v001", "splits": {}, "seed": 1}),)),
     "plan": (file_in("P-001.toml", read_plan), (PLAN.encode(),)),
-    "labels": (lambda _, data: _take_line("rubric", data.decode(errors="replace"), {}, {}), (lines({"item": 1}),)),
+    "labels": (file_in("sheet.jsonl", lambda path: read_sheet(path, "meets", ("yes", "no"), {1: lambda row: True})),
+               (lines({"id": 1, "meets": "yes"}),)),
 }  # fmt: skip
 
 
