@@ -21,7 +21,7 @@ from training.gates.clearance import PLAN_COPY
 from training.gates.gate import GateOverride
 from training.plan.plans import read_plan
 from training.remote.adoption import adopt_folder, adopt_served
-from training.remote.providers import LOST, PROVIDERS, JobState, Order, Provider, Unreachable
+from training.remote.providers import LOST, PROVIDERS, JobState, TuningOrder, Provider, Unreachable
 from training.runs import RunRecord
 from workspace.artefact import Artefact, hashes, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError
@@ -140,7 +140,7 @@ def begin(project: Project, settings: Settings, folder: Path, tell: Tell) -> Man
         if rows:
             tell(f"{job.host}: sending {rows:,} {split} rows")
             files[split] = provider.upload(f"{job.name}-{split}", folder / f"{split}.jsonl", rows)
-    asked = Order(job.name, job.base, files, read_plan(folder / PLAN_COPY).recipe)
+    asked = TuningOrder(job.name, job.base, files, read_plan(folder / PLAN_COPY).recipe)
     usd = provider.cost(asked)
     _affordable(job, place, usd)
     job = _written(folder, job, id=provider.start(asked), usd=usd)

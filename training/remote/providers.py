@@ -41,7 +41,7 @@ class Unreachable(RungError):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TuningOrder:
     """A job to start. `name` is the same for the same plan and rows, so that a job is never started twice.
 
     `base` is the provider's name of the model, `files` the provider's names of the rows by split.
@@ -89,10 +89,10 @@ class Provider(Protocol):
     def upload(self, name: str, file: Path, rows: int) -> str:
         """Send rows under a name; the same rows are sent once. Returns the provider's name of them."""
 
-    def cost(self, order: Order) -> float | None:
+    def cost(self, order: TuningOrder) -> float | None:
         """US dollars that the job will cost, by the provider's own estimate; None where it gives none beforehand."""
 
-    def start(self, order: Order) -> str:
+    def start(self, order: TuningOrder) -> str:
         """Start the job, unless one of this name was started; returns the provider's name of it."""
 
     def poll(self, job: str) -> JobSeen:
@@ -132,7 +132,7 @@ class Together:
         with _asking(self.sdk, self.host):
             return str(self.client.files.upload(file, purpose="fine-tune", check=False).id)
 
-    def cost(self, order: Order) -> float | None:
+    def cost(self, order: TuningOrder) -> float | None:
         """As the protocol's."""
         with _asking(self.sdk, self.host):
             found = self.client.fine_tuning.estimate_price(
@@ -150,7 +150,7 @@ class Together:
             raise Refusal(f"{self.host}: the job would cost ${usd:.2f}, more than the account's limit.")
         return usd
 
-    def start(self, order: Order) -> str:
+    def start(self, order: TuningOrder) -> str:
         """As the protocol's; a job is known by the suffix of the model that it makes."""
         recipe = order.recipe
         with _asking(self.sdk, self.host):
@@ -249,11 +249,11 @@ class Fireworks:
                 datasets.upload(name, file=file)
         return f"accounts/{self.account}/datasets/{name}"
 
-    def cost(self, order: Order) -> float | None:
+    def cost(self, order: TuningOrder) -> float | None:
         """As the protocol's: Fireworks says what a job costs once it is there."""
         return None
 
-    def start(self, order: Order) -> str:
+    def start(self, order: TuningOrder) -> str:
         """As the protocol's; the name of the job is its id."""
         recipe = order.recipe
         with _asking(self.sdk, self.host), contextlib.suppress(self.sdk.ConflictError):
