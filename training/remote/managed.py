@@ -21,7 +21,7 @@ from training.gates.clearance import PLAN_COPY
 from training.gates.gate import GateOverride
 from training.plan.plans import read_plan
 from training.remote.adoption import adopt_folder, adopt_served
-from training.remote.providers import LOST, PROVIDERS, JobState, TuningOrder, Provider, Unreachable
+from training.remote.providers import LOST, PROVIDERS, JobState, Provider, TuningOrder, Unreachable
 from training.runs import RunRecord
 from workspace.artefact import Artefact, hashes, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError
