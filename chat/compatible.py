@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -72,6 +73,8 @@ class Compatible(Hosted):
         if schema := schema_of(ask):
             shape = {"name": "answer", "strict": True, "schema": schema}
             request["response_format"] = {"type": "json_schema", "json_schema": shape}
+        if self.probabilities:
+            request["logprobs"] = True
         extra: JsonObject = dict(self.options.parameters)
         if self.enable_thinking is not None and not self.official:
             extra["chat_template_kwargs"] = {"enable_thinking": self.enable_thinking}
@@ -156,7 +159,16 @@ class Compatible(Hosted):
         )
         usage = _usage(found)
         cost, kept = self._cost(found, batch=batch), usage.cache_read
-        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=kept)
+        return Reply(
+            text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=kept, logprob=_logprob(choice)
+        )
+
+
+def _logprob(choice: Any) -> float | None:
+    """The sum over the tokens of the answer; None where the server told none."""
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or ()
+    known = [token.logprob for token in tokens if isinstance(getattr(token, "logprob", None), int | float)]
+    return math.fsum(known) if known and len(known) == len(tokens) else None
 
 
 def _usage(found: Any) -> Usage:
@@ -179,7 +191,7 @@ def _text(content: Any) -> str:
     return content or ""
 
 
-OPTIONAL = ("temperature", "seed", "max_tokens", "max_completion_tokens", "response_format")
+OPTIONAL = ("temperature", "seed", "max_tokens", "max_completion_tokens", "response_format", "logprobs")
 """Parameters that an answer can do without."""
 UNSUPPORTED = re.compile(r"(?i)support|unrecogni[sz]ed|unknown|unexpected|not (permitted|allowed|available)|extra")
 TOO_MUCH = re.compile(r"(?i)too (large|long|many|big)|at most|maximum|exceed|context length")

@@ -65,6 +65,8 @@ class Hosted(ABC):
     """Name in reports and stored replies, instead of the model's id at its host."""
     enable_thinking: bool | None = None
     """Whether it is asked to think; None leaves the server's default."""
+    probabilities = False
+    """Whether a server is asked how probable its answers are (`Reply.logprob`)."""
     thinks = False
     """Whether it was seen to think before it answers."""
 

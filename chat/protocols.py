@@ -23,6 +23,7 @@ class Reply:
     `stopped` is why it ended: `end` (the model was done), `length` (the limit cut it), `refused` (`why` has the
     server's reason, where it gave one), `choice` (held to a closed set), or `outside` (none of that set). Tokens are
     counted by the model's own tokenizer or server, `cached_tokens` those of the input that a prompt cache had;
+    `logprob` is the sum of the natural log-probabilities of what was written, where a server tells them;
     `cost_usd` is None where no dated price is known, 0.0 on this machine unless the project names a price.
     """
 
@@ -34,6 +35,7 @@ class Reply:
     cost_usd: float | None = 0.0
     why: str = ""
     cached_tokens: int = 0
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

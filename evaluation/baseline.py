@@ -20,7 +20,7 @@ from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import ARMS as KNOWN
 from evaluation.arms.registry import CASCADE, Arm, on_the_ladder
 from evaluation.bench import Bench, open_folder
-from evaluation.calibration import calibration, sure_answers
+from evaluation.calibration import calibration, sure_answers, told_answers
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
@@ -318,6 +318,9 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
         extra |= calibration(on_test, by_labels=variant.sure is None)
         rows = bench.validating if variant.sure else bench.choosing
         sure = SureSplits(sure_answers(variant, rows, desk, told), on_test)
+    elif bench.closed and (on_test := told_answers(found)):
+        extra |= calibration(on_test, by_labels=False)
+        sure = SureSplits(told_answers([o for o in choice.outcomes if o.form == choice.form]), on_test)
     lost = why_unmeasured(found, desk)
     arm = revised(
         figures,

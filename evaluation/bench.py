@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from chat.privacy import notices
+from chat.hosted import Hosted
+from chat.privacy import notices, unguarded
 from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
 from curation.split.manifest import load_split, newest_dataset, read_manifest
@@ -178,6 +179,9 @@ def open_bench(
     known, turns = [*rows.examples, *rows.validation], settings.evaluation.turns
     _demand_calls(sum(_calls(row, turns) for row in [*test, *known]), model, bigger)
     choices = closed_set(project, known, settings.evaluation)
+    for each in (unguarded(model), unguarded(bigger)):
+        if choices and isinstance(each, Hosted):
+            each.probabilities = True
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     scores = project_judge(project, settings, judge, replies) if metric.judged else None
     shape = (

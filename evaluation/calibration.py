@@ -1,4 +1,4 @@
-"""How sure an arm is of its answer, where there are probabilities: the classifier's, or a model's over the labels.
+"""How sure an arm is of its answer: the classifier, a local model over the labels, or a server by its logprobs.
 
 Expected calibration error: the mean gap between confidence and accuracy over ten bins of equal width, weighted by their
 items (Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017). 0 is perfect.
@@ -14,6 +14,7 @@ from chat.protocols import Progress, Scorer
 from evaluation.abstention import SureAnswer
 from evaluation.arms.arm_material import Variant
 from evaluation.measure import EvalItem, Harness, ask_of
+from evaluation.measurement_report import ItemOutcome
 
 AT_ONCE = 24
 """Items scored together."""
@@ -40,6 +41,12 @@ def sure_answers(
         SureAnswer(item.number, sure, desk.score(answer, item))
         for item, (answer, sure) in zip(items, chosen, strict=True)
     ]
+
+
+def told_answers(outcomes: Sequence[ItemOutcome]) -> list[SureAnswer]:
+    """Each item's answer with the probability of the whole reply, as the server told it; empty where one has none."""
+    found = [SureAnswer(o.item, min(1.0, math.exp(o.logprob)), o.score) for o in outcomes if o.logprob is not None]
+    return found if len(found) == len(outcomes) else []
 
 
 def calibration(answers: Sequence[SureAnswer], *, by_labels: bool) -> dict[str, float | None]:

@@ -21,7 +21,7 @@ class ItemOutcome(ArtefactPart):
     """One item answered by one arm in one form; a line of outputs.jsonl.
 
     `split` is `test` or `validation`; `item`, `line` and `turn` as in evaluation.measure.EvalItem; `form` is `free` or
-    `held` (to the closed set); `score` in 0..1; `stopped` and `why` as in chat.protocols.Reply.
+    `held` (to the closed set); `score` in 0..1; `stopped`, `why` and `logprob` as in chat.protocols.Reply.
     """
 
     split: Literal["test", "validation"]
@@ -40,6 +40,7 @@ class ItemOutcome(ArtefactPart):
     cost_usd: float | None = 0.0
     why: str = ""
     cached_tokens: int = 0
+    logprob: float | None = None
 
     @property
     def row(self) -> int:

@@ -95,9 +95,33 @@ def test_a_stated_pace_is_kept(service: Service, loopback: Any) -> None:
     assert service.turned_away == 0
 
 
+def test_a_server_that_tells_probabilities_gives_its_arms_a_threshold(hosted: Any, service: Service) -> None:
+    """It knows the cards, and is not sure of the others."""
+    service.skill = 1.0
+    service.right = lambda question: "card"  # what it says; right for a third
+    service.sure = lambda question: 0.95 if question.startswith("card") else 0.4
+    arm = measured(hosted)[0]["arms"][0]
+    assert arm["abstention"]["point"]["precision"] == 1.0 and arm["abstention"]["point"]["threshold"] == pytest.approx(
+        0.95
+    )
+    assert arm["abstention"]["point"]["coverage"] == pytest.approx(arm["score"])
+    assert arm["extra"]["confidence"] == pytest.approx(0.95 * arm["score"] + 0.4 * (1 - arm["score"]))
+
+
+@pytest.mark.parametrize("closed", ["on", "off"])
+def test_without_probabilities_or_a_closed_set_there_is_no_threshold(
+    project: Any, loopback: Any, service: Service, closed: str
+) -> None:
+    settings(project, loopback, closed=closed)
+    service.sure = None if closed == "on" else lambda question: 0.9
+    report, outcomes = measured(project)
+    assert report["arms"][0]["abstention"] is None
+    assert all(outcome["logprob"] is None for outcome in outcomes)
+
+
 @pytest.mark.parametrize(
     "rejects",
-    [("response_format",), ("temperature", "seed", "max_tokens")],
+    [("response_format",), ("temperature", "seed", "max_tokens"), ("logprobs",)],
     ids=",".join,
 )
 def test_a_parameter_that_the_model_refuses_is_left_out_by_all_workers(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -55,6 +56,8 @@ class Service:
     fails: Callable[[int], tuple[int, Any] | None] = lambda call: None
     """Another answer to the call of this number."""
     cached: float = 0.0
+    sure: Callable[[str], float] | None = None
+    """The probability of its answer to a question, for those who ask for it; a service may tell none."""
     thinks: int = 0
     """Tokens that are thought before each answer, and billed; a lower limit cuts the answer."""
     price: tuple[float, float] = (1.0, 5.0)
@@ -121,7 +124,13 @@ class Service:
             return message(text or "", "max_tokens" if stop == "length" else "end_turn", usage=used)
         used = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written,
                 "prompt_tokens_details": {"cached_tokens": kept}}  # fmt: skip
-        return {**completion(text, stop), "usage": used}
+        found = {**completion(text, stop), "usage": used}
+        if body.get("logprobs") and self.sure and text:
+            each = math.log(self.sure(question)) / 2
+            halves = (text[: len(text) // 2], text[len(text) // 2 :])
+            told = [{"token": half, "logprob": each, "bytes": None, "top_logprobs": []} for half in halves]
+            found["choices"][0]["logprobs"] = {"content": told, "refusal": None}
+        return found
 
     @property
     def answered(self) -> int:
