@@ -139,6 +139,7 @@ class Bench:
             meanings=self.meanings,
             validation=self.rows.validation,
             encoder=self.encoder,
+            tune_encoder=self.settings.evaluation.tune_encoder,
         )
 
     def with_encoder(self, opened: Callable[[], Embedder | None]) -> Bench:

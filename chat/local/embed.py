@@ -44,17 +44,20 @@ class LocalEmbedder:
         out = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
         for done, places in _batches(order):
             with torch.inference_mode():
-                out[places] = self._points([texts[place] for place in places], torch)
+                points = self.points([texts[place] for place in places])
+                out[places] = torch.nn.functional.normalize(points, dim=1).float().numpy()
             if progress:
                 progress(done, len(texts))
         return out
 
-    def _points(self, texts: list[str], torch: Any) -> Any:
-        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self.longest, return_tensors="pt")
+    def points(self, texts: Sequence[str]) -> Any:
+        """The means, as a tensor of a row for each text."""
+        tokens = self.tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
+        )
         states = self.model(**tokens).last_hidden_state
         mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
-        mean = (states * mask).sum(1) / mask.sum(1)
-        return torch.nn.functional.normalize(mean, dim=1).float().numpy()
+        return (states * mask).sum(1) / mask.sum(1)
 
 
 def _batches(order: Sequence[int]) -> Iterator[tuple[int, list[int]]]:

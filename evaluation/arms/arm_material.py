@@ -41,7 +41,7 @@ class ArmMaterial:
     the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
     `choosing` is the number of validation items, `bigger` the name of another model that may be asked; with `meanings`
     rows and passages are searched by embeddings too. Classifiers are calibrated on `validation`; `encoder` embeds texts
-    for one of them.
+    for one of them, with `tune_encoder` also after it was tuned on the rows.
     """
 
     base: PromptVersion | None = None
@@ -59,6 +59,7 @@ class ArmMaterial:
     meanings: Meanings | None = None
     validation: tuple[Example, ...] = ()
     encoder: Meanings | None = None
+    tune_encoder: bool = False
 
     def knowing(self, *instructions: PromptVersion | None) -> ArmMaterial:
         """The same, with the instructions that validation left."""

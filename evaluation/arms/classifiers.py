@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from chat.local.embed import LocalEmbedder
 from curation.example import Example
 from evaluation.arms.arm_material import ArmMaterial, Variant
+from evaluation.arms.tuned_encoder import TUNED, tuned
 from evaluation.retrieval.embeddings import Meanings
 from evaluation.retrieval.tfidf import vectorizer
 
@@ -32,9 +34,20 @@ def classical(material: ArmMaterial) -> list[Variant]:
 
 
 def encoder(material: ArmMaterial) -> list[Variant]:
-    """The same over sentence embeddings; none where no embedding model is at hand."""
+    """The same over sentence embeddings, where asked for also over tuned ones; none without an embedding model."""
     meanings = material.encoder
-    return _variants(material, meanings.name, lambda: embedded(meanings)) if meanings is not None else []
+    if meanings is None:
+        return []
+    found = _variants(material, meanings.name, lambda: embedded(meanings))
+    embedder = meanings.embedder
+    if material.tune_encoder and found and isinstance(embedder, LocalEmbedder):
+
+        @cache
+        def after() -> Meanings:
+            return Meanings(tuned(embedder, material.examples, meanings.watch), meanings.watch)
+
+        found += _variants(material, f"{meanings.name}{TUNED}", lambda: embedded(after()))
+    return found
 
 
 def embedded(meanings: Meanings) -> Any:

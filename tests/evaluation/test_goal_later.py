@@ -248,7 +248,7 @@ def test_the_program_computes_what_scikit_learn_does(tmp_path, settings, texts):
     from training.release.programs.predict import Classifier
 
     rows = tuple(Example(chat_row(text, answer)) for text, answer in texts.items())
-    fitted = write_words(tmp_path, DevRows(rows[1:], rows), 10.0, settings)
+    fitted = write_words(tmp_path, DevRows(rows[1:], rows), 10.0)
     ours = Classifier(tmp_path)
     for text in [*texts, "", "one ok  Grüße\n\tdort", "unknown 42 words", "日本"]:
         assert ours.answers == list(fitted.classes_)

@@ -14,6 +14,7 @@ from chat.local.embed import open_embedder
 from curation.split.manifest import load_split
 from evaluation.arms import classifiers
 from evaluation.arms.dev_rows import DevRows, rows_for
+from evaluation.arms.tuned_encoder import TUNED, tuned
 from evaluation.measurement_report import ArmResult, Report, read_outcomes
 from evaluation.retrieval.embeddings import Meanings
 from evaluation.retrieval.tfidf import vectorizer
@@ -56,8 +57,11 @@ def make_classifier(form: FormName, project: Project, settings: Settings, report
     strength = arm.settings["C"]
     assert isinstance(strength, int | float)
     folder.mkdir(parents=True)
-    write = write_sentences if form == "encoder" else write_words
-    write(folder, rows, float(strength), settings)
+    if form == "encoder":
+        tuning = str(arm.settings["features"]).endswith(TUNED)
+        write_sentences(folder, rows, float(strength), settings, tuning=tuning)
+    else:
+        write_words(folder, rows, float(strength))
     shutil.copyfile(PROGRAM, folder / PROGRAM.name)
     compared = _compare(form, project, report, folder)
     facts = {"arm": arm.arm, "score": arm.score, "low": arm.low, "high": arm.high, "n": arm.n, "settings": arm.settings}
@@ -83,7 +87,7 @@ def classifier_card(form: FormName, release: Release, report: Report) -> str:
     )
 
 
-def write_words(folder: Path, rows: DevRows, strength: float, settings: Settings) -> Any:
+def write_words(folder: Path, rows: DevRows, strength: float) -> Any:
     """Vocabulary and weights of the classifier; gives the pipeline."""
     fitted = classifiers.fit(vectorizer(), rows.examples, strength, rows.validation)
     words, characters = (part for _, part in fitted[0].transformer_list)
@@ -95,15 +99,19 @@ def write_words(folder: Path, rows: DevRows, strength: float, settings: Settings
     return fitted
 
 
-def write_sentences(folder: Path, rows: DevRows, strength: float, settings: Settings) -> Any:
+def write_sentences(folder: Path, rows: DevRows, strength: float, settings: Settings, *, tuning: bool) -> Any:
     """The embedding model, and weights of the encoder; gives the pipeline."""
     named = settings.evaluation.embedding_model
     embedder = open_embedder(folder_named(named) if named else None)
+    if tuning:
+        embedder = tuned(embedder, rows.examples)
     fitted = classifiers.fit(classifiers.embedded(Meanings(embedder)), rows.examples, strength, rows.validation)
     (folder / "model").mkdir()
     for name in READS:
         if (embedder.folder / name).is_file():
             shutil.copyfile(embedder.folder / name, folder / "model" / name)
+    if tuning:
+        embedder.model.save_pretrained(folder / "model")
     _write_weights(folder, fitted, {"longest": embedder.longest})
     return fitted
 
