@@ -165,7 +165,7 @@ class Compatible(Hosted):
 
 
 def _logprob(choice: Any) -> float | None:
-    """The sum over the tokens of the answer; None where the server told none."""
+    """The sum over the tokens of the answer; None where the server sent none."""
     tokens = getattr(getattr(choice, "logprobs", None), "content", None) or ()
     known = [token.logprob for token in tokens if isinstance(getattr(token, "logprob", None), int | float)]
     return math.fsum(known) if known and len(known) == len(tokens) else None

@@ -44,7 +44,7 @@ def sure_answers(
 
 
 def told_answers(outcomes: Sequence[ItemOutcome]) -> list[SureAnswer]:
-    """Each item's answer with the probability of the whole reply, as the server told it; empty where one has none."""
+    """Each item's answer with the probability of the whole reply, as the server sent it; empty where one has none."""
     found = [SureAnswer(o.item, min(1.0, math.exp(o.logprob)), o.score) for o in outcomes if o.logprob is not None]
     return found if len(found) == len(outcomes) else []
 

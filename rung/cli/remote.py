@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,14 +99,13 @@ class AtProvider:
     name: str
     as_json: bool
 
-    def train(self, plan_file: Path, overrides: Sequence[GateOverride], by: str, *, detach: bool) -> None:
-        """Start the job of this plan or go on with it, and say which run it became; Ctrl-C leaves it going there."""
+    def train(self, folder: Path, *, detach: bool) -> None:
+        """Start the job in this folder or go on with it, and say which run it became; Ctrl-C leaves it going there."""
         from rung.cli.output import note, show
         from rung.text.figures import money
         from rung.text.training_text import ending_lines
         from training.remote.managed import begin, follow
 
-        folder = self._job(plan_file, overrides, by)
         job = begin(self.project, self.settings, folder, note)
         cost = "" if job.usd is None else f", {money(job.usd)} by its own estimate"
         note(f"{job.host}: {job.id} trains {job.plan}{cost}.")
@@ -121,6 +120,14 @@ class AtProvider:
             raise typer.Exit(130) from interrupted
         show(self.as_json, run.model_dump(mode="json"), ending_lines(run))
 
+    @staticmethod
+    def refuse(given: Mapping[str, object], name: str) -> None:
+        """Raise Refusal for the first of these options (name and value) that was given: they are for machines."""
+        from workspace.errors import Refusal
+
+        if option := next((option for option, value in given.items() if value), ""):
+            raise Refusal(f"{option} is for machines; {name} is a provider.", f"rung train --on {name}", where=option)
+
     def cancel(self, plan_file: Path) -> None:
         """End the job of this plan."""
         from rung.cli.output import show
@@ -133,7 +140,7 @@ class AtProvider:
         job = cancel(self.project, self.settings, folder)
         show(self.as_json, job.model_dump(mode="json"), [f"{job.id} at {job.host}: cancelled.", "Next: rung plan"])
 
-    def _job(self, plan_file: Path, overrides: Sequence[GateOverride], by: str) -> Path:
+    def job(self, plan_file: Path, overrides: Sequence[GateOverride], by: str) -> Path:
         """The folder of the job; made where there is none. Leaves with exit code 1 where a gate is closed."""
         from rung.cli.locked import show_locked
         from training.gates.clearance import Locked

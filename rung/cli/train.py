@@ -60,16 +60,19 @@ def train(
     limit = duration("--at-most", at_most) if at_most else 0
     project, settings = opened_project()
     overrides = _overrides(project, override or [], by, reason)
+    before, known = newest_plan(project), {*project.plans.glob("P-*.toml")}
     if is_provider(settings, on):
-        for option in [name for name, given in {"--at-most": at_most, "--again": again}.items() if given]:
-            raise Refusal(f"{option} is for machines; {on} is a provider.", f"rung train --on {on}", where=option)
+        AtProvider.refuse({"--at-most": at_most, "--again": again}, on)
         there = AtProvider(project, settings, on, as_json)
         path = _plan_or_locked(project, settings, plan_name, overrides, as_json, None)
-        return there.cancel(path) if cancel else there.train(path, overrides, by, detach=detach)
+        with _kept_if_open(path, known):
+            if cancel:
+                return there.cancel(path)
+            folder = there.job(path, overrides, by)
+        return there.train(folder, detach=detach)
     if cancel:
         raise Refusal(f"--cancel: {on} is a machine, not a provider.", "rung runs stop", where="--cancel")
     box = reached(project, settings, on) if on else None
-    before, known = newest_plan(project), {*project.plans.glob("P-*.toml")}
     path = _plan_or_locked(project, settings, plan_name, overrides, as_json, box.machine if box else None)
     if plan_name is None and before is not None and before != path and run_of(project, sha256_file(before)) is None:
         note(f"{path.stem} is the plan that rung.toml asks for. The one made last: rung train {before.stem}")

@@ -110,6 +110,6 @@ def test_a_call_between_the_turns_is_an_item_of_its_own(talking, kit):
     project, settings = talking
     kit.freeze_by_hand(project, "v003", test=[row], validation=[row], train=[row])
     deaf = Scripted(["x"])
-    deaf.calls_unread = "It reads no calls."
+    deaf.calls_unread = "It reads no calls."  # type: ignore[attr-defined]
     with pytest.raises(Refusal, match="reads no calls"):
         open_bench(project, settings, deaf)

@@ -331,6 +331,7 @@ def test_a_closed_gate_a_sealed_project_and_one_without_trust_send_nothing(
     frozen.write_text(frozen.read_text() + frozen.read_text().splitlines()[0] + "\n")
     assert train(*ON).returncode == 1
     assert not cloud.rows and not cloud.jobs
+    assert not list(ready.plans.glob("*")), "a plan that nothing could come of is not kept"
 
 
 @pytest.mark.slow
