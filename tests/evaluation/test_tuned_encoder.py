@@ -51,7 +51,7 @@ def test_it_learns_what_the_plain_one_cannot_and_is_released_as_it_was_measured(
     )
     assert tuned >= 0.9 > plain + 0.1, scores
     best = next(v for v in variants if str(v.settings["features"]).endswith(", tuned") and v.settings["C"] == 10.0)
-    write_sentences(tmp_path, DevRows(tuple(train), tuple(held)), 10.0, Settings(), tuning=True)
+    write_sentences(tmp_path, DevRows(tuple(held), tuple(train)), 10.0, Settings(), tuning=True)
     released = Classifier(tmp_path)
     assert [released.predict(text)["answer"] for text in asked] == best.predict(asked)
     assert [released.predict(text)["probability"] for text in asked] == pytest.approx(best.sure(asked), abs=1e-3)
