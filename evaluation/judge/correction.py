@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from pydantic import model_validator
 
 from evaluation.verdict.intervals import CONFIDENCE, TOLERANCE, covariance, estimate, half_width, score_interval
 from workspace.artefact import Artefact, ArtefactPart, revised
@@ -56,15 +58,19 @@ class JudgedRival(ArtefactPart):
     clusters: int | None = None
 
 
+OLDER = ("flipped", "longer")
+"""Fields of a report that an older Rung wrote."""
+
+
 class JudgeReport(Artefact):
     """`evaluations/E-002/judge/judge.json`, and `judge` in verdict.json.
 
     `model` is the judge by its exact name, `rubric_sha256` of judge.md. `decides` is set where the judge is the primary
-    metric. `used` is False, with `why`, where the verdict ignores it.
+    metric. `used` is False, with `why`, where the verdict ignores it. Only an older Rung wrote `pairs`.
     """
 
     run: str
-    kind: Literal["rubric", "score"]
+    kind: Literal["rubric", "score", "pairs"]
     model: str
     rubric_sha256: str
     confidence: float
@@ -76,6 +82,12 @@ class JudgeReport(Artefact):
     raters: list[str] = []
     alpha: float | None = None
     notes: list[str] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_older(cls, fields: Any) -> Any:
+        """Leave out what is no longer kept."""
+        return {key: value for key, value in fields.items() if key not in OLDER} if isinstance(fields, dict) else fields
 
     def against(self, arm: str) -> JudgedRival | None:
         """The finding against one arm."""

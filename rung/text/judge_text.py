@@ -7,7 +7,7 @@ from evaluation.people.pairings import PeoplePreference, items_for
 from rung.text.figures import arm_name, percent, points, signed_interval
 from workspace.counted import counted
 
-KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md"}
+KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md", "pairs": "the better of two by judge.md"}
 
 
 def lines(report: JudgeReport) -> list[str]:

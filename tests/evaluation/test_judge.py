@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import pytest
 from bank import perfect as tuned
+from in_shell import rung
 from scripted import Scripted
 
 from evaluation.arms.registry import arms_named
@@ -105,6 +106,18 @@ def test_without_labels_it_is_ignored_with_the_reason_and_decides_nothing(many, 
     assert not report.used and "yes 0, no 0" in report.why and not report.decides
     assert verdict.verdict == sitting.verdict.verdict and verdict.judge == report
     assert report.arms[0].raw == 1.0 and report.arms[0].corrected is None
+
+
+@pytest.mark.parametrize("kind", ["rubric", "pairs"])
+def test_what_an_older_rung_wrote_opens(many, free, model, tmp_path, kind):
+    sitting = measured(many, free, model)
+    ruled = with_judge(sitting.verdict, judged(sitting, Scripted(right, name="judge-1"), tmp_path))
+    old = ruled.model_dump(mode="json")
+    old["judge"] |= {"kind": kind, "flipped": None, "longer": 0.5}
+    (sitting.folder.parent / "verdict.json").write_text(json.dumps(old))
+    shown = rung("verdict", "--json", cwd=many.root)
+    assert json.loads(shown.stdout)["judge"]["kind"] == kind, shown.stderr
+    assert rung("verdict", cwd=many.root).returncode == 0
 
 
 def test_people_bear_it_out_and_the_difference_is_corrected(many, free, model, tmp_path):
