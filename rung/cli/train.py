@@ -70,7 +70,7 @@ def train(
                 return there.cancel(path)
             folder = there.job(path, overrides, by)
         return there.train(folder, detach=detach)
-    if cancel:
+    if cancel and on in settings.remotes:
         raise Refusal(f"--cancel: {on} is a machine, not a provider.", "rung runs stop", where="--cancel")
     box = reached(project, settings, on) if on else None
     path = _plan_or_locked(project, settings, plan_name, overrides, as_json, box.machine if box else None)

@@ -312,6 +312,7 @@ def test_a_job_over_the_stated_price_does_not_run(train: Rung, cloud: Cloud, rea
 
 def test_a_job_is_cancelled(train: Rung, cloud: Cloud) -> None:
     assert train(*ON, "--cancel").returncode == 1, "there is none yet"
+    assert train("--on", "clod", "--cancel").returncode == 2, "no such place"
     train(*ON, "--detach")
     assert json.loads(train(*ON, "--cancel").stdout)["state"] == "cancelled"
     assert [job.get("cancelled") for job in cloud.jobs.values()] == [True]
