@@ -264,8 +264,7 @@ def _measure_all(
     )
     with open_store(bench.project, bench.settings) as store:
         on = {"arms": [arm.arm for arm in results], "test": report.test_sha256, "metric": report.metric}
-        write_vouched(store, folder / "report.json", report, bench.settings.project.person, **on)
-    return report
+        return write_vouched(store, folder / "report.json", report, bench.settings.project.person, **on)
 
 
 def bare_report(
@@ -331,6 +330,7 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
         validation_forms=choice.validation_forms,
         tries=max(1, len(choice.tries)),
         settings=dict(variant.settings),
+        search=list(variant.prompt.search) if variant.prompt and choice.arm == OPTIMISED else [],
         extra=extra,
         abstention=bench.where_sure(sure, figures),
     )

@@ -90,6 +90,8 @@ class ArmResult(ArtefactPart):
     unmeasured: str = ""
     """Why the score is no measurement: too many replies were lost (evaluation.measure). Empty where it is one."""
     extra: dict[str, float | None] = {}
+    search: list[tuple[int, float]] = []
+    """How its prompt was found: answers asked for, and the best score by then on the validation rows of the search."""
     abstention: Abstention | None = None
     """What it reaches where it answers only if it is sure; None where it gives no probabilities."""
     taken_from: str = ""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from curation.checks.dismissals import dismissals
 from curation.review.agreement import ENOUGH, Agreement
@@ -361,11 +361,15 @@ VOUCHING = {"manifest.json": "freeze", "report.json": "measured", "verdict.json"
 """The event by which the log names a file by SHA-256; its `ref` is the file's folder. A manifest and a report name the
 hash of all lines that the log had before: where a file or the log was changed alone, the other shows it.
 """
+Vouched = TypeVar("Vouched", bound=Artefact)
 PUT_BACK = "put back what was there, or freeze and measure again: rung data freeze, rung baseline"
 
 
-def write_vouched(store: Store, path: Path, artefact: Artefact, actor: str, **detail: object) -> None:
-    """Write an artefact that the log names first: killed between the two, the command is run again."""
+def write_vouched(store: Store, path: Path, artefact: Vouched, actor: str, **detail: object) -> Vouched:
+    """Write an artefact that the log names first, and give what was written, which may name the log.
+
+    Killed between the two, the command is run again.
+    """
     from curation.store.reading import log_so_far
 
     if "log" in type(artefact).model_fields:
@@ -374,6 +378,7 @@ def write_vouched(store: Store, path: Path, artefact: Artefact, actor: str, **de
     data = artefact.to_bytes()
     store.event(VOUCHING[path.name], actor, path.parent.name, {"sha256": sha256_bytes(data), **detail})
     write_bytes(path, data)
+    return artefact
 
 
 def unlike_log(project: Project, settings: Settings, *paths: Path) -> list[Path]:

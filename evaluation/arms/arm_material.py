@@ -21,10 +21,14 @@ Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PromptVersion:
-    """A version of an instruction: `name` is its file, `text` becomes the system message."""
+    """A version of an instruction: `name` is its file, `text` becomes the system message.
+
+    `search` is how it was just found: answers asked for, and the best score on validation by then.
+    """
 
     name: str
     text: str
+    search: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

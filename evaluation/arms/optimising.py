@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from chat.protocols import Ask, ChatModel, Progress
@@ -94,7 +95,9 @@ def optimise(
         logger=_Quiet(),
         seed=0,
     )
-    return (PromptVersion(f"{OPTIMISED}.1.md", found.best_candidate[PART].strip()),)
+    best = accumulate(found.val_aggregate_scores, max)
+    search = tuple(zip(found.discovery_eval_counts, best, strict=True))
+    return (PromptVersion(f"{OPTIMISED}.1.md", found.best_candidate[PART].strip(), search),)
 
 
 def most_words(choices: Sequence[str]) -> int:

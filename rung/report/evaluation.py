@@ -72,6 +72,7 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "fold": fold,
         "plot": score_plot(arms, chosen, goal),
         "difference_plot": difference_plot(verdict) if verdict else "",
+        "search_plot": search_plot(arms),
         "cost_plot": cost_plot(arms, {chosen, candidate}),
         "items_line": _items_line(report, goal),
         "costs": paid,
@@ -122,6 +123,17 @@ def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None
         for a in arms
     ]
     return dot_plot("Score of each arm", rows, marks=[Mark(goal, f"goal {percent(goal)}")] if goal is not None else [])
+
+
+def search_plot(arms: Sequence[ArmResult]) -> Markup:
+    """The best validation score against answers asked for, beside hand prompt and few-shot; empty without a search."""
+    found = next((arm for arm in arms if arm.search), None)
+    if found is None:
+        return Markup("")
+    rows = [Dot(f"{calls:,} answers", score, score, score, percent(score), True) for calls, score in found.search]
+    rivals = {"prompt": "hand prompt", "few_shot": "few-shot"}
+    marks = [Mark(a.validation, rivals[a.arm]) for a in arms if a.arm in rivals and a.validation is not None]
+    return dot_plot("Search for a better prompt, on validation rows", rows, marks=marks)
 
 
 def difference_plot(verdict: Verdict) -> Markup:

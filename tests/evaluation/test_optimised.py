@@ -12,6 +12,7 @@ from evaluation.arms.arm_material import ArmMaterial, PromptVersion
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
+from rung.report.evaluation import search_plot
 from training.release.released_prompt import parts_of
 
 STEPS = ("Say card or pin, by the first word.", "Say card, transfer or pin, by the first word.")
@@ -54,6 +55,11 @@ def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, se
     assert arm.prompted and arm.score == arm.validation == 1.0 and report.chosen == "optimised"
     assert [p.read_text().strip() for p in project.prompts.glob("optimised.*.md")] == [STEPS[1]]
     assert f"prompts/{arm.settings['prompt']}" in report.made_from
+    calls, best = zip(*arm.search, strict=True)
+    assert list(calls) == sorted(calls) and list(best) == sorted(best) and best[-1] == 1.0
+    drawn = str(search_plot(report.arms))
+    assert all(f"{count:,} answers" in drawn for count in calls) and "hand prompt" in drawn
+    assert not search_plot([a for a in report.arms if a.arm != "optimised"])
     assert 2 <= len(writer.asked) <= settings.evaluation.proposals
     shown = [ask.turns[0]["content"] for ask in writer.asked]
     assert all(text.endswith(ENDS) for text in shown) and "Right is: " in shown[0]

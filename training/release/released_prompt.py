@@ -131,7 +131,7 @@ def _measured(settings: Mapping[str, Any], material: ArmMaterial) -> PromptVersi
 
 
 def _render(parts: PromptParts) -> Any:
-    prompt = PromptVersion(**parts["prompt"]) if parts["prompt"] else None
+    prompt = PromptVersion(parts["prompt"]["name"], parts["prompt"]["text"]) if parts["prompt"] else None
     named = parts["settings"].get("examples", ())
     if named and len(parts["examples"]) == len(named):
         shown = tuple(Example(row) for row in parts["examples"])
