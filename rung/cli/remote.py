@@ -135,7 +135,7 @@ class AtProvider:
         from workspace.errors import Refusal
 
         folder = job_folder(self.project, plan_file.stem, self.name)
-        if read_job(folder, plan_file) is None:
+        if read_job(self.project, self.settings, plan_file, self.name) is None:
             raise Refusal(f"{self.name} has no job of {plan_file.stem}.", f"rung train --on {self.name}")
         job = cancel(self.project, self.settings, folder)
         show(self.as_json, job.model_dump(mode="json"), [f"{job.id} at {job.host}: cancelled.", "Next: rung plan"])
@@ -149,9 +149,8 @@ class AtProvider:
         from training.run.base_model import PlanTokenizer
 
         plan = read_plan(plan_file)
-        folder = job_folder(self.project, plan.id, self.name)
-        if read_job(folder, plan_file) is not None:
-            return folder
+        if read_job(self.project, self.settings, plan_file, self.name) is not None:
+            return job_folder(self.project, plan.id, self.name)
         tokenizer = PlanTokenizer(plan.recipe.base, plan.recipe.enable_thinking)
         try:
             return order(self.project, self.settings, plan_file, self.name, tokenizer, overrides=overrides, by=by)

@@ -20,6 +20,8 @@ from llamas import lora
 from loopback_server import Loopback, serving
 from once import once
 
+from training.remote.providers import LONGEST, Fireworks
+from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 
 Rung = Callable[..., subprocess.CompletedProcess[str]]
@@ -34,7 +36,7 @@ class Cloud:
     server: Loopback
     adapter: Path
     polls: int = 1
-    usd: float = 1.25
+    usd: float | None = 1.25
     end: str = "completed"
     away: int = 0
     """Answers with 503 that come first."""
@@ -75,7 +77,7 @@ def _together_job(cloud: Cloud, name: str) -> Any:
     job = cloud.jobs[name]
     kind = {"type": "Lora", "lora_r": 4, "lora_alpha": 8}
     known = {"id": name, "user_id": "u", "training_type": kind, "x_model_output_name": None, **job["shown"]}
-    return 200, {**known, "status": cloud.state(name), "total_price": int(cloud.usd * 1e9)}
+    return 200, {**known, "status": cloud.state(name), "total_price": int((cloud.usd or 0) * 1e9)}
 
 
 def _together_start(cloud: Cloud, body: Any) -> Any:
@@ -146,7 +148,8 @@ def _fireworks_start(cloud: Cloud, body: Any) -> Any:
 
 def _fireworks_job(cloud: Cloud, _: Any, name: str) -> Any:
     job, state = cloud.jobs[name], cloud.state(name).upper().replace("ERROR", "FAILED")
-    cost = {"currencyCode": "USD", "units": str(int(cloud.usd)), "nanos": round(cloud.usd % 1 * 1e9)}
+    usd = cloud.usd
+    cost = usd and {"currencyCode": "USD", "units": str(int(usd)), "nanos": round(usd % 1 * 1e9)}
     known = {"name": name, "dataset": "d", "outputModel": job["asked"]["outputModel"], "estimatedCost": cost}
     return 200, {**known, "state": f"JOB_STATE_{state}", "status": {"code": "OK", "message": ""}}
 
@@ -302,10 +305,20 @@ def test_a_wrong_key_is_not_shown(train: Rung, provider: str) -> None:
     assert train("check", "cloud", command="remote").returncode == 0
 
 
+@pytest.mark.parametrize("provider", ["fireworks"], indirect=True)
 def test_a_job_over_the_stated_price_does_not_run(train: Rung, cloud: Cloud, ready: Project) -> None:
+    """Whenever the provider says the price: only after a while, here."""
     settings = ready.settings_file.read_text()
+    ready.settings_file.write_text(settings.replace("them/small", "them/wrong") + "usd_at_most = 1.0\n")
+    in_shell.rung("trust", "--yes", cwd=ready.root)
+    cloud.usd, cloud.refused, cloud.polls = None, "no such base", 100
+    assert train(*ON).returncode == 1
     ready.settings_file.write_text(settings + "usd_at_most = 1.0\n")
     in_shell.rung("trust", "--yes", cwd=ready.root)
+    cloud.refused = ""
+    assert train(*ON, "--detach").returncode == 0
+    assert [job["asked"]["baseModel"] for job in cloud.jobs.values()] == ["them/small"], "what was corrected is asked"
+    cloud.usd = 1.25
     assert train(*ON).returncode == 1
     assert all(job.get("cancelled") for job in cloud.jobs.values())
 
@@ -343,3 +356,58 @@ def test_an_archive_with_a_link_is_refused_before_a_byte_is_written(train: Rung,
     assert done.returncode == 1 and not list(ready.root.rglob("adapter_model.safetensors"))
     cloud.archive = None
     assert train(*ON).returncode == 0, "the job is still there"
+
+
+@pytest.fixture
+def fireworks(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Fireworks:
+    """The provider alone, at a server that says what a test tells it."""
+    named = {"BASE_URL": loopback.url, "API_KEY": "secret-of-provider", "ACCOUNT_ID": "us"}
+    for name, value in named.items():
+        monkeypatch.setenv(f"FIREWORKS_{name}", value)
+    return Fireworks()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"state": "JOB_STATE_RUNNING", "status": {"message": "key secret-of-provider is tired " * 1000}},
+        {"state": 7, "status": "fine"},
+        {"state": "RUNNING", "estimatedCost": {"units": "many"}},
+        {"state": "RUNNING", "estimatedCost": "a lot"},
+        ["RUNNING"],
+    ],
+)
+def test_what_a_provider_says_of_a_job_is_kept_short_and_without_keys(
+    fireworks: Fireworks, loopback: Loopback, answer: Any
+) -> None:
+    loopback.say((200, answer))
+    try:
+        said = fireworks.poll("rung-1").said
+    except Refusal as refused:
+        said = refused.message
+    assert len(said) <= LONGEST and "secret-of-provider" not in said
+
+
+def test_a_provider_leads_no_row_elsewhere(fireworks: Fireworks, loopback: Loopback, tmp_path: Path) -> None:
+    rows = tmp_path / "train.jsonl"
+    rows.write_text("{}\n")
+    with serving() as other:
+        other.say((200, {"state": "READY"}))
+        loopback.say((200, {}), (200, {"state": "UPLOADING"}), (307, b"", {"Location": f"{other.url}/taken"}))
+        with pytest.raises(Refusal):
+            fireworks.upload("rung-1-train", rows, 1)
+        assert not other.requests
+
+
+def test_files_without_end_leave_nothing_and_no_address_is_told(
+    fireworks: Fireworks, loopback: Loopback, small_disk: Path
+) -> None:
+    files = {"filenameToSignedUrls": {"adapter.safetensors": f"{loopback.url}/it?signature=s3cret"}}
+    loopback.say((200, {"outputModel": "a/m"}), (200, files), (403, b""))
+    with pytest.raises(RungError) as refused:
+        fireworks.fetch("rung-1", small_disk)
+    assert "403" in refused.value.message and "s3cret" not in refused.value.message
+    loopback.script[:] = [(200, {"outputModel": "a/m"}), (200, files), (200, bytes(4 << 20))]
+    with pytest.raises(Refusal):
+        fireworks.fetch("rung-1", small_disk)
+    assert not list(small_disk.iterdir())

@@ -73,12 +73,19 @@ def job_folder(project: Project, plan: str, name: str) -> Path:
     return project.root / "exports" / f"{plan}-{name}"
 
 
-def read_job(folder: Path, plan_file: Path) -> ManagedJob | None:
-    """The job of this very plan, unless there is none or it was lost: then another may be started."""
-    if not (folder / JOB).is_file():
+def read_job(project: Project, settings: Settings, plan_file: Path, name: str) -> ManagedJob | None:
+    """The job of this very plan, unless there is none or it was lost: then another may be started.
+
+    One that has not started is none either, where rung.toml names another provider or base by now.
+    """
+    path, place = job_folder(project, plan_file.stem, name) / JOB, settings.remotes[name]
+    if not path.is_file():
         return None
-    job = read_artefact(folder / JOB, ManagedJob)
-    return job if job.plan_sha256 == sha256_file(plan_file) and job.state not in LOST else None
+    job = read_artefact(path, ManagedJob)
+    if job.plan_sha256 != sha256_file(plan_file) or job.state in LOST:
+        return None
+    wanted = (place.provider, place.base or read_plan(plan_file).recipe.base)
+    return job if job.id or (job.provider, job.base) == wanted else None
 
 
 def order(
@@ -130,31 +137,21 @@ def begin(project: Project, settings: Settings, folder: Path, tell: Tell) -> Man
 
     Raises Refusal where it would cost more than `usd_at_most`; then it was not started, or is cancelled.
     """
-    job = read_artefact(folder / JOB, ManagedJob)
-    place, provider = provider_of(project, settings, job.remote)
-    if job.id:
-        return job
-    files = {}
-    for split in SPLITS:
-        rows = (folder / f"{split}.jsonl").read_bytes().count(b"\n")
-        if rows:
-            tell(f"{job.host}: sending {rows:,} {split} rows")
-            files[split] = provider.upload(f"{job.name}-{split}", folder / f"{split}.jsonl", rows)
-    asked = TuningOrder(job.name, job.base, files, read_plan(folder / PLAN_COPY).recipe)
-    usd = provider.cost(asked)
-    _affordable(job, place, usd)
-    job = _written(folder, job, id=provider.start(asked), usd=usd)
-    sent = {f"{split}.jsonl": sha256_file(folder / f"{split}.jsonl") for split in files}
-    with open_store(project, settings) as store:
-        store.event("sent", job.by, job.plan, {"to": job.host, "files": sent, "job": job.id})
-    seen = provider.poll(job.id)
-    try:
-        _affordable(job, place, seen.usd)
-    except Refusal:
-        provider.cancel(job.id)
-        _written(folder, job, state="cancelled", said="over usd_at_most", usd=seen.usd)
-        raise
-    return _written(folder, job, usd=usd if seen.usd is None else seen.usd)
+    job, place, provider = _job_at(project, settings, folder)
+    if not job.id:
+        rows = {split: (folder / f"{split}.jsonl").read_bytes().count(b"\n") for split in SPLITS}
+        hashed = {f"{split}.jsonl": sha256_file(folder / f"{split}.jsonl") for split in SPLITS if rows[split]}
+        with open_store(project, settings) as store:  # first: killed in between, rows have left and the log says so
+            store.event("sent", job.by, job.plan, {"to": job.host, "files": hashed, "job": job.name})
+        files = {}
+        for split in filter(rows.get, SPLITS):
+            tell(f"{job.host}: sending {rows[split]:,} {split} rows")
+            files[split] = provider.upload(f"{job.name}-{split}", folder / f"{split}.jsonl", rows[split])
+        asked = TuningOrder(job.name, job.base, files, read_plan(folder / PLAN_COPY).recipe)
+        usd = provider.cost(asked)
+        _affordable(job, place, usd)
+        job = _written(folder, job, id=provider.start(asked), usd=usd)
+    return _seen(folder, job, place, provider) if job.usd is None else job
 
 
 def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> RunRecord:
@@ -163,19 +160,17 @@ def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> Ru
     Where `[model]` is asked of a server, the tuned model is adopted by its name there. Raises RungError where the job
     failed or was cancelled.
     """
-    job = read_artefact(folder / JOB, ManagedJob)
-    _, provider = provider_of(project, settings, job.remote)
+    job, place, provider = _job_at(project, settings, folder)
     wait = POLL
     while job.state != "finished":
+        said = job.said
         try:
-            seen = provider.poll(job.id)
+            job = _seen(folder, job, place, provider)
         except Unreachable as away:
             tell(f"{away.message}; asked again in {wait:.0f} s")
         else:
-            if seen.said != job.said:
-                tell(f"{job.host}: {job.id} {seen.said}")
-            usd = job.usd if seen.usd is None else seen.usd
-            job = _written(folder, job, state=seen.state, said=seen.said, usd=usd, model=seen.model)
+            if job.said != said:
+                tell(f"{job.host}: {job.id} {job.said}")
             if job.state in LOST:
                 raise RungError(f"{job.host}: {job.id} ended: {job.said}.", f"rung train --on {job.remote}")
         if job.state != "finished":
@@ -189,16 +184,38 @@ def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> Ru
 
 def cancel(project: Project, settings: Settings, folder: Path) -> ManagedJob:
     """End the job there; what it trained is not kept."""
-    job = read_artefact(folder / JOB, ManagedJob)
-    _, provider = provider_of(project, settings, job.remote)
+    job, _, provider = _job_at(project, settings, folder)
     if not job.id or job.state == "finished":
         raise Refusal(f"{job.host}: there is no job to cancel ({job.said or job.state}).", "rung runs list")
     provider.cancel(job.id)
     return _written(folder, job, state="cancelled", said="cancelled")
 
 
+def _job_at(project: Project, settings: Settings, folder: Path) -> tuple[ManagedJob, RemoteSettings, Provider]:
+    job = read_artefact(folder / JOB, ManagedJob)
+    place, provider = provider_of(project, settings, job.remote)
+    if place.provider != job.provider:
+        said = f"{job.name} is at {job.provider}, and [remotes.{job.remote}] names {place.provider}."
+        raise Refusal(said, f'provider = "{job.provider}", and a table of its own for {place.provider}')
+    return job, place, provider
+
+
+def _seen(folder: Path, job: ManagedJob, place: RemoteSettings, provider: Provider) -> ManagedJob:
+    """The job as it is now. Raises Refusal, and cancels it, where it will cost more than `usd_at_most`."""
+    seen = provider.poll(job.id)
+    usd = job.usd if seen.usd is None else seen.usd
+    if seen.state in ("waiting", "running"):
+        try:
+            _affordable(job, place, usd)
+        except Refusal:
+            provider.cancel(job.id)
+            _written(folder, job, state="cancelled", said="over usd_at_most", usd=usd)
+            raise
+    return _written(folder, job, state=seen.state, said=seen.said, usd=usd, model=seen.model)
+
+
 def _affordable(job: ManagedJob, place: RemoteSettings, usd: float | None) -> None:
-    if usd is not None and place.usd_at_most is not None and usd > place.usd_at_most:
+    if usd is not None and place.usd_at_most is not None and not usd <= place.usd_at_most:  # not a number, too
         raise Refusal(
             f"{job.host} estimates ${usd:.2f}; [remotes.{job.remote}] usd_at_most is ${place.usd_at_most:g}.",
             "A smaller plan (rung plan --set epochs=1), or a higher usd_at_most",
@@ -211,8 +228,11 @@ def _home(provider: Provider, job: ManagedJob, folder: Path) -> Path:
     if not target.is_dir():
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
-        provider.fetch(job.id, made)
-        made.rename(target)
+        try:
+            provider.fetch(job.id, made)
+            made.rename(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     return target
 
 

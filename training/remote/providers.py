@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from training.plan.recipe import Recipe
 from workspace.errors import Refusal, RungError
 from workspace.extras import require
 from workspace.trust import is_this_machine
-from workspace.untar import unpack
+from workspace.untar import SPARE, unpack
 
 JobState = Literal["waiting", "running", "finished", "failed", "cancelled"]
 LOST: tuple[JobState, ...] = ("failed", "cancelled")
@@ -182,8 +183,8 @@ class Together:
         """As the protocol's."""
         with _asking(self.sdk, self.host):
             found = self.client.fine_tuning.retrieve(job)
-        usd = found.total_price / NANO if found.total_price else None
-        return JobSeen(self._state(found.status), found.status, usd, found.x_model_output_name or "")
+            usd = found.total_price / NANO if found.total_price else None
+            return JobSeen(self._state(found.status), _plain(found.status), usd, str(found.x_model_output_name or ""))
 
     def cancel(self, job: str) -> None:
         """As the protocol's."""
@@ -197,7 +198,7 @@ class Together:
             kind = self.client.fine_tuning.retrieve(job).training_type.type
             asked = {"ft_id": job, "checkpoint": "adapter" if kind == "Lora" else "model_output_path"}
             with self.client.fine_tuning.with_streaming_response.content(**asked) as answer:
-                answer.stream_to_file(packed)
+                _save(answer.iter_bytes(), packed, self.host)
             opened.mkdir()
             _unpacked(packed, opened, self.host)
             for path in sorted(opened.rglob("*")):
@@ -205,7 +206,7 @@ class Together:
                     path.replace(folder / path.name)
 
     def _state(self, status: str) -> JobState:
-        return self.STATES.get(status, "waiting")
+        return self.STATES.get(str(status), "waiting")
 
 
 class Fireworks:
@@ -228,7 +229,10 @@ class Fireworks:
         if not self.account:
             raise RungError("The account at Fireworks is not named.", "export FIREWORKS_ACCOUNT_ID=...")
         key = _key("FIREWORKS_API_KEY")
-        self.client = self.sdk.Fireworks(api_key=key, account_id=self.account, base_url=address.geturl())
+        stays = self.sdk.DefaultHttpxClient(follow_redirects=False)
+        self.client = self.sdk.Fireworks(
+            api_key=key, account_id=self.account, base_url=address.geturl(), http_client=stays
+        )
 
     def look(self) -> None:
         """As the protocol's."""
@@ -277,11 +281,11 @@ class Fireworks:
         """As the protocol's."""
         with _asking(self.sdk, self.host):
             found = self.client.supervised_fine_tuning_jobs.get(job)
-        state = (found.state or "").removeprefix("JOB_STATE_")
-        said = f"{state.lower()}: {found.status.message}" if found.status and found.status.message else state.lower()
-        cost = found.estimated_cost
-        usd = None if cost is None else int(cost.units or 0) + (cost.nanos or 0) / NANO
-        return JobSeen(self.STATES.get(state, "waiting"), said, usd, found.output_model or "")
+            state = (found.state or "").removeprefix("JOB_STATE_")
+            said = ": ".join(filter(None, [state.lower(), found.status and found.status.message]))
+            cost = found.estimated_cost
+            usd = None if cost is None else int(cost.units or 0) + (cost.nanos or 0) / NANO
+            return JobSeen(self.STATES.get(state, "waiting"), _plain(said), usd, str(found.output_model or ""))
 
     def cancel(self, job: str) -> None:
         """As the protocol's."""
@@ -306,7 +310,7 @@ def _asking(sdk: Any, host: str) -> Iterator[None]:
     try:
         yield
     except sdk.APIStatusError as error:
-        said = without_keys(f"{host}: {error.status_code} {error.message}"[:LONGEST])
+        said = _plain(f"{host}: {error.status_code} {error.message}")
         if error.status_code == BUSY or error.status_code >= BROKEN:
             raise Unreachable(said, "Try again later") from error
         raise Refusal(said, where=host) from error
@@ -314,8 +318,13 @@ def _asking(sdk: Any, host: str) -> Iterator[None]:
         raise Unreachable(f"{host}: {error.message}", "Try again later") from error
     except json.JSONDecodeError as error:  # a proxy that answers 200 with a page
         raise Unreachable(f"{host}: the answer is not JSON: {error}", "Try again later") from error
-    except ValueError as error:  # the SDK itself: outside the model's limits
-        raise Refusal(f"{host}: {error}", where=host) from error
+    except (ValueError, TypeError, AttributeError) as error:  # outside the model's limits; an answer of another form
+        raise Refusal(_plain(f"{host}: {error}"), where=host) from error
+
+
+def _plain(said: object) -> str:
+    """What a provider says, as it may be shown and kept: without keys, and no longer than LONGEST."""
+    return without_keys(str(said))[:LONGEST]
 
 
 def _download(address: str, target: Path, host: str) -> None:
@@ -325,12 +334,24 @@ def _download(address: str, target: Path, host: str) -> None:
     if place.scheme != "https" and not is_this_machine(place.hostname or ""):
         raise Refusal(f"{host} gives the files by plain http ({place.hostname}).")
     try:
-        with httpx.stream("GET", address, timeout=60.0) as answer, target.open("wb") as file:
-            answer.raise_for_status()
-            for block in answer.iter_bytes():
-                file.write(block)
+        with httpx.stream("GET", address, timeout=60.0) as answer:
+            if not answer.is_success:  # not the address: it is signed
+                raise Unreachable(f"{place.hostname}: {target.name}: {answer.status_code}", "Try again later")
+            _save(answer.iter_bytes(), target, host)
     except httpx.HTTPError as error:
         raise Unreachable(f"{place.hostname}: {target.name}: {error}", "Try again later") from error
+
+
+def _save(blocks: Iterator[bytes], target: Path, host: str) -> None:
+    """Write what comes. Raises Refusal, and leaves nothing, where that is more than the disk has room for."""
+    left = shutil.disk_usage(target.parent).free - SPARE
+    with target.open("wb") as file:
+        for block in blocks:
+            left -= len(block)
+            if left < 0:
+                target.unlink()
+                raise Refusal(f"{host}: {target.name} is larger than the disk has room for.")
+            file.write(block)
 
 
 def _unpacked(packed: Path, folder: Path, host: str) -> None:
