@@ -362,7 +362,10 @@ VOUCHING = {"manifest.json": "freeze", "report.json": "measured", "verdict.json"
 hash of all lines that the log had before: where a file or the log was changed alone, the other shows it.
 """
 Vouched = TypeVar("Vouched", bound=Artefact)
-PUT_BACK = "put back what was there, or freeze and measure again: rung data freeze, rung baseline"
+PUT_BACK = (
+    "put back what was there, or freeze and measure again (rung data freeze, rung baseline); "
+    "what another log names: move its folder out of the project"
+)
 
 
 def write_vouched(store: Store, path: Path, artefact: Vouched, actor: str, **detail: object) -> Vouched:

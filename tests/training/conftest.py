@@ -48,7 +48,7 @@ def build(root: Path, base: Path) -> Project:
     from workspace.artefact import now, write_artefact
 
     project = Project(root)
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     project.settings_file.write_text('[project]\nperson = "sam"\n' + SETTINGS)
     project.answers_file.write_text(ANSWERS)
     settings = load_settings(project.settings_file)
@@ -71,6 +71,12 @@ def build(root: Path, base: Path) -> Project:
 def built(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     """The project, built once."""
     return once(tmp_path_factory, "ready", lambda folder: build(folder / "clinic", tiny)) / "clinic"
+
+
+@pytest.fixture
+def rebuild(ready: Project, tiny: Path) -> Callable[[], Project]:
+    """Does all of it again in the same folder."""
+    return lambda: build(ready.root, tiny)
 
 
 @pytest.fixture

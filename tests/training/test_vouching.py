@@ -21,6 +21,7 @@ from rung.status.stages import status_of
 from rung.why.explain import chain
 from training.gates.clearance import Locked, check_gates, grant
 from training.plan.plans import read_plan
+from training.release.permission import refuse_unvouched
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -71,6 +72,23 @@ def test_an_older_log_in_place_of_todays_is_noticed(ready: Project, planned: Pat
     assert gates(ready, planned)["baseline"] is False
     ready.database_file.unlink()
     assert gates(ready, planned)["dataset"] is False
+
+
+def test_a_clone_without_the_database_goes_on_with_a_log_of_its_own(
+    ready: Project, rebuild: Callable[[], Project], replan: Callable[[], Path]
+) -> None:
+    """Two people with one repository: rows in, reviewed, frozen and measured again beside what the other one made."""
+    ready.database_file.unlink()
+    rebuild()
+    assert all(gates(ready, replan()).values())
+    settings = load_settings(ready.settings_file)
+    with pytest.raises(Refusal) as refused:
+        refuse_unvouched(ready, settings, ready.root / REPORT)
+    assert "move its folder out" in str(refused.value.hint)
+    for path in (ready.root / REPORT, ready.root / MANIFEST):
+        shutil.rmtree(path.parent)
+    assert all(gates(ready, replan()).values())
+    assert [check.ok for check in examine(ready.root) if check.name == "log"] == [True]
 
 
 def test_what_was_written_before_the_log_named_files_goes_on(ready: Project, replan: Callable[[], Path]) -> None:
