@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from databases import first_on_postgres, first_on_sqlite
+from sqlalchemy import insert
 
 from curation.store import NewRow, Store, open_store
 from curation.store.engine import HEAD, KNOWN, MIGRATIONS
+from curation.store.reading import begins_as, log_so_far
+from curation.store.tables import decisions, events, reviewers
 from curation.store.writing import change_rows
 from workspace.errors import RungError
 from workspace.folder import Project
@@ -47,6 +50,22 @@ def test_a_twin_in_one_call_is_known_unless_each_line_counts(project: Project, r
     with opened(project, "") as store:
         assert store.add([row, row], role="pool").known == {1}
         assert len(store.add([*rows_of(1, 5), *rows_of(1, 5)], role="pool", twins=True).new) == 2
+
+
+def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str, rows_of: Any) -> None:
+    """Reports and manifests name it: a column that a later version adds to the log, or another database, keeps it."""
+    line = {"at": "2026-11-29T10:00:00+00:00", "actor": "sam", "kind": "frozen", "ref": "v001", "detail": '{"n": 1}'}
+    decision = {"row_id": 1, "reviewer_id": 1, "verdict": "approve", "reason": "", "remark": "ü", "seconds": 0.1}
+    with opened(project, url) as store:
+        store.add(rows_of(1), role="pool")
+        with store.write() as connection:
+            connection.execute(insert(reviewers).values(id=1, name="dana", kind="person", at=line["at"]))
+            connection.execute(insert(events).values(**line))
+            connection.execute(insert(decisions).values(**decision, at=line["at"], token="t"))
+            log = log_so_far(connection)
+            connection.execute(insert(events).values(**line))
+            assert begins_as(connection, log) and log_so_far(connection) != log
+    assert log == "1+1 c10d4129802efd9ff71266aded671bbb1bb8bf709bd39c2ad0d3cd58cad0c5e1"
 
 
 def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> None:
