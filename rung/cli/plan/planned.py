@@ -109,13 +109,14 @@ def _must_be_possible(project: Project, settings: Settings) -> None:
     from curation.split.manifest import newest_dataset
     from workspace.errors import Refusal
     from workspace.folder import folder_named
+    from workspace.trust import is_this_machine
 
     model = settings.model
     place = None if model.provider == "local" else model_place(model.base_url, model.provider)
     host = place.hostname or "" if place else ""
     is_here = model.base == EMBEDDED or folder_named(model.base).is_dir()
     unknown = bool(host) and not ("/" in model.base or is_here)
-    if place and unknown and is_own(place.netloc.lower(), settings.privacy.own_hosts):
+    if place and unknown and (is_this_machine(host) or is_own(place.netloc.lower(), settings.privacy.own_hosts)):
         text = f"No plan: [model] base = {model.base} is a name on {host}, which does not say what weights it has."
         raise Refusal(text, "its id on the Hub (OWNER/NAME) or its folder, in rung.toml", where="rung.toml")
     if host and (unknown or host in DEFAULTS[model.provider]):
