@@ -128,15 +128,15 @@ class AtProvider:
         if option := next((option for option, value in given.items() if value), ""):
             raise Refusal(f"{option} is for machines; {name} is a provider.", f"rung train --on {name}", where=option)
 
-    def cancel(self, plan_file: Path) -> None:
-        """End the job of this plan."""
+    def cancel(self, plan: str | None) -> None:
+        """End the job of this plan (P-001), or the newest one."""
         from rung.cli.output import show
-        from training.remote.managed import cancel, job_folder, read_job
+        from training.remote.managed import cancel, newest_job
         from workspace.errors import Refusal
 
-        folder = job_folder(self.project, plan_file.stem, self.name)
-        if read_job(self.project, self.settings, plan_file, self.name) is None:
-            raise Refusal(f"{self.name} has no job of {plan_file.stem}.", f"rung train --on {self.name}")
+        folder = newest_job(self.project, self.name, plan)
+        if folder is None:
+            raise Refusal(f"{self.name} has no job{f' of {plan}' if plan else ''}.", f"rung train --on {self.name}")
         job = cancel(self.project, self.settings, folder)
         show(self.as_json, job.model_dump(mode="json"), [f"{job.id} at {job.host}: cancelled.", "Next: rung plan"])
 

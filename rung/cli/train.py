@@ -64,10 +64,10 @@ def train(
     if is_provider(settings, on):
         AtProvider.refuse({"--at-most": at_most, "--again": again}, on)
         there = AtProvider(project, settings, on, as_json)
+        if cancel:
+            return there.cancel(plan_name)
         path = _plan_or_locked(project, settings, plan_name, overrides, as_json, None)
         with _kept_if_open(path, known):
-            if cancel:
-                return there.cancel(path)
             folder = there.job(path, overrides, by)
         return there.train(folder, detach=detach)
     if cancel and on in settings.remotes:

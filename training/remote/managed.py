@@ -26,7 +26,7 @@ from training.runs import RunRecord
 from workspace.artefact import Artefact, hashes, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 from workspace.settings import RemoteSettings, Settings
 from workspace.trust import REMOTE, demand
 
@@ -180,6 +180,12 @@ def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> Ru
         return adopt_served(project, settings, job.model, by=job.by)
     said = f"{job.host} says that {job.id} trained these rows on {job.base}, with a chat template of its own."
     return adopt_folder(project, settings, _home(provider, job, folder), job.by, said=[said])
+
+
+def newest_job(project: Project, name: str, plan: str | None = None) -> Path | None:
+    """The folder of the job of this plan at the provider, else of the newest that was not lost; None without one."""
+    found = oldest_first(project.root.glob(f"exports/{plan or '*'}-{name}/{JOB}"))
+    return next((p.parent for p in reversed(found) if read_artefact(p, ManagedJob).state not in LOST), None)
 
 
 def cancel(project: Project, settings: Settings, folder: Path) -> ManagedJob:
