@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ class Cloud:
     polls: int = 1
     usd: float | None = 1.25
     end: str = "completed"
+    slow: float = 0.0
+    """Seconds before the next answer; the ones after it come at once."""
     away: int = 0
     """Answers with 503 that come first."""
     refused: str = ""
@@ -50,6 +53,9 @@ class Cloud:
         method, path, headers, body = request
         if "signed" not in path and headers.get("authorization") != "Bearer secret-of-provider":
             return 401, {"error": {"message": f"no key like {headers.get('authorization')}"}}
+        if self.slow:
+            wait, self.slow = self.slow, 0.0
+            time.sleep(wait)
         if self.away:
             self.away -= 1
             return 503, {"error": {"message": "busy"}}, {"retry-after": "0"}
@@ -283,8 +289,8 @@ def test_what_was_cut_between_two_steps_starts_no_second_job(train: Rung, cloud:
 
 def test_a_provider_that_is_away_for_a_while_is_asked_again(train: Rung, cloud: Cloud) -> None:
     assert train(*ON, "--detach").returncode == 0
-    cloud.away = 4
-    done = train(*ON)
+    cloud.away, cloud.slow = 4, 400.0
+    done = train(*ON, RUNG_MODEL__TIMEOUT="0.5")
     assert done.returncode == 0 and json.loads(done.stdout)["state"] == "finished", done.stderr
 
 

@@ -65,7 +65,7 @@ def provider_of(project: Project, settings: Settings, name: str) -> tuple[Remote
     """What rung.toml says of the provider, and the provider. Raises Refusal before `rung trust`."""
     place = settings.remotes[name]
     demand(project.root, REMOTE, name)
-    return place, PROVIDERS[place.provider]()
+    return place, PROVIDERS[place.provider](settings.model.timeout)
 
 
 def job_folder(project: Project, plan: str, name: str) -> Path:

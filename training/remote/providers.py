@@ -117,11 +117,11 @@ class Together:
     }
     full = True
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float) -> None:
         self.sdk = require("managed", "together")
         address = _address("TOGETHER_BASE_URL", "https://api.together.ai")
         self.host = address.hostname or ""
-        self.client = self.sdk.Together(api_key=_key("TOGETHER_API_KEY"), base_url=address.geturl())
+        self.client = self.sdk.Together(api_key=_key("TOGETHER_API_KEY"), base_url=address.geturl(), timeout=timeout)
 
     def look(self) -> None:
         """As the protocol's."""
@@ -221,7 +221,7 @@ class Fireworks:
     }
     full = False
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float) -> None:
         self.sdk = require("managed", "fireworks")
         address = _address("FIREWORKS_BASE_URL", "https://api.fireworks.ai")
         self.host = address.hostname or ""
@@ -231,7 +231,7 @@ class Fireworks:
         key = _key("FIREWORKS_API_KEY")
         stays = self.sdk.DefaultHttpxClient(follow_redirects=False)
         self.client = self.sdk.Fireworks(
-            api_key=key, account_id=self.account, base_url=address.geturl(), http_client=stays
+            api_key=key, account_id=self.account, base_url=address.geturl(), http_client=stays, timeout=timeout
         )
 
     def look(self) -> None:
@@ -301,7 +301,8 @@ class Fireworks:
             _download(address, folder / Path(name).name, self.host)
 
 
-PROVIDERS: Mapping[str, Callable[[], Provider]] = {"together": Together, "fireworks": Fireworks}
+PROVIDERS: Mapping[str, Callable[[float], Provider]] = {"together": Together, "fireworks": Fireworks}
+"""By their names in rung.toml; made with the seconds that a call may take."""
 
 
 @contextmanager
