@@ -371,7 +371,7 @@ def fireworks(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Fireworks:
     named = {"BASE_URL": loopback.url, "API_KEY": "secret-of-provider", "ACCOUNT_ID": "us"}
     for name, value in named.items():
         monkeypatch.setenv(f"FIREWORKS_{name}", value)
-    return Fireworks()
+    return Fireworks(60.0)
 
 
 @pytest.mark.parametrize(
