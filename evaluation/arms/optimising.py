@@ -96,7 +96,8 @@ def optimise(
         seed=0,
     )
     best = accumulate(found.val_aggregate_scores, max)
-    search = tuple(zip(found.discovery_eval_counts, best, strict=True))
+    spent = [*found.discovery_eval_counts[1:], found.total_metric_calls or 0]  # a score is known when the next begins
+    search = tuple(zip(spent, best, strict=True))
     return (PromptVersion(f"{OPTIMISED}.1.md", found.best_candidate[PART].strip(), search),)
 
 
