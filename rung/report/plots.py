@@ -65,10 +65,12 @@ def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequen
     return _svg(WIDTH, bottom + 24, said, parts)
 
 
-def _svg(width: int, height: int, said: str, parts: Sequence[str]) -> Markup:
-    """Return the picture; `said` is read aloud in its place."""
+def _svg(width: int, height: int, said: str, parts: Sequence[str], above: int = 0) -> Markup:
+    """Return the picture; `said` is read aloud in its place. `above` are pixels over the top that are seen, too."""
     drawn = "".join(parts)
-    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(said)}">{drawn}</svg>')
+    return Markup(
+        f'<svg viewBox="0 {-above} {width} {height + above}" role="img" aria-label="{escape(said)}">{drawn}</svg>'
+    )
 
 
 def _tick(axis: Axis, value: float, bottom: float) -> str:
@@ -142,7 +144,8 @@ def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Mar
     below = (
         f'<text class="tick" x="{LEFT}" y="{HIGH - 6}">tokens a call, in and out; each step is twice the last</text>'
     )
-    return _svg(SCATTER_WIDTH, HIGH, said, [*leaders, *parts, below])
+    above = max(0, LINE - round(min(at for _, at in names)))
+    return _svg(SCATTER_WIDTH, HIGH, said, [*leaders, *parts, below], above)
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,6 +283,11 @@ def test_what_was_cut_between_two_steps_starts_no_second_job(train: Rung, cloud:
     assert json.loads(train(*ON, "--detach").stdout)["state"] in ("waiting", "running")
     job = ready.root / "exports" / "P-001-cloud" / "job.json"
     job.write_text(json.dumps(json.loads(job.read_text()) | {"id": ""}))
+    whole = job.read_text()
+    job.write_text(whole[:40])
+    torn = train(*ON)
+    assert torn.returncode == 2 and "P-001-cloud" in torn.stderr.splitlines()[-1], "it says which file to move away"
+    job.unlink()
     assert json.loads(train(*ON).stdout)["id"] == "R-001"
     assert len(cloud.jobs) == 1
 

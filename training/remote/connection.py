@@ -150,7 +150,7 @@ def open_box(project: Project, settings: Settings, name: str) -> Box:
         known = ", ".join(sorted(settings.remotes)) or "none"
         raise RungError(
             f"No [remotes.{name}] in rung.toml (named there: {known}).",
-            f'[remotes.{name}] host = "user@box" in rung.toml, then rung trust',
+            f'[remotes.{name}] host = "user@box" (or provider = "together") in rung.toml, then rung trust',
             where="rung.toml",
         )
     if place.provider:

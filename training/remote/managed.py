@@ -81,7 +81,7 @@ def read_job(project: Project, settings: Settings, plan_file: Path, name: str) -
     path, place = job_folder(project, plan_file.stem, name) / JOB, settings.remotes[name]
     if not path.is_file():
         return None
-    job = read_artefact(path, ManagedJob)
+    job = _read(path)
     if job.plan_sha256 != sha256_file(plan_file) or job.state in LOST:
         return None
     wanted = (place.provider, place.base or read_plan(plan_file).recipe.base)
@@ -110,7 +110,7 @@ def order(
         said = f"{place.provider} trains {' and '.join(takes)}, and {plan.id} is {plan.recipe.method}."
         raise Refusal(said, "rung plan --method lora")
     folder = job_folder(project, plan.id, name)
-    attempt = read_artefact(folder / JOB, ManagedJob).attempt + 1 if (folder / JOB).is_file() else 1
+    attempt = _read(folder / JOB).attempt + 1 if (folder / JOB).is_file() else 1
     bundle = pack(project, settings, plan_file, tokenizer, kind=place.provider, overrides=overrides)
     write_export(project, settings, bundle, place.provider, folder)
     base = place.base or plan.recipe.base
@@ -182,10 +182,20 @@ def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> Ru
     return adopt_folder(project, settings, _home(provider, job, folder), job.by, said=[said])
 
 
+def _read(path: Path) -> ManagedJob:
+    """The job. Raises RungError for a file that is none: without it a job that was started is found again by name."""
+    try:
+        return read_artefact(path, ManagedJob)
+    except RungError as error:
+        raise RungError(
+            error.message, f"Move it away ({path.parent.name}/{JOB}), and call again", where=str(path)
+        ) from error
+
+
 def newest_job(project: Project, name: str, plan: str | None = None) -> Path | None:
     """The folder of the job of this plan at the provider, else of the newest that was not lost; None without one."""
     found = oldest_first(project.root.glob(f"exports/{plan or '*'}-{name}/{JOB}"))
-    return next((p.parent for p in reversed(found) if read_artefact(p, ManagedJob).state not in LOST), None)
+    return next((p.parent for p in reversed(found) if _read(p).state not in LOST), None)
 
 
 def cancel(project: Project, settings: Settings, folder: Path) -> ManagedJob:
@@ -198,7 +208,7 @@ def cancel(project: Project, settings: Settings, folder: Path) -> ManagedJob:
 
 
 def _job_at(project: Project, settings: Settings, folder: Path) -> tuple[ManagedJob, RemoteSettings, Provider]:
-    job = read_artefact(folder / JOB, ManagedJob)
+    job = _read(folder / JOB)
     place, provider = provider_of(project, settings, job.remote)
     if place.provider != job.provider:
         said = f"{job.name} is at {job.provider}, and [remotes.{job.remote}] names {place.provider}."
