@@ -2,10 +2,21 @@
 
 import json
 import random
+import re
 
 import pytest
 from checked import faulty_rows, lines, row
 from in_process import rung
+
+from curation.checks.run import check_project
+from curation.review import next_item, open_desk
+from curation.store import open_store
+from rung.tui.data.data_lines import to_fix, todo
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+TRUSTED = '[review]\npool = "trust"\n[project]\nperson = "sam"\n'
+TEXTS = [" ".join(f"w{n}x{k}" for k in range(14)) for n in range(40)]
 
 
 @pytest.fixture(scope="module")
@@ -15,12 +26,17 @@ def faulty():
 
 @pytest.fixture
 def project(tmp_path, faulty):
-    (tmp_path / "rung.toml").write_text('[review]\npool = "trust"\n[project]\nperson = "sam"\n')
+    (tmp_path / "rung.toml").write_text(TRUSTED)
     lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
     lines(tmp_path / "test.jsonl", [faulty[7], row("a question that stands nowhere else at all", "x y z")])
     rung("data", "import", "rows.jsonl", "--rejects", "rejects.jsonl", cwd=tmp_path, code=0)
     rung("data", "import", "test.jsonl", "--as", "test", cwd=tmp_path, code=0)
     return tmp_path
+
+
+def told(project, *words, code=0):
+    """The document of a command."""
+    return json.loads(rung(*words, "--json", cwd=project, code=code).stdout)
 
 
 def found(project):
@@ -41,20 +57,21 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
     total = sum(document[name] for name in ("kept", "exact", "near", "rejected", "known", "taken_out"))
     assert document["read"] == total == 38
 
-    assert "would be 1 row taken out" in rung("data", "fix", "leaks", "--dry-run", cwd=project, code=0).stdout
+    (planned,) = told(project, "data", "fix", "leaks", "--dry-run")
     assert found(project)[0] == names
-    assert "1 row taken out" in rung("data", "fix", "leaks", cwd=project, code=0).stdout
+    (done,) = told(project, "data", "fix", "leaks")
+    assert (planned["change"], planned["rows"]) == (None, done["rows"]) and len(done["rows"]) == 1
     after, document = found(project)
     assert "leaks" not in after and document["taken_out"] == 1
     rung("data", "undo", cwd=project, code=0)
     assert found(project)[0] == names
 
     rung("data", "fix", "--all", cwd=project, code=0)
-    said = rung("data", "check", cwd=project, code=1).stdout
-    assert "! Under 100 test items" in said
-    assert "in review" in said and said.splitlines()[-1] == "Next: rung advise"
-    status = json.loads(rung("review", "status", "--json", cwd=project, code=0).stdout)
-    assert status["states"]["pending"] >= 3
+    _, document = found(project)
+    assert document["test_set"]["items"] == 2
+    assert "in review" in {finding["what_to_do"] for finding in document["findings"]}
+    assert "rung advise" in rung("data", "check", cwd=project, code=1).stdout.splitlines()[-1]
+    assert told(project, "review", "status")["states"]["pending"] >= 3
 
     rung("data", "undo", cwd=project, code=0)
     assert found(project)[0] == names
@@ -63,14 +80,17 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
 
 
 def test_status_tells_what_the_last_check_said_until_something_changes(project):
-    said = "findings block the dataset"
-    assert said not in rung("status", cwd=project).stdout
+    def data_stage():
+        stages = told(project, "status")["stages"]
+        return next((each["state"], each["reason"][:1]) for each in stages if each["name"] == "data")
+
+    unchecked = data_stage()
     rung("data", "check", cwd=project, code=1)
-    assert f"3 {said}" in rung("status", cwd=project).stdout
+    assert data_stage() == ("needs_you", "3") != unchecked
     rung("data", "fix", "leaks", cwd=project, code=0)
-    assert said not in rung("status", cwd=project).stdout
+    assert data_stage() == unchecked
     rung("data", "check", cwd=project, code=1)
-    assert f"2 {said}" in rung("status", cwd=project).stdout
+    assert data_stage() == ("needs_you", "2")
 
 
 def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project, faulty):
@@ -79,11 +99,11 @@ def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_f
     rung("data", "import", "held.jsonl", "--as", "validation", cwd=project, code=0)
     for blocking in ("contradictions", "secrets"):
         rung("data", "dismiss", blocking, "--by", "dana", "--reason", "both hold", cwd=project, code=0)
-    assert "rung data fix leaks" in rung("data", "freeze", cwd=project, code=1).stderr
+    assert "fix leaks" in told(project, "data", "freeze", code=1)["error"]["hint"]
     assert found(project)[0]["leaks"] == ("blocks", 1)
-    assert "1 row taken out" in rung("data", "fix", "leaks", cwd=project, code=0).stdout
-    assert "leaks" not in found(project)[0]
-    assert "rung data fix leaks" not in rung("data", "freeze", cwd=project).stderr
+    (done,) = told(project, "data", "fix", "leaks")
+    assert len(done["rows"]) == 1 and "leaks" not in found(project)[0]
+    assert "fix leaks" not in rung("data", "freeze", cwd=project).stderr
 
 
 def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project):
@@ -99,17 +119,16 @@ def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project
     assert found(project)[0] == names
     for _ in range(2):  # the two imports, which came before
         rung("data", "undo", cwd=project, code=0)
-    assert "nothing to undo" in rung("data", "undo", cwd=project, code=2).stderr
+    rung("data", "undo", cwd=project, code=2)
 
 
 def test_a_finding_that_is_fixed_already_leaves_nothing_to_do(project):
     rung("data", "fix", "leaks", cwd=project, code=0)
     names, _ = found(project)
-    assert "leaks: nothing to fix." in rung("data", "fix", "leaks", cwd=project, code=0).stdout
+    assert told(project, "data", "fix", "leaks")[0]["rows"] == []
     said = rung("data", "fix", "leaks", "contradictions", "--dry-run", cwd=project, code=0).stdout
-    assert "leaks: nothing to fix." in said and said.splitlines()[-1] == "Next: rung data fix contradictions"
-    assert found(project)[0] == names
-    done = json.loads(rung("data", "fix", "leaks", "secrets", "--json", cwd=project, code=0).stdout)
+    assert said.splitlines()[-1].endswith("fix contradictions") and found(project)[0] == names
+    done = told(project, "data", "fix", "leaks", "secrets")
     assert [(each["finding"], len(each["rows"])) for each in done] == [("leaks", 0), ("secrets", 1)]
 
 
@@ -135,9 +154,9 @@ def test_one_fix_takes_out_what_a_second_look_finds_and_one_undo_brings_it_back(
     with_a_leak_copied_many_times(tmp_path)
     first = found(tmp_path)[0]
     assert first["leaks"] == ("blocks", 15)
-    planned = json.loads(rung("data", "fix", command, "--dry-run", "--json", cwd=tmp_path, code=0).stdout)
+    planned = told(tmp_path, "data", "fix", command, "--dry-run")
     assert found(tmp_path)[0] == first
-    done = json.loads(rung("data", "fix", command, "--json", cwd=tmp_path, code=0).stdout)
+    done = told(tmp_path, "data", "fix", command)
     leaks = next(each for each in done if each["finding"] == "leaks")
     assert len(leaks["rows"]) > 15 and leaks["detail"]["train_rows"] == len(leaks["rows"])
     assert [each["rows"] for each in planned] == [each["rows"] for each in done]
@@ -161,26 +180,16 @@ def test_names_that_are_none_change_nothing(project):
 
 
 def test_the_page_shows_every_cluster_and_who_decided_what(project):
-    rung("review", "sample", cwd=project)
-    done = rung("review", "next", "--reviewer", "ann", "--json", cwd=project)
-    item = json.loads(done.stdout)
-    if item.get("id"):
-        rung(
-            "review",
-            "decide",
-            item["id"],
-            "--token",
-            item["token"],
-            "--reviewer",
-            "ann",
-            "approve",
-            cwd=project,
-            code=0,
-        )
+    rung("data", "fix", "contradictions", cwd=project, code=0)
+    item = told(project, "review", "next", "--reviewer", "ann")
+    decide = ("review", "decide", item["id"], "--token", item["token"], "--reviewer", "ann", "approve")
+    rung(*decide, cwd=project, code=0)
     rung("data", "check", "--html", "page.html", cwd=project, code=1)
     page = (project / "page.html").read_text()
-    assert "Clusters by their size: of 2 rows 2" in page and "<mark>something else entirely</mark>" in page
-    assert item.get("id") is None or "Decisions by reviewer: ann 1" in page
+    for cluster in (f for f in found(project)[1]["findings"] if f["name"] == "duplicates"):
+        assert all(text in page for each in cluster["evidence"] for text in each["places"])
+    marked = "".join(re.findall("<mark>(.*?)</mark>", page))
+    assert "something else" in marked and "ann 1" in page
 
 
 def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothing(tmp_path, faulty):
@@ -197,11 +206,10 @@ def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothi
 @pytest.fixture
 def leaking(tmp_path, faulty):
     """A project with one train row that holds three test questions, frozen by nobody yet."""
-    (tmp_path / "rung.toml").write_text('[review]\npool = "trust"\n[project]\nperson = "sam"\n')
-    questions = [" ".join(f"w{n}x{k}" for k in range(14)) for n in range(40)]
-    lines(tmp_path / "test.jsonl", [row(text, "the same") for text in questions[:6]])
-    joined = row("\n".join(questions[:3]), "the same")
-    lines(tmp_path / "rows.jsonl", [joined, *(row(text, f"answer {n}") for n, text in enumerate(questions[6:]))])
+    (tmp_path / "rung.toml").write_text(TRUSTED)
+    lines(tmp_path / "test.jsonl", [row(text, "the same") for text in TEXTS[:6]])
+    joined = row("\n".join(TEXTS[:3]), "the same")
+    lines(tmp_path / "rows.jsonl", [joined, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[6:]))])
     rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
     rung("data", "import", "test.jsonl", "--as", "test", cwd=tmp_path, code=0)
     return tmp_path
@@ -219,11 +227,11 @@ def test_a_dismissal_of_one_leak_silences_that_pair_alone(leaking):
     key = next(iter(first))
     rung("data", "dismiss", f"leaks:{key}", "--by", "dana", "--reason", "they differ", cwd=leaking, code=0)
     assert leaks(leaking) == {name: rows for name, rows in first.items() if name != key}
-    assert "rung data fix leaks" in rung("data", "freeze", cwd=leaking, code=1).stderr
+    assert "fix leaks" in told(leaking, "data", "freeze", code=1)["error"]["hint"]
     rung("data", "dismiss", "leaks", "--by", "dana", "--reason", "all three", cwd=leaking, code=0)
     assert leaks(leaking) == {}
     rung("data", "freeze", cwd=leaking, code=0)
-    lines(leaking / "later.jsonl", [row(" ".join(f"w2x{k}" for k in range(14)) + " again", "the same")])
+    lines(leaking / "later.jsonl", [row(TEXTS[2] + " again", "the same")])
     rung("data", "import", "later.jsonl", "--as", "test", cwd=leaking, code=0)
     assert len(leaks(leaking)) == 1
     rung("data", "undo", cwd=leaking, code=0)
@@ -234,10 +242,6 @@ def test_a_dismissal_of_one_leak_silences_that_pair_alone(leaking):
 
 def test_an_older_dismissal_of_a_row_holds_for_the_pairs_that_it_names(leaking):
     """As written before pairs were kept: the rows of one piece of evidence, or all rows of the finding."""
-    from curation.store import open_store
-    from workspace.folder import Project
-    from workspace.settings import load_settings
-
     first = leaks(leaking)
     rows = next(iter(first.values()))
     project = Project(leaking)
@@ -251,48 +255,40 @@ def test_an_older_dismissal_of_a_row_holds_for_the_pairs_that_it_names(leaking):
 
 def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
     """Two findings on the same rows: fixing both is no circle, and the reviewer is told of each."""
-    from curation.checks.run import check_project
-    from curation.review import next_item, open_desk
-    from rung.tui.data.data_lines import to_fix, todo
-    from workspace.folder import Project
-    from workspace.settings import load_settings
-
-    (tmp_path / "rung.toml").write_text('[review]\npool = "trust"\n[project]\nperson = "sam"\n')
-    texts = [" ".join(f"w{n}x{k}" for k in range(14)) for n in range(40)]
-    twice = [row(texts[0], "yes mail me@example.org"), row(texts[0], "no mail me@example.org")]
-    lines(tmp_path / "rows.jsonl", [*twice, *(row(text, f"answer {n}") for n, text in enumerate(texts[1:]))])
+    (tmp_path / "rung.toml").write_text(TRUSTED)
+    twice = [row(TEXTS[0], "yes mail me@example.org"), row(TEXTS[0], "no mail me@example.org")]
+    lines(tmp_path / "rows.jsonl", [*twice, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:]))])
     rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
     rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
     rung("data", "fix", "pii", cwd=tmp_path, code=0)
     rung("data", "fix", "--all", cwd=tmp_path, code=0)
-    told = {f["name"]: f["what_to_do"] for f in found(tmp_path)[1]["findings"]}
-    assert (told["contradictions"], told["pii"]) == ("in review", "in review")
-    assert json.loads(rung("data", "fix", "--all", "--json", cwd=tmp_path, code=0).stdout) == []
+    said = {f["name"]: f["what_to_do"] for f in found(tmp_path)[1]["findings"]}
+    assert (said["contradictions"], said["pii"]) == ("in review", "in review")
+    assert told(tmp_path, "data", "fix", "--all") == []
     project = Project(tmp_path)
     desk = open_desk(project, load_settings(project.settings_file))
     checkup = check_project(desk.store, project, desk.settings)
     assert {todo(f) for f in checkup.findings if f.name in ("contradictions", "pii")} == {"in review"}
     assert to_fix(checkup) is None
     item = next_item(desk, "sam").item
-    assert any(each["kind"] == "sent" and "e-mails" in each["text"] for each in item.findings)
+    assert any(each["kind"] == "sent" for each in item.findings)
     assert any(each["kind"] == "contradiction" for each in item.findings)
 
 
 def test_two_rows_that_contradict_and_were_both_approved_block_everywhere(tmp_path):
-    (tmp_path / "rung.toml").write_text('[review]\npool = "trust"\n[project]\nperson = "sam"\n')
-    texts = [" ".join(f"w{n}x{k}" for k in range(14)) for n in range(40)]
-    rows = [row(texts[0], "yes"), row(texts[0], "no"), *(row(text, f"answer {n}") for n, text in enumerate(texts[1:]))]
-    lines(tmp_path / "rows.jsonl", rows)
+    (tmp_path / "rung.toml").write_text(TRUSTED)
+    rows = [row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:])]
+    lines(tmp_path / "rows.jsonl", [row(TEXTS[0], "yes"), row(TEXTS[0], "no"), *rows])
     rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
     rung("data", "check", cwd=tmp_path, code=1)
     rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
 
     def data_stage():
-        stages = json.loads(rung("status", "--json", cwd=tmp_path).stdout)["stages"]
+        stages = told(tmp_path, "status")["stages"]
         return next(each["state"] for each in stages if each["name"] == "data")
 
     for _ in range(2):
-        item = json.loads(rung("review", "next", "--json", cwd=tmp_path, code=0).stdout)
+        item = told(tmp_path, "review", "next")
         rung("review", "decide", item["id"], "approve", "--token", item["token"], cwd=tmp_path, code=0)
     assert data_stage() == "needs_you" and found(tmp_path)[0]["contradictions"] == ("blocks", 2)
     assert data_stage() == "needs_you" and rung("data", "freeze", cwd=tmp_path).returncode == 1
