@@ -25,23 +25,25 @@ def test_a_folder_is_its_data_files_in_order(tmp_path):
     write(tmp_path / ".hidden.jsonl", SOUND)
     assert [(Path(item.file).name, item.line) for item in rows_of(tmp_path)] == [("a.csv", 2), ("b.jsonl", 1)]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RungError, match="without a data file"):
+    with pytest.raises(RungError) as nothing:
         rows_of(tmp_path / "empty")
+    assert nothing.value.where == str(tmp_path / "empty") and ".jsonl" in nothing.value.hint
 
 
 def test_files_that_are_none(tmp_path):
     write(tmp_path / "rows.jsonl", SOUND)
-    with pytest.raises(RungError, match=r'no such file\. Did you mean "rows.jsonl"'):
+    with pytest.raises(RungError, match=r'"rows\.jsonl"'):
         rows_of(tmp_path / "row.jsonl")
-    with pytest.raises(RungError, match="not a file"):
+    with pytest.raises(RungError, match="/dev/null"):
         rows_of(Path("/dev/null"))
     (tmp_path / "u.jsonl").write_bytes(SOUND.encode("utf-16"))
     with pytest.raises(RungError, match="UTF-16"):
         rows_of(tmp_path / "u.jsonl")
     (tmp_path / "e.jsonl").write_bytes(b"")
     assert rows_of(tmp_path / "e.jsonl") == []
-    with pytest.raises(RungError, match=r'"jsonll".*not a format'):
+    with pytest.raises(RungError) as wrong:
         rows_of(tmp_path / "rows.jsonl", "jsonll")
+    assert wrong.value.found == "jsonll"
 
 
 def test_a_pipe_is_read_and_one_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
@@ -84,16 +86,16 @@ def test_a_file_that_is_written_anew_while_it_is_read_is_told_and_not_called_mal
     reading = read_rows(path)
     next(reading)
     path.write_bytes(b"x" * size)
-    with pytest.raises(RungError, match="changed while it was read"):
+    with pytest.raises(RungError, match="changed"):
         list(reading)
     size = write(path, *[SOUND] * 20).stat().st_size
     with RowFile([path]) as files:
         rows = sum(1 for _ in files)
         files.fetch([0])
         os.truncate(path, size - 10)
-        with pytest.raises(RungError, match="changed while it was read"):
+        with pytest.raises(RungError, match="changed"):
             files.fetch([rows - 1])
-        with pytest.raises(RungError, match="changed while it was read"):
+        with pytest.raises(RungError, match="changed"):
             files.fetch([0])
 
 
@@ -117,23 +119,24 @@ def test_rejects_keep_every_byte(tmp_path):
 
 @pytest.mark.parametrize("command", ["read", "check"])
 @pytest.mark.parametrize(
-    ("name", "data", "says"),
+    ("name", "data", "way"),
     [
-        ("a.jsonl.zst", b"\x28\xb5\x2f\xfd" + b"garbage" * 50, "cannot be read to its end"),
-        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 900, mtime=0)[:-20], "cannot be read to its end"),
-        ("a.jsonl.gz", gzip.compress(gzip.compress(b'{"text": "a"}\n', mtime=0), mtime=0), "packed twice"),
+        ("a.jsonl.zst", b"\x28\xb5\x2f\xfd" + b"garbage" * 50, ""),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 900, mtime=0)[:-20], ""),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(b'{"text": "a"}\n', mtime=0), mtime=0), "unpack it"),
     ],
 )
 def test_a_broken_archive_is_told_in_one_sentence(
-    tmp_path: Path, name: str, data: bytes, says: str, command: str
+    tmp_path: Path, name: str, data: bytes, way: str, command: str
 ) -> None:
     pytest.importorskip("zstandard")
     from curation.checks.run import check_files
 
     path = tmp_path / name
     path.write_bytes(data)
-    with pytest.raises(RungError, match=says):
+    with pytest.raises(RungError) as broken:
         list(read_rows(path)) if command == "read" else check_files([path])
+    assert broken.value.where == str(path) and broken.value.hint.startswith(way)
 
 
 def test_a_mark_where_two_files_were_joined_is_named(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_a_mark_where_two_files_were_joined_is_named(tmp_path: Path) -> None:
     path.write_bytes(b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}\n{"text": "c"}\n')
     first, second, third = read_rows(path)
     assert isinstance(first, Row) and isinstance(third, Row)
-    assert isinstance(second, Reject) and "byte order mark" in second.reason
+    assert isinstance(second, Reject) and second.line == 2
 
 
 NAMED = Columns(question="Frage", answer="Antwort")
@@ -158,7 +161,7 @@ def test_a_header_that_is_not_utf8_is_told_as_such(tmp_path: Path) -> None:
     path = saved(tmp_path, "Frage;Antwort;Kürzel\nwo;da;x\n")
     with pytest.raises(RungError) as caught:
         list(read_rows(path))
-    assert "line 1: the header is not UTF-8" in caught.value.message and "\udcfc" not in caught.value.message
+    assert caught.value.where == f"{path} line 1" and "\udcfc" not in caught.value.message
     assert ICONV.format(path) in caught.value.hint
 
 

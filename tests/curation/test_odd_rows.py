@@ -6,6 +6,7 @@ docs/curation.md lists these rows in a table; the last test holds the two to eac
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import in_shell
@@ -421,4 +422,4 @@ def test_each_kind_that_is_not_read_is_counted_at_import(tmp_path):
     read = in_shell.rung("data", "import", "a.jsonl", "--rejects", "r.jsonl", cwd=tmp_path)
     assert (refused.returncode, read.returncode) == (2, 0)
     for said in (refused.stderr, read.stdout):
-        assert '21 lines: a part of type "image_url"' in said and '2 lines: the answer has "weight": 0' in said
+        assert re.search('21 lines.*"image_url"', said) and re.search('2 lines.*"weight"', said)

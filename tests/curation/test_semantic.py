@@ -69,15 +69,9 @@ def test_the_threshold_comes_with_its_precision() -> None:
 
 
 def test_what_is_not_a_model_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RungError, match=r"config\.json is missing"):
+    with pytest.raises(RungError) as refused:
         open_embedder(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_folder_that_holds_no_model_is_said(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(RungError, match="not a model"):
-        open_embedder(tmp_path)
+    assert refused.value.where == str(tmp_path)
 
 
 @pytest.mark.slow

@@ -54,10 +54,10 @@ def test_of_two_sheets_the_first_is_read_and_the_other_named(tmp_path):
     assert wrong.value.found == "Twoo"
 
 
-@pytest.mark.parametrize("fault", ["a far cell", "a bomb"])
+@pytest.mark.parametrize("fault", ["far cell", "bomb"])
 def test_a_small_file_that_needs_all_memory_is_refused(tmp_path, fault, monkeypatch):
     path = workbook(tmp_path / "a.xlsx", Rows={1: HEAD, 2: ("a", "b")})
-    if fault == "a far cell":
+    if fault == "far cell":
         book = load_workbook(path)
         book.active["XFD1048576"] = "x"
         book.save(path)
@@ -94,8 +94,9 @@ def swell(path, part, size):
 
 def test_columns_of_a_sheet_are_named(tmp_path):
     path = workbook(tmp_path / "a.xlsx", Rows={1: ("Frage", "Antwort", None, "x"), 2: ("wie", "so", None, 1)})
-    with pytest.raises(RungError, match="Frage, Antwort, x"):
+    with pytest.raises(RungError) as unclear:
         rows_of(path)
+    assert unclear.value.found.split(", ") == ["Frage", "Antwort", "x"]
     (row,) = rows_of(path, columns=Columns("Frage", "Antwort"))
     assert row.example.question == "wie" and row.example.row["x"] == "1"
 
