@@ -6,7 +6,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from conftest_tui import PATIENCE, on_stage, press, settled, text_of, words_in
+from conftest_tui import PATIENCE, on_stage, press, rested, settled, text_of, words_in
 
 from advisor.answers import Answers
 from advisor.decide import decide
@@ -46,6 +46,15 @@ async def test_the_decision_is_written_and_shown_at_every_size(project, program,
         assert "Not settled: " in words_in(app)
     assert decision(project)["next_step"] in ("prompt", "few_shot", "rag", "fine_tune")
     assert decision(project)["made_from"]["answers.toml"]
+
+
+async def test_the_lines_follow_the_width_of_the_terminal(project, program):
+    async with on_stage(program(project), 2, size=(80, 24)) as (app, pilot, _):
+        narrow = {entry.key: len(entry.text) for entry in app.screen.lines.entries if entry.key.startswith("for:")}
+        await pilot.resize_terminal(120, 40)
+        await rested(pilot)
+        wide = {entry.key: len(entry.text) for entry in app.screen.lines.entries if entry.key.startswith("for:")}
+    assert {wide[key] - narrow[key] for key in narrow} == {40}
 
 
 async def test_provisional_asks_the_question_that_is_worth_most(project, program):

@@ -43,6 +43,7 @@ class AdviceScreen(LoadedScreen):
         Binding("o", "report", "write the HTML report"),
     ]
 
+    fits_width = True
     data: Decision | None = None
     drawn_with: Mapping[str, float | None] | None = None
     """The measured scores that the lines speak of."""
@@ -78,18 +79,13 @@ class AdviceScreen(LoadedScreen):
         decision = write_decision(project, decide(book, load_answers(project.answers_file), self.source.now().date()))
         self.drawn_with = self._scores
         report = unjudged(project, self.source.settings)
-        page = Page(decision, book, self._width, self.drawn_with, answer(report) if report else "")
+        page = Page(decision, book, self.room, self.drawn_with, answer(report) if report else "")
         told = SAME if project.decision_file.read_bytes() == before else SAVED
         return LoadedLines(list(page.entries()), "rung advise", told, decision, goes_on=True)
 
     @property
     def _scores(self) -> dict[str, float | None]:
         return self.status.ladder.scores | {"classifier": self.status.ladder.classified} if self.status else {}
-
-    @property
-    def _width(self) -> int:
-        """Columns of a line, without the cursor's two and the one that a scrollbar takes."""
-        return max(self.lines.size.width - 3, 40)
 
     def next_words(self) -> str:
         """What Start names as next; where that is the advice itself, the stage that carries it out."""
@@ -103,7 +99,15 @@ class AdviceScreen(LoadedScreen):
     def show_status(self, status: Status) -> None:
         """The measured scores follow the status, too."""
         super().show_status(status)
-        if self.data is not None and self.drawn_with != self._scores:
+        self._follow_scores()
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """A status that came while the lines were worked out counts, too."""
+        super().show_loaded(message)
+        self._follow_scores()
+
+    def _follow_scores(self) -> None:
+        if self.data is not None and not self.started and self.drawn_with != self._scores:
             self.reload()
 
     def why_ref(self, key: str) -> str:
