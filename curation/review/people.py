@@ -69,7 +69,11 @@ def known_reviewer(store: Store, name: str, *, kind: Kind = "person") -> Reviewe
 def _of_kind(person: Reviewer, kind: Kind) -> Reviewer:
     if person.kind != kind:
         raise Refusal(
-            f'"{person.name}" is known here as {person.kind}, not as {kind}.', "Use another name for the other kind."
+            f'"{person.name}" is known here as {person.kind}, not as {kind}.',
+            "Use another name for the other kind.",
+            where=person.name,
+            expected=kind,
+            found=person.kind,
         )
     return person
 
@@ -88,7 +92,9 @@ def invite(store: Store, name: str, *, role: str = "reviewer", days: float = 14,
     Raises RungError for an unknown role or days that are not positive.
     """
     if role not in ROLES:
-        raise RungError(f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "one of: " + ", ".join(ROLES))
+        raise RungError(
+            f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "one of: " + ", ".join(ROLES), found=role
+        )
     if not 0 < days <= 3650:
         raise RungError(f"--days {days:g}: expected a number over 0, at most 3650.", "--days 14")
     token = secrets.token_urlsafe(32)
@@ -102,7 +108,7 @@ def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
     """End a personal token at once. Raises RungError where nobody of that name is known."""
     names = {person.name: person for person in all_reviewers(store)}
     if name not in names:
-        raise RungError(f'No reviewer "{name}".{did_you_mean(name, names)}', "rung review status")
+        raise RungError(f'No reviewer "{name}".{did_you_mean(name, names)}', "rung review status", found=name)
     _set_token(store, names[name], token_hash=None, token_until=None)
     store.event("revoke", actor, name, {})
 

@@ -116,7 +116,8 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Sa
     from curation.store.waiting_rows import forget, queue_sample, unsampled
 
     if role not in POLICY_ROLES:
-        raise RungError(f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}', "--as " + "|".join(POLICY_ROLES))
+        text = f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}'
+        raise RungError(text, "--as " + "|".join(POLICY_ROLES), found=role)
     error = min((plan.error for plan in plans(store) if plan.role == role), default=_error(settings)) / 2
     with store.write(alone=True) as connection:
         fresh = unsampled(connection, role)

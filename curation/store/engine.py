@@ -171,7 +171,9 @@ def _postgres(url: str) -> tuple[Engine, str]:
         raise InputError([Problem('"store.url" is not a database URL.', where="rung.toml", found=url)]) from error
     if parsed.get_backend_name() != "postgresql":
         text_ = f'"store.url": {parsed.get_backend_name()} is not supported, only postgresql (or nothing: SQLite).'
-        raise InputError([Problem(text_, where="rung.toml", expected="postgresql://...")])
+        raise InputError(
+            [Problem(text_, where="rung.toml", expected="postgresql://...", found=parsed.get_backend_name())]
+        )
     require("postgres", "psycopg")
     engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **POOL)
     event.listen(engine, "connect", _be_patient)
@@ -221,9 +223,8 @@ def _revision(connection: Connection) -> str | None:
 
 def _newer(connection: Connection) -> RungError:
     theirs = connection.execute(text("SELECT value FROM facts WHERE key = 'program'")).scalar() or "a newer version"
-    return RungError(
-        f"This project was written by Rung {theirs}, you run {_program()}. Nothing was opened.", "pip install -U rung"
-    )
+    said = f"This project was written by Rung {theirs}, you run {_program()}. Nothing was opened."
+    return RungError(said, "pip install -U rung", expected=_program(), found=theirs)
 
 
 def _copy(file: Path, target: Path) -> None:

@@ -150,9 +150,8 @@ def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -
             try:
                 stands = bool(line.strip()) and json.loads(line)["file"] not in others
             except (ValueError, KeyError, TypeError) as error:
-                raise RungError(
-                    f"{path} line {number}: not a file of rejects. Nothing was written.", "--rejects with another name"
-                ) from error
+                said = f"{path} line {number}: not a file of rejects. Nothing was written."
+                raise RungError(said, "--rejects with another name", where=str(path)) from error
             if stands:
                 file.write(line.removesuffix(b"\n") + b"\n")
         file.writelines(map(reject_json, rejects))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,3 +83,9 @@ def rung(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a command in the project, as the installed script does; it must end with `wanted`."""
     monkeypatch.chdir(project.root)
     return lambda *words, wanted=0: in_process.rung(*words, code=wanted)
+
+
+@pytest.fixture
+def told(rung: Any) -> Any:
+    """The document that a command prints for `--json`."""
+    return lambda *words, wanted=0: json.loads(rung(*words, "--json", wanted=wanted).stdout)

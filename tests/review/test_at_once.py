@@ -52,8 +52,9 @@ def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk: Any, u
     with desk.store.write(alone=True) as connection:
         connection.execute(update(rows).where(rows.c.id == 1).values(mark="train"))
         for work in (lambda: desk.store.exclude(["r-000002"], "odd", "x"), lambda: take(desk, "dana")):
-            with pytest.raises(Refusal, match="busy with another program"):
+            with pytest.raises(Refusal) as told:
                 Other(work).ended()
+            assert "lock" in told.value.found and told.value.where == desk.store.where
     assert take(desk, "dana") == "r-000001"
 
 

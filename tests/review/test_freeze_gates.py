@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -30,24 +31,30 @@ def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
         parts = (desk.project, desk.settings, done.folder, desk.store)
         return recheck_review(*parts), recheck_leakage(*parts)
 
+    def closed(opener: str) -> str:
+        """Why the review's gate is closed; this command opens it."""
+        assert (gates()[0].passed, gates()[0].opener) == (False, opener)
+        return str(gates()[0].why)
+
     review, leakage = gates()
     assert review.passed and leakage.passed and gates() == (review, leakage)
-    assert review.fact.startswith("80 of 80 decided")
+    assert re.match(r"80\D+80\b", review.fact)
 
     undo(desk, "r-000001", "dana")
-    assert not gates()[0].passed and "r-000001 has no decision" in gates()[0].why
+    assert re.findall(r"r-\d+", closed("rung review")) == ["r-000001"]
     decide_all(desk, "dana", [("r-000001", Ruling("edit", text="changed after"))], kind="person")
-    assert "r-000001 is not what was frozen" in gates()[0].why and gates()[0].opener == "rung data freeze"
+    assert re.findall(r"r-\d+", closed("rung data freeze")) == ["r-000001"]
     change = desk.store.exclude([f"r-{n:06d}" for n in (2, 3, 4)], "a leak", "leaks")
-    why = gates()[0].why
-    assert "r-000002 was taken out since: a leak" in why and why.endswith("; and 1 more"), why
+    why = closed("rung data freeze")
+    assert "r-000002" in why and "a leak" in why and re.findall(r" \d+ ", why) == [" 1 "], "one more than is named"
     desk.store.undo(change)
     desk.store.exclude([f"r-{n:06d}" for n in (2, 3)], "a leak", "leaks")
-    assert "more" not in gates()[0].why and gates()[0].opener == "rung data freeze"
+    assert not re.search(r" \d+ ", closed("rung data freeze"))
     train = done.folder / "train.jsonl"
     train.write_bytes(train.read_bytes().replace(b"label 1", b"label 2", 1))
-    with pytest.raises(Refusal, match="changed since it was frozen"):
+    with pytest.raises(Refusal) as changed:
         gates()
+    assert changed.value.where == str(train)
 
 
 def told(phrase: str, count: int, seed: int) -> list[Example]:
@@ -72,7 +79,7 @@ def test_what_the_freeze_refuses_is_what_the_check_shows_and_the_fix_mends(make_
     assert shown() == set()
     assert [each.kind for each in plan_freeze(desk.store, desk.project, desk.settings).blockers] == ["undecided"]
     done = frozen(desk, leave_out=True)
-    gone = [entry["id"] for entry in done.manifest.dropped if entry["reason"] == "leaks into test (contained)"]
+    gone = [entry["id"] for entry in done.manifest.dropped if "(contained)" in entry["reason"]]
     assert gone == ["r-000201", "r-000202", "r-000203"]
     assert recheck_leakage(desk.project, desk.settings, done.folder, desk.store).passed
 
@@ -122,10 +129,9 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk: Any) ->
     assert met.passed and met.evidence["agreement_low"] == round(0.05 ** (1 / 72), 6)
     assert met.evidence["rejects_low"] == round(0.05 ** (1 / 8), 6) and "kappa 1.00 (95%: " in met.fact
     over = check(rejects_at_least=0.9)
-    assert not over.passed and "agreement on rejects is 100.0%, at least 68.8%" in over.why and "overlap" in over.opener
-    assert check(agreement_at_least=0.97).why == (
-        "agreement is 100.0%, at least 95.9% with 95% confidence; 97.0% is asked for"
-    )
+    assert not over.passed and "overlap" in over.opener
+    assert re.findall(r"[\d.]+%", over.why) == ["100.0%", "68.8%", "95%", "90.0%"]
+    assert re.findall(r"[\d.]+%", check(agreement_at_least=0.97).why) == ["100.0%", "95.9%", "95%", "97.0%"]
     exactly = progress(desk).agreement.raw_low
     assert exactly is not None and check(agreement_at_least=exactly).passed
     assert not check(agreement_at_least=math.nextafter(exactly, 1)).passed
@@ -147,7 +153,7 @@ def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk: Any) ->
     touched = touched_rows(desk)
     change = review_again(desk, touched, actor="lena")
     closed = recheck_review(desk.project, desk.settings, done.folder, desk.store)
-    assert not closed.passed and "has no decision (pending)" in closed.why and closed.opener == "rung review"
+    assert not closed.passed and "(pending)" in closed.why and closed.opener == "rung review"
     desk.store.undo(change)
     assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
     review_again(desk, touched, actor="lena")
@@ -162,9 +168,9 @@ def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -
     decide_all(desk, "code table", [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)])
     done = frozen(desk)
     assert done.manifest.review["automatic"] == 40 and done.manifest.review["by_person"] == 0
-    assert "40 by an automatic reviewer, which is no expert review" in (done.folder / "README.md").read_text()
+    assert re.search(r"\b40\b.*\bautomatic\b", (done.folder / "README.md").read_text())
     gate = recheck_review(desk.project, desk.settings, done.folder, desk.store)
-    assert gate.passed and gate.fact == "40 of 40 decided, 40 by an automatic reviewer, 0 by a person"
+    assert gate.passed and re.findall(r"\d+", gate.fact) == ["40", "40", "40", "0"]
     assert (gate.evidence["automatic"], gate.evidence["person"]) == (40, 0)
     strict = make_desk(pool="all", accept_automatic=False)
     assert not recheck_review(strict.project, strict.settings, done.folder, strict.store).passed
@@ -193,6 +199,10 @@ def sampled(make_desk: Any, project: Any) -> Any:
     return make
 
 
+SAMPLE = 'rung review sample   (a new sample), or [review] pool = "all"'
+"""What opens the gate that a sample closed."""
+
+
 def recheck(desk: Any, done: Any, **today: Any) -> Any:
     """The gate as a process sees it whose environment says `today`."""
     given = {f"RUNG_REVIEW__{key.upper()}": str(value) for key, value in today.items()}
@@ -206,8 +216,8 @@ def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled:
     assert (policy["pool"], policy["sample"], policy["allowed_faults"]) == ("sample", 10, 0)
     assert (policy["agreement_at_least"], policy["rejects_at_least"], policy["second_edit"]) == (0.9, None, False)
     assert sample["rows"] == [row.id for row in desk.store.rows() if row.in_sample]
-    bound = most_faulty(75, 10, 0) / 65
-    assert recheck(desk, done).fact == f"10 of 75 decided, pool sample 0 faults in 10, rest under {bound:.1%}"
+    figures = ["10", "75", "0", "10", f"{most_faulty(75, 10, 0) / 65:.1%}"]
+    assert re.findall(r"[\d.]+%?", recheck(desk, done).fact) == figures
 
 
 def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> None:
@@ -218,8 +228,7 @@ def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> Non
         one = update(tables.rows).where(tables.rows.c.id == number_of(first))
         connection.execute(one.values(sampled=0))
     closed = recheck(desk, done)
-    assert not closed.passed and "not in this project's store" in closed.why
-    assert closed.opener.startswith("rung review sample")
+    assert (closed.passed, closed.opener) == (False, SAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +237,7 @@ def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> Non
 def test_nothing_of_today_opens_the_gate_after_a_failed_sample(sampled: Any, today: Any) -> None:
     desk, done = sampled(1)
     closed = recheck(desk, done)
-    assert not closed.passed and closed.opener.startswith("rung review sample")
+    assert (closed.passed, closed.opener) == (False, SAMPLE)
     assert not recheck(desk, done, **today).passed
     lines = [f"{key} = {value!r}" for key, value in today.items()]
     desk.project.settings_file.write_text("[review]\n" + "\n".join(lines) + "\n")
@@ -262,7 +271,7 @@ def test_decisions_of_a_program_count_by_the_policy_of_the_freeze_and_of_rung_to
     ("stricter", "opener"),
     [
         ({"pool": "all"}, "rung review"),
-        ({"sample": 30}, 'rung review sample   (a new sample), or [review] pool = "all"'),
+        ({"sample": 30}, SAMPLE),
         ({"agreement_at_least": 0.5}, "rung review   (rows that two people see: [review] overlap)"),
         ({"second_edit": "true"}, "rung review"),
     ],
@@ -303,7 +312,7 @@ def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_
     done = frozen(desk)
     places = {entry["split"] for entry in done.manifest.rows if entry["origin"] == "generated"}
     assert places == ({"train", "validation", "test"} if in_test else {"train"})
-    assert recheck(desk, done).passed and "60 trusted without review" in recheck(desk, done).fact
+    assert recheck(desk, done).passed and re.search(r"\b60\b", recheck(desk, done).fact)
     assert recheck(desk, done, generated_in_test="false").passed is not in_test
 
 
@@ -313,7 +322,7 @@ def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled: An
     desk, done = sampled(0)
     write_artefact(done.folder / "manifest.json", done.manifest.model_copy(update={"policy": {}}))
     found = recheck(desk, done)
-    assert not found.passed and "has no decision" in found.why
+    assert not found.passed and "(unreviewed)" in found.why
     old = {key: done.manifest.policy[key] for key in ("pool", "sample", "allowed_faults", "accept_automatic")}
     samples = [{k: v for k, v in each.items() if k != "rows"} for each in done.manifest.review["samples"]]
     review = {**done.manifest.review, "samples": samples}
@@ -352,7 +361,7 @@ def test_an_edit_without_its_second_person_is_none_under_the_policy_of_the_freez
     undo(loose, "r-000001", "mo")
     assert loose.store.row("r-000001").state == "edited"
     found = recheck(loose, done)
-    assert not found.passed and "r-000001 has no decision (pending)" in found.why
+    assert not found.passed and re.search(r"r-000001 .*\(pending\)", found.why)
 
 
 def test_the_same_rows_under_another_policy_are_another_version(sampled: Any, make_desk: Any) -> None:
@@ -437,7 +446,6 @@ def test_two_people_agree_where_their_decisions_leave_the_same_row(
 
 def test_the_leakage_gate_lets_a_dismissed_pair_pass_and_no_other_of_its_row(make_desk: Any) -> None:
     """One train row that holds two test questions, frozen by hand: each pair needs a dismissal of its own."""
-    from curation.example import Example, chat_row
     from workspace.artefact import write_artefact
     from workspace.files import sha256_bytes
 

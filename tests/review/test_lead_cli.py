@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -28,19 +27,19 @@ def at_desk(project: Any) -> Any:
     return do
 
 
-def test_a_review_again_by_script(rung: Any, project: Any, at_desk: Any) -> None:
+def test_a_review_again_by_script(rung: Any, told: Any, project: Any, at_desk: Any) -> None:
     project.guideline_file.write_text("# G\n\nCode it.\n")
     rows = [Example(chat_row(f"{word} case", "A1")) for word in ("asthma", "fracture", "fever")]
     at_desk(rows=rows)
     for _ in rows:
         at_desk("mo", "approve")
-    assert "No row was decided under another version" in rung("review", "again", wanted=1).stderr
+    rung("review", "again", wanted=1)
     project.guideline_file.write_text("# G\n\nCode it.\nAsthma first.\n")
-    dry = json.loads(rung("review", "again", "--dry-run", "--json").stdout)
+    dry = told("review", "again", "--dry-run")
     assert list(dry["rows"].values()) == [["asthma"]] and dry["change"] is None
-    done = rung("review", "again").stdout
-    assert "Guideline v2: 3 rows decided under an older version, 1 affected." in done and "rung data undo" in done
-    assert json.loads(rung("review", "status", "--json").stdout)["states"]["pending"] == 1
+    done = told("review", "again")
+    assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1) and done["change"] is not None
+    assert told("review", "status")["states"]["pending"] == 1
 
 
 def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
@@ -48,19 +47,19 @@ def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_
     rows = at_desk(rows=rows_of(2))
     with open_desk(project, load_settings(project.settings_file, {})).store as store:
         store.exclude(rows[:1], "exact duplicate", "duplicates")
-    told = rung("review", "reopen", *rows, wanted=2).stderr
-    assert f"{rows[0]} was taken out (exact duplicate)" in told and rows[1] not in told
-    assert "1 row to review again" in rung("review", "reopen", rows[1]).stdout
+    refused = rung("review", "reopen", *rows, wanted=2).stderr
+    assert rows[0] in refused and "exact duplicate" in refused and rows[1] not in refused
+    rung("review", "reopen", rows[1])
 
 
-def test_decisions_by_sheet_have_no_pace(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
+def test_decisions_by_sheet_have_no_pace(rung: Any, told: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
     (project.root / "rung.toml").write_text("[review]\nhour_usd = 60\n")
     at_desk(rows=rows_of(3))
     rung("review", "export", "-o", "out.jsonl", "--assign", "dana")
     sheet = project.root / "out.jsonl"
     sheet.write_text(sheet.read_text().replace('"decision": ""', '"decision": "approve"'))
     rung("review", "import", "out.jsonl")
-    status = json.loads(rung("review", "status", "--json").stdout)
+    status = told("review", "status")
     (dana,) = status["reviewers"]
     assert (dana["decided"], dana["by_sheet"], dana["rows_an_hour"], dana["minutes"]) == (3, 3, None, 0)
-    assert status["rows_an_hour"] is None and "dana: 3 decided, 3 several at once" in rung("review", "status").stdout
+    assert status["rows_an_hour"] is None

@@ -72,11 +72,11 @@ def test_the_policy_on_edits_holds_for_edits_made_before(make_desk: Any, rows_of
 def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk: Any, url: str, rows_of: Any) -> None:
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
-    take(desk, "dana", "edit", "the better answer")
+    take(desk, "dana", "edit", "better")
     desk.store.queue(["r-000001"], "guideline v2", "guideline")
     _, item = take(desk, "mo", "approve")
     row = desk.store.row("r-000001")
-    assert item.answer == row.example.answer == "the better answer" and row.state == "edited"
+    assert item.answer == row.example.answer == "better" and row.state == "edited"
     assert row.original.answer == "answer 0", "the draft is still kept, for a preference pair"
 
 
@@ -158,7 +158,7 @@ def test_a_new_guideline_sends_back_what_it_touches(make_desk: Any, project: Any
     desk = make_desk()
     asked = ["asthma, mild", "painful neuropathy of the feet", "asthma with neuropathy", "a broken arm", "fever"]
     desk.store.add([Example(chat_row(q, f"A{n}")) for n, q in enumerate(asked)], role="candidates")
-    with pytest.raises(Refusal, match="under another version"):
+    with pytest.raises(Refusal):
         touched_rows(desk)
     order(desk)
     assert progress(desk).older_guideline == 0

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from curation.review import Ruling, decide, decide_all, draw_again, invite, known_reviewer, next_item, plans, progress
 from curation.review import by_token as person_of
 from curation.review import revoke as end_link
+from curation.review.people import LinkEnded, LinkUnknown
 from curation.review.progress import most_faulty
 from curation.store.tables import rows
 from workspace.errors import Refusal, RungError
@@ -103,8 +104,9 @@ def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk: An
 @pytest.mark.parametrize("role", ["pol", "candidates"])
 def test_what_is_not_sampled_is_told_as_that(make_desk: Any, role: str) -> None:
     desk = make_desk(sample=20)
-    with pytest.raises(RungError, match=f'"{role}" is not sampled'):
+    with pytest.raises(RungError) as told:
         draw_again(desk.store, desk.settings, role, actor="dana")
+    assert told.value.found == role
 
 
 def test_blind_rows_show_no_decision_until_both_have_decided(make_desk: Any, url: str, rows_of: Any) -> None:
@@ -116,10 +118,8 @@ def test_blind_rows_show_no_decision_until_both_have_decided(make_desk: Any, url
     assert "dana" not in json.dumps(seen.to_json())
     assert decide(desk, seen.id, seen.token, "mo", Ruling("approve")).state == "unsure"
     third = take(desk, "priya")
-    assert third.id == "r-000001" and {(s.reviewer, s.verdict) for s in third.sides} == {
-        ("dana", "reject"),
-        ("mo", "approve"),
-    }
+    sides = {side.reviewer: side.verdict for side in third.sides}
+    assert third.id == "r-000001" and sides == {"dana": "reject", "mo": "approve"}
     assert decide(desk, third.id, third.token, "priya", Ruling("reject")).state == "rejected"
     settle(desk, "mo", "approve")
     assert settle(desk, "dana", "approve").state == "approved"
@@ -134,8 +134,9 @@ def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk: A
     assert [made.state for made in decide_all(desk, "code table", rulings)] == ["pending", "pending"]
     assert decide_all(desk, "code table", rulings) == []
     assert take(desk, "dana").id == "r-000001"
-    with pytest.raises(Refusal, match="known here as automatic, not as person"):
+    with pytest.raises(Refusal) as told:
         next_item(desk, "code table")
+    assert (told.value.expected, told.value.found) == ("person", "automatic")
     lenient = make_desk(accept_automatic=True)
     found = progress(lenient)
     assert (found.states["approved"], found.states["rejected"], found.automatic) == (1, 1, 2)
@@ -158,8 +159,8 @@ def test_near_rows_stand_beside_an_item(make_desk: Any, tmp_path: Any) -> None:
     assert (made.kept, made.contradictions) == (3, 1)
     settle(desk, "mo", "approve")
     item = take(desk, "dana")
-    texts = [finding["text"] for finding in item.findings]
-    assert "The same question has another answer: E11.40" in texts
+    found = {finding["kind"]: finding["row"] for finding in item.findings}
+    assert found["contradiction"] == "r-000003"
     assert item.source.endswith("rows.jsonl:2")
     assert [(side.row, side.kind, side.answer, side.reviewer) for side in item.near] == [
         ("r-000003", "contradiction", "E11.40", ""),
@@ -188,15 +189,16 @@ def test_personal_links_end(make_desk: Any) -> None:
 
     with store.read() as connection:
         assert token not in str(connection.execute(text("SELECT * FROM reviewers")).fetchall())
-    with pytest.raises(Refusal, match="This link ended on"):
+    with pytest.raises(LinkEnded):
         person_of(store, invite(store, "kim", days=1e-9))
     end_link(store, "dana")
-    with pytest.raises(Refusal, match="not known"):
+    with pytest.raises(LinkUnknown):
         person_of(store, token)
-    with pytest.raises(RungError, match=r'"led" is not a role.*"lead"'):
+    with pytest.raises(RungError, match=r'"led".*"lead"'):
         invite(store, "mo", role="led")
-    with pytest.raises(RungError, match="printable"):
+    with pytest.raises(RungError) as told:
         known_reviewer(store, "a\x1b[31m")
+    assert told.value.found == "a\x1b[31m"
 
 
 def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(
@@ -205,7 +207,8 @@ def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(
     desk = make_desk(url=url, pool="trust")
     desk.store.add(rows_of(1), role="pool")
     desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
-    assert [found["text"] for found in take(desk, "dana").findings] == ["Sent to review for: phones, e-mails"]
+    ((sent,),) = (take(desk, "dana").findings,)
+    assert sent["kind"] == "sent" and "phones, e-mails" in sent["text"]
     every = make_desk(url=url, pool="all")
     every.store.add(rows_of(1, 9), role="pool")
     assert take(every, "mo").findings == ()

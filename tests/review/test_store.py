@@ -39,9 +39,9 @@ def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of: Any
         assert [row.line for row in found[:5]] == [1, 2, 3, 4, 5] and found[2].meta == {"n": 2}
         assert store.row("r-000007").role == "test"
         assert store.counts() == {"pool": {"unreviewed": 6}, "test": {"unreviewed": 1}}
-        with pytest.raises(RungError, match="No row r-000099"):
+        with pytest.raises(RungError, match="r-000099"):
             store.row("r-000099")
-        with pytest.raises(RungError, match="not the id of a row"):
+        with pytest.raises(RungError, match='"row 1"'):
             store.row("row 1")
 
 
@@ -81,7 +81,7 @@ def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> Non
         assert gone["r-000002"] == ("near duplicate", {"kept": "r-000003"}) and gone["r-000004"][0] == "leak"
         assert store.undo(first) == ["r-000001", "r-000002"]
         assert [row.id for row in store.rows()] == ["r-000001", "r-000002", "r-000003"]
-        with pytest.raises(RungError, match="undone already"):
+        with pytest.raises(RungError, match=f" {first} "):
             store.undo(first)
         assert [change.id for change in store.changes()] == [second]
         assert [event.kind for event in store.events(actor="sam")] == ["exclude"]
@@ -89,7 +89,7 @@ def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> Non
         assert store.row("r-000001").mark == "validation"
         store.undo(mark)
         assert store.row("r-000001").mark == ""
-        with pytest.raises(RungError, match="No row r-000077"):
+        with pytest.raises(RungError, match="r-000077"):
             store.exclude(["r-000077"], "x", "y")
 
 
@@ -134,9 +134,9 @@ def test_a_database_from_a_newer_version_is_refused_and_left_alone(project: Proj
         connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
         connection.execute(text("UPDATE facts SET value = '9.9' WHERE key = 'program'"))
     before = None if url else project.database_file.read_bytes()
-    with pytest.raises(RungError, match=r"written by Rung 9\.9, you run .*Nothing was opened") as refused:
+    with pytest.raises(RungError) as refused:
         opened(project, url)
-    assert "pip install -U rung" in refused.value.hint
+    assert refused.value.found == "9.9"
     if not url:
         assert project.database_file.read_bytes() == before
 
@@ -163,11 +163,11 @@ def test_a_damaged_file_is_a_sentence(project: Project, content: bytes) -> None:
 
 
 def test_another_database_kind_is_refused(project: Project) -> None:
-    with pytest.raises(RungError, match="mysql is not supported"):
-        opened(project, "mysql://localhost/x")
-    with pytest.raises(RungError, match="not a database URL"):
-        opened(project, "no url")
-    with pytest.raises(RungError, match="cannot be reached"):
+    for url, found in (("mysql://localhost/x", "mysql"), ("no url", "no url")):
+        with pytest.raises(RungError) as told:
+            opened(project, url)
+        assert (told.value.where, told.value.found) == ("rung.toml", found)
+    with pytest.raises(RungError, match=r"127\.0\.0\.1:1"):
         opened(project, "postgresql://rung@127.0.0.1:1/x")
 
 
@@ -198,7 +198,7 @@ def test_a_full_disk_loses_nothing(project: Project, rows_of: Any) -> None:
         with store.engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.connection.dbapi_connection.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(RungError, match=f"disk is full: the project's, or that of {tempfile.gettempdir()}, where"):
+        with pytest.raises(RungError, match=tempfile.gettempdir()):
             store.add(rows_of(3000, 100), role="pool")
         assert len(store.rows()) == 20
 

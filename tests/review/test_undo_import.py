@@ -18,46 +18,46 @@ def write(project: Any, name: str, rows: list[Example]) -> str:
     return name
 
 
-def state(rung: Any) -> dict[str, Any]:
+def state(told: Any) -> dict[str, Any]:
     """What a user sees of the rows."""
     return {
-        "status": json.loads(rung("status", "--json").stdout)["stages"][2:5],
-        "review": json.loads(rung("review", "status", "--json").stdout)["states"],
+        "status": told("status")["stages"][2:5],
+        "review": told("review", "status")["states"],
     }
 
 
 @pytest.mark.parametrize("role", ["pool", "candidates", "train", "test"])
-def test_the_last_import_is_taken_back_whole(rung: Any, project: Any, rows_of: Any, role: str) -> None:
+def test_the_last_import_is_taken_back_whole(rung: Any, told: Any, project: Any, rows_of: Any, role: str) -> None:
     """Also with duplicates inside and beside it, with a sample drawn, and twice; the same file comes in again."""
     rung("data", "import", write(project, "a.jsonl", rows_of(20)))
-    before = state(rung)
+    before = state(told)
     more = write(project, "b.jsonl", [*rows_of(30, 15), *rows_of(2, 16)])
-    first = json.loads(rung("data", "import", more, "--as", role, "--json").stdout)["files"][0]
-    assert state(rung) != before
-    assert "b.jsonl" in json.loads(rung("data", "undo", "--json").stdout)["undone"]
-    assert state(rung) == before
-    again = json.loads(rung("data", "import", more, "--as", role, "--json").stdout)["files"][0]
+    first = told("data", "import", more, "--as", role)["files"][0]
+    assert state(told) != before
+    assert "b.jsonl" in told("data", "undo")["undone"]
+    assert state(told) == before
+    again = told("data", "import", more, "--as", role)["files"][0]
     assert {k: again[k] for k in ("kept", "exact", "near", "known")} == {
         k: first[k] for k in ("kept", "exact", "near", "known")
     }
     rung("data", "undo")
-    assert state(rung) == before
+    assert state(told) == before
     rung("data", "undo")
-    assert sum(state(rung)["review"].values()) == 0
+    assert sum(state(told)["review"].values()) == 0
     done = rung("data", "undo", wanted=2)
     assert "undo" in done.stderr
 
 
-def test_what_something_stands_on_stays(rung: Any, project: Any, rows_of: Any) -> None:
+def test_what_something_stands_on_stays(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
     """Decided rows, frozen rows; and a fix that came later is undone first."""
     rung("data", "import", write(project, "a.jsonl", rows_of(3)), "--as", "candidates")
-    item = json.loads(rung("review", "next", "--reviewer", "dana", "--json").stdout)
+    item = told("review", "next", "--reviewer", "dana")
     rung("review", "decide", item["id"], "approve", "--token", item["token"], "--reviewer", "dana")
     done = rung("data", "undo", "--json", wanted=1)
     assert json.loads(done.stdout)["error"]["where"] == "a.jsonl" and item["id"] in done.stdout
     rung("data", "import", write(project, "b.jsonl", rows_of(5, 50)))
     rung("data", "undo")
-    assert json.loads(rung("review", "status", "--json").stdout)["states"].get("approved") == 1
+    assert told("review", "status")["states"].get("approved") == 1
 
 
 def test_frozen_rows_stay(rung: Any, project: Any, rows_of: Any) -> None:
@@ -76,11 +76,11 @@ def test_a_sample_that_people_see_stands_as_it_was_drawn(rung: Any, project: Any
     rung("data", "undo", wanted=1)
 
 
-def test_a_dry_run_stores_nothing(rung: Any, project: Any, rows_of: Any) -> None:
+def test_a_dry_run_stores_nothing(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
     name = write(project, "a.jsonl", rows_of(5))
     with (project.root / name).open("a") as file:
         file.write("not json\n")
-    shown = json.loads(rung("data", "import", name, "--dry-run", "--json").stdout)
+    shown = told("data", "import", name, "--dry-run")
     (only,) = shown["files"]
     assert (shown["dry_run"], only["file"], only["rows"], only["rejected"]) == (True, name, 5, 1)
     assert only["first"][0]["answer"] == "answer 0" and len(only["problems"]) == 1
@@ -88,13 +88,13 @@ def test_a_dry_run_stores_nothing(rung: Any, project: Any, rows_of: Any) -> None
     assert not project.database_file.exists()
 
 
-def test_a_folder_is_taken_only_where_that_was_asked_for(rung: Any, project: Any, rows_of: Any) -> None:
+def test_a_folder_is_taken_only_where_that_was_asked_for(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
     write(project, "in/a.jsonl", rows_of(5))
     write(project, "in/deep/b.jsonl", rows_of(5, 10))
-    error = json.loads(rung("data", "import", "in", "--json", wanted=2).stdout)["error"]
+    error = told("data", "import", "in", wanted=2)["error"]
     assert error["where"] == "in" and "2 data files" in error["message"] and not project.database_file.exists()
-    assert len(json.loads(rung("data", "import", "in", "--dry-run", "--json").stdout)["files"]) == 2
-    made = json.loads(rung("data", "import", "in", "--recursive", "--json").stdout)["files"]
+    assert len(told("data", "import", "in", "--dry-run")["files"]) == 2
+    made = told("data", "import", "in", "--recursive")["files"]
     assert [each["kept"] for each in made] == [5, 5]
 
 
@@ -114,20 +114,20 @@ def test_a_loop_of_links_is_written_over(rung: Any, project: Any, rows_of: Any) 
     assert len((project.root / "o.jsonl").read_text().splitlines()) == 2
 
 
-def test_the_files_of_one_import_are_sampled_together(rung: Any, project: Any, rows_of: Any) -> None:
+def test_the_files_of_one_import_are_sampled_together(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
     files = [write(project, "a.jsonl", rows_of(20)), write(project, "b.jsonl", rows_of(10, 30))]
     rung("data", "import", *files)
-    (sample,) = json.loads(rung("review", "status", "--json").stdout)["samples"]
+    (sample,) = told("review", "status")["samples"]
     assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (30, None)
 
 
-def test_named_columns_are_remembered_by_the_header(rung: Any, project: Any) -> None:
+def test_named_columns_are_remembered_by_the_header(rung: Any, told: Any, project: Any) -> None:
     for name, first in (("a.csv", "one"), ("b.csv", "two"), ("c.csv", "three")):
         (project.root / name).write_text(f"id,said,team\n1,{first} card,cards\n2,{first} pin,pins\n")
     (project.root / "d.csv").write_text("id,words,team\n1,where,cards\n")
     rung("data", "import", "a.csv", wanted=2)
     rung("data", "import", "a.csv", "--question", "said", "--answer", "team")
-    (shown,) = json.loads(rung("data", "import", "b.csv", "--dry-run", "--json").stdout)["files"]
+    (shown,) = told("data", "import", "b.csv", "--dry-run")["files"]
     assert shown["first"][0] == {"question": "two card", "answer": "cards"}
-    assert json.loads(rung("data", "import", "b.csv", "c.csv", "--json").stdout)["files"][1]["kept"] == 2
+    assert told("data", "import", "b.csv", "c.csv")["files"][1]["kept"] == 2
     rung("data", "import", "b.csv", "d.csv", wanted=2)  # one of them has other columns
