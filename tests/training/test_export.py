@@ -15,11 +15,11 @@ from counting import Words
 
 from curation.example import Example, chat_row
 from curation.split.manifest import load_split
-from training.export.bundle import Bundle, pack, row_of
-from training.export.export_folder import KINDS, check_kind, write_export
-from training.export.launchers import deepspeed, launch_files
-from training.export.openai import faults, files, limits, may_leave
-from training.export.values import yaml
+from training.export.bundle import Bundle, pack
+from training.export.export_folder import KINDS, check_kind, files_of, write_export
+from training.export.openai import faults, limits, may_leave
+from training.export.rows import row_of
+from training.export.templates import yaml
 from training.gates.clearance import Locked, admit, override
 from training.plan.memory_fit import setup_of
 from workspace.errors import InputError, Refusal
@@ -154,7 +154,7 @@ def test_earlier_answers_weigh_nothing_for_openai(ready: Project, settings: Sett
     row = row_of(Example({"messages": [{"role": r, "content": c} for r, c in turns]}), None)
     bundle = packed(ready, settings, planned)
     many = Bundle(bundle.plan, bundle.base, True, bundle.clearance, {"train": [row] * 10, "validation": []})
-    first = json.loads(files(many)["train.jsonl"].splitlines()[0])["messages"]
+    first = json.loads(files_of(many, "openai")["train.jsonl"].splitlines()[0])["messages"]
     assert [m.get("weight") for m in first] == [None, 0, None, None]
 
 
@@ -198,9 +198,8 @@ def test_rows_that_must_not_train_others_go_where_the_terms_were_read_lately(rea
 def test_yaml_readers_take_numbers_for_numbers() -> None:
     import yaml as reader
 
-    table = {"rate": 1e-5, "other": 2e-4, "text": "on: [x", "flag": True, "many": [{"a": 1.5e-7}]}
-    read = reader.safe_load(yaml(table, "head"))
-    assert (read["rate"], read["other"], read["text"], read["flag"]) == (1e-5, 2e-4, "on: [x", True)
+    values = [1e-5, 2e-4, "on: [x", True, 1.5e-7]
+    assert [reader.safe_load(yaml(value)) for value in values] == values
 
 
 def test_launch_files_are_taken_by_accelerates_own_parser(
@@ -220,10 +219,10 @@ def test_launch_files_are_taken_by_accelerates_own_parser(
 
 def test_a_step_that_cannot_be_shared_is_refused(ready: Project, settings: Settings, planned: Path) -> None:
     with pytest.raises(Refusal, match=r"4 .* 3 "):
-        launch_files(packed(ready, settings, planned, cards=3))
+        files_of(packed(ready, settings, planned, cards=3), "trl")
 
 
 def test_the_sizes_of_deepspeed_multiply_to_the_plans_step(ready: Project, settings: Settings, planned: Path) -> None:
-    found = deepspeed(packed(ready, settings, planned), 2)
+    found = json.loads(files_of(packed(ready, settings, planned), "trl")["launch/deepspeed.json"])
     assert found["train_micro_batch_size_per_gpu"] * found["gradient_accumulation_steps"] * 2 == 4
     assert setup_of(packed(ready, settings, planned).recipe, on_card=False).batch == 4

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from chat.local.load import find_model
 from chat.protocols import Tokenizer
-from chat.tool_calls import for_template
-from curation.example import Example, is_trained
 from curation.split.manifest import SplitName, load_split
+from training.export.rows import Row, row_of
 from training.gates.clearance import Clearance, Locked, check_gates
 from training.gates.gate import GateOverride
-from training.plan.methods import Loss
 from training.plan.planning import token_length
 from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
 from training.plan.splits import GB
-from training.run.tokens import with_system
 from workspace.artefact import hashes
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings
 
-Row = dict[str, Any]
-"""A row, or a message of one, as JSON."""
-Table = dict[str, Any]
-"""Settings of another trainer, by its own names."""
 SPLITS: tuple[SplitName, ...] = ("train", "validation")
 """The test set stays at home: the adapter comes back through `rung runs adopt`."""
 LAST_ONLY = ("trl", "unsloth", "skypilot", "dstack", "notebook")
@@ -127,31 +119,3 @@ def _rows(
         rows[split] = [row_of(row, recipe.system_prompt) for row, fit in zip(examples, fits, strict=True) if fit]
         left_out[split] = [number for number, fit in enumerate(fits, 1) if not fit]
     return rows, left_out
-
-
-def row_of(example: Example, system_prompt: str | None) -> Row:
-    """Messages as they are trained on (arguments of calls as objects), and the tools where the row has some."""
-    messages = for_template([*with_system(example.asked, system_prompt), dict(example.messages[-1])])
-    tools = example.row.get("tools")
-    return {"messages": messages, **({"tools": tools} if tools else {})}
-
-
-def trained(row: Row, loss: Loss) -> list[bool]:
-    """Which messages train: the last, or each of the assistant's that does not say that it is not to."""
-    last = len(row["messages"]) - 1
-    return [
-        at == last or (loss == "all" and turn["role"] == "assistant" and is_trained(turn))
-        for at, turn in enumerate(row["messages"])
-    ]
-
-
-def prompt_completion(rows: Sequence[Row]) -> Iterator[Row]:
-    """Trl's form: loss on the completion alone, whatever the template."""
-    for row in rows:
-        *asked, answer = row["messages"]
-        yield {"prompt": asked, "completion": [answer], **without(row, "messages")}
-
-
-def without(row: Row, *names: str) -> Row:
-    """The row without some keys."""
-    return {key: value for key, value in row.items() if key not in names}

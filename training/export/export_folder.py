@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from curation.store import open_store
-from training.export import axolotl, llama_factory, openai, rented
-from training.export.bundle import Bundle, prompt_completion
-from training.export.launchers import launch_files
-from training.export.values import jsonl, script, title, values
-from training.gates.gate import Gate
+from training.export import openai
+from training.export.bundle import Bundle
+from training.export.rows import Row, jsonl, marked, pair, weighted, with_tools_as_text
+from training.export.templates import filled
+from training.plan.methods import Loss
 from workspace.artefact import write_artefact
 from workspace.errors import InputError, Problem, Refusal, did_you_mean
 from workspace.files import check_place, sha256_file, write_bytes, write_text
@@ -19,49 +21,76 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 RECEIPT = "clearance.json"
-LOCAL = " (a folder of the machine that exported this: take it along, and name its new place in the script or file)"
+METHODS = ("full", "lora", "qlora", "dora", "qdora", "rslora")
+"""What scripts and configurations know."""
+MANAGED = "rung train --on NAME   ([remotes.NAME] provider in rung.toml; or upload both files yourself)"
 
 
-def _trl(bundle: Bundle) -> dict[str, str]:
-    shared = bundle.effective_batch % max(2, bundle.cards) == 0
-    return {"train.py": script("trl", bundle), **_pairs(bundle), **(launch_files(bundle) if shared else {})}
+@dataclass(frozen=True, slots=True)
+class ExportKind:
+    """How it is run, its folders of templates, what becomes of a row, and where the rows are."""
+
+    run: str
+    templates: tuple[str, ...] = ()
+    form: Callable[[Row, Loss], Row] = pair
+    place: str = "data/"
 
 
-def _unsloth(bundle: Bundle) -> dict[str, str]:
-    if values(bundle)["packing"]:
+KINDS: Mapping[str, ExportKind] = {
+    "trl": ExportKind(
+        "python train.py            (pip install trl peft bitsandbytes; several cards: launch/)", ("trl", "launch")
+    ),
+    "axolotl": ExportKind("axolotl train config.yaml", ("axolotl",), marked),
+    "llama-factory": ExportKind("llamafactory-cli train train.yaml", ("llama-factory",), with_tools_as_text),
+    "unsloth": ExportKind("python train.py            (pip install unsloth)", ("unsloth",)),
+    "openai": ExportKind(
+        "upload train.jsonl and validation.jsonl yourself; Rung sends nothing", form=weighted, place=""
+    ),
+    "together": ExportKind(MANAGED, form=partial(weighted, every=True), place=""),
+    "fireworks": ExportKind(MANAGED, form=weighted, place=""),
+    "skypilot": ExportKind(
+        "sky launch -c tuning sky.yaml && scp -r tuning:sky_workdir/output . && sky down tuning",
+        ("trl", "launch", "skypilot"),
+    ),
+    "dstack": ExportKind(
+        "dstack apply -f tuning.dstack.yml; then, while it waits: scp -r rung-PLAN:/tuning/output .",
+        ("trl", "launch", "dstack"),
+    ),
+    "notebook": ExportKind(
+        "open train.ipynb in Colab, Kaggle or Jupyter; the adapter comes back as adapter.zip",
+        ("trl", "launch", "notebook"),
+    ),
+}
+
+
+def files_of(bundle: Bundle, kind: str) -> dict[str, str]:
+    """The files of an export by name, but for plan and receipt.
+
+    Raises Refusal where the rows of a step cannot be shared by the cards, or the trainer takes no such plan; InputError
+    with every limit of OpenAI that the rows break.
+    """
+    chosen, step = KINDS[kind], bundle.recipe.rows_a_step
+    templates, method = chosen.templates, bundle.recipe.method
+    if templates and method not in METHODS:
+        raise Refusal(
+            f"{bundle.plan.id} trains by {method}: exports know {', '.join(METHODS)}.", "rung train   (trains it here)"
+        )
+    if "launch" in templates and step % max(2, bundle.cards):
+        if bundle.cards > 1:
+            raise Refusal(
+                f"{step} rows a step cannot be shared by {bundle.cards} cards.",
+                f"Set [training] batch to a multiple of {bundle.cards}, or name another number: --cards",
+            )
+        templates = tuple(each for each in templates if each != "launch")
+    if kind == "unsloth" and bundle.recipe.packing:
         raise Refusal("The Unsloth script trains unpacked rows only.", "Set [training] packing = false")
-    return {"train.py": script("unsloth", bundle), **_pairs(bundle)}
-
-
-def _pairs(bundle: Bundle) -> dict[str, str]:
-    return {f"data/{split}.jsonl": jsonl(prompt_completion(rows)) for split, rows in bundle.rows.items()}
-
-
-KINDS: Mapping[str, Callable[[Bundle], dict[str, str]]] = {
-    "trl": _trl,
-    "axolotl": axolotl.files,
-    "llama-factory": llama_factory.files,
-    "unsloth": _unsloth,
-    "openai": openai.files,
-    "together": lambda bundle: openai.chat_files(bundle, every=True),
-    "fireworks": openai.chat_files,
-    "skypilot": lambda bundle: {**_trl(bundle), **rented.skypilot(bundle)},
-    "dstack": lambda bundle: {**_trl(bundle), **rented.dstack(bundle)},
-    "notebook": lambda bundle: {**_trl(bundle), **rented.notebook(bundle)},
-}
-MANAGED = "[remotes.NAME] provider in rung.toml; or upload both files yourself"
-RUN = {
-    "trl": "python train.py            (pip install trl peft bitsandbytes; several cards: launch/)",
-    "axolotl": "axolotl train config.yaml",
-    "llama-factory": "llamafactory-cli train train.yaml",
-    "unsloth": "python train.py            (pip install unsloth)",
-    "skypilot": "sky launch -c tuning sky.yaml && scp -r tuning:sky_workdir/output . && sky down tuning",
-    "dstack": "dstack apply -f tuning.dstack.yml; then, while it waits: scp -r rung-PLAN:/tuning/output .",
-    "notebook": "open train.ipynb in Colab, Kaggle or Jupyter; the adapter comes back as adapter.zip",
-    "openai": "upload train.jsonl and validation.jsonl yourself; Rung sends nothing",
-    "together": f"rung train --on NAME   ({MANAGED})",
-    "fireworks": f"rung train --on NAME   ({MANAGED})",
-}
+    rows = {
+        f"{chosen.place}{split}.jsonl": jsonl(chosen.form(row, bundle.recipe.loss) for row in rows)
+        for split, rows in bundle.rows.items()
+    }
+    if kind == "openai":
+        openai.demand_limits(rows)
+    return rows | filled(bundle, "about", *templates, run=chosen.run)
 
 
 def check_kind(kind: str) -> str:
@@ -85,10 +114,9 @@ def write_export(project: Project, settings: Settings, bundle: Bundle, kind: str
         openai.may_leave(project)
     made = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(made, ignore_errors=True)
-    for name, text in KINDS[check_kind(kind)](bundle).items():
+    for name, text in files_of(bundle, check_kind(kind)).items():
         write_text(made / name, text)
     write_bytes(made / "plan.toml", (project.plans / f"{bundle.plan.id}.toml").read_bytes())
-    write_text(made / "README.md", readme(bundle, kind))
     write_artefact(made / RECEIPT, bundle.clearance)
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
@@ -102,28 +130,3 @@ def write_export(project: Project, settings: Settings, bundle: Bundle, kind: str
         }
         store.event("exported", settings.project.person, bundle.plan.id, detail)
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def readme(bundle: Bundle, kind: str) -> str:
-    """What this folder is, what every gate found, and how the outcomes come back."""
-    left = [f"- {split}: lines {', '.join(map(str, lines))}" for split, lines in bundle.left_out.items() if lines]
-    rows = ", ".join(f"{len(rows):,} {split} rows" for split, rows in bundle.rows.items())
-    parts = [
-        f"# {title(bundle)}",
-        f"Run: `{RUN[kind]}`",
-        f"Base model: `{bundle.base}`{LOCAL if bundle.local else ''}.",
-        f"{rows}; the last answer of a row is trained, nothing else. The test set stays where it was frozen.",
-        "## What the gates found",
-        "\n".join(f"- {gate.symbol} {gate.name}: {_fact(gate)}" for gate in bundle.clearance.gates),
-        "The machine gate is about the machine of the project and was not asked for: this run happens elsewhere.",
-        *(["## Rows that are over the plan's length and left out, not cut", "\n".join(left)] if left else []),
-        "## Bringing the outcomes back",
-        "Copy this folder back with the trained adapter in it. In the project: `rung runs adopt ADAPTER_FOLDER`, "
-        "then `rung evaluate`.",
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _fact(gate: Gate) -> str:
-    aside = gate.override
-    return f'{gate.fact} (overridden by {aside.by}: "{aside.reason}")' if aside else gate.fact

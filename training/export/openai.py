@@ -1,4 +1,4 @@
-"""Chat JSONL as OpenAI and other providers take it; OpenAI's limits are in rules/managed.toml. Nothing is uploaded."""
+"""What may go to a provider: the privacy answer, and OpenAI's limits (rules/managed.toml). Nothing is uploaded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from collections.abc import Mapping
 from datetime import date
 
 from chat.privacy import SEALED, UNTRAINED, privacy_answers, trains
-from chat.tool_calls import for_template
-from training.export.bundle import Bundle, Row, trained
-from training.export.values import jsonl
-from training.plan.methods import Loss
 from workspace.errors import InputError, Problem, Refusal
 from workspace.folder import Project
 from workspace.shipped_rules import rule_file
@@ -18,25 +14,11 @@ from workspace.shipped_rules import rule_file
 ROLES = ("system", "user", "assistant", "tool")
 
 
-def chat_files(bundle: Bundle, *, every: bool = False) -> dict[str, str]:
-    """`train.jsonl` and `validation.jsonl`; assistant turns that do not train get weight 0.
-
-    With `every`, each message has a weight: Together trains the questions, too, of a row that weighs only some.
-    Source: https://docs.together.ai/docs/fine-tuning/data-preparation (read 2026-11-29).
-    """
-    return {
-        f"{split}.jsonl": jsonl(_weighted(row, bundle.recipe.loss, every) for row in rows)
-        for split, rows in bundle.rows.items()
-    }
-
-
-def files(bundle: Bundle) -> dict[str, str]:
-    """The chat files, within OpenAI's limits. Raises InputError with every limit that the rows break."""
-    found = chat_files(bundle)
-    problems = [p for name, text in found.items() for p in faults(name, text, limits())]
+def demand_limits(files: Mapping[str, str]) -> None:
+    """Raise InputError with every limit of OpenAI that these files break."""
+    problems = [problem for name, text in files.items() for problem in faults(name, text, limits())]
     if problems:
         raise InputError(problems, "rung data freeze   (another version), or rung plan export trl")
-    return found
 
 
 def may_leave(
@@ -61,14 +43,6 @@ def limits() -> dict[str, int]:
     """The provider's dated limits."""
     entry = next(e for e in rule_file("managed.toml")["provider"] if e["id"] == "openai")
     return dict(entry["limits"])
-
-
-def _weighted(row: Row, loss: Loss, every: bool) -> Row:
-    messages = []
-    for message, learns in zip(for_template(row["messages"], as_text=True), trained(row, loss), strict=True):
-        named = every or (message["role"] == "assistant" and not learns)
-        messages.append({**message, "weight": int(learns)} if named else message)
-    return {**row, "messages": messages}
 
 
 def faults(name: str, text: str, allowed: Mapping[str, int]) -> list[Problem]:
