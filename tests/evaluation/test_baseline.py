@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bank import CLASSES, perfect
+from bank import CLASSES, changed, perfect
 from scripted import Scripted
 
 from chat.protocols import Reply
@@ -32,7 +32,7 @@ def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows(project, s
     """On few rows its settings tie, and a weak classifier would make fine-tuning look good. Its score on validation is
     still of the rows on which all arms are compared.
     """
-    few = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 4})})
+    few = changed(settings, choose_on=4)
     bench = open_bench(project, few, model)
     (base, classical), _ = choose_all(bench, arms_named(["base", "classical"]))
     assert len(bench.choosing) == 4 < len(bench.validating)
@@ -56,8 +56,8 @@ def test_an_encoder_needs_labels_and_a_model(project, settings, model):
     report = run_baseline(missing, arms_named(["prompt", "encoder"]))[1]
     assert [arm.arm for arm in report.arms] == ["prompt"]
     assert any(note.startswith("encoder ") and "pip install" in note for note in report.notes)
-    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
-    assert open_bench(project, off, model).with_encoder(lambda: pytest.fail("opened")).encoder is None
+    free = changed(settings, closed_set="off")
+    assert open_bench(project, free, model).with_encoder(lambda: pytest.fail("opened")).encoder is None
 
 
 def test_the_whole_ladder(project, settings, model):
@@ -108,7 +108,7 @@ def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, s
         assert not any(q in text for q, _ in pairs)
         assert not any(q in own and not own.endswith(q) for q, _ in pairs)
         assert ask.turns[-1]["role"] == "user"
-        proposing = own.endswith("within ``` blocks.")
+        proposing = "```" in own
         assert proposing or any(own.endswith(q) for q in (*validation, *learnt, *(q for q, _ in pairs)))
 
 
@@ -174,7 +174,7 @@ def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
 def test_documents_that_hold_test_pairs_are_counted(project, settings, model):
     (project.documents / "leak.md").write_text("Seen: card lost at home today -> card\n")
     _, report = run_baseline(open_bench(project, settings, model), arms_named(["prompt", "rag"]))
-    assert any("1 passages of documents/" in note for note in report.notes)
+    assert any(note.split()[0] == "1" and "documents/" in note for note in report.notes)
 
 
 def test_a_test_set_alone_measures_base_and_prompt_only(project, settings, model, kit):
@@ -191,13 +191,6 @@ def test_a_changed_test_file_is_refused(project, settings, model, kit):
         file.write(json.dumps(kit.rows_of(["there"])[0]) + "\n")
     with pytest.raises(Refusal, match=r"test\.jsonl"):
         open_bench(project, settings, model)
-
-
-def test_no_test_set_is_a_refusal_with_the_command(project, settings, model):
-    (project.datasets / "v001" / "manifest.json").unlink()
-    with pytest.raises(Refusal) as caught:
-        open_bench(project, settings, model)
-    assert caught.value.hint == "rung data freeze --test-only"
 
 
 def test_one_measuring_at_a_time(project, settings, model):
@@ -218,7 +211,7 @@ def test_the_closed_set_is_inferred_named_or_off(project, settings):
 
 def test_cut_and_refused_replies_are_counted(project, settings):
     cut = Scripted(lambda ask: Reply("I'm sorry, but I cannot", 3, 5, 0.5, "length"), name="cut")
-    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    off = changed(settings, closed_set="off")
     _, report = run_baseline(open_bench(project, off, cut), arms_named(["base"]))
     base = report.arms[0]
     assert (base.cut, base.extra["refusal_rate"], base.p95_seconds, base.output_tokens) == (36, 1.0, 0.5, 180)
@@ -235,7 +228,7 @@ def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project,
     """A model that only chatters is measured; one that may have been cut while it thought is not."""
     cut = Thinking(lambda ask: Reply(said, 3, 5, 0.5, "length"), name="cut")
     cut.thinks = thinks
-    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    off = changed(settings, closed_set="off")
     _, report = run_baseline(open_bench(project, off, cut), arms_named(["base", "prompt"]), Aim(goal=0.9))
     assert [arm.unmeasured[:8] for arm in report.arms] == ["36 of 36" if lost else ""] * 2
     assert ("prompting" in report.judged) == (not lost)
@@ -252,7 +245,7 @@ class Paid(Scripted):
 
 def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, settings):
     paid = Paid(["card"], name="paid")
-    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    off = changed(settings, closed_set="off")
     with pytest.raises(RungError, match=r"\$0.20 of \$0.20"):
         run_baseline(open_bench(project, off, paid, budget_usd=0.2), arms_named(["base"]))
     assert len(paid.asked) == 20 and not list(project.evaluations.glob("*/report.json"))
@@ -267,7 +260,7 @@ def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(pr
                 yield number, Reply(reply.text, 3, 1, 0.1, "end", None)
 
     model = Unpriced(["card"], name="no price")
-    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    off = changed(settings, closed_set="off")
     with pytest.raises(RungError, match="--budget-usd"):
         run_baseline(open_bench(project, off, model, budget_usd=0.2), arms_named(["base"]))
     assert 0 < len(model.asked) <= 12
@@ -337,7 +330,7 @@ def test_a_prompt_that_holds_test_pairs_is_named(project, settings, model):
 
 
 def test_the_report_says_how_many_validation_rows_were_asked(project, settings, model):
-    few = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 5})})
+    few = changed(settings, choose_on=5)
     _, report = run_baseline(open_bench(project, few, model), arms_named(["base"]))
     assert " 5 of " in report.rows_from[-1]
     _, whole = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
@@ -345,13 +338,14 @@ def test_the_report_says_how_many_validation_rows_were_asked(project, settings, 
 
 
 def test_every_measured_version_of_a_prompt_is_kept_whoever_edits_the_file(project, settings, model):
+    first = (project.prompts / "prompt.md").read_text()
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     (project.prompts / "prompt.md").write_text("Name the topic, nothing else.")
     _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     kept = {path.name.split(".")[0]: path.read_text() for path in (project.prompts / "old").iterdir()}
-    texts = sorted(path.read_text() for path in (project.prompts / "old").glob("prompt.*.md"))
-    assert kept["base"] == "Name the topic." and len(texts) == 3
-    assert {"Name the topic, nothing else.", "Name the topic: card, transfer or pin."} < set(texts)
+    texts = {path.read_text() for path in (project.prompts / "old").glob("prompt.*.md")}
+    assert kept["base"] == (project.prompts / "base.md").read_text() and len(texts) == 3
+    assert {first, (project.prompts / "prompt.md").read_text()} < texts
     for name, digest in report.made_from.items():
         if name.startswith("prompts/"):
             assert any(sha256_file(path) == digest for path in (project.prompts / "old").iterdir())
@@ -361,7 +355,7 @@ def test_rows_that_choose_are_drawn_and_the_same_however_the_file_is_sorted(proj
     by_class = sorted(
         kit.rows_of([f"place {n}" for n in range(40)], " now"), key=lambda row: row["messages"][-1]["content"]
     )
-    some = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 45})})
+    some = changed(settings, choose_on=45)
 
     def chosen(rows):
         kit.freeze_by_hand(

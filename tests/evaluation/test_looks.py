@@ -1,7 +1,9 @@
 """A test set is meant for a number of runs: the plan is fixed first, confidence follows, and later runs cannot ship."""
 
+import re
+
 import pytest
-from bank import perfect
+from bank import changed, perfect
 from scripted import Scripted
 
 from curation.store import open_store
@@ -24,10 +26,6 @@ def baseline(project, settings, model):
     return run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]), Aim(goal=0.9))
 
 
-def planned(settings, runs):
-    return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"runs": runs})})
-
-
 def evaluate(project, settings, run):
     run_evaluation(open_bench(project, settings, Scripted(perfect, name=f"scripted+{run}")), run, "Topic.")
     return newest_verdict(project, run)[1]
@@ -38,12 +36,12 @@ def test_the_first_run_ships_at_95_and_the_second_cannot_without_a_fresh_test_se
     assert (first.verdict, first.confidence, first.place) == ("ship", 0.95, 1)
     assert (second.verdict, second.place, second.planned_runs) == ("judgement", 2, 1)
     assert second.low == first.low
-    assert any("1 run " in note and "R-001" in note for note in second.notes)
+    assert any("R-001" in note for note in second.notes)
     assert evaluate(project, settings, "R-001").verdict == "ship"
 
 
 def test_three_planned_runs_are_each_judged_at_a_wider_interval(project, settings, baseline):
-    three = planned(settings, 3)
+    three = changed(settings, runs=3)
     first = evaluate(project, three, "R-001")
     assert first.confidence == pytest.approx(1 - 0.05 / 3)
     differences = [1.0] * first.better + [-1.0] * first.worse + [0.0] * first.same
@@ -55,7 +53,7 @@ def test_three_planned_runs_are_each_judged_at_a_wider_interval(project, setting
 
 def test_the_plan_cannot_be_changed_once_a_run_was_scored(project, settings, baseline):
     evaluate(project, settings, "R-001")
-    later = evaluate(project, planned(settings, 5), "R-002")
+    later = evaluate(project, changed(settings, runs=5), "R-002")
     assert (later.planned_runs, later.verdict) == (1, "judgement")
     assert any("runs = 5" in note for note in later.notes)
 
@@ -73,7 +71,7 @@ def test_the_plan_stands_before_the_first_test_item_is_answered(project, setting
 
 
 def test_a_look_before_the_last_planned_run_takes_a_place(project, settings, baseline):
-    two = planned(settings, 2)
+    two = changed(settings, runs=2)
     evaluate(project, two, "R-001")
     folder, _ = newest_verdict(project, "R-001")
     report = read_report(project, folder.name)[1]
@@ -120,7 +118,7 @@ def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, 
         assert evaluate(project, settings, "R-001").place == 2
         again = evaluate(project, settings, run)
         assert (again.verdict, again.place, again.n) == ("judgement", place, 39)
-        assert any("R-001 on v001" in note for note in again.notes)
+        assert any("R-001" in note and "v001" in note for note in again.notes)
     refrozen(project, settings, model, kit, frozen(kit)[:12] + kit.rows_of(kit.places, " at noon"))
     fresh = evaluate(project, settings, "R-002")
     assert (fresh.verdict, fresh.place, fresh.n) == ("ship", 1, 36)
@@ -138,8 +136,9 @@ def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, 
     fresh = newest_verdict(project, "R-001")[1]
     assert (fresh.dataset, fresh.verdict, fresh.place, fresh.n) == ("v002", "ship", 1, 24)
     kit.freeze_by_hand(project, "v003", test=kit.rows_of(kit.places, " this week"), train=kit.rows_of(["there"]))
-    with pytest.raises(Refusal, match=r"v001.* 24 of the 24 .*v003"):
+    with pytest.raises(Refusal) as refused:
         check_unseen(project, settings, "R-001", "v001", "v003")
+    assert {"v001", "v003", "24"} <= set(re.findall(r"\w+", refused.value.message))
 
 
 def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_drew_them(
@@ -168,18 +167,16 @@ def test_the_environment_names_no_smaller_margin_than_rung_toml(project, setting
 
 
 def test_another_metric_or_margin_after_the_first_run_changes_no_verdict(project, settings, model, baseline):
-    def named(**values):
-        return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update=values)})
-
-    first = evaluate(project, named(margin=0.9), "R-001")
+    wide = changed(settings, margin=0.9)
+    first = evaluate(project, wide, "R-001")
     assert first.verdict != "ship" and first.margin == 0.9
-    later = evaluate(project, named(margin=0.0), "R-001")
+    later = evaluate(project, changed(settings, margin=0.0), "R-001")
     assert (later.verdict, later.margin) == (first.verdict, 0.9)
     assert any("0.9" in note for note in later.notes)
-    other = named(margin=0.9, metric="token_f1")
+    other = changed(wide, metric="token_f1")
     run_baseline(open_bench(project, other, model), arms_named(["base", "prompt"]))
     shopped = evaluate(project, other, "R-001")
     assert (shopped.metric, shopped.place) == ("token_f1", 2)
     assert any("exact_match" in note for note in shopped.notes) and any("R-001" in note for note in shopped.notes)
-    run_baseline(open_bench(project, named(margin=0.9), model), arms_named(["base", "prompt"]))
-    assert evaluate(project, named(margin=0.9), "R-001").place == 1
+    run_baseline(open_bench(project, wide, model), arms_named(["base", "prompt"]))
+    assert evaluate(project, wide, "R-001").place == 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import in_shell
 import pytest
+from bank import changed
 from hosted_replies import completion
 from scripted import Scripted
 
@@ -20,7 +21,6 @@ from training.release.released_prompt import parts_of
 STEPS = ("Say card or pin, by the first word.", "Say card, transfer or pin, by the first word.")
 """What the writer writes next; each is better than the one before."""
 KNOWS = {STEPS[0]: ("card", "pin"), STEPS[1]: ("card", "transfer", "pin")}
-ENDS = "Reply with the new instruction within ``` blocks."
 
 
 def follows(kit):
@@ -44,8 +44,8 @@ def writing(name="writer-1"):
     return Scripted(say, name=name)
 
 
-def measured(project, settings, kit, writer, **changed):
-    made = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update=changed)})
+def measured(project, settings, kit, writer, **values):
+    made = changed(settings, **values)
     bench = replace(open_bench(project, made, follows(kit)), writer=writer)
     return run_baseline(bench, arms_named(["base", "prompt", "optimised"]))[1]
 
@@ -64,7 +64,7 @@ def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, se
     assert not search_plot([a for a in report.arms if a.arm != "optimised"])
     assert 2 <= len(writer.asked) <= settings.evaluation.proposals
     shown = [ask.turns[0]["content"] for ask in writer.asked]
-    assert all(text.endswith(ENDS) for text in shown) and "Right is: " in shown[0]
+    assert all("```" in text for text in shown)
     rows = [row for extra in (" today", " again", " now") for row in kit.rows_of(kit.places, extra)]
     outside = [row["messages"][0]["content"] for row in rows]
     assert not [question for question in outside for text in shown if question in text]
@@ -84,20 +84,19 @@ def test_a_killed_search_goes_on_where_it_was(project, settings, kit):
 
 
 @pytest.mark.parametrize(
-    ("changed", "writer", "most"), [({"proposals": 0}, True, 0), ({"proposals": 2}, True, 2), ({}, False, 0)]
+    ("values", "writer", "most"), [({"proposals": 0}, True, 0), ({"proposals": 2}, True, 2), ({}, False, 0)]
 )
-def test_the_limits_hold_and_the_report_says_why_there_is_none(project, settings, kit, changed, writer, most):
+def test_the_limits_hold_and_the_report_says_why_there_is_none(project, settings, kit, values, writer, most):
     model = writing()
-    report = measured(project, settings, kit, model if writer else None, **changed)
+    report = measured(project, settings, kit, model if writer else None, **values)
     assert len(model.asked) <= most
     missing = "optimised" not in {arm.arm for arm in report.arms}
     assert missing == (not most) == any(note.startswith("optimised ") for note in report.notes)
 
 
 def test_few_calls_end_the_search(project, settings, kit):
-    bench = replace(open_bench(project, settings, model := follows(kit)), writer=writing())
-    before = settings.evaluation.model_copy(update={"optimise_calls": 20})
-    bench = replace(bench, settings=settings.model_copy(update={"evaluation": before}))
+    few = changed(settings, optimise_calls=20)
+    bench = replace(open_bench(project, few, model := follows(kit)), writer=writing())
     run_baseline(bench, arms_named(["optimised"]))
     train = [ask for ask in model.asked if ask.turns[-1]["content"].endswith(" this week")]
     assert len(train) <= 20
@@ -107,10 +106,9 @@ def test_a_file_alone_is_no_arm_without_rows_to_choose_on():
     assert ARMS["optimised"].variants(ArmMaterial(proposals=(PromptVersion("optimised.1.md", "x"),), choosing=0)) == []
 
 
-@pytest.mark.parametrize("settings_of_arm", [{"prompt": "optimised.1.md"}])
-def test_a_chosen_rewrite_can_be_released(settings_of_arm):
+def test_a_chosen_rewrite_can_be_released():
     material = ArmMaterial(proposals=(PromptVersion("optimised.1.md", STEPS[1]),), choosing=10)
-    assert parts_of("optimised", settings_of_arm, material, 64)["prompt"]["text"] == STEPS[1]
+    assert parts_of("optimised", {"prompt": "optimised.1.md"}, material, 64)["prompt"]["text"] == STEPS[1]
 
 
 def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkeypatch):
@@ -118,7 +116,7 @@ def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkey
 
     def say(_handler, request):
         turns = request[3]["messages"]
-        if "Write a better instruction" in turns[-1]["content"]:
+        if "```" in turns[-1]["content"]:
             return 200, completion(f"```\n{STEPS[1]}\n```")
         right = {"card": "card", "money": "transfer", "pin": "pin"}[turns[-1]["content"].split("\n\n")[-1].split()[0]]
         return 200, completion(right if turns[0]["content"].strip() == STEPS[1] else "pin")
@@ -134,7 +132,7 @@ def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkey
     found = {arm["arm"]: arm["score"] for arm in json.loads(done.stdout)["arms"]}
     assert found["optimised"] == 1.0 > found["prompt"]
     asked = [turns[-1]["content"] for *_, body in loopback.requests for turns in [body["messages"]]]
-    assert 1 <= sum("Write a better instruction" in text for text in asked) <= 3
+    assert 1 <= sum("```" in text for text in asked) <= 3
 
 
 def test_names_of_arms_at_the_top_of_the_plot_are_inside_it():

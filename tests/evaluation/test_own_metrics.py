@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from bank import changed
 from in_shell import rung
 from scripted import Scripted
 
@@ -33,9 +34,7 @@ def write(project, text, name="starts"):
 
 
 def using(settings, metric):
-    return settings.model_copy(
-        update={"evaluation": settings.evaluation.model_copy(update={"metric": metric, "closed_set": "off"})}
-    )
+    return changed(settings, metric=metric, closed_set="off")
 
 
 def test_untrusted_code_does_not_run_and_trust_is_the_accounts_not_the_projects(project, tmp_path):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from bank import perfect
+from bank import changed, perfect
 from in_shell import rung
 from scripted import Scripted
 
@@ -38,38 +38,31 @@ def talking(project, kit):
     return project, load_settings(project.settings_file, {})
 
 
-def test_each_turn_is_asked_with_the_true_turns_before_it_and_a_conversation_is_one_cluster(talking, model):
+def test_each_turn_is_asked_with_the_true_turns_before_it_and_a_conversation_is_one_cluster(talking, model, kit):
     project, settings = talking
     folder, report = run_baseline(open_bench(project, settings, model), ARMS)
     found = [o for o in read_outcomes(folder / "outputs.jsonl") if (o.split, o.arm) == ("test", "base")]
     assert [(o.item, o.line, o.turn) for o in found[:4]] == [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 1)]
-    assert (report.n, report.metric, {o.expected for o in found}) == (
-        24,
-        "exact_match on every turn",
-        {"card", "transfer", "pin"},
-    )
-    third = next(ask for ask in model.asked if ask.turns[-1]["content"] == "pin wrong at home today")
+    assert (report.n, {o.expected for o in found}) == (24, {"card", "transfer", "pin"})
+    question = talks(kit, " today")[0]["messages"][4]["content"]
+    third = next(ask for ask in model.asked if ask.turns[-1]["content"] == question)
     said = [(turn["role"], turn["content"]) for turn in third.turns if turn["role"] != "system"][-5:]
     assert [content for role, content in said if role == "assistant"] == ["card", "transfer"]
     tuned = Scripted(perfect, name="tuned")
     page = write_page(project, run_evaluation(open_bench(project, settings, tuned), "R-001", None)).read_text()
     _, verdict = newest_verdict(project)
     assert (verdict.n, verdict.clusters, verdict.tuned, verdict.metric) == (24, 8, 1.0, report.metric)
-    assert "pin wrong at home today" in page
+    assert question in page
     why = json.loads(rung("why", "E-002:6", "--json", cwd=project.root).stdout)
     assert (why["line"], why["turn"], why["expected"]) == (2, 3, "pin")
-    assert why["question"].splitlines()[::2] == [
-        "card lost in town today",
-        "money late in town today",
-        "pin wrong in town today",
-    ]
+    assert why["question"].splitlines()[::2] == [turn["content"] for turn in talks(kit, " today")[1]["messages"][::2]]
 
 
 def test_scores_of_other_turns_are_another_measure(talking, model):
     project, settings = talking
-    run_baseline(open_bench(project, settings, model), ARMS)
-    last = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"turns": "last"})})
-    with pytest.raises(Refusal, match="exact_match on every turn"):
+    _, every = run_baseline(open_bench(project, settings, model), ARMS)
+    last = changed(settings, turns="last")
+    with pytest.raises(Refusal, match=every.metric):
         run_evaluation(open_bench(project, last, model), "R-001", None)
     _, report = run_baseline(open_bench(project, last, model), arms_named(["base"]))
     assert (report.n, report.metric, [arm.arm for arm in report.arms]) == (8, "exact_match", ["base"])
@@ -110,6 +103,6 @@ def test_a_call_between_the_turns_is_an_item_of_its_own(talking, kit):
     project, settings = talking
     kit.freeze_by_hand(project, "v003", test=[row], validation=[row], train=[row])
     deaf = Scripted(["x"])
-    deaf.calls_unread = "It reads no calls."  # type: ignore[attr-defined]
-    with pytest.raises(Refusal, match="reads no calls"):
+    deaf.calls_unread = "deaf"  # type: ignore[attr-defined]
+    with pytest.raises(Refusal, match="deaf"):
         open_bench(project, settings, deaf)

@@ -29,6 +29,11 @@ def freeze_by_hand(project: Project, version: str, **splits) -> Path:
     return folder
 
 
+def changed(settings, section="evaluation", **values):
+    """The settings with other values in one section."""
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
 def reply(ask):
     """The nearest example's answer where there is one; else the first word of the question in its own form."""
     shown = [t["content"] for t in ask.turns if t["role"] == "assistant"]
