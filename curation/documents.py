@@ -6,6 +6,7 @@ words are read: pictures are ignored, scripts are not run, links are not opened.
 
 from __future__ import annotations
 
+import logging
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -182,8 +183,6 @@ def _words(paragraph: ElementTree.Element) -> str:
 
 def _pdf(path: Path) -> Iterator[tuple[str, str]]:
     """Paragraphs by their page: blocks between blank lines, cut at the end of a sentence where they are long."""
-    import logging
-
     from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 

@@ -6,14 +6,13 @@ import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from curation.checks.base import DataFinding
+from curation.store import Event, Store
+from curation.store.reading import data_mark, read_fact, revision
 from curation.store.records import number_of
+from curation.store.writing import keep_fact
 from workspace.errors import RungError
-
-if TYPE_CHECKING:
-    from curation.checks.base import DataFinding
-    from curation.store import Event, Store
 
 KEY = "checked"
 IN_REVIEW = "in review"
@@ -91,8 +90,6 @@ def sent_by_finding(store: Store) -> dict[str, set[str]]:
 
 def moment_of(store: Store) -> Moment:
     """Return what tells a later state of the store from this one."""
-    from curation.store.reading import data_mark, revision
-
     with store.read() as connection:
         return revision(connection), data_mark(connection)
 
@@ -113,9 +110,6 @@ def keep_check(store: Store, before: Moment, blocking: Sequence[DataFinding]) ->
 
     A store that cannot be written now forgets nothing by that: it is what a new check would say again.
     """
-    from curation.store.reading import read_fact
-    from curation.store.writing import keep_fact
-
     pairs = next((finding.pairs for finding in blocking if finding.name == "contradictions"), ())
     in_review = sum(finding.what_to_do == IN_REVIEW for finding in blocking)
     revision, mark = before
@@ -135,8 +129,6 @@ def last_check(store: Store) -> LastCheck:
     Where rows were decided since, `blocking` is 1 if it found a contradiction of which both rows were approved
     meanwhile, for that still blocks; else it is 0, which is unknown, and old if anything blocked outside the review.
     """
-    from curation.store.reading import data_mark, read_fact, revision
-
     with store.read() as connection:
         kept = json.loads(read_fact(connection, KEY) or "{}")
         is_old = kept.get("data") != list(data_mark(connection))

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from curation.checks.base import DataFinding, QualityCheck, Subject, Survey
 from curation.checks.rules import limit, quality_rules
 
@@ -99,7 +101,6 @@ def vendi(texts: Sequence[str]) -> float:
 
     On at most VENDI_ROWS texts, because it needs the eigenvalues of their similarities.
     """
-    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     some = list(texts[:VENDI_ROWS])

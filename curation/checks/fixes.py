@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import Connection
 
 from curation.checks.base import DataFinding
 from curation.checks.dismissals import standing_dismissals
 from curation.checks.findings import Checkup
 from curation.checks.twins import leak_counts
+from curation.review.queue import refresh_queue
+from curation.split.manifest import read_manifest
+from curation.store import Change, Event, Store
 from curation.store.records import row_id
+from curation.store.sources import covers_others, delete_source, find_source, first_decided, numbers_of, plans_of
+from curation.store.waiting_rows import is_begun
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from curation.store import Change, Event, Store
-    from workspace.folder import Project
-    from workspace.settings import Settings
-
+from workspace.folder import Project
+from workspace.settings import Settings
 
 CONTRADICTIONS = "contradictions"
 PAIRED = frozenset({"leaks", "left_duplicates"})
@@ -205,9 +206,6 @@ def undo_import(store: Store, project: Project, settings: Settings, event: Event
     Raises Refusal where somebody decided one of them, a frozen version holds one, or a sample that people began was
     drawn from them and others.
     """
-    from curation.review.queue import refresh_queue
-    from curation.store.sources import delete_source, find_source, first_decided, numbers_of
-
     with store.write(alone=True) as connection:
         source = find_source(connection, event.ref, event.detail["sha256"], event.detail["role"])
         decided = first_decided(connection, source)
@@ -226,8 +224,6 @@ def undo_import(store: Store, project: Project, settings: Settings, event: Event
 
 
 def _refuse_frozen(project: Project, file: str, names: set[str]) -> None:
-    from curation.split.manifest import read_manifest
-
     for path in sorted(project.datasets.glob("*/manifest.json")):
         if any(row.get("id") in names for row in read_manifest(path.parent).rows):
             raise Refusal(f"{file} stays: {path.parent.name} is frozen from it.", "rung data check", where=file)
@@ -235,9 +231,6 @@ def _refuse_frozen(project: Project, file: str, names: set[str]) -> None:
 
 def _refuse_begun(connection: Connection, file: str, source: int | None) -> None:
     """A sample that people see remains as it was drawn: rows of it do not go."""
-    from curation.store.sources import covers_others, plans_of
-    from curation.store.waiting_rows import is_begun
-
     for plan in plans_of(connection, source):
         if covers_others(connection, plan, source) and is_begun(connection, plan):
             raise Refusal(

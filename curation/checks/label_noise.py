@@ -78,8 +78,6 @@ class LabelNoise(QualityCheck):
 
 def doubted(rows: Sequence[tuple[Subject, str]], seed: int) -> list[tuple[Subject, str, str, float, float]]:
     """Rows whose label is doubted: subject, label, other label, its probability and the given label's."""
-    import numpy as np
-
     names, given = np.unique([label for _, label in rows], return_inverse=True)
     doubt = doubt_of(_out_of_fold([subject.example.question for subject, _ in rows], given, seed), given, seed)
     other, places = doubt.combined.argmax(axis=1), np.arange(len(given))
@@ -108,7 +106,6 @@ def _out_of_fold(texts: Sequence[str], given: Any, seed: int) -> tuple[Any, Any]
 
 
 def _vectors(texts: Sequence[str], **how: Any) -> Any:
-    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **how).fit_transform(texts)
@@ -118,7 +115,6 @@ def _asked(model: Any, vectors: Any, given: Any, seed: int) -> Any:
     """What the model says of each row after learning from the folds without it; one model (classes x features) is
     held at a time.
     """
-    import numpy as np
     from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold
 

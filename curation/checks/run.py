@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
+from sqlalchemy import Connection
 
 from curation.checks.base import DataFinding, Options, QualityCheck, SingleRowCheck, Subject, Survey
 from curation.checks.damaged import Empty, Encoding, MalformedLines, Truncated
@@ -33,22 +36,19 @@ from curation.checks.subjects import (
 )
 from curation.checks.topics import Topics
 from curation.checks.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
+from curation.likeness.duplicates import DedupResult, dedup_prints
+from curation.likeness.fingerprints import Collector, use_compiled
+from curation.likeness.leaks import find_leaks, leaks_between
 from curation.mask import names_masked
 from curation.rows import Columns, Reject
 from curation.rows.reading import Notice
 from curation.rows.rowfile import RowFile
 from curation.rows.source import Progress
 from curation.split.manifest import newest_dataset, read_manifest
+from curation.store import Store, StoredRow
 from workspace.folder import Project
 from workspace.interrupt import is_interrupt
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from curation.likeness.duplicates import DedupResult
-    from curation.store import Store, StoredRow
-
 
 Stage = Callable[[str], None]
 
@@ -156,8 +156,6 @@ def check_files(
 
 def _checkup(reading: _Reading, scope: str, threshold: float, stage: Stage) -> Checkup:
     """Read the rows, then look for the pairs."""
-    from curation.likeness.duplicates import dedup_prints
-
     stopped = reading.take()
     sampler, malformed, files = reading.rows.sampler, reading.malformed, reading.files
     learnt = FileRows(files, files.places_in(reading.learnt))
@@ -197,8 +195,6 @@ class _Reading:
     """The one pass over the rows: what the checks saw, the sample, the fingerprints of rows to learn from."""
 
     def __init__(self, options: Options, files: RowFile) -> None:
-        from curation.likeness.fingerprints import Collector
-
         self.files, self.started = files, time.monotonic()
         self.learnt = {str(file) for file in _sides(files.files)[0]}
         self.rows, self.malformed, self.prints = _RowPass(options), MalformedLines(), Collector()
@@ -231,8 +227,6 @@ def _file_leaks(files: RowFile) -> Iterator[tuple[QualityCheck, DataFinding | No
     learnt, measured = _sides(files.files)
     if not measured:
         return
-    from curation.likeness.leaks import find_leaks
-
     train, tested = (FileRows(files, files.places_in(list(map(str, side)))) for side in (learnt, measured))
     test = tested.subjects(range(len(tested)))
     report = find_leaks(train, [s.example for s in test])
@@ -366,8 +360,6 @@ def _project_pairs(
         found.append((contradictions, None))
     if not ((learnt and sides.measured) or (sides.validated and sides.tested)):
         return found  # nothing to compare: a check that did not look did not find nothing
-    from curation.likeness.leaks import leaks_between
-
     measured = sides.measured.subjects(range(len(sides.measured)))
     examples, first = [subject.example for subject in measured], len(sides.validated)
     sure, unsure = leaks_between(learnt, examples[:first], examples[first:])
@@ -377,11 +369,6 @@ def _project_pairs(
 
 
 def _project_dedup(sides: Sides, threshold: float, progress: RowsDone) -> DedupResult:
-    import numpy as np
-
-    from curation.likeness.duplicates import dedup_prints
-    from curation.likeness.fingerprints import Collector, use_compiled
-
     learnt = sides.learnt
     collector = Collector(use_compiled(len(learnt)))
     collector.add_rows(_passed(learnt, len(learnt), progress))

@@ -8,16 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
 
 from curation.checks.base import EVIDENCE_KEPT, Subject
 from curation.rows import Row
 from curation.rows.rowfile import Chosen
 from curation.store import StoredRow, StoredRows, number_of, row_id
+from curation.store.reading import by_numbers
 from curation.store.records import LEARNT
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 def role_of(path: Path) -> str:
@@ -51,8 +50,6 @@ class ProjectRows(StoredRows):
 
     def subjects(self, indices: Sequence[int]) -> list[Subject]:
         """The rows at these indices."""
-        from curation.store.reading import by_numbers
-
         names = self.names(indices)
         found = {row.id: stored_subject(row) for row in by_numbers(self.connection, list(map(number_of, names)))}
         return [found[name] for name in names]

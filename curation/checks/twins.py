@@ -19,16 +19,16 @@ from curation.checks.base import (
     shown_texts,
 )
 from curation.checks.dismissals import NOTHING, Settled, settled_pairs
+from curation.checks.subjects import FileRows, ProjectRows
+from curation.store import StoredRow
 from workspace.counted import counted
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from curation.checks.subjects import FileRows, ProjectRows
     from curation.likeness.duplicates import DedupResult
     from curation.likeness.leaks import Leak
-    from curation.store import StoredRow
 
     RowsByIndex = FileRows | ProjectRows
 

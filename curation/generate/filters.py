@@ -14,8 +14,12 @@ from curation.checks.private import Personal, Secrets
 from curation.example import Example, chat_row
 from curation.generate.strategies import DraftRequest
 from curation.likeness import normal
+from curation.likeness.duplicates import dedup
+from curation.likeness.fingerprints import Fingerprinted
+from curation.likeness.leaks import LeakSearch
 from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns
+from curation.split.manifest import load_split, read_manifest
 from curation.store import Store, StoredRow
 from curation.store.records import LEARNT
 from workspace.folder import Project
@@ -51,9 +55,6 @@ class Sieve:
     """Checks drafts against the project's rows and against one another; what passes is remembered."""
 
     def __init__(self, rows: Sequence[StoredRow], test: Sequence[Example], threshold: float) -> None:
-        from curation.likeness.fingerprints import Fingerprinted
-        from curation.likeness.leaks import LeakSearch
-
         self.ids = [row.id for row in rows]
         self.known = Fingerprinted(row.example for row in rows)
         self.leaks = LeakSearch(test) if test else None
@@ -116,8 +117,6 @@ class Sieve:
         pairs = [place for place, draft in enumerate(drafts) if "chosen" in draft.row]
         chats = [place for place in range(len(drafts)) if place not in set(pairs)]
         yield from self._same_pairs([(place, drafts[place]) for place in pairs])
-        from curation.likeness.duplicates import dedup
-
         if not chats:
             return
         start = len(self.known)
@@ -169,8 +168,6 @@ def open_sieve(store: Store, project: Project, settings: Settings) -> Sieve:
 
 def test_rows(store: Store, project: Project) -> list[Example]:
     """The imported test rows and those of every frozen version, each once."""
-    from curation.split.manifest import load_split, read_manifest
-
     found = {row.content_hash: row.example for row in store.rows(role="test")}
     for manifest in sorted(project.datasets.glob("*/manifest.json")):
         if "test" in read_manifest(manifest.parent).splits:

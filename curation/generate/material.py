@@ -14,6 +14,7 @@ from curation.documents import document_files, paragraphs_of
 from curation.example import text_of
 from curation.likeness import words
 from curation.store import Store, StoredRow
+from curation.store.decision_log import remarks_of
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -119,8 +120,6 @@ def gather(store: Store, project: Project, settings: Settings) -> DraftMaterial:
 
 def _reasons(store: Store, ids: Sequence[int]) -> dict[int, str]:
     """Reason and remark of these decisions."""
-    from curation.store.decision_log import remarks_of
-
     with store.read() as connection:
         return {number: ": ".join(filter(None, said)) for number, said in remarks_of(connection, ids).items()}
 

@@ -19,6 +19,7 @@ from curation.likeness.join import Method
 from curation.likeness.leaks.find import LeakSearch, without_leaks
 from curation.likeness.leaks.report import Leak, LeakReport
 from curation.likeness.semantic import Meaning, alike_across
+from curation.likeness.workers import collect
 from curation.rows import Columns, malformed_error, write_rejects
 from curation.rows.rowfile import Chosen, RowFile
 from curation.rows.source import Progress
@@ -68,8 +69,6 @@ def dedup_files(order: DedupOrder, progress: Progress | None = None) -> JsonObje
 def _find(order: DedupOrder, files: RowFile) -> DedupResult:
     collector = Collector()
     if order.engine == "ray" or order.workers > 1:
-        from curation.likeness.workers import collect
-
         collect(files, collector, None if order.engine == "ray" else order.workers)
     else:
         collector.add_rows(files.said())

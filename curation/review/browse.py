@@ -17,7 +17,9 @@ from curation.review.desk import Desk
 from curation.review.ruling import Decided, Ruling
 from curation.review.service import decide_all
 from curation.review.similar import shared
+from curation.store.open_rows import open_to
 from curation.store.records import DECIDED, OPEN_STATES, Reviewer, StoredRow, number_of, row_id
+from curation.store.waiting_rows import for_several
 
 OPEN = (*OPEN_STATES, "leased")
 STATES = {"open": OPEN, **{state: (state,) for state in DECIDED}}
@@ -52,8 +54,6 @@ class RowList:
 
 def browse(desk: Desk, *, state: str = "", label: str = "", finding: str = "", page: int = 1) -> RowList:
     """Return a page of the rows in review, narrowed by state, answer, and the finding that sent them."""
-    from curation.store.waiting_rows import for_several
-
     sent = {name: rows for name, rows in sent_by_finding(desk.store).items() if name}
     wanted = sent.get(finding, set()) if finding else None
     with desk.store.read() as connection:
@@ -79,8 +79,6 @@ def look_alikes(desk: Desk, person: Reviewer, name: str) -> list[ListedRow]:
     """Return open rows that this person may decide alone, with the answer of row `name` and a question much like its
     own, the nearest first. None of them is under blind review, and a row under blind review has none.
     """
-    from curation.store.open_rows import open_to
-
     row = desk.store.row(name)
     answer = row.example.answer
     if not answer or row.state not in OPEN:

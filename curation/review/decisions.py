@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
 from curation.review.desk import Desk
+from curation.review.leases import was_leased
 from curation.review.people import ROLES, seconds_at_it
 from curation.review.ruling import Ruling, edited, settle_row
+from curation.store.decision_log import (
+    LATE,
+    counting_by_another,
+    decided_since,
+    decider_of,
+    drop_drafts,
+    in_force,
+    is_used,
+    row_by_number,
+    write_decision,
+)
 from curation.store.guidelines import current_guideline
 from curation.store.records import FINAL, Reviewer, number_of, row_id
 from workspace.errors import Refusal
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import RowMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +54,18 @@ class Day:
 
 def last_of(desk: Desk, person: Reviewer) -> DecisionInForce | None:
     """The newest decision of a person that is in force: what "undo" takes back."""
-    from curation.store.decision_log import in_force
-
     with desk.store.read() as connection:
         return next(map(_standing, in_force(connection, reviewer=person.id, most=1)), None)
 
 
 def recent(desk: Desk, count: int = 30) -> Sequence[DecisionInForce]:
     """The newest decisions of everyone that are in force, the newest first."""
-    from curation.store.decision_log import in_force
-
     with desk.store.read() as connection:
         return [_standing(each) for each in in_force(connection, most=count)]
 
 
 def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
     """What a person decided since a moment (with a time zone), and the time they sat at it, breaks left out."""
-    from curation.store.decision_log import decided_since
-
     with desk.store.read() as connection:
         found = decided_since(connection, person.id, since)
     return Day(sum(verdict in FINAL for _, verdict in found), seconds_at_it([at for at, _ in found]) / 60)
@@ -72,8 +76,6 @@ def decided_by_another(desk: Desk, person: Reviewer, name: str, token: str) -> D
 
     None where there is none, the row is blind, or this person did not hold the row under this token.
     """
-    from curation.store.decision_log import counting_by_another
-
     if not _held(desk, person, name, token):
         return None
     with desk.store.read() as connection:
@@ -92,8 +94,6 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
     Returns the row's state. Raises Refusal where the person did not hold the row under this token, decided under it
     already, or where no decision of someone else of their role or a lower one counts.
     """
-    from curation.store.decision_log import LATE, decider_of, drop_drafts, is_used, row_by_number, write_decision
-
     number = number_of(name)
     refusal = Refusal(f"{name}: there is no decision that yours could be sent beside.", "rung review next", where=name)
     if not _held(desk, person, name, token):
@@ -118,17 +118,12 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
 
 def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
     """Forget a person's own draft of a row."""
-    from curation.store.decision_log import drop_drafts
-
     with desk.store.write() as connection:
         drop_drafts(connection, number_of(name), person.id)
 
 
 def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:
     """Return whether a person held the row under this token."""
-    from curation.review.leases import was_leased
-    from curation.store.decision_log import row_by_number
-
     with desk.store.read() as connection:
         row = row_by_number(connection, number_of(name), missing=True)
         return row is not None and was_leased(connection, row, person, token)

@@ -18,6 +18,7 @@ from curation.review.ruling import Ruling, edited
 from curation.review.service import decide_all
 from curation.rows.table import LARGEST_FIELD
 from curation.store import StoredRow
+from curation.store.decision_log import row_by_number
 from curation.store.records import number_of
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import read_utf8, write_text
@@ -104,8 +105,6 @@ class _Found:
 
 def _for_two(desk: Desk, row: StoredRow) -> bool:
     """Whether a row is for two people, so that they may differ."""
-    from curation.store.decision_log import row_by_number
-
     with desk.store.read() as connection:
         return int(row_by_number(connection, number_of(row.id))["needed"]) > 1
 

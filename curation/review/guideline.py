@@ -7,16 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from curation.likeness import words
 from curation.review.desk import Desk
-from curation.store.guidelines import Guideline, current_guideline, guideline_versions
-from curation.store.records import DECIDED
+from curation.store import StoredRow
+from curation.store.guidelines import current_guideline, guideline_versions
+from curation.store.records import DECIDED, Guideline
 from workspace.errors import Refusal
-
-if TYPE_CHECKING:
-    from curation.store import StoredRow
 
 
 def reason_of(given: str, known: Sequence[str]) -> str:
@@ -42,8 +39,6 @@ def reasons_in(guideline: str) -> tuple[str, ...]:
 
 def reasons_now(desk: Desk) -> tuple[str, ...]:
     """The reasons that hold now."""
-    from curation.store.guidelines import current_guideline
-
     guideline = current_guideline(desk.store, desk.project)
     return reasons_in(guideline.text if guideline else "") or desk.settings.review.reasons
 

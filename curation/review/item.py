@@ -11,21 +11,24 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import RowMapping
 
 from curation.documents import used_words
 from curation.example import Example, edited_text
-from curation.mask import covered, spots_in
+from curation.mask import covered, cut_apart, spots_in
 from curation.review.desk import Desk
 from curation.review.guideline import reasons_in
+from curation.review.people import all_reviewers
 from curation.store import Link, Store, StoredRow
-from curation.store.guidelines import Guideline, current_guideline
-from curation.store.records import Reviewer, number_of
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.engine import RowMapping
-
+from curation.store.decision_log import draft_of, sent_for, standing_votes
+from curation.store.guidelines import current_guideline
+from curation.store.reading import by_numbers, first_payloads, record, row_with_all
+from curation.store.records import Guideline, Reviewer, number_of
+from curation.store.sources import read_links
+from curation.store.waiting_rows import waiting
 
 MOST = 6
 """Near rows shown beside an item."""
@@ -93,11 +96,6 @@ class ReviewItem:
 
 def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
     """The item as this person may see it."""
-    from curation.store.decision_log import draft_of, sent_for
-    from curation.store.reading import by_numbers, record, row_with_all
-    from curation.store.sources import read_links
-    from curation.store.waiting_rows import waiting
-
     guideline = current_guideline(desk.store, desk.project)
     with desk.store.read() as connection:
         raw = row_with_all(connection, number)
@@ -184,15 +182,11 @@ def _cut(text: str, most: int) -> str:
     """The first characters, personal data never halved by the cut: halves are not known when the text is masked."""
     if len(text) <= most:
         return text
-    from curation.mask import cut_apart
-
     return cut_apart(text, most)
 
 
 def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any], ...]:
     """Return the finding that tells a second person of an edit that waits for them."""
-    from curation.store.decision_log import standing_votes
-
     if not raw["original"] or raw["payload"] == raw["original"]:
         return ()
     if not any(vote.verdict == "edit" for vote in standing_votes(connection, raw["id"], raw["since"])):
@@ -203,8 +197,6 @@ def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any],
 
 def _later(connection: Connection, raw: RowMapping, person: Reviewer) -> tuple[Mapping[str, Any], ...]:
     """Return the finding that this person was not sure of the row before: it came back to them."""
-    from curation.store.decision_log import standing_votes
-
     votes = standing_votes(connection, raw["id"], raw["since"])
     if not any(vote.reviewer == person.id and vote.verdict in ("unsure", "flag") for vote in votes):
         return ()
@@ -215,9 +207,6 @@ def _later(connection: Connection, raw: RowMapping, person: Reviewer) -> tuple[M
 
 def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[OtherDecision, ...]:
     """Both decisions of a disagreement, for the person who ends it."""
-    from curation.review.people import all_reviewers
-    from curation.store.decision_log import standing_votes
-
     names = {person.id: person.name for person in all_reviewers(desk.store)}
     with desk.store.read() as connection:
         votes = standing_votes(connection, number, since)
@@ -245,8 +234,6 @@ LEAST_OFTEN, SHARE = 2, 0.9
 
 def answers_in_use(store: Store) -> tuple[str, ...]:
     """The different answers of the first rows, the most frequent first; empty where they are no labels."""
-    from curation.store.reading import first_payloads
-
     with store.read() as connection:
         found = [Example.from_json(payload).answer for payload in first_payloads(connection, ROWS_READ)]
     every = Counter(answer for answer in found if answer)

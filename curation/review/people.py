@@ -10,18 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
 from curation.likeness.answers import answer_form
 from curation.review.desk import Desk
 from curation.store import Store
+from curation.store.decision_log import read_standing
 from curation.store.records import FINAL, Reviewer, Share
+from curation.store.reviewers import (
+    add_reviewer,
+    read_reviewers,
+    read_shares,
+    reviewer_named,
+    reviewer_with_token,
+    set_token,
+)
 from workspace.errors import Refusal, RungError, did_you_mean
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import RowMapping
-
 
 Kind = Literal["person", "automatic"]
 ROLES = ("reviewer", "adjudicator", "lead")
@@ -52,8 +59,6 @@ def known_reviewer(store: Store, name: str, *, kind: Kind = "person") -> Reviewe
 
     Raises RungError for an empty name, Refusal where the name belongs to the other kind.
     """
-    from curation.store.reviewers import add_reviewer, reviewer_named
-
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
         raise RungError("A reviewer needs a name of 1 to 200 printable characters.", "--reviewer NAME", found=name)
@@ -80,8 +85,6 @@ def _of_kind(person: Reviewer, kind: Kind) -> Reviewer:
 
 def all_reviewers(store: Store) -> list[Reviewer]:
     """Everyone who ever reviewed or was invited, in order."""
-    from curation.store.reviewers import read_reviewers
-
     with store.read() as connection:
         return read_reviewers(connection)
 
@@ -115,8 +118,6 @@ def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
 
 def by_token(store: Store, token: str) -> Reviewer:
     """Whose token this is. Raises LinkUnknown where it is unknown or revoked, LinkEnded where it is over."""
-    from curation.store.reviewers import reviewer_with_token
-
     with store.read() as connection:
         found = reviewer_with_token(connection, _digest(token))
     if found is None:
@@ -127,8 +128,6 @@ def by_token(store: Store, token: str) -> Reviewer:
 
 
 def _set_token(store: Store, person: Reviewer, **values: Any) -> None:
-    from curation.store.reviewers import set_token
-
     with store.write() as connection:
         set_token(connection, person, **values)
 
@@ -163,16 +162,12 @@ class PersonProgress:
 
 def standing(store: Store) -> Sequence[RowMapping]:
     """Return the decisions in force, with reviewer and row."""
-    from curation.store.decision_log import read_standing
-
     with store.read() as connection:
         return read_standing(connection)
 
 
 def team(desk: Desk, since: datetime) -> list[Share]:
     """Everyone with a decision in force, the busiest first; `today` counts from `since` (with a time zone)."""
-    from curation.store.reviewers import read_shares
-
     with desk.store.read() as connection:
         return sorted(read_shares(connection, since), key=lambda share: (-share.decided, share.name))
 

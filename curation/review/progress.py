@@ -12,7 +12,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from sqlalchemy.engine import RowMapping
 
 from curation.review.agreement import Agreement, Unit, measure
 from curation.review.desk import Desk
@@ -20,15 +22,12 @@ from curation.review.people import PersonProgress, person_progress
 from curation.review.queue import plans, refresh_queue
 from curation.review.ruling import comes_to
 from curation.store import Store, number_of, row_id
+from curation.store.decision_log import read_standing
+from curation.store.guidelines import current_guideline
 from curation.store.records import DECIDED, FINAL, VERDICT_OF, SamplingPlan
+from curation.store.waiting_rows import drawn_rows, plan_that_drew, plans_of_decided, undrawn_rows
 from workspace.folder import Project
-from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import RowMapping
-
-    from workspace.settings import ReviewSettings
-
+from workspace.settings import ReviewSettings, Settings
 
 SHOWN = ("pending", "leased", "approved", "edited", "rejected", "skipped", "unsure")
 RATES = (0.005, 0.01, 0.02)
@@ -140,8 +139,6 @@ class ReviewProgress:
 
 def progress(desk: Desk) -> ReviewProgress:
     """Count everything, after the queue was brought in line with the policy."""
-    from curation.store.guidelines import current_guideline
-
     refresh_queue(desk.store, desk.settings)
     stored = desk.store.rows()
     queued = [row for row in stored if row.queued or row.state not in ("unreviewed", "trusted")]
@@ -179,8 +176,6 @@ def sample_progress(
     With `policy` no plan allows more faults than that policy. `states` are states by row number that count instead of
     the stored ones.
     """
-    from curation.store.waiting_rows import drawn_rows, plans_of_decided, undrawn_rows
-
     drawn_up = [each for each in plans(store) if plan in (None, each.id)]
     if not drawn_up:
         return []
@@ -202,8 +197,6 @@ def sample_progress(
 
 def failed_words(desk: Desk, name: str) -> str:
     """Return that the sample in which a row was drawn has failed; empty where it has not, or the row was not drawn."""
-    from curation.store.waiting_rows import plan_that_drew
-
     with desk.store.read() as connection:
         plan = plan_that_drew(connection, number_of(name))
     if plan is None or desk.settings.review.pool != "sample":
@@ -259,8 +252,6 @@ def overlapping(store: Store) -> list[Unit]:
 
     The label of an edit holds its text: two edits agree where they leave the same row.
     """
-    from curation.store.decision_log import read_standing
-
     units: dict[int, dict[str, str]] = {}
     with store.read() as connection:
         found = read_standing(connection, overlap=True)

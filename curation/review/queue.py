@@ -8,20 +8,46 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
 from curation.likeness import words
 from curation.review.ruling import settle_again
 from curation.store import Store
+from curation.store.decision_log import newest_id
+from curation.store.engine import lock_now
+from curation.store.reading import read_fact
 from curation.store.records import POLICY_ROLES, SamplingPlan
+from curation.store.waiting_rows import (
+    accepted_payloads,
+    clear_places,
+    count_again,
+    forget,
+    height,
+    is_asked_for,
+    is_begun,
+    is_due,
+    last_plan,
+    let_go,
+    link_kinds,
+    population_of,
+    put_together,
+    queue_by_policy,
+    queue_sample,
+    read_plans,
+    set_needed,
+    unplanned,
+    unsampled,
+    waiting_rows,
+    write_places,
+    write_plan,
+)
+from curation.store.writing import keep_fact
 from workspace.errors import RungError, did_you_mean
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.engine import RowMapping
-
 
 BY_DECISIONS = ("gap", "uncertainty")
 POLICY = ("pool", "sample", "allowed_faults", "order", "accept_automatic", "second_edit", "overlap", "overlap_people")
@@ -35,11 +61,6 @@ def refresh_queue(store: Store, settings: Settings) -> None:
 
     A store that cannot be written keeps the queue that it has.
     """
-    from curation.store.engine import lock_now
-    from curation.store.reading import read_fact
-    from curation.store.waiting_rows import count_again, is_due, put_together, queue_by_policy, set_needed
-    from curation.store.writing import keep_fact
-
     if store.is_read_only:
         return
     mark = _policy(settings)
@@ -77,9 +98,6 @@ def _policy(settings: Settings) -> dict[str, Any]:
 
 def _height(connection: Connection, settings: Settings) -> dict[str, int]:
     """How far the project has come since the last look; orders by what was decided look again at times."""
-    from curation.store.decision_log import newest_id
-    from curation.store.waiting_rows import height
-
     found = height(connection)
     if settings.review.order in BY_DECISIONS:
         decided = newest_id(connection)
@@ -101,8 +119,6 @@ def rank(seed: int, key: str, purpose: str = "sample") -> float:
 
 def plans(store: Store) -> list[SamplingPlan]:
     """The sampling plans in order; those replaced before they began are left out."""
-    from curation.store.waiting_rows import read_plans
-
     with store.read() as connection:
         return read_plans(connection)
 
@@ -113,8 +129,6 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Sa
     Returns None where no row of that role is left that was not in a sample. Raises RungError for a role that is not
     sampled.
     """
-    from curation.store.waiting_rows import forget, queue_sample, unsampled
-
     if role not in POLICY_ROLES:
         text = f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}'
         raise RungError(text, "--as " + "|".join(POLICY_ROLES), found=role)
@@ -134,8 +148,6 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Sa
 
 def draw_plans(store: Store, connection: Connection, settings: Settings) -> None:
     """Draw a sample of each role's rows that no plan covers yet; a plan that has not begun is drawn again with them."""
-    from curation.store.waiting_rows import is_begun, last_plan, let_go, unplanned
-
     for role in POLICY_ROLES:
         last, replaces = last_plan(connection, role), None
         if last is not None and not is_begun(connection, last.id) and _outdated(connection, settings, last):
@@ -152,8 +164,6 @@ def _outdated(connection: Connection, settings: Settings, last: SamplingPlan) ->
     """Whether rows came or went, or the policy changed, since a plan was drawn. One that was asked for after a sample
     failed remains as it was drawn: its size and error are not the policy's.
     """
-    from curation.store.waiting_rows import is_asked_for, population_of
-
     if is_asked_for(connection, last.id):
         return False
     there = population_of(connection, last)
@@ -170,8 +180,6 @@ def _write_plan(
     error: float,
     replaces: int | None,
 ) -> int:
-    from curation.store.waiting_rows import write_plan
-
     values = {
         "role": role,
         "seed": settings.dataset.seed,
@@ -200,8 +208,6 @@ DOUBT = {"contradiction": 1.0, "minimal_pair": 0.8, "short_near": 0.6}
 
 def set_places(connection: Connection, settings: Settings) -> None:
     """Write the place of every waiting row, where it changed. `import` puts all at 0: the order of import."""
-    from curation.store.waiting_rows import clear_places, waiting_rows, write_places
-
     if settings.review.order == "import":
         clear_places(connection)
         return
@@ -231,8 +237,6 @@ def by_topic(connection: Connection, settings: Settings, found: Sequence[RowMapp
 
 def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
     """The most doubtful first: a near row has another answer, or someone was not sure."""
-    from curation.store.waiting_rows import link_kinds
-
     near: dict[int, float] = {}
     for row, other, kind in link_kinds(connection):
         for number in (row, other):
@@ -246,8 +250,6 @@ def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[R
 
 def by_gap(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
     """The class with the fewest accepted rows first, as if each row given out were accepted."""
-    from curation.store.waiting_rows import accepted_payloads
-
     have = Counter(_class(payload, settings) for payload in accepted_payloads(connection))
 
     def level(index: int) -> int:

@@ -6,20 +6,28 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import RowMapping
 
 from chat.tool_calls import from_tables, with_calls
 from curation.example import Example
+from curation.mask import MASK
+from curation.review.item import Cover
 from curation.rows.families import read_object
 from curation.rows.jsonline import Malformed, decode_object
+from curation.store.decision_log import (
+    all_standing_votes,
+    decided_or_touched,
+    row_by_number,
+    standing_votes,
+    touched_by_policy,
+    write_state,
+)
 from curation.store.records import FINAL, Vote
 from workspace.errors import RungError, did_you_mean
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.engine import RowMapping
-
-    from workspace.settings import ReviewSettings
+from workspace.settings import ReviewSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +89,6 @@ def edited(example: Example, ruling: Ruling) -> str | None:
 
 def _refuse_masks(example: Example, made: str) -> None:
     """Raise RungError where an edit would write a mask over what it hid."""
-    from curation.mask import MASK
-    from curation.review.item import Cover
-
     new = set(MASK.findall(made)) - set(MASK.findall(example.to_json()))
     if not new:
         return
@@ -221,24 +226,18 @@ def outcomes(connection: Connection, policy: ReviewSettings) -> dict[int, RowOut
     """Return what the log says of each row that counts as decided, or whose state depends on the policy; writes
     nothing.
     """
-    from curation.store.decision_log import all_standing_votes, decided_or_touched
-
     votes = all_standing_votes(connection)
     return {row["id"]: _outcome(row, votes.get(row["id"], ()), policy) for row in decided_or_touched(connection)}
 
 
 def settle_again(connection: Connection, policy: ReviewSettings) -> None:
     """Work out again every row that a program decided, or that was edited, after the policy changed."""
-    from curation.store.decision_log import row_by_number, touched_by_policy
-
     for number in touched_by_policy(connection):
         settle_row(connection, row_by_number(connection, number, lock=True), policy)
 
 
 def settle_row(connection: Connection, row: RowMapping, policy: ReviewSettings, **also: Any) -> RowOutcome:
     """Write the state that the standing votes of a row come to, and what else is to be written of it."""
-    from curation.store.decision_log import standing_votes, write_state
-
     original = row["original"] or row["payload"]
     votes = standing_votes(connection, row["id"], row["since"])
     outcome = _outcome(row, votes, policy)

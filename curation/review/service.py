@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from curation.review.desk import Desk
 from curation.review.item import ReviewItem, show_item
+from curation.review.leases import claim, take_back, take_decision, take_many
 from curation.review.people import Kind, all_reviewers, known_reviewer
 from curation.review.progress import failed_words
 from curation.review.queue import refresh_queue
 from curation.review.ruling import Decided, Ruling, edited
+from curation.store.open_rows import own_waiting
 from curation.store.records import Reviewer, number_of, row_id
 from workspace.errors import RungError, did_you_mean
 
@@ -33,8 +35,6 @@ def next_item(
     `holding` names rows that are open elsewhere on their screen (for fetching ahead), `want` a certain row. Order:
     test rows first, then by priority and import; what they skipped comes last.
     """
-    from curation.review.leases import claim
-
     person = known_reviewer(desk.store, reviewer, kind=kind)
     refresh_queue(desk.store, desk.settings)
     number, waiting = claim(desk, person, [number_of(name) for name in holding], number_of(want) if want else None)
@@ -44,8 +44,6 @@ def next_item(
 
 
 def _waiting_for_others(desk: Desk, person: Reviewer) -> list[str]:
-    from curation.store.open_rows import own_waiting
-
     with desk.store.read() as connection:
         return [row_id(number) for number in own_waiting(connection, person, desk.clock())]
 
@@ -56,8 +54,6 @@ def decide(desk: Desk, name: str, token: str, reviewer: str, ruling: Ruling, *, 
     Raises RungError for a ruling that makes no sense (nothing is written), and Refusal where the lease is over or
     someone else's: then nothing is decided, and the text of an edit is kept as this reviewer's draft.
     """
-    from curation.review.leases import take_decision
-
     person = known_reviewer(desk.store, reviewer, kind=kind)
     state, decision, refusal = take_decision(desk, person, number_of(name), token, ruling)
     if refusal is not None:
@@ -73,8 +69,6 @@ def decide_all(
 
     Rows that are out, leased by someone else, or that this reviewer decided already are left alone.
     """
-    from curation.review.leases import take_many
-
     person = known_reviewer(desk.store, reviewer, kind=kind)
     refresh_queue(desk.store, desk.settings)
     given = list(rulings)
@@ -90,8 +84,6 @@ def decide_all(
 
 def undo(desk: Desk, name: str, reviewer: str) -> Decided:
     """Take back a reviewer's standing decision on a row, by a new entry. Raises Refusal where there is none."""
-    from curation.review.leases import take_back
-
     row = desk.store.row(name)
     person = known(desk, reviewer)
     return take_back(desk, person, number_of(row.id))

@@ -14,18 +14,15 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from curation.example import Example, edited_text
 from curation.likeness.words import words
 from curation.review.desk import Desk
-from curation.review.item import NearRow, OtherDecision
-from curation.store.records import DECIDED, number_of, row_id
-
-if TYPE_CHECKING:
-    from curation.review.item import ReviewItem
-    from curation.store.records import Reviewer
-
+from curation.review.item import NearRow, OtherDecision, ReviewItem
+from curation.store.decision_log import decided_after, newest_edit
+from curation.store.open_rows import open_to
+from curation.store.reading import payloads_of
+from curation.store.records import DECIDED, Reviewer, number_of, row_id
 
 MOST_ROWS = 200
 """Similar open rows that are shown at most."""
@@ -91,8 +88,6 @@ def repaired(repair: AnswerRepair, answer: str) -> str | None:
 
 def last_repair(desk: Desk, person: Reviewer) -> AnswerRepair | None:
     """Return the newest edit of a person in force; None where they have edited nothing."""
-    from curation.store.decision_log import newest_edit
-
     with desk.store.read() as connection:
         found = newest_edit(connection, person.id)
     if found is None:
@@ -106,8 +101,6 @@ def similar_rows(desk: Desk, person: Reviewer, repair: AnswerRepair) -> list[Sim
 
     Rows that somebody else holds, or that this person decided already, are left out.
     """
-    from curation.store.open_rows import open_to
-
     mine = frozenset(words(repair.question))
     found = []
     with desk.store.read() as connection:
@@ -227,9 +220,6 @@ class NearestDecided:
 
     def _read_on(self) -> None:
         """Take in the rows whose state may have changed since the last look."""
-        from curation.store.decision_log import decided_after
-        from curation.store.reading import payloads_of
-
         with self.desk.store.read() as connection:
             latest = decided_after(connection, self._seen)
             if not latest:

@@ -17,7 +17,7 @@ from curation.rows.families import FORMED, TARGETS, CannotHold, named, to_format
 from curation.rows.reading import read_blocks
 from curation.rows.rejects import malformed_error, reject_json
 from curation.rows.row import ChatLines, Columns, Reject, Row
-from curation.rows.source import Progress
+from curation.rows.source import Progress, open_bytes
 from workspace.errors import RungError, did_you_mean
 from workspace.files import check_outputs, packing
 
@@ -122,8 +122,6 @@ def _again(source: Path) -> Iterator[Path]:
     if str(source) != "-" and (source.is_file() or source.is_dir()):
         yield source
         return
-    from curation.rows.source import open_bytes
-
     with tempfile.TemporaryDirectory(prefix="rung-") as folder, open_bytes(source) as stream:
         copy = Path(folder) / ("stdin" if str(source) == "-" else source.name)
         with copy.open("wb") as file:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from curation.rows.families import family_of
 from curation.rows.names import ANSWERS, QUESTIONS, first_of
+from curation.rows.parquet import cells_of
 from curation.rows.reading import read_rows
 from curation.rows.row import Columns, Reject, Row
 from curation.rows.source import files_of, kind_of_file, open_bytes, readable
@@ -74,8 +75,6 @@ def _records(file: Path) -> Iterator[Sequence[str]]:
     if kind in WORKBOOKS:
         yield from (cells for _, _, cells, _ in sheet_records(file, "", lambda _: None))
     elif kind in (".parquet", ".arrow"):
-        from curation.rows.parquet import cells_of
-
         for number, each in enumerate(cells_of(file)):
             if not number:
                 if family_of(each) is not None:

@@ -13,6 +13,7 @@ from typing import IO, Any, TypedDict, Unpack
 from curation.rows.families import LABELLED, Family, family_of, named, read_object
 from curation.rows.jsonline import Malformed, decode_object
 from curation.rows.names import answer_key
+from curation.rows.parquet import read_parquet
 from curation.rows.quick import Quick
 from curation.rows.row import Columns, Read, Reject, Row, RowBlock
 from curation.rows.source import Progress, blocks_of, files_of, kind_of_file, lines_of, open_bytes, readable
@@ -67,8 +68,6 @@ def _blocks(path: Path, fmt: str, stack: contextlib.ExitStack, **how: Unpack[How
     if columns.sheet:
         raise RungError(f"{path}: not a workbook; --sheet is for one.", "leave --sheet out", where=str(path))
     if kind in ("parquet", "arrow") and (family or fmt in ("auto", "parquet")):
-        from curation.rows.parquet import read_parquet
-
         read = _reading(path, family, columns, unanswered, notice)
         return _batched(read_parquet(path, family, columns, read, notice))
     file = stack.enter_context(open_bytes(path, how.get("progress")))

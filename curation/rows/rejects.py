@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -71,8 +72,6 @@ def reject_json(reject: Reject) -> bytes:
     try:
         reject.raw.decode()
     except UnicodeDecodeError:
-        import base64
-
         document["raw_base64"] = base64.b64encode(reject.raw).decode()
     return json.dumps(document).encode() + b"\n"
 

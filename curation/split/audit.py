@@ -7,22 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from curation.checks.dismissals import dismissals
+from curation.checks.dismissals import dismissals, settled_pairs
+from curation.likeness.leaks import Leak, find_leaks
 from curation.review.agreement import ENOUGH, Agreement
 from curation.review.progress import SampleProgress, agreement, sample_progress
 from curation.review.queue import refresh_queue
+from curation.review.ruling import outcomes
 from curation.split.manifest import Manifest, ReviewFacts, SampleFacts, load_split, read_manifest
 from curation.store import Store, StoredRow, open_store, row_id, store_exists
+from curation.store.reading import begins_as, has_lost_lines, log_so_far
 from curation.store.records import POLICY_ROLES
 from workspace.artefact import Artefact, revised
 from workspace.files import sha256_bytes, sha256_file, write_bytes
 from workspace.folder import Project
 from workspace.settings import ReviewSettings, Settings, load_settings
-
-if TYPE_CHECKING:
-    from curation.likeness.leaks import Leak
 
 SHOWN = 3
 
@@ -101,8 +101,6 @@ def _stored(store: Store, policy: ReviewSettings) -> tuple[dict[str, StoredRow],
     Stored states are a copy, by the settings of the last command: each is settled again from the log under this policy;
     nothing is written.
     """
-    from curation.review.ruling import outcomes
-
     rows = {row.id: row for row in store.rows(excluded=None)}
     with store.read() as connection:
         found = outcomes(connection, policy)
@@ -152,9 +150,6 @@ def recheck_leakage(project: Project, settings: Settings, folder: Path, store: S
     if store is None:
         with open_store(project, settings) as opened:
             return recheck_leakage(project, settings, folder, opened)
-    from curation.checks.dismissals import settled_pairs
-    from curation.likeness.leaks import find_leaks
-
     manifest = read_manifest(folder)
     names = ("train", "validation", "test")
     train, validation, test = (load_split(folder, name) if name in manifest.splits else [] for name in names)
@@ -373,8 +368,6 @@ def write_vouched(store: Store, path: Path, artefact: Vouched, actor: str, **det
 
     Killed between the two, the command is run again.
     """
-    from curation.store.reading import log_so_far
-
     if "log" in type(artefact).model_fields:
         with store.read() as connection:
             artefact = revised(artefact, log=log_so_far(connection))
@@ -401,8 +394,6 @@ def _is_named(store: Store, path: Path) -> bool:
 
 def fault_of(project: Project, settings: Settings, *paths: Path) -> str:
     """What is wrong with the first of these files that is not the one of the log, or that shows a changed log."""
-    from curation.store.reading import begins_as, has_lost_lines
-
     if others := unlike_log(project, settings, *paths):
         return f"{others[0].parent.name}: another {others[0].stem} than the one that the log names"
     logs = {path.parent.name: log for path in paths if (log := _log_of(path))}

@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from curation.checks.rules import class_sizes
 from curation.example import Example
 from curation.split.manifest import SMALL_TEST, Manifest, SampleFacts
+from curation.split.plan import FreezePlan
 from workspace.counted import counted
 from workspace.folder import Project
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from curation.split.plan import FreezePlan
-
 
 SHOWN_CLASSES = 5
 
@@ -78,8 +76,6 @@ def _splits(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
 
 def class_lines(classes: Mapping[str, int]) -> Iterator[str]:
     """The classes in train, and those under the size table's minimum: they stop no freeze, but training."""
-    from curation.checks.rules import class_sizes
-
     if not classes:
         return
     minimum, _, table = class_sizes()

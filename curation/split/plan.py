@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 from curation.checks.dismissals import Settled, dismissals, settled_pairs
+from curation.likeness.duplicates import dedup
+from curation.likeness.fingerprints import Fingerprinted
+from curation.likeness.leaks import find_leaks, leaks_between
 from curation.review.queue import refresh_queue
 from curation.split.audit import samples_of
 from curation.split.manifest import (
@@ -20,6 +22,7 @@ from curation.split.manifest import (
     newest_dataset,
     read_manifest,
 )
+from curation.split.split import closed_classes, date_keys, planned, undated
 from curation.store import Store, StoredRow
 from curation.store.records import WAITING
 from workspace.counted import counted
@@ -27,9 +30,6 @@ from workspace.errors import did_you_mean
 from workspace.files import sha256_bytes
 from workspace.folder import Project
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from curation.likeness.fingerprints import Fingerprinted
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +217,6 @@ def _plan(
     leave_out: bool,
     stage: Stage,
 ) -> FreezePlan:
-    from curation.likeness.fingerprints import Fingerprinted
-
     tested = frozenset(str(row["id"]) for row in kept.rows if row.get("split") == "test") if kept else frozenset()
     before = (kept.version if kept else None, tested)
     has_test = any(row.role == "test" for row in rows)
@@ -269,8 +267,6 @@ def _without_doubles(
     settled: Settled,
 ) -> tuple[list[StoredRow], list[LeftOutRow]]:
     """Rows without the duplicates that edits left on the training side; contradictions there are blockers."""
-    from curation.likeness.duplicates import dedup
-
     places = [at for at, row in enumerate(rows) if row.role != "validation" and fixed.get(row.id) != "test"]
     if not places:
         return list(rows), []
@@ -312,8 +308,6 @@ def _leaks(
 
     They are those that `rung data check` finds, where both rows stay: a phrase is counted over all rows that are in.
     """
-    from curation.likeness.leaks import leaks_between
-
     held = {row.id: row for row in stay if fixed.get(row.id) == "test"}
     kept = {row.id: row for row in stay if row.id not in held}
     if not held or not kept:
@@ -358,8 +352,6 @@ def _planned(
     test_only: bool,
     before: tuple[str | None, frozenset[str]],
 ) -> FreezePlan:
-    from curation.split.split import closed_classes, date_keys, planned
-
     pinned = {index: fixed[row.id] for index, row in enumerate(rows) if row.id in fixed}
     plan = planned(examples, settings.dataset, shares, pinned)
     for conflict in plan.left_out:
@@ -400,8 +392,6 @@ def _dismissed(splits: Mapping[SplitName, Sequence[StoredRow]], settled: Settled
 
 def _undated(rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settings: Settings) -> list[Blocker]:
     """Rows that a split by time could not place."""
-    from curation.split.split import date_keys, undated
-
     key = settings.dataset.split_by
     free = [row for row in rows if row.id not in fixed]
     bad = [free[i] for i in undated([row.example for row in free], key)] if key else []
@@ -452,8 +442,6 @@ def _leaking(
     learnt: Sequence[StoredRow], held: Sequence[StoredRow], is_settled: Callable[[str, str], bool]
 ) -> dict[str, tuple[str, str]]:
     """By id of each learnt row that leaks a held row: the kind, and the held row's id."""
-    from curation.likeness.leaks import find_leaks
-
     if not learnt or not held:
         return {}
     leaks = find_leaks([row.example for row in learnt], [row.example for row in held]).leaks

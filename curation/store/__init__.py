@@ -1,7 +1,4 @@
-"""The project's database: rows, reviews, events. SQLite in `rung.db`, or PostgreSQL by URL.
-
-SQLAlchemy is imported when a store is opened, not before: the commands that need none start faster.
-"""
+"""The project's database: rows, reviews, events. SQLite in `rung.db`, or PostgreSQL by URL."""
 
 from __future__ import annotations
 

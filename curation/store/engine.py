@@ -18,6 +18,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspe
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from curation.store.tables import metadata
 from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.extras import require
 from workspace.folder import Project
@@ -249,8 +251,6 @@ def _bring_to_head(connection: Connection, *, is_new: bool) -> None:
     from alembic import command
     from alembic.config import Config
 
-    from curation.store.tables import metadata
-
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -266,8 +266,6 @@ def _bring_to_head(connection: Connection, *, is_new: bool) -> None:
 
 def _program() -> str:
     """The version of this program, as installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         return version("rung")
     except PackageNotFoundError:

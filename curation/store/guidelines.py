@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from sqlalchemy import Connection, func, select
 
 from curation.store import Store
+from curation.store.records import Guideline
+from curation.store.tables import guidelines
+from curation.store.writing import insert_unless_there
 from workspace.artefact import now
 from workspace.errors import RungError
 from workspace.files import sha256_bytes
 from workspace.folder import Project
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Guideline:
-    """One version, numbered from 1 in the order in which the texts were first seen; `at` in UTC."""
-
-    version: int
-    sha256: str
-    text: str
-    at: str
 
 
 def current_guideline(store: Store, project: Project, connection: Connection | None = None) -> Guideline | None:
@@ -45,20 +34,12 @@ def current_guideline(store: Store, project: Project, connection: Connection | N
 
 def guideline_versions(store: Store) -> list[Guideline]:
     """All versions, the oldest first."""
-    from sqlalchemy import select
-
-    from curation.store.tables import guidelines
-
     with store.read() as connection:
         found = connection.execute(select(guidelines).order_by(guidelines.c.version)).mappings()
         return [Guideline(**each) for each in found]
 
 
 def _kept(store: Store, digest: str, text: str, connection: Connection | None) -> Guideline:
-    from sqlalchemy import select
-
-    from curation.store.tables import guidelines
-
     asked = select(guidelines).where(guidelines.c.sha256 == digest)
     if digest in store.guidelines:
         return store.guidelines[digest]
@@ -76,9 +57,6 @@ def _kept(store: Store, digest: str, text: str, connection: Connection | None) -
 
 def _add(store: Store, connection: Connection, digest: str, text: str) -> None:
     """Keep it as the next version, unless another program does so at this moment: it is waited for."""
-    from curation.store.tables import guidelines
-    from curation.store.writing import insert_unless_there
-
     version = _next(connection)
     values = {"version": version, "sha256": digest, "text": text, "at": now().isoformat()}
     if insert_unless_there(connection, guidelines, values):
@@ -87,8 +65,4 @@ def _add(store: Store, connection: Connection, digest: str, text: str) -> None:
 
 def _next(connection: Connection) -> int:
     """The number that the next new version is given."""
-    from sqlalchemy import func, select
-
-    from curation.store.tables import guidelines
-
     return (connection.execute(select(func.max(guidelines.c.version))).scalar() or 0) + 1

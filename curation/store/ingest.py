@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
 
 from curation.example import Example
+from curation.likeness.duplicates import DedupResult, Removed, dedup_prints
+from curation.likeness.fingerprints import Collector
+from curation.likeness.sets import I64
 from curation.rows import Columns, Reject, malformed_error
+from curation.rows.rejects import reject_json
 from curation.rows.rowfile import Chosen, RowFile
 from curation.store import Added, NewRow, Role, Store, StoredRows
+from curation.store.reading import up_to
 from curation.store.records import LEARNT, ROLES, Link, number_of, row_id
+from curation.store.sources import last_row, source_number, write_counts, write_links
+from curation.store.writing import change_rows
 from workspace.errors import InputError, Problem, RungError, did_you_mean
-from workspace.files import sha256_file
+from workspace.files import replacing, sha256_file
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from curation.likeness.duplicates import DedupResult, Removed
-    from curation.likeness.fingerprints import Collector
-    from curation.likeness.sets import I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,6 @@ def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, 
     evidence. Rows whose content this role holds already are counted as known. `refresh_queue` then queues what the
     policy asks for.
     """
-    from curation.store.sources import last_row, source_number
-
     with store.write(alone=True) as connection:
         source, before = source_number(connection, batch.path, batch.sha256, role), last_row(connection)
         added = store.add(_new_rows(batch), role=role, source=source, twins=True, connection=connection)
@@ -139,11 +141,6 @@ def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -
 
     Raises RungError where `path` holds something else than rejects: it is not overwritten.
     """
-    import json
-
-    from curation.rows.rejects import reject_json
-    from workspace.files import replacing
-
     others, before = set(files), contextlib.nullcontext[Iterable[bytes]](())
     with path.open("rb") if path.is_file() else before as lines, replacing(path) as file:
         for number, line in enumerate(lines, 1):
@@ -221,8 +218,6 @@ def _unanswered(batch: ImportBatch, added: Added) -> int:
 
 def _finish(store: Store, connection: Connection, source: int, made: Imported, actor: str, columns: Columns) -> None:
     """Keep the counts of the first time, and one event each time, with the columns that were named."""
-    from curation.store.sources import write_counts
-
     counts = {name: value for name, value in made.to_json().items() if isinstance(value, int)}
     if made.kept + made.exact + made.near or not made.known:
         write_counts(connection, source, counts)
@@ -246,10 +241,6 @@ def take_out(
     """Exclude duplicates among the fresh rows, remember near pairs; counts by kind. Rows up to number `before` were
     there already.
     """
-    from curation.likeness.duplicates import dedup_prints
-    from curation.likeness.fingerprints import Collector
-    from curation.store.sources import write_links
-
     collector, numbers = Collector(), array("q")
     reviewed = _take_standing(connection, collector, numbers, before)
     start = len(numbers)
@@ -271,8 +262,6 @@ def take_out(
 
 def _take_standing(connection: Connection, collector: Collector, numbers: array[int], before: int) -> bytearray:
     """Rows of the training side that are in and were not rejected; for each whether a person reviewed it."""
-    from curation.store.reading import up_to
-
     reviewed = bytearray()
     for each in up_to(connection, before, LEARNT):
         if each.state != "rejected":
@@ -285,10 +274,6 @@ def _take_standing(connection: Connection, collector: Collector, numbers: array[
 def _exclude(
     connection: Connection, numbers: array[int], result: DedupResult, start: int, actor: str
 ) -> dict[str, int]:
-    import numpy as np
-
-    from curation.store.writing import change_rows
-
     counts, fresh, of = {}, result.gone >= start, np.frombuffer(numbers, np.int64)
     for kind, its in (("exact", result.gone_exact), ("near", ~result.gone_exact)):
         places = np.flatnonzero(fresh & its)

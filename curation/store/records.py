@@ -215,6 +215,16 @@ class Reviewer:
 
 
 @dataclass(frozen=True, slots=True)
+class Guideline:
+    """One version of `guideline.md`, numbered from 1 in the order in which the texts were first seen; `at` in UTC."""
+
+    version: int
+    sha256: str
+    text: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """One reviewer's standing approvals, edits and rejections; `kind` is person or automatic."""
 

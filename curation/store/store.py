@@ -8,18 +8,32 @@ import threading
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import Connection, select
 
 from curation.example import Example
-from curation.store.records import Added, Change, Event, Link, NewRow, SourceFile, StoredRow, number_of, row_id
+from curation.store import reading
+from curation.store.engine import is_unwritable, lock_all, open_engine, refuse_writing, transaction
+from curation.store.reading import count_by, payloads_of, read_changes, read_deciders, read_events
+from curation.store.records import (
+    Added,
+    Change,
+    Event,
+    Guideline,
+    Link,
+    NewRow,
+    SourceFile,
+    StoredRow,
+    number_of,
+    row_id,
+)
+from curation.store.sources import read_links
+from curation.store.tables import sources
+from curation.store.writing import add_rows, change_rows, undo_change, write_event
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from curation.store.guidelines import Guideline
 
 
 def store_exists(project: Project, settings: Settings) -> bool:
@@ -32,8 +46,6 @@ def open_store(project: Project, settings: Settings) -> Store:
 
     Raises RungError where it cannot be opened, or was written by a newer Rung: then nothing was changed.
     """
-    from curation.store.engine import open_engine
-
     engine, where = open_engine(project, settings)
     return Store(engine, where)
 
@@ -67,22 +79,16 @@ class Store:
     @property
     def is_read_only(self) -> bool:
         """Whether nothing can be written here: no right to, or a read-only disk. What only looks goes on."""
-        from curation.store.engine import is_unwritable
-
         return is_unwritable(self.engine)
 
     def check_writable(self) -> None:
         """Before long work whose result is to be stored. Raises RungError where nothing can be written."""
-        from curation.store.engine import refuse_writing
-
         if self.is_read_only:
             raise refuse_writing(self.where)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """One reading transaction."""
-        from curation.store.engine import transaction
-
         with transaction(self.engine, self.where, write=False) as connection:
             yield connection
 
@@ -96,8 +102,6 @@ class Store:
 
         Threads of this program take turns on SQLite, whose own waiting is neither fair nor prompt.
         """
-        from curation.store.engine import lock_all, transaction
-
         if connection is not None:
             yield connection
             return
@@ -121,8 +125,6 @@ class Store:
 
         With `ids` the other conditions are not applied. Texts are parsed when `.example` is read.
         """
-        from curation.store import reading
-
         with self.read() as connection:
             if ids is not None:
                 return reading.by_numbers(connection, [number_of(name) for name in ids])
@@ -131,8 +133,6 @@ class Store:
 
     def each(self, *, excluded: bool | None = False) -> Iterator[StoredRow]:
         """As `rows`, one after the other in one transaction that lasts until the last: they are not held."""
-        from curation.store import reading
-
         with self.read() as connection:
             yield from reading.stream(connection, reading.narrowed(excluded=excluded))
 
@@ -158,16 +158,12 @@ class Store:
         With `twins` repeats within this call are stored each (a file's second copy has a line of its own).
         Candidates, generated and unanswered rows wait for review at once; the policy queues the others.
         """
-        from curation.store.writing import add_rows
-
         given = (each if isinstance(each, NewRow) else NewRow(each) for each in new)
         with self.write(connection, alone=True) as opened:
             return add_rows(opened, given, role, origin, source, twins=twins)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Rows by role and state, those taken out under the state `excluded`."""
-        from curation.store.reading import count_by
-
         table: dict[str, dict[str, int]] = {}
         with self.read() as connection:
             for role, _origin, state, out, n in count_by(connection):
@@ -177,15 +173,11 @@ class Store:
 
     def revision(self) -> tuple[int, ...]:
         """Equal to an earlier one where nothing has changed since that a check sees."""
-        from curation.store import reading
-
         with self.read() as connection:
             return reading.revision(connection)
 
     def deciders(self) -> tuple[str, ...]:
         """Names of all who have decided, in order of their first decision."""
-        from curation.store.reading import read_deciders
-
         with self.read() as connection:
             return read_deciders(connection)
 
@@ -193,18 +185,12 @@ class Store:
 
     def sources(self) -> list[SourceFile]:
         """Every file that was imported, in order."""
-        from sqlalchemy import select
-
-        from curation.store.tables import sources
-
         with self.read() as connection:
             found = connection.execute(select(sources).order_by(sources.c.id)).mappings()
             return [SourceFile(**{**each, "counts": json.loads(each["counts"])}) for each in found]
 
     def links(self, ids: Sequence[str] | None = None) -> list[Link]:
         """Pairs found at import: contradictions, minimal pairs, short near ones; of all rows or of these."""
-        from curation.store.sources import read_links
-
         with self.read() as connection:
             return read_links(connection, ids)
 
@@ -226,16 +212,12 @@ class Store:
     def _changed(
         self, kind: str, ids: Sequence[str], values: Mapping[str, Any], actor: str, reason: str, finding: str
     ) -> int:
-        from curation.store.writing import change_rows
-
         numbers = sorted({number_of(name) for name in ids})
         with self.write() as opened:
             return change_rows(opened, kind, numbers, values, actor=actor, reason=reason, finding=finding)
 
     def undo(self, change: int, *, actor: str = "rung") -> list[str]:
         """Take a change back. Returns the ids of its rows. Raises RungError where it is undone or not there."""
-        from curation.store.writing import undo_change, write_event
-
         with self.write() as connection:
             numbers = undo_change(connection, change)
             write_event(connection, "undo", actor, f"change-{change}", {"rows": len(numbers)})
@@ -243,8 +225,6 @@ class Store:
 
     def changes(self, *, kind: str | None = None, undone: bool | None = False) -> list[Change]:
         """Return changes in order; by default those that were not undone."""
-        from curation.store.reading import read_changes
-
         with self.read() as connection:
             return read_changes(connection, kind, undone)
 
@@ -260,15 +240,11 @@ class Store:
         connection: Connection | None = None,
     ) -> int:
         """Write one line of the log. Returns its id."""
-        from curation.store.writing import write_event
-
         with self.write(connection) as opened:
             return write_event(opened, kind, actor, ref, detail or {})
 
     def events(self, *, kind: str | None = None, ref: str | None = None, actor: str | None = None) -> list[Event]:
         """The log in order, narrowed."""
-        from curation.store.reading import read_events
-
         with self.read() as connection:
             return read_events(connection, kind, ref, actor)
 
@@ -292,8 +268,6 @@ class StoredRows:
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
         """The rows at `indices`."""
-        from curation.store.reading import payloads_of
-
         numbers = [self.numbers[index] for index in indices]
         found = {number: payload for number, _, payload in payloads_of(self.connection, list(set(numbers)))}
         return [Example.from_json(found[number]) for number in numbers]

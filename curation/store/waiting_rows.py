@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import RowMapping
 
+from curation.store.engine import lock_all
 from curation.store.reading import chunks
 from curation.store.records import DECIDED, OPEN_STATES, POLICY_ROLES, SamplingPlan
 from curation.store.tables import changes, decisions, events, facts, links, plans, rows, tally
@@ -72,8 +73,6 @@ def moved(connection: Connection, row: Any, state: str) -> None:
 
 def forget(connection: Connection) -> None:
     """The queue is changed by other means than a decision; on PostgreSQL others that change or count it wait."""
-    from curation.store.engine import lock_all
-
     lock_all(connection)
     connection.execute(delete(facts).where(facts.c.key == WAITING))
 

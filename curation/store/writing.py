@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from curation.store.reading import AT_ONCE, chunks
 from curation.store.records import Added, NewRow, row_id
@@ -29,11 +30,8 @@ def insert_unless_there(connection: Connection, table: Table, values: Mapping[st
 
 def insert_or_skip(connection: Connection, table: Table) -> Any:
     """SQL: insert rows, but for those whose key is there."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_
-    else:
-        from sqlalchemy.dialects.sqlite import insert as insert_  # type: ignore[assignment]
-    return insert_(table).on_conflict_do_nothing()
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
 
 
 def add_rows(

@@ -21,6 +21,7 @@ from curation.likeness.leaks.index import GAP, GRAM_WORDS, TestIndex
 from curation.likeness.leaks.report import Part
 from curation.likeness.sets import I64, U64
 from curation.likeness.words import SHINGLE, word_pattern
+from curation.mask import mask
 
 
 def bits_of(flags: npt.NDArray[np.bool_]) -> int:
@@ -168,8 +169,6 @@ class ItemPart:
     @cached_property
     def _kept(self) -> set[str] | None:
         """The words that are left once the text is masked; None where nothing is masked."""
-        from curation.mask import mask
-
         masked = mask(self.text)
         lower = masked.lower()
         return None if masked == self.text else set(word_pattern(lower).findall(lower))
