@@ -27,7 +27,6 @@ def demo(
     from chat.local.embedded import embedded_model
     from rung.cli.output import ProgressLine, note, say, show
     from rung.demo.ending import document, ending
-    from rung.demo.house_line import TASK
     from rung.demo.walk import STEPS, Walk
     from workspace.extras import need
 
@@ -35,7 +34,7 @@ def demo(
     need("train", "torch")
     need("demo", "simple_icd_10_cm")
     embedded_model(ProgressLine("Fetching and converting the embedded model"))
-    walk = Walk(folder.resolve(), TASK, fast=fast, say=note if as_json else say, aside=as_json)
+    walk = Walk(folder.resolve(), fast=fast, say=note if as_json else say, aside=as_json)
     walk.begin()
     walk.run(STEPS)
     show(as_json, document(walk), () if as_json else ending(walk))

@@ -9,23 +9,27 @@ from collections.abc import Iterable
 from curation.store import StoredRow, open_store
 from evaluation.measurement_report import ArmResult, newest_report
 from evaluation.verdict.rule import newest_verdict
-from rung.demo.walk import DemoRows, Task, Walk
+from rung.demo.house_line import DemoRows, rows
+from rung.demo.walk import Walk
+from rung.text.evaluation_text import about_data
 from rung.text.figures import arm_name, interval, money, percent
 from rung.text.verdict_text import sentences
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.settings import load_settings
 
+NAME = "house-line"
+
 
 def ending(walk: Walk) -> list[str]:
     """The last lines of the demo, all of them read from the artefacts."""
     lines = ["", "══ What was planted, and what was found"]
-    lines += planted_lines(walk.project, walk.task, fast=walk.fast)
-    lines += ["", f"══ The ladder on {walk.task.name}: {walk.task.about}"]
+    lines += planted_lines(walk.project, rows(walk.fast))
+    lines += ["", f"══ The ladder on {NAME}: a clinic's shorthand in, the house line (category, system, side) out"]
     lines += [f"  {'Arm':<22} {'Score, 95% interval':<24} {'Seconds':>7} {'Cost':>8}"]
     lines += [_arm_line(arm) for arm in _arms(walk.project)]
     lines += ["", *_verdict(walk), ""]
-    lines += [f"! {note}" for note in walk.task.notes]
+    lines += [f"! {note}" for note in about_data(walk.project)]
     minutes, seconds = divmod(round(sum(walk.seconds.values())), 60)
     lines += ["", f"{minutes} min {seconds} s in all, in {walk.project.root}", ""]
     lines += [
@@ -44,7 +48,7 @@ def document(walk: Walk) -> JsonObject:
     fields = {"arm", "score", "low", "high", "seconds", "cost_usd"}
     return {
         "project": str(walk.project.root),
-        "task": walk.task.name,
+        "task": NAME,
         "fast": walk.fast,
         "steps": {name: {"seconds": walk.seconds[name], "exit": code} for name, code in walk.exits.items()},
         "arms": [arm.model_dump(mode="json", include=fields) for arm in _arms(walk.project)],
@@ -79,9 +83,8 @@ WORDS = {
 }
 
 
-def planted_lines(project: Project, task: Task, *, fast: bool) -> list[str]:
+def planted_lines(project: Project, rows: DemoRows) -> list[str]:
     """One line a kind that was planted: found, of how many."""
-    rows = task.rows(fast)
     found = _found(project, rows)
     return [f"  {WORDS[kind]:<34} {found[kind]:>3} of {len(planted)} found" for kind, planted in rows.planted.items()]
 

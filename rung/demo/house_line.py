@@ -1,18 +1,37 @@
-"""The demo's main task: a clinic's shorthand in, the house line (category, system, side) out."""
+"""The demo's rows: a clinic's shorthand in, the house line (category, system, side) out. Its other files: project/."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from curation.example import chat_row
 from rung.demo.shorthand import Term, terms, write
-from rung.demo.walk import ChatRow, DemoRows, Task
 
 SEED = 13
 TEST_CODES = 150
 FAST_CODES, FAST_TEST = 160, 36
+
+
+class ChatRow(TypedDict):
+    """A row of the demo as a line of its file holds it; `code`, `term` and `note` where the demo needs them."""
+
+    messages: list[dict[str, str]]
+    code: NotRequired[str]
+    term: NotRequired[str]
+    note: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRows:
+    """What the demo imports: the test set, the raw pool lines, and what was planted in them, by kind."""
+
+    test: list[ChatRow]
+    pool: list[str]
+    planted: dict[str, list[str]]
 
 
 def rows(fast: bool) -> DemoRows:
@@ -92,113 +111,9 @@ def _contradict(row: ChatRow) -> ChatRow:
     return {**row, "messages": [row["messages"][0], {"role": "assistant", "content": other + line[3:]}]}
 
 
-BASE_PROMPT = """Turn the clinic's shorthand into the house line: category, system, side. Answer with the line only.
-"""
-
-SHORT_PROMPT = """You are a medical coder. Read the diabetes shorthand and answer with one line: ICD-10-CM category
-(E08, E09, E10, E11 or E13), body system (acute, kidney, eye, nerve, vascular, other, none) and side (right, left,
-both, unknown, none). Example: E10 eye both. Answer with the line only.
-"""
-
-RULES_PROMPT = """You are a medical coder. Answer with one house line: CATEGORY SYSTEM SIDE. Nothing else.
-
-Category
-- E08: diabetes due to an underlying condition (secondary DM, DM 2/2 or d/t another disease)
-- E09: drug or chemical induced diabetes (drug-induced DM, chemical/drug DM, med-induced DM)
-- E10: type 1 (T1DM, type 1 DM, DM1)
-- E11: type 2 (T2DM, type 2 DM, DM2)
-- E13: other specified diabetes (other DM, other spec DM)
-
-System
-- acute: hyperosmolarity (HHS), ketoacidosis (DKA), with or without coma
-- kidney: nephropathy, CKD, Kimmelstiel-Wilson, tubular degeneration, glomerulosclerosis
-- eye: retinopathy (PDR, NPDR), macular edema (DME), cataract, detachment (TRD)
-- nerve: neuropathy, neuralgia, amyotrophy, gastroparesis
-- vascular: peripheral angiopathy (PAD), gangrene, circulatory complications
-- other: joints, skin, ulcers, mouth, hypoglycemia, hyperglycemia, other complications
-- none: unspecified complications, no complications
-
-Side, for eyes only
-- right (OD, R eye), left (OS, L eye), both (OU, bilat), unknown (eye NOS), none for everything else
-"""
-
-PROMPTS = {
-    "base.md": BASE_PROMPT,
-    "prompt.md": RULES_PROMPT,
-    "prompt.short.md": SHORT_PROMPT,
-    "prompt.worked.md": SHORT_PROMPT
-    + "\nPDR w/o macular edema bilat in T1DM -> E10 eye both\nDM1 w/ PAD w/ gangrene -> E10 vascular none\n",
-}
-
-GUIDELINE = """# Guideline: the house line
-
-1. One line: category, system, side, joined by single spaces, as `E10 eye both`.
-2. The category is the type that the phrase names, never a guess. A phrase without a type is rejected: "no type named".
-3. A side belongs to eyes only. An eye without a side is `unknown`; everything that is not an eye is `none`.
-4. `OU` and `bilat` are `both`. `OD` is the right eye, `OS` the left.
-5. Approve only what phrase and line say alike. A changed meaning ("w/o" became "w/") is rejected.
-"""
-
-ANSWERS = {
-    "task": "extraction",
-    "prompting": "partial",
-    "prompt_effort_days": 6,
-    "few_shot": "untried",
-    "rag": "untried",
-    "fine_tuning": "untried",
-    "failure": "breaks_rules",
-    "private_knowledge": False,
-    "citations": False,
-    "live_systems": False,
-    "domain_behaviour": True,
-    "knowledge_change": "yearly",
-    "output_form": "strict",
-    "breadth": "narrow",
-    "calls_per_day": 4000,
-    "latency": "seconds",
-    "model_access": "open",
-    "privacy": "sensitive",
-    "budget": "limited",
-    "first_project": True,
-    "team": "part_time",
-    "goal_score": 0.8,
-    "wants": "fine_tune",
-}
-
-
 def documents() -> dict[str, str]:
     """The code book: one Markdown file a category, one entry a paragraph, official words only."""
     book: dict[str, list[str]] = {}
     for term in terms():
         book.setdefault(term.code[:3], []).append(f"{term.code}: {term.text}")
     return {f"{category}.md": "\n\n".join(entries) + "\n" for category, entries in book.items()}
-
-
-TASK = Task(
-    name="house-line",
-    about="a clinic's shorthand in, the house line (category, system, side) out",
-    rows=rows,
-    documents=documents,
-    prompts=PROMPTS,
-    guideline=GUIDELINE,
-    answers=ANSWERS,
-    settings={
-        "review": {"pool": "all", "accept_automatic": True},
-        "dataset": {"group_by": "code", "validation": 0.14, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
-        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4, "choose_on": 20},
-        "model": {"base": "embedded", "max_tokens": 8},
-        "training": {
-            "system_prompt": "House line.",
-            "epochs": 1.75,
-            "learning_rate": 1.5e-3,
-            "batch": 8,
-            "dropout": 0.0,
-            "choose_by": "loss",
-        },
-    },
-    fast_settings={"training": {"learning_rate": 1e-3, "epochs": 1.5}, "evaluation": {"choose_on": 10, "retrieved": 3}},
-    notes=(
-        "ICD-10-CM titles are official and public and may be in the model's pre-training.",
-        "A grammar makes the shorthand, not a clinic; a parser with the same grammar would be right every time.",
-    ),
-)

@@ -8,108 +8,13 @@ from __future__ import annotations
 
 import random
 import re
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-TYPES = {
-    "E08": (
-        "Diabetes mellitus due to underlying condition",
-        ("secondary DM", "DM 2/2 underlying dz", "DM d/t other dz"),
-    ),
-    "E09": ("Drug or chemical induced diabetes mellitus", ("drug-induced DM", "chemical/drug DM", "med-induced DM")),
-    "E10": ("Type 1 diabetes mellitus", ("T1DM", "type 1 DM", "DM1")),
-    "E11": ("Type 2 diabetes mellitus", ("T2DM", "type 2 DM", "DM2")),
-    "E13": ("Other specified diabetes mellitus", ("other DM", "other spec DM", "DM, other specified")),
-}
-"""Category -> its name in the titles, and the ways in which the shorthand writes it."""
-
-SIDES = {
-    "right": (", right eye", ("OD", "R eye")),
-    "left": (", left eye", ("OS", "L eye")),
-    "both": (", bilateral", ("OU", "bilat")),
-    "unknown": (", unspecified eye", ("eye NOS",)),
-}
-"""Side -> the ending of the title, and its shorthand."""
-
-SYSTEMS = {
-    **dict.fromkeys("01", "acute"),
-    "2": "kidney",
-    "3": "eye",
-    "4": "nerve",
-    "5": "vascular",
-    **dict.fromkeys("68", "other"),
-    **dict.fromkeys("9A", "none"),
-}
-"""The fifth character of the code (with its point) -> the system that the house line names."""
-
-FINDINGS = (
-    (
-        "hyperosmolarity without nonketotic hyperglycemic-hyperosmolar coma (nkhhc)",
-        ("HHS w/o coma", "hyperosm, no coma"),
-    ),
-    ("hyperosmolarity with coma", ("HHS w/ coma", "hyperosm + coma")),
-    ("ketoacidosis without coma", ("DKA w/o coma", "DKA, no coma")),
-    ("ketoacidosis with coma", ("DKA w/ coma", "DKA + coma")),
-    ("diabetic macular edema, resolved following treatment", ("DME resolved s/p tx", "resolved DME after tx")),
-    ("traction retinal detachment not involving the macula", ("TRD macula off", "TRD, macula spared")),
-    ("traction retinal detachment involving the macula", ("TRD macula on", "TRD, macula involved")),
-    ("combined traction retinal detachment and rhegmatogenous retinal detachment", ("combined TRD/RRD", "TRD+RRD")),
-    ("stable proliferative diabetic retinopathy", ("stable PDR", "PDR, stable")),
-    ("nonproliferative diabetic retinopathy", ("NPDR",)),
-    ("proliferative diabetic retinopathy", ("PDR",)),
-    ("unspecified diabetic retinopathy", ("DR NOS", "retinopathy NOS")),
-    ("without macular edema", ("w/o macular edema", "no DME")),
-    ("with macular edema", ("w/ macular edema", "+DME")),
-    ("other diabetic ophthalmic complication", ("other eye compl", "eye compl, other")),
-    ("diabetic chronic kidney disease", ("CKD", "diabetic CKD")),
-    ("other diabetic kidney complication", ("other renal compl", "renal compl, other")),
-    ("renal tubular degeneration", ("renal tubular degen", "tubular degen")),
-    ("intercapillary glomerulosclerosis", ("intercapillary GS", "intercap glomerulosclerosis")),
-    ("intracapillary glomerulonephrosis", ("intracapillary GN", "intracap glomerulonephrosis")),
-    ("kimmelstiel-wilson disease", ("Kimmelstiel-Wilson dz", "KW disease")),
-    ("diabetic nephropathy", ("nephropathy", "diab nephropathy")),
-    ("diabetic autonomic (poly)neuropathy", ("autonomic neuropathy", "autonomic PN")),
-    ("diabetic mononeuropathy", ("mononeuropathy", "mono-neuropathy")),
-    ("diabetic polyneuropathy", ("polyneuropathy", "poly-neuropathy")),
-    ("diabetic neuropathy, unspecified", ("neuropathy NOS", "neuropathy, type ?")),
-    ("other diabetic neurological complication", ("other neuro compl", "neuro compl, other")),
-    ("diabetic neuropathic arthropathy", ("neuropathic arthropathy", "neuropathic joint dz")),
-    ("diabetic gastroparesis", ("gastroparesis", "delayed gastric emptying")),
-    ("diabetic neuralgia", ("neuralgia", "diab neuralgia")),
-    ("diabetic amyotrophy", ("amyotrophy", "diab amyotrophy")),
-    ("diabetic peripheral angiopathy without gangrene", ("PAD w/o gangrene", "PAD, no gangrene")),
-    ("diabetic peripheral angiopathy with gangrene", ("PAD w/ gangrene", "PAD + gangrene")),
-    ("diabetic gangrene", ("gangrene", "diab gangrene")),
-    ("other circulatory complications", ("other circ compl", "circ compl, other")),
-    ("diabetic necrobiosis lipoidica", ("necrobiosis lipoidica", "NLD")),
-    ("other specified complication", ("other spec compl", "compl, other specified")),
-    ("other skin complications", ("other skin compl", "skin compl, other")),
-    ("other oral complications", ("other oral compl", "oral compl, other")),
-    ("unspecified complications", ("compl NOS", "complications, type ?")),
-    ("without complications in remission", ("no compl, in remission", "remission")),
-    ("without complications", ("no compl", "uncomplicated", "w/o compl")),
-    ("hypoglycemia without coma", ("hypo w/o coma", "low BG, no coma")),
-    ("hypoglycemia with coma", ("hypo w/ coma", "low BG + coma")),
-    ("hyperglycemia", ("hyperglyc", "high BG")),
-    ("other skin ulcer", ("skin ulcer, other site", "other skin ulcer")),
-    ("foot ulcer", ("foot ulcer", "ulcer of foot")),
-    ("periodontal disease", ("periodontal dz", "perio dz")),
-    ("other diabetic arthropathy", ("other arthropathy", "arthropathy, other")),
-    ("diabetic dermatitis", ("dermatitis", "diab dermatitis")),
-    ("diabetic cataract", ("cataract", "diab cataract")),
-    ("charcôt's joints", ("Charcot joints", "Charcot arthropathy")),
-    ("moderate", ("mod", "moderate")),
-    ("severe", ("severe", "sev")),
-    ("mild", ("mild",)),
-    ("with", ("w/", "+")),
-)
-"""What a title says -> how the shorthand writes it; longer names come before those they contain."""
-
-ORDERS = (
-    "{finding} {side} in {type}",
-    "{type} w/ {finding} {side}",
-    "{type}: {finding} {side}",
-    "{side} {finding} - {type}",
-)
+GRAMMAR = tomllib.loads((Path(__file__).parent / "grammar.toml").read_text(encoding="utf-8"))
+TYPES, SIDES = GRAMMAR["types"], GRAMMAR["sides"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +27,12 @@ class Term:
     @property
     def line(self) -> str:
         """Return the house line of the code: category, system, side."""
-        return f"{self.code[:3]} {SYSTEMS[self.code[4]]} {self.side}"
+        return f"{self.code[:3]} {GRAMMAR['systems'][self.code[4]]} {self.side}"
 
     @property
     def side(self) -> str:
         """The side that the term ends with, or `none`."""
-        return next((side for side, (ending, _) in SIDES.items() if self.text.endswith(ending)), "none")
+        return next((side for side, said in SIDES.items() if self.text.endswith(said["name"])), "none")
 
 
 def terms() -> list[Term]:
@@ -136,32 +41,32 @@ def terms() -> list[Term]:
 
     table = require("demo", "simple_icd_10_cm")
     found = []
-    for category, (name, _) in TYPES.items():
+    for category, said in TYPES.items():
         for code in table.get_descendants(category):
             if table.is_leaf(code):
                 texts = [table.get_description(code), *table.get_inclusion_term(code)]
-                found += [Term(code, text) for text in texts if name.lower() in text.lower()]
+                found += [Term(code, text) for text in texts if said["name"].lower() in text.lower()]
     return found
 
 
 def write(term: Term, rng: random.Random) -> str:
     """One wording of a term in shorthand."""
-    name, ways = TYPES[term.code[:3]]
-    finding = _finding(term, name, rng)
-    side = rng.choice(SIDES[term.side][1]) if term.side != "none" else ""
-    text = rng.choice(ORDERS).format(finding=finding, side=side, type=rng.choice(ways))
+    kind = TYPES[term.code[:3]]
+    finding = _finding(term, kind["name"], rng)
+    side = rng.choice(SIDES[term.side]["ways"]) if term.side != "none" else ""
+    text = rng.choice(GRAMMAR["orders"]).format(finding=finding, side=side, type=rng.choice(kind["ways"]))
     return re.sub(r" +", " ", text).replace(" :", ":").strip(" -")
 
 
 def _finding(term: Term, name: str, rng: random.Random) -> str:
     """The term without its type and side, its words replaced by shorthand."""
-    text = term.text.removesuffix(SIDES[term.side][0]) if term.side != "none" else term.text
+    text = term.text.removesuffix(SIDES[term.side]["name"]) if term.side != "none" else term.text
     text = (
         re.sub(rf"(,? (in|with|due to)? ?)?{re.escape(name)}(,? with )?", "", text, flags=re.IGNORECASE)
         .strip(" ,")
         .lower()
     )
-    for official, ways in FINDINGS:
+    for official, ways in GRAMMAR["findings"].items():
         if official in text:
             text = re.sub(rf"(?<![\w\0]){re.escape(official)}(?!\w)", f"\0{rng.choice(ways)}\0", text)
     return re.sub(r"\s+", " ", text.replace("\0", " ")).strip()
@@ -177,8 +82,8 @@ class CodeTable:
         for term in terms():
             for finding in _wordings(term):
                 self._lines.setdefault(_key(term, finding), set()).add(term.line)
-        self._types = _lookup({category: ways for category, (_, ways) in TYPES.items()})
-        self._sides = _lookup({side: ways for side, (_, ways) in SIDES.items()})
+        self._types = _lookup(TYPES)
+        self._sides = _lookup(SIDES)
 
     def read(self, phrase: str) -> str | None:
         """The house line of a phrase; None where it names no single type, two sides, or a finding of no single line."""
@@ -206,9 +111,9 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[.,;:!()]", " ", text.lower()).replace("+", " + ")).strip()
 
 
-def _lookup(ways: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+def _lookup(table: Mapping[str, Mapping[str, Sequence[str]]]) -> list[tuple[str, str]]:
     """(shorthand, meaning), the longest first."""
-    return sorted(((_plain(way), key) for key, names in ways.items() for way in names), key=lambda p: -len(p[0]))
+    return sorted(((_plain(way), key) for key, said in table.items() for way in said["ways"]), key=lambda p: -len(p[0]))
 
 
 def _take(text: str, lookup: list[tuple[str, str]]) -> tuple[str, list[str]]:
@@ -222,7 +127,7 @@ def _take(text: str, lookup: list[tuple[str, str]]) -> tuple[str, list[str]]:
 
 def _wordings(term: Term) -> set[str]:
     """Every wording that the grammar can give a term's finding."""
-    name = TYPES[term.code[:3]][0]
+    name = TYPES[term.code[:3]]["name"]
     return {_finding(term, name, random.Random(seed)) for seed in range(40)}
 
 

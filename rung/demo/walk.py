@@ -1,4 +1,4 @@
-"""The demo: its task, its steps, and the walk through ordinary commands, resumed where it was interrupted."""
+"""The demo: its steps, and the walk through ordinary commands, resumed where it was interrupted."""
 
 from __future__ import annotations
 
@@ -6,58 +6,27 @@ import json
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
 
+from advisor.recording import record_said
 from curation.review import Ruling, open_desk
 from curation.review.service import decide_all
+from rung.demo.house_line import documents, rows
 from rung.demo.shorthand import CodeTable
-from workspace.artefact import now, read_artefact
+from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import check_place, write_text
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-
-class ChatRow(TypedDict):
-    """A row of the demo as a line of its file holds it; `code`, `term` and `note` where the demo needs them."""
-
-    messages: list[dict[str, str]]
-    code: NotRequired[str]
-    term: NotRequired[str]
-    note: NotRequired[str]
-
-
-@dataclass(frozen=True, slots=True)
-class DemoRows:
-    """What the demo imports: the test set, the raw pool lines, and what was planted in them, by kind."""
-
-    test: list[ChatRow]
-    pool: list[str]
-    planted: dict[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One demo: its rows, and its files."""
-
-    name: str
-    about: str
-    rows: Callable[[bool], DemoRows]
-    documents: Callable[[], dict[str, str]]
-    prompts: Mapping[str, str]
-    guideline: str
-    answers: Mapping[str, Any]
-    settings: Mapping[str, Mapping[str, Any]]
-    fast_settings: Mapping[str, Mapping[str, Any]]
-    notes: tuple[str, ...]
-
-
 Print = Callable[[str], None]
 STATE = ".demo.json"
+HERE = Path(__file__).parent
+"""`project/` has the files of the demo's folder, `fast.toml` the settings of a fast one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +51,8 @@ class Walk:
     With `aside` the commands print to stderr, so that stdout is left for one document.
     """
 
-    def __init__(self, root: Path, task: Task, *, fast: bool, say: Print, aside: bool = False) -> None:
+    def __init__(self, root: Path, *, fast: bool, say: Print, aside: bool = False) -> None:
         self.project = Project(root)
-        self.task = task
         self.fast = fast
         self.say = say
         self.out = 2 if aside else None
@@ -107,7 +75,7 @@ class Walk:
             raise RungError(f"{self.project.root} is not empty.", "Name another folder: rung demo --into DIR")
         check_place(self.project.root)
         self.project.root.mkdir(parents=True, exist_ok=True)
-        make_folder(self.project.root, self.task, fast=self.fast)
+        make_folder(self.project, fast=self.fast)
         self._save()
 
     def run(self, steps: Sequence[Step]) -> None:
@@ -175,32 +143,24 @@ def review_by_table(project: Project, judge: CodeTable) -> Counter[str]:
     return counts
 
 
-def make_folder(root: Path, task: Task, *, fast: bool) -> DemoRows:
-    """Write settings, answers, guideline, prompts, documents and raw rows below `root`; return the rows."""
+def make_folder(project: Project, *, fast: bool) -> None:
+    """Write the files of `project/`, the code book and the raw rows; the answers are the demo's own."""
     import tomli_w
 
-    project = Project(root)
-    rows = task.rows(fast)
-    write_text(project.guideline_file, task.guideline)
-    write_text(root / "about-data.md", "".join(f"- {note}\n" for note in task.notes))
-    for name, text in task.prompts.items():
-        write_text(project.prompts / name, text)
-    for name, text in task.documents().items():
-        write_text(project.documents / name, text)
-    write_text(root / "raw" / "test.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows.test))
-    write_text(root / "raw" / "pool.jsonl", "".join(line + "\n" for line in rows.pool))
-    answered = {key: {"by": "the demo", "at": now().isoformat(), "from": "said"} for key in task.answers}
-    write_text(project.answers_file, tomli_w.dumps({**task.answers, "answered": answered}))
-    write_text(project.settings_file, tomli_w.dumps(_merged(task, fast)))
-    return rows
-
-
-def _merged(task: Task, fast: bool) -> dict[str, Any]:
-    settings: dict[str, dict[str, Any]] = {name: dict(table) for name, table in task.settings.items()}
+    for file in (HERE / "project").rglob("*.*"):
+        if file.name != "answers.toml":
+            write_text(project.root / file.relative_to(HERE / "project"), file.read_text(encoding="utf-8"))
+    record_said(project.answers_file, tomllib.loads((HERE / "project" / "answers.toml").read_text()), "the demo")
     if fast:
-        for name, table in task.fast_settings.items():
-            settings.setdefault(name, {}).update(table)
-    return {"project": {"name": task.name}, **settings}
+        settings = tomllib.loads(project.settings_file.read_text())
+        for section, values in tomllib.loads((HERE / "fast.toml").read_text()).items():
+            settings[section] |= values
+        write_text(project.settings_file, tomli_w.dumps(settings))
+    for name, text in documents().items():
+        write_text(project.documents / name, text)
+    made, raw = rows(fast), project.root / "raw"
+    write_text(raw / "test.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made.test))
+    write_text(raw / "pool.jsonl", "".join(line + "\n" for line in made.pool))
 
 
 def may_train(walk: Walk) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from advisor.decide import decide
 from advisor.decision import Decision
 from advisor.recording import record_measured, record_said
 from advisor.rulefiles import load_rulebook
-from rung.demo import house_line
+from rung.demo.walk import HERE
 
 BOOK = load_rulebook()
+HOUSE = tomllib.loads((HERE / "project" / "answers.toml").read_text())
 DAY = date(2026, 11, 25)
-CHAPTERS = {**house_line.ANSWERS, "task": "classification", "calls_per_day": 500, "goal_score": 0.75}
+CHAPTERS = {**HOUSE, "task": "classification", "calls_per_day": 500, "goal_score": 0.75}
 SHORT = {"prompting": "insufficient", "few_shot": "insufficient", "rag": "insufficient"}
 ROWS = {"examples": 450, "reviewed_examples": 450, "test_set": True}
 CLASSES = {"classes": 12, "smallest_class": 20, "examples": 276, "reviewed_examples": 276}
@@ -30,7 +32,7 @@ def advised(table: dict[str, Any], **more: Any) -> Decision:
     return decide(BOOK, from_table({**table, **more}), DAY)
 
 
-@pytest.mark.parametrize("answers", [house_line.ANSWERS, CHAPTERS], ids=["house", "chapter"])
+@pytest.mark.parametrize("answers", [HOUSE, CHAPTERS], ids=["house", "chapter"])
 def test_before_measuring_the_demo_is_told_to_try_examples(answers: dict[str, Any]) -> None:
     for known in ({}, ROWS):
         decision = advised(answers, **known)
@@ -39,13 +41,13 @@ def test_before_measuring_the_demo_is_told_to_try_examples(answers: dict[str, An
 
 def test_measured_shortfall_with_reviewed_rows_opens_the_door() -> None:
     for classifier in ({}, {"classifier": "insufficient"}, {"classifier": "untried"}):
-        decision = advised(house_line.ANSWERS, **SHORT, **ROWS, **classifier)
+        decision = advised(HOUSE, **SHORT, **ROWS, **classifier)
         assert (decision.next_step, decision.destination, decision.action.name) == ("fine_tune", "fine_tune", "climb")
         assert decision.method.name in ("lora", "qlora")
         assert not {gate.id for gate in decision.gates if gate.passed is False} & STOPS
 
 
-@pytest.mark.parametrize("answers", [house_line.ANSWERS, CHAPTERS], ids=["house", "chapter"])
+@pytest.mark.parametrize("answers", [HOUSE, CHAPTERS], ids=["house", "chapter"])
 @pytest.mark.parametrize("prompting", ["untried", "weak_effort", "partial", "insufficient", "works"])
 def test_a_classifier_that_works_ends_it(answers: dict[str, Any], prompting: str) -> None:
     table = {key: value for key, value in answers.items() if key != "prompt_effort_days"}
@@ -62,11 +64,11 @@ def test_few_rows_in_each_class_wait_for_more() -> None:
 
 
 def test_what_is_volunteered_is_never_an_open_question() -> None:
-    for known in ({}, {"task": "reasoning", "prompting": "insufficient"}, house_line.ANSWERS):
+    for known in ({}, {"task": "reasoning", "prompting": "insufficient"}, HOUSE):
         decision = advised(known)
         named = {change["question"] for change in decision.would_change} | set(decision.open_questions)
         assert not named & UNASKED
-    back = advised(house_line.ANSWERS, **SHORT, **ROWS, classifier="works")
+    back = advised(HOUSE, **SHORT, **ROWS, classifier="works")
     assert any(change["question"] == "classifier" for change in back.would_change)
 
 

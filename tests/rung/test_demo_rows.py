@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from rung.demo.house_line import TASK
+from rung.demo.house_line import rows as rows_of
 from rung.demo.shorthand import CodeTable, terms, write
 
 
@@ -28,7 +28,7 @@ def parsed(lines):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_no_test_code_is_in_the_pool_but_the_planted_leaks(fast):
-    rows = TASK.rows(fast)
+    rows = rows_of(fast)
     leaked = {row["code"] for row in parsed(rows.pool) if row.get("note") == "copied"}
     pool = codes(row for row in parsed(rows.pool) if row.get("note") != "copied")
     assert not pool & codes(rows.test)
@@ -36,8 +36,8 @@ def test_no_test_code_is_in_the_pool_but_the_planted_leaks(fast):
 
 
 def test_the_same_rows_every_time_in_the_sizes_of_the_recipe():
-    rows = TASK.rows(False)
-    assert rows == TASK.rows(False) and len(rows.test) == 150
+    rows = rows_of(False)
+    assert rows == rows_of(False) and len(rows.test) == 150
     assert {kind: len(found) for kind, found in rows.planted.items()} == {
         "exact": 40,
         "near": 40,

@@ -11,9 +11,10 @@ from conftest_tui import imported, opened, press, running, sees, settled, text_o
 from review_rows import stored
 from review_steps import shown_item
 
-from rung.demo.house_line import ANSWERS
+from rung.demo.walk import HERE
 from training.runs import read_runs
 
+ANSWERS = tomllib.loads((HERE / "project" / "answers.toml").read_text())
 LONG = 60_000
 """Looks at the screen until a model must have done its work (ten minutes)."""
 SETTINGS = {
