@@ -59,7 +59,7 @@ def commands() -> Iterator[str]:
     import typer
 
     from rung.cli import build_app
-    from rung.cli.tree import EXAMPLES
+    from rung.cli.tree import examples
 
     yield "# Commands\n\nExit codes: 0 done, 1 a check or a gate fails, 2 bad input, 130 stopped, 70 a fault of Rung"
     yield "itself.\n"
@@ -73,7 +73,7 @@ def commands() -> Iterator[str]:
             yield "| | |\n|---|---|"
             yield from (f"| {_names(p)} | {cell(first(getattr(p, 'help', '')))} |" for p in shown)
             yield ""
-        if lines := EXAMPLES.get(" ".join(words[1:])):
+        if lines := examples().get(" ".join(words[1:])):
             yield "```console\n" + "\n".join(lines) + "\n```\n"
 
 

@@ -13,44 +13,10 @@ from workspace.files import check_place, write_text
 from workspace.folder import Project
 from workspace.settings import Settings
 
-SETTINGS = """# Settings of this project. Every key is checked; a key that is not here has its default.
-# The environment (RUNG_SECTION__KEY) and flags override, in that order.
-
-[project]
-name = {name}
-
-[model]
-base = "embedded"          # SmolLM2-135M-Instruct, or a local folder, a hub id, a hosted model's name
-provider = "local"         # local, anthropic, openai (any compatible server, with base_url)
-
-[review]
-pool = "sample"            # all, sample, trust: which of your own rows are queued for review
-sample = 149               # 149 rows without an error show an error rate under 2% with 95% confidence
-
-[dataset]
-validation = 0.1
-test = 0.1
-licence = "unknown"
-
-[evaluation]
-metric = "exact_match"
-margin = 0.05              # required lead of a tuned model over the best prompt (0.05 = 5 points)
-"""
-
-GUIDELINE = """# Guideline
-
-What reviewers go by. Every version is kept, and each decision cites the version it was made under.
-
-1. What a right answer looks like, with an example.
-2. What makes an answer wrong.
-3. What to do when the question cannot be answered: reject it, with the reason "the question is unclear".
-"""
-
-PROMPT = """You answer one question at a time. Answer with the answer only.
-"""
-
+NEW = Path(__file__).parent / "new_project"
 PROMPT_FILE = "prompts/prompt.md"
-FILES = {"guideline.md": GUIDELINE, PROMPT_FILE: PROMPT}
+FILES = {name: (NEW / name).read_text(encoding="utf-8") for name in ("guideline.md", PROMPT_FILE)}
+GUIDELINE = FILES["guideline.md"]
 PROMPT_MOST = 8_000
 """Characters of a drafted prompt at most: a longer guideline is left out, more labels are left to the person."""
 
@@ -76,7 +42,8 @@ def start_project(folder: Path) -> Started:
         raise RungError(f"{project.root} is already a Rung project.", "rung status")
     check_place(folder)
     written, kept = [], []
-    files = {**FILES, "rung.toml": SETTINGS.format(name=json.dumps(project.name))}
+    settings = (NEW / "rung.toml").read_text(encoding="utf-8").format(name=json.dumps(project.name))
+    files = {**FILES, "rung.toml": settings}
     for name, text in files.items():
         if (project.root / name).exists():
             kept.append(name)

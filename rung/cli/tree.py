@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -43,6 +45,8 @@ OTHER_WORDS = {
 }
 """What other programs call it."""
 
+
+EXAMPLES = Path(__file__).parent / "examples.toml"
 
 ARTEFACTS = ("decision.json", "manifest.json", "report.json", "run.json", "release.json", "import.json")
 """What Rung writes and nobody edits: where one is wrong, others may be."""
@@ -179,9 +183,15 @@ def _way_on(where: str, command: str) -> str:
     return "rung doctor lists all damaged files" if name.endswith(ARTEFACTS) else f"{command} --help"
 
 
+@functools.cache
+def examples() -> dict[str, list[str]]:
+    """Command path without `rung` -> its examples."""
+    return tomllib.loads(EXAMPLES.read_text(encoding="utf-8"))
+
+
 def _write_examples(ctx: Any, formatter: Any) -> None:
     path = ctx.command_path.partition(" ")[2]
-    if lines := EXAMPLES.get(path):
+    if lines := examples().get(path):
         with formatter.section("Examples"):
             for line in lines:
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
@@ -210,98 +220,3 @@ def _paths(command: Any, path: str = "") -> Iterator[str]:
         if not below.hidden:
             yield f"{path} {name}".strip()
             yield from _paths(below, f"{path} {name}".strip())
-
-
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "": (
-        "rung init claims && cd claims      start here",
-        "rung                               the screens on this folder",
-        "rung status                        the state of each stage, and the next command",
-        "rung advise                        the questions, and the advice",
-        "rung data check rows.csv           what is wrong with a file, no project needed",
-    ),
-    "init": ("rung init claims",),
-    "status": ("rung status", "rung status --json"),
-    "advise": (
-        "rung advise                                       asks on a screen, then advises",
-        "rung advise --answers answers.toml --save         takes the answers from a file",
-        "rung advise --set goal_score=0.8                  answers one question and updates the advice",
-        "rung advise --what-if knowledge_change=weekly     tries another answer",
-        "rung advise --report advice.html                  a page to send on",
-        "rung advise --logs requests.jsonl                 what to do with each workload of a log",
-    ),
-    "questions": ("rung questions      every key of answers.toml with its values",),
-    "data import": (
-        "rung data import test.csv --as test --question text --answer team",
-        "rung data import rows.jsonl --rejects rejects.jsonl",
-    ),
-    "data convert": ("rung data convert rows.csv -o rows.jsonl --to chat",),
-    "data dedup": ("rung data dedup rows.jsonl -o kept.jsonl --removed removed.jsonl",),
-    "data leakage": ("rung data leakage --train train.jsonl --test test.jsonl --clean clean.jsonl",),
-    "data check": (
-        "rung data check                        the project's rows",
-        "rung data check rows.csv --show pii    a file, with the rows of one finding",
-    ),
-    "data fix": ("rung data fix leaks", "rung data fix --all --dry-run"),
-    "data freeze": (
-        "rung data freeze --test-only    enough to measure the ladder",
-        "rung data freeze                the whole dataset",
-    ),
-    "data generate": (
-        "rung data generate --count 50 --provider local",
-        "rung data generate --count 200 --provider anthropic --budget-usd 2 --batch",
-    ),
-    "review": (
-        "rung review           the review screen",
-        "rung review serve     the same queue in a browser",
-        "rung review status    progress, pace and agreement",
-    ),
-    "review decide": ("rung review decide r-000012 reject --token T --reviewer dana --reason 1",),
-    "review export": ("rung review export --assign mo -o mo.csv",),
-    "review import": ("rung review import mo.csv --reviewer mo",),
-    "review invite": ("rung review invite dana --days 30", "rung review invite dana --revoke"),
-    "review serve": ("rung review serve --port 8080",),
-    "baseline": (
-        "rung baseline --arms base,prompt,few_shot",
-        "rung baseline --dry-run         calls, tokens and dollars beforehand",
-        "rung baseline --budget-usd 5",
-        "rung baseline --batch           half the price, up to a day",
-    ),
-    "estimate": (
-        "rung estimate --model Qwen3-8B --method qlora",
-        "rung estimate --model Qwen3-8B --fit 24GB       what fits that card",
-        "rung estimate --list                            the models in the catalogue",
-    ),
-    "plan": ("rung plan --set rank=8", "rung plan check    a few dry steps: memory and speed, measured"),
-    "plan sweep": ("rung plan sweep lr=1e-4,2e-4,5e-4 rank=8,16 --budget 30",),
-    "plan export": ("rung plan export axolotl -o export",),
-    "train": ("rung train --detach", "rung train --override review --by priya --reason 'the pilot needs it'"),
-    "evaluate": ("rung evaluate R-001",),
-    "verdict": (
-        "rung verdict R-001",
-        "rung verdict --scores scores.jsonl    the same test on your own scores",
-    ),
-    "release": ("rung release --to prompt", "rung release R-001 --to adapter,merged"),
-    "share": ("rung share", "rung share -o for-kim.html"),
-    "watch import": (
-        "rung watch import requests.jsonl",
-        "rung watch import logs/*.jsonl.gz --rejects rejects.jsonl",
-    ),
-    "watch report": (
-        "rung watch report --html watch.html",
-        "rung watch report --since 2026-11-25 --judge 50",
-    ),
-    "watch learn": ("rung watch learn --errors    only what failed, was edited or rated low",),
-    "mcp": (
-        "claude mcp add rung -- rung mcp                     Claude Code",
-        "rung mcp --skill > .claude/skills/rung/SKILL.md     when an agent asks Rung",
-    ),
-    "why": (
-        "rung why L-001       a release, back to each row, reviewer and guideline",
-        "rung why r-000012    a row",
-        "rung why W-001:17    an answer in production",
-        "rung why privacy     an answer: the rules that read it",
-    ),
-    "demo": ("rung demo --fast",),
-}
-"""Command path without `rung` -> its examples, with two spaces or more before what a line is good for."""

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from rung.cli import build_app
-from rung.cli.tree import EXAMPLES
+from rung.cli.tree import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -82,10 +82,10 @@ def test_a_wrong_command_is_seen() -> None:
 
 
 def test_examples_under_help_are_commands_that_exist() -> None:
-    lines = [part for each in EXAMPLES.values() for line in each for part in re.split(" && ", line)]
+    lines = [part for each in examples().values() for line in each for part in re.split(" && ", line)]
     said = [re.split("  +", line)[0] for line in lines if line.startswith("rung")]
     assert len(said) > 40 and not {line: wrong for line in said if (wrong := complaint(line))}
-    assert not [path for path in EXAMPLES if path and complaint(f"rung {path}")]
+    assert not [path for path in examples() if path and complaint(f"rung {path}")]
 
 
 def test_places_in_the_repository_that_sources_cite_are_there() -> None:

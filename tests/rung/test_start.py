@@ -15,7 +15,7 @@ from in_shell import rung
 from curation.example import Example, chat_row
 from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
-from rung.start import PROMPT, start_project
+from rung.start import FILES, PROMPT_FILE, start_project
 from rung.status import read_facts, read_status, status_of
 from rung.text.power_text import SmallestGain
 from rung.why.explain import lines_about
@@ -60,7 +60,7 @@ def test_the_first_prompt_is_drafted_from_labels_and_a_written_guideline(tmp_pat
     assert drafted == ["2 labels", "guideline.md"]
     assert [line for line in said.splitlines() if line in ("bill", "card", "unseen")] == ["bill", "card"]
     assert "A bill is about money." in said and "unseen" not in said
-    assert [path.read_text() for path in (project.prompts / "old").iterdir()] == [PROMPT]
+    assert [path.read_text() for path in (project.prompts / "old").iterdir()] == [FILES[PROMPT_FILE]]
 
 
 def test_a_guideline_that_nobody_wrote_or_that_is_too_long_is_not_in_the_drafted_prompt(tmp_path):
@@ -76,7 +76,7 @@ def test_a_guideline_that_nobody_wrote_or_that_is_too_long_is_not_in_the_drafted
 )
 def test_where_answers_are_no_labels_the_first_prompt_stays(tmp_path, answers):
     project, drafted = frozen_with_answers(tmp_path, answers, "Be kind.\n")
-    assert drafted == [] and (project.prompts / "prompt.md").read_text() == PROMPT
+    assert drafted == [] and (project.prompts / "prompt.md").read_text() == FILES[PROMPT_FILE]
 
 
 def test_a_prompt_that_a_person_wrote_stays(tmp_path):
