@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.local.embedded import embedded_state
+from curation.split.audit import PUT_BACK, VOUCHING, fault_of
+from curation.split.manifest import changed_splits, read_manifest
+from curation.store import open_store, store_exists
+from rung import __version__
+from rung.status import read_status
 from workspace.errors import RungError
 from workspace.extras import install_command, installed
 from workspace.folder import SETTINGS_FILE, Project, find_project
 from workspace.json_types import JsonObject
+from workspace.settings import Settings, load_settings
+from workspace.trust import untrusted
 
 EXTRAS = {
     "llm": ("anthropic", "openai"),
@@ -57,8 +65,6 @@ def examine(folder: Path) -> list[DoctorCheck]:
 
 
 def _program() -> DoctorCheck:
-    from rung import __version__
-
     return DoctorCheck("rung", sys.version_info >= (3, 11), f"{__version__} on Python {platform.python_version()}")
 
 
@@ -72,8 +78,6 @@ def _extras() -> Iterator[DoctorCheck]:
 
 
 def _model() -> DoctorCheck:
-    from chat.local.embedded import embedded_state
-
     state = embedded_state(verify=True)
     words = f"{state.state}: {state.detail}" if state.detail else state.state
     if state.state == "ready":
@@ -98,8 +102,6 @@ def _project(project: Project) -> Iterator[DoctorCheck]:
 
 
 def _settings(project: Project) -> DoctorCheck:
-    from workspace.settings import load_settings
-
     try:
         load_settings(project.settings_file)
     except RungError as error:
@@ -109,8 +111,6 @@ def _settings(project: Project) -> DoctorCheck:
 
 def _trust(project: Project) -> DoctorCheck:
     """Whether something waits for the account's trust; nothing of the kind is tried here."""
-    from workspace.trust import untrusted
-
     waiting = [claim.name for claim in untrusted(project.root)]
     if waiting:
         return DoctorCheck("trust", None, f"not trusted on this account: {', '.join(waiting)}", "rung trust")
@@ -118,9 +118,6 @@ def _trust(project: Project) -> DoctorCheck:
 
 
 def _store(project: Project) -> DoctorCheck:
-    from curation.store import open_store, store_exists
-    from workspace.settings import Settings, load_settings
-
     try:
         settings = load_settings(project.settings_file)
     except RungError:
@@ -140,8 +137,6 @@ def _store(project: Project) -> DoctorCheck:
 
 
 def _datasets(project: Project) -> Iterator[DoctorCheck]:
-    from curation.split.manifest import changed_splits, read_manifest
-
     for path in sorted(project.datasets.glob("*/manifest.json")):
         try:
             manifest = read_manifest(path.parent)
@@ -155,9 +150,6 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
 
 def _log(project: Project) -> Iterator[DoctorCheck]:
     """Whether the log and the files that it names agree. A store that cannot be read has its own line."""
-    from curation.split.audit import PUT_BACK, VOUCHING, fault_of
-    from workspace.settings import load_settings
-
     files = [path for name in VOUCHING for path in sorted(project.root.glob(f"*/*/{name}"))]
     try:
         fault = fault_of(project, load_settings(project.settings_file), *files)
@@ -167,7 +159,5 @@ def _log(project: Project) -> Iterator[DoctorCheck]:
 
 
 def _stages(project: Project) -> Iterator[DoctorCheck]:
-    from rung.status import read_status
-
     for problem in read_status(project).problems:
         yield DoctorCheck("artefacts", False, problem)

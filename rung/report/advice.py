@@ -8,6 +8,8 @@ from typing import Any
 from advisor.answers import Answers
 from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
+from rung import __version__
+from rung.report.page import write_html
 from rung.text.decision_text import (
     METHOD,
     OPTION,
@@ -38,8 +40,6 @@ RUNG_HEIGHT, RUNG_STEP = 34, 60
 
 def write_report(path: Path, decision: Decision, answers: Answers, book: Rulebook) -> None:
     """Write the page for `decision`. Raises RungError where the name does not end in .html."""
-    from rung.report.page import write_html
-
     check_report(path)
     write_html(path, "advice.html", page_values(decision, answers, book))
 
@@ -53,8 +53,6 @@ def check_report(path: Path | None) -> None:
 
 def page_values(decision: Decision, answers: Answers, book: Rulebook) -> JsonObject:
     """Everything that the page shows, in words."""
-    from rung import __version__
-
     seen: dict[tuple[str, Any], JsonObject] = {}
     for change in decision.would_change:
         seen.setdefault((change["question"], change["destination"]), change)

@@ -10,6 +10,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from curation.mask import mask
 from curation.split.manifest import load_split, newest_dataset, read_manifest
+from curation.store import open_store
 from evaluation.choose import Choices
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
 from evaluation.metrics.classes import ClassFigures, class_report
@@ -73,8 +74,6 @@ def _validation_questions(
     """Of the store's rows that chose, by id; else of the frozen validation split that goes with the test set."""
     ids = read_artefact(folder / "choices.json", Choices).validation_rows
     if any(ids):
-        from curation.store import open_store
-
         with open_store(project, settings) as store:
             chose = [(o, store.row(name).example) for o, name in zip(items, ids, strict=False) if name]
         return {o.item: row.until(o.turn).question for o, row in chose}

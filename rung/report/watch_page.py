@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log10
 from pathlib import Path
 
 from markupsafe import Markup
@@ -31,8 +32,6 @@ def write_watch_page(path: Path, report: DriftReport) -> None:
 
 def _plot(report: DriftReport) -> Markup:
     """Return a bar for each signal: minus the decimal logarithm of p, with the alarm level named below."""
-    from math import log10
-
     rows = [(signal.title.partition(" (")[0], abs(log10(signal.p))) for signal in report.signals if signal.p]
     level = max((signal.false_alarm for signal in report.signals), default=0.01)
     rest = f"An alarm from {-log10(level):.1f} on. 1.0: 1 in 10 by chance; 2.0: 1 in 100; 3.0: 1 in 1,000"

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from curation.split.card import class_lines
+from curation.split.freeze import Frozen
+from curation.split.plan import FreezePlan
+from rung.text.power_text import SmallestGain
 from workspace.counted import counted
 from workspace.files import sha256_file
 from workspace.json_types import JsonObject
-
-if TYPE_CHECKING:
-    from curation.split.freeze import Frozen
-    from curation.split.plan import FreezePlan
-    from rung.text.power_text import SmallestGain
 
 
 def frozen_lines(done: Frozen, size: SmallestGain, step: str, drafted: Sequence[str] = ()) -> Iterator[str]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import date
 
+from advisor.sizing.architecture import architecture_of
+from advisor.sizing.cards import Card, prices
+from advisor.sizing.config import UnknownArchitecture
+from advisor.sizing.inverse import cards_that_fit, methods_that_fit
+from advisor.sizing.memory import GIB, PARTS
+from advisor.sizing.run_estimate import Estimate
+from rung.cli.output import emit, say
 from rung.text.figures import gib
 from workspace.counted import counted
 from workspace.json_types import JsonObject
-
-if TYPE_CHECKING:
-    from advisor.sizing.cards import Card
-    from advisor.sizing.config import UnknownArchitecture
-    from advisor.sizing.run_estimate import Estimate
+from workspace.shipped_rules import rule_file
 
 
 def emit_estimate(found: Estimate, card: Card | None) -> None:
     """One JSON document: the contract's, with what fits the card where one was named."""
-    from advisor.sizing.inverse import methods_that_fit
-    from rung.cli.output import emit
-
     document = found.as_json()
     if card is not None:
         document["fit"] = {
@@ -42,11 +42,6 @@ def emit_estimate(found: Estimate, card: Card | None) -> None:
 
 def _rentable(found: Estimate) -> list[dict[str, object]]:
     """Cards that hold the run, with the cheapest dated price of each."""
-    from datetime import date
-
-    from advisor.sizing.cards import prices
-    from advisor.sizing.inverse import cards_that_fit
-
     listed: list[dict[str, object]] = []
     for card in cards_that_fit(found.architecture, found.setup):
         price = next(iter(prices(card.name, date.today())), None)
@@ -61,13 +56,10 @@ def _rentable(found: Estimate) -> list[dict[str, object]]:
 
 def say_unknown(error: UnknownArchitecture, as_json: bool) -> None:
     """Print that an unknown architecture has no figures, with the reason."""
-    from rung.cli.output import emit, say
-
     if not as_json:
         say(f"unknown ({error.message})")
         say(f"-> {error.hint}")
         return
-    from advisor.sizing.memory import PARTS
 
     fields = ("parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd")
     document: dict[str, object] = dict.fromkeys(fields)
@@ -80,9 +72,6 @@ def say_unknown(error: UnknownArchitecture, as_json: bool) -> None:
 
 def print_estimate(found: Estimate, card: Card | None) -> None:
     """Parameters, memory by part, cards, time and money."""
-    from advisor.sizing.memory import GIB
-    from rung.cli.output import say
-
     memory, setup = found.memory.gib(), found.setup
     shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'card')}"
     say(f"{found.architecture.name}, {setup.method}, {shape}")
@@ -107,9 +96,6 @@ def print_estimate(found: Estimate, card: Card | None) -> None:
 
 def _print_fit(found: Estimate, card: Card) -> None:
     """Print which methods fit the card, and cards that hold the chosen one."""
-    from advisor.sizing.inverse import methods_that_fit
-    from rung.cli.output import say
-
     say()
     say(f"On {card.name}:")
     methods = methods_that_fit(found.architecture, found.setup, card)
@@ -140,10 +126,6 @@ def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> st
 
 def list_models(as_json: bool) -> None:
     """The catalogue with its sizes."""
-    from advisor.sizing.architecture import architecture_of
-    from rung.cli.output import emit, say
-    from workspace.shipped_rules import rule_file
-
     listed: list[JsonObject] = []
     for entry in rule_file("models.toml")["model"]:
         count = architecture_of(entry["config"], entry["id"]).parameters if "config" in entry else None

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from curation.mask import mask
+from curation.rows.row import Reject
 from rung.text.figures import duration, money, p_text, percent
+from training.monitoring.drift import DriftReport, Traffic
+from training.monitoring.learn import Learnt
+from training.monitoring.requests import Import
+from training.monitoring.signals import Signal
+from training.monitoring.workloads import LoggedWorkload
 from workspace.counted import counted
-
-if TYPE_CHECKING:
-    from curation.rows.row import Reject
-    from training.monitoring.drift import DriftReport, Traffic
-    from training.monitoring.learn import Learnt
-    from training.monitoring.requests import Import
-    from training.monitoring.signals import Signal
-    from training.monitoring.workloads import LoggedWorkload
-
 
 NEXT = "rung watch learn"
 SYMBOLS = {True: "✗", False: "✓", None: "-"}

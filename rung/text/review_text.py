@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from curation.review import ReviewItem, ReviewProgress
+from curation.review.guideline import Touched
+from curation.review.people import PersonProgress
+from curation.review.progress import SampleProgress
 from rung.text.figures import duration
 from rung.text.message_text import marked, message_text
 from workspace.counted import counted
-
-if TYPE_CHECKING:
-    from curation.review import ReviewItem, ReviewProgress
-    from curation.review.guideline import Touched
-    from curation.review.people import PersonProgress
-    from curation.review.progress import SampleProgress
 
 
 def origin(item: ReviewItem) -> str:

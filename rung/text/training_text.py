@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rung.status.stages import STEP_WORDS
 from rung.text.figures import duration, gib, megabytes, money
 from rung.text.message_text import marked
 from training.gates.gate import Gate
+from training.plan.plans import Plan
+from training.plan.recipe import Recipe
+from training.runs import RunRecord
+from training.trials.dry_run import DryRun
+from training.trials.sweep import Sweep
 from workspace.artefact import now
 from workspace.counted import counted
-
-if TYPE_CHECKING:
-    from training.gates.gate import Gate
-    from training.plan.plans import Plan
-    from training.plan.recipe import Recipe
-    from training.runs import RunRecord
-    from training.trials.dry_run import DryRun
-    from training.trials.sweep import Sweep
-    from workspace.settings import GateSettings
-
+from workspace.settings import GateSettings
 
 METHOD = {
     "lora": "LoRA",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
@@ -23,13 +23,15 @@ from textual.worker import get_current_worker
 
 from rung.status import Stage, Status, read_facts, status_of
 from rung.symbols import is_plain
-from rung.tui.data.row_work import DatedCheck
 from rung.tui.frame import StageScreen
 from rung.tui.job import JobEnded, JobLine, ScreenJob, follow, running_jobs, start_job
 from rung.tui.screens.page_screen import key_rows, words_of
 from rung.tui.source import ScreenSource, StatusRead
 from rung.tui.worker_process import Beside
 from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from rung.tui.data.row_work import DatedCheck
 
 SCREENS: dict[int, tuple[str, str]] = {
     1: ("rung.tui.advice.questions_screen", "QuestionsScreen"),

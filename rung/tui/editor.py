@@ -11,6 +11,7 @@ from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
+from evaluation.arms.arm_material import keep_version
 from workspace.errors import RungError
 from workspace.folder import Project
 
@@ -89,7 +90,5 @@ def edit_file(path: Path) -> str:
     if after == before:
         return f"{path.name} is unchanged"
     if before:
-        from evaluation.arms.arm_material import keep_version
-
         return f"{path.name} is a new version; the old one is old/{keep_version(path, before).name}"
     return f"{path.name} is written"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from curation.example import edited_text
+from curation.example import Example, edited_text
 from curation.mask import mask
 from curation.review import Desk, ReviewItem, Ruling, decide, next_item, progress, undo
 from curation.review.browse import PAGE, STATES, approve_alike, browse, look_alikes
@@ -29,11 +29,13 @@ from curation.review.item import (
 )
 from curation.review.leases import give_up, renew
 from curation.review.progress import failed_words
+from curation.review.ruling import with_text
 from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, number_of
 from evaluation.people.blinding import log_shown
 from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_comparison, read_result
 from evaluation.people.pairings import Pairing
+from rung.report.evaluation import write_page
 from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words
 from rung.text.message_text import clock_of, turns, worse_answer
@@ -250,9 +252,6 @@ def _held(desk: Desk, ask: PageRequest) -> ReviewItem | None:
 
 def _keep(desk: Desk, ask: PageRequest, item: ReviewItem, text: str) -> None:
     """Keep the text of an edit that is not done; one that breaks the rules of rows is kept by the form alone."""
-    from curation.example import Example
-    from curation.review.ruling import with_text
-
     try:
         payload = with_text(Example(item.row), text)
     except RungError:
@@ -438,7 +437,6 @@ def end_comparison(desk: Desk, ask: PageRequest) -> Response:
     comparison = begun_comparison(desk.project)
     if comparison is None:
         raise RungError("This comparison does not exist.", "rung evaluate --human")
-    from rung.report.evaluation import write_page
 
     comparison.reveal()
     write_page(desk.project, comparison.folder.parent)

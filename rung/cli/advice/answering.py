@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from advisor.answer_file import load_answers, parse_value
+from advisor.answers import FACTS, Answers, FactValues
+from advisor.contradictions import contradictions
+from advisor.recording import record_said, with_said
+from rung.tui import run_program
 from workspace.errors import InputError, Problem, RungError, did_you_mean
-
-if TYPE_CHECKING:
-    from advisor.answers import Answers, FactValues
-    from workspace.folder import Project
+from workspace.folder import Project
+from workspace.settings import load_settings
 
 
 def answers_given(source: str, project: Project | None, as_json: bool, said: Mapping[str, Any]) -> Answers:
@@ -19,10 +22,6 @@ def answers_given(source: str, project: Project | None, as_json: bool, said: Map
 
     Nothing that is said is written here. Raises RungError where there are no answers, and none were given on a screen.
     """
-    from advisor.answer_file import load_answers
-    from advisor.answers import Answers
-    from advisor.recording import with_said
-
     if source:
         return load_answers(source)
     if project and (said or project.answers_file.exists()):
@@ -33,7 +32,6 @@ def answers_given(source: str, project: Project | None, as_json: bool, said: Map
         raise RungError("No answers yet, and no terminal to ask questions on.", hint, where="answers.toml")
     if project is None:
         raise RungError("No Rung project here to keep answers in.", f"rung init, or {hint}", where="answers.toml")
-    from rung.tui import run_program
 
     run_program(project.root, first=1)
     if not project.answers_file.exists():
@@ -53,16 +51,11 @@ def said_on_the_line(changes: list[str], file: str) -> FactValues:
 
 def write_said(project: Project, said: Mapping[str, Any]) -> None:
     """Write answers into the project's answers.toml, as said by its person."""
-    from advisor.recording import record_said
-    from workspace.settings import load_settings
-
     record_said(project.answers_file, said, load_settings(project.settings_file).project.person)
 
 
 def changed(answers: Answers, changes: list[str]) -> Answers:
     """The answers with `key=value` changes; all problems at once."""
-    from advisor.contradictions import contradictions
-
     values, problems = _parsed(changes, "--what-if")
     tried = answers.with_changes(**values)
     problems += [Problem(text, where="--what-if") for _, text in contradictions(tried)]
@@ -73,9 +66,6 @@ def changed(answers: Answers, changes: list[str]) -> Answers:
 
 def _parsed(changes: list[str], option: str) -> tuple[FactValues, list[Problem]]:
     """Values by key, and what is wrong with the others."""
-    from advisor.answer_file import parse_value
-    from advisor.answers import FACTS
-
     problems: list[Problem] = []
     values: FactValues = {}
     for change in changes:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from evaluation.people.blinding import log_shown
+from evaluation.people.comparison import BlindComparison, open_comparison
+from evaluation.people.pairings import write_sheet
+from rung.cli.options import at_most_one
+from rung.cli.output import emit, say, show
+from rung.report.evaluation import write_page
+from rung.text.judge_text import comparisons_needed, preference_words
 from workspace.counted import counted
 from workspace.errors import RungError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from evaluation.people.comparison import BlindComparison
-    from workspace.folder import Project
-    from workspace.settings import Settings
+from workspace.files import check_sheet, write_text
+from workspace.folder import Project
+from workspace.settings import Settings
 
 
 def compare_blind(
@@ -30,11 +33,6 @@ def compare_blind(
     as_json: bool,
 ) -> None:
     """Make the comparison, take answers into it, or end it."""
-    from evaluation.people.blinding import log_shown
-    from evaluation.people.comparison import open_comparison
-    from rung.cli.options import at_most_one
-    from workspace.files import check_sheet
-
     for other, value in (("--answers", answers), ("--reveal", reveal)):
         at_most_one({"--sheet": sheet, other: value})
     check_sheet(sheet)
@@ -56,10 +54,6 @@ def compare_blind(
 
 def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
     """A sheet to be filled in elsewhere."""
-    from evaluation.people.pairings import write_sheet
-    from rung.cli.output import show
-    from workspace.files import write_text
-
     run, place = comparison.plan.run, shlex.quote(str(sheet))
     write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
     after = f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}"
@@ -69,9 +63,6 @@ def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_
 
 def _standing(comparison: BlindComparison, as_json: bool) -> None:
     """Print the progress of each rater, never their choices."""
-    from rung.cli.output import emit, say
-    from rung.text.judge_text import comparisons_needed
-
     made = len(comparison.pairings)
     same = made - len(comparison.asked)
     if as_json:
@@ -87,10 +78,6 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
 
 def _reveal(project: Project, comparison: BlindComparison, as_json: bool) -> None:
     """Only where every rater answered everything; the report shows it from then on."""
-    from rung.cli.output import show
-    from rung.report.evaluation import write_page
-    from rung.text.judge_text import preference_words
-
     found = comparison.reveal()
     write_page(project, comparison.folder.parent)
     against = [preference.model_dump(mode="json") for preference in found]

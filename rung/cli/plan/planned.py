@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from training.gates.gate import GateOverride
-    from training.plan.machine import Machine
-    from training.plan.plans import Plan
-    from training.run.row_check import TokenCheck
-    from workspace.folder import Project
-    from workspace.settings import Settings
+from chat.endpoint import DEFAULTS, model_place
+from chat.local.load import EMBEDDED
+from chat.privacy import is_own
+from curation.split.manifest import newest_dataset
+from rung.cli.options import goes_with
+from training.gates.clearance import override, policy_of
+from training.gates.gate import GateOverride
+from training.plan.machine import Machine, with_cards
+from training.plan.planning import make_plan
+from training.plan.plans import Plan, keep_plan
+from training.run.base_model import PlanTokenizer, load_tokenizer
+from training.run.inputs import items_of
+from training.run.row_check import TokenCheck, check
+from workspace.errors import InputError, Problem, Refusal, did_you_mean
+from workspace.folder import Project, folder_named, require_project
+from workspace.settings import Settings, TrainingSettings, load_settings
+from workspace.trust import is_this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +62,6 @@ def make(named: NamedValues, *, card: str = "", cards: int = 1) -> MadePlan:
 
 def _settings(values: Sequence[str]) -> tuple[Project, Settings]:
     """The project and its settings, with values of [training] for this plan alone."""
-    import os
-
-    from workspace.errors import InputError, Problem, did_you_mean
-    from workspace.folder import require_project
-    from workspace.settings import TrainingSettings, load_settings
-
     problems, named = [], {}
     for value in values:
         name, is_pair, text = value.partition("=")
@@ -84,11 +88,6 @@ def work_out(
     machine: Machine | None = None,
 ) -> tuple[Path, Plan]:
     """Work the plan out from the artefacts of today and keep it; an equal one of before stays as it was written."""
-    from training.plan.machine import with_cards
-    from training.plan.planning import make_plan
-    from training.plan.plans import keep_plan
-    from training.run.base_model import PlanTokenizer
-
     _must_be_possible(project, settings)
     machine = with_cards(card, cards) if card else machine
     tokenizer = PlanTokenizer(settings.model.base, settings.model.enable_thinking)
@@ -103,14 +102,6 @@ def _must_be_possible(project: Project, settings: Settings) -> None:
     Raises Refusal for a hosted model and for a name that only its server knows: neither has weights to be trained; and
     where there is no advice or no dataset with training rows.
     """
-    from chat.endpoint import DEFAULTS, model_place
-    from chat.local.load import EMBEDDED
-    from chat.privacy import is_own
-    from curation.split.manifest import newest_dataset
-    from workspace.errors import Refusal
-    from workspace.folder import folder_named
-    from workspace.trust import is_this_machine
-
     model = settings.model
     place = None if model.provider == "local" else model_place(model.base_url, model.provider)
     host = place.hostname or "" if place else ""
@@ -130,10 +121,6 @@ def _must_be_possible(project: Project, settings: Settings) -> None:
 
 def set_aside(names: Sequence[str] | None, by: str, reason: str) -> list[GateOverride]:
     """The gates that a person sets aside. Raises RungError where a name or reason is there without a gate."""
-    from rung.cli.options import goes_with
-    from training.gates.clearance import override, policy_of
-    from workspace.folder import require_project
-
     goes_with("--override", names, "--override GATE", {"--by": by, "--reason": reason})
     if not names:
         return []
@@ -143,10 +130,6 @@ def set_aside(names: Sequence[str] | None, by: str, reason: str) -> list[GateOve
 
 def row_check(made: MadePlan) -> TokenCheck:
     """The plan's rows as they will be trained."""
-    from training.run.base_model import load_tokenizer
-    from training.run.inputs import items_of
-    from training.run.row_check import check
-
     recipe = made.plan.recipe
     tokenizer = load_tokenizer(recipe.base, recipe.enable_thinking)
     folder = made.project.datasets / made.plan.dataset

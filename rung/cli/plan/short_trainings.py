@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rung.cli.locked import show_locked
+from rung.cli.output import ProgressLine, emit, note, say
+from rung.cli.plan.planned import MadePlan
+from rung.text.figures import duration
+from rung.text.training_text import sweep_lines
+from training.gates.clearance import Locked
+from training.gates.gate import GateOverride
+from training.plan.plans import Plan
+from training.run.base_model import PlanTokenizer
+from training.trials.sweep import budget, lay_out, outcome, parse_space
+from training.trials.trials import Point, Spec, begin, cleared, put_away, run_trials
 from workspace.counted import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rung.cli.plan.planned import MadePlan
-    from training.gates.gate import GateOverride
-    from training.plan.plans import Plan
-    from training.trials.trials import Point, Spec
+from workspace.errors import InputError, Problem, Refusal
 
 
 def sweep_plan(
     made: MadePlan, texts: Sequence[str], *, minutes: float | None, overrides: Sequence[GateOverride], as_json: bool
 ) -> None:
     """Halve the combinations until one is left; prints them best first."""
-    from rung.cli.output import emit, note, say
-    from training.run.base_model import PlanTokenizer
-    from training.trials.sweep import budget, lay_out, outcome, parse_space
-    from training.trials.trials import put_away
-
     space = parse_space(texts)
     plan = _cleared(made, overrides, as_json)
     tokenizer = PlanTokenizer(plan.recipe.base, plan.recipe.enable_thinking)
@@ -40,7 +38,6 @@ def sweep_plan(
     path = put_away(folder, found)
     if as_json:
         return emit({**found.model_dump(mode="json"), "path": str(path)})
-    from rung.text.training_text import sweep_lines
 
     for line in sweep_lines(found):
         say(line)
@@ -51,9 +48,6 @@ def sweep_plan(
 
 
 def _cleared(made: MadePlan, overrides: Sequence[GateOverride], as_json: bool) -> Plan:
-    from training.gates.clearance import Locked
-    from training.trials.trials import cleared
-
     try:
         return cleared(made.project, made.settings, made.path, overrides)
     except Locked as locked:
@@ -62,9 +56,6 @@ def _cleared(made: MadePlan, overrides: Sequence[GateOverride], as_json: bool) -
 
 def _time(plan: Plan, steps: int, minutes: float | None) -> str:
     """What the steps will take, by the plan's own forecast. Raises InputError where that is over the budget."""
-    from rung.text.figures import duration
-    from workspace.errors import InputError, Problem
-
     if plan.forecast.seconds is None:
         limit = f"; ends after {minutes:g} min" if minutes else ""
         return f"time unknown until something was measured here (rung plan check){limit}."
@@ -79,10 +70,6 @@ def _run(
     made: MadePlan, spec: Spec, overrides: Sequence[GateOverride], minutes: float | None
 ) -> tuple[Path, list[Point], bool]:
     """The folder, its points, and whether the budget ended it."""
-    from rung.cli.output import ProgressLine, note
-    from training.trials.trials import begin, run_trials
-    from workspace.errors import Refusal
-
     folder = begin(made.project, spec)
     line = ProgressLine(folder.name, every=0.0)
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import typer
 
+from advisor.decision import Decision
+from chat.endpoint import Endpoint
+from chat.privacy import Guard, project_guard
+from rung.cli.output import ProgressLine, show
+from training.release import server_check
+from training.release.current import current_release
+from training.release.goldens import read_goldens
+from training.release.releases import CHAIN, VerifiedRelease
+from training.release.releases import verify as verify_release
+from training.release.server_check import CAUSES, RUN, ServerCheck
+from workspace.artefact import read_artefact
 from workspace.counted import counted
-
-if TYPE_CHECKING:
-    from chat.endpoint import Endpoint
-    from training.release.releases import VerifiedRelease
-    from training.release.server_check import ServerCheck
+from workspace.errors import Refusal, RungError
+from workspace.folder import find_project, require_project
+from workspace.settings import load_settings
+from workspace.trust import is_this_machine
 
 LOCAL = "rung release check http://127.0.0.1:8000/v1"
 
 
 def verify(name: str, as_json: bool) -> None:
     """`rung release verify DIR`: exit 1 where it is not what was released."""
-    from rung.cli.output import show
-    from training.release.releases import verify as verify_release
-
     checked = verify_release(folder_of(name))
     show(
         as_json,
@@ -35,12 +42,6 @@ def verify(name: str, as_json: bool) -> None:
 
 def check(url: str, model: str, against: str, as_json: bool) -> None:
     """`rung release check URL`: exit 1 where the server answers otherwise than the run and every released form."""
-    from chat.endpoint import Endpoint
-    from rung.cli.output import ProgressLine, show
-    from training.release.goldens import read_goldens
-    from training.release.server_check import check
-    from workspace.errors import RungError
-
     if folder_of(url).is_dir():
         raise RungError(
             f"{url} is a folder; the address of a server is expected.", f"rung release verify {url}", where=url
@@ -49,7 +50,7 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
     folder = folder_of(against) if against else _current()
     goldens = read_goldens(folder)
     _may_leave(endpoint, folder)
-    found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
+    found = server_check.check(endpoint, goldens, folder, ProgressLine("golden prompts"))
     show(as_json, _document(folder, found), check_lines(folder.name, found))
     if not found.passed:
         raise typer.Exit(1)
@@ -59,11 +60,6 @@ def _may_leave(endpoint: Endpoint, folder: Path) -> None:
     """The golden prompts are rows of the project that released them: its privacy answer is read before they go to
     another machine, wherever the command runs; without the project that of the release's own copy of the advice.
     """
-    from chat.privacy import Guard, project_guard
-    from workspace.folder import find_project
-    from workspace.settings import load_settings
-    from workspace.trust import is_this_machine
-
     if is_this_machine(endpoint.host):
         return
     project = find_project(folder)
@@ -76,11 +72,6 @@ def _may_leave(endpoint: Endpoint, folder: Path) -> None:
 
 def _told_by(folder: Path) -> frozenset[str]:
     """The privacy answer in the release's copy of the advice. Raises Refusal where the release holds none."""
-    from advisor.decision import Decision
-    from training.release.releases import CHAIN
-    from workspace.artefact import read_artefact
-    from workspace.errors import Refusal
-
     path = folder / CHAIN / "decision.json"
     said = read_artefact(path, Decision).answers.get("privacy") if path.is_file() else None
     if said is None:
@@ -95,8 +86,6 @@ def _told_by(folder: Path) -> frozenset[str]:
 
 def check_lines(name: str, found: ServerCheck) -> list[str]:
     """The result first, then each difference token by token, warnings, and the next step."""
-    from training.release.server_check import CAUSES, RUN
-
     lines = [
         f"{'✓' if found.passed else '✗'} {found.model} at {urlsplit(found.url).netloc} against {name}: {found.words}."
     ]
@@ -121,17 +110,11 @@ def _tokens(texts: list[str]) -> str:
 
 
 def _document(folder: Path, found: ServerCheck) -> dict[str, object]:
-    from dataclasses import asdict
-
     return {**asdict(found), "release": folder.name, "passed": found.passed}
 
 
 def _current() -> Path:
     """Return the folder of the current release."""
-    from training.release.current import current_release
-    from workspace.errors import Refusal
-    from workspace.folder import require_project
-
     found = current_release(require_project())
     if found is None:
         raise Refusal("Nothing is released yet.", "rung release --to prompt")
@@ -140,8 +123,6 @@ def _current() -> Path:
 
 def folder_of(name: str) -> Path:
     """A folder as named, or `L-001` of the project around."""
-    from workspace.folder import find_project
-
     project = find_project()
     inside = project.releases / name if project else Path(name)
     return inside if not Path(name).is_dir() and inside.is_dir() else Path(name)

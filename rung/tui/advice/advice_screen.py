@@ -8,8 +8,14 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from advisor.answer_file import load_answers
+from advisor.decide import decide
 from advisor.decision import Decision, Reason
+from advisor.project_advice import write_decision
 from advisor.rulebook import Rulebook
+from advisor.rulefiles import load_rulebook
+from evaluation.measured_answers import judge_again, page_to_write, unjudged
+from rung.report.evaluation import write_page
 from rung.status.stages import Status
 from rung.text.baseline_text import answer
 from rung.text.decision_text import OPTION, confidence, headline, likely_end, literal, outcome, step_word
@@ -55,12 +61,6 @@ class AdviceScreen(LoadedScreen):
 
     def load(self) -> LoadedLines:
         """Work the advice out; it takes milliseconds, but the rulebook has to be read."""
-        from advisor.answer_file import load_answers
-        from advisor.decide import decide
-        from advisor.project_advice import write_decision
-        from advisor.rulefiles import load_rulebook
-        from evaluation.measured_answers import judge_again, page_to_write, unjudged
-
         project = self.source.project
         if project is None or not project.answers_file.is_file():
             return LoadedLines([Entry(), Entry(EMPTY)], "rung advise")
@@ -73,8 +73,6 @@ class AdviceScreen(LoadedScreen):
         before = project.decision_file.read_bytes() if project.decision_file.is_file() else b""
         judge_again(project, self.source.settings)
         if folder := page_to_write(project, self.source.settings):
-            from rung.report.evaluation import write_page
-
             write_page(project, folder)
         decision = write_decision(project, decide(book, load_answers(project.answers_file), self.source.now().date()))
         self.drawn_with = self._scores

@@ -9,6 +9,7 @@ from typing import Any
 
 from advisor.answer_file import load_answers, parse_value
 from advisor.answers import FACTS, Answers, FactValues
+from advisor.contradictions import contradictions
 from advisor.decide import is_settled, verdict_of
 from advisor.interview import (
     Effect,
@@ -27,6 +28,7 @@ from rung.status.stages import STEP_WORDS
 from rung.text.decision_text import OPEN, step_and_end
 from rung.tui.widgets.lines import Entry, shown
 from workspace.counted import counted
+from workspace.errors import InputError, Problem
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -89,9 +91,6 @@ class Asking:
             if judge_again(self.project, load_settings(self.project.settings_file)):
                 self.answers = load_answers(self.project.answers_file)
         else:
-            from advisor.contradictions import contradictions
-            from workspace.errors import InputError, Problem
-
             note = {"by": self.person, "at": "", "from": "said"}
             changed = self.answers.with_changes(**{key: value}, answered={**self.answers.answered, key: note})
             if problems := contradictions(changed):

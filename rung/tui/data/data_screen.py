@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -17,19 +17,24 @@ from curation.checks.base import DataFinding
 from curation.checks.findings import Checkup
 from curation.checks.fixes import CONTRADICTIONS, fixable, in_review
 from curation.rows import Columns
+from curation.rows.preview import FilePreview, preview
+from curation.rows.source import files_of
+from curation.split.manifest import newest_dataset
+from curation.store import open_store, store_exists
+from curation.store.ingest import columns_before
 from rung.text.checks_text import counts, sample, verdict
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
 from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, fix_key, rows_words, to_fix
 from rung.tui.data.import_line import EXAMPLE, arguments, completed, file_of, names_like
+from rung.tui.data.import_screen import ImportScreen
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
+from rung.tui.data.rows_screen import SettleScreen, page_of
 from rung.tui.job import JobEnded
+from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, MarkedLines, shown
 from rung.tui.worker_process import Word
 from workspace.counted import counted
 from workspace.errors import RungError
-
-if TYPE_CHECKING:
-    from curation.rows.preview import FilePreview
 
 ASKING = {"import": "show it", "filter": "filter", "dismiss": "dismiss"}
 """What Enter does in the field."""
@@ -116,9 +121,6 @@ class DataScreen(LoadedScreen):
 
     def load(self) -> LoadedLines:
         """Run every check on the project's rows; where nothing has changed, what the last ones found."""
-        from curation.split.manifest import newest_dataset
-        from curation.store import open_store, store_exists
-
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
             return LoadedLines(list(empty_lines()), "rung data import FILE")
@@ -214,15 +216,11 @@ class DataScreen(LoadedScreen):
     def action_why(self) -> None:
         """How it was measured."""
         if self.finding is not None:
-            from rung.tui.screens.page_screen import PageScreen
-
             self.app.push_screen(PageScreen(self.finding.title, self.finding.reason))
 
     def action_rows(self) -> None:
         """All the evidence that was kept."""
         if self.data is not None and self.finding is not None:
-            from rung.tui.data.rows_screen import SettleScreen, page_of
-
             if self.finding.name == CONTRADICTIONS and self.finding.pairs and not in_review(self.finding):
                 if self.job is not None:  # what was settled last is being done: this list is from before
                     self.tell(f"rung {' '.join(self.job.arguments[:2])} is running …")
@@ -355,8 +353,6 @@ class DataScreen(LoadedScreen):
 
     def _import(self, file: str) -> None:
         """Show the beginning of a file first. A folder is asked about: everything below it would be taken."""
-        from curation.rows.source import files_of
-
         place = self.source.project.root / file if self.source.project else Path(file)
         if not place.is_dir():
             self._preview(file, place)
@@ -372,8 +368,6 @@ class DataScreen(LoadedScreen):
     @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
     def _preview(self, file: str, place: Path) -> None:
         """Read the beginning of a file; the command says what is wrong with one that cannot be read."""
-        from curation.rows.preview import preview
-
         try:
             found = preview(place)
             self.post_message(self.Previewed(file, found, self._columns_before(found) or found.guessed()))
@@ -382,9 +376,6 @@ class DataScreen(LoadedScreen):
 
     def _columns_before(self, found: FilePreview) -> Columns | None:
         """Return the columns that were named for an earlier file with the same columns."""
-        from curation.store import open_store, store_exists
-        from curation.store.ingest import columns_before
-
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
             return None
@@ -394,7 +385,6 @@ class DataScreen(LoadedScreen):
 
     def on_data_screen_previewed(self, message: Previewed) -> None:
         """Let the person choose columns and role; then import."""
-        from rung.tui.data.import_screen import ImportScreen
 
         def chosen(choice: tuple[Columns, str] | None) -> None:
             if choice is not None:

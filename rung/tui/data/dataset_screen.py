@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from curation.split.manifest import Manifest
+from curation.split.manifest import Manifest, newest_dataset, read_manifest
+from curation.store import open_store, store_exists
 from rung.text.power_text import small_words
 from rung.tui.async_list import LoadedLines, LoadedScreen, locked, press
 from rung.tui.data.row_work import Foreseen, foreseen
@@ -46,9 +47,6 @@ class DatasetScreen(LoadedScreen):
 
     def load(self) -> LoadedLines:
         """Plan the freeze; nothing is written."""
-        from curation.split.manifest import newest_dataset, read_manifest
-        from curation.store import open_store, store_exists
-
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
             return locked("no rows yet.", 3, "rung data import FILE", "rung data freeze")

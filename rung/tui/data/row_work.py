@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from curation.checks.base import Options
+from curation.checks.findings import Checkup
+from curation.checks.length import own_context
+from curation.checks.run import check_project
+from curation.split.freeze import same_version
+from curation.split.plan import Blocker, plan_freeze
+from curation.store import open_store
 from rung.tui.worker_process import Say
+from training.gates.clearance import check_gates
+from training.gates.gate import Gate
+from training.plan.plans import Plan
 from workspace.folder import Project
 from workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from curation.checks.findings import Checkup
-    from curation.split.plan import Blocker
-    from training.gates.gate import Gate
-    from training.plan.plans import Plan
 
 BEGAN, AHEAD = "began", "ahead"
 """What the checks say: that one begins, with its title; how many rows of how many it has gone through."""
@@ -42,11 +45,6 @@ class DatedCheck:
 
 def checked(say: Say, project: Project, settings: Settings) -> Checkup:
     """Every check on the project's rows, as `rung data check` runs them."""
-    from curation.checks.base import Options
-    from curation.checks.length import own_context
-    from curation.checks.run import check_project
-    from curation.store import open_store
-
     fits, count = own_context(settings)
     with open_store(project, settings) as store:
         return check_project(
@@ -61,10 +59,6 @@ def checked(say: Say, project: Project, settings: Settings) -> Checkup:
 
 def foreseen(_: Say, project: Project, settings: Settings, test_only: bool) -> Foreseen:
     """The freeze, planned; nothing is written."""
-    from curation.split.freeze import same_version
-    from curation.split.plan import plan_freeze
-    from curation.store import open_store
-
     with open_store(project, settings) as store:
         plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=True)
     there = same_version(project, settings, plan)
@@ -74,6 +68,4 @@ def foreseen(_: Say, project: Project, settings: Settings, test_only: bool) -> F
 
 def gated(_: Say, project: Project, settings: Settings, plan: Plan | None) -> list[Gate]:
     """The six gates, computed again."""
-    from training.gates.clearance import check_gates
-
     return list(check_gates(project, settings, plan))

@@ -9,14 +9,18 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from curation.split.manifest import newest_dataset, read_manifest
 from evaluation.arms.registry import ASKING_NOTHING, on_the_ladder
-from evaluation.measurement_report import Report
+from evaluation.measured_answers import read_answers, rejudged
+from evaluation.measurement_report import Report, newest_report
+from evaluation.reuse import outdated
 from rung.start import prompt_words
 from rung.text.baseline_text import BESIDE, answer, facts, metric_words, name_width, table_rows, taken_over
 from rung.text.figures import arm_name, arm_option, duration, money
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
+from rung.tui.measure.items_screen import ItemsScreen
 from rung.tui.widgets.lines import Entry, shown
 
 CLOCK = 1.0
@@ -71,10 +75,6 @@ class BaselinesScreen(StoppableScreen):
 
     def load(self) -> LoadedLines:
         """The newest baseline on the frozen test set."""
-        from curation.split.manifest import newest_dataset, read_manifest
-        from evaluation.measured_answers import read_answers, rejudged
-        from evaluation.measurement_report import newest_report
-
         project = self.source.project
         found = newest_dataset(project) if project else None
         test = read_manifest(found).splits.get("test") if found else None
@@ -91,7 +91,6 @@ class BaselinesScreen(StoppableScreen):
             paid = "$0.00" if settings.model.provider == "local" else f"paid to {settings.model.provider}"
             empty = _empty(test.rows, settings.evaluation.arms, f"{long}, {paid}", prompt_words(project))
             return LoadedLines(list(empty), "rung baseline")
-        from evaluation.reuse import outdated
 
         self.folder, report = measured[0], rejudged(measured[1], answers)
         self.changed = outdated(project, self.source.settings, report)
@@ -193,8 +192,6 @@ class BaselinesScreen(StoppableScreen):
         if self.data is not None and self.marked not in {"", *(arm.arm for arm in self.data.arms)}:
             self.tell(f"{arm_name(self.marked)} is not measured yet: r measures it")
         elif self.data is not None and self.folder is not None:
-            from rung.tui.measure.items_screen import ItemsScreen
-
             self.app.push_screen(ItemsScreen(self.folder, self.marked or None))
 
     def action_edit(self) -> None:

@@ -13,12 +13,16 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 
 from curation.mask import mask
-from evaluation.measurement_report import ItemOutcome
+from curation.split.manifest import load_split
+from evaluation.measurement_report import ItemOutcome, read_outcomes, read_report
+from evaluation.testset.looks import split_to_show
 from rung.text.figures import arm_name
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import PAGES, Entry, MarkedLines, TextPart, TextPassage, shown
 from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import load_settings
 
 
 class ItemsScreen(LeavingModal[None]):
@@ -58,12 +62,6 @@ class ItemsScreen(LeavingModal[None]):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read(self) -> None:
-        from curation.split.manifest import load_split
-        from evaluation.measurement_report import read_outcomes, read_report
-        from evaluation.testset.looks import split_to_show
-        from workspace.folder import Project
-        from workspace.settings import load_settings
-
         project = Project(self.folder.parent.parent)
         report = read_report(project, self.folder.name)[1]
         split = split_to_show(project, load_settings(project.settings_file), report.test_sha256)

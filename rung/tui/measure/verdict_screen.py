@@ -10,15 +10,17 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from evaluation.measurement_report import Report
-from evaluation.verdict.rule import Verdict
+from evaluation.measurement_report import Report, newest_report
+from evaluation.verdict.rule import Verdict, newest_verdict
 from rung.status.stages import after_verdict
 from rung.text.figures import duration
 from rung.text.verdict_text import TITLES, lines, sentences
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.job import JobEnded
+from rung.tui.measure.items_screen import ItemsScreen
 from rung.tui.screens.page_screen import SignScreen
 from rung.tui.widgets.lines import Entry
+from training.runs import LIVE, curve, newest_run, read_runs
 from workspace.folder import Project
 
 MEANS = {"ship": "done", "keep_prompt": "best", "judgement": "needs", "need_more_data": "needs"}
@@ -60,10 +62,6 @@ class VerdictScreen(StoppableScreen):
 
     def load(self) -> LoadedLines:
         """The newest verdict, or what is missing for one."""
-        from evaluation.measurement_report import newest_report
-        from evaluation.verdict.rule import newest_verdict
-        from training.runs import newest_run
-
         project = self.source.project
         run = newest_run(project) if project else None
         found = newest_verdict(project) if project else None
@@ -131,8 +129,6 @@ class VerdictScreen(StoppableScreen):
     def action_items(self) -> None:
         """Both outputs, losses first."""
         if self.data is not None:
-            from rung.tui.measure.items_screen import ItemsScreen
-
             self.app.push_screen(ItemsScreen(self.data.folder, self.data.verdict.candidate))
 
     def action_report(self) -> None:
@@ -161,8 +157,6 @@ def _signing(verdict: Verdict, person: str) -> SignScreen:
 
 def _missing(project: Project | None) -> str:
     """`no finished run`, and how far the one that trains has come."""
-    from training.runs import LIVE, curve, read_runs
-
     runs = read_runs(project) if project else []
     if project is None or not runs or runs[-1].state not in LIVE:
         return "no finished run."

@@ -6,18 +6,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from curation.split.manifest import Manifest
 from evaluation.measurement_report import Report
 from evaluation.verdict.rule import Verdict
 from rung.text.figures import megabytes
 from rung.tui.widgets.lines import Entry, shown
+from training.release.releases import NEEDS, Release, ReleasedForm
+from training.runs import RunRecord
 from workspace.counted import counted
-
-if TYPE_CHECKING:
-    from training.release.releases import Release, ReleasedForm
-    from training.runs import RunRecord
 
 BAR = (20, 60)
 """Fewest and most columns of the bar while a form is made."""
@@ -67,8 +65,6 @@ class Outgoing:
 
     def lacks(self, form: str) -> str:
         """The form that has to be made before this one is offered; empty where it can be made."""
-        from training.release.releases import NEEDS
-
         needed = {str(name): str(of) for name, of in NEEDS.items()}.get(form, "")
         return needed if needed and needed != "merged" and needed not in self.made else ""
 
@@ -166,8 +162,6 @@ def _form(form: str, outgoing: Outgoing, about: str, width: int, running: bool) 
 
 def steps_of(wanted: str) -> list[str]:
     """The forms that a release in this form makes, in order: `gguf` -> merged, gguf."""
-    from training.release.releases import NEEDS
-
     needs = {str(form): str(of) for form, of in NEEDS.items()}
     steps = [wanted]
     while steps[0] in needs:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from curation.split.manifest import read_manifest
+from evaluation.measurement_report import Report, newest_report
+from evaluation.verdict.rule import Verdict, newest_verdict
 from rung.text.verdict_text import sentences
 from rung.tui.async_list import LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.job import JobEnded, ScreenJob
@@ -23,16 +26,15 @@ from rung.tui.release.release_lines import (
     offered,
     taken,
 )
-from rung.tui.screens.page_screen import SignScreen
+from rung.tui.screens.page_screen import PageScreen, SignScreen
 from rung.tui.widgets.lines import Entry, shown
+from training.release.current import current_release
+from training.release.goldens import GOLDEN, read_goldens
+from training.release.permission import untuned_forms
+from training.release.server_check import RunTokenizer
+from training.runs import read_runs
 from workspace.errors import RungError
-
-if TYPE_CHECKING:
-    from evaluation.measurement_report import Report
-    from evaluation.verdict.rule import Verdict
-    from training.release.server_check import RunTokenizer
-    from workspace.folder import Project
-
+from workspace.folder import Project
 
 SAFE = "Next: x stops it. The last release does not change until this one is complete."
 
@@ -64,11 +66,6 @@ class ReleaseScreen(StoppableScreen):
 
     def load(self) -> LoadedLines:
         """The newest verdict and the newest release."""
-        from evaluation.measurement_report import newest_report
-        from evaluation.verdict.rule import newest_verdict
-        from training.release.current import current_release
-        from training.release.permission import untuned_forms
-
         project = self.source.project
         found = newest_verdict(project) if project else None
         baseline = newest_report(project, "baseline") if project else None
@@ -181,8 +178,6 @@ class ReleaseScreen(StoppableScreen):
 
     def action_differences(self) -> None:
         """What was compared when the marked form was made: the prompts it answers differently, then the figures."""
-        from rung.tui.screens.page_screen import PageScreen
-
         made = made_forms(self.data.released).get(self.marked) if self.data is not None else None
         if made is None or self.data.folder is None:
             self.tell(f"{self.marked or 'it'} is not made yet")
@@ -208,9 +203,6 @@ class ReleaseScreen(StoppableScreen):
 
 
 def _card(project: Project, verdict: Verdict | None, baseline: Report | None) -> str:
-    from curation.split.manifest import read_manifest
-    from training.runs import read_runs
-
     run = next((run for run in read_runs(project) if verdict is not None and run.id == verdict.run), None)
     if run is None:
         return card_line(None, None, baseline)
@@ -227,8 +219,6 @@ BEFORE, AFTER = 2, 4
 
 def differing(folder: Path, form: str) -> Iterator[str]:
     """The answers of each form whose name begins with `form` ("gguf" has one a type) that are not the run's."""
-    from training.release.goldens import GOLDEN, read_goldens
-
     if not (folder / GOLDEN).is_file():
         return
     goldens = read_goldens(folder)
@@ -250,9 +240,6 @@ def _question(turns: list[dict[str, object]]) -> str:
 
 def _compared(tokenizer: Path, run: str, form: str) -> Iterator[str]:
     """Yield the first differing token with its context, then both answers."""
-    from training.release.server_check import RunTokenizer
-    from workspace.errors import RungError
-
     try:
         tokens = RunTokenizer(tokenizer)
     except RungError as error:

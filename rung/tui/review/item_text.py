@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from curation.example import Example, edited_text
+from curation.generate.yields import Gaps, find_gaps
 from curation.review import ReviewItem
 from curation.review.item import LABEL_KEYS, NearRow
 from curation.store.records import Share
@@ -21,11 +21,7 @@ from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
 from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown, wrapped
 from workspace.counted import counted
-
-if TYPE_CHECKING:
-    from curation.generate.yields import Gaps
-    from workspace.settings import ModelSettings
-
+from workspace.settings import ModelSettings
 
 FINDINGS = 4
 """Findings shown beside an item; the rest is counted."""
@@ -259,8 +255,6 @@ MORE = "More drafts: rung data generate --count 100"
 
 def gap_words(session: ReviewSession) -> list[str]:
     """Drafts that would close the gaps, what they cost, and the command. Runs in a thread."""
-    from curation.generate.yields import find_gaps
-
     gaps = find_gaps(session.desk.store, session.project, session.settings)
     if gaps is None:
         return ["Nothing asks for more rows: neither the advice nor [review] goal.", MORE]

@@ -16,6 +16,7 @@ from curation.example import Example
 from curation.review.ruling import with_text
 from rung.symbols import drawn
 from rung.text.message_text import worse_answer
+from rung.tui.editor import draft_file, edit_outside
 from rung.tui.review.answer import AnswerPanel, Face
 from rung.tui.review.item_text import answer, asked, behind, beside, label
 from rung.tui.review.review_session import ItemView
@@ -120,8 +121,6 @@ class ItemPanel(VerticalScroll):
 
     def edit_outside(self) -> None:
         """Hand the text to $EDITOR; what comes back is in the field, a draft until it is saved."""
-        from rung.tui.editor import draft_file, edit_outside
-
         view = self.view
         if view is None or view.session is None:
             return

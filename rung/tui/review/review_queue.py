@@ -15,6 +15,8 @@ from textual.message import Message
 from curation.review import Decided, ReviewItem
 from curation.review.decisions import DecisionInForce
 from curation.review.item import Found
+from curation.review.people import team
+from curation.store import store_exists
 from rung.text.message_text import VERBS
 from rung.tui.review.item_text import agreed, gap_words, summary, team_words
 from rung.tui.review.review_session import RepairSeries, ReviewSession
@@ -102,8 +104,6 @@ class ReviewQueue:
 
     def begin(self) -> None:
         """Open the session and take the first row."""
-        from curation.store import store_exists
-
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
             self.post(RowShown(None, NO_ROWS, state="no_rows"))
@@ -239,8 +239,6 @@ class ReviewQueue:
 
 def _parting(session: ReviewSession) -> list[str]:
     """What the end of a session tells besides one's own rows: agreement, and the team."""
-    from curation.review.people import team
-
     people = [share for share in team(session.desk, session.today) if share.kind == "person"]
     lines = [agreed(session), f"Team: {team_words(people)}." if len(people) > 1 else ""]
     if session.waiting:

@@ -22,7 +22,8 @@ from rung.tui.async_list import LONG, SLOW
 from rung.tui.frame import SMALL, WIDE, StageScreen
 from rung.tui.review.answer import AnswerPanel
 from rung.tui.review.conflict_screen import ConflictScreen
-from rung.tui.review.item_text import answer, labels_of
+from rung.tui.review.guideline_screen import GuidelineScreen
+from rung.tui.review.item_text import answer, labels_of, near_words
 from rung.tui.review.panels import AsidePanel, ItemPanel
 from rung.tui.review.review_queue import (
     AsideRead,
@@ -35,6 +36,7 @@ from rung.tui.review.review_queue import (
     Try,
 )
 from rung.tui.review.review_session import ItemView, ReviewSession
+from rung.tui.screens.page_screen import PageScreen, WhyScreen
 from rung.tui.widgets.lines import shown
 from workspace.errors import Refusal
 
@@ -356,8 +358,6 @@ class ReviewScreen(StageScreen):
 
     def action_guideline(self) -> None:
         """The guideline in full."""
-        from rung.tui.review.guideline_screen import GuidelineScreen
-
         if self.item is not None and self.item.guideline is not None:
             self.app.push_screen(GuidelineScreen(self.item.guideline.version, self.item.guideline.text))
         elif self.item is not None:
@@ -365,9 +365,6 @@ class ReviewScreen(StageScreen):
 
     def action_near(self) -> None:
         """The nearest decided rows in full."""
-        from rung.tui.review.item_text import near_words
-        from rung.tui.screens.page_screen import PageScreen
-
         aside = self.view.aside if self.view else None
         if aside is not None and aside.near:
             self.app.push_screen(PageScreen("Nearest decided rows", near_words(aside.near)))
@@ -378,8 +375,6 @@ class ReviewScreen(StageScreen):
 
     def action_why(self) -> None:
         """The chain behind the row."""
-        from rung.tui.screens.page_screen import WhyScreen
-
         if self.item is not None:
             self.app.push_screen(WhyScreen(shown(self.item.id)))
 

@@ -20,6 +20,7 @@ from curation.review.decisions import DecisionInForce, contest, decided_by_anoth
 from curation.review.item import Found, NearRow, Veil, answers_in_use, hidden_words, log_unmasked, veiled, veiled_near
 from curation.review.leases import give_up, renew
 from curation.review.people import team
+from curation.review.progress import agreement
 from curation.review.similar import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
 from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, Share, number_of
@@ -291,8 +292,6 @@ class ReviewSession:
 
     def agreement(self) -> Agreement:
         """How far everyone agrees where two people saw the same row."""
-        from curation.review.progress import agreement
-
         return agreement(self.desk.store)
 
 

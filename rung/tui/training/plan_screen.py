@@ -14,11 +14,12 @@ from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScr
 from rung.tui.data.row_work import gated
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
-from rung.tui.screens.page_screen import SignScreen
+from rung.tui.screens.page_screen import PageScreen, SignScreen
 from rung.tui.widgets.lines import Entry
 from training.gates.gate import MAY_OVERRIDE, Gate
-from training.plan.memory_fit import Alternative, MemoryFit
-from training.plan.plans import Plan
+from training.plan.memory_fit import Alternative, MemoryFit, fit_of, methods_instead, usable_of
+from training.plan.plans import Plan, read_plans
+from training.runs import LIVE, read_runs
 from workspace.folder import Project
 
 PAGES: dict[tuple[str, ...], str] = {("plan", "--tokens"): "Trained tokens", ("plan", "check"): "Dry run"}
@@ -56,8 +57,6 @@ class PlanScreen(StoppableScreen):
 
     def load(self) -> LoadedLines:
         """The newest plan and the gates, recomputed."""
-        from training.plan.plans import read_plans
-
         project = self.source.project
         if project is None:
             return locked("no project here.", 1, "rung init", "rung plan")
@@ -70,8 +69,6 @@ class PlanScreen(StoppableScreen):
 
     def _ready(self, project: Project, plan: Plan | None, gates: Sequence[Gate]) -> Ready:
         """With what fits where the plan does not, and with where the project goes on after the plan's own run."""
-        from training.plan.memory_fit import fit_of, methods_instead, usable_of
-
         machine = next((gate for gate in gates if gate.name == "machine"), None)
         if plan is not None and machine is not None and machine.passed is False:
             usable = usable_of(project)
@@ -81,8 +78,6 @@ class PlanScreen(StoppableScreen):
 
     def _was_trained(self, plan: Plan) -> bool:
         """Whether a run of this very plan lives or has finished."""
-        from training.runs import LIVE, read_runs
-
         project = self.source.project
         runs = read_runs(project) if project else []
         return any(run.plan == plan.id and run.state in (*LIVE, "finished") for run in runs)
@@ -163,8 +158,6 @@ class PlanScreen(StoppableScreen):
             return
         self.refresh_frame()
         if not ended.was_stopped and (title := PAGES.get(ended.arguments[:2])):
-            from rung.tui.screens.page_screen import PageScreen
-
             self.app.push_screen(PageScreen(title, ended.out or ended.err))
         if ended.arguments[:2] != ("plan", "--tokens"):
             self.reload()

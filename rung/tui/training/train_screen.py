@@ -9,12 +9,17 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from evaluation.verdict.rule import newest_verdict
 from rung.text.figures import as_sentence, duration
 from rung.text.training_text import ending_words, spent_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
 from rung.tui.job import JobEnded
+from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, shown
-from training.runs import LIVE, MetricLine, RunRecord
+from training.plan.machine import this_machine
+from training.plan.plans import read_plan
+from training.runs import LIVE, MetricLine, RunRecord, curve, read_runs
+from training.trials.dry_run import read_preflight
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.folder import Project
@@ -69,9 +74,6 @@ class TrainScreen(LoadedScreen):
 
     def load(self) -> LoadedLines:
         """The newest run."""
-        from evaluation.verdict.rule import newest_verdict
-        from training.runs import curve, read_runs
-
         project = self.source.project
         runs = read_runs(project) if project else []
         if project is None or not runs:
@@ -87,14 +89,10 @@ class TrainScreen(LoadedScreen):
     def _memory(self) -> float:
         """Asked of the system once: it starts a process where there is a card."""
         if not self.has:
-            from training.plan.machine import this_machine
-
             self.has = this_machine().memory_gib
         return self.has
 
     def _loading(self, run: RunRecord) -> float:
-        from training.trials.dry_run import read_preflight
-
         found = read_preflight(self.source.project, run.plan) if self.source.project else None
         return found.loading_seconds if found else 0.0
 
@@ -141,8 +139,6 @@ class TrainScreen(LoadedScreen):
 
     def action_samples(self) -> None:
         """Outputs at each evaluation."""
-        from rung.tui.screens.page_screen import PageScreen
-
         if self.data is not None:
             found = [f"step {line['step']}\n{sample_words(line)}" for line in self.data.lines if line.get("samples")]
             self.app.push_screen(
@@ -155,8 +151,6 @@ class TrainScreen(LoadedScreen):
 
 
 def _patience(project: Project, run: RunRecord) -> int:
-    from training.plan.plans import read_plan
-
     try:
         return read_plan(project.runs / run.id / "plan.toml").recipe.patience
     except (RungError, OSError):
