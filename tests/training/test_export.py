@@ -19,9 +19,9 @@ from training.export.bundle import Bundle, pack
 from training.export.export_folder import KINDS, check_kind, files_of, write_export
 from training.export.openai import faults, limits, may_leave
 from training.export.rows import row_of
-from training.export.templates import yaml
 from training.gates.clearance import Locked, admit, override
 from training.plan.memory_fit import setup_of
+from training.templates import yaml
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings

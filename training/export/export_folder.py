@@ -11,8 +11,8 @@ from pathlib import Path
 from curation.store import open_store
 from training.export import openai
 from training.export.bundle import Bundle
+from training.export.filling import filled
 from training.export.rows import Row, jsonl, marked, pair, weighted, with_tools_as_text
-from training.export.templates import filled
 from training.plan.methods import Loss
 from workspace.artefact import write_artefact
 from workspace.errors import InputError, Problem, Refusal, did_you_mean

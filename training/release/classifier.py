@@ -19,7 +19,7 @@ from evaluation.measurement_report import ArmResult, Report, read_outcomes
 from evaluation.retrieval.embeddings import Meanings
 from evaluation.retrieval.tfidf import vectorizer
 from training.release.permission import refuse_unmeasured
-from training.release.releases import FormName, Release, ReleasedForm, folder_bytes
+from training.release.releases import FormName, ReleasedForm, folder_bytes
 from workspace.errors import Refusal
 from workspace.files import write_text
 from workspace.folder import Project, folder_named
@@ -67,24 +67,6 @@ def make_classifier(form: FormName, project: Project, settings: Settings, report
     facts = {"arm": arm.arm, "score": arm.score, "low": arm.low, "high": arm.high, "n": arm.n, "settings": arm.settings}
     against = f"same answer to {compared} of {compared} test items"
     return ReleasedForm(form=form, folder=folder.name, bytes=folder_bytes(folder), against=against, facts=facts)
-
-
-def classifier_card(form: FormName, release: Release, report: Report) -> str:
-    """The card's own part: what it is, how it is used, what it cannot do."""
-    arm = measured_classifier(form, report)
-    sentences = form == "encoder"
-    features = f"Sentence {arm.settings['features']}" if sentences else "TF-IDF of words and of character 2- to 4-grams"
-    return "\n\n".join(
-        [
-            f"# {release.id}: the {form}",
-            f"{features}, then logistic regression (C {arm.settings['C']:g}), fitted on {arm.settings['rows']:,} rows "
-            f"of {report.dataset}; its probabilities are calibrated on the validation rows.",
-            f'```\necho "your question" | python {form}/predict.py\n```',
-            f"It needs numpy{', torch and transformers' * sentences}, and no Rung. One question a line in; `answer` "
-            "and `probability` as JSON out. It knows the answers in `vocabulary.json` and no others: a question in "
-            "another language or of another topic still gets one of them, often with a low probability.",
-        ]
-    )
 
 
 def write_words(folder: Path, rows: DevRows, strength: float) -> Any:

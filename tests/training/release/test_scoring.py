@@ -16,9 +16,10 @@ from evaluation.verdict.compare import compare
 from training.release.current import take_place
 from training.release.form_loss import TUNED, Loss, Scoring, as_facts, demand
 from training.release.making import Making
-from training.release.model_card import forms_section
+from training.release.model_card import CARDS
 from training.release.releases import RELEASE, Release, ReleasedForm
 from training.runs import find_run
+from training.templates import templates
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -76,8 +77,9 @@ def test_a_named_person_may_let_it_through_and_stands_on_the_card(project: Proje
     signed = replace(making, allows=("priya", "runs on the phone"))
     (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
     assert loss.allowed is not None and loss.allowed.by == "priya" and loss.over
-    form = ReleasedForm(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
-    text = forms_section(Release(id="L-001", forms=[form], files={}))
+    release = Release(id="L-001", forms=[ReleasedForm(form="gptq", folder="gptq", bytes=1)], files={})
+    losses = as_facts([loss]).values()
+    text = templates(CARDS).get_template("forms.md.j2").render(release=release, losses=list(losses))
     assert 'priya: "runs on the phone"' in text
     assert "| gptq | 100.0% | 50.0% | 50.0 (" in text
 

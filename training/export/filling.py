@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pprint import pformat
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from advisor.sizing.cards import cards
 from training.export.bundle import Bundle
+from training.templates import templates
 from workspace.errors import Refusal
 
 FOLDER = Path(__file__).with_name("templates")
@@ -37,14 +34,7 @@ def filled(bundle: Bundle, *folders: str, **more: object) -> dict[str, str]:
 
     Raises Refusal where SkyPilot has no card with room.
     """
-    pages = Environment(
-        loader=FileSystemLoader(FOLDER),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    pages.filters["yaml"] = yaml
+    pages = templates(FOLDER)
     known = {**_values(bundle), **_surroundings(bundle), **more}
     if "skypilot" in folders:
         known["accelerators"] = _accelerators(bundle)
@@ -114,9 +104,3 @@ def _pinned(package: str) -> str:
         return f"{package}=={version(package).partition('+')[0]}"
     except PackageNotFoundError:
         return package
-
-
-def yaml(value: Any) -> str:
-    """A value as JSON, which is YAML too; floats with a point, which readers of YAML 1.1 need."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
