@@ -95,7 +95,7 @@ def fix(
         finding, ids, change = order.finding, list(order.rows), None
         if not dry_run and ids:
             do = store.exclude if finding.action == "exclude" else store.queue
-            change = do(ids, _reason(finding), finding.name, actor=actor)
+            change = do(ids, finding.title.lower(), finding.name, actor=actor)
         done.append(
             Fixed(finding.name, finding.action or "", tuple(ids), change, {} if ":" in name else order.detail())
         )
@@ -268,7 +268,3 @@ def _rows_of(checkup: Checkup, name: str) -> tuple[DataFinding, tuple[str, ...]]
         if evidence.key == key:
             return finding, evidence.rows
     raise RungError(f'{base} has no evidence "{key}".', f"rung data check --show {base}", found=name)
-
-
-def _reason(finding: DataFinding) -> str:
-    return finding.title.lower()

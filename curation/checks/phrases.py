@@ -65,6 +65,7 @@ class ListedWords(SingleRowCheck):
 BELOW = 6
 """Lines under a heading among which an order is looked for."""
 FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+LINE = re.compile(r"[^\n]+")
 INDENTED = ("    ", "\t")
 NO_CODE = "assistant"
 """A name that programs and settings hardly use: between fences it is taken for a turn too."""
@@ -151,17 +152,9 @@ def _bare(line: str) -> str:
 def _lines(text: str, start: int) -> list[str]:
     """The next lines that are not empty, up to a fence."""
     found: list[str] = []
-    for line in _each_line(text, start):
-        if FENCE.match(line) or len(found) == BELOW:
+    for line in LINE.finditer(text, start):
+        if FENCE.match(line[0]) or len(found) == BELOW:
             break
-        if line.strip():
-            found.append(line)
+        if line[0].strip():
+            found.append(line[0])
     return found
-
-
-def _each_line(text: str, start: int) -> Iterator[str]:
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        yield text[start:end]
-        start = end + 1

@@ -45,7 +45,7 @@ from curation.rows.reading import Notice
 from curation.rows.rowfile import RowFile
 from curation.rows.source import Progress
 from curation.split.manifest import newest_dataset, read_manifest
-from curation.store import Store, StoredRow
+from curation.store import Store
 from workspace.folder import Project
 from workspace.interrupt import is_interrupt
 from workspace.settings import Settings
@@ -290,7 +290,8 @@ def _project_checkup(
     settled = dismissals(store)
     chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
     rows, sides, gone = _RowPass(chosen), Sides(connection, _frozen(project)), GoneRows()
-    for row in _passed(_rows_in(store, options.without), _how_many(store), progress):
+    there = (row for row in store.each(excluded=False) if row.state != "rejected" and row.id not in options.without)
+    for row in _passed(there, _how_many(store), progress):
         rows.see(stored_subject(row), len(row.payload))
         sides.add(row)
     for row in store.each(excluded=True):
@@ -318,10 +319,6 @@ def _project_checkup(
         seconds=round(time.monotonic() - started, 3),
         **counts,
     )
-
-
-def _rows_in(store: Store, without: frozenset[str]) -> Iterator[StoredRow]:
-    return (row for row in store.each(excluded=False) if row.state != "rejected" and row.id not in without)
 
 
 def _how_many(store: Store) -> int:

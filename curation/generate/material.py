@@ -104,24 +104,20 @@ def gather(store: Store, project: Project, settings: Settings) -> DraftMaterial:
     answered = [row for row in sound if row.example.is_answered and row.example.question.strip()]
     kept = [row for row in answered if row.is_reviewed]
     seeds = kept or [row for row in answered if row.state not in ("rejected", "unsure")]
-    drafts = store.rows(role="candidates", origin="generated")
+    drafts, guideline = store.rows(role="candidates", origin="generated"), project.guideline_file
+    with store.read() as connection:
+        said = remarks_of(connection, [row.decision for row in drafts if row.state == "rejected" and row.decision])
     return DraftMaterial(
         seeds=in_turn(seeds, settings.dataset.seed),
         reviewed=bool(kept),
         unanswered=[row for row in sound if not row.example.is_answered and row.state != "rejected"],
         drafts=drafts,
         passages=passages,
-        guideline=_read(project.guideline_file),
+        guideline=guideline.read_text(encoding="utf-8-sig", errors="replace") if guideline.is_file() else "",
         label_limit=settings.evaluation.label_limit,
-        reasons=_reasons(store, [row.decision for row in drafts if row.state == "rejected" and row.decision]),
+        reasons={number: ": ".join(filter(None, told)) for number, told in said.items()},
         ordering=len(usable) - len(sound) + len(found) - len(passages),
     )
-
-
-def _reasons(store: Store, ids: Sequence[int]) -> dict[int, str]:
-    """Reason and remark of these decisions."""
-    with store.read() as connection:
-        return {number: ": ".join(filter(None, said)) for number, said in remarks_of(connection, ids).items()}
 
 
 def in_turn(rows: Sequence[StoredRow], seed: int) -> list[StoredRow]:
@@ -162,13 +158,6 @@ def passages_of(folder: Path, project: Project) -> list[DocumentPassage]:
 def shown(rows: Sequence[StoredRow], most: int = SHOWN) -> str:
     """Rows as a prompt shows them."""
     return "\n".join(f"Input: {row.example.question}\nAnswer: {row.example.answer}" for row in rows[:most])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
-    except FileNotFoundError:
-        return ""
 
 
 def last_user(row: StoredRow) -> str:

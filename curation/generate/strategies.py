@@ -117,19 +117,18 @@ class Strategy(ABC):
     def values(self, material: DraftMaterial, subject: DraftTopic) -> dict[str, str]:
         """What the template may show."""
         seed = subject.seed
-        labels = material.labels
-        values = {
+        listed = " | ".join(sorted(material.labels)) if len(material.labels) <= LABELS_LISTED else ""
+        return {
             "question": last_user(seed) if seed else "",
             "answer": (seed.example.answer or "") if seed else "",
             "label": subject.label,
-            "labels": _listed(labels),
+            "labels": f"Possible answers: {listed}" if listed else "",
             "samples": shown([row for row in material.seeds if row is not seed]),
             "guideline": f"Guideline:\n{material.guideline.strip()}" if material.guideline.strip() else "",
             "document": subject.passage.text if subject.passage else "",
             "examples": learnt(material, self.name),
             "avoid": warned(material, self.name),
         }
-        return values
 
 
 def kept_pairs(material: DraftMaterial, strategy: str) -> list[tuple[str, str]]:
@@ -159,12 +158,6 @@ def warned(material: DraftMaterial, strategy: str) -> str:
         before = row.meta.get("seed_text", "")
         lines.append(f"{before} -> {last_user(row)}" + (f"  ({reason})" if reason else ""))
     return "Reviewers rejected these; do not make the same mistake:\n" + "\n".join(lines) if lines else ""
-
-
-def _listed(labels: tuple[str, ...]) -> str:
-    if not labels or len(labels) > LABELS_LISTED:
-        return ""
-    return "Possible answers: " + " | ".join(sorted(labels))
 
 
 def object_of(text: str, *keys: str) -> dict[str, str]:

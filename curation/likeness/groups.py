@@ -78,11 +78,6 @@ def _by_key(keys: U64) -> I64:
     return order
 
 
-def _question_keys(prints: Fingerprints) -> U64:
-    """Key of the shingle set; for texts without a word the key of their bytes."""
-    return np.where(prints.shingles.sizes > 0, prints.key, prints.exact)
-
-
 @dataclass(frozen=True)
 class Grouped:
     """Rows in classes of equal ones, and pairs of classes that are near; `source` is asked for answers to compare."""
@@ -96,7 +91,7 @@ class Grouped:
     @cached_property
     def classes(self) -> Classes:
         """The classes."""
-        key = _question_keys(self.prints)
+        key = np.where(self.prints.shingles.sizes > 0, self.prints.key, self.prints.exact)  # without a word: the bytes
         of, first = number_by_first(fold(key, self.prints.exact, self.prints.answer, self.prints.context))
         rows = stable_order(of)
         return Classes(of, first, key[first], rows, offsets(np.bincount(of, minlength=len(first))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -165,20 +165,16 @@ def _compiled(texts: Sequence[str]) -> tuple[Hashes, U64]:
         lower = [text if text.isascii() else text.lower() for text in texts]
         codes = _codes(lower)
         sizes = np.fromiter(map(len, lower), np.int64, len(lower))
-        _note_classes(set().union(*(text for text in lower if not text.isascii())))
+        table = _classes()
+        for char in set().union(*(text for text in lower if not text.isascii())):
+            if table[ord(char)] == UNSEEN:
+                table[ord(char)] = class_of(char)
     found, counts, keys = split_words(codes, offsets(sizes), _classes())
     return Hashes(found, offsets(counts)), keys
 
 
 def _codes(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
     return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
-def _note_classes(chars: Iterable[str]) -> None:
-    table = _classes()
-    for char in chars:
-        if table[ord(char)] == UNSEEN:
-            table[ord(char)] = class_of(char)
 
 
 @cache

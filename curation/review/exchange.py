@@ -47,7 +47,8 @@ def export_rows(desk: Desk, out: Path, *, assign: str = "", count: int = 0) -> i
     rows = [row for row in desk.store.rows(state=["pending", "skipped", "unsure"]) if row.queued or row.decision]
     rows = rows[:count] if count else rows
     lines = [_line(row, assign) for row in rows]
-    write_text(out, _as_csv(lines) if out.suffix.lower() == ".csv" else _as_jsonl(lines))
+    as_json = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_text(out, _as_csv(lines) if out.suffix.lower() == ".csv" else as_json)
     desk.store.event("export", desk.settings.project.person, str(out), {"rows": len(rows), "assign": assign})
     return len(rows)
 
@@ -136,10 +137,6 @@ def _no_formula(value: str) -> str:
 def _plain_cell(value: str) -> str:
     """A cell as it was before `_no_formula`: what a reviewer copied from `answer` into `text` comes back as it is."""
     return value[1:] if value[:1] == "'" and value[1:].startswith(FORMULA) else value
-
-
-def _as_jsonl(lines: list[dict[str, str]]) -> str:
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _entries(file: Path) -> Iterator[tuple[int, dict[str, str]]]:

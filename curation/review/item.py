@@ -105,7 +105,7 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
         total, left = waiting(connection)
         second = (*_later(connection, raw, person), *(() if blind or raw["flagged"] else _second(connection, raw)))
         usual = blind or stored.queued in QUEUED_AS_USUAL[:-1]
-        sent = () if usual else _unusual((*sent_for(connection, number), stored.queued))
+        sent = [] if usual else [*sent_for(connection, number), stored.queued]
         links = read_links(connection, [stored.id])
         others = by_numbers(connection, [number_of(name) for link in links for name in (link.row, link.other)])
     near = _near(stored, links, others, blind)
@@ -153,11 +153,6 @@ def _near(
     return tuple(sorted(sides, key=lambda side: (-(side.similarity or 0), side.row))[:MOST])
 
 
-def _unusual(sent: Sequence[str]) -> tuple[str, ...]:
-    """Return the findings that a row was sent to review for, each once: it may be several."""
-    return tuple(each for each in dict.fromkeys(sent) if each not in QUEUED_AS_USUAL)
-
-
 def _findings(
     stored: StoredRow, near: Sequence[OtherDecision], blind: bool, sent: Sequence[str]
 ) -> tuple[Mapping[str, Any], ...]:
@@ -172,8 +167,8 @@ def _findings(
         who = f" ({side.reviewer})" if side.reviewer else ""
         text = f"{what} has another answer: {_cut(side.answer or '', 120)}{who}"
         found.append({"kind": side.kind, "text": text, "row": side.row, "similarity": side.similarity})
-    if sent:
-        found.append({"kind": "sent", "text": f"Sent to review for: {', '.join(sent)}"})
+    if why := [each for each in dict.fromkeys(sent) if each not in QUEUED_AS_USUAL]:
+        found.append({"kind": "sent", "text": f"Sent to review for: {', '.join(why)}"})
     found += [each for each in stored.meta.get("findings", []) if isinstance(each, Mapping)]
     return tuple(found)
 
@@ -239,12 +234,9 @@ def answers_in_use(store: Store) -> tuple[str, ...]:
     every = Counter(answer for answer in found if answer)
     counts = Counter({answer: rows for answer, rows in every.items() if rows >= LEAST_OFTEN})
     most = counts.total() >= max(SHARE * every.total(), OFTEN * len(counts))
-    labels = 2 <= len(counts) <= MOST_LABELS and most
-    return tuple(answer for answer, _ in counts.most_common()) if labels and _short(counts) else ()
-
-
-def _short(answers: Counter[str]) -> bool:
-    return all(len(answer) <= LONGEST_LABEL and "\n" not in answer for answer in answers)
+    short = all(len(answer) <= LONGEST_LABEL and "\n" not in answer for answer in counts)
+    labels = 2 <= len(counts) <= MOST_LABELS and most and short
+    return tuple(answer for answer, _ in counts.most_common()) if labels else ()
 
 
 UNMASKED = "unmasked"

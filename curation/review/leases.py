@@ -208,7 +208,8 @@ def stale(connection: Connection, row: RowMapping, person: Reviewer, token: str,
     if mine:
         if running(row, moment):
             return None
-        return _refuse(name, f"was kept for you until {_clock(row['lease_until'])}; that is over.")
+        until = time.strftime("%H:%M:%S", time.localtime(row["lease_until"]))
+        return _refuse(name, f"was kept for you until {until}; that is over.")
     return _refuse(name, _what_happened(connection, row, person, moment))
 
 
@@ -227,7 +228,3 @@ def _what_happened(connection: Connection, row: RowMapping, person: Reviewer, mo
 def _refuse(name: str, why: str) -> Refusal:
     text = f"{name}: {why} Yours was not counted; the text of an edit is kept as a draft."
     return Refusal(text, NEXT, where=name)
-
-
-def _clock(moment: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(moment))

@@ -187,6 +187,7 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
     seconds = seconds_at_it([entry["at"] for entry in sat])
     verdicts = {v: sum(entry["verdict"] == v for entry in entries) for v in (*FINAL, "skip", "unsure", "flag")}
     final = [entry for entry in entries if entry["verdict"] in FINAL]
+    took = [entry["seconds"] for entry in final if entry["token"] and entry["seconds"] is not None]
     ruled = sum(entry["verdict"] in FINAL for entry in sat[1:])  # a row that is skipped is none that is done
     agreed = [
         _is_what_it_came_to(entry)
@@ -201,7 +202,7 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
         verdicts=verdicts,
         minutes=seconds / 60,
         rows_an_hour=ruled / seconds * 3600 if seconds and ruled else None,
-        seconds=_median([entry["seconds"] for entry in final if entry["token"]]),
+        seconds=statistics.median(took) if took else None,
         consensus=sum(agreed) / len(agreed) if agreed else None,
         consensus_rows=len(agreed),
         by_sheet=sum(not entry["token"] for entry in final),
@@ -226,11 +227,6 @@ def _is_what_it_came_to(entry: RowMapping) -> bool:
     text = entry["payload"] or entry["original"] or entry["row_payload"]
     ours, came = (Example.from_json(each) for each in (text, entry["row_payload"]))
     return ours.question == came.question and answer_form(ours.answer or "") == answer_form(came.answer or "")
-
-
-def _median(seconds: Sequence[float | None]) -> float | None:
-    known = [each for each in seconds if each is not None]
-    return statistics.median(known) if known else None
 
 
 def seconds_at_it(times: Sequence[str]) -> float:

@@ -145,7 +145,7 @@ def progress(desk: Desk) -> ReviewProgress:
     states = {state: sum(row.state == state for row in queued) for state in SHOWN}
     decided = sum(states[state] for state in ("approved", "edited", "rejected"))
     people = person_progress(desk.store)
-    pace = _pace(people)
+    pace = sum(each.rows_an_hour or 0 for each in people if each.kind == "person") or None
     guideline = current_guideline(desk.store, desk.project)
     left = len(queued) - decided
     return ReviewProgress(
@@ -266,12 +266,6 @@ def _label(entry: RowMapping) -> str:
     state, text = comes_to(entry["verdict"], entry["payload"], entry["original"] or entry["row_payload"])
     verdict = VERDICT_OF[state]
     return f"{verdict}:{text}" if verdict == "edit" else verdict
-
-
-def _pace(people: Sequence[PersonProgress]) -> float | None:
-    """Rows an hour of the persons who decided, together."""
-    paces = [person.rows_an_hour for person in people if person.kind == "person" and person.rows_an_hour]
-    return sum(paces) if paces else None
 
 
 CONFIDENCE = 0.95

@@ -8,7 +8,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
@@ -63,7 +62,7 @@ def refresh_queue(store: Store, settings: Settings) -> None:
     """
     if store.is_read_only:
         return
-    mark = _policy(settings)
+    mark = {**settings.review.model_dump(include=set(POLICY)), "seed": settings.dataset.seed}
     with store.read() as connection:
         seen = read_fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)})
         due = is_due(connection)
@@ -90,10 +89,6 @@ def _needed(settings: Settings, digest: str) -> int:
     """A share of the queue, drawn by seed, needs several people."""
     drawn = rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap
     return settings.review.overlap_people if drawn else 1
-
-
-def _policy(settings: Settings) -> dict[str, Any]:
-    return {**settings.review.model_dump(include=set(POLICY)), "seed": settings.dataset.seed}
 
 
 def _height(connection: Connection, settings: Settings) -> dict[str, int]:

@@ -186,7 +186,8 @@ def settle(
     enough = max(fewest, needed - unsure)
     if final and len(final) >= enough:
         then = sum(vote.verdict == "unsure" for vote in counting[: counting.index(final[-1])])
-        if len(final) <= max(fewest, needed - then) and not _agree(final, original):
+        came_to = {comes_to(vote.verdict, vote.payload, original) for vote in final}
+        if len(final) <= max(fewest, needed - then) and len(came_to) > 1:
             return RowOutcome("unsure", original, flagged=True)
         return _settled(final[-1], original)
     return _open(counting, changed[-1].payload if changed and needed == 1 else None, original, unsure)
@@ -216,10 +217,6 @@ def comes_to(verdict: str, payload: str | None, original: str) -> tuple[str, str
         return "rejected", original
     text = payload if payload is not None else original
     return "edited" if text != original else "approved", text
-
-
-def _agree(votes: Sequence[Vote], original: str) -> bool:
-    return len({comes_to(vote.verdict, vote.payload, original) for vote in votes}) == 1
 
 
 def outcomes(connection: Connection, policy: ReviewSettings) -> dict[int, RowOutcome]:

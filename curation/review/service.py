@@ -40,12 +40,9 @@ def next_item(
     number, waiting = claim(desk, person, [number_of(name) for name in holding], number_of(want) if want else None)
     if number is not None:
         return NextItem(show_item(desk, person, number))
-    return NextItem(None, waiting, _waiting_for_others(desk, person) if waiting else ())
-
-
-def _waiting_for_others(desk: Desk, person: Reviewer) -> list[str]:
     with desk.store.read() as connection:
-        return [row_id(number) for number in own_waiting(connection, person, desk.clock())]
+        mine = own_waiting(connection, person, desk.clock()) if waiting else []
+    return NextItem(None, waiting, [row_id(each) for each in mine])
 
 
 def decide(desk: Desk, name: str, token: str, reviewer: str, ruling: Ruling, *, kind: Kind = "person") -> Decided:

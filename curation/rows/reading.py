@@ -179,7 +179,9 @@ def _read_array(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
             yield line - value.lstrip().count(b"\n"), bytes(text)
         value.clear()
         if sign == b"]":
-            _nothing_follows(chunk[end + 1 :] + file.read(CHUNK), path, line)
+            if tail := (chunk[end + 1 :] + file.read(CHUNK)).strip():
+                fault = f"{path} line {line}: something follows the JSON array: {tail[:20]!r}."
+                raise RungError(fault, where=str(path))
             return
     raise RungError(f"{path}: the JSON array that begins on its first line never ends.", where=str(path))
 
@@ -209,10 +211,3 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
         while chunk.endswith(b"\\") and (more := file.read(1)):
             chunk += more
         yield chunk
-
-
-def _nothing_follows(tail: bytes, path: Path, line: int) -> None:
-    if tail.strip():
-        raise RungError(
-            f"{path} line {line}: something follows the JSON array: {tail.strip()[:20]!r}.", where=str(path)
-        )

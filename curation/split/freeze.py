@@ -138,14 +138,10 @@ def _same_version(
             entry is None
             or entry.sha256 != sha256_bytes(data)
             or not is_unchanged(newest / entry.file, entry.sha256)
-            or _rows_of(manifest, split) != _provenance(plan, split, settings)
+            or [row for row in manifest.rows if row["split"] == split] != _provenance(plan, split, settings)
         ):
             return None
     return None if unlike_log(project, settings, newest / "manifest.json") else newest
-
-
-def _rows_of(manifest: Manifest, split: SplitName) -> list[FrozenRow]:
-    return [row for row in manifest.rows if row["split"] == split]
 
 
 def _provenance(plan: FreezePlan, split: SplitName, settings: Settings) -> list[FrozenRow]:

@@ -293,9 +293,10 @@ def by_time(
     total = sum(have.values())
     held = have - Counter(side for rows in free for index in rows if (side := plan.split[index]) is not None)
     order: list[SplitName] = ["validation"] if keeps_test else ["test", "validation"]
+    shares = sum(share for name, share in plan.shares.items() if not (keeps_test and name == "test")) or 1.0
     split = list(plan.split)
     for name in order:
-        wanted = plan.shares.get(name, 0.0) / _open_shares(plan, keeps_test) * total - held[name]
+        wanted = plan.shares.get(name, 0.0) / shares * total - held[name]
         empty = wanted > 0 and not held[name]
         while dated and (empty or wanted >= len(dated[-1][2]) / 2):
             rows = dated.pop()[2]
@@ -329,7 +330,3 @@ def _newest(rows: Sequence[int], examples: Sequence[Example], key: str) -> datet
     """The newest date of the rows; of rows without any the oldest there is, so that they are learnt from."""
     dates = [found for index in rows if (found := date_at(examples[index], key))]
     return max(dates, default=datetime.combine(date.min, time.min, UTC))
-
-
-def _open_shares(plan: SplitPlan, keeps_test: bool) -> float:
-    return sum(share for name, share in plan.shares.items() if not (keeps_test and name == "test")) or 1.0

@@ -211,16 +211,12 @@ def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
 
 def _known(connection: Connection) -> str | None:
     """The revision of the schema, None where there is none. Raises RungError for one of a newer program."""
-    found = _revision(connection)
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if found is not None and found not in KNOWN:
         raise _newer(connection)
     return found
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _newer(connection: Connection) -> RungError:
@@ -328,7 +324,7 @@ def reading_engine(path: Path) -> Engine:
     """An engine that reads the store at `path` and writes nothing; each transaction opens it again."""
     reader = _Reader(path)
     engine = create_engine("sqlite://", creator=reader.connect, poolclass=NullPool)
-    event.listen(engine, "connect", _keep_state)
+    event.listen(engine, "connect", lambda opened, record: record.info.update(rung_state=opened.state))
     event.listen(engine, "engine_disposed", lambda _: reader.leave())
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
@@ -381,10 +377,6 @@ class _Connection(sqlite3.Connection):
     """`state` is that of a file that is read as one that never changes."""
 
     state: tuple[Path, State] | None = None
-
-
-def _keep_state(connection: _Connection, record: Any) -> None:
-    record.info["rung_state"] = connection.state
 
 
 class _Reader:

@@ -193,6 +193,7 @@ def _fresh(batch: ImportBatch, added: Added) -> Iterator[tuple[int, NewRow]]:
 def _counted(batch: ImportBatch, role: str, added: Added, counts: dict[str, int]) -> Imported:
     exact, near = counts.get("exact", 0), counts.get("near", 0)
     first, last = added.twin.find(0), added.twin.rfind(0)
+    fresh = (row.example for _, row in _fresh(batch, added)) if role == "pool" else ()
     return Imported(
         file=batch.path,
         sha256=batch.sha256,
@@ -205,15 +206,11 @@ def _counted(batch: ImportBatch, role: str, added: Added, counts: dict[str, int]
         rejected=len(batch.rejects),
         contradictions=counts.get("contradiction", 0),
         minimal_pairs=counts.get("minimal_pair", 0),
-        unanswered=_unanswered(batch, added) if role == "pool" else 0,
+        unanswered=sum(bool(example.messages) and not example.is_answered for example in fresh),
         first=row_id(added.numbers[first]) if added.fresh else "",
         last=row_id(added.numbers[last]) if added.fresh else "",
         rejects=batch.rejects,
     )
-
-
-def _unanswered(batch: ImportBatch, added: Added) -> int:
-    return sum(bool(row.example.messages) and not row.example.is_answered for _, row in _fresh(batch, added))
 
 
 def _finish(store: Store, connection: Connection, source: int, made: Imported, actor: str, columns: Columns) -> None:

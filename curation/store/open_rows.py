@@ -172,11 +172,8 @@ def others_review(connection: Connection, person: Reviewer) -> bool:
 
 def sees_flagged(connection: Connection, person: Reviewer) -> bool:
     """Whether a person may decide rows on which others disagree: adjudicators do, and anyone where there is none."""
-    return person.role in ADJUDICATORS or not _has_adjudicator(connection)
-
-
-def _has_adjudicator(connection: Connection) -> bool:
-    return connection.execute(select(reviewers.c.id).where(reviewers.c.role.in_(ADJUDICATORS))).first() is not None
+    any_of_them = select(reviewers.c.id).where(reviewers.c.role.in_(ADJUDICATORS))
+    return person.role in ADJUDICATORS or connection.execute(any_of_them).first() is None
 
 
 def own_waiting(connection: Connection, person: Reviewer, moment: float) -> list[int]:

@@ -114,8 +114,6 @@ def _value(value: object, column: str) -> object:
         return value.isoformat()
     if isinstance(value, bytes | memoryview):
         raise RungError(f'column "{column}" holds bytes, not text.', "leave it out of the query", where=column)
-    return value if value is None or isinstance(value, str | int | float | list | dict) else _digits(value)
-
-
-def _digits(value: object) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value if value is None or isinstance(value, str | int | float | list | dict) else str(value)

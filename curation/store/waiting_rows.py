@@ -51,7 +51,8 @@ def waiting(connection: Connection) -> tuple[int, int]:
     """(rows in the queue, those of them that wait)."""
     kept, since = connection.execute(_both).one()
     if kept is None:
-        return _counted(connection)
+        total, open_ = connection.execute(_all).one()
+        return int(total), int(open_)
     total, open_ = json.loads(kept)
     return total, open_ + since
 
@@ -97,11 +98,6 @@ def put_together(connection: Connection) -> None:
     total, open_ = json.loads(kept)
     gone = connection.execute(delete(tally).returning(tally.c.waiting)).scalars().all()
     _keep(connection, total, open_ + sum(gone))
-
-
-def _counted(connection: Connection) -> tuple[int, int]:
-    total, open_ = connection.execute(_all).one()
-    return int(total), int(open_)
 
 
 def _keep(connection: Connection, total: int, open_: int) -> None:

@@ -63,8 +63,8 @@ def add_rows(
         if values:
             forget(connection)
             connection.execute(insert(rows), values)
-    if start > first:
-        _advance(connection, start)
+    if start > first and connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('rows', 'id'), {start:d})")
     return Added(ids, there)
 
 
@@ -104,11 +104,6 @@ def _sequence(connection: Connection) -> int:
         return 0
     found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").scalar()
     return int(found or 0)
-
-
-def _advance(connection: Connection, last: int) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('rows', 'id'), {last:d})")
 
 
 UNDONE: Mapping[str, tuple[str, ...]] = {

@@ -105,7 +105,7 @@ def train_rows(
     """These rows of train, their texts hashed some hundreds of rows at once."""
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         some = examples[begin : begin + ROWS_AT_ONCE]
-        texts = [_texts(example) for example in some]
+        texts = [[*every_text(example), example.question] for example in some]  # the whole question last
         line = [text for each in texts for text in each]
         words = words_of(line, compiled=compiled)
         keys, counts = with_bytes(words.sequence_keys(), line), words.counts
@@ -118,11 +118,6 @@ def train_rows(
             mine = [numbers[at[k] : at[k + 1]] for k in range(place, end)]
             yield LearntRow(row, example, mine, keys[place:end], counts[place:end])
             place = end
-
-
-def _texts(example: Example) -> list[str]:
-    """All texts, and behind them the whole question."""
-    return [*every_text(example), example.question]
 
 
 class ItemPart:
