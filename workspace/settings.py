@@ -94,7 +94,7 @@ class ReviewSettings(Section):
     """How many people decide such a row."""
     lease_seconds: int = Field(default=900, ge=1)
     """How long a row is reserved for one reviewer."""
-    order: Literal["import", "topic", "uncertainty", "gap", "random"] = "import"
+    order: Literal["import", "topic"] = "import"
     """Order of the queue, after test rows and rows sent back."""
     second_edit: bool = False
     """An edited answer counts only after a second person approves it."""
