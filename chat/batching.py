@@ -1,7 +1,5 @@
 """Batches of hosted models: half the price, minutes to a day of time. Each outlives the program that sent it."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Calls to a server: failures in words, patience with a limit, several at once, and each reply as it comes."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

@@ -1,7 +1,5 @@
 """Claude through the anthropic SDK: Messages, structured output, prompt caching, Message Batches."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Any server that speaks the OpenAI chat protocol (vLLM, llama.cpp, Ollama, OpenAI), through the openai SDK."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """A server that speaks the OpenAI chat protocol, asked with nothing but the standard library."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """A call that brought no answer, in the words of its user."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from chat.protocols import Reply

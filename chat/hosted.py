@@ -1,7 +1,5 @@
 """What every hosted model shares: order, concurrency, closed sets and cost."""
 
-from __future__ import annotations
-
 import json
 import re
 import threading

@@ -1,7 +1,5 @@
 """Turns, tools and calls as the two hosted protocols write them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -4,8 +4,6 @@ A key goes to the host that it was made for: `ANTHROPIC_API_KEY` and `OPENAI_API
 `RUNG_API_KEY` to hosts that the person named or trusted. None goes over plain http to another machine.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 from collections.abc import Mapping

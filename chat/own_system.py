@@ -1,7 +1,5 @@
 """A system of the user's own, asked as a model is: a service at an address, or a function."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence

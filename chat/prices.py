@@ -1,7 +1,5 @@
 """What a call costs, by the dated prices in `rules/prices.toml`, the project's first; None where none is known."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping

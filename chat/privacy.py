@@ -1,7 +1,5 @@
 """What may leave the machine. The privacy answer is read again before each call to a model elsewhere."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the rest of Rung knows of a model: a few small protocols and what they exchange."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Paid calls that were sent and have no reply, on disk: after a kill it is known how many may have been paid."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path

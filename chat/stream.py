@@ -1,7 +1,5 @@
 """Each reply as it comes, from any model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol, runtime_checkable

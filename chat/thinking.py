@@ -1,7 +1,5 @@
 """What a model thinks before it answers: how it is marked, separated from the answer, and given room."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """Tool calls in the one form that all of Rung compares: name and arguments, in their order, without ids."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

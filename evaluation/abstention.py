@@ -4,8 +4,6 @@ El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017. The threshold is chosen on 
 measured on the test items.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

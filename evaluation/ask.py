@@ -1,7 +1,5 @@
 """Asking a model many things, so that a killed measuring goes on where it was: replies are kept by content."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """The ladder, measured: every arm chosen on validation rows, then answered once on the frozen test items."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby

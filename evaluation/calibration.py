@@ -4,8 +4,6 @@ Expected calibration error: the mean gap between confidence and accuracy over te
 items (Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017). 0 is perfect.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

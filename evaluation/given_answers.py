@@ -1,7 +1,5 @@
 """Answers to the frozen test items that were made elsewhere, scored like those of a model that is asked here."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """One variant of an arm on some items: every output with its score, and the figures over them."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """What was measured: one Report a measuring, and every output with its score beside it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path

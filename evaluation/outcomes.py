@@ -1,7 +1,5 @@
 """A baseline that a run can be paired with: its report, and its outcomes, checked by the report's hashes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Code of the project's own (`metrics/NAME.py`, `arms/NAME.py`): run only as this account trusted it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType

@@ -4,8 +4,6 @@ They are reused only where all that they rest on is the same: test set, metric, 
 chose, and the arm's own prompt, example rows and documents. What is not reused is said, with the reason.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

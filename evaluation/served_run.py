@@ -1,7 +1,5 @@
 """A run that is asked by a name on the server of the baseline: what that name is worth as evidence."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """The tuned model on the same frozen items, and the verdict on it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

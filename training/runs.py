@@ -1,7 +1,5 @@
 """Runs: the record `runs/ID/run.json`, the lines of `metrics.jsonl`, and starting, following and controlling a run."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

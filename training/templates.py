@@ -1,7 +1,5 @@
 """Text files that are filled in: cards of releases, and files for other trainers."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

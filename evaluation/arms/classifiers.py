@@ -4,8 +4,6 @@ regression. Seconds of work, and they often win.
 Not prompted arms, but a tuned model must beat them to ship.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache

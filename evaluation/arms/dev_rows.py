@@ -3,8 +3,6 @@
 Never a test row, and none that the leakage check finds against the test set.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ a killed search continues when the command runs again. Errors are of train rows,
 instructions (Pareto), and no test item is seen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate

@@ -3,8 +3,6 @@
 `[arms.NAME] url` in rung.toml is a service, `arms/NAME.py` with `answer(messages) -> str` a function.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from chat.errors import ChatError

@@ -2,8 +2,6 @@
 and bigger_model.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest

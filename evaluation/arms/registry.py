@@ -1,7 +1,5 @@
 """The arms of a baseline by name, in the order of the ladder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Rows are found by the cosine of TF-IDF vectors, passages by BM25; where rung.tom
 too, and validation says which.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 

@@ -1,7 +1,5 @@
 """The trained model as an arm: `tuned`, asked in the form that it was trained in; `tuned_rag`, with passages too."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from chat.protocols import Turn

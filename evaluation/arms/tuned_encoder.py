@@ -4,8 +4,6 @@ What is kept is the encoder; the arm fits its logistic regression on the new emb
 steps follow Mosbach, Andriushchenko and Klakow 2021 (small rate, warm-up, enough steps for few rows).
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace

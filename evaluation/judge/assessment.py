@@ -4,8 +4,6 @@ It informs; it decides only where `[evaluation] metric = "judge"` was named befo
 only as far as it agrees with people's labels.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Mapping
 

@@ -6,8 +6,6 @@ and specificity, of at least .8; below it the judge is ignored, and the reason s
 names each item's): the mean stays that over items, with the verdict's own error over clusters.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple

@@ -1,7 +1,5 @@
 """A model as judge: what it is asked, and how its replies are read. What to believe: evaluation/judge/correction.py."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a judge needs of a run that has its verdict, and people's labels on a random blind subset of its outputs."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

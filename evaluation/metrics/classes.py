@@ -2,8 +2,6 @@
 summed counts. Classes are the labels of `expected`; an output that names none of them counts against its item's class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

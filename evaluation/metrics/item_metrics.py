@@ -4,8 +4,6 @@ A project's own metric is `metrics/NAME.py` with `def score(output: str, expecte
 and runs with the rights of whoever measures: only after `rung trust`, and only as it was trusted.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Mapping

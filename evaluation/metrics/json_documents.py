@@ -1,7 +1,5 @@
 """Metrics of JSON outputs (valid, valid by a schema, right by field), and the shape that arms are held to for them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -2,8 +2,6 @@
 their mean, and is printed with sacrebleu's signature.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Literal
 

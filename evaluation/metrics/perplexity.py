@@ -4,8 +4,6 @@ Per byte, models with different tokenizers compare; per token they do not. Lower
 token (it is part of the answer) but adds no byte.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 Each scores one item in 0..1, from the output and what was expected.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import string

@@ -5,8 +5,6 @@ arguments. Here each call is compared so with the one at its place in the expect
 is not read. An answer without calls is right where none was expected and something is said.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

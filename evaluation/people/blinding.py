@@ -3,8 +3,6 @@
 Whoever asks to see them as they are is written into the log: the same event as in the review, never the data itself.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass

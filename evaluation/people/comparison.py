@@ -4,8 +4,6 @@
 at once, `standing` counts, and `reveal` ends it where everyone who began has finished.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Mapping

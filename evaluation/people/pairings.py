@@ -3,8 +3,6 @@
 Who wrote what is in no sheet; it is worked out again from the plan when the answers are read.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import random

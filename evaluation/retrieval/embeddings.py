@@ -1,7 +1,5 @@
 """Texts found by nearness of meaning: cosine of sentence embeddings, beside the words that TF-IDF and BM25 go by."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

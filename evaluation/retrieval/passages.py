@@ -1,7 +1,5 @@
 """The user's documents, cut into chunks and searched by BM25. No vectors: nothing to download, nothing to go stale."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

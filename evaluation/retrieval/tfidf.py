@@ -1,7 +1,5 @@
 """Texts near in their words: cosine of TF-IDF vectors over words and over character 2- to 4-grams within words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any

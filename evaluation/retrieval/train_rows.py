@@ -4,8 +4,6 @@ Near by the cosine of TF-IDF vectors over words and characters, as the arm `retr
 no row alone makes a model answer as it does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

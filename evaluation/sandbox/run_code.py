@@ -8,8 +8,6 @@ Program and tests share one interpreter, so a program that reads its own frames 
 between the program and the machine, not between the program and its tests.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

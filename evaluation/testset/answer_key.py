@@ -1,7 +1,5 @@
 """What looks at test answers on purpose: only after choosing, and only to count and to warn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

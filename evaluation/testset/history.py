@@ -1,7 +1,5 @@
 """Older versions of a test set that were scored or seen: a hash that changed makes no item new."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence

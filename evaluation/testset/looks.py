@@ -4,8 +4,6 @@ The number of runs is fixed, as an event, before the first is scored. Each run t
 each look at test items before the last planned run; a run beyond the plan cannot ship.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -4,8 +4,6 @@ Whoever corrects only the items that a model got wrong makes that model look bet
 read, its labels may change only among rows that were drawn here; a baseline on others' corrections is refused.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Collection
 from dataclasses import dataclass

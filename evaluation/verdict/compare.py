@@ -4,8 +4,6 @@ Every figure is about the mean over items (evaluation/verdict/intervals.py has t
 standard error, never the mean itself.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Sequence

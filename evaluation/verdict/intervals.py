@@ -13,8 +13,6 @@ one item a cluster all of it is the formula above, to the digit. benchmarks/verd
 often the interval covers the truth.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

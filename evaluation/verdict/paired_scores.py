@@ -1,7 +1,5 @@
 """Scores of two or more arms on the same items: from a file that anyone can write, or from outcomes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

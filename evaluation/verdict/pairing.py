@@ -1,7 +1,5 @@
 """Pairs of a tuned model's and the baseline's outcomes, item by item, and the evidence for a verdict on them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

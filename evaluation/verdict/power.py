@@ -1,7 +1,5 @@
 """Statistical power before any run: the gains that n test items detect, by how often two models disagree."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Times are measured and prices come from the dated tables in rules/. An unknown figure is null, and its name is listed.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from datetime import date

@@ -1,7 +1,5 @@
 """The verdict: may the tuned model replace the best prompt? In the contract's order, with its evidence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field

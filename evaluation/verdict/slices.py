@@ -2,8 +2,6 @@
 they show where to look, and decide nothing.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

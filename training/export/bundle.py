@@ -1,7 +1,5 @@
 """What goes along: the rows that train, the plan, the base model, and what every gate found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Writing an export: a folder that holds everything the other trainer needs, and the receipt."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

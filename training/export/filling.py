@@ -1,7 +1,5 @@
 """The files of an export: templates with the plan's values in them."""
 
-from __future__ import annotations
-
 import math
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path

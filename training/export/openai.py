@@ -1,7 +1,5 @@
 """What may go to a provider: the privacy answer, and OpenAI's limits (rules/managed.toml). Nothing is uploaded."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import date

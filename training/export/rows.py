@@ -1,7 +1,5 @@
 """The rows of an export, in the form of each trainer."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any

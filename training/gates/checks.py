@@ -1,7 +1,5 @@
 """The six gates, in their order. Each computes its answer from the artefacts, never from an earlier answer."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 This guards against accidents and short cuts, not against an owner who rewrites the database.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One condition that a training run must meet, and the name under which a person may set it aside."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal

@@ -1,7 +1,5 @@
 """Production against the frozen train rows and what the released model answered on its test: `watch/report.json`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Values out of a logged object. Nothing here raises on odd types."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime

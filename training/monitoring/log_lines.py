@@ -6,8 +6,6 @@ read where it was logged whole.
 `otel_spans.py` makes such lines of OpenTelemetry's.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

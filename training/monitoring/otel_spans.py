@@ -6,8 +6,6 @@ OTLP's values), or flat attributes as OpenLLMetry writes them (`gen_ai.prompt.0.
 https://github.com/open-telemetry/semantic-conventions/blob/v1.37.0/docs/gen-ai/gen-ai-spans.md
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any

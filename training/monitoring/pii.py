@@ -1,7 +1,5 @@
 """Personal data and secrets out of everything that is kept of a request, before anything is kept."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

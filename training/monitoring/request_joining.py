@@ -1,7 +1,5 @@
 """Lines into requests: a request line and its answer, and feedback that came on lines of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """Stored requests of logs: `watch/W-001/requests.jsonl.gz`, and `import.json`, written last."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping

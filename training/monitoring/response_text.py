@@ -1,7 +1,5 @@
 """Answers out of responses: completions, messages, tool calls, errors."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

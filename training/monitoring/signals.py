@@ -5,8 +5,6 @@ far) / (B + 1) rejects a true null with a chance of at most alpha, whatever the 
 and Smyth 2010). Fisher's test conditions on the total and keeps its level at every rate.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import median

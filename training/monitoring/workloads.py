@@ -5,8 +5,6 @@ least 20 calls, and 2% of them, have in common. Templates that are half alike ar
 a name in it is one workload, and two instructions below the same system message are two.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,7 +1,5 @@
 """Values of a plan and the reasons for them: defaults and formulas out of rules/hyperparameters.toml."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict

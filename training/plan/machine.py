@@ -1,7 +1,5 @@
 """What this machine has: memory, cores, cards. Read from the system, without torch."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from dataclasses import dataclass

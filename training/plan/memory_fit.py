@@ -1,7 +1,5 @@
 """Whether a recipe fits a machine by the estimator's memory, and which methods fit where the plan does not."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from advisor.sizing.architecture import Architecture

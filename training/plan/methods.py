@@ -3,8 +3,6 @@
 Seen with torch 2.13, transformers 5.24, peft 0.21 and trl 1.16; the tests run every combination that is let through.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 

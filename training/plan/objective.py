@@ -1,7 +1,5 @@
 """What a run learns from: reviewed answers, pairs, or questions whose answers the metric rewards."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Working out a plan: decision, frozen rows, model and machine in; every value with its reason out."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The plan: every value of a run with the reason for it, as `plans/P-001.toml`."""
 
-from __future__ import annotations
-
 import contextlib
 import tomllib
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Read from the frozen manifest and the review log each time; a plan keeps the has
 that trains reads it again and compares.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A trained reward model as the reward of grpo and rloo: which run it is, and whether it is still the planned one."""
 
-from __future__ import annotations
-
 import re
 
 from curation.split.manifest import SplitName, read_manifest

@@ -1,7 +1,5 @@
 """The rows of a frozen split: in memory, or over `[training] stream_over` read from the file each time."""
 
-from __future__ import annotations
-
 import glob
 from array import array
 from collections.abc import Iterator, Sequence

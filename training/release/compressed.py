@@ -1,7 +1,5 @@
 """GPTQ and AWQ by llmcompressor, in an environment of its own; what comes out is answered there and scored here."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The current release: the newest. A finished release takes its place and is logged, or there is none."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from curation.store import open_store

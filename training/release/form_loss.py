@@ -1,7 +1,5 @@
 """What a form in a changed precision costs: the project's metric on validation, paired with the tuned model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """GGUF by llama.cpp's own converter and quantiser, each type answered by a real llama-server and scored."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

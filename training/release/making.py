@@ -1,7 +1,5 @@
 """What the makers of the forms share: the run, its rows, and the model in full precision."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property

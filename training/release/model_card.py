@@ -1,7 +1,5 @@
 """The cards: what a reader must know of a released model or prompt, with the facts from the artefacts."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

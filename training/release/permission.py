@@ -1,7 +1,5 @@
 """Who may release what: a tuned model needs `ship`, or a judgement that a named person decides."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

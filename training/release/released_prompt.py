@@ -3,8 +3,6 @@
 `messages(question)` gives what the model is sent; `answer(question, url, model)` asks an OpenAI-style endpoint.
 """
 
-from __future__ import annotations
-
 import json
 import urllib.request
 from collections.abc import Mapping, Sequence

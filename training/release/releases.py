@@ -1,7 +1,5 @@
 """What a release is: `releases/L-001/release.json`, written last, over files that another machine can check."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

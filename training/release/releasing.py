@@ -1,7 +1,5 @@
 """Making a release: permission, each form in a hidden folder, card, chain, and release.json last."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """`rung release check URL`: a running server beside the run, token by token, with the likely cause of a difference."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ the adapter on its base where the release holds the adapter and the server can l
 Every path in them is one from where the file is.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ nothing of theirs is ever imported here: they are started as processes, without 
 converter and the server are made by third parties from llama.cpp's sources: `locks/` pins their bytes.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

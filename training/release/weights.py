@@ -1,7 +1,5 @@
 """The forms that are weights: the adapter as it is, and the model with the adapter merged in full precision."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import asdict
 from pathlib import Path

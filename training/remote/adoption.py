@@ -4,8 +4,6 @@ Only plain files that weights and tokenizers need are copied. What nobody could 
 list of runs, the verdict and the card show it.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Sequence

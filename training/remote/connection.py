@@ -1,7 +1,5 @@
 """Asking the machine that trains: OpenSSH as it is on this machine, one call for one question."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

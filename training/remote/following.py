@@ -4,8 +4,6 @@ It holds the run's lock as a training process would, so whatever reads runs here
 done again after a kill: what was sent is not sent twice, and the machine starts a run once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil

@@ -3,8 +3,6 @@
 What is known of a job is in `exports/P-001-NAME/job.json`: a second call goes on with the same job.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Callable, Sequence

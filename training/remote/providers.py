@@ -5,8 +5,6 @@ Sources: https://docs.together.ai/docs/fine-tuning-quickstart, https://docs.fire
 (read 2026-11-28). Written against together 3.1 and fireworks-ai 1.2; no real account was used.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

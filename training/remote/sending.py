@@ -1,7 +1,5 @@
 """The files of a project that a run elsewhere needs: plan, frozen rows, and all that the gates there read."""
 
-from __future__ import annotations
-
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """This installation of Rung as a wheel: a machine that trains gets the same files, not only the same version."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path

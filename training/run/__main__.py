@@ -1,7 +1,5 @@
 """The process of a run: `python -P -m training.run runs/R-001 [--follow]` trains it, or follows it where it trains."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The base model as a recipe wants it loaded, and the adapter that is put on it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

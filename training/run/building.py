@@ -2,8 +2,6 @@
 imported by the training process only.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checkpoints that are known to be whole: each gets a list of its files, written last."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The sizes of a model of a family that rules/models.toml does not know: built by transformers without its memory."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path

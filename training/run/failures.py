@@ -1,7 +1,5 @@
 """The ways in which a run ends that are not its end, as sentences."""
 
-from __future__ import annotations
-
 import errno
 import re
 import shutil

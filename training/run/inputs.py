@@ -1,7 +1,5 @@
 """What the trainer of an objective is given: columns of token ids, out of frozen rows or pairs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """One run from its clearance to its adapter, in the process that trains."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

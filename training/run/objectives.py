@@ -4,8 +4,6 @@ Rows come tokenised by the same code that serves the model, so trl's own prepara
 trl: only the process that trains imports this module.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -4,8 +4,6 @@ The attention is of variable length: it runs once for each row of the line, on t
 rows apart as well, but costs the square of the whole line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Process 0 leads: it holds the lock, writes, and decides. The others train along 
 processes as torchrun does (RANK, WORLD_SIZE, LOCAL_RANK); where none did, the leader starts the others itself.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -4,8 +4,6 @@ After Huang et al. 2024 (self-synthesized rehearsal) and Sun et al. 2026 (SA-SFT
 rules/general.toml; none is in the general or the safety suite that measures forgetting.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What a run says while it runs, and what it listens to: metrics.jsonl out, the control file and signals in."""
 
-from __future__ import annotations
-
 import math
 import signal
 import time

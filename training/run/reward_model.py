@@ -1,7 +1,5 @@
 """A trained reward model that scores answers. Imports torch: only the process that trains comes here."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

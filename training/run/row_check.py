@@ -1,7 +1,5 @@
 """Checks of what will be trained, before anything is spent: the tokens of five rows, and rows that cannot train."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

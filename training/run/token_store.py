@@ -4,8 +4,6 @@ An Arrow file that `datasets` maps into memory: the system keeps of it what fits
 name is gone once it is open, so that nothing of it outlives the process, however that ends.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice

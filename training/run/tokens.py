@@ -1,7 +1,5 @@
 """Rows into tokens, with the tokens of the answer (or of every assistant turn), and no others, marked for training."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any

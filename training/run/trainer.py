@@ -6,8 +6,6 @@ What every trainer of a run keeps besides (`Kept`) is here too.
 Imports torch and trl: only the process that trains imports this module.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Callable, Iterator

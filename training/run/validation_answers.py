@@ -1,7 +1,5 @@
 """What the model answers to validation rows while it trains, and how the project's metric scores that."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from heapq import nsmallest
 from typing import Any, TypedDict

@@ -1,7 +1,5 @@
 """The child of short trainings: `python -P -m training.trials trials FOLDER`, or `dry-run PROJECT PLAN OUT`."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

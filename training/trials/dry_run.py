@@ -1,7 +1,5 @@
 """Before money is spent: the rows as they will be trained, and a dry run of a few steps held against the estimate."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

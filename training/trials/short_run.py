@@ -4,8 +4,6 @@ The gates are checked again before a model is loaded. A point that is in the res
 that a rung keeps goes on from its checkpoint. Imports torch.
 """
 
-from __future__ import annotations
-
 import math
 import shutil
 import time

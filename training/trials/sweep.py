@@ -1,7 +1,5 @@
 """`rung plan sweep`: which values do best on validation, by successive halving. The test set is never read."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import os

@@ -1,7 +1,5 @@
 """A sweep seen from the parent: what it asks of the child that trains."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
