@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from curation.checks.base import DataFinding
+from curation.checks.base import Checkup, DataFinding
 from curation.checks.dismissals import standing_dismissals
-from curation.checks.findings import Checkup
 from curation.checks.twins import leak_counts
 from curation.review.queue import refresh_queue
 from curation.split.manifest import read_manifest

@@ -12,11 +12,20 @@ from typing import Any, TypeVar
 import numpy as np
 from sqlalchemy import Connection
 
-from curation.checks.base import DataFinding, Options, QualityCheck, SingleRowCheck, Subject, Survey
+from curation.checks.base import (
+    Checkup,
+    DataFinding,
+    Options,
+    QualityCheck,
+    Ran,
+    SingleRowCheck,
+    Subject,
+    Survey,
+    in_order,
+)
 from curation.checks.damaged import Empty, Encoding, MalformedLines, Truncated
 from curation.checks.dismissals import dismissals, keep_check, marked_in_review, moment_of, sent_by_finding, unsettled
 from curation.checks.diversity import Diversity, Spread
-from curation.checks.findings import Checkup, Ran, in_order
 from curation.checks.form import OddForm
 from curation.checks.label_noise import LabelNoise
 from curation.checks.labels import Balance, Constant, Spelling

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from curation.generate.outcome import DraftingResult, Wish
-from curation.generate.run import generate
+from curation.generate.run import DraftingResult, Wish, generate
 from curation.generate.strategies import Strategy, strategies
 from curation.generate.yields import Yield, yields
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.example import Example
-from curation.rows import chat, labelling, pairs, preference, sharegpt
+from curation.rows import labelling, pairs, preference, sharegpt
 from curation.rows.jsonline import Malformed
 from curation.rows.names import ANSWERS, QUESTIONS, CannotHold, answer_key, first_of
+from curation.rows.turns import read_chat, write_chat
 from workspace.errors import RungError, did_you_mean
 
 __all__ = ["FORMATS", "TARGETS", "CannotHold", "Family", "family_of", "named", "read_object", "to_format"]
@@ -33,7 +34,7 @@ def _family(name: str, read: Read, *marks: str) -> Family:
 
 
 FAMILIES = (
-    _family("chat", chat.read, "messages"),
+    _family("chat", read_chat, "messages"),
     _family("sharegpt", sharegpt.read, "conversations"),
     _family("label_studio", labelling.read_task, "data annotations"),
     _family("argilla", labelling.read_record, "fields responses"),
@@ -49,7 +50,7 @@ LABELLED = Family("labelled", (), pairs.read_labelled)
 
 FORMATS = (*(family.name for family in FAMILIES), "csv", "tsv", "parquet")
 WRITERS: Mapping[str, Callable[[Example], dict[str, Any]]] = {
-    "chat": chat.write,
+    "chat": write_chat,
     "sharegpt": sharegpt.write,
     "alpaca": pairs.write_alpaca,
     "label_studio": labelling.write_task,

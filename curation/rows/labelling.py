@@ -13,9 +13,9 @@ from itertools import zip_longest
 from typing import Any
 
 from curation.example import Example
-from curation.rows import chat
 from curation.rows.jsonline import Malformed, kind_of
 from curation.rows.names import QUESTIONS, first_of, free, need_text, others, rest, room, scalar_text, single
+from curation.rows.turns import read_chat
 from workspace.json_types import JsonObject
 
 JSON_MIN = {"id", "text", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"}
@@ -112,7 +112,7 @@ def read_record(row: JsonObject, unanswered: bool = False) -> JsonObject:
     beside = {"metadata": {name: metadata[name] for name in metadata if name in same}} if same else {}
     kept = {**rest(metadata, *same), **rest(fields, key), **beside, "id": row.get("id")}
     free(kept, "messages")
-    return chat.read({"messages": turns, **rest(kept, "system")}, unanswered)
+    return read_chat({"messages": turns, **rest(kept, "system")}, unanswered)
 
 
 def unflattened(row: Mapping[str, Any]) -> JsonObject | None:

@@ -18,9 +18,8 @@ import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness.sets import I64
-from curation.rows.pieces import Pieces
 from curation.rows.reading import HowToRead, read_blocks
-from curation.rows.rejects import Rejects
+from curation.rows.rejects import Pieces, Rejects
 from curation.rows.row import Columns, Reject, Row, RowBlock, Said
 from curation.rows.source import files_of, open_bytes
 from workspace.errors import RungError

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from curation.example import UNTRAINED, text_of
+from curation.example import UNTRAINED, Example, text_of
 from curation.rows.jsonline import Malformed, kind_of
 from curation.rows.modern import TEXT_PARTS, check_calls, modern
+from curation.rows.names import need, others, rest, turns_of, with_system
 from workspace.errors import did_you_mean
 from workspace.json_types import JsonObject
 
@@ -160,3 +161,17 @@ def _bad_order(role: str, state: str) -> str:
     if state in ("start", "system"):
         return f'the first message after the system message must be the user\'s, found "{role}".'
     return f'"{role}" follows "{"assistant" if state == "calling" else state}"; user and assistant take turns.'
+
+
+def read_chat(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
+    """Return the row with canonical messages, a `system` beside them as the first. Raises Malformed."""
+    messages, used = with_system(row, read_turns(need(row, "messages"), unanswered=unanswered))
+    return row if messages is row["messages"] else {**rest(row, *used), "messages": messages}
+
+
+def write_chat(example: Example) -> dict[str, Any]:
+    """The canonical row; of a preference row the chosen answer, with `rejected` kept beside."""
+    if "messages" in example.row:
+        return dict(example.row)
+    turns = turns_of(example, "chat")
+    return {"messages": [dict(turn) for turn in turns], **others(example)}

@@ -12,9 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from curation.checks.base import DataFinding
+from curation.checks.base import Checkup, DataFinding
 from curation.checks.diversity import VENDI_ROWS
-from curation.checks.findings import Checkup
 from rung import __version__
 from rung.report.page import shown, write_html
 from rung.report.plots import bar_plot

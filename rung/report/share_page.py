@@ -9,7 +9,7 @@ from typing import Any
 
 from advisor.project_advice import advise_project
 from advisor.rulefiles import load_rulebook
-from curation.checks.findings import Checkup
+from curation.checks.base import Checkup
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import newest_report
 from evaluation.verdict.rule import newest_verdict

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from curation.checks.base import DataFinding
+from curation.checks.base import Checkup, DataFinding
 from curation.checks.dismissals import IN_REVIEW
-from curation.checks.findings import Checkup
 from workspace.counted import counted
 
 SYMBOLS = {"blocks": "✗", "look": "!", "handled": "✓"}

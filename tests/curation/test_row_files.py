@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from curation.example import Example, chat_row
 from curation.likeness.fingerprints import Collector
-from curation.likeness.leaks.blocks import blocks_of
+from curation.likeness.leaks.scan import blocks_of
 from curation.likeness.words import is_normal_when_lowered, normal
 from curation.rows import Reject, read_rows
 from curation.rows.rowfile import RowFile

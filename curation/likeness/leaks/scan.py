@@ -5,17 +5,18 @@ counted on, but no longer noted row by row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.example import Example
+from curation.example import Example, all_texts, aside_texts
 from curation.likeness import SHORT_THRESHOLD
 from curation.likeness.fingerprints import COMPILED_FROM, COMPILED_FROM_CHARS, use_compiled
-from curation.likeness.hashing import BASE, Hashes, grams_of, with_bytes, words_of
+from curation.likeness.hashing import BASE, BLOCK_CHARS, Hashes, grams_of, with_bytes, words_of
 from curation.likeness.join import distinct, jaccard_of
-from curation.likeness.leaks.blocks import Sample, TextBlock, blocks_of
+from curation.likeness.leaks.folded import folded
 from curation.likeness.leaks.index import (
     GRAM_WORDS,
     NO_ANSWER,
@@ -26,7 +27,95 @@ from curation.likeness.leaks.index import (
     rarest,
 )
 from curation.likeness.sets import I32, I64, SLACK, U32, U64, Sets, bit_counts, earlier, offsets, top
+from curation.likeness.template import SAMPLE, SEED
 from curation.likeness.words import SHORT
+from curation.rows.row import Said
+from curation.rows.rowfile import RowFile
+
+
+@dataclass(frozen=True, slots=True)
+class TextBlock:
+    """Texts of consecutive rows. `owner` is the row of each text, and `aside` whether it is beside what the messages
+    say; `question` and `answer` are, for each row, the places of the two among the texts (-1: no answer); `size` is the
+    number of characters.
+    """
+
+    texts: list[str]
+    owner: I64
+    aside: npt.NDArray[np.bool_]
+    question: I64
+    answer: I64
+    size: int
+
+
+def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
+    """All rows in blocks of about a million characters."""
+    rows: Iterable[Said] = train.said() if isinstance(train, RowFile) else train
+    first = size = 0
+    texts: list[str] = []
+    ends, questions, answers, asides = [0], list[int](), list[int](), list[int]()
+
+    def block() -> TextBlock:
+        owner = np.repeat(np.arange(first, first + len(questions)), np.diff(ends))
+        found = texts if "".join(texts).isascii() else [text if text.isascii() else folded(text) for text in texts]
+        aside = np.zeros(len(texts), np.bool_)
+        aside[asides] = True
+        return TextBlock(found, owner, aside, np.array(questions, np.int64), np.array(answers, np.int64), size)
+
+    for row in rows:
+        begin = len(texts)
+        if isinstance(row, Example):
+            place, answered = _add(texts, row)
+            said = len(texts)
+            texts += [each.text for each in aside_texts(row)]
+            asides += range(said, len(texts))
+        else:
+            system, question, answer = row
+            texts += [system, question] if system else [question]
+            place, answered = len(texts) - 1, -1
+            if answer is not None:
+                answered = len(texts)
+                texts.append(answer)
+        size += sum(map(len, texts[begin:]))
+        questions.append(place)
+        answers.append(answered)
+        ends.append(len(texts))
+        if size >= BLOCK_CHARS:
+            yield block()
+            first, size, texts, ends, questions, answers = first + len(questions), 0, [], [0], [], []
+            asides = []
+    yield block()
+
+
+def _add(texts: list[str], example: Example) -> tuple[int, int]:
+    """Add a row's texts; the places of its question and of its answer."""
+    begin, last = len(texts), len(example.messages) - 1
+    texts.extend(all_texts(example) if example.messages else [])
+    own = texts[begin : begin + last + (not example.is_answered)]
+    if example.question not in own:
+        texts.append(example.question)
+    place = begin + own.index(example.question) if example.question in own else len(texts) - 1
+    return place, begin + last if example.is_answered else -1
+
+
+class Sample:
+    """Up to 10,000 questions of rows with an answer, drawn by a fixed seed, however the rows come in."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._draw = np.random.default_rng(SEED)
+        self._seen = 0
+
+    def add(self, block: TextBlock) -> None:
+        """Each question seen so far has the same chance to be drawn."""
+        places = block.question[block.answer >= 0]
+        fresh = max(0, min(len(places), SAMPLE - self._seen))
+        self.texts += [block.texts[at] for at in places[:fresh].tolist()]
+        drawn = self._draw.random(len(places) - fresh) * np.arange(self._seen + fresh, self._seen + len(places))
+        for lucky in np.flatnonzero(drawn < SAMPLE).tolist():
+            self.texts[int(drawn[lucky])] = block.texts[int(places[fresh + lucky])]
+        self._seen += len(places)
+
 
 OTHERS = 16
 """Short near train questions with another answer that are noted for one test item."""

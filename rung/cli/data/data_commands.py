@@ -27,8 +27,7 @@ from workspace.counted import counted
 from workspace.errors import RungError
 
 if TYPE_CHECKING:
-    from curation.checks.base import Options
-    from curation.checks.findings import Checkup
+    from curation.checks.base import Checkup, Options
     from curation.store import Store
     from rung.report.quality import Review
     from rung.text.power_text import SmallestGain

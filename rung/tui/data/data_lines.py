@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from curation.checks.base import DataFinding, FindingEvidence
+from curation.checks.base import Checkup, DataFinding, FindingEvidence
 from curation.checks.dismissals import IN_REVIEW
-from curation.checks.findings import Checkup
 from rung.text.checks_text import SYMBOLS
 from rung.tui.widgets.difference import Span, changed
 from rung.tui.widgets.lines import Entry, shown

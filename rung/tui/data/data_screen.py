@@ -13,8 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from curation.checks.base import DataFinding
-from curation.checks.findings import Checkup
+from curation.checks.base import Checkup, DataFinding
 from curation.checks.fixes import CONTRADICTIONS, fixable, in_review
 from curation.rows import Columns
 from curation.rows.preview import FilePreview, preview

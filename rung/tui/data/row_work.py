@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from curation.checks.base import Options
-from curation.checks.findings import Checkup
+from curation.checks.base import Checkup, Options
 from curation.checks.length import own_context
 from curation.checks.run import check_project
 from curation.split.freeze import same_version

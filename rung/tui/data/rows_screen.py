@@ -9,8 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from curation.checks.base import DataFinding, FindingEvidence
-from curation.checks.findings import Checkup
+from curation.checks.base import Checkup, DataFinding, FindingEvidence
 from rung.symbols import drawn
 from rung.text.checks_text import one
 from rung.tui.data.data_lines import bracketed, fix_words
