@@ -1,4 +1,4 @@
-"""What every quality check is made of: a row under check, evidence, a finding, the check, and what a whole run found."""
+"""What quality checks are made of: a row under check, evidence, a finding, the check, and what a whole run found."""
 
 from __future__ import annotations
 
