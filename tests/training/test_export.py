@@ -15,10 +15,9 @@ from counting import Words
 
 from curation.example import Example, chat_row
 from curation.split.manifest import load_split
-from training.export.bundle import Bundle, pack
+from training.export.bundle import Bundle, pack, row_of
 from training.export.export_folder import KINDS, check_kind, files_of, write_export
 from training.export.openai import faults, limits, may_leave
-from training.export.rows import row_of
 from training.gates.clearance import Locked, admit, override
 from training.plan.memory_fit import setup_of
 from training.templates import yaml
@@ -108,6 +107,11 @@ def test_rows_over_the_length_are_left_out_and_listed_not_cut(
     assert left and len(bundle.rows["train"]) == 16 - len(left)
     write_export(ready, settings, bundle, "trl", tmp_path / "out")
     assert f"lines {', '.join(map(str, left))}" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_command_says_how_an_export_is_run(rung: Any, ready: Project) -> None:
+    done = rung("plan", "export", "openai")
+    assert done.returncode == 0 and KINDS["openai"].run in done.stdout, done.stderr
 
 
 def test_a_misspelt_kind_is_named() -> None:

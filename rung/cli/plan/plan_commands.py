@@ -236,7 +236,7 @@ def _export(
     from rung.cli.output import emit, say
     from rung.text.training_text import gate_lines
     from training.export.bundle import pack
-    from training.export.export_folder import RUN, write_export
+    from training.export.export_folder import KINDS, write_export
     from training.gates.clearance import Locked
     from training.run.base_model import PlanTokenizer
 
@@ -261,7 +261,7 @@ def _export(
     for name in names:
         say(f"  {name}")
     say()
-    say(f"Run, in {folder}: {RUN[kind]}")
+    say(f"Run, in {folder}: {KINDS[kind].run}")
     say("Next, with its outcomes: rung verdict --scores FILE")
 
 
