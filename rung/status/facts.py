@@ -15,8 +15,7 @@ from curation.split.manifest import Manifest, changed_splits, newest_dataset, re
 from evaluation.measured_answers import read_answers, with_judged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.verdict.rule import Verdict, newest_verdict
-from training.release.current import current_release
-from training.release.releases import Release
+from training.release.releases import Release, current_release
 from training.runs import RunRecord, newest_run, read_runs
 from workspace.artefact import read_artefact
 from workspace.errors import RungError

@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from training.remote.wheel import write_wheel
+from training.remote.connection import write_wheel
 
 pytestmark = pytest.mark.cold
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from chat.local.embedded import embedded_folder
 from curation.example import Example
-from training.export.rows import row_of, trained
+from training.export.bundle import row_of, trained
 from training.plan.recipe import Recipe
 from training.run.base_model import load_tokenizer
 from training.run.inputs import answers

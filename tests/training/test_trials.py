@@ -16,8 +16,21 @@ from lives import wait_until
 
 from training.gates.clearance import Locked, override
 from training.plan.plans import read_plan
-from training.trials.sweep import budget, halving, lay_out, outcome, parse_space, survivors
-from training.trials.trials import Point, Spec, append_point, begin, cleared, put_away, read_points
+from training.trials.sweep import (
+    Point,
+    Spec,
+    append_point,
+    begin,
+    budget,
+    cleared,
+    halving,
+    lay_out,
+    outcome,
+    parse_space,
+    put_away,
+    read_points,
+    survivors,
+)
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -162,7 +175,7 @@ def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(
     small: Project, replan: Callable[[], Path]
 ) -> None:
     from training.trials.short_run import ground_of, train_trial
-    from training.trials.trials import Rung, Trial
+    from training.trials.sweep import Rung, Trial
 
     plan = read_plan(replan())
     ground = ground_of(small, load_settings(small.settings_file), plan)

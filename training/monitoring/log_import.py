@@ -37,8 +37,7 @@ from training.monitoring.requests import (
     watch_folder,
     write_gz,
 )
-from training.release.current import current_release
-from training.release.releases import RELEASE
+from training.release.releases import RELEASE, current_release
 from workspace.artefact import hashes, write_artefact
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import put_back, sha256_bytes, sha256_file

@@ -17,8 +17,7 @@ from evaluation.bench import closed_set
 from evaluation.measurement_report import ItemOutcome, Report, read_outcomes
 from training.monitoring.fields import Message
 from training.monitoring.requests import Import, Logged
-from training.release.current import current_release
-from training.release.releases import RELEASE, Release
+from training.release.releases import RELEASE, Release, current_release
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.files import is_unchanged

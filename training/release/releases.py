@@ -7,11 +7,13 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from curation.store import open_store
 from training.gates.gate import GateOverride
 from workspace.artefact import Artefact, ArtefactPart, read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
+from workspace.settings import Settings
 
 FormName = Literal[
     "prompt", "classifier", "encoder", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi", "served"
@@ -148,3 +150,56 @@ def _link(chain: Path, name: str, digest: str, by: str) -> str:
     if not path.is_file() or not path.resolve().is_relative_to(chain.resolve()):
         return f"chain/{name} is missing"
     return "" if sha256_file(path) == digest else f"chain/{name} is not what {by} was made from"
+
+
+def current_release(project: Project) -> tuple[Path, Release] | None:
+    """The newest whole release, with its folder; None where nothing was released."""
+    names = release_names(project)
+    if not names:
+        return None
+    folder = project.releases / names[-1]
+    return folder, read_artefact(folder / RELEASE, Release)
+
+
+def take_place(project: Project, settings: Settings, work: Path, release: Release) -> Path:
+    """The finished folder `work` becomes the current release, and that is logged: both, or neither.
+
+    The caller holds the lock. Where it is killed between the two, `settle` logs it.
+    """
+    target = project.releases / release.id
+    work.rename(target)
+    try:
+        _log_release(project, settings, release)
+    except BaseException:
+        target.rename(work)
+        raise
+    return target
+
+
+def settle(project: Project, settings: Settings) -> None:
+    """Log the newest release where a killed command did not. The caller holds the lock."""
+    if found := current_release(project):
+        _log_release(project, settings, found[1])
+
+
+def ever_released(project: Project, settings: Settings) -> list[str]:
+    """The ids of all releases that were logged, also of those whose folder is gone."""
+    with open_store(project, settings) as store:
+        return [event.ref for event in store.events(kind="released")]
+
+
+def _log_release(project: Project, settings: Settings, release: Release) -> None:
+    """The release and what it was let through with, as events; nothing where they are there."""
+    from training.release.form_loss import let_through
+
+    by = release.by or settings.project.person
+    with open_store(project, settings) as store:
+        if store.events(kind="released", ref=release.id):
+            return
+        logged = {event.detail.get("form") for event in store.events(kind="override", ref=release.id)}
+        for loss in (each for form in release.forms for each in let_through(form.facts)):
+            signed = loss.allowed.model_dump(mode="json") if loss.allowed else {}
+            if loss.form not in logged:
+                store.event("override", signed["by"], release.id, {"gate": "loss", "form": loss.form, **signed})
+        detail = {"forms": [f.form for f in release.forms], "verdict": release.verdict, "reason": release.reason}
+        store.event("released", by, release.id, detail)

@@ -12,7 +12,6 @@ from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import Report, newest_report
 from training.release.classifier import ARM, make_classifier, measured_classifier
 from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
-from training.release.current import ever_released, settle, take_place
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
@@ -28,8 +27,11 @@ from training.release.releases import (
     FormName,
     Release,
     ReleasedForm,
+    ever_released,
     list_files,
     number_of,
+    settle,
+    take_place,
 )
 from training.release.serving_files import make_served, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_merged

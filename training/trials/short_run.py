@@ -26,8 +26,7 @@ from training.run.checkpoints import newest_checkpoint
 from training.run.inputs import Column, Items, items_of
 from training.run.reward_model import RewardModel, reward_model_of
 from training.run.validation_answers import ValidationAnswers
-from training.trials.sweep import steps_at, survivors
-from training.trials.trials import Point, Rung, Spec, Trial, admit_trials, append_point, read_points
+from training.trials.sweep import Point, Rung, Spec, Trial, admit_trials, append_point, read_points, steps_at, survivors
 from workspace.folder import Project
 from workspace.settings import Settings
 

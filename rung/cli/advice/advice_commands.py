@@ -357,7 +357,7 @@ def recheck_decision(project: Project, before: Decision, after: Decision, as_jso
 
 def models_in_use(project: Project, settings: Settings, decision: Decision) -> dict[str, str]:
     """Hosted models that the project counts on, by what they are for, each model once."""
-    from training.release.current import current_release
+    from training.release.releases import current_release
 
     found: dict[str, str] = {}
     if settings.model.provider != "local":

@@ -14,8 +14,18 @@ from training.gates.clearance import Locked
 from training.gates.gate import GateOverride
 from training.plan.plans import Plan
 from training.run.base_model import PlanTokenizer
-from training.trials.sweep import budget, lay_out, outcome, parse_space
-from training.trials.trials import Point, Spec, begin, cleared, put_away, run_trials
+from training.trials.sweep import (
+    Point,
+    Spec,
+    begin,
+    budget,
+    cleared,
+    lay_out,
+    outcome,
+    parse_space,
+    put_away,
+    run_trials,
+)
 from workspace.counted import counted
 from workspace.errors import InputError, Problem, Refusal
 

@@ -13,9 +13,8 @@ from chat.endpoint import Endpoint
 from chat.privacy import Guard, project_guard
 from rung.cli.output import ProgressLine, show
 from training.release import server_check
-from training.release.current import current_release
 from training.release.goldens import read_goldens
-from training.release.releases import CHAIN, VerifiedRelease
+from training.release.releases import CHAIN, VerifiedRelease, current_release
 from training.release.releases import verify as verify_release
 from training.release.server_check import CAUSES, RUN, ServerCheck
 from workspace.artefact import read_artefact

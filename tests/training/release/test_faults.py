@@ -13,9 +13,8 @@ import pytest
 from lives import gone, wait_until
 from released import judged, let
 
-from training.release.current import current_release
 from training.release.gguf import serving
-from training.release.releases import verify
+from training.release.releases import current_release, verify
 from training.release.releasing import copy_chain, release_untuned
 from training.release.tools import CONVERTER, _kept, compressor
 from training.runs import read_run, write_run

@@ -7,10 +7,9 @@ import json
 import pytest
 from released import judged, let
 
-from training.release.current import current_release
 from training.release.gguf import serving
 from training.release.goldens import read_goldens
-from training.release.releases import verify
+from training.release.releases import current_release, verify
 from training.release.server_check import check
 from workspace.folder import Project
 from workspace.settings import Settings

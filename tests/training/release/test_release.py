@@ -21,8 +21,7 @@ from evaluation.measurement_report import Report, read_report
 from evaluation.served_run import ServedRun
 from evaluation.testset.looks import note_look
 from evaluation.verdict.rule import Acceptance, Verdict
-from training.release.current import current_release
-from training.release.releases import verify
+from training.release.releases import current_release, verify
 from training.release.releasing import release_untuned, wanted_forms
 from training.runs import read_run, write_run
 from workspace.artefact import now, read_artefact
