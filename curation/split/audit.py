@@ -107,8 +107,7 @@ def _stored(store: Store, policy: ReviewSettings) -> tuple[dict[str, StoredRow],
     states = {}
     for number, outcome in found.items():
         row = rows[row_id(number)]
-        same = (outcome.state, outcome.payload) == (row.state, row.payload)
-        if same and (policy.accept_automatic or not row.automatic):
+        if (outcome.state, outcome.payload) == (row.state, row.payload):
             continue
         rows[row.id] = replace(
             row,

@@ -15,7 +15,7 @@ from curation.checks.run import check_project
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide_all, progress, undo
 from curation.review.progress import most_faulty
-from curation.split.audit import recheck_leakage, recheck_review, reviewed_under
+from curation.split.audit import fault_of, recheck_leakage, recheck_review, reviewed_under
 from curation.split.plan import plan_freeze
 from curation.store import tables
 from curation.store.records import number_of
@@ -174,6 +174,48 @@ def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -
     assert (gate.evidence["automatic"], gate.evidence["person"]) == (40, 0)
     strict = make_desk(pool="all", accept_automatic=False)
     assert not recheck_review(strict.project, strict.settings, done.folder, strict.store).passed
+
+
+def test_a_row_that_a_program_and_a_person_approved_is_a_persons(make_desk: Any) -> None:
+    desk = make_desk(pool="all", accept_automatic=True)
+    desk.store.add(rows(40, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    for name, kind in (("dana", "person"), ("code table", "automatic")):
+        decide_all(desk, name, [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)], kind=kind)
+    done = frozen(desk)
+    strict = make_desk(pool="all", accept_automatic=False)
+    gate = recheck_review(strict.project, strict.settings, done.folder, strict.store)
+    assert gate.passed and (gate.evidence["automatic"], gate.evidence["person"]) == (0, 40)
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE decisions SET remark = 'read twice' WHERE id = 3", "DELETE FROM decisions WHERE id = 3"]
+)
+def test_a_changed_line_of_the_log_and_a_changed_file_are_noticed(make_desk: Any, url: str, statement: str) -> None:
+    desk = make_desk(url=url, pool="all")
+    desk.store.add(rows(40, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    approve_all(desk)
+    manifest = frozen(desk).folder / "manifest.json"
+
+    def fault() -> bool:
+        return bool(fault_of(desk.project, desk.settings, manifest))
+
+    undo(desk, "r-000040", "dana")
+    assert not fault()
+    written = manifest.read_bytes()
+    manifest.write_bytes(written + b"\n")
+    assert fault()
+    manifest.write_bytes(written)
+    assert not fault()
+    with desk.store.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("ALTER TABLE decisions DISABLE TRIGGER ALL")
+        else:
+            for name in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars():
+                connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+        connection.exec_driver_sql(statement)
+    assert fault()
 
 
 @pytest.fixture
