@@ -32,13 +32,6 @@ def current_guideline(store: Store, project: Project, connection: Connection | N
     return _kept(store, sha256_bytes(data), text, connection)
 
 
-def guideline_versions(store: Store) -> list[Guideline]:
-    """All versions, the oldest first."""
-    with store.read() as connection:
-        found = connection.execute(select(guidelines).order_by(guidelines.c.version)).mappings()
-        return [Guideline(**each) for each in found]
-
-
 def _kept(store: Store, digest: str, text: str, connection: Connection | None) -> Guideline:
     asked = select(guidelines).where(guidelines.c.sha256 == digest)
     if digest in store.guidelines:

@@ -44,8 +44,7 @@ def item_lines(item: ReviewItem) -> Iterator[str]:
 def touched_lines(found: Touched, change: int | None) -> Iterator[str]:
     """Which decided rows a new guideline affects, and the change that sent them back, if one did."""
     older = f"{counted(found.older, 'row')} decided under an older version"
-    yield f"Guideline v{found.version}: {older}, {len(found.rows):,} affected."
-    yield f"  words: {', '.join(found.words[:20]) or 'none'}{' ...' if len(found.words) > 20 else ''}"
+    yield f"Guideline v{found.version}: {older}, {len(found.rows):,} to review again."
     for name, hits in list(found.rows.items())[:10]:
         yield f"  {name}  {', '.join(hits[:8])}"
     if len(found.rows) > 10:

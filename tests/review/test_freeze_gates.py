@@ -148,8 +148,7 @@ def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk: Any) ->
     approve_all(desk)
     done = frozen(desk)
     assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
-    word = desk.store.rows()[0].example.question.split()[0]
-    desk.project.guideline_file.write_text(f"# G\n\nCode it.\n{word} is to be coded first.\n")
+    desk.project.guideline_file.write_text("# G\n\nCode it.\nCode the first one first.\n")
     touched = touched_rows(desk)
     change = review_again(desk, touched, actor="lena")
     closed = recheck_review(desk.project, desk.settings, done.folder, desk.store)

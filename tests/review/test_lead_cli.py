@@ -35,9 +35,9 @@ def test_a_review_again_by_script(rung: Any, told: Any, project: Any, at_desk: A
         at_desk("mo", "approve")
     rung("review", "again", wanted=1)
     project.guideline_file.write_text("# G\n\nCode it.\nAsthma first.\n")
-    dry = told("review", "again", "--dry-run")
+    dry = told("review", "again", "--word", "Asthma", "--dry-run")
     assert list(dry["rows"].values()) == [["asthma"]] and dry["change"] is None
-    done = told("review", "again")
+    done = told("review", "again", "--word", "Asthma")
     assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1) and done["change"] is not None
     assert told("review", "status")["states"]["pending"] == 1
 

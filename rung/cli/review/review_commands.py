@@ -293,19 +293,18 @@ def import_command(
 def again_command(
     word: Annotated[
         list[str] | None,
-        typer.Option("--word", metavar="WORD", help="Word to search for (default: the changed words)."),
+        typer.Option("--word", metavar="WORD", help="Only rows that hold this word; may be given more than once."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every row decided under an older guideline.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the rows; change nothing.")] = False,
     by: Reviewer = "",
     as_json: Json = False,
 ) -> None:
-    """Send rows affected by a guideline change back to review. The review gate is closed until they are decided."""
+    """Send rows decided under an older guideline back to review. The review gate is closed until they are decided."""
     from curation.review.guideline import review_again, touched_rows
     from rung.text.review_text import touched_lines
 
     with desk_here() as desk:
-        found = touched_rows(desk, chosen=word or (), everything=everything)
+        found = touched_rows(desk, word or ())
         change = None if dry_run or not found.rows else review_again(desk, found, actor=person_of(desk, by))
     document = {"guideline": found.version, "older": found.older, "words": list(found.words),
                 "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change}  # fmt: skip
