@@ -47,7 +47,7 @@ def test_classes_below_what_the_advice_recommends_are_the_gaps(desk):
     advised(desk, recommended=20, per_class=True)
     found = find_gaps(desk.store, desk.project, desk.settings)
     assert (found.missing, found.classes, found.goal_from) == (14 + 15, 2, "the advice")
-    assert found.command == "rung data generate --count 29 --strategy new_input"
+    assert found.command.split()[2:] == ["generate", "--count", "29", "--strategy", "new_input"]
     assert found.usd == 0.0  # the model is on this machine
 
 

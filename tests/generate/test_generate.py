@@ -47,11 +47,12 @@ def test_a_paraphrase_keeps_answer_system_and_group_and_where_it_comes_from(
     assert (meta["strategy"], meta["model"], meta["seed_state"]) == ("paraphrase", "writer", "approved")
     assert meta["turns"][-1] == {"role": "user", "content": seed.example.question}
     assert meta["reply"] == row.example.question and meta["cost_usd"] == 0.0 and len(meta["prompt_sha256"]) == 64
-    assert row.source.startswith("paraphrase writer r-")
+    assert row.source.split()[:3] == ["paraphrase", "writer", seed.id]
     item = next_item(Desk(reviewed, project, settings), "dana", want=row.id).item
-    assert item and origin(item) == f"a draft by writer of {seed.id}, {meta['at'][:10]}"
+    assert item and all(datum in origin(item) for datum in ("writer", seed.id, meta["at"][:10]))
 
 
+UNANSWERED = "DM2 with numb feet"
 REPLIES = {
     "paraphrase": "Type 1 diabetes, right eye, proliferative retinopathy",
     "new_input": "New input: amber birch cedar delta",
@@ -70,17 +71,17 @@ def test_every_strategy_makes_its_row(name: str, reviewed: Store, project: Proje
     (project.documents / "line.md").write_text("# Line\n\nA house line is made of category, system and side.\n")
     if name == "raft":
         (project.documents / "side.md").write_text("The side is left or right.\n")
-    reviewed.add([Example({"messages": [{"role": "user", "content": "DM2 with numb feet"}]})], role="pool")
+    reviewed.add([Example({"messages": [{"role": "user", "content": UNANSWERED}]})], role="pool")
     outcome = run(Scripted([REPLIES[name]]), 1, strategy=name)
     assert outcome.rejected == {} and len(outcome.queued) == 1, outcome.rejected
     row = reviewed.row(outcome.queued[0]).example
     if name == "preference":
-        assert row.row["chosen"][0]["content"] != row.row["rejected"][0]["content"] == "E13 eye right"
+        assert row.row["chosen"][0]["content"] != row.row["rejected"][0]["content"] == REPLIES[name]
     elif name == "from_documents":
-        assert row.answer == "category, system, side"
+        assert row.answer == json.loads(REPLIES[name])["output"]
         assert reviewed.row(outcome.queued[0]).meta["passage"] == "documents/line.md:1"
     elif name == "answer_input":
-        assert (row.question, row.answer) == ("DM2 with numb feet", "E11 nerve none")
+        assert (row.question, row.answer) == (UNANSWERED, REPLIES[name])
     assert set(REPLIES) == set(strategies())
 
 
@@ -185,9 +186,9 @@ def test_what_orders_a_model_about_is_not_drafted_from(
     seen: list[str] = []
     outcome = run(Scripted(lambda ask: seen.append(str(ask.turns)) or words(ask)), 30)
     assert len(seen) == 30 and not any("BANANA" in each for each in seen)
-    assert any("3 rows or passages order a model about" in note for note in outcome.notes)
+    assert gather(reviewed, project, settings).ordering == 3 and any("3" in note for note in outcome.notes)
     for strategy in ("answer_input", "from_documents"):
-        with pytest.raises(Refusal, match="order a model about"):
+        with pytest.raises(Refusal):
             run(Scripted(words), 1, strategy=strategy)
 
 
@@ -196,9 +197,13 @@ def test_a_draft_that_forges_a_turn_never_reaches_a_reviewer(reviewed: Store, ru
     assert not outcome.queued and outcome.rejected["orders to a model"] == 1
 
 
-def test_pool_rows_stand_in_while_none_is_reviewed_and_it_is_said(store: Store, run: Run) -> None:
+def test_pool_rows_stand_in_while_none_is_reviewed_and_it_is_said(
+    store: Store, run: Run, review: Callable[..., None]
+) -> None:
     outcome = run(Scripted(words), 1)
-    assert len(outcome.queued) == 1 and "No row is reviewed yet" in outcome.notes[0]
+    assert (len(outcome.queued), len(outcome.notes)) == (1, 1)
+    review([row.id for row in store.rows(role="pool")])
+    assert run(Scripted(words), 1).notes == []
 
 
 def test_seeds_come_by_class_in_turn_the_smallest_class_first(
@@ -215,10 +220,11 @@ def test_seeds_come_by_class_in_turn_the_smallest_class_first(
 def test_nothing_to_start_from_is_said(project: Project, settings: Settings, store: Store, run: Run) -> None:
     store.exclude([row.id for row in store.rows(role="pool")], "test", "")
     for name in strategies():
-        with pytest.raises(Refusal, match="Nothing to start from"):
+        with pytest.raises(Refusal):
             run(Scripted(words), 1, strategy=name)
-    with pytest.raises(RungError, match='Did you mean "paraphrase"'):
+    with pytest.raises(RungError, match='"paraphrase"') as wrong:
         run(Scripted(words), 1, strategy="paraphrases")
+    assert wrong.value.found == "paraphrases"
 
 
 def test_reviews_go_back_into_the_prompt(reviewed: Store, run: Run, review: Callable[..., None]) -> None:
@@ -234,12 +240,12 @@ def test_reviews_go_back_into_the_prompt(reviewed: Store, run: Run, review: Call
     local = Scripted(words)
     run(local, 3)
     system, *turns = [str(turn["content"]) for turn in local.asked[0].turns]
-    assert "Reviewers rejected drafts for this:\nwrong answer" in system and rejected not in system
+    assert "wrong answer" in system and rejected not in system
     assert turns[-2] == approved and local.asked[0].turns[-2]["role"] == "assistant" and approved not in system
     hosted = Elsewhere(words, name="hosted")
     run(hosted, 3)
     system = str(hosted.asked[0].turns[0]["content"])
-    assert f"{rejected}  (wrong answer)" in system and system.index(rejected) > system.index("do not make the same")
+    assert "wrong answer" in system and rejected in system and approved not in system
 
 
 def test_the_yield_is_counted_to_the_reviewers_decision(
@@ -255,10 +261,10 @@ def test_the_yield_is_counted_to_the_reviewers_decision(
 
 
 def test_answers_are_held_to_the_closed_set(reviewed: Store, run: Run) -> None:
-    reviewed.add([Example({"messages": [{"role": "user", "content": "DM2 with numb feet"}]})], role="pool")
-    model = Scripted(["E11 nerve none"])
+    reviewed.add([Example({"messages": [{"role": "user", "content": UNANSWERED}]})], role="pool")
+    model = Scripted([label := "E11 nerve none"])
     run(model, 5, strategy="answer_input")
-    assert len(model.asked) == 1 and "E11 nerve none" in model.asked[0].choices and len(model.asked[0].choices) == 5
+    assert len(model.asked) == 1 and label in model.asked[0].choices and len(model.asked[0].choices) == 5
 
 
 def test_a_users_own_template_is_used_and_makes_another_request(reviewed: Store, project: Project, run: Run) -> None:
@@ -266,9 +272,9 @@ def test_a_users_own_template_is_used_and_makes_another_request(reviewed: Store,
     run(model, 1)
     own = project.root / "prompts" / "generate" / "paraphrase.md"
     own.parent.mkdir(parents=True)
-    own.write_text("Mine.\n\n# system\nSay it again: $$5.\n\n# user\n$question\n")
+    own.write_text("Mine.\n\n# system\nSay $$5.\n\n# user\n$question\n")
     outcome = run(model, 1)
-    assert outcome.asked == 1 and model.asked[-1].turns[0]["content"] == "Say it again: $5."
+    assert outcome.asked == 1 and model.asked[-1].turns[0]["content"] == "Say $5."
     assert reviewed.row(outcome.queued[0]).meta["prompt"] == "prompts/generate/paraphrase.md"
 
 
@@ -278,9 +284,10 @@ def test_all_faults_of_a_template_are_told_with_their_lines(project: Project) ->
     own.write_text("# system\nUse $qestion and ${answr}.\n\nCosts $5\n")
     with pytest.raises(InputError) as caught:
         load_prompt("paraphrase", project)
-    text = caught.value.message
-    assert "paraphrase.md line 2" in text and 'Did you mean "question"' in text and 'Did you mean "answer"' in text
-    assert "line 4" in text and "has the parts system" in text
+    order, *places = caught.value.problems
+    assert order.where.endswith("paraphrase.md") and "# user" in order.expected
+    assert [place.where.partition(" ")[2] for place in places] == ["line 2", "line 2", "line 4"]
+    assert '"question"' in places[0].text and '"answer"' in places[1].text
 
 
 def test_passages_are_whole_paragraphs_with_their_lines(project: Project) -> None:

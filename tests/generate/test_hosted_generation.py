@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import Scripted
 
 from chat.batching import sent_batches
 from chat.calls import Patience
@@ -84,7 +85,7 @@ def test_no_run_can_go_over_its_budget(budget: float, reviewed: Store, run: Run,
 def test_a_budget_without_a_price_is_refused_before_anything_is_sent(
     reviewed: Store, run: Run, claude: Any, loopback: Any
 ) -> None:
-    with pytest.raises(Refusal, match="budget cannot be kept"):
+    with pytest.raises(Refusal, match="claude-x"):
         run(claude(price=None), 3, budget_usd=1.0)
     assert loopback.requests == []
 
@@ -136,7 +137,7 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
     assert go().batch == {"id": "batch_1", "state": "at work", "done": 0, "waiting": 3}
     assert len([r for r in loopback.requests if r[0] == "POST"]) == 1, "nothing was sent a second time"
     side = run(claude(), 3)
-    assert side.asked == 0 and "in a batch at work" in side.notes[0], "nor by a run without --batch"
+    assert side.asked == 0 and "--batch" in side.notes[0], "nor by a run without --batch"
     results = "\n".join(
         json.dumps({"custom_id": entry["custom_id"], "result": {
             "type": "succeeded", "message": write(None, (0, 0, 0, entry["params"]))[1]}})
@@ -165,10 +166,9 @@ def test_a_batch_that_may_have_been_sent_is_not_sent_again(
 
 
 def test_a_local_model_takes_no_batch(project: Project, settings: Settings, reviewed: Store) -> None:
-    from scripted import Scripted
-
-    with pytest.raises(RungError, match="takes no batches"):
+    with pytest.raises(RungError) as refused:
         generate_batch(project, settings, reviewed, Scripted(["x"]), Wish(2))
+    assert refused.value.where == "--batch"
 
 
 # The command
@@ -211,20 +211,21 @@ def test_an_override_is_named_and_logged_before_anything_is_sent(
     loopback.say(write)
     words = ("--count", "1", "--provider", "anthropic", "--base-url", loopback.url, "--override", "privacy")
     code, _, err = finished(command(project, *words))
-    assert code == 2 and "a name and a reason" in err and loopback.requests == []
+    assert code == 2 and "--reason" in err and loopback.requests == []
     code, _, err = finished(command(project, *words, "--by", "mo", "--reason", "public rows"))
-    assert code == 0 and "overridden by mo" in err and len(loopback.requests) == 1
+    assert code == 0 and "public rows" in err and len(loopback.requests) == 1
     (event,) = reviewed.events(kind="override")
     assert (event.actor, event.ref, event.detail["reason"]) == ("mo", "privacy", "public rows")
 
 
 def test_the_command_names_what_it_does_not_know(project: Project, reviewed: Store) -> None:
-    code, _, err = finished(command(project, "--count", "1", "--strategy", "parafrase"))
-    assert code == 2 and 'Did you mean "paraphrase"' in err
-    code, _, err = finished(command(project, "--count", "1", "--provider", "antropic"))
-    assert code == 2 and 'Did you mean "anthropic"' in err
-    code, _, err = finished(command(project, "--count", "1", "--provider", "anthropic", ANTHROPIC_API_KEY=""))
-    assert code == 2 and "ANTHROPIC_API_KEY" in err
+    for option, word, named in (
+        ("--strategy", "parafrase", '"paraphrase"'),
+        ("--provider", "antropic", '"anthropic"'),
+        ("--provider", "anthropic", "ANTHROPIC_API_KEY"),
+    ):
+        code, _, err = finished(command(project, "--count", "1", option, word, ANTHROPIC_API_KEY=""))
+        assert code == 2 and named in err
 
 
 AT_THE_THIRD_REPLY = """
@@ -270,6 +271,6 @@ def test_a_kill_keeps_what_came(project: Project, reviewed: Store, loopback: Any
     kept = len(ReplyLog(project).replies)
     assert 1 <= kept < 60
     loopback.script[:] = [write]
-    code, out, _ = finished(command(project, "--count", "12", *words[2:]))
+    code, out, _ = finished(command(project, "--count", "12", *words[2:], "--json"))
     assert code == 0 and len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == max(12, kept)
-    assert "may have been paid" in out
+    assert json.loads(out)["notes"], "calls may have been paid that brought nothing"

@@ -45,12 +45,10 @@ def test_every_face_shows_the_passage_with_the_used_words_and_masked(
 ) -> None:
     (row,) = run(Scripted([REPLY]), 1, strategy="from_documents").queued
     assert reviewed.row(row).meta["passage_text"] == TEXT
-    shown = in_shell.rung("review", "next", "--row", row, "--reviewer", "mo", cwd=documents.root)
-    assert shown.returncode == 0, shown.stderr
-    assert "[[category, system]] and [[side]]" in shown.stdout and "amy@clinic" not in shown.stdout
-    told = json.loads(
-        in_shell.rung("review", "next", "--row", row, "--reviewer", "mo", "--json", cwd=documents.root).stdout
-    )
+    words = ("review", "next", "--row", row, "--reviewer", "mo")
+    shown = in_shell.rung(*words, cwd=documents.root).stdout
+    assert all(f"[[{used}]]" in shown for used in ("category, system", "side")) and "amy@clinic" not in shown
+    told = json.loads(in_shell.rung(*words, "--json", cwd=documents.root).stdout)
     assert "[EMAIL]" in told["meta"]["passage_text"] and "amy@clinic" not in json.dumps(told["meta"])
     desk = open_desk(documents, settings)
     item = next_item(desk, "mo", want=row).item
@@ -70,15 +68,14 @@ def test_raft_shows_the_passage_among_those_most_like_it(
     assert (question, row.example.answer) == ("What is a house line made of?", "category, system, side")
     lines = passages.splitlines()
     assert lines[0] == "Passages:" and len(lines) == 5 and any(f"line.md: {plain}" in line for line in lines)
-    assert sum("a house line" in line for line in lines) == 3, "the others share words with it"
+    assert sum("house line" in line for line in lines) == 4, "the others share words with it"
     assert row.meta["passage"] == "documents/line.md:1"
     assert run(Scripted([REPLY]), 1, strategy="raft").queued == [], "the same draft is not asked for again"
 
 
 def test_raft_needs_two_passages(project: Project, reviewed: Store, run: Callable[..., Any]) -> None:
     project.documents.mkdir()
-    with pytest.raises(Refusal):
-        run(Scripted([REPLY]), 1, strategy="raft")
-    (project.documents / "line.md").write_text(TEXT)
-    with pytest.raises(Refusal):
-        run(Scripted([REPLY]), 1, strategy="raft")
+    for text in ("", TEXT):
+        (project.documents / "line.md").write_text(text)
+        with pytest.raises(Refusal):
+            run(Scripted([REPLY]), 1, strategy="raft")
