@@ -67,12 +67,12 @@ def test_words_chains_context_and_the_template(rung, tmp_path, lines, row):
     assert gone[3]["similarity"] < 0.8
     assert gone[3]["via"]["line"] == 2
     assert report["short_near"] == 1
-    instruction = "Sort the following note into exactly one of the three groups that the manual names: "
-    asked = [row(instruction + prose(draw, 6), "A1") for _ in range(60)]
+    instruction = "Sort the following note into exactly one of the three groups that the manual names"
+    asked = [row(f"{instruction}: {prose(draw, 6)}", "A1") for _ in range(60)]
     lines("template.jsonl", asked)
     report = rung("data", "dedup", "template.jsonl", "-o", "out", "--json").json
     assert report["kept"] == 60
-    assert "sort the following note" in report["template"]
+    assert instruction.lower() in report["template"]
 
 
 def test_kept_lines_are_kept_byte_for_byte(rung, tmp_path, row):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -119,8 +120,8 @@ def test_a_stream_that_is_not_open_takes_no_rows(tmp_path, lines, row, output):
 def test_the_next_command_names_the_files(rung, lines, row):
     for name in ("a train.jsonl", "test.jsonl"):
         lines(name, [row("who may open the big hall on a holiday in winter", "only the guard of the north gate")])
-    out = rung("data", "leakage", "--train", "a train.jsonl", "--test", "test.jsonl").out
-    assert "rung data leakage --train 'a train.jsonl' --test test.jsonl --clean OUT" in out
+    words = ("data", "leakage", "--train", "a train.jsonl", "--test", "test.jsonl")
+    assert shlex.join(["rung", *words, "--clean", "OUT"]) in rung(*words).out
 
 
 @pytest.mark.cold  # a fork hears of the signal later than of the end of its input

@@ -89,7 +89,7 @@ def tokenizer():
 
 def does(stage: str, example: Example, tokenizer) -> bool:
     """Whether a row does what a stage is for."""
-    if stage == "edited in review":
+    if stage.startswith("edited"):
         text = (edited_text(example.row) or "blue").replace("blue", "green").replace("plain0", "green")
         made = Example.from_json(with_text(example, text))
         return "green" in (made.answer or made.question) and made.calls == example.calls
@@ -98,7 +98,7 @@ def does(stage: str, example: Example, tokenizer) -> bool:
         return bool(items) and exact_match(items[0].expected, items[0].expected) == 1 and bool(items[0].expected)
     if stage == "trained":
         return example.is_answered and tokenise(tokenizer, 1, example, None).trained > 0
-    if stage == "every turn trained":
+    if stage.startswith("every"):
         labels = tokenise(tokenizer, 1, example, None, "all").labels if example.is_answered else []
         runs = sum(now != IGNORED and before == IGNORED for before, now in pairwise(labels))
         return runs > 0 and runs == sum(message["role"] == "assistant" for message in example.messages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,17 @@ def test_the_examples_print_what_the_page_says() -> None:
         assert told.getvalue() == expected
 
 
-def test_wrong_rows_are_named_all_at_once() -> None:
+def wheres(call: Callable[[], object]) -> list[str]:
+    """The places of the problems that a call raises."""
     with pytest.raises(InputError) as error:
-        rung.dedup([{"question": "q", "answer": "a"}, {"quesion": "q", "answer": "a"}, {"nothing": 1}])
-    assert "rows[1]" in error.value.message and "rows[2]" in error.value.message
-    with pytest.raises(InputError, match=r"test\[0\]"):
-        rung.leakage(train=[{"text": "a"}], test=[{}])
+        call()
+    return [problem.where for problem in error.value.problems]
+
+
+def test_wrong_rows_are_named_all_at_once() -> None:
+    wrong = [ROW, {"quesion": "q", "answer": "a"}, {"nothing": 1}]
+    assert wheres(lambda: rung.dedup(wrong)) == ["rows[1]", "rows[2]"]
+    assert wheres(lambda: rung.leakage(train=[{"text": "a"}], test=[{}])) == ["test[0]"]
 
 
 ROW = {"question": "q", "answer": "a"}
@@ -42,58 +48,49 @@ HALF, WHOLE = [0.0, 1.0] * 30, [1.0] * 60
 
 @pytest.mark.parametrize("rows", [None, 3, "rows.jsonl", b"rows", ROW])
 def test_what_is_no_list_of_rows_is_said(rows: Any) -> None:
-    with pytest.raises(InputError, match="rows: expected a list, found"):
-        rung.dedup(rows)
-    with pytest.raises(InputError, match=r"train: expected a list.*\n.*test\[0\]: a row is a dict"):
-        rung.leakage(rows, [5])
+    assert wheres(lambda: rung.dedup(rows)) == ["rows"]
+    assert wheres(lambda: rung.leakage(rows, [5])) == ["train", "test[0]"]  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(
     "row", [None, "a text", 3, ["question", "answer"], {1: "q"}, {"question": b"q", "answer": "a"}]
 )
 def test_what_is_no_row_is_named(row: Any) -> None:
-    with pytest.raises(InputError, match=r"^rows\[1\]: [^\n]+$"):
-        rung.dedup([ROW, row])
+    assert wheres(lambda: rung.dedup([ROW, row])) == ["rows[1]"]
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 1.01, 80, float("nan"), float("inf"), "0.8", None, True])
 def test_a_threshold_out_of_range_is_said(threshold: Any) -> None:
     for call in (lambda: rung.dedup([ROW], threshold), lambda: rung.leakage([ROW], [ROW], threshold)):
-        with pytest.raises(InputError, match="threshold: expected a number above 0 and at most 1, found"):
-            call()
+        assert wheres(call) == ["threshold"]
 
 
 @pytest.mark.parametrize("margin", [-0.1, 2, 5, float("nan"), "0.05", None])
 def test_a_margin_out_of_range_is_said(margin: Any) -> None:
-    with pytest.raises(InputError, match=r"margin: expected a number in 0\.\.1"):
-        rung.verdict(HALF, WHOLE, margin=margin)
+    assert wheres(lambda: rung.verdict(HALF, WHOLE, margin=margin)) == ["margin"]
 
 
 def test_wrong_scores_are_refused_all_at_once() -> None:
     with pytest.raises(InputError, match="baseline 1, tuned 2"):
         rung.verdict([1.0], [1.0, 0.0])
-    with pytest.raises(InputError) as error:
-        rung.verdict([1.0, 2.0, True], [1.0, float("nan"), "1"])  # type: ignore[list-item]
-    assert [problem.where for problem in error.value.problems] == ["baseline[1]", "baseline[2]", "tuned[1]", "tuned[2]"]
+    wrong: Any = ([1.0, 2.0, True], [1.0, float("nan"), "1"])
+    assert wheres(lambda: rung.verdict(*wrong)) == ["baseline[1]", "baseline[2]", "tuned[1]", "tuned[2]"]
     for nothing in ([], {}):
         with pytest.raises(InputError, match="no item"):
             rung.verdict(nothing, [])
     with pytest.raises(InputError, match="clusters 1"):
         rung.verdict([1.0, 0.0], [1.0, 1.0], clusters=["a"])
     for values in (None, "1101", 1.0):
-        with pytest.raises(InputError, match="tuned: expected a list"):
-            rung.verdict(HALF, values)  # type: ignore[arg-type]
-    for chosen, said in ((None, "several arms"), ("c", "no arm is called 'c'"), (3, "no arm is called 3")):
-        with pytest.raises(InputError, match=said):
-            rung.verdict({"a": HALF, "b": HALF}, WHOLE, chosen=chosen)
+        assert wheres(lambda: rung.verdict(HALF, values)) == ["tuned"]  # type: ignore[arg-type]  # noqa: B023
+    for chosen in (None, "c", 3):
+        assert wheres(lambda: rung.verdict({"a": HALF, "b": HALF}, WHOLE, chosen=chosen)) == ["chosen"]  # noqa: B023
 
 
 def test_arms_and_clusters_may_be_named_by_numbers() -> None:
     found = rung.verdict({1: HALF, 2: WHOLE}, WHOLE, chosen=1, clusters=[0, "0", 1, "1", 2] * 12)
     assert (found.chosen, found.baseline, found.clusters) == ("1", 0.5, 3)
     assert rung.verdict({1: HALF, 2: WHOLE}, WHOLE, chosen="2").chosen == "2"
-    with pytest.raises(InputError, match="two arms are called 1"):
-        rung.verdict({1: HALF, "1": WHOLE}, WHOLE, chosen=1)
+    assert wheres(lambda: rung.verdict({1: HALF, "1": WHOLE}, WHOLE, chosen=1)) == ["baseline"]
 
 
 def test_any_list_of_numbers_will_do() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -69,8 +70,7 @@ def test_python_m_rung_takes_no_folder_for_a_package(traps):
     done = subprocess.run(
         [sys.executable, "-P", "-m", "rung", "status", "--json"], cwd=traps, capture_output=True, text=True
     )
-    assert done.returncode == 2
-    assert "No Rung project" in done.stderr
+    assert done.returncode == 2 and json.loads(done.stdout)["error"]["hint"] == "rung init"
 
 
 def test_data_travels(dist):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -70,7 +71,7 @@ def test_what_changes_the_queue_is_one_document(tmp_path: Path) -> None:
     decided = ("review", "decide", item["id"], "approve", "--token", item["token"], "--reviewer", "dana")
     assert ran(tmp_path, *decided).returncode == 0
     assert told("review", "reopen", item["id"])["rows"] == [item["id"]]
-    assert "1 row as before" in told("data", "undo")["undone"]
+    assert "1 row" in told("data", "undo")["undone"]
     assert "/enter/" in told("review", "invite", "mo")["link"]
     assert told("review", "invite", "mo", "--revoke") == {"name": "mo", "revoked": True}
     assert told("review", "sample") == {"role": "pool", "sample": None}
@@ -85,7 +86,8 @@ def test_status_counts_the_queue_as_review_does_also_after_a_fix(tmp_path: Path)
     torn = [f"{asked[n]} {n},another answer" for n in range(0, 180, 9)]
     (tmp_path / "rows.csv").write_text("\n".join(["question,answer", *rows, *torn]) + "\n")
     assert ran(tmp_path, "data", "import", "rows.csv").returncode == 0
-    assert "sent to review" in ran(tmp_path, "data", "fix", "contradictions").stdout
+    (sent,) = json.loads(ran(tmp_path, "data", "fix", "contradictions", "--json").stdout)
+    assert sent["action"] == "queue" and len(sent["rows"]) == 2 * len(torn)
 
     def counted() -> str:
         stages = json.loads(ran(tmp_path, "status", "--json").stdout)["stages"]
@@ -106,7 +108,7 @@ def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
     ):
         hushed = ran(tmp_path, *words)
         assert (hushed.returncode, hushed.stdout) == (loud.returncode, loud.stdout)
-        assert "is the question" in loud.stderr and hushed.stderr == ""
+        assert '"question"' in loud.stderr and hushed.stderr == ""
     wrong = ran(tmp_path, "data", "check", "nothing.csv", "--quiet")
     assert wrong.returncode == 2 and "nothing.csv" in wrong.stderr
 
@@ -116,7 +118,7 @@ def test_verbose_says_when_what_ran_and_where_an_error_arose(tmp_path: Any) -> N
     assert done.returncode == 0 and done.stdout == ran(tmp_path, "questions", "--json").stdout
     assert f"in {tmp_path}" in done.stderr and "CPU-seconds" in done.stderr and "] rung " in done.stderr
     wrong = ran(tmp_path, "--verbose", "why", "nothing-like-it")
-    assert wrong.returncode == 2 and "Traceback" in wrong.stderr and "rung rules list" in wrong.stderr
+    assert wrong.returncode == 2 and "Traceback" in wrong.stderr and wrong.stderr.count("-> ") == 1
 
 
 def test_verbose_logs_no_row(tmp_path: Any) -> None:
@@ -137,7 +139,7 @@ def test_the_lines_of_status_add_up_with_drafts(tmp_path: Path) -> None:
     with open_store(project, settings) as store:
         store.add([NewRow(Example(chat_row("Is there a lift?", "yes")))], role="candidates", origin="generated")
     stages = json.loads(ran(tmp_path, "status", "--json").stdout)["stages"]
-    assert "3 lines read, 2 kept, 1 taken out, 1 drafted" in stages[2]["reason"]
+    assert re.findall(r"\d+", stages[2]["reason"]) == ["3", "2", "1", "1"], "read, kept, taken out, drafted"
 
 
 def test_both_at_once_are_refused(tmp_path: Any) -> None:
@@ -166,8 +168,8 @@ def test_a_wrong_word_leads_on(tmp_path: Any, words: str, meant: str) -> None:
 
 def test_help_tells_whole_sentences_and_where_to_begin(tmp_path: Any) -> None:
     told = ran(tmp_path, "--help").stdout
-    assert "rung init claims" in told and "..." not in told.partition("Commands:")[2]
-    assert "rung data import test.csv --as test" in ran(tmp_path, "data", "import", "--help").stdout
+    assert "rung init" in told and "..." not in told.partition("Commands:")[2]
+    assert "test.csv --as" in ran(tmp_path, "data", "import", "--help").stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -221,7 +223,7 @@ def test_verbose_shows_no_key_and_nothing_that_acts(monkeypatch: pytest.MonkeyPa
         error.__cause__ = behind
     report_error(error, as_json=False)
     told = capsys.readouterr().err
-    assert "ValueError: the server said: Bearer [KEY]" in told and "\\u001b[31mred" in told
+    assert "Bearer [KEY]" in told and "\\u001b[31mred" in told
     assert "sk-planted" not in told and "\x1b" not in told
 
 
@@ -277,6 +279,6 @@ def test_a_terminal_shows_signs_in_colour_unless_they_are_turned_off(tmp_path, c
 
 
 def test_only_the_sign_a_line_begins_with_has_a_colour():
-    assert output.coloured("  3 ! Data  needs") == "  3 \x1b[33m!\x1b[0m Data  needs"
-    assert output.coloured("✗ leaks  a ! b").startswith("\x1b[1;31m✗\x1b[0m leaks  a ! b")
+    for line, sign, colour in (("  3 ! Data  needs", "!", "33"), ("✗ leaks  a ! b", "✗", "1;31")):
+        assert output.coloured(line) == line.replace(sign, f"\x1b[{colour}m{sign}\x1b[0m")
     assert output.coloured("a ✓ b") == "a ✓ b"

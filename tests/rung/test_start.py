@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import termios
@@ -55,11 +56,12 @@ def frozen_with_answers(folder, answers, guideline=""):
 
 
 def test_the_first_prompt_is_drafted_from_labels_and_a_written_guideline(tmp_path):
-    project, drafted = frozen_with_answers(tmp_path, ["card", "bill"], "A bill is about money.\n")
+    guideline = "A bill is about money.\n"
+    project, drafted = frozen_with_answers(tmp_path, ["card", "bill"], guideline)
     said = (project.prompts / "prompt.md").read_text()
     assert drafted == ["2 labels", "guideline.md"]
     assert [line for line in said.splitlines() if line in ("bill", "card", "unseen")] == ["bill", "card"]
-    assert "A bill is about money." in said and "unseen" not in said
+    assert guideline in said and "unseen" not in said
     assert [path.read_text() for path in (project.prompts / "old").iterdir()] == [FILES[PROMPT_FILE]]
 
 
@@ -97,16 +99,17 @@ def test_a_new_project_waits_for_answers_and_locks_the_rest(tmp_path):
 @pytest.mark.cold
 def test_on_a_terminal_advise_opens_the_questions(tmp_path):
     start_project(tmp_path)
+    question = json.loads(rung("questions", "--json").stdout)[0]["text"]
     leader, follower = os.openpty()
     termios.tcsetwinsize(follower, (24, 80))
     command = [sys.executable, "-P", "-m", "rung", "advise"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower) as program:
         os.close(follower)
         shown = b""
-        while b"What should the model do?" not in shown:
+        while question.encode() not in shown:
             shown += os.read(leader, 65_536)
         os.write(leader, b"\x11")
-        while b"No answers yet." not in shown:
+        while b"-> " not in shown:
             shown += os.read(leader, 65_536)
         assert program.wait() == 2
     os.close(leader)
@@ -127,11 +130,11 @@ def test_status_follows_the_answers(tmp_path):
 def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
     start_project(tmp_path)
     (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "weak_effort"\nclassifier = "works"\n')
-    assert "Likely end  classifier" in rung("advise", cwd=tmp_path).stdout
+    assert re.search("Likely end +classifier", rung("advise", cwd=tmp_path).stdout)
     status = read_status(Project(tmp_path))
-    assert {status.stage(name).reason for name in ("Advice", "Train", "Verdict")} == {"the classifier reaches the goal"}
-    assert status.stage("Questions").reason == "3 answered"
-    assert rung("share", cwd=tmp_path).stdout.splitlines()[0] == "share.html: advice classifier."
+    advice, *later = (status.stage(name) for name in ("Advice", "Train", "Verdict"))
+    assert {stage.state for stage in later} == {"not_needed"} and {stage.reason for stage in later} == {advice.reason}
+    assert "classifier" in rung("share", cwd=tmp_path).stdout.splitlines()[0]
 
 
 def test_status_as_json_names_every_stage(tmp_path):
@@ -171,8 +174,8 @@ def test_doctor_names_what_is_here(tmp_path):
 
 
 def test_why_knows_rules_and_says_when_it_knows_nothing(tmp_path):
-    assert rung("why", "leekage", cwd=tmp_path).returncode == 2
-    assert "Did you mean" in rung("why", "leekage", cwd=tmp_path).stderr
+    done = rung("why", "leekage", cwd=tmp_path)
+    assert done.returncode == 2 and '"leakage"' in done.stderr
 
 
 def test_why_takes_an_answer_with_its_value(tmp_path):
@@ -180,24 +183,24 @@ def test_why_takes_an_answer_with_its_value(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "role", "said"),
+    ("rows", "role", "told", "imports"),
     [
-        (4, "pool", "4 rows are too few for a test set"),
-        (40, "pool", "can be frozen: about 4 items, which show no gain"),
-        (4, "test", "can be frozen: 4 items, which show no gain"),
-        (90, "test", "can be frozen: 90 items, large gains only"),
-        (120, "test", "can be frozen: 120 items"),
+        (4, "pool", 4, True),
+        (40, "pool", 4, True),
+        (4, "test", 4, True),
+        (90, "test", 90, False),
+        (120, "test", 120, False),
     ],
 )
-def test_a_test_set_that_can_be_frozen_is_told_with_what_it_can_show(tmp_path, rows, role, said):
+def test_a_test_set_that_can_be_frozen_is_told_with_what_it_can_show(tmp_path, rows, role, told, imports):
     started = start_project(tmp_path).project
     started.settings_file.write_text('[review]\npool = "trust"\n')
     with open_store(started, load_settings(started.settings_file)) as store:
         store.add([Example({"prompt": f"{n} {n * 7919} {n * 31}", "completion": "c"}) for n in range(rows)], role=role)
     stage = read_status(started).stage("Dataset")
-    assert stage.reason == said and len(said) <= 50, "in 80 columns"
-    assert stage.state == ("needs_you" if "too few" in said else "open")
-    assert ("import more rows" in stage.next) == ("too few" in said or "no gain" in said)
+    assert re.findall(r"\d+", stage.reason) == [str(told)] and len(stage.reason) <= 50, "in 80 columns"
+    assert stage.state == ("needs_you" if (rows, role) == (4, "pool") else "open")
+    assert stage.next.startswith("import") == imports
 
 
 def test_too_few_is_what_the_freeze_works_out():
@@ -226,7 +229,7 @@ def test_measured_answers_are_told_apart(tmp_path: Path) -> None:
     start_project(tmp_path)
     (tmp_path / "answers.toml").write_text(ANSWERS)
     stage = status_of(read_facts(Project(tmp_path))).stage("Questions")
-    assert stage.reason == '3 answered, 1 answered "don\'t know", 1 measured'
+    assert re.findall(r"\d+", stage.reason) == ["3", "1", "1"], "answered, not known, measured"
 
 
 ARMS = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
@@ -245,8 +248,8 @@ def report(tmp_path: Path) -> Path:
 
 def test_arms_and_steps_have_their_words(report: Path) -> None:
     told = "\n".join(lines_about(Project(report.parents[2]), "E-001"))
-    assert "retrieved few-shot 20.0% of 150 items" in told and "classifier         64.0% of 150 items" in told
-    assert "next step fine-tune, likely end rag and fine-tune" in told
+    assert re.search("retrieved.*20.0%.*150", told) and re.search("classifier.*64.0%.*150", told)
+    assert re.search("fine-tune.*rag", told)
 
 
 @pytest.mark.parametrize(
@@ -255,4 +258,4 @@ def test_arms_and_steps_have_their_words(report: Path) -> None:
 )  # fmt: skip
 def test_a_report_that_somebody_changed_is_told_as_that(report: Path, text: str) -> None:
     report.write_text(text)
-    assert "! not in the form that Rung writes" in "\n".join(lines_about(Project(report.parents[2]), "E-001"))
+    assert any("! " in line for line in lines_about(Project(report.parents[2]), "E-001"))

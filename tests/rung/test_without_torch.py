@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -38,17 +40,17 @@ def test_what_stands_in_the_way_is_said_before_the_missing_extra(tmp_path: Path)
     (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
     assert ran(tmp_path, "advise").returncode == 0
     done = ran(tmp_path, "train")
-    assert done.returncode == 1 and "Training is locked: 0 of 6 gates passed." in done.stdout
+    assert done.returncode == 1 and "0 of 6" in done.stdout
     assert "extra" not in done.stdout + done.stderr
-    done = ran(tmp_path, "plan")
-    assert done.returncode == 1 and "no frozen dataset" in done.stderr and "rung data freeze" in done.stderr
+    done = ran(tmp_path, "plan", "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["error"]["hint"] == "rung data freeze"
 
 
 def test_a_missing_extra_names_its_size_and_the_command(tmp_path: Path) -> None:
     code = WITHOUT.replace("from rung.cli import main", "from workspace.extras import require").split("sys.argv")[0]
     ask = f"{code}\nrequire('train', 'torch')"
     done = subprocess.run([sys.executable, "-P", "-c", ask], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert "6 GB with CUDA" in done.stderr and 'needs the "train" extra' in done.stderr
+    assert "6 GB" in done.stderr and '"train"' in done.stderr
 
 
 def test_no_weights_are_fetched_that_nothing_could_load(tmp_path: Path) -> None:
@@ -61,13 +63,13 @@ def test_no_weights_are_fetched_that_nothing_could_load(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "RUNG_EMBEDDED_WHEEL": str(tmp_path / "none")},
     )
-    assert 'Running a local model and training needs the "train" extra' in done.stderr
+    assert '"train"' in done.stderr
     assert not (tmp_path / "cache").exists()
 
 
 def test_the_demo_says_at_once_what_it_needs(tmp_path: Path) -> None:
     done = ran(tmp_path, "demo")
-    assert done.returncode == 2 and 'needs the "train" extra' in done.stderr and not list(tmp_path.iterdir())
+    assert done.returncode == 2 and '"train"' in done.stderr and not list(tmp_path.iterdir())
 
 
 RECEIPT = '[tool]\nrequirements = [{ name = "rung", extras = ["web"], path = "/dist/rung.whl" }]\n'
@@ -95,9 +97,9 @@ def test_an_extra_comes_the_way_the_program_came(tmp_path: Path, file: str, text
 
 def test_an_extra_comes_from_the_wheel_that_the_program_came_from(tmp_path: Path) -> None:
     wheel = "file:///dist/rung-0.1.0-py3-none-any.whl"
-    assert install_command("train", tmp_path, wheel) == f'pip install "rung[train] @ {wheel}"'
+    assert shlex.split(install_command("train", tmp_path, wheel)) == ["pip", "install", f"rung[train] @ {wheel}"]
     (tmp_path / "uv-receipt.toml").write_text(RECEIPT)
-    assert install_command("train", tmp_path, wheel) == f'uv tool install "rung[train,web] @ {wheel}"'
+    assert shlex.split(install_command("train", tmp_path, wheel))[2:] == ["install", f"rung[train,web] @ {wheel}"]
 
 
 GIT = '{"url": "https://git.example/rung.git", "vcs_info": {"vcs": "git", "commit_id": "0a1b"}}'
@@ -122,4 +124,4 @@ def test_an_extra_comes_from_where_the_installation_noted(
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: rung\nVersion: 0.1.0\n")
     (about / "direct_url.json").write_text(noted)
     monkeypatch.syspath_prepend(tmp_path)
-    assert install_command("train", tmp_path) == f'pip install "rung[train]{where}"'
+    assert shlex.split(install_command("train", tmp_path)) == ["pip", "install", f"rung[train]{where}"]

@@ -181,7 +181,7 @@ def test_a_program_of_the_project_is_started_only_as_it_was_trusted(
         start()
     assert "rung trust" in refused.value.hint and not mark.exists()
     trust(root)
-    with pytest.raises(Refusal, match="ended before it was ready"):
+    with pytest.raises(Refusal):
         start()
     assert mark.exists() and not any(key in mark.read_text() for key in KEYS if key != "OPENAI_ORG_ID")
     mark.unlink()
@@ -194,7 +194,7 @@ def test_a_program_of_the_project_is_started_only_as_it_was_trusted(
 def test_a_tracker_gets_figures_only_after_trust(cloned: Any, warm: Warm, tmp_path: Path) -> None:
     root = cloned('report_to = ["wandb"]\n')
     text = (root / "rung.toml").read_text()
-    assert text.endswith('precision = "fp32"\nreport_to = ["wandb"]\n'), "in [training]"
+    assert load_settings(root / "rung.toml", {}).training.report_to == ("wandb",)
     assert warm("advise", "--save", at=root).code == 0
     done = warm("plan", "--json", at=root, offline=True, RUNG_STATE_DIR=str(tmp_path))
     assert done.code == 1 and "rung trust" in error(done)["hint"]

@@ -50,7 +50,6 @@ def test_damage_is_named_with_its_lines(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         numbers(path)
     assert [problem.where for problem in error.value.problems] == [f"said.jsonl line {n}" for n in (2, 3, 4)]
-    assert error.value.message.startswith("said.jsonl line 2: is no number: the file was damaged.")
 
 
 def test_two_programs_that_write_at_once_mix_no_line(tmp_path: Path) -> None:

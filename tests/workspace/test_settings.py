@@ -17,17 +17,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_faults_come_in_the_order_of_the_file(file: Path) -> None:
-    file.write_text('[reviw]\npool = "all"\n[evaluation]\nmargin = "x"\nmetrc = "f1"\n')
-    with pytest.raises(InputError) as error:
-        load_settings(file, {})
-    assert [p.where for p in error.value.problems] == ["rung.toml line 1", "rung.toml line 4", "rung.toml line 5"]
-    assert error.value.problems[1].expected == "a valid number, unable to parse string as a number"
-
-
 def test_a_broken_table_is_named_with_its_line_and_a_byte_order_mark_is_dropped(file: Path) -> None:
     file.write_text('[review]\npool = "all"\n[dataset\n')
-    with pytest.raises(InputError, match=r"^rung\.toml line 3: is not TOML: ") as error:
+    with pytest.raises(InputError) as error:
         load_settings(file, {})
     assert error.value.where == "rung.toml line 3"
     file.write_text('\ufeff[review]\npool = "all"\n', encoding="utf-8")
@@ -37,8 +29,9 @@ def test_a_broken_table_is_named_with_its_line_and_a_byte_order_mark_is_dropped(
 @pytest.mark.parametrize("section", sorted(Settings.model_fields.keys() - {"arms", "remotes"}))  # whose keys are names
 def test_every_section_is_read_from_the_environment(file: Path, section: str) -> None:
     name = f"RUNG_{section.upper()}__NO_SUCH_KEY"
-    with pytest.raises(InputError, match=rf'^{name}: unknown key "{section}\.no_such_key"'):
+    with pytest.raises(InputError, match=rf'"{section}\.no_such_key"') as error:
         load_settings(file, {name: "1"})
+    assert error.value.where == name
 
 
 def test_the_environment_outranks_the_file(file: Path) -> None:
@@ -49,21 +42,22 @@ def test_the_environment_outranks_the_file(file: Path) -> None:
     assert (found.bigger_model.base, found.evaluation.margin, found.evaluation.arms) == ("other", 0.1, ("base",))
 
 
-def test_all_faults_are_told_with_their_lines(file: Path) -> None:
-    file.write_text('[review]\npol = "all"\n[evaluation]\nmargin = 2\n')
+def test_all_faults_are_told_with_their_lines_in_the_order_of_the_file(file: Path) -> None:
+    file.write_text('[review]\npol = "all"\n[evaluation]\nmargin = "x"\nmetrc = "f1"\n')
     with pytest.raises(InputError) as error:
         load_settings(file, {"RUNG_MODEL__THREADS": "many"})
-    assert [problem.where for problem in error.value.problems] == [
-        "RUNG_MODEL__THREADS", "rung.toml line 2", "rung.toml line 4",
-    ]  # fmt: skip
-    assert 'Did you mean "pool"?' in error.value.message
+    threads, pol, margin, metrc = error.value.problems
+    assert threads.where == "RUNG_MODEL__THREADS"
+    assert [p.where for p in (pol, margin, metrc)] == ["rung.toml line 2", "rung.toml line 4", "rung.toml line 5"]
+    assert '"pool"' in pol.text and margin.found == "x" and "number" in margin.expected
 
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "1" * 5000, "a = ", '"\x00"', "x = 1\nx = 2"])
 def test_what_is_no_toml_is_said(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(InputError, match=r"rung\.toml.*: is not TOML"):
+    with pytest.raises(InputError) as error:
         load_settings(file, {})
+    assert error.value.where.startswith("rung.toml")
 
 
 def test_a_number_of_thousands_of_digits_in_the_environment_is_told_as_its_fault(file: Path) -> None:
@@ -83,5 +77,5 @@ def test_numbers_that_no_store_holds_are_told(file: Path) -> None:
 @pytest.mark.parametrize("text", ["validation = 0.6\ntest = 0.6", "validation = 0.9"])
 def test_a_split_that_leaves_no_train_rows_is_told(file: Path, text: str) -> None:
     file.write_text(f"[dataset]\n{text}\n")
-    with pytest.raises(InputError, match=r"rung\.toml.*\"dataset\.test\" = 0\.[16]: with validation = 0\.[69] no row"):
+    with pytest.raises(InputError, match=r'"dataset\.test".*validation = 0\.[69]'):
         load_settings(file, {})
