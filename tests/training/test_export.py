@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -106,7 +107,7 @@ def test_rows_over_the_length_are_left_out_and_listed_not_cut(
     left = bundle.left_out["train"]
     assert left and len(bundle.rows["train"]) == 16 - len(left)
     write_export(ready, settings, bundle, "trl", tmp_path / "out")
-    assert f"lines {', '.join(map(str, left))}" in (tmp_path / "out" / "README.md").read_text()
+    assert ", ".join(map(str, left)) in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_the_command_says_how_an_export_is_run(rung: Any, ready: Project) -> None:
@@ -150,7 +151,7 @@ def test_an_option_of_before_is_read_as_its_word_and_says_so(
 
     assert todays(before.split()) == today.split()
     told = capsys.readouterr()
-    assert told.out == "" and (f"rung plan {today.split()[0]}" in told.err) == (before != today)
+    assert told.out == "" and (today.split()[0] in told.err) == (before != today)
 
 
 def test_earlier_answers_weigh_nothing_for_openai(ready: Project, settings: Settings, planned: Path) -> None:
@@ -218,7 +219,8 @@ def test_launch_files_are_taken_by_accelerates_own_parser(
         assert found.num_processes == 2 and str(found.distributed_type).endswith(kind)
     shell = tmp_path / "out" / "launch" / "slurm.sh"
     assert subprocess.run(["bash", "-n", str(shell)], check=False).returncode == 0
-    assert "--nproc_per_node 2 train.py --processes 2" in shell.read_text()
+    words = shlex.split(shell.read_text(), comments=True)
+    assert words[words.index("--nproc_per_node") + 1] == words[words.index("--processes") + 1] == "2"
 
 
 def test_a_step_that_cannot_be_shared_is_refused(ready: Project, settings: Settings, planned: Path) -> None:

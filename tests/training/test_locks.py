@@ -303,8 +303,8 @@ def test_the_plan_made_last_is_named_where_rung_toml_asks_for_another(rung: Rung
     assert document["recipe"]["rank"] == 4 and document["because"]["targets"]["source"]
     shutil.rmtree(ready.evaluations)  # a gate is closed: nothing trains
     told = rung("train")
-    assert told.returncode == 1 and "P-002" in told.stderr and "rung train P-001" in told.stderr
-    assert "rung train P-001" not in rung("train", "P-001").stderr
+    assert told.returncode == 1 and "P-002" in told.stderr and "P-001" in told.stderr
+    assert "P-002" not in rung("train", "P-001").stderr
     assert [path.stem for path in ready.plans.glob("P-*.toml")] == ["P-001"], "a plan that nobody asked for is not kept"
 
 

@@ -300,9 +300,9 @@ def test_a_provider_that_is_away_for_a_while_is_asked_again(train: Rung, cloud: 
 
 
 def test_the_provider_says_no_or_the_job_fails(train: Rung, cloud: Cloud, ready: Project) -> None:
-    cloud.refused = "base model unknown"
+    cloud.refused = "unknown-base"
     done = train(*ON)
-    assert done.returncode == 1 and "base model unknown" in done.stderr and "secret-of-provider" not in done.stderr
+    assert done.returncode == 1 and "unknown-base" in done.stderr and "secret-of-provider" not in done.stderr
     cloud.refused, cloud.end = "", "error"
     done = train(*ON)
     assert done.returncode == 2 and not list(ready.runs.glob("R-*"))

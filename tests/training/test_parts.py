@@ -274,7 +274,7 @@ def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(
 ) -> None:
     """What others hold of the card is not what the run needed; the plan that was wrong is named."""
     told = sentence(RuntimeError(error) if error else MemoryError(), tmp_path)
-    assert told.startswith("out of memory") and re.findall(r"[\d.]*\d(?:GB)?", told) == figures
+    assert "memory" in told and re.findall(r"[\d.]*\d(?:GB)?", told) == figures
     if figures:
         shutil.copy(planned, tmp_path / "plan.toml")
         expected = f"{read_plan(planned).forecast.expected:.1f}"

@@ -44,7 +44,7 @@ def test_an_edit_is_a_pair_and_the_draft_is_the_worse_answer(ready: Project, set
     found = preferences_of(ready, settings, ready.datasets / "v002")
     assert {pair.row for pair in found.items} == set(ids["edited"])
     for pair in found.items:
-        assert pair.chosen.startswith("E10 eye both") and pair.rejected == "I think it is E11, both eyes."
+        assert pair.chosen.startswith(taught.GOOD) and pair.rejected == taught.drafts(1)[0].answer
     assert len(found.of("validation")) == 1 and len(found.of("train")) == 11
     assert found.sha256 == preferences_of(ready, settings, ready.datasets / "v002").sha256
 

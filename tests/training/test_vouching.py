@@ -82,9 +82,8 @@ def test_a_clone_without_the_database_goes_on_with_a_log_of_its_own(
     rebuild()
     assert all(gates(ready, replan()).values())
     settings = load_settings(ready.settings_file)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal):
         refuse_unvouched(ready, settings, ready.root / REPORT)
-    assert "move its folder out" in str(refused.value.hint)
     for path in (ready.root / REPORT, ready.root / MANIFEST):
         shutil.rmtree(path.parent)
     assert all(gates(ready, replan()).values())

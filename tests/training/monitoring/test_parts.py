@@ -35,8 +35,11 @@ def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_
         {"role": "assistant", "content": "E11 kidney none"},
         {"role": "user", "content": "Passages:\n[1] E11.md: a\n[2] E10.md: b\n\nT2DM w/ DKA"},
     ]
-    assert turns.of(logged) == [{"role": "user", "content": "T2DM w/ DKA"}]
-    assert turns.question(logged) == "T2DM w/ DKA"
+    assert (
+        turns.of(logged)
+        == [{"role": "user", "content": turns.question(logged)}]
+        == [{"role": "user", "content": logged[-1]["content"].split("\n\n")[1]}]
+    )
     talk = [*logged[:1], {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}, logged[-1]]
     assert [turn["role"] for turn in turns.of(talk)] == ["user", "assistant", "user"], "a talk of one's own stays"
 
@@ -58,8 +61,7 @@ def test_the_form_of_answers_is_told_by_the_rows(house: Project) -> None:
     standing = standing.__class__(**{**vars(standing), "choices": (), "rows": objects})
     assert not ProductionForm(standing).wrong('{"side": 1, "code": 2}', "stop")
     assert ProductionForm(standing).wrong('{"side": 1}', "stop") and ProductionForm(standing).wrong("E10 OD", "stop")
-    masked = masked_text('{"side": "+1 415 555 0132", "code": 4111111111111111}')
-    assert masked == '{"side": "[PHONE]", "code": [CARD]}', "as production's answers are kept"
+    masked = masked_text('{"side": "+1 415 555 0132", "code": 4111111111111111}')  # as production's answers are kept
     assert not ProductionForm(standing).wrong(masked, "stop") and ProductionForm(standing).wrong(
         masked.replace("side", "x"), "stop"
     )

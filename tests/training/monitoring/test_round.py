@@ -48,7 +48,7 @@ def learnt(house: Project, **wish: Any) -> Any:
 def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settings: Settings, write: Write) -> None:
     with pytest.raises(Refusal) as error:
         measure(project, settings)
-    assert error.value.hint == "rung release --to prompt"
+    assert error.value.hint.split()[1:] == ["release", "--to", "prompt"]
     with open_store(project, settings) as store, pytest.raises(Refusal):
         learn(project, settings, store)
 
@@ -150,8 +150,8 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
 
 
 def test_status_points_here_once_nothing_waits_and_half_an_import_goes(house: Project, ask: Ask, write: Write) -> None:
-    lines = status_lines(status_of(read_facts(house)))
-    assert lines[-1].endswith("rung watch import LOGS")
+    status = status_of(read_facts(house))
+    assert "watch" in status.command and status.command in list(status_lines(status))[-1]
     imported(house, write([ask(text, line_of(text)) for text in phrases(3, 3)]))
     (house.root / "watch" / ".W-002").mkdir()
     (house.root / "watch" / "W-001" / "import.json").unlink()
@@ -166,7 +166,8 @@ def test_row_text_cannot_act_on_the_page(house: Project, ask: Any, write: Callab
     log = write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)])
     take_in(house, read_logs([log], keep_rejects=False))
     page = house.root / "watch.html"
-    write_watch_page(page, measure(house, load_settings(house.settings_file, {})))
+    report = measure(house, load_settings(house.settings_file, {}))
+    write_watch_page(page, report)
     html = page.read_text()
-    assert "Production has changed" in html and "<script" not in html and "\x1b" not in html and "\u202e" not in html
+    assert report.raised and "<script" not in html and "\x1b" not in html and "\u202e" not in html
     assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"

@@ -70,7 +70,7 @@ def test_mixed_workloads_are_told_apart_by_template(tmp_path):
     assert [each["narrow"] for each in found] == [True, True, True, False]
     assert [each["rules"][0]["id"] for each in found] == ["log-cheap", "log-cheap", "log-keep", "log-fails"]
     assert {rule["id"] for rule in found[0]["rules"]} >= {"log-closed-set", "log-cheaper"}
-    assert found[0]["name"].startswith("You route tickets")
+    assert found[0]["name"] and ROUTER.startswith(found[0]["name"].rstrip(" .…"))
     assert found[2]["usd"] is None and "unpriced-1" in found[2]["unknown"]
 
 

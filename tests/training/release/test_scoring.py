@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bank import changed
 from scripted import Scripted
 
 from chat.protocols import Ask
@@ -56,7 +57,7 @@ def test_the_loss_is_paired_and_its_outputs_are_kept(project: Project, making: M
 
 def test_rows_of_one_customer_are_not_independent(project: Project, making: Making, settings: Settings) -> None:
     alone = Scoring(making).score("gguf q8_0", knows(project, 2))
-    grouped = settings.model_copy(update={"dataset": settings.dataset.model_copy(update={"group_by": "customer"})})
+    grouped = changed(settings, "dataset", group_by="customer")
     together = Scoring(replace(making, settings=grouped)).score("gguf q8_0", knows(project, 2))
     own = compare([1.0] * 4, [1.0, 1.0, 0.0, 0.0], ["a", "a", "b", "c"])
     assert together.loss == alone.loss == 0.5 and (together.low, together.high) == (-own.high, -own.low)
@@ -69,18 +70,25 @@ def test_over_the_limit_is_refused_and_the_form_that_holds_is_named(project: Pro
     assert losses[0].loss == 0.0 and str(losses[0].loss) == "0.0" and "+0.0 points" in losses[0].short
     with pytest.raises(Refusal, match=r"q4_k_m.*\+25\.0 .*2\.0.* q8_0.*\+0\.0") as refused:
         demand(making, losses)
-    assert refused.value.hint == "rung release R-001 --to gguf --gguf q8_0"
+    assert refused.value.hint.split()[-2:] == ["--gguf", "q8_0"]
 
 
-def test_a_named_person_may_let_it_through_and_stands_on_the_card(project: Project, making: Making) -> None:
-    signed = replace(making, allows=("priya", "runs on the phone"))
+def test_a_named_person_may_let_it_through_on_the_card_and_in_the_log(
+    project: Project, making: Making, settings: Settings
+) -> None:
+    signed = replace(making, allows=("priya", "phones"))
     (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
     assert loss.allowed is not None and loss.allowed.by == "priya" and loss.over
-    release = Release(id="L-001", forms=[ReleasedForm(form="gptq", folder="gptq", bytes=1)], files={})
-    losses = as_facts([loss]).values()
-    text = templates(CARDS).get_template("forms.md.j2").render(release=release, losses=list(losses))
-    assert 'priya: "runs on the phone"' in text
-    assert "| gptq | 100.0% | 50.0% | 50.0 (" in text
+    form = ReleasedForm(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
+    release = Release(id="L-001", forms=[form], files={})
+    text = templates(CARDS).get_template("forms.md.j2").render(release=release, losses=list(as_facts([loss]).values()))
+    assert 'priya: "phones"' in text and "| gptq | 100.0% | 50.0% | 50.0 (" in text
+    write_artefact(project.releases / ".L-001" / RELEASE, release)
+    take_place(project, settings, project.releases / ".L-001", release)
+    with open_store(project, settings) as store:
+        (event,) = store.events(kind="override", ref="L-001")
+    wanted = {"gate": "loss", "form": "gptq", "reason": "phones"}
+    assert event.actor == "priya" and wanted.items() <= event.detail.items()
 
 
 def test_a_gain_is_no_loss(making: Making, project: Project) -> None:
@@ -97,16 +105,3 @@ def test_the_environment_does_not_soften_the_limit(
     softened = replace(making, settings=load_settings(project.settings_file))
     loss = Scoring(softened).score("gptq", knows(project, 3))
     assert softened.settings.release.loss_limit == 1 and loss.limit == 0.02 and loss.over
-
-
-def test_an_override_of_the_loss_is_logged_with_its_form(making: Making, project: Project, settings: Settings) -> None:
-    signed = replace(making, allows=("priya", "runs on the phone"))
-    (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
-    form = ReleasedForm(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
-    release = Release(id="L-001", forms=[form], files={})
-    write_artefact(project.releases / ".L-001" / RELEASE, release)
-    take_place(project, settings, project.releases / ".L-001", release)
-    with open_store(project, settings) as store:
-        (event,) = store.events(kind="override", ref="L-001")
-    assert event.actor == "priya" and event.detail["gate"] == "loss" and event.detail["form"] == "gptq"
-    assert event.detail["reason"] == "runs on the phone"
