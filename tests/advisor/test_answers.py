@@ -12,48 +12,46 @@ from hypothesis import strategies as st
 from advisor.answer_file import from_table, load_answers, parse_answers
 from advisor.answers import FACTS
 from advisor.recording import record_measured, record_said, save_answers
-from workspace.errors import InputError
+from workspace.errors import InputError, Problem
 
 
-def problems(data: bytes | str) -> str:
+def problems(data: bytes | str) -> tuple[Problem, ...]:
     with pytest.raises(InputError) as caught:
         parse_answers(data, "answers.toml")
-    return caught.value.message
+    return caught.value.problems
 
 
 def test_all_problems_of_a_file_at_once_with_their_lines() -> None:
-    text = problems('knowledge_change = "weakly"\nexampels = 3\nexamples = -4\ncitations = "yes"\ngoal_score = nan\n')
-    assert 'answers.toml line 1: knowledge_change = "weakly" is not an answer. Did you mean "weekly"?' in text
-    assert "Others: never, yearly, monthly, daily, live, unknown." in text
-    assert 'line 2: unknown key "exampels". Did you mean "examples"?' in text
-    assert "line 3: examples = -4" in text
-    assert "line 4: citations" in text
-    assert "line 5: goal_score = nan" in text
+    found = problems('knowledge_change = "weakly"\nexampels = 3\nexamples = -4\ncitations = "yes"\ngoal_score = nan\n')
+    assert [each.where for each in found] == [f"answers.toml line {n}" for n in range(1, 6)]
+    assert [each.found for each in found] == ["weakly", "exampels", "-4", "yes", "nan"]
+    assert '"weekly"' in found[0].text and '"examples"' in found[1].text
+    assert found[0].expected.split(", ") == ["never", "yearly", "monthly", "weekly", "daily", "live", "unknown"]
 
 
 @pytest.mark.parametrize(
-    ("document", "words"),
+    ("document", "datum"),
     [
-        ('{"examples": 200, "reviewed_examples": 500}', "500 reviewed of 200 examples"),
-        ('{"classes": 10, "smallest_class": 50, "examples": 300}', "makes 500"),
-        ('{"prompting": "untried", "prompt_effort_days": 9}', "no prompt was tried"),
-        ('{"task": "chat", "task": "code"}', '"task" is given twice'),
-        ('{"examples": NaN}', "does not fit"),
-        ('{"examples": Infinity}', "does not fit"),
-        ('{"examples": true}', "does not fit"),
-        ('{"examples": 2.5}', "a whole number"),
-        ('{"task": null}', "is not an answer"),
-        ('{"task": ["chat"]}', "is not an answer"),
-        ('task = "chat"\ntask = "code"', "given twice"),
-        ("[1, 2]", "one object"),
+        ('{"examples": 200, "reviewed_examples": 500}', "500"),
+        ('{"classes": 10, "smallest_class": 50, "examples": 300}', "500"),
+        ('{"prompting": "untried", "prompt_effort_days": 9}', "prompt"),
+        ('{"task": "chat", "task": "code"}', '"task"'),
+        ('{"examples": NaN}', "nan"),
+        ('{"examples": Infinity}', "inf"),
+        ('{"examples": true}', "true"),
+        ('{"examples": 2.5}', "2.5"),
+        ('{"task": null}', "null"),
+        ('{"task": ["chat"]}', "chat"),
+        ('task = "chat"\ntask = "code"', ""),
+        ("[1, 2]", ""),
         ("[" * 200_000, "JSON"),
-        (b"\xff\xfe\x00", "not UTF-8"),
-        (b"x" * (10 << 20), "over 1 MiB"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"x" * (10 << 20), "1 MiB"),
         ('{"examples": 1' + "0" * 6000 + "}", "JSON"),
     ],
 )
-def test_bad_input_is_explained(document: bytes | str, words: str) -> None:
-    assert words in problems(document)
+def test_bad_input_is_explained(document: bytes | str, datum: str) -> None:
+    assert any(datum in str(each) for each in problems(document))
 
 
 def test_the_form_and_the_order_of_the_input_do_not_matter() -> None:

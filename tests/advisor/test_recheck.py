@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clinic import ANSWERS
@@ -28,42 +29,40 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def rechecked(project: Path, day: str, *, holds: bool) -> list[dict[str, Any]]:
+    """What `--recheck` finds on this day; its exit code and its document agree on whether the decision holds."""
+    done = rung("advise", "--recheck", "--as-of", day, "--json", cwd=project)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["holds"]) == (0 if holds else 1, holds), done.stderr
+    return list(document["findings"])
+
+
 def test_the_end_of_a_model_is_told_before_it_comes_and_ends_the_decision_after(project: Path) -> None:
-    before = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
-    assert before.returncode == 0
-    assert "! [model] base: gpt-4o-mini ends on 2027-01-14, in 50 days. Its provider names gpt-6-luna." in before.stdout
-    after = rung("advise", "--recheck", "--as-of", "2027-01-15", "--json", cwd=project)
-    assert after.returncode == 1
-    document = json.loads(after.stdout)
-    assert document["holds"] is False
-    first = document["findings"][0]
-    assert (first["kind"], first["holds"], first["do"]) == ("life", False, "name another model, then: rung baseline")
-    assert "gpt-4o-mini ended on 2027-01-14: requests to it fail." in first["text"]
+    for day, holds in (("2026-11-25", True), ("2027-01-15", False)):
+        first = rechecked(project, day, holds=holds)[0]
+        assert (first["kind"], first["holds"]) == ("life", holds) and "rung baseline" in first["do"]
+        assert all(datum in first["text"] for datum in ("gpt-4o-mini", "2027-01-14", "gpt-6-luna"))
+    assert "gpt-4o-mini" in rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project).stdout
 
 
 def test_a_projects_own_table_comes_first_and_is_no_rule(project: Path) -> None:
     (project / "rules").mkdir()
     own = project / "rules" / "lives.toml"
     own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = 2026-11-01\n')
-    ended = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
-    assert ended.returncode == 1 and "gpt-4o-mini ended on 2026-11-01" in ended.stdout
+    assert "2026-11-01" in rechecked(project, "2026-11-25", holds=False)[0]["text"]
     own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = "soon"\n')
-    wrong = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
-    assert wrong.returncode == 2 and "life 1: ends must be a date" in wrong.stderr
+    assert rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project).returncode == 2
 
 
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (
-            '[[life]]\nmodel = "m"\nends = 2026-11-01T10:00:00\n',
-            "life 1: ends must be a date like 2026-11-25, without a time.",
-        ),
-        ('[life]\nmodel = "m"\nends = 2026-11-01\n', "[life] must be written [[life]]."),
-        ('[[life]]\nmodel = "m"\nend = 2026-11-01\n', 'life 1: unknown field "end". Did you mean "ends"?'),
-        ('[[lives]]\nmodel = "m"\nends = 2026-11-01\n', 'unknown table "lives". Did you mean "life"?'),
-        ('life = ["m"]\n', "life 1: must be a table."),
-        ('[[life]]\nmodel = "m"\nreplace = 3\nsource = "s"\n', "life 1: replace must be a text."),
+        ('[[life]]\nmodel = "m"\nends = 2026-11-01T10:00:00\n', "ends"),
+        ('[life]\nmodel = "m"\nends = 2026-11-01\n', "[[life]]"),
+        ('[[life]]\nmodel = "m"\nend = 2026-11-01\n', '"ends"'),
+        ('[[lives]]\nmodel = "m"\nends = 2026-11-01\n', '"life"'),
+        ('life = ["m"]\n', "life 1"),
+        ('[[life]]\nmodel = "m"\nreplace = 3\nsource = "s"\n', "replace"),
     ],
 )
 def test_a_table_of_lives_that_is_wrong_is_told_plainly_by_every_command(project: Path, table: str, said: str) -> None:
@@ -86,18 +85,15 @@ def test_a_price_that_turns_what_pays_ends_the_decision(project: Path) -> None:
     assert saving > 0
     (project / "rules").mkdir()
     (project / "rules" / "prices.toml").write_text(CHEAP)
-    done = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
-    assert done.returncode == 1
-    assert "✗ By today's prices a tuned model does not pay any more:" in done.stdout
-    assert "! The rulebook changed since" in done.stdout
+    found = rechecked(project, "2026-11-25", holds=False)
+    assert {("prices", False), ("rules", True)} <= {(each["kind"], each["holds"]) for each in found}
 
 
 def test_expired_prices_and_sources_are_told_and_do_not_end_it(project: Path) -> None:
     (project / "rung.toml").write_text("")
-    done = rung("advise", "--recheck", "--as-of", "2027-12-01", cwd=project)
-    assert done.returncode == 0, done.stdout
-    assert "Prices of 2026-" in done.stdout and "have expired" in done.stdout
-    assert "These rules rest on sources that are due to be read again: " in done.stdout
+    found = {each["kind"]: each for each in rechecked(project, "2027-12-01", holds=True)}
+    assert found.keys() == {"prices", "rules"}
+    assert "rules/prices.toml" in found["prices"]["do"] and "rung why" in found["rules"]["do"]
 
 
 def test_a_model_is_found_by_its_dated_id_and_no_life_is_invented() -> None:
@@ -106,7 +102,7 @@ def test_a_model_is_found_by_its_dated_id_and_no_life_is_invented() -> None:
     assert dated is not None and dated.model == "claude-opus-4" and dated.has_ended(today)
     open_ended = life_of("claude-opus-4-5-20251101")
     assert open_ended is not None and open_ended.ends is None and not open_ended.ends_soon(today)
-    assert "none was promised before 2026-11-24" in open_ended.words(today)
+    assert "2026-11-24" in open_ended.words(today)
     last_day = life_of("gpt-5")
     assert (
         last_day is not None and not last_day.has_ended(date(2026, 12, 11)) and last_day.has_ended(date(2026, 12, 12))
@@ -116,7 +112,7 @@ def test_a_model_is_found_by_its_dated_id_and_no_life_is_invented() -> None:
 
 def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "lives.toml").write_text("[[life]\n")
-    with pytest.raises(RungError, match=r"lives.toml: cannot be read"):
+    with pytest.raises(RungError, match=r"lives\.toml"):
         life_of("gpt-5", tmp_path)
 
 
@@ -130,5 +126,5 @@ def test_a_projects_own_days_of_warning_count(tmp_path: Path) -> None:
     assert own.ends_soon(date(2027, 2, 1))
     for wrong in ('"x"', "-1", "true", "999999999999"):
         table.write_text(f"warn_days = {wrong}\n")
-        with pytest.raises(InputError, match="warn_days must be a whole number"):
+        with pytest.raises(InputError, match="warn_days"):
             life_of("ours", tmp_path)
