@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from bank import PLACES, freeze_by_hand, perfect, project_in, reply, rows_of
+from bank import PLACES, changed, freeze_by_hand, perfect, project_in, reply, rows_of
 from loopback_server import serving
 from scripted import Scripted
 
@@ -19,6 +19,12 @@ def project(tmp_path):
 @pytest.fixture
 def settings(project):
     return load_settings(project.settings_file, {})
+
+
+@pytest.fixture
+def free(settings):
+    """Settings without a closed set of answers."""
+    return changed(settings, closed_set="off")
 
 
 @pytest.fixture

@@ -209,10 +209,9 @@ def test_the_closed_set_is_inferred_named_or_off(project, settings):
     assert closed_set(project, rows, settings.evaluation) == ("card", "loan")
 
 
-def test_cut_and_refused_replies_are_counted(project, settings):
+def test_cut_and_refused_replies_are_counted(project, free):
     cut = Scripted(lambda ask: Reply("I'm sorry, but I cannot", 3, 5, 0.5, "length"), name="cut")
-    off = changed(settings, closed_set="off")
-    _, report = run_baseline(open_bench(project, off, cut), arms_named(["base"]))
+    _, report = run_baseline(open_bench(project, free, cut), arms_named(["base"]))
     base = report.arms[0]
     assert (base.cut, base.extra["refusal_rate"], base.p95_seconds, base.output_tokens) == (36, 1.0, 0.5, 180)
 
@@ -224,12 +223,11 @@ class Thinking(Scripted):
 
 
 @pytest.mark.parametrize(("thinks", "said", "lost"), [(False, "It is about", 0), (False, "", 36), (True, "It is", 36)])
-def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project, settings, thinks, said, lost):
+def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project, free, thinks, said, lost):
     """A model that only chatters is measured; one that may have been cut while it thought is not."""
     cut = Thinking(lambda ask: Reply(said, 3, 5, 0.5, "length"), name="cut")
     cut.thinks = thinks
-    off = changed(settings, closed_set="off")
-    _, report = run_baseline(open_bench(project, off, cut), arms_named(["base", "prompt"]), Aim(goal=0.9))
+    _, report = run_baseline(open_bench(project, free, cut), arms_named(["base", "prompt"]), Aim(goal=0.9))
     assert [arm.unmeasured[:8] for arm in report.arms] == ["36 of 36" if lost else ""] * 2
     assert ("prompting" in report.judged) == (not lost)
 
@@ -243,28 +241,26 @@ class Paid(Scripted):
             yield number, Reply("card", 3, 1, 0.1, "end", 0.01)
 
 
-def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, settings):
+def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, free):
     paid = Paid(["card"], name="paid")
-    off = changed(settings, closed_set="off")
     with pytest.raises(RungError, match=r"\$0.20 of \$0.20"):
-        run_baseline(open_bench(project, off, paid, budget_usd=0.2), arms_named(["base"]))
+        run_baseline(open_bench(project, free, paid, budget_usd=0.2), arms_named(["base"]))
     assert len(paid.asked) == 20 and not list(project.evaluations.glob("*/report.json"))
-    _, report = run_baseline(open_bench(project, off, paid, budget_usd=0.5), arms_named(["base"]))
+    _, report = run_baseline(open_bench(project, free, paid, budget_usd=0.5), arms_named(["base"]))
     assert len(paid.asked) == 48 and report.arms[0].cost_usd == pytest.approx(0.36)
 
 
-def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(project, settings):
+def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(project, free):
     class Unpriced(Paid):
         def stream(self, asks):
             for number, reply in super().stream(asks):
                 yield number, Reply(reply.text, 3, 1, 0.1, "end", None)
 
     model = Unpriced(["card"], name="no price")
-    off = changed(settings, closed_set="off")
     with pytest.raises(RungError, match="--budget-usd"):
-        run_baseline(open_bench(project, off, model, budget_usd=0.2), arms_named(["base"]))
+        run_baseline(open_bench(project, free, model, budget_usd=0.2), arms_named(["base"]))
     assert 0 < len(model.asked) <= 12
-    _, report = run_baseline(open_bench(project, off, model), arms_named(["base"]))
+    _, report = run_baseline(open_bench(project, free, model), arms_named(["base"]))
     assert report.arms[0].cost_usd is None and len(model.asked) == 48
 
 

@@ -9,7 +9,7 @@ import pytest
 from in_shell import rung
 
 from evaluation.verdict.compare import compare, items_to_settle
-from evaluation.verdict.intervals import covariance, estimate, score_interval
+from evaluation.verdict.intervals import covariance, score_interval
 from evaluation.verdict.paired_scores import read_scores
 from evaluation.verdict.power import power_of
 from evaluation.verdict.rule import rule
@@ -91,15 +91,6 @@ def test_a_cluster_for_each_item_is_the_independent_result_and_none_is_none(tmp_
     binary = [{"id": n, "baseline": 0, "tuned": int(n % 3 > 0), "cluster": n} for n in range(30)]
     independent = verdict([{k: v for k, v in row.items() if k != "cluster"} for row in binary])
     assert verdict(binary).minimum_detectable == independent.minimum_detectable
-
-
-def test_clusters_of_equal_size_are_the_formula_over_their_means():
-    draw = random.Random(5)
-    values = [draw.choice([-1.0, 0.0, 0.5, 1.0]) for _ in range(60)]
-    found = estimate(values, [str(n // 5) for n in range(60)])
-    means = estimate([sum(values[at : at + 5]) / 5 for at in range(0, 60, 5)])
-    assert found.interval() == pytest.approx(means.interval())
-    assert (found.units, found.degrees, found.clusters) == pytest.approx((12, 13, 12))
 
 
 def test_the_p_value_flips_whole_clusters_and_their_sums_stay_those_of_the_items():

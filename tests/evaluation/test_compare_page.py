@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from bank import changed
 from scripted import Scripted
 from starlette.testclient import TestClient
 
@@ -29,11 +28,10 @@ def desk(project, settings):
 
 
 @pytest.fixture
-def compared(project, settings, model):
+def compared(project, free, model):
     """`compared(answer)`: the project with a verdict on a tuned model that always says this."""
 
     def made(answer):
-        free = changed(settings, closed_set="off")
         run_baseline(open_bench(project, free, model), arms_named(["base", "prompt"]))
         run_evaluation(open_bench(project, free, Scripted([answer], name="t")), "R-001", None)
 

@@ -71,11 +71,6 @@ def judged(sitting, model, tmp_path):
     return judge_run(sitting, model, Replies(tmp_path / "r.jsonl"), lambda _: None)
 
 
-@pytest.fixture
-def free(settings):
-    return changed(settings, closed_set="off")
-
-
 def test_before_a_verdict_there_is_nothing_to_judge(many, free):
     with pytest.raises(Refusal):
         open_sitting(many, free, None)

@@ -32,21 +32,14 @@ def test_classes_are_the_expected_labels_whatever_was_answered():
     assert (never.each[1].name, never.each[1].f1) == ("b", 0.0)
 
 
-def test_bleu_and_chrf_equal_sacrebleu():
+def test_bleu_and_chrf_equal_sacrebleu_and_print_their_signature():
     import sacrebleu
 
     assert corpus("BLEU", OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_bleu(OUTPUTS, [EXPECTED]).score / 100)
     assert corpus("CHRF", OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_chrf(OUTPUTS, [EXPECTED]).score / 100)
-    assert "version" in corpus("BLEU", OUTPUTS, EXPECTED)[1]
     for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
         wanted = sacrebleu.sentence_bleu(output, [expected], use_effective_order=True).score / 100
         assert bleu(output, expected) == pytest.approx(wanted)
-
-
-def test_sentence_chrf_equals_sacrebleu_and_both_print_their_signature():
-    import sacrebleu
-
-    for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
         assert chrf(output, expected) == pytest.approx(sacrebleu.sentence_chrf(output, [expected]).score / 100)
     assert "nc:6" in corpus("CHRF", OUTPUTS, EXPECTED)[1] and "tok:13a" in corpus("BLEU", OUTPUTS, EXPECTED)[1]
 

@@ -102,13 +102,10 @@ def test_few_calls_end_the_search(project, settings, kit):
     assert len(train) <= 20
 
 
-def test_a_file_alone_is_no_arm_without_rows_to_choose_on():
-    assert ARMS["optimised"].variants(ArmMaterial(proposals=(PromptVersion("optimised.1.md", "x"),), choosing=0)) == []
-
-
-def test_a_chosen_rewrite_can_be_released():
+def test_a_chosen_rewrite_can_be_released_and_is_no_arm_without_rows_to_choose_on():
     material = ArmMaterial(proposals=(PromptVersion("optimised.1.md", STEPS[1]),), choosing=10)
     assert parts_of("optimised", {"prompt": "optimised.1.md"}, material, 64)["prompt"]["text"] == STEPS[1]
+    assert ARMS["optimised"].variants(replace(material, choosing=0)) == []
 
 
 def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkeypatch):
