@@ -57,6 +57,7 @@ def try_template(tokenizer: Any) -> None:
                 "The model's chat template does not come to an end: a talk of four short turns took it more than "
                 "2 seconds, 1 GiB or a million characters.",
                 "Get the model from its source again, or put another chat_template.jinja into its folder.",
+                where="chat_template",
             )
 
 

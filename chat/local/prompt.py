@@ -59,7 +59,8 @@ def _rendered(tokenizer: Any, turns: Sequence[Turn], tools: Any, *, opened: bool
             if not any(python in text for python in written):
                 return text
             first_error = first_error or ValueError("it writes the arguments of tool calls as Python, not as JSON")
-    raise RungError(f"The model's chat template refuses these messages: {first_error}") from first_error
+    told = f"The model's chat template refuses these messages: {first_error}"
+    raise RungError(told, where="chat_template") from first_error
 
 
 def parting(one: Sequence[Any], other: Sequence[Any]) -> int:

@@ -25,18 +25,10 @@ NO_ADDRESS = (
 ASK = [{"role": "user", "content": "Hi"}]
 
 
-@pytest.mark.parametrize("address", NO_ADDRESS)
-def test_what_is_no_address_is_told_in_one_way(address: str) -> None:
-    named = ModelSettings(base="m", provider="openai", base_url=address)
-    for make in (lambda: Endpoint(address), lambda: Compatible("m", base_url=address), lambda: host_of(named)):
-        with pytest.raises(RungError, match="is not an http address") as told:
-            make()
-        assert told.value.found == address
-
-
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
+        *((address, address) for address in NO_ADDRESS),
         ("ftp://sam:secret@gpu.example/v1", "ftp://gpu.example/v1"),
         ("https:sam:secret@gpu.example", "gpu.example"),
         ("sam:se/c?ret#@gpu.example:8000", "gpu.example:8000"),
@@ -96,8 +88,9 @@ def test_what_is_no_completion_is_one_sentence(loopback: Any, body: Any) -> None
 @pytest.mark.parametrize("body", [{}, {"data": []}, {"data": [{}]}, {"data": {"id": "m"}}, {"data": ["m"]}])
 def test_a_server_that_lists_no_model(loopback: Any, body: Any) -> None:
     loopback.say((200, body))
-    with pytest.raises(RungError, match="lists no model"):
+    with pytest.raises(RungError) as refused:
         Endpoint(loopback.url).answer(ASK, 8)
+    assert refused.value.where == loopback.url.removeprefix("http://")
 
 
 def test_an_answer_that_breaks_off(loopback: Any, torn: Callable[..., None]) -> None:
@@ -111,7 +104,7 @@ def test_a_key_is_told_nowhere(loopback: Any, monkeypatch: pytest.MonkeyPatch, e
     key = "sk-of-the-team-123"
     monkeypatch.setenv("RUNG_API_KEY", key + ending)
     loopback.say((401, {"error": f"Bearer {key} is not known"}))
-    with pytest.raises(RungError, match=r"answered 401: .*\[KEY\] is not known") as told:
+    with pytest.raises(RungError, match=r"401: .*\[KEY\]") as told:
         Endpoint(loopback.url, "m", keyed=True).answer(ASK, 8)
     assert key not in told.value.message
     assert loopback.requests[0][2]["authorization"] == f"Bearer {key}"

@@ -22,7 +22,7 @@ TEMPLATE = (
     "{%- if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
 )
 """As Qwen's: with `OPEN` the prompt opens the thinking (Qwen 3.5), without it the model does (Qwen 3)."""
-WAYS = {"opened by the prompt": "(enable_thinking is not defined or enable_thinking)", "by the model": "false"}
+WAYS = {"prompt": "(enable_thinking is not defined or enable_thinking)", "model": "false"}
 
 
 def chain(words: Any, steps: list[tuple[str, str]]) -> Loaded:
@@ -52,9 +52,7 @@ def both(request: pytest.FixtureRequest, embedded: Path) -> list[Loaded]:
     words.add_tokens(["<think>", "</think>", "<hm>", "<alpha>", "<beta>"])
     words.chat_template = TEMPLATE.replace("OPEN", WAYS[request.param])
     newline, blank = (words.convert_ids_to_tokens(words.encode(text))[-1] for text in ("\n", "\n\n"))
-    begun = (
-        [(newline, "<hm>")] if request.param == "opened by the prompt" else [(newline, "<think>"), ("<think>", "<hm>")]
-    )
+    begun = [(newline, "<hm>")] if request.param == "prompt" else [(newline, "<think>"), ("<think>", "<hm>")]
     ending = [("</think>", blank), (blank, "<alpha>"), ("<alpha>", "<|im_end|>")]
     return [chain(words, [*begun, ("<hm>", more), *ending]) for more in ("</think>", "<hm>")]
 
