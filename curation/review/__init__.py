@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from curation.review.desk import Desk, open_desk
 from curation.review.item import OtherDecision, ReviewItem
-from curation.review.people import LinkEnded, LinkUnknown, all_reviewers, by_token, invite, known_reviewer, revoke
+from curation.review.people import LinkEnded, LinkUnknown, by_token, invite, known_reviewer, revoke
 from curation.review.progress import ReviewProgress, progress
 from curation.review.queue import draw_again, plans, refresh_queue
 from curation.review.ruling import Decided, Ruling
 from curation.review.service import NextItem, decide, decide_all, next_item, undo
 from curation.store.records import Reviewer
+from curation.store.reviewers import all_reviewers
 
 __all__ = [
     "Decided",

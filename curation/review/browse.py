@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from curation.checks.dismissals import sent_by_finding
 from curation.example import Example
-from curation.likeness.words import words
+from curation.likeness.words import jaccard, words
 from curation.review.desk import Desk
 from curation.review.ruling import Decided, Ruling
 from curation.review.service import decide_all
-from curation.review.similar import shared
 from curation.store.open_rows import open_to
 from curation.store.records import DECIDED, OPEN_STATES, Reviewer, StoredRow, number_of, row_id
 from curation.store.waiting_rows import for_several
@@ -91,7 +90,7 @@ def look_alikes(desk: Desk, person: Reviewer, name: str) -> list[ListedRow]:
     near = []
     for number, payload in found:
         example = Example.from_json(payload)
-        alike = shared(mine, words(example.question)) if example.answer == answer else 0.0
+        alike = jaccard(mine, frozenset(words(example.question))) if example.answer == answer else 0.0
         if number != number_of(name) and alike >= LEAST:
             listed = ListedRow(row_id(number), example.question, answer, "open", "", example.content_hash)
             near.append((-alike, listed.id, listed))

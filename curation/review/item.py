@@ -21,12 +21,12 @@ from curation.example import Example, edited_text
 from curation.mask import covered, cut_apart, spots_in
 from curation.review.desk import Desk
 from curation.review.guideline import reasons_in
-from curation.review.people import all_reviewers
 from curation.store import Link, Store, StoredRow
 from curation.store.decision_log import draft_of, sent_for, standing_votes
 from curation.store.guidelines import current_guideline
 from curation.store.reading import by_numbers, first_payloads, record, row_with_all
 from curation.store.records import Guideline, Reviewer, number_of
+from curation.store.reviewers import all_reviewers
 from curation.store.sources import read_links
 from curation.store.waiting_rows import waiting
 
@@ -165,19 +165,12 @@ def _findings(
             continue
         what = "The same question" if side.kind == "contradiction" else "A near row"
         who = f" ({side.reviewer})" if side.reviewer else ""
-        text = f"{what} has another answer: {_cut(side.answer or '', 120)}{who}"
+        text = f"{what} has another answer: {cut_apart(side.answer or '', 120)}{who}"
         found.append({"kind": side.kind, "text": text, "row": side.row, "similarity": side.similarity})
     if why := [each for each in dict.fromkeys(sent) if each not in QUEUED_AS_USUAL]:
         found.append({"kind": "sent", "text": f"Sent to review for: {', '.join(why)}"})
     found += [each for each in stored.meta.get("findings", []) if isinstance(each, Mapping)]
     return tuple(found)
-
-
-def _cut(text: str, most: int) -> str:
-    """The first characters, personal data never halved by the cut: halves are not known when the text is masked."""
-    if len(text) <= most:
-        return text
-    return cut_apart(text, most)
 
 
 def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any], ...]:
@@ -186,7 +179,7 @@ def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any],
         return ()
     if not any(vote.verdict == "edit" for vote in standing_votes(connection, raw["id"], raw["since"])):
         return ()
-    draft = _cut(Example.from_json(raw["original"]).answer or "", 200)
+    draft = cut_apart(Example.from_json(raw["original"]).answer or "", 200)
     return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft}"},)
 
 

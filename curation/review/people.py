@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy.engine import RowMapping
 
@@ -22,7 +22,7 @@ from curation.store.decision_log import read_standing
 from curation.store.records import FINAL, Reviewer, Share
 from curation.store.reviewers import (
     add_reviewer,
-    read_reviewers,
+    all_reviewers,
     read_shares,
     reviewer_named,
     reviewer_with_token,
@@ -68,25 +68,10 @@ def known_reviewer(store: Store, name: str, *, kind: Kind = "person") -> Reviewe
         with store.write() as connection:
             while (found := reviewer_named(connection, name)) is None:
                 add_reviewer(connection, name, kind)
-    return _of_kind(found, kind)
-
-
-def _of_kind(person: Reviewer, kind: Kind) -> Reviewer:
-    if person.kind != kind:
-        raise Refusal(
-            f'"{person.name}" is known here as {person.kind}, not as {kind}.',
-            "Use another name for the other kind.",
-            where=person.name,
-            expected=kind,
-            found=person.kind,
-        )
-    return person
-
-
-def all_reviewers(store: Store) -> list[Reviewer]:
-    """Everyone who ever reviewed or was invited, in order."""
-    with store.read() as connection:
-        return read_reviewers(connection)
+    if found.kind != kind:
+        told = f'"{found.name}" is known here as {found.kind}, not as {kind}.'
+        raise Refusal(told, "Use another name for the other kind.")
+    return found
 
 
 def invite(store: Store, name: str, *, role: str = "reviewer", days: float = 14, actor: str = "rung") -> str:
@@ -102,7 +87,7 @@ def invite(store: Store, name: str, *, role: str = "reviewer", days: float = 14,
         raise RungError(f"--days {days:g}: expected a number over 0, at most 3650.", "--days 14")
     token = secrets.token_urlsafe(32)
     person = known_reviewer(store, name)
-    _set_token(store, person, role=role, token_hash=_digest(token), token_until=time.time() + days * DAY)
+    set_token(store, person, role=role, token_hash=_digest(token), token_until=time.time() + days * DAY)
     store.event("invite", actor, person.name, {"role": role, "days": days})
     return token
 
@@ -112,7 +97,7 @@ def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
     names = {person.name: person for person in all_reviewers(store)}
     if name not in names:
         raise RungError(f'No reviewer "{name}".{did_you_mean(name, names)}', "rung review status", found=name)
-    _set_token(store, names[name], token_hash=None, token_until=None)
+    set_token(store, names[name], token_hash=None, token_until=None)
     store.event("revoke", actor, name, {})
 
 
@@ -125,11 +110,6 @@ def by_token(store: Store, token: str) -> Reviewer:
     if found.token_until is not None and found.token_until <= time.time():
         raise LinkEnded(time.strftime("%Y-%m-%d", time.localtime(found.token_until)))
     return found
-
-
-def _set_token(store: Store, person: Reviewer, **values: Any) -> None:
-    with store.write() as connection:
-        set_token(connection, person, **values)
 
 
 def _digest(token: str) -> str:
@@ -160,12 +140,6 @@ class PersonProgress:
     by_sheet: int = 0
 
 
-def standing(store: Store) -> Sequence[RowMapping]:
-    """Return the decisions in force, with reviewer and row."""
-    with store.read() as connection:
-        return read_standing(connection)
-
-
 def team(desk: Desk, since: datetime) -> list[Share]:
     """Everyone with a decision in force, the busiest first; `today` counts from `since` (with a time zone)."""
     with desk.store.read() as connection:
@@ -174,7 +148,8 @@ def team(desk: Desk, since: datetime) -> list[Share]:
 
 def person_progress(store: Store) -> list[PersonProgress]:
     """Return everyone with a decision in force, in the order of their first one."""
-    entries = standing(store)
+    with store.read() as connection:
+        entries = read_standing(connection)
     shared = _shared(entries)
     by_name: dict[str, list[RowMapping]] = {}
     for each in entries:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from curation.review.desk import Desk
 from curation.review.item import ReviewItem, show_item
 from curation.review.leases import claim, take_back, take_decision, take_many
-from curation.review.people import Kind, all_reviewers, known_reviewer
+from curation.review.people import Kind, known_reviewer
 from curation.review.progress import failed_words
 from curation.review.queue import refresh_queue
 from curation.review.ruling import Decided, Ruling, edited
 from curation.store.open_rows import own_waiting
 from curation.store.records import Reviewer, number_of, row_id
+from curation.store.reviewers import all_reviewers
 from workspace.errors import RungError, did_you_mean
 
 

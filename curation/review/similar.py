@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curation.example import Example, edited_text
-from curation.likeness.words import words
+from curation.likeness.words import jaccard, words
 from curation.review.desk import Desk
 from curation.review.item import NearRow, OtherDecision, ReviewItem
 from curation.store.decision_log import decided_after, newest_edit
@@ -110,14 +110,10 @@ def similar_rows(desk: Desk, person: Reviewer, repair: AnswerRepair) -> list[Sim
             made = repaired(repair, answer)
             if made is not None and row_id(number) != repair.row:
                 question = Example(row).question
-                found.append(SimilarRow(row_id(number), question, answer, made, shared(mine, words(question))))
+                found.append(
+                    SimilarRow(row_id(number), question, answer, made, jaccard(mine, frozenset(words(question))))
+                )
     return sorted(found, key=lambda each: (-each.overlap, each.row))[:MOST_ROWS]
-
-
-def shared(mine: frozenset[str], others: Sequence[str]) -> float:
-    """Jaccard similarity of two sets of words."""
-    other = set(others)
-    return len(mine & other) / len(mine | other) if mine or other else 0.0
 
 
 def _parts(text: str) -> list[str]:

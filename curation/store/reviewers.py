@@ -8,15 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, case, exists, func, select, update
 from sqlalchemy.engine import RowMapping
 
+from curation.store import Store
 from curation.store.records import FINAL, Reviewer, Share
 from curation.store.tables import decisions, later, reviewers
 from curation.store.writing import insert_unless_there
 from workspace.artefact import stamp
 
 
-def read_reviewers(connection: Connection) -> list[Reviewer]:
+def all_reviewers(store: Store) -> list[Reviewer]:
     """Return everyone who ever reviewed or was invited, in order."""
-    return [_reviewer(each) for each in connection.execute(select(reviewers).order_by(reviewers.c.id)).mappings()]
+    with store.read() as connection:
+        found = connection.execute(select(reviewers).order_by(reviewers.c.id)).mappings()
+        return [_reviewer(each) for each in found]
 
 
 def reviewer_named(connection: Connection, name: str) -> Reviewer | None:
@@ -37,9 +40,10 @@ def reviewer_with_token(connection: Connection, digest: str) -> Reviewer | None:
     return None if found is None else _reviewer(found)
 
 
-def set_token(connection: Connection, person: Reviewer, **values: Any) -> None:
+def set_token(store: Store, person: Reviewer, **values: Any) -> None:
     """Write token, end and role of a reviewer."""
-    connection.execute(update(reviewers).where(reviewers.c.id == person.id).values(**values))
+    with store.write() as connection:
+        connection.execute(update(reviewers).where(reviewers.c.id == person.id).values(**values))
 
 
 def _reviewer(found: RowMapping) -> Reviewer:
