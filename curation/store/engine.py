@@ -1,9 +1,7 @@
 """Opening a database: pragmas, transactions, migrations with a copy first, errors, and stores that are only read.
 
-A store that this account cannot write is read without writing. SQLite writes even to read a store with a log beside it:
-an index of that log. So a store without a log is read as a file that never changes (`immutable`), and the end of each
-transaction checks that this was true. One with a log is read with it: by SQLite itself where the index is there, else
-from a temporary copy, because the rows of a project that was copied by hand may be in its log alone.
+SQLite writes even to read a store with a log beside it: an index of that log. So a store that this account cannot write
+is read from a temporary copy, log included, which is made again where the store has changed.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import sqlite3
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -119,7 +117,6 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
             if not lasting and connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield connection
-            check_unchanged(connection)
     except DBAPIError as error:
         raise explain(error, where) from error
 
@@ -322,9 +319,8 @@ def is_for_reading(error: RungError, path: Path) -> bool:
 
 def reading_engine(path: Path) -> Engine:
     """An engine that reads the store at `path` and writes nothing; each transaction opens it again."""
-    reader = _Reader(path)
+    reader = _Copied(path)
     engine = create_engine("sqlite://", creator=reader.connect, poolclass=NullPool)
-    event.listen(engine, "connect", lambda opened, record: record.info.update(rung_state=opened.state))
     event.listen(engine, "engine_disposed", lambda _: reader.leave())
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
@@ -347,91 +343,51 @@ def refuse_upgrade(where: str) -> RungError:
     return RungError(said, "Copy the project to where you may write, then rerun the command there.", where=where)
 
 
-def check_unchanged(connection: Connection) -> None:
-    """Raise Refusal where another account wrote while this transaction read a file as one that never changes."""
-    _check(connection.info.get("rung_state"))
-
-
-def _check(found: tuple[Path, State] | None) -> None:
-    if found is not None and found[1] != _state(found[0]):
-        name = found[0].name
-        raise Refusal(f"{name}: another program wrote to it while it was read.", "Rerun the command.", where=name)
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to copy the store from, whether or not anything can be written beside it."""
-    reader = _Reader(path)
-    with contextlib.ExitStack() as opened:
-        found = opened.enter_context(contextlib.closing(_connect(path, "mode=ro")))
-        try:
-            found.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError:
-            found = opened.enter_context(contextlib.closing(reader.connect()))
-        opened.callback(reader.leave)
-        yield found
-        _check(found.state)
-
-
-class _Connection(sqlite3.Connection):
-    """`state` is that of a file that is read as one that never changes."""
-
-    state: tuple[Path, State] | None = None
-
-
-class _Reader:
-    """Opens one store again and again; holds the copy of one whose log has no index."""
+class _Copied:
+    """The copy of a store and its log, where an index can be made; gone with the engine or the program."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._logs = tuple(path.with_name(f"{path.name}-{end}") for end in ("wal", "journal"))
-        self._index = path.with_name(f"{path.name}-shm")
-        self._copied: State = ()
+        self._files = tuple(path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-journal"))
+        self._state: State = ()
         self._folder = Path()
         self._end: Callable[[], object] = lambda: None
+        self._turn = threading.Lock()
 
-    def connect(self) -> _Connection:
-        """A connection that sees all that is stored."""
-        if not any(log.is_file() and log.stat().st_size for log in self._logs):
-            found = _connect(self._path, "immutable=1")
-            found.state = (self._path, _state(self._path))
-            return found
-        if self._index.is_file():
-            return _connect(self._path, "mode=ro")
-        return _connect(self._copy(), "mode=rw")
+    def connect(self) -> sqlite3.Connection:
+        """A connection that sees all that is stored now."""
+        with self._turn:
+            if _state(self._files) != self._state:
+                self._copy()
+        found = sqlite3.connect(
+            self._folder / self._files[0].name, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS
+        )
+        found.execute("PRAGMA query_only = ON")
+        return found
 
     def leave(self) -> None:
         """Remove the copy."""
         self._end()
-        self._copied = ()
+        self._state = ()
 
-    def _copy(self) -> Path:
-        """The store and its log where an index can be made; gone with the engine or the program."""
-        state = _state(self._path, *self._logs)
-        if state != self._copied:
-            self.leave()
-            self._folder = Path(tempfile.mkdtemp(prefix="rung-store-"))
-            self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-            for file in (self._path, *self._logs):
+    def _copy(self) -> None:
+        """Copy one state. Raises Refusal where another account wrote meanwhile, RungError where there is no room."""
+        self.leave()
+        name, state = self._files[0].name, _state(self._files)
+        self._folder = Path(tempfile.mkdtemp(prefix="rung-store-"))
+        self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        try:
+            for file in self._files:
                 if file.is_file():
                     shutil.copyfile(file, self._folder / file.name)
-            self._copied = state
-        return self._folder / self._path.name
+        except OSError as error:
+            told = f"{name}: to be read it is copied to {self._folder.parent}, and that failed ({error.strerror})."
+            raise RungError(told, "Free some space there, or name another folder in TMPDIR.", where=name) from error
+        if _state(self._files) != state:
+            raise Refusal(f"{name}: another program wrote to it while it was read.", "Rerun the command.", where=name)
+        self._state = state
 
 
-def _connect(path: Path, how: str) -> _Connection:
-    found = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{how}",
-        uri=True,
-        check_same_thread=False,
-        isolation_level=None,
-        factory=_Connection,
-    )
-    found.execute("PRAGMA query_only = ON")
-    return found
-
-
-def _state(*files: Path) -> State:
+def _state(files: Sequence[Path]) -> State:
     return tuple((s.st_ino, s.st_size, s.st_mtime_ns) if (s := _stat(file)) else None for file in files)
 
 
@@ -443,11 +399,18 @@ def _stat(file: Path) -> os.stat_result | None:
 
 
 def copy_database(database: Path, copy: Path) -> None:
-    """SQLite's online backup: one moment of the database, whoever writes meanwhile."""
+    """SQLite's online backup: one moment of the database, whoever writes meanwhile, and whoever may write beside it."""
+    live = f"{database.absolute().as_uri()}?mode=ro"
     with (
-        database.open("rb"),  # says which file it is, where SQLite does not
-        reading(database) as source,
-        contextlib.closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target)
+        database.open("rb"),
+        contextlib.ExitStack() as opened,
+    ):  # the first says which file it is, where SQLite does not
+        source = opened.enter_context(contextlib.closing(sqlite3.connect(live, uri=True)))
+        try:
+            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            reader = _Copied(database)
+            opened.callback(reader.leave)
+            source = opened.enter_context(contextlib.closing(reader.connect()))
+        source.backup(opened.enter_context(contextlib.closing(sqlite3.connect(copy))))
     shutil.copymode(database, copy)

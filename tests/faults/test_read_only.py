@@ -21,7 +21,7 @@ from works import answer
 
 from curation.example import Example
 from curation.store import Store, open_store
-from workspace.errors import Refusal, RungError
+from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -176,17 +176,6 @@ def test_a_store_that_another_account_goes_on_writing(project: Project) -> None:
             assert store.is_read_only and seen(store) == ["one"]
             add(owner, "two")
             assert seen(store) == ["one", "two"], "each look sees what the other has written since"
-
-
-def test_a_change_under_a_file_that_was_thought_never_to_change(project: Project) -> None:
-    with open_store(project, Settings()) as owner:
-        add(owner, "one")
-    close_to_writing(project.root)
-    with ordinary(), open_store(project, Settings()) as store:
-        with pytest.raises(Refusal, match="wrote"), store.read() as connection:
-            connection.exec_driver_sql("SELECT count(*) FROM rows").scalar()
-            os.utime(project.database_file)
-        assert seen(store) == ["one"]
 
 
 @pytest.mark.parametrize("mode", [(0o444, 0o755), (0o644, 0o555)])
