@@ -50,7 +50,3 @@ def test_every_label_of_a_figure_is_explained() -> None:
     found = labels()
     assert len(found) > 15 and {"To the goal", "break-even", "Detectable"} <= found
     assert not {each for each in found if each.lower() not in NO_FIGURES and not is_told(each)}
-
-
-def test_a_label_that_is_not_there_is_seen() -> None:
-    assert not is_told("Perplexity") and is_told("Tokens in, out")

@@ -34,6 +34,7 @@ def project(tmp_path: Path) -> Path:
     rows = [(hostile, "A"), (hostile, f"B{TITLE}"), (FORMULA, "-1+1"), ("plain question here", "@SUM(1)")]
     text = "".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in rows)
     (tmp_path / "rows.jsonl").write_text(text)
+    (tmp_path / "torn.jsonl").write_text(f'{{"prompt": "{hostile}')
     rung(tmp_path, "init", "p")
     return tmp_path / "p"
 
@@ -41,6 +42,8 @@ def project(tmp_path: Path) -> Path:
 def test_no_command_lets_row_text_act_on_the_terminal(project: Path) -> None:
     commands = (
         ("data", "import", "../rows.jsonl"),
+        ("data", "import", "../torn.jsonl", "--rejects", "torn.jsonl"),
+        ("data", "check", "../torn.jsonl"),
         ("data", "check", "--show", "contradictions"),
         ("data", "check", "../rows.jsonl", "--show", "contradictions"),
         ("review", "next", "--reviewer", "dana"),
