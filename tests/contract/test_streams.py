@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import in_process
 import pytest
 
 
@@ -160,15 +161,15 @@ PROJECT_COMMANDS = (
 """Not: `locate`, `trust --revoke`, and `runs pause` and `stop`, since a run that goes on can always be ended."""
 
 
-def test_wrong_settings_stop_every_project_command(rung, tmp_path):
+def test_wrong_settings_stop_every_project_command(tmp_path):
     (tmp_path / "rung.toml").write_text('[review]\npol = "all"\n[evaluation]\nmargin = "x"\n')
     for command in PROJECT_COMMANDS:
-        ran = rung(*command.split(), "--json")
-        assert ran.code == 2, command
-        assert all(part in ran.error["message"] for part in ("line 2", '"review.pol"', '"pool"')), command
-        assert "rung.toml line 4" in ran.error["message"]
+        error = json.loads(in_process.rung(*command.split(), "--json", cwd=tmp_path, code=2).stdout)["error"]
+        assert [each["where"] for each in error["problems"]] == ["rung.toml line 2", "rung.toml line 4"], command
+        assert '"review.pol"' in error["message"] and '"pool"' in error["message"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rung.toml"]
-    assert rung("verdict", "--scores", "-", "--json", given='{"id":1,"baseline":0,"tuned":1}').code == 1
+    (tmp_path / "scores.jsonl").write_text('{"id":1,"baseline":0,"tuned":1}')
+    in_process.rung("verdict", "--scores", "scores.jsonl", cwd=tmp_path, code=1)
 
 
 @pytest.mark.parametrize("text", ["[review\n", '[review]\npol = "all"\n'])

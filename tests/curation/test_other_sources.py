@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import in_process
 import in_shell
 import pytest
 from databases import postgres  # noqa: F401
@@ -120,20 +125,32 @@ def hub(project):
         server.shutdown()
 
 
+IMPORTS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from in_process import rung
+print(json.dumps([rung("data", "import", "hf://me/rows", *words, "--json") for words in json.loads(sys.argv[2])]))
+"""
+
+
 @pytest.mark.cold
 def test_a_split_of_a_pinned_revision_of_the_hub_is_imported(project, hub):
-    def run(*words, **more):
-        return in_shell.rung("data", "import", "hf://me/rows", *words, "--json", cwd=project, **{**hub, **more})
+    def run(*lines, **more):
+        """How each import ended; one process loads the library for all of them."""
+        command = [sys.executable, "-c", IMPORTS, Path(in_process.__file__).parent, json.dumps(lines)]
+        environment = {**os.environ, **hub, **more, "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=True)
+        return [in_process.Done(*each) for each in json.loads(done.stdout)]
 
-    done = run("--revision", "v1")
-    assert done.returncode == 0, done.stderr
-    (found,) = json.loads(done.stdout)["files"]
+    train, test, *wrong = run(
+        ["--revision", "v1"], ["--split", "test", "--as", "test"], ["--split", "none"], ["--revision", "none"]
+    )
+    assert train.returncode == 0, train.stderr
+    (found,) = json.loads(train.stdout)["files"]
     assert found["file"] == f"hf://me/rows@{COMMIT} train" and found["kept"] == 5
-    (test,) = json.loads(run("--split", "test", "--as", "test").stdout)["files"]
-    assert test["read"] == 2
-    for words in (["--split", "none"], ["--revision", "none"]):
-        assert run(*words).returncode == 2
-    away = run(HF_HUB_OFFLINE="1")
+    assert json.loads(test.stdout)["files"][0]["read"] == 2
+    assert [each.returncode for each in wrong] == [2, 2]
+    (away,) = run([], HF_HUB_OFFLINE="1")
     assert away.returncode == 2 and "Hub" in away.stderr and len(away.stderr.strip().splitlines()) == 2
 
 

@@ -196,14 +196,6 @@ def test_the_command_says_one_json_document(project: Project, reviewed: Store, l
     assert len(reviewed.rows(role="candidates")) == 3
 
 
-def test_the_command_sends_nothing_where_the_answer_forbids(project: Project, reviewed: Store, loopback: Any) -> None:
-    project.answers_file.write_text('privacy = "no_external_api"\n')
-    words = ("--count", "3", "--provider", "anthropic", "--base-url", loopback.url, "--json")
-    code, out, _ = finished(command(project, *words))
-    assert code == 1 and loopback.requests == []
-    assert "no_external_api" in json.loads(out)["error"]["message"]
-
-
 def test_an_override_is_named_and_logged_before_anything_is_sent(
     project: Project, reviewed: Store, loopback: Any
 ) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-
-import pytest
 
 from curation.example import Example, chat_row
 from curation.store import open_store
@@ -33,26 +30,22 @@ def loaded_after(code: str, cwd: str) -> list[str]:
 RUN = """
 import sys
 from rung.cli import main
-sys.argv = ["rung", *{arguments!r}]
-try:
-    main()
-except SystemExit as end:
-    assert end.code in (0, None), end.code
+for words in {commands!r}:
+    sys.argv = ["rung", *words.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code in (0, None), end.code
 """
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["--help", "questions --json", "data --help", "train --help", "estimate --model Qwen3-8B --fit 24GB --json"],
-)
-def test_quick_commands_load_nothing_heavy(words, tmp_path):
-    assert loaded_after(RUN.format(arguments=words.split()), str(tmp_path)) == []
-
-
-def test_advice_loads_nothing_heavy(tmp_path):
+def test_quick_commands_load_nothing_heavy(tmp_path):
     (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
-    code = RUN.format(arguments=["advise", "--answers", "answers.toml", "--json"])
-    assert loaded_after(code, str(tmp_path)) == []
+    commands = (
+        "--help", "questions --json", "data --help", "train --help", "advise --answers answers.toml --json",
+        "estimate --model Qwen3-8B --fit 24GB --json",
+    )  # fmt: skip
+    assert loaded_after(RUN.format(commands=commands), str(tmp_path)) == []
 
 
 def test_public_names_load_nothing_heavy(tmp_path):
@@ -65,24 +58,10 @@ def test_showing_a_row_loads_no_check(tmp_path):
     with open_store(project, load_settings(project.settings_file)) as store:
         store.add([Example(chat_row("Who answers?", "Ann, 0151 23456789"))], role="pool")
     shown = "import json\nprint(json.dumps([m for m in sys.modules if m.startswith('curation.')]))"
-    code = RUN.format(arguments=["why", "r-000001"]) + shown
+    code = RUN.format(commands=["why r-000001"]) + shown
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=project.root, check=True
     )
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert "curation.mask" in loaded and not [name for name in loaded if name.startswith("curation.checks")]
     assert "[PHONE]" in done.stdout
-
-
-@pytest.mark.slow  # `make check` runs the check itself
-def test_a_layer_that_is_broken_is_seen(tmp_path):
-    """The check itself: a core package that draws must turn it red."""
-    for name in ("advisor", "curation", "training", "workspace", "chat", "evaluation", "rung"):
-        shutil.copytree(f"{ROOT}/{name}", tmp_path / name)
-    shutil.copy(f"{ROOT}/pyproject.toml", tmp_path)
-    (tmp_path / "workspace" / "paint.py").write_text("import textual\n")
-    done = subprocess.run(
-        ["lint-imports"], capture_output=True, text=True, cwd=tmp_path, env={**ENV, "PYTHONPATH": str(tmp_path)}
-    )
-    assert done.returncode != 0
-    assert "workspace.paint" in done.stdout

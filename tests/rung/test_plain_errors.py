@@ -100,12 +100,6 @@ def test_a_team_s_own_prices_are_read_with_care(project: Path, run: Run, text: s
     assert (code, error["where"]) == (2, "rules/prices.toml") and named in error["message"]
 
 
-def test_a_wrong_value_of_the_settings_is_taught(project: Path, run: Run) -> None:
-    (project / "rung.toml").write_text('[review]\npool = "sampel"\n')
-    error = json.loads(run("status", "--json")[1])["error"]
-    assert (error["where"], error["found"]) == ("rung.toml line 2", "sampel") and '"sample"' in error["message"]
-
-
 def test_notes_on_the_data_in_another_encoding_end_no_page(tmp_path: Path) -> None:
     from rung.text.evaluation_text import about_data
     from workspace.folder import Project

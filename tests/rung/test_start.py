@@ -149,13 +149,6 @@ def test_without_a_terminal_rung_prints_the_status(tmp_path):
     assert rung(cwd=tmp_path).stdout == rung("status", cwd=tmp_path).stdout
 
 
-def test_outside_a_project_it_says_how_to_start_one(tmp_path):
-    done = rung("status", "--json", cwd=tmp_path)
-    assert done.returncode == 2
-    assert json.loads(done.stdout)["error"]["hint"] == "rung init"
-    assert "Traceback" not in done.stderr
-
-
 def test_a_wrong_setting_is_named_with_its_line_and_stops_nothing_else(tmp_path):
     start_project(tmp_path)
     text = (tmp_path / "rung.toml").read_text().replace("pool =", "pol =")
