@@ -75,15 +75,6 @@ def test_words_chains_context_and_the_template(rung, tmp_path, lines, row):
     assert instruction.lower() in report["template"]
 
 
-def test_kept_lines_are_kept_byte_for_byte(rung, tmp_path, row):
-    good = [json.dumps(row(f"question number {n} about {WORDS[n]}", "a")).encode() for n in range(3)]
-    raw = b"\xef\xbb\xbf " + good[0] + b"  \r\n\n" + good[1] + b"\n" + good[0] + b"\r\n" + good[2]
-    (tmp_path / "in.jsonl").write_bytes(raw)
-    assert rung("data", "dedup", "in.jsonl", "-o", "out", "--removed", "gone").code == 0
-    assert (tmp_path / "out").read_bytes() == b" " + good[0] + b"  \r\n" + good[1] + b"\n" + good[2] + b"\n"
-    assert json.loads((tmp_path / "gone").read_text())["line"] == 4
-
-
 def test_malformed_lines_never_vanish(rung, tmp_path, row):
     good = json.dumps(row("a question", "an answer")).encode()
     turn = b'{"messages":[{"role":"user","content":"q%s"},{"role":"assistant","content":"a"}]%s}'

@@ -150,17 +150,6 @@ def test_the_quick_check_and_the_one_that_explains_agree(messages, unanswered):
 CHAT = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "id": 1}
 
 
-def test_a_format_through_chat_and_back(tmp_path):
-    start, chat, back = (tmp_path / f"{n}.jsonl" for n in "abc")
-    row = {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "id": 1}
-    start.write_text(json.dumps(row) + "\n")
-    assert rung("data", "convert", start, "-o", chat).returncode == 0
-    done = rung("data", "convert", chat, "-o", back, "--to", "sharegpt", "--json")
-    assert done.returncode == 0, done.stderr
-    assert (json.loads(chat.read_text()), json.loads(back.read_text())) == (CHAT, row)
-    assert json.loads(done.stdout)["read"] == json.loads(done.stdout)["written"] == 1
-
-
 LONG = {"messages": [{"role": "system", "content": "s"}, *CHAT["messages"]], "id": 2}
 
 

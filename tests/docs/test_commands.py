@@ -76,11 +76,6 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not wrong
 
 
-def test_a_wrong_command_is_seen() -> None:
-    assert complaint("rung data chekc") and complaint("rung plan --exprot trl") and complaint("rung trian")
-    assert not complaint("rung data check --html page.html")
-
-
 def test_examples_under_help_are_commands_that_exist() -> None:
     lines = [part for each in examples().values() for line in each for part in re.split(" && ", line)]
     said = [re.split("  +", line)[0] for line in lines if line.startswith("rung")]

@@ -86,12 +86,6 @@ def test_the_walk_before_any_model(hour: Path) -> None:
     walk(PAGE.partition(MODEL)[0], hour)
 
 
-def test_a_line_that_is_not_printed_is_seen(hour: Path) -> None:
-    text = "```console\n$ rung --version\nrung 99\n```\n"
-    with pytest.raises(AssertionError, match="rung 99"):
-        walk(text, hour)
-
-
 @pytest.mark.slow
 def test_the_whole_walk(hour: Path) -> None:
     walk(PAGE, hour)

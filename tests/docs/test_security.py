@@ -16,18 +16,12 @@ from typing import Any
 
 import pytest
 from killing import Warm
-from starlette.testclient import TestClient
 from vouched import edit, in_log
 from works import answer, stages, warm  # noqa: F401
 
-from chat.local.foreign import try_template
-from curation.review import invite, open_desk
 from evaluation.metrics.item_metrics import item_metric
-from evaluation.sandbox.run_code import SandboxLimits, run_code
-from rung.web.app import build_app
 from training.release.gguf import serving
-from training.release.tools import install_target
-from workspace.errors import Refusal, RungError
+from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import load_settings
 from workspace.trust import distrust, trust, untrusted
@@ -85,28 +79,6 @@ def report(room: Room) -> None:
     assert pages and not any("<script>alert" in page for page in pages) and "alert(1)" in "".join(pages)
 
 
-def template(_: Room) -> None:
-    class Tokenizer:
-        chat_template = "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}"
-
-    with pytest.raises(RungError):
-        try_template(Tokenizer())
-
-
-def code(room: Room) -> None:
-    (room.path / "secret").write_text("planted")
-    database = room.path / "rung.db"
-    patient = SandboxLimits(cpu_seconds=2, wall_seconds=120.0)
-    for program in (
-        f"assert 'planted' in open({str(room.path / 'secret')!r}).read()",
-        f"import sqlite3; sqlite3.connect({str(database)!r}).execute('create table a(b)')",
-        f"import socket; socket.create_connection({room.loopback.url.split('/')[-1].split(':')!r})",
-        "import os; os.fork()",
-    ):
-        assert not run_code(program, "", patient).passed, program
-    assert not database.exists() and run_code("x = 1", "assert x == 1", patient).passed
-
-
 def archive(room: Room) -> None:
     below = room.path / "a" / "b"
     below.mkdir(parents=True)
@@ -121,17 +93,6 @@ def archive(room: Room) -> None:
             unpack(below / f"{number}.tar", below / "into")
         assert room.rung("release", "verify", f"{number}.tar", at=below).code == 2
         assert sorted(room.path.rglob("*")) == before
-
-
-def released(room: Room) -> None:
-    root = room.project("measured")
-    assert room.rung("release", "--to", "prompt", "--by", "sam", "--reason", "best", at=root).code == 0
-    folder = root / "releases" / "L-001"
-    assert room.rung("release", "verify", str(folder), at=room.path).code == 0
-    told = json.loads((folder / "release.json").read_text())
-    name = next(name for name in told["files"] if name.startswith("chain/"))
-    (folder / name).write_bytes((folder / name).read_bytes() + b"\n")
-    assert room.rung("release", "verify", str(folder), at=room.path).code == 1
 
 
 def by_hand(room: Room) -> None:
@@ -196,29 +157,6 @@ def asks_again(room: Room) -> None:
     assert len(untrusted(root)) == 2
 
 
-def privacy(room: Room) -> None:
-    root = room.project("frozen", room.named("anthropic", room.loopback.url, "claude-x"))
-    answers = (root / "answers.toml").read_text()
-    (root / "answers.toml").write_text(re.sub(r"(?m)^privacy.*$", 'privacy = "no_external_api"', answers))
-    done = room.rung("baseline", "--arms", "base", at=root)
-    assert done.code == 1 and "no_external_api" in done.err and room.loopback.requests == []
-
-
-def redirect(room: Room) -> None:
-    root = room.project("frozen", room.named())
-    room.loopback.script[:] = [(307, {}, {"location": f"{room.loopback.url}/elsewhere"})]
-    assert room.rung("baseline", "--arms", "base", at=root).code == 2
-    assert room.loopback.requests and not any("elsewhere" in request[1] for request in room.loopback.requests)
-
-
-def tool(room: Room) -> None:
-    (room.path / "small.txt").write_text(f"wheel==0.45.1 --hash=sha256:{'0' * 64}\n")
-    room.monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(Refusal):
-        install_target(room.path / "tools" / "small", "tool", room.path / "small.txt")
-    assert not (room.path / "tools" / "small").exists()
-
-
 def owner_only(room: Room) -> None:
     root = room.project("reviewed")
     (root / "metrics").mkdir(exist_ok=True)
@@ -228,45 +166,17 @@ def owner_only(room: Room) -> None:
     assert stat.S_IMODE((room.path / "state").stat().st_mode) == 0o700
 
 
-def browser(room: Room) -> tuple[TestClient, Any]:
-    root = room.project("imported")
-    desk = open_desk(Project(root), load_settings(root / "rung.toml"))
-    return TestClient(build_app(desk, {"review.example"}), base_url="http://review.example"), desk
-
-
-def forged(room: Room) -> None:
-    client, desk = browser(room)
-    link = invite(desk.store, "dana")
-    assert client.get(f"/enter/{link}", follow_redirects=True).status_code == 200
-    page = client.get("/").text
-    form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page))
-    for headers in ({"origin": "http://evil.example"}, {"host": "evil.example"}):
-        assert 400 <= client.post("/decide", data={**form, "verdict": "approve"}, headers=headers).status_code < 500
-    assert 400 <= client.post("/decide", data={"verdict": "approve"}).status_code < 500
-
-
-def ended(room: Room) -> None:
-    client, desk = browser(room)
-    old, new = (invite(desk.store, "dana") for _ in range(2))
-    for link in ("never-was", old, ""):
-        assert 400 <= client.get(f"/enter/{link}", follow_redirects=True).status_code < 500, link
-        assert 400 <= client.get("/", follow_redirects=True).status_code < 500
-    assert client.get(f"/enter/{new}", follow_redirects=True).status_code == 200
-    assert room.rung("review", "invite", "dana", "--revoke", at=room.path / "project").code == 0
-    assert 400 <= client.get("/", follow_redirects=True).status_code < 500
-
-
 ATTACKS: tuple[Callable[[Room], None] | str, ...] = (
     "rung/test_harmless.py::test_no_command_lets_row_text_act_on_the_terminal",
     report,
     "rung/test_harmless.py::test_a_spreadsheet_works_nothing_out_and_the_sheet_comes_back",
     "security/test_injection.py::test_a_draft_request_holds_row_text_as_it_stands",
-    template,
-    code,
+    "chat/test_foreign.py::test_a_chat_template_that_does_not_end_is_refused",
+    "evaluation/test_sandbox.py::test_no_file_is_read",
     "security/test_metrics.py::test_a_schema_that_leads_elsewhere_is_refused_and_nobody_is_asked",
     "security/test_model_folders.py::test_pickled_weights_are_not_read",
     archive,
-    released,
+    "training/release/test_release.py::test_a_changed_release_is_found_on_another_machine",
     by_hand,
     runs_nothing,
     reaches_nothing,
@@ -274,13 +184,13 @@ ATTACKS: tuple[Callable[[Room], None] | str, ...] = (
     "security/test_trust.py::test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own",
     "security/test_trust.py::test_a_key_never_travels_in_clear_text",
     "security/test_secrets.py::test_no_key_stands_in_anything_that_was_written_or_said",
-    privacy,
-    redirect,
-    tool,
+    "evaluation/test_commands.py::test_rows_stay_here_where_the_privacy_answer_says_so",
+    "chat/test_hosted.py::test_a_redirect_is_not_followed_with_the_rows",
+    "training/release/test_installing.py::test_what_cannot_be_installed_leaves_nothing",
     "security/test_paths.py::test_a_name_that_looks_like_a_path_is_a_name",
     owner_only,
-    forged,
-    ended,
+    "web/test_routes.py::test_foreign_host_or_origin",
+    "web/test_routes.py::test_a_link_that_ended_was_revoked_or_never_was",
 )
 """A function here, or the test that attacks the promise in its own room."""
 PROMISES = [

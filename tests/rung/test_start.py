@@ -137,13 +137,6 @@ def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
     assert "classifier" in rung("share", cwd=tmp_path).stdout.splitlines()[0]
 
 
-def test_status_as_json_names_every_stage(tmp_path):
-    start_project(tmp_path)
-    document = json.loads(rung("status", "--json", cwd=tmp_path).stdout)
-    assert [stage["number"] for stage in document["stages"]] == list(range(1, 11))
-    assert {"state", "reason", "command"} <= set(document["stages"][0])
-
-
 def test_without_a_terminal_rung_prints_the_status(tmp_path):
     start_project(tmp_path)
     assert rung(cwd=tmp_path).stdout == rung("status", cwd=tmp_path).stdout
