@@ -1,9 +1,8 @@
 """A small frozen project, and a scripted model that learns from what it is shown."""
 
-from types import SimpleNamespace
-
+import bank
 import pytest
-from bank import PLACES, changed, freeze_by_hand, perfect, project_in, reply, rows_of
+from bank import PLACES, changed, freeze_by_hand, project_in, reply, rows_of
 from loopback_server import serving
 from scripted import Scripted
 
@@ -34,14 +33,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def kit():
-    return SimpleNamespace(
-        freeze_by_hand=freeze_by_hand,
-        reply=reply,
-        rows_of=rows_of,
-        places=PLACES,
-        perfect=perfect,
-        project_in=project_in,
-    )
+    return bank
 
 
 @pytest.fixture(scope="module")

@@ -180,7 +180,7 @@ def test_documents_that_hold_test_pairs_are_counted(project, settings, model):
 def test_a_test_set_alone_measures_base_and_prompt_only(project, settings, model, kit):
     for path in (project.datasets / "v001").iterdir():
         path.unlink()
-    kit.freeze_by_hand(project, "v001", test=kit.rows_of(kit.places, " today"))
+    kit.freeze_by_hand(project, "v001", test=kit.rows_of(kit.PLACES, " today"))
     _, report = run_baseline(open_bench(project, settings, model), ALL)
     assert [arm.arm for arm in report.arms] == ["base", "prompt", "rag", "combined"]
     assert all(arm.validation is None for arm in report.arms)
@@ -355,7 +355,7 @@ def test_rows_that_choose_are_drawn_and_the_same_however_the_file_is_sorted(proj
 
     def chosen(rows):
         kit.freeze_by_hand(
-            project, "v001", test=kit.rows_of(kit.places, " today"), validation=rows, train=kit.rows_of(kit.places)
+            project, "v001", test=kit.rows_of(kit.PLACES, " today"), validation=rows, train=kit.rows_of(kit.PLACES)
         )
         bench = open_bench(project, some, model)
         file = [row["messages"][0]["content"] for row in rows]

@@ -87,9 +87,8 @@ class Batches:
 
 
 @pytest.fixture(params=["openai", "anthropic"])
-def batches(request: Any, project: Any, loopback: Any) -> Batches:
-    right = {"card": "card", "money": "transfer", "pin": "pin"}
-    made = Batches(Service(lambda question: right[question.split()[0]], tuple(right.values())), url=loopback.url)
+def batches(request: Any, project: Any, loopback: Any, kit: Any) -> Batches:
+    made = Batches(Service(kit.right, tuple(kit.LABELS.values())), url=loopback.url)
     loopback.say(made)
     base = loopback.url + ("/v1" if request.param == "openai" else "")
     project.settings_file.write_text(

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from bank import perfect
 from scripted import Scripted
 
 from curation.example import Example, chat_row
@@ -65,12 +66,8 @@ class Sure(Scripted):
     """Gives the right label a probability of 0.8 among three, by its own log-probabilities."""
 
     def loglikelihoods(self, asks, answers):
-        right = {"card": "card", "money": "transfer", "pin": "pin"}
-        found = []
-        for ask, answer in zip(asks, answers, strict=True):
-            hit = answer == right[ask.turns[-1]["content"].split()[0]]
-            found.append((math.log(0.8 if hit else 0.1) - 5, 2))
-        return found
+        right = [perfect(ask) == answer for ask, answer in zip(asks, answers, strict=True)]
+        return [(math.log(0.8 if hit else 0.1) - 5, 2) for hit in right]
 
 
 def test_a_baseline_tells_how_sure_its_arms_are(project, settings):

@@ -135,7 +135,7 @@ def test_power_counts_groups_where_items_hang_together(served, kit):
     found = {}
     for groups in (240, 60, 8):
         test = [{**row, "customer": n % groups} for n, row in enumerate(rows)]
-        kit.freeze_by_hand(served, "v001", test=test, train=kit.rows_of(kit.places))
+        kit.freeze_by_hand(served, "v001", test=test, train=kit.rows_of(kit.PLACES))
         served.settings_file.write_text(settings + '[dataset]\ngroup_by = "customer"\n')
         found[groups] = json.loads(rung(served, "evaluate", "--power", "--json").stdout)
     assert [found[g]["groups"] for g in (240, 60, 8)] == [None, 60, 8] and found[60]["n"] == 240
@@ -152,7 +152,7 @@ def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measur
     refused = rung(served, "evaluate", "R-001")
     assert refused.returncode == 1 and "adapter_model.safetensors" in refused.stderr
     write_run(folder, record)
-    kit.freeze_by_hand(served, "v002", test=kit.rows_of(kit.places, " this week"), train=kit.rows_of(["there"]))
+    kit.freeze_by_hand(served, "v002", test=kit.rows_of(kit.PLACES, " this week"), train=kit.rows_of(["there"]))
     seen = rung(served, "evaluate", "R-001", "--dataset", "v002")
     assert seen.returncode == 1 and "v001" in seen.stderr and "24 of the 24" in seen.stderr
     write_run(folder, record, state="stopped")
@@ -173,7 +173,7 @@ def test_a_judge_needs_a_name_and_a_verdict(served):
 
 def test_test_labels_are_reviewed_again_blind_by_a_random_sample(served, kit):
     served.settings_file.write_text(f'{served.settings_file.read_text()}[review]\npool = "trust"\n')
-    rows = kit.rows_of(kit.places, " at dusk")
+    rows = kit.rows_of(kit.PLACES, " at dusk")
     (served.root / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert rung(served, "data", "import", "t.jsonl", "--as", "test").returncode == 0
     assert rung(served, "data", "freeze", "--test-only").returncode == 0

@@ -21,7 +21,7 @@ from workspace.settings import load_settings
 def measured_once(tmp_path_factory: pytest.TempPathFactory, open_server: Any, kit: Any) -> Any:
     """A project with a baseline on a model that is right in a third, and a finished run."""
     project, loopback = kit.project_in(tmp_path_factory.mktemp("once") / "bank"), open_server
-    loopback.say(Service(lambda question: LABELS[question.split()[0]], tuple(LABELS.values()), skill=0.3))
+    loopback.say(Service(kit.right, tuple(kit.LABELS.values()), skill=0.3))
     project.settings_file.write_text(
         f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
         '[evaluation]\nclosed_set = "off"\nruns = 2\n'
@@ -36,9 +36,6 @@ def measured_once(tmp_path_factory: pytest.TempPathFactory, open_server: Any, ki
 @pytest.fixture
 def measured(measured_once: Any, tmp_path: Path) -> Project:
     return Project(shutil.copytree(measured_once.root, tmp_path / "bank"))
-
-
-LABELS = {"card": "card", "money": "transfer", "pin": "pin"}
 
 
 def answers(project: Any, **changed: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import in_shell
 import pytest
-from bank import PLACES
+from bank import LABELS, PLACES, right
 from forks import REAL
 from hosted_replies import completion
 from hosted_service import Service
@@ -31,13 +31,9 @@ source = ["contract"]
 """
 
 
-def right(question: str) -> str:
-    return {"card": "card", "money": "transfer", "pin": "pin"}[question.split()[0]]
-
-
 @pytest.fixture
 def service(loopback: Any) -> Service:
-    made = Service(right, ("card", "transfer", "pin"))
+    made = Service(right, tuple(LABELS.values()))
     loopback.say(made)
     return made
 

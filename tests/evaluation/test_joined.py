@@ -72,8 +72,8 @@ def other_rows(validation, train):
     """The next version: the same test rows, and rows of so many places in the other splits."""
 
     def change(project, settings, kit):
-        test = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
-        held, shown = kit.rows_of(kit.places[:validation], " now"), kit.rows_of(kit.places[:train], " this week")
+        test = kit.rows_of(kit.PLACES, " today") + kit.rows_of(kit.PLACES[:4], " again")
+        held, shown = kit.rows_of(kit.PLACES[:validation], " now"), kit.rows_of(kit.PLACES[:train], " this week")
         kit.freeze_by_hand(project, "v002", test=test, validation=held, train=shown)
         return settings
 
@@ -84,11 +84,11 @@ def test_a_classifier_is_not_taken_over_where_rows_that_set_it_changed(project, 
     """Beyond the rows on which all arms are compared."""
     few = changed(settings, choose_on=2)
     measure(project, few, model, *WHOLE)
-    known = kit.rows_of(kit.places[:4], " now")
+    known = kit.rows_of(kit.PLACES[:4], " now")
     first = choosing_items([Example(row) for row in known], few.evaluation)
     left_out = next(n for n in range(len(known)) if n + 1 not in {item.number for item in first})
-    test = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
-    rows = {"test": test, "train": kit.rows_of(kit.places, " this week")}
+    test = kit.rows_of(kit.PLACES, " today") + kit.rows_of(kit.PLACES[:4], " again")
+    rows = {"test": test, "train": kit.rows_of(kit.PLACES, " this week")}
     kit.freeze_by_hand(project, "v002", **rows, validation=[row for n, row in enumerate(known) if n != left_out])
     _, report = measure(project, few, model, "base")
     assert [arm.arm for arm in report.arms] == list(WHOLE[:-1])
@@ -139,8 +139,7 @@ def test_another_model_another_test_set_and_changed_files_are_not_joined(project
     write_artefact(folder / "report.json", first.model_copy(update={"stands_on": {}}))
     _, report = measure(project, settings, model, "base")
     assert report.notes
-    splits = {"validation": kit.rows_of(kit.places[:4], " now"), "train": kit.rows_of(kit.places, " this week")}
-    kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.places, " tomorrow"), **splits)
+    kit.freeze_test(project, "v002", kit.rows_of(kit.PLACES, " tomorrow"))
     _, report = measure(project, settings, model, "base")
     assert [arm.arm for arm in report.arms] == ["base"] and report.notes == []
 

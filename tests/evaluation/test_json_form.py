@@ -38,7 +38,7 @@ def extraction(project, kit):
             question = row["messages"][0]["content"]
             yield chat_row(question, json.dumps(fields_of(question)))
 
-    parts = {"test": (" today", kit.places), "validation": (" now", kit.places[:4]), "train": (" then", kit.places)}
+    parts = {"test": (" today", kit.PLACES), "validation": (" now", kit.PLACES[:4]), "train": (" then", kit.PLACES)}
     kit.freeze_by_hand(project, "v001", **{name: list(rows(*which)) for name, which in parts.items()})
     project.settings_file.write_text('[evaluation]\nmetric = "json_fields"\nfew_shot = 3\n')
     return project
@@ -97,7 +97,7 @@ def test_a_tie_goes_to_the_form_that_fails_less_often_by_form_and_is_said(extrac
 
     def talks_here(ask):
         question = ask.turns[-1]["content"]
-        return talks(ask) if question.endswith("today") and kit.places[0] not in question else nowhere(ask)
+        return talks(ask) if question.endswith("today") and kit.PLACES[0] not in question else nowhere(ask)
 
     def nowhere(ask):
         found = json.dumps({"topic": "none", "place": "nowhere"})

@@ -42,14 +42,7 @@ def right(ask):
 @pytest.fixture
 def many(project, kit):
     """A test set of 240 items."""
-    places = [f"place {n}" for n in range(80)]
-    kit.freeze_by_hand(
-        project,
-        "v001",
-        test=kit.rows_of(places, " today"),
-        validation=kit.rows_of(kit.places[:4], " now"),
-        train=kit.rows_of(kit.places, " this week"),
-    )
+    kit.freeze_test(project, "v001", kit.rows_of([f"place {n}" for n in range(80)], " today"))
     (project.root / "judge.md").write_text("The topic is right.")
     return project
 

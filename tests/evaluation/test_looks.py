@@ -97,18 +97,12 @@ def test_pages_show_validation_items_until_the_verdict_and_test_items_after_it(p
 
 def refrozen(project, settings, model, kit, test):
     """The next version, with these test rows, and its baseline."""
-    kit.freeze_by_hand(
-        project,
-        f"v00{len(list(project.datasets.iterdir())) + 1}",
-        test=test,
-        validation=kit.rows_of(kit.places[:4], " now"),
-        train=kit.rows_of(kit.places, " this week"),
-    )
+    kit.freeze_test(project, f"v00{len(list(project.datasets.iterdir())) + 1}", test)
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
 
 
 def frozen(kit):
-    return kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
+    return kit.rows_of(kit.PLACES, " today") + kit.rows_of(kit.PLACES[:4], " again")
 
 
 def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, settings, model, baseline, kit):
@@ -119,7 +113,7 @@ def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, 
         again = evaluate(project, settings, run)
         assert (again.verdict, again.place, again.n) == ("judgement", place, 39)
         assert any("R-001" in note and "v001" in note for note in again.notes)
-    refrozen(project, settings, model, kit, frozen(kit)[:12] + kit.rows_of(kit.places, " at noon"))
+    refrozen(project, settings, model, kit, frozen(kit)[:12] + kit.rows_of(kit.PLACES, " at noon"))
     fresh = evaluate(project, settings, "R-002")
     assert (fresh.verdict, fresh.place, fresh.n) == ("ship", 1, 36)
 
@@ -127,7 +121,7 @@ def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, 
 def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, model, baseline, kit):
     """Its own version's rows choose; a version whose test items it was trained on is refused."""
     evaluate(project, settings, "R-001")
-    kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.places, " at noon today"), train=kit.rows_of(["there"]))
+    kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.PLACES, " at noon today"), train=kit.rows_of(["there"]))
     check_unseen(project, settings, "R-001", "v001", "v002")
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     bench = open_bench(project, settings, Scripted(perfect, name="t"), dataset="v002", rows_of="v001")
@@ -135,7 +129,7 @@ def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, 
     run_evaluation(bench, "R-001", "Topic.")
     fresh = newest_verdict(project, "R-001")[1]
     assert (fresh.dataset, fresh.verdict, fresh.place, fresh.n) == ("v002", "ship", 1, 24)
-    kit.freeze_by_hand(project, "v003", test=kit.rows_of(kit.places, " this week"), train=kit.rows_of(["there"]))
+    kit.freeze_by_hand(project, "v003", test=kit.rows_of(kit.PLACES, " this week"), train=kit.rows_of(["there"]))
     with pytest.raises(Refusal) as refused:
         check_unseen(project, settings, "R-001", "v001", "v003")
     assert {"v001", "v003", "24"} <= set(re.findall(r"\w+", refused.value.message))

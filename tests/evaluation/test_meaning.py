@@ -52,9 +52,9 @@ def renamed(project, kit):
             what = next(name for name in OTHER_WORDS if question.startswith(name))
             yield chat_row(question.replace(what, OTHER_WORDS[what]), row["messages"][1]["content"])
 
-    test = list(said(kit.rows_of(kit.places, " today")))
-    validation = list(said(kit.rows_of(kit.places[:4], " now")))
-    kit.freeze_by_hand(project, "v001", test=test, validation=validation, train=kit.rows_of(kit.places, " this week"))
+    test = list(said(kit.rows_of(kit.PLACES, " today")))
+    validation = list(said(kit.rows_of(kit.PLACES[:4], " now")))
+    kit.freeze_by_hand(project, "v001", test=test, validation=validation, train=kit.rows_of(kit.PLACES, " this week"))
     return project
 
 

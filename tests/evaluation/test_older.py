@@ -29,7 +29,7 @@ VERSIONS = ("v999", "v1000", "v1001")
 def test_an_older_scored_test_set_that_was_changed_is_refused_by_name(project, settings, model, kit, damage):
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     run_evaluation(open_bench(project, settings, Scripted(kit.reply, name="t")), "R-001", "Topic.")
-    folder = kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.places, " today"))
+    folder = kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.PLACES, " today"))
     bench = open_bench(project, settings, model)
     assert bench.dataset == folder
     assert standing(project, settings, bench.test_sha256).runs == ("R-001 on v001",)
@@ -61,7 +61,7 @@ def test_signs_that_change_a_question_keep_it_another_one(one, other):
 
 
 def test_versions_come_oldest_first_beyond_three_digits(project, kit):
-    made = [kit.freeze_by_hand(project, v, test=kit.rows_of(kit.places, " " * n)) for n, v in enumerate(VERSIONS, 1)]
+    made = [kit.freeze_by_hand(project, v, test=kit.rows_of(kit.PLACES, " " * n)) for n, v in enumerate(VERSIONS, 1)]
     shas = [read_manifest(folder).splits["test"].sha256 for folder in made]
     assert [older.version for older in older_tests(project, shas[2], shas, ())] == ["v999", "v1000"]
 

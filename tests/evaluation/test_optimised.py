@@ -27,7 +27,7 @@ def follows(kit):
     """Answers right where its instruction names the answer, and else as the kit's model."""
 
     def say(ask):
-        right = {"card": "card", "money": "transfer", "pin": "pin"}[ask.turns[-1]["content"].split()[0]]
+        right = kit.perfect(ask)
         return right if right in KNOWS.get(ask.turns[0]["content"].strip(), ()) else kit.reply(ask)
 
     return Scripted(say, name="scripted-1")
@@ -65,7 +65,7 @@ def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, se
     assert 2 <= len(writer.asked) <= settings.evaluation.proposals
     shown = [ask.turns[0]["content"] for ask in writer.asked]
     assert all("```" in text for text in shown)
-    rows = [row for extra in (" today", " again", " now") for row in kit.rows_of(kit.places, extra)]
+    rows = [row for extra in (" today", " again", " now") for row in kit.rows_of(kit.PLACES, extra)]
     outside = [row["messages"][0]["content"] for row in rows]
     assert not [question for question in outside for text in shown if question in text]
     again = writing()
@@ -108,14 +108,14 @@ def test_a_chosen_rewrite_can_be_released_and_is_no_arm_without_rows_to_choose_o
     assert ARMS["optimised"].variants(replace(material, choosing=0)) == []
 
 
-def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkeypatch):
+def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkeypatch, kit):
     """The command alone, with no arm named: what is asked is what the search asks."""
 
     def say(_handler, request):
         turns = request[3]["messages"]
         if "```" in turns[-1]["content"]:
             return 200, completion(f"```\n{STEPS[1]}\n```")
-        right = {"card": "card", "money": "transfer", "pin": "pin"}[turns[-1]["content"].split("\n\n")[-1].split()[0]]
+        right = kit.right(turns[-1]["content"])
         return 200, completion(right if turns[0]["content"].strip() == STEPS[1] else "pin")
 
     loopback.say(say)

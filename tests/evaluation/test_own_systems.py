@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import bank
 import in_shell
 import pytest
 from hosted_replies import completion
@@ -13,12 +14,11 @@ from runs_by_hand import finish_run
 from curation.split.manifest import load_split
 from workspace.trust import trust
 
-LABELS = {"card": "card", "money": "transfer", "pin": "pin"}
 BASE = '[evaluation]\nfew_shot = 3\nclosed_set = "off"\n'
 
 
 def right(messages: list[dict[str, str]]) -> str:
-    return LABELS[messages[-1]["content"].split()[0]]
+    return str(bank.right(messages[-1]["content"]))
 
 
 def plain(handler: Any, request: Any) -> tuple[int, Any]:

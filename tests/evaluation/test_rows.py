@@ -20,12 +20,12 @@ def stored(project, kit):
     """Only a test set is frozen; 24 pool rows, of which 21 are approved, one rejected, one leaks, one is undecided."""
     for path in (project.datasets / "v001").iterdir():
         path.unlink()
-    kit.freeze_by_hand(project, "v001", test=kit.rows_of(kit.places, " today at the latest"))
+    kit.freeze_by_hand(project, "v001", test=kit.rows_of(kit.PLACES, " today at the latest"))
     project.settings_file.write_text(
         '[evaluation]\nfew_shot = 3\n[review]\npool = "all"\n[dataset]\nvalidation = 0.3\n'
     )
     settings = load_settings(project.settings_file, {})
-    pool = [Example(row) for row in kit.rows_of(kit.places, " for a whole long week of the year")]
+    pool = [Example(row) for row in kit.rows_of(kit.PLACES, " for a whole long week of the year")]
     leak = Example(chat_row("card lost near the sea today at the latest", "card", note="copied"))
     with open_store(project, settings) as store:
         ids = store.add([*pool, leak], role="pool").ids

@@ -140,12 +140,9 @@ def test_another_name_is_another_scoring_and_takes_a_planned_place(measured, ser
     assert any(scored[0] in note for note in verdict.notes)
 
 
-def test_a_closed_set_is_asked_free_and_held_as_the_arms_are(project, server, loopback):
+def test_a_closed_set_is_asked_free_and_held_as_the_arms_are(project, server, loopback, kit):
     served = served_in(project, loopback.url, closed="on")
-    server.say["clinic"] = lambda ask: (ask.choices and server.say["held"](ask)) or "It is a card."
-    server.say["held"] = lambda ask: {"card": "card", "money": "transfer", "pin": "pin"}[
-        ask.turns[-1]["content"].split()[0]
-    ]
+    server.say["clinic"] = lambda ask: (ask.choices and kit.perfect(ask)) or "It is a card."
     done = rung(served, "evaluate", "R-001", "--served", "clinic")
     assert done.returncode == 0, done.stderr
     folder, verdict = newest_verdict(served, "R-001")

@@ -86,13 +86,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 @pytest.mark.skipif(not CHROMIUM.is_file(), reason="Debian's chromium is not installed")
 def test_a_verdict_with_every_arm_takes_two_pages(project, settings, model, kit, tmp_path):
-    kit.freeze_by_hand(
-        project,
-        "v002",
-        test=kit.rows_of(kit.places, " today"),
-        validation=kit.rows_of(kit.places[:4], " now"),
-        train=kit.rows_of(kit.places, " this week"),
-    )
+    kit.freeze_test(project, "v002", kit.rows_of(kit.PLACES, " today"))
     (project.root / "about-data.md").write_text("- The questions were written by a teller and may be too easy.\n" * 6)
     names = [name for name in ARMS if name not in ("tuned", "tuned_rag", "bigger_model")]
     run_baseline(open_bench(project, settings, model), arms_named(names), Aim(goal=0.9))

@@ -205,10 +205,9 @@ def test_a_baseline_that_leaves_out_measured_arms_is_refused_until_they_are_meas
 
 def test_items_of_one_group_count_together(project, settings, model, kit):
     """36 items of 12 groups: three items of a group are no three independent ones."""
-    rows = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
+    rows = kit.rows_of(kit.PLACES, " today") + kit.rows_of(kit.PLACES[:4], " again")
     grouped = [{**row, "meta": {"customer": n // 3}} for n, row in enumerate(rows)]
-    splits = {"validation": kit.rows_of(kit.places[:4], " now"), "train": kit.rows_of(kit.places, " this week")}
-    kit.freeze_by_hand(project, "v002", test=grouped, **splits)
+    kit.freeze_test(project, "v002", grouped)
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     alone = verdict_on(project, settings, "R-001")
     by_customer = changed(settings, "dataset", group_by="meta.customer")
@@ -230,16 +229,16 @@ def test_items_of_one_group_count_together(project, settings, model, kit):
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"policy": {"group_by": "meta.customer"}}))
     assert verdict_on(project, settings, "R-001").clusters == 12, "the key of the freeze, taken out of rung.toml later"
     few = [{**row, "meta": {"customer": n % 9}} for n, row in enumerate(rows)]
-    kit.freeze_by_hand(project, "v003", test=few, **splits)
+    kit.freeze_test(project, "v003", few)
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     third = verdict_on(project, by_customer, "R-001")
     assert (third.clusters, third.verdict) == (9, "need_more_data")
 
 
 def test_a_group_with_a_third_of_the_items_moves_the_error_and_never_the_difference(project, settings, model, kit):
-    rows = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
+    rows = kit.rows_of(kit.PLACES, " today") + kit.rows_of(kit.PLACES[:4], " again")
     grouped = [{**row, "customer": "big" if n < 10 else n // 2} for n, row in enumerate(rows)]
-    kit.freeze_by_hand(project, "v002", test=grouped, validation=kit.rows_of(kit.places[:4], " now"))
+    kit.freeze_by_hand(project, "v002", test=grouped, validation=kit.rows_of(kit.PLACES[:4], " now"))
     settings = changed(settings, "dataset", group_by="customer")
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     found = verdict_on(project, settings, "R-001")

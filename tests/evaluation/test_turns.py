@@ -28,7 +28,7 @@ def conversation(*rows, **other):
 
 def talks(kit, word):
     """One conversation of three turns a place."""
-    return [conversation(*kit.rows_of([place], word)) for place in kit.places]
+    return [conversation(*kit.rows_of([place], word)) for place in kit.PLACES]
 
 
 @pytest.fixture

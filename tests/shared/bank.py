@@ -10,6 +10,7 @@ from workspace.files import sha256_file, write_text
 from workspace.folder import Project
 
 CLASSES = {"card lost": "card", "money late": "transfer", "pin wrong": "pin"}
+LABELS = {what.split()[0]: answer for what, answer in CLASSES.items()}
 PLACES = ["at home", "in town", "on a train", "abroad", "at work", "near the sea", "in a shop", "at the bank"]
 
 
@@ -27,6 +28,13 @@ def freeze_by_hand(project: Project, version: str, **splits) -> Path:
     manifest = Manifest(version=version, splits=files, seed=13, threshold=0.8, test_only=set(splits) == {"test"})
     write_artefact(folder / "manifest.json", manifest)
     return folder
+
+
+def freeze_test(project, version, test):
+    """These test rows beside the usual ones of the other splits."""
+    return freeze_by_hand(
+        project, version, test=test, validation=rows_of(PLACES[:4], " now"), train=rows_of(PLACES, " this week")
+    )
 
 
 def changed(settings, section="evaluation", **values):
@@ -47,22 +55,20 @@ def reply(ask):
     return shown[-1] if shown else "no idea"
 
 
+def right(question):
+    """The right answer to a question of `rows_of`, whatever stands in paragraphs before it."""
+    return LABELS[question.split("\n\n")[-1].split()[0]]
+
+
 def perfect(ask):
-    """The right answer to each of `rows_of`."""
-    return CLASSES[" ".join(ask.turns[-1]["content"].split("\n\n")[-1].split()[:2])]
+    return right(ask.turns[-1]["content"])
 
 
 def project_in(root):
     root.mkdir()
     (root / "rung.toml").write_text("[evaluation]\nfew_shot = 3\nretrieved = 2\n")
     made = Project(root)
-    freeze_by_hand(
-        made,
-        "v001",
-        test=rows_of(PLACES, " today") + rows_of(PLACES[:4], " again"),
-        validation=rows_of(PLACES[:4], " now"),
-        train=rows_of(PLACES, " this week"),
-    )
+    freeze_test(made, "v001", rows_of(PLACES, " today") + rows_of(PLACES[:4], " again"))
     (root / "prompts").mkdir()
     (root / "prompts" / "base.md").write_text("Name the topic.")
     (root / "prompts" / "prompt.md").write_text("Name the topic: card, transfer or pin.")
