@@ -6,8 +6,8 @@ Each case is a JSON file {id, source, answers, expected}; `expected` has accepta
 FOLDER may also hold worked cases (TOML); tests/cases/field.toml alone is the file of published projects that the rules
 were not written with.
 
-Where the labels of a file know "no_llm", advice to measure a plain classifier first is the next step "no_llm", and a
-classifier that works is the end "no_llm". Else the rung counts that is advised.
+Where the labels of a file know "no_llm", that is the step and the end of advice to use a plain classifier, or to measure
+one as the likely end. Else the rung counts that is advised.
 
 A case marked `sealed` is left out unless `--sealed` is given, which scores the sealed ones alone: do that once, at the
 end, and write the figure down.
@@ -84,8 +84,8 @@ def advised(book: Rulebook, case: Case) -> Outcome:
     step, end = verdict.outcome
     if case.get("no_llm"):
         action = action_of(book, outcome_facts(answers.known(), verdict)).rule
-        step = "no_llm" if action in ("act-classifier-first", "act-plain-classifier") else step
-        end = "no_llm" if action == "act-plain-classifier" else end
+        if action in ("act-classifier-likely", "act-plain-classifier"):
+            return "no_llm", "no_llm"
     return step, end
 
 
@@ -210,7 +210,6 @@ def main() -> None:
     judges: dict[str, Callable[[Case], Outcome]] = {
         "Rung": rung(book),
         "Rung, set left out": judge_left_out,
-        "always fine-tune": lambda case: ("fine_tune", "fine_tune"),
         "always few-shot": lambda case: ("few_shot", "few_shot"),
     }
     fewer = hidden(cases)
