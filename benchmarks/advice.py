@@ -6,8 +6,8 @@ Each case is a JSON file {id, source, answers, expected}; `expected` has accepta
 FOLDER may also hold worked cases (TOML); tests/cases/field.toml alone is the file of published projects that the rules
 were not written with.
 
-Where the labels of a file know "no_llm", that is the step and the end of advice to use a plain classifier, or to measure
-one as the likely end. Else the rung counts that is advised.
+Where the labels of a file know "no_llm", that is the step and the end of advice to use a plain classifier or to
+measure one as the likely end. Else the rung counts that is advised.
 
 A case marked `sealed` is left out unless `--sealed` is given, which scores the sealed ones alone: do that once, at the
 end, and write the figure down.
