@@ -98,7 +98,8 @@ def ask_all(
         if progress and ((asking.done - asking.known) % step == 0 or asking.done == len(asks)):
             progress(asking.done, len(asks))
     asking.end(model.name)
-    return [replies.known[key] if key in replies.known else _refused(asking.refused[key]) for key in keys]
+    lost = {k: Reply("", 0, 0, 0.0, "refused", e.cost_usd, why=e.message) for k, e in asking.refused.items()}
+    return [replies.known[key] if key in replies.known else lost[key] for key in keys]
 
 
 @dataclass
@@ -147,10 +148,6 @@ class _Asking:
             raise (
                 _no_price(model, self.done, self.total) if unpriced else _over_budget(replies, self.done, self.total)
             )
-
-
-def _refused(error: ChatError) -> Reply:
-    return Reply("", 0, 0, 0.0, "refused", error.cost_usd, why=error.message)
 
 
 def _stopped(error: ChatError, done: int, total: int) -> RungError:

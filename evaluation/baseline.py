@@ -239,9 +239,9 @@ def _measure_all(
         *notes,
         *([f"{CASCADE} was not measured: it needs {KNOWN[CASCADE].needs}."] if lacking else []),
         *outside_set(items, bench.desk.choices),
-        *prompts_with_pairs(_prompts(whole), items),
+        *prompts_with_pairs(list(dict.fromkeys(c.variant.prompt for c in whole if c.variant.prompt)), items),
         *given_away(bench, whole),
-        *_vouched(aim),
+        *([f'{aim.vouched_by} confirms that the prompts are final: "{aim.reason}"'] if aim.vouched_by else []),
         *bench.judge_notes,
         *bench.model_notes,
     ]
@@ -288,15 +288,6 @@ def bare_report(
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
         rows_from=bench.rows_notes,
     )
-
-
-def _prompts(chosen: Sequence[ArmChoice]) -> list[PromptVersion]:
-    """The instructions that the measured arms use, each once."""
-    return list(dict.fromkeys(c.variant.prompt for c in chosen if c.variant.prompt is not None))
-
-
-def _vouched(aim: Aim) -> list[str]:
-    return [f'{aim.vouched_by} confirms that the prompts are final: "{aim.reason}"'] if aim.vouched_by else []
 
 
 def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> MeasuredArm:

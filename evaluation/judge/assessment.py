@@ -5,7 +5,7 @@ only as far as it agrees with people's labels.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from chat.protocols import ChatModel
 from curation.store import open_store, store_exists
@@ -99,12 +99,8 @@ def _rival(
     if why or len(both) < 2:
         return JudgedRival(arm=arm, raw=raw, why=why or "people judged both outputs of fewer than two items")
     found = corrected_difference(mine, other, both, sitting.verdict.confidence, sitting.groups)
-    return JudgedRival(arm=arm, raw=raw, clusters=_clusters(sitting, both), **found._asdict())
-
-
-def _clusters(sitting: JudgeSession, labelled: Collection[int]) -> int | None:
-    """How many groups the labelled items are of; None where items are independent."""
-    return None if sitting.groups is None else len({sitting.groups[item] for item in labelled})
+    clusters = None if sitting.groups is None else len({sitting.groups[item] for item in both})
+    return JudgedRival(arm=arm, raw=raw, clusters=clusters, **found._asdict())
 
 
 def _people_notes(people: People) -> list[str]:

@@ -112,11 +112,6 @@ class Bundle:
         """The plan's values, for one process: each trainer shares the rows of a step in its own way."""
         return self.plan.recipe.alone()
 
-    @property
-    def effective_batch(self) -> int:
-        """Rows of one optimiser step, over all cards."""
-        return self.recipe.rows_a_step
-
 
 def pack(
     project: Project,

@@ -26,6 +26,7 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 REPORT = "report.json"
+FILTERED = ("content_filter", "refused")
 
 
 class Traffic(ArtefactPart):
@@ -192,7 +193,7 @@ def _shares(reference: Reference, answered: Sequence[Logged]) -> list[Signal]:
     texts = [each for each in answered if not each.tool_calls or each.finish == "length"]
     return [
         _share("form_errors", f"Errors of form ({form.words})", reference, texts, form.wrong),
-        _share("refusals", "Refusals", reference, answered, lambda text, stopped: refuses(text, _stopped(stopped))),
+        _share("refusals", "Refusals", reference, answered, lambda text, stopped: stopped in FILTERED or refuses(text)),
     ]
 
 
@@ -251,10 +252,6 @@ def _signal(name: str, title: str, against: str) -> Signal:
 
 def _words(texts: Sequence[str]) -> list[int]:
     return [len(words(text)) for text in texts]
-
-
-def _stopped(finish: str) -> str:
-    return "refused" if finish in ("content_filter", "refused") else "end"
 
 
 class ProductionForm:

@@ -117,17 +117,18 @@ def evals_for(facts: Mapping[str, Any], train_rows: int, validation_rows: int) -
 def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[str, Any]) -> list[str]:
     """A sentence for each value that looks wrong; the values stay."""
     effective = recipe.rows_a_step
-    known = {**facts, **recipe.model_dump(), "effective_batch": effective, "method": _method(recipe)}
+    known = {
+        **facts,
+        **recipe.model_dump(),
+        "effective_batch": effective,
+        "method": "rslora" if recipe.rslora else recipe.method,
+    }
     said = [f"{text} [{name}]" for name, text, _ in warnings_of(known)]
     for name, entry in CHECKED.items():
         reason = because_of.get(name)
         if reason is not None and reason.by == "person":
             said += _outside(name, known.get(entry, known.get(name)), entry, known)
     return said
-
-
-def _method(recipe: Recipe) -> str:
-    return "rslora" if recipe.rslora else recipe.method
 
 
 def _outside(name: str, set_to: Any, entry: str, facts: Mapping[str, Any]) -> list[str]:

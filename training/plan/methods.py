@@ -40,16 +40,13 @@ def _both(*conditions: Holds) -> Holds:
     return lambda recipe: all(condition(recipe) for condition in conditions)
 
 
-def _rows(recipe: Mapping[str, Any]) -> int:
-    return int(recipe["batch"] * recipe["accumulation"] * recipe["processes"])
-
-
 def _packs(recipe: Mapping[str, Any]) -> bool:
     return bool(recipe["packing"])
 
 
 def _uneven(recipe: Mapping[str, Any]) -> bool:
-    return bool(recipe["generations"] < 2) or _rows(recipe) % recipe["generations"] != 0
+    rows = recipe["batch"] * recipe["accumulation"] * recipe["processes"]
+    return bool(recipe["generations"] < 2 or rows % recipe["generations"])
 
 
 _RULES: tuple[tuple[Holds, str], ...] = (

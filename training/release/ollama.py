@@ -10,7 +10,7 @@ from typing import Any
 
 from chat.local.prompt import encode
 from training.release.gguf import context_of
-from training.release.goldens import GoldenPrompt, read_goldens
+from training.release.goldens import read_goldens
 from training.release.making import Making
 from training.release.releases import ReleasedForm, folder_bytes
 from workspace.errors import Refusal
@@ -30,7 +30,8 @@ def make_ollama(making: Making, folder: Path) -> ReleasedForm:
     context = context_of(making)
     text = modelfile(pieces, f"../gguf/{file.name}", system, context)
     goldens = read_goldens(making.work)
-    compare_tokens(pieces, system, tokenizer, [*TRIALS, *(_said(item) for item in goldens.items)])
+    said = [[{"role": str(turn["role"]), "content": str(turn["content"])} for turn in g.turns] for g in goldens.items]
+    compare_tokens(pieces, system, tokenizer, [*TRIALS, *said])
     write_text(folder / "Modelfile", text)
     compared = len(TRIALS) + len(goldens.items)
     facts = {
@@ -57,10 +58,6 @@ def _smallest_loss(folder: Path) -> Path:
     if not files:
         raise Refusal(f"{folder} holds no GGUF.", "rung release --to gguf")
     return files[0]
-
-
-def _said(item: GoldenPrompt) -> list[dict[str, str]]:
-    return [{"role": str(turn["role"]), "content": str(turn["content"])} for turn in item.turns]
 
 
 def compare_tokens(

@@ -8,7 +8,7 @@ from curation.store import open_store
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CALLED, arm_name
 from evaluation.measured_answers import best_untuned
-from evaluation.measurement_report import ArmResult, Report, newest_report, read_report, reports
+from evaluation.measurement_report import Report, newest_report, read_report, reports
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import Verdict, newest_verdict
 from training.gates.clearance import refuse_uncleared
@@ -169,7 +169,7 @@ def best_prompted(project: Project) -> tuple[Path, Report]:
 
 def refuse_unmeasured(report: Report, name: str) -> None:
     """Raise Refusal where the arm's score is no measurement: it shows nothing about what would be released."""
-    if why := _arm(report, name).unmeasured:
+    if why := next(arm for arm in report.arms if arm.arm == name).unmeasured:
         raise Refusal(
             f"{report.id}: the arm {arm_name(name)} was not measured: {why}.",
             "raise [model] max_tokens in rung.toml, then: rung baseline",
@@ -186,7 +186,3 @@ def untuned_forms(report: Report) -> list[FormName]:
     known = {*(CALLED.get(arm, arm) for arm in arms & {*CLASSIFIERS}), *(["prompt"] if report.chosen in arms else [])}
     first = CALLED.get(best.arm, best.arm) if best.arm in CLASSIFIERS else "prompt"
     return sorted((form for form in UNTUNED if form in known), key=lambda form: form != first)
-
-
-def _arm(report: Report, name: str) -> ArmResult:
-    return next(arm for arm in report.arms if arm.arm == name)

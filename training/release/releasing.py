@@ -173,7 +173,7 @@ def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms:
 
 def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
     makers: dict[FormName, Callable[[Making, Path], ReleasedForm]] = {
-        "prompt": lambda m, folder: make_prompt(m.project, m.settings, _baseline(m.project), folder),
+        "prompt": lambda m, folder: make_prompt(m.project, m.settings, best_prompted(m.project)[1], folder),
         "classifier": lambda m, folder: _classifier("classifier", m, folder),
         "encoder": lambda m, folder: _classifier("encoder", m, folder),
         "adapter": make_adapter,
@@ -195,10 +195,6 @@ def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
 def _classifier(form: FormName, making: Making, folder: Path) -> ReleasedForm:
     project = making.project
     return make_classifier(form, project, making.settings, _with_classifier(project, form)[1], folder)
-
-
-def _baseline(project: Project) -> Report:
-    return best_prompted(project)[1]
 
 
 def _release(project: Project, run: RunRecord, allowed: Permission, work: Path, made: list[ReleasedForm]) -> Release:

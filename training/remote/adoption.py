@@ -93,7 +93,7 @@ def adopt_folder(
             files=files,
             adopted=Adoption(
                 source=folder.resolve().name,
-                rows=_rows(origin),
+                rows=f"{origin.plan.dataset}, as exported with {origin.plan.id}" if origin else UNKNOWN,
                 unchecked=[*said, *_unchecked(config, settings, origin)],
             ),
         )
@@ -272,10 +272,6 @@ def _origin(project: Project, settings: Settings, folder: Path) -> Origin | None
     if not ours or any(not is_unchanged(above / n, sha) for n, sha in rows.items()):
         return None
     return Origin(above, plan, clearance) if (project.datasets / plan.dataset / "manifest.json").is_file() else None
-
-
-def _rows(origin: Origin | None) -> str:
-    return UNKNOWN if origin is None else f"{origin.plan.dataset}, as exported with {origin.plan.id}"
 
 
 def _no_rows() -> str:

@@ -105,7 +105,8 @@ class Follower:
             raise Refusal(f"{self.record.id} trains in {said}.", "Set host and folder in rung.toml as they were.")
         self.place: dict[str, object] = {"root": self.remote.root, "run": self.record.id}
         self.plan: Plan = read_plan(folder / PLAN_COPY)
-        self.offset = self._known()
+        self.offset = max((int(line.get("offset", 0)) for _, line in read_metrics(folder)), default=0)
+        """The byte of the machine's figures up to which they are here."""
 
     def begin(self, restart: bool) -> None:
         """Send and start what the machine does not know yet, or shall start again."""
@@ -240,10 +241,6 @@ class Follower:
             told = f"{', '.join(wrong) or 'the adapter'} is not what the run saved on {self.remote.name}"
             self._write(state="failed", ending=told, ended_at=now())
             raise Refusal(f"{self.record.id}: {told}.", "rung train --again")
-
-    def _known(self) -> int:
-        """The byte of the machine's figures up to which they are here."""
-        return max((int(line.get("offset", 0)) for _, line in read_metrics(self.folder)), default=0)
 
     def _asked(self, operation: str, **asked: object) -> JsonObject:
         found: list[JsonObject] = []
