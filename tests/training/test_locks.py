@@ -110,6 +110,13 @@ def test_a_manifest_that_is_not_the_frozen_one_is_refused_by_a_new_plan_too(
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | owned))
     with pytest.raises(Locked, match="v001"):
         grant(ready, settings, replan())
+
+
+def test_the_next_freeze_is_another_version_whatever_was_made_of_the_last_one(
+    ready: Project, settings: Settings, replan: Replan
+) -> None:
+    manifest = ready.datasets / "v001" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"threshold": 1.0}))
     again = freeze(ready, settings, actor="sam")
     assert again.folder.name == "v002" and gate(ready, "dataset", replan()).passed
     shutil.rmtree(again.folder)
