@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from families import tiny
-from later import torch
+from families import chain
 
 from chat.local.load import Loaded, load
 from chat.local.model import LocalModel
@@ -23,26 +22,6 @@ TEMPLATE = (
 )
 """As Qwen's: with `OPEN` the prompt opens the thinking (Qwen 3.5), without it the model does (Qwen 3)."""
 WAYS = {"prompt": "(enable_thinking is not defined or enable_thinking)", "model": "false"}
-
-
-def chain(words: Any, steps: list[tuple[str, str]]) -> Loaded:
-    """A Llama whose layers add nothing and whose head leads from each token to one other: it writes what it is told."""
-    made = tiny("llama", words)
-    model = made.model
-    head = torch.zeros_like(model.lm_head.weight)
-    torch.manual_seed(1)
-    vectors = torch.nn.functional.normalize(torch.randn(head.shape), dim=-1)
-    with torch.no_grad():
-        model.config.tie_word_embeddings = False
-        model.lm_head.weight = torch.nn.Parameter(head, requires_grad=False)
-        model.model.embed_tokens.weight.copy_(vectors)
-        for layer in model.model.layers:
-            layer.self_attn.o_proj.weight.zero_()
-            layer.mlp.down_proj.weight.zero_()
-        for one, other in steps:
-            head[words.convert_tokens_to_ids(other)] += vectors[words.convert_tokens_to_ids(one)]
-        model.lm_head.weight.copy_(head)
-    return made
 
 
 @pytest.fixture(scope="module", params=WAYS)

@@ -150,3 +150,25 @@ def tiny(name: str, words: Any) -> Loaded:
                 weight.mul_(4)  # logits far apart: no two tokens tie, and early words count
     model.eval().requires_grad_(False)
     return Loaded(model, words, name, frozenset({2}), 2048)
+
+
+def chain(words: Any, steps: list[tuple[str, str]]) -> Loaded:
+    """A Llama whose layers add nothing and whose head leads from each token to one other: it writes what it is told."""
+    import torch
+
+    made = tiny("llama", words)
+    model = made.model
+    head = torch.zeros_like(model.lm_head.weight)
+    torch.manual_seed(1)
+    vectors = torch.nn.functional.normalize(torch.randn(head.shape), dim=-1)
+    with torch.no_grad():
+        model.config.tie_word_embeddings = False
+        model.lm_head.weight = torch.nn.Parameter(head, requires_grad=False)
+        model.model.embed_tokens.weight.copy_(vectors)
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        for one, other in steps:
+            head[words.convert_tokens_to_ids(other)] += vectors[words.convert_tokens_to_ids(one)]
+        model.lm_head.weight.copy_(head)
+    return made

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from families import chain
 
 from chat.local.embedded import embedded_folder
 from curation.example import Example
@@ -23,8 +24,14 @@ ROWS = [Example({"messages": [{"role": "user", "content": "a?"}, {"role": "assis
 
 
 @pytest.fixture
-def recipe(planned: Path) -> Recipe:
-    return revised(read_plan(planned).recipe, base=str(embedded_folder()), replay=4, max_length=192, system_prompt="X")
+def recipe(planned: Path, tmp_path: Path) -> Recipe:
+    """Its base answers `<alpha>` to everything."""
+    words, base = load_tokenizer(str(embedded_folder())), tmp_path / "base"
+    words.add_tokens(["<alpha>"])
+    newline = words.convert_ids_to_tokens(words.encode("\n"))[-1]
+    chain(words, [(newline, "<alpha>"), ("<alpha>", "<|im_end|>")]).model.save_pretrained(str(base))
+    words.save_pretrained(str(base))
+    return revised(read_plan(planned).recipe, base=str(base), replay=4, max_length=192, system_prompt="X")
 
 
 def test_no_question_is_one_that_measures_forgetting() -> None:
@@ -36,7 +43,7 @@ def test_no_question_is_one_that_measures_forgetting() -> None:
 def test_the_base_model_answers_once_and_its_answers_train_behind_the_rows(recipe: Recipe, tmp_path: Path) -> None:
     rows = replayed(recipe, tmp_path)
     kept = (tmp_path / FILE).read_bytes()
-    assert 1 <= len(rows) <= 4 and {row.question for row in rows} <= set(replay_questions()[:4])
+    assert {row.question for row in rows} == set(replay_questions()[:4]) and {row.answer for row in rows} == {"<alpha>"}
     tokenizer = load_tokenizer(recipe.base)
     items = answers(tokenizer, ROWS, recipe.system_prompt, recipe.max_length, tmp_path)
     both = with_replay(items, rows, tokenizer, recipe, tmp_path)
