@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bank import CLASSES, changed, perfect
+from bank import CLASSES, arm_result, changed, perfect
 from scripted import Scripted
 
 from chat.protocols import Reply
@@ -17,7 +17,7 @@ from evaluation.bench import closed_set, open_bench
 from evaluation.choose import Choices
 from evaluation.measure import items_of
 from evaluation.measured_answers import Effort, judge_rungs
-from evaluation.measurement_report import ArmResult, newest_report, read_outcomes
+from evaluation.measurement_report import newest_report, read_outcomes
 from evaluation.retrieval.passages import Bm25, Passage, holds_pair, words
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
@@ -277,18 +277,8 @@ def test_bm25_finds_the_rare_word_and_pairs_are_whole_words():
     assert words("Type-2") == ["type", "2"]
 
 
-def result_of(arm, validation, **extra):
-    return ArmResult(
-        arm=arm,
-        prompted=arm != "classical",
-        n=10,
-        score=0.5,
-        low=0.2,
-        high=0.8,
-        correct=5,
-        validation=validation,
-        **extra,
-    )
+def result_of(arm, validation):
+    return arm_result(arm, validation=validation)
 
 
 def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():

@@ -14,20 +14,10 @@ from typing import Any
 import in_shell
 import pytest
 from hosted_replies import completion
-from hosted_service import Service
+from hosted_service import PRICES, Service
 from runs_by_hand import finish_run
 
 from chat.protocols import Ask
-
-PRICES = """
-[[api]]
-model = "small"
-input = 1.0
-output = 5.0
-batch_discount = 0.5
-date = 2026-11-01
-source = ["contract"]
-"""
 
 
 @dataclass

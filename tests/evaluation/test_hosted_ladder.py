@@ -14,21 +14,11 @@ import pytest
 from bank import LABELS, PLACES, right
 from forks import REAL
 from hosted_replies import completion
-from hosted_service import Service
+from hosted_service import PRICES, Service
 
 from chat.compatible import Compatible
 from chat.hosted import CallOptions
 from chat.protocols import Ask
-
-PRICES = """
-[[api]]
-model = "small"
-input = 1.0
-cached_input = 0.25
-output = 5.0
-date = 2026-11-01
-source = ["contract"]
-"""
 
 
 @pytest.fixture

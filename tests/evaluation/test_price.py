@@ -1,27 +1,15 @@
 """The price of a tuned model: measured where it was measured, null with the missing thing named otherwise."""
 
 import pytest
+from bank import arm_result
 
-from evaluation.measurement_report import ArmResult
 from evaluation.verdict.price import Call, price_of
 from rung.text.verdict_text import break_even, call_words, price_rows
 
 
 def arm(name, read, written, cost=0.0, **known):
-    return ArmResult(
-        arm=name,
-        prompted=name != "tuned",
-        n=10,
-        score=0.5,
-        low=0.2,
-        high=0.8,
-        correct=5,
-        input_tokens=10 * read,
-        output_tokens=10 * written,
-        p50_seconds=0.2,
-        cost_usd=cost,
-        **known,
-    )
+    tokens = {"input_tokens": 10 * read, "output_tokens": 10 * written}
+    return arm_result(name, **tokens, p50_seconds=0.2, cost_usd=cost, **known)
 
 
 def test_what_is_missing_is_named_and_nothing_is_invented(project, settings):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from curation.store import open_store
+from training.monitoring.learn import Learnt, learn
+from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.log_lines import read_part
 from training.monitoring.request_joining import JoinedRequests, join
+from workspace.folder import Project
+from workspace.settings import load_settings
 
 ASKED = [{"role": "user", "content": "q"}]
 
@@ -47,6 +53,18 @@ def score(value: Any, **more: Any) -> dict[str, Any]:
         "dataType": "NUMERIC", "value": value, "stringValue": None, "comment": None, "traceId": "trace-of-o-1",
         "observationId": None, **more,
     }  # fmt: skip
+
+
+def imported(house: Project, log: Path) -> None:
+    """Take the log into the project."""
+    assert take_in(house, read_logs([log], keep_rejects=False)) is not None
+
+
+def learnt(house: Project, **wish: Any) -> Learnt:
+    """Learn from what was imported."""
+    settings = load_settings(house.settings_file, {})
+    with open_store(house, settings) as store:
+        return learn(house, settings, store, **wish)
 
 
 def joined(*lines: dict[str, Any], model: str = "") -> JoinedRequests:

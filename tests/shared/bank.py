@@ -5,6 +5,7 @@ from pathlib import Path
 
 from curation.example import chat_row
 from curation.split.manifest import Manifest, SplitFile
+from evaluation.measurement_report import ArmResult
 from workspace.artefact import write_artefact
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project
@@ -34,6 +35,13 @@ def freeze_test(project, version, test):
     """These test rows beside the usual ones of the other splits."""
     return freeze_by_hand(
         project, version, test=test, validation=rows_of(PLACES[:4], " now"), train=rows_of(PLACES, " this week")
+    )
+
+
+def arm_result(arm, **more):
+    """An arm that is right in 5 of 10 items."""
+    return ArmResult(
+        arm=arm, prompted=arm not in ("classical", "tuned"), n=10, score=0.5, low=0.2, high=0.8, correct=5, **more
     )
 
 

@@ -29,6 +29,19 @@ SAYS: dict[str, Callable[[str], str | None]] = {
 """How an answer to a closed set is written."""
 
 
+PRICES = """
+[[api]]
+model = "small"
+input = 1.0
+cached_input = 0.25
+output = 5.0
+batch_discount = 0.5
+date = 2026-11-01
+source = ["contract"]
+"""
+"""A project's own price of the service's model."""
+
+
 def share(*parts: str) -> float:
     """The same number from 0 to 1 for the same texts, as good as drawn."""
     return int.from_bytes(hashlib.sha256("|".join(parts).encode()).digest()[:8], "big") / 2**64

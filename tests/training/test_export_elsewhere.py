@@ -106,6 +106,16 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return install
 
 
+def apart(folder: Path, packages: list[str], *options: str) -> str:
+    """The Python of an environment with these packages; skips where pip fails."""
+    made = run(sys.executable, "-m", "venv", *options, str(folder / "v"), cwd=folder)
+    python = str(folder / "v" / "bin" / "python")
+    done = run(python, "-m", "pip", "install", "-q", *packages, cwd=folder)
+    if made.returncode or done.returncode:
+        pytest.skip(f"{packages[0]} does not install here: {done.stderr.strip()[-200:]}")
+    return python
+
+
 AXOLOTL = """
 import sys, yaml
 from axolotl.utils.schemas.config import AxolotlInputConfig
@@ -181,11 +191,7 @@ def test_deepspeeds_own_parser_takes_the_file(exported: Any, beside: Any) -> Non
 
 @SLOW
 def test_skypilots_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> None:
-    made = run(sys.executable, "-m", "venv", str(tmp_path / "v"), cwd=tmp_path)
-    python = str(tmp_path / "v" / "bin" / "python")
-    done = run(python, "-m", "pip", "install", "-q", "skypilot==0.14.1", cwd=tmp_path)
-    if made.returncode or done.returncode:
-        pytest.skip(f"skypilot does not install here: {done.stderr.strip()[-200:]}")
+    python = apart(tmp_path, ["skypilot==0.14.1"])
     read = (
         "import sky; t = sky.Task.from_yaml('sky.yaml'); r = list(t.resources)[0]; "
         "print(t.run, len(t.resources), r.autostop_config.down, r.autostop_config.idle_minutes, sorted(t.file_mounts))"
@@ -199,11 +205,7 @@ def test_skypilots_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> N
 
 @SLOW
 def test_dstacks_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> None:
-    made = run(sys.executable, "-m", "venv", str(tmp_path / "v"), cwd=tmp_path)
-    python = str(tmp_path / "v" / "bin" / "python")
-    done = run(python, "-m", "pip", "install", "-q", "dstack==0.22.5", cwd=tmp_path)
-    if made.returncode or done.returncode:
-        pytest.skip(f"dstack does not install here: {done.stderr.strip()[-200:]}")
+    python = apart(tmp_path, ["dstack==0.22.5"])
     read = (
         "import yaml; from dstack._internal.core.models.configurations import parse_run_configuration as parse; "
         "t = parse(yaml.safe_load(open('tuning.dstack.yml'))); "
@@ -216,11 +218,7 @@ def test_dstacks_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> Non
 
 @SLOW
 def test_the_notebook_is_one_and_its_cells_train(exported: Any, tmp_path: Path) -> None:
-    made = run(sys.executable, "-m", "venv", "--system-site-packages", str(tmp_path / "v"), cwd=tmp_path)
-    python = str(tmp_path / "v" / "bin" / "python")
-    done = run(python, "-m", "pip", "install", "-q", "nbclient", "ipykernel", cwd=tmp_path)
-    if made.returncode or done.returncode:
-        pytest.skip(f"nbclient does not install here: {done.stderr.strip()[-200:]}")
+    python = apart(tmp_path, ["nbclient", "ipykernel"], "--system-site-packages")
     folder = exported("notebook")
     book = folder / "train.ipynb"
     cells = json.loads(book.read_text())

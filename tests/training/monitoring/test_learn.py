@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from as_logged import litellm
+from as_logged import imported, learnt, litellm
 from clinic_phrases import line_of, phrases
 
 from curation.example import Example, chat_row
@@ -21,24 +21,13 @@ from rung.status.stages import status_of
 from rung.text import monitoring_text
 from rung.why.explain import answer as why
 from training.monitoring.drift import measure
-from training.monitoring.learn import CandidateFilter, Learnt, ProductionRow, in_order, learn, read_not_learnt
-from training.monitoring.log_import import read_logs, take_in
+from training.monitoring.learn import CandidateFilter, ProductionRow, in_order, read_not_learnt
 from training.monitoring.requests import read_watched
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
 Write = Callable[..., Path]
-
-
-def imported(house: Project, log: Path) -> None:
-    assert take_in(house, read_logs([log], keep_rejects=False)) is not None
-
-
-def learnt(house: Project, **wish: Any) -> Learnt:
-    settings = load_settings(house.settings_file, {})
-    with open_store(house, settings) as store:
-        return learn(house, settings, store, **wish)
 
 
 def asked_of(house: Project) -> list[str]:

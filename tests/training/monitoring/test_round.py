@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from as_logged import imported, learnt
 from clinic_phrases import line_of, phrases
 
 from curation.review import open_desk
@@ -33,16 +34,6 @@ Write = Callable[..., Path]
 
 def settings_of(house: Project) -> Settings:
     return load_settings(house.settings_file, {})
-
-
-def imported(house: Project, log: Path) -> None:
-    assert take_in(house, read_logs([log], keep_rejects=False)) is not None
-
-
-def learnt(house: Project, **wish: Any) -> Any:
-    settings = settings_of(house)
-    with open_store(house, settings) as store:
-        return learn(house, settings, store, **wish)
 
 
 def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settings: Settings, write: Write) -> None:

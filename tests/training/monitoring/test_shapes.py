@@ -6,18 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from as_logged import litellm
+from as_logged import ASKED, joined, litellm
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from training.monitoring.feedback import on_scale, scale_of
 from training.monitoring.fields import as_time, opened
-from training.monitoring.log_lines import LogPart, read_part
+from training.monitoring.log_lines import read_part
 from training.monitoring.pii import Masker
-from training.monitoring.request_joining import join
 
-ASKED = [{"role": "user", "content": "q"}]
 SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
 PIECE = {"id": "c-1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "x"}}]}
 STREAM = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
@@ -101,19 +99,12 @@ def test_a_failed_request_keeps_its_error(line: dict[str, Any], error: str) -> N
     assert part.kind == "whole" and part.said.error == error and part.said.text == ""
 
 
-def parts(*lines: dict[str, Any]) -> list[LogPart]:
-    found = [read_part(line) for line in lines]
-    for number, part in enumerate(found, 1):
-        part.line = number
-    return found
-
-
 def test_halves_that_find_no_other_are_set_aside_each_with_its_reason() -> None:
     """What joins is in test_round_trip.py."""
-    made = join(parts(
+    made = joined(
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
         {"id": "vllm-9", "custom_id": "a", "response": {"status_code": 200, "body": SAID}, "error": None},
-    ))  # fmt: skip
+    )  # fmt: skip
     assert made.requests == [] and made.aside == [
         (1, "a request without its answer"),
         (2, "an answer without its request"),
@@ -122,22 +113,22 @@ def test_halves_that_find_no_other_are_set_aside_each_with_its_reason() -> None:
 
 def test_a_row_for_training_is_told_as_one_with_what_was_looked_for() -> None:
     row = {"messages": [*ASKED, {"role": "assistant", "content": "a"}]}
-    ((_, why), (_, other)) = join(parts(row, {"id": "r", "messages": ASKED})).aside
+    ((_, why), (_, other)) = joined(row, {"id": "r", "messages": ASKED}).aside
     for name in ("response", "choices", "output", "completion", "rung data import"):
         assert name in why
     assert "choices" not in other
-    answered = join(parts({"id": "p", **row}, {"id": "p", "response": SAID}))
+    answered = joined({"id": "p", **row}, {"id": "p", "response": SAID})
     assert len(answered.requests) == 1 and not answered.aside, "the start of an answer that the model went on with"
 
 
 def test_feedback_on_lines_of_its_own_finds_its_request() -> None:
-    made = join(parts(
+    made = joined(
         {"request_id": "x", "rating": "down", "comment": "wrong side"},
         litellm(1, "q", "a", request_id="x", trace_id="t"),
         {"trace_id": "t", "edit": "b"},
         {"request_id": "gone", "rating": 5},
         {"rating": 5},
-    ))  # fmt: skip
+    )  # fmt: skip
     said = made.requests[0].feedback
     assert (said.rating, said.comment, said.edit) == (-1.0, "wrong side", "b")
     assert [part.ids for part in made.feedback] == [("gone",)]
@@ -201,8 +192,7 @@ JSON = st.recursive(
 @budget(max_examples=60)
 @given(st.lists(st.dictionaries(KEYS, JSON, max_size=6), max_size=6))
 def test_no_object_is_lost_or_crashes_the_parser(lines: list[dict[str, Any]]) -> None:
-    found = parts(*lines)
-    made = join(found)
+    made = joined(*lines)
     assert len(made.requests) + made.joined + len(made.aside) + len(made.feedback) == len(lines)
     for request in made.requests:
         assert request.messages and all(isinstance(m["content"], str) for m in request.messages)
