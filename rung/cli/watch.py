@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import Json, day
+from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import By, Json, Reason, day
 from rung.cli.output import bytes_line, note, show
 from workspace.settings import opened_project
+
+if TYPE_CHECKING:
+    from training.monitoring.drift import Judge
+    from workspace.folder import Project
+    from workspace.settings import Settings
 
 watch_app = typer.Typer(
     help="Monitor production: import request logs, measure drift, collect candidates.", no_args_is_help=True
@@ -50,7 +56,12 @@ def import_logs(
 
 def report(
     since: Annotated[str, typer.Option(metavar="DATE", help="Only requests from this day on.")] = "",
+    judge: Annotated[int, typer.Option(min=0, help="Number of answers that [judge] grades, and of test answers.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Write the page to this file.")] = None,
+    budget_usd: BUDGET = None,
+    override: OVERRIDE = "",
+    by: By = "",
+    reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Show what has changed since training. Exit 1 if a signal is raised."""
@@ -60,8 +71,11 @@ def report(
 
     check_page(html)
     project, settings = opened_project()
+    asked = _judge(project, settings, judge, (override, by, reason), budget_usd) if judge else None
     with put_back(report_file(project)):
-        found = measure(project, settings, since=day("--since", since).isoformat() if since else "")
+        found = measure(
+            project, settings, since=day("--since", since).isoformat() if since else "", judge=asked, judged=judge
+        )
         if html is not None:
             from rung.report.watch_page import write_watch_page
 
@@ -89,3 +103,16 @@ def learn_command(
     with open_store(project, settings) as store:
         done = learn(project, settings, store, count=count, telling=errors)
     show(as_json, done.to_json(), learnt_lines(done))
+
+
+def _judge(
+    project: Project, settings: Settings, items: int, named: tuple[str, str, str], budget_usd: float | None
+) -> Judge:
+    """The judge of rung.toml behind the privacy guard; what it said once is not asked again."""
+    from evaluation.ask import Replies
+    from rung.cli.models import open_judge, overridden, watch
+    from training.monitoring.drift import judge_of
+
+    model = open_judge(project, settings, overridden(project, settings, *named, "watch report"))
+    replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
+    return judge_of(project, settings, model, replies, watch("judge"))

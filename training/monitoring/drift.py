@@ -5,9 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from chat.protocols import ChatModel, Progress
 from curation.example import Example
 from curation.likeness import normal, words
 from curation.mask import MASK, mask
+from curation.review.queue import draw
+from curation.split.manifest import load_split
+from evaluation.ask import Replies
+from evaluation.judge.grading import Case, project_judge
 from evaluation.metrics.text import refuses
 from training.monitoring.reference import Origins, Reference, released
 from training.monitoring.requests import IMPORT, Logged, read_watched, watch_folder
@@ -27,6 +32,8 @@ from workspace.settings import Settings
 
 REPORT = "report.json"
 FILTERED = ("content_filter", "refused")
+Judge = Callable[[Sequence[tuple[str, str]]], list[bool]]
+"""From (question, answer) pairs to whether each is good enough."""
 
 
 class Traffic(ArtefactPart):
@@ -72,7 +79,9 @@ class DriftReport(Artefact):
         return [signal for signal in self.signals if signal.raised]
 
 
-def measure(project: Project, settings: Settings, *, since: str = "") -> DriftReport:
+def measure(
+    project: Project, settings: Settings, *, since: str = "", judge: Judge | None = None, judged: int = 0
+) -> DriftReport:
     """Measure the requests and write the report.
 
     Raises Refusal where nothing was released or imported, or no request is left.
@@ -86,6 +95,7 @@ def measure(project: Project, settings: Settings, *, since: str = "") -> DriftRe
     origins = Origins(project, settings, watched.imports)
     asked = [origins.question(each) for each in requests]
     signals = all_signals(reference, requests, asked, seed)
+    signals.append(judge_signal(reference, list(zip(asked, requests, strict=True)), seed, judge, judged))
     measured = sum(signal.raised is not None for signal in signals)
     paths = [watch_folder(project) / made.id / IMPORT for made in watched.imports]
     report = DriftReport(
@@ -164,7 +174,7 @@ def _left_out(requests: Sequence[Logged], since: str) -> list[str]:
 
 
 def all_signals(reference: Reference, requests: Sequence[Logged], questions: Sequence[str], seed: int) -> list[Signal]:
-    """Every signal; `questions` are those of the requests, as rows would have them."""
+    """Every signal that needs no model; `questions` are those of the requests, as rows would have them."""
     asked = distinct([bare(question) for question in questions])
     rows = distinct([bare(mask(row.question)) for row in reference.rows])
     answered = [each for each in requests if not each.error]
@@ -236,6 +246,27 @@ def is_low(each: Logged) -> bool:
     return each.rating is not None and each.rating < 0
 
 
+def judge_signal(
+    reference: Reference, asked: Sequence[tuple[str, Logged]], seed: int, judge: Judge | None, judged: int
+) -> Signal:
+    """A judge on a sample of answers, against its rulings on the answers to test items: both without a reference."""
+    signal = _signal("judge", "Answers that the judge rejects", "answers to test items, by the same judge")
+    if judge is None:
+        return unmeasured(signal, "no judge was asked: [judge] in rung.toml, then rung watch report --judge 50")
+    test = load_split(reference.dataset, "test")
+    before = [(mask(o.asked(test)), mask(o.output)) for o in reference.answered]
+    now = [(question, each.answer) for question, each in asked if each.answer and not each.error]
+    sides = [_some(side, min(judged, len(side)), seed) for side in (now, before)]
+    signal = revised(signal, n=len(sides[0]), n_before=len(sides[1]))
+    found = judge([*sides[0], *sides[1]])
+    bad = [not good for good in found]
+    return share_signal(signal, sum(bad[: len(sides[0])]), sum(bad[len(sides[0]) :]))
+
+
+def _some(pairs: Sequence[tuple[str, str]], count: int, seed: int) -> list[tuple[str, str]]:
+    return [pairs[place] for place in draw(seed, [f"judge {n}" for n in range(len(pairs))], count)]
+
+
 def bare(text: str) -> str:
     """The text without the marks of what was masked: `[PHONE]` is no word that anybody used."""
     return MASK.sub(" ", text)
@@ -289,3 +320,22 @@ def _keys(answer: str) -> frozenset[str] | None:
     except (ValueError, RecursionError):
         return None
     return frozenset(value) if isinstance(value, dict) else None
+
+
+NO_REFERENCE = "(none: judge by the question alone)"
+
+
+def judge_of(
+    project: Project, settings: Settings, model: ChatModel, replies: Replies, watch: Progress | None = None
+) -> Judge:
+    """From (question, answer) pairs to whether each meets the rubric; a reply that cannot be read counts as no.
+
+    Raises RungError where judge.md is missing.
+    """
+    asked = project_judge(project, settings, model, replies)
+
+    def judge(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        found = asked.grade([Case(question, NO_REFERENCE, answer) for question, answer in pairs], watch)
+        return [score is not None and score >= settings.judge.passing for score in found]
+
+    return judge

@@ -1,15 +1,21 @@
-"""What a release put into a request is taken off; the form that answers must have."""
+"""What a release put into a request is taken off; the judge on production; the form that answers must have."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from clinic_phrases import line_of
+from as_logged import litellm
+from clinic_phrases import line_of, phrases
+from scripted import Scripted
 
 from curation.example import Example, chat_row
-from training.monitoring.drift import ProductionForm
+from evaluation.ask import Replies
+from training.monitoring.drift import ProductionForm, judge_of, judge_signal, measure
+from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.pii import masked_text
 from training.monitoring.reference import OwnTurns, released
 from training.monitoring.signals import word_signals
@@ -72,3 +78,44 @@ def test_rows_that_are_all_alike_have_no_topics(side: list[str], recwarn: pytest
     found = {signal.name: signal for signal in word_signals(side[:40], side, "rows", 0)}
     assert found["topics"].raised is None and found["topics"].why
     assert found["new_words"].raised is False and not recwarn.list
+
+
+@pytest.mark.parametrize("kind", ["rubric", "score"])
+def test_the_judge_looks_at_production_and_at_the_test_alike(
+    house: Project, write: Callable[..., Path], tmp_path: Path, kind: str
+) -> None:
+    log = write([litellm(n, text, "E13 OS" if n % 2 else line_of(text)) for n, text in enumerate(phrases(80, 55))])
+    take_in(house, read_logs([log], keep_rejects=False))
+    (house.root / "judge.md").write_text("The line names the type of the phrase.\n")
+    settings = load_settings(house.settings_file, {})
+    settings = settings.model_copy(update={"judge": settings.judge.model_copy(update={"kind": kind})})
+    asked: list[str] = []
+
+    def rule(ask: Any) -> str:
+        text = str(ask.turns[-1]["content"])
+        asked.append(text)
+        question = text.split("Question:\n")[1].split("\n\n")[0]
+        good = line_of(question) == text.split("Answer to judge:\n")[1].split("\n\n")[0]
+        return ("YES" if good else "NO") if kind == "rubric" else ("5" if good else "2")
+
+    replies = Replies(tmp_path / "replies.jsonl")
+    judge = judge_of(house, settings, Scripted(rule), replies)
+    report = measure(house, settings, judge=judge, judged=30)
+    signal = next(signal for signal in report.signals if signal.name == "judge")
+    assert (signal.n, signal.n_before, signal.before) == (30, 30, 0.0) and signal.raised and signal.now is not None
+    assert 0.2 < signal.now < 0.8 and len(asked) == 60
+
+
+def test_the_judge_is_given_both_sides_masked(house: Project) -> None:
+    """Production is kept masked: beside answers that are not, `[PHONE]` alone would look worse."""
+    standing = released(house, load_settings(house.settings_file, {}))
+    said = [each.model_copy(update={"output": "Call +1 415 555 0132."}) for each in standing.answered]
+    standing = standing.__class__(**{**vars(standing), "answered": said})
+    seen: list[str] = []
+
+    def judge(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        seen.extend(answer for _, answer in pairs)
+        return [True] * len(pairs)
+
+    judge_signal(standing, [], 0, judge, 5)
+    assert seen == ["Call [PHONE]."] * 5

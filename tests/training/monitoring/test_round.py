@@ -51,6 +51,7 @@ def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, a
     found = {signal.name: signal for signal in report.signals}
     assert report.raised == [] and report == read_report(house)
     assert found["question_length"].before == found["question_length"].now, "the prompt's own message is taken off"
+    assert found["judge"].raised is None and "[judge]" in found["judge"].why
     assert found["cost"].raised is None and found["cost"].why
     assert report.any_alarm == pytest.approx(0.01 * sum(s.raised is not None for s in report.signals))
     ward = [
