@@ -173,13 +173,10 @@ def test_bytes_that_are_no_table_are_told_as_such(tmp_path: Path) -> None:
     assert (caught.value.where, "Columns: ." in caught.value.message) == (f"{path} line 1", False)
 
 
-def test_cells_that_are_not_utf8_are_no_rows_to_do_without(tmp_path: Path) -> None:
-    path = saved(tmp_path, "Frage;Antwort\nfür wen;mich\nwo;draußen\n")
+@pytest.mark.parametrize(("last", "way"), [("draußen", ICONV), ("", "--rejects")], ids=["all", "one"])
+def test_cells_that_are_not_utf8_are_no_rows_to_do_without_and_one_bad_line_is(
+    tmp_path: Path, last: str, way: str
+) -> None:
+    path = saved(tmp_path, f"Frage;Antwort\nfür wen;mich\nwo;{last}\n")
     rejects = [row for row in read_rows(path, columns=NAMED) if isinstance(row, Reject)]
-    assert len(rejects) == 2 and ICONV.format(path) in malformed_error(rejects).hint
-
-
-def test_one_bad_line_among_others_may_be_left_out(tmp_path: Path) -> None:
-    path = saved(tmp_path, "Frage;Antwort\nfür wen;mich\nwo;\n")
-    rejects = [row for row in read_rows(path, columns=NAMED) if isinstance(row, Reject)]
-    assert len(rejects) == 2 and "--rejects" in malformed_error(rejects).hint
+    assert len(rejects) == 2 and way.format(path) in malformed_error(rejects).hint

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +31,6 @@ from workspace.settings import Settings
 Run = Callable[..., DraftingResult]
 PRICE = TokenPrice(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 25), date(2027, 5, 25))
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "kelp", "loam")
-TOP = Path(__file__).resolve().parents[2]
 
 
 def message(text: str, tokens: int = 20) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
 import subprocess
 import sys
 
@@ -12,9 +10,6 @@ from curation.example import Example, chat_row
 from curation.store import open_store
 from rung.start import start_project
 from workspace.settings import load_settings
-
-ROOT = str(pathlib.Path(__file__).parents[2])
-ENV = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 HEAVY = ("torch", "transformers", "peft", "trl", "anthropic", "openai", "sklearn", "scipy", "datasketch", "numba")
 """Never loaded for help, the questionnaire, Start, Advice and Review."""
@@ -39,17 +34,14 @@ for words in {commands!r}:
 """
 
 
-def test_quick_commands_load_nothing_heavy(tmp_path):
+def test_quick_commands_and_public_names_load_nothing_heavy(tmp_path):
     (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
     commands = (
         "--help", "questions --json", "data --help", "train --help", "advise --answers answers.toml --json",
         "estimate --model Qwen3-8B --fit 24GB --json",
     )  # fmt: skip
-    assert loaded_after(RUN.format(commands=commands), str(tmp_path)) == []
-
-
-def test_public_names_load_nothing_heavy(tmp_path):
-    assert loaded_after("import rung, rung.status, curation.review, training.gates.clearance", str(tmp_path)) == []
+    names = "import rung, rung.status, curation.review, training.gates.clearance"
+    assert loaded_after(f"{RUN.format(commands=commands)}\n{names}", str(tmp_path)) == []
 
 
 def test_showing_a_row_loads_no_check(tmp_path):
