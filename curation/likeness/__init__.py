@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from curation.likeness.answers import answer_form, critical, same_answer
-from curation.likeness.template import Template, find_template
-from curation.likeness.words import SHORT, exact, grams, jaccard, normal, shingles, shingles_of, words
+from curation.likeness.words import (
+    SHORT,
+    Template,
+    exact,
+    find_template,
+    grams,
+    jaccard,
+    normal,
+    shingles,
+    shingles_of,
+    words,
+)
 
 SHORT_THRESHOLD = 0.8
 """Jaccard of character 4-grams from which two short questions are short near."""

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from curation.example import Example
 from curation.likeness.hashing import BLOCK_CHARS, HashedTexts, hash_texts
 from curation.likeness.sets import I32, I64, U32, U64, Growing, Sets, concat, mix, offsets, set_keys
-from curation.likeness.template import covered, drawn, is_common
-from curation.likeness.words import SHINGLE, words
+from curation.likeness.words import SHINGLE, covered, drawn, is_common, words
 from curation.rows.row import Said
 from workspace.extras import installed
 

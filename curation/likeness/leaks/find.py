@@ -22,8 +22,7 @@ from curation.likeness.leaks.report import Leak, LeakReport, in_order
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import SUSPECTS, Bools, CandidatePairs, Floats, candidate_pairs, pairs_to_look_at
 from curation.likeness.sets import I64, SLACK, U32, U64, Sets
-from curation.likeness.template import is_common
-from curation.likeness.words import SHINGLE
+from curation.likeness.words import SHINGLE, is_common
 
 ROWS_AT_ONCE = 4096
 """Train rows that are held in memory while they are compared."""

@@ -27,8 +27,7 @@ from curation.likeness.leaks.index import (
     rarest,
 )
 from curation.likeness.sets import I32, I64, SLACK, U32, U64, Sets, bit_counts, earlier, offsets, top
-from curation.likeness.template import SAMPLE, SEED
-from curation.likeness.words import SHORT
+from curation.likeness.words import SAMPLE, SEED, SHORT
 from curation.rows.row import Said
 from curation.rows.rowfile import RowFile
 

@@ -19,7 +19,7 @@ from curation.likeness.join import distinct
 from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, NO_ANSWER, TestIndex, places_in
 from curation.likeness.leaks.scan import NOTED, Scan, in_orders, natures_of
 from curation.likeness.sets import I64, SLACK, U32, U64, earlier, offsets
-from curation.likeness.template import LEAST, SHARE
+from curation.likeness.words import LEAST, SHARE
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

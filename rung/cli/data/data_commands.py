@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -200,12 +200,7 @@ def fix(
         if not dry_run:
             refresh_queue(store, settings)
     if as_json:
-        emit(
-            [
-                {"finding": d.finding, "action": d.action, "rows": d.rows, "change": d.change, "detail": d.detail}
-                for d in done
-            ]
-        )
+        emit([asdict(each) for each in done])
         return
     for each in done:
         say(each.words())

@@ -71,18 +71,6 @@ def _embedder(semantic: bool, folder: Path | None) -> Embedder | None:
     return open_embedder(folder)
 
 
-def _say_meaning(semantic: JsonObject, found: int) -> None:
-    """Print how many pairs are paraphrases, and how often that judgement is right."""
-    say(f"! {'Paraphrases':<15} {found:>7,}  same meaning, other words, by {semantic['model']}; please check them")
-    sample, right = semantic["sample"], "The precision of this model is not known."
-    if sample:
-        right = (
-            f"On a labelled sample at {sample['threshold']:g}: {sample['precision']:.0%} of the pairs were right,"
-            f" {sample['recall']:.0%} of the paraphrases were found."
-        )
-    say(f"  Cosine {semantic['threshold']:g} or more. {right}")
-
-
 def _say_dedup(report: JsonObject, out: Path, pairs: Path | None) -> None:
     from rung.text.checks_text import lines_seen
 
@@ -157,8 +145,17 @@ def _say_leakage(checked: LeakCheck, train: list[Path], test: list[Path], clean:
 
 
 def _say_paraphrases(checked: LeakCheck, meaning: Meaning) -> None:
-    say("")
-    _say_meaning(meaning.as_json(), len(meaning.pairs))
+    """Print how many pairs are paraphrases, how often that judgement is right, and the first of them."""
+    semantic = meaning.as_json()
+    sample, right = semantic["sample"], "The precision of this model is not known."
+    if sample:
+        right = (
+            f"On a labelled sample at {sample['threshold']:g}: {sample['precision']:.0%} of the pairs were right,"
+            f" {sample['recall']:.0%} of the paraphrases were found."
+        )
+    told = f"same meaning, other words, by {meaning.model}; please check them"
+    say(f"\n! {'Paraphrases':<15} {len(meaning.pairs):>7,}  {told}")
+    say(f"  Cosine {meaning.threshold:g} or more. {right}")
     for row, item, score in meaning.pairs[:SHOWN]:
         test, train = (f"{file}:{line}" for file, line in (checked.test.where(item), checked.train.where(row)))
         say(f"  {test} and {train}   {score:.2f}")
