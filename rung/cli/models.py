@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import typer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chat.privacy import Override
-    from chat.protocols import ChatModel, Embedder
-    from evaluation.served_run import ServedRun
-    from training.runs import RunRecord
-    from workspace.folder import Project
-    from workspace.settings import OtherModelSettings, Settings
-
-BUDGET = Annotated[float | None, typer.Option(min=0, help="Spending limit for hosted models, in USD.")]
-BATCH = Annotated[bool, typer.Option("--batch", help="Ask by the provider's batches: half the price, up to a day.")]
-LABELS = Annotated[bool, typer.Option("--label-scoring", help="Also score every possible answer, for calibration.")]
-OVERRIDE = Annotated[str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")]
+from chat.batching import in_batches, takes_batches
+from chat.local.embed import can_embed, open_embedder
+from chat.open import open_model
+from chat.privacy import Override, notices, project_guard
+from chat.protocols import ChatModel, Embedder
+from chat.served import open_beside
+from curation.store import open_store
+from evaluation.judge.assessment import pinned
+from evaluation.served_run import ServedRun
+from rung.cli.output import ProgressLine, ScoreProgress, note
+from rung.text.figures import arm_name
+from training.runs import RunRecord, find_run, newest_run
+from workspace.artefact import revised
+from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project, folder_named
+from workspace.settings import OtherModelSettings, Settings
 
 
 def overridden(project: Project, settings: Settings, gate: str, by: str, reason: str, command: str) -> Override | None:
@@ -28,11 +30,6 @@ def overridden(project: Project, settings: Settings, gate: str, by: str, reason:
 
     Raises RungError where gate, name or reason is missing.
     """
-    from chat.privacy import Override
-    from curation.store import open_store
-    from rung.cli.output import note
-    from workspace.errors import RungError
-
     if not gate:
         return None
     if gate != "privacy" or not by.strip() or not reason.strip():
@@ -47,10 +44,6 @@ def open_base(
     project: Project, settings: Settings, adapter: Path | None = None, override: Override | None = None
 ) -> ChatModel:
     """The model of `[model]`, with an adapter where one is named; what is to be known before it is asked is printed."""
-    from chat.open import open_model
-    from chat.privacy import notices, project_guard
-    from rung.cli.output import ProgressLine, note
-
     model = open_model(
         settings.model,
         guard=project_guard(project, settings, override),
@@ -67,8 +60,6 @@ def open_other(
     project: Project, settings: Settings, other: OtherModelSettings, override: Override | None = None
 ) -> ChatModel | None:
     """The judge or the bigger model; None where rung.toml names none."""
-    from workspace.artefact import revised
-
     if not other.base:
         return None
     named = {"base": other.base, "provider": other.provider, "base_url": other.base_url}
@@ -81,10 +72,6 @@ def by_batches(project: Project, *models: ChatModel | None) -> list[Any]:
 
     Raises RungError where no model is behind a server.
     """
-    from chat.batching import in_batches, takes_batches
-    from rung.cli.output import note
-    from workspace.errors import RungError
-
     hosted = [model for model in models if model and takes_batches(model)]
     if not hosted:
         raise RungError("No hosted model is asked here, so there is no batch to send.", "leave --batch out")
@@ -113,31 +100,22 @@ def open_ladder(
 
 def open_meanings(settings: Settings) -> Embedder | None:
     """The model that retrieval by meaning uses; None where rung.toml does not ask for it."""
-    from chat.local.embed import open_embedder
-
     return open_embedder(_embedding_folder(settings)) if settings.evaluation.embeddings else None
 
 
 def open_encoder(settings: Settings) -> Embedder | None:
     """The model that the arm `encoder` uses; None where none is at hand."""
-    from chat.local.embed import can_embed, open_embedder
-
     folder = _embedding_folder(settings)
     return open_embedder(folder) if can_embed(folder) else None
 
 
 def _embedding_folder(settings: Settings) -> Path | None:
-    from workspace.folder import folder_named
-
     named = settings.evaluation.embedding_model
     return folder_named(named) if named else None
 
 
 def open_judge(project: Project, settings: Settings, override: Override | None = None) -> ChatModel:
     """The judge, by an exact name. Raises RungError where none is named."""
-    from evaluation.judge.assessment import pinned
-    from workspace.errors import RungError
-
     judge = open_other(project, settings, settings.judge, override)
     if judge is None:
         raise RungError("No judge model is set.", '[judge] base = "..." in rung.toml, and judge.md', where="rung.toml")
@@ -147,9 +125,6 @@ def open_judge(project: Project, settings: Settings, override: Override | None =
 
 def finished_run(project: Project, run: str | None) -> RunRecord:
     """The run to measure, its weights unchanged since they were saved."""
-    from training.runs import find_run, newest_run
-    from workspace.errors import Refusal
-
     record = find_run(project, run) if run else newest_run(project)
     if record is None:
         raise Refusal("No finished run to measure.", "rung train")
@@ -165,9 +140,6 @@ def finished_run(project: Project, run: str | None) -> RunRecord:
 
 def check_weights(project: Project, record: RunRecord) -> None:
     """Raises Refusal where a file of the run is not what it saved."""
-    from workspace.errors import Refusal
-    from workspace.files import sha256_file
-
     folder = project.runs / record.adapter
     changed = [n for n, digest in record.files.items() if not _is_same(folder / n, digest, sha256_file)]
     if changed:
@@ -180,8 +152,6 @@ def _is_same(path: Path, digest: str, hashed: Callable[[Path], str]) -> bool:
 
 def open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
     """The run's base with its adapter, or the whole model that a full run saved."""
-    from workspace.artefact import revised
-
     folder = project.runs / record.adapter
     base = str(folder) if record.method == "full" else record.base
     model = revised(settings.model, base=base, provider="local")
@@ -193,9 +163,6 @@ def open_served(
     project: Project, settings: Settings, record: RunRecord, served: ServedRun, override: Override | None, suite: bool
 ) -> ChatModel:
     """The run as the server of `[model]` has it under a name; where the general `suite` is asked, its base is there."""
-    from chat.privacy import project_guard
-    from chat.served import open_beside
-
     needed = [settings.model.base] if suite else []
     guard = project_guard(project, settings, override)
     return open_beside(settings.model, served.name, guard, called=served.model_of(record.id), needed=needed)
@@ -203,28 +170,20 @@ def open_served(
 
 def open_untrained(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
     """The run's base as it was before training."""
-    from workspace.artefact import revised
-
     model = revised(settings.model, base=record.base, provider="local")
     return open_base(project, revised(settings, model=model))
 
 
 def watch(what: str) -> Any:
     """A progress line for what is being measured."""
-    from rung.cli.output import ProgressLine
-
     return ProgressLine(_of_arm(what))
 
 
 def scored(what: str) -> Any:
     """The same with the score so far, for arms that are no verdict: it tempts to stop where it looks good."""
-    from rung.cli.output import ScoreProgress
-
     return ScoreProgress(_of_arm(what))
 
 
 def _of_arm(what: str) -> str:
-    from rung.text.figures import arm_name
-
     name, comma, rest = what.partition(",")
     return f"{arm_name(name)}{comma}{rest}"

@@ -15,6 +15,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 By = Annotated[str, typer.Option(help="Your name, for an override.")]
 Reason = Annotated[str, typer.Option(help="Why.")]
 Unmask = Annotated[bool, typer.Option("--unmask", help="Show personal data and keys unmasked; recorded in the log.")]
+BUDGET = Annotated[float | None, typer.Option(min=0, help="Spending limit for hosted models, in USD.")]
+BATCH = Annotated[bool, typer.Option("--batch", help="Ask by the provider's batches: half the price, up to a day.")]
+LABELS = Annotated[bool, typer.Option("--label-scoring", help="Also score every possible answer, for calibration.")]
+OVERRIDE = Annotated[str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")]
 
 Rejects = Annotated[Path | None, typer.Option(help="File for lines that cannot be read, with reasons.")]
 Question = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the question.")]

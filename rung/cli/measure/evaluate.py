@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.models import BATCH, BUDGET, LABELS, OVERRIDE
-from rung.cli.options import By, Json, Reason, Unmask, at_most_one, goes_with
+from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
 from workspace.counted import counted
 
 if TYPE_CHECKING:

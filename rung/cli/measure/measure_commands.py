@@ -11,8 +11,7 @@ import typer
 from rung.cli.measure.evaluate import evaluate
 from rung.cli.measure.judge import judge
 from rung.cli.measure.verdict import verdict
-from rung.cli.models import BATCH, BUDGET, LABELS, OVERRIDE
-from rung.cli.options import Json, at_most_one
+from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, Json, at_most_one
 from workspace.counted import counted
 
 if TYPE_CHECKING:
