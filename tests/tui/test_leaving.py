@@ -13,7 +13,6 @@ from rung.tui.async_list import LoadedLines, LoadedScreen
 from rung.tui.data.data_screen import DataScreen
 from rung.tui.measure.baselines_screen import BaselinesScreen
 from rung.tui.measure.verdict_screen import VerdictScreen
-from rung.tui.review.review_queue import RowDecided, Try
 from rung.tui.review.review_screen import ReviewScreen
 
 
@@ -37,9 +36,7 @@ async def test_a_key_that_comes_after_a_decision_screen_was_left(tmp_path, progr
 async def test_a_workers_word_that_comes_after_a_screen_was_left(tmp_path, program):
     async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         review = app.screen
-        tried = Try(review.item, "approve", None, "", "")
         await left(app, pilot, review)
-        await review._dispatch_message(RowDecided(tried, None, None, None))
         await review._dispatch_message(Callback(callback=review.draw_sides))
         data = await opened(pilot, 3)
         await settled(pilot)

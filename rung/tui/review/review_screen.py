@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.geometry import Size
@@ -25,21 +26,13 @@ from rung.tui.review.conflict_screen import ConflictScreen
 from rung.tui.review.guideline_screen import GuidelineScreen
 from rung.tui.review.item_text import answer, labels_of, near_words
 from rung.tui.review.panels import AsidePanel, ItemPanel
-from rung.tui.review.review_queue import (
-    AsideRead,
-    ReviewQueue,
-    RowDecided,
-    RowShown,
-    RowUnmasked,
-    SeriesFound,
-    SessionOver,
-    Try,
-)
+from rung.tui.review.review_queue import ReviewQueue, Taken, Tried, Try
 from rung.tui.review.review_session import ItemView, ReviewSession
 from rung.tui.screens.page_screen import PageScreen, WhyScreen
 from rung.tui.widgets.lines import shown
-from workspace.errors import Refusal
+from workspace.errors import Refusal, RungError
 
+FETCHING = "Fetching the next row …"
 DIGITS = 9
 LEASES = 4
 """A row on the screen is kept for as many leases."""
@@ -54,7 +47,6 @@ EDITING = (("^S", "save and approve"), ("^O", "your $EDITOR"), ("Esc", "cancel, 
 REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"))
 NAMED = 30
 """Characters of an answer in a question."""
-NO_REPAIR = "edit a row first (e); b then finds rows with the same error"
 SERIES = (
     ("a", "same repair"),
     ("s", "leave it"),
@@ -116,7 +108,7 @@ class ReviewScreen(StageScreen):
     item: ReviewItem | None = None
     busy = True
     """Whether a row is being fetched or a decision written."""
-    awaits = "Fetching the next row …"
+    awaits = FETCHING
     since: float | None = None
     """When what is awaited began."""
     kept: Callable[[], None] | None = None
@@ -148,11 +140,10 @@ class ReviewScreen(StageScreen):
     def on_mount(self) -> None:
         """Take the first row; look at the clock and keep the lease from then on."""
         self.command = f"rung review next --reviewer {self.source.person}"
-        self.queue = ReviewQueue(self.source, self.post_message, lambda: self.app.is_running)
+        self.queue = ReviewQueue(self.source, lambda: self.app.is_running)
         self.set_interval(self.source.tick, self._say_what_is_awaited)
         self.set_interval(self.source.settings.review.lease_seconds / 3, self._keep_lease)
-        self.wait_for("Fetching the next row …")
-        self._in_thread("fetch", self.queue.begin)
+        self.fetch()
 
     def on_unmount(self) -> None:
         """Return the rows when the screen goes."""
@@ -246,9 +237,16 @@ class ReviewScreen(StageScreen):
 
     # Waiting
 
-    def _in_thread(self, group: str, work: Callable[..., None], *given: object, exclusive: bool = True) -> None:
-        """Run work of the queue in a thread; of an exclusive group the newest alone goes on."""
-        self.run_worker(lambda: work(*given), thread=True, exclusive=exclusive, exit_on_error=False, group=group)
+    def take(self, take: Callable[..., Taken | None], *given: object, awaits: str = FETCHING) -> None:
+        """Have the queue take an item in a thread, and show it; until then keys wait."""
+        self.wait_for(awaits)
+        self._take(take, *given)
+
+    @work(exit_on_error=False, group="fetch")
+    async def _take(self, take: Callable[..., Taken | None], *given: object) -> None:
+        taken = await asyncio.to_thread(take, *given)
+        if taken is not None and not self.is_leaving:
+            self._show(taken)
 
     def wait_for(self, words: str) -> None:
         """Keys wait from now on; what is awaited is said after a second."""
@@ -274,27 +272,30 @@ class ReviewScreen(StageScreen):
         if session is None or item is None or self.state != "item":
             return
         if self.source.moment() - session.shown_at < LEASES * session.settings.review.lease_seconds:
-            self._in_thread("keep", session.keep, item)
+            self._keep(session, item)
 
-    def fetch(self, note: str = "") -> None:
+    @work(thread=True, exclusive=True, exit_on_error=False, group="keep")
+    def _keep(self, session: ReviewSession, item: ReviewItem) -> None:
+        session.keep(item)
+
+    def fetch(self) -> None:
         """Take the next item; the screen stays as it is until it comes."""
         if self.queue is not None:
-            self.wait_for("Fetching the next row …")
-            self._in_thread("fetch", self.queue.fetch, self.item, note)
+            self.take(self.queue.fetch, self.item)
 
     # Showing
 
-    @on(RowShown)
-    def _show(self, message: RowShown) -> None:
-        self.item, self.busy, self.since = message.item, False, None
-        told, _, way = message.note.partition(" Next: ")
+    def _show(self, taken: Taken) -> None:
+        is_other = taken.item is None or taken.item is not self.item
+        self.item, self.busy, self.since = taken.item, False, None
+        told, _, way = taken.note.partition(" Next: ")
         if told:
             self.tell(told)
-            self.said = True
-        if message.item is None:
-            self.show_state(message.state, message.words)
-        else:
-            self.show_item(message.item)
+            self.said = is_other and taken.state != "over"
+        if taken.item is None:
+            self.show_state(taken.state, taken.words)
+        elif is_other:
+            self.show_item(taken.item)
             self.next = f"Next: {way}" if way else ""
         self.refresh_frame()
         kept, self.kept = self.kept, None
@@ -335,20 +336,22 @@ class ReviewScreen(StageScreen):
         if not self.said:
             self.tell(f"reserved for you until {clock_of(item.until)}")
         self.said = False
-        if self.queue is not None and self.session is not None:
-            self._in_thread("ahead", self.queue.fetch_ahead, self.session, item, exclusive=False)
+        if self.session is not None:
+            self._look_ahead(self.session, item)
+
+    @work(exit_on_error=False, group="ahead")
+    async def _look_ahead(self, session: ReviewSession, item: ReviewItem) -> None:
+        """Read what is drawn beside this item, and take the one after it."""
+        if await asyncio.to_thread(session.aside, item) and self.item is item:
+            self.draw_sides()
+            self.refresh_frame()
+        await asyncio.to_thread(session.fetch_ahead, item)
 
     def draw_sides(self) -> None:
         """Draw what depends on the width."""
         if self.view is not None and self.is_mounted:
             self.left.draw_behind(self.view)
             self.right.draw(self.view)
-
-    @on(AsideRead)
-    def _show_aside(self, message: AsideRead) -> None:
-        if self.item is not None and self.item.id == message.row:
-            self.draw_sides()
-            self.refresh_frame()
 
     # Looking
 
@@ -397,25 +400,29 @@ class ReviewScreen(StageScreen):
 
     def unmask(self, view: ItemView, then: Callable[[], None] | None = None) -> None:
         """Write to the log who looks; then show the item as it is, and do what waited for it."""
-        if self.queue is not None and self.session is not None:
+        if self.session is not None:
             self.wait_for("Writing to the log first (…), then showing it.")
-            self._in_thread("unmask", self.queue.log_unmasked, self.session, view.item, view.found, then)
+            self._unmask(self.session, view, then)
 
-    @on(RowUnmasked)
-    def _show_unmasked(self, message: RowUnmasked) -> None:
-        view = self.view
-        if view is None or view.item.id != message.row or self.state != "item":
+    @work(exit_on_error=False, group="unmask")
+    async def _unmask(self, session: ReviewSession, view: ItemView, then: Callable[[], None] | None) -> None:
+        problem = ""
+        try:
+            await asyncio.to_thread(session.unmask, view.item, view.found)
+        except RungError as error:
+            problem = error.message
+        if self.view is not view or self.state != "item":
             self.busy = self.busy and self.item is not None
             return
         self.busy, self.since, self.kept = False, None, None
-        if message.problem:
-            self.tell(message.problem)
+        if problem:
+            self.tell(problem)
             return
         view.unmasked = True
         self.tell("shown unmasked; recorded in the log")
         self._redraw_item(view)
-        if message.then is not None:
-            message.then()
+        if then is not None:
+            then()
 
     def _redraw_item(self, view: ItemView) -> None:
         self.left.draw(view)
@@ -502,8 +509,7 @@ class ReviewScreen(StageScreen):
         """Skip; in a series leave the row in the queue as it is."""
         if self.can(self.action_skip):
             if self.queue is not None and self.in_series:
-                self.wait_for("Fetching the next row …")
-                self._in_thread("fetch", self.queue.leave_as_it_is, self.session, self.item)
+                self.take(self.queue.leave_as_it_is, self.session, self.item)
             else:
                 self.decide("skip")
 
@@ -523,29 +529,31 @@ class ReviewScreen(StageScreen):
             return
         self.show_reasons(False)
         self.wait_for("Not saved yet, trying again (…). Your decision is kept here.")
-        tried = Try(self.item, verdict, text, reason, self.remark)
-        self._in_thread("rule", self.queue.decide, self.session, tried, exclusive=False)
+        self._decide(self.queue, self.session, Try(self.item, verdict, text, reason, self.remark))
 
-    @on(RowDecided)
-    def _decided(self, message: RowDecided) -> None:
-        tried, error = message.tried, message.error
+    @work(exit_on_error=False, group="rule")
+    async def _decide(self, queue: ReviewQueue, session: ReviewSession, tried: Try) -> None:
+        made = await asyncio.to_thread(queue.decide, session, tried)
+        if made is not None and not self.is_leaving:
+            self._decided(queue, session, tried, made)
+
+    def _decided(self, queue: ReviewQueue, session: ReviewSession, tried: Try, done: Tried) -> None:
         self.since = None
-        if message.made is not None:
+        if done.made is not None:
             self.remark = ""
-            self.wait_for("Fetching the next row …")
-        elif message.other is not None and tried.verdict in FINAL:
-            self._show_conflict(tried, message.other)
-        elif isinstance(error, Refusal) and self.queue is not None:
-            self._in_thread("fetch", self.queue.take_again, self.session, tried.item, error.message)
-        elif error is not None:
+            self.take(queue.after, session, tried, done.made)
+        elif done.other is not None and tried.verdict in FINAL:
+            self._show_conflict(tried, done.other)
+        elif isinstance(done.error, Refusal):
+            self._take(queue.take_again, session, tried.item, done.error.message)
+        elif done.error is not None:
             self.busy = False
-            self.tell(error.message)
+            self.tell(done.error.message)
 
     def _show_conflict(self, tried: Try, other: DecisionInForce) -> None:
         def go_on(contest: bool | None) -> None:
             if contest and self.queue is not None:
-                self.wait_for("Fetching the next row …")
-                self._in_thread("fetch", self.queue.contest, self.session, tried)
+                self.take(self.queue.contest, self.session, tried)
             else:
                 self.fetch()
 
@@ -608,8 +616,7 @@ class ReviewScreen(StageScreen):
             self.kept = self.action_undo
         elif not self.busy and self.queue is not None and self.session is not None and not self.is_editing:
             self.show_reasons(False)
-            self.wait_for("Fetching the row again …")
-            self._in_thread("fetch", self.queue.undo, self.session, self.item)
+            self.take(self.queue.undo, self.session, self.item, awaits="Fetching the row again …")
 
     # The same repair
 
@@ -619,17 +626,7 @@ class ReviewScreen(StageScreen):
             if self.in_series:
                 self.tell("this is the same repair: a takes it, s leaves it, Esc ends it")
                 return
-            self.wait_for("Looking for similar rows …")
-            self._in_thread("fetch", self.queue.find_series, self.session, self.item)
-
-    @on(SeriesFound)
-    def _begin_series(self, message: SeriesFound) -> None:
-        self.busy, self.since = False, None
-        if message.series is None or not message.series.found:
-            self.tell(NO_REPAIR if message.series is None else "no open row has the error of your last edit")
-            return
-        many = message.series.found
-        self.fetch(f"{many} row{' has' if many == 1 else 's have'} the same error: one by one")
+            self.take(self.queue.find_series, self.session, self.item, awaits="Looking for similar rows …")
 
     # Going on and back
 
@@ -651,19 +648,12 @@ class ReviewScreen(StageScreen):
         if queue is None or session is None:
             return False
         if self.in_series:
-            self.wait_for("Fetching the next row …")
-            self._in_thread("fetch", queue.end_series, session, self.item)
+            self.take(queue.end_series, session, self.item)
             return True
         if self.state == "item" and self.item is not None and session.done:
-            self._in_thread("fetch", queue.end, session, self.item)
+            self._take(queue.end, session, self.item)
             return True
         return False
-
-    @on(SessionOver)
-    def _show_over(self, message: SessionOver) -> None:
-        self.show_state("over", message.words)
-        self.tell("your rows are back in the queue")
-        self.refresh_frame()
 
     def action_next(self) -> None:
         """What the Next line says: on to the dataset, on with the queue, try again."""
