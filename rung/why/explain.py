@@ -11,12 +11,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rung.text.decision_text import step_and_end
 from rung.text.figures import arm_name, percent
-from rung.why.rows import ChainLink, row_links
+from rung.why.rows import ChainLink, Explanation, row_links
 from workspace.artefact import now
 from workspace.counted import counted
 from workspace.errors import RungError, did_you_mean
@@ -25,23 +25,9 @@ from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.settings import load_settings
 
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Explanation of a reference: lines for people, a document for `--json`."""
-
-    lines: list[str]
-    document: JsonObject
-
-
 GATES = ("decision", "dataset", "review", "leakage", "baseline", "machine")
 THING = re.compile(r"([LREPW]-|v|r-)\d+|[EW]-\d+:\d+")
 """What only a project holds."""
-
-
-def lines_about(project: Project | None, ref: str) -> list[str]:
-    """The lines of `rung why REF`."""
-    return answer(project, ref).lines
 
 
 def answer(project: Project | None, ref: str) -> Explanation:
@@ -57,20 +43,13 @@ def answer(project: Project | None, ref: str) -> Explanation:
     if ref in GATES:
         return _gate(project, ref)
     if ref.startswith("W") or ":" in ref:
-        return _answered(project, ref)
+        from rung.why.items import why_import, why_item, why_logged
+
+        why = why_import if ":" not in ref else why_item if ref.startswith("E") else why_logged
+        return why(project, ref)
     links = chain(project, ref)
     lines = [line for link in links for line in link.lines()]
     return Explanation(lines, {"ref": ref, "chain": [link.as_json() for link in links]})
-
-
-def _answered(project: Project, ref: str) -> Explanation:
-    """An item of a report, an import of logs, or a request of one."""
-    from rung.why.items import why_import, why_item, why_logged
-
-    if ":" not in ref:
-        return Explanation(*why_import(project, ref))
-    found = (why_item if ref.startswith("E") else why_logged)(project, ref)
-    return Explanation(found.lines(), found.document())
 
 
 def _plain_ref(project: Project | None, ref: str) -> str:

@@ -15,6 +15,14 @@ from workspace.settings import load_settings
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Explanation of a reference: lines for people, a document for `--json`."""
+
+    lines: list[str]
+    document: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
 class ChainLink:
     """One link of a chain. `whole`: whether its file still has the hash that was written down; None if none was."""
 

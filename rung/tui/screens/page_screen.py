@@ -85,11 +85,11 @@ class WhyScreen(PageScreen):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _look(self) -> None:
-        from rung.why.explain import lines_about
+        from rung.why.explain import answer
 
         source = self.app.source  # type: ignore[attr-defined]
         try:
-            self.post_message(self.Found("\n".join(lines_about(source.project, self.ref))))
+            self.post_message(self.Found("\n".join(answer(source.project, self.ref).lines)))
         except RungError as error:
             self.post_message(self.Found(error.message))
 
