@@ -9,7 +9,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.recording import record_said
@@ -26,23 +26,19 @@ from workspace.settings import load_settings
 Print = Callable[[str], None]
 STATE = ".demo.json"
 HERE = Path(__file__).parent
-"""`project/` has the files of the demo's folder, `fast.toml` the settings of a fast one."""
+"""`project/` has the files of the demo's folder, `fast.toml` the settings of a fast one, `steps.toml` its commands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of the walk. `may_exit` are the exit codes that are part of the story; `because` says why it is run.
-
-    `only_if` looks at the project and says whether the step has its turn. `fast` are the arguments of a fast demo where
-    they differ.
-    """
+    """One command of the walk, as steps.toml has it; `because` says why it is run."""
 
     name: str
-    arguments: tuple[str, ...]
+    run: str
     because: str
-    may_exit: tuple[int, ...] = (0,)
-    fast: tuple[str, ...] = ()
-    only_if: Callable[[Walk], bool] = field(default=lambda walk: True)
+    may_exit: Sequence[int] = (0,)
+    fast: str = ""
+    only_if: str = ""
 
 
 class Walk:
@@ -83,21 +79,17 @@ class Walk:
         for step in steps:
             if step.name in self.exits:
                 self.say(f"✓ {step.name}: done before")
-            elif step.only_if(self):
+            elif CONDITIONS[step.only_if](self):
                 self._run(step)
-
-    def exited(self, name: str) -> int | None:
-        """The exit code of a step, None where it was not run."""
-        return self.exits.get(name)
 
     def _run(self, step: Step) -> None:
         self.say("")
         self.say(f"── {step.because}")
         started = time.monotonic()
-        code = self._review(step) if step.arguments[0] == "(table)" else self._command(step)
+        code = self._review() if step.run == "(table)" else self._command(step)
         if code not in step.may_exit:
             raise RungError(
-                f"rung {' '.join(step.arguments)} ended with exit code {code}.",
+                f"rung {step.run} ended with exit code {code}.",
                 "Fix it, then: rung demo continues here",
             )
         self.exits[step.name] = code
@@ -105,12 +97,12 @@ class Walk:
         self._save()
 
     def _command(self, step: Step) -> int:
-        arguments = step.fast if self.fast and step.fast else step.arguments
-        self.say(f"$ rung {' '.join(arguments)}")
-        command = [sys.executable, "-P", "-m", "rung", *arguments]
+        line = step.fast if self.fast and step.fast else step.run
+        self.say(f"$ rung {line}")
+        command = [sys.executable, "-P", "-m", "rung", *line.split()]
         return subprocess.run(command, cwd=self.project.root, stdout=self.out, check=False).returncode
 
-    def _review(self, step: Step) -> int:
+    def _review(self) -> int:
         judge = CodeTable()
         self.say(f"# automatic reviewer: {judge.name} (not a person, never counted as expert review)")
         counts = review_by_table(self.project, judge)
@@ -171,79 +163,13 @@ def may_train(walk: Walk) -> bool:
     return decision.next_step in ("fine_tune", "rag_and_fine_tune") and decision.action.name == "climb"
 
 
-def _ships(walk: Walk) -> bool:
-    return walk.exited("verdict") == 0
-
-
-def _was_trained(walk: Walk) -> bool:
-    return walk.exited("train") == 0
-
-
-def _keeps_prompt(walk: Walk) -> bool:
-    return not _ships(walk)
-
-
-STEPS = (
-    Step("advise", ("advise",), "1. What a plausible team answers, and what Rung advises before anything is measured"),
-    Step(
-        "import-test",
-        ("data", "import", "raw/test.jsonl", "--as", "test"),
-        "2. The test set first: nothing that comes later may touch it",
-    ),
-    Step("review-test", ("(table)",), "The code table reviews the test rows"),
-    Step(
-        "freeze-test", ("data", "freeze", "--test-only"), "The test set is frozen alone: that is all a baseline needs"
-    ),
-    Step(
-        "import-pool",
-        ("data", "import", "raw/pool.jsonl", "--as", "pool", "--rejects", "rejects.jsonl"),
-        "Raw rows, with planted duplicates, malformed lines, leaks and contradictions",
-    ),
-    Step("check", ("data", "check"), "What is wrong with them", may_exit=(0, 1)),
-    Step("fix", ("data", "fix", "--all"), "Leaks go out of train, contradictions go to review", may_exit=(0, 1)),
-    Step("review-pool", ("(table)",), "The code table reviews the pool"),
-    Step(
-        "generate",
-        ("data", "generate", "--count", "4", "--strategy", "paraphrase"),
-        "3. The embedded model drafts candidates: weak, and that is what the queue is for",
-        may_exit=(0, 1),
-        fast=("data", "generate", "--count", "2", "--strategy", "paraphrase"),
-    ),
-    Step("review-candidates", ("(table)",), "The code table reviews the candidates that it can read"),
-    Step("review-status", ("review", "status"), "Who decided what"),
-    Step(
-        "baseline",
-        ("baseline",),
-        "4. The ladder, measured: every cheaper way first, on the same frozen items",
-    ),
-    Step(
-        "freeze",
-        ("data", "freeze", "--leave-out-undecided"),
-        "5. The pool is split by cluster and frozen; the test set stays as it is",
-    ),
-    Step("plan", ("plan",), "6. The plan, a reason for each value", only_if=may_train),
-    Step("train", ("train",), "Training in a child process, behind six gates", only_if=may_train),
-    Step(
-        "locked",
-        ("train",),
-        "6. The door to training stays locked: a cheaper rung is enough",
-        may_exit=(1, 2),
-        only_if=lambda walk: not may_train(walk),
-    ),
-    Step("evaluate", ("evaluate",), "7. The tuned model on the same items", may_exit=(0, 1), only_if=_was_trained),
-    Step("verdict", ("verdict",), "The paired verdict against the best prompt", may_exit=(0, 1), only_if=_was_trained),
-    Step(
-        "release",
-        ("release", "--to", "adapter,merged"),
-        "8. The verdict is ship: adapter and merged model go out, parity checked",
-        only_if=_ships,
-    ),
-    Step(
-        "refused",
-        ("release", "--to", "adapter"),
-        "8. The verdict is not ship: the tuned model is refused",
-        may_exit=(1, 2),
-        only_if=lambda walk: _was_trained(walk) and not _ships(walk),
-    ),
-    Step("release-prompt", ("release", "--to", "prompt"), "The best prompt is released instead", only_if=_keeps_prompt),
-)
+CONDITIONS: dict[str, Callable[[Walk], bool]] = {
+    "": lambda walk: True,
+    "may_train": may_train,
+    "locked": lambda walk: not may_train(walk),
+    "trained": lambda walk: walk.exits.get("train") == 0,
+    "ships": lambda walk: walk.exits.get("verdict") == 0,
+    "refused": lambda walk: walk.exits.get("train") == 0 and walk.exits.get("verdict") != 0,
+    "keeps_prompt": lambda walk: walk.exits.get("verdict") != 0,
+}
+STEPS = tuple(Step(**each) for each in tomllib.loads((HERE / "steps.toml").read_text(encoding="utf-8"))["step"])
