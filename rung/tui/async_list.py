@@ -16,6 +16,7 @@ from textual.worker import get_current_worker
 from rung.status.stages import Stage, Status
 from rung.tui.frame import HELP, SMALL, StageScreen
 from rung.tui.job import JobEnded
+from rung.tui.screens.page_screen import SignScreen, WhyScreen
 from rung.tui.source import StatusRead
 from rung.tui.widgets.lines import PAGES, Entry, MarkedLines
 from rung.tui.worker_process import Beside, Word
@@ -179,6 +180,21 @@ class LoadedScreen(StageScreen):
             self.ended = self.stopped if ended.was_stopped else "not done"
             self.tell(self.ended)
 
+    def job_ended(self, ended: JobEnded) -> None:
+        """Show what is there now."""
+        self.reload()
+
+    def sign(self, title: str, about: str, does: str, then: Callable[..., object], left: str) -> None:
+        """Ask for a name and a reason, and go on with them as options; `left` is said where none are given."""
+
+        def signed(given: tuple[str, str] | None) -> None:
+            if given is None:
+                self.tell(left)
+            else:
+                then("--by", given[0], "--reason", given[1])
+
+        self.app.push_screen(SignScreen(title, about, self.source.person, does), signed)
+
     def beside(self, work: Callable[..., T], *given: object, heard: Callable[[Word], object] = lambda _: None) -> T:
         """Work on every row, done in the process beside the program; of use in `load`."""
         worker = get_current_worker()
@@ -339,8 +355,6 @@ class LoadedScreen(StageScreen):
         """The rule, source or chain behind the marked line."""
         ref = self.why_ref(self.marked)
         if ref:
-            from rung.tui.screens.page_screen import WhyScreen
-
             self.app.push_screen(WhyScreen(ref))
 
 

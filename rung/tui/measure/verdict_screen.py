@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,9 +17,7 @@ from rung.status.stages import after_verdict
 from rung.text.figures import duration
 from rung.text.verdict_text import TITLES, lines, sentences
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
-from rung.tui.job import JobEnded
 from rung.tui.measure.items_screen import ItemsScreen
-from rung.tui.screens.page_screen import SignScreen
 from rung.tui.widgets.lines import Entry
 from training.runs import LIVE, curve, newest_run, read_runs
 from workspace.folder import Project
@@ -104,7 +103,10 @@ class VerdictScreen(StoppableScreen):
         if self.job is not None:
             self.tell("already running; x stops it and keeps the answers")
         elif self.data is not None and needs_name(self.data.verdict):
-            self.app.push_screen(_signing(self.data.verdict, self.source.person), self._decided)
+            title = f"JUDGEMENT on {self.data.verdict.run}: is it good enough to release?"
+            about, does = "\n".join(sentences(self.data.verdict)), "accept it; the tuned model may then be released"
+            accept = partial(self.start_job, *self.command.split()[1:], "--accept-judgement")
+            self.sign(title, about, does, accept, "nothing was decided")
         elif self.data is not None and (stage := after_verdict(self.data.verdict).stage) != 9:
             self.app.open_stage(stage)  # type: ignore[attr-defined]
         elif self.data is not None:
@@ -118,14 +120,6 @@ class VerdictScreen(StoppableScreen):
         self.start_job(*self.command.split()[1:])
         self._show_measuring("")
 
-    def _decided(self, signed: tuple[str, str] | None) -> None:
-        """Write the decision down, with name and reason."""
-        if signed is None:
-            self.tell("nothing was decided")
-        else:
-            by, reason = signed
-            self.start_job(*self.command.split()[1:], "--accept-judgement", "--by", by, "--reason", reason)
-
     def action_items(self) -> None:
         """Both outputs, losses first."""
         if self.data is not None:
@@ -136,23 +130,10 @@ class VerdictScreen(StoppableScreen):
         if self.data is not None and self.source.project is not None:
             self.tell(self.source.project.relative(self.data.folder / "report.html"))
 
-    def job_ended(self, ended: JobEnded) -> None:
-        """Show the verdict."""
-        self.reload()
-
 
 def needs_name(verdict: Verdict) -> bool:
     """Whether a named person has to decide."""
     return verdict.verdict == "judgement" and verdict.accepted is None
-
-
-def _signing(verdict: Verdict, person: str) -> SignScreen:
-    return SignScreen(
-        f"JUDGEMENT on {verdict.run}: is it good enough to release?",
-        "\n".join(sentences(verdict)),
-        person,
-        "accept it; the tuned model may then be released",
-    )
 
 
 def _missing(project: Project | None) -> str:

@@ -13,7 +13,7 @@ from evaluation.measurement_report import Report, newest_report
 from evaluation.verdict.rule import Verdict, newest_verdict
 from rung.text.verdict_text import sentences
 from rung.tui.async_list import LoadedLines, LoadedScreen, StoppableScreen, locked
-from rung.tui.job import JobEnded, ScreenJob
+from rung.tui.job import ScreenJob
 from rung.tui.release.release_lines import (
     UNTUNED,
     Outgoing,
@@ -26,7 +26,7 @@ from rung.tui.release.release_lines import (
     offered,
     taken,
 )
-from rung.tui.screens.page_screen import PageScreen, SignScreen
+from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, shown
 from training.release.goldens import GOLDEN, read_goldens
 from training.release.permission import untuned_forms
@@ -155,21 +155,11 @@ class ReleaseScreen(StoppableScreen):
         elif self._shut:
             self.tell(self._shut)
         elif self.marked not in UNTUNED and self.data.needs_name:
-            self.app.push_screen(self._signing(), self._signed)
+            run, about = self.data.verdict.run, "\n".join(sentences(self.data.verdict))
+            title, does = f"JUDGEMENT on {run}: a named person releases it", f"release {run} as {self.marked} on it"
+            self.sign(title, about, does, self._make, "nothing was released")
         elif self.marked:
             self.ask_once(f"Release as {taken(self._offer) or self.marked}?", self._make)
-
-    def _signing(self) -> SignScreen:
-        verdict = self.data.verdict
-        about = "\n".join(sentences(verdict))
-        does = f"release {verdict.run} as {self.marked} on it"
-        return SignScreen(f"JUDGEMENT on {verdict.run}: a named person releases it", about, self.source.person, does)
-
-    def _signed(self, signed: tuple[str, str] | None) -> None:
-        if signed is None:
-            self.tell("nothing was released")
-        else:
-            self._make("--by", signed[0], "--reason", signed[1])
 
     def _make(self, *more: str) -> None:
         self.start_job(*self.command.split()[1:], *more)
@@ -196,10 +186,6 @@ class ReleaseScreen(StoppableScreen):
             self.tell(self.source.project.relative(self.data.folder / "README.md"))
         elif not self.repeat_lock():
             self.tell("nothing is released yet: the first form writes the card")
-
-    def job_ended(self, ended: JobEnded) -> None:
-        """Show what is released now."""
-        self.reload()
 
 
 def _card(project: Project, verdict: Verdict | None, baseline: Report | None) -> str:

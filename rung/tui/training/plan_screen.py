@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -14,7 +15,7 @@ from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScr
 from rung.tui.data.row_work import gated
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
-from rung.tui.screens.page_screen import PageScreen, SignScreen
+from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry
 from training.gates.gate import MAY_OVERRIDE, Gate
 from training.plan.memory_fit import Alternative, MemoryFit, fit_of, methods_instead, usable_of
@@ -127,17 +128,8 @@ class PlanScreen(StoppableScreen):
             about = f"{gate.fact}\n{gate.why}".strip()
             title = f"Train although the gate {name} is closed?"
             does = "start training; this is printed on run, verdict and card"
-            self.app.push_screen(SignScreen(title, about, self.source.person, does), self._overridden(name))
-
-    def _overridden(self, gate: str) -> Callable[[tuple[str, str] | None], None]:
-        def start(signed: tuple[str, str] | None) -> None:
-            if signed is None:
-                self.tell("no gate was overridden")
-            else:
-                named = ("--by", signed[0], "--reason", signed[1])
-                self.start_job("train", "--detach", "--override", gate, *named)
-
-        return start
+            train = partial(self.start_job, "train", "--detach", "--override", name)
+            self.sign(title, about, does, train, "no gate was overridden")
 
     def action_replan(self) -> None:
         """Compute the plan in a child process: it needs the tokenizer."""

@@ -13,7 +13,6 @@ from evaluation.verdict.rule import newest_verdict
 from rung.text.figures import as_sentence, duration
 from rung.text.training_text import ending_words, spent_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
-from rung.tui.job import JobEnded
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, shown
 from training.plan.machine import this_machine
@@ -144,10 +143,6 @@ class TrainScreen(LoadedScreen):
             self.app.push_screen(
                 PageScreen("Sample outputs", "\n\n".join(found) or "None yet: they come with the next evaluation.")
             )
-
-    def job_ended(self, ended: JobEnded) -> None:
-        """Look at once."""
-        self.reload()
 
 
 def _patience(project: Project, run: RunRecord) -> int:
