@@ -1,7 +1,5 @@
 """Is everything here that Rung needs, and whole? Looks, changes nothing."""
 
-from __future__ import annotations
-
 import platform
 import shutil
 import sys

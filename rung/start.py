@@ -1,7 +1,5 @@
 """Starts a project folder: the files that a person edits, with words that explain them."""
 
-from __future__ import annotations
-
 import json
 import textwrap
 from dataclasses import dataclass

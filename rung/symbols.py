@@ -1,7 +1,5 @@
 """Rung's symbols with an ASCII twin, for terminals without UTF-8 and for those that draw them two cells wide."""
 
-from __future__ import annotations
-
 import locale
 import os
 

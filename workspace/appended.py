@@ -2,8 +2,6 @@
 left, was never said: it is passed over, and the next line takes its place.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

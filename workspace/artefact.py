@@ -1,7 +1,5 @@
 """Artefacts: what one stage hands to the next. Frozen, hashed, written whole."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Processes that are started for a while: they end when the one that started them does, also where it is killed."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

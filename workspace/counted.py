@@ -1,7 +1,5 @@
 """Counts in words."""
 
-from __future__ import annotations
-
 
 def counted(count: int, noun: str) -> str:
     """`1 row`, `2,640 rows`."""

@@ -1,7 +1,5 @@
 """The one family of errors that a user may see. Only `rung/` prints them and sets exit codes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Optional parts: a missing one is a sentence with the command that brings it, never a traceback."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import json

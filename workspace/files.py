@@ -1,7 +1,5 @@
 """Reading and writing files so that nobody ever sees half of one."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import gzip

@@ -1,7 +1,5 @@
 """Where each thing is in a project folder. Paths only: nothing is read here."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Ctrl-C: at the right moment, and known in every form it takes."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Callable, Iterator

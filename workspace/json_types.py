@@ -1,7 +1,5 @@
 """The one name for JSON and TOML of any shape: a table as it was read, or a document about to be written."""
 
-from __future__ import annotations
-
 from typing import Any
 
 JsonObject = dict[str, Any]

@@ -1,7 +1,5 @@
 """One writer at a time: a lock file that names its owner and goes with its process."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

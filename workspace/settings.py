@@ -1,7 +1,5 @@
 """Settings of a project: `rung.toml`, then environment (`RUNG_SECTION__KEY`), then flags."""
 
-from __future__ import annotations
-
 import getpass
 import os
 from collections.abc import Mapping

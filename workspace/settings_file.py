@@ -1,7 +1,5 @@
 """rung.toml as text, with the environment on top: what is in it, and where a fault of it is."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Where the data-only rules are: `rules/` beside the packages, or inside `advisor/` in an installed wheel."""
 
-from __future__ import annotations
-
 import tomllib
 from functools import cache
 from pathlib import Path

@@ -5,8 +5,6 @@ name. So a changed file, or another host in rung.toml, asks again. The list is k
 project, so that no project trusts itself. Values from the environment or a flag are the person's own: they need none.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import os

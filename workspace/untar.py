@@ -1,7 +1,5 @@
 """Unpacking a tar that somebody else made: it writes nothing outside its folder and fills neither disk nor memory."""
 
-from __future__ import annotations
-
 import bz2
 import contextlib
 import gzip

@@ -1,7 +1,5 @@
 """The MCP server on standard input and output: each call is a process of its own, or an answer for a person."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

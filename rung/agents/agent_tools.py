@@ -1,7 +1,5 @@
 """Commands as tools: the options that an agent may give, their schemas, and the command line that a call becomes."""
 
-from __future__ import annotations
-
 import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence

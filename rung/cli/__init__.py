@@ -1,7 +1,5 @@
 """The shell face. One file a command group; each imports what it needs inside the command, so `--help` stays quick."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import functools

@@ -1,7 +1,5 @@
 """`rung demo`: the whole ladder on real data, in an ordinary project folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

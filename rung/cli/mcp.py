@@ -1,7 +1,5 @@
 """`rung mcp`: the `--json` commands for agents."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Opening what is measured: the project, its models behind the privacy guard, a run's weights, progress lines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple

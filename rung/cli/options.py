@@ -1,7 +1,5 @@
 """Options that mean the same in every command, and options that go together or do not."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Commands on the project folder: create it, show its status, check it."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`rung share`: the project's result, data and advice in one file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Shared by all commands: `--quiet` and `--verbose`, examples in the help, suggestions for a mistyped word."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import re

@@ -1,7 +1,5 @@
 """`rung why REF`: the chain behind a row, a score, a gate, a refusal; also a rule, an answer."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

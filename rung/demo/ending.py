@@ -1,7 +1,5 @@
 """What the demo ends with: what was found, the arms, the verdict in one sentence, what to look at next."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

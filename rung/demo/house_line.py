@@ -1,7 +1,5 @@
 """The demo's rows: a clinic's shorthand in, the house line (category, system, side) out. Its other files: project/."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ The titles are official and public. The shorthand is a substitute for a clinic's
 grammar. A parser written with this grammar would always be right (`read` below is one).
 """
 
-from __future__ import annotations
-
 import random
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """The demo: its steps, and the walk through ordinary commands, resumed where it was interrupted."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The advice as a page that can be forwarded."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

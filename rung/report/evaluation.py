@@ -1,7 +1,5 @@
 """The page of an evaluation: report.html beside report.json, for a baseline or a run."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The first screen of a page for whoever decides: the result, the task, example rows, the price, the largest risks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The items of an evaluation page: question, expected answer and outputs side by side, personal data masked."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

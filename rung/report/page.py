@@ -1,7 +1,5 @@
 """One HTML file a page: template, style and plots inside, nothing fetched. Text of rows is shown, never obeyed."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Mapping

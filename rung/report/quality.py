@@ -1,7 +1,5 @@
 """The page of `rung data check --html`: findings with their rows, and plots of what the rows are like."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The page of `rung share`: a first screen for whoever decides, then the measurement, the data and the advice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The page of `rung watch report --html`: what changed in production, with the requests that show it."""
 
-from __future__ import annotations
-
 from math import log10
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Read by `rung status`, by the Start screen, and by `rung` without a terminal. Co
 and the counts of the store each time; nothing is remembered here.
 """
 
-from __future__ import annotations
-
 from rung.status.facts import Facts, read_facts
 from rung.status.stages import Ladder, Stage, Status, status_of
 from workspace.folder import Project

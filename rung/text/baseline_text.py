@@ -1,7 +1,5 @@
 """A baseline report in words, as the shell prints it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evaluation.ladder_plan import LadderPlan

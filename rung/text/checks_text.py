@@ -1,7 +1,5 @@
 """`rung data check` in words: the sentence first, then the findings, last the next command."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from curation.checks.base import Checkup, DataFinding

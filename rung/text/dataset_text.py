@@ -1,7 +1,5 @@
 """`rung data freeze` in words."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What `rung estimate` prints."""
 
-from __future__ import annotations
-
 from datetime import date
 
 from advisor.sizing.architecture import architecture_of

@@ -1,7 +1,5 @@
 """The two lists of an evaluation page: what it costs, and what could be wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from evaluation.measurement_report import ArmResult, Report

@@ -1,7 +1,5 @@
 """Figures as screens and reports print them: one decimal, signed differences, intervals, dot plots in text."""
 
-from __future__ import annotations
-
 from evaluation.arms.registry import arm_name as arm_name
 from evaluation.arms.registry import arm_option as arm_option
 

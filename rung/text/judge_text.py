@@ -1,7 +1,5 @@
 """A judge's grades, and how far they agree with human labels, in words."""
 
-from __future__ import annotations
-
 from evaluation.judge.correction import JudgedArm, JudgedRival, JudgeReport
 from evaluation.people.pairings import PeoplePreference, items_for
 from rung.text.figures import arm_name, percent, points, signed_interval

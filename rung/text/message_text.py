@@ -1,7 +1,5 @@
 """A row in review as people read it, in the terminal and on the page: messages, answers, verdicts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

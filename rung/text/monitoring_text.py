@@ -1,7 +1,5 @@
 """Request logs in words: imports, the drift report (in the shell, on the page and on the screen), workloads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 

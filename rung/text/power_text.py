@@ -1,7 +1,5 @@
 """Statistical power of a test set: what its size can show, and the size that a gain needs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

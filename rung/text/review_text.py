@@ -1,7 +1,5 @@
 """An item of the review, what a new guideline affects, and `rung review status`, in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from curation.review import ReviewItem, ReviewProgress

@@ -1,7 +1,5 @@
 """Rules, sources and answers in words: `rung rules check|list|show`, and `rung why RULE|ANSWER`."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`rung status` in lines: the same sentence, order and words as the Start screen."""
 
-from __future__ import annotations
-
 from rung.status.stages import RUNGS, WATCH, Status
 from rung.text.figures import arm_name, dots, scale
 

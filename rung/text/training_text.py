@@ -1,7 +1,5 @@
 """Texts of plans, gates and training runs, and of what is tried before a run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

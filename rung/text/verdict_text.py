@@ -1,7 +1,5 @@
 """Texts of the verdict and its price, the same in the shell, on the screen and in the report."""
 
-from __future__ import annotations
-
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CASCADE
 from evaluation.judge.correction import by_judge

@@ -1,7 +1,5 @@
 """The terminal program: `app.py` mounts screens; each is thin and asks a `ScreenSource` for what it shows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

@@ -1,7 +1,5 @@
 """A stage whose lines are worked out in a thread: known things first, then the result, or the one message why not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar

@@ -1,7 +1,5 @@
 """Long texts in the person's own editor. A kill in between leaves the file for the next time."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shlex

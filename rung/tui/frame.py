@@ -3,8 +3,6 @@
 A stage screen gives its `stage` name, `heading()`, `compose_stage()` and the `command` that does the same in a shell.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 

@@ -4,8 +4,6 @@ What it prints goes to files in `.jobs/`, so that nothing holds it up and the pr
 it. A lock that the child holds on its record says whether it still runs, however it ended.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

@@ -3,8 +3,6 @@
 Its widgets come some time after it is opened, and go one by one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from inspect import isawaitable

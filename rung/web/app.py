@@ -1,7 +1,5 @@
 """The review page as an ASGI program: its routes with the roles that each is for."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 

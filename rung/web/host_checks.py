@@ -3,8 +3,6 @@
 Nothing here knows of reviews.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Who is asking: a personal link's cookie, a proxy's header from a named address, or the person of this machine."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

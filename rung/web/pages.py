@@ -2,8 +2,6 @@
 look-alikes that are accepted together, the blind comparison.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """An item as the page shows it: turns, difference of draft and edit; the guideline as HTML."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ run (`R-001`), a release (`L-001`), an import of logs (`W-001`) or a request of 
 rule id or a question id.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """`rung why E-002:41`: one item of an evaluation: what each arm answered, and the train rows nearest to it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 

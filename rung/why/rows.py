@@ -1,7 +1,5 @@
 """`rung why r-000123`: one row, from its source to the datasets that hold it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

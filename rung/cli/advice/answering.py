@@ -1,7 +1,5 @@
 """Answers for `rung advise`: from a file, the project, its questions screen, or single values on the command line."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """`rung evaluate --human`: people compare outputs, blind, in a browser or on sheets."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Making the plan that a command is about: its own values, the project, and the plan in its file."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

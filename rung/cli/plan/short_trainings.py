@@ -1,7 +1,5 @@
 """`rung plan sweep`: short trainings on validation, their cost shown first."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """After a release: verify it on any machine, check a server against it."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit

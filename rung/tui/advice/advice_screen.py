@@ -1,7 +1,5 @@
 """Advice: do I follow this next step? The lines are in the order of `rung advise`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Questions: one answer a screen. The advice moves beside it; what an answer would do is shown on `w` only."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar

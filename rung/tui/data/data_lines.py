@@ -1,7 +1,5 @@
 """What the Data screen says: its empty state, a line a finding, the evidence of the marked one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text

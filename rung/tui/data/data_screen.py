@@ -1,7 +1,5 @@
 """Data: what happens to the marked finding? Blocking first, then to look at, then what was handled."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Dataset: freeze this?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """The line after `i`: a file; Tab completes its name."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

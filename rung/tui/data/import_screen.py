@@ -1,7 +1,5 @@
 """Import as a table: a file's columns and first rows, before anything is stored; keys choose question and answer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle, islice

@@ -1,7 +1,5 @@
 """What Data, Dataset and Plan ask of every row, as it is done in the process beside them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from curation.checks.base import Checkup, Options

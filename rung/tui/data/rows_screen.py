@@ -1,7 +1,5 @@
 """The rows of a finding: two side by side where there is room, else under one another, with what differs marked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar
 

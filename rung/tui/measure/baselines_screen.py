@@ -1,7 +1,5 @@
 """Baselines: does anything cheaper reach the goal?"""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`v`: items one by one, with the output, the expected answer and the score; losses first."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import ClassVar
 

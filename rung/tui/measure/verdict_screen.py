@@ -1,7 +1,5 @@
 """Verdict: ship it or keep the prompt? The sentence first, the interval under it, the numbers after."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the Release screen says: a line a form, what is out already, what a refused form is offered instead."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Release: in which form does it go out?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """The proposed answer: alone, beside another text with differences marked, or open in a field."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

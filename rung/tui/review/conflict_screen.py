@@ -1,7 +1,5 @@
 """Two decisions that met on one row: keep the one that counts, or send both to a third person."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from rich.text import Text

@@ -1,7 +1,5 @@
 """`g`: the guideline in full, with `/` to find words, and its section that concerns an item."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Texts of the Review screen: the item and its origin, what is beside it, and the end of a session."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len

@@ -1,7 +1,5 @@
 """What the Review screen draws: the item with its answer and remark at the left, reasons and guideline at the right."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from rich.text import Text

@@ -3,8 +3,6 @@
 A database that another program holds is asked again until it answers; a decision is never dropped.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass

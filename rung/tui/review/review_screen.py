@@ -1,7 +1,5 @@
 """Review: is this answer right? Item, guideline, findings, origin; `a e x s n u`, and `b` for the same repair."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Pages over a screen: plain text, an explanation (`w`), the keys (`F1`), name and reason of a decision."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 

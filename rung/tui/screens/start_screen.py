@@ -1,7 +1,5 @@
 """Start: where do I go on? Ten stages with state and reason, the measured ladder, what is next."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Train: go on, or stop? Progress, curve and figures; the run does not need the screen."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime

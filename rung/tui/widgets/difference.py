@@ -1,7 +1,5 @@
 """Two texts, and where they differ: word by word, as places in each of them."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Sequence

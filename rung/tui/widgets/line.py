@@ -1,7 +1,5 @@
 """The lines of the frame: two texts at the ends of one, a rule, the key line and the "Next:" line."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich.cells import cell_len
