@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rung.cli.options import Json
+from rung.cli.output import ProgressLine, note, say, show
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +24,6 @@ def demo(
     It creates a normal project folder and runs the normal commands in it. An interrupted demo continues where it was.
     """
     from chat.local.embedded import embedded_model
-    from rung.cli.output import ProgressLine, note, say, show
     from rung.demo.ending import document, ending
     from rung.demo.walk import STEPS, Walk
     from workspace.extras import need

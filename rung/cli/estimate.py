@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json
+from rung.cli.output import note
+from workspace.errors import InputError, Problem
+from workspace.folder import find_project
 from workspace.json_types import JsonObject
+from workspace.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,10 +104,6 @@ def _model_at_hand(fit: str, method: str) -> str:
     """The project's base model where there is one; else the largest of the catalogue that fits the card, if any."""
     from advisor.sizing.cards import find_card
     from advisor.sizing.inverse import base_for
-    from rung.cli.output import note
-    from workspace.errors import InputError
-    from workspace.folder import find_project
-    from workspace.settings import load_settings
 
     if not fit:
         return ""
@@ -127,7 +127,6 @@ def _checked(options: JsonObject, fit: str, ref: str) -> tuple[Setup, Workload, 
     from advisor.sizing.cards import find_card
     from advisor.sizing.run_estimate import Workload
     from advisor.sizing.setup import Setup
-    from workspace.errors import InputError, Problem
 
     problems: list[Problem] = []
     if not ref:
@@ -156,8 +155,6 @@ def _checked(options: JsonObject, fit: str, ref: str) -> tuple[Setup, Workload, 
 
 
 def _collect(problems: list[Any], make: Callable[[], Any]) -> Any:
-    from workspace.errors import InputError
-
     try:
         return make()
     except InputError as error:
@@ -177,8 +174,6 @@ LARGEST = {"rows": 10**12, "epochs": 10**6, "tokens_per_second": 10**9, "price":
 
 def _numbers(options: JsonObject, problems: list[Any]) -> None:
     """Turn texts into numbers in place; what is no number is reported and takes a harmless value."""
-    from workspace.errors import Problem
-
     for key in (*WHOLE, "dropout", "epochs", "tokens_per_second", "price"):
         text = options[key]
         if text == "":

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from rung.cli.output import show
+
 if TYPE_CHECKING:
     from training.gates.gate import Gate
 
 
 def show_locked(gates: Sequence[Gate], as_json: bool) -> NoReturn:
     """All six gates with what opens them, and exit 1."""
-    from rung.cli.output import show
     from rung.text.training_text import locked_lines, passed_of
 
     show(

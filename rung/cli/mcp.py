@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.output import note, say
+
 
 def register(app: typer.Typer) -> None:
     """Add `rung mcp`."""
@@ -21,7 +23,6 @@ def serve_agents(
     """Serve the `--json` commands to an agent (MCP, standard input and output). What trains, spends, releases or
     decides is answered with the command for a person.
     """
-    from rung.cli.output import note, say
     from workspace.extras import need
 
     if skill:

@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from rung import __version__
 from rung.cli.options import Json
+from rung.cli.output import say, show
 from workspace.counted import counted
+from workspace.folder import SETTINGS_FILE, find_project
+from workspace.settings import opened_project
 
 
 def register(app: typer.Typer) -> None:
@@ -28,11 +32,7 @@ def start(
 
     Without a command: open the screens on this folder; without a terminal, print `rung status`.
     """
-    from rung.cli.output import say
-
     if version:
-        from rung import __version__
-
         say(f"rung {__version__}")
         raise typer.Exit(0)
     if context.invoked_subcommand is not None:
@@ -49,7 +49,6 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Start a project: write rung.toml, guideline.md and prompts/ for you to edit."""
-    from rung.cli.output import show
     from rung.start import start_project
 
     made = start_project(folder)
@@ -66,10 +65,8 @@ def init(
 
 def status(as_json: Json = False) -> None:
     """Show every stage with its state and reason, the measured ladder, and the next command."""
-    from rung.cli.output import show
     from rung.status import read_status
     from rung.text.status_text import status_lines
-    from workspace.settings import opened_project
 
     project, _ = opened_project()
     found = read_status(project)
@@ -81,9 +78,7 @@ def doctor(as_json: Json = False) -> None:
 
     Exit 1 where something is to fix, 2 where rung.toml is wrong.
     """
-    from rung.cli.output import show
     from rung.doctor import examine
-    from workspace.folder import SETTINGS_FILE
 
     findings = examine(Path.cwd())
     bad = sum(finding.ok is False for finding in findings)
@@ -102,8 +97,6 @@ def locate(as_json: Json = False) -> None:
     """
     from platformdirs import user_cache_path
 
-    from rung.cli.output import show
-    from workspace.folder import find_project
     from workspace.trust import state_file
 
     project = find_project()

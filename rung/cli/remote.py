@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung import __version__
+from rung.cli.locked import show_locked
 from rung.cli.options import Json
+from rung.cli.output import note, show
+from workspace.errors import Refusal
+from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from training.gates.gate import GateOverride
@@ -43,9 +48,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Show what a machine has: cards, memory, disk, Python, Rung. Exit 1 if it cannot train, or does not answer."""
-    from rung.cli.output import note, show
     from training.remote.connection import open_box
-    from workspace.settings import opened_project
 
     project, settings = opened_project()
     if is_provider(settings, name):
@@ -74,7 +77,6 @@ def reached(project: Project, settings: Settings, name: str) -> ReachedBox:
     """The machine, if it can train. Raises Refusal with all that is missing there."""
     from training.plan.machine import Machine
     from training.remote.connection import open_box
-    from workspace.errors import Refusal
 
     box = open_box(project, settings, name)
     found = box.ask("look", folder=box.place.folder)
@@ -101,7 +103,6 @@ class AtProvider:
 
     def train(self, folder: Path, *, detach: bool) -> None:
         """Start the job in this folder or go on with it, and say which run it became; Ctrl-C leaves it going there."""
-        from rung.cli.output import note, show
         from rung.text.figures import money
         from rung.text.training_text import ending_lines
         from training.remote.managed import begin, follow
@@ -123,16 +124,12 @@ class AtProvider:
     @staticmethod
     def refuse(given: Mapping[str, object], name: str) -> None:
         """Raise Refusal for the first of these options (name and value) that was given: they are for machines."""
-        from workspace.errors import Refusal
-
         if option := next((option for option, value in given.items() if value), ""):
             raise Refusal(f"{option} is for machines; {name} is a provider.", f"rung train --on {name}", where=option)
 
     def cancel(self, plan: str | None) -> None:
         """End the job of this plan (P-001), or the newest one."""
-        from rung.cli.output import show
         from training.remote.managed import cancel, newest_job
-        from workspace.errors import Refusal
 
         folder = newest_job(self.project, self.name, plan)
         if folder is None:
@@ -142,7 +139,6 @@ class AtProvider:
 
     def job(self, plan_file: Path, overrides: Sequence[GateOverride], by: str) -> Path:
         """The folder of the job; made where there is none. Leaves with exit code 1 where a gate is closed."""
-        from rung.cli.locked import show_locked
         from training.gates.clearance import Locked
         from training.plan.plans import read_plan
         from training.remote.managed import job_folder, order, read_job
@@ -160,7 +156,6 @@ class AtProvider:
 
 def _look(project: Project, settings: Settings, name: str, as_json: bool) -> None:
     """Ask a provider for an answer: the key and the address are right."""
-    from rung.cli.output import show
     from training.remote.managed import provider_of
 
     place, provider = provider_of(project, settings, name)
@@ -171,8 +166,6 @@ def _look(project: Project, settings: Settings, name: str, as_json: bool) -> Non
 
 def faults(found: JsonObject, name: str) -> list[str]:
     """Why the machine cannot train, each with the way on; empty where it can."""
-    from rung import __version__
-
     lacks = []
     install = f"rung remote check {name} --install"
     if found["rung"] != __version__:

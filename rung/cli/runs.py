@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Json, at_most_one, goes_with
-from rung.cli.output import harmless, manner, redraw
+from rung.cli.output import emit, harmless, manner, note, redraw, say, show
+from workspace.errors import Refusal, RungError
+from workspace.folder import require_project
+from workspace.settings import load_settings, opened_project
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,11 +31,8 @@ Name = Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the 
 @runs_app.command("list")
 def list_runs(as_json: Json = False) -> None:
     """List every run, the oldest first."""
-    from rung.cli.output import emit, say
     from rung.text.training_text import run_line
     from training.runs import read_runs
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
     project = require_project()
     load_settings(project.settings_file)
@@ -48,9 +48,7 @@ def list_runs(as_json: Json = False) -> None:
 @runs_app.command("watch")
 def watch(run: Name = None, as_json: Json = False) -> None:
     """Follow a run until it ends. Ctrl-C stops following; the run continues."""
-    from rung.cli.output import emit
     from training.runs import curve, find_run, is_unfollowed, start
-    from workspace.settings import opened_project
 
     project, _ = opened_project()
     found = find_run(project, run)
@@ -82,7 +80,6 @@ def resume(
 ) -> None:
     """Continue a paused, stopped or crashed run."""
     from training.runs import find_run
-    from workspace.settings import opened_project
 
     project, _ = opened_project()
     go_on(project, find_run(project, run), detach, as_json)
@@ -99,11 +96,8 @@ def adopt(
     as_json: Json = False,
 ) -> None:
     """Make a model that was trained elsewhere a run of this project, to evaluate and release it as any run."""
-    from rung.cli.output import show
     from rung.text.training_text import ending_lines
     from training.remote.adoption import adopt_folder, adopt_served
-    from workspace.errors import RungError
-    from workspace.settings import opened_project
 
     at_most_one({"FOLDER": folder, "--served": served})
     goes_with("--served", bool(served), "rung runs adopt --served NAME", {"--base": base})
@@ -119,9 +113,7 @@ def adopt(
 
 def go_on(project: Project, run: RunRecord, detach: bool, as_json: bool) -> None:
     """Watch a run that lives; start the process again for one that was interrupted. Refuses one that ended."""
-    from rung.cli.output import note
     from training.runs import LIVE, start, tell
-    from workspace.errors import Refusal
 
     folder = project.runs / run.id
     if run.state in LIVE:
@@ -135,9 +127,7 @@ def go_on(project: Project, run: RunRecord, detach: bool, as_json: bool) -> None
 
 
 def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
-    from rung.cli.output import emit, say
     from training.runs import find_run, is_unfollowed, reconnect, tell
-    from workspace.folder import require_project
 
     project = require_project()
     folder = project.runs / find_run(project, name).id
@@ -151,7 +141,6 @@ def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
 
 def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: bool, as_json: bool) -> None:
     """Follow the run to its end and say what it came to; Ctrl-C leaves it going."""
-    from rung.cli.output import note
     from training.runs import REFUSED, follow, read_run, wait_until_live
 
     if detach:
@@ -172,10 +161,8 @@ def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: boo
 
 def say_end(folder: Path, as_json: bool, *, refused: bool = False) -> None:
     """Print how the run ended; exit 1 after a failure. Raises the process's refusal where it did not start."""
-    from rung.cli.output import show
     from rung.text.training_text import ending_lines
     from training.runs import last_words, read_run
-    from workspace.errors import Refusal
 
     run = read_run(folder)
     if run.state == "cleared" or refused:

@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.data.data_commands import check_project_rows, review_so_far
 from rung.cli.options import Json
+from rung.cli.output import note, show
+from workspace.errors import RungError
+from workspace.files import check_page
+from workspace.settings import opened_project
 
 
 def register(app: typer.Typer) -> None:
@@ -19,13 +24,8 @@ def share(
 ) -> None:
     """Write the verdict, the data and the advice to one page that opens anywhere; personal data is masked."""
     from curation.store import store_exists
-    from rung.cli.data.data_commands import check_project_rows, review_so_far
-    from rung.cli.output import note, show
     from rung.report.quality import Review
     from rung.report.share_page import write_share_page
-    from workspace.errors import RungError
-    from workspace.files import check_page
-    from workspace.settings import opened_project
 
     project, settings = opened_project()
     check_page(output)

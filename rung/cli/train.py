@@ -11,8 +11,12 @@ import typer
 
 from rung.cli.locked import show_locked
 from rung.cli.options import By, Json, Reason, duration, goes_with
+from rung.cli.output import note
 from rung.cli.remote import AtProvider, is_provider, reached, remote_app
 from rung.cli.runs import go_on, runs_app, say_end, watch_run
+from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
+from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from training.gates.gate import Gate, GateOverride
@@ -48,13 +52,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, if all six gates are open. Continues an interrupted run of the same plan."""
-    from rung.cli.output import note
     from training.gates.clearance import check_gates, grant
     from training.plan.plans import newest_plan, read_plan
     from training.runs import run_of, start
-    from workspace.errors import Refusal
-    from workspace.files import sha256_file
-    from workspace.settings import opened_project
 
     goes_with("--on", on, "rung train --on NAME", {"--at-most": at_most, "--cancel": cancel})
     limit = duration("--at-most", at_most) if at_most else 0
@@ -101,10 +101,7 @@ def _goes_on(project: Project, plan_file: Path, again: bool, detach: bool, as_js
 
     Raises Refusal while a run of another plan trains.
     """
-    from rung.cli.output import note
     from training.runs import live_run, run_of
-    from workspace.errors import Refusal
-    from workspace.files import sha256_file
 
     found = None if again else run_of(project, sha256_file(plan_file))
     if found is None:
@@ -124,8 +121,6 @@ def _goes_on(project: Project, plan_file: Path, again: bool, detach: bool, as_js
 @contextmanager
 def _kept_if_open(path: Path, known: Collection[Path]) -> Iterator[None]:
     """Where the gates are locked, take the plan away that was made for this command alone."""
-    from workspace.errors import Refusal
-
     try:
         yield
     except (Refusal, typer.Exit):
@@ -138,7 +133,6 @@ def _tell_otherwise(project: Project, settings: Settings, plan: Plan, gates: Seq
     """Before hours of training: that the verdict will want a baseline which is asked as this run will be."""
     from evaluation.measurement_report import read_report
     from evaluation.outcomes import asked_otherwise
-    from rung.cli.output import note
 
     name = next(str(gate.evidence["report"]) for gate in gates if gate.name == "baseline")
     _, report = read_report(project, name)
@@ -158,7 +152,6 @@ def _plan_or_locked(
     from rung.cli.plan.planned import work_out
     from training.gates.clearance import check_gates
     from training.plan.plans import find_plan
-    from workspace.errors import Refusal, RungError
     from workspace.extras import installed
 
     if name is not None:

@@ -10,6 +10,7 @@ import typer
 from rung.cli.models import BUDGET, OVERRIDE
 from rung.cli.options import By, Json, Reason, day
 from rung.cli.output import bytes_line, note, show
+from workspace.files import check_outputs, check_page, put_back
 from workspace.settings import opened_project
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ def import_logs(
     """Import request logs, masked. Importing a log twice changes nothing."""
     from rung.text.monitoring_text import imported_lines
     from training.monitoring.log_import import read_logs, take_in
-    from workspace.files import check_outputs
 
     check_outputs(rejects, inputs=logs)
     project, settings = opened_project()
@@ -67,7 +67,6 @@ def report(
     """Show what has changed since training. Exit 1 if a signal is raised."""
     from rung.text import monitoring_text
     from training.monitoring.drift import measure, report_file
-    from workspace.files import check_page, put_back
 
     check_page(html)
     project, settings = opened_project()

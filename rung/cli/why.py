@@ -5,6 +5,9 @@ from typing import Annotated
 import typer
 
 from rung.cli.options import Json
+from rung.cli.output import show
+from workspace.folder import find_project
+from workspace.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +22,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Trace anything back to each row's source, reviewer and guideline, or to a rule and its source."""
-    from rung.cli.output import show
     from rung.why.explain import answer
-    from workspace.folder import find_project
-    from workspace.settings import load_settings
 
     project = find_project()
     if project is not None:

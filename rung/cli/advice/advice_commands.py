@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Json, at_most_one, day
-from rung.cli.output import emit, note, say, show
-from workspace.errors import RungError
+from rung.cli.output import ProgressLine, emit, note, say, show
+from workspace.errors import RungError, did_you_mean
+from workspace.files import is_refused
+from workspace.folder import find_project, require_project
 from workspace.json_types import JsonObject
+from workspace.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +72,6 @@ def advise(
     from advisor.decide import decide
     from rung.cli.advice.answering import answers_given, changed, said_on_the_line, write_said
     from rung.report.advice import check_report
-    from workspace.folder import require_project
 
     _check_together(recheck, diff, report, save, what_if)
     if logs:
@@ -104,7 +107,6 @@ def advise(
 
 def _advise_on_logs(logs: Sequence[Path], project: Project | None, book: Rulebook, today: date, as_json: bool) -> None:
     """Print the workloads of these logs; nothing is written, and no model is asked."""
-    from rung.cli.output import ProgressLine
     from rung.text.monitoring_text import workload_lines
     from training.monitoring.log_import import read_logs
     from training.monitoring.request_joining import join
@@ -139,7 +141,6 @@ def _older(project: Project | None, diff: Path | None, recheck: bool) -> Decisio
     """The advice that is compared with: a file, or with `recheck` the project's own."""
     from advisor.decision import Decision
     from workspace.artefact import read_artefact
-    from workspace.folder import require_project
 
     if recheck:
         diff = (project or require_project()).decision_file
@@ -183,7 +184,6 @@ def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
 def _judged(project: Project, answers: Answers) -> Answers:
     """The answers with what the project's baseline says of them."""
     from evaluation.measured_answers import with_judged
-    from workspace.settings import load_settings
 
     return with_judged(project, load_settings(project.settings_file), answers)
 
@@ -191,7 +191,6 @@ def _judged(project: Project, answers: Answers) -> Answers:
 def _unjudged(project: Project) -> Report | None:
     """The baseline that no goal judges yet."""
     from evaluation.measured_answers import unjudged
-    from workspace.settings import load_settings
 
     return unjudged(project, load_settings(project.settings_file))
 
@@ -205,15 +204,12 @@ def _next_command(project: Project | None) -> str:
 
 
 def _project() -> Project | None:
-    from workspace.folder import find_project
-
     return find_project()
 
 
 def _rulebook(project: Project | None = None) -> Rulebook:
     """The rulebook, with the project's own rules, whose settings must be right."""
     from advisor.rulefiles import load_rulebook
-    from workspace.settings import load_settings
 
     if project:
         load_settings(project.settings_file)
@@ -228,9 +224,6 @@ def _write(project: Project | None, answers: Answers, decision: Decision, *, new
     from advisor.project_advice import write_decision
     from advisor.recording import save_answers
     from evaluation.measured_answers import judge_again, page_to_write
-    from workspace.files import is_refused
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
     project = project or require_project()
     settings = load_settings(project.settings_file)
@@ -307,7 +300,6 @@ def rules_list(
     """List the rules with their reasons."""
     from advisor.rulebook import FIELDS
     from rung.text.rules_text import list_lines, rule_document
-    from workspace.errors import did_you_mean
 
     book = _rulebook(_project())
     rules = [rule for rule in book.rules if not kind or rule.kind == kind]
@@ -334,11 +326,8 @@ def recheck_decision(project: Project, before: Decision, after: Decision, as_jso
     """Exit 0 where the decision of before still holds, 1 where it does not: other advice, a model that has ended,
     prices that turn what pays.
     """
-    from dataclasses import asdict
-
     from advisor.recheck import recheck
     from rung.text.decision_text import difference, difference_lines
-    from workspace.settings import load_settings
 
     models = models_in_use(project, load_settings(project.settings_file), after)
     findings = recheck(before, after, models, after.as_of, project.root / "rules")

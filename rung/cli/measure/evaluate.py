@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
+from rung.cli.output import show
 from workspace.counted import counted
+from workspace.errors import Refusal, RungError
+from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +85,6 @@ def evaluate(
     """Measure the tuned model on the baseline's test items and compute the verdict."""
     from evaluation.given_answers import GivenRun
     from rung.cli.models import finished_run
-    from workspace.settings import opened_project
 
     at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served, "--outputs": outputs})
     asked = {"--seeds": seeds > 1, "--rag": rag, "--forgetting": forgetting, "--label-scoring": label_scoring}
@@ -138,7 +140,6 @@ def _adopted_as(record: RunRecord, settings: Settings) -> str:
     Raises Refusal where `[model]` asks another server than the one it was adopted from.
     """
     from chat.served import own_server
-    from workspace.errors import Refusal
 
     if record.adopted is None or not record.adopted.served:
         return ""
@@ -152,7 +153,6 @@ def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
     """Where the run is asked by this name. Raises where it cannot be, before anything is opened."""
     from chat.served import own_server
     from evaluation.served_run import ServedRun as There
-    from workspace.errors import Refusal, RungError
 
     if seeds > 1:
         raise RungError(
@@ -246,7 +246,6 @@ def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: 
     from evaluation.tuned import Sibling as Other
     from rung.cli.models import check_weights, open_tuned
     from training.runs import read_runs
-    from workspace.errors import Refusal
 
     own, seed = _recipe(project, record)
     found: dict[int, RunRecord] = {}
@@ -285,7 +284,6 @@ def _recipe(project: Project, record: RunRecord) -> tuple[dict[str, object], int
 
 
 def _show(project: Project, result: Verdict, as_json: bool) -> None:
-    from rung.cli.output import show
     from rung.status.stages import after_verdict
     from rung.text.verdict_text import title_lines
 
@@ -301,7 +299,6 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
     from evaluation.testset.clusters import clusters_of
     from evaluation.testset.looks import standing
     from evaluation.verdict.power import power_of
-    from rung.cli.output import show
     from rung.text.power_text import lines
 
     folder, test = frozen_test(project)
@@ -315,7 +312,6 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
 def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
     """Queue test rows for a blind second review."""
     from evaluation.testset.relabelling import recheck_labels
-    from rung.cli.output import show
 
     found = recheck_labels(project, settings, wanted)
     lines = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import BATCH, BUDGET, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
+from rung.cli.output import note, show
 from workspace.counted import counted
+from workspace.errors import RungError
+from workspace.files import check_sheet, write_text
+from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from evaluation.judge.correction import JudgeReport
@@ -41,11 +46,8 @@ def judge(
     from evaluation.judge.people_labels import open_sitting
     from evaluation.verdict.rule import with_judge
     from rung.cli.models import by_batches, open_judge, overridden, watch
-    from rung.cli.output import note
     from rung.report.evaluation import write_page
     from workspace.artefact import write_artefact
-    from workspace.files import check_sheet
-    from workspace.settings import opened_project
 
     at_most_one({"--sheet": sheet, "--answers": answers})
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
@@ -76,7 +78,6 @@ def judge(
 
 
 def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json: bool) -> None:
-    from rung.cli.output import show
     from rung.text.judge_text import lines
 
     page = f"Report: {project.relative(sitting.folder.parent)}/report.html"
@@ -91,12 +92,8 @@ def _next(sitting: JudgeSession, report: JudgeReport) -> str:
 
 
 def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as_json: bool) -> None:
-    import json
-
     from evaluation.judge.people_labels import FOLDER, labels
     from evaluation.people.blinding import log_shown
-    from rung.cli.output import show
-    from workspace.files import write_text
 
     made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
     found = frozenset().union(*(label.veil.found for label in made)) if unmask else frozenset()
@@ -114,8 +111,6 @@ def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as
 
 def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool) -> None:
     from evaluation.judge.people_labels import take_labels
-    from rung.cli.output import show
-    from workspace.errors import RungError
 
     kept: dict[str, int] = {}
     for path in answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,12 @@ from rung.cli.measure.evaluate import evaluate
 from rung.cli.measure.judge import judge
 from rung.cli.measure.verdict import verdict
 from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, Json, at_most_one
+from rung.cli.output import emit, note, say, show
+from workspace import trust as trusted
 from workspace.counted import counted
+from workspace.errors import RungError
+from workspace.folder import require_project
+from workspace.settings import load_settings, opened_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +71,7 @@ def baseline(
     from evaluation.measured_answers import check_advice, read_answers
     from evaluation.testset.relabelling import check_corrections
     from rung.cli.models import open_ladder, open_meanings, overridden, scored
-    from rung.cli.output import note, show
     from rung.text.baseline_text import SET_GOAL, plan_lines
-    from workspace.errors import RungError
-    from workspace.settings import opened_project
 
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
     if bool(by.strip()) != bool(reason.strip()):
@@ -111,8 +114,6 @@ def _with_arms(bench: Bench, wanted: Sequence[Arm], override: Override | None, *
 
     `named` says that the person asked for these arms.
     """
-    from dataclasses import replace
-
     from chat.privacy import project_guard
     from evaluation.arms.classifiers import ENCODER
     from evaluation.arms.optimising import can_rewrite
@@ -142,7 +143,6 @@ def _measure(bench: Bench, wanted: Sequence[Arm], aim: Aim, as_json: bool) -> No
 
 
 def _show_baseline(project: Project, folder: Path, report: Report, decision: Decision, as_json: bool) -> None:
-    from rung.cli.output import show
     from rung.status import next_step
     from rung.text.baseline_text import lines, taken_over
     from rung.text.decision_text import step_word
@@ -167,11 +167,6 @@ def trust(
 
     A changed file or another host asks again. Values from flags and the environment are yours and need no trust.
     """
-    from rung.cli.output import emit, say
-    from workspace import trust as trusted
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
-
     project = require_project()
     if not revoke:
         load_settings(project.settings_file)

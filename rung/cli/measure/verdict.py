@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Json, at_most_one, goes_with
+from rung.cli.output import note, show
+from workspace.errors import InputError, Refusal, RungError
+from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,9 +36,7 @@ def verdict(
 ) -> None:
     """Show the verdict: ship, judgement, keep the prompt, or need more data. Exit 0 for ship, else 1."""
     from evaluation.verdict.rule import MARGIN, ShipRule, VerdictEvidence
-    from rung.cli.output import show
     from rung.text.verdict_text import lines
-    from workspace.errors import RungError
 
     for other, value in ((run or "", run), ("--items", items)):
         at_most_one({other: value, "--scores": scores})
@@ -62,8 +63,6 @@ def verdict(
 def _of_scores(scores: str, evidence: VerdictEvidence, acceptance: tuple[str, str] | None, as_json: bool) -> Verdict:
     from evaluation.verdict.paired_scores import READ, read_scores, read_scores_file
     from evaluation.verdict.rule import accepted, rule
-    from rung.cli.output import note
-    from workspace.errors import InputError
 
     try:
         given = read_scores("stdin", sys.stdin.buffer.read()) if scores == "-" else read_scores_file(Path(scores))
@@ -96,8 +95,6 @@ def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdic
     from rung.report.evaluation import write_page
     from rung.status.stages import after_verdict
     from rung.text.verdict_text import lines
-    from workspace.errors import Refusal
-    from workspace.settings import opened_project
 
     project, settings = opened_project()
     found = newest_verdict(project, run)
@@ -119,9 +116,7 @@ def _open_items(run: str | None) -> None:
     from evaluation.measurement_report import read_report
     from evaluation.testset.looks import note_look
     from evaluation.verdict.rule import newest_verdict
-    from rung.cli.output import note
     from rung.report.evaluation import write_page
-    from workspace.settings import opened_project
 
     project, settings = opened_project()
     found = newest_verdict(project, run)

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import By, Json, Reason
+from rung.cli.locked import show_locked
+from rung.cli.options import By, Json, Reason, at_most_one
+from rung.cli.output import emit, note, say
 from rung.cli.tree import Group
+from workspace.errors import InputError, Problem, RungError
+from workspace.folder import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +59,6 @@ def todays(args: list[str]) -> list[str]:
 
     Raises RungError for two such options, and for an option or value that belongs to a word which is not there.
     """
-    from rung.cli.options import at_most_one
-    from rung.cli.output import note
-
     names = [arg.partition("=")[0] for arg in args]
     old = [name for name in WORDS if name in names]
     at_most_one(dict.fromkeys(old, True))
@@ -75,8 +76,6 @@ def todays(args: list[str]) -> list[str]:
 
 
 def _belongs(args: Sequence[str], names: Sequence[str]) -> None:
-    from workspace.errors import InputError, Problem, RungError
-
     for name in names:
         if word := BEHIND.get(name):
             raise RungError(f"{name} goes with rung plan {word}.", f"rung plan {word} {name} ...", where=name)
@@ -99,10 +98,8 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Work out the training plan: every value with its reason, and the gates."""
-    from rung.cli.output import emit
     from rung.cli.plan.planned import NamedValues, make
     from training.gates.clearance import check_gates
-    from workspace.errors import RungError
 
     named = NamedValues(method, objective, packing, values or [])
     if (word := context.invoked_subcommand) is not None:
@@ -119,7 +116,6 @@ def plan(
 
 def _show(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool) -> None:
     """The plan itself, with what was asked for besides, and what is next."""
-    from rung.cli.output import say
     from rung.cli.plan.planned import row_check
     from rung.text.training_text import explain_lines, plan_lines, token_lines
     from training.gates.clearance import policy_of
@@ -143,7 +139,6 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Measure memory and speed in a few dry steps, and look at the rows. Exit 1 where something has to be put right."""
-    from rung.cli.output import emit, note, say
     from rung.cli.plan.planned import NamedValues, make
     from rung.text.training_text import dry_run_lines
     from training.trials.dry_run import place_of, preflight
@@ -221,7 +216,6 @@ def export(
 def managed(as_json: Json = False) -> None:
     """Show what tuning as a service offers: dated advice, and the tokens that would be billed."""
     from training.plan.plans import read_plans
-    from workspace.folder import find_project
 
     project = find_project()
     plans = read_plans(project) if project else []
@@ -232,8 +226,6 @@ def _export(
     made: MadePlan, kind: str, *, out: Path | None, cards: int, overrides: Sequence[GateOverride], as_json: bool
 ) -> None:
     """Write the export and say how it is run; with a closed gate print all six and leave with 1."""
-    from rung.cli.locked import show_locked
-    from rung.cli.output import emit, say
     from rung.text.training_text import gate_lines
     from training.export.bundle import pack
     from training.export.export_folder import KINDS, write_export
@@ -268,7 +260,6 @@ def _export(
 def _show_managed(plan: Plan | None, as_json: bool) -> None:
     """Every provider with its status and date, and the tokens that it would be billed for."""
     from advisor.hosted_models import managed
-    from rung.cli.output import emit, say
 
     tokens = round(plan.data.tokens * plan.recipe.epochs) if plan else None
     found = managed()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rung.cli.options import Json
+from rung.cli.output import note, show
+from workspace.errors import RungError, did_you_mean
+from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from chat.protocols import ChatModel
@@ -46,7 +50,6 @@ def release(
 ) -> None:
     """Release a tuned model, the best prompt or a classifier; verify a release, or check a server against it."""
     from rung.cli.release import after as release_after
-    from workspace.errors import RungError
 
     words = what or []
     if words and words[0] == "verify":
@@ -59,8 +62,6 @@ def release(
 
 
 def _one(words: list[str], usage: str) -> str:
-    from workspace.errors import RungError
-
     if len(words) != 2:
         raise RungError(f"rung release {usage} takes one name; {len(words) - 1} were given.", f"rung release {usage}")
     return words[1]
@@ -68,9 +69,7 @@ def _one(words: list[str], usage: str) -> str:
 
 def _ways(override: str, by: str, reason: str) -> ReleaseOptions:
     from rung.cli.models import watch
-    from rung.cli.output import note
     from training.release.releasing import ReleaseOptions
-    from workspace.errors import RungError, did_you_mean
 
     if override not in ("", "loss"):
         hint = did_you_mean(override, ["loss"])
@@ -79,13 +78,9 @@ def _ways(override: str, by: str, reason: str) -> ReleaseOptions:
 
 
 def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json: bool) -> None:
-    from dataclasses import replace
-
     from training.release.releases import UNTUNED
     from training.release.releasing import release_run, release_untuned, wanted_forms
     from training.runs import find_run
-    from workspace.errors import RungError
-    from workspace.settings import opened_project
 
     if not to:
         raise RungError(
@@ -122,7 +117,6 @@ def _with_types(settings: Settings, gguf: str) -> Settings:
 
 
 def _say(project: Project, folder: Path, as_json: bool) -> None:
-    from rung.cli.output import show
     from training.release.releases import RELEASE, Release
     from workspace.artefact import read_artefact
 

@@ -12,7 +12,8 @@ from rung.cli.output import emit, new_folders, note, say, show
 from rung.cli.review.review_group import Automatic, Reviewer, desk_here, person_of, review_app
 from workspace.counted import counted
 from workspace.errors import RungError
-from workspace.files import read_utf8
+from workspace.files import check_outputs, read_utf8, write_private
+from workspace.folder import require_project
 from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add `rung review` and its commands, those of `serve.py` after these."""
-    from rung.cli.review import serve  # noqa: F401  (it adds its commands to review_app)
-
     app.add_typer(review_app, name="review")
 
 
@@ -118,7 +117,6 @@ def status(as_json: Json = False) -> None:
     from curation.review import progress
     from rung.status import next_step
     from rung.text.review_text import lines
-    from workspace.folder import require_project
 
     with desk_here() as desk:
         found = progress(desk)
@@ -182,7 +180,6 @@ def invite_command(
     from curation.review import invite
     from curation.review import revoke as revoke_link
     from rung.web.serve import link_base
-    from workspace.files import check_outputs, write_private
 
     check_outputs(out)
     with desk_here() as desk:
@@ -262,7 +259,6 @@ def export_command(
 ) -> None:
     """Write waiting rows to a file, to be decided by mail or in git, and imported again."""
     from curation.review.exchange import export_rows
-    from workspace.files import check_outputs
 
     check_outputs(out)
     with desk_here() as desk, new_folders(out):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workspace.settings import opened_project
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,7 +26,6 @@ Automatic = Annotated[
 def desk_here() -> Iterator[Desk]:
     """The desk of the project here; its store is closed after the block."""
     from curation.review import open_desk
-    from workspace.settings import opened_project
 
     desk = open_desk(*opened_project())
     with desk.store:

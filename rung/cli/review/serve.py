@@ -11,6 +11,8 @@ import typer
 from rung.cli.options import Json
 from rung.cli.output import emit, note, say
 from rung.cli.review.review_group import review_app
+from workspace.errors import RungError
+from workspace.settings import Settings, WebSettings, load_settings, opened_project
 
 if TYPE_CHECKING:
     from curation.review import Desk
@@ -41,8 +43,6 @@ def _desk(given: dict[str, Any]) -> Desk:
     from pydantic import ValidationError
 
     from curation.review import open_desk
-    from workspace.errors import RungError
-    from workspace.settings import Settings, WebSettings, opened_project
 
     project, settings = opened_project()
     try:
@@ -78,7 +78,6 @@ def _serve(desk: Desk, as_json: bool) -> None:
 def _tell(desk: Desk, port: int, own: str, as_json: bool) -> None:
     """Print the address of the page before serving it, and the link of the person who starts it (token `own`)."""
     from rung.web.serve import link_base, reached
-    from workspace.settings import load_settings
 
     web = desk.settings.web
     written = load_settings(desk.project.settings_file).web
