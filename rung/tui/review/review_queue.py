@@ -50,7 +50,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TriedDecision:
     """A decision that was written (`made`), or refused; `other` is who decided the row meanwhile."""
 
     made: Decided | None = None
@@ -112,17 +112,17 @@ class ReviewQueue:
 
     # Decisions
 
-    def decide(self, session: ReviewSession, tried: Try) -> Tried | None:
+    def decide(self, session: ReviewSession, tried: Try) -> TriedDecision | None:
         """Write a decision; while the store is locked it is kept and tried again. None where the program ends."""
         while self.is_running():
             try:
-                return Tried(
+                return TriedDecision(
                     session.decide(tried.item, tried.verdict, text=tried.text, reason=tried.reason, remark=tried.remark)
                 )
             except RungError as error:
                 if BUSY not in error.found:
                     other = session.decided_by(tried.item) if isinstance(error, Refusal) else None
-                    return Tried(error=error, other=other)
+                    return TriedDecision(error=error, other=other)
         return None
 
     def after(self, session: ReviewSession, tried: Try, made: Decided) -> Taken | None:

@@ -24,7 +24,7 @@ from rung.tui.review.conflict_screen import ConflictScreen
 from rung.tui.review.guideline_screen import GuidelineScreen
 from rung.tui.review.item_text import answer, labels_of, near_words
 from rung.tui.review.panels import AsidePanel, ItemPanel
-from rung.tui.review.review_queue import ReviewQueue, Taken, Tried, Try
+from rung.tui.review.review_queue import ReviewQueue, Taken, TriedDecision, Try
 from rung.tui.review.review_session import ItemView, ReviewSession
 from rung.tui.screens.page_screen import PageScreen, WhyScreen
 from rung.tui.widgets.lines import shown
@@ -535,7 +535,7 @@ class ReviewScreen(StageScreen):
         if made is not None and not self.is_leaving:
             self._decided(queue, session, tried, made)
 
-    def _decided(self, queue: ReviewQueue, session: ReviewSession, tried: Try, done: Tried) -> None:
+    def _decided(self, queue: ReviewQueue, session: ReviewSession, tried: Try, done: TriedDecision) -> None:
         self.since = None
         if done.made is not None:
             self.remark = ""
