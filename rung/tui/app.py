@@ -25,10 +25,11 @@ from rung.status import Stage, Status, read_facts, status_of
 from rung.symbols import is_plain
 from rung.tui.frame import StageScreen
 from rung.tui.job import JobEnded, JobLine, ScreenJob, follow, running_jobs, start_job
-from rung.tui.screens.page_screen import key_rows, words_of
+from rung.tui.screens.page_screen import KeysScreen, key_rows, words_of
 from rung.tui.source import ScreenSource, StatusRead
 from rung.tui.worker_process import Beside
 from workspace.errors import RungError
+from workspace.folder import require_project
 
 if TYPE_CHECKING:
     from rung.tui.data.row_work import DatedCheck
@@ -255,8 +256,6 @@ class RungApp(App[None]):
 
     def action_keys(self) -> None:
         """List the real bindings of whatever is on the screen; once more takes the list away."""
-        from rung.tui.screens.page_screen import KeysScreen
-
         if isinstance(self.screen, KeysScreen):
             self.screen.dismiss()
         else:
@@ -270,8 +269,6 @@ class RungApp(App[None]):
 
 def open_review(reviewer: str = "", folder: Path | None = None) -> None:
     """What `rung review` opens on a terminal: the review screen, for this person."""
-    from workspace.folder import require_project
-
     project = require_project(folder)
     RungApp(ScreenSource(project.root, project, who=reviewer), first=4).run()
 

@@ -14,6 +14,7 @@ from textual.widgets import OptionList
 from rung.tui.source import ScreenSource
 from rung.tui.widgets.line import CommandLine, FrameRule, KeyLine, Line
 from rung.tui.widgets.lines import MOVES, Entry, MarkedLines
+from workspace.errors import RungError
 
 if TYPE_CHECKING:
     from rung.tui.app import RungApp
@@ -87,7 +88,6 @@ class NoProjectScreen(Screen[None]):
 
     def _start(self) -> None:
         from rung.start import start_project
-        from workspace.errors import RungError
 
         app = self.program
         try:
