@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add `rung review` and its commands, those of `serve.py` after these."""
+    from rung.cli.review import serve  # noqa: F401  (it adds its commands to review_app)
+
     app.add_typer(review_app, name="review")
 
 
