@@ -19,7 +19,7 @@ from curation.store import open_store
 from rung.start import FILES, PROMPT_FILE, start_project
 from rung.status import read_facts, read_status, status_of
 from rung.text.power_text import SmallestGain
-from rung.why.explain import lines_about
+from rung.why.explain import answer
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -233,7 +233,7 @@ def report(tmp_path: Path) -> Path:
 
 
 def test_arms_and_steps_have_their_words(report: Path) -> None:
-    told = "\n".join(lines_about(Project(report.parents[2]), "E-001"))
+    told = "\n".join(answer(Project(report.parents[2]), "E-001").lines)
     assert re.search("retrieved.*20.0%.*150", told) and re.search("classifier.*64.0%.*150", told)
     assert re.search("fine-tune.*rag", told)
 
@@ -244,4 +244,4 @@ def test_arms_and_steps_have_their_words(report: Path) -> None:
 )  # fmt: skip
 def test_a_report_that_somebody_changed_is_told_as_that(report: Path, text: str) -> None:
     report.write_text(text)
-    assert any("! " in line for line in lines_about(Project(report.parents[2]), "E-001"))
+    assert any("! " in line for line in answer(Project(report.parents[2]), "E-001").lines)
