@@ -125,8 +125,12 @@ def with_faults() -> tuple[list[Fault], dict[str, str]]:
     sources = {}
     for file in (file for files in AREAS.values() for file in files):
         tree = Writer(file, found).generic_visit(ast.parse((TOP / file).read_text()))
-        head, _, rest = ast.unparse(ast.fix_missing_locations(tree)).partition("from __future__ import annotations\n")
-        sources[file] = f"{head}from __future__ import annotations\nfrom benchmarks.mutants import fault_is_on\n{rest}"
+        heads = [
+            n for n, each in enumerate(tree.body) if isinstance(each, ast.ImportFrom) and each.module == "__future__"
+        ]
+        switch = ast.parse("from benchmarks.mutants import fault_is_on").body
+        tree.body[max(heads, default=0) + 1 : max(heads, default=0) + 1] = switch  # behind the docstring
+        sources[file] = ast.unparse(ast.fix_missing_locations(tree))
     return found, sources
 
 
