@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import By, Json, Reason, day
+from rung.cli.options import BUDGET, OVERRIDE, By, Json, Reason, day
 from rung.cli.output import bytes_line, note, show
 from workspace.files import check_outputs, check_page, put_back
 from workspace.settings import opened_project
