@@ -118,6 +118,12 @@ async def until(pilot, true, tries=PATIENCE):
     raise AssertionError(f"it did not come:\n{text_of(pilot.app)}")
 
 
+async def idle(pilot, screen, tries=PATIENCE):
+    """Wait until no command runs and this screen shows what came of it."""
+    await until(pilot, lambda: not pilot.app.jobs and pilot.app.screen is screen and not screen.started, tries)
+    await settled(pilot)
+
+
 async def imported(pilot, line, *keys):
     """Name a file on the Data screen, press these keys on its preview, and take it."""
     from rung.tui.data.import_screen import ImportScreen

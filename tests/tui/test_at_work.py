@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest_tui import on_stage, playing, running, settled, text_of, until
+from conftest_tui import idle, on_stage, playing, running, settled, text_of, until
 from review_steps import shown_item
 
 from curation.store import open_store
@@ -10,11 +10,6 @@ from rung.start import start_project
 from rung.tui.data.row_work import DatedCheck
 from workspace.folder import find_project
 from workspace.settings import load_settings
-
-
-async def sees(pilot, words):
-    """Let the program run until a line holds these words."""
-    await until(pilot, lambda: words in text_of(pilot.app), 1_500)
 
 
 async def test_a_digit_that_is_no_answer_says_so(tmp_path, program):
@@ -55,21 +50,19 @@ async def test_what_is_not_read_yet_has_no_reason_and_enter_says_so(project, hel
         app.source.gate.clear()
         app.open_stage(5)
         await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted and app.screen.started)
-        assert app.status.stage("Dataset").reason not in text_of(app)
+        assert app.status.stage("Dataset").reason not in text_of(app) and not app.screen.message
         await pilot.press("enter")
-        await sees(pilot, "still loading, please wait")
-        assert not app.screen.question
+        assert app.screen.message and not app.screen.question
         app.source.gate.set()
         await settled(pilot)
 
 
 async def test_a_command_that_was_started_is_named_until_it_speaks(project, program):
-    async with on_stage(program(project), 3) as (app, pilot, screen):
+    async with on_stage(program(project), 3) as (_, pilot, screen):
         screen.start_job("data", "undo")
-        assert screen.message == "rung data undo is running …"
-        await until(pilot, lambda: not app.jobs)
-        await settled(pilot)
-        assert "is running" not in screen.message
+        assert "data undo" in screen.message
+        await idle(pilot, screen)
+        assert "data undo" not in screen.message
 
 
 async def test_data_that_did_not_change_is_not_checked_again(project, program):

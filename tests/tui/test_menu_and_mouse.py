@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ladder
-from conftest_tui import STAGES, chosen, on_stage, playing, running, sees, settled, text_of, until
+from conftest_tui import STAGES, chosen, on_stage, playing, running, settled, text_of, until
 from textual.command import CommandList, CommandPalette
 
 from curation.review import open_desk
@@ -14,20 +14,7 @@ from rung.tui.widgets.line import YES_OR_NO, fitting, key_at
 from workspace.settings import load_settings
 
 
-async def test_the_menu_reaches_every_stage(project, program):
-    async with playing(program(project)) as (app, pilot):
-        commands = {command.title: command for command in app.get_system_commands(app.screen)}
-        assert all(f"{stage.number % 10}. {stage.name}" in commands for stage in app.status.stages)
-        for stage in app.status.stages[4:6]:
-            commands[f"{stage.number % 10}. {stage.name}"].callback()
-            await settled(pilot)
-            assert app.screen.stage == stage.name
-        commands["Start"].callback()
-        await settled(pilot)
-        assert app.screen.stage == "Start"
-
-
-async def test_the_menu_lists_the_stages_in_their_order_whatever_their_reasons_hold(clinic, program, monkeypatch):
+async def test_the_menu_reaches_every_stage_in_their_order_whatever_their_reasons_hold(clinic, program, monkeypatch):
     monkeypatch.setenv("RUNG_REVIEW__POOL", "all")
     desk = open_desk(clinic, load_settings(clinic.settings_file))
     decide_all(desk, "[/dana]", [(desk.store.rows()[0].id, Ruling("approve"))], kind="person")
@@ -36,8 +23,14 @@ async def test_the_menu_lists_the_stages_in_their_order_whatever_their_reasons_h
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette) and app.screen.query_one(CommandList).options)
         lines = [str(option.prompt).splitlines() for option in app.screen.query_one(CommandList).options]
+        await pilot.press("escape")
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        for title, stage in (("6. Baselines", "Baselines"), ("Start", "Start")):
+            commands[title].callback()
+            await settled(pilot)
+            assert app.screen.stage == stage
     assert [first for first, *_ in lines[:11]] == ["Start", *(f"{n % 10}. {name}" for n, name in enumerate(STAGES, 1))]
-    assert lines[4][1].endswith("by dana and [/dana]")
+    assert "[/dana]" in lines[4][1]
 
 
 async def test_the_mouse_works_too(project, program):
@@ -73,33 +66,31 @@ def row_of(app, words):
 async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic, program):
     ladder.ruled_on(clinic, ladder.ITEMS)
     async with on_stage(program(clinic.root), 10, size=(120, 30)) as (app, pilot, screen):
-        await sees(pilot, "○ vllm")
         row, first = (row_of(app, form) - 2 for form in ("○ vllm", "○ adapter"))
         await pilot.click("#lines", offset=(6, row))
         await until(pilot, lambda: screen.marked == "vllm")
-        assert screen.command == "rung release R-001 --to vllm"
+        assert screen.command.endswith(" R-001 --to vllm")
         await pilot.click("#lines", offset=(6, row))
-        await until(pilot, lambda: screen.question == "Release as vllm?")
+        await until(pilot, lambda: "vllm" in screen.question)
         await pilot.click("#command", offset=(120 - 4, 0))
         await until(pilot, lambda: not screen.question)
         await pilot.click("#lines", offset=(6, first))
         await until(pilot, lambda: screen.marked == "adapter")
         await pilot.click("#next", offset=(4, 0))
-        await until(pilot, lambda: screen.question == "Release as adapter?")
+        await until(pilot, lambda: "adapter" in screen.question)
         await pilot.click("#command", offset=(120 - len(YES_OR_NO) + 3, 0))
         await until(pilot, lambda: not app.jobs and not screen.question and not screen.started)
-        await sees(pilot, "Released L-001: adapter.")
-    assert (clinic.releases / "L-001" / "release.json").is_file()
+    assert (clinic.releases / "L-001" / "adapter").is_dir()
 
 
 async def test_the_mouse_in_a_folder_without_a_project(tmp_path, program):
     app = program(tmp_path)
     async with running(app) as pilot:
         await pilot.pause()
-        first = row_of(app, "1  Start one here") - app.screen.choices.region.y
+        first = row_of(app, "1  ") - app.screen.choices.region.y
         await pilot.click("#choices", offset=(5, first + 1))
         await until(pilot, lambda: app.screen.choices.marked == "2")
-        await pilot.click("#keys", offset=(len(" 1-3 choose   j/k move   Enter do it   ") + 1, 0))
+        await pilot.click("#keys", offset=(text_of(app).split("\n")[-1].index("F1") + 1, 0))
         await until(pilot, lambda: isinstance(app.screen, KeysScreen))
         await pilot.press("escape")
         await pilot.click("#choices", offset=(5, first))

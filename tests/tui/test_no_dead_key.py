@@ -6,24 +6,15 @@ import functools
 
 import ladder
 import pytest
-from conftest_tui import on_stage, opened, playing, press, settled, text_of, until
+from conftest_tui import idle, on_stage, opened, playing, press, settled, text_of, until
 
 from rung.start import start_project
 from rung.tui.widgets.line import NAMED, NOT_A_KEY
 
 pytestmark = pytest.mark.slow
 
-EVERYWHERE = {
-    "f1",
-    "question_mark",
-    "ctrl+p",
-    "ctrl+q",
-    "q",
-    "c",
-    "escape",
-    "left_square_bracket",
-    "right_square_bracket",
-}
+EVERYWHERE = {"f1", "question_mark", "ctrl+p", "ctrl+q", "q", "c", "escape"}
+EVERYWHERE |= {"left_square_bracket", "right_square_bracket"}
 """Keys with tests of their own, that leave the stage or the program."""
 FOCUS = {"tab", "shift+tab", "ctrl+c", "super+c"}
 """Textual's own, for fields and for selected text."""
@@ -120,6 +111,5 @@ async def test_a_dry_run_is_started_by_its_key_and_told(clinic, program):
         await until(pilot, lambda: "Plan" in app.jobs)
         assert app.jobs["Plan"].arguments == ("plan", "check")
         app.jobs["Plan"].stop()
-        await until(pilot, lambda: not app.jobs)
-        await settled(pilot)
-        assert screen.message == "Stopped. Finished work is kept."
+        await idle(pilot, screen)
+        assert screen.message == screen.stopped

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import ladder
 import pytest
-from conftest_tui import on_stage, sees, settled, text_of, until
+from conftest_tui import idle, on_stage, sees, text_of, until
 from vouched import rewrite
 
 from evaluation.measurement_report import Report
+from rung.tui.screens.page_screen import SignScreen, WhyScreen
 from workspace.artefact import read_artefact
 
 
@@ -21,17 +22,16 @@ async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, pr
     ladder.advise_project(clinic)
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7, size=(100, 32)) as (app, pilot, screen):
-        await sees(pilot, "✗ decision the advice says few-shot next")
+        assert screen.data.closed.name == "decision" and not screen.data.is_open
         assert screen.marked == "gate:decision"
         await pilot.press("enter")
         assert "few-shot" in screen.message
-        assert not clinic.runs.exists()
         await pilot.press("ctrl+o")
-        await sees(pilot, "Train although the gate decision is closed?")
-        await pilot.press("enter")
-        await sees(pilot, "Name and reason are both required")
+        await until(pilot, lambda: isinstance(app.screen, SignScreen) and app.screen.is_mounted)
+        await pilot.press("enter")  # without a reason nothing is signed
+        assert isinstance(app.screen, SignScreen)
         await pilot.press("escape")
-        assert not app.jobs
+        assert not app.jobs and not clinic.runs.exists()
 
 
 async def test_a_gate_that_nobody_may_set_aside(clinic, program):
@@ -40,8 +40,7 @@ async def test_a_gate_that_nobody_may_set_aside(clinic, program):
     async with on_stage(program(clinic.root), 7, size=(100, 32)) as (app, pilot, screen):
         assert screen.marked == "gate:dataset"
         await pilot.press("ctrl+o")
-        assert app.screen is screen and screen.message
-        assert "LOCKED" in text_of(app)
+        assert app.screen is screen and screen.message and not screen.data.is_open
 
 
 @pytest.fixture
@@ -64,7 +63,6 @@ async def test_enter_takes_the_method_that_fits(clinic, program, card):
     )
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
-        await sees(pilot, "Does not fit: full needs ")
         assert "24.0" in text_of(app)
         least = screen.data.instead[-1]
         assert least.method == "qlora"
@@ -77,15 +75,14 @@ async def test_enter_takes_the_method_that_fits(clinic, program, card):
         await until(pilot, lambda: bool(app.jobs))
         assert app.jobs["Plan"].arguments == ("plan", "--method", takes)
         app.jobs["Plan"].stop()
-        await until(pilot, lambda: not app.jobs and not screen.started)
+        await idle(pilot, screen)
     assert not clinic.runs.exists()
 
 
 async def test_a_plan_that_was_trained_is_not_offered_again(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
-        await until(pilot, lambda: screen.data is not None)
-        assert screen.next.endswith("(9).   Enter")
+        assert "(9)" in screen.next
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Verdict")
     assert [folder.name for folder in clinic.runs.iterdir()] == ["R-001"]
@@ -113,8 +110,7 @@ async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
         await pilot.press("x")
         await until(pilot, lambda: not app.jobs)
         assert not dry_runs(clinic.root)
-        await settled(pilot)
-        assert app.screen is screen
+        await idle(pilot, screen)
         assert screen.message == screen.stopped
     assert not list(clinic.plans.glob("*.preflight.json"))
 
@@ -134,16 +130,12 @@ async def test_why_of_a_gate_speaks_in_the_words_of_the_screen(clinic, program):
     rewrite(report, Report, arms=arms, chosen="retrieved")
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7, size=(100, 40)) as (app, pilot, screen):
-        await sees(pilot, "✓ baseline retrieved few-shot 25.0% on the same 60 items")
-        for gate, words in (
-            ("decision", "next step: fine-tune"),
-            ("baseline", "report: E-001 sha256: "),
-            ("leakage", "leaks into test: 0"),
-            ("machine", "GiB available: "),
-        ):
+        await sees(pilot, "25.0%")
+        for gate, datum in (("decision", "fine-tune"), ("baseline", "E-001"), ("leakage", ": 0"), ("machine", "GiB")):
             screen.lines.marked = f"gate:{gate}"
             await pilot.press("w")
-            await sees(pilot, words)
+            await until(pilot, lambda: isinstance(app.screen, WhyScreen))
+            await sees(pilot, datum)
             assert not [raw for raw in ("fine_tune", "next_step", "gib:", "has:") if raw in text_of(app)]
             await pilot.press("escape")
             await until(pilot, lambda: app.screen is screen)

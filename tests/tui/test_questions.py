@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pytest
-from conftest_tui import playing, press, running, sees, settled, text_of, until
+from conftest_tui import playing, press, running, settled, text_of, until
 
 from advisor.recording import record_measured
 from rung.start import start_project
+from rung.tui.screens.no_project_screen import NoProjectScreen
 
 
 def said(folder):
@@ -25,9 +27,9 @@ async def test_a_digit_answers_saves_and_goes_on(tmp_path, program):
         table = said(tmp_path)
         assert "prompting" not in table
         assert table["answered"]["prompting"]["from"] == "said"
-        assert "3 of about" in app.screen.heading()
+        assert "3 of " in app.screen.heading()
         await press(pilot, "escape")
-        assert app.screen.asked.id == "prompting" and "2 of about" in app.screen.heading()
+        assert app.screen.asked.id == "prompting" and "2 of " in app.screen.heading()
 
 
 async def test_an_answer_past_the_ninth_has_a_letter(tmp_path, program):
@@ -47,15 +49,15 @@ async def test_w_leaves_the_question_and_the_mark_where_they_are(tmp_path, progr
     start_project(tmp_path)
     async with playing(program(tmp_path)) as (app, pilot):
         await press(pilot, "1", "j")
-        assert "next step" not in text_of(app)
+        before = text_of(app)
         await press(pilot, "w")
         question, marks = app.screen.asked, app.screen.query_one("#answers")
         shown = text_of(app)
-        assert question.text[:40] in shown and "next step" in shown
+        assert question.text[:40] in shown and shown != before
         assert question.answers[0].text[:30] in shown
         assert marks.marked == f"={question.answers[1].value}"
         await press(pilot, "w")
-        assert "next step" not in text_of(app) and marks.marked == f"={question.answers[1].value}"
+        assert text_of(app) == before and marks.marked == f"={question.answers[1].value}"
 
 
 async def test_a_contradiction_is_said_in_plain_terms_and_changes_nothing(project, program):
@@ -126,7 +128,7 @@ async def test_enough_says_so_and_more_can_be_asked(project, program):
         shown = text_of(app)
         moving = app.screen.asking.progress().moving
         more = {question.id for question in app.screen.asking.more()}
-        assert f"{len(moving)} unknown" in shown and f"({len(more & set(moving))} of" in " ".join(shown.split())
+        assert re.search(rf"\b{len(moving)} .*\({len(more & set(moving))} ", " ".join(shown.split()))
         assert "(2)" in app.screen.next
         await press(pilot, "j")
         assert app.screen.asked is not None
@@ -183,7 +185,7 @@ async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
         await first.press("1")
         await settled(first)
         assert one.screen.asked.id != "prompting"
-        assert "2 of about" in text_of(one)
+        assert "2 of " in one.screen.heading()
     table = said(tmp_path)
     assert (table["task"], table["prompting"]) == ("classification", theirs)
     assert table["answered"]["prompting"]["by"] == "mo"
@@ -192,7 +194,7 @@ async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
 async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
     app = program(tmp_path)
     async with running(app) as pilot:
-        await sees(pilot, "No Rung project")
+        await until(pilot, lambda: isinstance(app.screen, NoProjectScreen))
         await pilot.press("3")
         await until(pilot, lambda: getattr(app.screen, "asking", None) is not None)
         await pilot.press("1")
@@ -215,16 +217,15 @@ async def test_the_counter_never_grows_and_ends_where_the_sheet_does(tmp_path, p
         while screen.asked is not None:
             done, heading = screen.asking.progress(), screen.heading()
             counters.append((done.asked, done.about))
-            assert f"{done.asked + 1} of about {done.about}" in heading
+            assert re.search(rf"\b{done.asked + 1} of \D*{done.about}\b", heading)
             if done.asked:
-                assert f"{done.asked} of about {done.about}" in text_of(app)
+                assert re.search(rf"\b{done.asked} of \D*{done.about}\b", text_of(app))
             asked = screen.asked
             await pilot.press(str(min(digit, len(asked.answers))) if asked.answers else "enter")
             await until(pilot, lambda asked=asked: screen.asked is not asked)
             await settled(pilot)
         done = screen.asking.progress()
         assert done.enough and done.asked == len(counters) and f"{done.asked} answered" in screen.heading()
-        assert "of about" not in text_of(app)
         await press(pilot, "enter")
         assert app.screen.stage == "Advice" and (tmp_path / "decision.json").is_file()
     abouts = [about for _, about in counters]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import ladder
 import pytest
-from conftest_tui import flat, on_stage, sees, settled, text_of, until
+from conftest_tui import flat, idle, on_stage, sees, settled, text_of, until
 
 from rung.tui.job import JobEnded
 from rung.tui.release.release_lines import making, offered, taken
@@ -50,7 +51,6 @@ def shipped(clinic):
 @pytest.mark.cold  # a fork might have ended before its job is looked at
 async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program):
     async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
-        await sees(pilot, "○ gguf")
         words = refusal(loss("gguf q8_0", 0.0), loss("gguf q4_k_m", 0.029))
         screen.show_end(JobEnded("Release", ("release", "R-001", "--to", "gguf"), 1, "", words))
         await settled(pilot)
@@ -58,11 +58,11 @@ async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program)
         assert screen.marked == "adapter"
         await pilot.press("j", "j")
         assert screen.marked == "gguf" and "gguf q8_0" in screen.next
-        assert screen.command == "rung release R-001 --to gguf --gguf q8_0"
+        assert screen.command.endswith(" R-001 --to gguf --gguf q8_0")
         await pilot.press("enter", "y")
         assert app.jobs["Release"].arguments == ("release", "R-001", "--to", "gguf", "--gguf", "q8_0")
         app.jobs["Release"].stop()
-        await until(pilot, lambda: not app.jobs and not screen.started)
+        await idle(pilot, screen)
     assert not list(shipped.releases.glob(f"*/{RELEASE}"))
 
 
@@ -100,12 +100,8 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
     form = {"form": "gguf", "folder": "gguf", "bytes": 8_700_000, "against": against, "facts": facts}
     folder = released(shipped, [form])
     word_tokenizer(folder / "merged")
-    items = [
-        GoldenPrompt(
-            turns=[{"role": "user", "content": f"q {n}"}], prompt="", prompt_ids=[], ids=[], text="E10 eye both"
-        )
-        for n in range(2)
-    ]
+    asked = [[{"role": "user", "content": f"q {n}"}] for n in range(2)]
+    items = [GoldenPrompt(turns=each, prompt="", prompt_ids=[], ids=[], text="E10 eye both") for each in asked]
     answers = {"gguf q8_0": ["E10 eye both"] * 2, "gguf q4_k_m": ["E10 eye both", "E10 eye [red]left[/]"]}
     goldens = Goldens(max_tokens=48, tokenizer="merged", starts=None, ends=[], items=items, forms=answers)
     write_artefact(folder / GOLDEN, goldens)
@@ -114,10 +110,10 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
         line = next(line for line in text_of(app).split("\n") if "✓ gguf" in line)
         assert line.rstrip().endswith("84.7%")
         await pilot.press("j", "j", "v")
-        await sees(pilot, "gguf q8_0: 2 of 2 golden prompts answered as the run does")
-        assert "gguf q4_k_m: 1 of 2 golden prompts" in flat(text_of(app))
-        assert "prompt 2 q 1" in flat(text_of(app))
-        assert "token 2: run [E10] [eye] [both], form [E10] [eye] [[red]left[/]]" in flat(text_of(app))
+        await sees(pilot, "gguf q8_0: 2 of 2")
+        drawn = flat(text_of(app))
+        assert re.search(r"q4_k_m: 1 of 2\b", drawn) and re.search(r"\b2 q 1\b", drawn)
+        assert re.search(r"\b2: .*\[E10\] \[eye\] \[both\].*\[E10\] \[eye\] \[\[red\]left\[/\]\]", drawn)
         await pilot.press("escape", "k", "v")
         await pilot.pause()
         assert app.screen.stage == "Release"
@@ -129,7 +125,7 @@ async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped,
     async with on_stage(program(shipped.root), 10) as (_, pilot, screen):
         await until(pilot, lambda: screen.marked == "adapter")
         assert set(screen.data.made) == {"adapter"} and screen.data.lacks("ollama") == "gguf"
-        assert screen.command == "rung release verify L-001"
+        assert screen.command.endswith("verify L-001")
         for keys, marked, asks in (((), "adapter", False), ("jjjj", "ollama", False), ("kk", "gguf", True)):
             await pilot.press(*keys, "enter")
             assert (screen.marked, bool(screen.question)) == (marked, asks)
@@ -151,12 +147,13 @@ def test_how_far_a_release_is_stands_in_words_and_as_a_bar():
         form, (words, bar) = making("gguf", heard, 58)
         return form, words.text, bar.text.partition("  ")
 
-    assert told() == ("merged", "merged: starting", ("─" * 42, "  ", "0 of 2 forms"))
+    assert told()[0] == "merged" and told()[2][0] == "─" * 42 and told()[2][2].startswith("0 of 2")
     heard = ["merged: making", "merged: 541.6 MB  16 of 16 equal"]
-    assert told(*heard) == ("gguf", "gguf: making", ("━" * 21 + "─" * 21, "  ", "1 of 2 forms"))
+    half = "━" * 21 + "─" * 21
+    assert told(*heard)[0] == "gguf" and told(*heard)[2][0] == half and told(*heard)[2][2].startswith("1 of 2")
     assert told(*heard, "gguf: converting")[1] == "gguf: converting"
-    far = "gguf q8_0  42 of 84  50%  about 9 s left"
-    assert told(*heard, far) == ("gguf", "gguf q8_0  42 of 84  about 9 s left", ("━" * 21 + "─" * 21, "  ", "42 of 84"))
+    form, words, bar = told(*heard, "gguf q8_0  42 of 84  50%  about 9 s left")
+    assert (form, bar) == ("gguf", (half, "  ", "42 of 84")) and "50%" not in words and "9 s" in words
 
 
 @pytest.mark.cold
@@ -167,13 +164,11 @@ async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
     async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
         await until(pilot, lambda: screen.marked == "adapter")
         await pilot.press("enter", "y")
-        await sees(pilot, "… adapter")
-        assert ("x", "stop") in screen.hints()
+        await until(pilot, lambda: ("x", "stop") in screen.hints())
         await pilot.press("enter")
         assert not screen.question and list(app.jobs) == ["Release"]
         await pilot.press("x")
-        await until(pilot, lambda: not app.jobs and not screen.started)
-        await settled(pilot)
+        await idle(pilot, screen)
         assert screen.message == screen.stopped and not screen.data.made
     assert not [*shipped.releases.glob("L-*"), *shipped.releases.glob(".L-*")]
     assert weights.is_fifo()

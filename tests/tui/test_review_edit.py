@@ -37,7 +37,7 @@ async def test_draft_and_edit_stand_side_by_side_from_100_columns(tmp_path, prog
             assert one.region.width > 20
             assert marks(app, "#one")["strike"].replace(" ", "") == "40neuropathy,unspecified"
             assert marks(app, "#edit")["underline"].replace(" ", "") == "42polyneuropathy"
-            assert "save and approve" in text_of(app)
+            assert "^S" in text_of(app)
             assert app.screen.query_one("#item").region.contains_region(other.region)
 
 
@@ -57,8 +57,7 @@ async def test_an_empty_answer_is_not_saved(tmp_path, program):
         await pilot.press("e")
         app.screen.panel.put("  ")
         await press(pilot, "ctrl+s")
-        assert "The new answer is empty" in app.screen.message
-        assert app.screen.is_editing
+        assert app.screen.message and app.screen.is_editing
     assert log(folder) == []
 
 
@@ -73,12 +72,11 @@ async def test_esc_keeps_the_draft_and_e_goes_on_with_it(tmp_path, program):
     async with reviewing(program(folder)) as (app, pilot, item):
         await press(pilot, "e", "end", "Q")
         await pilot.press("escape")
-        assert "your draft is kept" in app.screen.message
         assert f"{NERVE}Q" not in text_of(app).replace("\n", "")
     assert drafts(folder) == {item.id: f"{NERVE}Q"}
     assert log(folder) == []
-    async with reviewing(program(folder)) as (app, pilot, _):
-        assert "You have an unsaved edit" in text_of(app)
+    async with reviewing(program(folder)) as (app, pilot, item):
+        assert item.draft is not None
         await pilot.press("e")
         assert app.screen.panel.field.edited == f"{NERVE}Q"
         await shown_item(pilot, "ctrl+s")

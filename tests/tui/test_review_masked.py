@@ -40,8 +40,7 @@ async def test_hidden_until_asked_for_and_the_next_item_again(claims, program, s
         screen = text_of(app)
         assert "[PHONE]" in screen and "[EMAIL]" in screen
         assert PHONE not in screen and MAIL not in screen
-        assert "Hidden: 1 e-mail, 1 phone." in screen, screen
-        assert "p show hidden" in screen.split("\n")[-1]
+        assert "p" in {key for key, _ in app.screen.hints()}
         assert unmasked(claims) == []
         await pilot.press("p")
         await until(pilot, lambda: PHONE in text_of(app))
@@ -57,18 +56,14 @@ async def test_hidden_until_asked_for_and_the_next_item_again(claims, program, s
         assert app.screen.unmasked is False
 
 
-async def test_a_masked_item_is_decided_as_it_is(claims, program):
-    async with reviewing(program(claims)) as (_, pilot, _):
-        await showing(pilot, "r-000001")
-        await shown_item(pilot, "a")
-    row = stored(claims)["r-000001"]
-    assert (row.state, row.example.question, row.example.answer) == ("approved", ASKED, ANSWER)
-    assert unmasked(claims) == []
-
-
-async def test_an_edit_is_of_the_true_text_and_logged(claims, program):
+async def test_a_masked_item_is_decided_as_it_is_and_an_edit_is_of_the_true_text_and_logged(claims, program):
     async with reviewing(program(claims)) as (app, pilot, _):
         await showing(pilot, "r-000001")
+        await shown_item(pilot, "a")
+        row = stored(claims)["r-000001"]
+        assert (row.state, row.example.question, row.example.answer) == ("approved", ASKED, ANSWER)
+        assert unmasked(claims) == []
+        assert (await shown_item(pilot, "u")).id == "r-000001"
         await pilot.press("e")
         await until(pilot, lambda: app.screen.is_editing)
         assert app.screen.panel.field.edited == ANSWER
@@ -108,11 +103,10 @@ async def test_the_nearest_rows_are_masked_too(tmp_path, program):
     app = program(folder)
     async with running(app, (160, 45)) as pilot:
         assert (await on_review(app, pilot)).id == "r-000002"
-        await until(pilot, lambda: "Ask [EMAIL], left" in text_of(app))
-        assert MAIL not in text_of(app)
-        await pilot.press("v")
-        await until(pilot, lambda: "-> Ask [EMAIL], left" in text_of(app))
-        assert MAIL not in text_of(app)
+        for key in ("", "v"):
+            await pilot.press(*key)
+            await until(pilot, lambda: "[EMAIL], left" in text_of(app))
+            assert MAIL not in text_of(app)
 
 
 async def test_a_long_answer_is_masked_before_it_is_cut(tmp_path, program):

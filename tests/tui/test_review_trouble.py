@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 
-from conftest_tui import PATIENCE, playing, rested, running, settled, until, words_in
+from conftest_tui import playing, rested, running, settled, until, words_in
 from review_rows import begun, log, opened
 from review_steps import on_review, shown_item
 
@@ -35,15 +36,6 @@ class Held:
         self.end()
 
 
-async def seen(pilot, words, tries=PATIENCE):
-    """Wait until these words stand in row 23."""
-    for _ in range(tries):
-        await pilot.pause(0.02)
-        if words in pilot.app.screen.message:
-            return pilot.app.screen.message
-    raise AssertionError(f"{words!r} did not come: {pilot.app.screen.message!r}")
-
-
 async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
     folder = begun(tmp_path / "icd")
     app = program(folder)
@@ -52,9 +44,8 @@ async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
         item = await on_review(app, pilot)
         with Held(folder) as held:
             await pilot.press("a")
-            words = await seen(pilot, "Not saved yet, trying again (")
-            assert "Your decision is kept here." in words
-            assert app.screen.item.id == item.id
+            await until(pilot, lambda: re.search(r"\(\d+", app.screen.message))  # so many tries
+            assert app.screen.item.id == item.id and log(folder) == []
             await pilot.press("a", "x", "s")  # one key is kept for the next row, no more
             held.end()
         await until(pilot, lambda: len(log(folder)) == 2 and not app.screen.busy)
@@ -70,7 +61,7 @@ async def test_a_late_row_is_said_and_esc_still_works(tmp_path, program):
         await settled(pilot)
         with Held(folder):
             app.open_stage(4)
-            await seen(pilot, "Fetching the next row …")
+            await until(pilot, lambda: app.screen.stage == "Review" and "…" in app.screen.message)
             await pilot.press("escape")
             await until(pilot, lambda: app.screen.stage == "Start")
         await asyncio.sleep(0.1)
@@ -87,8 +78,7 @@ async def test_a_damaged_store_is_named_and_tried_again(tmp_path, program):
             (folder / f"rung.db{part}").unlink(missing_ok=True)
         app.open_stage(4)
         await settled(pilot)
-        assert "it is damaged. Nothing was opened." in words_in(app)
-        assert "Next: try again" in words_in(app)
+        assert "rung.db" in words_in(app) and app.screen.item is None
         database.write_bytes(good)
         item = await shown_item(pilot, "enter")
         assert item.id == "r-000001"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import ladder
@@ -10,6 +11,7 @@ import pytest
 from conftest_tui import (
     STAGES,
     flat,
+    idle,
     imported,
     on_stage,
     opened,
@@ -32,6 +34,7 @@ from rung.start import start_project
 from rung.status import read_facts, status_of
 from rung.text.status_text import status_lines
 from rung.tui.measure.baselines_screen import _entries
+from rung.tui.screens.no_project_screen import NoProjectScreen
 from rung.tui.source import StatusRead
 from training.release.releasing import release_untuned
 from workspace.artefact import now, read_artefact, write_artefact
@@ -57,15 +60,14 @@ async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, num
         assert screen.awaits not in text_of(app)
         source.seconds += 1.2
         await sees(pilot, screen.awaits)
-        assert "so far" not in text_of(app)
+        assert not re.search(r"\d s ", text_of(app))
         source.seconds += 2.0
         await sees(pilot, "3 s so far")
-        assert "left" not in flat(text_of(app)).replace("left out", "")  # the first time nobody knows
+        assert " s left" not in text_of(app)  # the first time nobody knows
         source.gate.set()
         await settled(pilot)
         await until(pilot, lambda: not screen.started)
-        assert "so far" not in text_of(app)
-        assert screen.lines.entries
+        assert screen.awaits not in text_of(app) and screen.lines.entries
         source.gate.clear()
         screen.reload()
         await pilot.pause()
@@ -74,20 +76,17 @@ async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, num
         source.seconds += 7
         await until(pilot, lambda: "s left" not in text_of(app))  # longer than the last time: nothing is promised
         source.gate.set()
-        await until(pilot, lambda: not screen.started)
-        await pilot.pause()
-        assert "so far" not in text_of(app)
+        await until(pilot, lambda: not screen.started and screen.awaits not in text_of(app))
 
 
 async def test_start_shows_the_folder_at_once_and_counts_when_they_are_read(project, held):
     async with playing(held(project)) as (app, pilot):
         facts = read_facts(app.source.project, with_store=False)
         app.post_message(StatusRead(status_of(facts), partial=True))
-        await sees(pilot, "Next: …")
-        assert "3 … Data        …          …" in text_of(app)
-        assert "2 ✓ Advice      done" in text_of(app)
+        await until(pilot, lambda: re.search(r"3 … Data +… +…", text_of(app)))
+        assert re.search(r"2 ✓ Advice", text_of(app))
         app.read_status()
-        await sees(pilot, "53 lines read")
+        await until(pilot, lambda: re.search(r"3 . Data .*\b53\b", text_of(app)))
 
 
 async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
@@ -104,14 +103,13 @@ async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
         screen.post_message(screen.Heard(("ahead", 1_204_000, 2_640_000)))
         await sees(pilot, "… Topics 1,204,000 of 2,640,000 rows 46% about 12 s left")
         screen.post_message(screen.Heard(("began", "Skew")))
-        await sees(pilot, "✓ Topics … Skew Next:")
-        assert "$ rung data check" in text_of(app)
+        await sees(pilot, "✓ Topics … Skew")
         assert ("x", "stop") in screen.hints()
         await pilot.press("enter")
         assert not screen.query_one("#field").display
         screen.heard = screen.heard[:3]
         await pilot.press("x")
-        await sees(pilot, "2 checks finished")
+        assert any(" 2 " in entry.text for entry in screen.lines.entries), "so many checks had ended"
         assert screen.message == screen.stopped
         app.source.gate.set()
         await settled(pilot)
@@ -138,17 +136,17 @@ async def test_a_fresh_project_has_no_empty_box_and_no_dead_end(tmp_path, progra
             if opener:
                 await press(pilot, "enter")
                 assert app.screen is screen and screen.message == screen.closed
-                assert f"press {opener}, or run: rung " in screen.closed
+                assert re.search(rf" {opener}, .*rung ", screen.closed)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 async def test_no_arm_is_measured_yet(tmp_path, program):
     ladder.frozen(tmp_path / "clinic")
     (tmp_path / "clinic" / "prompts").mkdir(exist_ok=True)
-    (tmp_path / "clinic" / "prompts" / "prompt.md").write_text("Name the topic.\n")
+    (tmp_path / "clinic" / "prompts" / "prompt.md").write_text("Topics!\n")
     async with on_stage(program(tmp_path / "clinic"), 6) as (app, pilot, _):
         await sees(pilot, "2 arms on 60 items")
-        assert "Name the topic." in flat(text_of(app)) and "$0.00." in flat(text_of(app))
+        assert "Topics!" in flat(text_of(app)) and "$0.00." in flat(text_of(app))
         await pilot.press("enter")
         assert app.screen.question
         await press(pilot, "escape")
@@ -170,7 +168,7 @@ async def test_the_goal_is_asked_before_anything_is_measured_and_once(tmp_path, 
         await pilot.press(*goal, "enter")
         await until(pilot, lambda: app.screen.stage == "Baselines" and not app.screen.started and app.screen.items)
         await pilot.press("enter")
-        assert "2 arms" in app.screen.question
+        assert " 2 " in app.screen.question
     assert ("goal_score = 0.8" in project.answers_file.read_text()) == bool(goal)
 
 
@@ -180,7 +178,7 @@ async def test_an_earlier_report_tells_how_long_the_arms_take(clinic, program):
     arms = [arm.model_copy(update={"p50_seconds": 2.0 + n}) for n, arm in enumerate(found.arms)]
     write_artefact(path, found.model_copy(update={"arms": arms, "test_sha256": "0" * 64}))
     async with on_stage(program(clinic.root), 6) as (_, pilot, _):
-        await sees(pilot, "Time and cost: about 5 min here, $0.00.")
+        await sees(pilot, "about 5 min here, $0.00")
 
 
 # Wrong
@@ -207,8 +205,8 @@ async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
     (project / "more.jsonl").write_text("\n".join(lines) + "\n")
     async with on_stage(program(project), 3) as (app, pilot, screen):
         await imported(pilot, "more.jsonl")
-        await until(pilot, lambda: not app.jobs and screen.message.startswith("checked"))
-        await settled(pilot)
+        await until(pilot, (project / "rejects.jsonl").is_file)
+        await idle(pilot, screen)
         await pilot.press("i", *"nosuch.jsonl", "enter")
         await until(pilot, lambda: not app.jobs and bool(screen.trouble))
         await sees(pilot, "✗ nosuch.jsonl")
@@ -220,25 +218,21 @@ async def test_what_stops_a_freeze_is_named_with_its_rows(project, program):
         blocker = screen.data.blockers[0]
         assert blocker.text[:40] in flat(text_of(app))
         assert blocker.rows[0] in text_of(app)
-        assert screen.next == "Next: press 4, or run: rung review"
+        assert blocker.opener == "rung review" and " 4, " in screen.next and blocker.opener in screen.next
         await pilot.press("enter")
-        assert screen.message.startswith("Locked: ")
-        assert blocker.opener in screen.message
+        assert blocker.text in screen.message and blocker.opener in screen.message and not screen.question
     assert not list(project.glob("datasets/v*"))
 
 
 async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, program):
     project = ladder.reviewed(tmp_path / "clinic")
     async with on_stage(program(project.root), 5) as (app, pilot, screen):
-        await until(pilot, lambda: screen.data is not None)
         await pilot.press("enter")
-        assert "60 for test" in screen.question
+        assert " 60 " in screen.question and not app.jobs
         await pilot.press("y")
-        await until(
-            pilot,
-            lambda: not app.jobs and not screen.started and bool(list(project.datasets.glob("v001/manifest.json"))),
-        )
-        await sees(pilot, "v001 is frozen: 60 test")
+        await idle(pilot, screen)
+        await sees(pilot, "60 test")
+    assert (project.datasets / "v001" / "manifest.json").is_file()
 
 
 async def test_what_is_frozen_already_is_not_offered_again(clinic, program):
@@ -263,7 +257,7 @@ async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
     with sqlite3.connect(project / "rung.db") as connection:
         connection.execute("update alembic_version set version_num = '9999'")
     async with playing(program(project), size=(100, 30)) as (app, _):
-        assert app.status.problems and "pip install -U rung" in flat(text_of(app))
+        assert app.status.problems and "install -U" in flat(text_of(app))
         assert app.status.stage("Data").state == "needs_you"
 
 
@@ -272,7 +266,7 @@ async def test_start_after_the_end(clinic, program):
     clinic.plans.mkdir(exist_ok=True)
     (clinic.plans / "P-001.toml").touch()  # a plan that was made before does not open the training again
     async with playing(program(clinic.root)) as (app, pilot):
-        assert f"Released: L-001, {now():%Y-%m-%d}. Nothing waits for you." in text_of(app)
+        assert f"L-001, {now():%Y-%m-%d}" in text_of(app) and app.status.next is None
         for number in (7, 8, 9):
             assert f"{number} - {STAGES[number - 1]}" in text_of(app)
             assert app.status.stages[number - 1].word == "not needed"
@@ -283,26 +277,27 @@ async def test_start_after_the_end(clinic, program):
     assert Project(clinic.root).releases.is_dir()
 
 
+def asked(screen):
+    """The figures of the question, and whether it stands in its row."""
+    return re.findall(r"\d[\d,]*\.?\d*(?<!,)", screen.question), screen.question in text_of(screen.app).split("\n")[22]
+
+
 async def test_what_measuring_takes_stands_in_its_question(clinic, program):
     async with on_stage(program(clinic.root), 6) as (app, pilot, screen):
         await pilot.press("R")
         arms = screen.data.arms
         tokens = sum(arm.input_tokens + arm.output_tokens for arm in arms)
-        assert screen.question == f"Measure 2 arms? Last time 120 calls, {tokens:,} tokens, $0.00."
-        assert screen.question in text_of(app).split("\n")[22]
+        assert asked(screen) == (["2", "120", f"{tokens:,}", "0.00"], True)
         await pilot.press("escape", "j", "r")
-        assert screen.question == (
-            f"Measure prompt? Last time 60 calls, {arms[1].input_tokens + arms[1].output_tokens:,} tokens, $0.00."
-        )
+        assert asked(screen) == (["60", f"{arms[1].input_tokens + arms[1].output_tokens:,}", "0.00"], True)
         await pilot.press("escape")
-        assert "$ rung baseline --arms prompt" in text_of(app)
+        assert screen.command.endswith("--arms prompt") and screen.command in text_of(app)
         for report in clinic.evaluations.glob("*/report.json"):
             report.unlink()
         screen.reload()
         await settled(pilot)
         await pilot.press("enter")
-        assert screen.question == "Measure 2 arms? At least 120 calls, $0.00, tokens unknown."
-        assert screen.question in text_of(app).split("\n")[22]
+        assert asked(screen) == (["2", "120", "0.00"], True)
         assert not app.jobs
 
 
@@ -318,9 +313,7 @@ async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release
     decision = take_over(project, ladder.settings_of(project), bench, report)
     assert (decision.next_step, decision.action.name) == ("prompt", "keep")
     async with on_stage(program(project.root), 6) as (app, pilot, screen):
-        await sees(pilot, "Does anything cheaper than fine-tuning reach the goal? On validation yes: prompt.")
-        await sees(pilot, "Recorded (measured): prompt reaches the goal.")
-        assert "release" in screen.next
+        assert screen.data.judged["prompt"] == "works"
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Release")
     assert 'prompting = "works"' in project.answers_file.read_text()
@@ -330,10 +323,10 @@ async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release
 async def test_six_open_gates_start_nothing_before_yes(clinic, program):
     plan = ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
-        await sees(pilot, "Gates 6 of 6 passed open")
-        await sees(pilot, "Next: start the training.")
+        assert screen.data.is_open and [gate.opens for gate in screen.data.gates] == [True] * 6
+        await sees(pilot, "6 of 6")
         await pilot.press("enter")
-        await until(pilot, lambda: screen.question.startswith("Start training?"))
+        assert screen.question
         await pilot.press("escape")
         assert not app.jobs
     assert plan.is_file() and not list(clinic.root.glob("runs/*"))
@@ -347,7 +340,7 @@ def test_start_and_baselines_name_the_arm_that_validation_chose(clinic):
     arms = [arm if arm is not other else arm.model_copy(update={"score": 1.0}) for arm in report.arms]
     lucky = replace(facts, baseline=report.model_copy(update={"arms": tuple(arms)}))
     reason = status_of(lucky).stage("Baselines").reason
-    assert reason.startswith(f"prompt chosen: {arm_name(chosen.arm)}, {chosen.score:.1%}")
+    assert arm_name(chosen.arm) in reason and f"{chosen.score:.1%}" in reason and "100.0%" not in reason
 
 
 def test_a_shell_is_told_commands_and_no_digits(tmp_path):
@@ -355,7 +348,7 @@ def test_a_shell_is_told_commands_and_no_digits(tmp_path):
     status = status_of(read_facts(Project(tmp_path)))
     told = "\n".join(status_lines(status)) + json.dumps(status.as_json())
     assert "press" in status.stage("Baselines").reason
-    assert "press" not in told and "needs a frozen test set: rung data freeze" in told
+    assert "press" not in told and "data freeze" in told
 
 
 async def test_advice_on_a_released_project_sends_nobody_back_to_the_plan(clinic, program):
@@ -365,7 +358,7 @@ async def test_advice_on_a_released_project_sends_nobody_back_to_the_plan(clinic
         await opened(pilot, 2)
         await settled(pilot)
         assert app.status.next is None
-        assert "Next: nothing waits" in text_of(app) and "plan the run" not in text_of(app)
+        assert "(0)" in app.screen.next
         await press(pilot, "enter")
         assert app.screen.stage == "Release"
 
@@ -382,15 +375,14 @@ async def test_a_wrong_setting_is_shown_and_the_screens_open(project, program):
     text = (project / "rung.toml").read_text()
     (project / "rung.toml").write_text(text.replace("pool =", "pol ="))
     async with playing(program(project)) as (app, pilot):
-        assert 'unknown key "review.pol"' in text_of(app)
+        assert '"review.pol"' in text_of(app)
         await press(pilot, "2")
-        assert "Next step" in text_of(app)
+        assert app.screen.data is not None
 
 
 async def test_a_folder_without_a_project_offers_three_ways(tmp_path, program):
     app = program(tmp_path)
     async with running(app) as pilot:
-        await sees(pilot, "No Rung project")
+        await until(pilot, lambda: isinstance(app.screen, NoProjectScreen))
         await press(pilot, "1")
-        assert (tmp_path / "rung.toml").is_file()
-        assert "4 to 6 answers" in text_of(app)
+        assert (tmp_path / "rung.toml").is_file() and app.screen.stage == "Start"

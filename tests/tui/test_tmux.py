@@ -26,33 +26,31 @@ def terminal():
 def test_keys_kill_and_go_on(terminal, project):
     (project / "answers.toml").unlink()
     terminal.start(project)
-    terminal.see("Enter opens it")
-    terminal.keys("1")
-    terminal.see("No advice yet")
-    terminal.keys("1")
-    terminal.see("saved")
+    terminal.see("10 ")
+    terminal.keys("1", "1")
+    wait_until((project / "answers.toml").is_file)
     terminal.keys("2")
-    terminal.see("3 of about")
+    terminal.see("3 of ")
     terminal.kill()
     said = tomllib.loads((project / "answers.toml").read_text())
     assert said["task"] == "classification"
     assert "prompting" in said["answered"]
 
     terminal.start(project)
-    terminal.see("Enter opens it")
+    terminal.see("10 ")
     terminal.keys("1")
-    terminal.see("3 of about")
+    terminal.see("3 of ")
     terminal.keys("Escape")
-    terminal.see("Enter opens it")
+    terminal.see("10 ")
     terminal.keys("4")
-    terminal.see("Proposed answer")
+    terminal.see("a approve")
     terminal.keys("a")
-    terminal.see("approved r-")
+    wait_until(lambda: "approved" in [row.state for row in stored(project).values()])
+    terminal.see("a approve")
     terminal.keys("e")
-    terminal.see("save and approve")
+    terminal.see("^S")
     terminal.keys("End", "Q", "Q")
-    draft = terminal.see("QQ")
-    assert "+ C" in draft
+    assert "+ C" in terminal.see("QQ")
     wait_until(lambda: any(text.endswith("QQ") for text in drafts(project).values()))
     terminal.kill()
 
@@ -61,7 +59,7 @@ def test_keys_kill_and_go_on(terminal, project):
     assert any(text.endswith("QQ") for text in drafts(project).values())
 
     terminal.start(project, "review", "--reviewer", "dana")
-    terminal.see("Proposed answer")
+    terminal.see("a approve")
     terminal.keys("C-q")
     terminal.see("dead")
 
@@ -100,14 +98,7 @@ def colours_of(text):
 @pytest.mark.parametrize("term", [pytest.param("xterm-16color", marks=pytest.mark.slow), "xterm"])
 def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term):
     terminal.start(project, term=term)
-    terminal.see("Enter opens it")
-    for key, words in (
-        ("", "The ladder"),
-        ("2", "Next step"),
-        ("4", "Proposed answer"),
-        ("]", "Rows"),
-        ("9", "Locked"),
-    ):
+    for key, words in (("", "10 "), ("2", "Next step"), ("4", "a approve"), ("]", "Rows"), ("9", "Locked")):
         if key:
             terminal.keys(key)
         terminal.see(words)
@@ -123,28 +114,27 @@ def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term)
 def test_a_program_that_is_killed_leaves_its_measuring_and_finds_it_again(terminal, served):
     project, server = served
     terminal.start(project.root)
-    terminal.see("Enter opens it")
+    terminal.see("10 ")
     terminal.keys("6")
-    terminal.see("No arm measured yet")
+    terminal.see("$0.00")
     terminal.keys("Enter", "y")
-    terminal.see("Measuring.")
     wait_until(lambda: server.loopback.requests)
     (job,) = running_jobs(project.root)
     terminal.kill()
     assert job.is_running  # kill -9 on the program, the measuring goes on
 
     terminal.start(project.root)
-    terminal.see("Next: rung baseline is running.")
+    terminal.see("rung baseline")
     terminal.keys("C-q")  # leaving does not wait for it
     terminal.see("dead", 20)
     assert job.is_running
     terminal.end()
 
     terminal.start(project.root)
-    terminal.see("Next: rung baseline is running.")
+    terminal.see("rung baseline")
     terminal.keys("6")
-    terminal.see("Measuring.")
+    terminal.see("x stop")
     server.go.set()
-    terminal.see("Does anything cheaper", 90)
+    terminal.see("E-001", 90)
     colours = terminal.tmux("capture-pane", "-e", "-p", "-t", "rung")
     assert "38;2;" not in colours  # this terminal has no more than 256 colours, and gets no more

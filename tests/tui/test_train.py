@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import ladder
 import pytest
-from conftest_tui import on_stage, opened, running, sees, settled, text_of, until
+from conftest_tui import flat, on_stage, opened, running, sees, settled, text_of, until
 
 from training.plan.machine import this_machine
 from training.runs import LOCK, Remote, append_metric, read_run, write_run
 from workspace.lock import writer_lock
 
 LIVING = (
-    ("starting", [], "Loading embedded, 45 s so far. Nothing has been spent yet."),
-    ("running", [3, 12], "Training. Step 3 of 12, about 18 s left"),
-    ("paused", [3, 12], "Paused. Step 3 of 12"),
+    ("starting", 0, "45 s so far"),
+    ("running", 3, "3 of 12, about 18 s left"),
+    ("paused", 3, "3 of 12"),
 )
 
 
-@pytest.mark.parametrize(("state", "steps", "words"), LIVING, ids=[state for state, _, _ in LIVING])
-async def test_a_run_that_lives(clinic, held, state, steps, words):
+@pytest.mark.parametrize(("state", "steps", "figures"), LIVING, ids=[state for state, _, _ in LIVING])
+async def test_a_run_that_lives(clinic, held, state, steps, figures):
     folder = ladder.cleared(clinic)
     app = held(clinic.root)
     begun = app.source.now() - timedelta(seconds=45)
     write_run(folder, read_run(folder), state=state, started_at=begun, steps=12)
     if steps:
-        ladder.written(folder, [ladder.step_line(n, steps[1]) for n in range(1, steps[0] + 1)])
+        ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, steps + 1)])
     with writer_lock(folder / LOCK, "R-001"):
         async with running(app) as pilot:
             await settled(pilot)
-            assert "R-001 is still training" in text_of(app)
-            assert "by sam" in text_of(app)
+            train = app.status.stage("Train")
+            assert app.status.next is train and "R-001" in text_of(app) and "sam" in text_of(app)
             await pilot.press("enter")
             await until(pilot, lambda: app.screen.stage == "Train")
-            await sees(pilot, words)
+            await sees(pilot, figures)
             assert ("p", "go on" if state == "paused" else "pause") in app.screen.hints()
             ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 6)])
             write_run(folder, read_run(folder), state="running")
-            await sees(pilot, "Training. Step 5 of 12, about 14 s left")
+            await sees(pilot, "5 of 12, about 14 s left")
             await sees(pilot, f"795 tokens/s 8.7 of {this_machine().memory_gib:.1f} GiB rate 6.3e-05")
 
 
@@ -54,8 +55,7 @@ async def test_a_run_on_a_rented_machine_shows_its_money(clinic, program, state)
     with writer_lock(folder / LOCK, "R-001"):
         async with on_stage(app, 8) as (_, pilot, _):
             await sees(pilot, "$3.00 so far")
-            assert "Nothing has been spent" not in text_of(app)
-            assert f"of {this_machine().memory_gib:.1f} GiB" not in text_of(app)
+            assert f"{this_machine().memory_gib:.1f}" not in text_of(app)
 
 
 async def test_layers_that_are_loaded_are_told_until_the_first_step(clinic, held):
@@ -68,60 +68,38 @@ async def test_layers_that_are_loaded_are_told_until_the_first_step(clinic, held
             await settled(pilot)
             await opened(pilot, 8)
             append_metric(folder, {"kind": "loading", "done": 10, "of": 30})
-            await sees(pilot, "Loading embedded, 10 of 30 layers, 45 s so far, about 2 min left. Nothing has been")
+            await sees(pilot, "10 of 30 layers, 45 s so far, about 2 min left")
             append_metric(folder, {"kind": "loading", "done": 30, "of": 30})
-            await sees(pilot, "Loading embedded, 30 of 30 layers, 45 s so far. Nothing has been spent yet.")
+            await sees(pilot, "30 of 30 layers, 45 s so far.")
             append_metric(folder, ladder.step_line(1, 12))
-            await sees(pilot, "Training. Step 1 of 12")
+            await sees(pilot, "1 of 12")
 
 
 ENDED = (
-    (
-        "stopped",
-        "stopped by request",
-        "Stopped at step 8: stopped by request. Checkpoint 8 is complete.",
-        "resume R-001 from step 8",
-    ),
-    (
-        "crashed",
-        "disk full, 0.2 GB left of 500",
-        "Crashed at step 8: disk full, 0.2 GB left of 500. Checkpoint 8 is complete.",
-        "resume R-001",
-    ),
-    (
-        "failed",
-        "the loss is no number at step 8",
-        "Failed at step 8: the loss is no number at step 8.",
-        "look at the plan (7)",
-    ),
-    (
-        "finished",
-        "finished",
-        "Finished in 14 min. Best checkpoint: step 8, validation 0.410.",
-        "measure it on the test set (9)",
-    ),
+    ("stopped", "by the owner", ("8:", "by the owner"), "R-001"),
+    ("crashed", "disk full, 0.2 GB left of 500", ("8:", "disk full, 0.2 GB left of 500"), "R-001"),
+    ("failed", "the loss is no number", ("8:", "the loss is no number"), "(7)"),
+    ("finished", "finished", ("14 min", "step 8", "0.410"), "(9)"),
 )
 
 
-@pytest.mark.parametrize(("state", "ending", "words", "following"), ENDED, ids=[state for state, _, _, _ in ENDED])
-async def test_a_run_that_ended(clinic, program, state, ending, words, following):
+@pytest.mark.parametrize(("state", "ending", "data", "following"), ENDED, ids=[state for state, _, _, _ in ENDED])
+async def test_a_run_that_ended(clinic, program, state, ending, data, following):
     folder = ladder.cleared(clinic)
     ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 9)])
     changes = {"best_step": 8, "best_loss": 0.41} if state == "finished" else {}
     write_run(folder, read_run(folder), state=state, ending=ending, step=8, steps=12, seconds=820.0, **changes)
     async with on_stage(program(clinic.root), 8) as (app, pilot, screen):
-        await sees(pilot, words)
-        assert following in screen.next
+        assert all(datum in flat(text_of(app)) for datum in data) and following in screen.next
         assert "p" not in {key for key, _ in screen.hints()}
         await pilot.press("x")
-        assert screen.message == "nothing is training"
-        assert not (folder / "control").exists()
+        assert not screen.question and not (folder / "control").exists()
         if state == "failed":
             await pilot.press("enter")
             await until(pilot, lambda: app.screen.stage == "Plan")
 
 
-@pytest.mark.parametrize(("above", "said"), [(1, "; stops at the next one"), (3, "")])
+@pytest.mark.parametrize(("above", "said"), [(1, ";[^,]+,"), (3, "s,")])
 async def test_a_check_above_the_best_is_warned_of_and_samples_are_words(clinic, program, above, said):
     folder = ladder.cleared(clinic)
     sample = {"question": "COPD [red]x[/]\x1b[31m", "expected": "J44.1", "output": "J44.9", "right": False}
@@ -134,12 +112,10 @@ async def test_a_check_above_the_best_is_warned_of_and_samples_are_words(clinic,
         async with running(app, (100, 30)) as pilot:
             await settled(pilot)
             screen = await opened(pilot, 8)
-            told = f"above the best for {above} check{'s' if above > 1 else ''}{said}, keeps step 2"
-            await sees(pilot, f"! over-fitting: validation loss is {told}.")
-            assert screen.message == f"! {told}"
-            assert f"! {told}" in text_of(app).split("\n")[28]
-            shown = "✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1"
-            assert f"Sample {shown}" in text_of(app)
+            shown = "COPD [red]x[/]\\u001b[31m -> J44.9"
+            await sees(pilot, shown)
+            assert re.fullmatch(rf"! \D+ {above} check{said}\D+ 2", screen.message), screen.message
+            assert screen.message in text_of(app).split("\n")[28] and screen.message[2:] in flat(text_of(app))
             await pilot.press("v")
             await sees(pilot, "step 6")
             assert shown in text_of(app)
@@ -148,5 +124,5 @@ async def test_a_check_above_the_best_is_warned_of_and_samples_are_words(clinic,
 async def test_a_run_that_was_measured_leads_to_its_verdict(clinic, program):
     ladder.ruled_on(clinic, 40)
     async with on_stage(program(clinic.root), 8) as (_, pilot, screen):
-        await sees(pilot, "Finished in")
-        assert screen.next.startswith("Next: the verdict on it (9).")
+        await until(pilot, lambda: screen.data.measured)
+        assert "(9)" in screen.next

@@ -10,10 +10,13 @@ import httpx
 import pytest
 
 from curation.example import Example, chat_row
+from curation.store import Link
+from curation.store.sources import write_links
 
 PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
 ASKED, ANSWER = f"Call me at {PHONE} about the claim", f"We wrote to {MAIL} today."
-ROWS = [Example(chat_row(ASKED, ANSWER)), Example(chat_row("What of the claim of May?", "It was paid."))]
+PAID, MORE = "It was paid.", "It was paid in May."
+ROWS = [Example(chat_row(ASKED, ANSWER)), Example(chat_row("What of the claim of May?", PAID))]
 
 
 @pytest.fixture
@@ -39,12 +42,12 @@ def clean(html: str) -> bool:
 def test_masked_until_asked_for_by_its_own_form(visit: Any) -> None:
     site, browser, _ = visit(ROWS)
     assert browser.row == "r-000001" and clean(browser.html)
-    assert "Call me at [PHONE] about the claim" in browser.words and "[EMAIL]" in browser.words
-    assert "Hidden: 1 e-mail, 1 phone." in browser.words and 'data-key="p"' in browser.html
+    assert ASKED.replace(PHONE, "[PHONE]") in browser.words and "[EMAIL]" in browser.words
+    assert 'data-key="p"' in browser.html
     browser.press("/decide", to="/open", panel="reject")
     assert clean(browser.html) and events(site) == []
     browser.press("/decide", to="/unmask")
-    assert PHONE in browser.words and MAIL in browser.words and "Why is it wrong" in browser.words
+    assert PHONE in browser.words and MAIL in browser.words and 'id="reasons"' in browser.html
     (event,) = events(site)
     assert (event.actor, event.ref, event.detail["kinds"]) == ("dana", "r-000001", {"EMAIL": 1, "PHONE": 1})
     assert clean(str(event))
@@ -65,7 +68,7 @@ def test_an_edit_loads_the_true_text_and_writes_no_mask(visit: Any) -> None:
     browser.press("/decide", to="/open", panel="edit", text=f"{ANSWER} Half")
     assert len(events(site)) == 1, "typing on is no second look"
     again = browser.get("/")
-    assert clean(again.html) and "You have an unsaved edit" in again.words
+    assert clean(again.html) and "text" not in again.page.form("/decide")
     browser.press("/decide", to="/open", panel="edit")
     text = browser.page.form("/decide")["text"]
     assert text == f"{ANSWER} Half"
@@ -75,14 +78,14 @@ def test_an_edit_loads_the_true_text_and_writes_no_mask(visit: Any) -> None:
 
 
 def test_an_edit_of_a_plain_answer_leaves_the_question_hidden(visit: Any) -> None:
-    site, browser, _ = visit([Example(chat_row(ASKED, "It was paid."))])
+    site, browser, _ = visit([Example(chat_row(ASKED, PAID))])
     browser.press("/decide", to="/open", panel="edit")
-    assert browser.page.form("/decide")["text"] == "It was paid." and clean(browser.html) and events(site) == []
-    browser.press("/decide", to="/unmask", text="It was paid in May.")
-    assert PHONE in browser.html and browser.page.form("/decide")["text"] == "It was paid in May."
+    assert browser.page.form("/decide")["text"] == PAID and clean(browser.html) and events(site) == []
+    browser.press("/decide", to="/unmask", text=MORE)
+    assert PHONE in browser.html and browser.page.form("/decide")["text"] == MORE
     browser.rule("edit")
     row = site.desk.store.row("r-000001")
-    assert (row.example.question, row.example.answer) == (ASKED, "It was paid in May.")
+    assert (row.example.question, row.example.answer) == (ASKED, MORE)
 
 
 def test_only_who_holds_the_row_by_their_own_form(visit: Any) -> None:
@@ -107,27 +110,23 @@ def test_nothing_is_said_where_nothing_is_hidden(visit: Any) -> None:
     site, browser, _ = visit(ROWS[1:])
     assert "Hidden" not in browser.words and "/unmask" not in browser.html
     browser.press("/decide", to="/open", panel="edit")
-    assert browser.page.form("/decide")["text"] == "It was paid." and events(site) == []
+    assert browser.page.form("/decide")["text"] == PAID and events(site) == []
 
 
 def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit: Any) -> None:
     long = Example(chat_row("What of the claim of June?", "x" * 110 + f" {PHONE} and more"))
-    site, browser, _ = visit([Example(chat_row("What of the claim of May?", "It was paid.")), long])
-    from curation.store import Link
-
+    site, browser, _ = visit([ROWS[1], long])
     with site.desk.store.write() as connection:
-        from curation.store.sources import write_links
-
         write_links(connection, [Link("r-000001", "r-000002", "near", 0.9)])
     browser.get("/?row=r-000001")
-    assert "A near row has another answer" in browser.words
+    assert "xxx" in browser.bare
     assert "415" not in browser.bare and "+1" not in browser.bare
 
 
 def test_the_key_shows_it_in_a_real_browser(make_site: Any, serving: Any, open_page: Any) -> None:
     site = make_site(ROWS)
     page = open_page(serving(site.desk) + site.link("dana"))
-    assert "Call me at [PHONE]" in page.inner_text("main") and clean(page.content())
+    assert "[PHONE]" in page.inner_text("main") and clean(page.content())
     page.keyboard.press("p")
     page.wait_for_function("text => document.body.innerText.includes(text)", arg=PHONE)
     assert len(events(site)) == 1

@@ -75,7 +75,7 @@ def test_rows_of_every_kind(make_site: Any) -> None:
     dana.rule("approve")
     assert re.search(r"which\?.*Better answer good.*Worse answer bad", dana.words)
     dana.rule("approve")
-    assert "A whole text." in dana.words
+    assert rows[2]["text"] in dana.words
     dana.press("/decide", to="/open", panel="edit")
     dana.rule("edit", text="A whole new text.")
     assert 'value="approve"' not in dana.html and "/forget" not in dana.html
@@ -127,7 +127,8 @@ def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
     assert dana.get("/?find=%3Cb%3E").status == 200 and "&lt;b&gt;left&lt;/b&gt;" in dana.html
     assert dana.get("/?find=zebra%20%3Cb%3E").status == 200
     assert dana.get("/").status == 200
-    assert "<strong>E11.42</strong>, not <code>E11.40</code>" in dana.html and "&lt;b&gt;left&lt;/b&gt;" in dana.html
+    marked = ("<strong>E11.42</strong>", "<code>E11.40</code>", "&lt;b&gt;left&lt;/b&gt;")
+    assert all(each in dana.html for each in marked)
     assert dana.get("/?row=../../etc").status == 200
 
 
@@ -181,4 +182,5 @@ def test_joiners_stay_where_they_join(make_site: Any) -> None:
     said = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f468\u200d\U0001f469\u200d\U0001f467"
     site = make_site([Example(chat_row(said, "pass\u200dword \u200c\u200c \U0001f468\u200d"))])
     words = site.browser("dana").words
-    assert said in words and "pass⟨U+200D⟩word ⟨U+200C⟩⟨U+200C⟩ \U0001f468⟨U+200D⟩" in words
+    assert said in words
+    assert all(each in words for each in ("pass⟨U+200D⟩word", "⟨U+200C⟩⟨U+200C⟩", "\U0001f468⟨U+200D⟩"))

@@ -83,17 +83,16 @@ def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve:
     program, address = serve()
     link = rung("review", "invite", "dana", "--base", address, cwd=folder).stdout.strip()
     status, page = get(link)
-    assert status == 200 and "Welcome, dana" in page
+    assert status == 200 and "dana" in page
     assert get(address)[0] == 401
     program.send_signal(signal.SIGINT)
     assert program.stdout is not None and program.stderr is not None
     out, errors = program.stdout.read(), program.stderr.read()
     program.wait(300)
     port = urlsplit(address).port
-    assert f"ssh -L {port}:127.0.0.1:{port} " in out and f"proxy_pass http://127.0.0.1:{port}" in out
-    assert re.search(rf"{address}/enter/\S+", out)
-    assert f"Links: rung review invite NAME --base {address}   (a second call" in out
-    assert program.returncode == 0 and errors == "The review page is closed. All decisions are saved.\n"
+    assert re.search(rf"ssh -L {port}:127\.0\.0\.1:{port} ", out) and f"proxy_pass http://127.0.0.1:{port}" in out
+    assert re.search(rf"{address}/enter/\S+", out) and f"--base {address}" in out
+    assert program.returncode == 0 and errors.count("\n") == 1
     assert link.rsplit("/", 1)[1] not in out + errors, "no link in the output"
 
 
@@ -105,9 +104,9 @@ def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path) -> No
         told = json.loads("".join(lines) + "}")
         assert get(told["address"])[0] == 401 and told["login"] == "link"
         status, page = get(told["link"])
-        assert status == 200 and "Welcome, sam" in page, "whoever starts it gets in"
+        assert status == 200 and "sam" in page, "whoever starts it gets in"
         assert get(told["link"][:-1])[0] == 401
-        assert told["invite"] == f"rung review invite NAME --base {told['address']}"
+        assert told["invite"].endswith(f"--base {told['address']}")
         program.send_signal(signal.SIGINT)
         assert program.communicate(timeout=300)[0] == "" and program.returncode == 0
 
@@ -128,28 +127,28 @@ def test_a_link_leads_where_the_page_can_be_reached(folder: Path, written: str, 
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "words"),
+    ("flags", "code", "named"),
     [
-        (("--host", "0.0.0.0"), 1, "nobody has a personal link yet"),
-        (("--host", "0.0.0.0", "--login", "none"), 1, "asks nobody to sign in"),
-        (("--login", "proxy"), 2, "needs the address of the proxy"),
+        (("--host", "0.0.0.0"), 1, "rung review invite"),
+        (("--host", "0.0.0.0", "--login", "none"), 1, "--host 127.0.0.1"),
+        (("--login", "proxy"), 2, "[web] proxy"),
         (("--login", "magic"), 2, "magic"),
-        (("--host", "192.0.2.1", "--login", "link"), 1, "nobody has a personal link yet"),
-        (("--host", "not an address", "--login", "link"), 1, "nobody has a personal link yet"),
+        (("--host", "192.0.2.1", "--login", "link"), 1, "rung review invite"),
+        (("--host", "not an address", "--login", "link"), 1, "rung review invite"),
     ],
 )
-def test_refuses(folder: Path, flags: tuple[str, ...], code: int, words: str, monkeypatch: Any) -> None:
+def test_refuses(folder: Path, flags: tuple[str, ...], code: int, named: str, monkeypatch: Any) -> None:
     monkeypatch.chdir(folder)
     done = CliRunner().invoke(build_app(), ["review", "serve", "--port", "0", *flags])
     assert isinstance(done.exception, RungError) and done.exception.exit_code == code and done.stdout == ""
-    assert words in done.exception.message and done.exception.hint
+    assert done.exception.hint and (named in done.exception.message or named in done.exception.hint)
 
 
 def test_a_port_that_is_taken(folder: Path) -> None:
     """As a program, so that what a person sees is what is checked: one message, no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = rung("review", "serve", "--port", taken.getsockname()[1], cwd=folder)
-    assert done.returncode == 2 and "Cannot listen on 127.0.0.1:" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "127.0.0.1:" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_elsewhere_with_links_under_its_own_names(folder: Path, serve: Any) -> None:
@@ -165,7 +164,7 @@ def test_elsewhere_with_links_under_its_own_names(folder: Path, serve: Any) -> N
 def test_without_login_on_this_machine(serve: Any) -> None:
     _, address = serve("--login", "none")
     status, page = get(address)
-    assert status == 200 and "sam" in page and "Sign out" not in page
+    assert status == 200 and "sam" in page and "/leave" not in page
 
 
 def test_missing_extra_is_one_sentence(folder: Path) -> None:
@@ -182,7 +181,7 @@ def test_missing_extra_is_one_sentence(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert re.search(r'needs the "web" extra.*\n-> pip install "rung\[web\]"', done.stderr)
+    assert re.search(r'"web".*\n-> .*"rung\[web\]"', done.stderr)
 
 
 def test_a_killed_server_loses_nothing_and_the_form_goes_on(folder: Path, serve: Any) -> None:
@@ -261,7 +260,7 @@ def test_half_sent_requests_keep_nobody_out(folder: Path, serve: Any, half: byte
         assert done.status_code == 303
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=300)[1]
-        assert process.returncode == 0 and errors == "The review page is closed. All decisions are saved.\n"
+        assert process.returncode == 0 and errors.count("\n") == 1
     with open_store(Project(folder), Settings()) as store:
         assert [row.state for row in store.rows()] == ["approved"]
 
@@ -383,7 +382,7 @@ def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(
         for token in ("made-up", tokens[row], tokens["r-000005"]):
             assert mallory.post("/contest", row, token).status_code == 403
     late = dana.post("/decide", "r-000005", tokens["r-000005"])
-    assert late.status_code == 409 and "mo decided this row" in late.text and "/contest" in late.text
+    assert late.status_code == 409 and re.search(r"\bmo\b", late.text) and "/contest" in late.text
     of_the_lead = dana.post("/decide", "r-000007", tokens["r-000007"])
     assert of_the_lead.status_code == 409 and "/contest" not in of_the_lead.text
     assert dana.post("/contest", "r-000007", tokens["r-000005"]).status_code == 403
