@@ -70,7 +70,7 @@ def known_reviewer(store: Store, name: str, *, kind: Kind = "person") -> Reviewe
                 add_reviewer(connection, name, kind)
     if found.kind != kind:
         told = f'"{found.name}" is known here as {found.kind}, not as {kind}.'
-        raise Refusal(told, "Use another name for the other kind.")
+        raise Refusal(told, "Use another name for the other kind.", expected=kind, found=found.kind)
     return found
 
 

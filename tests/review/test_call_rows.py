@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-import in_shell
+import in_process
 import pytest
 
 from chat.tool_calls import calls_of
@@ -83,26 +83,16 @@ def test_calls_are_edited_in_the_better_answer_of_a_pair_too():
     assert changed.calls and "4" in str(changed.answer)
 
 
-def test_a_call_is_reviewed_and_edited_in_the_shell(tmp_path: Path):
-    (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
-    assert in_shell.rung("init", cwd=tmp_path).returncode == 0
-    assert in_shell.rung("data", "import", "rows.jsonl", "--as", "candidates", cwd=tmp_path).returncode == 0
-    shown = in_shell.rung("review", "next", "--reviewer", "ana", cwd=tmp_path)
-    assert "None" not in shown.stdout and "pay" in shown.stdout
-    item = json.loads(in_shell.rung("review", "next", "--reviewer", "ana", "--json", cwd=tmp_path).stdout)
-    assert item["messages"] == ROW["messages"]
-    (tmp_path / "answer.txt").write_text("-> pay\n  to   Bob\n  sum  3\n")
-    held = (item["id"], "--token", item["token"], "--reviewer", "ana")
-    done = in_shell.rung("review", "decide", *held, "edit", "--text-file", "answer.txt", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    chain = in_shell.rung("why", item["id"], cwd=tmp_path)
-    assert chain.returncode == 0 and "Bob" in chain.stdout and "edited" in chain.stdout, chain.stdout
+def test_a_call_is_edited_by_field_in_a_sheet_and_in_the_shell(tmp_path: Path):
+    """And the sheet is read twice."""
 
+    def rung(line: str) -> str:
+        done = in_process.rung(*line.split(), cwd=tmp_path, code=0)
+        return done.stdout
 
-def test_a_call_is_edited_by_field_in_a_sheet_and_the_sheet_read_twice(tmp_path: Path):
     (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
     for line in ("init", "data import rows.jsonl --as candidates", "review export -o s.csv"):
-        assert in_shell.rung(*line.split(), cwd=tmp_path).returncode == 0
+        rung(line)
     (entry,) = csv.DictReader((tmp_path / "s.csv").open(newline=""))
     assert entry["answer"] == message_text(CALLING)
     entry |= {"decision": "edit", "text": entry["answer"].replace("3", "4"), "reviewer": "ana"}
@@ -110,6 +100,14 @@ def test_a_call_is_edited_by_field_in_a_sheet_and_the_sheet_read_twice(tmp_path:
         writer = csv.DictWriter(file, entry)
         writer.writeheader()
         writer.writerow(entry)
-    once, twice = (in_shell.rung("review", "import", "s.csv", "--json", cwd=tmp_path) for _ in range(2))
-    assert json.loads(once.stdout)["decided"] == 1
-    assert json.loads(twice.stdout)["decided"] == 0 and not json.loads(twice.stdout)["conflicts"]
+    once, twice = (json.loads(rung("review import s.csv --json")) for _ in range(2))
+    assert (once["decided"], twice["decided"], twice["conflicts"]) == (1, 0, [])
+    rung(f"review undo {entry['id']} --reviewer ana")
+    shown = rung("review next --reviewer ana")
+    assert "None" not in shown and "pay" in shown
+    item = json.loads(rung("review next --reviewer ana --json"))
+    assert item["messages"] == ROW["messages"]
+    (tmp_path / "answer.txt").write_text("-> pay\n  to   Bob\n  sum  3\n")
+    rung(f"review decide {item['id']} --token {item['token']} --reviewer ana edit --text-file answer.txt")
+    chain = rung(f"why {item['id']}")
+    assert "Bob" in chain and "edited" in chain, chain

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -45,14 +44,20 @@ while True:
 """
 
 
-def start(root: Path, url: str, name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-X", "fork", "-c", WORKER, str(root), url, name],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+BEGIN = WORKER.split("while True")[0]
+
+
+def start(root: Path, url: str, name: str, code: str = WORKER) -> subprocess.Popen[str]:
+    command = [sys.executable, "-X", "fork", "-c", code, str(root), url, name]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def killed(root: Path, url: str, code: str) -> str:
+    """What this code wrote until it killed itself, as dana."""
+    program = start(root, url, "dana", BEGIN + "import os, signal\n" + code)
+    out, errors = program.communicate(timeout=600)
+    assert program.returncode == -signal.SIGKILL, errors
+    return out
 
 
 def test_eight_reviewers_at_once_one_of_them_killed(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
@@ -81,14 +86,9 @@ def test_killed_between_lease_and_decision(make_desk: Any, url: str, rows_of: An
     """The lease runs out and the row is offered again; the same person gets it back at once, with the same token."""
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
-    code = WORKER.split("while True")[0].replace('"lease_seconds": 2', '"lease_seconds": 900') + (
-        "import os, signal\nturn = next_item(desk, name)\nprint(turn.item.token, flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    command = [sys.executable, "-X", "fork", "-c", code, str(project.root), url, "dana"]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    token = ended.stdout.split()[-1]
+    take = "turn = next_item(desk, name)\nprint(turn.item.token, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    long = "desk = Desk(desk.store, project, settings.model_validate({'review': {'lease_seconds': 900}}))\n"
+    token = killed(project.root, url, long + take).split()[-1]
     item = next_item(desk, "dana").item
     assert item is not None and item.token == token and next_item(desk, "mo").item is None
     assert decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
@@ -98,25 +98,19 @@ def test_killed_before_the_commit_decides_nothing(make_desk: Any, url: str, rows
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
     item = next_item(desk, "dana").item
-    code = WORKER.split("while True")[0] + (
-        "import os, signal\nfrom sqlalchemy import text\n"
-        "with desk.store.write() as connection:\n"
+    code = (
+        "from sqlalchemy import text\nwith desk.store.write() as connection:\n"
         '    connection.execute(text("INSERT INTO decisions (row_id, reviewer_id, verdict, reason, remark, token, at)'
         " VALUES (1, 1, 'reject', '', '', '', 'now')\"))\n"
         "    connection.execute(text(\"UPDATE rows SET state = 'rejected'\"))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-X", "fork", "-c", code, str(project.root), url, "dana"], capture_output=True, text=True
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    killed(project.root, url, code)
     assert item is not None and decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
 
 
 def test_two_programs_open_a_new_project_at_once(project: Any, url: str) -> None:
-    code = WORKER.split("while True")[0]
-    command = [sys.executable, "-X", "fork", "-c", code, str(project.root), url, "x"]
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    runs = [start(project.root, url, "x", BEGIN) for _ in range(4)]
     found = [(run.communicate(timeout=600), run.returncode) for run in runs]
     assert [code for _, code in found] == [0] * 4, found
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deciding import settle, take
 
-from curation.review import Desk, Ruling, decide, next_item, open_desk, progress, undo
+from curation.review import Desk, Ruling, decide, open_desk, progress, undo
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -27,13 +28,8 @@ def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of: Any
     with open_desk(Project(small_disk), Settings()).store as store:
         desk = Desk(store, Project(small_disk), Settings())
         store.add(rows_of(20), role="candidates")
-        made = []
-        for _ in range(3):
-            item = next_item(desk, "mo").item
-            assert item is not None
-            made.append(decide(desk, item.id, item.token, "mo", Ruling("approve")).id)
-        item = next_item(desk, "mo").item
-        assert item is not None
+        made = [settle(desk, "mo", "approve").id for _ in range(3)]
+        item = take(desk, "mo")
         fill(small_disk)
         refused = 0
         for _ in range(40):  # the log file may still have room for a few
@@ -44,8 +40,7 @@ def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of: Any
                 refused += 1
                 break
             made.append(item.id)
-            item = next_item(desk, "mo").item
-            assert item is not None
+            item = take(desk, "mo")
         assert refused == 1
         assert progress(desk).decided == len(made), "what was confirmed stands, what was refused does not"
         (small_disk / "filler").unlink()
@@ -60,22 +55,16 @@ def test_a_clock_set_back_while_someone_decides(make_desk: Any, rows_of: Any) ->
     now = [time.time()]
     desk = make_desk(clock=lambda: now[0])
     desk.store.add(rows_of(5), role="candidates")
-    first = next_item(desk, "mo").item
-    assert first is not None
-    decide(desk, first.id, first.token, "mo", Ruling("approve"))
-    held = next_item(desk, "mo").item
-    assert held is not None
-    now[0] -= 20
-    assert decide(desk, held.id, held.token, "mo", Ruling("edit", text="a")).state == "edited", (
-        "within two clocks' skew"
-    )
-    held = next_item(desk, "mo").item
-    assert held is not None
+    settle(desk, "mo", "approve")
+    held = take(desk, "mo")
+    now[0] -= 20  # within two clocks' skew
+    assert decide(desk, held.id, held.token, "mo", Ruling("edit", text="a")).state == "edited"
+    held = take(desk, "mo")
     now[0] -= 86_400
     with pytest.raises(Refusal, match=held.id):
         decide(desk, held.id, held.token, "mo", Ruling("edit", text="typed before"))
-    again = next_item(desk, "mo").item
-    assert again is not None and again.id == held.id and again.draft is not None
+    again = take(desk, "mo")
+    assert again.id == held.id and again.draft is not None
     decide(desk, again.id, again.token, "mo", Ruling("reject"))
     found = progress(desk)
     assert found.decided == 3 and found.reviewers[0].minutes >= 0

@@ -57,6 +57,14 @@ def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
     assert changed.value.where == str(train)
 
 
+def planned(make_desk: Any, count: int = 60, **review: Any) -> Any:
+    """A desk on so many pool rows under this policy, its samples drawn."""
+    desk = make_desk(**review)
+    desk.store.add(rows(count, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    return desk
+
+
 def told(phrase: str, count: int, seed: int) -> list[Example]:
     """Rows that are this phrase and four words of their own."""
     return [
@@ -161,9 +169,7 @@ def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk: Any) ->
 
 
 def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -> None:
-    desk = make_desk(pool="all", accept_automatic=True)
-    desk.store.add(rows(40, 1), role="pool")
-    plan_freeze(desk.store, desk.project, desk.settings)
+    desk = planned(make_desk, 40, pool="all", accept_automatic=True)
     decide_all(desk, "code table", [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)])
     done = frozen(desk)
     assert done.manifest.review["automatic"] == 40 and done.manifest.review["by_person"] == 0
@@ -229,9 +235,7 @@ def sampled(make_desk: Any, project: Any) -> Any:
             f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}" for key, value in policy.items()
         ]
         project.settings_file.write_text("[review]\n" + "\n".join(lines) + "\n")
-        desk = make_desk(**policy)
-        desk.store.add(rows(75, 1), role="pool")
-        plan_freeze(desk.store, desk.project, desk.settings)
+        desk = planned(make_desk, 75, **policy)
         drawn = [row.id for row in desk.store.rows() if row.in_sample]
         decide_all(desk, "dana", [(name, Ruling("reject")) for name in drawn[:faults]], kind="person")
         approve_all(desk)
@@ -390,9 +394,7 @@ def test_the_stricter_of_two_policies_holds_and_one_that_nobody_knows_is_the_str
 
 def test_an_edit_without_its_second_person_is_none_under_the_policy_of_the_freeze(make_desk: Any) -> None:
     """rung.toml asks for no second person any more, and the one who agreed takes it back."""
-    strict = make_desk(pool="all", second_edit=True)
-    strict.store.add(rows(60, 1), role="pool")
-    plan_freeze(strict.store, strict.project, strict.settings)
+    strict = planned(make_desk, pool="all", second_edit=True)
     decide_all(strict, "dana", [("r-000001", Ruling("edit", text="another label"))], kind="person")
     decide_all(strict, "mo", [("r-000001", Ruling("approve"))], kind="person")
     approve_all(strict)
@@ -434,9 +436,7 @@ def test_a_faulty_row_that_is_taken_out_stays_a_fault_of_its_sample(sampled: Any
 @pytest.mark.parametrize(("finding", "counts"), [("empty", True), ("leaks", False), ("duplicates", False)])
 def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk: Any, finding: str, counts: bool) -> None:
     """What takes it out for a fault makes it a fault; duplicates and leaks are none, and the sample can be finished."""
-    desk = make_desk(pool="sample", sample=10)
-    desk.store.add(rows(75, 1), role="pool")
-    plan_freeze(desk.store, desk.project, desk.settings)
+    desk = planned(make_desk, 75, pool="sample", sample=10)
     drawn = [row.id for row in desk.store.rows() if row.in_sample]
     decide_all(desk, "dana", [(drawn[0], Ruling("approve"))], kind="person")
     desk.store.exclude(drawn[1:2], "a fix", finding)
@@ -471,9 +471,7 @@ def test_two_people_agree_where_their_decisions_leave_the_same_row(
     make_desk: Any, texts: Any, raw: float, value: float, opens: bool
 ) -> None:
     """Both edit every row, to the same text or not, or one approves; None is an approval."""
-    desk = make_desk(pool="all", overlap=1.0, agreement_at_least=0.9)
-    desk.store.add(rows(60, 1), role="pool")
-    plan_freeze(desk.store, desk.project, desk.settings)
+    desk = planned(make_desk, pool="all", overlap=1.0, agreement_at_least=0.9)
     for who, text in zip(("dana", "mo"), texts, strict=True):
         ruling = Ruling("edit", text=text) if text else Ruling("approve")
         decide_all(desk, who, [(row.id, ruling) for row in desk.store.rows()], kind="person")

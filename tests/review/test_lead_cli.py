@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, next_item, open_desk
+from curation.review import Ruling, decide_all, open_desk
 from workspace.settings import load_settings
 
 
-@pytest.fixture
-def at_desk(project: Any) -> Any:
-    """`at_desk(rows=...)`: candidates into the store; `at_desk(who, verdict, text)`: one decision. Not by command."""
-
-    def do(who: str = "", verdict: str = "", text: str | None = None, rows: Any = ()) -> Any:
-        desk = open_desk(project, load_settings(project.settings_file, {}))
-        with desk.store:
-            if rows:
-                return desk.store.add(rows, role="candidates").ids
-            item = next_item(desk, who).item
-            assert item is not None
-            return decide(desk, item.id, item.token, who, Ruling(verdict, text=text))
-
-    return do
+def at_desk(project: Any, rows: list[Example], who: str = "") -> Any:
+    """These candidates in the store, approved by this person."""
+    desk = open_desk(project, load_settings(project.settings_file, {}))
+    with desk.store as store:
+        ids = store.add(rows, role="candidates").ids
+        if who:
+            decide_all(desk, who, [(name, Ruling("approve")) for name in ids], kind="person")
+        return ids
 
 
-def test_a_review_again_by_script(rung: Any, told: Any, project: Any, at_desk: Any) -> None:
+def test_a_review_again_by_script(rung: Any, told: Any, project: Any) -> None:
     project.guideline_file.write_text("# G\n\nCode it.\n")
     rows = [Example(chat_row(f"{word} case", "A1")) for word in ("asthma", "fracture", "fever")]
-    at_desk(rows=rows)
-    for _ in rows:
-        at_desk("mo", "approve")
+    at_desk(project, rows, "mo")
     rung("review", "again", wanted=1)
     project.guideline_file.write_text("# G\n\nCode it.\nAsthma first.\n")
     dry = told("review", "again", "--word", "Asthma", "--dry-run")
@@ -42,9 +32,9 @@ def test_a_review_again_by_script(rung: Any, told: Any, project: Any, at_desk: A
     assert told("review", "status")["states"]["pending"] == 1
 
 
-def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
+def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_of: Any) -> None:
     """Nobody would be given it, though it was told as sent to review."""
-    rows = at_desk(rows=rows_of(2))
+    rows = at_desk(project, rows_of(2))
     with open_desk(project, load_settings(project.settings_file, {})).store as store:
         store.exclude(rows[:1], "exact duplicate", "duplicates")
     refused = rung("review", "reopen", *rows, wanted=2).stderr
@@ -52,9 +42,9 @@ def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_
     rung("review", "reopen", rows[1])
 
 
-def test_decisions_by_sheet_have_no_pace(rung: Any, told: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
+def test_decisions_by_sheet_have_no_pace(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
     (project.root / "rung.toml").write_text("[review]\nhour_usd = 60\n")
-    at_desk(rows=rows_of(3))
+    at_desk(project, rows_of(3))
     rung("review", "export", "-o", "out.jsonl", "--assign", "dana")
     sheet = project.root / "out.jsonl"
     sheet.write_text(sheet.read_text().replace('"decision": ""', '"decision": "approve"'))

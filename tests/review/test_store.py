@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 import pytest
-from databases import first_on_postgres, first_on_sqlite
+from databases import first_schema
 from sqlalchemy import insert
 
 from curation.store import NewRow, Store, open_store
@@ -119,10 +119,7 @@ def test_the_migrations_end_in_the_schema_of_a_new_database(project: Project, ur
     scripts = ScriptDirectory.from_config(config)
     assert scripts.get_heads() == [HEAD]
     assert {script.revision for script in scripts.walk_revisions()} == set(KNOWN)
-    if url:
-        first_on_postgres(url)
-    else:
-        first_on_sqlite(project.database_file)
+    first_schema(project, url)
     with opened(project, url) as store, store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 

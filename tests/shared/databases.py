@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lives import wait_until
@@ -78,6 +79,14 @@ def _started(binaries: Path, folder: Path, switch: dict[str, str]) -> tuple[subp
         if server.poll() is None:
             return server, port
     raise RuntimeError("the PostgreSQL server did not come up")
+
+
+def first_schema(project: Any, url: str) -> None:
+    """The database of the first released schema, with data in it: at this URL, or the project's own file."""
+    if url:
+        first_on_postgres(url)
+    else:
+        first_on_sqlite(project.database_file)
 
 
 def first_on_sqlite(path: Path) -> None:

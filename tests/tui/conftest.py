@@ -15,6 +15,7 @@ from hosted_replies import completion
 from llamas import make_llama
 from once import once
 
+from curation.example import chat_row
 from rung.tui.app import RungApp
 from rung.tui.job import running_jobs
 from rung.tui.source import ScreenSource
@@ -42,12 +43,9 @@ def rung(folder, *arguments):
 def rows(start, count, hostile=""):
     """Chat rows with different questions and short answers."""
     for n in range(start, start + count):
-        question = (
-            f"Claim {n}: the {['left', 'right'][n % 2]} device number {n * 7919} broke in month {n % 12 + 1}{hostile}"
-        )
-        yield json.dumps(
-            {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": f"C{n % 5}"}]}
-        )
+        side, month = ("left", "right")[n % 2], n % 12 + 1
+        question = f"Claim {n}: the {side} device number {n * 7919} broke in month {month}{hostile}"
+        yield json.dumps(chat_row(question, f"C{n % 5}"))
 
 
 @pytest.fixture(scope="session")

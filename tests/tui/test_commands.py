@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -13,10 +14,8 @@ from conftest_tui import STAGES, flat, opened, press, running, settled, text_of
 
 from rung.cli import build_app
 from rung.start import start_project
-from rung.status import read_status
 from training.release.releasing import release_untuned
-from training.runs import LOCK, read_run, write_run
-from workspace.lock import writer_lock
+from training.runs import read_run, write_run
 
 ROOT = Path(__file__).parents[2]
 SHOWN = ("rung/tui", "rung/status", "rung/cli", "rung/text", "training", "evaluation", "curation")
@@ -79,53 +78,46 @@ def test_the_finder_finds(commands):
     assert not list(faults("rung data fix leaks, rung train --override NAME, rung --version", commands))
 
 
-def with_test_set(folder):
-    project = ladder.reviewed(folder / "clinic")
-    ladder.freeze(project, ladder.settings_of(project), test_only=True, actor="dana")
-
-
-def with_a_plan(folder):
-    ladder.planned(ladder.measured(folder / "clinic"))
-
-
-def with_closed_gates(folder):
-    project = ladder.measured(folder / "clinic")
-    ladder.planned(project)
+def closed_gates(clinic):
+    ladder.planned(clinic)
     for name in ("train", "test"):
-        (project.datasets / "v001" / f"{name}.jsonl").write_text("")
-    project.decision_file.unlink()
+        (clinic.datasets / "v001" / f"{name}.jsonl").write_text("")
+    clinic.decision_file.unlink()
 
 
-def with_a_verdict(right):
-    def make(folder):
-        project = ladder.measured(folder / "clinic")
-        ladder.ruled_on(project, right)
-
-    make.__name__ = f"with_a_verdict_{right}"
-    return make
-
-
-def released(folder):
-    project = ladder.measured(folder / "clinic")
-    release_untuned(project, ladder.settings_of(project), told=lambda _: None)
-
-
-def stopped(folder):
-    run = ladder.cleared(ladder.measured(folder / "clinic"))
+def stopped(clinic):
+    run = ladder.cleared(clinic)
     write_run(run, read_run(run), state="stopped", ending="stopped by request", step=3, steps=9)
 
 
-QUICK = (start_project, with_closed_gates, with_a_verdict(11))
-MORE = (with_test_set, with_a_plan, released, stopped, *map(with_a_verdict, (60, 4, 0)))
-MADE = [*(pytest.param(m, id=m.__name__) for m in QUICK)]
-MADE += [pytest.param(m, id=m.__name__, marks=pytest.mark.slow) for m in MORE]
+MADE = {
+    "closed_gates": closed_gates,
+    "a_plan": ladder.planned,
+    "stopped": stopped,
+    "released": lambda clinic: release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None),
+    **{f"a_verdict_{right}": functools.partial(ladder.ruled_on, right=right) for right in (11, 60, 4, 0)},
+}
+SLOW = {name: () if name in ("closed_gates", "a_verdict_11") else pytest.mark.slow for name in MADE}
 
 
-@pytest.mark.parametrize("make", MADE)
-async def test_every_command_on_every_screen_exists(tmp_path, program, commands, make):
-    make(tmp_path)
-    folder = tmp_path / "clinic" if (tmp_path / "clinic").is_dir() else tmp_path
-    app = program(folder)
+@pytest.mark.parametrize("made", [pytest.param(name, marks=SLOW[name]) for name in MADE])
+async def test_every_command_on_every_screen_exists(clinic, program, commands, made):
+    MADE[made](clinic)
+    await all_exist(program(clinic.root), commands)
+
+
+@pytest.mark.parametrize("test_set", [False, pytest.param(True, marks=pytest.mark.slow)])
+async def test_every_command_before_the_ladder_exists(tmp_path, program, commands, test_set):
+    if test_set:
+        project = ladder.reviewed(tmp_path / "clinic")
+        ladder.freeze(project, ladder.settings_of(project), test_only=True, actor="dana")
+    else:
+        start_project(tmp_path / "clinic")
+    await all_exist(program(tmp_path / "clinic"), commands)
+
+
+async def all_exist(app, commands):
+    """Open every stage, press Enter there, and look at every command that is shown."""
     seen = {}
     async with running(app, (160, 60)) as pilot:
         await settled(pilot)
@@ -180,12 +172,3 @@ def test_every_command_in_a_message_exists(commands, package):
             wrong += [f"{path.relative_to(ROOT)}:{line}: {fault}" for fault in faults(text, commands)]
     assert not wrong, "\n".join(wrong)
     assert found > 0
-
-
-def test_a_live_run_names_its_commands(clinic, commands):
-    folder = ladder.cleared(clinic)
-    write_run(folder, read_run(folder), state="running", steps=12)
-    with writer_lock(folder / LOCK, "R-001"):
-        status = read_status(clinic)
-    assert status.stage("Train").command.endswith(" R-001")
-    assert not [fault for stage in status.stages for fault in faults(stage.command, commands)]

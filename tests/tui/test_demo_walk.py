@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 
-import demo_project
 import pytest
+import tomli_w
 from conftest_tui import imported, opened, press, running, sees, settled, until
 from review_rows import stored
 from review_steps import no_row_is_held, shown_item
 
-from rung.demo.walk import HERE
+from rung.demo.shorthand import CodeTable
+from rung.demo.walk import HERE, Walk, review_by_table
 from rung.tui.screens.page_screen import SignScreen
 from training.runs import read_runs
 
@@ -25,6 +26,23 @@ SETTINGS = {
     "training": {"epochs": 1, "rank": 4, "precision": "fp32"},
     "dataset": {"validation": 0.2},
 }
+
+
+TEST, POOL = 16, 60
+
+
+def begun(folder):
+    """The demo's project with few rows, planted faults among them, and without answers: nobody has said anything."""
+    walk = Walk(folder, fast=True, say=lambda _: None)
+    walk.begin()
+    own = tomllib.loads((HERE / "project" / "rung.toml").read_text())
+    merged = {name: {**own.get(name, {}), **table} for name, table in SETTINGS.items()}
+    walk.project.settings_file.write_text(tomli_w.dumps({**own, **merged}))
+    for name, most in (("test", TEST), ("pool", POOL)):
+        file = folder / "raw" / f"{name}.jsonl"
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:most]))
+    walk.project.answers_file.unlink()
+    return walk.project
 
 
 async def answer_all(pilot, said):
@@ -83,12 +101,12 @@ async def rows_and_review(app, pilot, project):
     assert [row.state for row in stored(project.root).values()].count("approved") >= 2
     await press(pilot, "escape")
     assert await no_row_is_held(project.root)
-    demo_project.reviewed_by_table(project)
+    review_by_table(project, CodeTable())
     screen = await opened(pilot, 5)
     await until(pilot, lambda: screen.data is not None and not screen.data.blockers)
     await pilot.press("enter", "y")
     await ended(pilot, screen)
-    await sees(pilot, f"{demo_project.TEST} test")
+    await sees(pilot, f"{TEST} test")
     screen = await opened(pilot, 3)
     await settled(pilot)
     await imported(pilot, "raw/pool.jsonl")
@@ -98,7 +116,7 @@ async def rows_and_review(app, pilot, project):
             break
         await pilot.press("f")
         await ended(pilot, screen)
-    demo_project.reviewed_by_table(project)
+    review_by_table(project, CodeTable())
 
 
 async def ladder(app, pilot, project):
@@ -118,7 +136,7 @@ async def ladder(app, pilot, project):
     await pilot.press("enter", "y")
     await ended(pilot, screen)
     splits = json.loads((project.datasets / "v002" / "manifest.json").read_text())["splits"]
-    assert splits["test"]["rows"] == demo_project.TEST
+    assert splits["test"]["rows"] == TEST
     assert splits["train"]["rows"] > 20
 
 
@@ -161,7 +179,7 @@ async def verdict_and_release(app, pilot, project):
     await ended(pilot, screen)
     await until(pilot, lambda: screen.data is not None, LONG)
     verdict = json.loads(next(project.evaluations.glob("*/verdict.json")).read_text())
-    assert verdict["n"] == demo_project.TEST
+    assert verdict["n"] == TEST
     screen = await opened(pilot, 10)
     await until(pilot, lambda: bool(screen.marked))
     while screen.marked != "prompt":
@@ -176,7 +194,7 @@ async def verdict_and_release(app, pilot, project):
 @pytest.mark.slow
 async def test_the_demo_from_the_first_question_to_a_release(tmp_path, program, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    project = demo_project.fresh(tmp_path / "rung-demo", **SETTINGS)
+    project = begun(tmp_path / "rung-demo")
     app = program(project.root)
     async with running(app) as pilot:
         await questions_and_advice(app, pilot, project.root)

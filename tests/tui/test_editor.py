@@ -29,49 +29,49 @@ def script(tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-def test_a_long_text_goes_out_and_comes_back(tmp_path, script):
-    script("path.write_text(path.read_text().replace('E11.40', 'E11.42') + '\\n'); time.sleep(0.5)")
-    folder = begun(tmp_path / "icd")
-    terminal = Terminal(100, 30)
-    try:
+@pytest.fixture
+def reviewer(tmp_path):
+    """A project in review, and a terminal in which `again()` starts the program on its first row and presses E."""
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    folder, terminal = begun(tmp_path / "icd"), Terminal(100, 30)
+
+    def again():
         terminal.start(folder, "review", "--reviewer", "dana")
         terminal.see("E11.40")
         terminal.keys("E")
-        assert "- E11.40" in terminal.see("+ E11.42")
-        assert log(folder) == []
-        terminal.keys("C-s")
-        wait_until(lambda: log(folder))
-        terminal.keys("C-q")
-        terminal.see("dead")
-    finally:
-        terminal.end()
+
+    yield folder, terminal, again
+    terminal.end()
+
+
+def test_a_long_text_goes_out_and_comes_back(reviewer, script):
+    script("path.write_text(path.read_text().replace('E11.40', 'E11.42') + '\\n'); time.sleep(0.5)")
+    folder, terminal, again = reviewer
+    again()
+    assert "- E11.40" in terminal.see("+ E11.42")
+    assert log(folder) == []
+    terminal.keys("C-s")
+    wait_until(lambda: log(folder))
+    terminal.keys("C-q")
+    terminal.see("dead")
     assert stored(folder)["r-000001"].example.answer == NERVE.replace("E11.40", "E11.42")
     assert not (folder / ".drafts").exists()
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
+def test_a_kill_while_the_editor_is_open_loses_nothing(reviewer, script):
     script("path.write_text(path.read_text() + 'KEPT')\npath.with_suffix('.on').touch()\ntime.sleep(20)")
-    folder = begun(tmp_path / "icd")
+    folder, terminal, again = reviewer
     path = draft_file(Project(folder), "r-000001", "dana")
-    terminal = Terminal(100, 30)
-    try:
-        terminal.start(folder, "review", "--reviewer", "dana")
-        terminal.see("E11.40")
-        terminal.keys("E")
-        wait_until(path.with_suffix(".on").exists)
-        terminal.kill()
-        assert path.read_text() == NERVE + "KEPT"
-        path.with_suffix(".on").unlink()
-        script("pass")
-        terminal.start(folder, "review", "--reviewer", "dana")
-        terminal.see("E11.40")
-        terminal.keys("E")
-        wait_until(lambda: drafts(folder))
-        terminal.kill()
-    finally:
-        terminal.end()
+    again()
+    wait_until(path.with_suffix(".on").exists)
+    terminal.kill()
+    assert path.read_text() == NERVE + "KEPT"
+    path.with_suffix(".on").unlink()
+    script("pass")
+    again()
+    wait_until(lambda: drafts(folder))
+    terminal.kill()
     assert drafts(folder) == {"r-000001": NERVE + "KEPT"}
     assert not path.exists()
 

@@ -23,25 +23,19 @@ async def left(app, pilot, screen):
     assert not screen.query("#side")
 
 
-async def test_a_key_that_comes_after_a_decision_screen_was_left(tmp_path, program):
+async def test_keys_and_words_of_workers_that_come_after_a_screen_was_left(tmp_path, program):
     async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         review = app.screen
         await left(app, pilot, review)
         for action in ("approve", "reject", "skip", "unsure", "edit", "undo", "remark", "scroll(2)"):
             assert not await app.run_action(action, review), action
         assert app.screen.stage == "Advice"
-    assert log(tmp_path / "icd") == []
-
-
-async def test_a_workers_word_that_comes_after_a_screen_was_left(tmp_path, program):
-    async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
-        review = app.screen
-        await left(app, pilot, review)
         await review._dispatch_message(Callback(callback=review.draw_sides))
         data = await opened(pilot, 3)
         await settled(pilot)
         await left(app, pilot, data)
         await data._dispatch_message(LoadedScreen.Done(LoadedLines([], "rung data check")))
+    assert log(tmp_path / "icd") == []
 
 
 async def test_what_waited_for_the_next_drawing_when_a_screen_was_left(tmp_path, program):

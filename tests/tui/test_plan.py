@@ -115,14 +115,6 @@ async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
     assert not list(clinic.plans.glob("*.preflight.json"))
 
 
-async def test_e_computes_no_plan_where_nothing_was_edited(clinic, program):
-    ladder.planned(clinic)
-    async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
-        await pilot.press("e")
-        assert "rung.toml" in screen.message
-        assert not app.jobs
-
-
 async def test_why_of_a_gate_speaks_in_the_words_of_the_screen(clinic, program):
     report = clinic.evaluations / "E-001" / "report.json"
     found = read_artefact(report, Report)

@@ -119,9 +119,9 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
         assert app.screen.stage == "Release"
 
 
-async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped, program):
+async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered_but_one_of_another_run_is(shipped, program):
     form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "the run itself"}
-    released(shipped, [form])
+    path = released(shipped, [form]) / RELEASE
     async with on_stage(program(shipped.root), 10) as (_, pilot, screen):
         await until(pilot, lambda: screen.marked == "adapter")
         assert set(screen.data.made) == {"adapter"} and screen.data.lacks("ollama") == "gguf"
@@ -129,17 +129,12 @@ async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped,
         for keys, marked, asks in (((), "adapter", False), ("jjjj", "ollama", False), ("kk", "gguf", True)):
             await pilot.press(*keys, "enter")
             assert (screen.marked, bool(screen.question)) == (marked, asks)
-
-
-async def test_forms_of_another_run_are_to_be_made_again(shipped, program):
-    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "the run itself"}
-    path = released(shipped, [form]) / RELEASE
-    path.write_text(path.read_text().replace("R-001", "R-000"))
-    async with on_stage(program(shipped.root), 10) as (_, pilot, screen):
-        await until(pilot, lambda: screen.marked == "adapter")
-        assert not screen.data.made
-        await pilot.press("enter")
-        assert screen.question
+        await pilot.press("escape")
+        path.write_text(path.read_text().replace("R-001", "R-000"))
+        screen.reload()
+        await settled(pilot)
+        await pilot.press("home", "enter")
+        assert screen.marked == "adapter" and screen.question and not screen.data.made
 
 
 def test_how_far_a_release_is_stands_in_words_and_as_a_bar():

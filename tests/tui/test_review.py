@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from conftest_tui import press, running, text_of, until
-from review_rows import decided_by, drafts, opened, stored
+from review_rows import decided_by, drafts, log, opened, stored
 from review_steps import on_review, reviewing, shown_item
 from sqlalchemy import text as sql
 
 from rung.tui.review.conflict_screen import ConflictScreen
 
 
-async def test_approve_reject_skip_unsure_undo(project, program):
+async def test_approve_reject_skip_unsure_undo_flag(project, program):
     async with reviewing(program(project)) as (_, pilot, first):
         second = await shown_item(pilot, "a")
         assert second.id != first.id
@@ -22,8 +22,10 @@ async def test_approve_reject_skip_unsure_undo(project, program):
         assert rows[second.id].state == "rejected"
         assert rows[third.id].state in ("skipped", "pending")
         assert rows[fourth.id].state == "unsure"
-        await shown_item(pilot, "u")
-    assert stored(project)[fourth.id].state != "unsure"
+        assert (await shown_item(pilot, "u")).id == fourth.id
+        assert stored(project)[fourth.id].state != "unsure"
+        await shown_item(pilot, "N")
+    assert stored(project)[fourth.id].state == "unsure" and log(project)[-1][1] == "flag"
 
 
 async def test_a_digit_gives_one_of_the_answers_in_use(project, program):
@@ -35,10 +37,8 @@ async def test_a_digit_gives_one_of_the_answers_in_use(project, program):
         other = next(number for number, label in enumerate(labels, 1) if label != item.answer)
         await pilot.press(str(other))
         following = await shown_item(pilot)
-        assert (stored(project)[item.id].state, stored(project)[item.id].example.answer) == (
-            "edited",
-            labels[other - 1],
-        )
+        row = stored(project)[item.id]
+        assert (row.state, row.example.answer) == ("edited", labels[other - 1])
         await pilot.press(str(labels.index(following.answer) + 1))
         await shown_item(pilot)
         assert stored(project)[following.id].state == "approved"

@@ -83,11 +83,3 @@ async def test_two_programs_see_each_others_decisions(tmp_path, program, monkeyp
     assert (rows[mine.id].reviewer, rows[theirs.id].reviewer) == ("dana", "mo")
     assert len(log(folder)) == 2
     assert NERVE in rows[mine.id].example.answer
-
-
-async def test_a_flagged_row_goes_to_who_settles(tmp_path, program):
-    folder = begun(tmp_path / "icd")
-    async with reviewing(program(folder), size=(120, 40)) as (_, pilot, _):
-        await shown_item(pilot, "N")
-    assert log(folder) == [(1, "flag", "")]
-    assert stored(folder)["r-000001"].state == "unsure"

@@ -42,26 +42,27 @@ async def test_the_answers_of_a_pair_stand_beside_one_another(tmp_path, program)
             assert "Antibiotics" in text_of(app)
             one, other = app.screen.query_one("#one").region, app.screen.query_one("#other").region
             assert (one.y == other.y) is (size[0] >= 100)
-        await press(pilot, "a")
-    assert stored(folder)["r-000001"].state == "approved"
-
-
-async def test_a_text_row_shows_its_text_and_can_be_edited(tmp_path, program):
-    folder = begun(tmp_path / "icd", (LOOSE,))
-    async with reviewing(program(folder)) as (app, pilot, _):
-        assert LOOSE["text"] in words_in(app)
         await press(pilot, "e", "end", "!", "ctrl+s")
-    assert stored(folder)["r-000001"].example.row == {"text": LOOSE["text"] + "!"}
+    assert stored(folder)["r-000001"].example.row == {**PAIR, "chosen": PAIR["chosen"] + "!"}
 
 
-async def test_a_call_is_shown_and_edited_by_field(tmp_path, program):
+async def test_a_text_a_call_and_a_question_without_an_answer_are_shown_and_edited(tmp_path, program):
+    """A call is edited by field; without an answer there is nothing to approve."""
     made = {"type": "function", "function": {"name": "pay", "arguments": {"to": "Ann", "sum": 3}}}
     calling = {"role": "assistant", "content": None, "tool_calls": [made]}
-    folder = begun(tmp_path / "icd", ({"messages": [{"role": "user", "content": "Pay Ann"}, calling]},))
+    asked = {"messages": [{"role": "user", "content": "what?"}]}
+    folder = begun(tmp_path / "icd", (LOOSE, {"messages": [{"role": "user", "content": "Pay Ann"}, calling]}, asked))
     async with reviewing(program(folder)) as (app, pilot, _):
+        assert LOOSE["text"] in words_in(app)
+        await shown_item(pilot, "e", "end", "!", "ctrl+s")
         assert 'to   "Ann"' in text_of(app)
-        await press(pilot, "e", "end", "backspace", "a", '"', "ctrl+s")
-    assert '"to": "Anna"' in stored(folder)["r-000001"].example.answer
+        item = await shown_item(pilot, "e", "end", "backspace", "a", '"', "ctrl+s")
+        await press(pilot, "a")
+        assert app.screen.item.id == item.id
+        await press(pilot, "e", *"I10", "ctrl+s")
+    rows = stored(folder)
+    assert rows["r-000001"].example.row == {"text": LOOSE["text"] + "!"}
+    assert '"to": "Anna"' in rows["r-000002"].example.answer and rows["r-000003"].example.answer == "I10"
 
 
 async def test_guideline_near_rows_and_team_stand_beside_the_item(tmp_path, program):
@@ -154,12 +155,3 @@ async def test_rows_that_wait_for_others_are_counted(tmp_path, program):
         app.open_stage(4)
         await settled(pilot)
         assert "2 rows" in words_in(app) and app.screen.item is None
-
-
-async def test_a_row_without_an_answer_is_not_approved(tmp_path, program):
-    folder = begun(tmp_path / "icd", ({"messages": [{"role": "user", "content": "what?"}]}, *PLAIN))
-    async with reviewing(program(folder)) as (app, pilot, item):
-        await press(pilot, "a")
-        assert app.screen.item.id == item.id
-        await shown_item(pilot, "e", *"I10", "ctrl+s")
-    assert stored(folder)[item.id].example.answer == "I10"

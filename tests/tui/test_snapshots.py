@@ -6,23 +6,9 @@ After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-upd
 from __future__ import annotations
 
 import pytest
-from conftest_tui import rested, settled
+from conftest_tui import STAGES, rested, settled
 
-NAMES = (
-    "start",
-    "questions",
-    "advice",
-    "data",
-    "review",
-    "dataset",
-    "baselines",
-    "plan",
-    "train",
-    "verdict",
-    "release",
-)
-
-
+NAMES = ("start", *map(str.lower, STAGES))
 WIDE = ("start", "review")
 """Screens that show more where there is room; test_looks.py opens all at every size."""
 PICTURES = [pytest.param(name, (80, 24), id=f"{name}-80x24") for name in NAMES]

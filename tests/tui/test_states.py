@@ -41,7 +41,7 @@ from workspace.artefact import now, read_artefact, write_artefact
 from workspace.folder import Project
 
 SPLITS = ("train", "validation", "test")
-LOADED = (3, 7, 9)
+LOADED = (3, 9)
 
 
 # Waiting
@@ -203,13 +203,10 @@ async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
     ]
     lines = [*map(json.dumps, good), '{"mesages": []}', "{broken"]
     (project / "more.jsonl").write_text("\n".join(lines) + "\n")
-    async with on_stage(program(project), 3) as (app, pilot, screen):
+    async with on_stage(program(project), 3) as (_, pilot, screen):
         await imported(pilot, "more.jsonl")
         await until(pilot, (project / "rejects.jsonl").is_file)
         await idle(pilot, screen)
-        await pilot.press("i", *"nosuch.jsonl", "enter")
-        await until(pilot, lambda: not app.jobs and bool(screen.trouble))
-        await sees(pilot, "✗ nosuch.jsonl")
     assert len((project / "rejects.jsonl").read_text().splitlines()) == 2
 
 
@@ -218,13 +215,13 @@ async def test_what_stops_a_freeze_is_named_with_its_rows(project, program):
         blocker = screen.data.blockers[0]
         assert blocker.text[:40] in flat(text_of(app))
         assert blocker.rows[0] in text_of(app)
-        assert blocker.opener == "rung review" and " 4, " in screen.next and blocker.opener in screen.next
+        assert " 4, " in screen.next and blocker.opener.partition("   ")[0] in screen.next
         await pilot.press("enter")
         assert blocker.text in screen.message and blocker.opener in screen.message and not screen.question
     assert not list(project.glob("datasets/v*"))
 
 
-async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, program):
+async def test_freezing_asks_once_and_writes_and_what_is_frozen_is_not_offered_again(tmp_path, program):
     project = ladder.reviewed(tmp_path / "clinic")
     async with on_stage(program(project.root), 5) as (app, pilot, screen):
         await pilot.press("enter")
@@ -232,23 +229,18 @@ async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, progra
         await pilot.press("y")
         await idle(pilot, screen)
         await sees(pilot, "60 test")
-    assert (project.datasets / "v001" / "manifest.json").is_file()
-
-
-async def test_what_is_frozen_already_is_not_offered_again(clinic, program):
-    before = sorted(path.name for path in clinic.datasets.glob("v*"))
-    async with on_stage(program(clinic.root), 5) as (app, pilot, screen):
-        await until(pilot, lambda: screen.data is not None)
-        assert screen.data.same == "v001" and app.status.next.next in screen.next
-        assert ("Enter", "next") in screen.hints()
-        await pilot.press("enter")
-        await until(pilot, lambda: getattr(app.screen, "stage", "") == app.status.next.name)
-        with open_store(clinic, ladder.settings_of(clinic)) as store:
-            row = next(row for row in store.rows(role="train"))
-            store.exclude([row.id], "taken out by hand", "empty")
+        await press(pilot, "t")  # the whole dataset, not the test set alone
+        await pilot.press("enter", "y")
+        await until(pilot, lambda: not app.jobs and screen.data and screen.data.same == "v002")
+        await settled(pilot)
+        assert app.status.next.next in screen.next and ("Enter", "next") in screen.hints()
+        await press(pilot, "enter")
+        assert app.screen.stage == app.status.next.name and not app.jobs
+        with open_store(project, ladder.settings_of(project)) as store:
+            store.exclude([store.rows(role="train")[0].id], "taken out by hand", "empty")
         await opened(pilot, 5)
         await until(pilot, lambda: app.screen.data is not None and not app.screen.data.same)
-    assert sorted(path.name for path in clinic.datasets.glob("v*")) == before
+    assert sorted(path.name for path in project.datasets.glob("v*")) == ["v001", "v002"]
 
 
 async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
@@ -313,7 +305,7 @@ async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release
     decision = take_over(project, ladder.settings_of(project), bench, report)
     assert (decision.next_step, decision.action.name) == ("prompt", "keep")
     async with on_stage(program(project.root), 6) as (app, pilot, screen):
-        assert screen.data.judged["prompt"] == "works"
+        assert "works" in screen.data.judged.values()
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Release")
     assert 'prompting = "works"' in project.answers_file.read_text()
@@ -327,8 +319,8 @@ async def test_six_open_gates_start_nothing_before_yes(clinic, program):
         await sees(pilot, "6 of 6")
         await pilot.press("enter")
         assert screen.question
-        await pilot.press("escape")
-        assert not app.jobs
+        await pilot.press("escape", "e")  # nothing was edited: no plan is computed
+        assert "rung.toml" in screen.message and not app.jobs
     assert plan.is_file() and not list(clinic.root.glob("runs/*"))
 
 

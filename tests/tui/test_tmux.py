@@ -64,20 +64,6 @@ def test_keys_kill_and_go_on(terminal, project):
     terminal.see("dead")
 
 
-def test_the_whole_way_round_in_a_small_terminal(project):
-    small = Terminal(60, 20)
-    try:
-        small.start(project)
-        small.see("Questions")
-        for key, words in (("2", "Next step"), ("9", "Locked"), ("Enter", "Locked"), ("Escape", "Questions")):
-            small.keys(key)
-            small.see(words)
-        small.keys("q")
-        small.see("dead")
-    finally:
-        small.end()
-
-
 STYLE = re.compile(r"\x1b\[([0-9;]*)m([^\x1b]*)")
 SIXTEEN = {*range(30), *range(30, 38), 39, *range(40, 48), 49, *range(90, 98), *range(100, 108)}
 

@@ -32,7 +32,12 @@ async def test_a_run_that_lives(clinic, held, state, steps, figures):
         async with running(app) as pilot:
             await settled(pilot)
             train = app.status.stage("Train")
-            assert app.status.next is train and "R-001" in text_of(app) and "sam" in text_of(app)
+            assert (
+                app.status.next is train
+                and train.command.endswith(" R-001")
+                and "R-001" in text_of(app)
+                and "sam" in text_of(app)
+            )
             await pilot.press("enter")
             await until(pilot, lambda: app.screen.stage == "Train")
             await sees(pilot, figures)

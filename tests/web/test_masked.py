@@ -104,13 +104,7 @@ def test_only_who_holds_the_row_by_their_own_form(visit: Any) -> None:
     lead = other("lee", "lead")
     browser.rule("approve")
     assert clean(lead.get("/team").html) and "[EMAIL]" in lead.words
-
-
-def test_nothing_is_said_where_nothing_is_hidden(visit: Any) -> None:
-    site, browser, _ = visit(ROWS[1:])
-    assert "Hidden" not in browser.words and "/unmask" not in browser.html
-    browser.press("/decide", to="/open", panel="edit")
-    assert browser.page.form("/decide")["text"] == PAID and events(site) == []
+    assert browser.row == "r-000002" and "/unmask" not in browser.html, "nothing is hidden there"
 
 
 def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit: Any) -> None:

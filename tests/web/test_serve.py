@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import http.client
 import json
 import re
 import signal
@@ -71,12 +70,9 @@ def serve(folder: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], s
         program.communicate()
 
 
-def get(url: str) -> tuple[int, str]:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=300)
-    connection.request("GET", parts.path)
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+def get(url: str, **headers: str) -> tuple[int, str]:
+    answer = httpx.get(url, headers=headers, timeout=300)
+    return answer.status_code, answer.text
 
 
 def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve: Any) -> None:
@@ -154,11 +150,9 @@ def test_a_port_that_is_taken(folder: Path) -> None:
 def test_elsewhere_with_links_under_its_own_names(folder: Path, serve: Any) -> None:
     invite_here(folder)
     _, address = serve("--host", "0.0.0.0", "--url", "https://review.example.org")
-    port = urlsplit(address).port
-    for host, status in ((f"127.0.0.1:{port}", 401), ("review.example.org", 401), ("evil.example", 400)):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-        connection.request("GET", "/", headers={"Host": host})
-        assert connection.getresponse().status == status
+    here = f"127.0.0.1:{urlsplit(address).port}"
+    for host, status in ((here, 401), ("review.example.org", 401), ("evil.example", 400)):
+        assert get(f"http://{here}/", host=host)[0] == status
 
 
 def test_without_login_on_this_machine(serve: Any) -> None:
@@ -168,17 +162,8 @@ def test_without_login_on_this_machine(serve: Any) -> None:
 
 
 def test_missing_extra_is_one_sentence(folder: Path) -> None:
-    code = (
-        "import sys, importlib.abc\n"
-        "class Absent(importlib.abc.MetaPathFinder):\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        "        if name.split('.')[0] in ('uvicorn', 'starlette'):\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
-        "from rung.cli import main\n"
-        "sys.argv = ['rung', 'review', 'serve']\n"
-        "main()\n"
-    )
+    absent = "sys.modules['uvicorn'] = sys.modules['starlette'] = None"
+    code = f"import sys; {absent}; from rung.cli import main; sys.argv = ['rung', 'review', 'serve']; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert re.search(r'"web".*\n-> .*"rung\[web\]"', done.stderr)
@@ -187,28 +172,13 @@ def test_missing_extra_is_one_sentence(folder: Path) -> None:
 def test_a_killed_server_loses_nothing_and_the_form_goes_on(folder: Path, serve: Any) -> None:
     """Cookie and form outlive the server: nothing of a session is in its memory."""
     program, address = serve()
-    link = f"{address}/enter/{invite_here(folder)}"
-    parts = urlsplit(address)
-    port = str(parts.port)
-
-    def ask(method: str, path: str, body: str | None = None) -> tuple[int, Any, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=300)
-        headers = {"Cookie": cookie} if cookie else {}
-        if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read().decode()
-
-    cookie = ""
-    cookie = ask("GET", urlsplit(link).path)[1]["set-cookie"].split(";")[0]
-    page = ask("GET", "/")[2]
-    fields = dict(re.findall(r'name="(csrf|row|token)" value="([^"]+)"', page))
-    program.send_signal(signal.SIGKILL)
-    program.wait()
-    serve("--port", port)
-    body = "&".join(f"{name}={value}" for name, value in {**fields, "verdict": "approve"}.items())
-    assert ask("POST", "/decide", body)[0] == 303
+    with httpx.Client(base_url=address, timeout=300) as dana:
+        dana.get(f"/enter/{invite_here(folder)}")
+        fields = dict(re.findall(r'name="(csrf|row|token)" value="([^"]+)"', dana.get("/").text))
+        program.send_signal(signal.SIGKILL)
+        program.wait()
+        serve("--port", str(urlsplit(address).port))
+        assert dana.post("/decide", data={**fields, "verdict": "approve"}).status_code == 303
     with open_store(Project(folder), Settings()) as store:
         assert [row.state for row in store.rows()] == ["approved"]
 

@@ -170,40 +170,6 @@ def test_server_gone_and_back(make_site: Any, serving: Any, open_page: Any) -> N
     assert site.desk.store.row(row).example.answer == "E11.42"
 
 
-def click(page: Any, what: str) -> None:
-    """Press a button of a plain form, and wait for the page that it leads to."""
-    with page.expect_navigation(wait_until="load"):
-        page.click(what)
-
-
-def test_without_script(make_site: Any, serving: Any, open_page: Any) -> None:
-    """Edit with the difference shown, reject with a reason, undo, find, text size: plain forms."""
-    site = make_site()
-    page = open_page(serving(site.desk) + site.link("dana"), java_script_enabled=False)
-    row = row_of(page)
-    click(page, "[data-key=e]")
-    page.fill("#text", "E11.42")
-    click(page, "#compare")
-    assert (page.inner_text("#changes del"), page.inner_text("#changes ins")) == ("40", "42")
-    assert page.input_value("#text") == "E11.42"
-    click(page, "button[value=edit].main")
-    assert site.desk.store.row(row).example.answer == "E11.42" and " 2 " in page.title()
-    row = row_of(page)
-    click(page, "[data-key=x]")
-    click(page, "[name=reason][value='2']")
-    assert site.state(row) == "rejected"
-    click(page, "form[action='/undo'] button")
-    assert row_of(page) == row and site.state(row) == "leased"
-    page.fill("#find", "laterality")
-    click(page, ".find button")
-    assert "Laterality" in page.inner_text("#guide-text")
-    assert "Diabetes" not in page.inner_text("#guide-text")
-    click(page, "text=A+")
-    assert page.get_attribute("html", "data-size") == "3"
-    click(page, "form[action='/leave'] button")
-    assert page.reload().status == 401
-
-
 def test_an_answer_in_use_is_one_click(make_site: Any, serving: Any, open_page: Any) -> None:
     """An expert need not know how a label is spelt; where answers are no labels, nothing is offered."""
     rows = [Example(chat_row(f"question number {n}", ("cards", "rates & <fees>")[n % 2])) for n in range(12)]
@@ -219,60 +185,37 @@ def test_an_answer_in_use_is_one_click(make_site: Any, serving: Any, open_page: 
     assert page.faults == []
 
 
-PART = "E89.9 in part"
-
-
-def edit_in_part(page: Any) -> None:
-    """Begin an edit, and leave it open."""
-    page.keyboard.press("e")
-    page.wait_for_selector("#text")
-    page.fill("#text", PART)
-
-
-def test_back_leaves_an_open_panel_and_not_the_page(make_site: Any, serving: Any, open_page: Any) -> None:
-    """The gesture of a phone: out of an edit with what was typed kept, out of the reasons, never out of the review."""
+def test_back_and_escape_leave_an_open_panel_and_not_the_page(make_site: Any, serving: Any, open_page: Any) -> None:
+    """The gesture of a phone, or Esc: out of an edit with what was typed kept, out of the reasons, out of a field
+    first, never out of the review.
+    """
     site = make_site()
     page = open_page(serving(site.desk) + site.link("dana"))
     row, address = row_of(page), page.url
-    edit_in_part(page)
-    page.go_back()
-    page.wait_for_selector("[data-key=a]")
-    assert (row_of(page), page.url) == (row, address)
-    page.keyboard.press("e")
-    page.wait_for_selector("#text")
-    assert page.input_value("#text") == PART
-    page.go_back()
-    page.wait_for_selector("[data-key=a]")
-    page.keyboard.press("x")
-    page.wait_for_selector("#reasons")
-    page.go_back()
-    page.wait_for_selector("[data-key=a]")
-    page.keyboard.press("x")
-    page.wait_for_selector("#reasons")
-    press(page, "2")
-    assert site.state(row) == "rejected"
-    page.go_back()
-    assert page.url == address and page.query_selector("#decision"), "once more is not yet away"
-    assert page.faults == []
-
-
-def test_escape_is_one_level_back(make_site: Any, serving: Any, open_page: Any) -> None:
-    """Out of an edit with the draft kept, out of the reasons, out of a field first; never off the page."""
-    site = make_site()
-    page = open_page(serving(site.desk) + site.link("dana"))
-    row, address = row_of(page), page.url
-    edit_in_part(page)
-    page.keyboard.press("Escape")
-    page.wait_for_selector("[data-key=a]", timeout=20_000)
+    typed = ""
+    for leave in (page.go_back, lambda: page.keyboard.press("Escape")):
+        page.keyboard.press("e")
+        page.wait_for_selector("#text")
+        assert not typed or page.input_value("#text") == typed
+        page.fill("#text", typed := "E89.9 in part")
+        leave()
+        page.wait_for_selector("[data-key=a]")
+        page.keyboard.press("x")
+        page.wait_for_selector("#reasons")
+        leave()
+        page.wait_for_selector("[data-key=a]")
+        assert (row_of(page), page.url) == (row, address)
     page.keyboard.press("x")
     page.wait_for_selector("#reasons")
     page.click("#other")
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.id") == "item" and page.query_selector("#reasons")
+    press(page, "2")
+    assert site.state(row) == "rejected"
     page.keyboard.press("Escape")
-    page.wait_for_selector("[data-key=a]", timeout=20_000)
-    page.keyboard.press("Escape")
-    assert (row_of(page), page.url) == (row, address) and page.faults == []
+    page.go_back()
+    assert page.url == address and page.query_selector("#decision"), "once more is not yet away"
+    assert page.faults == []
 
 
 def test_on_paper_and_on_a_phone(make_site: Any, serving: Any, open_page: Any) -> None:

@@ -80,7 +80,6 @@ class DataScreen(LoadedScreen):
     """The finding whose fix was asked for while the list was checked again."""
     forced = False
     """Whether everything is checked again though nothing has changed."""
-    stopped = "Stopped. Finished work is kept."
 
     class Heard(Message):
         """What the checks say: that one begins, or how many rows it has gone through."""
