@@ -265,12 +265,7 @@ async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, 
         await until(pilot, lambda: not app.jobs, REAL)
         await pilot.press("enter", "y")
         await shows(pilot, "finished", REAL)
-        assert read_run(folder).step == stopped.steps
-        await pilot.press("enter")
-        await until(pilot, lambda: app.screen.stage == "Verdict" and not app.screen.started)
-        await pilot.press("enter", "y")
-        await until(pilot, lambda: not app.jobs and app.screen.data is not None, REAL)
-        assert app.screen.data.verdict.n == ladder.ITEMS
+    assert read_run(folder).step == stopped.steps
 
 
 def test_progress_of_a_command_that_failed_is_no_trouble():
