@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import in_process
 import pytest
@@ -60,7 +59,7 @@ def make_desk(project: Project) -> Iterator[MakeDesk]:
 
 
 @pytest.fixture
-def desk(make_desk: Any) -> Any:
+def desk(make_desk):
     """60 pool rows and 20 test rows, all to be reviewed."""
     made = make_desk(pool="all")
     made.store.add(rows(60, 1), role="pool")
@@ -79,13 +78,13 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def rung(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def rung(project, monkeypatch: pytest.MonkeyPatch):
     """Run a command in the project, as the installed script does; it must end with `wanted`."""
     monkeypatch.chdir(project.root)
     return lambda *words, wanted=0: in_process.rung(*words, code=wanted)
 
 
 @pytest.fixture
-def told(rung: Any) -> Any:
+def told(rung):
     """The document that a command prints for `--json`."""
     return lambda *words, wanted=0: json.loads(rung(*words, "--json", wanted=wanted).stdout)

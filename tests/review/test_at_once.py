@@ -23,7 +23,7 @@ on_postgres = pytest.mark.parametrize("url", ["postgres"], indirect=True)
 class Other(threading.Thread):
     """What another program does meanwhile; `value` or `error` when it ended."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, work: Callable[[], Any]):
         super().__init__(daemon=True)
         self.work = work
         self.value: Any = None
@@ -31,13 +31,13 @@ class Other(threading.Thread):
         self.start()
         time.sleep(0.7)
 
-    def run(self) -> None:
+    def run(self):
         try:
             self.value = self.work()
         except Exception as error:
             self.error = error
 
-    def ended(self) -> Any:
+    def ended(self):
         self.join(60)
         assert not self.is_alive(), "it waits still"
         if self.error is not None:
@@ -46,7 +46,7 @@ class Other(threading.Thread):
 
 
 @on_postgres
-def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk, url: str, rows_of):
     desk = make_desk(url=f"{url}?options=-c%20lock_timeout%3D1s")
     desk.store.add(rows_of(3), role="candidates")
     with desk.store.write(alone=True) as connection:
@@ -65,7 +65,7 @@ def take(desk: Desk, reviewer: str) -> str:
 
 
 @on_postgres
-def test_a_server_says_how_long_is_waited_where_it_was_not_told(make_desk: Any, url: str) -> None:
+def test_a_server_says_how_long_is_waited_where_it_was_not_told(make_desk, url: str):
     found = []
     for more in ("", "?options=-c%20lock_timeout%3D7s"):
         with make_desk(url=url + more).store.read() as connection:
@@ -74,7 +74,7 @@ def test_a_server_says_how_long_is_waited_where_it_was_not_told(make_desk: Any, 
 
 
 @on_postgres
-def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk, url: str, rows_of):
     desks = [make_desk(url=url, overlap=1.0, overlap_people=2) for _ in range(2)]
     desks[0].store.add(rows_of(40), role="candidates")
     names = [f"r-{n:06d}" for n in range(1, 41)]
@@ -89,7 +89,7 @@ def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk: Any, 
 
 
 @on_postgres
-def test_two_decide_first_under_a_new_guideline(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_two_decide_first_under_a_new_guideline(make_desk, url: str, rows_of):
     one, two = (make_desk(url=url) for _ in range(2))
     one.store.add(rows_of(4), role="candidates")
     item = next_item(two, "dana").item
@@ -105,9 +105,7 @@ def test_two_decide_first_under_a_new_guideline(make_desk: Any, url: str, rows_o
 
 
 @on_postgres
-def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(
-    make_desk: Any, url: str, rows_of: Any
-) -> None:
+def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(3), role="candidates")
     with desk.store.write() as connection:
@@ -120,7 +118,7 @@ def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(
 
 
 @on_postgres
-def test_a_change_is_taken_back_once(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_a_change_is_taken_back_once(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(3), role="candidates")
     change = desk.store.exclude(["r-000002"], "odd", "x")
@@ -133,7 +131,7 @@ def test_a_change_is_taken_back_once(make_desk: Any, url: str, rows_of: Any) -> 
 
 
 @on_postgres
-def test_the_next_row_comes_while_a_long_import_runs(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_the_next_row_comes_while_a_long_import_runs(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(3), role="candidates")
     refresh_queue(desk.store, desk.settings)
@@ -150,7 +148,7 @@ def test_the_next_row_comes_while_a_long_import_runs(make_desk: Any, url: str, r
         assert not is_due(connection)
 
 
-def test_what_is_read_in_one_go_is_one_state(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_what_is_read_in_one_go_is_one_state(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(3), role="candidates")
     with desk.store.read() as connection:
@@ -160,7 +158,7 @@ def test_what_is_read_in_one_go_is_one_state(make_desk: Any, url: str, rows_of: 
     assert len(desk.store.rows()) == 6
 
 
-def test_an_undo_of_many_rows_is_a_few_statements(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_an_undo_of_many_rows_is_a_few_statements(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(400), role="candidates")
     names = [f"r-{n:06d}" for n in range(1, 401)]

@@ -11,13 +11,11 @@ from curation.store import open_store
 from workspace.settings import load_settings
 
 
-def write(path: Path, rows: list[Any], extra: str = "") -> None:
+def write(path: Path, rows: list[Any], extra: str = ""):
     path.write_text("".join(row.to_json() + "\n" for row in rows) + extra)
 
 
-def test_import_counts_every_line_and_changes_nothing_the_second_time(
-    rung: Any, told: Any, project: Any, rows_of: Any
-) -> None:
+def test_import_counts_every_line_and_changes_nothing_the_second_time(rung, told, project, rows_of):
     rows = rows_of(20)
     near = [rows[0].with_answer("answer 0")]
     write(project.root / "a.jsonl", [*rows, *near, rows[1]], '{"mesages": []}\nnot json\n')
@@ -39,7 +37,7 @@ def test_import_counts_every_line_and_changes_nothing_the_second_time(
     assert refused["error"]["where"] == "mine.jsonl" and (project.root / "mine.jsonl").read_text() == "precious\n"
 
 
-def test_review_by_script(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_review_by_script(rung, told, project, rows_of):
     (project.root / "guideline.md").write_text("# Guide\n")
     write(project.root / "c.jsonl", rows_of(2))
     rung("data", "import", "c.jsonl", "--as", "candidates")
@@ -74,7 +72,7 @@ def test_review_by_script(rung: Any, told: Any, project: Any, rows_of: Any) -> N
     assert missing["error"]["found"] == "r-999999"
 
 
-def test_decisions_by_mail(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_decisions_by_mail(rung, told, project, rows_of):
     write(project.root / "c.jsonl", rows_of(4))
     rung("data", "import", "c.jsonl", "--as", "candidates")
     for name in ("out.csv", "out.jsonl"):
@@ -97,7 +95,7 @@ def test_decisions_by_mail(rung: Any, told: Any, project: Any, rows_of: Any) -> 
     assert [each["where"] for each in bad] == ["bad.jsonl:1", "bad.jsonl:2"] and "aprove" in bad[0]["message"]
 
 
-def test_freeze_from_the_shell(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_freeze_from_the_shell(rung, told, project, rows_of):
     write(project.root / "a.jsonl", rows_of(60))
     rung("data", "import", "a.jsonl")
     rung("data", "freeze", wanted=1)
@@ -112,7 +110,7 @@ def test_freeze_from_the_shell(rung: Any, told: Any, project: Any, rows_of: Any)
     assert again["version"] == "v002" and sum(split["rows"] for split in again["splits"].values()) == 70
 
 
-def test_invite_prints_a_link(rung: Any, project: Any) -> None:
+def test_invite_prints_a_link(rung, project):
     link = rung("review", "invite", "dana", "--role", "lead", "--days", "2").stdout.strip()
     assert link.startswith("http://127.0.0.1:") and len(link.split("/enter/")[1]) > 30
     said = rung("review", "invite", "dana", "-o", "dana.link").stdout
@@ -136,8 +134,8 @@ def test_invite_prints_a_link(rung: Any, project: Any) -> None:
     ],
 )
 def test_a_file_of_decisions_that_cannot_be_read_is_named_with_every_line(
-    rung: Any, project: Any, rows_of: Any, name: str, data: bytes | None, said: list[str]
-) -> None:
+    rung, project, rows_of, name: str, data: bytes | None, said: list[str]
+):
     write(project.root / "c.jsonl", rows_of(2))
     rung("data", "import", "c.jsonl", "--as", "candidates")
     rung("review", "export", "-o", "out.csv")
@@ -147,7 +145,7 @@ def test_a_file_of_decisions_that_cannot_be_read_is_named_with_every_line(
     assert all(datum in told for datum in said) and "Errno" not in told and "bad.jsonl:1" not in told
 
 
-def test_a_long_row_goes_out_to_csv_and_comes_back(rung: Any, told: Any, project: Any) -> None:
+def test_a_long_row_goes_out_to_csv_and_comes_back(rung, told, project):
     long = {"messages": [{"role": "user", "content": "word " * 60_000}, {"role": "assistant", "content": "yes"}]}
     (project.root / "c.jsonl").write_text(json.dumps(long) + "\n")
     rung("data", "import", "c.jsonl", "--as", "candidates")
@@ -157,7 +155,7 @@ def test_a_long_row_goes_out_to_csv_and_comes_back(rung: Any, told: Any, project
     assert told("review", "import", "out.csv", "--reviewer", "mo")["decided"] == 1
 
 
-def test_a_folder_that_is_made_for_an_output_is_told(rung: Any, project: Any, rows_of: Any) -> None:
+def test_a_folder_that_is_made_for_an_output_is_told(rung, project, rows_of):
     write(project.root / "c.jsonl", rows_of(2))
     rung("data", "import", "c.jsonl", "--as", "candidates")
     assert "new/deep" in rung("review", "export", "-o", "new/deep/out.csv").stderr
@@ -167,7 +165,7 @@ def test_a_folder_that_is_made_for_an_output_is_told(rung: Any, project: Any, ro
     assert "c.jsonl" in rung("review", "export", "-o", "c.jsonl/out.csv", wanted=2).stderr
 
 
-def test_a_failed_sample_is_said_at_once_and_everywhere(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, project, rows_of):
     """By the decision itself, while the sample goes on; then in both states, at the freeze and on the card."""
     (project.root / "rung.toml").write_text("[review]\nsample = 4\n[project]\nperson = 'dana'\n")
     write(project.root / "pool.jsonl", rows_of(40))
@@ -193,7 +191,7 @@ def test_a_failed_sample_is_said_at_once_and_everywhere(rung: Any, told: Any, pr
     assert next(line for line in card.splitlines() if "4 of 4" in line).endswith("**")  # set apart: it failed
 
 
-def test_faults_of_rows_that_nobody_decided_stand_on_no_card(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_faults_of_rows_that_nobody_decided_stand_on_no_card(rung, told, project, rows_of):
     (project.root / "rung.toml").write_text("[review]\nsample = 4\n")
     write(project.root / "test.jsonl", rows_of(3))
     write(project.root / "pool.jsonl", rows_of(40, 100))
@@ -207,16 +205,16 @@ def test_faults_of_rows_that_nobody_decided_stand_on_no_card(rung: Any, told: An
 
 
 @pytest.mark.parametrize("verdict", ["unsure", "flag"])
-def test_one_person_alone_can_always_finish(rung: Any, told: Any, project: Any, rows_of: Any, verdict: str) -> None:
+def test_one_person_alone_can_always_finish(rung, told, project, rows_of, verdict: str):
     """What the project's own person is not sure of comes back last, by itself, by name, and after an undo."""
     (project.root / "rung.toml").write_text("[project]\nperson = 'dana'\n[review]\npool = 'all'\n")
     write(project.root / "test.jsonl", rows_of(3))
     rung("data", "import", "test.jsonl", "--as", "test")
 
-    def given(*more: str) -> Any:
+    def given(*more: str):
         return told("review", "next", *more)
 
-    def rule(item: Any, verdict: str) -> None:
+    def rule(item, verdict: str):
         rung("review", "decide", item["id"], verdict, "--token", item["token"])
 
     first = given()
@@ -234,9 +232,7 @@ def test_one_person_alone_can_always_finish(rung: Any, told: Any, project: Any, 
     rung("data", "freeze", "--test-only")
 
 
-def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(
-    rung: Any, told: Any, project: Any, rows_of: Any
-) -> None:
+def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(rung, told, project, rows_of):
     (project.root / "rung.toml").write_text("[project]\nperson = 'dana'\n")
     write(project.root / "c.jsonl", rows_of(1))
     rung("data", "import", "c.jsonl", "--as", "candidates")
@@ -251,7 +247,7 @@ def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(
     assert told("review", "next")["id"] == item["id"]
 
 
-async def test_a_frozen_version_has_one_hash_everywhere(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+async def test_a_frozen_version_has_one_hash_everywhere(rung, told, project, rows_of):
     """In text, status, card, log and on the screen, frozen now or before; each split's own hash is the manifest's."""
     from hashlib import sha256
 

@@ -60,7 +60,7 @@ def killed(root: Path, url: str, code: str) -> str:
     return out
 
 
-def test_eight_reviewers_at_once_one_of_them_killed(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
+def test_eight_reviewers_at_once_one_of_them_killed(make_desk, url: str, rows_of, project):
     """No decision lost, none doubled, none without an author; what the killed one held goes to another."""
     rows = 80
     desk = make_desk(url=url)
@@ -82,7 +82,7 @@ def test_eight_reviewers_at_once_one_of_them_killed(make_desk: Any, url: str, ro
     assert found.states["approved"] == rows and sum(person.decided for person in found.reviewers) == rows
 
 
-def test_killed_between_lease_and_decision(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
+def test_killed_between_lease_and_decision(make_desk, url: str, rows_of, project):
     """The lease runs out and the row is offered again; the same person gets it back at once, with the same token."""
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
@@ -94,7 +94,7 @@ def test_killed_between_lease_and_decision(make_desk: Any, url: str, rows_of: An
     assert decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
 
 
-def test_killed_before_the_commit_decides_nothing(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
+def test_killed_before_the_commit_decides_nothing(make_desk, url: str, rows_of, project):
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
     item = next_item(desk, "dana").item
@@ -109,13 +109,13 @@ def test_killed_before_the_commit_decides_nothing(make_desk: Any, url: str, rows
     assert item is not None and decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
 
 
-def test_two_programs_open_a_new_project_at_once(project: Any, url: str) -> None:
+def test_two_programs_open_a_new_project_at_once(project, url: str):
     runs = [start(project.root, url, "x", BEGIN) for _ in range(4)]
     found = [(run.communicate(timeout=600), run.returncode) for run in runs]
     assert [code for _, code in found] == [0] * 4, found
 
 
-def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk: Any, rows_of: Any) -> None:
+def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk, rows_of):
     """The clock is read once the lock is held: what was leased during the wait is leased."""
     moment = [1000.0]
     desk = make_desk(clock=lambda: moment[0])
@@ -134,12 +134,12 @@ def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk: Any, row
     assert got == ["r-000002"]
 
 
-def test_new_projects_opened_at_once_in_one_process(tmp_path: Path) -> None:
+def test_new_projects_opened_at_once_in_one_process(tmp_path: Path):
     """Each database gets its own schema, whole."""
     together = threading.Barrier(6)
     states: dict[str, Any] = {}
 
-    def begin(folder: Path) -> None:
+    def begin(folder: Path):
         folder.mkdir()
         together.wait()
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from deciding import settle, take
@@ -16,14 +15,14 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 
-def fill(place: Path) -> None:
+def fill(place: Path):
     """Write until nothing more fits."""
     with contextlib.suppress(OSError), open(place / "filler", "wb", buffering=0) as filler:
         while True:
             filler.write(b"x" * 512)
 
 
-def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of: Any) -> None:
+def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of):
     (small_disk / "rung.toml").write_text("")
     with open_desk(Project(small_disk), Settings()).store as store:
         desk = Desk(store, Project(small_disk), Settings())
@@ -51,7 +50,7 @@ def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of: Any
         assert log == len(made) + 1
 
 
-def test_a_clock_set_back_while_someone_decides(make_desk: Any, rows_of: Any) -> None:
+def test_a_clock_set_back_while_someone_decides(make_desk, rows_of):
     now = [time.time()]
     desk = make_desk(clock=lambda: now[0])
     desk.store.add(rows_of(5), role="candidates")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +19,7 @@ LABELS = ("approve", "edit", "reject")
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=2, max_size=60))
-def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]):
     import warnings
 
     from sklearn.metrics import cohen_kappa_score
@@ -34,7 +33,7 @@ def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
-def test_alpha_is_that_of_the_krippendorff_package(seed: int) -> None:
+def test_alpha_is_that_of_the_krippendorff_package(seed: int):
     import krippendorff
     import numpy as np
 
@@ -49,7 +48,7 @@ def test_alpha_is_that_of_the_krippendorff_package(seed: int) -> None:
         assert found == pytest.approx(krippendorff.alpha(reliability_data=values, level_of_measurement="nominal"))
 
 
-def test_undefined_is_none_and_few_rows_carry_no_interval() -> None:
+def test_undefined_is_none_and_few_rows_carry_no_interval():
     same = [{"a": "approve", "b": "approve"}] * 50
     found = measure(same)
     assert (found.value, found.low, found.raw) == (None, None, 1.0) and found.raw_low == pytest.approx(0.05 ** (1 / 50))
@@ -68,7 +67,7 @@ def test_undefined_is_none_and_few_rows_carry_no_interval() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(1, 400), st.data())
-def test_the_bound_is_that_of_scipy(population: int, data: Any) -> None:
+def test_the_bound_is_that_of_scipy(population: int, data):
     from scipy.stats import hypergeom
 
     size = data.draw(st.integers(1, population))
@@ -84,19 +83,19 @@ def test_the_bound_is_that_of_scipy(population: int, data: Any) -> None:
 
 
 @pytest.mark.parametrize(("faulty", "size"), [(6, 2), (-1, 2), (2, 6), (2, -1)])
-def test_more_faulty_or_drawn_rows_than_there_are_is_no_question(faulty: int, size: int) -> None:
+def test_more_faulty_or_drawn_rows_than_there_are_is_no_question(faulty: int, size: int):
     with pytest.raises(ValueError, match="5"):
         at_most(5, faulty, size, 0)
 
 
 @pytest.mark.parametrize("population", range(10, 200, 10))
-def test_a_share_that_makes_whole_rows_is_not_rounded_up(population: int) -> None:
+def test_a_share_that_makes_whole_rows_is_not_rounded_up(population: int):
     """0.1 * 30 is a little over 3 in binary."""
     assert pass_chance(population, 5, 0, 0.1) == at_most(population, population // 10, 5, 0)
     assert pass_chance(population + 1, 5, 0, 0.1) == at_most(population + 1, population // 10 + 1, 5, 0)
 
 
-def test_a_sample_does_not_depend_on_the_order_of_rows() -> None:
+def test_a_sample_does_not_depend_on_the_order_of_rows():
     keys = [f"row {n}" for n in range(100)]
     shuffled = random.Random(1).sample(keys, 100)
     assert {keys[i] for i in draw(7, keys, 10)} == {shuffled[i] for i in draw(7, shuffled, 10)}
@@ -127,11 +126,11 @@ def test_a_sample_does_not_depend_on_the_order_of_rows() -> None:
         (["approve", "unsure"], 2, "approved", False),
     ],
 )
-def test_what_votes_come_to(votes: list[str], needed: int, state: str, flagged: bool) -> None:
+def test_what_votes_come_to(votes: list[str], needed: int, state: str, flagged: bool):
     cast = [Vote(n, n, verdict, "new" if verdict == "edit" else None) for n, verdict in enumerate(votes, 1)]
     found = outcome_of(cast, "old", needed, accept_automatic=False)
     assert (found.state, found.flagged) == (state, flagged)
 
 
-def test_an_edit_that_changes_nothing_is_an_approval() -> None:
+def test_an_edit_that_changes_nothing_is_an_approval():
     assert outcome_of([Vote(1, 1, "edit", "old")], "old", 1, accept_automatic=False).state == "approved"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 from freezing import approve_all, frozen, rows
@@ -18,19 +17,19 @@ from rung.why.explain import chain
 from workspace.errors import Refusal
 
 
-def stops(desk: Any, named: str = "r-000001", **more: bool) -> dict[str, int]:
+def stops(desk, named: str = "r-000001", **more: bool) -> dict[str, int]:
     """What refuses this freeze, a row by name: kind -> how many rows."""
     with pytest.raises(Refusal, match=named):
         frozen(desk, **more)
     return {each.kind: len(each.rows) for each in plan_freeze(desk.store, desk.project, desk.settings, **more).blockers}
 
 
-def test_undecided_rows_are_named_and_nothing_is_written(desk: Any) -> None:
+def test_undecided_rows_are_named_and_nothing_is_written(desk):
     assert stops(desk) == {"unreviewed": 80} and not list(desk.project.datasets.glob("v*"))
     assert stops(desk, "r-000061", test_only=True) == {"unreviewed": 20}
 
 
-def test_a_test_set_alone_stays_byte_for_byte_in_the_whole_version(desk: Any) -> None:
+def test_a_test_set_alone_stays_byte_for_byte_in_the_whole_version(desk):
     decide_all(desk, "dana", [(f"r-{n:06d}", Ruling("approve")) for n in range(61, 81)], kind="person")
     alone = frozen(desk, test_only=True)
     assert alone.manifest.test_only and list(alone.manifest.splits) == ["test"]
@@ -44,7 +43,7 @@ def test_a_test_set_alone_stays_byte_for_byte_in_the_whole_version(desk: Any) ->
     assert frozen(desk).was_there and len(list(desk.project.datasets.glob("v*"))) == 2
 
 
-def test_a_test_set_taken_from_the_pool_stays_too(make_desk: Any) -> None:
+def test_a_test_set_taken_from_the_pool_stays_too(make_desk):
     desk = make_desk(pool="trust")
     desk.store.add(rows(100, 1), role="pool")
     alone = frozen(desk, test_only=True)
@@ -58,9 +57,7 @@ def test_a_test_set_taken_from_the_pool_stays_too(make_desk: Any) -> None:
 
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("gone", [False, True])
-def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_be_used(
-    desk: Any, split: Any, gone: bool
-) -> None:
+def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_be_used(desk, split, gone: bool):
     approve_all(desk)
     first = frozen(desk)
     file = first.folder / f"{split}.jsonl"
@@ -89,7 +86,7 @@ def near_rows(seed: int, count: int, labels: str) -> list[Example]:
 
 
 @pytest.mark.parametrize(("seed", "count"), [(2, 40), (14, 60), (18, 60)])
-def test_a_freeze_with_nothing_changed_makes_nothing(make_desk: Any, seed: int, count: int) -> None:
+def test_a_freeze_with_nothing_changed_makes_nothing(make_desk, seed: int, count: int):
     """A test set that was cut from the pool is pinned later; the other splits remain as they were, too."""
     desk = make_desk(pool="trust")
     desk.store.add(near_rows(seed, count, "ABCDEFGH"), role="pool")
@@ -105,7 +102,7 @@ def test_a_freeze_with_nothing_changed_makes_nothing(make_desk: Any, seed: int, 
     assert frozen(desk).was_there
 
 
-def test_every_line_has_its_origin_reviewer_and_decision(desk: Any, tmp_path: Path) -> None:
+def test_every_line_has_its_origin_reviewer_and_decision(desk, tmp_path: Path):
     from curation.store.ingest import ingest, read_batches
 
     file = tmp_path / "more.jsonl"
@@ -124,7 +121,7 @@ def test_every_line_has_its_origin_reviewer_and_decision(desk: Any, tmp_path: Pa
         assert json.loads(line) == desk.store.row(entry["id"]).example.row
 
 
-def test_rejected_rows_go_edits_stay_and_the_manifest_says_so(desk: Any) -> None:
+def test_rejected_rows_go_edits_stay_and_the_manifest_says_so(desk):
     item = next_item(desk, "dana", want="r-000001").item
     decide(desk, item.id, item.token, "dana", Ruling("reject", reason="wrong answer"))
     item = next_item(desk, "dana", want="r-000002").item
@@ -136,7 +133,7 @@ def test_rejected_rows_go_edits_stay_and_the_manifest_says_so(desk: Any) -> None
     assert "another label" in texts and len(texts) == 59
 
 
-def test_undecided_candidates_stop_it_or_are_left_in_the_queue(desk: Any) -> None:
+def test_undecided_candidates_stop_it_or_are_left_in_the_queue(desk):
     approve_all(desk)
     desk.store.add(rows(3, 9), role="candidates", origin="generated")
     assert stops(desk, "r-000081") == {"undecided": 3}
@@ -145,7 +142,7 @@ def test_undecided_candidates_stop_it_or_are_left_in_the_queue(desk: Any) -> Non
     assert not {entry["id"] for entry in done.manifest.rows} & {"r-000081", "r-000082", "r-000083"}
 
 
-def test_contradictions_stop_it_until_one_is_settled(make_desk: Any) -> None:
+def test_contradictions_stop_it_until_one_is_settled(make_desk):
     desk = make_desk(pool="trust")
     desk.store.add(rows(60, 1), role="pool")
     question = "Type 2 diabetes with a foot ulcer on the left side and insulin treatment for nine years now"
@@ -160,7 +157,7 @@ def test_contradictions_stop_it_until_one_is_settled(make_desk: Any) -> None:
     assert frozen(desk).manifest.version == "v002"
 
 
-def test_leaks_stop_it_and_name_both_rows(make_desk: Any) -> None:
+def test_leaks_stop_it_and_name_both_rows(make_desk):
     desk = make_desk(pool="trust")
     desk.store.add(rows(60, 1), role="pool")
     test = rows(20, 2)
@@ -171,7 +168,7 @@ def test_leaks_stop_it_and_name_both_rows(make_desk: Any) -> None:
     assert frozen(desk).manifest.splits["test"].rows == 20
 
 
-def test_minimal_pairs_stand_on_one_side_and_marked_rows_in_validation(make_desk: Any) -> None:
+def test_minimal_pairs_stand_on_one_side_and_marked_rows_in_validation(make_desk):
     desk = make_desk(pool="trust")
     desk.store.add(rows(60, 1), role="pool")
     ask = "Diabetes mellitus type {} with peripheral neuropathy of the {} foot, painful, with an ulcer {}, on insulin"

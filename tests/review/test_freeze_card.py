@@ -39,9 +39,7 @@ def odd(number: int, row: Example) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("test_only", [False, True])
-def test_the_card_is_read_with_odd_keys_tools_and_columns_of_nothing(
-    make_desk: Any, tmp_path: Path, test_only: bool
-) -> None:
+def test_the_card_is_read_with_odd_keys_tools_and_columns_of_nothing(make_desk, tmp_path: Path, test_only: bool):
     """Also a key that one row has, messages of parts beside plain ones, calls, and a test set without the others."""
     datasets = pytest.importorskip("datasets")
     if not hasattr(datasets, "Json"):
@@ -65,7 +63,7 @@ def test_the_card_is_read_with_odd_keys_tools_and_columns_of_nothing(
             assert found.get("big") == line.get("big") and found["messages"] == line["messages"]
 
 
-def test_the_card_is_read_of_rows_that_hold_nothing_but_messages(desk: Any, tmp_path: Path) -> None:
+def test_the_card_is_read_of_rows_that_hold_nothing_but_messages(desk, tmp_path: Path):
     datasets = pytest.importorskip("datasets")
     approve_all(desk)
     done = frozen(desk)
@@ -74,7 +72,7 @@ def test_the_card_is_read_of_rows_that_hold_nothing_but_messages(desk: Any, tmp_
     assert loaded["test"][0]["messages"] == [dict(turn) for turn in load_split(done.folder, "test")[0].messages]
 
 
-def test_each_row_has_a_licence_and_thin_classes_are_told(make_desk: Any) -> None:
+def test_each_row_has_a_licence_and_thin_classes_are_told(make_desk):
     desk = make_desk(pool="trust")
     named = Example({**rows(1, 3)[0].row, "license": "CC0-1.0"})
     desk.store.add([*rows(60, 1), named], role="pool")

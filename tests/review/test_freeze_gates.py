@@ -23,7 +23,7 @@ from workspace.errors import Refusal
 from workspace.settings import load_settings
 
 
-def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
+def test_the_gates_are_computed_from_store_and_files(desk):
     approve_all(desk)
     done = frozen(desk)
 
@@ -57,7 +57,7 @@ def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
     assert changed.value.where == str(train)
 
 
-def planned(make_desk: Any, count: int = 60, **review: Any) -> Any:
+def planned(make_desk, count: int = 60, **review):
     """A desk on so many pool rows under this policy, its samples drawn."""
     desk = make_desk(**review)
     desk.store.add(rows(count, 1), role="pool")
@@ -72,7 +72,7 @@ def told(phrase: str, count: int, seed: int) -> list[Example]:
     ]
 
 
-def test_what_the_freeze_refuses_is_what_the_check_shows_and_the_fix_mends(make_desk: Any) -> None:
+def test_what_the_freeze_refuses_is_what_the_check_shows_and_the_fix_mends(make_desk):
     """A phrase of many undecided rows is a template; without them it is a leak, and the rows that hold it go."""
     desk = make_desk(pool="trust")
     phrase = " ".join(f"phrase{n}" for n in range(24))
@@ -97,7 +97,7 @@ def test_what_the_freeze_refuses_is_what_the_check_shows_and_the_fix_mends(make_
     assert [each.kind for each in plan_freeze(desk.store, desk.project, desk.settings).blockers] == ["leaks"]
 
 
-def test_a_leak_into_validation_that_was_dismissed_is_counted_and_passes(make_desk: Any) -> None:
+def test_a_leak_into_validation_that_was_dismissed_is_counted_and_passes(make_desk):
     desk = make_desk(pool="trust")
     train, validation = rows(60, 1), rows(10, 2)
     long = " ".join(row.question for row in (*rows(3, 4), validation[0], *rows(3, 5)))
@@ -115,7 +115,7 @@ def test_a_leak_into_validation_that_was_dismissed_is_counted_and_passes(make_de
     assert not answer.passed and answer.evidence == {"test": 0, "validation": 1, "dismissed": 0}
 
 
-def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk: Any) -> None:
+def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk):
     desk = make_desk(pool="all", overlap=1.0)
     desk.store.add(rows(60, 1), role="pool")
     desk.store.add(rows(12, 2), role="test")
@@ -123,7 +123,7 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk: Any) ->
     plan_freeze(desk.store, desk.project, desk.settings)
     faulty = set(waiting[:8])
 
-    def check(**policy: float) -> Any:
+    def check(**policy: float):
         strict = make_desk(pool="all", overlap=1.0, **policy)
         return recheck_review(desk.project, strict.settings, done.folder, desk.store)
 
@@ -146,7 +146,7 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk: Any) ->
     assert check(agreement_at_least=0.9).evidence == check(agreement_at_least=0.9).evidence
 
 
-def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk: Any) -> None:
+def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk):
     from curation.review.guideline import review_again, touched_rows
 
     desk = make_desk(pool="all")
@@ -168,7 +168,7 @@ def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk: Any) ->
     assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
 
 
-def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -> None:
+def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk):
     desk = planned(make_desk, 40, pool="all", accept_automatic=True)
     decide_all(desk, "code table", [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)])
     done = frozen(desk)
@@ -224,12 +224,12 @@ def test_a_changed_line_of_the_log_and_a_changed_file_are_noticed(make_desk: Any
 
 
 @pytest.fixture
-def sampled(make_desk: Any, project: Any) -> Any:
+def sampled(make_desk, project):
     """`sampled(faults)`: 75 pool rows under a sample of 10 in which so many are rejected, all frozen; the desk and the
     frozen version. rung.toml holds the policy.
     """
 
-    def make(faults: int = 1, **review: Any) -> tuple[Any, Any]:
+    def make(faults: int = 1, **review) -> tuple[Any, Any]:
         policy = {"pool": "sample", "sample": 10, **review}
         lines = [
             f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}" for key, value in policy.items()
@@ -248,14 +248,14 @@ SAMPLE = 'rung review sample   (a new sample), or [review] pool = "all"'
 """What opens the gate that a sample closed."""
 
 
-def recheck(desk: Any, done: Any, **today: Any) -> Any:
+def recheck(desk, done, **today):
     """The gate as a process sees it whose environment says `today`."""
     given = {f"RUNG_REVIEW__{key.upper()}": str(value) for key, value in today.items()}
     settings = load_settings(desk.project.settings_file, given)
     return recheck_review(desk.project, settings, done.folder, desk.store)
 
 
-def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled: Any) -> None:
+def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled):
     desk, done = sampled(0, agreement_at_least=0.9)
     policy, (sample,) = done.manifest.policy, done.manifest.review["samples"]
     assert (policy["pool"], policy["sample"], policy["allowed_faults"]) == ("sample", 10, 0)
@@ -265,7 +265,7 @@ def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled:
     assert re.findall(r"[\d.]+%?", recheck(desk, done).fact) == figures
 
 
-def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> None:
+def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled):
     desk, done = sampled(0)
     assert recheck(desk, done).passed
     first = next(row.id for row in desk.store.rows() if row.in_sample)
@@ -279,7 +279,7 @@ def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled: Any) -> Non
 @pytest.mark.parametrize(
     "today", [{"pool": "trust"}, {"sample": 1}, {"allowed_faults": 5}, {"pool": "trust", "sample": 1}]
 )
-def test_nothing_of_today_opens_the_gate_after_a_failed_sample(sampled: Any, today: Any) -> None:
+def test_nothing_of_today_opens_the_gate_after_a_failed_sample(sampled, today):
     desk, done = sampled(1)
     closed = recheck(desk, done)
     assert (closed.passed, closed.opener) == (False, SAMPLE)
@@ -292,15 +292,15 @@ def test_nothing_of_today_opens_the_gate_after_a_failed_sample(sampled: Any, tod
 
 @pytest.mark.parametrize(("key", "asked", "soft"), [("agreement_at_least", 0.9, 0.1), ("rejects_at_least", 0.9, 0.0)])
 def test_the_environment_lowers_no_threshold_of_the_freeze_or_of_rung_toml(
-    sampled: Any, key: str, asked: float, soft: float
-) -> None:
+    sampled, key: str, asked: float, soft: float
+):
     desk, done = sampled(0, **{key: asked})
     assert not recheck(desk, done, **{key: soft}).passed
     desk.project.settings_file.write_text("[review]\npool = 'sample'\nsample = 10\n")
     assert not recheck(desk, done, **{key: soft}).passed, "a threshold that was taken out of rung.toml"
 
 
-def test_decisions_of_a_program_count_by_the_policy_of_the_freeze_and_of_rung_toml_alone(sampled: Any) -> None:
+def test_decisions_of_a_program_count_by_the_policy_of_the_freeze_and_of_rung_toml_alone(sampled):
     desk, done = sampled(0, pool="all")
     assert recheck(desk, done).passed
     undone = [row.id for row in desk.store.rows()][:3]
@@ -321,7 +321,7 @@ def test_decisions_of_a_program_count_by_the_policy_of_the_freeze_and_of_rung_to
         ({"second_edit": "true"}, "rung review"),
     ],
 )
-def test_a_stricter_setting_of_today_counts(sampled: Any, stricter: Any, opener: str) -> None:
+def test_a_stricter_setting_of_today_counts(sampled, stricter, opener: str):
     desk, done = sampled(0)
     name = next(row.id for row in desk.store.rows() if row.in_sample)
 
@@ -338,17 +338,15 @@ def test_a_stricter_setting_of_today_counts(sampled: Any, stricter: Any, opener:
 
 @pytest.mark.parametrize(("planned", "today", "passed"), [(0, 5, False), (0, 0, False), (2, 5, True), (2, 0, False)])
 def test_a_sample_counts_by_the_fewest_faults_that_its_plan_or_today_allows(
-    sampled: Any, make_desk: Any, planned: int, today: int, passed: bool
-) -> None:
+    sampled, make_desk, planned: int, today: int, passed: bool
+):
     sampled(1, allowed_faults=planned)
     (sample,) = progress(make_desk(pool="sample", sample=10, allowed_faults=today)).samples
     assert (sample.finished, sample.faults, sample.passed, sample.failed) == (True, 1, passed, not passed)
 
 
 @pytest.mark.parametrize("in_test", [False, True])
-def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_so(
-    make_desk: Any, project: Any, in_test: bool
-) -> None:
+def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_so(make_desk, project, in_test: bool):
     project.settings_file.write_text(f"[review]\npool = 'trust'\ngenerated_in_test = {str(in_test).lower()}\n")
     desk = make_desk(pool="trust", generated_in_test=in_test)
     desk.store.add(rows(60, 1), role="pool")
@@ -361,7 +359,7 @@ def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_
     assert recheck(desk, done, generated_in_test="false").passed is not in_test
 
 
-def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled: Any) -> None:
+def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled):
     from workspace.artefact import write_artefact
 
     desk, done = sampled(0)
@@ -375,7 +373,7 @@ def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled: An
     assert recheck(desk, done).passed
 
 
-def test_the_stricter_of_two_policies_holds_and_one_that_nobody_knows_is_the_strictest(sampled: Any) -> None:
+def test_the_stricter_of_two_policies_holds_and_one_that_nobody_knows_is_the_strictest(sampled):
     desk, done = sampled(0)
     desk.project.settings_file.write_text("")
     for frozen_under, today, holds in (
@@ -392,7 +390,7 @@ def test_the_stricter_of_two_policies_holds_and_one_that_nobody_knows_is_the_str
         assert reviewed_under(manifest, desk.project, settings).pool == holds, (frozen_under, today)
 
 
-def test_an_edit_without_its_second_person_is_none_under_the_policy_of_the_freeze(make_desk: Any) -> None:
+def test_an_edit_without_its_second_person_is_none_under_the_policy_of_the_freeze(make_desk):
     """rung.toml asks for no second person any more, and the one who agreed takes it back."""
     strict = planned(make_desk, pool="all", second_edit=True)
     decide_all(strict, "dana", [("r-000001", Ruling("edit", text="another label"))], kind="person")
@@ -407,7 +405,7 @@ def test_an_edit_without_its_second_person_is_none_under_the_policy_of_the_freez
     assert not found.passed and re.search(r"r-000001 .*\(pending\)", found.why)
 
 
-def test_the_same_rows_under_another_policy_are_another_version(sampled: Any, make_desk: Any) -> None:
+def test_the_same_rows_under_another_policy_are_another_version(sampled, make_desk):
     desk, _ = sampled(0, agreement_at_least=0.9)
     done = frozen(desk)  # splits settle with the second version, which keeps the test set of the first
     assert frozen(desk).was_there
@@ -419,7 +417,7 @@ def test_the_same_rows_under_another_policy_are_another_version(sampled: Any, ma
 
 
 @pytest.mark.parametrize("finding", ["secrets", "leaks", "duplicates"])
-def test_a_faulty_row_that_is_taken_out_stays_a_fault_of_its_sample(sampled: Any, finding: str) -> None:
+def test_a_faulty_row_that_is_taken_out_stays_a_fault_of_its_sample(sampled, finding: str):
     desk, _ = sampled(1)
     (before,) = progress(desk).samples
     assert before.failed and (before.rows, before.found) == (10, 1)
@@ -434,7 +432,7 @@ def test_a_faulty_row_that_is_taken_out_stays_a_fault_of_its_sample(sampled: Any
 
 
 @pytest.mark.parametrize(("finding", "counts"), [("empty", True), ("leaks", False), ("duplicates", False)])
-def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk: Any, finding: str, counts: bool) -> None:
+def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk, finding: str, counts: bool):
     """What takes it out for a fault makes it a fault; duplicates and leaks are none, and the sample can be finished."""
     desk = planned(make_desk, 75, pool="sample", sample=10)
     drawn = [row.id for row in desk.store.rows() if row.in_sample]
@@ -447,7 +445,7 @@ def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk: Any, finding:
     assert sample.bound == pytest.approx((most_faulty(size + 65, size, sample.found) - sample.found) / 65)
 
 
-def test_a_failed_sample_is_not_forgotten_when_rows_come(sampled: Any) -> None:
+def test_a_failed_sample_is_not_forgotten_when_rows_come(sampled):
     """A sample of new rows speaks for those alone; a larger sample, or all rows reviewed, opens the gate."""
     from curation.review import draw_again
 
@@ -468,8 +466,8 @@ def test_a_failed_sample_is_not_forgotten_when_rows_come(sampled: Any) -> None:
     [(("one", "two"), 0.0, 0.0, False), (("one", "one"), 1.0, 1.0, True), ((None, "two"), 0.0, 0.0, False)],
 )
 def test_two_people_agree_where_their_decisions_leave_the_same_row(
-    make_desk: Any, texts: Any, raw: float, value: float, opens: bool
-) -> None:
+    make_desk, texts, raw: float, value: float, opens: bool
+):
     """Both edit every row, to the same text or not, or one approves; None is an approval."""
     desk = planned(make_desk, pool="all", overlap=1.0, agreement_at_least=0.9)
     for who, text in zip(("dana", "mo"), texts, strict=True):
@@ -483,7 +481,7 @@ def test_two_people_agree_where_their_decisions_leave_the_same_row(
     assert recheck_review(desk.project, desk.settings, frozen(desk).folder, desk.store).passed == opens
 
 
-def test_the_leakage_gate_lets_a_dismissed_pair_pass_and_no_other_of_its_row(make_desk: Any) -> None:
+def test_the_leakage_gate_lets_a_dismissed_pair_pass_and_no_other_of_its_row(make_desk):
     """One train row that holds two test questions, frozen by hand: each pair needs a dismissal of its own."""
     from workspace.artefact import write_artefact
     from workspace.files import sha256_bytes

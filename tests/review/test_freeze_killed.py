@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 from freezing import frozen, rows
@@ -31,7 +30,7 @@ freeze(project, Settings.model_validate({"review": {"pool": "trust"}}))
 
 
 @pytest.mark.parametrize("seen", [".tmp/v001", ".tmp/v001/train.jsonl", ".tmp/v001/manifest.json", "v001"])
-def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, seen: str) -> None:
+def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk, seen: str):
     desk = make_desk(pool="trust")
     desk.store.add(rows(400, 1), role="pool")
     command = [sys.executable, "-X", "fork", "-c", KILLED, str(desk.project.root), seen]
@@ -87,7 +86,7 @@ print(json.dumps(left))
 
 
 @pytest.mark.slow
-def test_killed_before_any_file_operation_it_leaves_nothing_or_everything(make_desk: Any) -> None:
+def test_killed_before_any_file_operation_it_leaves_nothing_or_everything(make_desk):
     """SIGKILL before the first, the second ... opening, making, renaming, removing below `datasets/`."""
     desk = make_desk(pool="trust")
     desk.store.add(rows(40, 1), role="pool")

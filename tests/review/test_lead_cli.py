@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide_all, open_desk
 from workspace.settings import load_settings
 
 
-def at_desk(project: Any, rows: list[Example], who: str = "") -> Any:
+def at_desk(project, rows: list[Example], who: str = ""):
     """These candidates in the store, approved by this person."""
     desk = open_desk(project, load_settings(project.settings_file, {}))
     with desk.store as store:
@@ -19,7 +17,7 @@ def at_desk(project: Any, rows: list[Example], who: str = "") -> Any:
         return ids
 
 
-def test_a_review_again_by_script(rung: Any, told: Any, project: Any) -> None:
+def test_a_review_again_by_script(rung, told, project):
     project.guideline_file.write_text("# G\n\nCode it.\n")
     rows = [Example(chat_row(f"{word} case", "A1")) for word in ("asthma", "fracture", "fever")]
     at_desk(project, rows, "mo")
@@ -32,7 +30,7 @@ def test_a_review_again_by_script(rung: Any, told: Any, project: Any) -> None:
     assert told("review", "status")["states"]["pending"] == 1
 
 
-def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_of: Any) -> None:
+def test_a_row_that_was_taken_out_is_not_reopened(rung, project, rows_of):
     """Nobody would be given it, though it was told as sent to review."""
     rows = at_desk(project, rows_of(2))
     with open_desk(project, load_settings(project.settings_file, {})).store as store:
@@ -42,7 +40,7 @@ def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_
     rung("review", "reopen", rows[1])
 
 
-def test_decisions_by_sheet_have_no_pace(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_decisions_by_sheet_have_no_pace(rung, told, project, rows_of):
     (project.root / "rung.toml").write_text("[review]\nhour_usd = 60\n")
     at_desk(project, rows_of(3))
     rung("review", "export", "-o", "out.jsonl", "--assign", "dana")

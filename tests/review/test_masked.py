@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,7 @@ TALK = {
 }
 
 
-def test_every_part_is_masked_and_the_row_is_not(desk: Any) -> None:
+def test_every_part_is_masked_and_the_row_is_not(desk):
     desk.store.add([Example(TALK)], role="pool")
     name = desk.store.rows()[-1].id
     item = next_item(desk, "dana", want=name).item
@@ -47,7 +46,7 @@ def test_every_part_is_masked_and_the_row_is_not(desk: Any) -> None:
     assert item.token not in str(desk.store.events(kind="unmasked")), "the token of a lease is a secret"
 
 
-def test_a_cut_halves_nothing() -> None:
+def test_a_cut_halves_nothing():
     text = "x" * 110 + f" {PHONE} and more"
     assert "415" not in mask(cut_apart(text, 120)) and "415" in mask(text[:120])
     assert cut_apart("short", 120) == "short" and cut_apart("y" * 200, 120) == "y" * 120
@@ -61,17 +60,17 @@ def seconds(text: str) -> float:
 
 
 @pytest.mark.parametrize("part", ["GB12 ", "10.1.2.3 "])
-def test_masking_takes_four_times_as_long_for_four_times_the_text(part: str) -> None:
+def test_masking_takes_four_times_as_long_for_four_times_the_text(part: str):
     """What begins like an IBAN or an address copied the rest of the text each time: sixteen times as long."""
     assert seconds(part * 240_000) < 9 * seconds(part * 60_000)
 
 
-def test_what_stands_before_an_address_still_tells() -> None:
+def test_what_stands_before_an_address_still_tells():
     masked = mask("GB82 WEST 1234 5698 7654 32, version 10.1.2.3, host 10.1.2.3")
     assert masked.split(", ") == ["[IBAN]", "version 10.1.2.3", "host [IP]"]
 
 
-def test_the_shell_masks_too_and_the_log_tells_who_looked(rung: Any, project: Any) -> None:
+def test_the_shell_masks_too_and_the_log_tells_who_looked(rung, project):
     row = chat_row(f"Call {PHONE}", f"We wrote to {MAIL}.")
     (project.root / "c.jsonl").write_text(json.dumps(row) + "\n")
     rung("data", "import", "c.jsonl", "--as", "candidates")
@@ -90,7 +89,7 @@ def test_the_shell_masks_too_and_the_log_tells_who_looked(rung: Any, project: An
     assert "Call [PHONE]" in chain and MAIL not in chain and "dana" in chain
 
 
-def test_a_script_sees_masks_and_writes_none(desk: Any, rung: Any, told: Any) -> None:
+def test_a_script_sees_masks_and_writes_none(desk, rung, told):
     """`--json` hides as the screens do; an edit that holds a mask is refused, and the row stays as it is."""
     said = f"We called {PHONE}."
     desk.store.add([Example(chat_row(f"Call {PHONE}", said))], role="candidates")
@@ -112,7 +111,7 @@ def test_a_script_sees_masks_and_writes_none(desk: Any, rung: Any, told: Any) ->
         assert desk.store.row(name).example.answer == (said if refused else text)
 
 
-def test_the_whole_row_as_a_script_sees_it_is_not_written_over_keys_that_are_masked(desk: Any) -> None:
+def test_the_whole_row_as_a_script_sees_it_is_not_written_over_keys_that_are_masked(desk):
     row = {**chat_row("Whom do I ask", "Ask Ann."), "contact": MAIL}
     desk.store.add([Example(row)], role="candidates")
     example = desk.store.rows()[-1].example

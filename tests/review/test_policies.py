@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ from curation.review.people import person_progress
 from workspace.errors import Refusal
 
 
-def take(desk: Desk, who: str, verdict: str, text: str | None = None, want: str | None = None) -> Any:
+def take(desk: Desk, who: str, verdict: str, text: str | None = None, want: str | None = None):
     item = next_item(desk, who, want=want).item
     assert item is not None
     return decide(desk, item.id, item.token, who, Ruling(verdict, text=text)), item
@@ -29,7 +28,7 @@ def order(desk: Desk, who: str = "mo") -> list[str]:
     return seen
 
 
-def test_an_edit_counts_when_a_second_person_agrees(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_an_edit_counts_when_a_second_person_agrees(make_desk, url: str, rows_of):
     desk = make_desk(second_edit=True, url=url)
     desk.store.add(rows_of(2), role="candidates")
     made, item = take(desk, "dana", "edit", "E11.42")
@@ -49,7 +48,7 @@ def test_an_edit_counts_when_a_second_person_agrees(make_desk: Any, url: str, ro
     assert desk.store.row(item.id).example.answer == "E10.42"
 
 
-def test_a_blind_second_person_does_not_see_the_edit_that_waits_for_them(make_desk: Any, rows_of: Any) -> None:
+def test_a_blind_second_person_does_not_see_the_edit_that_waits_for_them(make_desk, rows_of):
     desk = make_desk(second_edit=True, overlap=1.0)
     desk.store.add(rows_of(1), role="candidates")
     take(desk, "dana", "edit", "E11.42")
@@ -57,7 +56,7 @@ def test_a_blind_second_person_does_not_see_the_edit_that_waits_for_them(make_de
     assert item.blind and item.answer == "answer 0"
 
 
-def test_the_policy_on_edits_holds_for_edits_made_before(make_desk: Any, rows_of: Any) -> None:
+def test_the_policy_on_edits_holds_for_edits_made_before(make_desk, rows_of):
     first = make_desk()
     first.store.add(rows_of(1), role="candidates")
     assert take(first, "dana", "edit", "better")[0].state == "edited"
@@ -68,7 +67,7 @@ def test_the_policy_on_edits_holds_for_edits_made_before(make_desk: Any, rows_of
     assert strict.store.row("r-000001").example.answer == "better"
 
 
-def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
     take(desk, "dana", "edit", "better")
@@ -80,7 +79,7 @@ def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk: Any, url
 
 
 @pytest.mark.parametrize("role", ["adjudicator", "lead"])
-def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk: Any, url: str, rows_of: Any, role: str) -> None:
+def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk, url: str, rows_of, role: str):
     from curation.review import invite
 
     desk = make_desk(url=url)
@@ -91,7 +90,7 @@ def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk: Any, url: str,
     assert take(desk, "lena", "reject")[0].state == "rejected"
 
 
-def test_topics_stand_together(make_desk: Any) -> None:
+def test_topics_stand_together(make_desk):
     desk = make_desk(order="topic")
     asked = [
         f"{place} {topic} case {n}"
@@ -108,7 +107,7 @@ def test_topics_stand_together(make_desk: Any) -> None:
     assert changes == 3, topics
 
 
-def test_the_guideline_names_the_reasons(make_desk: Any, project: Any, rows_of: Any) -> None:
+def test_the_guideline_names_the_reasons(make_desk, project, rows_of):
     text = "# Guideline\n\n- not a reason\n\n## 3 Reasons\n\nUse one.\n\n1. wrong code\n2. no code\n\n## 4 More\n- x\n"
     assert reasons_in(text) == ("wrong code", "no code")
     assert reasons_in("# Guideline\n\n- a\n") == ()
@@ -121,7 +120,7 @@ def test_the_guideline_names_the_reasons(make_desk: Any, project: Any, rows_of: 
     assert item is not None and item.reasons == ("wrong code", "no code")
 
 
-def test_a_new_guideline_sends_back_what_it_touches(make_desk: Any, project: Any) -> None:
+def test_a_new_guideline_sends_back_what_it_touches(make_desk, project):
     project.guideline_file.write_text("# G\n\nCode the complication.\nAsthma: J45.9.\n")
     desk = make_desk()
     asked = ["asthma, mild", "painful neuropathy of the feet", "asthma with neuropathy", "a broken arm", "fever"]
@@ -147,7 +146,7 @@ def test_a_new_guideline_sends_back_what_it_touches(make_desk: Any, project: Any
     assert desk.store.events(kind="guideline_review")[0].detail["rows"] == 2
 
 
-def test_agreement_with_the_final_decision(make_desk: Any, rows_of: Any) -> None:
+def test_agreement_with_the_final_decision(make_desk, rows_of):
     desk = make_desk(overlap=1.0)
     desk.store.add(rows_of(4), role="candidates")
     for who, verdicts in (("dana", "approve approve reject approve"), ("mo", "approve approve approve approve")):
@@ -159,7 +158,7 @@ def test_agreement_with_the_final_decision(make_desk: Any, rows_of: Any) -> None
     assert (people["mo"].consensus, people["lena"].consensus) == (0.75, 1.0)
 
 
-def test_three_people_see_a_row_where_the_policy_says_so(make_desk: Any, rows_of: Any) -> None:
+def test_three_people_see_a_row_where_the_policy_says_so(make_desk, rows_of):
     desk = make_desk(overlap=1.0, overlap_people=3)
     desk.store.add(rows_of(4), role="candidates")
     verdicts = {"ana": "approve approve reject reject", "ben": "approve approve reject approve",

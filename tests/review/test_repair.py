@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +18,7 @@ NERVE = "E11.40 - Type 2 diabetes with diabetic neuropathy, unspecified"
 POLY = "E11.42 - Type 2 diabetes with diabetic polyneuropathy"
 
 
-def test_a_repair_keeps_what_was_not_changed() -> None:
+def test_a_repair_keeps_what_was_not_changed():
     repair = repair_of("r-000001", "", NERVE, POLY)
     assert repair is not None
     other = NERVE.replace("Type 2", "Type 1") + " (left foot)"
@@ -48,14 +47,14 @@ def test_a_repair_keeps_what_was_not_changed() -> None:
         ("", "a", "b", None),
     ],
 )
-def test_where_a_repair_fits(before: str, after: str, answer: str, expected: str | None) -> None:
+def test_where_a_repair_fits(before: str, after: str, answer: str, expected: str | None):
     repair = repair_of("r-000001", "", before, after)
     made = repaired(repair, answer) if repair else None
     assert made == expected
 
 
 @given(some.text("ab ,.\n", max_size=30), some.text("ab ,.\n", max_size=30))
-def test_a_repair_does_to_its_own_row_what_the_edit_did(before: str, after: str) -> None:
+def test_a_repair_does_to_its_own_row_what_the_edit_did(before: str, after: str):
     repair = repair_of("r-000001", "", before, after)
     if before.strip() == after.strip() or not before.strip():
         assert repair is None
@@ -65,7 +64,7 @@ def test_a_repair_does_to_its_own_row_what_the_edit_did(before: str, after: str)
         assert all(any(not part.isspace() for part in change.old) for change in repair.changes)
 
 
-def fill(desk: Desk, *pairs: tuple[str, str]) -> None:
+def fill(desk: Desk, *pairs: tuple[str, str]):
     desk.store.add([NewRow(Example(chat_row(*pair)), line=n) for n, pair in enumerate(pairs, 1)], role="pool")
 
 
@@ -79,7 +78,7 @@ ROWS = (
 )
 
 
-def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk: Any, url: str) -> None:
+def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk, url: str):
     desk = make_desk(url=url, pool="all", overlap=0)
     fill(desk, *ROWS)
     dana = known_reviewer(desk.store, "dana")
@@ -107,14 +106,14 @@ def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk: Any, url: s
     assert held.id == "r-000005"
 
 
-def test_what_an_edit_changes_of_each_kind_of_row() -> None:
+def test_what_an_edit_changes_of_each_kind_of_row():
     assert edited_text(chat_row("q", "a")) == "a"
     assert edited_text({"prompt": "q", "chosen": "better", "rejected": "worse"}) == "better"
     assert edited_text({"text": "whole"}) == "whole"
     assert edited_text({"messages": [{"role": "user", "content": "q"}]}) == ""
 
 
-def test_the_nearest_decided_rows_follow_the_log(make_desk: Any, url: str) -> None:
+def test_the_nearest_decided_rows_follow_the_log(make_desk, url: str):
     desk = make_desk(url=url, pool="all", overlap=0)
     fill(desk, *ROWS)
     nearest = NearestDecided(desk)
@@ -134,7 +133,7 @@ def test_the_nearest_decided_rows_follow_the_log(make_desk: Any, url: str) -> No
     assert [row.side.row for row in nearest.near(item)] == ["r-000005"]
 
 
-def test_a_blind_item_has_no_decided_rows_beside_it(make_desk: Any) -> None:
+def test_a_blind_item_has_no_decided_rows_beside_it(make_desk):
     desk = make_desk(pool="all", overlap=1)
     fill(desk, *ROWS)
     for name in ("mo", "priya"):
@@ -145,7 +144,7 @@ def test_a_blind_item_has_no_decided_rows_beside_it(make_desk: Any) -> None:
     assert NearestDecided(desk).near(item) == ()
 
 
-def test_everyone_has_a_share_that_undo_takes_back(make_desk: Any, url: str) -> None:
+def test_everyone_has_a_share_that_undo_takes_back(make_desk, url: str):
     desk = make_desk(url=url, pool="all", overlap=0)
     fill(desk, *ROWS)
     for name, verdict in (("dana", "approve"), ("dana", "reject"), ("mo", "skip"), ("mo", "approve")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from deciding import settle, take
@@ -19,14 +18,14 @@ APPROVE = Ruling("approve")
 class Clock:
     """A clock that a test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.now = 1_800_000_000.0
 
     def __call__(self) -> float:
         return self.now
 
 
-def test_test_rows_come_first_and_a_held_row_is_given_again(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_test_rows_come_first_and_a_held_row_is_given_again(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(2), role="pool")
     desk.store.add(rows_of(2, 10), role="test")
@@ -37,7 +36,7 @@ def test_test_rows_come_first_and_a_held_row_is_given_again(make_desk: Any, url:
     assert take(desk, "dana", holding=[first.id]).id == "r-000001"
 
 
-def test_every_verdict_and_its_state(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_every_verdict_and_its_state(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(5), role="candidates")
     assert settle(desk, "dana", "approve").state == "approved"
@@ -52,7 +51,7 @@ def test_every_verdict_and_its_state(make_desk: Any, url: str, rows_of: Any) -> 
     }  # fmt: skip
 
 
-def test_skip_comes_back_last_and_to_the_same_person(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_skip_comes_back_last_and_to_the_same_person(make_desk, url: str, rows_of):
     clock = Clock()
     desk = make_desk(clock, url=url, lease_seconds=60)
     desk.store.add(rows_of(3), role="candidates")
@@ -64,7 +63,7 @@ def test_skip_comes_back_last_and_to_the_same_person(make_desk: Any, url: str, r
     assert next_item(desk, "dana") == next_item(desk, "mo") == type(turn)(None, 0)
 
 
-def test_a_skipped_row_is_not_lost_with_the_person(make_desk: Any, rows_of: Any) -> None:
+def test_a_skipped_row_is_not_lost_with_the_person(make_desk, rows_of):
     clock = Clock()
     desk = make_desk(clock, lease_seconds=60)
     desk.store.add(rows_of(1), role="candidates")
@@ -74,7 +73,7 @@ def test_a_skipped_row_is_not_lost_with_the_person(make_desk: Any, rows_of: Any)
     assert take(desk, "mo").id == "r-000001"
 
 
-def test_unsure_goes_to_a_second_person_whose_word_counts(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_unsure_goes_to_a_second_person_whose_word_counts(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
     settle(desk, "dana", "unsure")
@@ -83,13 +82,13 @@ def test_unsure_goes_to_a_second_person_whose_word_counts(make_desk: Any, url: s
     assert settle(desk, "mo", "reject").state == "rejected"
 
 
-def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str, rows_of):
     clock = Clock()
     desk = make_desk(clock, url=url, lease_seconds=60)
     desk.store.add(rows_of(1), role="candidates")
     mine = take(desk, "dana")
 
-    def refused(token: str, who: str, named: str = mine.id, ruling: Ruling = APPROVE) -> None:
+    def refused(token: str, who: str, named: str = mine.id, ruling: Ruling = APPROVE):
         with pytest.raises(Refusal, match=named) as told:
             decide(desk, mine.id, token, who, ruling)
         assert told.value.where == mine.id
@@ -110,16 +109,7 @@ def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk: Any, url: s
     assert draft["messages"][-1]["content"] == "mine"
 
 
-def test_a_clock_set_back_does_not_lock_a_row_for_years(make_desk: Any, rows_of: Any) -> None:
-    clock = Clock()
-    desk = make_desk(clock, lease_seconds=60)
-    desk.store.add(rows_of(1), role="candidates")
-    take(desk, "dana")
-    clock.now -= 10 * 365 * 86400
-    assert take(desk, "mo").id == "r-000001"
-
-
-def test_undo_is_a_new_entry_and_brings_the_row_back(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_undo_is_a_new_entry_and_brings_the_row_back(make_desk, url: str, rows_of):
     from sqlalchemy import text
 
     desk = make_desk(url=url)
@@ -137,7 +127,7 @@ def test_undo_is_a_new_entry_and_brings_the_row_back(make_desk: Any, url: str, r
     assert log == ["edit", "undo", "approve"]
 
 
-def test_a_whole_row_is_checked_before_it_is_taken(make_desk: Any, rows_of: Any) -> None:
+def test_a_whole_row_is_checked_before_it_is_taken(make_desk, rows_of):
     desk = make_desk()
     desk.store.add(rows_of(1), role="candidates")
     item = take(desk, "dana")
@@ -158,7 +148,7 @@ def test_a_whole_row_is_checked_before_it_is_taken(make_desk: Any, rows_of: Any)
     assert json.loads(desk.store.row(item.id).payload) == row
 
 
-def test_an_unanswered_row_waits_for_an_answer(make_desk: Any, rows_of: Any) -> None:
+def test_an_unanswered_row_waits_for_an_answer(make_desk, rows_of):
     desk = make_desk(pool="trust")
     desk.store.add([Example({"messages": [{"role": "user", "content": "What now?"}]})], role="pool")
     item = take(desk, "dana")
@@ -169,7 +159,7 @@ def test_an_unanswered_row_waits_for_an_answer(make_desk: Any, rows_of: Any) -> 
     assert desk.store.row(item.id).example.answer == "This."
 
 
-def test_each_decision_cites_its_guideline(make_desk: Any, project: Any, rows_of: Any) -> None:
+def test_each_decision_cites_its_guideline(make_desk, project, rows_of):
     desk = make_desk()
     desk.store.add(rows_of(3), role="candidates")
     settle(desk, "dana", "approve")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from deciding import settle, take
@@ -21,9 +20,7 @@ from workspace.errors import Refusal, RungError
 @pytest.mark.parametrize(
     ("policy", "queued", "rest"), [("all", 300, ""), ("sample", 149, "unreviewed"), ("trust", 0, "trusted")]
 )
-def test_the_policy_says_what_of_the_pool_is_queued(
-    make_desk: Any, rows_of: Any, policy: str, queued: int, rest: str
-) -> None:
+def test_the_policy_says_what_of_the_pool_is_queued(make_desk, rows_of, policy: str, queued: int, rest: str):
     desk = make_desk(pool=policy)
     desk.store.add(rows_of(300), role="pool")
     desk.store.add(rows_of(2, 900), role="candidates")
@@ -32,7 +29,7 @@ def test_the_policy_says_what_of_the_pool_is_queued(
     assert found.not_queued == {"unreviewed": 0, "trusted": 0} | ({rest: 300 - queued} if rest else {})
 
 
-def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk: Any, rows_of: Any) -> None:
+def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk, rows_of):
     desk = make_desk(sample=20)
     desk.store.add(rows_of(100), role="pool")
     progress(desk)
@@ -48,7 +45,7 @@ def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk: A
     assert {row.id for row in desk.store.rows() if row.in_sample} > drawn
 
 
-def test_the_same_seed_draws_the_same_rows(make_desk: Any, rows_of: Any, tmp_path: Any) -> None:
+def test_the_same_seed_draws_the_same_rows(make_desk, rows_of, tmp_path):
     from curation.review import Desk, refresh_queue
     from curation.store import open_store
     from workspace.folder import Project
@@ -66,7 +63,7 @@ def test_the_same_seed_draws_the_same_rows(make_desk: Any, rows_of: Any, tmp_pat
     assert found[0] == found[1] != found[2] and len(found[0]) == 10
 
 
-def test_a_sample_that_took_every_row_out_leaves_no_fault_behind(make_desk: Any, rows_of: Any) -> None:
+def test_a_sample_that_took_every_row_out_leaves_no_fault_behind(make_desk, rows_of):
     desk = make_desk(sample=20)
     desk.store.add(rows_of(3), role="pool")
     for _ in range(3):
@@ -75,7 +72,7 @@ def test_a_sample_that_took_every_row_out_leaves_no_fault_behind(make_desk: Any,
     assert (sample.found, sample.left, sample.bound, sample.failed) == (3, 0, 0.0, False)
 
 
-def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk: Any, rows_of: Any) -> None:
+def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk, rows_of):
     desk = make_desk(sample=20)
     desk.store.add(rows_of(200), role="pool")
     for verdict in ["reject"] * 2 + ["approve"] * 18:
@@ -86,7 +83,7 @@ def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk: Any, rows_of:
     assert sample.left == 1 and sample.bound == 1.0 and sample.failed
 
 
-def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk: Any, rows_of: Any) -> None:
+def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk, rows_of):
     desk = make_desk(sample=20)
     desk.store.add(rows_of(200), role="pool")
     for verdict in ["reject"] + ["approve"] * 19:
@@ -102,14 +99,14 @@ def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk: An
 
 
 @pytest.mark.parametrize("role", ["pol", "candidates"])
-def test_what_is_not_sampled_is_told_as_that(make_desk: Any, role: str) -> None:
+def test_what_is_not_sampled_is_told_as_that(make_desk, role: str):
     desk = make_desk(sample=20)
     with pytest.raises(RungError) as told:
         draw_again(desk.store, desk.settings, role, actor="dana")
     assert told.value.found == role
 
 
-def test_blind_rows_show_no_decision_until_both_have_decided(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_blind_rows_show_no_decision_until_both_have_decided(make_desk, url: str, rows_of):
     desk = make_desk(url=url, overlap=1.0)
     desk.store.add(rows_of(2), role="candidates")
     assert settle(desk, "dana", "reject").state == "pending"
@@ -127,7 +124,7 @@ def test_blind_rows_show_no_decision_until_both_have_decided(make_desk: Any, url
     assert (agreed.units, agreed.raw, agreed.measure) == (2, 0.5, "kappa")
 
 
-def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk: Any, rows_of: Any) -> None:
+def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk, rows_of):
     rulings = [("r-000001", Ruling("approve")), ("r-000002", Ruling("reject", reason="contradicts the table"))]
     desk = make_desk(accept_automatic=False)
     desk.store.add(rows_of(3), role="candidates")
@@ -143,7 +140,7 @@ def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk: A
     assert progress(make_desk(accept_automatic=False)).states["approved"] == 0
 
 
-def test_near_rows_stand_beside_an_item(make_desk: Any, tmp_path: Any) -> None:
+def test_near_rows_stand_beside_an_item(make_desk, tmp_path):
     from curation.store.ingest import ingest, read_batches
 
     ask = (
@@ -168,7 +165,7 @@ def test_near_rows_stand_beside_an_item(make_desk: Any, tmp_path: Any) -> None:
     ]
 
 
-def test_rows_sent_back_are_decided_again_by_anyone(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_rows_sent_back_are_decided_again_by_anyone(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(1), role="candidates")
     settle(desk, "dana", "approve")
@@ -180,7 +177,7 @@ def test_rows_sent_back_are_decided_again_by_anyone(make_desk: Any, url: str, ro
     assert settle(desk, "dana", "reject").state == "rejected"
 
 
-def test_personal_links_end(make_desk: Any) -> None:
+def test_personal_links_end(make_desk):
     store = make_desk().store
     token = invite(store, "dana", role="adjudicator", days=2)
     person = person_of(store, token)
@@ -201,9 +198,7 @@ def test_personal_links_end(make_desk: Any) -> None:
     assert told.value.found == "a\x1b[31m"
 
 
-def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(
-    make_desk: Any, url: str, rows_of: Any
-) -> None:
+def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk, url: str, rows_of):
     desk = make_desk(url=url, pool="trust")
     desk.store.add(rows_of(1), role="pool")
     desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
@@ -214,7 +209,7 @@ def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(
     assert take(every, "mo").findings == ()
 
 
-def failed_sample(make_desk: Any, rows_of: Any, **review: Any) -> Any:
+def failed_sample(make_desk, rows_of, **review):
     """A desk whose first sample of 20 of 200 rows failed."""
     desk = make_desk(sample=20, **review)
     desk.store.add(rows_of(200), role="pool")
@@ -225,7 +220,7 @@ def failed_sample(make_desk: Any, rows_of: Any, **review: Any) -> Any:
     return desk
 
 
-def test_a_larger_sample_stands_when_other_rows_come(make_desk: Any, rows_of: Any) -> None:
+def test_a_larger_sample_stands_when_other_rows_come(make_desk, rows_of):
     """Else a look at the queue drew it again at the first size and error, before anyone had seen it."""
     desk = failed_sample(make_desk, rows_of, accept_automatic=True)
     plan = draw_again(desk.store, desk.settings, "pool", actor="lead")
@@ -242,7 +237,7 @@ def test_a_larger_sample_stands_when_other_rows_come(make_desk: Any, rows_of: An
     assert third is not None and third.error == pytest.approx(plan.error / 2)  # rows that came begin nothing anew
 
 
-def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(make_desk: Any, rows_of: Any) -> None:
+def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(make_desk, rows_of):
     desk = failed_sample(make_desk, rows_of, accept_automatic=True, order="topic", overlap=1.0)
     plan = draw_again(desk.store, desk.settings, "pool", actor="lead")
     assert plan is not None

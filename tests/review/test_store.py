@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from typing import Any
 
 import pytest
 from databases import first_schema
@@ -25,7 +24,7 @@ def opened(project: Project, url: str) -> Store:
     return open_store(project, Settings.model_validate({"store": {"url": url}}))
 
 
-def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of: Any) -> None:
+def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of):
     rows = rows_of(5)
     with opened(project, url) as store:
         added = store.add([NewRow(row, line=k + 1, meta={"n": k}) for k, row in enumerate(rows)], role="pool")
@@ -45,14 +44,14 @@ def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of: Any
             store.row("row 1")
 
 
-def test_a_twin_in_one_call_is_known_unless_each_line_counts(project: Project, rows_of: Any) -> None:
+def test_a_twin_in_one_call_is_known_unless_each_line_counts(project: Project, rows_of):
     row = rows_of(1)[0]
     with opened(project, "") as store:
         assert store.add([row, row], role="pool").known == {1}
         assert len(store.add([*rows_of(1, 5), *rows_of(1, 5)], role="pool", twins=True).new) == 2
 
 
-def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str, rows_of: Any) -> None:
+def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str, rows_of):
     """Reports and manifests name it: a column that a later version adds to the log, or another database, keeps it."""
     line = {"at": "2026-11-29T10:00:00+00:00", "actor": "sam", "kind": "frozen", "ref": "v001", "detail": '{"n": 1}'}
     decision = {"row_id": 1, "reviewer_id": 1, "verdict": "approve", "reason": "", "remark": "ü", "seconds": 0.1}
@@ -68,7 +67,7 @@ def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str, rows
     assert log == "1+1 c10d4129802efd9ff71266aded671bbb1bb8bf709bd39c2ad0d3cd58cad0c5e1"
 
 
-def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> None:
+def test_changes_are_taken_back(project: Project, url: str, rows_of):
     with opened(project, url) as store:
         store.add(rows_of(4), role="pool")
         proof = {2: {"kept": "r-000003"}}
@@ -93,7 +92,7 @@ def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> Non
             store.exclude(["r-000077"], "x", "y")
 
 
-def test_the_database_itself_refuses_to_change_a_decision(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_the_database_itself_refuses_to_change_a_decision(make_desk, url: str, rows_of):
     from sqlalchemy import text
 
     from curation.review import Ruling, decide_all
@@ -106,7 +105,7 @@ def test_the_database_itself_refuses_to_change_a_decision(make_desk: Any, url: s
             connection.execute(text(statement))
 
 
-def test_the_migrations_end_in_the_schema_of_a_new_database(project: Project, url: str) -> None:
+def test_the_migrations_end_in_the_schema_of_a_new_database(project: Project, url: str):
     from alembic.autogenerate import compare_metadata
     from alembic.config import Config
     from alembic.migration import MigrationContext
@@ -124,7 +123,7 @@ def test_the_migrations_end_in_the_schema_of_a_new_database(project: Project, ur
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_a_database_from_a_newer_version_is_refused_and_left_alone(project: Project, url: str) -> None:
+def test_a_database_from_a_newer_version_is_refused_and_left_alone(project: Project, url: str):
     from sqlalchemy import text
 
     with opened(project, url) as store, store.write() as connection:
@@ -138,7 +137,7 @@ def test_a_database_from_a_newer_version_is_refused_and_left_alone(project: Proj
         assert project.database_file.read_bytes() == before
 
 
-def test_the_copy_before_an_upgrade_holds_what_stands_only_in_the_log_so_far(project: Project, rows_of: Any) -> None:
+def test_the_copy_before_an_upgrade_holds_what_stands_only_in_the_log_so_far(project: Project, rows_of):
     from curation.store import engine
 
     copy = project.root / "rung.db.before-0002"
@@ -152,14 +151,14 @@ def test_the_copy_before_an_upgrade_holds_what_stands_only_in_the_log_so_far(pro
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, but a text " * 40, b"SQLite format 3\0" + b"\xff" * 4096])
-def test_a_damaged_file_is_a_sentence(project: Project, content: bytes) -> None:
+def test_a_damaged_file_is_a_sentence(project: Project, content: bytes):
     project.database_file.write_bytes(content)
     with pytest.raises(RungError, match=r"rung\.db"):
         opened(project, "")
     assert project.database_file.read_bytes() == content
 
 
-def test_another_database_kind_is_refused(project: Project) -> None:
+def test_another_database_kind_is_refused(project: Project):
     for url, found in (("mysql://localhost/x", "mysql"), ("no url", "no url")):
         with pytest.raises(RungError) as told:
             opened(project, url)
@@ -168,7 +167,7 @@ def test_another_database_kind_is_refused(project: Project) -> None:
         opened(project, "postgresql://rung@127.0.0.1:1/x")
 
 
-def test_a_database_holds_the_rows_of_one_project(project: Project, postgres: Any, rows_of: Any) -> None:
+def test_a_database_holds_the_rows_of_one_project(project: Project, postgres, rows_of):
     """The second project is told at once, and reads nothing; a schema of its own, or the first one's name, opens."""
     url = postgres()
     names = {name: Settings.model_validate({"project": {"name": name}, "store": {"url": url}}) for name in ("ta", "tb")}
@@ -186,7 +185,7 @@ def test_a_database_holds_the_rows_of_one_project(project: Project, postgres: An
         assert store.rows() == []
 
 
-def test_a_full_disk_loses_nothing(project: Project, rows_of: Any) -> None:
+def test_a_full_disk_loses_nothing(project: Project, rows_of):
     """SQLite's own page limit stands in for the disk: the error is the one that a full disk gives, also where the full
     one is that of the temporary files.
     """
@@ -200,7 +199,7 @@ def test_a_full_disk_loses_nothing(project: Project, rows_of: Any) -> None:
         assert len(store.rows()) == 20
 
 
-def test_opening_costs_no_heavy_import() -> None:
+def test_opening_costs_no_heavy_import():
     code = (
         "import sys, curation.store, curation.review;"
         "print([m for m in ('alembic', 'scipy', 'numpy', 'sklearn') if m in sys.modules])"
@@ -209,7 +208,7 @@ def test_opening_costs_no_heavy_import() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_killed_in_the_middle_of_a_write_keeps_the_last_whole_one(project: Project, rows_of: Any) -> None:
+def test_killed_in_the_middle_of_a_write_keeps_the_last_whole_one(project: Project, rows_of):
     code = """
 import os, signal, sys
 from pathlib import Path

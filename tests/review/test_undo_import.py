@@ -11,14 +11,14 @@ import pytest
 from curation.example import Example
 
 
-def write(project: Any, name: str, rows: list[Example]) -> str:
+def write(project, name: str, rows: list[Example]) -> str:
     path = project.root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(row.to_json() + "\n" for row in rows))
     return name
 
 
-def state(told: Any) -> dict[str, Any]:
+def state(told) -> dict[str, Any]:
     """What a user sees of the rows."""
     return {
         "status": told("status")["stages"][2:5],
@@ -27,7 +27,7 @@ def state(told: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("role", ["pool", "candidates", "train", "test"])
-def test_the_last_import_is_taken_back_whole(rung: Any, told: Any, project: Any, rows_of: Any, role: str) -> None:
+def test_the_last_import_is_taken_back_whole(rung, told, project, rows_of, role: str):
     """Also with duplicates inside and beside it, with a sample drawn, and twice; the same file comes in again."""
     rung("data", "import", write(project, "a.jsonl", rows_of(20)))
     before = state(told)
@@ -48,7 +48,7 @@ def test_the_last_import_is_taken_back_whole(rung: Any, told: Any, project: Any,
     assert "undo" in done.stderr
 
 
-def test_what_something_stands_on_stays(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_what_something_stands_on_stays(rung, told, project, rows_of):
     """Decided rows, frozen rows; and a fix that came later is undone first."""
     rung("data", "import", write(project, "a.jsonl", rows_of(3)), "--as", "candidates")
     item = told("review", "next", "--reviewer", "dana")
@@ -65,7 +65,7 @@ def test_what_something_stands_on_stays(rung: Any, told: Any, project: Any, rows
     assert json.loads(done)["error"]["where"] == "c.jsonl" and "v001" in done
 
 
-def test_a_sample_that_people_see_stands_as_it_was_drawn(rung: Any, project: Any, rows_of: Any) -> None:
+def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, project, rows_of):
     project.settings_file.write_text("[review]\nsample = 10\n")
     rung("data", "import", write(project, "a.jsonl", rows_of(20)))
     rung("data", "import", write(project, "b.jsonl", rows_of(20, 30)))
@@ -73,7 +73,7 @@ def test_a_sample_that_people_see_stands_as_it_was_drawn(rung: Any, project: Any
     rung("data", "undo", wanted=1)
 
 
-def test_a_dry_run_stores_nothing(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_a_dry_run_stores_nothing(rung, told, project, rows_of):
     name = write(project, "a.jsonl", rows_of(5))
     with (project.root / name).open("a") as file:
         file.write("not json\n")
@@ -85,7 +85,7 @@ def test_a_dry_run_stores_nothing(rung: Any, told: Any, project: Any, rows_of: A
     assert not project.database_file.exists()
 
 
-def test_a_folder_is_taken_only_where_that_was_asked_for(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_a_folder_is_taken_only_where_that_was_asked_for(rung, told, project, rows_of):
     write(project, "in/a.jsonl", rows_of(5))
     write(project, "in/deep/b.jsonl", rows_of(5, 10))
     error = told("data", "import", "in", wanted=2)["error"]
@@ -96,14 +96,14 @@ def test_a_folder_is_taken_only_where_that_was_asked_for(rung: Any, told: Any, p
 
 
 @pytest.mark.parametrize("words", [("data", "import"), ("data", "check"), ("data", "convert", "-o", "o.jsonl")])
-def test_a_loop_of_links_is_an_error_in_words(rung: Any, project: Any, words: tuple[str, ...]) -> None:
+def test_a_loop_of_links_is_an_error_in_words(rung, project, words: tuple[str, ...]):
     (project.root / "a.jsonl").symlink_to("b.jsonl")
     (project.root / "b.jsonl").symlink_to("a.jsonl")
     done = rung(*words, "a.jsonl", wanted=2)
     assert "a.jsonl" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_loop_of_links_is_written_over(rung: Any, project: Any, rows_of: Any) -> None:
+def test_a_loop_of_links_is_written_over(rung, project, rows_of):
     name = write(project, "rows.jsonl", rows_of(2))
     Path(project.root / "o.jsonl").symlink_to("p.jsonl")
     Path(project.root / "p.jsonl").symlink_to("o.jsonl")
@@ -111,14 +111,14 @@ def test_a_loop_of_links_is_written_over(rung: Any, project: Any, rows_of: Any) 
     assert len((project.root / "o.jsonl").read_text().splitlines()) == 2
 
 
-def test_the_files_of_one_import_are_sampled_together(rung: Any, told: Any, project: Any, rows_of: Any) -> None:
+def test_the_files_of_one_import_are_sampled_together(rung, told, project, rows_of):
     files = [write(project, "a.jsonl", rows_of(20)), write(project, "b.jsonl", rows_of(10, 30))]
     rung("data", "import", *files)
     (sample,) = told("review", "status")["samples"]
     assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (30, None)
 
 
-def test_named_columns_are_remembered_by_the_header(rung: Any, told: Any, project: Any) -> None:
+def test_named_columns_are_remembered_by_the_header(rung, told, project):
     for name, first in (("a.csv", "one"), ("b.csv", "two"), ("c.csv", "three")):
         (project.root / name).write_text(f"id,said,team\n1,{first} card,cards\n2,{first} pin,pins\n")
     (project.root / "d.csv").write_text("id,words,team\n1,where,cards\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 from databases import first_on_sqlite, first_schema
@@ -23,7 +22,7 @@ def opened(project: Project, url: str) -> Store:
     return open_store(project, Settings.model_validate({"store": {"url": url}}))
 
 
-def test_nothing_is_lost_in_the_upgrade(project: Project, url: str) -> None:
+def test_nothing_is_lost_in_the_upgrade(project: Project, url: str):
     first_schema(project, url)
     with opened(project, url) as store:
         rows = {row.id: row for row in store.rows(excluded=None)}
@@ -43,7 +42,7 @@ def test_nothing_is_lost_in_the_upgrade(project: Project, url: str) -> None:
         ]  # fmt: skip
 
 
-def test_work_goes_on_where_it_was(project: Project, url: str) -> None:
+def test_work_goes_on_where_it_was(project: Project, url: str):
     first_schema(project, url)
     settings = Settings.model_validate({"store": {"url": url}, "review": {"pool": "all"}})
     with open_store(project, settings) as store:
@@ -58,7 +57,7 @@ def test_work_goes_on_where_it_was(project: Project, url: str) -> None:
         assert new == ["r-000011"], "a number is never given twice"
 
 
-def test_the_file_as_it_was_stays_beside(project: Project) -> None:
+def test_the_file_as_it_was_stays_beside(project: Project):
     first_on_sqlite(project.database_file)
     with opened(project, ""):
         pass
@@ -69,14 +68,14 @@ def test_the_file_as_it_was_stays_beside(project: Project) -> None:
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
-def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkeypatch: pytest.MonkeyPatch):
     """What is written then would be in the upgraded file alone; and two programs at once would copy over each other."""
     from curation.store import engine
 
     first_on_sqlite(project.database_file)
     copy, tried = engine._copy, []
 
-    def and_write(file: Path, target: Path) -> None:
+    def and_write(file: Path, target: Path):
         copy(file, target)
         with sqlite3.connect(file, timeout=0) as other:
             try:
@@ -89,7 +88,7 @@ def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkey
         assert tried == ["database is locked"]
 
 
-def test_an_older_file_put_in_place_later_is_copied_too(project: Project) -> None:
+def test_an_older_file_put_in_place_later_is_copied_too(project: Project):
     """A copy of an upgrade before stays; the same content is not copied twice."""
     for changed in (False, True, True):
         for path in project.root.glob("rung.db*"):
@@ -110,14 +109,14 @@ def test_an_older_file_put_in_place_later_is_copied_too(project: Project) -> Non
     assert counts == [0, 1]
 
 
-def test_the_database_is_for_its_owner_alone(project: Project, rows_of: Any) -> None:
+def test_the_database_is_for_its_owner_alone(project: Project, rows_of):
     with opened(project, "") as store:
         store.add(rows_of(1), role="pool")
         found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in project.root.glob("rung.db*")}
     assert found["rung.db"] == 0o600 and set(found.values()) == {0o600}, found
 
 
-def test_an_upgrade_that_fails_leaves_the_first_schema(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upgrade_that_fails_leaves_the_first_schema(project: Project, monkeypatch: pytest.MonkeyPatch):
     """The migration's last step meets a table of that name: all of it is taken back, in one transaction."""
     first_on_sqlite(project.database_file)
     with sqlite3.connect(project.database_file) as connection:
@@ -129,13 +128,13 @@ def test_an_upgrade_that_fails_leaves_the_first_schema(project: Project, monkeyp
         assert "place" not in [column[1] for column in connection.execute("PRAGMA table_info(rows)")]
 
 
-def item_row(number: int) -> Any:
+def item_row(number: int):
     from curation.example import Example, chat_row
 
     return Example(chat_row(f"New question {number}", "an answer"))
 
 
-def test_gold_items_of_an_older_file_end_and_what_comes_later_counts(make_desk: Any, rows_of: Any) -> None:
+def test_gold_items_of_an_older_file_end_and_what_comes_later_counts(make_desk, rows_of):
     desk = make_desk()
     (name,) = desk.store.add(rows_of(1), role="candidates").ids
     decide_all(desk, "kim", [(name, Ruling("approve"))], kind="person")

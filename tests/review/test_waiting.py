@@ -46,7 +46,7 @@ def one(desk: Desk, reviewer: str, ruling: Ruling) -> str:
     return item.id
 
 
-def test_a_contested_row_waits_again(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_a_contested_row_waits_again(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(3), role="candidates")
     token = held_before(desk, "eli", "r-000001")
@@ -57,7 +57,7 @@ def test_a_contested_row_waits_again(make_desk: Any, url: str, rows_of: Any) -> 
 
 
 @pytest.mark.parametrize("verdict", ["skip", "unsure"])
-def test_a_contested_row_waits_until_a_third_person_decides(make_desk: Any, rows_of: Any, verdict: str) -> None:
+def test_a_contested_row_waits_until_a_third_person_decides(make_desk, rows_of, verdict: str):
     """Neither "not sure" nor a skip makes the late decision the one that counts."""
     desk = make_desk()
     desk.store.add(rows_of(1), role="candidates")
@@ -73,7 +73,7 @@ def test_a_contested_row_waits_until_a_third_person_decides(make_desk: Any, rows
     assert desk.store.row(name).state == "approved" and desk.store.row(name).reviewer == "dana"
 
 
-def test_many_entries_are_put_together(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_many_entries_are_put_together(make_desk, url: str, rows_of):
     desk = make_desk(url=url)
     desk.store.add(rows_of(9), role="candidates")
     one(desk, "dana", APPROVE)
@@ -86,7 +86,7 @@ def test_many_entries_are_put_together(make_desk: Any, url: str, rows_of: Any) -
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_no_step_of_a_decision_goes_through_all_rows(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str, rows_of):
     """What the database says of its own plan for every statement of a decision."""
     desk = make_desk(url=url)
     desk.store.add(rows_of(60), role="candidates")
@@ -109,7 +109,7 @@ def test_no_step_of_a_decision_goes_through_all_rows(make_desk: Any, url: str, r
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk: Any, url: str, rows_of: Any) -> None:
+def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, url: str, rows_of):
     """With sorting and scanning made dear, the plan sorts only where no index holds the rows in their order."""
     desk = make_desk(url=url)
     desk.store.add(rows_of(6), role="candidates")

@@ -70,12 +70,12 @@ def ruling(verdict: str, salt: int) -> Ruling:
 class Queue(RuleBasedStateMachine):
     """Two programs on one file, three people, one clock."""
 
-    def __init__(self, database: Callable[[], str] = str) -> None:
+    def __init__(self, database: Callable[[], str] = str):
         super().__init__()
         self.url = database()
 
     @initialize(policy=POLICIES)
-    def begin(self, policy: dict[str, Any]) -> None:
+    def begin(self, policy: dict[str, Any]):
         self.folder = Path(tempfile.mkdtemp(prefix="rung-queue-"))
         shutil.copytree(empty(), self.folder, dirs_exist_ok=True)
         self.now, self.made, self.changes = 1000.0, 0, 0
@@ -108,19 +108,19 @@ class Queue(RuleBasedStateMachine):
     # What is done
 
     @rule(role=st.sampled_from(["candidates", "pool", "test"]), count=st.integers(1, 3))
-    def add(self, role: str, count: int) -> None:
+    def add(self, role: str, count: int):
         new = [Example(chat_row(f"Question w{self.made + n}?", "an answer")) for n in range(count)]
         self.desk.store.add(new, role=role)
         self.made += count
 
     @rule(policy=POLICIES)
-    def change_policy(self, policy: dict[str, Any]) -> None:
+    def change_policy(self, policy: dict[str, Any]):
         self.policy = policy
         self.close()
         self.desks = [self.opened(), self.opened()]
 
     @rule(who=PEOPLE, verdict=VERDICTS, salt=PICK, seconds=st.sampled_from([0, 0, 30, 90]))
-    def review(self, who: str, verdict: str, salt: int, seconds: int) -> None:
+    def review(self, who: str, verdict: str, salt: int, seconds: int):
         desk = self.desk
         item = self.next(desk, who)
         self.now += seconds
@@ -129,7 +129,7 @@ class Queue(RuleBasedStateMachine):
                 decide(desk, item.id, item.token, who, ruling(verdict, salt))
 
     @rule(who=PEOPLE, gives_up=st.booleans())
-    def open_and_leave(self, who: str, gives_up: bool) -> None:
+    def open_and_leave(self, who: str, gives_up: bool):
         desk = self.desk
         item = self.next(desk, who)
         if item is not None and gives_up:
@@ -138,7 +138,7 @@ class Queue(RuleBasedStateMachine):
             assert renew(desk, known_reviewer(desk.store, who), int(item.id[2:]), item.token)
 
     @rule(who=PEOPLE, verdict=VERDICTS)
-    def is_killed_in_a_decision(self, who: str, verdict: str) -> None:
+    def is_killed_in_a_decision(self, who: str, verdict: str):
         desk = self.desk
         item = self.next(desk, who)
         if item is not None:
@@ -146,12 +146,12 @@ class Queue(RuleBasedStateMachine):
                 decide(desk, item.id, item.token, who, ruling(verdict, 0))
 
     @rule(who=PEOPLE, pick=PICK)
-    def take_back(self, who: str, pick: int) -> None:
+    def take_back(self, who: str, pick: int):
         with contextlib.suppress(RungError):
             undo(self.desk, self.name(pick), who)
 
     @rule(who=PEOPLE, pick=PICK, verdict=VERDICTS)
-    def contest_it(self, who: str, pick: int, verdict: str) -> None:
+    def contest_it(self, who: str, pick: int, verdict: str):
         """By the token of a lease that this person had on the row at some time, where they had one."""
         desk, name = self.desk, self.name(pick)
         with contextlib.suppress(RungError):
@@ -159,15 +159,15 @@ class Queue(RuleBasedStateMachine):
             contest(desk, known_reviewer(desk.store, who), name, token, ruling(verdict, pick))
 
     @rule(who=PEOPLE, picks=PICKS, verdict=VERDICTS)
-    def take_in_a_sheet(self, who: str, picks: list[int], verdict: str) -> None:
+    def take_in_a_sheet(self, who: str, picks: list[int], verdict: str):
         decide_all(self.desk, who, [(name, ruling(verdict, 0)) for name in self.names(picks)], kind="person")
 
     @rule(picks=PICKS, verdict=VERDICTS)
-    def let_a_program_decide(self, picks: list[int], verdict: str) -> None:
+    def let_a_program_decide(self, picks: list[int], verdict: str):
         decide_all(self.desk, "judge", [(name, ruling(verdict, 1)) for name in self.names(picks)])
 
     @rule(picks=PICKS, kind=st.sampled_from(["exclude", "queue", "mark"]))
-    def change(self, picks: list[int], kind: str) -> None:
+    def change(self, picks: list[int], kind: str):
         store = self.desk.store
         if kind == "mark":
             store.mark(self.names(picks), "train")
@@ -176,19 +176,19 @@ class Queue(RuleBasedStateMachine):
         self.changes += 1
 
     @rule(pick=PICK)
-    def undo_a_change(self, pick: int) -> None:
+    def undo_a_change(self, pick: int):
         with contextlib.suppress(RungError):
             self.desk.store.undo(pick % (self.changes + 1))
 
     @rule(role=st.sampled_from(["pool", "test"]))
-    def sample_more(self, role: str) -> None:
+    def sample_more(self, role: str):
         desk = self.desk
         draw_again(desk.store, desk.settings, role, actor="lead")
 
     # What must hold
 
     @invariant()
-    def the_count_is_right(self) -> None:
+    def the_count_is_right(self):
         if not hasattr(self, "desks"):
             return
         for desk in self.desks:
@@ -197,7 +197,7 @@ class Queue(RuleBasedStateMachine):
                 states = connection.execute(text(f"SELECT state {queued}")).scalars().all()
                 assert waiting(connection) == (len(states), sum(state in OPEN for state in states))
 
-    def next(self, desk: Desk, who: str) -> Any:
+    def next(self, desk: Desk, who: str):
         """The item that comes next, which must be the one that a look at every row finds."""
         person = known_reviewer(desk.store, who)
         refresh_queue(desk.store, desk.settings)
@@ -246,11 +246,11 @@ class Queue(RuleBasedStateMachine):
                 return int(min(some, key=lambda row: (row["skipped_at"] or 0.0, row["id"]))["id"])
         return None
 
-    def close(self) -> None:
+    def close(self):
         for desk in self.desks:
             desk.store.close()
 
-    def teardown(self) -> None:
+    def teardown(self):
         if hasattr(self, "desks"):
             self.close()
             shutil.rmtree(self.folder)
@@ -264,6 +264,6 @@ TestQueue.settings = FEW
 
 
 @pytest.mark.slow
-def test_the_queue_on_postgresql(postgres: Callable[[], str]) -> None:
+def test_the_queue_on_postgresql(postgres: Callable[[], str]):
     """Each try has a database of its own."""
     run_state_machine_as_test(lambda: Queue(postgres), settings=settings(FEW, max_examples=12))

@@ -6,20 +6,9 @@ from conftest_tui import idle, on_stage, playing, running, settled, text_of, unt
 from review_steps import shown_item
 
 from curation.store import open_store
-from rung.start import start_project
 from rung.tui.data.row_work import DatedCheck
 from workspace.folder import find_project
 from workspace.settings import load_settings
-
-
-async def test_a_digit_that_is_no_answer_says_so(tmp_path, program):
-    start_project(tmp_path)
-    async with playing(program(tmp_path)) as (app, pilot):
-        app.open_question("private_knowledge")
-        await until(pilot, lambda: getattr(app.screen, "asked", None) is not None)
-        await pilot.press("7")
-        assert "1-2" in app.screen.message
-    assert not (tmp_path / "answers.toml").exists()
 
 
 async def test_while_rejecting_and_remarking_the_key_line_is_theirs(project, program):

@@ -6,7 +6,7 @@ import functools
 
 import ladder
 import pytest
-from conftest_tui import idle, on_stage, opened, playing, press, settled, text_of, until
+from conftest_tui import opened, playing, press, settled, text_of, until
 
 from rung.start import start_project
 from rung.tui.widgets.line import NAMED, NOT_A_KEY
@@ -101,15 +101,3 @@ async def test_start_in_a_project_and_where_nothing_was_done(project, tmp_path, 
     for folder in (project, tmp_path / "bare"):
         async with playing(program(folder), size=(100, 30)) as (_, pilot):
             await no_dead_key(pilot, start)
-
-
-@pytest.mark.cold  # a fork might have ended before its job is looked at
-async def test_a_dry_run_is_started_by_its_key_and_told(clinic, program):
-    ladder.planned(clinic)
-    async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
-        await pilot.press("d")
-        await until(pilot, lambda: "Plan" in app.jobs)
-        assert app.jobs["Plan"].arguments == ("plan", "check")
-        app.jobs["Plan"].stop()
-        await idle(pilot, screen)
-        assert screen.message == screen.stopped

@@ -34,7 +34,6 @@ from rung.start import start_project
 from rung.status import read_facts, status_of
 from rung.text.status_text import status_lines
 from rung.tui.measure.baselines_screen import _entries
-from rung.tui.screens.no_project_screen import NoProjectScreen
 from rung.tui.source import StatusRead
 from training.release.releasing import release_untuned
 from workspace.artefact import now, read_artefact, write_artefact
@@ -355,11 +354,3 @@ async def test_a_wrong_setting_is_shown_and_the_screens_open(project, program):
         assert '"review.pol"' in text_of(app)
         await press(pilot, "2")
         assert app.screen.data is not None
-
-
-async def test_a_folder_without_a_project_offers_three_ways(tmp_path, program):
-    app = program(tmp_path)
-    async with running(app) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, NoProjectScreen))
-        await press(pilot, "1")
-        assert (tmp_path / "rung.toml").is_file() and app.screen.stage == "Start"

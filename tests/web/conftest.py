@@ -68,7 +68,7 @@ def diagnosis(number: int) -> Example:
 class Forms(HTMLParser):
     """The forms of a page: `[(action, {field: value})]`, and all text."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html: str):
         super().__init__(convert_charrefs=True)
         self.forms: list[tuple[str, dict[str, str]]] = []
         self.tags: list[str] = []
@@ -76,7 +76,7 @@ class Forms(HTMLParser):
         self.text = ""
         self.feed(html)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]):
         given = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
         self.text += " " if tag in ("td", "th", "li", "button") else ""
@@ -88,11 +88,11 @@ class Forms(HTMLParser):
             self.area = given["name"]
             self.forms[-1][1][self.area] = ""
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str):
         if tag == "textarea":
             self.area = None
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data: str):
         self.text += data
         if self.area is not None:
             fields = self.forms[-1][1]
@@ -110,7 +110,7 @@ class Browser:
     html: str = ""
     status: int = 0
 
-    def get(self, path: str = "/", **more: Any) -> Browser:
+    def get(self, path: str = "/", **more) -> Browser:
         return self._took(self.client.get(path, **more))
 
     def press(self, action: str, to: str = "", **fields: str) -> Browser:
@@ -121,7 +121,7 @@ class Browser:
     def rule(self, verdict: str, **fields: str) -> Browser:
         return self.press("/decide", verdict=verdict, **fields)
 
-    def _took(self, answer: Any) -> Browser:
+    def _took(self, answer) -> Browser:
         self.html, self.status = answer.text, answer.status_code
         self.answer = answer
         return self
@@ -181,7 +181,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
     """`make_site(rows=16, web={...}, **review settings)`: candidates of a medical coder's project."""
     opened: list[Desk] = []
 
-    def make(rows: int | list[Example] | list[NewRow] = 16, web: dict[str, Any] | None = None, **review: Any) -> Site:
+    def make(rows: int | list[Example] | list[NewRow] = 16, web: dict[str, Any] | None = None, **review) -> Site:
         (tmp_path / "rung.toml").write_text("")
         (tmp_path / "guideline.md").write_text(GUIDELINE)
         settings = Settings.model_validate(
@@ -237,11 +237,11 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+def open_page(chromium) -> Iterator[Callable[..., Any]]:
     """`open_page(link, **context)`: a page of a new browser profile, which records what went wrong on it."""
     opened: list[Any] = []
 
-    def make(link: str, **given: Any) -> Any:
+    def make(link: str, **given):
         context = chromium.new_context(**{"viewport": {"width": 1200, "height": 800}, **given})
         context.set_default_timeout(300_000)
         opened.append(context)

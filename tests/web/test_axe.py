@@ -6,7 +6,6 @@ import importlib.resources
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from in_shell import rung
@@ -25,7 +24,7 @@ def axe() -> str:
     return (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
-def faults(page: Any, axe: str) -> Iterator[str]:
+def faults(page, axe: str) -> Iterator[str]:
     """What axe finds wrong on the page as it stands, and whether it is wider than the screen; light, then dark."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # a colour that fades is none yet
@@ -37,7 +36,7 @@ def faults(page: Any, axe: str) -> Iterator[str]:
             yield f"{page.url} {scheme}: wider than {page.viewport_size['width']}"
 
 
-def test_every_page_of_a_reviewers_day(make_site: Any, serving: Any, open_page: Any, axe: str) -> None:
+def test_every_page_of_a_reviewers_day(make_site, serving, open_page, axe: str):
     site = make_site(3)
     address = serving(site.desk)
     page = open_page(address + site.link("dana"), viewport=PHONE, bypass_csp=True)
@@ -65,7 +64,7 @@ def test_every_page_of_a_reviewers_day(make_site: Any, serving: Any, open_page: 
     assert not found
 
 
-def test_the_leads_pages(make_site: Any, serving: Any, open_page: Any, axe: str) -> None:
+def test_the_leads_pages(make_site, serving, open_page, axe: str):
     site = make_site(4)
     item = next_item(site.desk, "mo").item
     decide(site.desk, item.id, item.token, "mo", Ruling("reject", reason="1"))
@@ -79,7 +78,7 @@ def test_the_leads_pages(make_site: Any, serving: Any, open_page: Any, axe: str)
 
 
 @pytest.mark.slow
-def test_reports(chromium: Any, axe: str, tmp_path: Path) -> None:
+def test_reports(chromium, axe: str, tmp_path: Path):
     answers = 'task = "classification"\nprompting = "partial"\nfew_shot = "insufficient"\nexamples = 300\n'
     (tmp_path / "answers.toml").write_text(f"{answers}privacy = 'sensitive'\ngoal_score = 0.8\n")
     rows = [f"How do I reset card number {n}?,{'cards' if n % 3 else 'a desk with a long name'}\n" for n in range(30)]
@@ -114,7 +113,7 @@ CUT = """() => [...document.querySelectorAll("svg")].map((svg) => svg.parentElem
   .filter((place) => place.scrollWidth > place.clientWidth + 1).map((place) => place.scrollWidth + " pixels")"""
 
 
-def test_what_scrolls_sideways_in_a_report_can_be_reached_by_keyboard() -> None:
+def test_what_scrolls_sideways_in_a_report_can_be_reached_by_keyboard():
     wide = [
         tag
         for file in (*TEMPLATES.glob("*.html"), *TEMPLATES.parent.glob("*.py"))

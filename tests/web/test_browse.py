@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from curation.example import Example, chat_row
@@ -16,19 +14,19 @@ STREETS = ("Mill Lane", "Oak Road", "King Street", "Hill Way", "Bridge Road", "L
 
 
 @pytest.fixture
-def site(make_site: Any) -> Any:
+def site(make_site):
     made = [Example(chat_row(f"The street lamp in {street} is dark since Monday", "lighting")) for street in STREETS]
     made += [Example(chat_row(f"The brown bin in {street} was not emptied", "waste")) for street in STREETS]
     return make_site([*made, Example(chat_row("The street lamp in Fish Lane is dark since Monday", "waste"))])
 
 
-def ruled(site: Any, row: str, verdict: str, who: str = "mo", **more: Any) -> None:
+def ruled(site, row: str, verdict: str, who: str = "mo", **more):
     item = next_item(site.desk, who, want=row).item
     assert item is not None
     decide(site.desk, row, item.token, who, Ruling(verdict, **more))
 
 
-def test_the_list_is_narrowed_by_state_answer_and_finding(site: Any) -> None:
+def test_the_list_is_narrowed_by_state_answer_and_finding(site):
     ruled(site, "r-000001", "approve")
     ruled(site, "r-000002", "edit", text="waste")
     site.desk.store.queue(["r-000003"], "contradiction", "contradictions", actor="mo")
@@ -42,7 +40,7 @@ def test_the_list_is_narrowed_by_state_answer_and_finding(site: Any) -> None:
     assert dana.get("/rows?page=9999999&state=%00&label=%3Cb%3E").status == 200
 
 
-def test_look_alikes_are_approved_by_one_press_each_as_this_persons_decision(site: Any) -> None:
+def test_look_alikes_are_approved_by_one_press_each_as_this_persons_decision(site):
     dana = site.browser("dana").get("/?row=r-000001").get("/alike?row=r-000001")
     marked = {name: value for name, value in dana.page.form("/alike").items() if name.startswith("r-")}
     assert set(marked) == {f"r-{n:06}" for n in range(2, 7)}  # not the waste rows, not the row itself
@@ -58,7 +56,7 @@ def test_look_alikes_are_approved_by_one_press_each_as_this_persons_decision(sit
     assert {site.state("r-000004"), site.state("r-000006")} == {"approved", "leased"}
 
 
-def test_under_blind_review_nothing_is_accepted_together(make_site: Any) -> None:
+def test_under_blind_review_nothing_is_accepted_together(make_site):
     rows = [Example(chat_row(f"The street lamp in {street} is dark", "lighting")) for street in STREETS]
     site = make_site(rows, overlap=1.0)
     ruled(site, "r-000001", "edit", text="roads")
@@ -71,7 +69,7 @@ def test_under_blind_review_nothing_is_accepted_together(make_site: Any) -> None
     assert site.state("r-000003") == "pending"
 
 
-def test_an_answer_that_no_other_row_has_is_saved_by_a_second_press(site: Any) -> None:
+def test_an_answer_that_no_other_row_has_is_saved_by_a_second_press(site):
     dana = site.browser("dana")
     row = dana.row
     dana.press("/decide", to="/open", panel="edit")
@@ -85,7 +83,7 @@ def test_an_answer_that_no_other_row_has_is_saved_by_a_second_press(site: Any) -
     assert dana.status == 200 and site.desk.store.row("r-000002").example.answer == "waste"
 
 
-def test_answers_past_the_ninth_have_a_letter_in_both_faces(make_site: Any) -> None:
+def test_answers_past_the_ninth_have_a_letter_in_both_faces(make_site):
     rows = [Example(chat_row(f"Question {n} for desk {n % 12}", f"desk {n % 12}")) for n in range(60)]
     dana = make_site(rows).browser("dana")
     assert all(f'data-key="{key}"' in dana.html for key in LABEL_KEYS[:12]) and label_keys(12) == "1-9 dhi"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from web_steps import decisions, stale
@@ -13,7 +12,7 @@ from curation.review import Ruling
 from curation.review.decisions import last_of
 
 
-def own_word(site: Any, name: str) -> Any:
+def own_word(site, name: str):
     from curation.review import known_reviewer
 
     return last_of(site.desk, known_reviewer(site.desk.store, name))
@@ -30,7 +29,7 @@ def own_word(site: Any, name: str) -> Any:
         ("E11", "E11\r\nE12", "edited"),
     ],
 )
-def test_an_edit_that_changes_nothing_is_an_approval(make_site: Any, answer: str, typed: str, state: str) -> None:
+def test_an_edit_that_changes_nothing_is_an_approval(make_site, answer: str, typed: str, state: str):
     site = make_site([Example(chat_row("q", answer))])
     browser = site.browser("dana")
     browser.press("/decide", to="/open", panel="edit")
@@ -43,7 +42,7 @@ def test_an_edit_that_changes_nothing_is_an_approval(make_site: Any, answer: str
     assert site.desk.store.row("r-000001").example.answer == expected
 
 
-def test_a_call_is_edited_by_field(make_site: Any) -> None:
+def test_a_call_is_edited_by_field(make_site):
     made = {"type": "function", "function": {"name": "pay", "arguments": {"to": "Ann", "sum": 3}}}
     calling = {"role": "assistant", "content": None, "tool_calls": [made]}
     site = make_site([Example({"messages": [{"role": "user", "content": "q"}, calling]})])
@@ -55,7 +54,7 @@ def test_a_call_is_edited_by_field(make_site: Any) -> None:
     assert '"sum": 4' in site.desk.store.row("r-000001").example.answer
 
 
-def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site: Any) -> None:
+def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site):
     browser = make_site().browser("dana")
     browser.press("/decide", to="/open", panel="edit")
     browser.rule("edit", text="  ", remark="why is this empty")
@@ -64,7 +63,7 @@ def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site: Any) -> None
     assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
 
 
-def test_an_answer_in_use_is_one_press(make_site: Any) -> None:
+def test_an_answer_in_use_is_one_press(make_site):
     """It approves where it is the answer already."""
     site = make_site([Example(chat_row(f"question number {n}", ("cards", "rates")[n % 2])) for n in range(12)])
     browser = site.browser("dana")
@@ -75,7 +74,7 @@ def test_an_answer_in_use_is_one_press(make_site: Any) -> None:
         assert site.desk.store.row(row).example.answer == "rates"
 
 
-def test_draft_is_taken_up_and_left(make_site: Any) -> None:
+def test_draft_is_taken_up_and_left(make_site):
     site = make_site()
     browser = site.browser("dana")
     row = browser.row
@@ -86,7 +85,7 @@ def test_draft_is_taken_up_and_left(make_site: Any) -> None:
     assert again.row == row and "text" not in again.page.form("/decide")
 
 
-def test_reject_asks_why_and_takes_a_number_words_or_nothing(make_site: Any) -> None:
+def test_reject_asks_why_and_takes_a_number_words_or_nothing(make_site):
     site = make_site()
     browser = site.browser("dana")
     for fields, reason in (
@@ -101,7 +100,7 @@ def test_reject_asks_why_and_takes_a_number_words_or_nothing(make_site: Any) -> 
         assert (own_word(site, "dana").row, own_word(site, "dana").reason) == (row, reason)
 
 
-def test_undo_walks_back_and_foreign_rows_stay(make_site: Any) -> None:
+def test_undo_walks_back_and_foreign_rows_stay(make_site):
     site = make_site()
     mo = site.browser("mo")
     mos = mo.row
@@ -118,7 +117,7 @@ def test_undo_walks_back_and_foreign_rows_stay(make_site: Any) -> None:
     assert dana.client.post("/undo", data=sent).status_code == 403 and site.state(mos) == "approved"
 
 
-def test_a_stale_form_changes_nothing_and_the_text_is_kept(make_site: Any) -> None:
+def test_a_stale_form_changes_nothing_and_the_text_is_kept(make_site):
     site = make_site()
     dana, row = stale(site, Ruling("edit", text="E11.42"), verdict="edit", text="E11.49\r\nmine")
     assert dana.status == 409
@@ -127,7 +126,7 @@ def test_a_stale_form_changes_nothing_and_the_text_is_kept(make_site: Any) -> No
     assert site.desk.store.row(row).example.answer == "E11.42" and len(decisions(site)) == 1
 
 
-def test_a_lease_that_ran_out_can_be_taken_again_with_the_text(make_site: Any) -> None:
+def test_a_lease_that_ran_out_can_be_taken_again_with_the_text(make_site):
     site = make_site()
     dana, row = stale(site, None, verdict="edit", text="E11.49")
     assert dana.status == 409 and "/contest" not in dana.html
@@ -137,7 +136,7 @@ def test_a_lease_that_ran_out_can_be_taken_again_with_the_text(make_site: Any) -
     assert site.desk.store.row(row).example.answer == "E11.49"
 
 
-def test_the_same_form_twice(make_site: Any) -> None:
+def test_the_same_form_twice(make_site):
     site = make_site()
     browser = site.browser("dana")
     form = {**browser.page.form("/decide"), "verdict": "approve"}
@@ -146,7 +145,7 @@ def test_the_same_form_twice(make_site: Any) -> None:
     assert again.status_code == 409 and len(decisions(site)) == 1
 
 
-def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site: Any) -> None:
+def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site):
     site = make_site(4)
     lead = site.browser("kim", "lead")
     lead.press("/stop", row=lead.row)
@@ -162,14 +161,14 @@ def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site: Any) -> None:
     assert [verdict for _, verdict, _ in decisions(site)] == ["edit"] * 3, "nothing was overwritten"
 
 
-def test_nothing_to_contest_where_nobody_decided(make_site: Any) -> None:
+def test_nothing_to_contest_where_nobody_decided(make_site):
     site = make_site()
     dana = site.browser("dana")
     form = {**dana.page.form("/decide"), "verdict": "reject"}
     assert dana.client.post("/contest", data=form).status_code == 403 and decisions(site) == []
 
 
-def test_the_decision_that_fails_a_sample_says_so(make_site: Any) -> None:
+def test_the_decision_that_fails_a_sample_says_so(make_site):
     site = make_site(0, pool="sample", sample=3)
     site.desk.store.add([Example(chat_row(f"question {n}", f"answer {n}")) for n in range(20)], role="pool")
     browser = site.browser("dana")

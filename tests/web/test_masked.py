@@ -20,7 +20,7 @@ ROWS = [Example(chat_row(ASKED, ANSWER)), Example(chat_row("What of the claim of
 
 
 @pytest.fixture
-def visit(make_site: Any, serving: Any) -> Any:
+def visit(make_site, serving):
     """`visit(rows, name)`: the site, this person's browser on a real server, and how to make another."""
 
     def go(rows: list[Example], name: str = "dana") -> tuple[Any, Any, Callable[..., Any]]:
@@ -31,7 +31,7 @@ def visit(make_site: Any, serving: Any) -> Any:
     return go
 
 
-def events(site: Any) -> list[Any]:
+def events(site) -> list[Any]:
     return list(site.desk.store.events(kind="unmasked"))
 
 
@@ -39,7 +39,7 @@ def clean(html: str) -> bool:
     return PHONE not in html and MAIL not in html
 
 
-def test_masked_until_asked_for_by_its_own_form(visit: Any) -> None:
+def test_masked_until_asked_for_by_its_own_form(visit):
     site, browser, _ = visit(ROWS)
     assert browser.row == "r-000001" and clean(browser.html)
     assert ASKED.replace(PHONE, "[PHONE]") in browser.words and "[EMAIL]" in browser.words
@@ -61,7 +61,7 @@ def test_masked_until_asked_for_by_its_own_form(visit: Any) -> None:
     assert site.desk.store.row("r-000001").example.answer == ANSWER
 
 
-def test_an_edit_loads_the_true_text_and_writes_no_mask(visit: Any) -> None:
+def test_an_edit_loads_the_true_text_and_writes_no_mask(visit):
     site, browser, _ = visit(ROWS)
     browser.press("/decide", to="/open", panel="edit")
     assert browser.page.form("/decide")["text"] == ANSWER and len(events(site)) == 1
@@ -77,7 +77,7 @@ def test_an_edit_loads_the_true_text_and_writes_no_mask(visit: Any) -> None:
     assert (row.state, row.example.question, row.example.answer) == ("edited", ASKED, f"{ANSWER} Whole")
 
 
-def test_an_edit_of_a_plain_answer_leaves_the_question_hidden(visit: Any) -> None:
+def test_an_edit_of_a_plain_answer_leaves_the_question_hidden(visit):
     site, browser, _ = visit([Example(chat_row(ASKED, PAID))])
     browser.press("/decide", to="/open", panel="edit")
     assert browser.page.form("/decide")["text"] == PAID and clean(browser.html) and events(site) == []
@@ -88,7 +88,7 @@ def test_an_edit_of_a_plain_answer_leaves_the_question_hidden(visit: Any) -> Non
     assert (row.example.question, row.example.answer) == (ASKED, MORE)
 
 
-def test_only_who_holds_the_row_by_their_own_form(visit: Any) -> None:
+def test_only_who_holds_the_row_by_their_own_form(visit):
     site, browser, other = visit(ROWS)
     form = browser.page.form("/decide")
     mo = other("mo")
@@ -107,7 +107,7 @@ def test_only_who_holds_the_row_by_their_own_form(visit: Any) -> None:
     assert browser.row == "r-000002" and "/unmask" not in browser.html, "nothing is hidden there"
 
 
-def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit: Any) -> None:
+def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit):
     long = Example(chat_row("What of the claim of June?", "x" * 110 + f" {PHONE} and more"))
     site, browser, _ = visit([ROWS[1], long])
     with site.desk.store.write() as connection:
@@ -117,7 +117,7 @@ def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit: Any) -> No
     assert "415" not in browser.bare and "+1" not in browser.bare
 
 
-def test_the_key_shows_it_in_a_real_browser(make_site: Any, serving: Any, open_page: Any) -> None:
+def test_the_key_shows_it_in_a_real_browser(make_site, serving, open_page):
     site = make_site(ROWS)
     page = open_page(serving(site.desk) + site.link("dana"))
     assert "[PHONE]" in page.inner_text("main") and clean(page.content())

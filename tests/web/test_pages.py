@@ -6,7 +6,6 @@ import json
 import re
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -21,7 +20,7 @@ from rung.start import GUIDELINE
 from rung.web.view import guideline
 
 
-def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
+def test_blind_rows_show_nobodys_decision(make_site):
     site = make_site(2, overlap=1.0)
     with site.desk.store.write() as connection:
         connection.execute(insert(links).values(row_id=1, other_id=2, kind="minimal_pair", similarity=0.9))
@@ -35,14 +34,14 @@ def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
     assert "mo" not in re.findall(r"\w+", dana.words) and "/contest" not in dana.html
 
 
-def test_a_draft_shows_its_passage_with_the_words_of_the_answer(make_site: Any) -> None:
+def test_a_draft_shows_its_passage_with_the_words_of_the_answer(make_site):
     meta = {"model": "m", "passage": "documents/a.md:3", "passage_text": "A <b>house</b> line; ask amy@clinic.example"}
     draft = NewRow(Example(chat_row("What is it?", "house line")), meta=meta)
     dana = make_site([draft]).browser("dana")
     assert "<mark>house</mark>&lt;/b&gt; <mark>line</mark>" in dana.html and "amy@clinic" not in dana.html
 
 
-def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:
+def test_near_rows_that_were_decided_stand_beside(make_site):
     site = make_site(3)
     with site.desk.store.write() as connection:
         for other in (2, 3):
@@ -54,14 +53,14 @@ def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:
     assert site.desk.store.row("r-000002").example.question in dana.words
 
 
-def test_a_guideline_that_nobody_has_written_is_named_as_the_template(make_site: Any) -> None:
+def test_a_guideline_that_nobody_has_written_is_named_as_the_template(make_site):
     site = make_site(2)
     assert "template" not in site.browser("dana").words
     (site.desk.project.root / "guideline.md").write_text(GUIDELINE)
     assert "template" in site.browser("mo").words
 
 
-def test_rows_of_every_kind(make_site: Any) -> None:
+def test_rows_of_every_kind(make_site):
     talk = [("system", "Be brief."), ("user", "one?"), ("assistant", "1"), ("user", "two?"), ("assistant", "2")]
     rows = [
         {"messages": [{"role": role, "content": content} for role, content in talk]},
@@ -89,7 +88,7 @@ def test_rows_of_every_kind(make_site: Any) -> None:
     ]
 
 
-def test_nothing_waits_but_for_others(make_site: Any) -> None:
+def test_nothing_waits_but_for_others(make_site):
     site = make_site(1)
     site.browser("mo")
     dana = site.browser("dana")
@@ -97,14 +96,14 @@ def test_nothing_waits_but_for_others(make_site: Any) -> None:
     assert "unknown" in dana.get("/done").words
 
 
-def test_done_for_today_gives_the_row_back(make_site: Any) -> None:
+def test_done_for_today_gives_the_row_back(make_site):
     site = make_site()
     dana = site.browser("dana")
     row = dana.row
     assert dana.press("/stop").status == 200 and site.state(row) == "pending"
 
 
-def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
+def test_broken_look_cookie_and_odd_find(make_site):
     dana = make_site().browser("dana")
     assert dana.get("/", headers={"cookie": "rung_look=<script>.9"}).status == 401
     dana.client.cookies.set("rung_look", '"><script>.9')
@@ -116,7 +115,7 @@ def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
     assert dana.get("/?row=../../etc").status == 200
 
 
-def test_a_guideline_is_shown_whole() -> None:
+def test_a_guideline_is_shown_whole():
     text = (
         "# Labels\n\n[refund]: money\n[card]: lost\n\n| a |\n|:-:|\n| b |\n\n"
         + "word " * 5000
@@ -129,7 +128,7 @@ def test_a_guideline_is_shown_whole() -> None:
     assert guideline(text, "zebra") == guideline("") == ""
 
 
-def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any) -> None:
+def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site):
     site = make_site()
     dana = site.browser("dana")
     form = {**dana.page.form("/decide"), "verdict": "approve"}
@@ -141,7 +140,7 @@ def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any)
     assert answer.status_code == 503 and "database" in answer.text
 
 
-def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
+def test_rows_that_were_skipped_are_no_pace(make_site):
     """Who skips all day does nothing quickly; what is left is told in minutes where it is no hour."""
     site = make_site()
     lead = site.browser("kim", "lead")
@@ -161,7 +160,7 @@ def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
     assert (day.rows, day.minutes) == (1, pytest.approx(kim.minutes))
 
 
-def test_joiners_stay_where_they_join(make_site: Any) -> None:
+def test_joiners_stay_where_they_join(make_site):
     """Persian and families are drawn as written; a joiner that hides within other words is shown."""
     said = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f468\u200d\U0001f469\u200d\U0001f467"
     site = make_site([Example(chat_row(said, "pass\u200dword \u200c\u200c \U0001f468\u200d"))])

@@ -75,7 +75,7 @@ def get(url: str, **headers: str) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve: Any) -> None:
+def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve):
     program, address = serve()
     link = rung("review", "invite", "dana", "--base", address, cwd=folder).stdout.strip()
     status, page = get(link)
@@ -92,7 +92,7 @@ def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve:
     assert link.rsplit("/", 1)[1] not in out + errors, "no link in the output"
 
 
-def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path) -> None:
+def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path):
     command = as_program("review", "serve", "--port", "0", "--json")
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
@@ -116,7 +116,7 @@ def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path) -> No
         ('url = "https://review.example.org/"', "https://review.example.org"),
     ],
 )
-def test_a_link_leads_where_the_page_can_be_reached(folder: Path, written: str, base: str) -> None:
+def test_a_link_leads_where_the_page_can_be_reached(folder: Path, written: str, base: str):
     with (folder / "rung.toml").open("a") as file:
         file.write(f"[web]\n{written}\n")
     assert rung("review", "invite", "dana", cwd=folder).stdout.startswith(f"{base}/enter/")
@@ -133,21 +133,21 @@ def test_a_link_leads_where_the_page_can_be_reached(folder: Path, written: str, 
         (("--host", "not an address", "--login", "link"), 1, "rung review invite"),
     ],
 )
-def test_refuses(folder: Path, flags: tuple[str, ...], code: int, named: str, monkeypatch: Any) -> None:
+def test_refuses(folder: Path, flags: tuple[str, ...], code: int, named: str, monkeypatch):
     monkeypatch.chdir(folder)
     done = CliRunner().invoke(build_app(), ["review", "serve", "--port", "0", *flags])
     assert isinstance(done.exception, RungError) and done.exception.exit_code == code and done.stdout == ""
     assert done.exception.hint and (named in done.exception.message or named in done.exception.hint)
 
 
-def test_a_port_that_is_taken(folder: Path) -> None:
+def test_a_port_that_is_taken(folder: Path):
     """As a program, so that what a person sees is what is checked: one message, no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = rung("review", "serve", "--port", taken.getsockname()[1], cwd=folder)
     assert done.returncode == 2 and "127.0.0.1:" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_elsewhere_with_links_under_its_own_names(folder: Path, serve: Any) -> None:
+def test_elsewhere_with_links_under_its_own_names(folder: Path, serve):
     invite_here(folder)
     _, address = serve("--host", "0.0.0.0", "--url", "https://review.example.org")
     here = f"127.0.0.1:{urlsplit(address).port}"
@@ -155,13 +155,13 @@ def test_elsewhere_with_links_under_its_own_names(folder: Path, serve: Any) -> N
         assert get(f"http://{here}/", host=host)[0] == status
 
 
-def test_without_login_on_this_machine(serve: Any) -> None:
+def test_without_login_on_this_machine(serve):
     _, address = serve("--login", "none")
     status, page = get(address)
     assert status == 200 and "sam" in page and "/leave" not in page
 
 
-def test_missing_extra_is_one_sentence(folder: Path) -> None:
+def test_missing_extra_is_one_sentence(folder: Path):
     absent = "sys.modules['uvicorn'] = sys.modules['starlette'] = None"
     code = f"import sys; {absent}; from rung.cli import main; sys.argv = ['rung', 'review', 'serve']; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=600)
@@ -169,7 +169,7 @@ def test_missing_extra_is_one_sentence(folder: Path) -> None:
     assert re.search(r'"web".*\n-> .*"rung\[web\]"', done.stderr)
 
 
-def test_a_killed_server_loses_nothing_and_the_form_goes_on(folder: Path, serve: Any) -> None:
+def test_a_killed_server_loses_nothing_and_the_form_goes_on(folder: Path, serve):
     """Cookie and form outlive the server: nothing of a session is in its memory."""
     program, address = serve()
     with httpx.Client(base_url=address, timeout=300) as dana:
@@ -183,7 +183,7 @@ def test_a_killed_server_loses_nothing_and_the_form_goes_on(folder: Path, serve:
         assert [row.state for row in store.rows()] == ["approved"]
 
 
-def test_slow_and_broken_bodies(make_site: Any, serving: Any) -> None:
+def test_slow_and_broken_bodies(make_site, serving):
     """One that stops in the middle changes nothing, and others are served meanwhile."""
     site = make_site()
     address = urlsplit(serving(site.desk))
@@ -206,7 +206,7 @@ def test_slow_and_broken_bodies(make_site: Any, serving: Any) -> None:
         b"POST /decide HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nrow=",
     ],
 )
-def test_half_sent_requests_keep_nobody_out(folder: Path, serve: Any, half: bytes) -> None:
+def test_half_sent_requests_keep_nobody_out(folder: Path, serve, half: bytes):
     """A reviewer goes on, on a kept and on a new connection, while 300 others send half a request.
 
     The server sleeps before the last hundred, so it finds them together with the reviewer's next request.
@@ -237,8 +237,8 @@ def test_half_sent_requests_keep_nobody_out(folder: Path, serve: Any, half: byte
 
 @pytest.mark.parametrize("answered", [False, True])
 def test_headers_that_do_not_come_end_the_connection(
-    make_site: Any, serving: Any, monkeypatch: pytest.MonkeyPatch, answered: bool
-) -> None:
+    make_site, serving, monkeypatch: pytest.MonkeyPatch, answered: bool
+):
     """Also after an answer, and however often a byte of the next request comes."""
     monkeypatch.setattr("rung.web.serve.HEADER_SECONDS", 0.5)
     address = urlsplit(serving(make_site().desk))
@@ -255,20 +255,20 @@ def test_headers_that_do_not_come_end_the_connection(
         assert time.monotonic() - began < 30
 
 
-async def test_a_body_that_does_not_come_is_given_up() -> None:
+async def test_a_body_that_does_not_come_is_given_up():
     """408, after the guard's patience; the page behind it is never asked."""
     import asyncio
 
     asked: list[object] = []
     said: list[Any] = []
 
-    async def page(scope: Any, receive: Any, send: Any) -> None:
+    async def page(scope, receive, send):
         asked.append(scope)
 
-    async def receive() -> Any:
+    async def receive():
         await asyncio.sleep(3600)
 
-    async def send(message: Any) -> None:
+    async def send(message):
         said.append(message)
 
     scope = {"type": "http", "method": "POST", "headers": [(b"host", b"127.0.0.1")], "path": "/", "query_string": b""}
@@ -280,7 +280,7 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
 class Stranger:
     """Someone with a personal link and a program of their own: sends what they like, forms with their own csrf."""
 
-    def __init__(self, folder: Path, address: str, name: str, role: str = "reviewer") -> None:
+    def __init__(self, folder: Path, address: str, name: str, role: str = "reviewer"):
         with open_store(Project(folder), load_settings(folder / "rung.toml")) as store:
             token = invite(store, name, role=role)
         self.client = httpx.Client(base_url=address, timeout=60)
@@ -319,7 +319,7 @@ def decided(folder: Path) -> Callable[[str], Desk]:
     return make
 
 
-def test_no_reply_tells_a_stranger_to_a_row_what_was_decided_on_it(folder: Path, serve: Any, decided: Any) -> None:
+def test_no_reply_tells_a_stranger_to_a_row_what_was_decided_on_it(folder: Path, serve, decided):
     """Decided, open, held by someone else, out of the data: under a made-up token all rows answer alike."""
     desk = decided("")
     next_item(desk, "kim", want="r-000006")
@@ -339,9 +339,7 @@ def test_no_reply_tells_a_stranger_to_a_row_what_was_decided_on_it(folder: Path,
     assert (row.state, row.reviewer, len(desk.store.events(kind="contest"))) == ("edited", "kim", 0)
 
 
-def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(
-    folder: Path, serve: Any, decided: Any
-) -> None:
+def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(folder: Path, serve, decided):
     desk = decided("lease_seconds = 1")
     address = serve()[1]
     mallory, dana = Stranger(folder, address, "mallory"), Stranger(folder, address, "dana")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
@@ -16,18 +15,18 @@ HOSTILE = (
 )
 
 
-def row_of(page: Any) -> str:
+def row_of(page) -> str:
     return str(page.get_attribute("main", "data-row"))
 
 
-def press(page: Any, key: str) -> None:
+def press(page, key: str):
     """Press a key and wait for the next item."""
     before = row_of(page)
     page.keyboard.press(key)
     page.wait_for_function("row => document.querySelector('main').dataset.row !== row", arg=before)
 
 
-def test_a_reviewers_hour(make_site: Any, serving: Any, open_page: Any) -> None:
+def test_a_reviewers_hour(make_site, serving, open_page):
     """Log in by link, review ten by keys, edit one, reject one, undo, meet a conflict on a lease that is over."""
     site = make_site()
     address = serving(site.desk)
@@ -79,7 +78,7 @@ def test_a_reviewers_hour(make_site: Any, serving: Any, open_page: Any) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1200])
-def test_looks(make_site: Any, serving: Any, open_page: Any, width: int) -> None:
+def test_looks(make_site, serving, open_page, width: int):
     """Nothing sticks out, targets are large, on a phone the buttons stay at the bottom and the guideline is folded."""
     site = make_site(1)
     page = open_page(
@@ -139,7 +138,7 @@ CONTRAST = """() => {
   return found; }"""
 
 
-def test_row_text_does_nothing(make_site: Any, serving: Any, open_page: Any) -> None:
+def test_row_text_does_nothing(make_site, serving, open_page):
     site = make_site([Example(chat_row(HOSTILE, HOSTILE)), Example(chat_row("two", "2"))])
     page = open_page(serving(site.desk) + site.link("dana"))
     assert page.inner_text("#answer") == HOSTILE.replace("\u202e", "⟨U+202E⟩")
@@ -152,7 +151,7 @@ def test_row_text_does_nothing(make_site: Any, serving: Any, open_page: Any) -> 
     assert page.faults == []
 
 
-def test_server_gone_and_back(make_site: Any, serving: Any, open_page: Any) -> None:
+def test_server_gone_and_back(make_site, serving, open_page):
     """The form stays filled; "Send again" sends it."""
     site = make_site()
     page = open_page(serving(site.desk) + site.link("dana"))
@@ -170,7 +169,7 @@ def test_server_gone_and_back(make_site: Any, serving: Any, open_page: Any) -> N
     assert site.desk.store.row(row).example.answer == "E11.42"
 
 
-def test_an_answer_in_use_is_one_click(make_site: Any, serving: Any, open_page: Any) -> None:
+def test_an_answer_in_use_is_one_click(make_site, serving, open_page):
     """An expert need not know how a label is spelt; where answers are no labels, nothing is offered."""
     rows = [Example(chat_row(f"question number {n}", ("cards", "rates & <fees>")[n % 2])) for n in range(12)]
     site = make_site(rows)
@@ -185,7 +184,7 @@ def test_an_answer_in_use_is_one_click(make_site: Any, serving: Any, open_page: 
     assert page.faults == []
 
 
-def test_back_and_escape_leave_an_open_panel_and_not_the_page(make_site: Any, serving: Any, open_page: Any) -> None:
+def test_back_and_escape_leave_an_open_panel_and_not_the_page(make_site, serving, open_page):
     """The gesture of a phone, or Esc: out of an edit with what was typed kept, out of the reasons, out of a field
     first, never out of the review.
     """
@@ -218,7 +217,7 @@ def test_back_and_escape_leave_an_open_panel_and_not_the_page(make_site: Any, se
     assert page.faults == []
 
 
-def test_on_paper_and_on_a_phone(make_site: Any, serving: Any, open_page: Any) -> None:
+def test_on_paper_and_on_a_phone(make_site, serving, open_page):
     """Who reads in the dark prints dark on white, the guideline whole; the team's table keeps its words whole."""
     site = make_site()
     site.browser("dana").rule("approve")
