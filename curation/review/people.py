@@ -80,9 +80,7 @@ def invite(store: Store, name: str, *, role: str = "reviewer", days: float = 14,
     Raises RungError for an unknown role or days that are not positive.
     """
     if role not in ROLES:
-        raise RungError(
-            f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "one of: " + ", ".join(ROLES), found=role
-        )
+        raise RungError(f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "one of: " + ", ".join(ROLES))
     if not 0 < days <= 3650:
         raise RungError(f"--days {days:g}: expected a number over 0, at most 3650.", "--days 14")
     token = secrets.token_urlsafe(32)

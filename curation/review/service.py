@@ -91,7 +91,5 @@ def known(desk: Desk, reviewer: str) -> Reviewer:
     """A reviewer who has been here before, of either kind. Raises RungError with the nearest name."""
     people = {person.name: person for person in all_reviewers(desk.store)}
     if reviewer not in people:
-        raise RungError(
-            f'No reviewer "{reviewer}" here.{did_you_mean(reviewer, people)}', "rung review status", found=reviewer
-        )
+        raise RungError(f'No reviewer "{reviewer}" here.{did_you_mean(reviewer, people)}', "rung review status")
     return people[reviewer]

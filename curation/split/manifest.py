@@ -172,9 +172,7 @@ def split_file(folder: Path, split: SplitName) -> Path:
         raise Refusal(f"Dataset {folder.name} has no {split} split.", "rung data freeze")
     path = folder / entry.file
     if not is_unchanged(path, entry.sha256):
-        raise Refusal(
-            f"{path}: changed since it was frozen.", "Freeze a new version: rung data freeze", where=str(path)
-        )
+        raise Refusal(f"{path}: changed since it was frozen.", "rung data freeze", where=str(path))
     return path
 
 

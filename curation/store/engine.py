@@ -170,9 +170,7 @@ def _postgres(url: str) -> tuple[Engine, str]:
         raise InputError([Problem('"store.url" is not a database URL.', where="rung.toml", found=url)]) from error
     if parsed.get_backend_name() != "postgresql":
         text_ = f'"store.url": {parsed.get_backend_name()} is not supported, only postgresql (or nothing: SQLite).'
-        raise InputError(
-            [Problem(text_, where="rung.toml", expected="postgresql://...", found=parsed.get_backend_name())]
-        )
+        raise InputError([Problem(text_, "rung.toml", "postgresql://...", parsed.get_backend_name())])
     require("postgres", "psycopg")
     engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **POOL)
     event.listen(engine, "connect", _be_patient)

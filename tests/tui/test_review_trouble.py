@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 
 from conftest_tui import playing, rested, running, settled, until, words_in
@@ -44,7 +43,7 @@ async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
         item = await on_review(app, pilot)
         with Held(folder) as held:
             await pilot.press("a")
-            await until(pilot, lambda: re.search(r"\(\d+", app.screen.message))  # so many tries
+            await until(pilot, lambda: app.screen.awaits.split("(")[0] in app.screen.message)
             assert app.screen.item.id == item.id and log(folder) == []
             await pilot.press("a", "x", "s")  # one key is kept for the next row, no more
             held.end()
@@ -61,7 +60,7 @@ async def test_a_late_row_is_said_and_esc_still_works(tmp_path, program):
         await settled(pilot)
         with Held(folder):
             app.open_stage(4)
-            await until(pilot, lambda: app.screen.stage == "Review" and "…" in app.screen.message)
+            await until(pilot, lambda: app.screen.stage == "Review" and app.screen.awaits in app.screen.message)
             await pilot.press("escape")
             await until(pilot, lambda: app.screen.stage == "Start")
         await asyncio.sleep(0.1)

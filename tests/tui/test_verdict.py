@@ -69,7 +69,7 @@ async def test_a_run_that_a_server_was_asked_for_says_that_first_and_items_are_s
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps({**each, "output": "ask anna.lee@example.org"}) + "\n" for each in lines))
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
-        assert "gpu1:8000" in flat(text_of(app)) and screen.next in text_of(app).split("\n")[20]
+        assert "gpu1:8000" in flat(text_of(app)) and after_verdict(verdict).does in text_of(app).split("\n")[20]
         await pilot.press("v")
         await until(pilot, lambda: type(app.screen).__name__ == "ItemsScreen")
         await sees(pilot, "ask [EMAIL]")
