@@ -14,7 +14,7 @@ from curation.split.freeze import freeze
 from curation.split.manifest import load_split
 
 ODD_KEYS = ["a: b", "x#y", "- dash", "null", "1", "日本", "true", 'quo"te', "back\\slash", "tab\there", " lead", "@at"]
-WHOLE = (*ODD_KEYS, "tools", "none", "empty", "meta", "trace", "n", "day")
+WHOLE = (*ODD_KEYS, "tools", "none", "empty", "meta", "trace", "n")
 TOOLS = [
     {"type": "function", "function": {"name": "pay", "parameters": {"properties": {"sum": {"type": "number"}}}}},
     {"type": "function", "function": {"name": "ask", "parameters": {"properties": {"who": {"enum": ["a", "b"]}}}}},
