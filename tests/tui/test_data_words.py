@@ -93,7 +93,7 @@ async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(p
             await pilot.resize_terminal(width, 40)
             await settled(pilot)
             text = text_of(app)
-            assert "data fix leaks" in text
+            assert "rung data fix leaks" in text
             both = [line for line in text.split("\n") if "one.jsonl:1" in line and "two.jsonl:1" in line]
             assert bool(both) == (width >= 100)
             for line in both:

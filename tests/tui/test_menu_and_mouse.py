@@ -69,7 +69,7 @@ async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic,
         row, first = (row_of(app, form) - 2 for form in ("○ vllm", "○ adapter"))
         await pilot.click("#lines", offset=(6, row))
         await until(pilot, lambda: screen.marked == "vllm")
-        assert screen.command.endswith(" R-001 --to vllm")
+        assert screen.command == "rung release R-001 --to vllm"
         await pilot.click("#lines", offset=(6, row))
         await until(pilot, lambda: "vllm" in screen.question)
         await pilot.click("#command", offset=(120 - 4, 0))

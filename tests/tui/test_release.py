@@ -58,7 +58,7 @@ async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program)
         assert screen.marked == "adapter"
         await pilot.press("j", "j")
         assert screen.marked == "gguf" and "gguf q8_0" in screen.next
-        assert screen.command.endswith(" R-001 --to gguf --gguf q8_0")
+        assert screen.command == "rung release R-001 --to gguf --gguf q8_0"
         await pilot.press("enter", "y")
         assert app.jobs["Release"].arguments == ("release", "R-001", "--to", "gguf", "--gguf", "q8_0")
         app.jobs["Release"].stop()
