@@ -180,7 +180,7 @@ async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
         await first.press("1")
         await settled(first)
         assert one.screen.asked.id != "prompting"
-        assert "2 of " in one.screen.heading()
+        assert "2 of " in text_of(one)
     table = said(tmp_path)
     assert (table["task"], table["prompting"]) == ("classification", theirs)
     assert table["answered"]["prompting"]["by"] == "mo"
