@@ -219,7 +219,7 @@ async def test_freezing_asks_once_and_writes_and_what_is_frozen_is_not_offered_a
         await pilot.press("y")
         await idle(pilot, screen)
         await sees(pilot, "60 test")
-        await press(pilot, "t")  # the whole dataset, not the test set alone
+        assert not screen.data.test_only  # the whole dataset is next
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and screen.data and screen.data.same == "v002")
         await settled(pilot)
