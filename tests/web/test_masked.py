@@ -104,7 +104,13 @@ def test_only_who_holds_the_row_by_their_own_form(visit):
     lead = other("lee", "lead")
     browser.rule("approve")
     assert clean(lead.get("/team").html) and "[EMAIL]" in lead.words
-    assert lead.get("/").row == "r-000002" and "/unmask" not in lead.html, "nothing is hidden there"
+
+
+def test_nothing_is_said_where_nothing_is_hidden(visit):
+    site, browser, _ = visit(ROWS[1:])
+    assert "/unmask" not in browser.html
+    browser.press("/decide", to="/open", panel="edit")
+    assert browser.page.form("/decide")["text"] == PAID and events(site) == []
 
 
 def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit):
