@@ -33,6 +33,10 @@ SHORTEST = 64
 STEPS = 6
 TOP = 20
 """Likeliest tokens whose log-probabilities are compared."""
+BEFORE, BEHIND = 16, 8
+"""Tokens before a place, and behind it: a model that writes does not see the latter there."""
+AHEAD, ROUGHLY = 1e-2, 0.25
+"""Difference in nats that they make to one that does, in fp32 and in 16 bit; rounding makes less."""
 EXACT, ROUNDED = 1e-3, 2e-2
 """Largest difference in nats that arithmetic explains: in fp32, and in 16 bit, where four times the difference between
 a whole pass and `generate` counts if that is more."""
@@ -122,10 +126,13 @@ class CheckedWays:
             return False
 
     def _truths(self, size: int, example: Sequence[int]) -> list[_Truth]:
-        """A prompt that fills the length, and a shorter one that begins alike."""
+        """A prompt that fills the length, and a shorter one that begins alike. Raises RungError for an encoder."""
+        import torch
+
         long = list(islice(cycle(example), size - STEPS))
         try:
-            return [self._truth(long), self._truth(long[: size // 2 + size // 16])]
+            truths = [self._truth(long), self._truth(long[: size // 2 + size // 16])]
+            seen = self._ahead(long)
         except Exception as error:
             reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise RungError(
@@ -133,6 +140,23 @@ class CheckedWays:
                 "Name another model, or install another version of transformers.",
                 where=self.loaded.name,
             ) from error
+        if seen > (AHEAD if self.loaded.model.dtype == torch.float32 else ROUGHLY):
+            raise RungError(
+                f"{self.loaded.name}: an encoder, which reads a text as a whole and cannot continue one.",
+                "Name a model that writes.",
+                where=self.loaded.name,
+            )
+        return truths
+
+    def _ahead(self, prompt: list[int]) -> float:
+        """How much the tokens behind a place change what the model says there."""
+        import torch
+
+        model = self.loaded.model
+        with torch.inference_mode():
+            short, long = (model(torch.tensor([prompt[:size]], device=model.device)).logits[0, BEFORE - 1].float()
+                           for size in (BEFORE, BEFORE + BEHIND))  # fmt: skip
+        return _apart(long, short)
 
     def _truth(self, prompt: list[int]) -> _Truth:
         import torch

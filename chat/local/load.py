@@ -111,9 +111,17 @@ def load(
 def writer_class(transformers: ModuleType, place: str, **options: bool) -> Any:
     """The auto class that loads a model with the head that writes text.
 
-    Checkpoints that read images too (Mistral 3, Qwen3-VL) have a class of their own, whose language model answers.
+    Raises RungError for a model of encoder and decoder: the class that writes would leave its encoder out. Checkpoints
+    that read images too (Mistral 3, Qwen3-VL) have a class of their own, whose language model answers.
     """
-    kind = type(transformers.AutoConfig.from_pretrained(place, **options))
+    config = transformers.AutoConfig.from_pretrained(place, **options)
+    if config.is_encoder_decoder:
+        raise RungError(
+            f"{place}: an encoder with a decoder ({config.model_type}); Rung uses models that only continue a text.",
+            "Name a model without an encoder.",
+            where=place,
+        )
+    kind = type(config)
     causal, images = transformers.MODEL_FOR_CAUSAL_LM_MAPPING, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     if kind in images and kind not in causal:
         return transformers.AutoModelForImageTextToText
@@ -170,7 +178,9 @@ def loadable(ref: str, *, hub: bool) -> Iterator[None]:
     """Inside, transformers loads `ref`; whatever it raises where it cannot becomes a RungError with the way on."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+    except RungError:
+        raise
+    except Exception as error:  # a family's own code fails in its own way
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if hub:
             hint = 'Check the id and the network, name a model folder, or use "embedded".'
