@@ -15,6 +15,8 @@ from advisor.sizing.setup import Setup
 
 FLOAT = 4
 """Norms, log-softmax and the loss are computed in 32 bits whatever the precision."""
+CHUNK = 256
+"""Tokens to a multiple of which layers with a state fill a row up, at most (Mamba 2)."""
 SHARED_INPUT = {"q_proj": "in", "k_proj": "in", "v_proj": "in", "gate_proj": "ff", "up_proj": "ff"}
 OUTPUT_MATRICES = ("o_proj", "attn.c_proj", "dense")
 DOWN_MATRICES = ("down_proj", "mlp.c_proj", "c_proj", "fc2", "dense_4h_to_h")
@@ -38,10 +40,15 @@ class Ledger:
 def ledger(architecture: Architecture, setup: Setup, adapter: Adapter) -> Ledger:
     """Saved activations of one (average) layer."""
     a, full = architecture, setup.method == "full"
-    kept = sum((*_norms(a, setup), *_attention(a, setup), *_feed_forward(a, setup, adapter)))
+    kept = plain_layer(a, setup, adapter) + a.beyond * -(-setup.length // CHUNK) * CHUNK / setup.length
     kept += sum(_inputs(a, setup)) if full else sum(_adapters(a, setup, adapter))
     ends = FLOAT * a.hidden + (2 * setup.bytes * a.hidden if full else 0)
     return Ledger(kept, setup.bytes * a.hidden, setup.bytes * _width(a) * _alive(setup, adapter), ends)
+
+
+def plain_layer(a: Architecture, setup: Setup, adapter: Adapter) -> float:
+    """Bytes per token of one layer of attention and feed-forward, by the formula, without what adapters keep."""
+    return sum((*_norms(a, setup), *_attention(a, setup), *_feed_forward(a, setup, adapter)))
 
 
 def _width(a: Architecture) -> int:

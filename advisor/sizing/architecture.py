@@ -69,6 +69,8 @@ class Architecture:
     """Width of one layer's keys as PEFT's prefix tuning counts it."""
     ia3: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    beyond: float = 0.0
+    """Bytes per token and layer that a kind of layer without a formula keeps beyond attention's, at most."""
 
     @property
     def parameters(self) -> int:

@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from advisor.sizing.activations import CHUNK, plain_layer
+from advisor.sizing.adapters import adapter_of
 from advisor.sizing.architecture import Architecture, Matrix, Part, read_architecture
 from advisor.sizing.config import UnknownArchitecture, find_model, left_out, read_json
+from advisor.sizing.setup import Setup
 from chat.local.offline import quiet_transformers
 from workspace.extras import installed
 from workspace.json_types import JsonObject
@@ -14,6 +17,8 @@ from workspace.json_types import JsonObject
 FEED_FORWARD = ("mlp", "feed_forward", "ffn", "moe", "expert")
 ROUTERS = ("gate", "router")
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+MOST = 8
+"""Layers that such a pass goes through: the kinds of layers take turns within them."""
 
 
 def find_architecture(ref: str | Path) -> Architecture:
@@ -29,9 +34,9 @@ def find_architecture(ref: str | Path) -> Architecture:
 def count_model(ref: str) -> Architecture:
     """The architecture behind a folder or a config.json, with every parameter of its language model counted.
 
-    What its layers keep for the backward pass is taken to be that of attention with their widest matrices: measured in
-    docs/measured.md. Raises UnknownArchitecture where transformers is missing, does not know the family, or cannot
-    build it.
+    What its layers keep for the backward pass is that of attention with their widest matrices, or what a pass without
+    numbers keeps if that is more: an upper bound (docs/measured.md). Raises UnknownArchitecture where transformers is
+    missing, does not know the family, or cannot build it.
     """
     raw, where = read_json(ref)
     kind = str(raw.get("model_type"))
@@ -39,34 +44,72 @@ def count_model(ref: str) -> Architecture:
         told = f"{where}: {kind} has no formula here, and transformers, which could count it, is missing."
         raise UnknownArchitecture(told, "pip install 'rung[train]'", where=where, found=kind)
     try:
-        config, model = _built(raw, where)
+        config, model, kept = _built(raw, where)
     except Exception as error:  # whatever a family's own code raises for a config that is not right
         told = f"{where}: transformers cannot build the family {kind} ({type(error).__name__}: {error})."
         raise UnknownArchitecture(told, "pip install -U transformers", where=where, found=kind) from error
-    return replace(_architecture(config, model, kind, where), notes=(*left_out(raw), _note(kind)))
+    found = _architecture(config, model, kind, where)
+    setup = Setup(length=CHUNK, batch=1, dtype="fp32", device="cpu")
+    beyond = max(0.0, kept - plain_layer(replace(found, experts=0), setup, adapter_of(found, "lora", rank=1)))
+    return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond)
 
 
-def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
-    """The language model's config, and the model on torch's meta device: shapes without numbers or foreign code."""
+def _built(raw: JsonObject, where: str) -> tuple[Any, Any, float]:
+    """The language model's config, the model on torch's meta device (shapes without numbers or foreign code), and what
+    it keeps, as `_kept`.
+    """
     quiet_transformers()
     import torch
-    from transformers import (
-        CONFIG_MAPPING,
-        MODEL_FOR_CAUSAL_LM_MAPPING,
-        AutoModelForCausalLM,
-        AutoModelForImageTextToText,
-    )
+    from transformers import CONFIG_MAPPING
 
     whole = CONFIG_MAPPING[raw["model_type"]].from_json_file(where)
-    config = whole.get_text_config()
     with torch.device("meta"):
-        if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
-            model = AutoModelForCausalLM.from_config(config)
-        else:
-            model = AutoModelForImageTextToText.from_config(whole)
-            _leave_out_images(model)
+        model = _made(whole)
     model.tie_weights()
-    return config, model
+    return whole.get_text_config(), model, _kept(whole)
+
+
+def _made(whole: Any) -> Any:
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    if type(whole.get_text_config()) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return AutoModelForCausalLM.from_config(whole.get_text_config())
+    model = AutoModelForImageTextToText.from_config(whole)
+    _leave_out_images(model)
+    return model
+
+
+def _kept(whole: Any) -> float:
+    """Bytes per token and layer that a pass without numbers saves for the backward pass in 32 bits, weights frozen.
+
+    Stacked experts are passed over: they have a formula. 0.0 where a family's code looks at the numbers.
+    """
+    import torch
+    from torch.autograd.graph import saved_tensors_hooks
+    from torch.fx.passes.fake_tensor_prop import FakeTensorMode  # type: ignore[attr-defined]
+
+    held: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        held[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        return tensor
+
+    with FakeTensorMode():
+        text = _made(whole).get_decoder().requires_grad_(False)
+        text.get_input_embeddings().weight.requires_grad_()
+        if len(getattr(text, "layers", [])) > MOST:
+            text.layers = text.layers[:MOST]
+        for path, module in text.named_modules():
+            if "experts" in path and any(weight.ndim == 3 for weight in module.parameters(recurse=False)):
+                module.forward = lambda hidden, *_, **__: hidden
+        try:
+            with saved_tensors_hooks(keep, lambda tensor: tensor):
+                text(input_ids=torch.zeros(1, CHUNK, dtype=torch.long), use_cache=False)
+        except Exception:
+            return 0.0
+    weights = {weight.untyped_storage()._cdata for weight in text.parameters()}
+    kept = sum(storage.nbytes() for place, storage in held.items() if place not in weights)
+    return float(kept / CHUNK / min(MOST, whole.get_text_config().num_hidden_layers))
 
 
 def _leave_out_images(model: Any) -> None:
@@ -119,8 +162,9 @@ def _note(kind: str) -> str:
     import transformers
 
     built = f"{kind} was counted by building it with transformers {transformers.__version__}"
-    kept = "the memory of its layers is computed from their widths; without their CUDA kernels, layers with a state"
-    return f"{built}; {kept} (Mamba, linear attention) keep more"
+    return (
+        f"{built}; the memory of its layers is an upper bound: with their CUDA kernels, layers with a state keep less"
+    )
 
 
 def _largest(config: Any, name: str, default: int) -> int:
