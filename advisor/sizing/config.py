@@ -110,7 +110,7 @@ def check_config(raw: object, where: str, entry: Mapping[str, Any] | None = None
     family = _family(raw, inner, where)
     own = {key: value for key, value in _renamed(family, inner).items() if value is not None}
     values = {**family.get("defaults", {}), **own}
-    if "tie_word_embeddings" not in inner and isinstance(raw.get("tie_word_embeddings"), bool):
+    if isinstance(raw.get("tie_word_embeddings"), bool):  # the whole model's word counts before its text part's
         values["tie_word_embeddings"] = raw["tie_word_embeddings"]
     problems = _problems(values, where)
     if problems:
