@@ -130,23 +130,24 @@ def _low_rank(recipe: Recipe, task: str, model: Any) -> dict[str, Any]:
 
 
 MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
-"""Kinds of models whose `out_proj` peft refuses to wrap."""
+"""Kinds of models whose `out_proj` peft refuses to wrap; some read the weight of `dt_proj` past its adapter."""
 
 
 def _not_wrapped(model: Any) -> list[str]:
     """Linear layers left as they are: those that read images, and those that peft cannot wrap.
 
-    The latter are routers that return more than one value (Llama 4) and Mamba's `out_proj`.
+    The latter are routers that return more than one value (Llama 4), and Mamba's `out_proj` and `dt_proj`.
     """
     from torch.nn import Linear
 
     if model is None:
         return []
-    ends = (".router", ".out_proj") if model.config.model_type in MAMBA else (".router",)
+    ends = (".router", ".out_proj", ".dt_proj") if model.config.model_type in MAMBA else (".router",)
     layers = [name for name, module in model.named_modules() if isinstance(module, Linear)]
     decoder = model.get_decoder()
     text = next((name for name, module in model.named_modules() if module is decoder), "")
-    return [name for name in layers if name.endswith(ends) or not name.startswith((text, "lm_head"))]
+    left = [name for name in layers if name.endswith(ends) or ".router." in name]
+    return [*left, *(name for name in layers if name not in left and not name.startswith((text, "lm_head")))]
 
 
 def has_stacked_experts(model: Any) -> bool:
