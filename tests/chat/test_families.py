@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from families import FAMILIES, QUICK, WINDOW, tiny
+from families import QUICK, WINDOW, table, tiny
 from later import torch
 
 from chat.local.model import LocalModel
@@ -24,27 +24,11 @@ QUESTIONS = (
     "PDR?",
     "The customer says that the app does not accept the code which was sent to her by text message last night.",
 )
-WHOLE = set(
-    [
-        "llama",
-        "qwen2",
-        "qwen3",
-        "qwen3_moe",
-        "olmo2",
-        "phi3",
-        "granite",
-        "smollm3",
-        "glm4",
-        "glm4_moe",
-        "deepseek_v3",
-        "ministral3",
-        "mistral3",
-        "qwen3_vl",
-    ]
-)
-"""Every layer sees every word, so that rows may share a prefix."""
 LABELS = ("card lost at home", "card", "transfer that came late", "transfer")
-EVERY = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES if name not in QUICK)]
+MORE = """qwen2 qwen3 qwen3_moe gemma3n_text gemma4_text olmo2 olmo3 mistral exaone4 cohere2 phi3 granite smollm3 glm4
+glm4_moe ministral3 mistral3 qwen3_vl qwen3_next granitemoehybrid bamba jamba falcon_h1 nemotron_h mamba2 llama4_text
+deepseek_v3"""
+EVERY = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE.split())]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +81,7 @@ def test_answers_and_scores_equal_those_of_one_at_a_time(family: str, words: Any
     plain = [words.decode(plain_generate(model.loaded, one), skip_special_tokens=True) for one in free]
     assert [reply.text for reply in model.answer(free)] == plain
     assert [model.answer([one])[0].text for one in free[:2]] == plain[:2], "alone, behind what is kept"
-    assert model._ways.fastest(max(lengths) + 6, [9, 8, 7]) == ("prefix" if family in WHOLE else "batch")
+    assert model._ways.fastest(max(lengths) + 6, [9, 8, 7]) == table()[family].split(" | ")[1]
     held = [ask(question, choices=LABELS) for question in QUESTIONS]
     mixed = model.answer([*held, *free])
     assert [reply.text for reply in mixed] == [*(likeliest_label(model, one) for one in held), *plain]

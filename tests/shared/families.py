@@ -1,7 +1,9 @@
-"""Tiny models with random weights, one of each architecture, from config alone, with the embedded model's tokenizer."""
+"""Tiny models with random weights of every causal family that transformers has: its own config with smaller numbers."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from chat.local.load import Loaded
@@ -9,141 +11,85 @@ from chat.local.load import Loaded
 WINDOW = 32
 """Tokens of the sliding windows: prompts of the tests are longer."""
 LAYERS = 4
-_SHAPE: dict[str, Any] = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "max_position_embeddings": 2048,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "pad_token_id": 2,
-    "tie_word_embeddings": True,
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+BEGIN, END = "<!-- families -->\n", "<!-- end -->"
+SIZES = {
+    r"(vision_|encoder_|decoder_)?(num_)?(hidden_)?(encoder_|decoder_)?layers|n_layers?|depth": LAYERS,
+    r"hidden_size_per_layer_input|laurel_rank|rotary_dim": 8,
+    r"hidden_size|d_model|n_embd|embedding_size|hidden_dim|dim_model|word_embed_proj_dim|lru_width|embedding_dim": 64,
+    r"(\w*_)?(intermediate|ffn_hidden|ffn)_(size|dim)|n_inner|d_ff|dim_ff|ff_dim|intermediate_size_mlp|dff": 96,
+    r"(\w*_)?(attention_)?heads|n_heads?": 4,
+    r"(\w*_)?num_key_value_heads|num_kv_heads|linear_num_key_heads": 2,
+    r"qk_head_dim|global_head_dim": 32,
+    r"(\w*_)?head_dim|\w*_d_head|kv_channels|dim_head|d_kv|(\w*_)?rank|\w*_d_state|(ssm_)?state_size": 16,
+    r"num_(local_|routed_)?experts|n_routed_experts|moe_num_experts": 4,
+    r"num_experts_per_tok(en)?|moe_k|moe_top_?k|top_k_experts": 2,
+    r"(\w*_)?sliding_window(_size)?|attention_window|window_size|attention_chunk_size": WINDOW,
+    r"n_groups?|num_expert_group|topk_group|n_shared_experts|num_shared_experts|first_k_dense_replace": 1,
+    r"mamba_n_groups|num_kv_shared_layers": 1,
+    r"max_position_embeddings|n_positions|max_seq_len|model_max_length|max_sequence_length|n_ctx": 2048,
+    r"bos_token_id|decoder_start_token_id": 1,
+    r"eos_token_id|pad_token_id": 2,
+    r"\w*_(dim|size|width)": 16,
 }
-_SLIDING = ["sliding_attention", "full_attention"] * (LAYERS // 2)
-_LINEAR = ["linear_attention", "linear_attention", "linear_attention", "full_attention"]
-_EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
-_GATED = {
-    "linear_num_key_heads": 2,
-    "linear_num_value_heads": 4,
-    "linear_key_head_dim": 16,
-    "linear_value_head_dim": 16,
+"""What a number of a config becomes, by its name, if it is larger: the first that fits."""
+FILLED = r"(\w+_)?head_dim|(\w+_)?num_key_value_heads|n_(routed|shared)_experts|num_experts_per_tok|\w+_token_id"
+"""Names that get their number where the class leaves them empty."""
+MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_expand": 2}
+ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+OWN: dict[str, dict[str, Any]] = {
+    "bamba": {**MAMBA, "attn_layer_indices": [3]},
+    "cohere_compass_text": {"rope_parameters": {"full_attention": {**ROPE, "mrope_section": [4, 2, 2]}}},
+    "dbrx": {"attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2, "clip_qkv": 8.0}},
+    "dory": {
+        "layer_types": ["sliding_attention", "mlp", "full_attention", "mlp"],
+        "num_hidden_layers": 4,
+        "n_input_layers": 1,
+        "n_recurrent_layers": 2,
+        "n_output_layers": 1,
+    },
+    "falcon_h1": {**MAMBA, "mamba_d_ssm": 128},
+    "gemma3n_text": {"num_kv_shared_layers": 0},
+    "granitemoehybrid": {**MAMBA, "layer_types": ["mamba"] * 3 + ["attention"]},
+    "jamba": {"attn_layer_period": 4, "attn_layer_offset": 3, "use_mamba_kernels": False},
+    "lfm2": {"layer_types": ["conv", "full_attention"] * 2},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
+    "mamba2": {"num_heads": 8},
+    "mimo_v2_flash": {"num_attention_heads": 8, "num_key_value_heads": 4},
+    "nemotron_h": {"layer_types": ["mamba", "mlp", "attention", "mlp"], "mamba_num_heads": 8},
+    "qwen4_exp_text": {"indexer_budget": 32, "indexer_compress_ratio": 4},
+    "rwkv": {"attention_hidden_size": 64},
+    "zamba": {"layers_block_type": ["linear_attention", "hybrid"] * 2, "attn_layer_period": 2, "attn_layer_offset": 1},
+    "zamba2": {"layers_block_type": ["linear_attention", "hybrid"] * 2, "n_mamba_heads": 8, "mamba_ngroups": 1},
 }
-_MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_d_state": 16, "mamba_n_groups": 1, "mamba_expand": 2}
-_WINDOWED = {"sliding_window": WINDOW, "layer_types": _SLIDING}
-FAMILIES: dict[str, dict[str, Any]] = {
-    "llama": {},
-    "qwen2": {},
-    "qwen3": {},
-    "qwen3_moe": {**_EXPERTS, "norm_topk_prob": True},
-    "gemma3_text": {**_WINDOWED},
-    "gemma3n_text": {
-        **_WINDOWED,
-        "intermediate_size": [96] * LAYERS,
-        "vocab_size_per_layer_input": 64,
-        "hidden_size_per_layer_input": 8,
-        "laurel_rank": 8,
-        "num_kv_shared_layers": 0,
-        "activation_sparsity_pattern": [0.0] * LAYERS,
-    },
-    "gemma4_text": {**_WINDOWED, "hidden_size_per_layer_input": 0, "global_head_dim": 32},
-    "gpt_oss": {**_WINDOWED, "num_local_experts": 4, "num_experts_per_tok": 2},
-    "olmo2": {},
-    "olmo3": {**_WINDOWED},
-    "mistral": {"sliding_window": WINDOW},
-    "exaone4": {**_WINDOWED},
-    "cohere2": {**_WINDOWED},
-    "phi3": {},
-    "granite": {},
-    "smollm3": {},
-    "glm4": {},
-    "glm4_moe": {
-        "moe_intermediate_size": 32,
-        "n_routed_experts": 4,
-        "num_experts_per_tok": 2,
-        "n_group": 1,
-        "topk_group": 1,
-        "first_k_dense_replace": 1,
-    },
-    "ministral3": {},
-    "mistral3": {"text": "mistral", "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}},
-    "qwen3_vl": {
-        "text": "qwen3_vl_text",
-        "vision": {"hidden_size": 32, "intermediate_size": 48, "depth": 1, "num_heads": 2, "out_hidden_size": 64},
-    },
-    "qwen3_5_text": {**_GATED, "layer_types": _LINEAR},
-    "qwen3_next": {**_GATED, **_EXPERTS, "layer_types": _LINEAR, "shared_expert_intermediate_size": 32},
-    "lfm2": {"layer_types": ["conv", "full_attention"] * (LAYERS // 2), "block_multiple_of": 16},
-    "granitemoehybrid": {
-        **_MAMBA,
-        "layer_types": ["mamba", "mamba", "mamba", "attention"],
-        "num_local_experts": 0,
-        "num_experts_per_tok": 0,
-        "shared_intermediate_size": 96,
-    },
-    "bamba": {**_MAMBA, "attn_layer_indices": [3]},
-    "jamba": {
-        "mamba_d_state": 16,
-        "attn_layer_period": 4,
-        "attn_layer_offset": 3,
-        "num_experts": 2,
-        "use_mamba_kernels": False,
-    },
-    "falcon_h1": {**_MAMBA, "mamba_d_ssm": 128},
-    "nemotron_h": {
-        "layer_types": ["mamba", "mlp", "attention", "mlp"],
-        "mamba_num_heads": 8,
-        "mamba_head_dim": 16,
-        "ssm_state_size": 16,
-        "n_groups": 1,
-    },
-    "mamba2": {"num_heads": 8, "head_dim": 16, "state_size": 16, "n_groups": 1},
-    "llama4_text": {
-        "attention_chunk_size": WINDOW,
-        "num_local_experts": 2,
-        "intermediate_size_mlp": 96,
-        "interleave_moe_layer_step": 2,
-    },
-    "deepseek_v3": {
-        "moe_intermediate_size": 32,
-        "n_routed_experts": 4,
-        "num_experts_per_tok": 2,
-        "n_group": 1,
-        "topk_group": 1,
-        "q_lora_rank": 16,
-        "kv_lora_rank": 16,
-        "qk_nope_head_dim": 16,
-        "qk_rope_head_dim": 16,
-        "v_head_dim": 16,
-        "num_key_value_heads": 4,
-        "first_k_dense_replace": 1,
-    },
-}
-"""What each family's config says beside the shape that all share; of one that reads images, the two parts."""
+"""Numbers that hang together in a way of the family's own."""
 QUICK = ("llama", "gemma3_text", "gpt_oss", "qwen3_5_text", "lfm2")
 """Those that `make check` holds: full attention, two kinds of window, two kinds of state."""
+
+
+def table() -> dict[str, str]:
+    """Family -> its line in docs/models.md."""
+    lines = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0].splitlines()[2:]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+
+
+def config_of(name: str, vocabulary: int) -> Any:
+    """The family's config with small numbers."""
+    from transformers import CONFIG_MAPPING
+
+    kind = CONFIG_MAPPING[name]
+    return kind(**{**_smaller(kind(), vocabulary), **OWN.get(name, {})})
 
 
 def tiny(name: str, words: Any) -> Loaded:
     """The family's model with fixed random weights, and the tokenizer `words`, as `load` gives a model back."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
 
-    own, loader = FAMILIES[name], AutoModelForCausalLM
-    shape = {**_SHAPE, "vocab_size": len(words)}
-    if "text" in own:
-        loader = AutoModelForImageTextToText
-        text = AutoConfig.for_model(own["text"], **shape)
-        if getattr(text, "rope_parameters", None) and "mrope_section" in text.rope_parameters:
-            text.rope_parameters["mrope_section"] = [4, 2, 2]
-        ends = {key: shape[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings")}
-        config = AutoConfig.for_model(name, text_config=text.to_dict(), vision_config=own["vision"], **ends)
-    else:
-        config = AutoConfig.for_model(name, **{**shape, **own})
+    config = config_of(name, len(words))
+    text = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     torch.manual_seed(0)
-    model = loader.from_config(config)
+    model = (AutoModelForCausalLM if text else AutoModelForImageTextToText).from_config(config)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
@@ -172,3 +118,29 @@ def chain(words: Any, steps: list[tuple[str, str]]) -> Loaded:
             head[words.convert_tokens_to_ids(other)] += vectors[words.convert_tokens_to_ids(one)]
         model.lm_head.weight.copy_(head)
     return made
+
+
+def _smaller(default: Any, vocabulary: int) -> dict[str, Any]:
+    """The arguments that make a small config of the default one; parts for images and sound likewise."""
+    from transformers import PretrainedConfig
+
+    small: dict[str, Any] = {}
+    for key, value in default.to_dict().items():
+        part = vars(default).get(key)
+        if isinstance(part, PretrainedConfig):
+            small[key] = {"model_type": part.model_type, **_smaller(part, vocabulary)}
+        elif isinstance(value, list) and len(value) == getattr(default, "num_hidden_layers", 0):
+            kinds = list(dict.fromkeys(value))[:LAYERS]
+            small[key] = [_number(key, one, vocabulary) for one in [*kinds, *value][:LAYERS]]
+        elif value is None or type(value) is int:
+            small[key] = _number(key, value, vocabulary)
+    return small
+
+
+def _number(key: str, value: Any, vocabulary: int) -> Any:
+    if "vocab_size" in key:
+        return vocabulary
+    size = next((size for name, size in SIZES.items() if re.fullmatch(name, key)), None)
+    if size is None or (value is None and not re.fullmatch(FILLED, key)) or isinstance(value, str):
+        return value
+    return size if value is None or key.endswith("_id") or value > size else value
