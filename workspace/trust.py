@@ -141,6 +141,11 @@ def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _text(table: Mapping[str, Any], name: str) -> str:
+    found = table.get(name)
+    return found if isinstance(found, str) else ""
+
+
 def _codes(root: Path, _: Mapping[str, Any]) -> Iterator[Claim]:
     yield from (_code(path, sha256_file(path)) for kind in (METRICS, ARMS) for path in codes(root, kind))
 
@@ -152,17 +157,10 @@ def _code(path: Path, digest: str) -> Claim:
 def _hosts(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
     for section in MODELS:
         asked = _table(table, section)
-        provider, address = asked.get("provider", "local"), asked.get("base_url")
-        if isinstance(address, str) and address:
-            host = bare_host(address)
-        elif provider in VENDORS:
-            host = VENDORS[provider]
-        else:
-            continue
-        yield Claim(f"{HOST} {host}", f"[{section}] sends it rows", here=is_this_machine(host))
+        if host := bare_host(_text(asked, "base_url")) or VENDORS.get(_text(asked, "provider"), ""):
+            yield Claim(f"{HOST} {host}", f"[{section}] sends it rows", here=is_this_machine(host))
     for name in (systems := _table(table, "arms")):
-        if isinstance(url := _table(systems, name).get("url"), str) and url:
-            host = bare_host(url)
+        if host := bare_host(_text(_table(systems, name), "url")):
             yield Claim(f"{HOST} {host}", f"[arms.{name}] sends it rows", here=is_this_machine(host))
 
 
@@ -175,8 +173,7 @@ def bare_host(address: str) -> str:
 
 
 def _stores(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
-    url = _table(table, "store").get("url")
-    if isinstance(url, str) and url:
+    if url := _text(_table(table, "store"), "url"):
         here = LOCAL_STORE.fullmatch(url) is not None
         yield Claim(
             f"{STORE} {bare_host(url)}", "[store] url: all rows are kept there", sha256_bytes(url.encode()), here
@@ -184,8 +181,7 @@ def _stores(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def _programs(root: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
-    named = _table(table, "release").get("llama_cpp")
-    if isinstance(named, str) and named:
+    if named := _text(_table(table, "release"), "llama_cpp"):
         folder = root / os.path.expanduser(named)  # noqa: PTH111  a name that is nobody's home stays as it is
         yield Claim(f"{PROGRAM} {named}", "[release] llama_cpp: it is started with your rights", _folder_hash(folder))
 

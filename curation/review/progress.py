@@ -141,7 +141,7 @@ def progress(desk: Desk) -> ReviewProgress:
     """Count everything, after the queue was brought in line with the policy."""
     refresh_queue(desk.store, desk.settings)
     stored = desk.store.rows()
-    queued = [row for row in stored if row.queued or row.state not in ("unreviewed", "trusted")]
+    queued = [row for row in stored if row.state not in ("unreviewed", "trusted")]
     states = {state: sum(row.state == state for row in queued) for state in SHOWN}
     decided = sum(states[state] for state in ("approved", "edited", "rejected"))
     people = person_progress(desk.store)
