@@ -15,6 +15,8 @@ from workspace.json_types import JsonObject
 from workspace.settings_file import line_of, read_file
 
 LARGEST = 2**31 - 1
+ORDERS_THAT_LEFT = ("gap", "uncertainty", "random")
+"""Orders of the queue in older projects; their rows come as imported."""
 
 
 class Section(BaseModel):
@@ -110,6 +112,11 @@ class ReviewSettings(Section):
     """Let decisions of automatic reviewers (a code table) count for the review gate; every card shows it."""
     reasons: tuple[str, ...] = ("wrong answer", "right answer, wrong form", "the question is unclear", "duplicate")
     """Reasons for a rejection; a list under `Reasons` in guideline.md replaces them."""
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _without_those_that_left(cls, order: object) -> object:
+        return "import" if order in ORDERS_THAT_LEFT else order
 
 
 class DatasetSettings(Section):

@@ -25,6 +25,7 @@ def test_a_review_again_by_script(rung, told, project):
     project.guideline_file.write_text("# G\n\nCode it.\nAsthma first.\n")
     dry = told("review", "again", "--word", "Asthma", "--dry-run")
     assert list(dry["rows"].values()) == [["asthma"]] and dry["change"] is None
+    assert len(told("review", "again", "--all", "--dry-run")["rows"]) == 3, "as scripts ask"
     done = told("review", "again", "--word", "Asthma")
     assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1) and done["change"] is not None
     assert told("review", "status")["states"]["pending"] == 1

@@ -293,6 +293,7 @@ def again_command(
         list[str] | None,
         typer.Option("--word", metavar="WORD", help="Only rows that hold this word; may be given more than once."),
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", hidden=True)] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the rows; change nothing.")] = False,
     by: Reviewer = "",
     as_json: Json = False,
@@ -302,7 +303,7 @@ def again_command(
     from rung.text.review_text import touched_lines
 
     with desk_here() as desk:
-        found = touched_rows(desk, word or ())
+        found = touched_rows(desk, () if everything else word or ())
         change = None if dry_run or not found.rows else review_again(desk, found, actor=person_of(desk, by))
     document = {"guideline": found.version, "older": found.older, "words": list(found.words),
                 "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change}  # fmt: skip
