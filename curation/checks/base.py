@@ -355,3 +355,13 @@ def in_order(findings: Sequence[DataFinding]) -> tuple[DataFinding, ...]:
         return ORDER[finding.severity], first, -finding.rows
 
     return tuple(sorted(findings, key=place))
+
+
+@dataclass(frozen=True, slots=True)
+class LastCheck:
+    """The last check of a project's rows; `blocking` findings, of which `in_review` wait for reviewers."""
+
+    is_old: bool
+    """Whether rows came, or were fixed, dismissed or restored since; also where there was no check."""
+    blocking: int = 0
+    in_review: int = 0

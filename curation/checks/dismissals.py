@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
-from curation.checks.base import DataFinding
+from curation.checks.base import DataFinding, LastCheck
 from curation.store import Event, Store
 from curation.store.reading import data_mark, read_fact, revision
 from curation.store.records import number_of
@@ -92,16 +91,6 @@ def moment_of(store: Store) -> Moment:
     """Return what tells a later state of the store from this one."""
     with store.read() as connection:
         return revision(connection), data_mark(connection)
-
-
-@dataclass(frozen=True, slots=True)
-class LastCheck:
-    """The last check of a project's rows; `blocking` findings, of which `in_review` wait for reviewers."""
-
-    is_old: bool
-    """Whether rows came, or were fixed, dismissed or restored since; also where there was no check."""
-    blocking: int = 0
-    in_review: int = 0
 
 
 def keep_check(store: Store, before: Moment, blocking: Sequence[DataFinding]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from curation.example import Example
 from curation.store import reading
-from curation.store.engine import is_unwritable, lock_all, open_engine, refuse_writing, transaction
+from curation.store.engine import is_unwritable, lock_all, refuse_writing, transaction
 from curation.store.reading import count_by, payloads_of, read_changes, read_deciders, read_events
 from curation.store.records import (
     Added,
@@ -32,22 +32,6 @@ from curation.store.sources import read_links
 from curation.store.tables import sources
 from curation.store.writing import add_rows, change_rows, undo_change, write_event
 from workspace.errors import RungError
-from workspace.folder import Project
-from workspace.settings import Settings
-
-
-def store_exists(project: Project, settings: Settings) -> bool:
-    """Whether this project has a store already; for PostgreSQL always true."""
-    return bool(settings.store.url) or project.database_file.is_file()
-
-
-def open_store(project: Project, settings: Settings) -> Store:
-    """Open (or make) the project's store and bring its schema up to date; an older SQLite file is copied first.
-
-    Raises RungError where it cannot be opened, or was written by a newer Rung: then nothing was changed.
-    """
-    engine, where = open_engine(project, settings)
-    return Store(engine, where)
 
 
 class Store:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from advisor.answer_file import load_answers
 from advisor.decision import Decision
-from curation.checks.dismissals import LastCheck, last_check
-from curation.split.audit import unlike_log
+from curation.checks.base import LastCheck
 from curation.split.manifest import Manifest, changed_splits, newest_dataset, read_manifest
+from curation.store import open_store, store_exists
 from evaluation.measured_answers import read_answers, with_judged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.verdict.rule import Verdict, newest_verdict
@@ -127,8 +127,12 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
 
     def other(*files: Path) -> list[str]:
         """Names of those that are not the ones of the log."""
+        if not with_store or not store_exists(project, settings):
+            return []
+        from curation.split.audit import unlike_log
+
         none: list[Path] = []
-        return [path.name for path in part(lambda: unlike_log(project, settings, *files), none)] if with_store else []
+        return [path.name for path in part(lambda: unlike_log(project, settings, *files), none)]
 
     return Facts(
         project=project,
@@ -192,9 +196,11 @@ def _report(project: Project, kind: str, test_sha256: str | None) -> Report | No
 
 
 def _unmeasured(project: Project, dataset: Manifest | None, baseline: Report | None) -> str:
+    if not dataset or not baseline:
+        return ""
     from evaluation.outcomes import unmeasured_words
 
-    return unmeasured_words(project, dataset, baseline) if dataset and baseline else ""
+    return unmeasured_words(project, dataset, baseline)
 
 
 def _verdict(project: Project) -> Verdict | None:
@@ -203,11 +209,11 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> _Stored:
-    from curation.review.queue import refresh_queue
-    from curation.store import open_store, store_exists
-
     if not store_exists(project, settings):
         return _Stored()
+    from curation.checks.dismissals import last_check
+    from curation.review.queue import refresh_queue
+
     with open_store(project, settings) as store:
         refresh_queue(store, settings)
         sources = store.sources()

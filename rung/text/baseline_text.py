@@ -1,8 +1,10 @@
 """A baseline report in words, as the shell prints it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from __future__ import annotations
 
-from evaluation.ladder_plan import LadderPlan
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import ArmResult, Report, surest
 from evaluation.metrics.item_metrics import ITEM_METRICS
@@ -10,6 +12,9 @@ from evaluation.verdict.intervals import TOLERANCE
 from rung.text.figures import arm_name, dots, duration, interval, money, percent, scale
 from workspace.counted import counted
 from workspace.settings import EVERY_TURN
+
+if TYPE_CHECKING:
+    from evaluation.ladder_plan import LadderPlan
 
 PLOT, BESIDE = 30, 25
 """Columns of the plot, and of score and interval between a name and it."""

@@ -1,7 +1,9 @@
 """Texts of plans, gates and training runs, and of what is tried before a run."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rung.status.stages import STEP_WORDS
 from rung.text.figures import duration, gib, megabytes, money
@@ -10,11 +12,13 @@ from training.gates.gate import Gate
 from training.plan.plans import Plan
 from training.plan.recipe import Recipe
 from training.runs import RunRecord
-from training.trials.dry_run import DryRun
-from training.trials.sweep import Sweep
 from workspace.artefact import now
 from workspace.counted import counted
 from workspace.settings import GateSettings
+
+if TYPE_CHECKING:
+    from training.trials.dry_run import DryRun
+    from training.trials.sweep import Sweep
 
 METHOD = {
     "lora": "LoRA",

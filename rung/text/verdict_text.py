@@ -20,7 +20,6 @@ from rung.text.figures import (
     signed_interval,
     wrong_answers,
 )
-from rung.text.judge_text import sentence as judge_sentence
 from workspace.counted import counted
 
 TEN = 0.1
@@ -212,6 +211,8 @@ def _beside(v: Verdict) -> list[str]:
         scores = ", ".join(f"{t.run} {percent(t.score)}" for t in v.trainings)
         rows.append(f"Training runs: {scores}. The interval includes their variance.")
     if v.judge:
+        from rung.text.judge_text import sentence as judge_sentence
+
         rows.append(judge_sentence(v.judge))
     if v.price:
         rows += price_lines(v.price)

@@ -15,9 +15,9 @@ HEAVY = ("torch", "transformers", "peft", "trl", "anthropic", "openai", "sklearn
 """Never loaded for help, the questionnaire, Start, Advice and Review."""
 
 
-def loaded_after(code: str, cwd: str) -> list[str]:
+def loaded_after(code: str, cwd: str, heavy: tuple[str, ...] = HEAVY) -> list[str]:
     """Heavy modules in `sys.modules` after `code` ran in a fresh process."""
-    probe = f"{code}\nimport json, sys\nprint(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    probe = f"{code}\nimport json, sys\nprint(json.dumps([m for m in {heavy!r} if m in sys.modules]))"
     done = subprocess.run([sys.executable, "-P", "-c", probe], capture_output=True, text=True, cwd=cwd, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -42,6 +42,14 @@ def test_quick_commands_and_public_names_load_nothing_heavy(tmp_path):
     )  # fmt: skip
     names = "import rung, rung.status, curation.review, training.gates.clearance"
     assert loaded_after(f"{RUN.format(commands=commands)}\n{names}", str(tmp_path)) == []
+
+
+def test_no_store_is_loaded_where_there_is_none(tmp_path):
+    root = start_project(tmp_path / "project").project.root
+    (root / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
+    (root / "s.jsonl").write_text("".join(f'{{"id": "{n}", "baseline": 0, "tuned": 1}}\n' for n in range(40)))
+    commands = ("status", "advise", "advise --json", "verdict --scores s.jsonl", "runs list")
+    assert loaded_after(RUN.format(commands=commands), str(root), ("sqlalchemy",)) == []
 
 
 def test_showing_a_row_loads_no_check(tmp_path):
