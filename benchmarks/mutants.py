@@ -124,7 +124,8 @@ def with_faults() -> tuple[list[Fault], dict[str, str]]:
     found: list[Fault] = []
     sources = {}
     for file in (file for files in AREAS.values() for file in files):
-        tree = Writer(file, found).generic_visit(ast.parse((TOP / file).read_text()))
+        tree = ast.parse((TOP / file).read_text())
+        Writer(file, found).generic_visit(tree)
         heads = [
             n for n, each in enumerate(tree.body) if isinstance(each, ast.ImportFrom) and each.module == "__future__"
         ]

@@ -9,7 +9,7 @@ import pytest
 from in_shell import rung
 
 from evaluation.verdict.compare import compare, items_to_settle
-from evaluation.verdict.intervals import covariance, score_interval
+from evaluation.verdict.intervals import covariance, estimate, score_interval
 from evaluation.verdict.paired_scores import read_scores
 from evaluation.verdict.power import power_of
 from evaluation.verdict.rule import rule
@@ -127,6 +127,13 @@ def test_what_would_settle_it_settles_it():
 
     needed = once.items_to_settle / once.clusters
     assert times(round(1.3 * needed)) and not times(round(0.7 * needed))
+
+
+def test_two_unequal_clusters_have_more_degrees_where_their_items_do_not_hang_together():
+    names = ["big"] * 30 + ["small"] * 10
+    mixed, apart = [n % 2 for n in range(40)], [1] * 30 + [0] * 10
+    loose, tight = (estimate(each, names, (0.0, 1.0)).degrees for each in (mixed, apart))
+    assert tight < loose < 3
 
 
 def test_an_arms_own_interval_holds_its_score():
