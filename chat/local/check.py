@@ -15,6 +15,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from chat.local.decode import Forward, Job, Prefix, decode
@@ -149,14 +150,18 @@ class CheckedWays:
         return truths
 
     def _ahead(self, prompt: list[int]) -> float:
-        """How much the tokens behind a place change what the model says there."""
+        """How much other tokens behind a place change what the model says there: the median over places.
+
+        Both passes are of one length: for another the arithmetic, or how places are told apart, may be another.
+        """
         import torch
 
-        model = self.loaded.model
+        model, ends = self.loaded.model, BEFORE + BEHIND
+        other = [*prompt[:BEFORE], *(abs(token - 1) for token in prompt[BEFORE:ends])]
         with torch.inference_mode():
-            short, long = (model(torch.tensor([prompt[:size]], device=model.device)).logits[0, BEFORE - 1].float()
-                           for size in (BEFORE, BEFORE + BEHIND))  # fmt: skip
-        return _apart(long, short)
+            one, two = (model(torch.tensor([tokens], device=model.device)).logits[0, :BEFORE].float()
+                        for tokens in (prompt[:ends], other))  # fmt: skip
+        return median(map(_apart, one, two))
 
     def _truth(self, prompt: list[int]) -> _Truth:
         import torch

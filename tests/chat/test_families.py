@@ -15,6 +15,7 @@ from chat.local.offline import quiet_transformers
 from chat.local.plain import answer_alone, plain_generate
 from chat.local.prompt import encode_after, encode_ask
 from chat.protocols import Ask
+from workspace.errors import RungError
 
 SYSTEM = "Answer in one word. " * 6
 QUESTIONS = (
@@ -116,3 +117,18 @@ def test_penalties_and_sampling_of_a_folder_change_nothing(words: Any, tmp_path:
     loaded.model.generation_config.update(repetition_penalty=4.0, do_sample=True, temperature=9.0)
     assert [alone(model, one) for one in asks] == before == [reply.text for reply in model.answer(asks)]
     assert loaded.model.generation_config.repetition_penalty == 4.0
+
+
+def test_an_encoder_is_refused_and_no_model_that_turns_places_by_the_length_of_the_text(
+    words: Any, tmp_path: Path
+) -> None:
+    loaded = tiny("llama", words)
+    config = loaded.model.config
+    config.max_position_embeddings = 20
+    config.rope_parameters = {"rope_type": "dynamic", "factor": 8.0, "rope_theta": 10000.0}
+    loaded.model.model.rotary_emb = type(loaded.model.model.rotary_emb)(config)
+    model = LocalModel(loaded, checks=tmp_path / "checks.json")
+    assert [reply.text for reply in model.answer([ask("PDR?")])] == [alone(model, ask("PDR?"))]
+    with pytest.raises(RungError) as refused:
+        LocalModel(tiny("bert", words), checks=tmp_path / "bert.json").answer([ask("PDR?")])
+    assert refused.value.where == "bert"
