@@ -122,11 +122,11 @@ def codes(root: Path, kind: str) -> list[Path]:
 
 def is_this_machine(host: str) -> bool:
     """True for a loopback address and for `localhost`. Names are not looked up."""
-    name = (host if host.count(":") > 1 and "[" not in host else urlsplit(f"//{host}").hostname or "").lower()
     try:
-        return ipaddress.ip_address(name).is_loopback
+        name = (host if host.count(":") > 1 and "[" not in host else urlsplit(f"//{host}").hostname or "").lower()
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
-        return name == "localhost"
+        return False
 
 
 def state_file() -> Path:

@@ -122,7 +122,7 @@ def test_a_model_elsewhere_is_never_opened_without_a_guard(project: Project) -> 
 
 def test_this_machine_and_own_hosts_by_name_by_port_and_by_address() -> None:
     assert all(map(is_this_machine, ["localhost", "127.0.0.1:8000", "[::1]:80", "127.9.9.9", "LOCALHOST:1"]))
-    others = ["localhost.evil.com", "10.0.0.1", "127.0.0.1.evil.com", "0.0.0.0", "example.com", ""]
+    others = ["localhost.evil.com", "10.0.0.1", "127.0.0.1.evil.com", "0.0.0.0", "example.com", "", "[::1"]
     assert not any(map(is_this_machine, others))
     assert is_own("GPU.internal:8000", ["gpu.internal"])
     assert is_own("gpu.internal:8000", ["http://gpu.internal:8000/v1"])
