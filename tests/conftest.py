@@ -29,7 +29,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of as many threads 
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The stand-in for the interpreter; the workers of a run share the process that it forks."""
     base = tmp_path_factory.getbasetemp()
-    with stand_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "forks"):
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["RUNG_STATE_DIR"] = str(base / "state")  # what a test trusts, this account does not
+    with stand_in(base / "forks"):
         yield sys.executable
 
 
