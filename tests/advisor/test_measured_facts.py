@@ -57,6 +57,13 @@ def test_a_classifier_that_works_ends_it(answers: dict[str, Any], prompting: str
     assert all("classifier-does" in {r.rule for r in rules} for rules in decision.why_not.values())
 
 
+def test_a_classifier_is_measured_first_unless_facts_are_missing() -> None:
+    answers = {"task": "classification", "classifier": "untried", "breadth": "narrow", "examples": 2000}
+    assert advised(answers).action.name == "measure"
+    decision = advised(answers, failure="missing_facts")
+    assert (decision.next_step, decision.action.name) == ("rag", "climb")
+
+
 def test_few_rows_in_each_class_wait_for_more() -> None:
     decision = advised(CHAPTERS, **SHORT, **{**ROWS, **CLASSES}, classifier="insufficient")
     assert decision.next_step == "few_shot" and decision.action.name == "more_data"
