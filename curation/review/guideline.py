@@ -10,7 +10,7 @@ from curation.likeness import words
 from curation.review.desk import Desk
 from curation.store.guidelines import current_guideline
 from curation.store.records import DECIDED
-from workspace.errors import Refusal
+from workspace.errors import Refusal, RungError
 
 
 def reason_of(given: str, known: Sequence[str]) -> str:
@@ -59,7 +59,7 @@ class Touched:
 def touched_rows(desk: Desk, chosen: Collection[str] = ()) -> Touched:
     """Rows that people decided under an older guideline; with `chosen` words those that hold one of them.
 
-    Raises Refusal where there are none of an older version.
+    Raises Refusal where there are none of an older version, RungError where `chosen` holds no word.
     """
     now = current_guideline(desk.store, desk.project)
     decided = [row for row in desk.store.rows(state=DECIDED) if row.guideline is not None and not row.automatic]
@@ -70,6 +70,8 @@ def touched_rows(desk: Desk, chosen: Collection[str] = ()) -> Touched:
             "change guideline.md first, then: rung review again",
         )
     wanted = frozenset(word for each in chosen for word in words(each))
+    if chosen and not wanted:
+        raise RungError("--word holds no word.", "rung review again --word asthma", where="--word")
     said = {row.id: words(f"{row.example.question}\n{row.example.answer or ''}") for row in older}
     hits = {name: tuple(sorted(wanted.intersection(found))) for name, found in said.items()}
     rows = {name: found for name, found in hits.items() if found or not wanted}

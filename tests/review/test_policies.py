@@ -10,7 +10,7 @@ from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, next_item, progress, undo
 from curation.review.guideline import reasons_in, review_again, touched_rows
 from curation.review.people import person_progress
-from workspace.errors import Refusal
+from workspace.errors import Refusal, RungError
 
 
 def take(desk: Desk, who: str, verdict: str, text: str | None = None, want: str | None = None):
@@ -133,6 +133,8 @@ def test_a_new_guideline_sends_back_what_it_touches(make_desk, project):
         "# G\n\nCode the complication.\nAsthma: J45.9.\nNeuropathy of the feet: E11.42.\n"
     )
     assert progress(desk).older_guideline == 5
+    with pytest.raises(RungError):
+        touched_rows(desk, [" !"])
     assert len(touched_rows(desk).rows) == 5
     found = touched_rows(desk, ["neuropathy"])
     assert found.version == 2 and found.older == 5 and set(found.rows) == {"r-000002", "r-000003"}
