@@ -19,7 +19,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from chat.local.decode import Forward, Job, Prefix, decode
-from chat.local.load import Loaded
+from chat.local.load import Loaded, refused_encoder
 from chat.local.plain import generated
 from chat.local.score import ScoredPair, score, score_alone
 from workspace.errors import RungError
@@ -142,11 +142,7 @@ class CheckedWays:
                 where=self.loaded.name,
             ) from error
         if seen > (AHEAD if self.loaded.model.dtype == torch.float32 else ROUGHLY):
-            raise RungError(
-                f"{self.loaded.name}: an encoder, which reads a text as a whole and cannot continue one.",
-                "Name a model that writes.",
-                where=self.loaded.name,
-            )
+            raise refused_encoder(self.loaded.name)
         return truths
 
     def _ahead(self, prompt: list[int]) -> float:

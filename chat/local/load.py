@@ -111,8 +111,9 @@ def load(
 def writer_class(transformers: ModuleType, place: str, **options: bool) -> Any:
     """The auto class that loads a model with the head that writes text.
 
-    Raises RungError for a model of encoder and decoder: the class that writes would leave its encoder out. Checkpoints
-    that read images too (Mistral 3, Qwen3-VL) have a class of their own, whose language model answers.
+    Raises RungError for a model of encoder and decoder, whose encoder the class that writes would leave out, and for a
+    family of encoders that fill in blanks. Checkpoints that read images too (Mistral 3, Qwen3-VL) have a class of their
+    own, whose language model answers.
     """
     config = transformers.AutoConfig.from_pretrained(place, **options)
     if config.is_encoder_decoder:
@@ -125,7 +126,16 @@ def writer_class(transformers: ModuleType, place: str, **options: bool) -> Any:
     causal, images = transformers.MODEL_FOR_CAUSAL_LM_MAPPING, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     if kind in images and kind not in causal:
         return transformers.AutoModelForImageTextToText
+    looks_back = getattr(config, "is_decoder", False) or getattr(config, "causal", False)
+    if kind in transformers.MODEL_FOR_MASKED_LM_MAPPING and not looks_back:
+        raise refused_encoder(place)
     return transformers.AutoModelForCausalLM
+
+
+def refused_encoder(name: str) -> RungError:
+    """The refusal of a model that reads a text as a whole."""
+    told = f"{name}: an encoder, which reads a text as a whole and cannot continue one."
+    return RungError(told, "Name a model that writes.", where=name)
 
 
 def check_folder(folder: Path) -> None:

@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from families import BEGIN, END, PAGE, table, tiny
@@ -17,6 +19,7 @@ from later import transformers
 
 from chat.local.embedded import embedded_model
 from chat.local.load import load
+from training.run.base_model import load_tokenizer
 from workspace.errors import RungError
 
 HEAD = "| family | asked | parameters | trained | GGUF |\n|---|---|---|---|---|\n"
@@ -57,8 +60,6 @@ def test_a_turn_that_ends_by_another_id_than_the_end_token_is_trained_and_stops(
     """As Gemma: the tokenizer's end token is in no chat, generation_config.json names the id that ends a turn."""
     from walked import recipe_of, trained
 
-    from training.run.base_model import load_tokenizer
-
     words, base = load_tokenizer(str(embedded_model())), tmp_path / "base"
     model = tiny("llama", words).model
     model.generation_config.eos_token_id = [0, 2]
@@ -73,9 +74,14 @@ def test_a_turn_that_ends_by_another_id_than_the_end_token_is_trained_and_stops(
         assert 2 in saved["eos_token_id"]
 
 
-def test_a_model_of_encoder_and_decoder_is_refused_as_it_is_loaded(tmp_path: Path) -> None:
-    transformers.T5Config().save_pretrained(str(tmp_path))
-    (tmp_path / "model.safetensors").write_bytes(b"")
+@pytest.mark.parametrize("used", [load, load_tokenizer])
+@pytest.mark.parametrize("kind", ["T5Config", "RobertaConfig"])
+def test_an_encoder_is_refused_as_it_is_asked_and_as_it_is_planned(
+    kind: str, used: Callable[[str], Any], tmp_path: Path
+) -> None:
+    load_tokenizer("embedded").save_pretrained(str(tmp_path))
+    getattr(transformers, kind)(vocab_size=8, hidden_size=8, num_hidden_layers=1).save_pretrained(str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(bytes(1 << 12))
     with pytest.raises(RungError) as refused:
-        load(str(tmp_path))
-    assert refused.value.where == str(tmp_path)
+        used(str(tmp_path))
+    assert refused.value.where == str(tmp_path) and "encoder" in refused.value.message

@@ -39,12 +39,14 @@ def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
     """The base model's own tokenizer, with a padding token (its end token where it names none), its thinking switched,
     and in `answer_ends` the ids that end an answer of the model: Gemma's turns end by another id than the end token.
 
-    Raises RungError where it cannot be loaded.
+    Raises RungError where it cannot be loaded, or its model cannot write.
     """
     place, hub = find_model(base)
     transformers = quiet_transformers(hub=hub)
+    safe = {"local_files_only": not hub, "trust_remote_code": False}
     with loadable(base, hub=hub):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=not hub, trust_remote_code=False)
+        writer_class(transformers, place, **safe)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **safe)
     try_template(tokenizer)
     if tokenizer.chat_template:
         tokenizer.chat_template = switched(str(tokenizer.chat_template), enable_thinking)
