@@ -52,6 +52,9 @@ FLAGS = (
 class UnknownArchitecture(RungError):
     """The config is readable, but how this kind of model is built is not in rules/models.toml."""
 
+    parameters: int | None = None
+    """How many it has, where that was counted and the memory of its layers could not be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

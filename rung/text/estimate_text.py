@@ -60,11 +60,11 @@ def say_unknown(error: UnknownArchitecture, as_json: bool) -> None:
         return
 
     fields = ("parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd")
-    document: dict[str, object] = dict.fromkeys(fields)
+    document: dict[str, object] = {**dict.fromkeys(fields), "parameters": error.parameters}
     document["memory_gib"] = dict.fromkeys(("low", "expected", "high"))
     document["parts"] = dict.fromkeys(PARTS)
     document["fits"] = []
-    document["reasons"] = dict.fromkeys(fields, error.message)
+    document["reasons"] = dict.fromkeys(fields[0 if error.parameters is None else 1 :], error.message)
     emit(document)
 
 

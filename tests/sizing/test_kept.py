@@ -8,12 +8,22 @@ import pytest
 from families import tiny
 from later import peft, torch
 
+from advisor.sizing.config import UnknownArchitecture
 from advisor.sizing.memory import memory_of
 from advisor.sizing.setup import Setup
 from training.run.counted_model import find_architecture
 
 STATES = ("falcon_h1", "qwen3_next", "bamba", "nemotron_h", "granitemoehybrid", "mamba2", "kimi_linear", "lfm2")
 EVERY = ["qwen3_5_text", *(pytest.param(name, marks=pytest.mark.slow) for name in STATES)]
+
+
+def test_a_family_whose_code_looks_at_the_numbers_has_parameters_and_no_memory(tmp_path: Path) -> None:
+    model = tiny("jetmoe", range(331)).model
+    (tmp_path / "config.json").write_text(model.config.to_json_string())
+    with pytest.raises(UnknownArchitecture) as unknown:
+        find_architecture(tmp_path)
+    assert unknown.value.parameters == sum(weight.numel() for weight in model.parameters())
+    assert (unknown.value.where, unknown.value.hint) == (str(tmp_path / "config.json"), "rung plan check")
 
 
 @pytest.mark.parametrize("family", EVERY)

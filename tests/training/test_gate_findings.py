@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from families import tiny
 from vouched import rewrite
 
 from advisor.answer_file import load_answers
@@ -160,6 +161,15 @@ def test_a_machine_without_cards_shares_its_memory_among_processes(
     assert found.passed is True
     tenths = [round(float(value) * 10, 6) for value in (found.evidence["gib"], found.evidence["has"])]
     assert all(value == int(value) for value in tenths)
+
+
+def test_a_family_whose_memory_cannot_be_counted_waits_for_dry_steps(
+    ready: Project, planned: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    tiny("jetmoe", range(331)).model.save_pretrained(str(base))
+    found = gate(ready, "machine", replanned(planned, base=str(base)))
+    assert (found.passed, found.opener) == (None, "rung plan check") and "jetmoe" in found.fact
 
 
 def test_a_plan_that_is_not_there_and_a_model_that_nobody_knows(ready: Project, planned: Path) -> None:

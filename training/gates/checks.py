@@ -19,7 +19,7 @@ from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest
 from evaluation.outcomes import unmeasured, unmeasured_words
 from training.gates.gate import Evidence, Gate, GateName, closed, passed, unknown
 from training.plan.machine import this_machine
-from training.plan.memory_fit import MemoryFit, fit_of, measured_fit
+from training.plan.memory_fit import MemoryFit, fit_of, measured_fit, unknown_because
 from training.plan.methods import PAIRED
 from training.plan.plans import Plan
 from training.plan.preferences import preferences_of
@@ -334,7 +334,7 @@ def machine_gate(case: GateCase) -> Gate:
     usable = case.policy.memory
     fit = fit_of(case.plan.recipe, answer=case.plan.data.answer, usable=usable) or measured_fit(case.plan, usable)
     if fit is None:
-        fact = f"no estimate for {case.plan.recipe.base}"
+        fact = f"no estimate for {case.plan.recipe.base}: {unknown_because(case.plan.recipe.base)}"
         return unknown("machine", fact, "rung plan check", MACHINE_RULE, MACHINE_WHY)
     cards = len(this_machine().cards)
     if cards and case.plan.recipe.processes > cards:

@@ -49,6 +49,16 @@ def architecture_of(base: str) -> Architecture | None:
         return None
 
 
+def unknown_because(base: str) -> str:
+    """Why `architecture_of` has none."""
+    place, hub = find_model(base)
+    try:
+        find_architecture(base if hub else place)
+    except RungError as unknown:
+        return unknown.message
+    return ""
+
+
 def usable_of(project: Project) -> float:
     """The share of the memory that a run may plan with: [gates] memory of rung.toml alone."""
     return load_settings(project.settings_file, {}).gates.memory

@@ -36,7 +36,8 @@ def count_model(ref: str) -> Architecture:
 
     What its layers keep for the backward pass is that of attention with their widest matrices, or what a pass without
     numbers keeps if that is more: an upper bound (docs/measured.md). Raises UnknownArchitecture where transformers is
-    missing, does not know the family, or cannot build it.
+    missing, does not know the family, or cannot build it, and where its code looks at the numbers of such a pass: then
+    with the parameters that were counted.
     """
     raw, where = read_json(ref)
     kind = str(raw.get("model_type"))
@@ -44,20 +45,25 @@ def count_model(ref: str) -> Architecture:
         told = f"{where}: {kind} has no formula here, and transformers, which could count it, is missing."
         raise UnknownArchitecture(told, "pip install 'rung[train]'", where=where, found=kind)
     try:
-        config, model, kept = _built(raw, where)
+        whole, model = _built(raw, where)
     except Exception as error:  # whatever a family's own code raises for a config that is not right
         told = f"{where}: transformers cannot build the family {kind} ({type(error).__name__}: {error})."
         raise UnknownArchitecture(told, "pip install -U transformers", where=where, found=kind) from error
-    found = _architecture(config, model, kind, where)
+    found = _architecture(whole.get_text_config(), model, kind, where)
+    try:
+        kept = _kept(whole)
+    except Exception as error:  # here too
+        told = f"{where}: {kind} has {found.parameters:,} parameters; the memory of its layers cannot be counted"
+        unknown = UnknownArchitecture(f"{told} ({type(error).__name__}: {error}).", "rung plan check", where=where)
+        unknown.parameters = found.parameters
+        raise unknown from error
     setup = Setup(length=CHUNK, batch=1, dtype="fp32", device="cpu")
     beyond = max(0.0, kept - plain_layer(replace(found, experts=0), setup, adapter_of(found, "lora", rank=1)))
     return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond)
 
 
-def _built(raw: JsonObject, where: str) -> tuple[Any, Any, float]:
-    """The language model's config, the model on torch's meta device (shapes without numbers or foreign code), and what
-    it keeps, as `_kept`.
-    """
+def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
+    """The config, and the language model on torch's meta device (shapes without numbers or foreign code)."""
     quiet_transformers()
     import torch
     from transformers import CONFIG_MAPPING
@@ -66,7 +72,7 @@ def _built(raw: JsonObject, where: str) -> tuple[Any, Any, float]:
     with torch.device("meta"):
         model = _made(whole)
     model.tie_weights()
-    return whole.get_text_config(), model, _kept(whole)
+    return whole, model
 
 
 def _made(whole: Any) -> Any:
@@ -82,11 +88,11 @@ def _made(whole: Any) -> Any:
 def _kept(whole: Any) -> float:
     """Bytes per token and layer that a pass without numbers saves for the backward pass in 32 bits, weights frozen.
 
-    Stacked experts are passed over: they have a formula. 0.0 where a family's code looks at the numbers.
+    Stacked experts are passed over: they have a formula.
     """
     import torch
+    from torch._subclasses import FakeTensorMode  # private by name, but the place that torch's own pages import it from
     from torch.autograd.graph import saved_tensors_hooks
-    from torch.fx.passes.fake_tensor_prop import FakeTensorMode  # type: ignore[attr-defined]
 
     held: dict[int, torch.UntypedStorage] = {}
 
@@ -94,22 +100,27 @@ def _kept(whole: Any) -> float:
         held[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
         return tensor
 
-    with FakeTensorMode():
-        text = _made(whole).get_decoder().requires_grad_(False)
-        text.get_input_embeddings().weight.requires_grad_()
-        if len(getattr(text, "layers", [])) > MOST:
-            text.layers = text.layers[:MOST]
-        for path, module in text.named_modules():
-            if "experts" in path and any(weight.ndim == 3 for weight in module.parameters(recurse=False)):
-                module.forward = lambda hidden, *_, **__: hidden
-        try:
-            with saved_tensors_hooks(keep, lambda tensor: tensor):
-                text(input_ids=torch.zeros(1, CHUNK, dtype=torch.long), use_cache=False)
-        except Exception:
-            return 0.0
-    weights = {weight.untyped_storage()._cdata for weight in text.parameters()}
+    with torch.device("meta"):
+        text = _made(whole).base_model.get_decoder()
+    layers = whole.get_text_config().num_hidden_layers
+    for module in list(text.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, torch.nn.ModuleList) and len(child) == layers:
+                setattr(module, name, child[:MOST])
+    for path, module in text.named_modules():
+        if "experts" in path and any(weight.ndim == 3 for weight in module.parameters(recurse=False)):
+            module.forward = lambda hidden, *_, **__: hidden
+    words = text.get_input_embeddings().weight
+    with FakeTensorMode(allow_non_fake_inputs=True), saved_tensors_hooks(keep, lambda tensor: tensor):
+        given = {
+            name: torch.empty_like(tensor, device="cpu", requires_grad=tensor is words)
+            for name, tensor in (*text.named_parameters(), *text.named_buffers())
+        }
+        rows = {"input_ids": torch.zeros(1, CHUNK, dtype=torch.long), "use_cache": False}
+        torch.func.functional_call(text, given, kwargs=rows)
+    weights = {tensor.untyped_storage()._cdata for tensor in given.values()}
     kept = sum(storage.nbytes() for place, storage in held.items() if place not in weights)
-    return float(kept / CHUNK / min(MOST, whole.get_text_config().num_hidden_layers))
+    return float(kept / CHUNK / min(MOST, layers))
 
 
 def _leave_out_images(model: Any) -> None:
