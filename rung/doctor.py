@@ -1,6 +1,5 @@
 """Is everything here that Rung needs, and whole? Looks, changes nothing."""
 
-import os
 import platform
 import shutil
 import sys
@@ -18,8 +17,7 @@ from workspace.errors import RungError
 from workspace.extras import install_command, installed
 from workspace.folder import SETTINGS_FILE, Project, find_project
 from workspace.json_types import JsonObject
-from workspace.settings import ORDERS_THAT_LEFT, Settings, load_settings
-from workspace.settings_file import read_file
+from workspace.settings import Settings, load_settings
 from workspace.trust import untrusted
 
 EXTRAS = {
@@ -106,10 +104,6 @@ def _settings(project: Project) -> DoctorCheck:
         load_settings(project.settings_file)
     except RungError as error:
         return DoctorCheck(SETTINGS_FILE, False, error.message, "fix this line in rung.toml")
-    order = read_file(project.settings_file, os.environ).table.get("review", {}).get("order")
-    if order in ORDERS_THAT_LEFT:
-        fact = f"[review] order = {order} has left; rows come as imported"
-        return DoctorCheck(SETTINGS_FILE, None, fact, 'order = "import" or "topic" in rung.toml')
     return DoctorCheck(SETTINGS_FILE, True, "every key is known")
 
 

@@ -15,8 +15,6 @@ from workspace.json_types import JsonObject
 from workspace.settings_file import line_of, read_file
 
 LARGEST = 2**31 - 1
-ORDERS_THAT_LEFT = ("gap", "uncertainty", "random")
-"""Orders of the queue in older projects; their rows come as imported."""
 
 
 class Section(BaseModel):
@@ -94,7 +92,7 @@ class ReviewSettings(Section):
     """How many people decide such a row."""
     lease_seconds: int = Field(default=900, ge=1)
     """How long a row is reserved for one reviewer."""
-    order: Literal["import", "topic"] = "import"
+    order: Literal["import", "topic", "uncertainty", "gap", "random"] = "import"
     """Order of the queue, after test rows and rows sent back."""
     second_edit: bool = False
     """An edited answer counts only after a second person approves it."""
@@ -112,11 +110,6 @@ class ReviewSettings(Section):
     """Let decisions of automatic reviewers (a code table) count for the review gate; every card shows it."""
     reasons: tuple[str, ...] = ("wrong answer", "right answer, wrong form", "the question is unclear", "duplicate")
     """Reasons for a rejection; a list under `Reasons` in guideline.md replaces them."""
-
-    @field_validator("order", mode="before")
-    @classmethod
-    def _without_those_that_left(cls, order: object) -> object:
-        return "import" if order in ORDERS_THAT_LEFT else order
 
 
 class DatasetSettings(Section):

@@ -1,4 +1,4 @@
-"""Which rows wait for review, and their order: the policy of rung.toml, samples, topics."""
+"""Which rows wait for review, and their order: the policy of rung.toml, samples, topic, doubt or gap."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -16,10 +16,12 @@ from curation.example import Example
 from curation.likeness import words
 from curation.review.ruling import settle_again
 from curation.store import Store
+from curation.store.decision_log import newest_id
 from curation.store.engine import lock_now
 from curation.store.reading import read_fact
 from curation.store.records import POLICY_ROLES, SamplingPlan
 from curation.store.waiting_rows import (
+    accepted_payloads,
     clear_places,
     count_again,
     forget,
@@ -29,6 +31,7 @@ from curation.store.waiting_rows import (
     is_due,
     last_plan,
     let_go,
+    link_kinds,
     population_of,
     put_together,
     queue_by_policy,
@@ -45,8 +48,11 @@ from curation.store.writing import keep_fact
 from workspace.errors import RungError, did_you_mean
 from workspace.settings import Settings
 
+BY_DECISIONS = ("gap", "uncertainty")
 POLICY = ("pool", "sample", "allowed_faults", "order", "accept_automatic", "second_edit", "overlap", "overlap_people")
 """Settings of `[review]` on which the queue depends."""
+LOOK_AGAIN = 50
+"""Decisions after which an order that depends on them is worked out again."""
 
 
 def refresh_queue(store: Store, settings: Settings) -> None:
@@ -58,7 +64,7 @@ def refresh_queue(store: Store, settings: Settings) -> None:
         return
     mark = {**settings.review.model_dump(include=set(POLICY)), "seed": settings.dataset.seed}
     with store.read() as connection:
-        seen = read_fact(connection, "queue") == json.dumps({**mark, **height(connection)})
+        seen = read_fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)})
         due = is_due(connection)
     if seen:
         if due:
@@ -76,13 +82,22 @@ def refresh_queue(store: Store, settings: Settings) -> None:
             settle_again(connection, settings.review)
         set_places(connection, settings)
         count_again(connection)
-        keep_fact(connection, "queue", json.dumps({**mark, **height(connection)}))
+        keep_fact(connection, "queue", json.dumps({**mark, **_height(connection, settings)}))
 
 
 def _needed(settings: Settings, digest: str) -> int:
     """A share of the queue, drawn by seed, needs several people."""
     drawn = rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap
     return settings.review.overlap_people if drawn else 1
+
+
+def _height(connection: Connection, settings: Settings) -> dict[str, int]:
+    """How far the project has come since the last look; orders by what was decided look again at times."""
+    found = height(connection)
+    if settings.review.order in BY_DECISIONS:
+        decided = newest_id(connection)
+        found["decided"] = decided // LOOK_AGAIN
+    return found
 
 
 def draw(seed: int, keys: Sequence[str], size: int) -> list[int]:
@@ -182,6 +197,8 @@ COMMON = 0.2
 """A word that is in a larger share of the waiting rows says nothing of a row's topic."""
 TELLING = 4
 """Words by which a topic is sorted."""
+DOUBT = {"contradiction": 1.0, "minimal_pair": 0.8, "short_near": 0.6}
+"""How doubtful a row is, by the nearest row with another answer."""
 
 
 def set_places(connection: Connection, settings: Settings) -> None:
@@ -190,11 +207,12 @@ def set_places(connection: Connection, settings: Settings) -> None:
         clear_places(connection)
         return
     found = waiting_rows(connection)
-    at = enumerate(by_topic(settings, found), 1)
+    ranked = ORDERS[settings.review.order](connection, settings, found)
+    at = enumerate(ranked, 1)
     write_places(connection, [(found[index]["id"], place) for place, index in at if found[index]["place"] != place])
 
 
-def by_topic(settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+def by_topic(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
     """Order similar rows together: by `[dataset] group_by` where rows have it, then by the telling words they share.
 
     A word tells a topic where at least two waiting rows hold it, and no more than a fifth of them.
@@ -210,3 +228,50 @@ def by_topic(settings: Settings, found: Sequence[RowMapping]) -> list[int]:
         return group, sorted(telling)[:TELLING], index
 
     return sorted(range(len(found)), key=topic)
+
+
+def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+    """The most doubtful first: a near row has another answer, or someone was not sure."""
+    near: dict[int, float] = {}
+    for row, other, kind in link_kinds(connection):
+        for number in (row, other):
+            near[number] = max(near.get(number, 0.0), DOUBT.get(kind, 0.0))
+
+    def doubt(each: RowMapping) -> float:
+        return max(near.get(each["id"], 0.0), 1.0 if each["state"] == "unsure" else 0.0)
+
+    return sorted(range(len(found)), key=lambda index: (-doubt(found[index]), index))
+
+
+def by_gap(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+    """The class with the fewest accepted rows first, as if each row given out were accepted."""
+    have = Counter(_class(payload, settings) for payload in accepted_payloads(connection))
+
+    def level(index: int) -> int:
+        name = _class(found[index]["payload"], settings)
+        have[name] += 1
+        return have[name]
+
+    levels = [level(index) for index in range(len(found))]
+    return sorted(range(len(found)), key=lambda index: (levels[index], index))
+
+
+def at_random(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+    """Mixed by seed and content: the same for the same rows, whatever the order of import."""
+    seed = settings.dataset.seed
+    return sorted(range(len(found)), key=lambda index: (rank(seed, found[index]["content_hash"], "order"), index))
+
+
+ORDERS: Mapping[str, Callable[[Connection, Settings, Sequence[RowMapping]], list[int]]] = {
+    "topic": by_topic,
+    "uncertainty": by_uncertainty,
+    "gap": by_gap,
+    "random": at_random,
+}
+
+
+def _class(payload: str, settings: Settings) -> str:
+    """What a row counts for: its `group_by` value where there is one, else its answer."""
+    example = Example.from_json(payload)
+    group = example.row.get(settings.dataset.group_by) if settings.dataset.group_by else None
+    return str(group) if group is not None else (example.answer or "").strip()

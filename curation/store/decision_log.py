@@ -298,6 +298,11 @@ def decided_after(connection: Connection, last: int) -> dict[int, int]:
     return dict(connection.execute(asked.group_by(decisions.c.row_id)).tuples().all())
 
 
+def newest_id(connection: Connection) -> int:
+    """Return the id of the newest decision; 0 where there is none."""
+    return connection.execute(select(func.max(decisions.c.id))).scalar() or 0
+
+
 def sent_for(connection: Connection, number: int) -> list[str]:
     """Return what a row was sent to review for since it was last decided, in order."""
     decided = select(func.coalesce(func.max(decisions.c.at), "")).where(decisions.c.row_id == number)

@@ -30,7 +30,7 @@ from sqlalchemy.engine import RowMapping
 from curation.store.engine import lock_all
 from curation.store.reading import chunks
 from curation.store.records import DECIDED, OPEN_STATES, POLICY_ROLES, SamplingPlan
-from curation.store.tables import changes, decisions, events, facts, plans, rows, tally
+from curation.store.tables import changes, decisions, events, facts, links, plans, rows, tally
 from workspace.artefact import stamp
 
 WAITING = "waiting"
@@ -178,6 +178,17 @@ def write_places(connection: Connection, places: Sequence[tuple[int, int]]) -> N
 def clear_places(connection: Connection) -> None:
     """Put every row back in order of import."""
     connection.execute(update(rows).where(rows.c.place != 0).values(place=0))
+
+
+def link_kinds(connection: Connection) -> Iterator[tuple[int, int, str]]:
+    """Yield (row, other row, kind) of every pair that import found."""
+    yield from connection.execute(select(links.c.row_id, links.c.other_id, links.c.kind)).tuples()
+
+
+def accepted_payloads(connection: Connection) -> list[str]:
+    """Return the texts of the rows that were accepted and are in."""
+    kept = select(rows.c.payload).where(rows.c.state.in_(("approved", "edited")), rows.c.change_id.is_(None))
+    return list(connection.execute(kept).scalars())
 
 
 def read_plans(connection: Connection) -> list[SamplingPlan]:

@@ -10,6 +10,7 @@ from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, next_item, progress, undo
 from curation.review.guideline import reasons_in, review_again, touched_rows
 from curation.review.people import person_progress
+from curation.store.records import Link
 from workspace.errors import Refusal, RungError
 
 
@@ -105,6 +106,37 @@ def test_topics_stand_together(make_desk):
               for name in given[1:]]  # fmt: skip
     changes = sum(a != b for a, b in pairwise(topics))
     assert changes == 3, topics
+
+
+def test_the_doubtful_come_first(make_desk, rows_of):
+    desk = make_desk(order="uncertainty")
+    ids = desk.store.add(rows_of(4), role="candidates").ids
+    with desk.store.write() as connection:
+        from curation.store.sources import write_links
+
+        write_links(connection, [Link(ids[1], ids[3], "minimal_pair", 0.9)])
+    assert order(desk) == [ids[1], ids[3], ids[0], ids[2]]
+
+
+def test_the_smallest_class_comes_first(make_desk, rows_of):
+    desk = make_desk(order="gap", pool="trust")
+    kept = desk.store.add([Example(chat_row(f"kept {n}", "A")) for n in range(3)], role="candidates").ids
+    for _ in kept:
+        take(desk, "dana", "approve")
+    new = [Example(chat_row(f"new {n}", answer)) for n, answer in enumerate("AABBC")]
+    desk.store.add(new, role="candidates")
+    given = [desk.store.row(name).example.answer for name in order(desk)]
+    assert given == ["B", "C", "B", "A", "A"]
+
+
+def test_the_random_order_is_the_same_each_time(make_desk, rows_of):
+    desk = make_desk(order="random")
+    desk.store.add(rows_of(12), role="candidates")
+    given = order(desk)
+    assert given != sorted(given) and sorted(given) == [f"r-{n:06d}" for n in range(1, 13)]
+    for name in given:
+        undo(desk, name, "mo")
+    assert order(desk) == given
 
 
 def test_the_guideline_names_the_reasons(make_desk, project, rows_of):

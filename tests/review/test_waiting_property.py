@@ -39,7 +39,7 @@ PICKS = st.lists(PICK, min_size=1, max_size=4)
 POLICIES = st.fixed_dictionaries(
     {
         "pool": st.sampled_from(["sample", "all", "trust"]),
-        "order": st.sampled_from(["import", "topic"]),
+        "order": st.sampled_from(["import", "random", "gap"]),
         "overlap": st.sampled_from([0.0, 0.5]),
         "second_edit": st.booleans(),
         "accept_automatic": st.booleans(),

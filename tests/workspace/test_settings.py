@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rung.doctor import examine
-from rung.start import start_project
 from workspace.errors import InputError
 from workspace.settings import Settings, load_settings
 
@@ -42,15 +40,6 @@ def test_the_environment_outranks_the_file(file: Path) -> None:
         file, {"RUNG_BIGGER_MODEL__BASE": "other", "RUNG_EVALUATION__ARMS": '["base"]', "RUNG_X": "y"}
     )
     assert (found.bigger_model.base, found.evaluation.margin, found.evaluation.arms) == ("other", 0.1, ("base",))
-
-
-@pytest.mark.parametrize("order", ["gap", "uncertainty", "random"])
-def test_a_project_with_an_order_that_left_opens(tmp_path: Path, order: str) -> None:
-    project = start_project(tmp_path / "old").project
-    project.settings_file.write_text(f'[review]\norder = "{order}"\n')
-    assert load_settings(project.settings_file, {}).review.order == "import"
-    told = next(check for check in examine(project.root) if check.name == "rung.toml")
-    assert told.ok is None and order in told.fact and "topic" in told.hint
 
 
 def test_all_faults_are_told_with_their_lines_in_the_order_of_the_file(file: Path) -> None:
