@@ -1,7 +1,8 @@
 """Opening a database: pragmas, transactions, migrations with a copy first, errors, and stores that are only read.
 
-SQLite writes even to read a store with a log beside it: an index of that log. So a store that this account cannot write
-is read from a temporary copy, log included, which is made again where the store has changed.
+SQLite writes even to read a store with a log beside it: an index of that log. A store that this account cannot write is
+read with the index that another account's open store has, else from a temporary copy, log included, which is made again
+where the store has changed.
 """
 
 from __future__ import annotations
@@ -317,7 +318,7 @@ def is_for_reading(error: RungError, path: Path) -> bool:
 
 def reading_engine(path: Path) -> Engine:
     """An engine that reads the store at `path` and writes nothing; each transaction opens it again."""
-    reader = _Copied(path)
+    reader = _Reader(path)
     engine = create_engine("sqlite://", creator=reader.connect, poolclass=NullPool)
     event.listen(engine, "engine_disposed", lambda _: reader.leave())
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
@@ -341,8 +342,8 @@ def refuse_upgrade(where: str) -> RungError:
     return RungError(said, "Copy the project to where you may write, then rerun the command there.", where=where)
 
 
-class _Copied:
-    """The copy of a store and its log, where an index can be made; gone with the engine or the program."""
+class _Reader:
+    """Opens one store again and again; holds the copy of one that has no index, gone with the engine or the program."""
 
     def __init__(self, path: Path) -> None:
         self._files = tuple(path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-journal"))
@@ -353,14 +354,14 @@ class _Copied:
 
     def connect(self) -> sqlite3.Connection:
         """A connection that sees all that is stored now."""
+        file = self._files[0]
+        if file.with_name(f"{file.name}-shm").is_file():
+            with contextlib.suppress(sqlite3.OperationalError):
+                return _looking(file, "ro")
         with self._turn:
             if _state(self._files) != self._state:
                 self._copy()
-        found = sqlite3.connect(
-            self._folder / self._files[0].name, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS
-        )
-        found.execute("PRAGMA query_only = ON")
-        return found
+        return _looking(self._folder / file.name, "rw")
 
     def leave(self) -> None:
         """Remove the copy."""
@@ -371,18 +372,31 @@ class _Copied:
         """Copy one state. Raises Refusal where another account wrote meanwhile, RungError where there is no room."""
         self.leave()
         name, state = self._files[0].name, _state(self._files)
-        self._folder = Path(tempfile.mkdtemp(prefix="rung-store-"))
-        self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         try:
+            self._folder = Path(tempfile.mkdtemp(prefix="rung-store-"))
+            self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
             for file in self._files:
                 if file.is_file():
                     shutil.copyfile(file, self._folder / file.name)
         except OSError as error:
-            told = f"{name}: to be read it is copied to {self._folder.parent}, and that failed ({error.strerror})."
+            told = f"{name}: to be read it is copied to {tempfile.gettempdir()}, and that failed ({error.strerror})."
             raise RungError(told, "Free some space there, or name another folder in TMPDIR.", where=name) from error
         if _state(self._files) != state:
             raise Refusal(f"{name}: another program wrote to it while it was read.", "Rerun the command.", where=name)
         self._state = state
+
+
+def _looking(file: Path, mode: str) -> sqlite3.Connection:
+    """A connection that changes nothing. Raises OperationalError where SQLite cannot read the file so."""
+    uri = f"{file.absolute().as_uri()}?mode={mode}"
+    found = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        found.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        found.close()
+        raise
+    found.execute("PRAGMA query_only = ON")
+    return found
 
 
 def _state(files: Sequence[Path]) -> State:
@@ -398,17 +412,12 @@ def _stat(file: Path) -> os.stat_result | None:
 
 def copy_database(database: Path, copy: Path) -> None:
     """SQLite's online backup: one moment of the database, whoever writes meanwhile, and whoever may write beside it."""
-    live = f"{database.absolute().as_uri()}?mode=ro"
-    with (
-        database.open("rb"),
-        contextlib.ExitStack() as opened,
-    ):  # the first says which file it is, where SQLite does not
-        source = opened.enter_context(contextlib.closing(sqlite3.connect(live, uri=True)))
+    reader = _Reader(database)
+    with database.open("rb"), contextlib.ExitStack() as opened:  # the first says which file it is, SQLite does not
+        opened.callback(reader.leave)
         try:
-            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            source = opened.enter_context(contextlib.closing(_looking(database, "ro")))
         except sqlite3.OperationalError:
-            reader = _Copied(database)
-            opened.callback(reader.leave)
             source = opened.enter_context(contextlib.closing(reader.connect()))
         source.backup(opened.enter_context(contextlib.closing(sqlite3.connect(copy))))
     shutil.copymode(database, copy)

@@ -168,7 +168,10 @@ def test_rows_that_stand_in_the_log_alone_are_read(index: bool, project: Project
     assert set(Path(tempfile.gettempdir()).glob("rung-store-*")) <= temporary
 
 
-def test_a_store_that_another_account_goes_on_writing(project: Project) -> None:
+def test_a_store_that_another_account_goes_on_writing(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # a copy would be torn by the next write
     with open_store(project, Settings()) as owner:
         add(owner, "one")
         close_to_writing(project.root)
