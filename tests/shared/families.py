@@ -35,6 +35,7 @@ SIZES = {
 """What a number of a config becomes, by its name, if it is larger: the first that fits."""
 FILLED = r"(\w+_)?head_dim|(\w+_)?num_key_value_heads|n_(routed|shared)_experts|num_experts_per_tok|\w+_token_id"
 """Names that get their number where the class leaves them empty."""
+ZAMBA = {"attention_hidden_size": 128, "attention_head_dim": 32}
 MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_expand": 2}
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 OWN: dict[str, dict[str, Any]] = {
@@ -59,8 +60,18 @@ OWN: dict[str, dict[str, Any]] = {
     "nemotron_h": {"layer_types": ["mamba", "mlp", "attention", "mlp"], "mamba_num_heads": 8},
     "qwen4_exp_text": {"indexer_budget": 32, "indexer_compress_ratio": 4},
     "rwkv": {"attention_hidden_size": 64},
-    "zamba": {"layers_block_type": ["linear_attention", "hybrid"] * 2, "attn_layer_period": 2, "attn_layer_offset": 1},
-    "zamba2": {"layers_block_type": ["linear_attention", "hybrid"] * 2, "n_mamba_heads": 8, "mamba_ngroups": 1},
+    "zamba": {
+        "layers_block_type": ["linear_attention", "hybrid"] * 2,
+        "attn_layer_period": 2,
+        "attn_layer_offset": 1,
+        **ZAMBA,
+    },
+    "zamba2": {
+        "layers_block_type": ["linear_attention", "hybrid"] * 2,
+        "n_mamba_heads": 8,
+        "mamba_ngroups": 1,
+        "mamba_headdim": 16,
+    },
 }
 """Numbers that hang together in a way of the family's own."""
 QUICK = ("llama", "gemma3_text", "gpt_oss", "qwen3_5_text", "lfm2")

@@ -71,8 +71,10 @@ def change(base: Path, adapter: Path) -> float:
         before = model(ids).logits
         tuned = PeftModel.from_pretrained(model, str(adapter)).eval()
         after = tuned(input_ids=ids).logits
-        assert torch.allclose(tuned.merge_and_unload()(ids).logits, after, atol=1e-3), "merged is not the adapter"
-    return float((after - before).abs().max())
+        moved = float((after - before).abs().max())
+        rounding = max(1e-3, 3e-4 * moved)  # a state adds up what every token before was rounded by
+        assert torch.allclose(tuned.merge_and_unload()(ids).logits, after, atol=rounding), "merged is not the adapter"
+    return moved
 
 
 def line(family: str, folder: Path, *, convert: bool) -> str:

@@ -136,18 +136,31 @@ MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
 def _not_wrapped(model: Any) -> list[str]:
     """Linear layers left as they are: those that read images, and those that peft cannot wrap.
 
-    The latter are routers that return more than one value (Llama 4), and Mamba's `out_proj` and `dt_proj`.
+    The latter are routers, Mamba's `out_proj` and `dt_proj`, and what a family made of a linear layer (DeepSeek 4).
     """
     from torch.nn import Linear
 
     if model is None:
         return []
     ends = (".router", ".out_proj", ".dt_proj") if model.config.model_type in MAMBA else (".router",)
-    layers = [name for name, module in model.named_modules() if isinstance(module, Linear)]
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, Linear)}
     decoder = model.get_decoder()
     text = next((name for name, module in model.named_modules() if module is decoder), "")
-    left = [name for name in layers if name.endswith(ends) or ".router." in name]
+    left = [name for name in layers if name.endswith(ends) or ".router." in name or not _is_linear(layers[name])]
     return [*left, *(name for name in layers if name not in left and not name.startswith((text, "lm_head")))]
+
+
+def _is_linear(module: Any) -> bool:
+    """Whether a layer of a family's own class gives one row for a row, which peft adds its product to."""
+    import torch
+
+    if not type(module).__module__.startswith("transformers.models."):
+        return True
+    rows = torch.zeros(2, 3, module.in_features, dtype=module.weight.dtype, device=module.weight.device)
+    try:
+        return bool(module(rows).shape == (2, 3, module.out_features))
+    except (AttributeError, RuntimeError):  # more than one value, or another shape
+        return False
 
 
 def has_stacked_experts(model: Any) -> bool:
