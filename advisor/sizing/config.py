@@ -139,7 +139,12 @@ def shown(text: object) -> str:
 
 
 def read_json(ref: str) -> tuple[JsonObject, str]:
-    """The decoded config.json of a model folder or file, unchecked, and where it is. Errors as `read_config`."""
+    """The decoded config.json of a model folder or file, or of the catalogue, unchecked, and where it is. Errors as
+    `read_config`.
+    """
+    entry = find_model(ref)
+    if entry is not None and "config" in entry and not _is_there(Path(ref)):
+        return dict(entry["config"]), str(entry["id"])
     path = Path(ref) if _is_there(Path(ref)) else folder_named(ref)
     if _is_there(path) and path.is_dir():
         path = path / "config.json"

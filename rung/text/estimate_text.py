@@ -126,12 +126,14 @@ def list_models(as_json: bool) -> None:
     """The catalogue with its sizes."""
     listed: list[JsonObject] = []
     for entry in rule_file("models.toml")["model"]:
-        count = architecture_of(entry["config"], entry["id"]).parameters if "config" in entry else None
+        count = entry.get("parameters")
+        if count is None and "config" in entry:
+            count = architecture_of(entry["config"], entry["id"]).parameters
         listed.append({**{k: v for k, v in entry.items() if k != "config"}, "parameters": count})
     if as_json:
         emit(listed)
         return
     for item in listed:
         size = f"{item['parameters'] / 1e9:.2f} B" if item["parameters"] else "unknown"
-        old = "  superseded" if item.get("superseded") else ""
+        old = f"  superseded by {item['superseded']}" if item.get("superseded") else ""
         say(f"{item['id']:<24} {size:>10}  {item['licence']}{old}")

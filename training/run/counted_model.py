@@ -26,13 +26,13 @@ def find_architecture(ref: str | Path) -> Architecture:
     try:
         return read_architecture(ref)
     except UnknownArchitecture:
-        if find_model(str(ref)):  # of the catalogue, which holds no config of it
+        if "config" not in (find_model(str(ref)) or {"config": "its own"}):
             raise
         return count_model(str(ref))
 
 
 def count_model(ref: str) -> Architecture:
-    """The architecture behind a folder or a config.json, with every parameter of its language model counted.
+    """The architecture behind a folder, a config.json or a catalogue id, every parameter of its language model counted.
 
     What its layers keep for the backward pass is that of attention with their widest matrices, or what a pass without
     numbers keeps if that is more: an upper bound (docs/measured.md). Raises UnknownArchitecture where transformers is
@@ -45,7 +45,7 @@ def count_model(ref: str) -> Architecture:
         told = f"{where}: {kind} has no formula here, and transformers, which could count it, is missing."
         raise UnknownArchitecture(told, "pip install 'rung[train]'", where=where, found=kind)
     try:
-        whole, model = _built(raw, where)
+        whole, model = _built(raw)
     except Exception as error:  # whatever a family's own code raises for a config that is not right
         told = f"{where}: transformers cannot build the family {kind} ({type(error).__name__}: {error})."
         raise UnknownArchitecture(told, "pip install -U transformers", where=where, found=kind) from error
@@ -62,13 +62,13 @@ def count_model(ref: str) -> Architecture:
     return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond)
 
 
-def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
+def _built(raw: JsonObject) -> tuple[Any, Any]:
     """The config, and the language model on torch's meta device (shapes without numbers or foreign code)."""
     quiet_transformers()
     import torch
     from transformers import CONFIG_MAPPING
 
-    whole = CONFIG_MAPPING[raw["model_type"]].from_json_file(where)
+    whole = CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
     with torch.device("meta"):
         model = _made(whole)
     model.tie_weights()
