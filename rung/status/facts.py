@@ -166,7 +166,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         release=released[0] if released else None,
         released=released[1] if released else None,
         store_fault=store_fault,
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys(problems)),
     )
 
 

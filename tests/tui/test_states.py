@@ -186,6 +186,11 @@ async def test_a_database_that_cannot_be_read_is_named(project, program, number)
         assert not app.screen.message
 
 
+def test_what_keeps_several_parts_from_being_read_is_told_once(clinic):
+    (clinic.root / "rung.db").write_bytes(b"not a database at all, " * 200)
+    assert len(read_facts(clinic).problems) == 1
+
+
 async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
     good = [
         {"messages": [{"role": "user", "content": f"new {n} of {n * 77}"}, {"role": "assistant", "content": "A"}]}
