@@ -21,11 +21,6 @@ def score(output, expected):
 '''
 
 
-@pytest.fixture(autouse=True)
-def account(tmp_path, monkeypatch):
-    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
-
-
 def write(project, text, name="starts"):
     path = project.root / "metrics" / f"{name}.py"
     path.parent.mkdir(exist_ok=True)

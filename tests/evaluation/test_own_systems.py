@@ -40,15 +40,14 @@ def answering(handler: Any, request: Any) -> tuple[int, Any]:
 
 
 @pytest.fixture
-def shell(project: Any, loopback: Any, tmp_path: Any) -> Any:
+def shell(project: Any, loopback: Any) -> Any:
     """Runs a command in the project, whose model is right in none; gives its exit code and document."""
     loopback.say(answering)
 
     def run(*words: str, settings: str = "") -> tuple[int, Any]:
         model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
         project.settings_file.write_text(BASE + model + settings)
-        state = {"RUNG_STATE_DIR": str(tmp_path / "state"), "OPENAI_API_KEY": "none"}
-        done = in_shell.rung(*words, "--json", cwd=project.root, **state)
+        done = in_shell.rung(*words, "--json", cwd=project.root, OPENAI_API_KEY="none")
         return done.returncode, json.loads(done.stdout)
 
     return run
@@ -109,8 +108,7 @@ def test_a_service_that_is_down_stops_the_command_and_keeps_the_answers(project:
     assert not list(project.evaluations.glob("*/report.json"))
 
 
-def test_code_runs_only_as_the_account_trusts_it(project: Any, shell: Any, tmp_path: Any, monkeypatch: Any) -> None:
-    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
+def test_code_runs_only_as_the_account_trusts_it(project: Any, shell: Any, tmp_path: Any) -> None:
     file = project.root / "arms" / "crm.py"
     file.parent.mkdir()
     code_of = (

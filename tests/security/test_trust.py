@@ -76,15 +76,14 @@ def error(done: Done) -> dict[str, str]:
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
 @pytest.mark.parametrize("section", SECTIONS)
 def test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own(
-    section: str, provider: str, cloned: Any, warm: Warm, loopback: Any, tmp_path: Path
+    section: str, provider: str, cloned: Any, warm: Warm, loopback: Any
 ) -> None:
     url = loopback.url + ("/theirs/v1" if provider == "openai" else "/theirs")
-    env = {**PLANTED, "RUNG_STATE_DIR": str(tmp_path / "state")}
     for trusted in (False, True):
         root = cloned(naming(section, provider, url, loopback.url), f"p{trusted}")
         if trusted:
-            assert warm("trust", at=root, **env).code == 0
-        warm(*(BIGGER if (root / "rung.toml").read_text().count("bigger_model") else BASELINE), at=root, **env)
+            assert warm("trust", at=root, **PLANTED).code == 0
+        warm(*(BIGGER if (root / "rung.toml").read_text().count("bigger_model") else BASELINE), at=root, **PLANTED)
         asked = [json.dumps(request[2]) for request in loopback.requests if request[1].startswith("/theirs")]
         assert asked, "the host was asked"
         assert all(("planted-rung_api_key" in headers) is trusted for headers in asked)
@@ -243,29 +242,27 @@ def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, warm: Wa
     for name in ("tools/llama-server", "metrics/one.py"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("def score(o, e): return 1.0")
-    env = {"RUNG_STATE_DIR": str(tmp_path / "state")}
-    new = [item["name"] for item in json.loads(warm("trust", "--json", at=root, **env).out)["items"] if item["new"]]
+    new = [item["name"] for item in json.loads(warm("trust", "--json", at=root).out)["items"] if item["new"]]
     assert new == ["code metrics/one.py", "program tools", "host localhost:1", "host gpu.example"]
-    monitored = json.loads(warm("trust", "--json", at=root, **env).out)["items"]
+    monitored = json.loads(warm("trust", "--json", at=root).out)["items"]
     assert not any(item["new"] for item in monitored)
     (root / "metrics" / "two.py").write_text("def score(o, e): return 0.0")
-    doctor = json.loads(warm("doctor", "--json", at=root, **env, XDG_CACHE_HOME=str(tmp_path)).out)
+    doctor = json.loads(warm("doctor", "--json", at=root, XDG_CACHE_HOME=str(tmp_path)).out)
     (check,) = [check for check in doctor["checks"] if check["name"] == "trust"]
     assert check["ok"] is None and "metrics/two.py" in json.dumps(check) and "metrics/one.py" not in json.dumps(check)
     copy = Path(shutil.copytree(root, tmp_path / "copy"))
-    fresh = json.loads(warm("trust", "--json", at=copy, **env).out)["items"]
+    fresh = json.loads(warm("trust", "--json", at=copy).out)["items"]
     assert all(item["new"] for item in fresh), "another folder is another project"
 
 
 def test_trust_is_ended_for_one_folder_and_holds_for_the_other(cloned: Any, warm: Warm, tmp_path: Path) -> None:
     roots = [cloned(naming("model", "openai", "https://gpu.example/v1", ""), name) for name in ("one", "two")]
-    env = {"RUNG_STATE_DIR": str(tmp_path / "state")}
 
     def trusted(root: Path) -> bool:
-        checks = json.loads(warm("doctor", "--json", at=root, **env, XDG_CACHE_HOME=str(tmp_path)).out)["checks"]
+        checks = json.loads(warm("doctor", "--json", at=root, XDG_CACHE_HOME=str(tmp_path)).out)["checks"]
         return {check["name"]: check["ok"] for check in checks}["trust"] is True
 
     for root in roots:
-        assert warm("trust", at=root, **env).code == 0 and trusted(root)
-    assert warm("trust", "--revoke", at=roots[0], **env).code == 0
+        assert warm("trust", at=root).code == 0 and trusted(root)
+    assert warm("trust", "--revoke", at=roots[0]).code == 0
     assert [trusted(root) for root in roots] == [False, True]
