@@ -71,6 +71,7 @@ OWN: dict[str, dict[str, Any]] = {
         "n_mamba_heads": 8,
         "mamba_ngroups": 1,
         "mamba_headdim": 16,
+        **ZAMBA,
     },
 }
 """Numbers that hang together in a way of the family's own."""
