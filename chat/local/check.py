@@ -148,7 +148,7 @@ class CheckedWays:
     def _ahead(self, prompt: list[int]) -> float:
         """How much other tokens behind a place change what the model says there: the median over places.
 
-        Both passes are of one length: for another the arithmetic, or how places are told apart, may be another.
+        Both passes are of one length: for another the arithmetic, or how places are distinguished, may differ.
         """
         import torch
 
