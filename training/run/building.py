@@ -3,6 +3,7 @@ imported by the training process only.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
 def _not_wrapped(model: Any) -> list[str]:
     """Linear layers left as they are: those that read images, and those that peft cannot wrap.
 
-    The latter are routers, Mamba's `out_proj` and `dt_proj`, and what a family made of a linear layer (DeepSeek 4).
+    The latter are routers, Mamba's `out_proj` and `dt_proj`, what a family made of a linear layer (DeepSeek 4), and
+    layers that share one weight (Zamba 2): merged, it would get the adapters of all.
     """
     from torch.nn import Linear
 
@@ -146,7 +148,12 @@ def _not_wrapped(model: Any) -> list[str]:
     layers = {name: module for name, module in model.named_modules() if isinstance(module, Linear)}
     decoder = model.get_decoder()
     text = next((name for name, module in model.named_modules() if module is decoder), "")
-    left = [name for name in layers if name.endswith(ends) or ".router." in name or not _is_linear(layers[name])]
+    users = Counter(id(module.weight) for module in layers.values())
+    left = [
+        name
+        for name, module in layers.items()
+        if name.endswith(ends) or ".router." in name or users[id(module.weight)] > 1 or not _is_linear(module)
+    ]
     return [*left, *(name for name in layers if name not in left and not name.startswith((text, "lm_head")))]
 
 
