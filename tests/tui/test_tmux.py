@@ -26,7 +26,7 @@ def terminal():
 def test_keys_kill_and_go_on(terminal, project):
     (project / "answers.toml").unlink()
     terminal.start(project)
-    terminal.see("10 ")
+    terminal.see("opens it")
     terminal.keys("1", "1")
     wait_until((project / "answers.toml").is_file)
     terminal.keys("2")
@@ -37,11 +37,11 @@ def test_keys_kill_and_go_on(terminal, project):
     assert "prompting" in said["answered"]
 
     terminal.start(project)
-    terminal.see("10 ")
+    terminal.see("opens it")
     terminal.keys("1")
     terminal.see("3 of ")
     terminal.keys("Escape")
-    terminal.see("10 ")
+    terminal.see("opens it")
     terminal.keys("4")
     terminal.see("a approve")
     terminal.keys("a")
@@ -84,7 +84,7 @@ def colours_of(text):
 @pytest.mark.parametrize("term", [pytest.param("xterm-16color", marks=pytest.mark.slow), "xterm"])
 def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term):
     terminal.start(project, term=term)
-    for key, words in (("", "10 "), ("2", "Next step"), ("4", "a approve"), ("]", "Rows"), ("9", "Locked")):
+    for key, words in (("", "opens it"), ("2", "Next step"), ("4", "a approve"), ("]", "Rows"), ("9", "Locked")):
         if key:
             terminal.keys(key)
         terminal.see(words)
@@ -100,7 +100,7 @@ def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term)
 def test_a_program_that_is_killed_leaves_its_measuring_and_finds_it_again(terminal, served):
     project, server = served
     terminal.start(project.root)
-    terminal.see("10 ")
+    terminal.see("opens it")
     terminal.keys("6")
     terminal.see("$0.00")
     terminal.keys("Enter", "y")
