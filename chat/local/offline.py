@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
 import sys
@@ -10,6 +12,8 @@ from types import ModuleType
 
 from workspace.extras import require
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""glibc's names, malloc.h."""
 _SWITCHED = "RUNG_SET_HF_HUB_OFFLINE"
 _UNTOLD = (
     ("HF_HUB_DISABLE_TELEMETRY", "1", "huggingface_hub.constants"),
@@ -28,6 +32,7 @@ def quiet_transformers(*, hub: bool = False) -> ModuleType:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _switch_hub(hub)
     tell_nobody()
+    _keep_freed_memory()
     require("train", "torch")
     transformers = require("train", "transformers")
     transformers.utils.logging.set_verbosity_error()
@@ -35,6 +40,17 @@ def quiet_transformers(*, hub: bool = False) -> ModuleType:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     return transformers
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what a tensor on the CPU frees for the next one, which is else mapped and zeroed again.
+
+    Other C libraries have no `mallopt`. The largest map threshold that every glibc takes is 32 MiB.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        options = ctypes.CDLL(None).mallopt
+        options(M_MMAP_THRESHOLD, 32 * 2**20)
+        options(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _switch_hub(hub: bool) -> None:
