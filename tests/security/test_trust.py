@@ -266,3 +266,10 @@ def test_trust_is_ended_for_one_folder_and_holds_for_the_other(cloned: Any, warm
         assert warm("trust", at=root).code == 0 and trusted(root)
     assert warm("trust", "--revoke", at=roots[0]).code == 0
     assert [trusted(root) for root in roots] == [False, True]
+
+
+@pytest.mark.parametrize("nothing", ['""', "7", "[]"])
+def test_what_is_empty_or_no_text_asks_for_nothing(tmp_path: Path, nothing: str) -> None:
+    named = (("model", "base_url"), ("arms.mine", "url"), ("store", "url"), ("release", "llama_cpp"))
+    (tmp_path / "rung.toml").write_text("".join(f"[{table}]\n{key} = {nothing}\n" for table, key in named))
+    assert claims(tmp_path) == []
