@@ -100,7 +100,7 @@ class Reader:
             data = path.read_bytes()
             table = tomllib.loads(data.decode())
         except OSError as error:
-            way = f"Make {path} readable." if team else "pip install --force-reinstall rung"
+            way = f"Make {path} readable." if team else "Install Rung again from its checkout."
             raise RungError(f"{path}: cannot be read ({error.strerror}).", way, where=str(path)) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             self.problems.append(Problem(f"is not TOML: {error}.", where=f"rules/{path.name}"))

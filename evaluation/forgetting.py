@@ -27,7 +27,7 @@ MAX_TOKENS = 32
 
 
 class Kept(ArtefactPart):
-    """What became of a suite. Scores are shares of right answers; the interval is that of the verdict's method, at 95%.
+    """The result of one suite. Scores are shares of right answers; the interval is by the verdict's method, at 95%.
     `passed` where `low` is above -limit, else `not_shown`.
     """
 

@@ -88,7 +88,7 @@ class ReusedArms:
 
 
 def stands_on(bench: Bench) -> dict[str, str]:
-    """What the arms of a measurement rest on, by name: a report keeps it, so that a later one can be joined to it."""
+    """Return what the arms of a measurement depend on, by name; with it a later report can be joined to this one."""
     desk, metric = bench.desk, bench.desk.metric
     judged = (_hash_of(bench.project.root / RUBRIC_FILE), bench.judge.name if bench.judge else "")
     return {

@@ -121,8 +121,8 @@ def _keep_trainings(bench: Bench, run: str, ways: EvaluationOptions) -> None:
     left = sorted({training.run for training in counted} - {run, *(sibling.run for sibling in ways.siblings)})
     if left:
         raise Refusal(
-            f"{run} was ruled on with {len(counted)} trainings; a verdict without {', '.join(left)} would hide what "
-            "they showed.",
+            f"An earlier verdict on {run} counted {len(counted)} trainings; leaving out {', '.join(left)} would hide "
+            "their result.",
             f"rung evaluate {run} --seeds {len(counted)}",
         )
 

@@ -34,7 +34,8 @@ def guide_of(tokenizer: Any, ends: frozenset[int]) -> LLTokenizer:
         guide: LLTokenizer = require("train", "llguidance.hf").from_tokenizer(tokenizer, eos_token=sorted(ends))
     except ValueError as error:
         raise RungError(
-            f"This model cannot be held to JSON: {error}.", "name a model whose folder has tokenizer.json"
+            f"This model does not support output that must be JSON: {error}.",
+            "name a model whose folder has tokenizer.json",
         ) from error
     return guide
 

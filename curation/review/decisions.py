@@ -95,7 +95,9 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
     already, or where no decision of someone else of their role or a lower one counts.
     """
     number = number_of(name)
-    refusal = Refusal(f"{name}: there is no decision that yours could be sent beside.", "rung review next", where=name)
+    refusal = Refusal(
+        f"{name}: nobody else has decided this row, so there is no conflict to send on.", "rung review next", where=name
+    )
     if not _held(desk, person, name, token):
         raise refusal
     payload = edited(Example(desk.store.row(name).original.row), ruling)

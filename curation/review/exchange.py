@@ -65,7 +65,7 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Decisions
     for line, entry in entries:
         found.take(desk, stored, file, line, {**entry, "reviewer": reviewer or entry["reviewer"]})
     if found.problems:
-        raise InputError(found.problems, "Put these lines right; nothing was taken in.")
+        raise InputError(found.problems, "Correct these lines; nothing was imported.")
     made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in found.ready.items())
     return DecisionsImported(made, found.open, tuple(found.conflicts))
 
@@ -152,7 +152,7 @@ def _entries(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         else:
             entries.append((number, {name: str(entry.get(name) or "") for name in FIELDS}))
     if problems:
-        raise InputError(problems, "Put these lines right; nothing was taken in.")
+        raise InputError(problems, "Correct these lines; nothing was imported.")
     yield from entries
 
 

@@ -200,9 +200,7 @@ def stale(connection: Connection, row: RowMapping, person: Reviewer, token: str,
     same = row["lease_token"] is not None and hmac.compare_digest(row["lease_token"].encode(), token.encode())
     mine = same and row["lease_owner"] == person.id
     if not mine and not was_leased(connection, row, person, token):
-        return Refusal(
-            f"{name}: the token is not that of a running lease of yours. Yours was not counted.", NEXT, where=name
-        )
+        return Refusal(f"{name}: your lease on this row has ended. Your decision was not recorded.", NEXT, where=name)
     if row["change_id"] is not None:
         return _refuse(name, "was taken out of the data meanwhile.")
     if mine:

@@ -68,7 +68,7 @@ def evidence_for(
 def _ruling(
     project: Project, settings: Settings, baseline: Baseline, report: Report, trained: Trained, known: ScoringHistory
 ) -> tuple[PairedScores, VerdictEvidence]:
-    """What decides: the scores with their clusters, the rule, and the arms whose score is no measurement."""
+    """Return the scores with their clusters, the rule, and the arms whose score is no measurement."""
     if report.judge != baseline.report.judge:
         raise Refusal(
             f"The baseline {baseline.report.id} was judged by {baseline.report.judge}, this run by {report.judge}.",
@@ -182,7 +182,9 @@ def _changed(settings: Settings, known: ScoringHistory, planned: str) -> list[st
     """Return the settings of rung.toml that changed since the first run was scored."""
     wanted, told = settings.evaluation, []
     if wanted.runs != known.planned:
-        told.append(f"rung.toml says runs = {wanted.runs}, but {planned} when the first was scored; that counts.")
+        told.append(
+            f"rung.toml now says runs = {wanted.runs}; {planned}, the value when the first run was scored, counts."
+        )
     if known.margin is not None and wanted.margin != known.margin:
         margins = f"margin = {wanted.margin:g}, but it was {known.margin:g}"
         told.append(f"rung.toml says {margins} when the first was scored; that counts.")

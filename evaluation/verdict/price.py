@@ -85,7 +85,7 @@ def price_of(project: Project, settings: Settings, run: str, prompted: ArmResult
 
 
 def _cached(arm: ArmResult) -> CachedTokens | None:
-    """What of a prompt a cache has: as replies counted it, else the beginning that all prompts share."""
+    """Return the tokens of a prompt that a cache can hold: as replies counted them, else the shared beginning."""
     if arm.cached_tokens:
         return CachedTokens(arm.cached_tokens / arm.n, measured=True)
     return None if arm.shared is None else CachedTokens(arm.shared * arm.input_tokens / arm.n)

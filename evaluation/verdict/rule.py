@@ -1,4 +1,4 @@
-"""The verdict: may the tuned model replace the best prompt? In the contract's order, with its evidence."""
+"""Decide the verdict, with its evidence: ship, judgement, keep the prompt, or need more data."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence

@@ -14,7 +14,7 @@ from evaluation.measured_answers import best_untuned, form_of
 from rung.status.facts import WAITING, Facts
 from rung.text.baseline_text import SET_GOAL, best_label
 from rung.text.decision_text import OPTION, TUNED, step_and_end, step_word
-from rung.text.figures import arm_name
+from rung.text.figures import arm_name, points, signed_interval
 from rung.text.power_text import small_words
 from rung.text.verdict_text import out_of_reach, scatter
 from workspace.counted import counted
@@ -399,7 +399,8 @@ def _verdict(facts: Facts) -> Stage:
         command = f"rung evaluate {found.run}"
         return Stage(9, "Verdict", "needs_you", reason, command, "measure the tuned model again")
     words = found.verdict.replace("_", " ")
-    reason = f"{words}: {found.difference * 100:+.1f} points (95%: {found.low * 100:+.1f} to {found.high * 100:+.1f})"
+    interval = signed_interval(found.low, found.high, found.confidence)
+    reason = f"{words}: {points(found.difference)} {interval}"
     after = after_verdict(found)
     if after.stage != 10 and facts.release is None:
         return Stage(9, "Verdict", "needs_you", reason, after.command, after.does)

@@ -29,7 +29,7 @@ PLACE = "{{question}}"
 MANY = 1_000_000
 """Validation items, so that every setting that an arm ever tries is among its variants."""
 
-FUNCTION = '''"""The released prompt as a function. Needs the program that made it: pip install rung
+FUNCTION = '''"""The released prompt as a function. Needs Rung, the program that made it
 
 >>> from answer import messages, answer
 >>> messages("...")                                                   # what the model is sent
