@@ -1,5 +1,7 @@
 """The sizes of a model of a family that rules/models.toml does not know: built by transformers without its memory."""
 
+import json
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +70,10 @@ def _built(raw: JsonObject) -> tuple[Any, Any]:
     import torch
     from transformers import CONFIG_MAPPING
 
-    whole = CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # transformers writes infinity in a form of its own
+        json.dump(raw, file)
+        file.flush()
+        whole = CONFIG_MAPPING[raw["model_type"]].from_json_file(file.name)
     with torch.device("meta"):
         model = _made(whole)
     model.tie_weights()
