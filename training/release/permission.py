@@ -64,7 +64,8 @@ def may_release(
 
 
 def _refused(run: RunRecord, verdict: Verdict, signs: bool) -> Refusal:
-    points = f"{100 * verdict.difference:+.1f} points (95%: {100 * verdict.low:+.1f} to {100 * verdict.high:+.1f})"
+    level, low, high = (100 * figure for figure in (verdict.confidence, verdict.low, verdict.high))
+    points = f"{100 * verdict.difference:+.1f} points ({level:.4g}%: {low:+.1f} to {high:+.1f})"
     said = f"The verdict on {run.id} is {WORDS[verdict.verdict]}: {points}, the margin is {100 * verdict.margin:.0f}."
     if verdict.verdict == "judgement" and not signs:
         way = f"rung verdict {run.id} --accept-judgement --by NAME --reason TEXT"

@@ -22,6 +22,8 @@ from evaluation.measurement_report import Report, read_report
 from evaluation.served_run import ServedRun
 from evaluation.testset.looks import note_look
 from evaluation.verdict.rule import Acceptance, Verdict
+from rung.status.facts import read_facts
+from rung.status.stages import status_of
 from training.release.releases import current_release, verify
 from training.release.releasing import release_untuned, wanted_forms
 from training.runs import read_run, write_run
@@ -29,7 +31,7 @@ from workspace.artefact import now, read_artefact
 from workspace.errors import InputError, Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 
 
 def test_forms_bring_what_they_are_made_from() -> None:
@@ -54,6 +56,17 @@ def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(
     folder = release_untuned(project, settings, by="sam")
     assert verify(folder).faults == []
     assert capsys.readouterr().out == "", "only commands print"
+
+
+def test_a_refused_run_is_told_at_the_level_of_its_verdict(project: Project, settings: Settings) -> None:
+    text = project.settings_file.read_text()
+    project.settings_file.write_text(text.replace("[evaluation]\n", "[evaluation]\nruns = 2\n"))
+    two = load_settings(project.settings_file)
+    judged(project, two, right=0, otherwise="none")
+    with pytest.raises(Refusal) as refused:
+        let(project, two, "adapter", by="sam", reason="I want to")
+    assert "97.5%" in refused.value.message
+    assert "97.5%" in status_of(read_facts(project)).stage("Verdict").reason
 
 
 def test_a_judgement_needs_a_name_and_a_reason(project: Project, settings: Settings) -> None:
