@@ -109,7 +109,7 @@ def test_json_schema(tmp_path):
 def test_names_are_checked():
     for name, told in (
         ("exact_mach", '"exact_match"'),
-        ("macro_f1", ""),
+        ("macro_f1", "macro_f1"),
         ("regex", "PATTERN"),
         ("numeric:wide", "wide"),
     ):
