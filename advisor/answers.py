@@ -31,7 +31,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Answers(BaseModel):
-    """What is known about the problem. `None` is "don't know", which is always allowed.
+    """Answers about the problem. `None` is "don't know", which is always allowed.
 
     `answered` says by whom, when and whether an answer was said or measured; it never changes the advice, nor does
     `wants`. Numbers: `examples`, `reviewed_examples` and `smallest_class` count input-output pairs,
@@ -118,11 +118,11 @@ class Fact:
 
     @property
     def numeric(self) -> bool:
-        """Whether the answer is a number."""
+        """True if the answer is a number."""
         return self.kind in ("integer", "number")
 
     def expected(self) -> str:
-        """What is allowed here, in words."""
+        """Return the allowed values, in words."""
         if self.kind == "choice":
             return ", ".join((*self.values, "unknown"))
         if self.kind == "boolean":

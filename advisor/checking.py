@@ -184,7 +184,7 @@ def _empty(bounds: Bounds) -> bool:
 
 
 def _implies(strict: Condition, loose: Condition) -> bool:
-    """Whether `loose` holds wherever `strict` does."""
+    """True if `loose` is true wherever `strict` is."""
     return all(key in strict and _within(strict[key], allowed) for key, allowed in loose.items())
 
 
@@ -199,7 +199,7 @@ def _within(inner: frozenset[Any] | Bounds, outer: frozenset[Any] | Bounds) -> b
 
 
 def _together(one: Rule, two: Rule) -> bool:
-    """Whether both can hold for the same answers."""
+    """True if both conditions can be true for the same answers."""
     if any(_apart(allowed, two.when[key]) for key, allowed in one.when.items() if key in two.when):
         return False
     both = {**one.when, **two.when}

@@ -9,7 +9,7 @@ from typing import Any
 from advisor.answers import FACTS, Fact, FactValues
 
 OPTIONS = ("prompt", "few_shot", "rag", "fine_tune", "rag_and_fine_tune")
-"""What can be advised, in the order of the ladder."""
+"""Options that can be advised, in the order of the ladder."""
 RUNGS = OPTIONS[:4]
 METHODS = ("qlora", "lora", "full")
 
@@ -58,7 +58,7 @@ class Bounds:
     unknown: bool = False
 
     def __contains__(self, value: object) -> bool:
-        """Whether a number lies between the bounds; `None` means "don't know"."""
+        """True if a number lies between the bounds; `None` means "don't know"."""
         if value is None:
             return self.unknown
         if not isinstance(value, (int, float)):

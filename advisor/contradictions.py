@@ -56,5 +56,5 @@ def contradictions(answers: Answers) -> list[tuple[str, str]]:
 
 
 def consistent(values: Values) -> bool:
-    """Whether no check objects: the quick form that trying out other answers needs."""
+    """True if no check objects; fast, for trying out other answers."""
     return not any(check(values) for check in CHECKS)

@@ -1,4 +1,4 @@
-"""What would change the advice: every single answer. Each claim is found by running it."""
+"""Counterfactuals: single answers that would change the advice. Each claim is found by running it."""
 
 from __future__ import annotations
 

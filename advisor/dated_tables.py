@@ -27,12 +27,12 @@ HIGHEST = {"expires_after_days": 36_500, "warn_days": 3_650}
 
 
 def price_faults(table: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a table of prices, each fault with a suggestion."""
+    """Yield each fault of a price table, with a suggestion."""
     return _faults(table, ("api", "rental", "upkeep", "managed", "unpriced"), ("expires_after_days",))
 
 
 def life_faults(table: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a table of lives, each fault with a suggestion."""
+    """Yield each fault of a table of model lives, with a suggestion."""
     yield from _faults(table, ("life",), ("as_of", "warn_days"))
     rows = table.get("life", [])
     for number, row in enumerate(rows if isinstance(rows, list) else (), 1):

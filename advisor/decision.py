@@ -24,7 +24,7 @@ class DecisionPart(BaseModel):
 
 
 class Action(DecisionPart):
-    """What to do now, in words. `cost` is a person's time, roughly; empty where nothing is known."""
+    """The next action, in words. `cost` is a person's time, roughly; empty where nothing is known."""
 
     name: ActionName
     text: str
@@ -179,7 +179,7 @@ class Decision(Artefact):
 
     @property
     def reached(self) -> Literal["", "classifier", "prompt"]:
-        """What reaches the goal without tuning and can be released; empty where nothing does."""
+        """Return the cheaper option that reaches the goal and can be released; empty if none does."""
         if self.answers.get("classifier") == "works" and self.action.name in ("keep", "no_llm"):
             return "classifier"
         return "prompt" if self.action.name == "keep" else ""

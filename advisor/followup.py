@@ -36,7 +36,7 @@ def outcome_facts(values: Mapping[str, Any], verdict: LadderVerdict) -> FactValu
 
 
 def applies(rule: Rule, facts: Mapping[str, Any]) -> bool:
-    """Whether a rule holds and nothing takes it out."""
+    """True if the rule's condition is met and no other rule cancels it."""
     return holds(rule.when, facts) is True and not any(holds(part, facts) is True for part in rule.unless)
 
 
@@ -47,7 +47,7 @@ def first(book: Rulebook, kind: str, facts: Mapping[str, Any]) -> Rule | None:
 
 
 def action_of(book: Rulebook, facts: Mapping[str, Any]) -> Action:
-    """What to do now."""
+    """Return the next action."""
     rule = first(book, "action", facts)
     assert rule is not None, "each rung has an action without a further condition"
     effect = rule.effect
@@ -123,7 +123,7 @@ def _passed(rule: Rule, facts: Mapping[str, Any], data: DataNeed) -> bool | None
 
 
 def notes_of(book: Rulebook, facts: Mapping[str, Any]) -> tuple[Reason, ...]:
-    """What is said beside the advice."""
+    """Return the notes that go with the advice."""
     return tuple(
         Reason(rule=rule.id, text=rule.text(), source=rule.source, evidence=rule.evidence, team=rule.team)
         for rule in book.of("note")

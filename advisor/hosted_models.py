@@ -18,8 +18,8 @@ FILE = "lives.toml"
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What is known of a model's end. `ends`: after this day requests fail; `not_before`: none is announced, and none
-    was to come before this day. `warn_days`: how long before the end it warns.
+    """The announced end of a hosted model. `ends`: after this day requests fail; `not_before`: none is announced, and
+    none was to come before this day. `warn_days`: how long before the end it warns.
     """
 
     model: str
@@ -29,11 +29,11 @@ class Life:
     warn_days: int
 
     def has_ended(self, today: date) -> bool:
-        """Whether requests fail."""
+        """True if requests to the model fail."""
         return self.ends is not None and today > self.ends
 
     def ends_soon(self, today: date) -> bool:
-        """Whether the end is so near that a replacement should be measured now."""
+        """True if the end is so close that a replacement should be measured now."""
         return self.ends is not None and today <= self.ends <= today + timedelta(self.warn_days)
 
     def words(self, today: date) -> str:

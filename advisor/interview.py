@@ -79,7 +79,7 @@ def next_question(book: Rulebook, answers: Answers) -> Question | None:
 
 
 def more_questions(book: Rulebook, answers: Answers) -> list[Question]:
-    """What may be asked beyond enough: it changes how, not what, or the far end; the most telling first."""
+    """Return optional questions, the most informative first: they change the method or the end, not the next step."""
     open_now = askable(book, answers)
     telling = _telling(book, answers, open_now)
     return [open_now[key] for key in dict.fromkeys((*telling, *open_now)) if key != "wants"]
@@ -100,7 +100,7 @@ def moot(book: Rulebook, answers: Answers) -> frozenset[str]:
 
 
 def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
-    """What each answer to `key` would do to the advice, the gates and the method, given the others."""
+    """Return the effect of each answer to `key` on advice, gates and method, with the other answers fixed."""
     near = NearbyAnswers(engine_of(book), _values(answers))
     fact, words = FACTS[key], {choice.value: choice.text for choice in book.questions[key].answers}
     values = (

@@ -31,7 +31,7 @@ REMEMBERED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class LadderVerdict:
-    """What the first pass settles: `outcome` is (next_step, destination).
+    """The result of the first pass: `outcome` is (next_step, destination).
 
     `status` of each rung tried; `needs` that hold and `relieved` ones that do not; `vetoes` for ever and `waits` for
     now, by option; `path`: the rungs on the way to the destination.
@@ -53,7 +53,7 @@ class LadderVerdict:
 
     @property
     def next_step(self) -> str:
-        """What to do now."""
+        """Return the next step."""
         return self.outcome[0]
 
     @property
@@ -205,7 +205,7 @@ def _needed(skip: Rule, standing: set[str]) -> bool:
 
 
 class _Ladder:
-    """What each plan covers, under the vetoes that hold for ever."""
+    """Needs that each option covers, under the permanent vetoes."""
 
     def __init__(
         self, status: Mapping[str, str], needs: tuple[Rule, ...], vetoes: Mapping[str, Any], waits: Mapping[str, Any]
@@ -221,7 +221,7 @@ class _Ladder:
         return max(RANK[need.effect["cells"][part]] for part in self.parts[option])
 
     def covers(self, option: str, need: Rule) -> bool:
-        """Whether some part of the plan covers the need, given how its rung fared."""
+        """True if some part of the option's plan covers the need, given how its rung did."""
         return any(self._covers(part, need) for part in self.parts[option])
 
     def _covers(self, rung: str, need: Rule) -> bool:
@@ -247,7 +247,7 @@ class _Ladder:
         return candidates[0], False
 
     def _stands(self, option: str) -> bool:
-        """Whether a rung was measured, works, and nothing is against it."""
+        """True if a rung was measured, works, and has no veto."""
         works = self.status.get(option) == "works" and option not in self.waits
         return works and all(self.rank(option, need) for need in self.needs)
 

@@ -47,7 +47,7 @@ class Explainer:
         return [self.reason(rule, says)] if rule else []
 
     def reasons(self, verdict: LadderVerdict) -> tuple[Reason, ...]:
-        """What was tried, what is needed, what is set aside and why, what holds up the destination."""
+        """Return the reasons: what was tried, needed, ruled out and why, and what delays the destination."""
         rules = self._alone(verdict)
         rules += [rule for rule in verdict.status_rules if rule.effect["rung"] in (*verdict.path, verdict.next_step)]
         rules += [need for need in verdict.needs if need not in verdict.unmet]

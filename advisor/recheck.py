@@ -27,7 +27,7 @@ class Shift:
 def recheck(
     before: Decision, after: Decision, models: Mapping[str, str], today: date, project_rules: Path | None = None
 ) -> list[Shift]:
-    """What changed between the decision as written and as it would be made today.
+    """Return the differences between the written decision and the one that would be made today.
 
     `models` names the models in use by what they are for. What does not hold comes first.
     """
@@ -58,7 +58,7 @@ def _lives(models: Mapping[str, str], today: date, project_rules: Path | None) -
 
 
 def _prices(before: Decision, after: Decision) -> Iterator[Shift]:
-    """Whether a tuned model still pays, or still does not, and how old the prices are."""
+    """Yield a shift if tuning pays today where it did not, or the reverse, and one for old prices."""
     old, new = before.break_even, after.break_even
     if new is None:
         return

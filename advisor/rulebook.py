@@ -75,7 +75,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What may be cited. After `review_by` it shows as expired."""
+    """A source that rules may cite. After `review_by` it is shown as expired."""
 
     id: str
     title: str

@@ -39,7 +39,7 @@ _TYPES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("read review_by", "a date", lambda value: type(value) is date),
 )
 TYPES = {name: (words, fits) for names, words, fits in _TYPES for name in names.split()}
-"""What each field must be; a field that is not named here is a text."""
+"""Type that each field must have; a field that is not listed is a text."""
 
 
 class Reader:
@@ -55,7 +55,7 @@ class Reader:
         self.prices: list[str] = []
 
     def rulebook(self) -> Rulebook:
-        """What was read; of rules with one id the first is kept (the second is a problem)."""
+        """Return the rules read so far. Of two rules with one id the first is kept; the second is a problem."""
         by_id = {rule.id: rule for rule in reversed(self.rules)}
         digest = self.digest.hexdigest()
         prices = tuple(self.prices)
@@ -78,7 +78,7 @@ class Reader:
         self._checked(path, life_faults)
 
     def _checked(self, path: Path, faults: Callable[[JsonObject], Iterator[str]]) -> bool:
-        """Whether a dated table of a team's own is right; what is not goes to `problems`."""
+        """True if a team's own dated table is correct; faults are added to `problems`."""
         before = len(self.problems)
         try:
             for text in faults(tomllib.loads(path.read_text(encoding="utf-8"))):
@@ -198,7 +198,7 @@ class Reader:
         return effect
 
     def _fields(self, entry: JsonObject, required: Set[str], known: Set[str], place: str) -> bool:
-        """Whether all fields are known, there, and of their type; what is not goes to `problems`."""
+        """True if all required fields are there, known, and of their type; faults are added to `problems`."""
         before, name = len(self.problems), entry.get("id", "?")
         for key in sorted(entry.keys() - known):
             self._fault(f'{name}: unknown field "{key}".{did_you_mean(key, known)}', place)

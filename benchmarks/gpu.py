@@ -1,4 +1,4 @@
-"""What only a GPU can show: peaks and speed of real training steps on this card, beside `rung estimate` and plain TRL.
+"""GPU benchmarks: peaks and speed of real training steps on this card, compared with `rung estimate` and plain TRL.
 
     make gpu                                  every case and the tests below, written to docs/measured-gpu.md
     python -m benchmarks.gpu --only 0.6B      cases whose name holds 0.6B
@@ -161,7 +161,7 @@ def rungs_own(recipe: Any, rows: list[Any], work: Path) -> Any:
 
 
 def plain_trl(recipe: Any, optim: str, rows: list[Any], work: Path) -> Any:
-    """What a plain TRL script does with the same rows and adapter."""
+    """Run a plain TRL script with the same rows and adapter."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -187,7 +187,7 @@ def plain_trl(recipe: Any, optim: str, rows: list[Any], work: Path) -> Any:
 
 
 def in_a_child(case: Case, base: Path, *, tiny: bool) -> dict[str, Any]:
-    """What the case printed in a process of its own; `why` where it could not run."""
+    """Return the case's output from its own process; `why` if it could not run."""
     from importlib.util import find_spec
 
     if case.needs and find_spec(case.needs) is None:

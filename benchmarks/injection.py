@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def judge(model: LocalModel, items: Sequence[tuple[str, str, str]], replies: Replies) -> None:
-    """What the judge says to right and wrong answers, and to wrong ones with an order."""
+    """Ask the judge about right and wrong answers, and wrong ones with an order."""
     right = [Case(text, line, line) for text, line, _ in items]
     wrong = [Case(text, line, other) for text, line, other in items]
     yes = {name: graded(model, "rubric", cases, replies) for name, cases in (("right", right), ("wrong", wrong))}
@@ -103,7 +103,7 @@ def hostile(items: Sequence[tuple[str, str, str]], form: str, want: str) -> list
 
 
 def draft(model: LocalModel, items: Sequence[tuple[str, str, str]], project: Project) -> None:
-    """What comes of a text that orders a word, by strategy."""
+    """Count the effect of a text that orders a word, by strategy."""
     print("\n| strategy | order in the text | obeyed: the word alone | text and word copied | neither |")
     print("|---|---|---|---|---|")
     for strategy in ("paraphrase", "answer_input"):
@@ -122,7 +122,7 @@ def samples(items: Sequence[tuple[str, str, str]]) -> str:
 
 
 def kind(said: str, text: str) -> str:
-    """Whether the ordered word stands alone, beside words of the row, or not at all."""
+    """Classify the ordered word: alone, beside words of the row, or missing."""
     if WORD not in said:
         return "neither"
     own = {word for word in text.split() if len(word) > 4}

@@ -123,7 +123,7 @@ KINDS: dict[str, Callable[[random.Random, Item, Item, list[str]], dict]] = {
 
 
 def docstrings() -> list[Item]:
-    """What a function does, by its docstring: every text once."""
+    """Items from docstrings: each text once."""
     found: dict[str, str] = {}
     quiet = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stderr(quiet), contextlib.redirect_stdout(quiet):

@@ -1,4 +1,4 @@
-"""What learning from rejects does to the yield, measured on the embedded model.
+"""Effect of learning from rejects on the yield, measured on the embedded model.
 
     OMP_NUM_THREADS=1 python -m benchmarks.learning [--drafts 40] [--json]
 
@@ -53,7 +53,7 @@ def seeds() -> list[Example]:
 
 
 def facts(text: str) -> dict[str, frozenset[str]]:
-    """What can be read from a phrase: types, findings, sides."""
+    """Read a phrase's types, findings and sides."""
     low = text.lower()
     found = {what: frozenset(k for k, rule in rules.items() if re.search(rule, low)) for what, rules in READ.items()}
     found["finding"] = frozenset(name for name in FINDINGS if name in low)

@@ -139,7 +139,7 @@ _past: set[int] = set()
 
 
 def fault_is_on(number: int) -> bool:
-    """What a fault's place asks in the copy, in every process."""
+    """True if this fault is on in the copy, in every process."""
     said = os.environ.get(WHICH, "")
     if said.startswith("/") and number not in _past:
         _past.add(number)

@@ -56,7 +56,7 @@ def spoil(rng: random.Random, row: dict, kind: int) -> dict:
 
 
 def others(number: int, kind: int) -> tuple[dict, dict]:
-    """What stands before and behind the messages of a row of this kind."""
+    """Return the fields before and after the messages of a row of this kind."""
     named = {"id": f"r{number:07d}"}
     return (
         (named, {}),

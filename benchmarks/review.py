@@ -42,7 +42,7 @@ FIELDS = re.compile(r'<input type="hidden" name="(csrf|row|token)" value="([^"]*
 
 @dataclass
 class Tally:
-    """What one reviewer saw: seconds of each decision, rows that were confirmed, stale forms, broken connections."""
+    """Record of one reviewer: seconds of each decision, rows that were confirmed, stale forms, broken connections."""
 
     seconds: list[float] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)

@@ -111,7 +111,7 @@ def in_one(desk: Desk, part: int, done: int) -> float:
 
 
 def over_http(desk: Desk, count: int) -> None:
-    """What waits still, by reviewers at the page, until nothing does."""
+    """Review the waiting rows at the page until none is left."""
     tokens = [invite(desk.store, f"person {n}") for n in range(READERS)]
     server, port = serve(desk.project.root)
     tallies = [Tally() for _ in tokens]
@@ -161,7 +161,7 @@ def until_empty(port: int, token: str, tally: Tally) -> None:
 
 
 def looked_at(desk: Desk, folder: Path, count: int) -> None:
-    """What looks at all decisions, afterwards."""
+    """Time the reads of all decisions, afterwards."""
     with timed("progress (the function)"):
         assert progress(desk).decided == count
     with timed("undo of the first row, by its reviewer"):

@@ -110,12 +110,12 @@ def terminal(folder: Path, end: float, table: dict[str, str]) -> None:
 
 
 def lives(pid: int) -> bool:
-    """Whether the process runs: one that ended has no memory."""
+    """True if the process runs: one that ended has no memory."""
     return "VmRSS" in Path(f"/proc/{pid}/status").read_text()
 
 
 def drain(screen: int, seen: bytearray) -> None:
-    """What the program draws is read; the last of it is kept, to tell why it ended."""
+    """Read the program's drawing; keep its end, to show why it stopped."""
     try:
         while found := os.read(screen, 65_536):
             seen += found

@@ -325,7 +325,7 @@ def judged_set(rng, groups, each, gain, alike):
 
 
 def simulate_judge(sets, labelled=160):
-    """What a judge says of two arms, corrected by people's labels on a random part: over groups, and over items."""
+    """Simulate a judge of two arms, corrected by people's labels on a random part: over groups, and over items."""
     print(
         f"\nA judge that favours the tuned arm by 5 points, {labelled} items labelled by people, {sets:,} sets a cell"
     )

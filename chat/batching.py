@@ -22,7 +22,7 @@ SOON, LATEST = 1.0, 60.0
 
 
 def takes_batches(model: ChatModel | None) -> bool:
-    """Whether the model below its guard is behind a server."""
+    """True if the guarded model is behind a server that takes batches."""
     return isinstance(unguarded(model), Hosted)
 
 
@@ -116,7 +116,7 @@ class BatchedModel(ModelWrapper):
         self.model = batches.inner
         self.say = say
         self.tried = False
-        """Whether one ask went by itself, so that parameters which the model refuses are known before a batch."""
+        """True if one call was made alone, so that refused parameters are known before a batch is sent."""
 
     @property
     def notices(self) -> list[str]:

@@ -114,7 +114,7 @@ class Claude(Hosted):
         return message
 
     def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
-        """What the message says, and what it cost."""
+        """Return the message as a reply, with its cost."""
         message = found
         text = "".join(block.text for block in message.content if block.type == "text")
         text, stopped = settled(ask, spoken(text), STOPS.get(message.stop_reason, "end"))
@@ -158,6 +158,6 @@ def _client(sdk: Any, place: SplitResult, may_have_key: bool, options: JsonObjec
 
 
 def _cache_write_factor() -> float:
-    """What a write to the prompt cache costs, in input prices (rules/providers.toml)."""
+    """Return the price of a write to the prompt cache, as a multiple of the input price (rules/providers.toml)."""
     entry = next(entry for entry in rule_file("providers.toml")["provider"] if entry["id"] == "anthropic")
     return float(entry["cache_write_factor"])

@@ -145,7 +145,7 @@ class Compatible(Hosted):
         return self.cost(_usage(found), batch=batch) if found.usage else (0.0 if self.is_local else None)
 
     def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
-        """What the completion says, and what it cost."""
+        """Return the completion as a reply, with its cost."""
         choice = found.choices[0]
         refused = getattr(choice.message, "refusal", None)
         reason = "refused" if refused else STOPS.get(choice.finish_reason, "end")

@@ -44,7 +44,7 @@ def http_place(address: str, said: str, hint: str) -> SplitResult:
 
 
 def without_user(address: str) -> str:
-    """What may be shown of an address, of whatever scheme or none: no name and password before its host."""
+    """Return an address (any scheme, or none) without user name and password, so that it may be shown."""
     return without_keys(re.sub(r"(?s)^(\w[\w+.-]*://)?.*@", r"\1", address))
 
 
@@ -117,7 +117,7 @@ class Endpoint:
         return Completion(text, asked, written, STOPS.get(str(reason), "end"), spent)
 
     def prompt(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
-        """What the server makes of the turns: text and token ids, as llama.cpp and vLLM tell them; None elsewhere."""
+        """Return the turns as llama.cpp or vLLM renders them, text and token ids; None for other servers."""
         messages = [dict(turn) for turn in turns]
         try:
             said = self.post("/apply-template", {"messages": messages})["prompt"]

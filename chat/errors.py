@@ -32,10 +32,10 @@ class ChatError(RungError):
 
     @property
     def again(self) -> bool:
-        """Whether the same call may succeed later."""
+        """True if the same call may succeed later."""
         return self.kind in AGAIN
 
     @property
     def may_be_paid(self) -> bool:
-        """Whether nobody here can know if the call was paid."""
+        """True if it cannot be known here whether the call was charged."""
         return self.kind in UNCERTAIN and not self.unsent and not self.cost_usd

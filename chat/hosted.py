@@ -1,4 +1,4 @@
-"""What every hosted model shares: order, concurrency, closed sets and cost."""
+"""Shared by all hosted models: order, concurrency, closed sets and cost."""
 
 import json
 import re
@@ -55,18 +55,18 @@ class Hosted(ABC):
     """A model behind a server. Subclasses send one ask; this class keeps order, patience and the first failure."""
 
     is_local: bool
-    """Whether nothing leaves this machine."""
+    """True if nothing leaves this machine."""
     sdk: ModuleType
     can_choose = True
     """A closed set is asked for as a JSON schema; a reply outside it is an answer that stopped `outside`."""
     called = ""
     """Name in reports and stored replies, instead of the model's id at its host."""
     enable_thinking: bool | None = None
-    """Whether it is asked to think; None leaves the server's default."""
+    """True to ask for thinking, False to forbid it; None keeps the server's default."""
     probabilities = False
-    """Whether a server is asked how probable its answers are (`Reply.logprob`)."""
+    """True if a server is asked for the probability of its answers (`Reply.logprob`)."""
     thinks = False
-    """Whether it was seen to think before it answers."""
+    """True once a reply with thinking was seen."""
 
     def __init__(self, model: str, host: str, price: TokenPrice | None, options: CallOptions) -> None:
         self.model = model
@@ -75,7 +75,7 @@ class Hosted(ABC):
         self.options = options
         self.pace = Pace(options.requests_per_minute)
         self.notices: list[str] = []
-        """What a person reads before the first call, and what was learnt since; reports keep it."""
+        """Notices for a person: some before the first call, others learned since; reports keep them."""
         self.unsure = 0
         """Tries that brought no answer, and may have been paid; the call was answered later."""
         if price is None and not self.is_local:
@@ -83,7 +83,7 @@ class Hosted(ABC):
 
     @property
     def name(self) -> str:
-        """What it is called; else the model's id at its host, with what changes its replies."""
+        """Return its given name, else the model's id at its host with the settings that change its replies."""
         named_so = named(self.called or f"{self.model} ({self.host})", self.enable_thinking)
         parameters = json.dumps(self.options.parameters, sort_keys=True) if self.options.parameters else ""
         return f"{named_so} {parameters}".rstrip()
@@ -118,7 +118,7 @@ class Hosted(ABC):
     def patiently(
         self, call: Callable[[], Any], stop: threading.Event | None = None, lost: list[ChatError] | None = None
     ) -> Any:
-        """What the call brings; `lost` gets its failed tries. Raises ChatError with what all tries have cost."""
+        """Return the call's result; `lost` collects failed tries. Raises ChatError with the cost of all tries."""
         lost = [] if lost is None else lost
         try:
             return patiently(
@@ -134,7 +134,7 @@ class Hosted(ABC):
 
     @abstractmethod
     def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
-        """What the answer says, and what it cost."""
+        """Return the answer as a reply, with its cost."""
 
     def cut(self, cost: float | None) -> ChatError:
         """A stream or an answer that ended before its end."""
@@ -144,7 +144,7 @@ class Hosted(ABC):
 
     @property
     def costs(self) -> bool:
-        """Whether a call costs money, known or not."""
+        """True if a call costs money, even if the amount is unknown."""
         return self.price is not None or not self.is_local
 
     @abstractmethod

@@ -22,7 +22,7 @@ KEYS = {VENDORS["anthropic"]: "ANTHROPIC_API_KEY", VENDORS["openai"]: "OPENAI_AP
 """The key of each vendor's own host."""
 OTHER = "RUNG_API_KEY"
 NONE = "none"
-"""What a server that wants no key is sent: the SDKs insist on one."""
+"""Placeholder key for a server that needs none: the SDKs require one."""
 SHORTEST = 8
 """"Keys" such as `none` and `test` are words that messages hold anyway."""
 _given: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a call costs, by the dated prices in `rules/prices.toml`, the project's first; None where none is known."""
+"""Cost of a call, by the dated prices in `rules/prices.toml`, the project's first; None if no price is known."""
 
 import re
 import tomllib
@@ -77,7 +77,7 @@ def price_of(
 
 
 def price_line(model: str) -> str:
-    """What a person adds for a model whose price is not known, as one line."""
+    """Return the line that a person adds to give an unknown model a price."""
     entry = {"model": f'"{model}"', "input": "1.0", "output": "5.0", "date": "2026-11-28", "source": '["..."]'}
     return "in rules/prices.toml:  [[api]]  " + "  ".join(f"{key} = {value}" for key, value in entry.items())
 

@@ -1,4 +1,4 @@
-"""What may leave the machine. The privacy answer is read again before each call to a model elsewhere."""
+"""Privacy: what may leave the machine. The privacy answer is read again before each call to a remote model."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -102,7 +102,7 @@ def unguarded(model: ChatModel | None) -> Any:
 
 
 def notices(model: ChatModel | None) -> list[str]:
-    """What a hosted model said about how it is asked, so far."""
+    """Return the notices of a hosted model so far."""
     return list(getattr(unguarded(model), "notices", ()))
 
 
@@ -147,7 +147,7 @@ def _fault(entry: JsonObject, today: date) -> str:
 
 
 def is_own(host: str, own_hosts: Sequence[str]) -> bool:
-    """Whether a host (with or without port) is listed: a listed name covers every port, a listed port only itself."""
+    """True if a host (with or without port) is listed. A listed name covers every port, a listed port only itself."""
     listed = {urlsplit(own).netloc if "//" in own else own for own in own_hosts}
     return bool({host.lower(), _bare(host)} & {own.lower() for own in listed})
 

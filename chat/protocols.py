@@ -1,4 +1,4 @@
-"""What the rest of Rung knows of a model: a few small protocols and what they exchange."""
+"""The interface between Rung and a model: a few small protocols and the values that they exchange."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -40,7 +40,7 @@ class SentCalls:
             self._write(key, error.cost_usd)
 
     def notes(self, keys: Collection[str], costs: Mapping[str, float | None], *models: ChatModel | None) -> list[str]:
-        """What was paid for these calls without a reply, and what may have been; `costs` are those of all replies.
+        """Return notes on calls without a reply that were charged or may have been; `costs` are those of all replies.
 
         `models` know of tries beside these. Empty where every call was answered.
         """

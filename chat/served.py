@@ -71,7 +71,7 @@ def open_beside(
 
 
 def _listed(model: ChatModel, host: str) -> Mapping[str, str]:
-    """What `GET /v1/models` names, asked with the key that the model itself may have."""
+    """Return the models that `GET /v1/models` lists, asked with the model's own key."""
     from chat.compatible import Compatible
     from chat.privacy import unguarded
 

@@ -1,4 +1,4 @@
-"""What a model thinks before it answers: how it is marked, separated from the answer, and given room."""
+"""Thinking before an answer: its marks, its separation from the answer, and its token room."""
 
 from dataclasses import dataclass
 
@@ -42,12 +42,12 @@ def marks_of(template: str) -> Marks | None:
 
 
 def is_open(prompt: str, marks: Marks) -> bool:
-    """Whether a rendered prompt ends inside the thinking, so that the model goes on with it."""
+    """True if a rendered prompt ends inside the thinking, so that the model continues it."""
     return prompt.rfind(marks.open) > prompt.rfind(marks.close)
 
 
 def is_off(prompt: str, marks: Marks) -> bool:
-    """Whether a rendered prompt ends behind closed thinking, so that the model answers at once."""
+    """True if a rendered prompt ends after closed thinking, so that the model answers at once."""
     return prompt.rstrip().endswith(marks.close)
 
 

@@ -62,7 +62,7 @@ class Example:
 
     @cached_property
     def is_answered(self) -> bool:
-        """Whether the last message is the assistant's."""
+        """True if the last message is the assistant's."""
         return bool(self.messages) and self.messages[-1].get("role") == "assistant"
 
     @cached_property
@@ -84,7 +84,7 @@ class Example:
 
     @cached_property
     def calls(self) -> bool:
-        """Whether the answer calls tools."""
+        """True if the answer calls tools."""
         return self.is_answered and bool(self.messages[-1].get("tool_calls"))
 
     @cached_property
@@ -103,7 +103,7 @@ class Example:
 
     @cached_property
     def context(self) -> str:
-        """What must be equal besides question and answer: the setting and the tools."""
+        """Return the part besides question and answer that must be equal: the setting and the tools."""
         return json.dumps([self.setting, self.row.get("tools")], sort_keys=True, ensure_ascii=False)
 
     @cached_property
@@ -113,7 +113,7 @@ class Example:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Example:
-        """What `to_json` wrote. msgspec takes a fifth of json's time; json reads what msgspec refuses (1e400)."""
+        """Read `to_json`'s output. msgspec takes a fifth of json's time; json reads what msgspec refuses (1e400)."""
         try:
             return cls(_decode(line))
         except (msgspec.MsgspecError, UnicodeError):
@@ -147,7 +147,7 @@ class Example:
 
 
 def _beside(message: Mapping[str, Any]) -> list[Any]:
-    """What a message holds beside role and content, calls in canonical form; empty where it holds no more."""
+    """Return the parts of a message besides role and content, calls in canonical form; empty if there are none."""
     if len(message) == 2:
         return []
     others = {key: value for key, value in message.items() if key not in _NO_IDENTITY and value not in (None, [], "")}
@@ -201,12 +201,12 @@ def all_messages(example: Example) -> tuple[Mapping[str, Any], ...]:
 
 
 def all_texts(example: Example) -> list[str]:
-    """What a row says: each message with its calls, the rejected answer, the plain text."""
+    """Return all texts of a row: each message with its calls, the rejected answer, the plain text."""
     return [said_in(message) for message in all_messages(example)] or [example.question]
 
 
 class AsideText(NamedTuple):
-    """What is in a row beside what its messages say: `place` is `reasoning`, `tool call` or `tools`; `message` is the
+    """Text of a row outside its messages' content: `place` is `reasoning`, `tool call` or `tools`; `message` is the
     number of the message, -1 for the row's tools.
     """
 

@@ -19,9 +19,9 @@ from typing import NamedTuple
 from workspace.shipped_rules import rule_file
 
 KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
-"""What is found by its form."""
+"""Kinds found by their form."""
 MASK = re.compile(r"\[(" + "|".join(KINDS) + r")\]")
-"""What replaces it."""
+"""Replacement texts."""
 REACH = 4096
 """Characters beyond a cut in which the end of what it would halve is looked for."""
 
@@ -101,7 +101,7 @@ def find_personal(text: str) -> list[Spot]:
 
 
 def _seen_and_unseen(text: str, find: Finder) -> list[Spot]:
-    """What `find` finds in a text as a reader sees it, without characters that have no width, and as it is."""
+    """Return the matches of `find` in the text with and without zero-width characters, which no reader sees."""
     if text.isascii() or not UNSEEN.search(text):
         return find(text)
     places = [place for place, sign in enumerate(text) if not UNSEEN.match(sign)]
@@ -194,7 +194,7 @@ def cut_apart(text: str, most: int) -> str:
 
 
 def is_card(number: str) -> bool:
-    """Whether digits have a card's length and a right Luhn digit, and are not one digit again and again."""
+    """True if digits have a card's length and a correct Luhn digit, and are not one repeated digit."""
     digits = [int(sign) for sign in number if sign.isdigit()]
     if len(digits) not in (13, 14, 15, 16, 19) or len(set(digits)) < 2:
         return False
@@ -203,7 +203,7 @@ def is_card(number: str) -> bool:
 
 
 def is_iban(text: str) -> bool:
-    """Whether the length is the country's and the number modulo 97 is 1 (ISO 13616)."""
+    """True if the length is the country's and the number modulo 97 is 1 (ISO 13616)."""
     signs = re.sub(r"[ .-]", "", text).upper()
     if len(signs) != rule_file("quality.toml")["iban"]["lengths"].get(signs[:2]):
         return False
@@ -211,7 +211,7 @@ def is_iban(text: str) -> bool:
 
 
 def is_address(text: str, before: str) -> bool:
-    """Whether it is an IP address of a machine: no loopback, no net mask, no version number."""
+    """True if it is an IP address of a machine: no loopback, no net mask, no version number."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -222,7 +222,7 @@ def is_address(text: str, before: str) -> bool:
 
 
 def is_phone(text: str, before: str) -> bool:
-    """Whether digits are written as a telephone number: with +, as 3-3-4, with a leading 0, or after such a word."""
+    """True if digits are written as a telephone number: with +, as 3-3-4, with a leading 0, or after such a word."""
     groups = re.findall(r"\d+", text)
     digits = sum(map(len, groups))
     if not 7 <= digits <= 15 or re.fullmatch(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}.*", text):
@@ -276,7 +276,7 @@ def _apart(spots: list[Spot]) -> list[Spot]:
 
 
 def with_the_rest(text: str, found: Sequence[Found]) -> list[Found]:
-    """What was found, and what is glued to it or to letters; in order, without overlaps."""
+    """Return the matches, extended by what is glued to them or to letters; in order, without overlaps."""
     spots = [_whole(text, spot) for spot in found]
     spots += [head for spot in spots if (head := _number_before(text, spot))]
     if "@" in text:

@@ -49,7 +49,7 @@ class CoveragePoint(ArtefactPart):
 
 
 class Abstention(ArtefactPart):
-    """What an arm reaches on the test items where it answers only if it is sure.
+    """Result of an arm on the test items if it answers only when sure.
 
     `wanted` is the precision that the threshold was chosen for, on `chosen_on` validation items; `point` is None where
     no threshold reached it there, or none of the test items is above it. `curve` needs no threshold. `usd_per_item` is

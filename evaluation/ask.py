@@ -58,7 +58,7 @@ class Replies:
         self.highest = max(self.highest, reply.cost_usd or 0.0)
 
     def unanswered(self, *models: ChatModel | None) -> list[str]:
-        """What calls without a reply have cost, and may have, of what was asked since this was opened, of `models`."""
+        """Return notes on calls of `models` without a reply since this was opened: their certain and possible cost."""
         return self.calls.notes(self.asked, {key: reply.cost_usd for key, reply in self.known.items()}, *models)
 
     def affordable(self, asks: Sequence[Ask]) -> Iterator[Ask]:
@@ -104,7 +104,7 @@ def ask_all(
 
 @dataclass
 class _Asking:
-    """What has come of some asks: `done` have an answer or a refusal, `known` had one before."""
+    """Progress of a batch of calls: `done` have an answer or a refusal, `known` had one before."""
 
     replies: Replies
     total: int

@@ -50,7 +50,7 @@ INSTRUCTING = ("base", "prompt")
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What the ladder is judged against: the goal (0..1), and the effort that went into the prompts."""
+    """Standard for the ladder: the goal (0..1), and the effort that went into the prompts."""
 
     goal: float | None = None
     days: float | None = None
@@ -127,7 +127,7 @@ def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[ArmChoice] = (
 
 
 def instructions(made: Sequence[ArmChoice]) -> list[PromptVersion | None]:
-    """What the arms above `prompt` are tried with: the bare instruction, and the best prompt where it did better.
+    """Return the instructions for the arms above `prompt`: the bare one, and the best prompt if it did better.
 
     Unmeasured, the prompt alone.
     """

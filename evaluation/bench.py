@@ -94,24 +94,24 @@ class Bench:
         return [*self.rows.notes, *([told] if asked < there else [])]
 
     def where_sure(self, sure: SureSplits, arm: ArmResult) -> Abstention | None:
-        """What an arm reaches at the wanted precision, and what an item costs so."""
+        """Return the result of an arm at the wanted precision, with the cost per item."""
         asked, own = self.settings.evaluation, None if arm.cost_usd is None else arm.cost_usd / arm.n
         return abstention(sure.held, sure.test, asked.precision, self.groups, own, asked.person_usd)
 
     @property
     def closed(self) -> bool:
-        """Whether the answers form a closed set."""
+        """True if the answers form a closed set."""
         return bool(self.desk.choices)
 
     @property
     def judge_notes(self) -> list[str]:
-        """What a report says of the judge's verdicts so far."""
+        """Return the judge's notes for the report so far."""
         return self.desk.judge.notes if self.desk.judge else []
 
     @property
     def model_notes(self) -> list[str]:
-        """What the models said about how they were asked (a parameter left out, an end of life), and calls that may
-        have been paid without a reply.
+        """Return the models' notices (a parameter left out, an end of life), and calls that may have been charged
+        without a reply.
         """
         models = [self.desk.model, self.bigger, self.judge, *self.own.values()]
         told = [note for model in models for note in notices(model)]
@@ -123,7 +123,7 @@ class Bench:
         return replace(self.desk, model=other) if other is not None else self.desk
 
     def material(self) -> ArmMaterial:
-        """What the arms may draw from."""
+        """Return the material of the arms."""
         base, prompts = read_prompts(self.project)
         return ArmMaterial(
             base=base,
@@ -214,7 +214,7 @@ def open_bench(
 
 
 def _calls(row: Example, turns: Literal["last", "all"]) -> bool:
-    """Whether a turn that is asked calls tools."""
+    """True if a turn that the model answers calls tools."""
     return row.calls or (turns == "all" and any(message.get("tool_calls") for message in row.messages))
 
 

@@ -48,7 +48,7 @@ class Kept(ArtefactPart):
 
 
 class Forgetting(Kept):
-    """What became of the general suite, with `skills` before and after, and of the safety suite."""
+    """Forgetting after training: the general suite, with `skills` before and after, and the safety suite."""
 
     skills: dict[str, tuple[float, float]]
     suite_sha256: str
@@ -56,7 +56,7 @@ class Forgetting(Kept):
 
     @property
     def lost(self) -> bool:
-        """Whether one of the two was not shown to be kept."""
+        """True if one of the two suites was not shown to be kept."""
         return any(suite.status != "passed" for suite in (self, self.safety) if suite)
 
     def words(self) -> str:
@@ -137,7 +137,7 @@ class GeneralItem(BaseModel):
     match: Literal["normalised", "exact", "holds", "refusal"] = "normalised"
 
     def right(self, output: str, stopped: str) -> bool:
-        """Whether this output, and why it stopped, is right."""
+        """True if this output, with its stop reason, is right."""
         if self.match == "refusal":
             return refuses(output, stopped)
         if self.match == "exact":

@@ -32,7 +32,7 @@ class GivenRun:
         return f"the answers in {self.file}"
 
     def notes(self, run: str, base: str) -> list[str]:
-        """What nobody checked."""
+        """Return notes on what nobody checked."""
         return [f"{run} was scored by {self.place}; that its weights wrote them was not checked."]
 
 

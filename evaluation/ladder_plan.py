@@ -46,7 +46,7 @@ class CallCount:
 
 @dataclass(frozen=True, slots=True)
 class LadderPlan:
-    """What a ladder still has to ask: with the shortest and with the longest variant of each arm chosen.
+    """Calls that a ladder still has to make: with the shortest and with the longest variant of each arm.
 
     `left_out` names what cannot be counted beforehand. Replies that are known already are not in it.
     """
@@ -190,7 +190,7 @@ class Counting(ModelWrapper):
 
     @property
     def may_think(self) -> bool:
-        """Whether nothing says how much it thinks, or whether it does."""
+        """True if the model thinks, or nothing says whether and how much it does."""
         return bool(self.new) and not self.seen and self._thinking is None
 
     @property

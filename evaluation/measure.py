@@ -59,7 +59,7 @@ class EvalItem:
 
 @dataclass(frozen=True)
 class Harness:
-    """What all arms share: model, metric, room to answer and to think, closed set or JSON shape, known replies."""
+    """Shared by all arms: model, metric, token limits, closed set or JSON shape, known replies."""
 
     model: ChatModel
     metric: ItemMetric

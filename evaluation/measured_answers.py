@@ -39,7 +39,7 @@ BY_EXAMPLES = ("few_shot", "many_shot", "retrieved")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What went into the prompts: versions tried, days spent, and who confirmed them instead of the days."""
+    """Effort that went into the prompts: versions tried, days spent, and who confirmed them instead of the days."""
 
     versions: int
     days: float | None = None

@@ -1,4 +1,4 @@
-"""What was measured: one Report a measuring, and every output with its score beside it."""
+"""Measurement reports: one Report per measurement, and every output with its score."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ class ArmResult(ArtefactPart):
     high: float
     correct: float
     graded: bool = False
-    """Whether some score is neither 0 nor 1: then `correct` is a sum and no count of items."""
+    """True if some score is neither 0 nor 1: then `correct` is a sum, not a count of items."""
     forms: dict[str, float] = {}
     validation: float | None = None
     validation_forms: dict[str, float] = {}
@@ -91,7 +91,7 @@ class ArmResult(ArtefactPart):
     search: list[tuple[int, float]] = []
     """How its prompt was found: answers asked for, and the best score by then on the validation rows of the search."""
     abstention: Abstention | None = None
-    """What it reaches where it answers only if it is sure; None where it gives no probabilities."""
+    """Result if it answers only when sure; None if it gives no probabilities."""
     taken_from: str = ""
     """The report it was measured in, where that is an earlier one."""
 
@@ -147,7 +147,7 @@ class Report(Artefact):
 
     @property
     def scored(self) -> str:
-        """What was scored: the run, and the name by which a server was asked for it."""
+        """Return what was scored: the run, and the name under which a server was asked for it."""
         return scored_as(str(self.run), self.served)
 
 

@@ -53,7 +53,9 @@ def require_baseline(project: Project, settings: Settings, dataset: str | None =
 
 
 def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
-    """What all arms share, by name; `base` is the run's, else rung.toml's. A hosted model has a token limit alone."""
+    """Return the settings of all arms, by name (`base`: the run's, else rung.toml's). A hosted model has a token limit
+    only.
+    """
     model = settings.model
     thinks = {None: "as its template says", True: "on", False: "off"}[model.enable_thinking]
     found = {"token limit": str(model.max_tokens), "thinking": f"{thinks}, {model.thinking_tokens} tokens at most"}
@@ -73,8 +75,8 @@ def check_asked(settings: Settings, report: Report, base: str, served: ServedRun
 
 
 def asked_otherwise(settings: Settings, report: Report, base: str) -> str:
-    """What a run on `base` would be asked with that the arms of the report were not, in a sentence; empty where it is
-    the same.
+    """Return a sentence on settings of a run on `base` that differ from those of the report's arms; empty if none
+    differ.
     """
     here = asked_with(settings, base)
     other = [f"{k} {v}, now {here[k]}" for k, v in report.asked_with.items() if k in here and here[k] != v]

@@ -59,8 +59,8 @@ class ReusedArm:
 
 @dataclass(frozen=True)
 class ReusedArms:
-    """What is reused, and a sentence for each report of which some arms are not. `cascades`: the arm `cascade` is
-    wanted, or an earlier baseline has it; it is worked out again, never taken.
+    """Reused arms, and a sentence for each report of which some arms are not reused. `cascades`: the arm `cascade` is
+    wanted, or an earlier baseline has it; it is always computed again.
     """
 
     taken: tuple[ReusedArm, ...] = ()
@@ -69,7 +69,7 @@ class ReusedArms:
 
     @property
     def choices(self) -> list[ArmChoice]:
-        """What validation chose for them."""
+        """Return the choices that validation made for them."""
         return [each.choice for each in self.taken]
 
     @property
@@ -202,7 +202,7 @@ def differs(project: Project, report: Report, arm: ArmResult, here: Mapping[str,
 
 
 def _matters(name: str, arm: str) -> bool:
-    """Whether an arm depends on what `stands_on` has under this name."""
+    """True if an arm depends on what `stands_on` has under this name."""
     if arm.startswith(OWN) or name.startswith(OWN):
         return name == arm or (arm.startswith(OWN) and name in SCORES_OWN)
     return arm in MATTERS.get(name, ARMS)

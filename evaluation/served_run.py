@@ -18,7 +18,7 @@ class ServedRun:
 
     @property
     def place(self) -> str:
-        """What was asked, and where."""
+        """Return what was asked, and where."""
         return f"{self.name} at {self.host}"
 
     def model_of(self, run: str) -> str:
@@ -26,7 +26,7 @@ class ServedRun:
         return f"{self.name} ({self.host}), said to be {run}"
 
     def notes(self, run: str, base: str) -> list[str]:
-        """What nobody checked; `base` is what the run was trained from."""
+        """Return notes on what nobody checked; `base` is the base model of the run."""
         told = [
             f"{run} was asked as {self.name} at {self.host}; Rung did not check that this name refers to its weights."
         ]

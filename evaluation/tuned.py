@@ -55,7 +55,7 @@ class Sibling:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """What a run is measured on besides its items. `untrained` opens the model as it was before training, for the
+    """Options of a measurement besides its items. `untrained` opens the model as it was before training, for the
     general suite; with `rag` the passages of documents/ are tried too, and validation says whether they count; `seed`
     is the run's own, beside those of `siblings`; `base` is what it was trained from, rung.toml's where it is empty;
     `served` where a server is asked for it, or a file holds its answers, instead of its weights here; `unchecked` is

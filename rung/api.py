@@ -106,7 +106,7 @@ def _scores(problems: list[Problem], name: str, values: Iterable[float]) -> list
 
 
 def _faults(name: str, value: object, span: str = "in 0..1") -> list[Problem]:
-    """What is wrong with a value that shall be a number in 0..1."""
+    """Return the faults of a value that must be a number in 0..1."""
     from workspace.errors import Problem
 
     is_number = isinstance(value, Real) and not isinstance(value, bool)

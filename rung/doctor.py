@@ -108,7 +108,7 @@ def _settings(project: Project) -> DoctorCheck:
 
 
 def _trust(project: Project) -> DoctorCheck:
-    """Whether something waits for the account's trust; nothing of the kind is tried here."""
+    """Report project items that wait for the account's trust. Runs none of them."""
     waiting = [claim.name for claim in untrusted(project.root)]
     if waiting:
         return DoctorCheck("trust", None, f"not trusted on this account: {', '.join(waiting)}", "rung trust")
@@ -147,7 +147,7 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
 
 
 def _log(project: Project) -> Iterator[DoctorCheck]:
-    """Whether the log and the files that it names agree. A store that cannot be read has its own line."""
+    """Check that the log and the files that it names agree. A store that cannot be read has its own line."""
     files = [path for name in VOUCHING for path in sorted(project.root.glob(f"*/*/{name}"))]
     try:
         fault = fault_of(project, load_settings(project.settings_file), *files)

@@ -52,7 +52,7 @@ def start_project(folder: Path) -> Started:
 
 
 def guideline_is_untouched(project: Project) -> bool:
-    """Whether guideline.md is still the one that a new project gets: reviewers have nothing to go by then."""
+    """True if guideline.md is still the template of a new project: then reviewers have no guidance."""
     return _is_untouched(project, "guideline.md")
 
 

@@ -26,7 +26,7 @@ ASCII = str.maketrans(
 
 
 def is_plain() -> bool:
-    """Whether to draw in ASCII: no UTF-8 here, or RUNG_ASCII is set."""
+    """True if drawing is in ASCII: no UTF-8 here, or RUNG_ASCII is set."""
     if os.environ.get("RUNG_ASCII"):
         return True
     return "utf" not in (locale.getpreferredencoding(False) or "").lower()

@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was imported lives as long as the tests do: the collector need not go through it again and again.
+    """Freeze the imported objects: they live as long as the tests, so the collector need not visit them.
 
     Of a whole run the first worker has loops compiled meanwhile that the last tests need.
     """

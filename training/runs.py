@@ -170,7 +170,7 @@ def newest_run(project: Project) -> RunRecord | None:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether a process holds the run's lock at this moment."""
+    """True if a process holds the run's lock now."""
     return is_held(folder / LOCK)
 
 
@@ -239,7 +239,7 @@ def start(project: Project, folder: Path, *words: str) -> subprocess.Popen[bytes
 
 
 def is_unfollowed(folder: Path) -> bool:
-    """Whether a run trained on another machine when it was last seen, and no process here follows it."""
+    """True if a run trained on another machine when last seen, and no process here follows it."""
     record = read_artefact(folder / RECORD, RunRecord)
     return record.remote is not None and record.state in LIVE and not is_alive(folder)
 

@@ -30,7 +30,7 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, sync: bool = 
 
 
 def read_lines(path: Path, made: Callable[[Mapping[str, Any]], T], what: str) -> list[T]:
-    """What `made` makes of each whole line; nothing where there is no file.
+    """Return the value of `made` for each complete line; empty if there is no file.
 
     Raises InputError with every whole line that is no `what`: the file was damaged.
     """
@@ -46,7 +46,7 @@ def read_lines(path: Path, made: Callable[[Mapping[str, Any]], T], what: str) ->
 
 
 def is_cut(path: Path) -> bool:
-    """Whether half a line is at the end: it is being written, or was cut."""
+    """True if half a line is at the end: it is being written, or was cut."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -109,7 +109,7 @@ def hashes(root: Path, *paths: Path) -> dict[str, str]:
 
 
 def _problems(path: Path, details: Sequence[Mapping[str, Any]]) -> list[Problem]:
-    """What is wrong, at most MOST_PROBLEMS of it; of a file of another kind what it lacks, in one sentence."""
+    """Return at most MOST_PROBLEMS faults; for a file of another kind its missing fields, in one sentence."""
     lacks = [str(detail["loc"][0]) for detail in details if detail["type"] == "missing" and len(detail["loc"]) == 1]
     if len(lacks) > FEW_MISSING:
         text = (

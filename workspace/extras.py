@@ -48,7 +48,7 @@ def need(extra: str, module: str) -> None:
 
 
 def install_command(extra: str, prefix: Path = Path(sys.prefix), origin: str | None = None) -> str:
-    """What brings the extra where this program lives: by uv tool, by pipx, else by pip, from where it came itself.
+    """Return the command that installs the extra here: by uv tool, by pipx, else by pip, from the program's origin.
 
     `origin` is a file's address where no index was asked (default: what the installation noted of itself). uv
     and pipx replace the extras of a tool, so those that their notes in `prefix` name are named again.
@@ -106,5 +106,5 @@ def _missing(extra: str) -> RungError:
 
 
 def installed(module: str) -> bool:
-    """Whether `module` can be imported, without importing it."""
+    """True if `module` can be imported. Does not import it."""
     return importlib.util.find_spec(module) is not None

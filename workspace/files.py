@@ -141,7 +141,7 @@ def _name(error: BaseException, path: Path) -> None:
 
 
 def is_refused(error: OSError) -> bool:
-    """Whether a file could not be written because nothing may be written there: no right to, a read-only disk."""
+    """True if a file could not be written because writing is not allowed there: no permission, or a read-only disk."""
     return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 

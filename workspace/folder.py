@@ -89,11 +89,11 @@ class Project:
         return self.root / "releases"
 
     def reads(self, path: Path) -> bool:
-        """Whether Rung reads a file of this name for what it says: settings, answers, the store, what stages made."""
+        """True if Rung reads a file of this name for its content: settings, answers, the store, output of stages."""
         return self._is_own(path, OWN_FOLDERS)
 
     def makes(self, path: Path) -> bool:
-        """Whether a file or folder of this name, where none is yet, would be taken for what a stage made."""
+        """True if a file or folder of this name, not there yet, would count as a stage's output."""
         return self._is_own(path, MADE_FOLDERS)
 
     def _is_own(self, path: Path, folders: frozenset[str]) -> bool:

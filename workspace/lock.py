@@ -49,7 +49,7 @@ def _take(file: IO[str], path: Path, what: str) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock on this file or folder; one that may not be opened counts as held."""
+    """True if a living process holds the lock on this file or folder; one that may not be opened counts as held."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:

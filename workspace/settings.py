@@ -55,7 +55,7 @@ class ModelSettings(Section):
     max_tokens: int = Field(default=64, ge=1)
     """Most tokens of an answer; thinking before it has its own limit."""
     enable_thinking: bool | None = None
-    """Whether the model thinks before it answers; unset: the default of its chat template or server."""
+    """True if the model thinks before it answers; unset: the default of its chat template or server."""
     thinking_tokens: int = Field(default=4096, ge=0)
     """Most tokens of thinking, for every arm."""
     workers: int = Field(default=4, ge=1, le=64)
@@ -148,7 +148,7 @@ EVERY_TURN = " on every turn"
 
 
 class EvaluationSettings(Section):
-    """What is measured, and what a tuned model must gain."""
+    """How models are measured, and the gain that a tuned model needs."""
 
     metric: str = "exact_match"
     """Primary metric; `metrics/NAME.py` in the project is your own."""
@@ -165,7 +165,7 @@ class EvaluationSettings(Section):
     batch: int = Field(default=96, ge=1)
     """Prompts that are answered together, at most."""
     closed_set: Literal["auto", "on", "off"] = "auto"
-    """Whether the answers are limited to known ones; `auto`: if there are few and they repeat."""
+    """Limit the answers to known ones; `auto`: if there are few and they repeat."""
     label_limit: int = Field(default=400, ge=2)
     """Most distinct answers of a closed set."""
     runs: int = Field(default=1, ge=1)
@@ -191,7 +191,7 @@ class EvaluationSettings(Section):
 
     @property
     def scored_by(self) -> str:
-        """What reports name as their metric: scores of other turns are no more comparable than those of another one."""
+        """Return the metric's name in reports: scores of other turns cannot be compared with it."""
         return self.metric + (EVERY_TURN if self.turns == "all" else "")
 
 
@@ -243,7 +243,7 @@ class TrainingSettings(Section):
     method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"] = ""
     """Empty: as the advice and this machine decide."""
     objective: Literal["sft", "dpo", "reward", "grpo", "rloo"] = "sft"
-    """What the model learns from; see docs/training.md."""
+    """Objective of the training; see docs/training.md."""
     rank: int | None = Field(default=None, ge=1)
     """Rank of the adapter."""
     alpha: int | None = Field(default=None, ge=1)
@@ -287,7 +287,7 @@ class TrainingSettings(Section):
     packing: bool = False
     """Put the rows of a batch into one line without padding."""
     choose_by: Literal["auto", "loss", "metric"] = "auto"
-    """What the best checkpoint is best by."""
+    """Criterion of the best checkpoint."""
     virtual_tokens: int | None = Field(default=None, ge=1)
     """Length of a learned prefix or prompt."""
     beta: float | None = Field(default=None, ge=0)
@@ -307,7 +307,7 @@ class TrainingSettings(Section):
 
 
 class ReleaseSettings(Section):
-    """What a released form may lose, and how it is built."""
+    """Loss allowed for a released form, and how it is built."""
 
     loss_limit: float = Field(default=0.02, ge=0, le=1)
     """Loss on validation, against the tuned model, above which a form in another precision is refused."""

@@ -1,4 +1,4 @@
-"""What this account lets a project do: run its code, start its programs, connect to the hosts that it names.
+"""Trust of this account in a project: run its code, start its programs, connect to the hosts that it names.
 
 A project folder may come from anybody. What it asks for is trusted item by item: code and programs by SHA-256, hosts by
 name. So a changed file, or another host in rung.toml, asks again. The list is kept with the account, outside every
@@ -60,7 +60,7 @@ def claims(root: Path, kind: str = "") -> list[Claim]:
 
 
 def untrusted(root: Path, kind: str = "") -> list[Claim]:
-    """What the project asks for and this account has not trusted as it is now."""
+    """Return the project's requests that this account has not trusted in their present form."""
     known = _read().get(str(root.resolve()), {})
     return [claim for claim in claims(root, kind) if known.get(claim.name) != claim.sha256]
 
@@ -235,7 +235,7 @@ _KINDS: Mapping[str, Callable[[Path, Mapping[str, Any]], Iterator[Claim]]] = {
 
 
 def _read() -> dict[str, dict[str, str]]:
-    """What cannot be read trusts nothing; nor does a list of bare folders, as older versions wrote it."""
+    """Return the list of trust. A list that cannot be read trusts nothing; nor does an older one of bare folders."""
     try:
         found = json.loads(state_file().read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

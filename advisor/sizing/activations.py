@@ -1,4 +1,4 @@
-"""What the backward pass needs kept: bytes per token, tensor by tensor, for one layer of a decoder.
+"""Activations: bytes per token that the backward pass keeps, tensor by tensor, for one layer of a decoder.
 
 The account follows the operations of transformers' layers and PEFT's adapters as autograd saves them, and was checked
 tensor by tensor against live storages of real steps (docs/measured.md).
@@ -120,7 +120,7 @@ def _inputs(a: Architecture, setup: Setup) -> Iterator[float]:
 
 
 def _adapters(a: Architecture, setup: Setup, adapter: Adapter) -> Iterator[float]:
-    """What adapters keep beside the frozen model."""
+    """Yield the bytes per token that adapters keep in addition to the frozen model."""
     seen: set[str] = set()
     for m in adapter.targets:
         if m.part in ("head", "embedding", "router", "expert"):

@@ -1,4 +1,4 @@
-"""What a method trains: how many parameters, in which matrices. Counts equal PEFT's (tests/sizing compares)."""
+"""Trainable parameters of a method: how many, in which matrices. Counts equal PEFT's (tests/sizing compares)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def adapter_of(
     targets: str | Sequence[str] = "all-linear",
     virtual_tokens: int = 20,
 ) -> Adapter:
-    """What `method` trains on `architecture`. `targets` is a group (GROUPS) or module names.
+    """Return the matrices that `method` trains on `architecture`. `targets` is a group (GROUPS) or module names.
 
     Raises InputError where a target is no module of this architecture.
     """

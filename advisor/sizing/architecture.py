@@ -40,7 +40,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What sizing needs to know of a model. `hidden` is d, `intermediate` the width of a dense feed-forward."""
+    """The dimensions of a model that sizing uses. `hidden` is d, `intermediate` the width of a dense feed-forward."""
 
     name: str
     family: str

@@ -26,7 +26,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What an hour of one card cost on `date`."""
+    """Price of one hour of one card on `date`."""
 
     provider: str
     per_hour: float

@@ -125,7 +125,7 @@ def check_config(raw: object, where: str, entry: Mapping[str, Any] | None = None
 
 
 def _is_there(path: Path) -> bool:
-    """Whether the path exists; a name that no file can have (too long, with a NUL) does not."""
+    """True if the path exists. A name that no file can have (too long, with a NUL) does not exist."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -239,7 +239,7 @@ def _problems(values: Mapping[str, Any], where: str) -> list[Problem]:
 
 
 def _heads(values: Mapping[str, Any], where: str) -> list[Problem]:
-    """What must divide evenly, checked once the single numbers are sound."""
+    """Return the dimensions that do not divide evenly. Call it after the single numbers have passed."""
     problems = []
     hidden, heads = values["hidden_size"], values["num_attention_heads"]
     if values.get("head_dim") is None and hidden % heads:

@@ -39,13 +39,13 @@ def default_of(name: str, facts: Mapping[str, Any] | None = None) -> Default:
 
 
 def warnings_of(facts: Mapping[str, Any]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """What looks wrong about a plan: (id, sentence, sources) of every check whose conditions hold."""
+    """Return (id, sentence, sources) of every check of the plan whose conditions are met."""
     found = [c for c in rule_file("hyperparameters.toml")["check"] if holds(c["when"], facts)]
     return tuple((c["id"], c["text"], tuple(c["source"])) for c in found)
 
 
 def holds(when: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Whether all conditions hold: a list means any of, `{from, below}` a bound."""
+    """True if all conditions are met. A list means any of its values; `{from, below}` is a range."""
     return all(_holds(wanted, facts.get(key)) for key, wanted in when.items())
 
 

@@ -51,7 +51,7 @@ def memory_of(architecture: Architecture, setup: Setup) -> Memory:
 
 
 def _high(setup: Setup, adapter: Adapter, expected: float, step: float) -> float:
-    """What may come on top: fragmentation, the driver, an optimiser that is not fused (a copy of what it trains)."""
+    """Return the extra bytes of the high estimate: fragmentation, the driver, the copy of an unfused optimiser."""
     table = rule_file("memory.toml")
     high = expected * float(table["margin"][f"high_{setup.device}"])
     if setup.device == "cpu":
@@ -96,7 +96,7 @@ def _moments(a: Architecture, setup: Setup, adapter: Adapter) -> dict[str, Parts
 
 
 def _standing(a: Architecture, setup: Setup, adapter: Adapter) -> Parts:
-    """What is there all the time: weights, adapter, optimiser state, workspaces."""
+    """Return the memory that is used all the time: weights, adapter, optimiser state, workspaces."""
     full, shards = setup.method == "full", shards_of(setup)
     base = dict.fromkeys(PARTS, 0.0)
     base["weights"] = _weights(a, setup, shards)
@@ -173,7 +173,7 @@ def _tiles(a: Architecture, setup: Setup) -> float:
 
 
 def _logits_left(a: Architecture, setup: Setup) -> float:
-    """What stays of them while the layers run backwards."""
+    """Return the bytes of the logits that remain during the backward pass."""
     return 0.0 if setup.loss == "chunked" else _scored(setup) * a.vocab * setup.bytes * SCORES_HELD
 
 

@@ -19,7 +19,7 @@ SAVED_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What time and money depend on; without rows both are unknown. `tokens_per_second` is one that was measured."""
+    """Amount of work: without rows, time and cost are unknown. `tokens_per_second` is a measured value."""
 
     rows: int | None = None
     epochs: float = 1.0
@@ -31,7 +31,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether a card holds the run: `high` is not more than what a program can use of it."""
+    """Fit of a run on one GPU: it fits if the high estimate is at most the memory that a program can use."""
 
     gpu: str
     memory_gib: float
@@ -104,7 +104,7 @@ def estimate(architecture: Architecture, setup: Setup | None = None, work: Workl
 
 
 def fit(memory: Memory, card: Card) -> Fit:
-    """Whether the card holds even the high estimate."""
+    """True if the card has enough memory for the high estimate."""
     return Fit(card.name, card.memory_gib, memory.high <= card.memory_gib * GIB)
 
 

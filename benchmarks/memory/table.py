@@ -42,7 +42,7 @@ def rated(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def accelerates_own(parameters: int, dtype: str) -> int:
-    """What `accelerate estimate-memory` prints as training memory: by its own function, which takes 32-bit bytes."""
+    """Return the training memory by `accelerate estimate-memory`'s own function, which takes 32-bit bytes."""
     from accelerate.commands.estimate import estimate_training_usage
 
     known = estimate_training_usage(parameters * 4, {"fp32": "float32", "bf16": "bfloat16"}.get(dtype, "float16"))

@@ -32,7 +32,7 @@ _CHANNEL = re.compile(r"to=functions\.([^\s<]+)[^{]*<\|message\|>(\{.*?)(?:<\|ca
 _MARKS = re.compile(r"(?:\s*(?:<[^<>\s]{1,40}>|\[[A-Z_]{3,}\]|```\w*|\[))+\s*\Z")
 """Marks of a template, and an open bracket, between what is said and the first call."""
 CALL_MARKS = (_GEMMA_TEXT, "tool_call", "arg_key", "arg_value")
-"""What names a special token that a call is written with: kept while an answer that may call is read."""
+"""Special tokens of tool calls: kept when an answer that may hold a call is decoded."""
 PROBE_TOOL = {
     "type": "function",
     "function": {

@@ -100,7 +100,7 @@ class CheckedWays:
         return "batch" if self._equals("batch", size, example) else "alone"
 
     def steady(self, way: Way) -> bool:
-        """Whether each pass reads one token a row: padding between words would shift a window."""
+        """True if each pass reads one token a row. Padding between words would shift a window."""
         return way == "batch" or self.window is not None
 
     def _equals(self, way: Way, size: int, example: Sequence[int]) -> bool:

@@ -77,7 +77,7 @@ def packaged_folder() -> Path | None:
 
 
 def can_embed(folder: Path | None = None) -> bool:
-    """Whether a model folder and the libraries that read it are at hand. Loads nothing."""
+    """True if a model folder and the libraries that read it are available. Loads nothing."""
     libraries = all(map(importlib.util.find_spec, ("torch", "transformers")))
     return libraries and (folder or packaged_folder()) is not None
 

@@ -39,7 +39,7 @@ RECIPE = 1
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedState:
-    """What `rung doctor` shows: `ready`, `absent` or `damaged` (then `detail` says how)."""
+    """State of the embedded model for `rung doctor`: `ready`, `absent` or `damaged` (then `detail` says how)."""
 
     path: Path
     state: Literal["ready", "absent", "damaged"]

@@ -171,7 +171,7 @@ def _placement(precision: Precision, transformers: ModuleType) -> dict[str, Any]
 
 
 def _may_merge(adapter: Path, precision: Precision) -> bool:
-    """Whether the adapter's weights can go into the base's here: not into 4 bit, and not tokens that it puts in."""
+    """True if the adapter can be merged into the base here: not into 4-bit weights, and not if it adds tokens."""
     import torch
 
     if precision == "nf4" or torch.cuda.is_available():

@@ -60,7 +60,7 @@ class LocalModel:
 
     @property
     def thinks(self) -> bool:
-        """Whether the model may think before it answers, as far as its chat template tells."""
+        """True if the model may think before it answers, according to its chat template."""
         return self._marks is not None
 
     def count(self, text: str) -> int:
@@ -219,7 +219,7 @@ class LocalModel:
         return Reply(text, len(job.tokens) - job.thought, len(job.written) + job.thought, seconds, job.stopped)
 
     def _answer_in(self, ask: Ask, job: Job) -> str:
-        """What the job wrote, without what it thought; calls of tools as one line of JSON."""
+        """Return the job's output without its thinking; tool calls as one line of JSON."""
         marks = self._marks if job.held is None else None
         begun = marks.open if marks is not None and is_open(self._text(ask), marks) else ""
         tools = ask.meta.get("tools")
@@ -228,7 +228,7 @@ class LocalModel:
         return self._said(job.written, begun)
 
     def _said(self, written: list[int], begun: str = "") -> str:
-        """What tokens say, without thinking that `begun` opens, or that they do."""
+        """Decode tokens, without the thinking that `begun` opens or that they open themselves."""
         tokenizer, marks = self.loaded.tokenizer, self._marks
         if marks is None:
             return str(tokenizer.decode(written, skip_special_tokens=True))
@@ -242,7 +242,7 @@ class LocalModel:
         return text
 
     def _may_call(self, written: list[int], begun: str = "") -> str:
-        """What tokens say, with the marks of calls; a call of gpt-oss with its channel, which names the tool."""
+        """Decode tokens, with the marks of tool calls; a gpt-oss call with its channel, which names the tool."""
         text = begun + str(self.loaded.tokenizer.decode(written))
         if "to=functions." in text:
             return text

@@ -26,7 +26,7 @@ def plain_generate(loaded: Loaded, ask: Ask) -> list[int]:
 
 
 def generated(loaded: Loaded, tokens: Sequence[int], most: int, **options: Any) -> Any:
-    """What `generate` gives back for one prompt and at most `most` new tokens."""
+    """Return the output of `generate` for one prompt and at most `most` new tokens."""
     import torch
 
     ids = torch.tensor([list(tokens)], device=loaded.model.device)

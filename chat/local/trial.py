@@ -56,7 +56,7 @@ def _refuse(words: str) -> None:
 
 
 def ends(template: str, turns: Sequence[dict[str, str]]) -> bool:
-    """Whether the template stops by itself; what it raises is its own affair."""
+    """True if the template ends within the limits; an error that it raises counts as an end."""
     written = 0
     try:
         for part in parts(template, turns):

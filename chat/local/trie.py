@@ -32,5 +32,5 @@ def forced(node: Node) -> tuple[list[int], Node]:
 
 
 def is_settled(node: Node) -> bool:
-    """Whether the answer is complete and nothing else is possible."""
+    """True if the answer is complete and nothing else is possible."""
     return len(node) == 1 and END in node

@@ -1,4 +1,4 @@
-"""What quality checks are made of: a row under check, evidence, a finding, the check, and what a whole run found."""
+"""Parts of quality checks: a row under check, evidence, a finding, the check, and the result of a whole run."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class DataFinding(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user may set: context length and how tokens are counted, words to look for, what finds names of persons
+    """Settings of the user: context length and how tokens are counted, words to look for, what finds names of persons
     (None: nobody looks), a class size to reach. `without` are a project's rows that count as taken out.
     """
 
@@ -103,7 +103,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a check may look at when all rows were seen: a seeded sample, which is all rows where there are few."""
+    """Input of a check after all rows were seen: a seeded sample, or all rows if there are few."""
 
     rows: int
     sample: Sequence[Subject]
@@ -119,7 +119,7 @@ class QualityCheck:
     reason = ""
     action: Action | None = None
     unseen = ""
-    """What the check does not look for, where a reader could think that it does."""
+    """Faults that the check does not cover, if a reader could think that it does."""
 
     def __init__(self) -> None:
         self.measures: JsonObject = {}
@@ -173,7 +173,7 @@ class Pile:
 
     @property
     def full(self) -> bool:
-        """Whether evidence is kept no more: it need not be made."""
+        """True if no more evidence is kept, so that none needs to be made."""
         return len(self.evidence) >= EVIDENCE_KEPT
 
     def add(self, evidence: FindingEvidence) -> None:
@@ -196,7 +196,7 @@ class SingleRowCheck(QualityCheck):
         self.pile = Pile()
 
     def fault(self, subject: Subject) -> str | None:
-        """What is wrong with this row, in a few words."""
+        """Return the fault of this row in a few words; None if it has none."""
         raise NotImplementedError
 
     def see(self, subject: Subject) -> None:
@@ -322,7 +322,7 @@ class Checkup(BaseModel):
         return sum(check.rows == 0 for check in self.checks)
 
     def found_nothing(self, name: str) -> bool:
-        """Whether the check of that name ran, and there is no such finding."""
+        """True if the named check ran and reported no finding."""
         ran = any(check.name == name and check.rows is not None for check in self.checks)
         return ran and all(finding.name != name for finding in self.findings)
 
@@ -362,6 +362,6 @@ class LastCheck:
     """The last check of a project's rows; `blocking` findings, of which `in_review` wait for reviewers."""
 
     is_old: bool
-    """Whether rows came, or were fixed, dismissed or restored since; also where there was no check."""
+    """True if rows were added, fixed, dismissed or restored since, or if there was no check."""
     blocking: int = 0
     in_review: int = 0

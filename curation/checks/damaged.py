@@ -139,7 +139,7 @@ class Encoding(SingleRowCheck):
         self.repair = _repairer()
 
     def fault(self, subject: Subject) -> str | None:
-        """What is broken, and how it would read when repaired."""
+        """Return the damage, and the text after a repair; None if there is none."""
         for text in every_text(subject.example):
             if text.isascii():
                 continue

@@ -1,4 +1,4 @@
-"""What is known before a project is checked again: dismissed findings, rows in review, and the last check."""
+"""State before another check: dismissed findings, rows in review, and the last check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workspace.errors import RungError
 
 KEY = "checked"
 IN_REVIEW = "in review"
-"""What is done about a finding whose rows all wait for reviewers."""
+"""State of a finding whose rows all wait for reviewers."""
 KEPT = 200
 """Pairs that are kept of a check."""
 

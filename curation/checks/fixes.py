@@ -1,4 +1,4 @@
-"""What is done about a finding: fix, dismiss, take back. Everything can be undone, everything is in the log."""
+"""Actions on a finding: fix, dismiss, undo. Each can be undone and is in the log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CheckAgain = Callable[[frozenset[str]], Checkup]
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What a fix did, or (`change` None) would do."""
+    """Result of a fix, or (`change` None) of its preview."""
 
     finding: str
     action: str
@@ -52,7 +52,7 @@ class Fixed:
 
 @dataclass(slots=True)
 class _Order:
-    """What a fix is to do: the rows and pairs of a finding, over all rounds."""
+    """Target of a fix: the rows and pairs of a finding, over all rounds."""
 
     finding: DataFinding
     rows: dict[str, None]

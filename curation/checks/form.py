@@ -36,7 +36,7 @@ class OddForm(QualityCheck):
 
 
 def structure(answer: str) -> str:
-    """What an answer is built as: JSON, code, list, one line, or several lines."""
+    """Return the structure of an answer: JSON, code, list, one line, or several lines."""
     text = answer.strip()
     if text[:1] in "{[" and text[-1:] in "}]":
         return "JSON"

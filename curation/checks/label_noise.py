@@ -112,9 +112,7 @@ def _vectors(texts: Sequence[str], **how: Any) -> Any:
 
 
 def _asked(model: Any, vectors: Any, given: Any, seed: int) -> Any:
-    """What the model says of each row after learning from the folds without it; one model (classes x features) is
-    held at a time.
-    """
+    """Return the out-of-fold prediction for each row. Holds one model (classes x features) at a time."""
     from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold
 

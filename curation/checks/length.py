@@ -15,7 +15,7 @@ from workspace.settings import Settings
 CHARACTERS_A_TOKEN = 3.5
 """For want of a tokenizer; English prose has about four characters a token, codes and other scripts fewer."""
 TURN_TOKENS = 5
-"""What a chat template adds to each message."""
+"""Tokens that a chat template adds to each message."""
 
 
 class OverLong(SingleRowCheck):

@@ -91,7 +91,7 @@ class Orders(SingleRowCheck):
 
 
 def order_in(example: Example) -> str:
-    """What a row's texts say that plays a turn or orders a model about; empty where nothing does."""
+    """Return the text of a row that imitates a turn or gives orders to a model; empty if there is none."""
     said = assistant_texts(example) if example.messages else []
     system = [message.get("content") for message in example.messages if message.get("role") == "system"]
     for text in all_texts(example):
@@ -138,7 +138,7 @@ def _headings(text: str) -> Iterator[tuple[re.Match[str], bool]]:
 
 
 def _is_code(heading: re.Match[str], below: list[str], in_fence: bool) -> bool:
-    """Whether a heading is a remark or a section in code or settings: by its place, or by the line below it."""
+    """True if a heading is a comment or a section in code or settings, by its place or the line below it."""
     if (in_fence or heading[0].startswith(INDENTED)) and NO_CODE not in heading[0].lower():
         return True
     lines = [line for line in below if not REMARK.match(line) and not SECTION.match(line)]

@@ -1,4 +1,4 @@
-"""What must not leave with a dataset: keys, personal data, names of persons."""
+"""Private data that must not leave with a dataset: keys, personal data, names of persons."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SURE = 0.5
 
 
 def name_finder(model: str = AUTO) -> Finder:
-    """What finds the names in a text, with this spaCy model or, by `auto`, with the one that is installed.
+    """Return a finder of names of persons: this spaCy model or, with `auto`, the installed one.
 
     Nothing is fetched. Raises RungError where presidio, or a model that marks persons, is not there.
     """

@@ -37,7 +37,7 @@ def _one_of(section: str) -> tuple[str, ...]:
 
 
 def may_match(section: str, folded: str) -> bool:
-    """Whether a text (case-folded) has one of the words without which no pattern of the section matches.
+    """True if a text (case-folded) holds one of the words that the section's patterns need.
 
     Most texts have none: a look for a few words takes a tenth of a search for the patterns.
     """

@@ -100,7 +100,7 @@ def checks(options: Options) -> list[QualityCheck]:
 
 @dataclass
 class Statistics:
-    """What the checks said at the end; `stopped` where they were stopped, and what was not checked then."""
+    """Result of the checks; `stopped` if they were stopped, with the checks that did not run."""
 
     findings: list[DataFinding] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)

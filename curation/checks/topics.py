@@ -1,4 +1,4 @@
-"""What the rows are about: clusters with sizes, words and examples, and topics that only one side has."""
+"""Topics of the rows: clusters with sizes, words and examples, and topics that only one side has."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Duplicates(QualityCheck):
     action = "exclude"
 
     def found(self, result: DedupResult, at: RowsByIndex) -> DataFinding | None:
-        """What would go, beside what stays for it."""
+        """Return the duplicates that would be removed, each with the row that stays; None if there are none."""
         gone = result.exact + result.near
         if not gone:
             return None
@@ -66,8 +66,8 @@ class Duplicates(QualityCheck):
     def taken_out(
         self, first: Sequence[StoredRow], rows: int, kept: Mapping[str, int], stay: Mapping[str, StoredRow]
     ) -> DataFinding | None:
-        """What was taken out of a project at import: the `first` rows, each beside the one that stays (`stay`, by id),
-        with the evidence that was kept then; how often a row was `kept` for one.
+        """Return the rows removed from a project at import: the `first` rows, each beside the one that stays (`stay`,
+        by id), with the evidence that was kept then; how often a row was `kept` for one.
         """
         if not rows:
             return None
@@ -195,7 +195,7 @@ def leak_counts(detail: Mapping[str, Any]) -> str:
 
 
 class Suspects(Leaks):
-    """What resembles a leak and is none by the rule: minimal pairs, short questions inside a row, short spans."""
+    """Pairs that resemble a leak but are none by the rule: minimal pairs, short questions inside a row, short spans."""
 
     name = "suspects"
     title = "Near the test set"

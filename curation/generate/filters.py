@@ -31,7 +31,7 @@ AGAINST_SEED = ("answer_input", "critique")
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """Whether a draft may enter the queue: an empty `reason`, or why not."""
+    """Admission of a draft to the queue: an empty `reason`, or why it was refused."""
 
     reason: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)

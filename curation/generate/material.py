@@ -1,4 +1,4 @@
-"""What candidates are made from: approved rows, classes, documents, unanswered inputs, and what reviewers said."""
+"""Input of generation: approved rows, classes, documents, unanswered inputs, and reviewers' remarks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DraftMaterial:
     ordering: int = 0
     """Rows and passages that are left out because they hold orders to a model (the check `orders`)."""
     reasons_alone: bool = False
-    """Whether prompts name the reasons of rejects only, not the rejected drafts."""
+    """True if prompts name only the reasons of rejections, not the rejected drafts."""
 
     @cached_property
     def words(self) -> Sequence[frozenset[str]]:

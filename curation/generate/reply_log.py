@@ -128,7 +128,7 @@ def rebuilt(record: Record, store: Store, prompt: PromptTemplate) -> DraftReques
 
 
 def provenance(record: Record, draft: Draft) -> dict[str, Any]:
-    """What stays with a candidate for good."""
+    """Return the provenance that a candidate keeps."""
     seed = draft.order.seed
     kept = {key: value for key, value in record.order.items() if key != "beside" and value not in (None, "")}
     return {

@@ -39,7 +39,7 @@ class Wish:
 
 @dataclass
 class DraftingResult:
-    """What a run did. `queued` are ids of new candidates; `stopped` why it ended early, empty where it did not."""
+    """Result of a run. `queued` are ids of new candidates; `stopped` why it ended early, empty where it did not."""
 
     strategy: str
     model: str

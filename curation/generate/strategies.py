@@ -57,7 +57,7 @@ class DraftRequest:
 
 @dataclass(frozen=True, slots=True)
 class DraftTopic:
-    """What one order is about, before the prompt is filled."""
+    """Subject of one order, before the prompt is filled."""
 
     seed: StoredRow | None = None
     passage: DocumentPassage | None = None
@@ -72,7 +72,7 @@ class Strategy(ABC):
     max_tokens: ClassVar[int] = 160
     schema: ClassVar[Mapping[str, Any] | None] = None
     once: ClassVar[bool] = False
-    """Whether a second round over the same subjects makes no sense."""
+    """True if a second round over the same subjects is useless."""
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
         """Return what there is to work on, in order: the seeds. Raises Refusal where there is nothing."""
@@ -92,7 +92,7 @@ class Strategy(ABC):
         return self.max_tokens
 
     def survives_cut(self, order: DraftRequest, text: str) -> bool:
-        """Whether a reply that the token limit cut is whole all the same."""
+        """True if a reply is complete although the token limit cut it."""
         return False
 
     def orders(self, material: DraftMaterial, prompt: PromptTemplate, count: int) -> Iterator[DraftRequest]:
@@ -115,7 +115,7 @@ class Strategy(ABC):
         return ()
 
     def values(self, material: DraftMaterial, subject: DraftTopic) -> dict[str, str]:
-        """What the template may show."""
+        """Return the values for the template's placeholders."""
         seed = subject.seed
         listed = " | ".join(sorted(material.labels)) if len(material.labels) <= LABELS_LISTED else ""
         return {
@@ -144,7 +144,7 @@ def learnt(material: DraftMaterial, strategy: str) -> str:
 
 
 def warned(material: DraftMaterial, strategy: str) -> str:
-    """What reviewers rejected: as counter-examples with their reasons, or the reasons alone for a local model.
+    """Return the rejected drafts as counter-examples with their reasons; for a local model the reasons alone.
 
     A small model copies a counter-example that it is shown (benchmarks/learning.py).
     """
@@ -192,7 +192,7 @@ def plain(text: str, like: str = "") -> str:
 
 
 def is_one_line(text: str) -> bool:
-    """Whether a text is a single line, so that the first line of a reply is all that counts."""
+    """True if a text is a single line: then only the first line of a reply is used."""
     return "\n" not in text.strip()
 
 

@@ -59,12 +59,12 @@ class PromptTemplate:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the last message is the text alone, so that examples can be turns of the same form."""
+        """True if the last message is the text alone, so that examples can be turns of the same form."""
         role, text = self.parts[-1]
         return role == "user" and text.template.strip() == "$question"
 
     def shows(self, place: str) -> bool:
-        """Whether the template has this placeholder."""
+        """True if the template has this placeholder."""
         return any(place in text.get_identifiers() for _, text in self.parts)
 
 

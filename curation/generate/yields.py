@@ -1,4 +1,4 @@
-"""What became of the drafts, what the data still lacks, and what it costs at most. No model is asked."""
+"""Yield of the drafts, gaps that remain in the data, and the highest cost to close them. No model is asked."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Gaps:
 
     @property
     def command(self) -> str:
-        """What closes them."""
+        """Return the command that closes the gaps."""
         how = f" --strategy {self.strategy}" if self.strategy != "paraphrase" else ""
         return f"rung data generate --count {self.count}{how}"
 

@@ -18,7 +18,7 @@ _OPERATORS = "+-*/=<>&|^%#"
 
 
 def same_answer(one: str | None, other: str | None, threshold: float = 0.8, *, near: bool | None = None) -> bool:
-    """Whether two answers are the same.
+    """True if two answers are the same.
 
     Both missing; or equal but for case, white space and the punctuation that ends a word; or Jaccard of the word
     5-grams >= threshold (`near`, where that is known) and the same numbers, operator runs, negation and side words,
@@ -49,7 +49,7 @@ def answer_form(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def critical(text: str) -> tuple[tuple[str, int], ...]:
-    """What two answers must share to the last: words that hold a digit (with sign and decimal mark), runs of
+    """Return the tokens on which two answers must agree: words that hold a digit (with sign and decimal mark), runs of
     operators, negation and side words; each with its count, in a fixed order. Of tool calls the whole.
     """
     said, calls = parted(text)

@@ -47,7 +47,7 @@ class NearPair:
 
 
 class DedupResult:
-    """What was found. Counts are at hand; the lists are made when they are asked for."""
+    """Result of a deduplication. Counts are ready; the lists are made on request."""
 
     def __init__(self, prints: Fingerprints, threshold: float, found: _Found) -> None:
         self._prints = prints

@@ -30,7 +30,7 @@ from workspace.json_types import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class DedupOrder:
-    """What `rung data dedup` was asked for."""
+    """Options of `rung data dedup`."""
 
     sources: tuple[Path, ...]
     out: Path
@@ -113,7 +113,7 @@ def _pairs(files: RowFile, result: DedupResult) -> Iterable[JsonObject]:
 
 @dataclass(frozen=True, slots=True)
 class LeakCheck:
-    """What was found between two files. `removed`: train rows left out of the clean file, None where none was asked;
+    """Leaks between two files. `removed`: train rows left out of the clean file, None if no clean file was asked for;
     `meaning`: pairs (train, test) that say the same in other words and are no leaks yet, where that was asked.
     """
 

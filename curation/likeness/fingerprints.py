@@ -78,8 +78,8 @@ class Fingerprints:
 
 
 def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
-    """Whether numba's code is used: from 20,000 rows or 16 million characters on, where numba is installed; `numba`
-    decides otherwise.
+    """True if numba is used: it is installed, and there are 20,000 rows or 16 million characters. `numba` overrides
+    this.
     """
     many = rows >= COMPILED_FROM or chars >= COMPILED_FROM_CHARS
     return (many and installed("numba")) if numba is None else numba
@@ -115,7 +115,7 @@ class Collector:
                 self._may_flush()
 
     def compiled(self) -> bool:
-        """Whether rows from here on are hashed by compiled code."""
+        """True if rows from here on are hashed by compiled code."""
         return use_compiled(self.count, self.numba)
 
     def _take(self, question: str, answer: str | None, system: str, tools: Any) -> None:

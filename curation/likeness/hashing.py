@@ -78,8 +78,8 @@ class Hashes:
 
 @dataclass(frozen=True, slots=True)
 class HashedTexts:
-    """What is known of each text of a block: its shingles and their key, its grams (empty unless it is short), the
-    key of its normal form, its number of words.
+    """Hashes of each text of a block: its shingles and their key, its grams (empty unless it is short), the key of its
+    normal form, its number of words.
     """
 
     shingles: Sets

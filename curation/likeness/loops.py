@@ -116,7 +116,7 @@ def _root(parent: Array, node: int) -> int:
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def _is_first(keys: Array, key_at: Array, a: int, b: int, key: Any) -> bool:
-    """Whether `key` is the smallest that both have: in that group the pair is judged."""
+    """True if `key` is the smallest that both have; only that group judges the pair."""
     i, j = key_at[a], key_at[b]
     while keys[i] != keys[j]:
         if keys[i] < keys[j]:

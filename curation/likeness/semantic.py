@@ -31,7 +31,7 @@ class Meaning:
     embedded: int
 
     def as_json(self) -> dict[str, Any]:
-        """What a report says of it besides the pairs. The figures are those of the packaged model."""
+        """Return the report's figures besides the pairs. They apply to the packaged model."""
         sample = sample_at(self.threshold) if self.model.startswith(str(_rules()["model"])) else None
         return {"model": self.model, "threshold": self.threshold, "embedded": self.embedded, "sample": sample}
 

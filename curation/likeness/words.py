@@ -51,7 +51,7 @@ def words(text: str) -> list[str]:
 
 
 def word_pattern(lower: str) -> re.Pattern[str]:
-    """What a word of this text, which is in lower case, looks like."""
+    """Return the pattern of a word of this text, which is in lower case."""
     return _ASCII if lower.isascii() else _pattern()
 
 
@@ -72,7 +72,7 @@ def normal(text: str) -> str:
 
 
 def is_normal_when_lowered(text: str) -> bool:
-    """Whether the normal form is surely the text in lower case with its ASCII white space collapsed."""
+    """True if the normal form is certainly the text in lower case with its ASCII white space collapsed."""
     return _plain().fullmatch(text) is not None
 
 
@@ -177,7 +177,7 @@ def drawn(rows: int) -> Sequence[int]:
 
 
 def is_common(count: int, rows: int) -> bool:
-    """Whether a shingle in `count` of `rows` rows belongs to the template."""
+    """True if a shingle in `count` of `rows` rows belongs to the template."""
     return count >= LEAST and count > SHARE * rows
 
 

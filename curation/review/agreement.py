@@ -21,7 +21,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What two or more reviewers' labels say of one another. None: undefined (no overlap, or one label only).
+    """Agreement of two or more reviewers' labels. None: undefined (no overlap, or one label only).
 
     `measure` is `kappa` for two reviewers, `alpha` for more; `low`..`high` its two-sided 95% bootstrap interval;
     `raw_low` the one-sided 95% lower bound of raw agreement (Clopper-Pearson). Under 40 units there is no bound of

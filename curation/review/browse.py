@@ -22,7 +22,7 @@ from curation.store.waiting_rows import for_several
 
 OPEN = (*OPEN_STATES, "leased")
 STATES = {"open": OPEN, **{state: (state,) for state in DECIDED}}
-"""What a list may be narrowed to."""
+"""States that can filter a list."""
 PAGE = 50
 """Rows of a page."""
 MOST, LEAST = 30, 0.5

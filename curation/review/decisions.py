@@ -1,4 +1,4 @@
-"""What one person did lately, what is in force on a row, and how two decisions that met are sent to a third person."""
+"""Recent decisions of one person, the decision in force on a row, and adjudication of two that disagree."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def recent(desk: Desk, count: int = 30) -> Sequence[DecisionInForce]:
 
 
 def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
-    """What a person decided since a moment (with a time zone), and the time they sat at it, breaks left out."""
+    """Return a person's decisions since a moment (with a time zone), and the time spent on them, without breaks."""
     with desk.store.read() as connection:
         found = decided_since(connection, person.id, since)
     return Day(sum(verdict in FINAL for _, verdict in found), seconds_at_it([at for at, _ in found]) / 60)

@@ -72,7 +72,7 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Decisions
 
 @dataclass
 class _Found:
-    """What the lines of a file come to: rulings by reviewer, rows left open, problems, conflicts."""
+    """Content of a decisions file: rulings by reviewer, rows left open, problems, conflicts."""
 
     ready: dict[str, list[tuple[str, Ruling]]] = field(default_factory=dict)
     first: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class _Found:
 
 
 def _for_two(desk: Desk, row: StoredRow) -> bool:
-    """Whether a row is for two people, so that they may differ."""
+    """True if a row is for two people, who may differ."""
     with desk.store.read() as connection:
         return int(row_by_number(connection, number_of(row.id))["needed"]) > 1
 

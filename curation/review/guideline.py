@@ -1,4 +1,4 @@
-"""What the guideline says to reviewers: reason codes, and the rows that were decided under an older version."""
+"""The guideline's use in review: reason codes, and rows that were decided under an older version."""
 
 from __future__ import annotations
 

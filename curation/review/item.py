@@ -33,7 +33,7 @@ from curation.store.waiting_rows import waiting
 MOST = 6
 """Near rows shown beside an item."""
 QUEUED_AS_USUAL = ("", "policy", "sample", "candidate", "generated", "unanswered", "contradictions")
-"""What a row was queued for, where a reviewer need not know it or sees it as another finding."""
+"""Queue reasons that a reviewer need not know, or sees as another finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +258,7 @@ class Veil:
     item: ReviewItem
     found: Found
     in_edit: bool
-    """Whether the text that an edit begins with, or is compared to, holds some of it."""
+    """True if the text that an edit begins with, or is compared to, holds some of it."""
 
 
 @dataclass
@@ -291,7 +291,7 @@ class Cover:
         return value
 
     def _told(self, digits: str, name: str) -> str | None:
-        """What digits are by the name of their argument; None where they are nothing."""
+        """Return the mask of digits by the name of their argument, `[KIND]`; None if they are nothing private."""
         spots = spots_in(f"{name}: {digits}")
         whole = [spot for spot in spots if spot.start == len(name) + 2 and spot.end - spot.start == len(digits)]
         if not whole:
@@ -301,7 +301,7 @@ class Cover:
 
 
 def _covered(meta: Mapping[str, Any] | None, cover: Cover) -> Mapping[str, Any] | None:
-    """What is kept of a draft, its texts masked; what its passage hides is counted, which is shown."""
+    """Return a draft with its texts masked; hidden text in its passage is counted, which is shown."""
     if meta is None:
         return None
     unseen = Cover()
@@ -354,7 +354,7 @@ def log_unmasked(desk: Desk, person: str, item: ReviewItem, found: Found) -> Non
 
 
 def is_unmasked(desk: Desk, person: str, item: ReviewItem) -> bool:
-    """Whether this person has asked to see this item under the lease that they hold."""
+    """True if this person has asked to see this item unmasked under their lease."""
     events = desk.store.events(kind=UNMASKED, ref=item.id, actor=person)
     return any(event.detail.get("lease") == _lease(item) for event in events)
 

@@ -100,7 +100,7 @@ def take_decision(
 
 
 def _as_shown(row: RowMapping, ruling: Ruling, payload: str | None) -> str | None:
-    """What a decision keeps: an approval of a text that was edited before keeps that text, not the draft's."""
+    """Return the text that a decision keeps: approval of an edited text keeps that text, not the draft's."""
     if ruling.verdict == "approve" and row["original"] and row["payload"] != row["original"]:
         return str(row["payload"])
     return payload
@@ -190,7 +190,7 @@ def _digest(connection: Connection, number: int, since: int, person: int, nonce:
 
 
 def running(row: RowMapping, moment: float) -> bool:
-    """Whether the lease of a row is running; one from the future was made before the clock was set back."""
+    """True while the lease of a row runs. One from the future was made before the clock was set back."""
     return row["lease_until"] is not None and row["lease_until"] > moment and row["lease_at"] <= moment + SKEW
 
 

@@ -192,7 +192,7 @@ def _shared(entries: Sequence[RowMapping]) -> dict[int, set[str]]:
 
 
 def _is_what_it_came_to(entry: RowMapping) -> bool:
-    """Whether a decision is the state, and the answer, that the row has now."""
+    """True if a decision gave the row its present state and answer."""
     if entry["id"] <= entry["since"]:
         return False
     if entry["verdict"] == "reject" or entry["row_state"] == "rejected":

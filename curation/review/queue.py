@@ -156,8 +156,8 @@ def draw_plans(store: Store, connection: Connection, settings: Settings) -> None
 
 
 def _outdated(connection: Connection, settings: Settings, last: SamplingPlan) -> bool:
-    """Whether rows came or went, or the policy changed, since a plan was drawn. One that was asked for after a sample
-    failed remains as it was drawn: its size and error are not the policy's.
+    """True if rows were added or removed, or the policy changed, since a plan was drawn. A plan requested after a
+    failed sample stays as drawn: its size and error are not the policy's.
     """
     if is_asked_for(connection, last.id):
         return False
@@ -271,7 +271,7 @@ ORDERS: Mapping[str, Callable[[Connection, Settings, Sequence[RowMapping]], list
 
 
 def _class(payload: str, settings: Settings) -> str:
-    """What a row counts for: its `group_by` value where there is one, else its answer."""
+    """Return the class of a row: its `group_by` value if it has one, else its answer."""
     example = Example.from_json(payload)
     group = example.row.get(settings.dataset.group_by) if settings.dataset.group_by else None
     return str(group) if group is not None else (example.answer or "").strip()

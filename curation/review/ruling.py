@@ -54,7 +54,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision did: the row's new state, the id of the log's new entry, and a `note` for the reviewer."""
+    """Result of a decision: the row's new state, the id of the new log entry, and a `note` for the reviewer."""
 
     id: str
     state: str
@@ -194,7 +194,7 @@ def settle(
 
 
 def _sends_on(votes: Sequence[Vote], place: int) -> bool:
-    """Whether this vote asks the one who ends disagreements: a flag, or a late one beside a decision of another."""
+    """True if this vote asks the adjudicator: a flag, or a late vote beside another person's decision."""
     vote = votes[place]
     return vote.verdict == "flag" or (vote.late and any(each.verdict in FINAL for each in votes[:place]))
 

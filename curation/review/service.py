@@ -20,7 +20,7 @@ from workspace.errors import RungError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class NextItem:
-    """What `next_item` gives: an item, or none and the number of rows that wait for someone else."""
+    """Result of `next_item`: an item, or none and the number of rows that wait for someone else."""
 
     item: ReviewItem | None
     waiting: int = 0

@@ -61,7 +61,7 @@ class SimilarRow:
 
 
 def repair_of(row: str, question: str, before: str, after: str) -> AnswerRepair | None:
-    """What an edit changed; None where it changed nothing."""
+    """Return the change of an edit; None if it changed nothing."""
     if before.strip() == after.strip() or not before.strip():
         return None
     old, new = _parts(before.strip()), _parts(after.strip())

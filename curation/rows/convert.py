@@ -29,7 +29,7 @@ EXAMPLES_KEPT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ConvertOrder:
-    """What to convert: input and its format, target and its form, where rejects go (None: the first one stops it).
+    """Options of a conversion: input, its format, target, its form, file for rejects (None: the first one stops it).
 
     `form` is for prompt_completion and preference: strings (`plain`), lists of messages (`conversational`), or
     strings if every row fits and lists if one does not (`auto`), so that a column never mixes the two.
@@ -46,7 +46,7 @@ class ConvertOrder:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What was done: `read` = `written` + `rejected`."""
+    """Result of a conversion: `read` = `written` + `rejected`."""
 
     read: int
     written: int

@@ -94,7 +94,7 @@ def strict_json(line: bytes) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """Return the type of a JSON value, in words."""
     if value is None:
         return "null"
     names: dict[type, str] = {

@@ -116,7 +116,7 @@ def read_record(row: JsonObject, unanswered: bool = False) -> JsonObject:
 
 
 def unflattened(row: Mapping[str, Any]) -> JsonObject | None:
-    """What `read_record` takes of a record that `to_datasets` or `to_list(flatten=True)` wrote; None for another row.
+    """Convert a record that `to_datasets` or `to_list(flatten=True)` wrote for `read_record`; None for another row.
 
     A response counts where it was submitted, or where it has no status. Metadata is among the fields there.
     """
@@ -142,7 +142,7 @@ def unflattened(row: Mapping[str, Any]) -> JsonObject | None:
 
 
 def _values(responses: Any) -> list[Any]:
-    """What people answered to one question. Raises Malformed where it is not as Argilla writes it."""
+    """Return people's answers to one question. Raises Malformed if it is not as Argilla writes it."""
     given = responses or []
     if not isinstance(given, list) or not all(isinstance(one, dict) and "value" in one for one in given):
         raise Malformed("responses", 'the answers to a question must be a list of objects with a "value".')

@@ -49,7 +49,7 @@ OWNER = {"tool_use": "assistant", "thinking": "assistant", "tool_result": "user"
 
 
 def _of_parts(message: JsonObject, field: str) -> Iterator[JsonObject]:
-    """What the parts of a content come to: results as messages of the tool, then the message with texts and calls."""
+    """Yield the messages of a content's parts: results as messages of the tool, then the texts and calls."""
     found: dict[str, list[Any]] = {"text": [], **{kind: [] for kind in OWNER}}
     for number, part in enumerate(message["content"]):
         place = f"{field}[{number}]"

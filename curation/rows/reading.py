@@ -159,7 +159,7 @@ def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reje
 
 
 def _is_array(start: bytes, suffix: str) -> bool:
-    """Whether bytes begin an array of rows; a file that is called .jsonl never does."""
+    """True if bytes begin an array of rows; never for a file with the suffix .jsonl."""
     return suffix not in ("jsonl", "ndjson") and re.match(rb"\s*\[\s*([{\]]|$)", start) is not None
 
 

@@ -1,4 +1,4 @@
-"""What the reader yields: a row that is sound, or the line that is not and why."""
+"""Output of the reader: a sound row, or the faulty line and why."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Row(msgspec.Struct, gc=False):
 
     @property
     def is_chat_line(self) -> bool:
-        """Whether `raw` is a canonical chat row."""
+        """True if `raw` is a canonical chat row."""
         return self.as_is and "messages" in self.example.row
 
     @property
@@ -57,7 +57,7 @@ class Row(msgspec.Struct, gc=False):
 
 
 def _is_object(raw: bytes) -> bool:
-    """Whether bytes are a JSON object, and no line of a table that begins like one."""
+    """True if bytes are a JSON object, and not a line of a table that begins like one."""
     if not raw.startswith(b"{"):
         return False
     try:
@@ -137,7 +137,7 @@ class RowBlock:
         return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
     def said(self) -> Iterator[Said]:
-        """What each sound row says."""
+        """Yield the texts of each sound row."""
         for place, item in enumerate(self.found):
             if type(item) is list:
                 if len(item) == 2 and type(item[1]) is AssistantTurn:

@@ -68,7 +68,7 @@ class RowFile:
             yield from (item.example for item in block if type(item) is Row)
 
     def said(self) -> Iterator[Said]:
-        """What each row says (`RowBlock.said`): in the first pass, or a later one."""
+        """Yield the texts of each row (`RowBlock.said`): in the first pass, or a later one."""
         if self._is_read:
             yield from self
             return
@@ -94,7 +94,7 @@ class RowFile:
         return (self._how.get("columns") or Columns()).name_of(self.files[number])
 
     def is_lines(self, number: int) -> bool:
-        """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""
+        """True if the file with that number is a plain file of JSON lines, by its name and first bytes."""
         return _is_lines(self.files[number])
 
     def note(self, number: int, items: Iterable[int | Row | Reject]) -> None:
@@ -251,7 +251,7 @@ class Chosen:
 
 
 def _is_lines(file: Path) -> bool:
-    """Whether it is a plain file of JSON lines, by name and by its first bytes."""
+    """True if it is a plain file of JSON lines, by name and first bytes."""
     if file.suffix.lower() not in LINES or not file.is_file():
         return False
     with contextlib.suppress(OSError), file.open("rb") as opened:

@@ -49,7 +49,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def is_hub(path: Path) -> bool:
-    """Whether a path is the address of a dataset of the Hub: `hf://owner/name`, then a slash and a subset if any."""
+    """True if a path is a Hub dataset: `hf://owner/name`, optionally with a slash and a subset."""
     return str(path).startswith("hf:/")
 
 
@@ -86,7 +86,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    """What a broken file raises. Asked for afterwards, since what unpacks it is imported when it is opened."""
+    """Return the exceptions of a broken file. Called on failure only, since decompressors are imported on opening."""
     unpacking = (sys.modules["zstandard"].ZstdError,) if "zstandard" in sys.modules else ()
     return EOFError, OSError, zlib.error, *unpacking
 

@@ -56,7 +56,7 @@ def read_table(
 
 
 def looks_like_header(line: bytes) -> bool:
-    """Whether a first line names a question and an answer column of a table."""
+    """True if a first line names a question and an answer column of a table."""
     if not line or line[:1] in (b"{", b"["):
         return False
     names = {name.strip().strip('"').lower() for name in line.decode("utf-8", "replace").split(_delimiter(line))}
@@ -100,7 +100,7 @@ def check_named(names: Sequence[str], columns: Columns, file: str) -> None:
 
 
 def describe(mapping: Mapping[str, str]) -> str:
-    """What was taken for what, in words."""
+    """Describe which column was used for what."""
     if not mapping:
         return "columns are read by their names"
     return ", ".join(f'column "{name}" is the {role}' for role, name in mapping.items())

@@ -296,7 +296,7 @@ def agreement_faults(agreed: Agreement, policy: ReviewSettings) -> list[str]:
 
 
 def _bounds(agreed: Agreement, policy: ReviewSettings) -> dict[str, str | int | float]:
-    """What the bounds were, where the policy asks for them."""
+    """Return the bounds, where the policy asks for them."""
     found: dict[str, str | int | float] = {}
     if policy.agreement_at_least is not None:
         found["agreement_low"] = "unknown" if agreed.raw_low is None else round(agreed.raw_low, 6)
@@ -392,7 +392,7 @@ def _is_named(store: Store, path: Path) -> bool:
 
 
 def fault_of(project: Project, settings: Settings, *paths: Path) -> str:
-    """What is wrong with the first of these files that is not the one of the log, or that shows a changed log."""
+    """Return the fault of the first file that is not the log's, or that shows a changed log; empty if there is none."""
     if others := unlike_log(project, settings, *paths):
         return f"{others[0].parent.name}: another {others[0].stem} than the one that the log names"
     logs = {path.parent.name: log for path in paths if (log := _log_of(path))}
@@ -408,7 +408,7 @@ def fault_of(project: Project, settings: Settings, *paths: Path) -> str:
 
 
 def _log_of(path: Path) -> str:
-    """What a file says of the log; empty where it says nothing."""
+    """Return the log hash that a file names; empty if it names none."""
     try:
         return str(json.loads(path.read_bytes()).get("log", ""))
     except (OSError, ValueError, AttributeError):

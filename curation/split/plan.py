@@ -1,4 +1,4 @@
-"""What a freeze would do: the splits, what is left out and why, what blocks it. Nothing is written."""
+"""Preview of a freeze: the splits, rows left out and why, blockers. Nothing is written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from workspace.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """What stops a freeze: which rule, its rows by id, a sentence, and the command that opens the way."""
+    """A blocker of a freeze: rule, row ids, sentence, and the command that resolves it."""
 
     kind: str
     text: str
@@ -77,7 +77,7 @@ def sort_rows(rows: Sequence[StoredRow], settings: Settings, *, leave_out: bool)
 
 
 def is_demanded(row: StoredRow, settings: Settings) -> bool:
-    """Whether the policy demands a decision on this row of the user's own that is not there."""
+    """True if the policy demands a decision on this user's row that is missing."""
     if row.is_reviewed:
         return False
     if settings.review.pool == "all":
@@ -86,7 +86,7 @@ def is_demanded(row: StoredRow, settings: Settings) -> bool:
 
 
 def blockers(found: Sorted, settings: Settings) -> list[Blocker]:
-    """What review leaves open, in words."""
+    """Return the open review work as blockers."""
     made = []
     if found.undecided:
         few = len(found.undecided) == 1

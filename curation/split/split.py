@@ -210,7 +210,7 @@ class _Tally:
         return out
 
     def lack(self, split: SplitName, kinds: Counter[str]) -> float:
-        """What `split` lacks of these classes and of all rows, as weighted shares."""
+        """Return how far `split` is short of these classes and of all rows, as weighted shares."""
         size = sum(kinds.values())
         mine = sum(
             count * (self.shares[split] - self.have[split][kind] / self.total[kind]) for kind, count in kinds.items()

@@ -45,7 +45,7 @@ __all__ = [
 
 
 def store_exists(project: Project, settings: Settings) -> bool:
-    """Whether this project has a store already; for PostgreSQL always true."""
+    """True if this project has a store; for PostgreSQL always true."""
     return bool(settings.store.url) or project.database_file.is_file()
 
 

@@ -298,20 +298,20 @@ def explain(error: Exception, where: str) -> RungError:
 
 
 MARKS = ("readonly", "unable to open")
-"""What SQLite says where it may not write what it needs."""
+"""Messages of SQLite when it cannot write what it needs."""
 State = tuple[tuple[int, int, int] | None, ...]
 """Inode, size and last change of each file; None for one that is not there."""
 
 
 def may_write(path: Path) -> bool:
-    """Whether this account has the right to write this file, or there is none. Opening it to see would drop SQLite's
+    """True if this account may write this file, or the file does not exist. Opening it to find out would drop SQLite's
     locks on it: https://www.sqlite.org/howtocorrupt.html, 2.2
     """
     return not path.exists() or os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def is_for_reading(error: RungError, path: Path) -> bool:
-    """Whether this fault of opening the store at `path` is that nothing can be written there; it can be read then."""
+    """True if the store at `path` can be opened for reading only: nothing can be written there."""
     said = error.found.lower()
     return any(mark in said for mark in MARKS) and path.is_file() and os.access(path, os.R_OK)
 
@@ -326,18 +326,18 @@ def reading_engine(path: Path) -> Engine:
 
 
 def is_unwritable(engine: Engine) -> bool:
-    """Whether this engine is one of `reading_engine`'s."""
+    """True if this engine is one of `reading_engine`'s."""
     return isinstance(engine.pool, NullPool)
 
 
 def refuse_writing(where: str) -> RungError:
-    """What a change is answered with."""
+    """Return the error for a change to a read-only store."""
     said = f"{where}: The store cannot be written: the file or the folder is read-only. Nothing was changed."
     return RungError(said, "Check its permissions, or copy the project to where you may write.", where=where)
 
 
 def refuse_upgrade(where: str) -> RungError:
-    """What opening a store of an older schema is answered with."""
+    """Return the error for opening a read-only store with an older schema."""
     said = f"{where}: of an older Rung, to be brought up to date first; but the file or the folder is read-only."
     return RungError(said, "Copy the project to where you may write, then rerun the command there.", where=where)
 

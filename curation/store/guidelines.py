@@ -1,4 +1,4 @@
-"""What reviewers go by: `guideline.md`, every version kept, so that a decision can cite the one it was made under."""
+"""The guideline of reviewers, `guideline.md`: every version is kept, so that a decision can cite its own."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class ImportBatch:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a file's lines: read = kept + exact + near + known + rejected."""
+    """Result of an import: read = kept + exact + near + known + rejected lines."""
 
     file: str
     sha256: str

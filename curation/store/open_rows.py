@@ -81,7 +81,7 @@ def _decided_by_me() -> ColumnElement[bool]:
 
 
 def given_to(person: Reviewer, moment: float, holding: Sequence[int]) -> dict[str, Any]:
-    """What `free_rows` is asked with."""
+    """Return the parameters of `free_rows`."""
     return {"person": person.id, "moment": moment, "holding": holding}
 
 
@@ -97,7 +97,7 @@ def _first(state: str, *, flagged: bool) -> Select[Any]:
 
 @cache
 def _skipped(*, flagged: bool) -> tuple[Select[Any], ...]:
-    """What the person skipped; then what others skipped a lease ago."""
+    """Return two queries: rows that the person skipped, then rows that others skipped one lease ago."""
     long_ago = or_(rows.c.skipped_at.is_(None), rows.c.skipped_at <= bindparam("patience", type_=Float))
     asked = free_rows(flagged=flagged).where(_is("skipped")).order_by(rows.c.skipped_at, rows.c.id).limit(1)
     return tuple(
@@ -171,7 +171,7 @@ def others_review(connection: Connection, person: Reviewer) -> bool:
 
 
 def sees_flagged(connection: Connection, person: Reviewer) -> bool:
-    """Whether a person may decide rows on which others disagree: adjudicators do, and anyone where there is none."""
+    """True if a person may decide rows on which others disagree: an adjudicator, or anyone if there is none."""
     any_of_them = select(reviewers.c.id).where(reviewers.c.role.in_(ADJUDICATORS))
     return person.role in ADJUDICATORS or connection.execute(any_of_them).first() is None
 

@@ -261,7 +261,7 @@ def log_so_far(connection: Connection) -> str:
 
 
 def begins_as(connection: Connection, log: str) -> bool:
-    """Whether the log still begins with the lines that `log_so_far` gave this text for."""
+    """True if the log still begins with the lines for which `log_so_far` returned this text."""
     numbers, _, digest = log.partition(" ")
     return _digest(connection, [int(number) for number in numbers.split("+")]) == digest
 
@@ -277,7 +277,7 @@ def _digest(connection: Connection, last: Sequence[int]) -> str:
 
 
 def has_lost_lines(connection: Connection) -> bool:
-    """Whether SQLite gave more numbers than the log has lines: it gives none twice, and skips none."""
+    """True if the log has fewer lines than SQLite gave numbers: it repeats and skips none."""
     if connection.dialect.name != "sqlite":
         return False
     given: dict[str, int] = dict(connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").tuples().all())

@@ -1,4 +1,4 @@
-"""What the store hands out: values, never database rows."""
+"""Values that the store returns, never database rows."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class NewRow:
 
 @dataclass(frozen=True)
 class Added:
-    """What `Store.add` did: the number of each row given, in order, and whether it was there before (`twin`: then it
-    is the stored row's). There may be very many, so names are made when they are asked for.
+    """Result of `Store.add`: the number of each row, in order, and whether it was already there (`twin`: then the
+    number is the stored row's). Names are made on request, as there may be very many.
     """
 
     numbers: array[int]
@@ -142,12 +142,12 @@ class StoredRow:
 
     @property
     def is_reviewed(self) -> bool:
-        """Whether a decision keeps it: approved or edited."""
+        """True if a decision keeps it: approved or edited."""
         return self.state in ("approved", "edited")
 
     @property
     def is_kept_by_person(self) -> bool:
-        """Whether that decision is a person's."""
+        """True if that decision is a person's."""
         return self.is_reviewed and not self.automatic
 
 

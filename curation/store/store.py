@@ -62,7 +62,7 @@ class Store:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether nothing can be written here: no right to, or a read-only disk. What only looks goes on."""
+        """True if nothing can be written here: no permission, or a read-only disk. Reading still works."""
         return is_unwritable(self.engine)
 
     def check_writable(self) -> None:

@@ -58,7 +58,7 @@ def waiting(connection: Connection) -> tuple[int, int]:
 
 
 def is_due(connection: Connection) -> bool:
-    """Whether the count was forgotten, or has many entries after it."""
+    """True if the count was forgotten, or has many entries after it."""
     kept, entries = connection.execute(select(_kept, _entries.scalar_subquery())).one()
     return kept is None or entries > MANY
 

@@ -111,7 +111,7 @@ UNDONE: Mapping[str, tuple[str, ...]] = {
     "queue": ("queued", "state", "priority", "since", "decision_id", "flagged"),
     "mark": ("mark",),
 }
-"""What each kind of change sets and its undoing puts back; the log keeps the old value of each row."""
+"""Fields that each kind of change sets and its undo restores; the log keeps the old value of each row."""
 Evidence = Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
 """The evidence for some rows, asked for as they are changed: that of very many is never held."""
 

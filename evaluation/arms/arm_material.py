@@ -1,4 +1,4 @@
-"""What an arm may draw from, and what it makes of it. No test row is ever in here."""
+"""Material of an arm: what its prompts may use, and the prompts. Never holds a test row."""
 
 from __future__ import annotations
 

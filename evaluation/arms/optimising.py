@@ -47,7 +47,7 @@ Reply with the new instruction within ``` blocks."""
 
 
 def can_rewrite(settings: Settings) -> bool:
-    """Whether rung.toml names a model that is likely to write a good instruction: a hosted one, or a bigger one."""
+    """True if rung.toml names a model that can write a good instruction: a hosted one, or a bigger one."""
     return settings.model.provider != "local" or bool(settings.bigger_model.base)
 
 

@@ -102,7 +102,7 @@ def on_the_ladder(arms: Iterable[str]) -> list[str]:
 
 
 def arm_option(arm: str) -> str:
-    """What `--arms` calls an arm in a command that a person is shown."""
+    """Return the name of an arm in `--arms`, for a command shown to a person."""
     return CALLED.get(arm, arm)
 
 

@@ -74,7 +74,7 @@ def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> 
 
 
 def first_passages(index: Index[Passage]) -> Callable[[Sequence[Turn]], Sequence[Passage]]:
-    """What is shown with a question."""
+    """Return the search for passages that are shown with a question."""
     return lambda turns: index.search(question_of(turns), PASSAGES)
 
 

@@ -111,7 +111,7 @@ def _people_notes(people: People) -> list[str]:
 
 
 def written_by(sitting: JudgeSession, model: ChatModel) -> list[str]:
-    """What the judge itself wrote: candidates of the project, or the outputs it judges. It favours its own."""
+    """Return what the judge itself wrote: candidates of the project, or the outputs it judges. It favours its own."""
     drafted = drafted_by(sitting.project, sitting.settings).get(model.name, 0)
     told = [f"the judge {model.name} also drafted {drafted} rows of this project"] if drafted else []
     named = (sitting.settings.model.base, sitting.settings.bigger_model.base)

@@ -93,7 +93,7 @@ class JudgeReport(Artefact):
 
 
 def by_judge(metric: str | None) -> bool:
-    """Whether a judge's scores decide where this is the metric of a report."""
+    """True if the metric of a report is a judge's score."""
     return (metric or "").removesuffix(EVERY_TURN) == "judge"
 
 

@@ -20,7 +20,7 @@ MOST_UNREADABLE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is judged: a question, the reference answer, and an output."""
+    """Input of the judge: a question, the reference answer, and an output."""
 
     question: str
     expected: str

@@ -1,4 +1,4 @@
-"""What a judge needs of a run that has its verdict, and people's labels on a random blind subset of its outputs."""
+"""People's labels for a judge, on a random blind subset of a run's outputs, and the judge's input from that run."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class JudgeSession:
 
     @property
     def decides(self) -> bool:
-        """Whether the judge is the primary metric."""
+        """True if the judge is the primary metric."""
         return by_judge(self.verdict.metric)
 
     @property
@@ -61,7 +61,7 @@ class JudgeSession:
         return ["tuned", *rivals]
 
     def cases(self, arm: str) -> dict[int, Case]:
-        """What is judged of an arm, by item."""
+        """Return the judge's input for an arm, by item."""
         return {i: Case(self.questions[i], o.expected, o.output) for i, o in self.outcomes[arm].items()}
 
 
@@ -80,7 +80,7 @@ class Label:
         return hidden(self.case.question, self.case.expected, self.case.output)
 
     def is_shown_by(self, row: Mapping[str, object]) -> bool:
-        """Whether a line of a sheet holds the output, as it is or masked."""
+        """True if a line of a sheet holds the output, as it is or masked."""
         return row.get("answer", self.case.output) in (self.case.output, self.veil.texts[2])
 
     def shown(self, *, masked: bool = True) -> dict[str, object]:
@@ -103,7 +103,7 @@ def open_sitting(project: Project, settings: Settings, run: str | None) -> Judge
 
 
 def sitting_of(project: Project, settings: Settings, folder: Path, verdict: Verdict) -> JudgeSession:
-    """What a judge needs of the evaluation in `folder`."""
+    """Return the judge's session for the evaluation in `folder`."""
     baseline = load_baseline(*read_report(project, verdict.baseline_report or ""))
     tuned = load_baseline(*read_report(project, folder.name)).outcomes[verdict.candidate]
     arms = {"tuned": tuned, **{rival.arm: baseline.outcomes[rival.arm] for rival in verdict.arms}}
@@ -154,7 +154,7 @@ def read_labels(path: Path) -> dict[int, float]:
 
 
 def label_values(kind: str) -> dict[str, float]:
-    """What people may say of one output, with what it counts: 1 to 5 for `score`, else yes or no."""
+    """Return the labels that people may give an output, with their values: 1 to 5 for `score`, else yes or no."""
     if kind == "score":
         return {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0}
     return {"yes": 1.0, "no": 0.0}
@@ -162,8 +162,8 @@ def label_values(kind: str) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What people said: by arm and item the mean of the raters; their names and agreement; labels they split on;
-    `cut` are the raters whose file ends in half a label.
+    """People's labels: by arm and item the mean of the raters; their names and agreement; labels they split on; `cut`
+    are the raters whose file ends in half a label.
     """
 
     by_arm: Mapping[str, Mapping[int, float]]

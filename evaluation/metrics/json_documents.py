@@ -142,7 +142,7 @@ def json_shape(spec: str, root: Path, known: Sequence[str]) -> Shape | None:
 
 
 def is_strict(shape: Shape) -> bool:
-    """Whether hosted models take it as it is: every object closed, and all of its keys required."""
+    """True if hosted models accept the schema as it is: every object closed, and all of its keys required."""
     objects = [part for part in _parts(shape) if isinstance(part, Mapping) and part.get("type") == "object"]
     return bool(objects) and all(
         part.get("additionalProperties") is False and set(part.get("required", ())) == set(part.get("properties", {}))

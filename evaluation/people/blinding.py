@@ -1,4 +1,4 @@
-"""What people are shown of test items and outputs that they rate: personal data and keys are masked, as in the review.
+"""Blinding: test items and outputs are masked for raters as in review (personal data and keys).
 
 Whoever asks to see them as they are is written into the log: the same event as in the review, never the data itself.
 """

@@ -155,7 +155,7 @@ def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int
 
 
 def read_result(evaluation: Path) -> list[PeoplePreference]:
-    """What people preferred, once it was revealed; nothing before."""
+    """Return people's preferences once they were revealed; empty before."""
     path = evaluation / FOLDER / RESULT
     if not path.is_file():
         return []

@@ -58,7 +58,7 @@ class Pairing:
         return hidden(self.question, self.a, self.b)
 
     def is_shown_by(self, row: Mapping[str, object]) -> bool:
-        """Whether a line of a sheet holds both outputs, as they are or masked."""
+        """True if a line of a sheet holds both outputs, as they are or masked."""
         return (row.get("a", self.a), row.get("b", self.b)) in ((self.a, self.b), self.veil.texts[1:])
 
     def shown(self, *, masked: bool = True) -> dict[str, object]:
@@ -131,7 +131,7 @@ def preferences(
     answers: Mapping[str, Mapping[int, tuple[Choice, str]]],
     groups: Mapping[int, str] | None = None,
 ) -> list[PeoplePreference]:
-    """What people preferred, against each rival, from whole sheets by rater; items of one group count together."""
+    """Return the preferences against each rival, from complete sheets by rater; items of one group count together."""
     return [_against(rival, made, answers, groups) for rival in dict.fromkeys(p.rival for p in made)]
 
 

@@ -88,11 +88,11 @@ def words(text: str) -> list[str]:
 
 
 def holds_pair(text: str, question: str, answer: str) -> bool:
-    """Whether a passage holds both a question and its answer, word for word in their own order."""
+    """True if a passage holds both a question and its answer, word for word, in order."""
     return holds(text, question) and holds(text, answer)
 
 
 def holds(text: str, part: str) -> bool:
-    """Whether the words of a part, of one at least, are in the text in their order."""
+    """True if the words of one part or more are in the text, in order."""
     found = " ".join(words(part))
     return bool(found) and f" {found} " in f" {' '.join(words(text))} "

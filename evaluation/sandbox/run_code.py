@@ -58,7 +58,7 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxResult:
-    """Whether program and tests ran to their end; else `why`: error, time, limit, or left early."""
+    """Result of a program with its tests: passed, else `why`: error, time, limit, or left early."""
 
     passed: bool
     why: str = ""

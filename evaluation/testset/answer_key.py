@@ -1,4 +1,4 @@
-"""What looks at test answers on purpose: only after choosing, and only to count and to warn."""
+"""Deliberate use of test answers: only after choosing, only to count and to warn."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -44,7 +44,7 @@ class ScoringHistory:
 
     @property
     def is_open(self) -> bool:
-        """Whether the last planned run was scored: from then on its items may be read without harm to the plan."""
+        """True if the last planned run was scored: its items may now be read without harm to the plan."""
         return len(self.runs) >= self.planned
 
     def scoring(self, run: str, metric: str) -> str:
@@ -59,7 +59,7 @@ class ScoringHistory:
         return before + 1 + (self.seen[before] if before < len(self.seen) else 0)
 
     def may_ship(self, scoring: str) -> bool:
-        """Whether it is among those that were planned."""
+        """True if it is one of the planned runs."""
         return self.place(scoring) <= self.planned
 
 
@@ -69,9 +69,7 @@ def confidence_for(planned: int) -> float:
 
 
 def standing(project: Project, settings: Settings, test_sha256: str) -> ScoringHistory:
-    """What is known of a test set, its scored older versions included: events of the store, and reports older than
-    they.
-    """
+    """Return the scoring history of a test set and its older versions: store events, and reports older than these."""
     events, runs = _events(project, settings), [report for report in reports(project) if report.kind == "run"]
     seen = {r.test_sha256 for r in runs} | {e.ref for e in events if e.kind in (SCORED, LOOKED)}
     drawn = {str(row) for event in events if event.kind == RECHECKED for row in event.detail["rows"]}

@@ -55,7 +55,7 @@ class Comparison:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What every report has of a comparison."""
+        """Return the figures that every report has of a comparison."""
         names = ("difference", "low", "high", "p_value", "better", "worse", "same")
         return {name: getattr(self, name) for name in names}
 

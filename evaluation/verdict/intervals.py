@@ -121,7 +121,7 @@ def effective_number(sizes: Sequence[float]) -> float:
 
 
 def are_few(clusters: int | None, effective: float | None) -> bool:
-    """Whether clusters are too few, or too unequal, to decide anything; never so of independent items."""
+    """True if clusters are too few, or too unequal, for a decision; never for independent items."""
     if clusters is None:
         return False
     return min(clusters, clusters if effective is None else effective) < FEWEST_CLUSTERS - TOLERANCE
@@ -182,7 +182,7 @@ def score_interval(
 
 
 def is_binary(scores: Sequence[float]) -> bool:
-    """Whether every score is 0 or 1: only then is their sum a count."""
+    """True if every score is 0 or 1: only then is their sum a count."""
     return all(min(abs(s), abs(s - 1)) <= TOLERANCE for s in scores)
 
 

@@ -33,7 +33,7 @@ class PairedScores:
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read so far, and every problem met."""
+    """Scores read so far, and every problem found."""
 
     name: str
     problems: list[Problem] = field(default_factory=list)

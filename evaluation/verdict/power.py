@@ -40,7 +40,7 @@ class Power:
 
     @property
     def few(self) -> bool:
-        """Whether the groups are too few or too unequal for a verdict."""
+        """True if the groups are too few or too unequal for a verdict."""
         return are_few(self.groups, self.effective)
 
 

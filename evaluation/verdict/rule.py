@@ -119,7 +119,7 @@ class Verdict(Provenance, Artefact):
     worse: int
     same: int
     graded: bool = False
-    """Whether some score is neither 0 nor 1: then a mean is no count of right items."""
+    """True if some score is neither 0 nor 1: then a mean is not a share of right items."""
     chosen: str
     arms: list[Rival]
     notes: list[str] = []
@@ -130,23 +130,23 @@ class Verdict(Provenance, Artefact):
     forgetting: Forgetting | None = None
     """The general suite before and after; None where it was not measured."""
     judge: JudgeReport | None = None
-    """What the judge model says, compared with labels of people; None where none was asked."""
+    """The judge model's scores, compared with labels of people; None if no judge was asked."""
     trainings_spread: float | None = None
     """Standard deviation of the trainings' differences to the chosen arm; None of one training."""
     price: TuningPrice | None = None
-    """What the tuned model costs beside the prompt; None in verdicts on score files."""
+    """Cost of the tuned model compared with the prompt; None in verdicts on score files."""
     unmeasured: dict[str, str] = {}
     """Arms, the candidate among them, whose score is no measurement, and why: too many of their replies were lost."""
 
     @property
     def few_clusters(self) -> bool:
-        """Whether the clusters are too few or too unequal: then nothing is decided."""
+        """True if the clusters are too few or too unequal: then nothing is decided."""
         return are_few(self.clusters, self.effective_clusters)
 
 
 @dataclass(frozen=True, slots=True)
 class ShipRule:
-    """What a tuned model must gain, at which confidence; and whether it is among the runs that were planned."""
+    """Gain that a tuned model needs, at which confidence, and whether the run was planned."""
 
     margin: float = MARGIN
     confidence: float = CONFIDENCE

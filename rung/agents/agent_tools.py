@@ -41,7 +41,7 @@ WRITES = {
     "data leakage": "the file `clean`, where given",
     "share": "the page `output`",
 }
-"""What those leave behind that write at all."""
+"""Files that each writing command produces."""
 
 OUTPUTS = ("out", "output", "removed", "pairs", "rejects", "clean")
 INPUTS = ("answers", "files", "logs", "model", "rows", "scores", "source", "sources", "train", "test")
@@ -52,7 +52,7 @@ OWN = (
     *("datasets", "evaluations", "plans", "runs", "releases", "watch", "decision.json"),
     *("prompts", "documents", "metrics", "arms", "rules"),
 )
-"""What Rung writes or reads in a project: no place for an agent's files."""
+"""Files that Rung writes or reads in a project: an agent may not write there."""
 
 NOT_TOOLS = ("demo", "mcp", "runs watch", "review serve", "locate")
 """Commands that are of no use to an agent, or never end."""

@@ -45,7 +45,7 @@ WAYS = {
     errno.EPERM: "check its owner and permissions with ls -l",
     errno.EROFS: "choose another folder, or mount that one writable",
 }
-"""What a person can do about a fault of the machine, by its number."""
+"""Remedies for machine faults, by error number."""
 
 
 def build_app() -> typer.Typer:

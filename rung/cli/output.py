@@ -119,7 +119,7 @@ def say(line: str = "") -> None:
 
 
 def shows_colour() -> bool:
-    """Whether stdout is a terminal with colours that nobody turned off (https://no-color.org)."""
+    """True if stdout is a terminal with colours enabled (https://no-color.org)."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
@@ -308,7 +308,7 @@ class ProgressLine:
     far = (0, 0)
     """Done and total at the last call."""
     ticks = False
-    """Whether a thread draws it again each second."""
+    """True if a thread redraws it each second."""
 
     def __init__(self, what: str, *, every: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.what = what

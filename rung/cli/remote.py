@@ -87,7 +87,7 @@ def reached(project: Project, settings: Settings, name: str) -> ReachedBox:
 
 
 def is_provider(settings: Settings, name: str) -> bool:
-    """Whether [remotes.NAME] is a provider of tuning, not a machine."""
+    """True if [remotes.NAME] is a provider of tuning, not a machine."""
     place = settings.remotes.get(name)
     return place is not None and bool(place.provider)
 

@@ -41,13 +41,13 @@ OTHER_WORDS = {
     "test": "baseline",
     "tune": "train",
 }
-"""What other programs call it."""
+"""Names of these commands in other programs."""
 
 
 EXAMPLES = Path(__file__).parent / "examples.toml"
 
 ARTEFACTS = ("decision.json", "manifest.json", "report.json", "run.json", "release.json", "import.json")
-"""What Rung writes and nobody edits: where one is wrong, others may be."""
+"""Files that Rung writes and nobody edits: if one is wrong, others may be."""
 
 
 class ReaderGone(Exception):
@@ -55,7 +55,7 @@ class ReaderGone(Exception):
 
 
 class _Answered:
-    """What commands and groups share: no empty file names, and a way on from every error."""
+    """Shared by commands and groups: no empty file names, and a next step after every error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """As usual; an empty word for a file (a variable that holds nothing) is never this folder."""

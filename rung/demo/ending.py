@@ -1,4 +1,4 @@
-"""What the demo ends with: what was found, the arms, the verdict in one sentence, what to look at next."""
+"""End of the demo: findings, arms, the verdict in one sentence, and what to open next."""
 
 import re
 from collections import Counter

@@ -25,7 +25,7 @@ class ChatRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class DemoRows:
-    """What the demo imports: the test set, the raw pool lines, and what was planted in them, by kind."""
+    """Import of the demo: the test set, the raw pool lines, and the planted faults, by kind."""
 
     test: list[ChatRow]
     pool: list[str]

@@ -154,7 +154,7 @@ def make_folder(project: Project, *, fast: bool) -> None:
 
 
 def may_train(walk: Walk) -> bool:
-    """Whether the advice, worked out again from what was measured, says to fine-tune now."""
+    """True if the advice, computed again from the measurements, is to fine-tune now."""
     from advisor.decision import Decision
 
     decision = read_artefact(walk.project.decision_file, Decision)

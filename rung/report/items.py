@@ -27,7 +27,7 @@ MOST_CONFUSIONS = 25
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a page may show: outcomes by arm in the chosen forms, of test items or, while those stay shut, of the
+    """Outcomes that a page may show, by arm in the chosen forms: of test items or, while these are locked, of the
     validation items that settings were chosen on; `questions` by the items' numbers.
     """
 

@@ -20,7 +20,7 @@ HIDDEN = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
     "|(?<![\u0250-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0250-\U0010ffff])"
 )
-"""What is drawn as its code point. A joiner stays where it joins: in emoji and in scripts that spell with it."""
+"""Characters drawn as their code point. A joiner is kept where it joins: in emoji and scripts that use it."""
 
 
 @cache

@@ -36,7 +36,7 @@ WORDS: dict[State, str] = {"needs_you": "needs you", "not_needed": "not needed"}
 STEP_WORDS = {"classifier": "classifier", **OPTION}
 RUNGS = {"encoder": "encoder"} | {name: word for name, word in STEP_WORDS.items() if name != "rag_and_fine_tune"}
 WATCH = "rung watch import LOGS"
-"""What is left to do where nothing waits."""
+"""The command to run when nothing else is open."""
 PRESS = re.compile(r"press (\d)")
 DECIDED = ("approved", "edited", "rejected")
 
@@ -155,7 +155,7 @@ def status_of(facts: Facts) -> Status:
 
 
 def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
-    """What was measured goes before all other work: it needs a goal, or it reached it and is released.
+    """Return the stage of a measurement that comes first: it needs a goal, or it reached the goal and can be released.
 
     With answers and a frozen test set the arms are measured before more rows are reviewed: that costs minutes.
     """
@@ -409,7 +409,7 @@ def _verdict(facts: Facts) -> Stage:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """What follows a verdict: the number of the stage where it is done, in words, and the command that does it."""
+    """Step after a verdict: the stage's number, a sentence, and the command."""
 
     stage: int
     does: str

@@ -174,7 +174,7 @@ def taken_over(judged: Mapping[str, str]) -> list[str]:
 
 
 def plan_lines(plan: LadderPlan) -> Iterator[str]:
-    """What a ladder will ask, and what is not counted."""
+    """Yield the calls that a ladder will make, and what is not counted."""
     parts = [
         f"{_span(plan.low.calls, plan.high.calls)} calls",
         f"{_span(plan.low.input_tokens, plan.high.input_tokens)} tokens in",

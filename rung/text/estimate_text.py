@@ -1,4 +1,4 @@
-"""What `rung estimate` prints."""
+"""Output of `rung estimate`."""
 
 from datetime import date
 

@@ -17,7 +17,7 @@ def lines(report: JudgeReport) -> list[str]:
 
 
 def sentence(report: JudgeReport) -> str:
-    """Whether the verdict listens to it."""
+    """Return whether the verdict uses the judge, as a sentence."""
     if report.used:
         weight = "It decides." if report.decides else "It does not decide; its grades are shown with the verdict."
         return f"The judge agrees with human labels. {weight}"

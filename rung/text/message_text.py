@@ -29,7 +29,7 @@ class ChatTurn:
 
 
 def turns(row: Mapping[str, Any]) -> Iterator[ChatTurn]:
-    """What was asked: every message but the last answer. Of a text row nothing."""
+    """Yield the messages before the last answer; nothing for a text row."""
     asked = Example(row).asked
     many = sum(message.get("role") == "user" for message in asked) > 1
     number = 0

@@ -28,7 +28,7 @@ def headline(report: DriftReport) -> str:
 
 
 def basis(report: DriftReport) -> str:
-    """What was measured against what."""
+    """Say what was compared with what."""
     traffic = report.traffic
     days = f" of {traffic.first_at[:10]} to {traffic.last_at[:10]}" if traffic.first_at else ""
     return (

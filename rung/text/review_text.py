@@ -53,7 +53,7 @@ def touched_lines(found: Touched, change: int | None) -> Iterator[str]:
 
 
 def lines(found: ReviewProgress, step: str) -> Iterator[str]:
-    """What a person reads, the state first, the next command last."""
+    """Yield the lines that a person reads: the state first, the next command last."""
     yield f"{found.decided:,} of {found.total:,} decided" + _by(found)
     counts = [f"{n:,} {state}" for state, n in found.states.items() if n]
     if counts:

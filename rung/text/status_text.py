@@ -10,7 +10,7 @@ NAME = 42
 
 
 def status_lines(status: Status) -> list[str]:
-    """What is next first, then the stages, then the ladder; the last line is the next command."""
+    """Return the next step, then the stages, then the ladder; the last line is the next command."""
     lines = [next_sentence(status), ""]
     for stage in status.stages:
         lines.append(f"  {stage.key} {stage.symbol} {stage.name:<10}  {stage.word:<10} {status.in_shell(stage)}")

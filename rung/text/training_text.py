@@ -249,7 +249,7 @@ def best_words(run: RunRecord) -> str:
 
 
 def spent_words(usd: float | None) -> str:
-    """What the machine of a run has cost, `   $0.42 so far`; empty where no price is known."""
+    """Return the cost of the run's machine so far, ` $0.42 so far`; empty if no price is known."""
     return "" if usd is None else f"   {money(usd)} so far"
 
 

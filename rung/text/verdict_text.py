@@ -150,7 +150,7 @@ def _moved(v: Verdict) -> str:
 
 
 def rival_name(v: Verdict) -> str:
-    """What the tuned model is compared with: `the best prompt`, or the arm's name in a score file.
+    """Return the name of the rival of the tuned model: `the best prompt`, or the arm's name in a score file.
 
     Where another prompt did better on the test items, the one that validation chose is not called the best.
     """
@@ -160,7 +160,7 @@ def rival_name(v: Verdict) -> str:
 
 
 def chosen_is_beaten(v: Verdict) -> bool:
-    """Whether another prompt scored higher on the test items than the one that validation chose."""
+    """True if another prompt scored higher on the test items than the one that validation chose."""
     return any(not r.chosen and r.arm not in OTHER and r.score > v.baseline + TOLERANCE for r in v.arms)
 
 
@@ -193,7 +193,7 @@ def price_phrase(v: Verdict) -> str:
 
 
 def _goal(v: Verdict, baseline: Report | None) -> list[str]:
-    """Whether the goal is reached, where the baseline was measured against one."""
+    """Return whether the goal is reached; empty if the baseline had no goal."""
     goal = baseline.goal if baseline else None
     if goal is None:
         return []

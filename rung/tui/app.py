@@ -104,7 +104,7 @@ class RungApp(App[None]):
         self.took: dict[str, float] = {}
         """Stage -> seconds that its screen took to load the last time."""
         self.partial = False
-        """Whether the store was not read yet."""
+        """True until the store was read."""
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
@@ -146,7 +146,7 @@ class RungApp(App[None]):
 
     @work(exclusive=True, group="open")
     async def _import_and_open(self, path: str, name: str) -> None:
-        """What a stage needs is read from disk beside the loop."""
+        """Read what a stage needs in a thread, then open the stage."""
         self._show(getattr(await asyncio.to_thread(import_module, path), name)())
 
     def open_question(self, question: str = "", then: int = 0) -> None:
@@ -268,7 +268,7 @@ class RungApp(App[None]):
 
 
 def open_review(reviewer: str = "", folder: Path | None = None) -> None:
-    """What `rung review` opens on a terminal: the review screen, for this person."""
+    """Open the review screen for this person, as `rung review` does on a terminal."""
     project = require_project(folder)
     RungApp(ScreenSource(project.root, project, who=reviewer), first=4).run()
 
@@ -315,7 +315,7 @@ def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
 
 
 def program_menu(app: RungApp) -> Iterator[SystemCommand]:
-    """What the program itself can do, in our words."""
+    """Yield the program's own commands."""
     yield SystemCommand("Theme", "light, dark, high contrast and others", app.action_change_theme)
     yield SystemCommand("Screenshot", "saved as an SVG file", lambda: app.set_timer(0.1, app.deliver_screenshot))
     yield SystemCommand("Quit", "running commands continue in the background", app.action_quit)

@@ -30,7 +30,7 @@ SLOW, LONG = 1.0, 3.0
 
 @dataclass(frozen=True, slots=True)
 class LoadedLines:
-    """What a stage shows. `data` is whatever the screen's keys need later; `command` does the same in a shell."""
+    """Lines of a stage. `data` is for the screen's keys; `command` does the same in a shell."""
 
     entries: Sequence[Entry]
     command: str = ""
@@ -41,7 +41,7 @@ class LoadedLines:
     opener: int = 0
     """The stage that opens a locked one."""
     goes_on: bool = False
-    """Whether the "Next:" line says where the project goes on, by its status."""
+    """True if the "Next:" line shows the project's next step."""
 
 
 def parted(entries: Sequence[Entry]) -> tuple[list[Entry], str]:
@@ -103,9 +103,9 @@ class LoadedScreen(StageScreen):
     started = 0.0
     """When the present load began; 0 where none is under way."""
     trouble: tuple[str, ...] = ()
-    """What went wrong with the last command, until another one is started."""
+    """Errors of the last command, until another one starts."""
     fits_width: ClassVar[bool] = False
-    """Whether the lines are worked out for a width, and so again in another one."""
+    """True if the lines depend on the width, and are made again for another one."""
     stopped: ClassVar[str] = "Stopped. Finished work is kept."
     """Message after `x`."""
     drawn_for = 0
@@ -158,7 +158,7 @@ class LoadedScreen(StageScreen):
         self._load()
 
     def _known(self) -> list[Entry]:
-        """What the status says of this stage already."""
+        """Return the stage's facts that the status already has."""
         known = self.state.reason if self.state and not self.app.partial else "…"  # type: ignore[attr-defined]
         return [Entry(), Entry(known, style="dim")]
 
@@ -204,7 +204,7 @@ class LoadedScreen(StageScreen):
         raise AssertionError("a screen says what it loads")
 
     def why_ref(self, key: str) -> str:
-        """What `w` asks about on this line; empty where there is nothing to ask."""
+        """Return the reference that `w` explains on this line; empty if there is none."""
         return key
 
     @property
@@ -249,7 +249,7 @@ class LoadedScreen(StageScreen):
             self.app.open_stage(self.following.number)  # type: ignore[attr-defined]
 
     def show_status(self, status: Status) -> None:
-        """What is next follows the status."""
+        """Update the next step from the status."""
         super().show_status(status)
         if self.goes_on and self.job is None:
             self.next = self.next_words()

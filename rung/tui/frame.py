@@ -32,7 +32,7 @@ SOON = 0.03
 loop."""
 SMALL = (80, 24)
 HELP = (("F1", "help"), ("^P", "menu"))
-"""What every key line ends with, where there is room."""
+"""End of every key line, if there is room."""
 MOST_RUNGS = 6
 """With so many the ladder follows the stages without a space: all of it is in sight in 24 rows."""
 
@@ -85,11 +85,11 @@ class StageScreen(Calm[None]):
 
     stage: ClassVar[str] = ""
     hides_side: ClassVar[bool] = False
-    """Whether the left side goes below 100 columns, because reading needs the width."""
+    """True if the left side is hidden below 100 columns, because reading needs the width."""
     keys: ClassVar[tuple[tuple[str, str], ...]] = ()
     """At most six (key, word) pairs of the key line, before those of every screen; F1 lists all bindings."""
     digits_choose: ClassVar[bool] = False
-    """Whether digits belong to a numbered list of this screen, and not to the stages."""
+    """True if digits choose from a numbered list of this screen, not a stage."""
 
     AUTO_FOCUS: ClassVar[str | None] = ""
     """Keys belong to the screen until it gives the keyboard to a field."""
@@ -177,7 +177,7 @@ class StageScreen(Calm[None]):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the frame is composed and not being removed."""
+        """True if the frame is composed and not being removed."""
         return self.is_mounted and bool(self.query("#side"))
 
     def show_status(self, status: Status) -> None:
@@ -198,7 +198,7 @@ class StageScreen(Calm[None]):
         self.query_one("#next", NextLine).words = self.next
 
     def hints(self) -> Sequence[tuple[str, str]]:
-        """What the key line shows."""
+        """Return the keys of the key line."""
         return (*self.keys_now(), *HELP)
 
     def keys_now(self) -> Sequence[tuple[str, str]]:

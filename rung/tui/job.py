@@ -49,12 +49,12 @@ class JobEnded(Message):
 
     @property
     def ok(self) -> bool:
-        """Whether it did what it was asked to; of another program's command its result on stdout tells."""
+        """True if it succeeded; for another program's command its result on stdout decides."""
         return self.code == 0 or (self.code is None and bool(self.out.strip()))
 
     @property
     def was_stopped(self) -> bool:
-        """Whether somebody stopped it."""
+        """True if somebody stopped it."""
         return self.code == STOPPED or (self.code is None and self.err.rstrip().endswith("Interrupted."))
 
     @property
@@ -88,13 +88,13 @@ class ScreenJob:
     heard: list[str] = field(default_factory=list)
     """Its progress lines so far."""
     stopped: bool = False
-    """Whether somebody asked it to end."""
+    """True if somebody asked it to end."""
     started: float = field(default_factory=time.time)
     """When, in seconds since 1970."""
 
     @property
     def is_running(self) -> bool:
-        """Whether the child lives."""
+        """True while the child process runs."""
         return self.process.poll() is None if self.process else is_held(self.record)
 
     def stop(self) -> None:
@@ -105,7 +105,7 @@ class ScreenJob:
                 os.kill(self.pid, signal.SIGINT)
 
     def text(self, what: str) -> str:
-        """What it printed so far: `out` or `err`."""
+        """Return its output so far: `out` or `err`."""
         path = self.record.with_suffix(f".{what}")
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 

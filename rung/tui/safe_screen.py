@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 OURS = "rung."
 AWAY = ("stage", "stage_step")
-"""What needs no widget: another stage can be opened before this one is drawn."""
+"""Actions that need no widget: another stage can be opened before this one is drawn."""
 Result = TypeVar("Result")
 
 
@@ -26,7 +26,7 @@ class Calm(Screen[Result]):
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it is on its way out, or gone."""
+        """True if it is being removed, or gone."""
         return bool(self._pruning or self._closing or self._closed)
 
     def on_screen_suspend(self) -> None:
@@ -40,7 +40,7 @@ class Calm(Screen[Result]):
         return stands and not self.is_leaving and super().check_action(action, parameters)
 
     def call_after_refresh(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
-        """What waits for the next drawing is not done if the screen was left meanwhile."""
+        """Call after the next redraw, unless the screen was left meanwhile."""
         if is_our_call(callback):
             return super().call_after_refresh(self._unless_left, callback, *args, **kwargs)
         return super().call_after_refresh(callback, *args, **kwargs)
@@ -59,13 +59,13 @@ class LeavingModal(Calm[Result], ModalScreen[Result]):
 
 
 def is_ours(message: Message) -> bool:
-    """Whether a message is one of this program's, or brings one of its functions to be called."""
+    """True if a message is one of this program's, or carries one of its functions to call."""
     called: Any = getattr(message, "callback", None)
     return is_our_call(called) if called else type(message).__module__.startswith(OURS)
 
 
 def is_our_call(called: Any) -> bool:
-    """Whether a function is one of this program's."""
+    """True if a function is one of this program's."""
     while isinstance(called, partial):
         called = called.func
     return str(getattr(called, "__module__", "")).startswith(OURS)

@@ -54,7 +54,7 @@ class ScreenSource:
 
     @property
     def fault(self) -> str:
-        """What is wrong with rung.toml, in one sentence; empty where nothing is."""
+        """Return the fault of rung.toml in one sentence; empty if there is none."""
         return self._read()[1]
 
     def _read(self) -> tuple[Settings, str]:
@@ -86,7 +86,7 @@ class ScreenSource:
 
     @property
     def title(self) -> str:
-        """What the project is called."""
+        """Return the project's name."""
         return self.settings.project.name or self._project.name
 
     @property

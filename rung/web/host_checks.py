@@ -1,4 +1,4 @@
-"""What every request must pass before a page is asked: Host, Origin, size and pace of the body; what every answer says.
+"""Checks of every request before a page runs: Host, Origin, size and pace of the body; headers of every answer.
 
 Nothing here knows of reviews.
 """

@@ -33,7 +33,7 @@ class Visitor:
     until: float | None = None
 
     def wrote(self, given: str) -> bool:
-        """Whether a form carries this visitor's own token."""
+        """True if a form carries this visitor's own token."""
         return hmac.compare_digest(self.csrf.encode(), given.encode("utf-8", "replace"))
 
 
@@ -67,7 +67,7 @@ class Door:
 
     @property
     def secure(self) -> bool:
-        """Whether the cookie may travel over https only."""
+        """True if the cookie may be sent over https only."""
         return self.desk.settings.web.url.startswith("https:")
 
     def visitor(self, request: Request) -> Visitor:

@@ -100,7 +100,7 @@ def decide_page(desk: Desk, ask: PageRequest) -> Response:
 
 
 def _is_new(desk: Desk, ask: PageRequest, ruling: Ruling) -> bool:
-    """Whether answers are labels and an edit has another one, which was not confirmed: it may be a slip."""
+    """True if answers are labels and an edit has a new, unconfirmed one: it may be a typo."""
     if ruling.verdict != "edit" or ask.form.get("sure") == view.plain(ask.form.get("text", "")):
         return False
     labels = answers_in_use(desk.store)
@@ -259,7 +259,7 @@ def _keep(desk: Desk, ask: PageRequest, item: ReviewItem, text: str) -> None:
 
 
 def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
-    """What every page of a signed-in person shows."""
+    """Return the values that every page of a signed-in person shows."""
     query = ask.request.query_params
     return {
         "project": desk.settings.project.name or desk.project.name,
@@ -277,7 +277,7 @@ def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
 
 
 def _failed(desk: Desk, ask: PageRequest) -> str:
-    """What a person's last decision did to the sample that its row is in, where the sample has failed."""
+    """Say how a person's last decision changed a failed sample."""
     name, last = ask.request.query_params.get("decided", ""), last_of(desk, ask.person)
     return failed_words(desk, name) if last is not None and last.row == name else ""
 
@@ -292,7 +292,7 @@ def _is_row(name: str) -> bool:
 
 
 def may_show(desk: Desk, ask: PageRequest, veil: Veil, panel: str) -> bool:
-    """Whether the item is shown without masks; written to the log once a lease.
+    """True if the item is shown without masks; written to the log once per lease.
 
     It is asked for by `/unmask`, or by an edit whose text holds something; once asked for, the forms of that page
     send `unmasked`, and the log must agree.

@@ -25,7 +25,7 @@ ANY = ("0.0.0.0", "::")  # nosec B104  names that are no name of ours
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine only."""
+    """True if an address is reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -57,7 +57,7 @@ def check_login(desk: Desk) -> None:
 
 
 def has_links(desk: Desk) -> bool:
-    """Whether anyone's personal link is good now."""
+    """True if anyone's personal link is valid now."""
     from curation.review import all_reviewers
 
     return any((person.token_until or 0) > desk.clock() for person in all_reviewers(desk.store))
@@ -191,7 +191,7 @@ class Connection(H11Protocol):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether no whole request is here, or the client does not read its answer."""
+        """True if no complete request is here, or the client does not read its answer."""
         cycle = self.cycle
         return cycle is None or cycle.response_complete or cycle.more_body or bool(self.flow.write_paused)
 

@@ -56,7 +56,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What a page is given: who asks, what for, and with which fields."""
+    """Input of a page: the person, the request and its fields."""
 
     request: Request
     visitor: Visitor

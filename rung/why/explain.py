@@ -25,7 +25,7 @@ from workspace.settings import load_settings
 
 GATES = ("decision", "dataset", "review", "leakage", "baseline", "machine")
 THING = re.compile(r"([LREPW]-|v|r-)\d+|[EW]-\d+:\d+")
-"""What only a project holds."""
+"""References to things of a project."""
 
 
 def answer(project: Project | None, ref: str) -> Explanation:
@@ -77,7 +77,7 @@ def _row_from(project: Project, place: str) -> str:
 
 
 def _gate(project: Project, name: str) -> Explanation:
-    """What one gate found just now, with its rule and evidence."""
+    """Explain the present finding of one gate, with its rule and evidence."""
     from rung.text.training_text import evidence_lines
     from training.gates.clearance import check_gates
     from training.plan.plans import read_plans
@@ -225,7 +225,7 @@ def _what(path: Path) -> str:
 
 
 def _facts(path: Path, table: JsonObject) -> Iterator[str]:
-    """What is worth saying of an artefact, in lines."""
+    """Yield the main facts of an artefact, in lines."""
     if path.name == "manifest.json":
         yield from _manifest_facts(table)
     elif path.name == "report.json":

@@ -1,4 +1,4 @@
-"""What the baseline measured decides: keep, no language model, more data, or the door to tuning opens."""
+"""Advice after a baseline: keep, no language model, more data, or tuning is allowed."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def rechecked(project: Path, day: str, *, holds: bool) -> list[dict[str, Any]]:
-    """What `--recheck` finds on this day; its exit code and its document agree on whether the decision holds."""
+    """Run `--recheck` on this day and return its shifts; check that the exit code and the document agree."""
     done = rung("advise", "--recheck", "--as-of", day, "--json", cwd=project)
     document = json.loads(done.stdout)
     assert (done.returncode, document["holds"]) == (0 if holds else 1, holds), done.stderr

@@ -30,7 +30,7 @@ def answer(text: str, model: str, usage: dict[str, Any], **choice: Any) -> dict[
 
 @dataclass(frozen=True)
 class Route:
-    """What a provider publishes. `limit` is its answer to too many requests, `refusal` to what it will not answer."""
+    """Replies of one provider. `limit` is its answer to too many requests, `refusal` to what it will not answer."""
 
     path: str
     model: str

@@ -1,4 +1,4 @@
-"""What may leave the machine, with a real client and a real server on loopback that stands for one elsewhere."""
+"""Privacy: data that may leave the machine, with a real client and a real server on loopback as the remote one."""
 
 from __future__ import annotations
 

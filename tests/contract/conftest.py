@@ -16,7 +16,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did: exit code and both streams."""
+    """Result of a command: exit code and both streams."""
 
     code: int
     out: str

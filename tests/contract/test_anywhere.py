@@ -1,4 +1,4 @@
-"""What works without a project: advice, estimates, conversion; and what may not leave the machine."""
+"""Commands without a project: advice, estimates, conversion; and what may not leave the machine."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def tokenizer():
 
 
 def does(stage: str, example: Example, tokenizer) -> bool:
-    """Whether a row does what a stage is for."""
+    """True if a stage succeeds with a row."""
     if stage.startswith("edited"):
         text = (edited_text(example.row) or "blue").replace("blue", "green").replace("plain0", "green")
         made = Example.from_json(with_text(example, text))

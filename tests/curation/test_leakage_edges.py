@@ -40,7 +40,7 @@ def row(question: int = 20, answer: int = 40) -> Example:
 
 
 def found(test: Example, *train: Example) -> LeakReport:
-    """What of `test` stands in `train`, which comes behind 40 rows that have nothing to do with it."""
+    """Search `train` for leaks of `test`, behind 40 unrelated rows."""
     return find_leaks([*(row() for _ in range(40)), *train], [row(), test])
 
 

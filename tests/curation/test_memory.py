@@ -1,4 +1,4 @@
-"""What a check, an import and a search for leaks hold of a row does not grow with its text."""
+"""Memory: what a check, an import and a search for leaks keep of a row does not grow with its text."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def rung(folder, *line):
 
 
 def verdicts(folder: Path, file: Path):
-    """What each command that reads rows says of a file: line and words of every problem."""
+    """Return every problem that each reading command reports for a file: line and words."""
     in_shell.rung("init", cwd=folder)
     other = write(folder / "other.jsonl", json.dumps({"question": "something else", "answer": "b"}))
     commands = {

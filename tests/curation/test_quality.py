@@ -179,7 +179,7 @@ def test_masking_hides_what_was_found_and_nothing_else():
 @pytest.mark.parametrize("cut", [400, 4 * EXCERPT])
 @pytest.mark.parametrize("personal", ["+49 30 1234567", "ann@mail.org", "AKIAABCDEFGHIJKLMNOP"])
 def test_an_excerpt_halves_nothing_that_is_masked(personal, cut):
-    """What a cut would halve is no phone any more and would be shown: `+49 30`."""
+    """A number halved by a cut is no phone number any more, and would be shown: `+49 30`."""
     for before in range(cut - len(personal), cut + 1):
         text = f"{' ' * before}{personal} and more"
         check = MalformedLines()

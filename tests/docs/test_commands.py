@@ -32,7 +32,7 @@ def commands(text: str) -> Iterator[str]:
 
 
 def complaint(command: str) -> str:
-    """What is wrong with a command: a word that is no command, an option that it does not have."""
+    """Return the error in a command: an unknown command, or an unknown option."""
     try:
         words = shlex.split(command.replace("[", "").replace("]", ""))[1:]
     except ValueError:

@@ -23,7 +23,7 @@ CHANGES = (
     (re.compile(r"[\d.]+ GiB in this machine"), "MEMORY"),
     (re.compile(r" +"), " "),
 )
-"""What may differ from run to run: durations and rates, hashes, the machine, and the space that pads a column."""
+"""Parts that differ from run to run: durations and rates, hashes, the machine, and the space that pads a column."""
 
 
 def steps(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -41,7 +41,7 @@ def told(text: str) -> list[str]:
 
 
 def differences(expected: list[str], seen: list[str], beside: list[str]) -> list[str]:
-    """What the page and the output do not share, in order; `...` stands for any lines.
+    """Return the lines that page and output do not share, in order; `...` matches any lines.
 
     Lines of `beside` (what went to stderr: progress, columns found) may stand anywhere in the page, or nowhere.
     """

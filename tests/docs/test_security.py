@@ -34,7 +34,7 @@ ESCAPE = "\x1b]0;owned\x07\u202e<script>alert(1)</script>"
 
 @dataclass
 class Room:
-    """What an attack works with: a folder, projects at their stages, commands, a server that records."""
+    """Surroundings of an attack: a folder, projects at their stages, commands, a server that records."""
 
     path: Path
     warm: Warm

@@ -63,7 +63,7 @@ def truth(service: Service, project: Any) -> float:
 
 
 def answered(service: Service, loopback: Any, *, calls: int = 36, **options: Any) -> list[str]:
-    """What the client of the ladder gets for so many questions, several at once."""
+    """Return the ladder client's answers to this many questions, several at once."""
     client = Compatible("small", base_url=f"{loopback.url}/v1", options=CallOptions(**options))
     asks = [Ask(({"role": "user", "content": f"card {n}"},), 8) for n in range(calls)]
     return [reply.text for reply in client.answer(asks)]
@@ -165,7 +165,7 @@ def test_an_error_inside_a_200_is_tried_again(service: Service, loopback: Any, b
 
 
 def spent(project: Any) -> float:
-    """What the kept replies cost."""
+    """Return the cost of the kept replies."""
     kept = (project.evaluations / ".partial" / "replies.jsonl").read_text().splitlines()
     return sum(json.loads(line)["reply"]["cost_usd"] for line in kept)
 
@@ -195,7 +195,7 @@ def planned(project: Any, arms: str) -> dict[str, Any]:
 
 
 def holds(plan: dict[str, Any], *services: Service, figures: Collection[str] = ()) -> None:
-    """What the services counted is within 20% of the plan's span, and of its middle for these `figures`."""
+    """Check that the services' counts are within 20% of the plan's span, and of its middle for these `figures`."""
     real = {
         "calls": sum(each.answered for each in services),
         "input_tokens": sum(each.tokens[0] + each.tokens[1] for each in services),

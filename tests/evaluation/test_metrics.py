@@ -152,7 +152,7 @@ def test_intervals_of_one_score():
 
 
 def test_no_output_stops_a_metric_or_leaves_the_range(tmp_path):
-    """What a model may write and a reader of JSON or of numbers chokes on: it scores, and nothing is raised."""
+    """Output that breaks a reader of JSON or of numbers is scored, and nothing is raised."""
     schema = {"type": "object", "properties": {"a": {"type": "number", "multipleOf": 0.01}}}
     (tmp_path / "amount.json").write_text(json.dumps(schema), encoding="utf-8-sig")
     outputs = ["", "1" * 400, "1e999", '{"a": 1e999}', '{"a": %s}' % ("9" * 400), "[" * 5000, "\ud800", "NaN", "a" * 99]

@@ -19,7 +19,7 @@ from rung.report.plots import scatter
 from training.release.released_prompt import parts_of
 
 STEPS = ("Say card or pin, by the first word.", "Say card, transfer or pin, by the first word.")
-"""What the writer writes next; each is better than the one before."""
+"""Instructions that the writer gives, each better than the one before."""
 KNOWS = {STEPS[0]: ("card", "pin"), STEPS[1]: ("card", "transfer", "pin")}
 
 

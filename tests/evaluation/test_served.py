@@ -20,7 +20,7 @@ SETTINGS = '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "{closed}"\n
 
 
 class Server:
-    """What stands behind each name, as vLLM lists and answers it: `names` by the name of the base under them."""
+    """Server with models behind names, as vLLM lists and answers them: `names` by the name of the base under them."""
 
     def __init__(self, kit):
         self.names = {"tiny": None, "clinic": "tiny"}

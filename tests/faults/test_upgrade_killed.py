@@ -103,7 +103,7 @@ def test_an_upgrade_killed_at_25_moments(warm: Warm, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_upgrade_killed_on_postgresql(warm: Warm, postgres: Callable[[], str], tmp_path: Path) -> None:
-    """What the killed program had begun is taken back by the server; the next one does not wait for it."""
+    """The server rolls back the killed program's transaction; the next one does not wait for it."""
     url = postgres()
     first_on_postgres(url)
     kept = in_server(url)[1]

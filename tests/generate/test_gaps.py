@@ -1,4 +1,4 @@
-"""What the accepted rows still miss, how many drafts close it, and the most that these cost."""
+"""Gaps of the accepted rows, how many drafts close them, and the highest cost of these."""
 
 import json
 

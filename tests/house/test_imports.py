@@ -1,4 +1,4 @@
-"""What may be imported where, and what a quick command may not load."""
+"""Imports: which package may import what, and what a quick command may not load."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ PRIVATE = re.compile(
 
 
 def imports(name: str) -> set[str]:
-    """What a module imports, at its top or in a function; imports for types alone are left out."""
+    """Return a module's imports, at its top or in a function; imports for types alone are left out."""
     tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
     typed = {
         id(below)

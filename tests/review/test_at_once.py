@@ -21,7 +21,7 @@ on_postgres = pytest.mark.parametrize("url", ["postgres"], indirect=True)
 
 
 class Other(threading.Thread):
-    """What another program does meanwhile; `value` or `error` when it ended."""
+    """Another program that works meanwhile; `value` or `error` when it ended."""
 
     def __init__(self, work: Callable[[], Any]):
         super().__init__(daemon=True)

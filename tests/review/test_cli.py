@@ -206,7 +206,7 @@ def test_faults_of_rows_that_nobody_decided_stand_on_no_card(rung, told, project
 
 @pytest.mark.parametrize("verdict", ["unsure", "flag"])
 def test_one_person_alone_can_always_finish(rung, told, project, rows_of, verdict: str):
-    """What the project's own person is not sure of comes back last, by itself, by name, and after an undo."""
+    """A row that the project's own person is not sure of comes back last, on its own, by name, and after an undo."""
     (project.root / "rung.toml").write_text("[project]\nperson = 'dana'\n[review]\npool = 'all'\n")
     write(project.root / "test.jsonl", rows_of(3))
     rung("data", "import", "test.jsonl", "--as", "test")

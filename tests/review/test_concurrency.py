@@ -53,7 +53,7 @@ def start(root: Path, url: str, name: str, code: str = WORKER) -> subprocess.Pop
 
 
 def killed(root: Path, url: str, code: str) -> str:
-    """What this code wrote until it killed itself, as dana."""
+    """Run this code as dana until it kills itself, and return its output."""
     program = start(root, url, "dana", BEGIN + "import os, signal\n" + code)
     out, errors = program.communicate(timeout=600)
     assert program.returncode == -signal.SIGKILL, errors

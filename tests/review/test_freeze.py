@@ -1,4 +1,4 @@
-"""What a freeze takes, leaves out and refuses, and that the same rows give the same files."""
+"""A freeze: which rows it takes, leaves out and refuses; the same rows give the same files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workspace.errors import Refusal
 
 
 def stops(desk, named: str = "r-000001", **more: bool) -> dict[str, int]:
-    """What refuses this freeze, a row by name: kind -> how many rows."""
+    """Return the blockers of this freeze: kind -> how many rows."""
     with pytest.raises(Refusal, match=named):
         frozen(desk, **more)
     return {each.kind: len(each.rows) for each in plan_freeze(desk.store, desk.project, desk.settings, **more).blockers}

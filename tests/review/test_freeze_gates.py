@@ -245,7 +245,7 @@ def sampled(make_desk, project):
 
 
 SAMPLE = 'rung review sample   (a new sample), or [review] pool = "all"'
-"""What opens the gate that a sample closed."""
+"""Commands that open the gate after a failed sample."""
 
 
 def recheck(desk, done, **today):
@@ -433,7 +433,7 @@ def test_a_faulty_row_that_is_taken_out_stays_a_fault_of_its_sample(sampled, fin
 
 @pytest.mark.parametrize(("finding", "counts"), [("empty", True), ("leaks", False), ("duplicates", False)])
 def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk, finding: str, counts: bool):
-    """What takes it out for a fault makes it a fault; duplicates and leaks are none, and the sample can be finished."""
+    """A row removed for a fault counts as a fault; duplicates and leaks do not, and the sample can be finished."""
     desk = planned(make_desk, 75, pool="sample", sample=10)
     drawn = [row.id for row in desk.store.rows() if row.in_sample]
     decide_all(desk, "dana", [(drawn[0], Ruling("approve"))], kind="person")

@@ -1,4 +1,4 @@
-"""What hides personal data in an item: the row stays as it is, arguments go by their names, no cut halves it."""
+"""Masking in an item: the row stays as it is, arguments go by their names, no cut halves a secret."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def seconds(text: str) -> float:
 
 @pytest.mark.parametrize("part", ["GB12 ", "10.1.2.3 "])
 def test_masking_takes_four_times_as_long_for_four_times_the_text(part: str):
-    """What begins like an IBAN or an address copied the rest of the text each time: sixteen times as long."""
+    """The start of an IBAN or an address once copied the rest of the text each time: sixteen times as long."""
     assert seconds(part * 240_000) < 9 * seconds(part * 60_000)
 
 

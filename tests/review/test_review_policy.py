@@ -1,4 +1,4 @@
-"""What of the pool is reviewed, samples, blind rows, adjudicators, rows sent back, personal links."""
+"""Review policy of the pool: samples, blind rows, adjudicators, rows sent back, personal links."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def write(project, name: str, rows: list[Example]) -> str:
 
 
 def state(told) -> dict[str, Any]:
-    """What a user sees of the rows."""
+    """Return the rows' state as a user sees it."""
     return {
         "status": told("status")["stages"][2:5],
         "review": told("review", "status")["states"],

@@ -69,7 +69,7 @@ def test_the_file_as_it_was_stays_beside(project: Project):
 
 
 def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkeypatch: pytest.MonkeyPatch):
-    """What is written then would be in the upgraded file alone; and two programs at once would copy over each other."""
+    """A write in between would be in the upgraded file alone; two upgrades at once would copy over each other."""
     from curation.store import engine
 
     first_on_sqlite(project.database_file)

@@ -87,7 +87,7 @@ def test_many_entries_are_put_together(make_desk, url: str, rows_of):
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str, rows_of):
-    """What the database says of its own plan for every statement of a decision."""
+    """The database's own query plan, for every statement of a decision."""
     desk = make_desk(url=url)
     desk.store.add(rows_of(60), role="candidates")
     decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")

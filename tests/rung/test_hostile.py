@@ -1,4 +1,4 @@
-"""What an unlucky or a hostile user types: each ends with a sentence and a way on, never in silence or a traceback."""
+"""Hostile and unlucky input: each ends with a sentence and a next step, never in silence or a traceback."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def phrases(count: int, seed: int) -> list[str]:
 
 
 def line_of(phrase: str) -> str:
-    """What is right: type and side."""
+    """Return the right answer: type and side."""
     kind = next(name for name in TYPES if name in phrase)
     side = next(name for name in SIDES if name in phrase)
     return f"E1{TYPES.index(kind)} {side}"

@@ -32,7 +32,7 @@ SIZES = {
     r"eos_token_id|pad_token_id": 2,
     r"\w*_(dim|size|width)": 16,
 }
-"""What a number of a config becomes, by its name, if it is larger: the first that fits."""
+"""Replacement of a number in a config, by its name, if the number is larger: the first that fits."""
 FILLED = r"(\w+_)?head_dim|(\w+_)?num_key_value_heads|n_(routed|shared)_experts|num_experts_per_tok|\w+_token_id"
 """Names that get their number where the class leaves them empty."""
 ZAMBA = {"attention_hidden_size": 128, "attention_head_dim": 32}

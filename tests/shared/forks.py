@@ -42,7 +42,7 @@ HEEDED = ("PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PY
 """Those of them that a fork heeds, or that are read later."""
 FILE_SIZE = "Max file size"
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
-"""What the program sets for itself before it imports models: the waiting process has it from the start."""
+"""Variables that the program sets before it imports models: the waiting process has them from the start."""
 
 CLIENT = """#!{real} -IS
 import _socket, array, marshal, os, signal, sys
@@ -246,7 +246,7 @@ def become(caller: socket.socket, room: Path) -> NoReturn:
 
 
 def state() -> list[Any]:
-    """What a fork cannot take over: limits, name spaces, rights."""
+    """Return the state that a fork cannot inherit: limits, name spaces, rights."""
     spaces = [os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "net", "pid", "user")]
     with open("/proc/self/limits") as limits, open("/proc/self/status") as status:
         return [limits.read(), spaces, [line for line in status if line.startswith(("Uid", "Gid", "CapEff"))]]
@@ -316,7 +316,7 @@ def run(words: list[str], as_code: bool) -> int:
 
 
 def finish(code: Any) -> int:
-    """What Python does at its end; gives the exit status."""
+    """End as Python does; return the exit status."""
     if not isinstance(code, int | None):
         sys.stderr.write(f"{code}\n")
         code = 1

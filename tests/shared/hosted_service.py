@@ -115,7 +115,7 @@ class Service:
         return 0.0
 
     def label(self, model: str, question: str) -> str:
-        """What the model answers."""
+        """Return the model's answer."""
         right = self.right(question)
         wrong = sorted(set(self.labels) - {right})
         return right if share(model, question) < self.skill else wrong[int(share(question) * len(wrong))]
@@ -151,6 +151,6 @@ class Service:
         return sum(self.served.values())
 
     def usd(self, cached_price: float) -> float:
-        """What all answers cost."""
+        """Return the cost of all answers."""
         fresh, kept, written = self.tokens
         return (fresh * self.price[0] + kept * cached_price + written * self.price[1]) / 1e6

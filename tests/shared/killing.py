@@ -102,7 +102,7 @@ def assert_sound(warm: Warm, root: Path) -> None:
 
 
 def assert_ended(root: Path) -> None:
-    """What is left of the kill is at most hidden, or a run that never began."""
+    """Check that the kill left at most hidden files, or a run that never began."""
     last = {
         "datasets": "manifest.json",
         "evaluations": "report.json",
@@ -126,7 +126,7 @@ def assert_whole(path: Path) -> None:
 
 
 def standing(root: Path) -> dict[str, Any]:
-    """What the work came to, without times and tokens: rows, decisions, versions, reports, releases."""
+    """Return the result of the work without times and tokens: rows, decisions, versions, reports, releases."""
     project = Project(root)
     found: dict[str, Any] = {}
     if project.database_file.is_file():

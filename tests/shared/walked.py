@@ -152,7 +152,7 @@ def _trained(base: Path, folder: Path) -> str:
 
 
 def _gguf(base: Path, folder: Path) -> str:
-    """What llama.cpp's converter, as a release runs it, makes of the folder; its list where that fails."""
+    """Convert the folder with llama.cpp's converter, as a release does; its list if that fails."""
     script = converter()
     try:
         _convert(script, base, folder / "f32.gguf")

@@ -1,4 +1,4 @@
-"""What an estimate promises: parts add up, more work needs more, sharing divides, unknowns have reasons."""
+"""Properties of an estimate: parts add up, more work needs more, sharing divides, unknowns have reasons."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def with_template() -> Any:
 
 
 def pieces(tokenizer: Any, row: dict[str, Any], loss: Any = "all") -> list[str]:
-    """What trains, as the preview of `rung plan --tokens` shows it."""
+    """Return the trained pieces, as the preview of `rung plan --tokens` shows them."""
     shown = show(tokenizer, tokenise(tokenizer, 1, Example(row), None, loss))
     return [text for text, is_trained in shown.pieces if is_trained]
 

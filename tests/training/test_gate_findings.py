@@ -1,4 +1,4 @@
-"""What each gate says of one thing that is amiss, everything else in order: its line, its opener, its evidence."""
+"""Each gate with one thing wrong and everything else in order: its line, its opener, its evidence."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def judged_once(trained_once: tuple[Path, Done], tmp_path_factory: pytest.TempPa
 
 
 def train(warm: Warm, root: Path, kill_at: int = 0) -> Done:
-    """What `rung train` starts, and starts again."""
+    """Run `rung train`, killed at this point."""
     return warm(str(root / RUN), at=root, program="training.run", kill_at=kill_at)
 
 

@@ -272,7 +272,7 @@ TORCH = (
 def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(
     error: str, figures: list[str], tmp_path: Path, planned: Path
 ) -> None:
-    """What others hold of the card is not what the run needed; the plan that was wrong is named."""
+    """The card's memory held by others is not what the run needed; the plan that was wrong is named."""
     told = sentence(RuntimeError(error) if error else MemoryError(), tmp_path)
     assert "memory" in told and re.findall(r"[\d.]*\d(?:GB)?", told) == figures
     if figures:

@@ -85,7 +85,7 @@ async def settled(pilot):
 
 
 def _busy(app):
-    """Whether anything is on its way to the screen; fetching ahead is not."""
+    """True if anything is on its way to the screen; fetching ahead does not count."""
     at_work = any(not worker.is_finished and worker.group != "ahead" for worker in app.workers)
     return at_work or app.status is None or getattr(app.screen, "fitting", None) is not None
 
@@ -139,7 +139,7 @@ async def sees(pilot, words, tries=PATIENCE):
 
 
 def flat(text):
-    """What stands on the stage or on the page over it, without frame and line ends."""
+    """Return the text of the stage or of the page over it, without frame and line ends."""
     parts = (line.split("│") for line in text.split("\n"))
     return " ".join(filter(None, (" ".join(found[min(1, len(found) - 1)].split()) for found in parts)))
 

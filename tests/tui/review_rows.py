@@ -95,7 +95,7 @@ def log(folder: Path) -> list[tuple[int, str, str]]:
 
 
 def free(folder: Path) -> bool:
-    """Whether nobody holds a row."""
+    """True if nobody holds a row."""
     with opened(folder) as store, store.read() as connection:
         return not connection.execute(sql("select count(*) from rows where lease_until is not null")).scalar()
 

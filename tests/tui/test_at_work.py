@@ -1,4 +1,4 @@
-"""What stumbled in an hour of use: places that were lost, keys that said nothing, words that were not true."""
+"""Faults met in an hour of use: lost places, keys without effect, untrue words."""
 
 from __future__ import annotations
 

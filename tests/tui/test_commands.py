@@ -22,7 +22,7 @@ SHOWN = ("rung/tui", "rung/status", "rung/cli", "rung/text", "training", "evalua
 COMMAND = re.compile(r"(?<![\w/.-])rung((?: (?:--)?[\w./=-]+(?:,[\w./=-]+)*)+)")
 ARTICLES = "a|the|that|this|each|every|cheaper|cheapest|higher|lower|next|of|one|any|same|which|first|last|A|Every"
 PROSE = re.compile(rf"(?:(?<!\w)(?:{ARTICLES})|--[\w-]+)$")
-"""What stands before the word where it is a rung of the ladder, or the value of another program's option."""
+"""Text before the word if it is a rung of the ladder, or the value of another program's option."""
 
 
 ALONE = "does something without a word of its own"
@@ -143,7 +143,7 @@ async def all_exist(app, commands):
 
 
 def body(app):
-    """What stands on the screen below its first line."""
+    """Return the text of the screen below its first line."""
     return text_of(app).partition("\n")[2]
 
 

@@ -22,7 +22,7 @@ NASTY = {
     "word": ("x" * 1_000_000, "xxxxxxxx"),
     "lines": ("line\n" * 3_000, "line"),
 }
-"""What a row holds, and what is drawn of it."""
+"""Text of a row -> how it is drawn."""
 LONG = ("word", "lines")
 """Too much for a field on the screen."""
 

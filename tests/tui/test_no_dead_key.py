@@ -28,7 +28,7 @@ def hinted(screen):
 
 
 def bound(screen):
-    """What the stage itself binds now."""
+    """Return the stage's own key bindings."""
     found = screen.active_bindings
     return [key for key, active in found.items() if active.enabled and active.node is screen and not key.isdigit()]
 

@@ -201,7 +201,7 @@ async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
 
 @pytest.mark.parametrize("digit", [0, 4])
 async def test_the_counter_never_grows_and_ends_where_the_sheet_does(tmp_path, program, digit):
-    """What the heading, the sheet beside it and the program's progress say, answer by answer, to the end."""
+    """The heading, the sheet beside it and the program's progress agree, answer by answer, to the end."""
     start_project(tmp_path)
     app = program(tmp_path)
     counters = []

@@ -20,7 +20,7 @@ from workspace.errors import Refusal
 
 
 class Making:
-    """What `demand` looks at of a release that is made: whose run, and that nobody allows a loss."""
+    """A release being made, as `demand` sees it: whose run, and that nobody allows a loss."""
 
     allows = None
 

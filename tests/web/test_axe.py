@@ -25,7 +25,7 @@ def axe() -> str:
 
 
 def faults(page, axe: str) -> Iterator[str]:
-    """What axe finds wrong on the page as it stands, and whether it is wider than the screen; light, then dark."""
+    """Yield axe's findings on the page as it is, and whether it is wider than the screen; light, then dark."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # a colour that fades is none yet
         page.evaluate(axe)

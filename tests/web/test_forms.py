@@ -1,4 +1,4 @@
-"""What a form of the review page does, without script: edits, rejections, undo, stale and repeated forms."""
+"""Forms of the review page, without script: edits, rejections, undo, stale and repeated forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages of the review show: blind rows, near rows, rows of every kind, figures, known items."""
+"""Pages of the review: blind rows, near rows, rows of every kind, figures, gold items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes along: the rows that train, the plan, the base model, and what every gate found."""
+"""Content of a bundle: the training rows, the plan, the base model, and the finding of every gate."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

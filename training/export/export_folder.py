@@ -23,7 +23,7 @@ from workspace.settings import Settings
 
 FOLDER = Path(__file__).with_name("templates")
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
-"""What every trainer knows; packed rows are kept apart here by an attention of Rung's own, elsewhere by this one."""
+"""Attention that every trainer knows. Rung has its own for packed rows; other trainers use this one."""
 KEPT = (
     "method", "rank", "alpha", "dropout", "targets", "quantisation", "learning_rate", "schedule", "warmup",
     "weight_decay", "grad_norm", "batch", "epochs", "steps", "max_length", "packing", "evals", "patience", "keep_last",
@@ -75,7 +75,7 @@ def _values(bundle: Bundle) -> dict[str, object]:
 
 
 def _surroundings(bundle: Bundle) -> dict[str, object]:
-    """What templates read besides the recipe; `every` counts steps between two evaluations."""
+    """Return the template values besides the recipe; `every` counts steps between two evaluations."""
     recipe, rows, shared_by = bundle.recipe, len(bundle.rows["train"]), max(2, bundle.cards)
     share = recipe.rows_a_step // shared_by
     several = f"torchrun --standalone --nproc_per_node {bundle.cards} train.py --processes {bundle.cards}"
@@ -117,7 +117,7 @@ def _pinned(package: str) -> str:
 
 RECEIPT = "clearance.json"
 METHODS = ("full", "lora", "qlora", "dora", "qdora", "rslora")
-"""What scripts and configurations know."""
+"""Methods that scripts and configurations support."""
 MANAGED = "rung train --on NAME   ([remotes.NAME] provider in rung.toml; or upload both files yourself)"
 
 

@@ -1,4 +1,4 @@
-"""What may go to a provider: the privacy answer, and OpenAI's limits (rules/managed.toml). Nothing is uploaded."""
+"""Limits of a provider: the privacy answer, and OpenAI's limits (rules/managed.toml). Nothing is uploaded."""
 
 import json
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def limits() -> dict[str, int]:
 
 
 def faults(name: str, text: str, allowed: Mapping[str, int]) -> list[Problem]:
-    """What the limits forbid in one file. Tokens are counted from above: no token is shorter than a byte."""
+    """Return the limits that one file exceeds. Tokens are counted from above: no token is shorter than a byte."""
     found = []
     lines = text.splitlines()
     if name.startswith("train") and len(lines) < allowed["min_rows"]:

@@ -74,7 +74,7 @@ def check_gates(
     report: str | None = None,
     overrides: Sequence[GateOverride] = (),
 ) -> list[Gate]:
-    """What each gate finds now, in their order; nothing is written. `report` names the baseline report to look at."""
+    """Return the finding of each gate, in order; nothing is written. `report` names the baseline report to check."""
     case = GateCase(project, settings, plan, report)
     found = [
         decision_gate(case),

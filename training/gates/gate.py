@@ -25,7 +25,7 @@ class GateOverride(BaseModel):
 
 
 class Gate(BaseModel):
-    """What one gate found.
+    """The finding of one gate.
 
     `passed` is None where it could not be checked. `fact` is the line shown; `why` the rule in words, `opener` the
     command that opens it, both empty where it passed. `evidence` holds values that two looks at the same state agree
@@ -45,7 +45,7 @@ class Gate(BaseModel):
 
     @property
     def opens(self) -> bool:
-        """Whether training may go through: passed, or set aside by name."""
+        """True if training may pass: the gate passed, or was overridden by name."""
         return self.passed is True or self.override is not None
 
     @property

@@ -193,7 +193,7 @@ def all_signals(reference: Reference, requests: Sequence[Logged], questions: Seq
 
 
 def _calls(row: Example) -> bool:
-    """Whether a row's answer is a tool call: that has no length and no form of a text."""
+    """True if a row's answer is a tool call: that has no text length and no text form."""
     return row.is_answered and bool(row.messages[-1].get("tool_calls"))
 
 
@@ -219,7 +219,7 @@ def _share(
 
 
 def _later(requests: Sequence[Logged], seed: int) -> list[Signal]:
-    """What rows cannot tell: the later half of the requests against the earlier half."""
+    """Return signals that need no rows: the later half of the requests against the earlier half."""
     against = "requests of the earlier half"
     made = [_halves(_signal("failures", "Failed requests", against), requests, lambda e: bool(e.error))]
     rated = [each for each in requests if each.rating is not None]
@@ -242,7 +242,7 @@ def _halves(signal: Signal, requests: Sequence[Logged], is_hit: Callable[[Logged
 
 
 def is_low(each: Logged) -> bool:
-    """Whether a person found the answer bad."""
+    """True if a person rated the answer bad."""
     return each.rating is not None and each.rating < 0
 
 
@@ -286,7 +286,7 @@ def _words(texts: Sequence[str]) -> list[int]:
 
 
 class ProductionForm:
-    """What an answer must look like, as far as the rows say: one of a closed set, or a JSON object with their keys."""
+    """Required form of an answer, as far as the rows say: one of a closed set, or a JSON object with their keys."""
 
     def __init__(self, reference: Reference) -> None:
         self.choices = {normal(mask(choice)) for choice in reference.choices}
@@ -299,7 +299,7 @@ class ProductionForm:
             self.words = "empty or cut"
 
     def wrong(self, answer: str, stopped: str) -> bool:
-        """Whether the answer is empty, cut, or not of that form."""
+        """True if the answer is empty, cut, or not of that form."""
         if not answer.strip() or stopped == "length":
             return True
         if self.choices:

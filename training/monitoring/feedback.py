@@ -129,12 +129,12 @@ def scores_in(obj: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def of_person(name: str) -> bool:
-    """Whether a score of this name is what a person said: `user-feedback` is, `toxicity` is not."""
+    """True if a score of this name is a person's: `user-feedback` is, `toxicity` is not."""
     return bool(PERSON & set(re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())))
 
 
 def given_by_a_person(score: Mapping[str, Any]) -> bool:
-    """Whether a person gave it: never one of an evaluator; what came by the API is recognised by its name."""
+    """True if a person gave it, never an evaluator; API scores are recognised by name."""
     source = str(score.get("source") or "").upper()
     if source == "EVAL":
         return False
@@ -142,6 +142,6 @@ def given_by_a_person(score: Mapping[str, Any]) -> bool:
 
 
 def is_score(obj: Mapping[str, Any]) -> bool:
-    """Whether the object is itself a score, on a line of its own."""
+    """True if the object is itself a score, on a line of its own."""
     values, names = ("value", "stringValue"), ("traceId", "observationId")
     return any(obj.get(key) is not None for key in values) and any(obj.get(key) for key in names)

@@ -63,7 +63,7 @@ def as_number(value: Any) -> float | None:
 
 
 def opened(value: Any) -> Any:
-    """What a string of JSON holds, read as strictly as a line of its own; everything else as it is."""
+    """Decode a JSON string, as strictly as a line of its own; return everything else unchanged."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     try:
@@ -106,7 +106,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def is_no_text(content: Any) -> bool:
-    """Whether a message's content holds a part that a row cannot: an image, a sound, a call in parts."""
+    """True if a message's content holds a part that a row cannot: an image, a sound, a call in parts."""
     parts = content if isinstance(content, list) else []
     kinds = (part.get("type", "text") if isinstance(part, Mapping) else "text" for part in parts)
     return any(kind not in ("text", "input_text", "output_text", "refusal", "thinking") for kind in kinds)

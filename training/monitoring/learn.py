@@ -250,7 +250,7 @@ class KeptOut(BaseModel):
 
 @dataclass
 class Learnt:
-    """What became of the requests: `queued` are ids of new candidates; `rejected` counts by reason.
+    """Result of learning from requests: `queued` are ids of new candidates; `rejected` counts by reason.
 
     `left` requests were not read, for the count was reached; `known` were handled by an earlier call.
     """

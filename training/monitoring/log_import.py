@@ -205,7 +205,7 @@ def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[
 CUT_ERROR, CUT_FINISH = 500, 40
 """Characters that are kept of an error, and of why an answer ended."""
 Judged = tuple[float | None, str, str]
-"""What a person said of an answer: rating of -1..1, edit, comment."""
+"""Feedback on an answer: rating in -1..1, edit, comment."""
 
 
 class LaterFeedback(TypedDict):
@@ -222,7 +222,7 @@ class LaterFeedback(TypedDict):
 
 @dataclass
 class KeptRequests:
-    """What is stored of some requests; `said_again` is feedback on requests that an earlier import has kept."""
+    """Stored form of some requests; `said_again` is feedback on requests that an earlier import kept."""
 
     requests: list[Logged] = field(default_factory=list)
     said_again: list[LaterFeedback] = field(default_factory=list)
@@ -260,7 +260,7 @@ def keep(
 
 
 def judged_of(logged: Logged) -> Judged:
-    """What was said of a request."""
+    """Return the feedback on a request."""
     return logged.rating, logged.edit, logged.comment
 
 
@@ -310,7 +310,7 @@ def said_later(part: LogPart, masker: Masker, scale: tuple[float, float], digest
 
 
 def _figures(kept: Sequence[Logged]) -> JsonObject:
-    """What an import says of the requests that it keeps."""
+    """Return the import's counts of the requests that it keeps."""
     times = [each.at for each in kept if each.at]
     return {
         "models": dict(Counter(each.model or "unknown" for each in kept).most_common(20)),

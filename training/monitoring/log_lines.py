@@ -54,7 +54,7 @@ class Said:
     tool_calls: tuple[Any, ...] = ()
     others: int = 0
     given: bool = False
-    """Whether a response is there at all: an empty answer is one."""
+    """True if a response is there at all: an empty answer is one."""
     unread: str = ""
 
     def __bool__(self) -> bool:
@@ -62,7 +62,7 @@ class Said:
 
     @property
     def says(self) -> bool:
-        """Whether there is anything in it."""
+        """True if it holds anything."""
         return bool(self.text or self.error or self.tool_calls)
 
 
@@ -76,7 +76,7 @@ def said_in(reply: Any, obj: Mapping[str, Any]) -> Said:
 
 
 def is_response(value: Any) -> bool:
-    """Whether a JSON value found in a text is a response of a server, and not what the model answered."""
+    """True if a JSON value found in a text is a server's response, not the model's answer."""
     if isinstance(value, list):
         return any(is_response(each) for each in value)
     if not isinstance(value, Mapping):
@@ -87,7 +87,7 @@ def is_response(value: Any) -> bool:
 
 
 def holds_answer(table: Mapping[str, Any]) -> bool:
-    """Whether an object that was logged as the output has an answer in it, and is not itself the answer."""
+    """True if an object logged as the output contains an answer, and is not itself the answer."""
     keys = ("content", "tool_calls", "error")
     return is_response(table) or any(key in table for key in keys) or only_text(table) is not None
 
@@ -153,7 +153,7 @@ def _from_list(items: list[Any]) -> Said:
 
 
 def _error(reply: Any, obj: Mapping[str, Any]) -> str:
-    """What went wrong, in the log's own words; empty where nothing did."""
+    """Return the error in the log's own words; empty if there is none."""
     places = ("error", "error_str", "error_message", "error_information.error_message")
     for found in (first(table, place) for table in (reply, obj) for place in places):
         if isinstance(found, Mapping) and found:

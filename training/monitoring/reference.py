@@ -51,7 +51,7 @@ class Reference:
 
 
 def released(project: Project, settings: Settings) -> Reference:
-    """What is out. Raises Refusal where nothing was released, or the dataset is not what was frozen."""
+    """Return the current release's reference. Raises Refusal if there is none, or the dataset is not as frozen."""
     found = current_release(project)
     if found is None:
         raise Refusal("Nothing is released yet, so there is nothing to measure against.", "rung release --to prompt")
@@ -80,8 +80,8 @@ def _dataset(project: Project, release: Release) -> tuple[Path, SplitName]:
 
 
 def _answered(project: Project, release: Release) -> list[ItemOutcome]:
-    """What the released arm answered on the test items, by the report that the release was made from; none where that
-    is no longer there or was changed.
+    """Return the released arm's answers on the test items, from the report behind the release; empty if that report is
+    gone or changed.
     """
     arm = "tuned" if release.run else release.arm
     for name in release.made_from:

@@ -52,7 +52,7 @@ class Finder:
         return self.by_trace[trace][0] if trace in self.by_trace else self.by_name.get(trace)
 
     def holds_several(self, trace: str) -> bool:
-        """Whether a trace is named that holds more than one request."""
+        """True if a trace is named that holds more than one request."""
         return bool(trace) and len(self.by_trace.get(trace, ())) > 1
 
 
@@ -110,7 +110,7 @@ def _other_half(part: LogPart, waiting: dict[str, LogPart]) -> LogPart | None:
 
 
 def _is_row(part: LogPart) -> bool:
-    """Whether a request without an answer ends with one, as the rows do that models are trained on."""
+    """True if a request without an answer ends with one, as training rows do."""
     return bool(part.messages) and part.messages[-1].get("role") == "assistant"
 
 

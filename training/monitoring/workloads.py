@@ -51,7 +51,7 @@ CHEAP = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WorkloadFacts:
-    """What the rules read of a workload: None where the log and the prices do not say it.
+    """Facts of a workload for the rules: None if the log and the prices do not give them.
 
     `failing`: share of calls that failed, were cut, edited or rated below the middle. `repeats`: share of calls whose
     request occurred before, word for word. `prefix_tokens`, `prefix_share`: the beginning that the requests have in
@@ -109,7 +109,7 @@ def _rule(rule: Rule) -> JsonObject:
 
 @dataclass(frozen=True, slots=True)
 class LogPeriod:
-    """What holds for the whole log: the days between its first and last call, the scale of ratings, the prices."""
+    """Facts of the whole log: days between its first and last call, the scale of ratings, the prices."""
 
     days: float | None
     scale: tuple[float, float]

@@ -36,7 +36,7 @@ GIGA = 1e9
 VALIDATION_SHARE = 0.1
 """Most of a run's time that validation may take."""
 FORWARD = 1 / 3
-"""What a row costs in validation, in training passes: forward without backward."""
+"""Cost of a validation row, in training passes: forward without backward."""
 
 
 SAME = ("rank", "alpha", "learning_rate", "epochs", "dropout", "warmup", "weight_decay", "virtual_tokens", "beta")
@@ -45,7 +45,7 @@ CHECKED = {**{name: name for name in SAME}, "grad_norm": "gradient_clip", "batch
 
 
 class RunFacts(TypedDict):
-    """What the conditions of rules/hyperparameters.toml look at; `model_b` in billions and the number of `experts` in a
+    """Facts for the conditions of rules/hyperparameters.toml; `model_b` in billions and the number of `experts` in a
     layer, where they are known.
     """
 
@@ -60,7 +60,7 @@ class RunFacts(TypedDict):
 def facts_of(
     method: Method, rows: int, architecture: Architecture | None, on_card: bool, objective: str = "sft"
 ) -> RunFacts:
-    """What the entries' conditions look at."""
+    """Return the facts for the entries' conditions."""
     facts = RunFacts(method=method, rows=rows, device="cuda" if on_card else "cpu", objective=objective)
     if architecture is not None:
         facts["model_b"] = architecture.parameters / GIGA
@@ -132,7 +132,7 @@ def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[s
 
 
 def _outside(name: str, set_to: Any, entry: str, facts: Mapping[str, Any]) -> list[str]:
-    """What the table says of a person's value: outside the range where nothing is said, or none of its choices."""
+    """Return the table's warnings on a person's value: outside its range, or none of its choices."""
     try:
         found = default_of(entry, facts)
     except RungError:  # the table has nothing for this method

@@ -1,4 +1,4 @@
-"""What this machine has: memory, cores, cards. Read from the system, without torch."""
+"""This machine: memory, cores, cards. Read from the system, without torch."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ class Machine:
 
     @property
     def where(self) -> str:
-        """What the memory is on, in words."""
+        """Return where the memory is, in words."""
         return "on the card" if self.cards else "in this machine"
 
     @property

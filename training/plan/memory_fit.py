@@ -1,4 +1,4 @@
-"""Whether a recipe fits a machine by the estimator's memory, and which methods fit where the plan does not."""
+"""Memory fit: does a recipe fit a machine, and which methods fit if the plan does not?"""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class MemoryFit:
 
     @property
     def fits(self) -> bool:
-        """Whether the high estimate stays under the usable memory."""
+        """True if the high estimate is below the usable memory."""
         return self.high <= self.usable * self.has
 
 

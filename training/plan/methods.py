@@ -1,4 +1,4 @@
-"""What can be trained how: methods, objectives, and the combinations that are known not to work, each with its reason.
+"""Methods and objectives, and the combinations that are known to fail, each with its reason.
 
 Seen with torch 2.13, transformers 5.24, peft 0.21 and trl 1.16; the tests run every combination that is let through.
 """

@@ -1,4 +1,4 @@
-"""What a run learns from: reviewed answers, pairs, or questions whose answers the metric rewards."""
+"""Objectives of a run: reviewed answers, pairs, or questions whose answers the metric rewards."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ LEAST_ROWS = 30
 """Fewer validation rows say too little to choose a checkpoint by."""
 MOST_ROWS = 200
 DECODING = 1.0
-"""What a generated token costs, in trained tokens: one forward pass of few rows, held back by memory."""
+"""Cost of a generated token, in trained tokens: one forward pass of few rows, limited by memory."""
 SPARE = 8
 """Tokens that an answer under reinforcement may have beyond the longest reviewed one."""
 REPLAY_ROOM = 96
@@ -39,7 +39,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveRows:
-    """What trains and what is held out: rows, or pairs as rows of both answers. `signals` names what was read."""
+    """Rows to train on and rows held out, or pairs as rows of both answers. `signals` names what was read."""
 
     train: Sequence[Example | list[Example]]
     validation: Sequence[Example | list[Example]]
@@ -99,7 +99,7 @@ def put_objective(draft: PlanDraft, project: Project, settings: Settings, facts:
 
 
 def put_choice(draft: PlanDraft, settings: Settings, facts: RunFacts, data: DataFacts) -> None:
-    """Whether the best checkpoint is best by the metric: where answering the validation rows takes a tenth of the time.
+    """Choose the checkpoint by the metric if enough validation rows can be answered in a tenth of the training time.
 
     A reward model answers nothing, and reinforcement has no loss that could be compared.
     """

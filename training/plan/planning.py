@@ -97,7 +97,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
 
 
 def _material(draft: PlanDraft, project: Project, settings: Settings, folder: Path) -> ObjectiveRows:
-    """What the objective trains on, with the objective put down."""
+    """Return the objective's training material, and record the objective."""
     objective = settings.training.objective
     by_person = objective != "sft"
     draft.put("objective", objective, Because(text=WORDS[objective], rule="objective"))
@@ -192,7 +192,7 @@ def _lengths(
 
 
 def _facts(tokenizer: Tokenizer, material: ObjectiveRows, lengths: list[list[int]], limit: int) -> DataFacts:
-    """What was counted. A pair counts once as a row, and with the tokens of both its answers."""
+    """Return the counts. A pair counts once as a row, and with the tokens of both its answers."""
     longest = [max(item) for item in lengths]
     return DataFacts(
         train=len(material.train),

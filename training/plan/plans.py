@@ -17,7 +17,7 @@ from workspace.folder import Project, next_id, oldest_first
 
 
 class DataFacts(ArtefactPart):
-    """What was counted in the frozen rows. `left_out` lists train lines over `max_length` tokens."""
+    """Counts of the frozen rows. `left_out` lists train lines over `max_length` tokens."""
 
     train: int
     validation: int
@@ -64,7 +64,7 @@ class Plan(Artefact):
     notes: list[str] = []
 
     def essence(self) -> tuple[object, ...]:
-        """What makes two plans the same plan: the values, the rows, the base and what was decided.
+        """Return the identity of a plan: the values, the rows, the base and what was decided.
 
         Not the id, the time, the forecast or the wording of a reason: advice or rules that are written again and say
         the same are no reason for another plan.

@@ -1,4 +1,4 @@
-"""What the reviews teach beyond the rows: pairs out of edits.
+"""Preference pairs from edits in review.
 
 Read from the frozen manifest and the review log each time; a plan keeps the hash of what it found, and the process
 that trains reads it again and compares.

@@ -94,7 +94,7 @@ class Recipe(ArtefactPart):
 
     @property
     def scale(self) -> float:
-        """What the adapter's product is multiplied with: alpha/r, with rank-stabilised LoRA alpha/sqrt(r)."""
+        """Return the factor of the adapter's product: alpha/r, with rank-stabilised LoRA alpha/sqrt(r)."""
         if not self.rank:
             return 1.0
         return self.alpha / (self.rank**0.5 if self.rslora else self.rank)

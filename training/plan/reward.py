@@ -14,7 +14,7 @@ HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
 
 
 def is_run(reward: str) -> bool:
-    """Whether a recipe's reward names a run; else it names a metric."""
+    """True if a recipe's reward names a run; else it names a metric."""
     return re.fullmatch(r"R-\d+", reward) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a form in a changed precision costs: the project's metric on validation, paired with the tuned model."""
+"""Loss of a form with changed precision: the project's metric on validation, paired with the tuned model."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -52,7 +52,7 @@ class Loss(ArtefactPart):
 
     @property
     def over(self) -> bool:
-        """Whether it loses more than the policy allows."""
+        """True if it loses more than the policy allows."""
         return self.loss > self.limit + TOLERANCE
 
     @property
@@ -126,7 +126,7 @@ def loss_of(form: str, making: Making, tuned: Sequence[ItemOutcome], found: Sequ
 
 
 def loss_limit_of(project: Project) -> float:
-    """What a changed form may lose: from rung.toml alone, so that the environment cannot soften it."""
+    """Return the loss allowed for a changed form: from rung.toml alone, so that the environment cannot weaken it."""
     return load_settings(project.settings_file, {}).release.loss_limit
 
 

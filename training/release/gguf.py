@@ -98,7 +98,7 @@ def _convert(script: Path, model: Path, target: Path) -> None:
 
 
 USUAL = 4096
-"""What a server gets where the model can read so much, and no row needs more."""
+"""Default context of a server, if the model can read that much and no row needs more."""
 
 
 def context_of(making: Making) -> int:

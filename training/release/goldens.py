@@ -83,7 +83,7 @@ POSITIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """What a model does on the golden prompts: greedy texts with their token ids (the end token too), per prompt its
+    """Output of a model on the golden prompts: greedy texts with their token ids (the end token too), per prompt its
     logits (positions x vocabulary), and what was asked, as text and ids.
     """
 

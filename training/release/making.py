@@ -1,4 +1,4 @@
-"""What the makers of the forms share: the run, its rows, and the model in full precision."""
+"""Shared by the makers of the forms: the run, its rows, and the model in full precision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

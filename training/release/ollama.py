@@ -123,7 +123,7 @@ class TemplatePieces:
     default: str
 
     def render(self, turns: Sequence[dict[str, str]]) -> str:
-        """What a server that follows these pieces sends to the model."""
+        """Return the text that a server sends to the model with these pieces."""
         whole = list(turns)
         if self.default and whole[0]["role"] != "system":
             whole.insert(0, {"role": "system", "content": self.default})
@@ -159,7 +159,7 @@ def _pieces(closed: str, twice: str, opened: str, bare: str) -> TemplatePieces:
 
 
 def _split_opening(before_answer: str, opens_whole: str, before_user: str) -> tuple[str, str]:
-    """What closes a user turn, and what opens the answer: they are one text in a rendering."""
+    """Return the end of a user turn and the start of an answer, which a rendering has as one text."""
     word = before_user.strip().split("user")[0] or opens_whole[:1]
     place = opens_whole.find(word, 1) if word else -1
     place = place if place > 0 else len(opens_whole)

@@ -108,7 +108,7 @@ def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict)
 
 
 def _vouched(project: Project, settings: Settings, run: RunRecord, folder: Path, verdict: Verdict) -> None:
-    """What the release rests on must be what the log names, and the log what it was when each was written.
+    """Check that the files behind the release are those that the log names, and that the log was not changed since.
 
     Reports of other runs on the same test items are among it: they were made after what was planned for these.
     """

@@ -68,7 +68,7 @@ class ReleasedPrompt:
         self._render = _render(parts)
 
     def messages(self, question: str | Sequence[Turn]) -> list[JsonObject]:
-        """What the model is sent: for a text, or for turns up to where the assistant speaks."""
+        """Return the messages for the model: for a text, or for turns up to the assistant's."""
         turns = [{"role": "user", "content": question}] if isinstance(question, str) else list(question)
         return [dict(turn) for turn in self._render(turns)]
 
@@ -198,8 +198,8 @@ def _unchanged(project: Project, report: Report) -> None:
 
 
 def _material(project: Project, settings: Settings, report: Report, *, named: bool) -> ArmMaterial:
-    """What an arm is made of. Where the report names its examples, validation rows count too: a freeze since the
-    measuring may have moved one of them there.
+    """Return the material of an arm. If the report names its examples, validation rows count too: a later freeze may
+    have moved one there.
     """
     base, prompts = read_prompts(project)
     folder = project.datasets / report.dataset

@@ -1,4 +1,4 @@
-"""What a release is: `releases/L-001/release.json`, written last, over files that another machine can check."""
+"""A release: `releases/L-001/release.json`, written last, over files that another machine can check."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ NEEDS: dict[FormName, FormName] = {
     "vllm": "merged",
     "tgi": "merged",
 }
-"""What a form is made from; it is made too where it was not asked for."""
+"""The form that a form is made from; it is made too if it was not asked for."""
 
 RELEASE = "release.json"
 CHAIN = "chain"
@@ -121,14 +121,14 @@ def verify(folder: Path) -> VerifiedRelease:
 
 
 def _odd(path: Path) -> str:
-    """What no release holds; empty for files and folders."""
+    """Return the reason why a path cannot be in a release; empty for files and folders."""
     if path.is_symlink():
         return "symlink"
     return "" if path.is_file() or path.is_dir() else "device or pipe"
 
 
 class _Sources(BaseModel):
-    """What any artefact of the chain says of its own sources."""
+    """Sources named by any artefact of the chain."""
 
     made_from: dict[str, str] = {}
 

@@ -181,7 +181,7 @@ def _matches(goldens: Goldens, answers: Sequence[str]) -> str | None:
 
 
 def _defaults(endpoint: Endpoint, goldens: Goldens) -> list[str]:
-    """What a client that names no temperature would get: read where the server tells it, else tried twice."""
+    """Return how the server samples for clients that set no temperature: read if reported, else tried twice."""
     say = "Without a temperature this server samples ({}): send temperature 0, as it was measured."
     try:
         given = endpoint.get("/props")["default_generation_settings"]["params"]["temperature"]

@@ -137,7 +137,7 @@ def _script(command: str, making: Making) -> str:
 SERVABLE = ("lora", "qlora", "rslora")
 """Methods whose adapters both load; of the others the whole model is served."""
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM takes as `--max-lora-rank`, but 1."""
+"""Values that vLLM accepts as `--max-lora-rank`, except 1."""
 
 
 def rank_of(adapter: Path) -> int:

@@ -179,7 +179,7 @@ def _make(folder: Path, what: str, lock: Path, steps: Callable[[Path], list[list
 
 
 def not_installed(what: str, lock: Path, said: str) -> Refusal:
-    """What pip said, in one sentence."""
+    """Return the error of a failed installation, with pip's reason in one sentence."""
     told = said.strip().splitlines() or ["pip gave no reason"]
     last = next((line for line in told if line.startswith("ERROR")), told[-1])
     return Refusal(f"The {what} could not be installed ({lock.name}): {last[:200]}", "rung release --to merged")

@@ -58,7 +58,7 @@ def make_merged(making: Making, folder: Path) -> ReleasedForm:
 
 
 def is_changed(making: Making) -> bool:
-    """Whether the merged model answers in another precision than the run was trained or measured in."""
+    """True if the merged model has another precision than in training or measurement."""
     from torch import cuda
 
     return making.run.method in QUANTISED or making.settings.model.precision == "bf16" or bool(cuda.is_available())

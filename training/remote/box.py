@@ -42,7 +42,7 @@ OWN = '[remotes.NAME] python = "rung-env/bin/python" in rung.toml: a folder that
 
 
 def look(asked: Mapping[str, Any]) -> Answer:
-    """What the machine has: memory in GiB, cards, free disk, Python, Rung's version and torch's."""
+    """Return the machine's state: memory in GiB, cards, free disk, versions of Python, Rung and torch."""
     from importlib.metadata import PackageNotFoundError, version
 
     def known(name: str) -> str | None:
@@ -225,7 +225,7 @@ def _set_timer(folder: Path, seconds: float) -> None:
 
 
 def _is_set(folder: Path, ends: float) -> bool:
-    """Whether this timer is still the one: another start of the run sets another."""
+    """True if this timer is still the current one: a new start of the run sets another."""
     with contextlib.suppress(OSError):
         return (folder / TIMER).read_text() == str(ends)
     return False

@@ -228,7 +228,7 @@ class Follower:
         self._write(**kept, remote=remote)
 
     def _compare(self, made: Path, there: RunRecord) -> None:
-        """What came is of this plan and receipt, and the weights are those that the run saved."""
+        """Check that the result is of this plan and receipt, and that the weights are those that the run saved."""
         same = {
             PLAN_COPY: sha256_file(made / PLAN_COPY) == there.plan_sha256 == self.record.plan_sha256,
             RECEIPT: sha256_file(made / RECEIPT) == there.clearance_sha256 == self.record.clearance_sha256,

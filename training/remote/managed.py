@@ -60,7 +60,7 @@ class ManagedJob(Artefact):
 
 
 def provider_of(project: Project, settings: Settings, name: str) -> tuple[RemoteSettings, Provider]:
-    """What rung.toml says of the provider, and the provider. Raises Refusal before `rung trust`."""
+    """Return the provider's settings in rung.toml, and the provider. Raises Refusal before `rung trust`."""
     place = settings.remotes[name]
     demand(project.root, REMOTE, name)
     return place, PROVIDERS[place.provider](settings.model.timeout)

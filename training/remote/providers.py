@@ -76,11 +76,11 @@ class JobSeen:
 
 
 class Provider(Protocol):
-    """What Rung asks of a provider; each call raises Unreachable, and Refusal where the provider says no."""
+    """Interface of a provider; each call raises Unreachable, and Refusal if the provider refuses."""
 
     host: str
     full: bool
-    """Whether it trains all weights, too."""
+    """True if it can train all weights, too."""
 
     def look(self) -> None:
         """Ask for nothing but an answer: the key is right."""
@@ -305,7 +305,7 @@ PROVIDERS: Mapping[str, Callable[[float], Provider]] = {"together": Together, "f
 
 @contextmanager
 def _asking(sdk: Any, host: str) -> Iterator[None]:
-    """What the SDK raises, as errors of Rung: one that may pass (after the SDK's own retries), or the provider's no."""
+    """Convert the SDK's errors to Rung's: one that may pass (after the SDK's own retries), or a refusal."""
     try:
         yield
     except sdk.APIStatusError as error:
@@ -322,7 +322,7 @@ def _asking(sdk: Any, host: str) -> Iterator[None]:
 
 
 def _plain(said: object) -> str:
-    """What a provider says, as it may be shown and kept: without keys, and no longer than LONGEST."""
+    """Return a provider's message, safe to show and keep: without keys, and no longer than LONGEST."""
     return without_keys(str(said))[:LONGEST]
 
 

@@ -107,7 +107,7 @@ def _dtype(recipe: Recipe) -> Any:
 
 
 BF16 = ("amx_bf16", "avx512_bf16", "bf16")
-"""What /proc/cpuinfo calls the instructions of a CPU that computes in bf16; without them bf16 is 18 times slower."""
+"""Names in /proc/cpuinfo of instructions that compute in bf16; without them bf16 is 18 times slower."""
 
 
 def choose_precision(recipe: Recipe) -> tuple[str, str]:

@@ -120,7 +120,7 @@ def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
 
 
 def _low_rank(recipe: Recipe, task: str, model: Any) -> dict[str, Any]:
-    """What LoRA and AdaLoRA share. Peft adapts stacked experts only without dropout."""
+    """Return the settings shared by LoRA and AdaLoRA. PEFT adapts stacked experts only without dropout."""
     return {
         "lora_alpha": recipe.alpha,
         "lora_dropout": 0.0 if has_stacked_experts(model) else recipe.dropout,
@@ -158,7 +158,7 @@ def _not_wrapped(model: Any) -> list[str]:
 
 
 def _is_linear(module: Any) -> bool:
-    """Whether a layer of a family's own class gives one row for a row, which peft adds its product to."""
+    """True if a layer of a family's own class maps a row to a row, so that PEFT can add its product."""
     import torch
 
     if not type(module).__module__.startswith("transformers.models."):
@@ -171,7 +171,7 @@ def _is_linear(module: Any) -> bool:
 
 
 def has_stacked_experts(model: Any) -> bool:
-    """Whether the weights of a model's experts are one parameter of three dimensions."""
+    """True if the weights of a model's experts are one parameter of three dimensions."""
     weights = model.named_parameters() if model is not None else ()
     return any(weight.dim() == 3 and ".experts." in name for name, weight in weights)
 
@@ -258,7 +258,7 @@ def _common(recipe: Recipe, folder: Path, precision: str, items: int) -> dict[st
 
 
 def tracker_problems(names: Sequence[str]) -> list[Problem]:
-    """What is wrong with the names in `[training] report_to`: unknown ones, and those that are not installed here."""
+    """Return the problems of the names in `[training] report_to`: unknown ones, and those not installed here."""
     if not names:
         return []
     from transformers.integrations import get_available_reporting_integrations
@@ -283,7 +283,7 @@ def _trackers(recipe: Recipe, folder: Path) -> list[str] | str:
 
 
 def _own(recipe: Recipe) -> dict[str, Any]:
-    """What only this objective's configuration knows. Rows are never cut: those over the limit were left out.
+    """Return settings of this objective only. Rows are never cut: those over the limit were left out.
 
     The loss that balances experts is off: its router logits break the answers that are given while a model trains.
     """

@@ -24,7 +24,7 @@ class Diverged(Exception):
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether this error, or one it came from, says that the disk is full; libraries say it in many ways."""
+    """True if this error, or one in its chain, is a full disk; libraries report it in many ways."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -48,7 +48,7 @@ def sentence(error: BaseException, folder: Path) -> str:
 
 
 def _memory(text: str, folder: Path) -> str:
-    """What was needed, what there is and what the plan said, as far as torch and the plan tell."""
+    """Describe the memory that was needed, available and planned, as far as torch and the plan say."""
     found = CARD.search(text)
     if found is None:
         first = text.splitlines()[0][:120] if text else "no message"

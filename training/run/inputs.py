@@ -1,4 +1,4 @@
-"""What the trainer of an objective is given: columns of token ids, out of frozen rows or pairs."""
+"""Input of the trainers: columns of token ids, from frozen rows or pairs."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class Items:
 def items_of(
     project: Project, settings: Settings, folder: Path, recipe: Recipe, tokenizer: Any, *, tests: bool = False
 ) -> tuple[Items, Items]:
-    """What trains by this recipe, and what it is checked on, of the frozen dataset in `folder`.
+    """Return the training and validation items of this recipe, from the frozen dataset in `folder`.
 
     `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs.
     """

@@ -96,7 +96,7 @@ class LeaveOneOutTrainer(Rewarded, RLOOTrainer):  # type: ignore[misc]  # trl sh
 
 
 def _penalty(trainer: Any) -> Any:
-    """What AdaLoRA adds to a loss in training."""
+    """Return the penalty that AdaLoRA adds to a loss in training."""
     return orthogonality(trainer.model) if trainer.model.training and prunes(trainer.model) else 0.0
 
 

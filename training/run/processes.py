@@ -37,12 +37,12 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and decides."""
+        """True if this process writes and decides."""
         return self.rank == 0
 
 
 def world() -> World:
-    """What the launcher says; alone where there was none.
+    """Return this process's place by the launcher's variables; alone if there are none.
 
     Raises Refusal where it says what cannot be: a helper without a leader would train and save nothing.
     """
@@ -142,7 +142,7 @@ def _part() -> None:
 
 
 def all_of(value: T) -> list[T]:
-    """What each process says, in their order. Every process has to ask."""
+    """Return each process's value, in order. Every process has to call it."""
     import torch
 
     if not torch.distributed.is_initialized():
@@ -153,12 +153,12 @@ def all_of(value: T) -> list[T]:
 
 
 def agreed(value: T) -> T:
-    """What the leader says. Every process has to ask."""
+    """Return the leader's value. Every process has to call it."""
     return all_of(value)[0]
 
 
 def in_turn(shares: Sequence[Sequence[T]]) -> list[T]:
-    """What the processes did in turn (0, 1, ..., 0, 1, ...), in its order again."""
+    """Interleave the results of processes that worked in turn (0, 1, ..., 0, 1, ...)."""
     longest = max(len(share) for share in shares)
     return [share[n] for n in range(longest) for share in shares if n < len(share)]
 

@@ -24,7 +24,7 @@ FILE = "replay.jsonl"
 
 
 def replayed(recipe: Recipe, folder: Path) -> list[Example]:
-    """What the base model answers, in full, to the recipe's general questions.
+    """Return the base model's full answers to the recipe's general questions.
 
     Asked once; the run's folder keeps the rows for when it is resumed. The first process asks for all.
     """

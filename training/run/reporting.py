@@ -1,4 +1,4 @@
-"""What a run says while it runs, and what it listens to: metrics.jsonl out, the control file and signals in."""
+"""Reports and controls of a run: metrics.jsonl is written, the control file and signals are read."""
 
 import math
 import signal
@@ -24,8 +24,7 @@ OWN = {
     "completions/mean_length": "answer_tokens",
     "frac_reward_zero_std": "alike",
 }
-"""What objectives other than sft log besides: of pairs how many are ranked right, of answers their mean reward, and the
-share of questions whose answers were all worth the same."""
+"""Metrics of other objectives than sft: pairs ranked right, mean reward, share of questions with equal rewards."""
 ALIKE = 5
 LOSSES = 10
 DIVERGED = 3.0

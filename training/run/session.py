@@ -141,7 +141,7 @@ def line_to_beat(project: Project, dataset: Path, metric: str) -> Mapping[str, A
 
 LAYER = re.compile(r"\.(\d+)\.")
 LOADING = "Loading weights"
-"""What transformers calls the loop over the weights."""
+"""Name of transformers' loop over the weights."""
 EVERY = 0.5
 """Seconds between two tellings."""
 

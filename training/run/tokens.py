@@ -103,7 +103,7 @@ def _kept(said: str, follows: str) -> str:
 
 
 def _closed(prompt: str, text: str, marks: Marks) -> str:
-    """What follows a prompt that opens the thinking: its close, the answer, and the end of the row's whole text."""
+    """Return the text after a prompt that opens the thinking: its close, the answer, and the end of the row."""
     begun = prompt[: prompt.rindex(marks.open)]
     answer = text.removeprefix(begun).removeprefix(marks.open)
     thought, close, rest = answer.partition(marks.close)
@@ -143,5 +143,5 @@ def training_rows(
 
 
 def trains_end(tokenizer: Any, tokens: Tokens) -> bool:
-    """Whether a row trains an id that ends an answer: one of the model's, else the tokenizer's end token."""
+    """True if a row trains an id that ends an answer: one of the model's, else the tokenizer's end token."""
     return not {*getattr(tokenizer, "answer_ends", [tokenizer.eos_token_id])}.isdisjoint(tokens.labels)

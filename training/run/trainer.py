@@ -24,7 +24,7 @@ from training.run.processes import all_of, in_turn, unshared
 from training.run.tokens import IGNORED
 
 GIVEN = ("input_ids", "attention_mask", "position_ids", "row_lengths")
-"""What the model is called with; `row_lengths` goes through to the attention of packed rows."""
+"""Arguments of the model; `row_lengths` is passed through to the attention of packed rows."""
 
 
 Batch = dict[str, Any]
@@ -61,7 +61,7 @@ class ByLength(Sampler[int]):
 
 
 class RunTrainer:
-    """What every trainer of a run does besides: whole checkpoints, tokens counted, answers scored at each check.
+    """Shared by all trainers of a run: complete checkpoints, a token count, answers scored at each check.
 
     `tokens_seen` counts those of this process. `scored` gives the metric on validation rows, where the best
     checkpoint is chosen by it; of two with the same score the one with the lower loss is the best.
@@ -116,7 +116,7 @@ class RunTrainer:
 
 
 def prunes(model: Any) -> bool:
-    """Whether the model carries an AdaLoRA adapter."""
+    """True if the model carries an AdaLoRA adapter."""
     return hasattr(getattr(model, "base_model", None), "rankallocator")
 
 

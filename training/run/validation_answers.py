@@ -1,4 +1,4 @@
-"""What the model answers to validation rows while it trains, and how the project's metric scores that."""
+"""Answers to validation rows during training, and their score by the project's metric."""
 
 from collections.abc import Sequence
 from heapq import nsmallest

@@ -44,7 +44,7 @@ class DryRunStep(ArtefactPart):
 
 
 class DryRunFigures(ArtefactPart):
-    """What the child that made the steps measured. Memory in GiB above the imports, disk in bytes.
+    """Measurements of the child process's steps. Memory in GiB above the imports, disk in bytes.
 
     The first of `steps` held the longest rows. `answer_lost` lists train lines whose trained tokens do not hold the
     whole answer, `lost_tokens` counts trained tokens of rows left out.
@@ -83,7 +83,7 @@ class DryRun(Artefact, DryRunFigures):
 
     @property
     def blocked(self) -> bool:
-        """Whether something has to be put right first."""
+        """True if something must be fixed first."""
         return any(finding.level == "blocks" for finding in self.findings)
 
 

@@ -94,7 +94,7 @@ def _size(column: Column) -> int:
 
 
 def _rendering(ground: Ground) -> dict[str, Any]:
-    """What is wrong with rows as the template renders them, by line."""
+    """Return the faults of rows as the template renders them, by line."""
     tokenizer, recipe = ground.tokenizer, ground.recipe
     template = str(tokenizer.chat_template or "")
     rows = recipe.objective == "sft"  # pairs, labels and questions are not numbered as train lines are

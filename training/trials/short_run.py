@@ -33,7 +33,7 @@ from workspace.settings import Settings
 
 @dataclass
 class Ground:
-    """What stays the same from one short training to the next: rows, tokenizer, metric, precision."""
+    """Shared by all short trainings: rows, tokenizer, metric, precision."""
 
     recipe: Recipe
     tokenizer: Any

@@ -62,12 +62,12 @@ class Spec(Artefact):
     rungs: list[Rung]
 
     def essence(self) -> dict[str, object]:
-        """What makes it the same work: a stopped one is gone on with."""
+        """Return the identity of the work: a stopped one with the same identity is resumed."""
         return self.model_dump(include={"kind", "plan_sha256", "trials", "rungs"})
 
 
 class Point(ArtefactPart):
-    """What one trial came to at `step`: validation loss (None: no number) with its standard error over rows."""
+    """Result of one trial at `step`: validation loss (None: no number) with its standard error over rows."""
 
     trial: str
     rung: int
@@ -97,7 +97,7 @@ def cleared(project: Project, settings: Settings, plan_file: Path, overrides: Se
 
 
 def admit_trials(project: Project, settings: Settings, folder: Path) -> Spec:
-    """What the child asks first: every gate again, for the very plan of the spec, with overrides from the log."""
+    """Check every gate again in the child, for the plan of the spec, with overrides from the log."""
     spec = read_artefact(folder / SPEC, Spec)
     plan_file = project.plans / f"{spec.plan}.toml"
     if sha256_file(plan_file) != spec.plan_sha256:
@@ -386,7 +386,7 @@ def outcome(spec: Spec, space: Mapping[str, Sequence[Any]], points: Sequence[Poi
 
 
 def _told_apart(points: Sequence[Point], best: str, by_trial: Mapping[str, Sequence[Point]]) -> bool:
-    """Whether the winner leads the next one, at the last rung that both reached, by more than its standard error."""
+    """True if the winner leads the next trial by more than its standard error, at the last rung that both reached."""
     top = by_trial[best]
     for point in reversed(top):
         others = [p.loss for p in points if p.rung == point.rung and p.trial != best and p.loss is not None]

@@ -16,7 +16,7 @@ SHARE = 0.7
 """Share of a question's word 3-grams, close to one another, from which an edited question is found in a message."""
 _BEFORE, _BEHIND = re.compile(r"\w['’/-]$"), re.compile(r"[+#%^]|['’/-]\w")
 _BEFORE_DIGIT, _BEHIND_DIGIT = re.compile(r"[-+\u2212.,*/^]$"), re.compile(r"[.,:*]\d")
-"""What makes an answer a part of something else: `left-handed`, `C++`; of one that begins or ends with a digit `-1`."""
+"""Signs that make an answer part of something else: `left-handed`, `C++`; beside a digit, `-1`."""
 
 
 class Spelled:

@@ -26,7 +26,7 @@ SHOWN_WORDS = 60
 
 @dataclass
 class CandidatePair:
-    """What is known of a test item and a train row before it is judged.
+    """Evidence on a test item and a train row, before the judgement.
 
     `near` and `short_near`: similarity of the questions by words and by characters, 0 below the threshold; `question`
     and `answer`: the discounted share of each part, -1 where it is not worth a look; `same_words` where texts with the
@@ -46,7 +46,7 @@ class CandidatePair:
 
     @cached_property
     def same(self) -> bool:
-        """Whether both answers are the same, worked out when it is asked for."""
+        """True if both answers are the same; computed on request."""
         answer = self.row.example.answer
         return not self.differ and same_answer(self.test.answer, answer, self.threshold, near=self.answers_near)
 
@@ -108,7 +108,7 @@ class LeakJudge:
         return found if found.text >= row.said and part.whole(found.most) >= 1 else None
 
     def _alike(self, part: ItemPart, pair: CandidatePair) -> Found:
-        """What a question that is near, or is contained, is by itself."""
+        """Return the finding for a question that is near or contained, regardless of the answer."""
         found, near = self.looker.look(part, pair.row), max(pair.near, pair.short_near)
         if not near and not _is_found(found, pair.question, QUESTION_SHARE):
             return [], []

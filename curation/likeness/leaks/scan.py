@@ -141,8 +141,8 @@ class ShortNear(NamedTuple):
 
 
 class Scan:
-    """What one pass over the train rows found of the test items in `index`. Pairs of arrays are (train row, gram) and
-    (train row, part).
+    """Matches of the test items in `index`, from one pass over the train rows. Pairs of arrays are (train row, gram)
+    and (train row, part).
 
     `nature` has for rows with a hit their `natures_of`, which copies of a row share; `count` for each gram the number
     of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train

@@ -1,4 +1,4 @@
-"""What each review asked of every row: how many wait (the table `tally`), whose lease runs (indexes)."""
+"""Counts for the review: how many rows wait (the table `tally`), whose lease runs (indexes)."""
 
 from __future__ import annotations
 

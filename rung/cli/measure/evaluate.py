@@ -121,8 +121,8 @@ def _ways(
     forgetting: bool,
     signed: tuple[str, str, str],
 ) -> tuple[EvaluationOptions, Override | None]:
-    """What the run is measured on, and the override that was `signed` (gate, name, reason), logged after all that can
-    be refused.
+    """Return the options of each run, and the override that was `signed` (gate, name, reason); it is logged after all
+    checks that can refuse.
     """
     from evaluation.tuned import EvaluationOptions as Wanted
     from rung.cli.models import overridden

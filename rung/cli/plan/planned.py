@@ -95,7 +95,7 @@ def work_out(
 
 
 def _must_be_possible(project: Project, settings: Settings) -> None:
-    """What a plan needs first is said before a missing extra is, and before the model's tokenizer is loaded.
+    """Check what a plan needs before a missing extra is reported and the model's tokenizer is loaded.
 
     Raises Refusal for a hosted model and for a name that only its server knows: neither has weights to be trained; and
     where there is no advice or no dataset with training rows.

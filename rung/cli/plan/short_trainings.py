@@ -63,7 +63,7 @@ def _cleared(made: MadePlan, overrides: Sequence[GateOverride], as_json: bool) -
 
 
 def _time(plan: Plan, steps: int, minutes: float | None) -> str:
-    """What the steps will take, by the plan's own forecast. Raises InputError where that is over the budget."""
+    """Return the duration of the steps by the plan's forecast. Raises InputError if it exceeds the budget."""
     if plan.forecast.seconds is None:
         limit = f"; ends after {minutes:g} min" if minutes else ""
         return f"time unknown until something was measured here (rung plan check){limit}."

@@ -84,7 +84,7 @@ class AdviceScreen(LoadedScreen):
         return self.status.ladder.scores | {"classifier": self.status.ladder.classified} if self.status else {}
 
     def next_words(self) -> str:
-        """What Start names as next; where that is the advice itself, the stage that carries it out."""
+        """Return the next step in the words of Start; if that is the advice itself, the stage that carries it out."""
         return super().next_words() or f"Next: {'measure it (6)' if self._step == 6 else 'plan the run (7)'}.   Enter"
 
     @property
@@ -151,7 +151,7 @@ class Page:
     width: int
     scores: Mapping[str, float | None]
     unjudged: str = ""
-    """What was measured, where no goal judges it."""
+    """The measurement, if no goal judges it."""
 
     def entries(self) -> Iterator[Entry]:
         """Next step and likely end, why, why not, what would change it, what is not settled."""

@@ -53,11 +53,11 @@ class Asking:
         return load_rulebook(self.project.root / "rules" if self.project else None)
 
     def next(self) -> Question | None:
-        """What to ask now; None where that is enough."""
+        """Return the next question; None if enough are answered."""
         return next_question(self.rulebook, self.answers)
 
     def more(self) -> list[Question]:
-        """What may be asked beyond that."""
+        """Return the optional further questions."""
         return more_questions(self.rulebook, self.answers)
 
     def progress(self) -> Progress:
@@ -70,7 +70,7 @@ class Asking:
         return verdict.next_step, verdict.destination if is_settled(self.rulebook, self.answers) else OPEN
 
     def effects(self, key: str) -> list[Effect]:
-        """What each answer would do; shown on `w` only."""
+        """Return the effect of each answer; shown on `w` only."""
         return effects(self.rulebook, self.answers, key)
 
     def rules(self, key: str) -> int:
@@ -102,7 +102,7 @@ class Asking:
         return parse_value(FACTS[key], raw.strip()) if raw.strip() else None
 
     def measured(self) -> FactValues:
-        """What Rung has counted itself and does not ask."""
+        """Return the facts that Rung counted itself and does not ask."""
         return {key: getattr(self.answers, key) for key in sorted(self.answers.measured())}
 
 
@@ -171,7 +171,7 @@ def enough_words(moving: Sequence[str]) -> str:
 
 
 def more_words(more: Sequence[str], moving: Sequence[str]) -> str:
-    """What can be asked beyond what is enough."""
+    """Describe the optional further questions."""
     if not more:
         return ""
     what = sum(key in moving for key in more)
@@ -220,7 +220,7 @@ def _settled(done: Progress) -> list[str]:
 
 
 def moved_lines(before: tuple[str, str], after: tuple[str, str]) -> list[str]:
-    """What an answer changed of the advice."""
+    """Return the changes that an answer made to the advice."""
     return [
         f"  {name}\n  was {STEP_WORDS.get(old, old)},\n  now {STEP_WORDS.get(new, new)}"
         for name, old, new in zip(("Next step", "Likely end"), before, after, strict=True)

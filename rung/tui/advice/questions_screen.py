@@ -207,7 +207,7 @@ class QuestionsScreen(StageScreen):
         self.query_one("#answers", MarkedLines).show(listed, kept)
 
     def _effects(self, question: Question) -> list[Effect]:
-        """What each answer would do, where that was asked for."""
+        """Return the effect of each answer, if it was requested."""
         return self.asking.effects(question.id) if self.explains and self.asking is not None else []
 
     def _say_why(self) -> None:
@@ -288,7 +288,7 @@ class QuestionsScreen(StageScreen):
 
     @on(Input.Changed, "#field")
     def _typed(self) -> None:
-        """What was wrong with the answer before is no longer shown."""
+        """Clear the message about the previous answer."""
         self._say("problem", "")
 
     @on(Input.Submitted, "#field")

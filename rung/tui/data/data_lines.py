@@ -1,4 +1,4 @@
-"""What the Data screen says: its empty state, a line a finding, the evidence of the marked one."""
+"""Text of the Data screen: its empty state, a line per finding, the evidence of the selected one."""
 
 from collections.abc import Iterator, Sequence
 
@@ -41,7 +41,7 @@ def finding_lines(findings: Sequence[DataFinding]) -> Iterator[Entry]:
 
 
 def todo(finding: DataFinding) -> str:
-    """What to do, short enough for a line of 80 columns: the key of the fix, or of a look; else what was done."""
+    """Return the action, short enough for 80 columns: the key of the fix or of the review; else what was done."""
     if finding.severity == "handled":
         return finding.what_to_do or "kept with reasons"
     if finding.what_to_do == IN_REVIEW:
@@ -54,7 +54,7 @@ def todo(finding: DataFinding) -> str:
 
 
 def fix_words(finding: DataFinding) -> str:
-    """What the fix does, with its key and its command; where there is none, that a person looks."""
+    """Describe the fix with its key and its command; if there is none, say that a person decides."""
     if finding.severity == "handled":
         return finding.what_to_do or "kept with reasons"
     does = fix_key(finding)

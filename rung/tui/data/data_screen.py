@@ -34,11 +34,11 @@ from workspace.counted import counted
 from workspace.errors import RungError
 
 ASKING = {"import": "show it", "filter": "filter", "dismiss": "dismiss"}
-"""What Enter does in the field."""
+"""Action of Enter in the field."""
 NO_ROWS = (("Enter", "import"), ("u", "undo"), ("[ ]", "stage"))
 """The keys where there is nothing to fix."""
 POOL = "pool"
-"""What rows are used as where nothing else is chosen."""
+"""Default use of rows."""
 LINES = 12
 """Ended checks that have room on a small screen."""
 
@@ -79,10 +79,10 @@ class DataScreen(LoadedScreen):
     pending = ""
     """The finding whose fix was asked for while the list was checked again."""
     forced = False
-    """Whether everything is checked again though nothing has changed."""
+    """True to check everything again although nothing has changed."""
 
     class Heard(Message):
-        """What the checks say: that one begins, or how many rows it has gone through."""
+        """Progress of the checks: one begins, or the number of rows done."""
 
         def __init__(self, word: Word) -> None:
             super().__init__()

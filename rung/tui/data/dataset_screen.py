@@ -77,7 +77,7 @@ class DatasetScreen(LoadedScreen):
 
     @staticmethod
     def _is_done(plan: Foreseen) -> bool:
-        """Whether exactly this is frozen already."""
+        """True if exactly this is frozen already."""
         return bool(plan.same) and not plan.blockers
 
     def why_ref(self, key: str) -> str:

@@ -13,7 +13,7 @@ ROLES = {
     "validation": "settings are chosen on it",
     "candidates": "taken only after review",
 }
-"""What an import is for, in the order in which `t` goes through them."""
+"""Uses of an import, in the order in which `t` cycles through them."""
 EXAMPLE = "claims.jsonl, tickets.csv; Tab completes"
 
 

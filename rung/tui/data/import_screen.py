@@ -111,7 +111,7 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
 
     @property
     def _misses(self) -> bool:
-        """Whether a table still needs a column to be named."""
+        """True if a table still needs a column name."""
         return self.file.needs(self.columns)
 
     def action_name(self, part: str) -> None:

@@ -1,4 +1,4 @@
-"""What Data, Dataset and Plan ask of every row, as it is done in the process beside them."""
+"""Work on every row for Data, Dataset and Plan, done in the worker process."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 BEGAN, AHEAD = "began", "ahead"
-"""What the checks say: that one begins, with its title; how many rows of how many it has gone through."""
+"""Progress of the checks: one begins, with its title; n of N rows done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What a freeze would do, without its rows: how many in each split, what stops it, the version that is the same."""
+    """Preview of a freeze, without its rows: rows per split, blockers, the identical version."""
 
     test_only: bool
     sizes: dict[str, int]

@@ -121,7 +121,7 @@ class RowsScreen(PageScreen):
 
 
 def _evidence(evidence: FindingEvidence, head: str, width: int) -> Iterator[TextPart]:
-    """What was measured, then the rows; marks where there are two of them."""
+    """Yield the measurement, then the rows; with marks if there are two."""
     yield TextPart(Text(f"\n{head}", style="bold"))
     two = len(evidence.places) == 2 and len(evidence.texts) >= 2
     marks = changed(*evidence.texts[:2]) if two else ()

@@ -54,7 +54,7 @@ class BaselinesScreen(StoppableScreen):
     items = 0
     """Frozen test items."""
     goal_is_open = False
-    """Whether nobody was asked yet which score is good enough."""
+    """True until somebody was asked which score is good enough."""
     fits_width = True
     stopped = "Stopped. Every answer so far is kept; R continues."
 
@@ -97,7 +97,7 @@ class BaselinesScreen(StoppableScreen):
         return LoadedLines(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report, goes_on=True)
 
     def next_words(self) -> str:
-        """What Start names as next; here the goal where none is set."""
+        """Return the next step in the words of Start; here the goal if none is set."""
         goal = self.state.next if self.state is not None and self.state.state == "needs_you" else ""
         return f"Next: {goal}.   Enter" if goal else super().next_words()
 
@@ -213,7 +213,7 @@ def _long(earlier: Report | None, arms: Sequence[str], n: int) -> str:
 
 
 def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> str:
-    """What measuring takes, by the last report's answers on test; of an arm never measured tokens are not known."""
+    """Return the size of a measurement, by the last report's answers on test; tokens of a new arm are unknown."""
     known = {arm.arm: arm for arm in report.arms} if report else {}
     what = arm_name(arms[0]) if len(arms) == 1 else f"{len(arms)} arms"
     if not set(arms) <= known.keys():

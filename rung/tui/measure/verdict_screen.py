@@ -37,7 +37,7 @@ class LoadedVerdict:
 
 
 class VerdictScreen(StoppableScreen):
-    """What the paired test says of the newest finished run."""
+    """The paired test of the newest finished run."""
 
     stage = "Verdict"
     fits_width = True
@@ -97,7 +97,7 @@ class VerdictScreen(StoppableScreen):
         return self.data.folder.name if self.data else "baseline"
 
     def action_follow(self) -> None:
-        """What the "Next:" line says: measure, decide, add test items, or go on to the release."""
+        """Do the "Next:" line: measure, decide, add test items, or go on to the release."""
         if self.job is not None:
             self.tell("already running; x stops it and keeps the answers")
         elif self.data is not None and needs_name(self.data.verdict):
@@ -130,7 +130,7 @@ class VerdictScreen(StoppableScreen):
 
 
 def needs_name(verdict: Verdict) -> bool:
-    """Whether a named person has to decide."""
+    """True if a named person has to decide."""
     return verdict.verdict == "judgement" and verdict.accepted is None
 
 

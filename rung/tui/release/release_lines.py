@@ -1,4 +1,4 @@
-"""What the Release screen says: a line a form, what is out already, what a refused form is offered instead."""
+"""Text of the Release screen: a line per form, existing releases, alternatives to a refused form."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ OFFER = "-> rung release "
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What may go out: the verdict where there is one, and what was released."""
+    """Material for a release: the verdict if there is one, and the releases so far."""
 
     verdict: Verdict | None
     may_ship: bool
@@ -50,9 +50,9 @@ class Outgoing:
     limit: float
     """How much of the metric a changed form may lose."""
     card: str = ""
-    """What the card will tell, in a line."""
+    """Summary of the card, in one line."""
     is_newest: bool = True
-    """Whether the release was made of what would be released now."""
+    """True if the release was made from what would be released now."""
     untuned: tuple[str, ...] = ("prompt",)
     """Forms that need no run and were measured, the best first."""
 
@@ -73,7 +73,7 @@ def made_forms(released: Release | None) -> dict[str, ReleasedForm]:
 
 
 def is_of_now(released: Release, verdict: Verdict | None, baseline: Report | None) -> bool:
-    """Whether a release is of the run that was judged last, or its prompt of the newest baseline."""
+    """True if a release is of the run that was judged last, or its prompt is of the newest baseline."""
     if released.run is not None:
         return verdict is not None and released.run == verdict.run
     return baseline is not None and f"evaluations/{baseline.id}/report.json" in released.made_from
@@ -125,7 +125,7 @@ def entries(outgoing: Outgoing, width: int, running: tuple[str, Sequence[Entry]]
 
 
 def _standing(outgoing: Outgoing, running: bool) -> Iterator[str]:
-    """What the card tells, what is out already, and who signed."""
+    """Yield the summary of the card, the existing releases, and who signed."""
     verdict, released = outgoing.verdict, outgoing.released
     if outgoing.card:
         yield outgoing.card
@@ -207,14 +207,14 @@ def offered(trouble: Sequence[str]) -> str:
 
 
 def taken(command: str) -> str:
-    """What an offered command makes, in words: `gguf q8_0`."""
+    """Return the result of an offered command, in words: `gguf q8_0`."""
     words = command.split()
     named = [words[words.index(name) + 1] for name in ("--to", "--gguf") if name in words[:-1]]
     return " ".join(named).replace(",", " and ")
 
 
 def facts_words(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """What was measured of a form, a line a figure."""
+    """Yield the measurements of a form, a line per figure."""
     for name, value in facts.items():
         word = shown(str(name).replace("_", " "))
         if isinstance(value, dict):

@@ -122,7 +122,7 @@ class ReleaseScreen(StoppableScreen):
 
     @property
     def _stays(self) -> bool:
-        """Whether the marked form is made already, and nothing is offered in its place."""
+        """True if the selected form is made already, and nothing is offered instead."""
         return not self._offer and self.marked in self.data.made
 
     @property
@@ -165,7 +165,7 @@ class ReleaseScreen(StoppableScreen):
             self._show_making(self.job)
 
     def action_differences(self) -> None:
-        """What was compared when the marked form was made: the prompts it answers differently, then the figures."""
+        """Show the comparison of the selected form: the prompts it answers differently, then the figures."""
         made = made_forms(self.data.released).get(self.marked) if self.data is not None else None
         if made is None or self.data.folder is None:
             self.tell(f"{self.marked or 'it'} is not made yet")

@@ -63,7 +63,7 @@ class EditArea(TextArea):
 
 
 def _is_odd(character: str) -> bool:
-    """Whether it has no width of its own, or is a line break that the field would write differently."""
+    """True if it has no width, or is a line break that the field would write differently."""
     plain = character in "\n\t" or character in JOINERS or (character.isascii() and character.isprintable())
     return not plain and unicodedata.category(character) in HIDDEN
 
@@ -116,7 +116,7 @@ class AnswerPanel(Horizontal):
 
     @property
     def is_open(self) -> bool:
-        """Whether the field is open."""
+        """True if the field is open."""
         return bool(self.field.display)
 
     def show(self, text: str) -> None:

@@ -38,7 +38,7 @@ def asked(item: ReviewItem) -> list[TextPart]:
 
 
 def label(item: ReviewItem) -> str:
-    """What the text under the question is."""
+    """Return the heading of the text under the question."""
     if "rejected" in item.row:
         return "Is the better answer better?"
     return "Proposed answer" if item.messages else "Text"
@@ -50,7 +50,7 @@ def answer(item: ReviewItem) -> str | None:
 
 
 def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:
-    """What to look at (`hidden`: what is masked), where the row comes from, how far it is."""
+    """Yield the warnings (`hidden`: what is masked), the source of the row, and the progress."""
     yield Text("")
     notes = [*([f"!   {hidden}"] if hidden else []), *_notes(item)]
     if notes:

@@ -1,4 +1,4 @@
-"""What the Review screen draws: the item with its answer and remark at the left, reasons and guideline at the right."""
+"""Panels of the Review screen: the item with its answer and remark on the left, reasons and guideline on the right."""
 
 from collections.abc import Iterable, Sequence
 
@@ -30,7 +30,7 @@ class ItemPanel(VerticalScroll):
     """Question, answer, remark, and where the row comes from; the answer and the remark can be written here."""
 
     left_remark = ""
-    """What the field of the remark held when `Esc` left it: `m` brings it back."""
+    """Text of the remark field when `Esc` left it: `m` restores it."""
     view: ItemView | None = None
 
     class Said(Message):
@@ -96,7 +96,7 @@ class ItemPanel(VerticalScroll):
             self.answer.show(text if text is not None else UNANSWERED)
 
     def draw_behind(self, view: ItemView) -> None:
-        """What is drawn in lines of this panel's width."""
+        """Draw the text that depends on this panel's width."""
         lines = behind(view.face, self.size.width or 49, view.hidden_note)
         self.query_one("#behind", Static).update(Text("\n").join(lines))
 
@@ -205,6 +205,6 @@ class AsidePanel(VerticalScroll):
 
 
 def fits(text: str) -> bool:
-    """Whether a text is edited in its place."""
+    """True if a text can be edited in place."""
     most, lines = IN_PLACE
     return len(text) <= most and text.count("\n") < lines

@@ -24,7 +24,7 @@ NO_ROWS = "No rows yet. Import a file: rung data import claims.jsonl"
 EMPTY = "Nothing to review."
 NO_REPAIR = "edit a row first (e); b then finds rows with the same error"
 BUSY = "locked"
-"""What a database says that another program's change holds up."""
+"""Message of a database that another program's change locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class ReviewQueue:
 
 
 def _parting(session: ReviewSession) -> list[str]:
-    """What the end of a session tells besides one's own rows: agreement, and the team."""
+    """Return the team's part of the session summary: agreement and progress."""
     people = [share for share in team(session.desk, session.today) if share.kind == "person"]
     lines = [agreed(session), f"Team: {team_words(people)}." if len(people) > 1 else ""]
     if session.waiting:

@@ -105,7 +105,7 @@ class ReviewScreen(StageScreen):
 
     item: ReviewItem | None = None
     busy = True
-    """Whether a row is being fetched or a decision written."""
+    """True while a row is fetched or a decision is written."""
     awaits = FETCHING
     since: float | None = None
     """When what is awaited began."""
@@ -114,7 +114,7 @@ class ReviewScreen(StageScreen):
     state = "item"
     """item, no_rows, empty (nothing left), over (the end of a session), failed."""
     said = False
-    """Whether the message speaks of the last decision: it stays while the next item comes."""
+    """True if the message is about the last decision: it stays when the next item comes."""
     view: ItemView | None = None
     remark = ""
     """The remark that goes with the next decision."""
@@ -160,7 +160,7 @@ class ReviewScreen(StageScreen):
 
     @property
     def right(self) -> AsidePanel:
-        """What is drawn beside it."""
+        """Return the right panel."""
         return self.query_one("#beside", AsidePanel)
 
     @property
@@ -170,21 +170,21 @@ class ReviewScreen(StageScreen):
 
     @property
     def unmasked(self) -> bool:
-        """Whether this item is shown as it is; the next one is masked again."""
+        """True if this item is shown unmasked; the next one is masked again."""
         return self.view is not None and self.view.unmasked
 
     @property
     def in_series(self) -> bool:
-        """Whether rows are shown for the same repair."""
+        """True while rows are shown for the same repair."""
         return self.session is not None and self.session.series is not None
 
     @property
     def is_editing(self) -> bool:
-        """Whether the answer is open in the field."""
+        """True if the answer is open in the field."""
         return self.panel.is_open
 
     def is_writing(self) -> bool:
-        """Whether letters are text now."""
+        """True if letters are text now."""
         return isinstance(self.focused, TextArea | Input)
 
     # The frame
@@ -257,8 +257,8 @@ class ReviewScreen(StageScreen):
                 self.tell(self.awaits.replace("…", f"… {seconds:.0f} s") if seconds >= LONG else self.awaits)
 
     def can(self, action: Callable[[], None]) -> bool:
-        """Whether a key acts on the item now. Where the next row is not there yet one key is kept for it, no more:
-        nobody decides a second row that they have not seen.
+        """True if a key acts on the item now. Until the next row is there, only one key is kept for it: nobody may
+        decide a second row unseen.
         """
         if self.busy and self.session is not None and self.kept is None:
             self.kept = action
@@ -382,7 +382,7 @@ class ReviewScreen(StageScreen):
     # Personal data
 
     def hides(self) -> bool:
-        """Whether the item on the screen holds something that is masked."""
+        """True if the item on the screen holds something masked."""
         return self.view is not None and self.state == "item" and bool(self.view.found)
 
     def action_unmask(self) -> None:
@@ -654,7 +654,7 @@ class ReviewScreen(StageScreen):
         return False
 
     def action_next(self) -> None:
-        """What the Next line says: on to the dataset, on with the queue, try again."""
+        """Do the Next line: go to the dataset, continue the queue, or try again."""
         if self.busy or self.is_writing() or self.state == "item":
             return
         if self.state in ("empty", "no_rows"):

@@ -34,14 +34,14 @@ KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What is drawn beside an item: the nearest decided rows, and what everyone has decided."""
+    """Panel beside an item: the nearest decided rows, and the decisions of all."""
 
     near: tuple[NearRow, ...] = ()
     team: tuple[Share, ...] = ()
     masked: tuple[NearRow, ...] = ()
     """`near` with masks."""
     found: Found = frozenset()
-    """What the masks of `masked` hide."""
+    """Texts that the masks of `masked` hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class RepairSeries:
         return self.left.pop(0)
 
     def proposal(self, answer: str) -> str | None:
-        """What the repair makes of an answer; None where it does not fit."""
+        """Return the repaired answer; None if the repair does not fit."""
         return repaired(self.repair, answer)
 
 
@@ -212,7 +212,7 @@ class ReviewSession:
         return made
 
     def is_new(self, text: str | None) -> bool:
-        """Whether answers are labels, and this one is none that is in use: a slip, or a class of one row."""
+        """True if answers are labels and this one is not in use: a typo, or a class of one row."""
         return bool(self.labels) and text is not None and text not in (self.labels or ())
 
     def undo(self) -> Decided | None:
@@ -302,7 +302,7 @@ class ItemView:
     item: ReviewItem
     session: ReviewSession | None
     unmasked: bool = False
-    """Whether this item is shown as it is; the next one is masked again."""
+    """True if this item is shown unmasked; the next one is masked again."""
     typed: str = ""
     """The edit that was typed last while the item is on the screen."""
 
@@ -322,7 +322,7 @@ class ItemView:
 
     @property
     def aside(self) -> Aside | None:
-        """What is drawn beside the item, as it is shown; None while it is not known."""
+        """Return the panel beside the item as shown; None until it is known."""
         known = self.session.asides.get(self.item.id) if self.session else None
         return replace(known, near=known.masked) if known is not None and not self.unmasked else known
 
@@ -348,18 +348,18 @@ class ItemView:
 
     @property
     def masked_in_edit(self) -> bool:
-        """Whether an edit would show what is masked now."""
+        """True if an edit would show what is masked now."""
         return not self.unmasked and self.session is not None and self._veil.in_edit
 
     @property
     def repaired(self) -> str | None:
-        """What the repair of the present series makes of the answer; None outside a series or where it does not fit."""
+        """Return the answer after the present series' repair; None outside a series or if it does not fit."""
         series = self.session.series if self.session else None
         return series.proposal(edited_text(self.item.row) or "") if series else None
 
     @property
     def start_text(self) -> str:
-        """What an edit begins with: what was typed, a draft from before, the repaired answer, or the answer."""
+        """Return the initial text of an edit: what was typed, an earlier draft, the repaired answer, or the answer."""
         if self.typed:
             return self.typed
         if self.item.draft is not None:

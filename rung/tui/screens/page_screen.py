@@ -108,7 +108,7 @@ TEXTUALS = {
 FIELDS = frozenset(
     binding.action for kind in (Input, TextArea) for binding in kind.BINDINGS if isinstance(binding, Binding)
 )
-"""What keys do in any text field, anywhere: nobody looks it up here."""
+"""Keys of every text field: they are not listed in the help."""
 
 
 def words_of(active: ActiveBinding) -> str:
@@ -185,7 +185,7 @@ class SignScreen(LeavingModal[tuple[str, str] | None]):
         self.heading, self.about, self.person, self.does = title, about, person, does
 
     def compose(self) -> ComposeResult:
-        """What is decided, two fields, what Enter does."""
+        """Compose the decision, two fields, and the action of Enter."""
         with VerticalScroll(can_focus=False):
             yield Static(Text(drawn(f"{self.heading}\n"), style="bold"))
             yield Static(Text(drawn(f"{self.about}\n")))

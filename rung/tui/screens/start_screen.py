@@ -38,7 +38,7 @@ class StartScreen(StageScreen):
     ]
 
     moved = False
-    """Whether the person moved the mark: then it stays."""
+    """True if the person moved the mark: then it stays."""
 
     def heading(self) -> str:
         """Only the person: this is Start."""
@@ -107,7 +107,7 @@ class StartScreen(StageScreen):
 
     @property
     def _is_partial(self) -> bool:
-        """Whether the counts of the store are not read yet."""
+        """True until the store's counts are read."""
         return bool(self.app.partial)  # type: ignore[attr-defined]
 
     def _entries(self, status: Status) -> Iterator[Entry]:

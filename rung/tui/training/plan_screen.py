@@ -78,7 +78,7 @@ class PlanScreen(StoppableScreen):
         return Ready(plan, gates, trained=plan is not None and self._was_trained(plan))
 
     def _was_trained(self, plan: Plan) -> bool:
-        """Whether a run of this very plan lives or has finished."""
+        """True if a run of this plan is live or finished."""
         project = self.source.project
         runs = read_runs(project) if project else []
         return any(run.plan == plan.id and run.state in (*LIVE, "finished") for run in runs)
@@ -187,13 +187,13 @@ class Ready:
     fit: MemoryFit | None = None
     """Of a plan that does not fit: what it needs."""
     instead: Sequence[Alternative] = ()
-    """What fits where the plan does not."""
+    """Alternatives that fit where the plan does not."""
     trained: bool = False
-    """Whether a run of this very plan lives or has finished: then the project goes on, and trains no second time."""
+    """True if a run of this plan is live or finished: then the project moves on and does not train again."""
 
     @property
     def is_open(self) -> bool:
-        """Whether training may start."""
+        """True if training may start."""
         return self.plan is not None and all(gate.opens for gate in self.gates)
 
     @property
@@ -237,7 +237,7 @@ def entries(ready: Ready, width: int) -> Iterator[Entry]:
 
 
 def next_words(ready: Ready) -> str:
-    """What is next, with `Enter` where Enter does it."""
+    """Return the next step, with `Enter` if Enter does it."""
     first = ready.closed
     if ready.plan is None:
         return "make the plan.   Enter"
@@ -249,7 +249,7 @@ def next_words(ready: Ready) -> str:
 
 
 def does_not_fit(ready: Ready) -> str:
-    """What a plan needs that does not fit, and what does."""
+    """Say what the plan needs that does not fit, and what fits."""
     fit, plan = ready.fit, ready.plan
     assert fit is not None
     assert plan is not None
@@ -290,7 +290,7 @@ def way(gate: Gate) -> str:
 
 
 def question(plan: Plan) -> str:
-    """What starting costs, as far as the plan knows."""
+    """Return the cost of starting, as far as the plan knows it."""
     known = {name: value for name, value, _ in plan_rows(plan)}
     price = known.get("time, cost", "")
     word = "Time" if price.startswith("unknown") else "About"

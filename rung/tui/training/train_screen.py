@@ -167,16 +167,16 @@ class Watched:
     patience: int = 0
     """Evaluations in a row above the best that end it; 0 where the plan cannot be read."""
     measured: bool = False
-    """Whether there is a verdict on it."""
+    """True if there is a verdict on it."""
 
     @property
     def is_live(self) -> bool:
-        """Whether a process trains it now."""
+        """True if a process trains it now."""
         return self.run.state in LIVE
 
 
 def sample_words(line: MetricLine) -> str:
-    """Whether it is right, question and output; the expected answer where it is not."""
+    """Return whether the answer is right, with question and output; the expected answer if it is wrong."""
     return "\n".join(_sample(found) for found in line["samples"])
 
 
@@ -187,7 +187,7 @@ def _sample(found: MetricLine) -> str:
 
 
 def _rising(watched: Watched) -> str:
-    """What the newest evaluation above the best means: how many more end the run, and what is kept."""
+    """Explain an evaluation above the best: how many more end the run, and which checkpoint is kept."""
     newest = next((line for line in reversed(watched.lines) if line["kind"] == "validation"), None)
     above = newest.get("above", 0) if newest else 0
     if newest is None or not above:

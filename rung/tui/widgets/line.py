@@ -14,7 +14,7 @@ from rung.symbols import drawn
 from rung.tui.widgets.lines import folded
 
 NAMED = {"Enter": "enter", "Esc": "escape", "F1": "f1", "^P": "ctrl+p", "/": "slash", "j/k": "j", "^S": "ctrl+s"}
-"""What the key line writes -> the key of Textual that a press of the mouse sends."""
+"""Name in the key line -> Textual's key for a press of the mouse."""
 NOT_A_KEY = ("[ ]", *(f"1-{n}" for n in (2, 3, 4, 5, 6, 7, 8, 9, 0)))
 """Hints of several keys: a press on them does nothing."""
 GAP = "   "
@@ -89,7 +89,7 @@ class CommandLine(Line):
 
 
 class NextLine(Static):
-    """What Enter will do, always in sight at the bottom of the stage."""
+    """The action of Enter, always visible at the bottom of the stage."""
 
     words: reactive[str] = reactive("", layout=True)
 

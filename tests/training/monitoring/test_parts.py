@@ -1,4 +1,4 @@
-"""What a release put into a request is taken off; the judge on production; the form that answers must have."""
+"""Text that a release adds to a request is removed; the judge on production; the form that answers must have."""
 
 from __future__ import annotations
 

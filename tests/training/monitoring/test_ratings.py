@@ -1,4 +1,4 @@
-"""What people and evaluators said of an answer: Langfuse's observations, traces and scores, ratings, feedback."""
+"""Feedback of people and evaluators: Langfuse's observations, traces and scores, ratings."""
 
 from __future__ import annotations
 

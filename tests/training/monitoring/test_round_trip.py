@@ -20,7 +20,7 @@ from training.monitoring.request_joining import join
 
 @dataclass(frozen=True)
 class Exchange:
-    """What went in. `cuts` are places at which a stream breaks the answer."""
+    """An exchange that was logged. `cuts` are places at which a stream breaks the answer."""
 
     name: str
     question: str

@@ -1,4 +1,4 @@
-"""What a line of a log says, in each of the shapes that gateways write; and nothing that a line holds can crash it."""
+"""Log lines in each of the shapes that gateways write; none can crash the reader."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_failed_request_keeps_its_error(line: dict[str, Any], error: str) -> N
 
 
 def test_halves_that_find_no_other_are_set_aside_each_with_its_reason() -> None:
-    """What joins is in test_round_trip.py."""
+    """Halves that join are in test_round_trip.py."""
     made = joined(
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
         {"id": "vllm-9", "custom_id": "a", "response": {"status_code": 200, "body": SAID}, "error": None},

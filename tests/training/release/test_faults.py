@@ -27,7 +27,7 @@ from workspace.settings import Settings
 
 @pytest.fixture
 def before(project: Project, settings: Settings) -> Path:
-    """What was released before the fault."""
+    """Return the release before the fault."""
     judged(project, settings, right=30)
     return release_untuned(project, settings, by="sam")
 

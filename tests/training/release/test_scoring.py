@@ -1,4 +1,4 @@
-"""What a changed form costs: paired with the tuned model, refused over the limit, let through by a name only."""
+"""Loss of a changed form: paired with the tuned model, refused over the limit, allowed by a name only."""
 
 from __future__ import annotations
 
