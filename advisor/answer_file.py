@@ -202,7 +202,7 @@ def _unfit(fact: Fact, raw: Any, where: str) -> Problem:
 
 
 def _show(raw: Any) -> str:
-    """At most 60 printable characters of what was found."""
+    """Return at most 60 printable characters of the value found."""
     text = "null" if raw is None else str(raw).lower() if isinstance(raw, bool) else str(raw)
     text = "".join(c if c.isprintable() else "�" for c in text)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -27,7 +27,7 @@ Found = Iterator[tuple[str, str]]
 
 
 def check(book: Rulebook) -> list[Problem]:
-    """Everything that is wrong with a rulebook that could be read."""
+    """Return all problems of a rulebook that could be read."""
     checks: tuple[Callable[[Rulebook], Found], ...] = (
         _sources, _words, _cells, _references, _facts_read, _unreachable, _duplicates, _contradictions, _questions,
     )  # fmt: skip

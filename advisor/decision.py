@@ -44,7 +44,7 @@ class MemoryNeed(DecisionPart):
 
 
 class Method(DecisionPart):
-    """How to tune, where tuning is in play; `name` is null where it is not."""
+    """The tuning method, if tuning is in play; else `name` is null."""
 
     name: Literal["qlora", "lora", "full"] | None = None
     variant: str | None = None
@@ -111,9 +111,9 @@ class Experiment(DecisionPart):
 
 
 class BreakEven(DecisionPart):
-    """Where a tuned small model pays: calls a day. A figure that is not known is null, and `unknown` says which price
-    or answer is missing; `assumed` says what was counted of caches and batches. `calls_per_day_cached` is where the
-    whole prompt comes from a cache; null where what it keeps is known.
+    """Break-even of a tuned small model, in calls a day. An unknown figure is null, and `unknown` says which price or
+    answer is missing; `assumed` says what was counted of caches and batches. `calls_per_day_cached` is where the whole
+    prompt comes from a cache; null where what it keeps is known.
     """
 
     incumbent: str | None = None
@@ -132,7 +132,7 @@ class BreakEven(DecisionPart):
 
 
 class RulebookStamp(DecisionPart):
-    """Which rulebook decided."""
+    """The rulebook that decided."""
 
     version: str
     sha256: str

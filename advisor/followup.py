@@ -57,7 +57,7 @@ def action_of(book: Rulebook, facts: Mapping[str, Any]) -> Action:
 
 
 def method_of(book: Rulebook, facts: FactValues) -> Method:
-    """How to tune; empty where tuning is not in play. `facts` gains the method's name."""
+    """Return the tuning method; empty if tuning is not in play. `facts` gains the method's name."""
     if not facts["tuning"]:
         return Method()
     rule = first(book, "method", facts)
@@ -77,7 +77,7 @@ def method_of(book: Rulebook, facts: FactValues) -> Method:
 
 
 def data_of(book: Rulebook, facts: Mapping[str, Any]) -> DataNeed:
-    """How many reviewed examples this kind of task takes, and whether they are there."""
+    """Return the number of reviewed examples that this kind of task needs, and whether they are there."""
     task = facts.get("task")
     sizes = [r for r in sorted(book.of("size"), key=lambda r: not r.team) if applies(r, facts)]
     rule = next((r for r in sizes if (task or "unknown") in r.effect["tasks"]), sizes[-1])

@@ -38,7 +38,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the questionnaire is: `asked` of `about`, how many "don't know", and whether enough is known.
+    """Progress of the questionnaire: `asked` of `about`, how many "don't know", and whether enough is known.
 
     `can_change` counts what is not known and can change the advice; `moving` names what of it can change the next step.
     """
@@ -126,8 +126,8 @@ def hanging_rules(book: Rulebook, key: str) -> list[Rule]:
 
 
 def progress(book: Rulebook, answers: Answers) -> Progress:
-    """How far the questionnaire is. `about` is the longest way, not the questions that are open now: an answer can
-    open more of them, and the counter would grow. Once it is enough it is what was asked.
+    """Return the progress. `about` is the longest way, not the number of open questions: an answer can open more, and
+    the counter would grow. Once enough is known it is the number that was asked.
     """
     said = asked_keys(answers) - answers.measured()
     near = NearbyAnswers(engine_of(book), _values(answers))
@@ -168,7 +168,7 @@ def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) ->
 
 
 def _moving(book: Rulebook, answers: Answers, keys: list[str]) -> list[str]:
-    """Of the questions, those of which some answer moves the next step."""
+    """Return the questions of which some answer changes the next step."""
     near = NearbyAnswers(engine_of(book), _values(answers))
     return [key for key in keys if any(flip.outcome[0] != near.outcome[0] for flip in near.singles(key))]
 

@@ -58,7 +58,7 @@ class LadderVerdict:
 
     @property
     def destination(self) -> str:
-        """Where it is likely to end."""
+        """Return the likely final option."""
         return self.outcome[1]
 
 

@@ -44,5 +44,5 @@ def _name(table: str, row: JsonObject) -> str:
 
 
 def over_date(as_of: date) -> list[Dated]:
-    """Those that ended before this day, the longest over first."""
+    """Return the entries that ended before this day, the oldest first."""
     return sorted((each for each in dated_entries() if each.until < as_of), key=lambda each: (each.until, each.entry))

@@ -1,4 +1,4 @@
-"""Why, why not, how strongly, and on what evidence."""
+"""Reasons for and against each option, their strength and their evidence."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Explainer:
         return [veto for veto in others[0] if all(veto in vetoes for vetoes in others)]
 
     def why_not(self, verdict: LadderVerdict) -> dict[str, tuple[Reason, ...]]:
-        """For each option but the next step: its best argument, and what removed it."""
+        """Return, for each option but the next step, its best argument and what removed it."""
         return {o: tuple(self._against(o, verdict)) for o in OPTIONS if o != verdict.next_step}
 
     def _against(self, option: str, verdict: LadderVerdict) -> list[Reason]:

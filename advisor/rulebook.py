@@ -69,7 +69,7 @@ class Rule:
         return frozenset(self.when).union(*map(frozenset, self.unless)) if self.unless else frozenset(self.when)
 
     def text(self) -> str:
-        """Its reason in one sentence, marked where it is the team's own."""
+        """Return the reason in one sentence, marked if the rule is the team's own."""
         return f"{self.because} (your team's rule)" if self.team else self.because
 
 
@@ -117,7 +117,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Rulebook:
-    """Everything that decides, and its version and SHA-256 over the bytes of all files read."""
+    """All that decides, with its version and SHA-256 over the bytes of all files read."""
 
     version: str
     sha256: str

@@ -1,4 +1,4 @@
-"""How good is the advice? Rung, Rung with each set left out, and two baselines, on a folder of labelled cases.
+"""Quality of the advice: Rung, Rung with each set left out, and two baselines, on a folder of labelled cases.
 
 usage: python benchmarks/advice.py FOLDER|FILE.toml... [--sealed]     (`make advice` runs it)
 
@@ -139,7 +139,7 @@ def hidden(cases: list[Case]) -> list[Case]:
 
 
 def walk(book: Rulebook, known: dict[str, Any], tally: dict[str, Counter[str]]) -> tuple[Outcome, int]:
-    """Where the questionnaire ends for somebody who knows `known`, and after how many questions."""
+    """Return the end of the questionnaire for a person who knows `known`, and the number of questions."""
     answers, asked = Answers(), 0
     while (question := next_question(book, answers)) is not None:
         asked += 1

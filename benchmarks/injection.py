@@ -1,4 +1,4 @@
-"""How often do rows that give orders get their way with a judging or a drafting model? On the embedded model.
+"""Success of rows that give orders to a judging or a drafting model, on the embedded model.
 
     OMP_NUM_THREADS=1 python -P -m benchmarks.injection [--items 36] [--model FOLDER]
 

@@ -81,7 +81,7 @@ def measured(items: list[Item], seed: int) -> dict[str, tuple[int, int]]:
 
 
 def lone(items: list[Item]) -> list[Item]:
-    """Those of whose answers no eight words in a row stand in another answer."""
+    """Return the items of whose answers no eight words in a row are in another answer."""
     grams = [spans(answer) for _, answer in items]
     counts = Counter(gram for each in grams for gram in each)
     return [item for item, each in zip(items, grams, strict=True) if all(counts[gram] == 1 for gram in each)]

@@ -149,7 +149,7 @@ def fault_is_on(number: int) -> bool:
 
 
 def nearest(tests: set[str]) -> dict[str, list[str]]:
-    """By file of the product the files of tests, that with the shortest chain of imports to it first, then by size."""
+    """Return by product file its test files: first that with the shortest chain of imports to it, then by size."""
     import grimp
 
     graph = grimp.build_graph("workspace", "chat", "advisor", "curation", "evaluation", "training", "rung")
@@ -182,11 +182,11 @@ class Runner:
         self.kept_in = ORIGIN / "build" / "mutants.json"
         self.kept: dict[str, Any] = json.loads(self.kept_in.read_text()) if self.kept_in.exists() else {}
         self.past: dict[str, list[tuple[float, str]]] = {}
-        """By fault the tests that come past it and were not tried with it, with their seconds."""
+        """Fault -> tests that reach it and were not tried with it, with their seconds."""
         self.noted: set[str] = set()
         self.tried, self.saw = collections.Counter[str](), collections.Counter[str]()
         self.results: dict[str, dict[str, Any]] = {}
-        """In a fork, by test: whether it failed, the seconds of set-up and test, and the places that each reached."""
+        """Test -> in a fork: whether it failed, the seconds of set-up and test, and the places that each reached."""
 
     def pytest_runtestloop(self, session: Any) -> bool:
         self.items = {item.nodeid: item for item in session.items}
@@ -287,7 +287,7 @@ class Runner:
                 yield task, results
 
     def work(self, number: int, tests: list[str], there: Any) -> None:
-        """In a fork: run these tests for the seconds of a round, with a fault until the first that fails."""
+        """Run these tests in a fork for the seconds of a round, with a fault until the first that fails."""
         os.setsid()
         end = time.monotonic() + ROUND
         items = [self.items[test] for test in tests]

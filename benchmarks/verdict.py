@@ -1,4 +1,4 @@
-"""How far the verdict can be trusted: coverage and false ship of its interval, enumerated and simulated, beside others.
+"""Trust in the verdict: coverage and false-ship rate of its interval, enumerated and simulated, compared with others.
 
 usage: python benchmarks/verdict.py [--fast]
 
@@ -107,7 +107,7 @@ def hold_binary(n, cover, false):
 
 
 def one_way(sizes):
-    """Where losses are impossible: over every true gain, not only over the cells of the table."""
+    """Test the cases where losses are impossible: over every true gain, not only the cells of the table."""
     print("\nOnly wins can happen, over all truths: lowest coverage (and the true gain where it is)")
     for n in sizes:
         w = np.arange(n + 1.0)
@@ -218,11 +218,11 @@ SHARED = (0.0, 0.1, 0.3, 0.6, 1.0)
 
 
 LOWEST = np.array([True, False, True, False, False, True, False])
-"""Which figures of a cell are worst where they are lowest: coverage."""
+"""Figures of a cell whose lowest value is the worst: coverage."""
 
 
 def drawn_clusters(kind, shared, sizes, sets, rng):
-    """By set, the clusters' sums and the sum of squares inside them: an item takes its cluster's draw, or its own."""
+    """Return by set the clusters' sums and inner sums of squares: an item takes its cluster's draw, or its own."""
     names = np.repeat(np.arange(len(sizes)), sizes)
     values = np.where(
         rng.random((sets, len(names))) < np.sqrt(shared),
@@ -350,7 +350,7 @@ def simulate_judge(sets, labelled=160):
 
 
 def power(sizes):
-    """How often a true gain ships."""
+    """Return how often a true gain ships."""
     print("\nPower: how often a true gain ships, 25% of the items disagreeing")
     print(f"{'n':>6}" + "".join(f"{f'+{g:.0%}':>8}" for g in (0.08, 0.1, 0.15, 0.2)) + f"{'unpaired +15%':>15}")
     for n in sizes:

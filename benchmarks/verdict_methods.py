@@ -137,6 +137,6 @@ def bca_counts(wins, losses, same, rng, resamples):
 
 
 def bca_ends(means, below, a):
-    """Both ends from the bootstrap means, the share below the estimate, and the acceleration."""
+    """Return both ends from the bootstrap means, the share below the estimate, and the acceleration."""
     z0 = ndtri(min(max(below, 1e-6), 1 - 1e-6))
     return np.quantile(means, [ndtr(z0 + (z0 + z) / (1 - a * (z0 + z))) for z in (-Z, Z)])

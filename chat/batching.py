@@ -71,7 +71,7 @@ class Batches:
         return batch
 
     def state(self, sent: SentBatch) -> BatchState:
-        """How far a batch is. Raises Refusal where it is not certain whether it was sent."""
+        """Return the state of a batch. Raises Refusal if it is uncertain whether it was sent."""
         if sent.id is None:
             told = f"A batch of {len(sent.orders):,} calls was being sent at {sent.at}; whether it arrived is unknown."
             way = f"Look at the provider's console. If it is not there: rm {sent.path}   (else it would be paid twice)"
@@ -120,7 +120,7 @@ class BatchedModel(ModelWrapper):
 
     @property
     def notices(self) -> list[str]:
-        """As the model's."""
+        """Return the model's notices."""
         return list(self.batches.inner.notices)
 
     def cost(self, usage: Usage) -> float | None:

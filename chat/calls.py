@@ -50,7 +50,7 @@ _HINTS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a call is tried while nothing else succeeds, and the longest wait between two tries, whatever the
+    """Number of tries of a call while nothing else succeeds, and the longest wait between two tries, whatever the
     server asks for.
     """
 
@@ -60,7 +60,7 @@ class Patience:
 
 
 class Pace:
-    """When the next call to a model may begin, for all threads that ask it.
+    """Start time of the next call to a model, shared by all threads.
 
     A server's limit holds for all of them, so one that was turned away makes all wait. `per_minute` is a stated rate;
     0 leaves it to the server.
@@ -124,7 +124,7 @@ def inside_a_200(found: Any, host: str) -> ChatError | None:
 
 
 def kind_of(status: int) -> Kind:
-    """Which failure a status means."""
+    """Return the kind of failure that a status means."""
     return _STATUS.get(status, "busy" if status >= 500 or status == 200 else "request")
 
 
@@ -275,7 +275,7 @@ class _Source:
         self.fault: Exception | None = None
         self.came: SimpleQueue[Came] = SimpleQueue()
         self.seen = 0
-        """How many of those that came were handed on."""
+        """Number of results that were passed on."""
 
     def next(self) -> tuple[int, Ask] | None:
         """The next number and ask, None at the end."""

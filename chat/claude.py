@@ -81,7 +81,7 @@ class Claude(Hosted):
         return str(patiently(lambda: send(requests=requests), self.sdk, self.host, once, threading.Event()).id)
 
     def batch_state(self, batch: str) -> BatchState:
-        """How far a batch is."""
+        """Return the state of a batch."""
         found = self.patiently(lambda: self.client.messages.batches.retrieve(batch))
         counts = found.request_counts
         done = counts.succeeded + counts.errored + counts.canceled + counts.expired

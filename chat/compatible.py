@@ -118,7 +118,7 @@ class Compatible(Hosted):
         return str(patiently(send, self.sdk, self.host, Patience(tries=1), threading.Event()).id)
 
     def batch_state(self, batch: str) -> BatchState:
-        """How far a batch is."""
+        """Return the state of a batch."""
         found = self.patiently(lambda: self.client.batches.retrieve(batch))
         total, done = 0, 0
         if counts := found.request_counts:

@@ -25,7 +25,7 @@ JSON_ROOM = 32
 
 @dataclass(frozen=True)
 class CallOptions:
-    """How a service is called: `timeout` in seconds, `workers` calls at once, `parameters` beside Rung's own.
+    """Options of calls to a service: `timeout` in seconds, `workers` calls at once, `parameters` beside Rung's own.
 
     `prices` is the project's own `rules/prices.toml`.
     """
@@ -43,7 +43,7 @@ USUAL = CallOptions()
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """How far a batch is. `ended` says that all its results can be fetched."""
+    """State of a batch. `ended`: all its results can be fetched."""
 
     id: str
     ended: bool
@@ -156,7 +156,7 @@ class Hosted(ABC):
 
     @abstractmethod
     def batch_state(self, batch: str) -> BatchState:
-        """How far a batch is."""
+        """Return the state of a batch."""
 
     @abstractmethod
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:

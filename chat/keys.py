@@ -97,7 +97,7 @@ def how_to_give(name: str) -> str:
 
 
 def without_keys(text: str) -> str:
-    """Some servers repeat the key that they refuse: it ends in no message and no log."""
+    """Remove the keys that some servers repeat in a refusal: none is in a message or log."""
     for key in {*(os.environ.get(name, "").strip() for name in NAMES), *_given}:
         if len(key) >= SHORTEST:
             text = text.replace(key, "[KEY]")

@@ -1,4 +1,4 @@
-"""From settings to a model, with the imports only that this one needs."""
+"""Model from settings, with only the imports that this one needs."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def open_local(
     precision: Precision | None = None,
     progress: Progress | None = None,
 ) -> LocalModel:
-    """As `open_model` for a model on this machine, typed as what it is. `precision` is the settings' unless named."""
+    """Open a model on this machine, as `open_model`, with its own type. `precision` is the settings' unless named."""
     from chat.local.load import load
     from chat.local.model import LocalModel
 

@@ -18,7 +18,7 @@ from workspace.settings import OwnSystemSettings
 from workspace.trust import is_this_machine
 
 Answer = Callable[[Sequence[Turn]], str]
-"""From the messages of an item to the system's answer. Raises ChatError."""
+"""Maps the messages of an item to the system's answer. Raises ChatError."""
 ITS_OWN = frozenset({"request", "busy", "timeout", "garbled"})
 """Kinds of failures that are the system's own: after the tries they count as an item that was not answered."""
 PAUSE = 0.5

@@ -83,7 +83,7 @@ class Guarded(ModelWrapper):
         self.guard.check(self.provider, self.host)
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
-        """As the model's, with the guard asked before each ask is handed over."""
+        """Yield the model's replies, with the guard asked before each ask is handed over."""
         return replies(self.model, self._allowed(asks))
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
@@ -131,7 +131,7 @@ def privacy_answers(path: Path) -> frozenset[str]:
 
 
 def trains(provider: str, host: str, today: date) -> str:
-    """Why a host is not known to leave inputs alone; an empty string where a dated entry says that it does."""
+    """Return the reason why a host may train on inputs; empty if a dated entry says that it does not."""
     for entry in rule_file("providers.toml")["provider"]:
         if entry["id"] == provider and _bare(host) in entry["hosts"]:
             return _fault(entry, today)

@@ -88,12 +88,12 @@ class ModelWrapper:
 
     @property
     def is_local(self) -> bool:
-        """As the inner model says."""
+        """Return the inner model's value."""
         return self.model.is_local
 
     @property
     def can_choose(self) -> bool:
-        """As the inner model says."""
+        """Return the inner model's value."""
         return self.model.can_choose
 
 
@@ -102,7 +102,9 @@ class Scorer(Protocol):
     """Log-likelihoods, for perplexity and label scoring."""
 
     def loglikelihoods(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[tuple[float, int]]:
-        """For each pair: the sum of natural log-probabilities of the answer tokens (end token too), and their count."""
+        """Return for each pair the sum of the answer tokens' natural log-probabilities (with end token), and their
+        count.
+        """
 
 
 @runtime_checkable

@@ -44,7 +44,7 @@ Finder = Callable[[str], list[Spot]]
 _NAMES: ContextVar[Finder | None] = ContextVar("names", default=None)
 
 Found = tuple[int, int, str]
-"""From where to where, and its kind."""
+"""Start, end and kind."""
 
 _MARKS = r"\u0300-\u036f\u0900-\u0dff\u0e31-\u0e4e"
 _LETTER = rf"[^\W\d_]|[{_MARKS}]"
@@ -265,7 +265,7 @@ def _glued_iban_of(signs: int) -> re.Pattern[str]:
 
 
 def _apart(spots: list[Spot]) -> list[Spot]:
-    """In order of the text; of two that overlap the one that was found first stays."""
+    """Return the spots in text order; of two that overlap the first found stays."""
     kept: list[Spot] = []
     for spot in spots:
         place = bisect.bisect_left(kept, spot)
@@ -297,7 +297,7 @@ def without(text: str, found: Sequence[Found]) -> str:
 
 
 def _whole(text: str, spot: Found) -> Found:
-    """With the half of it that the next one took: the domain of a second address, the country of a second number."""
+    """Return the spot with the half that the next one took: a second address's domain, a second number's country."""
     start, end, kind = spot
     if kind == "EMAIL":
         rest = _DOMAIN.match(text, end) or _ENDING.match(text, end)
@@ -364,7 +364,7 @@ def _is_one(number: str, before: str) -> bool:
 
 
 def _trimmed(spots: Sequence[Found]) -> list[Found]:
-    """In order; of two that overlap the later one loses what the earlier has."""
+    """Return the spots in order; of two that overlap the later one loses the overlap."""
     kept: list[Found] = []
     for start, end, kind in sorted(spots, key=lambda spot: (spot[0], -spot[1])):
         begin = max(start, kept[-1][1]) if kept else start

@@ -15,7 +15,7 @@ from workspace.artefact import ArtefactPart
 from workspace.files import write_text
 
 SURE = "sure.jsonl"
-"""In an evaluation's folder: each arm's answers with their probabilities, so that a threshold can be chosen again."""
+"""File of an evaluation with each arm's answers and probabilities, so that a threshold can be chosen again."""
 STEPS = 10
 """Points of the curve: coverage from 1/STEPS to 1."""
 

@@ -58,7 +58,7 @@ class Aim:
     reason: str = ""
 
     def effort(self, versions: int) -> Effort:
-        """With the number of prompt versions that were tried."""
+        """Return the effort, with the number of prompt versions tried."""
         return Effort(versions, self.days, self.vouched_by)
 
 
@@ -94,7 +94,7 @@ def _chose(bench: Bench, chosen: Sequence[ArmChoice], choices: Choices) -> Seque
 
 
 def in_order(choices: Sequence[ArmChoice]) -> list[ArmChoice]:
-    """In the order of the ladder."""
+    """Sort the choices in the order of the ladder."""
     known = {choice.arm: choice for choice in choices}
     return [known[name] for name in on_the_ladder(known)]
 

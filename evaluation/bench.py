@@ -34,7 +34,7 @@ from workspace.settings import EvaluationSettings, Settings
 
 LABELS_FILE = "labels.txt"
 Watch = Callable[[str], Progress | None]
-"""From what is being measured, in words, to a progress line for it."""
+"""Maps a description of the measurement to its progress line."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Bench:
 
     @property
     def rows_notes(self) -> list[str]:
-        """Where the rows come from, and how many of the validation rows were asked."""
+        """Return the sources of the rows, and how many of the validation rows were asked."""
         asked, there = len(self.choosing), len(self.validating)
         drawn = f"{asked} of these validation rows, drawn by their content ([evaluation] choose_on)"
         told = f"Arms were compared on {drawn}{'; a classifier sets itself by all of them' if self.closed else ''}."

@@ -1,4 +1,4 @@
-"""How sure an arm is of its answer: the classifier, a local model over the labels, or a server by its logprobs.
+"""Calibration: an arm's probability of its answer, by the classifier, a local model or a server's logprobs.
 
 Expected calibration error: the mean gap between confidence and accuracy over ten bins of equal width, weighted by their
 items (Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017). 0 is perfect.
@@ -59,7 +59,7 @@ def calibration(answers: Sequence[SureAnswer], *, by_labels: bool) -> dict[str, 
 def label_choices(
     variant: Variant, items: Sequence[EvalItem], desk: Harness, watch: Progress | None = None
 ) -> list[tuple[str, float]]:
-    """For each item the likeliest of the possible answers, and its probability among them (softmax)."""
+    """Return for each item the likeliest answer, and its probability among the possible ones (softmax)."""
     model: Any = desk.model
     found: list[tuple[str, float]] = []
     width = len(desk.choices)
@@ -91,5 +91,5 @@ def ece(confidences: Sequence[float], scores: Sequence[float]) -> float:
 
 
 def _bin(confidence: float) -> int:
-    """Which bin, from 0: each holds its upper edge, as 0.7 is in (0.6, 0.7]; the first one holds 0 too."""
+    """Return the bin's number, from 0: each holds its upper edge, as 0.7 is in (0.6, 0.7]; the first one also 0."""
     return max(0, math.ceil(round(confidence * BINS, 9)) - 1)

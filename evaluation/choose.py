@@ -33,7 +33,7 @@ class ArmChoice:
     tries: tuple[Tried, ...]
     outcomes: tuple[ItemOutcome, ...] = field(default=(), repr=False)
     unmeasured: str = ""
-    """Why the score on validation is no measurement; empty where it is one."""
+    """Reason why the score on validation is no measurement; empty if it is one."""
 
     @property
     def validation_forms(self) -> dict[str, float]:

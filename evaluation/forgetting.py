@@ -60,7 +60,7 @@ class Forgetting(Kept):
         return any(suite.status != "passed" for suite in (self, self.safety) if suite)
 
     def words(self) -> str:
-        """For the verdict's notes."""
+        """Return the sentence for the verdict's notes."""
         found = f"Forgetting: {self.said('general items')}"
         found += f". Safety: {self.safety.said('requests to refuse')}" if self.safety else ""
         return f"{found}. {REMEDY}" if self.lost else found

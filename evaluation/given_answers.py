@@ -23,12 +23,12 @@ class GivenRun:
 
     @property
     def name(self) -> str:
-        """How reports name what was scored."""
+        """Return the name in reports of what was scored."""
         return self.place
 
     @property
     def place(self) -> str:
-        """Where the answers came from."""
+        """Return the origin of the answers."""
         return f"the answers in {self.file}"
 
     def notes(self, run: str, base: str) -> list[str]:

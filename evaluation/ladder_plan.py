@@ -31,7 +31,7 @@ WORD = 6
 LONGEST = 1e7
 """Characters of a prompt, as a score of 1."""
 MARK = "\0"
-"""In a planned reply, between the length of its prompt and its number."""
+"""Mark in a planned reply, between the length of its prompt and its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class LadderPlan:
     left_out: tuple[str, ...] = ()
 
     def as_json(self) -> JsonObject:
-        """For `--json`."""
+        """Return the fields of `--json`."""
         names = ("calls", "input_tokens", "output_tokens", "usd")
         counts = {name: [getattr(self.low, name), getattr(self.high, name)] for name in names}
         return {**counts, "left_out": list(self.left_out)}

@@ -78,7 +78,7 @@ class Harness:
         return self.judge([Case(i.question, i.expected, o) for o, i in zip(outputs, items, strict=True)])
 
     def score(self, output: str, item: EvalItem) -> float:
-        """By the metric, against what the item expects or by its own tests."""
+        """Score by the metric, against the expected answer or the item's own tests."""
         return self.metric.of_row(output, item.expected, item.tests, item.tools)
 
     @property

@@ -1,4 +1,4 @@
-"""From a baseline report to answers: which rungs work on validation against the goal, and the advice after it."""
+"""Answers from a baseline report: the rungs that reach the goal on validation, and the new advice."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Effort:
 
     @property
     def is_enough(self) -> bool:
-        """At least three versions and a week, or a name and a reason."""
+        """True for at least three versions and a week, or a name and a reason."""
         return self.versions >= FEWEST_VERSIONS and ((self.days or 0.0) >= WEEK_OF_EFFORT or bool(self.vouched_by))
 
 

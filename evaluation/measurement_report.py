@@ -80,16 +80,16 @@ class ArmResult(ArtefactPart):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
-    """Those of `input_tokens` that the provider's prompt cache had."""
+    """Part of `input_tokens` that was in the provider's prompt cache."""
     shared: float | None = None
     """Share of a prompt, in characters, with which all prompts begin; None where no two were compared."""
     cut: int = 0
     failures: int = 0
     unmeasured: str = ""
-    """Why the score is no measurement: too many replies were lost (evaluation.measure). Empty where it is one."""
+    """Reason why the score is no measurement: too many replies were lost (evaluation.measure). Empty if it is one."""
     extra: dict[str, float | None] = {}
     search: list[tuple[int, float]] = []
-    """How its prompt was found: answers asked for, and the best score by then on the validation rows of the search."""
+    """Search of its prompt: answers asked for, and the best score by then on the validation rows of the search."""
     abstention: Abstention | None = None
     """Result if it answers only when sure; None if it gives no probabilities."""
     taken_from: str = ""
@@ -128,7 +128,7 @@ class Report(Artefact):
     outputs_sha256: str = ""
     notes: list[str] = []
     rows_from: list[str] = []
-    """Where the rows come from that arms chose on and showed."""
+    """Sources of the rows that arms chose on and showed."""
     smallest_difference: float | None = None
     """Between the two best prompted arms: the true difference that these items tell from 0 with 80% chance."""
     stands_on: dict[str, str] = {}

@@ -38,7 +38,7 @@ MATTERS = {
     "rows to set a classifier by": frozenset(CLASSIFIERS),
     "tuning of the encoder": frozenset({ENCODER}),
 }
-"""For which arms these matter; all else matters for every arm, and for a system of the user's own what scores it."""
+"""Arms that depend on each of these inputs; every arm depends on all others, a user's own system on the scoring."""
 SCORES_OWN = ("metric", "validation rows")
 SINGLE = ("model", "metric", "bigger model")
 EARLIER = "it was measured by an earlier Rung, which did not record its inputs"
@@ -79,7 +79,7 @@ class ReusedArms:
 
     @property
     def told(self) -> list[str]:
-        """Which arms are as which report measured them."""
+        """Return the arms that are as a report measured them, with that report."""
         reports = dict.fromkeys(each.arm.taken_from for each in self.taken)
         names = {r: [each.arm.arm for each in self.taken if each.arm.taken_from == r] for r in reports}
         return [
@@ -142,7 +142,7 @@ def _rows_hash(items: Sequence[EvalItem]) -> str:
 
 
 def settings_hash(settings: Settings) -> str:
-    """Of those settings that change what an arm is asked or answers."""
+    """Hash the settings that change what an arm is asked or answers."""
     model, asked = settings.model, settings.evaluation
     found: list[Any] = [model.base, model.provider, model.base_url, model.precision, model.max_tokens]
     if (model.enable_thinking, model.thinking_tokens) != (None, ROOM):  # earlier reports were written without these
@@ -153,13 +153,13 @@ def settings_hash(settings: Settings) -> str:
 
 
 def bigger_hash(settings: Settings) -> str:
-    """Of the other model that may be asked."""
+    """Hash the other model that may be asked."""
     other = settings.bigger_model
     return _hash([other.base, other.provider, other.base_url])
 
 
 def documents_hash(project: Project) -> str:
-    """Of the passages that may be read."""
+    """Hash the passages that may be read."""
     return _hash([[chunk.id, chunk.text] for chunk in read_documents(project.documents)])
 
 
@@ -189,7 +189,7 @@ def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
 
 
 def differs(project: Project, report: Report, arm: ArmResult, here: Mapping[str, str]) -> str:
-    """Why an arm of a report cannot be compared with one that is measured now; empty where it can.
+    """Return the reason why an arm of a report cannot be compared with one measured now; empty if it can.
 
     `here` is what a measurement would rest on now, or the part of it that is known.
     """

@@ -49,7 +49,7 @@ class DoctorCheck:
         return f"{symbol} {self.name:<12} {self.fact}" + (f"   -> {self.hint}" if self.hint else "")
 
     def as_json(self) -> JsonObject:
-        """For `--json`."""
+        """Return the fields of `--json`."""
         return {"name": self.name, "ok": self.ok, "fact": self.fact, "hint": self.hint or None}
 
 

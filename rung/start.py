@@ -57,7 +57,7 @@ def guideline_is_untouched(project: Project) -> bool:
 
 
 def prompt_words(project: Project) -> str:
-    """How the prompt file begins, with its lines counted; empty where there is none."""
+    """Return the start of the prompt file, with its number of lines; empty if there is none."""
     file = project.root / PROMPT_FILE
     if not file.is_file():
         return ""

@@ -31,7 +31,7 @@ CONTROL = "control"
 
 
 class Adoption(ArtefactPart):
-    """Where a run that this project did not make came from.
+    """Origin of a run that this project did not make.
 
     `source` is the folder's name, or a model by name at a host; `served` and `host` are set for the latter, which has
     no weights here. `rows` says which rows it was trained on, or `unknown`; `unchecked` holds a sentence for each
@@ -46,7 +46,7 @@ class Adoption(ArtefactPart):
 
 
 class Remote(ArtefactPart):
-    """Where a run trains that does not train here: `name` of `[remotes]`, `root` of the project's copy there.
+    """Machine of a run that does not train here: `name` of `[remotes]`, `root` of the project's copy there.
 
     `at_most` is in seconds from each start, 0 for no limit; `usd_per_hour` the price that rung.toml stated then.
     `home` is true when all of it was brought back and compared.
@@ -180,7 +180,7 @@ def append_metric(folder: Path, line: MetricLine) -> None:
 
 
 def read_metrics(folder: Path, start: int = 0) -> Iterator[tuple[int, MetricLine]]:
-    """Whole lines from byte `start` on, each with the byte after it; steps that a resumed run did again come twice.
+    """Yield whole lines from byte `start` on, each with the byte after it; a resumed run's repeated steps come twice.
 
     A line that a full disk cut, or that is no line of a run, is passed over: the figures after it still count.
     """

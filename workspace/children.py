@@ -12,7 +12,7 @@ DIES_WITH_PARENT = 1
 
 
 def ending_with_us() -> Callable[[], None]:
-    """For `preexec_fn`: the child gets SIGTERM when this process ends, however it ends (on Linux)."""
+    """Return a `preexec_fn`: the child gets SIGTERM when this process ends, however it ends (on Linux)."""
     return partial(end_with, os.getpid(), signal.SIGTERM)
 
 

@@ -81,6 +81,6 @@ class InputError(RungError):
         self.problems = tuple(problems)
 
     def as_json(self) -> dict[str, object]:
-        """As for any error, and `problems` with each of them."""
+        """Return the fields of any error, and `problems` with each of them."""
         each = [{"message": p.text, "where": p.where, "expected": p.expected, "found": p.found} for p in self.problems]
         return {**super().as_json(), "problems": each}

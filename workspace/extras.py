@@ -42,7 +42,7 @@ def require(extra: str, module: str) -> ModuleType:
 
 
 def need(extra: str, module: str) -> None:
-    """As `require`, without importing what is there."""
+    """Require an extra, as `require`, without importing it."""
     if not installed(module):
         raise _missing(extra)
 

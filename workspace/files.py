@@ -125,7 +125,7 @@ def _descriptor(path: Path) -> int | None:
 
 @contextmanager
 def packing(path: Path) -> Iterator[IO[bytes]]:
-    """As `replacing`, packed by gzip where the name ends in .gz."""
+    """Replace a file, as `replacing`, packed by gzip if the name ends in .gz."""
     with replacing(path) as file:
         if path.suffix != ".gz":
             yield file
@@ -146,7 +146,7 @@ def is_refused(error: OSError) -> bool:
 
 
 def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
-    """Before a long job: each output can be a file and no two are the same one, so that it never ends half written.
+    """Check before a long job that each output can be a file and that no two are the same.
 
     Raises RungError for `-` (standard output), for a folder, for a place inside a file, for one name given twice, for
     a file of `inputs`, whose content would be gone, and as `check_place`. None is skipped.
@@ -190,7 +190,7 @@ def check_place(path: Path) -> None:
 
 
 def check_sheet(path: Path | None) -> None:
-    """As `check_outputs` for a file that people fill in: it replaces no file, since that may hold answers."""
+    """Check a file that people fill in, as `check_outputs`: it replaces no file, since that may hold answers."""
     check_outputs(path)
     if path is not None and path.is_file() and path.stat().st_size:
         raise RungError(
@@ -199,7 +199,7 @@ def check_sheet(path: Path | None) -> None:
 
 
 def check_page(path: Path | None, inputs: Iterable[Path] = ()) -> None:
-    """As `check_outputs` for a page of HTML, which takes no other file's place than an older page's."""
+    """Check an HTML page, as `check_outputs`: it may replace an older page, no other file."""
     check_outputs(path, inputs=inputs)
     if path is None or not path.is_file():
         return
@@ -245,7 +245,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def put_back(path: Path | None) -> Iterator[None]:
-    """Where the block fails, the file `path` is again what it was before, or not there."""
+    """Restore the file `path`, or its absence, if the block fails."""
     before = path.read_bytes() if path and path.is_file() else None
     try:
         yield

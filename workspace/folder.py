@@ -1,4 +1,4 @@
-"""Where each thing is in a project folder. Paths only: nothing is read here."""
+"""Paths of a project folder. Nothing is read here."""
 
 import contextlib
 import os
@@ -115,7 +115,7 @@ def find_project(start: Path | None = None) -> Project | None:
 
 
 def require_project(start: Path | None = None) -> Project:
-    """As `find_project`, but raises RungError with the next step where there is none."""
+    """Find a project, as `find_project`, but raise RungError with the next step if there is none."""
     project = find_project(start)
     if project is None:
         raise RungError(f"No Rung project in {(start or Path.cwd()).resolve()}.", "rung init")

@@ -39,7 +39,7 @@ def held_interrupt(at_first: Callable[[], None] | None = None) -> Iterator[None]
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """While the block runs, SIGTERM acts as Ctrl-C does: what was done is kept, children are ended.
+    """Treat SIGTERM as Ctrl-C inside the block: finished work is kept, child processes are ended.
 
     Outside the main thread nothing changes.
     """

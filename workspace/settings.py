@@ -71,14 +71,14 @@ class ModelSettings(Section):
 
 
 class StoreSettings(Section):
-    """Where rows, candidates, reviews and events are stored."""
+    """Storage of rows, candidates, reviews and events."""
 
     url: str = ""
     """Empty: SQLite in `rung.db`. Otherwise an SQLAlchemy URL of a PostgreSQL database."""
 
 
 class ReviewSettings(Section):
-    """Which rows need a review, and how."""
+    """Rows that need a review, and the rules of the review."""
 
     pool: Literal["all", "sample", "trust"] = "sample"
     """Imported rows to review: all, a sample of each role, or none."""
@@ -89,9 +89,9 @@ class ReviewSettings(Section):
     overlap: float = Field(default=0.0, ge=0, le=1)
     """Share of the queue that several people decide, blind to each other."""
     overlap_people: int = Field(default=2, ge=2, le=20)
-    """How many people decide such a row."""
+    """Number of people who decide such a row."""
     lease_seconds: int = Field(default=900, ge=1)
-    """How long a row is reserved for one reviewer."""
+    """Seconds for which a row is reserved for one reviewer."""
     order: Literal["import", "topic", "uncertainty", "gap", "random"] = "import"
     """Order of the queue, after test rows and rows sent back."""
     second_edit: bool = False
@@ -113,7 +113,7 @@ class ReviewSettings(Section):
 
 
 class DatasetSettings(Section):
-    """How a freeze splits the pool."""
+    """Division of the pool by a freeze."""
 
     validation: float = Field(default=0.1, gt=0, lt=1)
     """Share of validation rows."""
@@ -148,14 +148,14 @@ EVERY_TURN = " on every turn"
 
 
 class EvaluationSettings(Section):
-    """How models are measured, and the gain that a tuned model needs."""
+    """Measurement of models, and the gain that a tuned model needs."""
 
     metric: str = "exact_match"
     """Primary metric; `metrics/NAME.py` in the project is your own."""
     margin: float = Field(default=0.05, ge=0, le=1)
     """Gain over every prompted arm that a tuned model needs."""
     turns: Literal["last", "all"] = "last"
-    """Which assistant turns of a row are asked and scored; each with the true turns before it."""
+    """Assistant turns of a row that are asked and scored, each after the true turns before it."""
     arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "optimised", "classical", "encoder")
     """Arms that `rung baseline` measures."""
     few_shot: int = Field(default=8, ge=1)
@@ -212,7 +212,7 @@ class JudgeSettings(OtherModelSettings):
     kind: Literal["rubric", "score"] = "rubric"
     """`rubric`: yes or no on one output; `score`: 1 to 5."""
     good: int = Field(default=4, ge=2, le=5)
-    """With `score`: the lowest number that counts as good enough."""
+    """Lowest number that counts as good enough, with `score`."""
     max_tokens: int = Field(default=1024, ge=1)
     """Most tokens of a judgement, thinking included."""
 
@@ -228,7 +228,7 @@ class OwnSystemSettings(Section):
     url: str
     """Asked by POST of `{"messages": [...]}`; it answers `{"answer": "..."}`."""
     model: str = ""
-    """If named, `url` speaks OpenAI's chat protocol (the address before `/chat/completions`), with this model."""
+    """Name of the model: then `url` is an address of OpenAI's chat protocol (before `/chat/completions`)."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds that an answer may take."""
     tries: int = Field(default=3, ge=1)
@@ -263,7 +263,7 @@ class TrainingSettings(Section):
     targets: str | None = None
     """`all-linear`, or peft's module names with commas."""
     schedule: Literal["cosine", "linear", "constant_with_warmup"] | None = None
-    """How the learning rate changes."""
+    """Schedule of the learning rate."""
     warmup: float | None = Field(default=None, ge=0, lt=1)
     """Share of the steps with a rising learning rate."""
     weight_decay: float | None = Field(default=None, ge=0)
@@ -277,7 +277,7 @@ class TrainingSettings(Section):
     seed: int = 0
     """Seed of the run."""
     loss: Literal["last", "all"] = "last"
-    """Which assistant turns of a row train. `[evaluation] turns` says which are scored."""
+    """Assistant turns of a row that are trained. `[evaluation] turns` says which are scored."""
     replay: float = Field(default=0.0, ge=0, le=1)
     """Against forgetting: so many general questions (a share of the rows), answered by the base model, train too."""
     system_prompt: str | None = None
@@ -291,7 +291,7 @@ class TrainingSettings(Section):
     virtual_tokens: int | None = Field(default=None, ge=1)
     """Length of a learned prefix or prompt."""
     beta: float | None = Field(default=None, ge=0)
-    """How close the tuned model stays to its base model (dpo, grpo, rloo)."""
+    """Strength of the pull towards the base model (dpo, grpo, rloo)."""
     reward: str = ""
     """A finished run of objective `reward` that scores answers; empty: the metric does (grpo, rloo)."""
     generations: int | None = Field(default=None, ge=2)
@@ -327,7 +327,7 @@ class GateSettings(Section):
     may_override: tuple[Literal["decision", "review", "machine"], ...] = ("decision", "review", "machine")
     """Gates that a named person may override; the others must pass."""
     override_by: tuple[str, ...] = ()
-    """Who may override; empty: anyone who gives a name and a reason."""
+    """People who may override; empty: anyone who gives a name and a reason."""
     memory: float = Field(default=0.95, gt=0, le=1)
     """Share of this machine's memory that a plan's high estimate may use."""
 
@@ -357,16 +357,16 @@ class WebSettings(Section):
 
 
 class RemoteSettings(Section):
-    """Where `rung train --on NAME` trains: a machine with a GPU reached by ssh, or a provider of tuning."""
+    """A machine with a GPU reached by ssh, or a provider of tuning: `rung train --on NAME` trains there."""
 
     host: str = Field(default="", pattern=r"^[\w.@:\[\]-]*$")
     """`user@box`, or a name of your ssh configuration."""
     provider: Literal["", "together", "fireworks"] = ""
     """The provider that tunes, instead of a host."""
     base: str = ""
-    """With provider: its name of the base model (default: that of `[model] base`)."""
+    """The provider's name of the base model (default: that of `[model] base`)."""
     usd_at_most: float | None = Field(default=None, ge=0)
-    """With provider: a job that will cost more, as the provider estimates it, does not run."""
+    """Limit of a job's cost as the provider estimates it; a more expensive job does not run."""
     folder: str = Field(default="rung-runs", pattern=r"^[^-\s][^\x00-\x1f]*$")
     """Folder there for copies of projects; a relative one is in the home folder."""
     python: str = Field(default="python3", pattern=r"^[^-\s][^\x00-\x1f]*$")

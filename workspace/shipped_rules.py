@@ -1,4 +1,4 @@
-"""Where the data-only rules are: `rules/` beside the packages, or inside `advisor/` in an installed wheel."""
+"""The data-only rules: `rules/` beside the packages, or inside `advisor/` in an installed wheel."""
 
 import tomllib
 from functools import cache

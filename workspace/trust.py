@@ -46,7 +46,7 @@ class Claim:
     what: str
     sha256: str = ""
     here: bool = False
-    """On this machine: a host that may be asked without trust, but gets no key."""
+    """A host on this machine: it may be asked without trust, but gets no key."""
 
 
 def claims(root: Path, kind: str = "") -> list[Claim]:
@@ -130,7 +130,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def state_file() -> Path:
-    """Where the list is kept: the account's state folder, or `RUNG_STATE_DIR`."""
+    """Return the file of the list: in the account's state folder, or `RUNG_STATE_DIR`."""
     import platformdirs
 
     return Path(os.environ.get("RUNG_STATE_DIR") or platformdirs.user_state_dir("rung")) / "trusted.json"
@@ -206,7 +206,7 @@ def _remotes(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def _trackers(root: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
-    """Those of rung.toml, and of every plan that came with the folder."""
+    """Yield the trackers of rung.toml, and of every plan that came with the folder."""
     files = [*(root / "plans").glob("*.toml"), *(root / "runs").glob("*/plan.toml")]
     plans = [_plan(path) for path in sorted(files)]
     for place, asked in (("[training]", _table(table, "training")), *plans):

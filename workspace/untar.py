@@ -79,7 +79,7 @@ class _Counted:
         self._file, self._left, self._why = file, most, why
 
     def read(self, size: int = -1) -> bytes:
-        """Some bytes."""
+        """Read some bytes."""
         data = self._file.read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -161,7 +161,7 @@ def _write(target: Path, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
 
 
 def _most(file: Path, folder: Path) -> tuple[int, str]:
-    """How many bytes may come out, and what is said where it is more."""
+    """Return the limit of unpacked bytes, and the message for more."""
     most = min(file.stat().st_size * MOST_TIMES + SPARE, shutil.disk_usage(folder).free - SPARE)
     room = f"{MOST_TIMES} times its size, or what {folder.parent} has room for"
     return most, f"unpacks to more than {most:,} bytes: {room}"

@@ -1,1 +1,1 @@
-"""How large a training run is before it starts: parameters, memory, time and money. Imports no torch."""
+"""Size of a training run before it starts: parameters, memory, time and money. Imports no torch."""

@@ -1,4 +1,4 @@
-"""How a model is built: its weight matrices and vectors as transformers builds them, counted from its config. No torch.
+"""Architecture of a model: weight matrices and vectors as transformers builds them, from its config. No torch.
 
 tests/sizing compares each family with torch.
 """
@@ -28,7 +28,7 @@ class Matrix:
     linear: bool = True
     """A linear layer, so it can be loaded in 4 bits. Embeddings, routers and stacked experts are none."""
     ranks: int = 1
-    """How many times the rank PEFT's "all-linear" gives one copy; 0 where it leaves the matrix alone."""
+    """Multiple of the rank that PEFT's "all-linear" gives one copy; 0 if it skips the matrix."""
     also: tuple[str, ...] = ()
     """Older module names by which PEFT finds it too."""
 

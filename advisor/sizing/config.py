@@ -53,7 +53,7 @@ class UnknownArchitecture(RungError):
     """The config is readable, but how this kind of model is built is not in rules/models.toml."""
 
     parameters: int | None = None
-    """How many it has, where that was counted and the memory of its layers could not be."""
+    """Number of parameters, if it was counted although the memory of its layers could not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _is_there(path: Path) -> bool:
 
 
 def shown(text: object) -> str:
-    """At most 100 characters of a foreign text, unprintable ones (terminal escapes) as question marks."""
+    """Return at most 100 characters of a foreign text, unprintable ones (terminal escapes) as question marks."""
     cut = str(text)[:100]
     return "".join(c if c.isprintable() else "?" for c in cut)
 

@@ -14,12 +14,12 @@ from advisor.sizing.setup import RANGES, Setup
 from workspace.shipped_rules import rule_file
 
 METHOD_ORDER = ("full", "lora", "qlora")
-"""From the one that needs most memory to the one that needs least."""
+"""Methods from the most memory to the least."""
 
 
 @dataclass(frozen=True, slots=True)
 class MethodFit:
-    """How one method does on one card: its largest `batch` at this length, its longest `length` at batch 1; 0: none."""
+    """One method on one card: its largest `batch` at this length, its longest `length` at batch 1; 0: none."""
 
     method: str
     memory: Memory

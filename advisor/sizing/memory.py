@@ -26,7 +26,7 @@ class Memory:
     high: float
     parts: Mapping[str, float]
     moment: str
-    """When the peak is: `loss`, `backward`, `backward end`, `embedding` or `step`."""
+    """Moment of the peak: `loss`, `backward`, `backward end`, `embedding` or `step`."""
 
     def gib(self) -> dict[str, float]:
         """`{low, expected, high}` in GiB."""
@@ -137,7 +137,7 @@ def trained_bytes(setup: Setup) -> int:
 
 
 def _weights(a: Architecture, setup: Setup, shards: Shards) -> float:
-    """With the frozen second model of DPO, and the layer that a sharded run has gathered."""
+    """Return the bytes of weights, with DPO's frozen second model and the layer that a sharded run has gathered."""
     weights = weight_bytes(a, setup)
     if setup.mixed and setup.autocast:
         weights += a.parameters * setup.bytes

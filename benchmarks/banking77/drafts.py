@@ -30,7 +30,7 @@ def split_off(into: Path, count: int) -> None:
 
 
 def nearest_other(texts: list[str], names: list[str]) -> list[str]:
-    """For each text the name of the most similar text that has another name."""
+    """Return for each text the name of the most similar text with another name."""
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -146,7 +146,7 @@ class CheckedWays:
         return truths
 
     def _ahead(self, prompt: list[int]) -> float:
-        """How much other tokens behind a place change what the model says there: the median over places.
+        """Return the change of the model's output at a place by other tokens after it: the median over places.
 
         Both passes are of one length: for another the arithmetic, or how places are distinguished, may differ.
         """

@@ -61,7 +61,7 @@ class LocalEmbedder:
 
 
 def _batches(order: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """Some places at a time, with how many there were by then."""
+    """Yield the places in batches, with the number of places so far."""
     for begin in range(0, len(order), AT_ONCE):
         places = list(order[begin : begin + AT_ONCE])
         yield begin + len(places), places

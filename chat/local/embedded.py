@@ -48,7 +48,7 @@ class EmbeddedState:
 
 
 def embedded_folder() -> Path:
-    """Where the model folder is once it is made: below the user's cache folder."""
+    """Return the path of the model folder once it is made: below the user's cache folder."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("rung")) / "models" / f"{NAME}-{RECIPE}"

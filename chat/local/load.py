@@ -45,7 +45,7 @@ class Loaded:
 
 
 def find_model(ref: str, progress: Progress | None = None) -> tuple[str, bool]:
-    """Where `ref` is loaded from, and whether that is the hub.
+    """Return the place that `ref` is loaded from, and whether it is the hub.
 
     `embedded` is made first if need be; a folder must hold safetensors. Raises RungError for a folder that is not
     there or cannot be used.

@@ -81,7 +81,7 @@ class LocalModel:
             return self._answer(asks, progress or (lambda done, total: None))
 
     def loglikelihoods(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[tuple[float, int]]:
-        """For each pair: the sum of natural log-probabilities of the answer tokens (end token too), and their count.
+        """Return for each pair the summed log-probability (natural) of the answer with its end token, and its tokens.
 
         Neighbouring pairs with the same prompt are scored behind it: put all labels of an item in a row.
         """
@@ -250,7 +250,7 @@ class LocalModel:
 
     @cached_property
     def calls_unread(self) -> str:
-        """Why tool calls of this model cannot be measured; empty where they can."""
+        """Return the reason why this model's tool calls cannot be measured; empty if they can."""
         return is_read(self.loaded.tokenizer, self._may_call)
 
     def _shared(self, prompts: Sequence[list[int]]) -> Prefix:

@@ -91,7 +91,7 @@ def encode_after(tokenizer: Any, prompt: str, answers: Sequence[str]) -> list[li
 
 
 def shared_prefix(sequences: Sequence[list[int]]) -> int:
-    """How many leading tokens all sequences share, leaving each at least one of its own."""
+    """Return the number of leading tokens that all sequences share, leaving each at least one of its own."""
     if not sequences:
         return 0
     limit = min(len(sequence) for sequence in sequences) - 1

@@ -38,12 +38,12 @@ class Subject:
 
     @property
     def place(self) -> str:
-        """How a person finds it: `rows.jsonl:41`."""
+        """Return the place for a person: `rows.jsonl:41`."""
         return f"{self.file}:{self.line}" if self.line else self.file or self.id
 
 
 class FindingEvidence(BaseModel):
-    """Why a row (or two) is in a finding. `key` stays the same as long as the rows do: `dismiss leaks:KEY` names it."""
+    """Evidence of one row (or two) in a finding. `key` depends on the rows alone: `dismiss leaks:KEY` names it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key: str
@@ -73,7 +73,7 @@ class DataFinding(BaseModel):
     ids: tuple[str, ...] = ()
     detail: JsonObject = {}
     pairs: tuple[tuple[str, str], ...] = Field(default=(), exclude=True)
-    """In a finding about pairs of a project's rows, all of them by id: what a dismissal of the finding speaks of."""
+    """Pairs of row ids, in a finding about pairs of a project's rows: a dismissal of the finding names them."""
 
     @property
     def blocks(self) -> bool:
@@ -318,7 +318,7 @@ class Checkup(BaseModel):
 
     @property
     def clean(self) -> int:
-        """How many checks ran and found nothing."""
+        """Return the number of checks that ran and found nothing."""
         return sum(check.rows == 0 for check in self.checks)
 
     def found_nothing(self, name: str) -> bool:

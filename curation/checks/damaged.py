@@ -58,7 +58,7 @@ class Empty(SingleRowCheck):
     action = "exclude"
 
     def fault(self, subject: Subject) -> str | None:
-        """Which text has no visible character."""
+        """Return the text that has no visible character."""
         example = subject.example
         if not example.question.strip():
             return "the question is white space"

@@ -1,4 +1,4 @@
-"""How much the rows repeat each other, and how evenly numbers and lengths are spread."""
+"""Diversity: how much the rows repeat each other, and how evenly numbers and lengths are spread."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def code_pattern(answer: str) -> str:
 
 
 def casing(answer: str) -> str:
-    """How a short answer is written: lower, UPPER, Initial capitals or mixed; longer ones are not judged."""
+    """Return the case of a short answer: lower, UPPER, Initial capitals or mixed; longer ones are not judged."""
     words = re.findall(r"[^\W\d_]{2,}", answer)
     if not words or len(words) > 4:
         return ""

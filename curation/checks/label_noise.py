@@ -137,8 +137,8 @@ START_WEIGHT, START_WRONG = 0.5, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """By row and class the `combined` probabilities; by row how probable it is that the given label is `wrong`; the
-    `share` of wrong labels that this assumes.
+    """Doubt about labels: `combined` probabilities by row and class, the probability by row that the given label is
+    `wrong`, and the assumed `share` of wrong labels.
     """
 
     combined: Floats

@@ -21,7 +21,7 @@ LOOKED_AT = 600
 
 
 class Language(QualityCheck):
-    """By script, and by the commonest short words of ten languages; short texts are not judged."""
+    """Language, by script and by the commonest short words of ten languages; short texts are not judged."""
 
     name = "language"
     title = "Another language"
@@ -76,7 +76,7 @@ def language_of(text: str) -> str:
 
 
 def shares(text: str) -> dict[str, float]:
-    """For each known language the share of its commonest words among the words of a text, 0..1."""
+    """Return for each known language the share of its commonest words among a text's words, 0..1."""
     return _shares(_words_of(text))
 
 

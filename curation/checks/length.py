@@ -13,7 +13,7 @@ from workspace.folder import folder_named
 from workspace.settings import Settings
 
 CHARACTERS_A_TOKEN = 3.5
-"""For want of a tokenizer; English prose has about four characters a token, codes and other scripts fewer."""
+"""Used without a tokenizer: English prose has about four characters a token, codes and other scripts fewer."""
 TURN_TOKENS = 5
 """Tokens that a chat template adds to each message."""
 
@@ -32,7 +32,7 @@ class OverLong(SingleRowCheck):
         self.count = options.count_tokens
 
     def fault(self, subject: Subject) -> str | None:
-        """How many tokens, of how many that fit."""
+        """Return the number of tokens, and the number that fits."""
         texts = all_texts(subject.example)
         extra = TURN_TOKENS * len(texts)
         most = sum(len(text.encode()) for text in texts) + extra

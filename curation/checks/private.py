@@ -23,7 +23,7 @@ class Secrets(SingleRowCheck):
     action = "exclude"
 
     def fault(self, subject: Subject) -> str | None:
-        """Which kinds of keys."""
+        """Return the kinds of keys."""
         names = {spot.name for text in every_text(subject.example) for spot in find_secrets(text)}
         return ", ".join(sorted(names)) if names else None
 
@@ -42,7 +42,7 @@ class Personal(SingleRowCheck):
         self.kinds: Counter[str] = Counter()
 
     def fault(self, subject: Subject) -> str | None:
-        """Which kinds, and how many of each."""
+        """Return the kinds, with the number of each."""
         found = Counter(spot.kind for text in every_text(subject.example) for spot in find_personal(text))
         self.kinds.update(found.keys())
         return ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) if found else None

@@ -331,7 +331,7 @@ def _project_checkup(
 
 
 def _how_many(store: Store) -> int:
-    """How many rows are in."""
+    """Return the number of rows imported."""
     return sum(
         n for states in store.counts().values() for state, n in states.items() if state not in ("excluded", "rejected")
     )
@@ -383,7 +383,7 @@ def _project_dedup(sides: Sides, threshold: float, progress: RowsDone) -> DedupR
 
 
 def _counts(store: Store, imported: int, gone: GoneRows) -> dict[str, int]:
-    """How the lines read add up."""
+    """Return the counts of the lines read, by what became of them."""
     sources = [source.counts for source in store.sources()]
     read, rejected, known = (sum(counts.get(name, 0) for counts in sources) for name in ("read", "rejected", "known"))
     exact, near = gone.kinds["exact"], gone.kinds["near"]

@@ -39,7 +39,7 @@ class Skew(QualityCheck):
 
 
 def source_of(subject: Subject) -> str:
-    """Where a row comes from: its own key `source` (or `meta.source`), else its file."""
+    """Return the source of a row: its own key `source` (or `meta.source`), else its file."""
     meta = subject.example.row.get("meta")
     named = subject.example.row.get("source") or (meta.get("source") if isinstance(meta, dict) else None)
     return named if isinstance(named, str) else subject.source or subject.file

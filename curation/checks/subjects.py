@@ -41,7 +41,7 @@ class FileRows(Chosen):
         return [""] * len(indices)
 
     def different(self, indices: Sequence[int]) -> int:
-        """How many different lines these are."""
+        """Return the number of different lines."""
         return len(set(map(self.where, indices)))
 
 
@@ -59,7 +59,7 @@ class ProjectRows(StoredRows):
         return [row_id(self.numbers[index]) for index in indices]
 
     def different(self, indices: Sequence[int]) -> int:
-        """How many different rows these are."""
+        """Return the number of different rows."""
         return len(set(self.names(indices)))
 
 
@@ -112,7 +112,7 @@ class Sampler:
 
     @property
     def sampled(self) -> int | None:
-        """How many rows are held, where these are not all."""
+        """Return the number of rows held, if these are not all."""
         return len(self.held) if len(self.held) < self.seen else None
 
     def rows(self) -> list[Subject]:

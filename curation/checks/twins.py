@@ -107,7 +107,7 @@ class Contradictions(QualityCheck):
     action = "queue"
 
     def found(self, result: DedupResult, at: RowsByIndex, settled: Settled = NOTHING) -> DataFinding | None:
-        """Both rows of each pair, but for the pairs that somebody settled."""
+        """Return both rows of each pair, except for settled pairs."""
         import numpy as np
 
         pairs = result.pairs_of("contradiction")
@@ -131,7 +131,7 @@ class Contradictions(QualityCheck):
 def _settled(
     one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], at: RowsByIndex, sets: Sequence[frozenset[str]]
 ) -> npt.NDArray[np.bool_]:
-    """For each pair whether both of its rows were dismissed together."""
+    """Return for each pair whether both of its rows were dismissed together."""
     import numpy as np
 
     if not sets or not len(one):

@@ -34,7 +34,7 @@ class DocumentPassage:
 
     @property
     def name(self) -> str:
-        """Its file, below documents/, and the page of a PDF: as the rag arm shows it."""
+        """Return its file below documents/ and the page of a PDF, as the rag arm shows it."""
         file, _, start = self.place.partition("/")[2].rpartition(":")
         return f"{file}, {start}" if start.startswith("p. ") else file
 
@@ -54,7 +54,7 @@ class DraftMaterial:
     guideline: str
     label_limit: int
     reasons: Mapping[int, str]
-    """Why reviewers rejected drafts, by decision."""
+    """Reviewers' reasons for rejecting drafts, by decision."""
     ordering: int = 0
     """Rows and passages that are left out because they hold orders to a model (the check `orders`)."""
     reasons_alone: bool = False

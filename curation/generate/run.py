@@ -30,7 +30,7 @@ from workspace.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How many drafts of which strategy; `budget_usd` is the most that this run may spend, None for no limit."""
+    """Number of drafts by strategy; `budget_usd` is the most that this run may spend, None for no limit."""
 
     count: int
     strategy: str = "paraphrase"
@@ -64,7 +64,7 @@ class DraftingResult:
 
 
 FAILURES_IN_A_ROW = 5
-"""After so many calls without an answer nothing more is asked."""
+"""Calls without an answer, one after the other, that end a run."""
 
 
 class DraftBudget:
@@ -291,7 +291,7 @@ def _send(session: Session, batches: Batches, fresh: Mapping[str, DraftRequest])
 def worst_case(
     project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish
 ) -> tuple[int, float | None]:
-    """How many calls a run would make and the most that they can cost; None where no price is known."""
+    """Return the number of calls of a run and their highest cost; None if no price is known."""
     session = Session(project, settings, store, model, wish)
     price = price_of_model(model)
     purse = DraftBudget(session.outcome, model, None, price)

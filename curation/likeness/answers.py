@@ -1,4 +1,4 @@
-"""When two answers say the same. Long answers may differ in a word; never in a number, an operator or a side."""
+"""Sameness of two answers. Long answers may differ in a word; never in a number, an operator or a side."""
 
 from __future__ import annotations
 

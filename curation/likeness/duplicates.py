@@ -56,7 +56,7 @@ class DedupResult:
         self.template = prints.template
         self.read = len(prints)
         self.keep: Bools = found.keep
-        """For each row whether it stays."""
+        """For each row, True if it stays."""
         self.cluster_of: I64 = found.classes.first[found.cluster][found.classes.of]
         """For each row the first row of its cluster."""
         self.exact = int(found.exact.sum())
@@ -65,7 +65,7 @@ class DedupResult:
 
     @cached_property
     def cluster_sizes(self) -> dict[int, int]:
-        """How many clusters have how many rows, by their size; single rows are none."""
+        """Return the number of clusters by size (in rows); single rows are none."""
         sizes = np.bincount(self.cluster_of) if len(self.cluster_of) else self.cluster_of
         found, count = np.unique(sizes[sizes > 1], return_counts=True)
         return dict(zip(found.tolist(), count.tolist(), strict=True))
@@ -87,7 +87,7 @@ class DedupResult:
 
     @property
     def gone_exact(self) -> Bools:
-        """For each of `gone` whether it went as an exact duplicate."""
+        """Return for each of `gone` whether it was an exact duplicate."""
         return self._found.exact
 
     def first_removed(self, count: int) -> list[Removed]:
@@ -95,7 +95,7 @@ class DedupResult:
         return self.removed_at(slice(count))
 
     def removed_at(self, some: slice | I64) -> list[Removed]:
-        """Those of `removed` at these places."""
+        """Return the entries of `removed` at these places."""
         found, sets = self._found, self._prints.shingles
         gone, stays, exact = found.gone[some], found.stays[some], found.exact[some]
         score = np.where(exact, 1.0, jaccard_of(sets, sets, gone, stays))
@@ -117,12 +117,12 @@ class DedupResult:
         return sorted(out, key=lambda pair: (pair.index, pair.other))
 
     def pairs_of(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> NearSets:
-        """Those of one kind, in the same order, as columns."""
+        """Return the pairs of one kind, in the same order, as columns."""
         pairs = self._found.pairs[kind]
         return pairs.take(np.lexsort((pairs.other, pairs.one)))
 
     def count(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> int:
-        """How many pairs of that kind."""
+        """Return the number of pairs of that kind."""
         return len(self._found.pairs[kind])
 
     def report(self) -> dict[str, object]:
@@ -155,7 +155,7 @@ class _Found:
     pairs: dict[Literal["contradiction", "minimal_pair", "short_near"], NearSets]
 
     def neighbours(self, gone: I64, stays: I64) -> list[int]:
-        """For each of these removed rows the neighbour on its way to the row that stays for it."""
+        """Return for each removed row the neighbour on its way to the row that stays for it."""
         if not len(gone):
             return []
         steps: dict[int, list[int]] = {}
@@ -207,7 +207,7 @@ def dedup_prints(
     reviewed: Sequence[bool] | Bools | None = None,
     numba: bool | None = None,
 ) -> DedupResult:
-    """As `dedup`, for rows that are known by their fingerprints; `source` is asked for answers that need a look."""
+    """Find duplicates as `dedup`, in rows known by fingerprints; `source` gives answers that must be compared."""
     method = method or ("exact" if len(prints) < EXACT_BELOW else "minhash")
     grouped = Grouped(prints, source, threshold, method, use_compiled(len(prints), numba))
     classes, (pairs, is_exact) = grouped.classes, grouped.pairs()
@@ -227,7 +227,7 @@ def dedup_prints(
 
 
 def _choose(grouped: Grouped, cluster: I64, reviewed: Sequence[bool] | Bools | None) -> tuple[Bools, I64, I64]:
-    """Which rows stay, which go, and for each that goes the row that stays for it.
+    """Return the rows that stay, those that go, and for each that goes the row that stays for it.
 
     Of a cluster one row stays, and every row whose answer differs from that row's.
     """

@@ -68,7 +68,7 @@ class Fingerprints:
         return self.shingles, self.grams, self.key, self.exact, self.words, self.answer, self.context, self.system
 
     def take(self, rows: npt.NDArray[Any]) -> Fingerprints:
-        """Those of some rows, in that order."""
+        """Return the fingerprints of some rows, in that order."""
         return Fingerprints(*(column.take(rows) for column in self._columns()))
 
     def followed_by(self, more: Fingerprints) -> Fingerprints:
@@ -215,7 +215,7 @@ class Fingerprinted(Sequence[Example]):
 
     @property
     def hashed(self) -> int:
-        """How many rows were hashed so far, of all selections."""
+        """Return the number of rows hashed so far, of all selections."""
         return 0 if self._shared.prints is None else len(self._shared.prints)
 
     def prints(self) -> Fingerprints:

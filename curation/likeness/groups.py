@@ -126,7 +126,7 @@ class Grouped:
         return near_sets(sets, nodes, threshold, self.method, compiled=self.compiled, alike=alike)
 
     def same_answers(self, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Bools:
-        """For each pair of rows whether their answers are the same. Texts are fetched only where the keys differ."""
+        """Return for each pair of rows whether their answers are the same. Fetches texts only if the keys differ."""
         left, right = self.prints.answer[one], self.prints.answer[other]
         out: Bools = left == right
         open_pairs = np.flatnonzero(~out & (left != 0) & (right != 0))

@@ -20,7 +20,7 @@ from curation.likeness.sets import I32, I64, U64, WORD_BASE, Sets, concat, mix, 
 from curation.likeness.words import GAP, GRAM, SHINGLE, SHORT, SPACE, class_of, is_normal_when_lowered, normal, words
 
 BASE = np.uint64(0xD6E8FEB86659FD93)
-"""Of the polynomial over words, or over characters, that is the hash of an n-gram."""
+"""Base of the polynomial over words, or over characters, that is the hash of an n-gram."""
 BLOCK_CHARS = 1 << 20
 UNSEEN = 255
 """Class of a code point that was not met yet."""
@@ -136,7 +136,7 @@ def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _plain(texts: Sequence[str]) -> Hashes:
-    """By the definition, each different word hashed once."""
+    """Compute by the definition, with each different word hashed once."""
     hashes, counts = array("Q"), []
     for text in texts:
         before = len(hashes)

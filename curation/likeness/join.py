@@ -104,8 +104,8 @@ def bands_of(sets: Sets, nodes: I64) -> Sets:
 
 
 def rarest(sets: Sets, threshold: float) -> Sets:
-    """For each set the ranks of its n - ceil(t n) + 1 rarest members, ascending: two near sets share one of them.
-    Those that no other set holds are left out.
+    """Return for each set the ranks of its n - ceil(t n) + 1 rarest members, ascending: two near sets share one of
+    them. Those that no other set holds are left out.
     """
     owners, sizes = sets.owners(), sets.sizes
     values, count = np.unique(sets.hashes, return_counts=True)
@@ -153,7 +153,7 @@ def _near_plain(sets: Sets, nodes: I64, threshold: float, method: Method, alike:
 
 
 class _Forest:
-    """Which nodes are connected."""
+    """Connected components of nodes."""
 
     def __init__(self) -> None:
         self.parent: dict[int, int] = {}
@@ -226,7 +226,7 @@ def jaccard_of(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArra
 
 
 def components(count: int, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> I64:
-    """For each of `count` nodes the smallest node it is connected to (itself included)."""
+    """Return for each of `count` nodes the smallest node it is connected to (itself included)."""
     smallest = np.arange(count, dtype=np.int64)
     if not len(one):
         return smallest

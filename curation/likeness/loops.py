@@ -88,7 +88,7 @@ def _fmix32(value: Any) -> Any:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def band_keys(hashes: Array, begins: Array, ends: Array, a: Array, b: Array, bands: int, rows: int) -> Array:
-    """For each set the ascending keys of its bands: `rows` values of its MinHash signature and the band's number."""
+    """Return for each set the ascending keys of its bands: `rows` values of its MinHash signature, and the band."""
     out = np.empty((len(begins), bands), np.uint32)
     minima = np.empty(len(a), np.uint32)
     for place in range(len(begins)):

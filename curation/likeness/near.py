@@ -1,4 +1,4 @@
-"""Who is near whom, whatever the answers: what a split may not part."""
+"""Near rows, whatever their answers: a split may not separate them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Near:
     keys: Sequence[str | None]
 
     def groups(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> dict[int, int]:
-        """For each of `rows` the first row of its group, if only these rows existed.
+        """Return for each of `rows` the first row of its group, if only these rows existed.
 
         Two pinned rows do not join each other's groups: they were found not to conflict, or share a key only.
         """
@@ -80,7 +80,7 @@ class Near:
     def against(
         self, fixed: Sequence[int], others: Sequence[int], keyed: Sequence[int]
     ) -> tuple[list[Conflict], list[Conflict]]:
-        """Of `others`, those that cannot be in another split than `fixed` rows, and near pairs that can.
+        """Return the `others` that cannot be in another split than `fixed` rows, and the near pairs that can.
 
         A row conflicts where it is near and has the same answer, asks the same question, or (only `keyed` rows) has
         the same key.

@@ -70,7 +70,7 @@ def alike_across(
 
 
 def _proposed(rows: Sequence[str], items: Sequence[str]) -> npt.NDArray[np.int64]:
-    """For each item the rows whose words are the most alike: columns row, item."""
+    """Return for each item the rows with the most similar words: columns row, item."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     none = np.zeros((0, 2), np.int64)

@@ -41,7 +41,7 @@ class Sets:
         return found
 
     def owners(self) -> I64:
-        """For each hash the index of its set."""
+        """Return for each hash the index of its set."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
     def take(self, indices: npt.NDArray[Any]) -> Sets:
@@ -60,14 +60,14 @@ def offsets(sizes: npt.NDArray[Any]) -> I64:
 
 
 def stable_order(values: I64) -> I64:
-    """As a stable argsort of numbers from 0 to 2^31, in a third of its time."""
+    """Return a stable argsort of numbers from 0 to 2^31, in a third of argsort's time."""
     packed = (values << 32) | np.arange(len(values))
     packed.sort()
     return packed & 0xFFFFFFFF
 
 
 def bit_counts(values: U64) -> I64:
-    """How many bits of each are set: summed in pairs, fours and bytes at once (Knuth, TAOCP 7.1.3)."""
+    """Return the number of bits set in each: summed in pairs, fours and bytes at once (Knuth, TAOCP 7.1.3)."""
     pairs, fours, bytes_, ones = map(
         np.uint64, (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F, 0x0101010101010101)
     )
@@ -78,7 +78,7 @@ def bit_counts(values: U64) -> I64:
 
 
 def earlier(values: I64) -> I64:
-    """For each value how many equal ones come before it."""
+    """Return for each value how many equal ones come before it."""
     order = stable_order(values)
     first = np.flatnonzero(np.diff(values[order], prepend=-1))
     out = np.empty(len(values), np.int64)

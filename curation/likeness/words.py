@@ -78,7 +78,7 @@ def is_normal_when_lowered(text: str) -> bool:
 
 @cache
 def _plain() -> re.Pattern[str]:
-    """Of ASCII, Latin, Cyrillic and signs the characters that fold as they are lowered, alone and in any company."""
+    """Characters (ASCII, Latin, Cyrillic, signs) whose case folding is their lower case, alone and in any context."""
     codes = (*range(0x80, 0x250), *range(0x400, 0x530), *range(0x2010, 0x2C00))
     runs: list[list[int]] = [[0, 0x7F]]
     for code in codes:

@@ -1,4 +1,4 @@
-"""How far reviewers agree: raw agreement, Cohen's kappa, Krippendorff's alpha, with bootstrap intervals.
+"""Agreement of reviewers: raw agreement, Cohen's kappa, Krippendorff's alpha, with bootstrap intervals.
 
 Cohen 1960 (Educational and Psychological Measurement 20:37); Krippendorff, Content Analysis, 4th ed., ch. 12.
 """

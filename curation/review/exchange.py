@@ -26,7 +26,7 @@ from workspace.files import read_utf8, write_text
 FIELDS = ("id", "content_hash", "reviewer", "question", "answer", "decision", "text", "reason", "remark")
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would work out."""
+"""First characters of cells that a spreadsheet would compute."""
 
 
 @dataclass(frozen=True, slots=True)

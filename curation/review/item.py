@@ -194,7 +194,7 @@ def _later(connection: Connection, raw: RowMapping, person: Reviewer) -> tuple[M
 
 
 def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[OtherDecision, ...]:
-    """Both decisions of a disagreement, for the person who ends it."""
+    """Return both decisions of a disagreement, for the adjudicator."""
     names = {person.id: person.name for person in all_reviewers(desk.store)}
     with desk.store.read() as connection:
         votes = standing_votes(connection, number, since)
@@ -360,7 +360,7 @@ def is_unmasked(desk: Desk, person: str, item: ReviewItem) -> bool:
 
 
 def kinds_of(found: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """How much of each kind: what the log may hold."""
+    """Return the number of each kind: all that the log may hold."""
     return dict(sorted(Counter(kind for kind, _ in found).items()))
 
 

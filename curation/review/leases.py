@@ -195,7 +195,7 @@ def running(row: RowMapping, moment: float) -> bool:
 
 
 def stale(connection: Connection, row: RowMapping, person: Reviewer, token: str, moment: float) -> Refusal | None:
-    """Why a decision under this token does not count; None where it does."""
+    """Return the reason why a decision under this token does not count; None if it does."""
     name = row_id(row["id"])
     same = row["lease_token"] is not None and hmac.compare_digest(row["lease_token"].encode(), token.encode())
     mine = same and row["lease_owner"] == person.id

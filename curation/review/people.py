@@ -100,7 +100,7 @@ def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
 
 
 def by_token(store: Store, token: str) -> Reviewer:
-    """Whose token this is. Raises LinkUnknown where it is unknown or revoked, LinkEnded where it is over."""
+    """Return the owner of this token. Raises LinkUnknown if it is unknown or revoked, LinkEnded if it has expired."""
     with store.read() as connection:
         found = reviewer_with_token(connection, _digest(token))
     if found is None:
@@ -183,7 +183,7 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
 
 
 def _shared(entries: Sequence[RowMapping]) -> dict[int, set[str]]:
-    """Who decided each row since it was last sent to review."""
+    """Return who decided each row since it was last sent to review."""
     shared: dict[int, set[str]] = {}
     for each in entries:
         if each["verdict"] in FINAL and each["id"] > each["since"] and not each["known"]:

@@ -1,4 +1,4 @@
-"""How the review is going: states, people, pace, samples, agreement.
+"""Progress of the review: states, people, pace, samples, agreement.
 
 Acceptance sampling is exact, by the hypergeometric distribution: `population` rows hold `faulty` ones, of which a
 random sample of `size` is drawn without return.

@@ -1,4 +1,4 @@
-"""Which rows wait for review, and their order: the policy of rung.toml, samples, topic, doubt or gap."""
+"""The review queue: which rows wait, and in which order (policy of rung.toml, samples, topic, doubt or gap)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _needed(settings: Settings, digest: str) -> int:
 
 
 def _height(connection: Connection, settings: Settings) -> dict[str, int]:
-    """How far the project has come since the last look; orders by what was decided look again at times."""
+    """Return the store's highest ids, to notice changes; orders by decisions count these too, by LOOK_AGAIN."""
     found = height(connection)
     if settings.review.order in BY_DECISIONS:
         decided = newest_id(connection)
@@ -198,7 +198,7 @@ COMMON = 0.2
 TELLING = 4
 """Words by which a topic is sorted."""
 DOUBT = {"contradiction": 1.0, "minimal_pair": 0.8, "short_near": 0.6}
-"""How doubtful a row is, by the nearest row with another answer."""
+"""Doubt about a row, by the nearest row with another answer."""
 
 
 def set_places(connection: Connection, settings: Settings) -> None:

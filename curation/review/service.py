@@ -25,7 +25,7 @@ class NextItem:
     item: ReviewItem | None
     waiting: int = 0
     mine: Sequence[str] = ()
-    """Of the rows that wait, those on which this person's decision is written already: they need a second person."""
+    """Waiting rows that this person has decided already: they need a second person."""
 
 
 def next_item(

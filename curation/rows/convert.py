@@ -1,4 +1,4 @@
-"""From one format to another, losing nothing: what the target cannot hold is a reject, never cut."""
+"""Conversion between formats without loss: a row that the target cannot hold is rejected, never cut."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ FAMILIES = (
     _family("qa", pairs.read_question_answer, "question answer", "query response", "input output"),
     _family("text", pairs.read_text, "text"),
 )
-"""In the order in which they are tried: the first all of whose keys are in a row is its family."""
+"""Formats in the order of trial: the first all of whose keys are in a row is its format."""
 LABELLED = Family("labelled", (), pairs.read_labelled)
 """A text and its label. Known by a key beside the text, so it is tried for rows that would be plain text."""
 

@@ -51,7 +51,7 @@ def read_rows(path: Path, fmt: str = "auto", **how: Unpack[HowToRead]) -> Iterat
 
 
 def read_blocks(path: Path, fmt: str = "auto", **how: Unpack[HowToRead]) -> Iterator[RowBlock]:
-    """As `read_rows`, some rows at a time."""
+    """Yield the rows of `read_rows` in blocks."""
     named(fmt)
     for file in files_of(path):
         with readable(file), contextlib.ExitStack() as stack:

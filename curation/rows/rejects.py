@@ -148,7 +148,7 @@ def reason_lines(rejects: Iterable[Reject]) -> list[str]:
 
 
 def convert_hint(path: Path | str) -> str:
-    """How a file that was saved in another encoding becomes UTF-8."""
+    """Return the command that converts a file in another encoding to UTF-8."""
     return f'save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 "{path}" > utf8{Path(path).suffix}'
 
 

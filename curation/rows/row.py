@@ -154,7 +154,7 @@ class RowBlock:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a table, or keys of a row, hold what, and the sheet of a workbook. An empty name is guessed.
+    """Columns of a table, or keys of a row, by meaning, and the sheet of a workbook. An empty name is guessed.
 
     `called` is the name that rows and messages give the file, where it is a copy of another source.
     """

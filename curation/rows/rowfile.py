@@ -81,7 +81,7 @@ class RowFile:
             yield from self.read_file(number)
 
     def read_file(self, number: int) -> Iterator[RowBlock]:
-        """As `read`, of the file of that number, after those before it."""
+        """Yield the blocks of the file with that number, as `read`, after those before it."""
         if self.is_lines(number):
             self.note(number, ())
         self._is_read = True
@@ -155,7 +155,7 @@ class RowFile:
         return list(self.pick(indices))
 
     def pick(self, indices: Iterable[int]) -> Iterator[Example]:
-        """As `fetch`, one at a time. Raises RungError where a file changed since its lines were looked for."""
+        """Yield the rows of `fetch` one at a time. Raises RungError if a file changed since its lines were located."""
         looked_in = set()
         for index in indices:
             if self._kept_at[index] == IN_ITS_FILE:
@@ -197,7 +197,7 @@ class RowFile:
                 out.writelines(self._raw(int(i)).rpartition(b"\n")[2] + b"\n" for i in mine[flags[mine]])
 
     def _places_of(self, number: int) -> I64:
-        """Where each line of the file starts, and the end."""
+        """Return the start of each line of the file, and the end."""
         if number not in self._places:
             self._check_unchanged(number)
             self._places[number] = _line_places(self._file(number))
@@ -260,7 +260,7 @@ def _is_lines(file: Path) -> bool:
 
 
 def _line_places(file: IO[bytes]) -> I64:
-    """Where each line starts, and the end. Read into one small buffer: fresh memory costs more than the look."""
+    """Return the start of each line, and the end. Reads into one buffer: fresh memory costs more than the search."""
     buffer = bytearray(CHUNK)
     data = np.frombuffer(buffer, np.uint8)
     file.seek(0)

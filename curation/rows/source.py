@@ -1,4 +1,4 @@
-"""Where bytes come from: files, compressed files, folders, pipes and standard input."""
+"""Sources of bytes: files, compressed files, folders, pipes and standard input."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class _Watched(io.RawIOBase):
         return count
 
     def _check(self, total: int, ended_early: bool) -> None:
-        """At the end: what was read is one state of the file."""
+        """Check at the end that what was read is one state of the file."""
         status = os.fstat(self._file.fileno())
         how = ""
         if ended_early:
@@ -253,7 +253,7 @@ def lines_of(file: IO[bytes], blank: bool = False) -> Iterator[tuple[int, bytes]
 
 
 def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
-    """Whole lines as they come in, with their line feeds, and the same lines as one text.
+    """Yield whole lines as they come in, with their line feeds, and the same lines as one text.
 
     Blocks are small enough to stay in a processor's cache from one pass over them to the next.
     """

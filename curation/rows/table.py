@@ -64,7 +64,7 @@ def looks_like_header(line: bytes) -> bool:
 
 
 def choose_columns(names: Sequence[str], columns: Columns, file: str) -> dict[str, str]:
-    """Which column is the question, the answer, the system message (`{"question": name, ...}`).
+    """Return the columns of question, answer and system message (`{"question": name, ...}`).
 
     A table whose columns are those of a format (instruction, input, output) gives `{}`: its rows are that format's.
     """

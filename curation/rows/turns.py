@@ -26,7 +26,7 @@ NEXT: dict[str, dict[Any, str]] = {
     "calling": {"tool": "tool", "user": "user"},
     "tool": {"tool": "tool", "assistant": "assistant"},
 }
-"""Which role may follow. `calling` is an assistant message with tool calls."""
+"""Roles that may follow a role. `calling` is an assistant message with tool calls."""
 ENDS = ("assistant", "calling")
 
 

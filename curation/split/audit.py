@@ -278,7 +278,7 @@ def _sample_faults(sample: SampleProgress, policy: ReviewSettings) -> Iterator[s
 
 
 def agreement_faults(agreed: Agreement, policy: ReviewSettings) -> list[str]:
-    """Where the lower bounds that the policy asks for are not reached, or are unknown: unknown is not passed."""
+    """Return the lower bounds of the policy that are not reached, or are unknown: unknown does not pass."""
     faults = []
     for wanted, value, low, name in (
         (policy.agreement_at_least, agreed.raw, agreed.raw_low, "agreement"),
@@ -377,7 +377,7 @@ def write_vouched(store: Store, path: Path, artefact: Vouched, actor: str, **det
 
 
 def unlike_log(project: Project, settings: Settings, *paths: Path) -> list[Path]:
-    """Those of the files that are not the ones that the log names; one that is older than its first such line is."""
+    """Return the files that differ from those in the log; a file older than its first line in the log counts too."""
     paths = tuple(path for path in paths if path.is_file())
     if not paths or not store_exists(project, settings):
         return []

@@ -31,7 +31,7 @@ class SplitFile(BaseModel):
 
 
 class FrozenRow(TypedDict, total=False):
-    """Where a frozen row comes from, by split and line; keys of later versions of Rung are kept."""
+    """Origin of a frozen row, by split and line; keys of later versions of Rung are kept."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
     split: Required[SplitName]

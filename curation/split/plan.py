@@ -105,7 +105,7 @@ def blockers(found: Sorted, settings: Settings) -> list[Blocker]:
 
 
 def _left_out(row: StoredRow) -> str:
-    """Why a row is left out without stopping anything; empty where it is not."""
+    """Return the reason why a row is left out without blocking the freeze; empty if it is not."""
     if row.state == "rejected":
         return "rejected in review"
     if row.example.messages and not row.example.is_answered:
@@ -385,7 +385,7 @@ def _planned(
 
 
 def _dismissed(splits: Mapping[SplitName, Sequence[StoredRow]], settled: Settled) -> int:
-    """How many dismissals of a leak speak of two rows that are both here."""
+    """Return the number of dismissed leaks whose two rows are both here."""
     here = {row.id for rows in splits.values() for row in rows}
     return sum(len(each & here) > 1 for each in settled.get("leaks", ()))
 
@@ -441,7 +441,7 @@ def _take_leaks_out(splits: dict[SplitName, list[StoredRow]], dropped: list[Left
 def _leaking(
     learnt: Sequence[StoredRow], held: Sequence[StoredRow], is_settled: Callable[[str, str], bool]
 ) -> dict[str, tuple[str, str]]:
-    """By id of each learnt row that leaks a held row: the kind, and the held row's id."""
+    """Return for each learned row (by id) that leaks a held-out row: the kind, and the held-out row's id."""
     if not learnt or not held:
         return {}
     leaks = find_leaks([row.example for row in learnt], [row.example for row in held]).leaks

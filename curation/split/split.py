@@ -25,7 +25,7 @@ SHARES: Mapping[SplitName, float] = {"train": 0.8, "validation": 0.1, "test": 0.
 LABEL_WORDS = 8
 """An answer of fewer words may be a class."""
 WHOLE = 10.0
-"""How much more a share missed over all rows weighs than the same share missed in one class."""
+"""Weight of a share missed over all rows, relative to the same share missed in one class."""
 RULE = (
     "One group of each class goes to train first; the others go where their class and the split lack most, "
     "so the shares hold over all classes together."
@@ -34,7 +34,7 @@ RULE = (
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """Where each row goes: `split[i]` of row i, None where it is left out; all indices in input order.
+    """Split of each row: `split[i]` of row i, None if it is left out; all indices in input order.
 
     `left_out` has the row against which each such row is left out; `across` the near pairs with different answers
     that stay on two sides because both, or the test row, were pinned; `group[i]` the first row of i's group.
@@ -172,7 +172,7 @@ def _lot(seed: int, example: Example) -> bytes:
 
 
 class _Tally:
-    """How many rows of each class each split has, and what it lacks."""
+    """Number of rows of each class in each split, and what it lacks."""
 
     def __init__(self, shares: dict[SplitName, float], total: Counter[str]) -> None:
         self.shares = shares

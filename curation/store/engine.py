@@ -129,7 +129,7 @@ def lock_all(connection: Connection) -> None:
 
 
 def lock_now(connection: Connection) -> bool:
-    """As `lock_all` where nobody holds the lock; else False, without waiting."""
+    """Take the lock of `lock_all` if it is free; else return False, without waiting."""
     if connection.dialect.name == "postgresql":
         return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK}).scalar())
     return True

@@ -62,7 +62,7 @@ def fetch(connection: Connection, statement: Select[Any]) -> list[StoredRow]:
 
 
 def stream(connection: Connection, statement: Select[Any]) -> Iterator[StoredRow]:
-    """As `fetch`, some rows at a time."""
+    """Yield the rows of `fetch` in blocks."""
     found = connection.execute(statement, execution_options={"yield_per": AT_ONCE})
     return map(record, found.mappings())
 

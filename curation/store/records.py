@@ -76,7 +76,7 @@ class Added:
 
     @property
     def fresh(self) -> int:
-        """How many rows were not there before."""
+        """Return the number of rows that are new."""
         return self.twin.count(0)
 
     @property

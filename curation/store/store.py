@@ -66,7 +66,7 @@ class Store:
         return is_unwritable(self.engine)
 
     def check_writable(self) -> None:
-        """Before long work whose result is to be stored. Raises RungError where nothing can be written."""
+        """Raise RungError before long work if its result could not be stored."""
         if self.is_read_only:
             raise refuse_writing(self.where)
 
@@ -116,7 +116,7 @@ class Store:
             return reading.fetch(connection, statement)
 
     def each(self, *, excluded: bool | None = False) -> Iterator[StoredRow]:
-        """As `rows`, one after the other in one transaction that lasts until the last: they are not held."""
+        """Yield the rows of `rows` one by one, in one transaction that lasts until the last, not held in memory."""
         with self.read() as connection:
             yield from reading.stream(connection, reading.narrowed(excluded=excluded))
 

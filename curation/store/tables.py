@@ -163,7 +163,7 @@ SEALS = {
         "FOR EACH ROW EXECUTE FUNCTION rung_sealed()",
     ],
 }
-"""By these the database itself refuses to change or delete a decision."""
+"""Triggers by which the database itself refuses to change or delete a decision."""
 for dialect, statements in SEALS.items():
     for statement in statements:
         event.listen(decisions, "after_create", DDL(statement).execute_if(dialect=dialect))  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from workspace.folder import Project
 
 OLD = "old"
 Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
-"""From an item's turns up to where the assistant speaks (never its answer) to what the model is sent."""
+"""Maps an item's turns, up to the assistant's (never its answer), to the messages for the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PromptVersion:
 
 @dataclass(frozen=True, slots=True)
 class OptimiseLimits:
-    """How much is asked for the arm `optimised`: rewrites of the instruction, and answers to items."""
+    """Limits of the arm `optimised`: rewrites of the instruction, and answers to items."""
 
     rewrites: int
     calls: int
@@ -112,7 +112,7 @@ def with_examples(
 
 
 def prompt_name(prompt: PromptVersion | None) -> str:
-    """How settings and reports name an instruction; the row's own where there is no file."""
+    """Return the name of an instruction in settings and reports; the row's own if there is no file."""
     return prompt.name if prompt else "as in the row"
 
 

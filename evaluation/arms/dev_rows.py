@@ -1,4 +1,4 @@
-"""Which rows arms choose on and which they may show: of the frozen dataset, else reviewed rows of the store.
+"""Rows that arms choose on, and rows that they may show: of the frozen dataset, else reviewed rows of the store.
 
 Never a test row, and none that the leakage check finds against the test set.
 """

@@ -18,7 +18,7 @@ from evaluation.arms.arm_material import (
 
 OPTIMISED, BIGGER_MODEL = "optimised", "bigger_model"
 MANY = 8
-"""How many times as many examples `many_shot` shows as `few_shot`."""
+"""Factor of the examples in `many_shot` over those in `few_shot`."""
 
 
 def alone(prompt: PromptVersion | None) -> Variant:
@@ -43,7 +43,7 @@ def few_shot(material: ArmMaterial, times: int = 1) -> list[Variant]:
 
 
 def many_shot(material: ArmMaterial) -> list[Variant]:
-    """As `few_shot`, with eight times as many examples."""
+    """Return the variants of `few_shot` with eight times as many examples."""
     return few_shot(material, MANY)
 
 

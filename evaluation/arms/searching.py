@@ -41,7 +41,7 @@ class Index(Protocol[Found]):
 
 
 def row_indexes(material: ArmMaterial) -> list[tuple[str, Index[Example]]]:
-    """By words (without a name), and by meaning where that is wanted."""
+    """Return the indexes: by words (without a name), and by meaning if wanted."""
     rows, meanings = material.examples, material.meanings
     found: list[tuple[str, Index[Example]]] = [("", NearestByWords(rows))]
     if meanings is not None:
@@ -66,7 +66,7 @@ def rag(material: ArmMaterial) -> list[Variant]:
 
 
 def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> list[tuple[str, Index[Passage]]]:
-    """By words, and by meaning where that is wanted, each with its name."""
+    """Return the indexes, each with its name: by words, and by meaning if wanted."""
     found: list[tuple[str, Index[Passage]]] = [("BM25", Bm25(documents))]
     if meanings is not None:
         found.append((meanings.name, NearestByMeaning(meanings, documents, [chunk.text for chunk in documents])))

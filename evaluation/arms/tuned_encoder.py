@@ -19,7 +19,7 @@ EPOCHS, LEAST_STEPS, MOST_STEPS = 8, 200, 1500
 """Passes over the rows; few rows are passed over more often, many not wholly."""
 WARMUP = 0.1
 TUNED = ", tuned"
-"""At the end of the features' name."""
+"""End of the features' name."""
 
 
 def tuned(

@@ -121,7 +121,7 @@ def written_by(sitting: JudgeSession, model: ChatModel) -> list[str]:
 
 
 def drafted_by(project: Project, settings: Settings) -> dict[str, int]:
-    """How many rows of the store each model drafted."""
+    """Return the number of the store's rows that each model drafted."""
     if not store_exists(project, settings):
         return {}
     with open_store(project, settings) as store:

@@ -1,4 +1,4 @@
-"""How far a judge may be believed: its verdicts beside people's on a random subset, and its mean once corrected.
+"""Trust in a judge: its verdicts compared with people's on a random subset, and its corrected mean.
 
 Corrected mean: the judge's mean over all items plus human-minus-judge on the subset, with the error of both in the
 interval (prediction-powered inference; Angelopoulos et al. 2023, arXiv:2301.09633). Bar: lower bounds of sensitivity
@@ -203,7 +203,7 @@ def _around(
 def length_bias(
     judge: Mapping[int, float], people: Mapping[int, float | bool], lengths: Mapping[int, int]
 ) -> float | None:
-    """How much more the judge favours the longer half than people do, in score points, on the items people judged.
+    """Return how much more the judge favours the longer half than people do, in score points, on people's items.
 
     None where fewer than 20 were judged, or their outputs are all of one length.
     """

@@ -112,7 +112,7 @@ class ModelJudge:
 
     @property
     def notes(self) -> list[str]:
-        """How many verdicts could not be read; empty where all could."""
+        """Return the number of verdicts that could not be read; empty if all could."""
         if not self.unreadable:
             return []
         return [f"{self.unreadable} of {self.asked} verdicts of the judge could not be read and count as 0"]

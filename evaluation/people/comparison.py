@@ -47,15 +47,15 @@ class BlindComparison:
     plan: BlindPlan
     pairings: tuple[Pairing, ...]
     groups: Mapping[int, str] | None = None
-    """By item the group that it shares with others (`[dataset] group_by`): their preferences count together."""
+    """Item -> group that it shares with others (`[dataset] group_by`): their preferences count together."""
 
     @property
     def asked(self) -> list[Pairing]:
-        """Those that people are asked: equal outputs are ties by themselves."""
+        """Return the pairings that people are asked: equal outputs are ties by themselves."""
         return [pairing for pairing in self.pairings if not pairing.is_same]
 
     def ref(self, identity: int) -> str:
-        """How the log names one pairing: E-002/human/7."""
+        """Return the log's name of one pairing: E-002/human/7."""
         return f"{self.folder.parent.name}/{FOLDER}/{identity}"
 
     def next_for(self, rater: str) -> Pairing | None:
@@ -87,12 +87,12 @@ class BlindComparison:
         return {rater: dict(read_lines(path, _answer, "answer")) for rater, path in files.items()}
 
     def standing(self) -> dict[str, tuple[int, int]]:
-        """By rater: answered, of how many."""
+        """Return by rater: answered, of how many."""
         wanted = {pairing.id for pairing in self.asked}
         return {rater: (len(wanted & given.keys()), len(wanted)) for rater, given in self.answers().items()}
 
     def reveal(self) -> list[PeoplePreference]:
-        """Who was preferred; result.json is written. Raises Refusal while somebody who began has not finished."""
+        """Return the preferences and write result.json. Raises Refusal while somebody who began has not finished."""
         standing = self.standing()
         behind = [f"{rater} has {of - done} left" for rater, (done, of) in standing.items() if done < of]
         if self.asked and not standing:

@@ -18,7 +18,7 @@ from workspace.artefact import Artefact, ArtefactPart
 
 ITEMS = 50
 USUAL_SPREAD = 0.8
-"""Of preferences of -1, 0 and 1 where two thirds are decided: what the number of items is worked out with."""
+"""Standard deviation of preferences of -1, 0 and 1 if two thirds are decided: the number of items follows from it."""
 
 Choice = Literal["a", "b", "tie"]
 

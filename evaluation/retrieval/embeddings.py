@@ -20,7 +20,7 @@ class Meanings:
 
     @property
     def name(self) -> str:
-        """How settings and reports name this way of searching."""
+        """Return the name of this search in settings and reports."""
         return f"embeddings ({self.embedder.name})"
 
     def vectors(self, texts: Sequence[str]) -> Any:

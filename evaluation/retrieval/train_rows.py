@@ -1,4 +1,4 @@
-"""Which training rows made this? The train rows nearest to an item by content, with who let them in.
+"""Training rows behind an answer: those nearest to an item by content, with who approved them.
 
 Near by the cosine of TF-IDF vectors over words and characters, as the arm `retrieved` finds its examples. It is a hint:
 no row alone makes a model answer as it does.
@@ -38,7 +38,7 @@ class TrainRowIndex:
         self.origin: Mapping[int, Mapping[str, Any]] = {int(row["line"]): row for row in entries}
 
     def of(self, questions: Sequence[str], k: int = NEAREST) -> list[list[NearTrainRow]]:
-        """For each question the k nearest, the nearest first; ties in row order."""
+        """Return for each question the k nearest, the nearest first; ties in row order."""
         if not (self.rows and questions):
             return [[] for _ in questions]
         scores = NearestByWords(self.rows).similarities(questions) / 2

@@ -31,7 +31,7 @@ CHILD = Path(__file__).parent / "child.py"
 HOME = "/box"
 INSTALL = "apt install bubblewrap   (or dnf, pacman, zypper; version 0.7 or newer)"
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/nix/store", "/gnu/store")
-"""Where programs and libraries of the system are, as far as they are there."""
+"""Places of the system's programs and libraries, if they exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class SandboxLimits:
     open_files: int = 32
 
     def of_the_child(self) -> dict[str, int]:
-        """For setrlimit."""
+        """Return the limits for setrlimit."""
         return {
             "RLIMIT_CPU": self.cpu_seconds,
             "RLIMIT_AS": self.memory,
@@ -72,7 +72,7 @@ def require_sandbox() -> None:
 
 @cache
 def _fault() -> str:
-    """Why nothing can be run apart here; empty where it can."""
+    """Return the reason why no code can run in a sandbox here; empty if it can."""
     if not sys.platform.startswith("linux") or system_call_filter() is None:
         return "that needs Linux on x86-64 or arm64."
     if shutil.which("bwrap") is None:
@@ -181,7 +181,7 @@ ARCHITECTURES: dict[str, tuple[int, int, tuple[int, ...]]] = {
     # ptrace, add_key, request_key, keyctl, unshare, perf_event_open, setns, bpf, userfaultfd, io_uring
     "aarch64": (0xC00000B7, 220, (117, 217, 218, 219, 97, 241, 268, 280, 282, 425)),
 }
-"""By machine: the kernel's name for it, its number of `clone`, and the numbers of the calls that fail with EPERM."""
+"""Machine -> the kernel's name for it, its number of `clone`, and the numbers of the calls that fail with EPERM."""
 
 
 def system_call_filter() -> bytes | None:

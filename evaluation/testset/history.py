@@ -20,7 +20,7 @@ few new items would be asking until the answer suits.
 GONE = "(gone from datasets/)"
 _APOSTROPHES = "'’‘`´"
 _SIGNS = "*/&%#@"
-"""Of punctuation, what changes a question; mathematical signs are none."""
+"""Punctuation that changes a question; mathematical signs do not count as punctuation."""
 _INSIDE = re.compile(r"(?<=\d)[.,](?=\d)|(?<!\w)[-\u2212](?=[\d.])")
 """Decimal marks, and the minus of a number."""
 
@@ -75,7 +75,7 @@ def _repeated(own: Frozen, earlier: Mapping[str, Frozen], drawn: Collection[str]
 
 
 def _gone_versions(project: Project, tests: Sequence[Frozen], wanted: Collection[str]) -> dict[str, str]:
-    """Of the `wanted` test sets those that no manifest names, each with its version as a report tells it."""
+    """Return the `wanted` test sets that no manifest names, each with its version by a report."""
     known = {manifest.splits["test"].sha256 for _, manifest in tests}
     missing = set(wanted) - known
     told = {report.test_sha256: report.dataset for report in reports(project)} if missing else {}
@@ -126,7 +126,7 @@ def folded(text: str) -> str:
 
 
 def _without_marks(char: str) -> str:
-    """Nothing for an invisible character or an apostrophe, a space for other punctuation, else the character."""
+    """Return "" for an invisible character or an apostrophe, a space for other punctuation, else the character."""
     kind = unicodedata.category(char)
     if kind == "Cf" or char in _APOSTROPHES:
         return ""

@@ -1,4 +1,4 @@
-"""How often a test set was scored or seen, and how many runs it was meant for: what an honest 95% depends on.
+"""Looks at a test set: how often it was scored or seen, and the planned number of runs. An honest 95% depends on them.
 
 The number of runs is fixed, as an event, before the first is scored. Each run that is scored takes a place, and so does
 each look at test items before the last planned run; a run beyond the plan cannot ship.
@@ -33,13 +33,13 @@ class ScoringHistory:
     runs: tuple[str, ...] = ()
     looks: int = 0
     seen: tuple[int, ...] = ()
-    """By scoring, the looks before it; 0 where it is not there."""
+    """Looks before each scoring; 0 if there is none."""
     metric: str = ""
     margin: float | None = None
 
     @property
     def confidence(self) -> float:
-        """Of each planned run's interval: 1 - .05/k, so that all k hold together (Bonferroni)."""
+        """Return the confidence of each planned run's interval: 1 - .05/k, so that all k hold together (Bonferroni)."""
         return confidence_for(self.planned)
 
     @property
@@ -52,7 +52,7 @@ class ScoringHistory:
         return f"{run} by {metric}" if self.metric and metric != self.metric else run
 
     def place(self, scoring: str) -> int:
-        """Which scoring of this test set it is, from 1, looks counted; the same again keeps its place."""
+        """Return the number of this scoring of the test set, from 1, looks counted; a repeated one keeps its number."""
         if scoring not in self.runs:
             return len(self.runs) + 1 + self.looks
         before = self.runs.index(scoring)
@@ -141,6 +141,6 @@ def note_look(project: Project, settings: Settings, report: Report) -> bool:
 
 
 def split_to_show(project: Project, settings: Settings, test_sha256: str) -> Literal["test", "validation"]:
-    """Which items a page or a screen may show: validation until the last planned run was scored, or a look counted."""
+    """Return the split that may be shown: validation until the last planned run was scored, or a look counted."""
     now = standing(project, settings, test_sha256)
     return "test" if now.is_open or now.looks else "validation"

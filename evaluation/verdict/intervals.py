@@ -205,7 +205,7 @@ def covariance(one: Mapping[int, float], other: Mapping[int, float], names: Mapp
 
 
 def _residuals(values: Mapping[int, float], names: Mapping[int, object]) -> dict[object, float]:
-    """By cluster, the sum of its values' distances from their mean."""
+    """Return by cluster the sum of its values' distances from their mean."""
     mean = math.fsum(values.values()) / len(values)
     found: dict[object, list[float]] = {}
     for item, value in values.items():

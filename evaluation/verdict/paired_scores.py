@@ -66,7 +66,7 @@ def read_scores(name: str, data: bytes) -> PairedScores:
 
 
 def read_scores_file(path: Path) -> PairedScores:
-    """As `read_scores`, from a file."""
+    """Read scores from a file, as `read_scores`."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -32,7 +32,7 @@ class Trained:
     others: Sequence[Sequence[ItemOutcome]] = ()
 
     def scores(self) -> list[float]:
-        """By item, the mean over the trainings."""
+        """Return by item the mean over the training runs."""
         every = [self.outcomes, *self.others]
         return [sum(o.score for o in each) / len(every) for each in zip(*every, strict=True)]
 

@@ -13,7 +13,7 @@ DISAGREEMENTS = (0.1, 0.2, 0.3, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """For one share of disagreement: the gain that would ship, and the one detected, each with 80% power."""
+    """Statistical power at one share of disagreement: gain that ships, and gain detected, each with 80% power."""
 
     disagreement: float
     ships: float | None

@@ -68,7 +68,7 @@ class Training(ArtefactPart):
 
 
 class Provenance(ArtefactPart):
-    """Which run was measured, on which test items, against which baseline."""
+    """Origin of a verdict: the run, the test items, the baseline."""
 
     made_from: dict[str, str] = Field(default_factory=dict)
     id: str | None = None
@@ -86,7 +86,7 @@ class Provenance(ArtefactPart):
     planned_runs: int | None = None
     """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
     place: int | None = None
-    """How many times this test set was scored, this time and looks included. Beyond the plan nothing ships."""
+    """Number of scorings of this test set, this one and looks included. Beyond the plan nothing ships."""
 
 
 class Verdict(Provenance, Artefact):
@@ -264,7 +264,7 @@ def _half(rival: Rival) -> float:
 
 
 def _of_one_training(verdict: Verdict) -> str:
-    """Why people's labels do not correct a verdict on several trainings; empty for one."""
+    """Return the reason why people's labels do not correct a verdict on several training runs; empty for one."""
     if not verdict.trainings:
         return ""
     return f"people labelled the outputs of {verdict.run} alone, one of {len(verdict.trainings)} trainings"
@@ -332,7 +332,7 @@ def detectable(result: Comparison, wanted: ShipRule, graded: bool, again: Retrai
 
 
 def _items_to_settle(against: Comparison, wanted: ShipRule, again: Retraining) -> int | None:
-    """As in Verdict; of clusters at least as many as decide anything."""
+    """Return the items that would settle the verdict (see Verdict); at least the fewest clusters that decide."""
     settle = items_to_settle(against, wanted.margin, wanted.confidence, again)
     if settle is None or against.clusters is None:
         return settle

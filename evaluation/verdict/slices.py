@@ -57,7 +57,7 @@ def _figures(result: Comparison) -> dict[str, float]:
 
 
 Facets = Mapping[str, Mapping[int, str]]
-"""By kind (source, reviewer, topic): the name of the part that each item belongs to."""
+"""Kind of part (source, reviewer, topic) -> the name of each item's part."""
 
 
 def facets_of(folder: Path, group_by: str = "") -> Facets:

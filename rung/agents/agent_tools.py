@@ -58,7 +58,7 @@ NOT_TOOLS = ("demo", "mcp", "runs watch", "review serve", "locate")
 """Commands that are of no use to an agent, or never end."""
 
 SHOW_ROWS = ("data ", "why")
-"""How those commands begin whose results can quote rows."""
+"""First words of the commands whose results can quote rows."""
 
 PERSONAL = {"--by": "NAME", "--reason": "TEXT", "--reviewer": "NAME", "--rater": "NAME", "--decided-by": "NAME"}
 """Options that hold what only the person can say -> what the command has in their place."""

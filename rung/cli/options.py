@@ -23,7 +23,7 @@ Question = Annotated[str, typer.Option(help="The column of a table, or key of a 
 Answer = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the answer.")]
 System = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the system message.")]
 Sheet = Annotated[str, typer.Option(help="The sheet of a workbook (default: the first).")]
-"""Of what reads rows from files."""
+"""Option of commands that read rows from files."""
 
 
 def at_most_one(given: Mapping[str, object]) -> None:

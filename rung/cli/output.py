@@ -37,7 +37,7 @@ class Manner:
     began: float = 0.0
 
     def stamp(self) -> str:
-        """With `--verbose` the seconds since the start, before a line of progress."""
+        """Return the seconds since the start, for a line of progress, with `--verbose`."""
         return f"[{time.monotonic() - self.began:6.1f} s] " if self.verbose else ""
 
 
@@ -103,7 +103,7 @@ def harmless(text: str) -> str:
 
 
 COLOURS = {"✓": "32", "!": "33", "✗": "1;31"}
-"""Of signs at the beginning of a line: done, needs you, blocks."""
+"""Colours of signs at the beginning of a line: done, needs you, blocks."""
 SIGN = re.compile(r"( *(?:\d )?)([✓!✗])(?= )")
 LOUD = re.compile(r"Next: |SHIP\b|KEEP THE PROMPT\b|JUDGEMENT\b|NEED MORE DATA\b")
 
@@ -169,7 +169,7 @@ def new_folders(*outputs: Path | None) -> Iterator[None]:
 
 
 def keep_stdout_for_rows(as_json: bool, *outputs: Path | None) -> None:
-    """Where an output is standard output (`-o /dev/stdout` in a pipe), print the report on stderr.
+    """Print the report on stderr if an output is standard output (`-o /dev/stdout` in a pipe).
 
     Raises RungError with `--json`: one stream cannot hold the rows and the document.
     """
@@ -226,7 +226,7 @@ def _members(document: Mapping[str, Any], encoder: json.JSONEncoder) -> Iterator
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    r"""For `errors=`: one character that the encoding cannot hold as its ASCII twin, one without as `\u....`."""
+    r"""Replace a character that the encoding lacks by its ASCII equivalent, or `\u....`; for `errors=`."""
     if isinstance(error, UnicodeEncodeError):
         if twin := ASCII.get(ord(error.object[error.start])):
             return twin, error.start + 1
@@ -365,7 +365,7 @@ def bytes_line(what: str, *paths: Path) -> ProgressLine | None:
 
 
 class ScoreProgress(ProgressLine):
-    """With the score of the items that are answered so far, where the work that it watches gives one."""
+    """Progress with the score of the items answered so far, if the work reports one."""
 
     so_far: Callable[[], float | None] | None = None
 

@@ -165,7 +165,7 @@ def _look(project: Project, settings: Settings, name: str, as_json: bool) -> Non
 
 
 def faults(found: JsonObject, name: str) -> list[str]:
-    """Why the machine cannot train, each with the way on; empty where it can."""
+    """Return the reasons why the machine cannot train, each with the next step; empty if it can."""
     lacks = []
     install = f"rung remote check {name} --install"
     if found["rung"] != __version__:

@@ -120,7 +120,7 @@ def _goes_on(project: Project, plan_file: Path, again: bool, detach: bool, as_js
 
 @contextmanager
 def _kept_if_open(path: Path, known: Collection[Path]) -> Iterator[None]:
-    """Where the gates are locked, take the plan away that was made for this command alone."""
+    """Remove the plan that was made for this command alone, if the gates are locked."""
     try:
         yield
     except (Refusal, typer.Exit):
@@ -130,7 +130,7 @@ def _kept_if_open(path: Path, known: Collection[Path]) -> Iterator[None]:
 
 
 def _tell_otherwise(project: Project, settings: Settings, plan: Plan, gates: Sequence[Gate]) -> None:
-    """Before hours of training: that the verdict will want a baseline which is asked as this run will be."""
+    """Warn before hours of training that the verdict will need a baseline with this run's settings."""
     from evaluation.measurement_report import read_report
     from evaluation.outcomes import asked_otherwise
 

@@ -58,7 +58,7 @@ class _Answered:
     """Shared by commands and groups: no empty file names, and a next step after every error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """As usual; an empty word for a file (a variable that holds nothing) is never this folder."""
+        """Parse as usual; an empty word for a file (a variable without value) never means this folder."""
         this: Any = self
         if "" in args:
             given = this.make_parser(ctx).parse_args(list(args))[0]
@@ -71,13 +71,13 @@ class _Answered:
         return super().parse_args(ctx, args)  # type: ignore[misc]
 
     def get_help(self, ctx: Any) -> str:
-        """As usual, with `<path>` where it would say `<list[Path]>`: nobody has to read Python's types."""
+        """Return the help with `<path>` instead of `<list[Path]>`, a type of Python."""
         said: str = super().get_help(ctx)  # type: ignore[misc]
         said = re.sub(r"<list\[(\w+)\]>", lambda kind: f"<{kind[1].lower()}>".ljust(len(kind[0])), said)
         return re.sub(" +$", "", said, flags=re.MULTILINE)
 
     def invoke(self, ctx: Any) -> Any:
-        """As usual; bad usage or input that names no way on ends with the command that shows the right usage."""
+        """Run as usual; an error of usage or input without a next step ends with the command that shows the usage."""
         try:
             return super().invoke(ctx)  # type: ignore[misc]
         except BrokenPipeError as error:
@@ -110,7 +110,7 @@ class Group(_Answered, TyperGroup):
         _write_examples(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As usual; a word that is no command is answered with the commands that were perhaps meant."""
+        """Resolve as usual; an unknown command is answered with similar ones."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             raise _no_such_command(ctx, args[0])
         return super().resolve_command(ctx, args)

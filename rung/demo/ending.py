@@ -106,7 +106,7 @@ def _found(project: Project, rows: DemoRows) -> dict[str, int]:
 
 
 def _hits(planted: Iterable[str], rows: Iterable[StoredRow]) -> int:
-    """How many planted phrases are among these rows, each row counted once.
+    """Return the number of planted phrases among these rows, each row counted once.
 
     Case and punctuation do not count: of a copy and its original either may be the one that was taken out.
     """

@@ -43,14 +43,14 @@ def write_report(path: Path, decision: Decision, answers: Answers, book: Ruleboo
 
 
 def check_report(path: Path | None) -> None:
-    """Before anything else is written: raise RungError for a place that cannot be written or of another ending."""
+    """Raise RungError for a report's place that cannot be written or has another suffix. Call it before writing."""
     check_page(path)
     if path is not None and path.suffix not in (".html", ".htm"):
         raise RungError(f"{path}: a report is .html.", where="--report", expected=".html", found=path.suffix)
 
 
 def page_values(decision: Decision, answers: Answers, book: Rulebook) -> JsonObject:
-    """Everything that the page shows, in words."""
+    """Return all values of the page, in words."""
     seen: dict[tuple[str, Any], JsonObject] = {}
     for change in decision.would_change:
         seen.setdefault((change["question"], change["destination"]), change)

@@ -37,7 +37,7 @@ def write_page(project: Project, folder: Path) -> Path:
 
 
 def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
-    """Everything that the page of a complete evaluation shows.
+    """Return all values of the page of a complete evaluation.
 
     A baseline is judged against today's goal; report.json keeps that of the day.
     """

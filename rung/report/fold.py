@@ -16,7 +16,7 @@ from workspace.counted import counted
 from workspace.folder import Project
 
 LARGEST = 3
-"""How many risks, and how many example rows, the first screen has."""
+"""Number of risks, and of example rows, on the first screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def score_words(report: Report, verdict: Verdict | None) -> str:
 
 
 def accepted_words(verdict: Verdict | None) -> str:
-    """Who accepted a judgement, when and why; empty where nobody did."""
+    """Return who accepted a judgement, when and why; empty if nobody did."""
     accepted = verdict.accepted if verdict else None
     return f"Accepted by {accepted.by}, {accepted.at.date()}: “{accepted.reason}”" if accepted else ""
 

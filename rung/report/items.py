@@ -69,7 +69,7 @@ def shown_items(project: Project, folder: Path, baseline: Report | None) -> Show
 def _validation_questions(
     project: Project, settings: Settings, folder: Path, report: Report, items: Sequence[ItemOutcome]
 ) -> dict[int, str]:
-    """Of the store's rows that chose, by id; else of the frozen validation split that goes with the test set."""
+    """Return the questions of the store's rows that chose, by id; else of the frozen validation split."""
     ids = read_artefact(folder / "choices.json", Choices).validation_rows
     if any(ids):
         with open_store(project, settings) as store:

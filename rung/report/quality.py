@@ -38,7 +38,7 @@ def write_quality_page(path: Path, checkup: Checkup, review: Review | None = Non
 
 
 def quality_values(checkup: Checkup, review: Review) -> Mapping[str, Any]:
-    """Everything that the page shows."""
+    """Return all values of the page."""
     return {
         "version": __version__,
         "checkup": checkup,

@@ -1,4 +1,4 @@
-"""Everything that the stages speak of, read once."""
+"""Facts for the stages, read once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Facts(_Stored):
     settings: Settings
     answers: Mapping[str, object] = field(default_factory=dict)
     not_asked: frozenset[str] = frozenset()
-    """Those of the answers that Rung measured."""
+    """Answers that Rung measured."""
     decision: Decision | None = None
     decision_is_old: bool = False
     dataset: Manifest | None = None
@@ -69,7 +69,7 @@ class Facts(_Stored):
     other_outputs: tuple[str, ...] = ()
     """Reports of which a file is not the one that was measured."""
     unmeasured: str = ""
-    """Which arms the project could measure and the baseline has not, in words."""
+    """Arms that the project could measure and the baseline has not, in words."""
     plan: Path | None = None
     run: RunRecord | None = None
     finished: RunRecord | None = None
@@ -79,7 +79,7 @@ class Facts(_Stored):
     released: Release | None = None
     """The release in use: the last one, unless a person went back."""
     store_fault: str = ""
-    """Why the store could not be read; then its counts are unknown, not nought."""
+    """Reason why the store could not be read; then its counts are unknown, not 0."""
     problems: tuple[str, ...] = ()
 
     @property

@@ -81,7 +81,7 @@ class Ladder:
 
     @property
     def rungs(self) -> tuple[str, ...]:
-        """From the top; classifiers, which are no language models, below them all where they were measured."""
+        """Return the rungs from the top; measured classifiers, which are no language models, come last."""
         classifiers = (name for name in ("classifier", "encoder") if self.scores.get(name) is not None)
         return ("fine_tune", "rag", "few_shot", "prompt", *classifiers)
 
@@ -331,7 +331,7 @@ def _baselines(facts: Facts) -> Stage:
 
 
 def _why_no_training(facts: Facts) -> str:
-    """Why no training is needed, in words; empty where it may be."""
+    """Return the reason why no training is needed; empty if it may be."""
     if facts.released and facts.released.run is None and facts.finished is None:
         return f"the {facts.released.forms[0].form} is released"
     if facts.decision and facts.decision.reached == "classifier":

@@ -26,7 +26,7 @@ def sentence(report: JudgeReport) -> str:
 
 
 def comparisons_needed() -> str:
-    """How many blind comparisons an interval of a given width needs."""
+    """Return the number of blind comparisons that an interval of a given width needs, in words."""
     wide, narrow = items_for(0.2), items_for(0.1)
     return (
         f"An interval of 20 points to each side needs about {wide} items for each rival, of 10 points about {narrow}."
@@ -56,7 +56,7 @@ def rival_line(rival: JudgedRival, report: JudgeReport) -> str:
 
 
 def biases(report: JudgeReport) -> list[str]:
-    """Its lean to longer outputs, where it was measured, and who labelled."""
+    """Return the judge's preference for longer outputs, if measured, and who labelled."""
     told = []
     for arm in report.arms:
         if arm.length_bias is not None:

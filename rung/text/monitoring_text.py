@@ -44,7 +44,7 @@ def alarm_words(report: DriftReport) -> str:
 
 
 def figures(signal: Signal) -> str:
-    """Before and now in the signal's own unit, with p; or why there is none."""
+    """Return before and now in the signal's own unit, with p; or why there is none."""
     if signal.raised is None:
         return f"not measured: {signal.why}"
     if signal.before is None or signal.now is None:
@@ -55,7 +55,7 @@ def figures(signal: Signal) -> str:
 
 
 def sides(signal: Signal) -> str:
-    """How many requests against how many of what."""
+    """Return the number of requests on each side, in words."""
     return f"{counted(signal.n, signal.what)} against {signal.n_before:,} {signal.against}"
 
 

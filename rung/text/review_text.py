@@ -40,7 +40,7 @@ def item_lines(item: ReviewItem) -> Iterator[str]:
 
 
 def touched_lines(found: Touched, change: int | None) -> Iterator[str]:
-    """Which decided rows a new guideline affects, and the change that sent them back, if one did."""
+    """Yield the decided rows that a new guideline affects, and the change that sent them back, if one did."""
     older = f"{counted(found.older, 'row')} decided under an older version"
     yield f"Guideline v{found.version}: {older}, {len(found.rows):,} to review again."
     for name, hits in list(found.rows.items())[:10]:

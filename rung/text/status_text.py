@@ -52,7 +52,7 @@ def ladder_lines(status: Status, plot: int = 0) -> list[str]:
 
 
 def review_line(status: Status, bar: int) -> str:
-    """How much of the review is done, as a bar of so many characters; empty where there is none."""
+    """Return the reviewed share as a bar of so many characters; empty if there is no review."""
     decided, of = status.reviewed
     if not of:
         return ""

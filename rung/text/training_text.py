@@ -254,7 +254,7 @@ def spent_words(usd: float | None) -> str:
 
 
 def ending_words(run: RunRecord) -> str:
-    """How a run ended, from its verb on: `finished in 14 min. Best checkpoint: ...`; empty while it runs."""
+    """Return the end of a run, from its verb on: `finished in 14 min. Best checkpoint: ...`; empty while it runs."""
     if run.adopted is not None:
         return " ".join([f"was adopted from {run.adopted.source}, not trained here.", *run.adopted.unchecked])
     best = "" if run.best_loss is None else f" Best checkpoint: step {run.best_step}, validation {best_words(run)}."
@@ -298,7 +298,7 @@ EVIDENCE_NAMES = {
 HASH = 8
 """Characters of a hash."""
 FACT = 38
-"""Where a gate's file begins, and where its rule does (two more)."""
+"""Column of a gate's file, and of its rule (two more)."""
 
 
 def gate_lines(gates: Sequence[Gate]) -> list[str]:

@@ -61,7 +61,7 @@ def _keep(v: Verdict) -> tuple[str, str]:
 
 
 def unmeasured(v: Verdict) -> str:
-    """Which arms were not measured, with the reason; empty where all were."""
+    """Return the arms that were not measured, with the reason; empty if all were."""
     return "; ".join(f"{arm_name(arm)} was not measured: {why}" for arm, why in v.unmeasured.items())
 
 
@@ -120,7 +120,7 @@ def scatter(v: Verdict) -> bool:
 
 
 def _blocked(v: Verdict) -> str:
-    """Which arms keep it from a ship where the chosen one does not; empty where it is the chosen one."""
+    """Return the arms that prevent a ship, if the chosen one does not; empty if it does."""
     blocking = [r for r in v.arms if not r.chosen and r.low <= v.margin + TOLERANCE]
     if v.low <= v.margin + TOLERANCE or not blocking:
         return ""
@@ -239,7 +239,7 @@ def _arm(report: Report | None, name: str) -> tuple[float, float] | None:
 
 
 def _score(score: float, bounds: tuple[float, float] | None, v: Verdict) -> str:
-    """With its count where every score is 0 or 1; a sum of graded scores counts nothing."""
+    """Return the score, with its count if every score is 0 or 1."""
     hits = score * v.n
     counts = not v.graded and abs(hits - round(hits)) < 1e-6
     whole = f"{round(hits):,} of {v.n:,}" if counts else f"mean of {counted(v.n, 'item')}"
@@ -326,7 +326,7 @@ def price_rows(price: TuningPrice) -> list[tuple[str, str]]:
 
 
 def price_lines(price: TuningPrice) -> list[str]:
-    """For the shell: what was spent, what it costs to keep, where it pays."""
+    """Return the price for the shell: money spent, cost of upkeep, break-even."""
     wanted = ("review", "training", "upkeep", "break-even", "assumed")
     return ["What it costs", *(f"  {name:<10}  {text}" for name, text in price_rows(price) if name in wanted)]
 

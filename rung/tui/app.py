@@ -99,7 +99,7 @@ class RungApp(App[None]):
         self.read: Status | None = None
         """The status as it was read last."""
         self.status: Status | None = None
-        """That, with what runs now."""
+        """The status, with the running jobs."""
         self.jobs: dict[str, ScreenJob] = {}
         self.took: dict[str, float] = {}
         """Stage -> seconds that its screen took to load the last time."""

@@ -37,7 +37,7 @@ class LoadedLines:
     message: str = ""
     data: Any = None
     lock: str = ""
-    """Why the stage is locked, with the key and the command that open it; empty where it is open."""
+    """Reason why the stage is locked, with the key and the command that open it; empty if it is open."""
     opener: int = 0
     """The stage that opens a locked one."""
     goes_on: bool = False
@@ -101,7 +101,7 @@ class LoadedScreen(StageScreen):
     """The stage that opens this one, while it is locked."""
     goes_on = False
     started = 0.0
-    """When the present load began; 0 where none is under way."""
+    """Start of the present load; 0 if there is none."""
     trouble: tuple[str, ...] = ()
     """Errors of the last command, until another one starts."""
     fits_width: ClassVar[bool] = False
@@ -111,7 +111,7 @@ class LoadedScreen(StageScreen):
     drawn_for = 0
     """The room that the lines were worked out for."""
     ended = ""
-    """How the last command ended, where that is to be read after the lines are loaded again."""
+    """Result of the last command, if it is to be shown after the lines are loaded again."""
     _awaiting = False
     _before = ""
     """The message that was shown before it said what is awaited."""
@@ -361,7 +361,7 @@ KEEPS = "Next: x stops it and keeps the answers. Safe to leave: it continues in 
 
 
 class StoppableScreen(LoadedScreen):
-    """While its command runs, `x` is the key that matters."""
+    """A screen with a command that `x` stops while it runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "stop", "stop the running command; finished work is kept")]
 

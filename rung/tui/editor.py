@@ -26,7 +26,7 @@ def editor_command() -> list[str]:
 
 
 def draft_file(project: Project, row: str, person: str) -> Path:
-    """Where the text of a row lies while a person's editor has it."""
+    """Return the file that holds the text of a row while a person's editor has it."""
     name = "".join(character if character.isalnum() else "-" for character in person)
     return project.root / FOLDER / f"{row}-{name}.txt"
 
@@ -66,7 +66,7 @@ def edit_outside(path: Path, text: str) -> str:
 
 
 def edit_beside(app: App[Any], path: Path) -> str:
-    """As `edit_file`, with the terminal handed over meanwhile."""
+    """Edit a file as `edit_file`, with the terminal handed over meanwhile."""
     try:
         with app.suspend():
             return edit_file(path)

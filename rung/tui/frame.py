@@ -34,7 +34,7 @@ SMALL = (80, 24)
 HELP = (("F1", "help"), ("^P", "menu"))
 """End of every key line, if there is room."""
 MOST_RUNGS = 6
-"""With so many the ladder follows the stages without a space: all of it is in sight in 24 rows."""
+"""With this many rungs the ladder follows the stages without a blank line, to fit into 24 rows."""
 
 
 class SideBar(Static):
@@ -87,7 +87,7 @@ class StageScreen(Calm[None]):
     hides_side: ClassVar[bool] = False
     """True if the left side is hidden below 100 columns, because reading needs the width."""
     keys: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """At most six (key, word) pairs of the key line, before those of every screen; F1 lists all bindings."""
+    """Up to six (key, word) pairs of the key line, before those of every screen; F1 lists all bindings."""
     digits_choose: ClassVar[bool] = False
     """True if digits choose from a numbered list of this screen, not a stage."""
 
@@ -115,7 +115,7 @@ class StageScreen(Calm[None]):
 
     @property
     def source(self) -> ScreenSource:
-        """Where this program gets what it shows."""
+        """Return the source of this program's data."""
         source: ScreenSource = self.app.source  # type: ignore[attr-defined]
         return source
 
@@ -169,7 +169,7 @@ class StageScreen(Calm[None]):
         self.update_classes(self.fits(size), update=self.is_mounted, animate=False)
 
     def fits(self, size: Size) -> dict[str, bool]:
-        """Which classes the screen has in a terminal of this size."""
+        """Return the screen's classes in a terminal of this size."""
         return {
             "no-side": self.hides_side and size.width < WIDE,
             "small": size.width < SMALL[0] or size.height < SMALL[1],

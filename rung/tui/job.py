@@ -86,11 +86,11 @@ class ScreenJob:
     record: Path
     process: subprocess.Popen[bytes] | None = None
     heard: list[str] = field(default_factory=list)
-    """Its progress lines so far."""
+    """Progress lines so far."""
     stopped: bool = False
     """True if somebody asked it to end."""
     started: float = field(default_factory=time.time)
-    """When, in seconds since 1970."""
+    """Start, in seconds since 1970."""
 
     @property
     def is_running(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where screens get what they show, and the clock, injected so that screens are tested without sleeping."""
+"""Data for screens, and the clock: injected, so that screens are tested without sleeping."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ScreenSource:
 
     @property
     def person(self) -> str:
-        """Who sits here."""
+        """Return the name of the person at this terminal."""
         return self.who or self.settings.project.person
 
     @property

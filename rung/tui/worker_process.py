@@ -24,7 +24,7 @@ IDLE = 120.0
 """Seconds without work after which the process ends."""
 Word = tuple[Any, ...]
 Say = Callable[[Word], None]
-"""How work tells how far it is; what it says must be simple things that travel."""
+"""Reports the progress of work; a word must be a simple object that can be sent between processes."""
 T = TypeVar("T")
 Kind = Literal["begun", "said", "done", "failed"]
 GONE = (EOFError, ConnectionError)
@@ -112,7 +112,7 @@ class _Child:
 
     @property
     def code(self) -> int | None:
-        """How it ended."""
+        """Return the exit code."""
         return self.process.returncode
 
     def ask(
@@ -142,14 +142,14 @@ class _Child:
             raise _Ended(begun) from None
 
     def end(self) -> None:
-        """At once: it only reads what is stored."""
+        """End at once: it only reads stored data."""
         self.process.kill()
         self.process.wait()
         self.pipe.close()
 
 
 def serve(pipe: Connection) -> None:
-    """In the other process: work until nobody asks for so long, or the program is gone."""
+    """Work in the other process until nobody asks for this long, or the program is gone."""
     threading.Thread(target=_end_with, args=(pipe.fileno(),), daemon=True).start()
     with contextlib.suppress(*GONE):
         while pipe.poll(IDLE):

@@ -85,7 +85,7 @@ def _endpoint(way: PageRoute, desk: Desk, door: Door) -> Callable[[Request], Awa
 
 
 def _serve(way: PageRoute, desk: Desk, door: Door, request: Request, body: bytes) -> Response:
-    """Who asks, whether they may, whether they wrote the form themselves; then the page."""
+    """Identify the visitor, check rights and the form's token, then make the page."""
     visitor = door.visitor(request)
     if visitor.person.role not in way.roles:
         return closed("No access", f"This page is for: {', '.join(way.roles)}.", 403, after="/")

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BYTES = 4 * 1024 * 1024
 """Largest body that is read: a row of 1 MB as a form, each byte of it percent-encoded, and some room."""
 BODY_SECONDS = 20.0
-"""How long a body may take to arrive."""
+"""Seconds that a body may take to arrive."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "

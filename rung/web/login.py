@@ -1,4 +1,4 @@
-"""Who is asking: a personal link's cookie, a proxy's header from a named address, or the person of this machine."""
+"""Login: a personal link's cookie, a proxy's header from a named address, or the person of this machine."""
 
 import hashlib
 import hmac
@@ -42,7 +42,7 @@ class TooMany(Refusal):
 
 
 class NotInvited(Refusal):
-    """Nobody is signed in here."""
+    """The visitor is not signed in."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Door:
         return self.desk.settings.web.url.startswith("https:")
 
     def visitor(self, request: Request) -> Visitor:
-        """Who this is. Raises NotInvited, LinkEnded, TooMany, or Refusal for a name that may not review."""
+        """Return the visitor. Raises NotInvited, LinkEnded, TooMany, or Refusal for a name that may not review."""
         web = self.desk.settings.web
         if web.login == "none":
             return self._named(self.desk.settings.project.person)
@@ -86,7 +86,7 @@ class Door:
         return self.by_link(token, request, known=True)
 
     def by_link(self, token: str, request: Request, *, known: bool = False) -> Visitor:
-        """Whose personal token this is; a wrong one is counted. `known`: it comes in a cookie, not typed in."""
+        """Return the owner of a personal token; a wrong one is counted. `known`: it comes in a cookie, not typed in."""
         address = self.address(request)
         if not known:
             self._still_welcome(address)

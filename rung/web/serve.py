@@ -1,4 +1,4 @@
-"""Where the page listens, under which names, and how it is reached from elsewhere."""
+"""Addresses of the page: where it listens, under which names, and how to reach it from elsewhere."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def server(desk: Desk, own: str = "") -> uvicorn.Server:
 
 
 def link_base(web: WebSettings, port: int) -> str:
-    """Where a personal link leads: the page's public address, else this machine as its reviewers can name it."""
+    """Return the start of personal links: the page's public address, else this machine as reviewers can name it."""
     if web.url:
         return web.url.rstrip("/")
     host = socket.gethostname() if web.host in ANY else web.host
@@ -128,7 +128,7 @@ def link_base(web: WebSettings, port: int) -> str:
 
 
 def reached(web: WebSettings, port: int, usual: str = "") -> Iterator[str]:
-    """How reviewers get to the page: here, through ssh, through a proxy; and their links.
+    """Yield the ways to the page (here, through ssh, through a proxy) and the personal links.
 
     `usual` is where `rung review invite` leads by itself, by rung.toml alone.
     """

@@ -46,7 +46,7 @@ class Look:
         return cls(theme, size) if theme in THEMES and size in SIZES else cls()
 
     def changed(self, wish: str) -> Look:
-        """After a press on `bigger`, `smaller`, `light` or `dark`."""
+        """Return the appearance after a press on `bigger`, `smaller`, `light` or `dark`."""
         step = {"bigger": 1, "smaller": -1}.get(wish, 0)
         return Look(wish if wish in THEMES else self.theme, str(min(4, max(1, int(self.size) + step))))
 
@@ -64,12 +64,12 @@ class PageRequest:
 
     @property
     def look(self) -> Look:
-        """How the visitor wants the pages to look."""
+        """Return the visitor's choice of appearance."""
         return Look.read(self.request.cookies.get(LOOK, ""))
 
     @property
     def person(self) -> Reviewer:
-        """Who asks."""
+        """Return the signed-in person."""
         return self.visitor.person
 
     def ruling(self, reasons: tuple[str, ...], before: str | None) -> Ruling:

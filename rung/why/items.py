@@ -61,7 +61,7 @@ def why_item(project: Project, ref: str) -> Explanation:
 
 
 def _near(project: Project, report: Report, question: str) -> list[NearTrainRow]:
-    """Of the dataset that the report was made on, else of the newest one with the same test set and a train split."""
+    """Return rows of the dataset behind the report, else of the newest one with the same test set and a train split."""
     for folder in (project.datasets / report.dataset, newest_dataset(project, complete=True)):
         if folder is not None and "train" in read_manifest(folder).splits:
             return TrainRowIndex(folder).of([question])[0]

@@ -37,7 +37,7 @@ class ChainLink:
         return [head, *(f"      {fact}" for fact in self.facts)]
 
     def as_json(self) -> JsonObject:
-        """For `--json`."""
+        """Return the fields of `--json`."""
         return {
             "ref": self.ref,
             "what": self.what,

@@ -37,7 +37,7 @@ def row_of(example: Example, system_prompt: str | None) -> Row:
 
 
 def trained(row: Row, loss: Loss) -> list[bool]:
-    """Which messages train: the last, or each of the assistant's that does not say that it is not to."""
+    """Return which messages train: the last, or each of the assistant's that does not opt out."""
     last = len(row["messages"]) - 1
     return [
         at == last or (loss == "all" and turn["role"] == "assistant" and is_trained(turn))

@@ -123,7 +123,7 @@ MANAGED = "rung train --on NAME   ([remotes.NAME] provider in rung.toml; or uplo
 
 @dataclass(frozen=True, slots=True)
 class ExportKind:
-    """How it is run, its folders of templates, what becomes of a row, and where the rows are."""
+    """A kind of export: its command, template folders, conversion of rows, and place of the rows."""
 
     run: str
     templates: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ def _again(case: GateCase) -> str:
 
 
 def _not_yet(case: GateCase, step: str) -> tuple[str, str]:
-    """Why the advice is not to train, and the command that goes on from here: never the one that just ran."""
+    """Return the reason why the advice is not to train, and the next command, never the one that just ran."""
     found = newest_baseline(case.project, case.settings)
     if found is None:
         return f"the advice says {_word(step)} next", "rung baseline"

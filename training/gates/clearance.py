@@ -88,7 +88,7 @@ def check_gates(
 
 
 def policy_of(project: Project) -> GateSettings:
-    """Which gates may be set aside and by whom: from rung.toml alone, so that the environment cannot soften it."""
+    """Return which gates may be overridden, and by whom: from rung.toml alone. The environment cannot weaken it."""
     return load_settings(project.settings_file, {}).gates
 
 

@@ -33,7 +33,7 @@ from workspace.settings import Settings
 REPORT = "report.json"
 FILTERED = ("content_filter", "refused")
 Judge = Callable[[Sequence[tuple[str, str]]], list[bool]]
-"""From (question, answer) pairs to whether each is good enough."""
+"""Maps (question, answer) pairs to whether each is good enough."""
 
 
 class Traffic(ArtefactPart):
@@ -328,7 +328,7 @@ NO_REFERENCE = "(none: judge by the question alone)"
 def judge_of(
     project: Project, settings: Settings, model: ChatModel, replies: Replies, watch: Progress | None = None
 ) -> Judge:
-    """From (question, answer) pairs to whether each meets the rubric; a reply that cannot be read counts as no.
+    """Return a judge of (question, answer) pairs: does each meet the rubric? a reply that cannot be read counts as no.
 
     Raises RungError where judge.md is missing.
     """

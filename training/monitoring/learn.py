@@ -142,7 +142,7 @@ UNANSWERED = ("failed", "cut at the token limit")
 
 
 def reason_of(each: Logged) -> str:
-    """Why this request is worth a reviewer's time before others; empty where it is one of many."""
+    """Return the reason to review this request before others; empty if there is none."""
     if each.error or not (each.answer.strip() or each.tool_calls):
         return UNANSWERED[0]
     if each.edit:
@@ -199,7 +199,7 @@ def _import_of(each: Passed) -> str:
 
 
 def _links(ids: Mapping[ProductionRow, str]) -> Iterator[Link]:
-    """At most LINKS_A_ROW near rows of each, contradictions first."""
+    """Yield at most LINKS_A_ROW near rows of each, contradictions first."""
     for draft, name in ids.items():
         near = sorted(draft.near, key=lambda each: (_FIRST[each[1]], -each[2]))
         for row, kind, similarity in near[:LINKS_A_ROW]:
@@ -209,7 +209,7 @@ def _links(ids: Mapping[ProductionRow, str]) -> Iterator[Link]:
 
 
 def _meta(each: Passed) -> dict[str, object]:
-    """Where a candidate comes from, for good; `findings` are shown with it in review."""
+    """Return the permanent origin of a candidate; `findings` are shown with it in review."""
     logged, why = each.logged, reason_of(each.logged)
     said = f': "{logged.comment}"' if logged.comment else ""
     day = f" on {logged.at[:10]}" if logged.at else ""

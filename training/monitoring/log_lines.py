@@ -32,10 +32,10 @@ from training.monitoring.pii import masked_text
 from workspace.json_types import JsonObject
 
 FINISHES = {"max_tokens": "length", "max_output_tokens": "length", "end_turn": "stop", "completed": "stop"}
-"""Why answers end in the words of others than OpenAI's chat; OpenAI's own are kept."""
+"""Stop reasons of other services in OpenAI's words; OpenAI's own are kept."""
 ENDS = ("finish_reason", "stop_reason", "incomplete_details.reason")
 STREAM = re.compile(r"\s*(event:[^\n]*\n)?data: *\{")
-"""How server-sent events begin, as they go over the wire."""
+"""Start of server-sent events, as sent over the wire."""
 CHUNK = "chat.completion.chunk"
 IN_PIECES = "a streamed answer in pieces: log it whole"
 
@@ -189,7 +189,7 @@ WRAPPED = ("standard_logging_object", "payload")
 IDS = ("id", "request_id", "custom_id")
 OTHER_CALLS = ("embedding", "moderation", "rerank", "transcription", "speech", "image")
 CHAT_CALLS = ("completion", "completions", "responses", "messages")
-"""How calls and addresses end that are no others, whatever their host or deployment is called."""
+"""Last words of calls and addresses that identify a chat, whatever their host or deployment is called."""
 
 
 @dataclass
@@ -249,7 +249,7 @@ def read_part(line: Mapping[str, Any]) -> LogPart:
 
 
 def _generation(obj: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """Of a trace that holds observations its one generation; of several a reason."""
+    """Return the one generation of a trace with observations; a reason if there are several."""
     observed = obj.get("observations")
     tables = [each for each in observed if isinstance(each, Mapping)] if isinstance(observed, list) else []
     found = [each for each in tables if str(each.get("type")).upper() == "GENERATION"]
@@ -262,7 +262,7 @@ def _generation(obj: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
 
 
 def _body(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Where the request is: below a key, or the object itself."""
+    """Return the request: below a key, or the object itself."""
     below = table_at(obj, "request.body", "request", "body")
     return below if first_said(below, *QUESTIONS) else obj
 

@@ -98,7 +98,7 @@ def _answered(project: Project, release: Release) -> list[ItemOutcome]:
 
 
 PASSAGES = "Passages:\n[1] "
-"""How the arm `rag` begins the message that holds its passages (evaluation/arms/searching.py)."""
+"""Start of the arm `rag`'s message with its passages (evaluation/arms/searching.py)."""
 
 
 class OwnTurns:
@@ -148,7 +148,7 @@ def _without_passages(text: str) -> str:
 
 
 class Origins:
-    """Which release a request `W-001:17` was sent to."""
+    """The release that a request `W-001:17` was sent to."""
 
     def __init__(self, project: Project, settings: Settings, imports: Iterable[Import]) -> None:
         self.project, self.settings = project, settings

@@ -21,9 +21,7 @@ SEVERAL = "feedback on a trace of several requests, none of which it names"
 
 @dataclass
 class JoinedRequests:
-    """Whole requests in order of their first line; lines that make none, with the reason; feedback for requests that
-    are not among these.
-    """
+    """Complete requests in order of their first line; incomplete lines, with a reason; feedback on other requests."""
 
     requests: list[LogPart] = field(default_factory=list)
     aside: list[tuple[int, str]] = field(default_factory=list)
@@ -33,7 +31,7 @@ class JoinedRequests:
 
 
 class Finder:
-    """Which request feedback speaks of: the last one that has the id, or the only one of that trace."""
+    """Finds the request of a feedback: the last one that has the id, or the only one of that trace."""
 
     def __init__(self, requests: Iterable[tuple[Iterable[str], str]]) -> None:
         self.by_name: dict[str, int] = {}
@@ -43,7 +41,7 @@ class Finder:
             self.by_trace.setdefault(trace, []).append(n)
 
     def find(self, names: Iterable[str], trace: str) -> int | None:
-        """Its place among the requests; None where none is meant, or it may be one of several."""
+        """Return its place among the requests; None if none is meant, or it may be one of several."""
         for name in names:
             if name in self.by_name:
                 return self.by_name[name]

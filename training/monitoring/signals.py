@@ -21,7 +21,7 @@ FALSE_ALARM = 0.01
 FEWEST = 30
 """Requests, and rows to compare with, below which nothing is reported."""
 MOST = 1000
-"""Of each side as many are compared, drawn by seed: more would raise an alarm at differences that matter to nobody."""
+"""Values compared on each side, drawn by seed: more would report differences that matter to nobody."""
 TOPICS = 8
 
 
@@ -68,7 +68,7 @@ def too_few(signal: Signal) -> Signal | None:
 
 
 def drawn(values: Sequence[Any], seed: int) -> list[Any]:
-    """At most MOST of them, drawn by seed, in order."""
+    """Draw at most MOST of them by seed, in order."""
     places = draw(seed, [str(n) for n in range(len(values))], min(MOST, len(values)))
     return [values[place] for place in places]
 
@@ -167,7 +167,7 @@ def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequ
 
 
 def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]], list[int]], list[str]] | None:
-    """From texts to topics, and the words that name each topic; None where the texts are all alike."""
+    """Return a function from texts to topics, and the words that name each topic; None if the texts are all alike."""
     from sklearn.cluster import KMeans
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -97,7 +97,7 @@ class LoggedWorkload:
         return str(self.rules[0].effect["advice"])
 
     def as_json(self) -> JsonObject:
-        """For `--json`."""
+        """Return the fields of `--json`."""
         own = {name: getattr(self, name) for name in self.__slots__ if name not in ("rules", "facts")}
         return {"advice": self.advice, "rules": [_rule(rule) for rule in self.rules], **asdict(self.facts), **own}
 
@@ -143,7 +143,7 @@ def _first(call: LogPart, role: str) -> str:
 
 
 def _templates(texts: Sequence[str], *, alone: bool) -> I64:
-    """For each text a number that texts of one template share; -1 without a template.
+    """Return for each text a number that texts of one template share; -1 without a template.
 
     `alone`: a text that occurs twice, or any in a log of few calls, is its own template.
     """
@@ -223,7 +223,7 @@ def _cost(calls: Sequence[LogPart], tokens: Sequence[tuple[int, int]], period: L
 
 
 def _with_prices(facts: WorkloadFacts, model: str, tokens: tuple[float, float], period: LogPeriod) -> WorkloadFacts:
-    """With what the price list says of its most frequent model."""
+    """Return the facts with the price list's figures for its most frequent model."""
     usage = Usage(round(tokens[0]), round(tokens[1]))
     own = price_of(model, own=period.own_prices)
     if own is None or not own.cost(usage):

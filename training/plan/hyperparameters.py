@@ -82,8 +82,8 @@ def because(found: Default, text: str = "") -> Because:
 def learning_rate(
     facts: Mapping[str, Any], architecture: Architecture | None, breadth: str = "narrow"
 ) -> tuple[float, Because]:
-    """For low-rank adapters under supervised tuning the rate fitted for family and width; else the default. Half of it
-    for a model that has several jobs.
+    """Return the rate fitted for family and width, for low-rank adapters under supervised tuning; else the default.
+    Half of it for a model that has several jobs.
     """
     rate, why = _fastest(facts, architecture)
     if breadth != "several":

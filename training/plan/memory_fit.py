@@ -50,7 +50,7 @@ def architecture_of(base: str) -> Architecture | None:
 
 
 def unknown_because(base: str) -> str:
-    """Why `architecture_of` has none."""
+    """Return the reason why `architecture_of` found none."""
     place, hub = find_model(base)
     try:
         find_architecture(base if hub else place)
@@ -79,7 +79,7 @@ def fit_of(recipe: Recipe, machine: Machine | None = None, *, usable: float, ans
 
 
 ABOVE = 1.15
-"""How far above the peak of the dry steps, whose first holds the longest rows, a run may go."""
+"""Allowed memory of a run, as a multiple of the peak of the dry steps, whose first holds the longest rows."""
 
 
 def measured_fit(plan: Plan, usable: float) -> MemoryFit | None:

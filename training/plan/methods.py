@@ -11,7 +11,7 @@ from advisor.sizing.adapters import QUANTISED as QUANTISED
 from advisor.sizing.adapters import Method as Method
 
 Loss = Literal["last", "all"]
-"""Which assistant turns of a row train."""
+"""Assistant turns of a row that are trained."""
 Objective = Literal["sft", "dpo", "reward", "grpo", "rloo"]
 
 Holds = Callable[[Mapping[str, Any]], bool]
@@ -28,7 +28,7 @@ ADALORA_STEPS = 20
 
 
 def objections(recipe: Mapping[str, Any]) -> list[str]:
-    """Why these values cannot be trained together; empty where they can. All reasons at once."""
+    """Return all reasons why these values cannot be trained together; empty if they can."""
     return [text for holds, text in _RULES if holds(recipe)]
 
 

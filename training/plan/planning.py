@@ -42,7 +42,7 @@ CLOSING = 4
 """Tokens that a chat template may put around an answer."""
 ROUND = 8
 HIGH_RANK = 64
-"""From here on the scale is alpha over the root of the rank."""
+"""Above this rank the scale is alpha over the root of the rank."""
 
 
 def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, machine: Machine | None = None) -> Plan:
@@ -224,7 +224,7 @@ def _batch(draft: PlanDraft, set_by: TrainingSettings, data: DataFacts, facts: R
 
 
 def _replay(draft: PlanDraft, set_by: TrainingSettings, rows: int) -> None:
-    """How many general questions train beside the rows; their length counts as a row's."""
+    """Set the number of general questions that train beside the rows; their length counts as a row's."""
     count = min(math.ceil(set_by.replay * rows), len(replay_questions()))
     draft.values["replay"] = count
     if count:

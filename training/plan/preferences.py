@@ -20,7 +20,7 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 HELD_OUT = 10
-"""Where validation holds none, one in this many is held out, and at least one."""
+"""One in this many is held out, at least one, if validation holds none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class AnswerPair:
     tools: Any = None
 
     def texts(self) -> list[Example]:
-        """Both answers as rows, for whatever looks at rows."""
+        """Return both answers as rows, for readers of rows."""
         return [answered(self.asked, text, self.tools) for text in (self.chosen, self.rejected)]
 
 
@@ -48,7 +48,7 @@ class Preferences:
 
     @property
     def sha256(self) -> str:
-        """Of the items as canonical JSON: the same reviews give the same."""
+        """Return the hash of the items as canonical JSON: the same reviews give the same."""
         lines = (json.dumps(asdict(item), sort_keys=True, ensure_ascii=False) for item in self.items)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -94,7 +94,7 @@ def _pairs(split_of: Mapping[str, str], stored: Mapping[str, StoredRow]) -> tupl
 
 
 def _fault(row: StoredRow) -> str:
-    """Why the draft and the edit of a row are no pair."""
+    """Return the reason why the draft and the edit of a row are no pair."""
     now, before = row.example, row.original
     if "rejected" in now.row:
         return ""

@@ -13,7 +13,7 @@ from workspace.artefact import ArtefactPart, revised
 
 
 class Recipe(ArtefactPart):
-    """Everything that decides what a run computes. Two runs of one recipe on one dataset give the same weights.
+    """All values that decide what a run computes. Two runs of one recipe on one dataset give the same weights.
 
     `batch` rows go through the model at once on each of `processes`, and `accumulation` such batches make one optimiser
     step. `max_length` is in tokens: a longer row is left out, never cut. `targets` are peft's names, `all-linear` for
@@ -64,7 +64,7 @@ class Recipe(ArtefactPart):
     enable_thinking: bool | None = None
     """As `[model] enable_thinking`: rows are rendered as the tuned model will be asked."""
     loss: Loss = "last"
-    """Which assistant turns of a row train."""
+    """Assistant turns of a row that are trained."""
     replay: int = Field(default=0, ge=0)
     """General questions whose answers by the base model train beside the rows."""
     report_to: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class Recipe(ArtefactPart):
 
 
 class Because(ArtefactPart):
-    """Why a value is what it is: a sentence, the rule's id with its sources, and who set it."""
+    """Reason for a value: a sentence, the rule's id with its sources, and who set it."""
 
     text: str
     rule: str

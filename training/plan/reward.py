@@ -61,7 +61,7 @@ def _held_out(project: Project, dataset: str) -> list[str] | None:
 
 
 def reward_fault(project: Project, recipe: Recipe, dataset: str) -> str:
-    """Why the reward model on disk is not the one that the plan was made with; empty where it is."""
+    """Return how the reward model on disk differs from the plan's; empty if it does not."""
     if not is_run(recipe.reward):
         return ""
     try:

@@ -152,7 +152,7 @@ def _instead(run: str, losses: Sequence[Loss]) -> str:
 
 
 def as_facts(losses: Sequence[Loss]) -> dict[str, object]:
-    """For release.json: each form's loss under its name."""
+    """Return the facts for release.json: each form's loss under its name."""
     return {loss.form: loss.model_dump(mode="json") for loss in losses}
 
 

@@ -115,7 +115,7 @@ def context_of(making: Making) -> int:
 
 
 def _positions(model: Path) -> int | None:
-    """How many positions a model says that it has; None where it says nothing."""
+    """Return the number of positions that a model states; None if it states none."""
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     told = config.get("max_position_embeddings") or config.get("text_config", {}).get("max_position_embeddings")
     return told if isinstance(told, int) else None

@@ -146,7 +146,7 @@ def _greedy(model: Any, tokenizer: Any, ids: list[int]) -> list[int]:
 
 
 def compare(one: Golden, other: Golden) -> Parity:
-    """How far two models agree."""
+    """Return the agreement of two models."""
     equal = sum(a == b for a, b in zip(one.texts, other.texts, strict=True))
     same = total = 0
     largest = 0.0

@@ -1,4 +1,4 @@
-"""Who may release what: a tuned model needs `ship`, or a judgement that a named person decides."""
+"""Permission to release: a tuned model needs `ship`, or a judgement that a named person accepts."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -96,7 +96,7 @@ def load_prompt(folder: Path) -> ReleasedPrompt:
 
 
 def parts_of(arm: str, settings: Mapping[str, Any], material: ArmMaterial, max_tokens: int) -> PromptParts:
-    """Everything that the arm needs, as JSON. Examples and documents only where the arm uses them.
+    """Return all that the arm needs, as JSON. Examples and documents only if the arm uses them.
 
     Raises RungError where no setting of the arm today is the one that was measured: its files changed since.
     """

@@ -123,8 +123,8 @@ def _with_classifier(project: Project, form: FormName) -> tuple[Path, Report]:
 
 @dataclass(frozen=True)
 class ReleaseOptions:
-    """How a run is released: who signs and why, whether that lets a form lose more than the limit, who hears of
-    progress, and the judge where the metric is one's.
+    """Options of a release: who signs and why, whether a form may lose more than the limit, the progress listener, and
+    the judge if its score is the metric.
     """
 
     by: str = ""

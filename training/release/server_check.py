@@ -72,7 +72,7 @@ class ServerCheck:
         return f"{self.equal} of {self.prompts} equal"
 
     def as_facts(self) -> dict[str, object]:
-        """For release.json."""
+        """Return the facts for release.json."""
         causes = sorted({d.cause for d in self.differences})
         return {"prompts": self.prompts, "equal": self.equal, "tokens": self.tokens, "causes": causes}
 

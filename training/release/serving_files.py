@@ -61,7 +61,7 @@ def make_tgi(making: Making, folder: Path) -> ReleasedForm:
 
 
 def _why_no_adapter(making: Making) -> str:
-    """Why no files serve the adapter on its base; empty where they can."""
+    """Return the reason why no files serve the adapter on its base; empty if they can."""
     if making.run.method not in SERVABLE:
         return f"{making.run.method}: served whole"
     return "" if (making.work / "adapter").is_dir() else "this release holds no adapter: --to adapter,vllm,tgi"

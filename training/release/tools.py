@@ -32,7 +32,7 @@ SERVER, LIBRARY = "llama-server", "libllama.so"
 
 
 def tools_folder() -> Path:
-    """Where tools are kept: in the user's cache, or below `RUNG_CACHE_DIR`."""
+    """Return the folder of tools: in the user's cache, or below `RUNG_CACHE_DIR`."""
     import platformdirs
 
     return Path(os.environ.get("RUNG_CACHE_DIR") or platformdirs.user_cache_dir("rung")) / "tools"
@@ -79,7 +79,7 @@ def compressor() -> Path:
 
 
 def _kept(package: str, lock: str) -> tuple[Path, str, Path]:
-    """Where a tool is kept (another lock, another folder), what it is called, and its lock."""
+    """Return a tool's folder (another lock, another folder), its name, and its lock."""
     file = LOCKS / f"{lock}.txt"
     return tools_folder() / f"{package.replace('==', '-')}-{sha256_file(file)[:8]}", package, file
 

@@ -215,7 +215,7 @@ def _fault(path: Path) -> str:
 
 
 def _header_fault(path: Path) -> str:
-    """Why a safetensors file cannot be whole; the weights are not read."""
+    """Return the reason why a safetensors file is incomplete; the weights are not read."""
     safetensors = require("train", "safetensors")
     try:
         with safetensors.safe_open(path, "np") as file:

@@ -26,7 +26,7 @@ CONFIG = "RUNG_SSH_CONFIG"
 """Variable with another ssh configuration than the account's own. rung.toml cannot name one: it can start programs."""
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=3")
 FILES = b'{"files"'
-"""How the line before a tar begins."""
+"""Start of the line before a tar."""
 LINE = 255
 """Exit code of ssh itself."""
 NOT_FOUND = (126, 127)

@@ -53,7 +53,7 @@ class TuningOrder:
 
     @property
     def epochs(self) -> int:
-        """Whole epochs: providers take no others."""
+        """Return the whole epochs: providers accept no fractions."""
         return max(1, math.ceil(self.recipe.epochs))
 
     @property
@@ -95,7 +95,7 @@ class Provider(Protocol):
         """Start the job, unless one of this name was started; returns the provider's name of it."""
 
     def poll(self, job: str) -> JobSeen:
-        """How the job is now."""
+        """Return the present state of the job."""
 
     def cancel(self, job: str) -> None:
         """End the job; what it trained is not kept."""
@@ -300,7 +300,7 @@ class Fireworks:
 
 
 PROVIDERS: Mapping[str, Callable[[float], Provider]] = {"together": Together, "fireworks": Fireworks}
-"""By their names in rung.toml; made with the seconds that a call may take."""
+"""Providers by their names in rung.toml; made with the seconds that a call may take."""
 
 
 @contextmanager

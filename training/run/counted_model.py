@@ -24,7 +24,7 @@ MOST = 8
 
 
 def find_architecture(ref: str | Path) -> Architecture:
-    """By Rung's formulas; counted where they do not know the family. Errors as `advisor.sizing.config.read_config`."""
+    """Return the architecture by Rung's formulas, or counted for other families. Raises as `read_config`."""
     try:
         return read_architecture(ref)
     except UnknownArchitecture:
@@ -129,7 +129,7 @@ def _kept(whole: Any) -> float:
 
 
 def _leave_out_images(model: Any) -> None:
-    """Of a model that reads images, keep the language model and its head."""
+    """Keep only the language model and its head of a model that reads images."""
     from torch.nn import Identity
 
     inner, text = model.base_model, model.get_decoder()
@@ -222,7 +222,7 @@ def _matrices(model: Any) -> tuple[tuple[Matrix, ...], int]:
 
 
 def _adapted(model: Any) -> dict[str, int]:
-    """How many parameters PEFT's "all-linear" gives each weight at rank 1, by its path; the model is wrapped by it.
+    """Return the parameters that PEFT's "all-linear" gives each weight at rank 1, by its path; wraps the model.
 
     PEFT refuses some state-space families: then what it would give other linear layers.
     """

@@ -36,7 +36,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def sentence(error: BaseException, folder: Path) -> str:
-    """Why a run ended, for run.json and the screen."""
+    """Return the reason why a run ended, for run.json and the screen."""
     if isinstance(error, Diverged):
         return str(error)
     if is_disk_full(error):

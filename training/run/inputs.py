@@ -110,12 +110,12 @@ def question_of(row: Example) -> str:
 
 
 def picked(columns: Sequence[Column], places: Sequence[int]) -> Sequence[Column]:
-    """Some of the columns, in this order; of a table in a file none is read yet."""
+    """Return some of the columns, in this order; columns of a table in a file are not read yet."""
     table: Any = columns
     found: Sequence[Column] = table.select(places) if hasattr(table, "select") else [columns[n] for n in places]
     return found
 
 
 def _prompt(tokens: Tokens) -> int:
-    """How many tokens come before the first that is trained."""
+    """Return the number of tokens before the first trained one."""
     return len(tokens.ids) - tokens.trained

@@ -19,7 +19,7 @@ from workspace.children import end_with
 from workspace.errors import Refusal
 
 LEADER = "RUNG_LEADER"
-"""In the environment of a child that ends when the process of this id does."""
+"""Variable of a child that ends when the process of this id does."""
 PATIENCE = 60.0
 """Seconds that the others have to end after the leader has."""
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
@@ -108,7 +108,7 @@ def _others(folder: Path, count: int, met: threading.Event) -> Iterator[None]:
 
 
 def _ends_before(process: subprocess.Popen[bytes], met: threading.Event) -> None:
-    """Who ends before all have met would be waited for in vain; afterwards the others notice by themselves."""
+    """End this process if the other ends before all have met; afterwards the others notice by themselves."""
     if process.wait() and not met.is_set():
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -148,7 +148,7 @@ EVERY = 0.5
 
 @contextmanager
 def told_by_layer(tell: Callable[[int, int], None]) -> Iterator[None]:
-    """While this is open `tell(layers that are whole, all layers)` is called as models load."""
+    """Call `tell(complete layers, all layers)` as models load inside the block."""
     from transformers.utils import logging
 
     def hook(make: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:

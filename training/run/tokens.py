@@ -27,7 +27,7 @@ class Tokens:
 
     @property
     def trained(self) -> int:
-        """How many tokens are trained."""
+        """Return the number of trained tokens."""
         return sum(label != IGNORED for label in self.labels)
 
 
@@ -75,7 +75,7 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
 
 
 def _earlier(tokenizer: Any, asked: Sequence[Turn], prompt: str, tools: Any) -> Iterator[tuple[int, int]]:
-    """Where in the prompt each assistant turn that is to be trained begins and ends: with what closes it.
+    """Yield the start and end in the prompt of each assistant turn to be trained, with its closing tokens.
 
     A turn begins where the prompt that asks for it ends. Some templates drop the thinking of a turn once others follow,
     and an end token that closes the whole row: then what they keep of it is trained.

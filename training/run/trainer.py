@@ -112,7 +112,7 @@ class RunTrainer:
             super()._load_best_model()  # type: ignore[misc]
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: Rung writes its own card at release, with the facts."""
+        """Do nothing: Rung writes its own card at release, with the facts."""
 
 
 def prunes(model: Any) -> bool:
@@ -183,7 +183,7 @@ class AnswerTrainer(RunTrainer, SFTTrainer):  # type: ignore[misc]  # trl ships 
 
 @contextlib.contextmanager
 def _head_at(head: Any, mask: torch.Tensor) -> Iterator[None]:
-    """While the block runs, `head` sees only the positions before a trained token, all rows in one line.
+    """Give `head` only the positions before a trained token inside the block, all rows in one line.
 
     A hook, so that the model's own forward runs whole: autocast, adapters and soft caps stay as they are.
     """

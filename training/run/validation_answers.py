@@ -91,7 +91,7 @@ class ValidationAnswers:
         return [self._judged(row, text) for row, text in zip(rows, self._outputs(model, rows), strict=True)]
 
     def _outputs(self, model: Any, rows: Sequence[Example]) -> list[str]:
-        """In batches of similar length; virtual tokens are put in for one row at a time."""
+        """Answer in batches of similar length; virtual tokens are added for one row at a time."""
         prompts = [self._prompt(row) for row in rows]
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         size = 1 if self.recipe.method in VIRTUAL else BATCH

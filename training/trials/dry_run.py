@@ -1,4 +1,4 @@
-"""Before money is spent: the rows as they will be trained, and a dry run of a few steps held against the estimate."""
+"""Checks before money is spent: the rows as they will be trained, and a dry run compared with the estimate."""
 
 import json
 import os
@@ -22,11 +22,11 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-"""With the C library's defaults memory that was freed is still counted as held, 12 to 21% of it."""
+"""The C library's defaults count freed memory as held, 12 to 21% of it."""
 SPARE = 2
 """Checkpoints beside the newest ones: the best, and the one that is being written."""
 ROUND = 0.15
-"""By how much a measured peak may differ from the expected one before it is said."""
+"""Difference of the measured peak from the expected one that is not reported."""
 
 
 class DryRunFinding(ArtefactPart):

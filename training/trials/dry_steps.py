@@ -135,7 +135,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         self.began = (time.monotonic(), self.tokens())
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """It ends."""
+        """End the step."""
         seconds, tokens = time.monotonic() - self.began[0], self.tokens() - self.began[1]
         self.steps.append({"seconds": round(seconds, 4), "tokens": tokens})
 

@@ -142,7 +142,7 @@ def run_trials(
 
 
 def read_points(folder: Path) -> list[Point]:
-    """Whole lines of the results, in the order they were measured. Raises InputError where one is damaged."""
+    """Return the complete lines of the results, in the order of measurement. Raises InputError if one is damaged."""
     return read_lines(folder / RESULTS, Point.model_validate, "measured point")
 
 

@@ -35,18 +35,18 @@ class Spelled:
         return [match[0] for match in self._found]
 
     def places(self, wanted: Sequence[str], begin: int = 0) -> Iterator[int]:
-        """Where the run of `wanted` words begins, from the word `begin` on."""
+        """Yield the places where the run of `wanted` words begins, from the word `begin` on."""
         here = self.words
         for place in range(begin, len(here) - len(wanted) + 1):
             if here[place] == wanted[0] and here[place : place + len(wanted)] == wanted:
                 yield place
 
     def start(self, word: int) -> int:
-        """Where a word begins in the text."""
+        """Return the start of a word in the text."""
         return self._found[word].start()
 
     def end(self, word: int) -> int:
-        """Where it ends."""
+        """Return the end of a word in the text."""
         return self._found[word].end()
 
 

@@ -126,7 +126,7 @@ class LeakSearch:
     def _told_apart(
         self, mine: CandidatePairs, place: I64, examples: Sequence[Example], compiled: bool
     ) -> tuple[Bools, Bools]:
-        """Where the answers surely differ, and where they are near by words: others are compared when it is asked."""
+        """Return where the answers surely differ, and where they are near by words; others are compared on request."""
         items, at = np.unique(mine.item, return_inverse=True)
         one, other = _answers(examples, compiled), _answers([self._test[item] for item in items.tolist()], compiled)
         near = jaccard_of(one.shingles, other.shingles, place, at) >= self._threshold - SLACK
@@ -165,8 +165,8 @@ def _labels(scan: Scan) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """Of each answer its shingles, the key of its words, and whether they are all there is to it: it is ASCII, with a
-    word.
+    """For each answer its shingles, the key of its words, and whether these words are all of it (ASCII, at least one
+    word).
     """
 
     shingles: Sets

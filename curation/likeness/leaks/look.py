@@ -1,4 +1,4 @@
-"""How much of a test item is in a train row: its parts as runs of numbered 3-grams.
+"""Overlap of a test item with a train row: its parts as runs of numbered 3-grams.
 
 Runs of found grams are the bits of one whole number, place 0 the lowest: Python's integers are a quicker kind of array
 of flags where there are hundreds of short ones, and no slower for one of millions.
@@ -50,7 +50,7 @@ def spread(bits: int, length: int) -> int:
 
 
 def closed(bits: int, gap: int) -> int:
-    """With gaps of up to `gap` places between two bits filled."""
+    """Fill gaps of up to `gap` places between two bits."""
     return runs_of(spread(bits, gap + 1), gap + 1)
 
 
@@ -95,7 +95,7 @@ class LearntRow:
 
     @cached_property
     def spelled(self) -> list[Spelled]:
-        """Its messages, word by word."""
+        """Return its messages, word by word."""
         return spelled(self.example)
 
 
@@ -146,7 +146,7 @@ class ItemPart:
         return reduce(or_, (self.own >> step for step in range(_ACROSS))) & mask
 
     def whole(self, here: int) -> float:
-        """Of its 5-grams (but those that are all template), those whose 3-grams are all among the bits `here`."""
+        """Return the share of its 5-grams (except all-template ones) whose 3-grams are all among the bits `here`."""
         if self.grams < _ACROSS:
             return float(here.bit_count() == self.grams > 0)
         every = (1 << self.grams) - 1
@@ -154,7 +154,7 @@ class ItemPart:
         return found.bit_count() / max(1, self._fives.bit_count())
 
     def words(self, begin: int, end: int) -> str:
-        """Its words from `begin` to `end`, joined by a space, to be shown: words of what is masked are left out."""
+        """Return its words from `begin` to `end`, joined by a space for display, without the words of masked text."""
         lower = self.text.lower()
         found = [match.group() for match in islice(word_pattern(lower).finditer(lower), begin, end)]
         kept = self._kept
@@ -170,20 +170,20 @@ class ItemPart:
 
 
 class Overlap:
-    """How much of a part is in a row: `here`, its 3-grams as bits; `text` is the one that holds most, `most` what."""
+    """Overlap of a part with a row: `here`, its 3-grams as bits; `text` holds the most of them, `most` which."""
 
     def __init__(self, part: ItemPart, here: int, text: int, most: int) -> None:
         self.part, self.here, self.text, self.most = part, here, text, most
 
     @property
     def share(self) -> float:
-        """Of its own 3-grams, those found."""
+        """Return the found share of its own 3-grams."""
         own = self.part.own.bit_count()
         return self.here.bit_count() / own if own else 0.0
 
     @cached_property
     def whole(self) -> float:
-        """Of its 5-grams (but those that are all template), those found."""
+        """Return the found share of its 5-grams (except all-template ones)."""
         return self.part.whole(self.here)
 
     @cached_property

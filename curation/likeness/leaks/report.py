@@ -34,7 +34,7 @@ class LeakEvidence:
         return self.said()
 
     def as_json(self) -> dict[str, object]:
-        """As `--json` shows it."""
+        """Return the report as in `--json`."""
         out: dict[str, object] = {
             "part": self.part, "message": self.message, "role": self.role, "shared": self.shared,
         }  # fmt: skip
@@ -71,7 +71,7 @@ class LeakReport:
 
     @property
     def leaked_test(self) -> int:
-        """How many test items leak."""
+        """Return the number of test items that leak."""
         return len(self.leaked)
 
     @property
@@ -94,7 +94,7 @@ class LeakReport:
 
 
 def in_order(leaks: Iterable[Leak], most: int | None = None) -> tuple[Leak, ...]:
-    """By test item, the strongest first; of one train row only the strongest. At `most` so many of each item."""
+    """Return leaks by test item, the strongest first, at most `most` each; of one train row only the strongest."""
     best: dict[tuple[int, int], Leak] = {}
     for leak in leaks:
         if leak.rank < best.setdefault((leak.test, leak.train), leak).rank:

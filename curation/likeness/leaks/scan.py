@@ -194,7 +194,7 @@ class Scan:
         self.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
 
     def _note_answers(self, block: TextBlock, keys: U64) -> None:
-        """For each answer part, which questions train rows with the same answer ask."""
+        """Record for each answer part the questions of the train rows with the same answer."""
         rows = np.flatnonzero(block.answer >= 0)
         answers = keys[block.answer[rows]]
         questions = keys[block.question[rows]]
@@ -206,7 +206,7 @@ class Scan:
                 asked.add(question)
 
     def _note_grams(self, words: Hashes, block: TextBlock) -> None:
-        """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it.
+        """Record the rows that hold each gram of the table, and the nature of each such row, equal for its copies.
 
         The nature is that of what the messages say: rows that name the same tools are no copies.
         """
@@ -274,8 +274,8 @@ def scan_train(
 
 
 def natures_of(owner: I64, hashes: U64, rows: I64) -> U32:
-    """In each of the orders (first axis) the least gram of each of `rows`, all ones where it has none: copies of a row,
-    and most lightly edited copies, have the same. `owner` is the row of each gram, ascending.
+    """Return, in each of the orders (first axis), the least gram of each of `rows`, all ones where it has none: copies
+    of a row, and most lightly edited copies, have the same. `owner` is the row of each gram, ascending.
     """
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     here = np.searchsorted(owner[starts], rows)

@@ -27,8 +27,8 @@ ROWS_AT_ONCE = 512
 
 
 def rest_spread(scan: Scan, likely: Bools, wanted: Bools, hits: tuple[I64, I64], source: RowSource) -> Floats:
-    """For each of the `wanted` grams, how many different rests its holders (of those that were noted) have: the nature
-    of a row by the grams that are not `likely` to be of a template. Copies have one rest, or none.
+    """Return for each of the `wanted` grams how many different rests its holders (of those that were noted) have: the
+    nature of a row by the grams that are not `likely` to be of a template. Copies have one rest, or none.
     """
     chosen = np.flatnonzero(wanted[hits[1]])
     rows, numbers = hits[0][chosen], hits[1][chosen]
@@ -82,7 +82,7 @@ class Looked:
 
 
 def template_grams(scan: Scan, hits: tuple[I64, I64], nature: U32, source: RowSource) -> Bools:
-    """For each gram whether it is in more than 10% of the train rows and in at least 20, of different natures,
+    """Return for each gram whether it is in more than 10% of the train rows and in at least 20, of different natures,
     and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
 
     Where a long instruction is most of each row, rows have one nature for it alone: those are ranked by the rest.
@@ -96,7 +96,7 @@ def template_grams(scan: Scan, hits: tuple[I64, I64], nature: U32, source: RowSo
 
 
 def _is_varied(spread: Floats, scan: Scan) -> Bools:
-    """For each gram whether its holders are of many natures, and not for the most part of the same few."""
+    """Return for each gram whether its holders have many natures, not mostly the same few."""
     return (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
 
 
@@ -135,8 +135,8 @@ def _tell_apart(nature: U32, rows: I64, template: U64, source: RowSource, compil
 
 
 def _spread(nature: U32, rows: I64, numbers: I64, wanted: Bools) -> Floats:
-    """For each of the `wanted` grams how many rows of different nature hold it (of those that were noted). Rows are in
-    order, and each has a gram once.
+    """Return for each of the `wanted` grams how many rows of different nature hold it (of those that were noted). Rows
+    are in order, and each has a gram once.
     """
     place = np.cumsum(np.diff(rows, prepend=rows[:1]) > 0, dtype=np.int64)
     chosen = wanted[numbers]
@@ -144,7 +144,7 @@ def _spread(nature: U32, rows: I64, numbers: I64, wanted: Bools) -> Floats:
 
 
 def _natures_held(nature: U32, place: I64, numbers: I64, grams: int) -> Floats:
-    """For each gram how many natures its holders have, the mean over all orders: `place` is that of the holder."""
+    """Return for each gram how many natures its holders have, the mean over all orders. `place` is the holder's."""
     total = np.zeros(grams)
     gram = numbers.astype(np.uint64) << np.uint64(32)
     for natures in nature:
@@ -154,7 +154,7 @@ def _natures_held(nature: U32, place: I64, numbers: I64, grams: int) -> Floats:
 
 
 def _per_part(index: TestIndex, which: Bools) -> I64:
-    """How many distinct grams of each part are among `which`."""
+    """Return the number of distinct grams of each part that are in `which`."""
     chosen = np.repeat(which, np.diff(index.held_from))
     return np.bincount(index.holders[chosen], minlength=len(index.item))
 
@@ -174,7 +174,7 @@ def _chunks(rows: I64, numbers: I64, index: TestIndex) -> Iterator[tuple[int, in
 def _sums(
     index: TestIndex, rows: I64, numbers: I64, weights: Floats, common: Bools, live: Bools, heavy: Bools
 ) -> tuple[I64, I64, Floats, I64]:
-    """By (row, part): the two, the discounted weight and the number of the part's grams that the row holds.
+    """Return by (row, part) the two, the discounted weight and the number of the part's grams that the row holds.
 
     A gram that is `live` (rare enough) counts for all its holders, one that is neither that nor `common` only in the
     number, and only for a `heavy` part: one that is made of such grams for the most part.

@@ -16,7 +16,7 @@ from workspace.settings import load_settings
 
 
 def answers_given(source: str, project: Project | None, as_json: bool, said: Mapping[str, Any]) -> Answers:
-    """From the file named, else the project's with what is `said` on the line, else asked on the questions screen.
+    """Return the answers of the named file, else the project's and those `said`, else from the questions screen.
 
     Nothing that is said is written here. Raises RungError where there are no answers, and none were given on a screen.
     """

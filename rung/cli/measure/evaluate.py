@@ -150,7 +150,7 @@ def _adopted_as(record: RunRecord, settings: Settings) -> str:
 
 
 def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
-    """Where the run is asked by this name. Raises where it cannot be, before anything is opened."""
+    """Return the server of the run under this name. Raises before anything is opened if it cannot be asked."""
     from chat.served import own_server
     from evaluation.served_run import ServedRun as There
 

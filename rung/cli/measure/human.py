@@ -75,7 +75,7 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
 
 
 def _reveal(project: Project, comparison: BlindComparison, as_json: bool) -> None:
-    """Only where every rater answered everything; the report shows it from then on."""
+    """Show the result once every rater has answered everything; the report shows it from then on."""
     found = comparison.reveal()
     write_page(project, comparison.folder.parent)
     against = [preference.model_dump(mode="json") for preference in found]

@@ -42,7 +42,7 @@ class PlanGroup(Group):
     """`rung plan` with its words; what was an option before (`--sweep`) is read as the word."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """As usual, of the words in today's spelling."""
+        """Parse the words in today's spelling."""
         return super().parse_args(ctx, args if args and args[0] in self.commands else todays(args))
 
 

@@ -1,4 +1,4 @@
-"""After a release: verify it on any machine, check a server against it."""
+"""Commands after a release: verify it on any machine, check a server against it."""
 
 from dataclasses import asdict
 from pathlib import Path

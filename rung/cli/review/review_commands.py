@@ -206,7 +206,7 @@ def _row(path: Path) -> Any:
 
 
 def _nothing(turn: NextItem) -> str:
-    """Why no row comes, and the ways on."""
+    """Return the reason why no row comes, and the next steps."""
     if not turn.waiting:
         return "Nothing to review.  Next: rung data generate --count N, or rung data freeze"
     many = f"{counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''}"

@@ -53,7 +53,7 @@ class AdviceScreen(LoadedScreen):
     """The measured scores that the lines speak of."""
 
     def heading(self) -> str:
-        """With the rulebook's version once it is known."""
+        """Return the heading, with the rulebook's version once it is known."""
         version = f" · rulebook {self.data.rulebook.version}" if self.data else ""
         return f"Advice{version} · {self.source.person}"
 
@@ -111,7 +111,7 @@ class AdviceScreen(LoadedScreen):
         return key.partition(":")[2].partition("=")[0]
 
     def action_follow(self) -> None:
-        """On "Not settled" ask that question, else go where the next step is carried out."""
+        """Ask the question of "Not settled", else go to the stage of the next step."""
         if self.data is None or self.marked.startswith("ask:"):
             self.action_answers()
         elif self.following is None and self.status is not None and self.status.next is not None:
@@ -175,7 +175,7 @@ class Page:
             yield self._open()
 
     def settled(self) -> str:
-        """Where a cheaper step was measured and reaches the goal: that the climb ends here."""
+        """Return that the ladder ends here, if a cheaper step was measured and reaches the goal."""
         rung = "classifier" if self.decision.reached == "classifier" else self.decision.next_step
         score = self.scores.get(rung)
         if not self.decision.reached or score is None:

@@ -61,7 +61,7 @@ class Asking:
         return more_questions(self.rulebook, self.answers)
 
     def progress(self) -> Progress:
-        """How far it is."""
+        """Return the progress."""
         return progress(self.rulebook, self.answers)
 
     def outcome(self) -> tuple[str, str]:
@@ -74,7 +74,7 @@ class Asking:
         return effects(self.rulebook, self.answers, key)
 
     def rules(self, key: str) -> int:
-        """How many rules read this answer."""
+        """Return the number of rules that read this answer."""
         return len(hanging_rules(self.rulebook, key))
 
     def questions(self) -> list[Question]:
@@ -164,7 +164,7 @@ def answer_text(question: Question, value: Any) -> str:
 
 
 def enough_words(moving: Sequence[str]) -> str:
-    """That it is enough, and whether something that is not known could still change the next step."""
+    """Return that enough is answered, and whether an unknown answer could still change the next step."""
     if not moving:
         return ENOUGH
     return f"That is enough to go on. {counted(len(moving), 'unknown answer')} could still change the next step."

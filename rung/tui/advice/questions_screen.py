@@ -71,7 +71,7 @@ class QuestionsScreen(StageScreen):
         self.moved: list[str] = []
         self.trail: list[str] = []
         self.steps_back = 0
-        """How many answered questions `Esc` has gone back over."""
+        """Number of answered questions that `Esc` has gone back."""
         self.explains = False
 
     def heading(self) -> str:
@@ -85,7 +85,7 @@ class QuestionsScreen(StageScreen):
         return f"Questions · {max(number, 1)} of about {done.about} · {self.source.person}"
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """In a field digits are digits; where it is enough there is nothing to answer."""
+        """Return the keys: in a field digits are text; once enough is known there is nothing to answer."""
         if self.asked is None:
             more = [("j", "more questions")] if self.asking is not None and self.asking.more() else []
             return (("Enter", "advice"), *more, *ENDING)
@@ -142,7 +142,7 @@ class QuestionsScreen(StageScreen):
         return {**super().fits(size), "slim": size.width < SMALL[0]}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a field is written in, letters and digits are its own."""
+        """Allow an action; in a text field, letters and digits are text."""
         typing = isinstance(self.focused, Input)
         if typing and action in (
             "pick",

@@ -12,7 +12,7 @@ from rung.tui.widgets.lines import Entry, shown
 from workspace.counted import counted
 
 READING = "Reading the rows"
-"""As `curation.checks.run` calls the pass in which every check sees each row by itself."""
+"""The name in `curation.checks.run` of the pass in which every check sees each row."""
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
 SHOWN = 300
 """Characters of a row's text beside a finding."""
@@ -22,7 +22,7 @@ FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: detected by their keys; u undo
 
 
 def empty_lines() -> Iterator[Entry]:
-    """Where no row is in."""
+    """Yield the lines of a project without rows."""
     yield from (Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file.   Enter", "", "bold"))
 
 

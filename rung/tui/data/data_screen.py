@@ -73,9 +73,9 @@ class DataScreen(LoadedScreen):
     heard: tuple[str, ...] = ()
     """Titles of the checks that began, in order; the last one runs."""
     far = ""
-    """How many rows the running check has gone through, in words."""
+    """Number of rows that the running check has read, in words."""
     began = 0.0
-    """When it began."""
+    """Start of the check."""
     pending = ""
     """The finding whose fix was asked for while the list was checked again."""
     forced = False
@@ -96,7 +96,7 @@ class DataScreen(LoadedScreen):
             self.file, self.found, self.columns = file, found, columns
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """Before the first result there is nothing yet to fix or to look at; in the field letters are letters."""
+        """Return the keys: before the first result there is nothing to fix or show; in the field letters are text."""
         if isinstance(self.focused, Input):
             tab = [("Tab", "complete")] if self.asks == "import" else []
             return (("Enter", ASKING[self.asks]), *tab, ("Esc", "cancel"))
@@ -135,7 +135,7 @@ class DataScreen(LoadedScreen):
         return LoadedLines(list(self._entries(done.checkup)), "rung data check", seconds, done.checkup, goes_on=goes_on)
 
     def next_words(self) -> str:
-        """Where nothing is left to fix, the stage that is next; Enter shows rows here."""
+        """Return the next stage if nothing is left to fix; here Enter shows rows."""
         return super().next_words().removesuffix("   Enter")
 
     def reload(self) -> None:
@@ -163,7 +163,7 @@ class DataScreen(LoadedScreen):
         self.next = "Next: wait, or x stops; nothing is lost."
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
-        """With the evidence of the first finding."""
+        """Show the loaded lines, with the evidence of the first finding."""
         self.forced = False
         super().show_loaded(message)
         blocking = to_fix(self.data) if self.data is not None else None
@@ -210,7 +210,7 @@ class DataScreen(LoadedScreen):
         return {"leaks": "leakage"}.get(key, "")
 
     def action_why(self) -> None:
-        """How it was measured."""
+        """Show how it was measured."""
         if self.finding is not None:
             self.app.push_screen(PageScreen(self.finding.title, self.finding.reason))
 
@@ -325,7 +325,7 @@ class DataScreen(LoadedScreen):
         self.call_after_refresh(self.refresh_frame)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While the field is written in, letters are letters."""
+        """Allow an action; in the text field, letters are text."""
         typing = isinstance(self.focused, Input)
         if action == "complete":
             return typing and self.asks == "import"

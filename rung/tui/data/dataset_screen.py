@@ -40,7 +40,7 @@ class DatasetScreen(LoadedScreen):
     """The version that would be frozen."""
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """Where nothing is to be frozen Enter goes on."""
+        """Return the keys; if there is nothing to freeze, Enter goes on."""
         return (("Enter", "next"), *self.keys[1:]) if self.goes_on else self.keys
 
     def load(self) -> LoadedLines:

@@ -102,7 +102,7 @@ class BaselinesScreen(StoppableScreen):
         return f"Next: {goal}.   Enter" if goal else super().next_words()
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
-        """While it measures, the running arms stay on the screen."""
+        """Keep the running arms on the screen during a measurement."""
         super().show_loaded(message)
         if self.data is not None:
             if self.at in self.lines.keys:
@@ -163,7 +163,7 @@ class BaselinesScreen(StoppableScreen):
         self._show_heard()
 
     def on_mount(self) -> None:
-        """While it measures, show for how long."""
+        """Show the elapsed time during a measurement."""
         self.set_interval(CLOCK, self._show_heard)
 
     def show_progress(self, line: str) -> None:
@@ -204,7 +204,7 @@ class BaselinesScreen(StoppableScreen):
 
 
 def _long(earlier: Report | None, arms: Sequence[str], n: int) -> str:
-    """How long it takes, by the answers of an earlier report; before the first one nobody knows."""
+    """Return the expected duration, by the answers of an earlier report; unknown before the first one."""
     each = {arm.arm: arm.p50_seconds for arm in earlier.arms if arm.p50_seconds} if earlier else {}
     if not each:
         return "time known after the first answers"

@@ -54,7 +54,7 @@ class VerdictScreen(StoppableScreen):
     ]
 
     def heading(self) -> str:
-        """With the run's name."""
+        """Return the heading, with the run's name."""
         return f"Verdict · {self.data.verdict.run} · {self.source.person}" if self.data else super().heading()
 
     def load(self) -> LoadedLines:
@@ -82,7 +82,7 @@ class VerdictScreen(StoppableScreen):
             self._show_measuring(self.job.heard[-1] if self.job.heard else "")
 
     def show_progress(self, line: str) -> None:
-        """How many items are answered; no score before the last one is in."""
+        """Show the number of items answered; no score before the last one."""
         self._show_measuring(line)
 
     def _show_measuring(self, line: str) -> None:
@@ -119,7 +119,7 @@ class VerdictScreen(StoppableScreen):
         self._show_measuring("")
 
     def action_items(self) -> None:
-        """Both outputs, losses first."""
+        """Show both outputs, losses first."""
         if self.data is not None:
             self.app.push_screen(ItemsScreen(self.data.folder, self.data.verdict.candidate))
 

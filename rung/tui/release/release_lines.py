@@ -48,7 +48,7 @@ class Outgoing:
     released: Release | None
     folder: Path | None
     limit: float
-    """How much of the metric a changed form may lose."""
+    """Loss of the metric allowed for a changed form."""
     card: str = ""
     """Summary of the card, in one line."""
     is_newest: bool = True

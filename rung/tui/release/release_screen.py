@@ -58,7 +58,7 @@ class ReleaseScreen(StoppableScreen):
     ]
 
     def heading(self) -> str:
-        """With the run's name."""
+        """Return the heading, with the run's name."""
         run = self.data.verdict.run if self.data and self.data.verdict else ""
         return " · ".join(filter(None, ("Release", run, self.source.person)))
 
@@ -127,7 +127,7 @@ class ReleaseScreen(StoppableScreen):
 
     @property
     def _shut(self) -> str:
-        """Why Enter makes nothing of the marked form; empty where it does."""
+        """Return the reason why Enter makes nothing of the selected form; empty if it does."""
         if self._stays:
             return f"{self.marked} is in {self.data.released.id}. j/k marks another form."
         if needed := self.data.lacks(self.marked):
@@ -136,7 +136,7 @@ class ReleaseScreen(StoppableScreen):
 
     @property
     def _offer(self) -> str:
-        """Where the marked form was refused: the command that its refusal names in its place."""
+        """Return the command that the refusal of the selected form names instead."""
         command = offered(self.trouble)
         return command if command and command.split()[command.split().index("--to") + 1] == self.marked else ""
 

@@ -106,7 +106,7 @@ class AnswerPanel(Horizontal):
                         yield EditArea(id="edit")
 
     def on_mount(self) -> None:
-        """Nothing is open."""
+        """Start with no open field."""
         self.field.display = False
 
     @property

@@ -30,7 +30,7 @@ class ConflictScreen(LeavingModal[bool]):
         self.view, self.tried, self.other = view, tried, other
 
     def compose(self) -> ComposeResult:
-        """Both decisions, with what differs marked."""
+        """Compose both decisions, with the differences marked."""
         tried, other, who = self.tried, self.other, shown(self.other.reviewer)
         mine = self.view.cover(tried.text if tried.text is not None else answer(tried.item) or "")
         theirs = self.view.cover(other.answer or "-")

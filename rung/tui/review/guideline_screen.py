@@ -104,7 +104,7 @@ class GuidelineScreen(LeavingModal[None]):
         self._draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While words are typed, letters and spaces are theirs."""
+        """Allow an action; while words are typed, letters and spaces are text."""
         return action in ("leave", "next") or not isinstance(self.focused, Input)
 
     @on(Input.Changed, "#sought")

@@ -224,7 +224,7 @@ def summary(session: ReviewSession) -> str:
 
 
 def agreed(session: ReviewSession) -> str:
-    """How far everyone agrees, where two people saw the same rows; empty where nobody did."""
+    """Return the agreement of everyone, if two people saw the same rows; empty if nobody did."""
     found = session.agreement()
     if not found.units:
         return ""
@@ -260,7 +260,7 @@ def gap_words(session: ReviewSession) -> list[str]:
 
 
 def gap_lines(gaps: Gaps, model: ModelSettings) -> list[str]:
-    """In words; where nothing is missing, that."""
+    """Describe the gaps; if nothing is missing, say that."""
     each = " in each class" if gaps.classes else f"; {gaps.goal - gaps.missing:,} are accepted"
     goal = f"{_goal_from(gaps)} {counted(gaps.goal, 'row')}{each}."
     if not gaps.missing:

@@ -48,7 +48,7 @@ class ItemPanel(VerticalScroll):
             self.text = text
 
     def compose(self) -> Iterable[Widget]:
-        """From top to bottom."""
+        """Compose the panels from top to bottom."""
         yield TextPassage(id="asked")
         yield Static(id="label")
         yield AnswerPanel(id="answer")
@@ -56,7 +56,7 @@ class ItemPanel(VerticalScroll):
         yield Static(id="behind")
 
     def on_mount(self) -> None:
-        """Nothing is shown yet."""
+        """Start with nothing shown."""
         for name in ("#remark", "#label", "#answer"):
             self.query_one(name).display = False
 
@@ -174,7 +174,7 @@ class ItemPanel(VerticalScroll):
 
 
 class AsidePanel(VerticalScroll):
-    """Beside the item: the reasons to reject it while one is asked for, else guideline, near rows, session and team."""
+    """Panel beside the item: reasons while rejecting, else guideline, near rows, session and team."""
 
     def compose(self) -> Iterable[Widget]:
         """One or the other."""

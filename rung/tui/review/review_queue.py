@@ -35,7 +35,7 @@ class Taken:
     words: str = ""
     note: str = ""
     state: str = "empty"
-    """Where there is no item: no_rows, empty (nothing is left), over (the end of a session) or failed."""
+    """State without an item: no_rows, empty (nothing is left), over (the end of a session) or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class ReviewQueue:
         return "\n".join([EMPTY, *waiting, "", *gap_words(session)])
 
     def leave_as_it_is(self, session: ReviewSession, item: ReviewItem | None) -> Taken | None:
-        """In a series: the row stays in the queue, the next one comes."""
+        """Leave the row in the queue and take the next one of the series."""
         session.leave(item)
         return self.take(session.take, "left in the queue")
 
@@ -132,7 +132,7 @@ class ReviewQueue:
         return self.take(lambda: session.take(tried.item), made.note or said)
 
     def take_again(self, session: ReviewSession, item: ReviewItem, problem: str) -> Taken | None:
-        """After a lease that ended: the row again if nobody has it, else the next one."""
+        """Take the row again after its lease ended, if nobody has it, else the next one."""
         return self.take(lambda: session.again(item.id) or session.take(item), problem)
 
     def contest(self, session: ReviewSession, tried: Try) -> Taken | None:

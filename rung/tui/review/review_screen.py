@@ -108,7 +108,7 @@ class ReviewScreen(StageScreen):
     """True while a row is fetched or a decision is written."""
     awaits = FETCHING
     since: float | None = None
-    """When what is awaited began."""
+    """Start of what is awaited."""
     kept: Callable[[], None] | None = None
     """The key that was pressed before the next row was there."""
     state = "item"
@@ -217,7 +217,7 @@ class ReviewScreen(StageScreen):
         return [mask if key == "u" else (key, word) for key, word in keys] if self.hides() else keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While text is written letters are text; `0` is no stage while rejecting; `p` needs something hidden."""
+        """Allow an action: in a text field letters are text, `0` is a reason while rejecting, `p` needs a mask."""
         if self.is_writing() and action not in ("save", "back", "editor", "quit"):
             return False
         if self.question and action not in ("say_yes", "back", "scroll", "copy_command"):
@@ -301,7 +301,7 @@ class ReviewScreen(StageScreen):
             self.call_after_refresh(kept)
 
     def show_state(self, state: str, words: str) -> None:
-        """Where no item is: nothing is left, the session is over, or something went wrong."""
+        """Show the state without an item: nothing is left, the session is over, or something went wrong."""
         self.state, self.item, self.view = state, None, None
         if self.message.startswith(self.awaits.partition("…")[0]):
             self.tell("")  # what was awaited is here
@@ -313,8 +313,8 @@ class ReviewScreen(StageScreen):
         self.next = onward if state == "empty" else FOLLOWS[state]
 
     def _stage_after_review(self) -> Stage | None:
-        """Where a project goes on whose dataset is frozen, the release where nothing waits; None after decisions here,
-        which the dataset lacks yet.
+        """Return the next stage of a project with a frozen dataset, or the release if none is open; None after
+        decisions here, which the dataset lacks yet.
         """
         status: Status | None = self.app.status  # type: ignore[attr-defined]
         decided = self.session is not None and self.session.counts
@@ -512,7 +512,7 @@ class ReviewScreen(StageScreen):
                 self.decide("skip")
 
     def action_unsure(self) -> None:
-        """Not sure: to a second person."""
+        """Send the row to a second person."""
         if self.can(self.action_unsure):
             self.decide("unsure")
 

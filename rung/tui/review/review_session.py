@@ -105,7 +105,7 @@ class ReviewSession:
         self.shown_at = self.started
         self.ahead: ReviewItem | None = None
         self.was = 0
-        """How many rows were settled when the one ahead was fetched."""
+        """Number of rows that were settled when the next one was fetched."""
         self.asides: dict[str, Aside] = {}
         self.veils: dict[str, Veil] = {}
         self.given: ReviewItem | None = None
@@ -194,7 +194,7 @@ class ReviewSession:
             self.ahead = self.given = None
 
     def close(self) -> None:
-        """Nobody sits here any more: all rows go back."""
+        """End the session: all rows are returned."""
         self.closed = True
         with contextlib.suppress(RungError), self.lock:  # a lease that cannot be ended now ends by itself
             self.leave(self.given)
@@ -233,7 +233,7 @@ class ReviewSession:
         self.keep(item)
 
     def decided_by(self, item: ReviewItem) -> DecisionInForce | None:
-        """Who decided a row while it was open here; None where nobody did."""
+        """Return who decided a row while it was open here; None if nobody did."""
         return decided_by_another(self.desk, known_reviewer(self.desk.store, self.person), item.id, item.token)
 
     def contest(self, item: ReviewItem, verdict: str, text: str | None, reason: str) -> None:
@@ -291,7 +291,7 @@ class ReviewSession:
         return round(len(self.done) / self.minutes * 60) if self.done and self.minutes >= 1 else None
 
     def agreement(self) -> Agreement:
-        """How far everyone agrees where two people saw the same row."""
+        """Return the agreement of everyone where two people saw the same row."""
         return agreement(self.desk.store)
 
 
@@ -328,7 +328,7 @@ class ItemView:
 
     @property
     def found(self) -> Found:
-        """Everything that is masked in the item and beside it."""
+        """Return all masked texts of the item and beside it."""
         if self.session is None:
             return frozenset()
         aside = self.session.asides.get(self.item.id)

@@ -211,5 +211,5 @@ class SignScreen(LeavingModal[tuple[str, str] | None]):
             self.query_one("#does", Static).update(Text("\nName and reason are both required."))
 
     def action_leave(self) -> None:
-        """Nothing is decided."""
+        """Leave without a decision."""
         self.dismiss(None)

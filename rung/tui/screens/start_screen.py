@@ -41,7 +41,7 @@ class StartScreen(StageScreen):
     """True if the person moved the mark: then it stays."""
 
     def heading(self) -> str:
-        """Only the person: this is Start."""
+        """Return the person's name: this is Start."""
         return self.source.person
 
     def compose_stage(self) -> Iterable[Widget]:
@@ -49,7 +49,7 @@ class StartScreen(StageScreen):
         yield MarkedLines(id="stages")
 
     def on_mount(self) -> None:
-        """Until the status is read: the folder's name is known already."""
+        """Show the folder's name until the status is read."""
         self.command = "rung status"
 
     @property

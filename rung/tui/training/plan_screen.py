@@ -50,7 +50,7 @@ class PlanScreen(StoppableScreen):
     ]
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """Where Enter does not start the training it goes on; what runs can be stopped."""
+        """Return the keys: Enter starts the training, or goes on; a run can be stopped."""
         if self.job is not None:
             return RUNNING
         begins = self.data is None or (self.data.is_open and not self.data.trained)
@@ -69,7 +69,7 @@ class PlanScreen(StoppableScreen):
         return LoadedLines(list(entries(ready, self.room)), command, told(plan), ready, goes_on=ready.trained)
 
     def _ready(self, project: Project, plan: Plan | None, gates: Sequence[Gate]) -> Ready:
-        """With what fits where the plan does not, and with where the project goes on after the plan's own run."""
+        """Return the plan, what fits if it does not, and the next stage after its own run."""
         machine = next((gate for gate in gates if gate.name == "machine"), None)
         if plan is not None and machine is not None and machine.passed is False:
             usable = usable_of(project)
@@ -144,7 +144,7 @@ class PlanScreen(StoppableScreen):
         self.refresh_frame()
 
     def job_ended(self, ended: JobEnded) -> None:
-        """After a start go and watch it; a page where one was asked for; else show the new plan."""
+        """After a start show the run; show a requested page; else show the new plan."""
         if ended.ok and ended.arguments[0] == "train":
             self.app.open_stage(8)  # type: ignore[attr-defined]
             return
@@ -185,7 +185,7 @@ class Ready:
     plan: Plan | None
     gates: Sequence[Gate]
     fit: MemoryFit | None = None
-    """Of a plan that does not fit: what it needs."""
+    """Memory that a plan needs which does not fit."""
     instead: Sequence[Alternative] = ()
     """Alternatives that fit where the plan does not."""
     trained: bool = False

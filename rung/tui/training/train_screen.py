@@ -51,7 +51,7 @@ class TrainScreen(LoadedScreen):
     ]
 
     def heading(self) -> str:
-        """With the run's name."""
+        """Return the heading, with the run's name."""
         return f"Train · {self.data.run.id} · {self.source.person}" if self.data else super().heading()
 
     def on_mount(self) -> None:
@@ -59,7 +59,7 @@ class TrainScreen(LoadedScreen):
         self.set_interval(EVERY * self.source.tick, self._look_again)
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """Of a run that has ended nothing can be paused or stopped."""
+        """Return the keys: an ended run cannot be paused or stopped."""
         if self.data is None or self.data.is_live:
             paused = self.data is not None and self.data.run.state == "paused"
             return [("p", "go on") if key == "p" and paused else (key, word) for key, word in self.keys]
@@ -245,7 +245,7 @@ def _sentence(watched: Watched, steps: Sequence[MetricLine], now: datetime) -> s
 
 
 def _loading_words(watched: Watched, now: datetime) -> str:
-    """How far the base model has loaded; how long it takes is known from the plan's dry run, else from the layers."""
+    """Return the loaded share of the base model, and the time left by the plan's dry run, else by the layers."""
     run, told = watched.run, next((line for line in reversed(watched.lines) if line["kind"] == "loading"), None)
     waited = (now - run.started_at).total_seconds() if run.started_at else 0.0
     layers, remaining = "", watched.loading - waited

@@ -17,7 +17,7 @@ GONE, CAME = "strike dim", "bold underline"
 
 
 def changed(old: str, new: str) -> tuple[list[Span], list[Span]]:
-    """Where the old text has what the new one has not, and the other way round; of both only what is ever shown."""
+    """Return the spans of the old text that the new one lacks, and the reverse; of both only what is ever shown."""
     before, after = _words(old[:LONGEST]), _words(new[:LONGEST])
     head = _alike(before, after)
     tail = _alike(before[head:][::-1], after[head:][::-1])
@@ -49,7 +49,7 @@ def _words(text: str) -> list[str]:
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many words both begin with."""
+    """Return the number of words that both begin with."""
     pairs = zip(one, other, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 

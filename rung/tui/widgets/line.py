@@ -42,7 +42,7 @@ class Line(Static):
     right: reactive[str] = reactive("")
 
     def render(self) -> Text:
-        """Both texts at the ends of the line."""
+        """Draw both texts at the ends of the line."""
         return Text(drawn(two_ends(self.left, self.right, max(self.size.width, 1))), no_wrap=True, end="")
 
 
@@ -50,7 +50,7 @@ class FrameRule(Static):
     """A horizontal line."""
 
     def render(self) -> Text:
-        """As wide as the screen."""
+        """Draw across the whole width."""
         return Text(drawn("─" * max(self.size.width, 1)), no_wrap=True, end="")
 
 
@@ -78,7 +78,7 @@ class CommandLine(Line):
     """The command that does the same in a shell, or a question. A press copies the one, answers the other."""
 
     def on_click(self, event: events.Click) -> None:
-        """On `y yes` and `Esc no` their keys; on a command `c`."""
+        """Send the key of `y yes` or `Esc no`; on a command, `c`."""
         if self.right == YES_OR_NO:
             at = self.size.width - len(YES_OR_NO)
             key = "y" if at <= event.x < at + 8 else "escape" if event.x >= at + 8 else ""
@@ -120,7 +120,7 @@ class NextLine(Static):
 
 
 def fitting(hints: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
-    """As many whole hints as fit into a line, from the left; the one of F1 is dropped last."""
+    """Return the hints that fit into a line, from the left; the one of F1 is dropped last."""
     kept = list(hints)
     while len(kept) > 1 and _width(kept) > width:
         kept.pop(next(n for n in range(len(kept) - 1, -1, -1) if kept[n][0] != LAST))

@@ -97,11 +97,11 @@ class TextPassage(Static):
         return self._folded[width]
 
     def render(self) -> Text:
-        """At the present width."""
+        """Draw at the present width."""
         return self.text_at(self.size.width)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As many lines as it takes."""
+        """Return the number of lines needed."""
         return self.text_at(width).plain.count("\n") + 1
 
 
@@ -111,7 +111,7 @@ JOINERS = "\u200c\u200d"
 
 
 class _Spelt(dict[int, str]):
-    """For `str.translate`: what a character is drawn as, looked up once for each that was ever met."""
+    """Table for `str.translate`: the drawing of each character, looked up once."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -159,21 +159,21 @@ CURSOR = 2
 
 
 class EntryVisual(Visual):
-    """How a list draws an entry: with the cursor where it is marked, folded, with the colours of its meaning."""
+    """Drawing of a list's entry: with the cursor if selected, folded, in the colours of its meaning."""
 
     def __init__(self, listed: MarkedLines, entry: Entry) -> None:
         self.listed, self.entry = listed, entry
 
     def lines(self, width: int) -> list[str]:
-        """Its lines, without the columns of the cursor."""
+        """Return the lines, without the columns of the cursor."""
         return folded(self.entry.text, max(width - CURSOR, 10))
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
-        """As wide as there is room."""
+        """Return all the width available."""
         return container_width
 
     def get_height(self, rules: RulesMap, width: int) -> int:
-        """As many lines as it takes."""
+        """Return the number of lines needed."""
         return len(self.lines(width))
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
