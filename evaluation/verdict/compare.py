@@ -1,4 +1,4 @@
-"""Two arms on the same items: the difference, its interval, its p-value, and the smallest detectable gain.
+"""Comparison of two arms on the same items: difference, interval, p-value, and smallest detectable gain.
 
 Every figure is about the mean over items (evaluation/verdict/intervals.py has the interval). Clusters change its
 standard error, never the mean itself.
@@ -33,10 +33,11 @@ MOST_UNITS = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Tuned against one arm. All values in absolute score points, -1..1; `difference` is the mean over the items.
+    """The tuned model against one arm. Scores in 0..1, differences in -1..1; `difference` is the mean over the items.
 
-    `clusters`, `units` and `degrees` are those of the interval's estimate; `spread` is the standard deviation of the
-    differences; with clusters, that of `units` independent items with the same standard error.
+    `better`, `worse` and `same` count items. `clusters`, `units` and `degrees` are those of the interval's estimate;
+    `spread` is the standard deviation of the differences; with clusters, that of `units` independent items with the
+    same standard error.
     """
 
     baseline: float
@@ -191,8 +192,8 @@ def items_to_settle(
 ) -> int | None:
     """Estimate how many items, or clusters of the same sizes, would decide the verdict if the estimate is right.
 
-    It is the smallest number whose interval excludes the margin, so the probability is about one half. None if the
-    estimate is within 1 point of the margin, or if the training variance of `again` alone covers the margin.
+    It is the smallest number whose interval excludes the margin, so it is enough with a probability of about one half.
+    None if the estimate is within 1 point of the margin, or if the variance of `again` alone covers the margin.
     """
     mean, square = result.difference, result.spread**2 + result.difference**2
     if abs(mean - margin) < 0.01 - TOLERANCE:

@@ -1,16 +1,16 @@
-"""The mean over items with its interval: one for scores, differences, labels and votes, for single items and clusters.
+"""Mean over items with its confidence interval: for scores, differences, labels and votes, single items and clusters.
 
 Interval: Student's t over the n values plus two pseudo-items at the ends of the scale (-1 and +1 for differences; n + 1
-degrees of freedom), cut to the scale. The two are the paired form of Agresti and Coull's adjustment: without them a set
-of ties has width zero, and small samples cover too little.
+degrees of freedom), cut to the scale. The two are the paired form of Agresti and Coull's adjustment. Without them the
+interval of ties alone has width zero, and intervals of small samples cover the truth too rarely.
 
-Items that share a cluster are not independent. The quantity stays the mean over items, so its error is that of a ratio:
-sum of the clusters' sums over sum of their sizes. Its variance is the jackknife that leaves one cluster out (Cochran
-1977, 6.17). The pseudo-items become two pseudo-clusters of the size-weighted mean size, so that they weigh as much
-among clusters as two items do among items. Degrees of freedom are Bell and McCaffrey's (2002), with the correlation
-inside clusters as these items show it (Imbens and Kolesar 2016): they shrink where few clusters carry the weight. With
-one item a cluster all of it is the formula above, to the digit. benchmarks/verdict.py enumerates and simulates how
-often the interval covers the truth.
+Items of one cluster (such as questions on one document) are not independent. The quantity is still the mean over items,
+so its error is that of a ratio: sum of the clusters' sums over sum of their sizes. Its variance is the jackknife that
+leaves one cluster out (Cochran 1977, 6.17). The pseudo-items become two pseudo-clusters of the size-weighted mean size,
+so that they weigh as much among clusters as two items do among items. Degrees of freedom are Bell and McCaffrey's
+(2002), with the items' own correlation inside clusters (Imbens and Kolesar 2016): fewer if few clusters carry the
+weight. With one item a cluster this equals the formula above. benchmarks/verdict.py measures how often the interval
+covers the truth.
 """
 
 import math
@@ -20,23 +20,23 @@ from dataclasses import dataclass
 CONFIDENCE = 0.95
 TOLERANCE = 1e-9
 FEWEST_CLUSTERS = 10
-"""Clusters, by number and by effective number, under which nothing is decided."""
+"""With fewer clusters, by number or by effective number, nothing is decided."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
-    """Trainings that differ in their seed: how many, and the standard deviation of their mean scores."""
+    """Training runs that differ only in their seed: their number, and the standard deviation of their mean scores."""
 
     trainings: int = 1
     spread: float = 0.0
 
     @property
     def error(self) -> float:
-        """Variance of the mean over the trainings."""
+        """Return the variance of the mean over the training runs."""
         return self.spread**2 / self.trainings
 
     def degrees(self, of_items: float, degrees: float) -> float:
-        """Degrees of freedom of both errors together (Satterthwaite 1946); `degrees` are those of the items' one."""
+        """Return the degrees of freedom of both errors together (Satterthwaite 1946); `degrees`: the items'."""
         if not self.error:
             return degrees
         below = of_items**2 / degrees + self.error**2 / max(1, self.trainings - 1)
@@ -53,9 +53,9 @@ def retraining_of(scores: Sequence[Sequence[float]]) -> Retraining:
 
 @dataclass(frozen=True, slots=True)
 class MeanEstimate:
-    """The mean over items, and Student's t of its interval: `centre`, `variance` and `degrees` of freedom.
+    """Mean over items, with the Student's t of its interval: `centre`, `variance` and `degrees` of freedom.
 
-    `clusters` counts them, None where items are independent. `units` is the number of items, or the clusters'
+    `clusters` is their number, None if items are independent. `units` is the number of items, or the clusters'
     effective number `(sum of sizes)^2 / sum of squared sizes`. `ends` is the scale's lowest and highest value.
     """
 
@@ -68,9 +68,9 @@ class MeanEstimate:
     ends: tuple[float, float]
 
     def interval(self, confidence: float = CONFIDENCE, again: Retraining = ALONE) -> tuple[float, float]:
-        """The two-sided interval; with `again` the error of several trainings is added to that of the items.
+        """Return the two-sided interval; `again` adds the error of several training runs to that of the items.
 
-        With few trainings the interval is wide: three of them say little about the spread.
+        With few runs the interval is wide: three say little about the spread between runs.
         """
         half = half_width(self.variance, self.degrees, confidence, again)
         return max(self.ends[0], self.centre - half), min(self.ends[1], self.centre + half)
@@ -86,7 +86,7 @@ class MeanEstimate:
 def estimate(
     values: Sequence[float], clusters: Sequence[str] | None = None, ends: tuple[float, float] = (-1.0, 1.0)
 ) -> MeanEstimate:
-    """The mean of `values`, one an item and each within `ends`; `clusters` names each item's cluster."""
+    """Estimate the mean of `values`, one per item, each within `ends`; `clusters` names each item's cluster."""
     names = range(len(values)) if clusters is None else clusters
     sums, sizes = by_cluster(values, names)
     total, units = len(values), effective_number(sizes)
@@ -108,7 +108,7 @@ def estimate(
 
 
 def by_cluster(values: Iterable[float], names: Iterable[object]) -> tuple[list[float], list[float]]:
-    """Sum and size of each cluster, in order of first appearance."""
+    """Return the sum and size of each cluster, in order of first appearance."""
     groups: dict[object, list[float]] = {}
     for name, value in zip(names, values, strict=True):
         groups.setdefault(name, []).append(value)
@@ -116,7 +116,7 @@ def by_cluster(values: Iterable[float], names: Iterable[object]) -> tuple[list[f
 
 
 def effective_number(sizes: Sequence[float]) -> float:
-    """Number of equal clusters with the same precision (Kish 1965): `(sum of sizes)^2 / sum of squared sizes`."""
+    """Return the number of equal clusters as precise (Kish 1965): `(sum of sizes)^2 / sum of squared sizes`."""
     return math.fsum(sizes) ** 2 / math.fsum(size**2 for size in sizes)
 
 
@@ -128,11 +128,11 @@ def are_few(clusters: int | None, effective: float | None) -> bool:
 
 
 def degrees_of(sizes: Sequence[float], alike: float) -> float:
-    """Degrees of freedom of the jackknife variance over clusters of these sizes (Bell and McCaffrey 2002).
+    """Return the degrees of freedom of the jackknife variance over clusters of these sizes (Bell and McCaffrey 2002).
 
-    They match its first two moments where a cluster's sum has the variance n(1 + (n - 1) `alike`): `alike` is 0 for
-    independent items and 1 where those of a cluster are always right or wrong together. Clusters of equal size have one
-    degree less than there are clusters, whatever `alike` is.
+    They match its first two moments if a cluster's sum has the variance n(1 + (n - 1) `alike`): `alike` is 0 for
+    independent items and 1 if those of a cluster are always right or wrong together. Clusters of equal size give one
+    degree less than their number, for any `alike`.
     """
     if max(sizes) - min(sizes) < TOLERANCE:
         return len(sizes) - 1.0
@@ -151,7 +151,7 @@ def degrees_of(sizes: Sequence[float], alike: float) -> float:
 
 
 def _alike(values: Sequence[float], names: Iterable[object]) -> float:
-    """The intraclass correlation by one-way analysis of variance, 0..1; 1 where the values do not show it."""
+    """Return the intraclass correlation by one-way analysis of variance, 0..1; 1 if the values do not show it."""
     names = list(names)
     sums, sizes = by_cluster(values, names)
     items, count = len(values), len(sizes)
@@ -174,7 +174,7 @@ def half_width(of_items: float, degrees: float, confidence: float, again: Retrai
 def score_interval(
     scores: Sequence[float], confidence: float = CONFIDENCE, clusters: Sequence[str] | None = None
 ) -> tuple[float, float]:
-    """The interval of one arm's score: Wilson's for independent scores of 0 and 1, else the module's, within [0, 1]."""
+    """Return the interval of one arm's score: Wilson's for independent 0/1 scores, else the module's, within [0, 1]."""
     alone = clusters is None or len(set(clusters)) == len(clusters)
     if alone and is_binary(scores):
         return wilson(round(math.fsum(scores)), len(scores), confidence)
@@ -187,7 +187,7 @@ def is_binary(scores: Sequence[float]) -> bool:
 
 
 def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval (1927) for `hits` of `n`."""
+    """Return Wilson's score interval (1927) for `hits` of `n`."""
     z = normal_quantile((1 + confidence) / 2)
     share, spread = hits / n, z * z / n
     half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n))
@@ -196,7 +196,7 @@ def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, fl
 
 
 def covariance(one: Mapping[int, float], other: Mapping[int, float], names: Mapping[int, object]) -> float:
-    """Covariance of two means that share items, or clusters by `names`; 0 where they share one at most."""
+    """Return the covariance of two means that share items, or clusters by `names`; 0 if they share at most one."""
     mine, theirs = (_residuals(values, names) for values in (one, other))
     if len(mine.keys() & theirs.keys()) < 2:
         return 0.0
@@ -214,20 +214,20 @@ def _residuals(values: Mapping[int, float], names: Mapping[int, object]) -> dict
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Standard deviation of a sample; 0 of a single value."""
+    """Return the standard deviation of a sample; 0 for a single value."""
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / max(1, len(values) - 1))
 
 
 def t_quantile(degrees: float, share: float) -> float:
-    """Quantile of Student's t."""
+    """Return the quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, share))
 
 
 def normal_quantile(share: float) -> float:
-    """Quantile of the standard normal."""
+    """Return the quantile of the standard normal."""
     from scipy.special import ndtri
 
     return float(ndtri(share))

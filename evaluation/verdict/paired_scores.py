@@ -1,4 +1,4 @@
-"""Scores of two or more arms on the same items: from a file that anyone can write, or from outcomes."""
+"""Paired scores: the tuned model's and each arm's on the same items, and their reader for a score file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,17 @@ from typing import Any
 from workspace.errors import InputError, Problem, RungError
 
 ONLY = "baseline"
-"""Name of the arm where `baseline` is a plain number."""
+"""Name of the arm if `baseline` is a plain number."""
 NEEDED = ("id", "baseline", "tuned")
 READ = (*NEEDED, "cluster")
 
 
 @dataclass(frozen=True, slots=True)
 class PairedScores:
-    """Item by item, in one order: `arms[name][i]` and `tuned[i]` are of item `ids[i]`; scores in 0..1.
+    """Scores in 0..1, item by item: `arms[name][i]` and `tuned[i]` are of item `ids[i]`.
 
-    `clusters` is None where no item names one; an item without one among others is its own. Of several `trainings`,
-    each with its scores, `tuned` is the mean.
+    `clusters` is None if no item names one; an item without one among others is its own. `trainings` has the scores
+    of each of several training runs, `tuned` their mean.
     """
 
     ids: tuple[str, ...]
@@ -28,7 +28,7 @@ class PairedScores:
     clusters: tuple[str, ...] | None = None
     trainings: tuple[tuple[float, ...], ...] = ()
     unread: tuple[str, ...] = ()
-    """Other keys of a score file, in order: nothing is done with them."""
+    """Unused keys of a score file, in order."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class _Reading:
     unread: dict[str, None] = field(default_factory=dict)
 
     def fault(self, line: int, text: str, expected: str = "", found: Any = "") -> None:
-        """Note a problem; `found` as the file writes it."""
+        """Add a problem; `found` as the file writes it."""
         shown = found if isinstance(found, str) else json.dumps(found)[:60]
         self.problems.append(Problem(text, f"{self.name} line {line}", expected, shown))
 

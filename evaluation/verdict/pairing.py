@@ -1,4 +1,4 @@
-"""Pairs of a tuned model's and the baseline's outcomes, item by item, and the evidence for a verdict on them."""
+"""The verdict of a project's run: outcomes of run and baseline paired item by item, with all other evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from workspace.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The candidate's outcomes, and those of other trainings that differ in their seed only."""
+    """The candidate's outcomes, and those of other training runs that differ only in their seed."""
 
     candidate: str
     outcomes: Sequence[ItemOutcome]
@@ -37,7 +37,7 @@ class Trained:
         return [sum(o.score for o in each) / len(every) for each in zip(*every, strict=True)]
 
     def scored(self) -> list[ItemOutcome]:
-        """This training's outcomes, each with the mean score over the trainings."""
+        """Return this run's outcomes, each with the mean score over the training runs."""
         return [revised(o, score=s) for o, s in zip(self.outcomes, self.scores(), strict=True)]
 
 
@@ -46,7 +46,7 @@ def evidence_for(
 ) -> tuple[PairedScores, VerdictEvidence]:
     """Return the tuned outcomes paired with every measured arm's, and the evidence for the verdict.
 
-    Raises Refusal where the items are not the same, or another model judged the baseline's.
+    Raises Refusal if the items differ, or another model judged the baseline's.
     """
     pairs, evidence = _ruling(bench.project, bench.settings, baseline, report, trained, known)
     chosen = chosen_arm(pairs.arms, evidence.chosen)
@@ -68,7 +68,7 @@ def evidence_for(
 def _ruling(
     project: Project, settings: Settings, baseline: Baseline, report: Report, trained: Trained, known: ScoringHistory
 ) -> tuple[PairedScores, VerdictEvidence]:
-    """Return the scores with their clusters, the rule, and the arms whose score is no measurement."""
+    """Return the paired scores with their clusters, and the evidence that decides: the rule, and lost arms."""
     if report.judge != baseline.report.judge:
         raise Refusal(
             f"The baseline {baseline.report.id} was judged by {baseline.report.judge}, this run by {report.judge}.",
@@ -102,9 +102,9 @@ def _ruling(
 def rule_again(project: Project, settings: Settings, folder: Path) -> Verdict:
     """Recompute the ruling from both reports' outputs, people's labels for a judge, and the records of the test set.
 
-    From verdict.json it takes the baseline's name and the trainings' seeds only.
+    From verdict.json it takes only the baseline's name and the seeds of the training runs.
 
-    Raises Refusal where outputs changed, or the baseline is not one that this run could be ruled on against.
+    Raises Refusal if outputs changed, or the baseline is of other test items or another metric.
     """
     told, report = read_artefact(folder / "verdict.json", Verdict), read_report(project, folder.name)[1]
     measured = load_baseline(folder, report).outcomes
@@ -136,13 +136,13 @@ def preferred(validations: Sequence[float | None]) -> int:
 
 
 def _lost(baseline: Report, run: Report, candidate: str) -> dict[str, str]:
-    """Arms whose scores are no measurement, with the reason: the baseline's, the candidate, and its other trainings."""
+    """Return the arms without a valid score, with the reason: the baseline's, the candidate, its other runs."""
     mine = [arm for arm in run.arms if arm.arm.split(":")[0] == candidate]
     return {arm.arm: arm.unmeasured for arm in (*baseline.arms, *mine) if arm.unmeasured}
 
 
 def paired(baseline: Baseline, trained: Trained, clusters: tuple[str, ...] | None = None) -> PairedScores:
-    """Scores of the same items side by side, with their clusters. Raises Refusal where an arm has other items."""
+    """Return the scores of the same items, with their clusters. Raises Refusal if an arm has other items."""
     items = [(o.item, o.expected) for o in trained.outcomes]
     for arm, found in baseline.outcomes.items():
         if [(o.item, o.expected) for o in found] != items:

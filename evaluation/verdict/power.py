@@ -1,4 +1,4 @@
-"""Statistical power before any run: the gains that n test items detect, by how often two models disagree."""
+"""Statistical power before any run: the gains that n test items detect, by the share on which two models disagree."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from evaluation.verdict.compare import minimum_detectable
 from evaluation.verdict.intervals import CONFIDENCE, are_few, degrees_of, effective_number
 
 DISAGREEMENTS = (0.1, 0.2, 0.3, 0.5)
-"""Shares of items on which exactly one of two models is right, from alike to very different."""
+"""Shares of items on which exactly one of two models is right, from similar to very different models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Power:
 def power_of(
     n: int, margin: float, confidence: float = CONFIDENCE, groups: Sequence[str] | None = None, trainings: int = 1
 ) -> Power:
-    """The table for n items; `groups` names each item's where some share one. With too few groups nothing ships."""
+    """Return the table for n items; `groups` names each item's group if some share one. With too few nothing ships."""
     sizes = [float(size) for size in Counter(groups).values()] if groups is not None else [1.0] * n
     units = effective_number(sizes)
     degrees = degrees_of([*sizes, n / units, n / units], 1.0)

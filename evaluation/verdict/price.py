@@ -19,7 +19,7 @@ from workspace.settings import Settings
 
 
 class Call(ArtefactPart):
-    """One call of an arm: mean tokens and time as measured, and dollars where a dated price is known."""
+    """One call of an arm: mean tokens, median seconds, and dollars if a dated price is known."""
 
     arm: str
     tokens_in: float
@@ -31,9 +31,9 @@ class Call(ArtefactPart):
 class TuningPrice(ArtefactPart):
     """The price of fine-tuning. Money in dollars; `unknown` names each price or answer that is missing.
 
-    `review_hours` are the hours that people spent at the queue, `review_usd` at `[review] hour_usd`; `drafts_usd` what
-    drafting candidates cost. `break_even_calls` are calls a day from which a rented card with the tuned model, upkeep
-    included, costs less than the prompted model in use; `assumed` says what it counts of prompt caches and batches.
+    `review_hours` are people's hours of review, `review_usd` their cost at `[review] hour_usd`, `drafts_usd` the cost
+    of drafting candidates. From `break_even_calls` a day on, a rented GPU with the tuned model, upkeep included, costs
+    less than the prompted model; `assumed` lists its assumptions on prompt caches and batches.
     """
 
     review_hours: float | None
@@ -92,7 +92,7 @@ def _cached(arm: ArmResult) -> CachedTokens | None:
 
 
 def call_of(arm: ArmResult) -> Call:
-    """A call of the arm, as it was measured."""
+    """Return the arm's measured call."""
     return Call(
         arm=arm.arm,
         tokens_in=arm.input_tokens / max(1, arm.n),
@@ -103,7 +103,7 @@ def call_of(arm: ArmResult) -> Call:
 
 
 def _work(project: Project, settings: Settings) -> tuple[float | None, int, float | None]:
-    """Hours of people at the queue (unknown for sheets), how many people, dollars for drafts; none without a store."""
+    """Return people's hours of review (None for sheets), the number of people, and dollars for drafts."""
     from curation.review.people import person_progress
     from curation.store import open_store, store_exists
 

@@ -1,4 +1,4 @@
-"""Decide the verdict, with its evidence: ship, judgement, keep the prompt, or need more data."""
+"""The verdict with its evidence: ship, judgement, keep the prompt, or need more data (`rule_on`)."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ Ruling = Literal["ship", "judgement", "keep_prompt", "need_more_data"]
 
 
 class Rival(ArtefactPart):
-    """The tuned model against one arm: the arm's own score, and the paired difference with its interval."""
+    """The tuned model against one arm: the arm's score, and the paired difference (tuned - arm) with its interval."""
 
     arm: str
     chosen: bool
@@ -60,7 +60,7 @@ class Acceptance(ArtefactPart):
 
 
 class Training(ArtefactPart):
-    """One of several trainings that differ in their seed: its score on the test items."""
+    """One of several training runs that differ only in their seed, with its score on the test items."""
 
     run: str
     seed: int
@@ -74,7 +74,7 @@ class Provenance(ArtefactPart):
     id: str | None = None
     run: str | None = None
     served: str | None = None
-    """`NAME at HOST` where the run was asked of a server: which weights the name refers to was not checked."""
+    """`NAME at HOST` if a server answered for the run: which weights the name refers to was not checked."""
     dataset: str | None = None
     test_sha256: str | None = None
     metric: str | None = None
@@ -82,9 +82,9 @@ class Provenance(ArtefactPart):
     candidate: str = "tuned"
     """The arm that the verdict is about: `tuned`, or `tuned_rag` where validation preferred it."""
     trainings: list[Training] = []
-    """The runs that differ only in their seed, where the interval includes retraining."""
+    """The runs that differ only in their seed, if the interval includes retraining."""
     planned_runs: int | None = None
-    """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
+    """Number of runs planned on the test set: `confidence` is 1 - .05/planned_runs."""
     place: int | None = None
     """Number of scorings of this test set, this one and looks included. Beyond the plan nothing ships."""
 
@@ -93,11 +93,11 @@ class Verdict(Provenance, Artefact):
     """`evaluations/E-002/verdict.json`, and what `rung verdict --json` prints.
 
     The figures of the first level are against `chosen`, the prompted arm that validation named; `arms` holds each
-    rival. Scores and differences are absolute, unrounded. `minimum_detectable` is the true gain that would ship with
-    80% chance, `smallest_difference` the true difference that would be distinguished from 0 with that chance.
-    `items_to_settle` is None where the estimate lies at the margin; it counts clusters where they are given. Where
-    several trainings were measured, their scatter counts in all three; else these are for one training. `clusters`
-    counts them, `effective_clusters` says how many of equal size would weigh as they do.
+    rival. Scores are in 0..1, differences in -1..1, unrounded. `minimum_detectable` is the true gain that ships with
+    80% probability, `smallest_difference` the true difference found to be above 0 with that probability.
+    `items_to_settle` counts items, or clusters if there are any; it is None if the estimate is at the margin. All
+    three include the variance between training runs if several were measured. `effective_clusters` is the number of
+    clusters of equal size with the same precision.
     """
 
     verdict: Ruling
@@ -126,17 +126,17 @@ class Verdict(Provenance, Artefact):
     accepted: Acceptance | None = None
     slices: list[Slice] = []
     secondary: list[SecondaryResult] = []
-    """Metrics beside the primary one, paired, their p corrected together (Holm). None of them decides."""
+    """Metrics besides the primary one, paired; p-values corrected by Holm's method. None of them decides."""
     forgetting: Forgetting | None = None
-    """The general suite before and after; None where it was not measured."""
+    """The general suite before and after training; None if it was not measured."""
     judge: JudgeReport | None = None
     """The judge model's scores, compared with labels of people; None if no judge was asked."""
     trainings_spread: float | None = None
-    """Standard deviation of the trainings' differences to the chosen arm; None of one training."""
+    """Standard deviation over training runs of the difference to the chosen arm; None for one run."""
     price: TuningPrice | None = None
     """Cost of the tuned model compared with the prompt; None in verdicts on score files."""
     unmeasured: dict[str, str] = {}
-    """Arms, the candidate among them, whose score is no measurement, and why: too many of their replies were lost."""
+    """Arm (or candidate) without a valid score -> the reason: too many of its replies were lost."""
 
     @property
     def few_clusters(self) -> bool:
@@ -157,9 +157,9 @@ class ShipRule:
 class VerdictEvidence:
     """Evidence for a verdict besides the paired scores.
 
-    `chosen` is the arm that validation chose; it may be left out where there is one arm. `lost` names arms whose score
-    is no measurement, the candidate among them, with the reason. `unchecked` is set where a model as judge gave the
-    scores: they decide nothing until `judge`, its report, compares them with people's labels.
+    `chosen` is the arm that validation chose; it may be omitted if there is only one. `lost` maps arms (or the
+    candidate) without a valid score to the reason. `unchecked`: the scores are a judge model's, and decide nothing
+    until its report `judge` compares them with people's labels.
     """
 
     chosen: str | None = None
@@ -176,9 +176,9 @@ class VerdictEvidence:
 
 
 def rule(pairs: PairedScores, evidence: VerdictEvidence = VerdictEvidence()) -> Verdict:
-    """Rule on paired scores: the verdict, complete.
+    """Return the complete verdict on paired scores.
 
-    Raises RungError where `chosen` is not among the arms, or is missing with several.
+    Raises RungError if `chosen` is not among the arms, or is missing with several.
     """
     name, again = chosen_arm(pairs.arms, evidence.chosen), retraining_of(pairs.trainings)
     wanted, source = evidence.rule, evidence.provenance
@@ -220,14 +220,14 @@ def rule(pairs: PairedScores, evidence: VerdictEvidence = VerdictEvidence()) -> 
 
 
 def accepted(verdict: Verdict, by: str, reason: str) -> Verdict:
-    """The verdict with the person who decides it; unchanged where it is not a judgement."""
+    """Return the verdict with the person who accepts it; unchanged if it is not a judgement."""
     if verdict.verdict != "judgement":
         return verdict
     return revised(verdict, accepted=Acceptance(by=by, reason=reason, at=now()))
 
 
 def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
-    """The verdict that names the judge; ruled again on the corrected differences where the judge decides."""
+    """Return the verdict with the judge's report; if the judge decides, ruled again on the corrected differences."""
     if not report.decides:
         return revised(verdict, judge=report)
     notes = [note for note in verdict.notes if note != NOT_CHECKED]
@@ -259,7 +259,7 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
 
 
 def _half(rival: Rival) -> float:
-    """The longer half of the interval."""
+    """Return the longer half of the interval."""
     return max(rival.high - rival.difference, rival.difference - rival.low)
 
 
@@ -271,7 +271,7 @@ def _of_one_training(verdict: Verdict) -> str:
 
 
 def _corrected(rival: Rival, report: JudgeReport) -> Rival:
-    """The rival with the corrected figures."""
+    """Return the rival with the judge's corrected figures."""
     found = report.against(rival.arm)
     assert found is not None and found.corrected is not None and found.low is not None and found.high is not None
     return revised(rival, difference=found.corrected, low=found.low, high=found.high)
@@ -285,11 +285,14 @@ def rule_on(
     few: bool = False,
     lost: Collection[str] = (),
 ) -> Ruling:
-    """Apply the contract's order: ship against every arm; then keep, judgement, more data against the chosen one.
+    """Return the ruling. A gain is tuned minus arm; the first case that applies decides:
 
-    With `few` clusters the result is need_more_data. A run beyond the planned number may not ship, but may get any
-    other verdict. If an arm is `lost`, nothing ships; if the chosen arm or the candidate is lost, the result is
-    need_more_data.
+    - need_more_data: `few` clusters, or the score of the chosen arm or of the candidate is `lost` (no measurement).
+    - ship: against every arm the whole interval of the gain is above the margin, and the run may ship (it is within
+      the planned number). If another arm is lost, a judgement instead.
+    - keep_prompt: against the chosen arm the whole interval is below the margin.
+    - judgement: against the chosen arm the gain is at least the margin and its interval above 0. A person decides.
+    - need_more_data: everything else.
     """
     if few or chosen in lost or set(lost) - results.keys():
         return "need_more_data"
@@ -304,7 +307,7 @@ def rule_on(
 
 
 def chosen_arm(arms: Mapping[str, object], chosen: str | None) -> str:
-    """The arm that validation chose. Raises RungError where it is unknown, or not named among several."""
+    """Return the arm that validation chose. Raises RungError if it is unknown, or not named among several."""
     known = ", ".join(arms)
     if chosen is None and len(arms) > 1:
         raise RungError(
@@ -317,7 +320,7 @@ def chosen_arm(arms: Mapping[str, object], chosen: str | None) -> str:
 
 
 def detectable(result: Comparison, wanted: ShipRule, graded: bool, again: Retraining = ALONE) -> float | None:
-    """The true difference whose interval would lie above the margin with 80% chance."""
+    """Return the true difference whose interval is above the margin with 80% probability; None if there is none."""
     moved, n = result.better + result.worse, result.better + result.worse + result.same
     counted = not graded and result.units == n
     return minimum_detectable(
@@ -340,7 +343,7 @@ def _items_to_settle(against: Comparison, wanted: ShipRule, again: Retraining) -
 
 
 def newest_verdict(project: Project, run: str | None = None) -> tuple[Path, Verdict] | None:
-    """The newest verdict (of a run) with its evaluation's folder; None where there is none."""
+    """Return the newest verdict (of a run) with its evaluation's folder; None if there is none."""
     for path in reversed(oldest_first(project.evaluations.glob("*/verdict.json"))):
         verdict = read_artefact(path, Verdict)
         if run is None or verdict.run == run:

@@ -1,6 +1,4 @@
-"""The verdict in parts: by class, length, source, reviewer and topic. Each part has little data:
-they show where to look, and decide nothing.
-"""
+"""Slices of the verdict, by class, length, source, reviewer and topic, and secondary metrics. None of them decides."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +13,15 @@ from evaluation.metrics.text import normalised_match, refuses, token_f1
 from evaluation.verdict.compare import Comparison, compare
 
 MOST = 60
-"""Parts of a kind that are listed at most: a key with more names than this is no grouping."""
+"""Most parts of one kind: a key with more names is no grouping."""
 FEWEST = 10
-"""Items, or groups by their effective number, that a slice must have to be called worse: below that a single one moves
-it by 10 points and more.
-"""
+"""Fewest items (or groups, by effective number) of a slice that is called worse: one of 10 moves it by 10 points."""
 
 
 class SecondaryResult(BaseModel):
-    """A metric beside the primary one, paired over the items: it informs and never decides.
+    """A metric besides the primary one, paired over the items: it informs and never decides.
 
-    `p_holm` is the p of no difference, corrected for all of them together (Holm); None in verdicts of an older Rung.
+    `p_holm` is the p-value of no difference, corrected for all of them (Holm); None in verdicts of an older Rung.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,9 +37,9 @@ class SecondaryResult(BaseModel):
 
 
 class Slice(SecondaryResult):
-    """The primary metric on the items of one part: `kind` says by what the items were divided.
+    """The primary metric on the items of one part; `kind` is what the items were divided by.
 
-    `worse` is set where the difference is below 0 on at least 10 items, or groups by their effective number.
+    `worse`: the difference is below 0, on at least FEWEST items or groups.
     """
 
     kind: str
@@ -51,7 +47,7 @@ class Slice(SecondaryResult):
 
 
 def _figures(result: Comparison) -> dict[str, float]:
-    """The fields that a result has from its comparison."""
+    """Return the fields that a result has from its comparison."""
     names = ("tuned", "baseline", "difference", "low", "high", "p_value")
     return {name: getattr(result, name) for name in names}
 
@@ -92,10 +88,9 @@ def slices(
     facets: Facets | None = None,
     clusters: Sequence[str] | None = None,
 ) -> list[Slice]:
-    """The parts by length of the expected answer (cut at the terciles), class and `facets`; the worst first.
+    """Return the parts by length of the expected answer (cut at the terciles), class and `facets`; the worst first.
 
-    Only parts that leave something out are listed. `clusters` names the group of each item: items of one group count
-    together, as one.
+    A division with one part only is left out. `clusters` names each item's cluster, for the interval.
     """
     named = dict(zip((o.item for o in tuned), clusters, strict=True)) if clusters is not None else None
     pairs = list(zip(tuned, baseline, strict=True))
@@ -126,7 +121,7 @@ def _part_of(names: Mapping[int, str]) -> Callable[[ItemOutcome], str]:
 def _parted(
     pairs: Sequence[tuple[ItemOutcome, ItemOutcome]], name: Callable[[ItemOutcome], str]
 ) -> dict[str, list[tuple[ItemOutcome, ItemOutcome]]]:
-    """The pairs of each part by its name; empty where there is one part only."""
+    """Return the pairs of each part by its name; empty if there is one part only."""
     parts: dict[str, list[tuple[ItemOutcome, ItemOutcome]]] = {}
     for pair in pairs:
         parts.setdefault(name(pair[0]), []).append(pair)
@@ -157,7 +152,7 @@ SECONDARY: dict[str, Callable[[ItemOutcome], float]] = {
     "refusals": lambda o: float(refuses(o.output, o.stopped)),
     "cut at the limit": lambda o: float(o.stopped == "length"),
 }
-"""Scores of single items beside the primary metric, by their words."""
+"""Secondary metrics: name -> score of one item."""
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -176,8 +171,9 @@ def secondary_tests(
     metric: str,
     clusters: Sequence[str] | None = None,
 ) -> list[SecondaryResult]:
-    """Each secondary metric paired over the items, or their `clusters`, the primary one left out: it decides, these
-    only inform. Of several `trainings` an item's value is their mean.
+    """Return each secondary metric except `metric`, paired over the items or their `clusters`.
+
+    With several `trainings` an item's value is their mean.
     """
     results: dict[str, Comparison] = {}
     for name, score in SECONDARY.items():
