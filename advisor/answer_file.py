@@ -54,9 +54,9 @@ def from_table(table: JsonObject, name: str = "answers") -> Answers:
 
 
 def parse_value(fact: Fact, raw: str) -> Any:
-    """The typed value of what a person wrote for `fact` on a command line or in a field; None for "unknown".
+    """Return the typed value of what a person wrote for `fact` on a command line or in a field; None for "unknown".
 
-    Raises InputError where it does not fit.
+    Raises InputError if it does not fit.
     """
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
@@ -83,7 +83,7 @@ def _text(data: bytes | str, name: str) -> str:
 
 
 def _is_json(text: str) -> bool:
-    """A TOML document may start with `[` (a table) or a quoted key: what TOML reads is not JSON."""
+    """True if the text is JSON. A TOML document may start with `[` (a table) or a quoted key: it is tried first."""
     if text.lstrip().startswith("{"):
         return True
     try:
@@ -163,7 +163,7 @@ def _plain(value: Any) -> Any:
 
 
 def _checked(fact: Fact, raw: Any, where: str) -> tuple[Any, Problem | None]:
-    """The typed value, or the problem with it."""
+    """Return the typed value, or the problem with it."""
     if isinstance(raw, str) and raw == UNKNOWN:
         return None, None
     if fact.kind == "choice":

@@ -91,15 +91,15 @@ class Answers(BaseModel):
     answered: dict[str, dict[str, JsonValue]] = Field(default_factory=dict, repr=False)
 
     def known(self) -> FactValues:
-        """The answers that are not "don't know", in the order of the contract's table."""
+        """Return the answers that are not "don't know", in the order of the contract's table."""
         return {key: value for key in FACTS if (value := getattr(self, key)) is not None}
 
     def measured(self) -> frozenset[str]:
-        """The keys whose answer Rung measured; they are not asked."""
+        """Return the keys whose answer Rung measured; they are not asked."""
         return frozenset(key for key, note in self.answered.items() if note.get("from") == "measured")
 
     def with_changes(self, **changes: Any) -> Answers:
-        """The same answers with some replaced (`None` forgets one). Values are checked by the caller."""
+        """Return the same answers with some replaced (`None` forgets one). Values are checked by the caller."""
         return self.model_copy(update=changes)
 
 

@@ -97,7 +97,7 @@ def break_even(
 
 
 def _tables(book: Rulebook) -> list[PriceTable]:
-    """The prices, a project's own first, parsed once: a team's were checked when they were read."""
+    """Return the prices, a project's own first, parsed once: a team's were checked when they were read."""
     if "prices" not in book.engines:
         book.engines["prices"] = list(map(tomllib.loads, book.prices))
     found: list[PriceTable] = book.engines["prices"]
@@ -121,7 +121,7 @@ def _incumbent(tables: list[PriceTable], name: str | None, unknown: list[str]) -
 
 
 def _card(tables: list[PriceTable], size_b: float | None, unknown: list[str]) -> PriceRow | None:
-    """The cheapest card that serves the tuned model."""
+    """Return the cheapest card that serves the tuned model."""
     wanted = (size_b or 8.0) * GB_PER_BILLION
     able = [row for row in _rows(tables, "rental") if _gb(row["gpu"]) >= wanted]
     if not able:

@@ -78,7 +78,7 @@ Condition = Mapping[str, "frozenset[Any] | Bounds"]
 
 
 def holds(condition: Condition, values: Mapping[str, Any]) -> bool | None:
-    """True, False, or None where an unknown answer leaves it open. A missing key is unknown."""
+    """True, False, or None if an unknown answer leaves it open. A missing key is unknown."""
     state: bool | None = True
     for key, allowed in condition.items():
         value = values.get(key)
@@ -91,7 +91,7 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool | None:
 
 
 def derive(values: Mapping[str, Any]) -> FactValues:
-    """The derived facts; None where an answer they rest on is unknown.
+    """Return the derived facts; None if an answer they rest on is unknown.
 
     usable_examples: the reviewed ones where their number is known, else all; unknown while `examples` is. All of them
     where a prompt works and only costs too much (its model can label every row), and in recommendation (what users did

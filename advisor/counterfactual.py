@@ -46,12 +46,12 @@ class NearbyAnswers:
         self.touched = {key: self._touched(key) for key in FACTS}
 
     def _touched(self, key: str) -> tuple[str, ...]:
-        """The compiled keys that an answer moves: itself and what is derived from it."""
+        """Return the compiled keys that an answer moves: itself and what is derived from it."""
         keys = set(self.engine.keys)
         return tuple(k for k in (key, *(d for d, roots in ROOTS.items() if key in roots)) if k in keys)
 
     def _mask(self, left_out: tuple[str, ...] = ()) -> int:
-        """The conditions that hold whatever the compiled keys `left_out` are."""
+        """Return the conditions that hold whatever the compiled keys `left_out` are."""
         mask = self.engine.all
         for key, part in self.masks.items():
             if key not in left_out:
@@ -59,7 +59,7 @@ class NearbyAnswers:
         return mask
 
     def read(self) -> list[str]:
-        """The answers that some first-pass rule reads, without the unknown ones that no question asks for."""
+        """Return the answers that some first-pass rule reads, without the unknown ones that no question asks for."""
         silent = UNASKED - self.values.keys()
         return [key for key in FACTS if self.touched[key] and key not in silent]
 
@@ -92,7 +92,7 @@ class NearbyAnswers:
         yield from self._limits(key)
 
     def _limits(self, key: str) -> Iterator[float]:
-        """The counts at which the answers would contradict one another."""
+        """Yield the counts at which the answers would contradict one another."""
         get = self.values.get
         examples, reviewed, classes, smallest = map(get, ("examples", "reviewed_examples", "classes", "smallest_class"))
         if key == "examples":
@@ -105,7 +105,7 @@ class NearbyAnswers:
             yield from (examples // (classes or 1), examples // (classes or 1) + 1)
 
     def singles(self, key: str) -> list[Flip]:
-        """Each answer to `key` that changes the outcome: of several with one result, the nearest."""
+        """Return each answer to `key` that changes the outcome: of several with one result, the nearest."""
         touched, found = self.touched[key], dict[Any, Flip]()
         rest = self._mask(touched)
         for to in self.candidates(key):
@@ -122,5 +122,5 @@ class NearbyAnswers:
         return list(found.values())
 
     def all_singles(self) -> list[Flip]:
-        """Every single answer that changes the outcome."""
+        """Return every single answer that changes the outcome."""
         return [flip for key in self.read() for flip in self.singles(key)]

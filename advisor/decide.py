@@ -29,7 +29,7 @@ def verdict_of(book: Rulebook, answers: Answers) -> LadderVerdict:
 
 
 def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
-    """The advice with its reasons, gates, counterfactuals and open questions.
+    """Return the advice with its reasons, gates, counterfactuals and open questions.
 
     `as_of` is the date by which sources and prices expire; it is also the decision's `created_at`, so that the same
     answers, rulebook and date give the same bytes.

@@ -24,7 +24,7 @@ class DecisionPart(BaseModel):
 
 
 class Action(DecisionPart):
-    """The next action, in words. `cost` is a person's time, roughly; empty where nothing is known."""
+    """The next action, in words. `cost` is a person's time, roughly; empty if nothing is known."""
 
     name: ActionName
     text: str
@@ -186,7 +186,7 @@ class Decision(Artefact):
 
 
 def read_decision(project: Project) -> Decision | None:
-    """The advice as written; None where there is none, or another version of Rung wrote it."""
+    """Return the advice as written; None if there is none, or another version of Rung wrote it."""
     try:
         return read_artefact(project.decision_file, Decision)
     except RungError:

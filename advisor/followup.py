@@ -41,7 +41,7 @@ def applies(rule: Rule, facts: Mapping[str, Any]) -> bool:
 
 
 def first(book: Rulebook, kind: str, facts: Mapping[str, Any]) -> Rule | None:
-    """The first rule of a kind that holds; a team's own rules are asked first."""
+    """Return the first rule of a kind that holds; a team's own rules are asked first."""
     rules = sorted(book.of(kind), key=lambda rule: not rule.team)
     return next((rule for rule in rules if applies(rule, facts)), None)
 
@@ -99,7 +99,7 @@ def data_of(book: Rulebook, facts: Mapping[str, Any]) -> DataNeed:
 
 
 def gates_of(book: Rulebook, facts: Mapping[str, Any], data: DataNeed) -> tuple[AdviceGate, ...]:
-    """The gates that are raised, each passed, not passed or open."""
+    """Return the gates that are raised, each passed, not passed or open."""
     return tuple(
         AdviceGate(
             id=rule.effect["gate"],

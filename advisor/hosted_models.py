@@ -37,7 +37,7 @@ class Life:
         return self.ends is not None and today <= self.ends <= today + timedelta(self.warn_days)
 
     def words(self, today: date) -> str:
-        """The life in a sentence."""
+        """Return the life in a sentence."""
         other = f" Its provider names {self.replace}." if self.replace else ""
         if self.ends is None:
             return f"{self.model}: no end is announced; none was promised before {self.not_before}."
@@ -47,9 +47,9 @@ class Life:
 
 
 def life_of(model: str, project_rules: Path | None = None) -> Life | None:
-    """The entry of this model, dated ids (`NAME-20251001`, `NAME-2025-04-14`) included; None where there is none.
+    """The entry of this model, dated ids (`NAME-20251001`, `NAME-2025-04-14`) included; None if there is none.
 
-    Raises RungError where the project's own table cannot be read, InputError with all that is wrong with it.
+    Raises RungError if the project's own table cannot be read, InputError with all that is wrong with it.
     """
     own = project_rules / FILE if project_rules else None
     built_in = rule_file(FILE)
@@ -93,7 +93,7 @@ class Managed:
 
 
 def managed(as_of: date | None = None) -> tuple[Managed, ...]:
-    """All providers, those that are open first; after its last day a closing one is gone."""
+    """Return all providers, those that are open first; after its last day a closing one is gone."""
     today = as_of or date.today()
     table = rule_file("managed.toml")
     life = timedelta(days=table["expires_after_days"])

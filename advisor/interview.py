@@ -116,7 +116,7 @@ def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
 
 
 def hanging_rules(book: Rulebook, key: str) -> list[Rule]:
-    """The rules that read an answer, or a fact worked out from it."""
+    """Return the rules that read an answer, or a fact worked out from it."""
     keys = {key, *(derived for derived, roots in ROOTS.items() if key in roots)}
     rules = [rule for rule in book.rules if not keys.isdisjoint({*rule.keys(), *rule.effect.get("passes", ())})]
     sizes = (

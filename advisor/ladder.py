@@ -95,20 +95,20 @@ class Engine:
         }
 
     def mask_of(self, key: str, value: Any) -> int:
-        """The conditions that `key` = `value` leaves standing."""
+        """Return the conditions that `key` = `value` leaves standing."""
         if value is not None and key in self.edges:
             value = bisect_right(self.edges[key], value)
         return self.masks[key][value]
 
     def mask(self, values: Mapping[str, Any]) -> int:
-        """The conditions that hold for answers with their derived facts."""
+        """Return the conditions that hold for answers with their derived facts."""
         mask = self.all
         for key in self.keys:
             mask &= self.mask_of(key, values.get(key))
         return mask
 
     def verdict(self, mask: int) -> LadderVerdict:
-        """The verdict for a set of conditions, remembered by it and by the rules that it makes hold."""
+        """Return the verdict for a set of conditions, remembered by it and by the rules that it makes hold."""
         found = self.seen.get(mask)
         if found is None:
             if len(self.seen) >= REMEMBERED:
@@ -129,7 +129,7 @@ class Engine:
 
 
 def engine_of(book: Rulebook) -> Engine:
-    """The compiled form of a rulebook, made once."""
+    """Return the compiled form of a rulebook, made once."""
     if "first" not in book.engines:
         book.engines["first"] = Engine(book)
     engine = book.engines["first"]
@@ -217,7 +217,7 @@ class _Ladder:
         self.parts = {o: [p for p in PARTS[o] if p == o or p != "few_shot" or p not in vetoes] for o in OPTIONS}
 
     def rank(self, option: str, need: Rule) -> int:
-        """The best cell of the plan's parts, whatever was tried."""
+        """Return the best cell of the plan's parts, whatever was tried."""
         return max(RANK[need.effect["cells"][part]] for part in self.parts[option])
 
     def covers(self, option: str, need: Rule) -> bool:
@@ -233,7 +233,7 @@ class _Ladder:
         return str(cell) != "no"
 
     def destination(self) -> tuple[str, bool]:
-        """The lowest rung that was measured and works, if nothing is against it; else the lowest plan that
+        """Return the lowest rung that was measured and works, if nothing is against it; else the lowest plan that
         covers every need. A need that no allowed plan covers is met as well as any of them can.
         """
         for option in self.allowed:
@@ -261,17 +261,17 @@ class _Ladder:
         return higher if higher and self.status.get("prompt") in SHORT else near
 
     def unmet(self) -> tuple[Rule, ...]:
-        """The needs that no allowed plan covers."""
+        """Return the needs that no allowed plan covers."""
         return tuple(n for n in self.needs if not any(self.covers(option, n) for option in self.allowed))
 
     def path(self, destination: str, skipped: set[str]) -> tuple[str, ...]:
-        """The rungs on the way, the destination last."""
+        """Return the rungs on the way, the destination last."""
         below = (rung for rung in self.parts[destination] if rung not in (destination, "fine_tune"))
         return (*(rung for rung in below if rung not in skipped), destination)
 
 
 def _next(path: tuple[str, ...], status: Mapping[str, str]) -> str:
-    """The first rung on the way that was not tried properly."""
+    """Return the first rung on the way that was not tried properly."""
     for rung in path[:-1]:
         if status.get(rung) in (None, "untried", "begun"):
             return rung

@@ -24,7 +24,7 @@ class Explainer:
         self.as_of = as_of
 
     def reason(self, rule: Rule, says: Literal["for", "against"] = "for") -> Reason:
-        """A rule as a reason."""
+        """Return a rule as a reason."""
         return Reason(
             rule=rule.id,
             text=rule.text(),
@@ -37,12 +37,12 @@ class Explainer:
         )
 
     def expired(self, rule: Rule) -> list[str]:
-        """The rule's sources that are past their review date."""
+        """Return the rule's sources that are past their review date."""
         sources = (self.book.sources.get(name.partition(":")[0]) for name in rule.source)
         return [source.id for source in sources if source and source.review_by < self.as_of]
 
     def cheapest(self, says: Literal["for", "against"] = "for") -> list[Reason]:
-        """The ladder's own rule, as a reason."""
+        """Return the ladder's own rule, as a reason."""
         rule = self.book.by_id.get(CHEAPEST)
         return [self.reason(rule, says)] if rule else []
 
@@ -60,7 +60,7 @@ class Explainer:
         return tuple(found)
 
     def _alone(self, verdict: LadderVerdict) -> list[Rule]:
-        """The vetoes that leave nothing but the next step: they are why, not only why not."""
+        """Return the vetoes that leave nothing but the next step: they are why, not only why not."""
         others = [verdict.vetoes.get(option, ()) for option in OPTIONS if option != verdict.next_step]
         return [veto for veto in others[0] if all(veto in vetoes for vetoes in others)]
 
@@ -93,12 +93,12 @@ class Explainer:
         return "conditional" if any(r.strength == "conditional" for r in self.deciding(verdict)) else "strong"
 
     def evidence(self, verdict: LadderVerdict) -> Literal["high", "moderate", "low"]:
-        """The weakest kind of evidence among the rules that decide; an expired source takes one level off."""
+        """Return the weakest kind of evidence among the rules that decide; an expired source takes one level off."""
         levels = [CERTAINTY[r.evidence] - bool(self.expired(r)) for r in self.deciding(verdict)]
         names: tuple[Literal["low", "moderate", "high"], ...] = ("low", "moderate", "high")
         return names[max(0, min(levels, default=1))]
 
     def deciding(self, verdict: LadderVerdict) -> list[Rule]:
-        """The needs that hold and the vetoes for ever that removed an option which would meet them."""
+        """Return the needs that hold and the vetoes for ever that removed an option which would meet them."""
         vetoes: Iterable[Rule] = (v for rules in verdict.vetoes.values() for v in rules) if verdict.unmet else ()
         return list(dict.fromkeys([*verdict.needs, *vetoes]))

@@ -28,10 +28,10 @@ def save_answers(path: Path, answers: Answers) -> None:
 
 
 def with_said(answers: Answers, changes: Mapping[str, Any], by: str) -> Answers:
-    """The answers with what a person said (`None`: don't know); nothing is written.
+    """Return the answers with what a person said (`None`: don't know); nothing is written.
 
     Where Rung has measured the same fact, the measured value stays and the said one is kept beside it.
-    Raises InputError where the answers would contradict one another.
+    Raises InputError if the answers would contradict one another.
     """
     values: FactValues = {}
     notes = dict(answers.answered)
@@ -47,7 +47,7 @@ def with_said(answers: Answers, changes: Mapping[str, Any], by: str) -> Answers:
 def record_said(path: Path, changes: Mapping[str, Any], by: str) -> Answers:
     """Set what a person answered, as `with_said` says, and write the file.
 
-    Raises InputError where the answers would contradict one another; nothing is written then.
+    Raises InputError if the answers would contradict one another; nothing is written then.
     """
     with _alone(path):
         return _write(path, with_said(_load(path), changes, by))
@@ -64,7 +64,7 @@ def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
 
 
 def with_measured(answers: Answers, facts: Mapping[str, Any], by: str) -> Answers:
-    """The answers with what Rung has measured, as `record_measured` says; nothing is written."""
+    """Return the answers with what Rung has measured, as `record_measured` says; nothing is written."""
     values: FactValues = {}
     notes = dict(answers.answered)
     for key, value in facts.items():

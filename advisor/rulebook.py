@@ -65,7 +65,7 @@ class Rule:
     counter: str = ""
 
     def keys(self) -> frozenset[str]:
-        """The facts it reads."""
+        """Return the facts it reads."""
         return frozenset(self.when).union(*map(frozenset, self.unless)) if self.unless else frozenset(self.when)
 
     def text(self) -> str:
@@ -131,7 +131,7 @@ class Rulebook:
     """Compiled forms, made when first needed."""
 
     def of(self, *kinds: str) -> Iterator[Rule]:
-        """The rules of these kinds, in file order."""
+        """Return the rules of these kinds, in file order."""
         return (rule for rule in self.rules if rule.kind in kinds)
 
     def cited_by_tables(self) -> set[str]:

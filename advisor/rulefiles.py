@@ -293,7 +293,7 @@ _read_once = cache(_read)
 
 
 def _read_own(reader: Reader, path: Path) -> None:
-    """A file of a team's own: prices, lives or rules; other tables are read by those who size."""
+    """Read a team's own file: prices, lives or rules. The sizing reads other tables."""
     if path.stem in PRICES:
         reader.own_prices(path)
     elif path.stem == "lives":

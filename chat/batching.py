@@ -48,7 +48,7 @@ class Batches:
     """A model's batches: `folder` has a file for each, until all its results were taken."""
 
     def __init__(self, model: ChatModel, folder: Path) -> None:
-        """Raises RungError where the model takes no batches."""
+        """Raises RungError if the model takes no batches."""
         inner = unguarded(model)
         if not isinstance(inner, Hosted):
             raise RungError(f"{model.name} takes no batches.", "leave --batch out", where="--batch")
@@ -79,7 +79,7 @@ class Batches:
         return self.inner.batch_state(sent.id)
 
     def results(self, sent: SentBatch, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The result of each ask of an ended batch by its key; what `asks` leaves out can be fetched later."""
+        """Yield the result of each ask of an ended batch by its key; what `asks` leaves out can be fetched later."""
         left = set(asks)
         for key, reply in self.inner.batch_results(str(sent.id), asks):
             if key in left:
@@ -99,9 +99,9 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def in_batches(model: ChatModel, folder: Path, say: Callable[[str], None]) -> ChatModel:
-    """The model, asked by batches that `folder` remembers, behind the same guard.
+    """Return the model, asked by batches that `folder` remembers, behind the same guard.
 
-    Raises RungError where it takes none.
+    Raises RungError if it takes none.
     """
     batches = Batches(unguarded(model), folder)
     asking = BatchedModel(batches, say)
@@ -128,11 +128,11 @@ class BatchedModel(ModelWrapper):
         return self.batches.inner.cost(usage, batch=True)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """All replies in order. Raises the first ChatError."""
+        """Return all replies in order. Raises the first ChatError."""
         return collect(self.stream, asks, progress)
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
-        """Each reply or why there is none, when its batch has ended."""
+        """Yield each reply or why there is none, when its batch has ended."""
         listed = list(asks)
         waiting = {request_key(self.name, ask): number for number, ask in enumerate(listed)}
         yield from self._fetched(listed, waiting)
@@ -146,7 +146,7 @@ class BatchedModel(ModelWrapper):
             yield from self._fetched(listed, waiting)
 
     def _fetched(self, listed: Sequence[Ask], waiting: dict[str, int]) -> Iterator[tuple[int, Reply | ChatError]]:
-        """The results of the batches that have some of what is waited for, each when it has ended."""
+        """Yield the results of the batches that have some of what is waited for, each when it has ended."""
         for sent in sent_batches(self.batches.folder):
             known = {key: listed[waiting[key]] for key in waiting if key in sent.orders}
             if known:

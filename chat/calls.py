@@ -89,13 +89,13 @@ class Pace:
             self._next = max(self._next, time.monotonic() + seconds)
 
     def succeeded(self) -> None:
-        """A call was answered."""
+        """Record that a call was answered."""
         with self._lock:
             self.successes += 1
 
 
 def explain(sdk: ModuleType, error: Exception, host: str) -> ChatError | None:
-    """The failure in words; None for one that is not the server's (a fault of ours must stay visible)."""
+    """Return the failure in words; None for one that is not the server's (a fault of ours must stay visible)."""
     if isinstance(error, ChatError):
         return error
     if isinstance(error, sdk.APIResponseValidationError | json.JSONDecodeError):
@@ -113,7 +113,7 @@ def explain(sdk: ModuleType, error: Exception, host: str) -> ChatError | None:
 
 
 def inside_a_200(found: Any, host: str) -> ChatError | None:
-    """The failure that a proxy wrote into an answer with status 200: `{"error": {"message", "code"}}`."""
+    """Return the failure that a proxy wrote into an answer with status 200: `{"error": {"message", "code"}}`."""
     said = getattr(found, "error", None)
     if not said:
         return None
@@ -143,7 +143,7 @@ def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> Chat
 
 
 def body_message(error: Any) -> str:
-    """The server's own sentence, without the request or any header. Gemini's errors are a list of one."""
+    """Return the server's own sentence, without the request or any header. Gemini's errors are a list of one."""
     body = error.body
     body = body[0] if isinstance(body, list) and body else body
     for step in ("error", "message"):
@@ -278,7 +278,7 @@ class _Source:
         """Number of results that were passed on."""
 
     def next(self) -> tuple[int, Ask] | None:
-        """The next number and ask, None at the end."""
+        """Return the next number and ask, None at the end."""
         if self.ended:
             return None
         try:
@@ -290,7 +290,7 @@ class _Source:
         return None
 
     def result(self) -> Came:
-        """The next that comes."""
+        """Return the next that comes."""
         found = self.came.get()
         self.seen += 1
         return found

@@ -51,7 +51,7 @@ class Claude(Hosted):
         self.notices += _deprecation(model) + [kept_back] * bool(kept_back)
 
     def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
-        """The body of a Messages call, which is also one request of a batch."""
+        """Return the body of a Messages call, which is also one request of a batch."""
         system = "\n\n".join(str(turn["content"]) for turn in ask.turns if turn["role"] == "system")
         request: JsonObject = {"model": self.model, "messages": claude_turns(ask.turns)}
         if tools := claude_tools(ask.meta.get("tools")):
@@ -88,7 +88,7 @@ class Claude(Hosted):
         return BatchState(batch, found.processing_status == "ended", counts.processing, done)
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The results of an ended batch."""
+        """Yield the results of an ended batch."""
         entries = self.patiently(lambda: list(self.client.messages.batches.results(batch)))
         for entry in entries:
             if entry.custom_id in asks:
@@ -133,7 +133,7 @@ def _usage(message: Any) -> Usage:
 
 
 def _deprecation(model: str) -> list[str]:
-    """A visible notice where the SDK lists an end for the model."""
+    """Return a visible notice where the SDK lists an end for the model."""
     try:
         from anthropic.resources.messages import DEPRECATED_MODELS
     except ImportError:
@@ -143,7 +143,7 @@ def _deprecation(model: str) -> list[str]:
 
 
 def _client(sdk: Any, place: SplitResult, may_have_key: bool, options: JsonObject) -> tuple[Any, str]:
-    """The SDK's client, and why it has no key, if it has none.
+    """Return the SDK's client, and why it has no key, if it has none.
 
     At Anthropic's own host the SDK may find credentials by itself; elsewhere it is given a key, so that it looks for
     none.

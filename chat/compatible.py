@@ -60,7 +60,7 @@ class Compatible(Hosted):
         return {str(each.id): str(getattr(each, "parent", None) or "") for each in found.data if hasattr(each, "id")}
 
     def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
-        """The body of a chat completion."""
+        """Return the body of a chat completion."""
         request: JsonObject = {"model": self.model, "messages": openai_turns(ask.turns)}
         if tools := openai_tools(ask.meta.get("tools")):
             request["tools"] = tools
@@ -126,7 +126,7 @@ class Compatible(Hosted):
         return BatchState(batch, found.status in BATCH_ENDS, total - done, done)
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The results of an ended batch."""
+        """Yield the results of an ended batch."""
         found = self.patiently(lambda: self.client.batches.retrieve(batch))
         for name in filter(None, (found.output_file_id, found.error_file_id)):
             text = self.patiently(partial(self.client.files.content, name)).text
@@ -163,7 +163,7 @@ class Compatible(Hosted):
 
 
 def _logprob(choice: Any) -> float | None:
-    """The sum over the tokens of the answer; None where the server sent none."""
+    """Return the sum over the tokens of the answer; None if the server sent none."""
     tokens = getattr(getattr(choice, "logprobs", None), "content", None) or ()
     known = [token.logprob for token in tokens if isinstance(getattr(token, "logprob", None), int | float)]
     return math.fsum(known) if known and len(known) == len(tokens) else None
@@ -182,7 +182,7 @@ def _usage(found: Any) -> Usage:
 
 
 def _text(content: Any) -> str:
-    """The text of a message: a string, or parts of which some are text (Mistral's way to show its thinking)."""
+    """Return the text of a message: a string, or parts of which some are text (Mistral's way to show its thinking)."""
     if isinstance(content, list):
         parts = [part for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
         return "".join(str(part.get("text") or "") for part in parts)

@@ -29,7 +29,7 @@ STOPS = {"stop": "end", "length": "length", "content_filter": "refused"}
 
 
 def http_place(address: str, said: str, hint: str) -> SplitResult:
-    """The parts of an http address, without a user's name and password: the host is printed and kept in reports.
+    """Return the parts of an http address, without a user's name and password: the host is printed and kept in reports.
 
     Raises RungError, with these words, where it is none; `said` names the address as `{address}`.
     """
@@ -59,7 +59,7 @@ def model_place(address: str, provider: str) -> SplitResult:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """`prompt_tokens` is the server's own count, None where it tells none; `stopped` as in chat.protocols.Reply."""
+    """`prompt_tokens` is the server's own count, None if it tells none; `stopped` as in chat.protocols.Reply."""
 
     text: str
     prompt_tokens: int | None
@@ -132,11 +132,11 @@ class Endpoint:
             return None
 
     def get(self, path: str) -> JsonObject:
-        """A JSON document."""
+        """Return a JSON document."""
         return exchange(self.root + path, None, self.key, self.host, self.patience)
 
     def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """The JSON document that answers another."""
+        """Return the JSON document that answers another."""
         return exchange(self.root + path, body, self.key, self.host, self.patience)
 
 
@@ -183,7 +183,7 @@ class ServedModel:
         self.name = name
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """One reply for each ask, in order."""
+        """Return one reply for each ask, in order."""
         replies = []
         for number, ask in enumerate(asks, 1):
             found = self.endpoint.answer(ask.turns, ask.max_tokens, tools=ask.meta.get("tools"))

@@ -17,7 +17,7 @@ class ChatError(RungError):
     """A model could not be asked. `kind` says what failed; `again` whether a later try may succeed.
 
     `wait` is how many seconds the server asked for; `tries` how often it was asked; `cost_usd` what those tries are
-    known to have cost; `unsent` that no connection was made; `replies` what came before the failure, None where nothing
+    known to have cost; `unsent` that no connection was made; `replies` what came before the failure, None if nothing
     did.
     """
 

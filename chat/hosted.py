@@ -89,7 +89,7 @@ class Hosted(ABC):
         return f"{named_so} {parameters}".rstrip()
 
     def ask(self, ask: Ask, stop: threading.Event) -> Reply:
-        """One reply. Raises ChatError.
+        """Return one reply. Raises ChatError.
 
         A reply that was cut before its first word of an answer was cut while the model thought: the same is asked again
         with room to think, and so is everything after it.
@@ -130,14 +130,14 @@ class Hosted(ABC):
 
     @abstractmethod
     def send(self, ask: Ask, *, thinks: bool) -> Any:
-        """The server's answer to one request. Raises ChatError, with the cost of an answer that broke off."""
+        """Return the server's answer to one request. Raises ChatError, with the cost of an answer that broke off."""
 
     @abstractmethod
     def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
         """Return the answer as a reply, with its cost."""
 
     def cut(self, cost: float | None) -> ChatError:
-        """A stream or an answer that ended before its end."""
+        """Return a stream or an answer that ended before its end."""
         error = ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
         error.cost_usd = cost or 0.0
         return error
@@ -160,19 +160,19 @@ class Hosted(ABC):
 
     @abstractmethod
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
-        """The results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
+        """Return the results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
-        """Each reply, or why there is none, as it comes."""
+        """Return each reply, or why there is none, as it comes."""
         stop = threading.Event()
         return several(lambda one: self.ask(one, stop), asks, self.options.workers, stop)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """All replies in order. Raises the first ChatError; what came before it is in its `replies`."""
+        """Return all replies in order. Raises the first ChatError; what came before it is in its `replies`."""
         return collect(self.stream, asks, progress)
 
     def cost(self, usage: Usage, *, batch: bool = False) -> float | None:
-        """USD of a call; None where no price is known, 0.0 on this machine unless the project names one."""
+        """USD of a call; None if no price is known, 0.0 on this machine unless the project names one."""
         if self.price:
             return self.price.cost(usage, batch=batch)
         return 0.0 if self.is_local else None
@@ -193,7 +193,7 @@ def schema_of(ask: Ask) -> JsonObject | None:
 
 
 def room(ask: Ask, *, thinks: bool = False) -> int:
-    """The token limit to send."""
+    """Return the token limit to send."""
     return ask.max_tokens + (JSON_ROOM if ask.choices else 0) + (thinking_room(ask) if thinks else 0)
 
 

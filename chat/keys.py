@@ -29,17 +29,17 @@ _given: set[str] = set()
 
 
 def key_of(name: str) -> str:
-    """The key of that name; empty where there is none.
+    """Return the key of that name; empty if there is none.
 
-    Raises RungError where the keyring is there but cannot be read (it is locked, say).
+    Raises RungError if the keyring is there but cannot be read (it is locked, say).
     """
     return os.environ.get(name, "").strip() or _in_keyring(name)
 
 
 def key_for(place: SplitResult, *, may_have_key: bool) -> tuple[str, str]:
-    """The key to send to an address (NONE where there is none), and why `RUNG_API_KEY` is kept back, if it is.
+    """Return the key to send to an address (NONE where there is none), and why `RUNG_API_KEY` is kept back, if it is.
 
-    Raises RungError where the host is a vendor's own and its key is missing or would travel in clear text.
+    Raises RungError if the host is a vendor's own and its key is missing or would travel in clear text.
     """
     host = place.hostname or ""
     clear = place.scheme != "https" and not is_this_machine(host)
@@ -63,7 +63,7 @@ def only_for(client: Any, place: SplitResult, *, keep_headers: bool) -> None:
     """Take out of an SDK's client what it read from the environment by itself and what may name its owner: headers,
     organisation and project are for the vendor's own host (with `keep_headers` also for one of the environment).
 
-    Raises RungError where the SDK would connect to another host than the one that was checked.
+    Raises RungError if the SDK would connect to another host than the one that was checked.
     """
     if client.base_url.host.lower() != place.hostname:
         said = f"The address of {place.hostname} can be read as another host's ({client.base_url.host})."
@@ -87,12 +87,12 @@ def _demanded(name: str, host: str) -> str:
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a program of somebody else: without the keys."""
+    """Return the environment for a program of somebody else: without the keys."""
     return {name: value for name, value in environment.items() if name not in NAMES}
 
 
 def how_to_give(name: str) -> str:
-    """The command that gives a key."""
+    """Return the command that gives a key."""
     return f"export {name}=...   (or, with rung[keyring]: keyring set {SERVICE} {name})"
 
 

@@ -30,11 +30,11 @@ def open_model(
     progress: Progress | None = None,
     called: str = "",
 ) -> ChatModel:
-    """The model that `[model]` names. A local one is Scorer and Tokenizer too.
+    """Return the model that `[model]` names. A local one is Scorer and Tokenizer too.
 
     `adapter` is a peft folder and goes with local models only. A model elsewhere needs `guard`
     (`chat.privacy.project_guard`), which is asked before each call; `called` is another name for it in reports.
-    Raises RungError where the extra, the model or the key is missing, Refusal where the privacy answer forbids.
+    Raises RungError if the extra, the model or the key is missing, Refusal where the privacy answer forbids.
     """
     if settings.provider == "local":
         return open_local(settings, adapter=adapter, batch=batch, precision=precision, progress=progress)
@@ -89,7 +89,7 @@ def _hosted(settings: ModelSettings, guard: Guard | None, called: str) -> ChatMo
 
 
 def host_of(settings: ModelSettings) -> str:
-    """The host, with its port, that a hosted model's calls go to."""
+    """Return the host, with its port, that a hosted model's calls go to."""
     return model_place(settings.base_url, settings.provider).netloc.lower()
 
 

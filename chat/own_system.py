@@ -27,7 +27,7 @@ PAUSE = 0.5
 
 @dataclass(frozen=True)
 class OwnSystem:
-    """The system under its name in reports. `cost_usd` of a call is None where it is not known."""
+    """The system under its name in reports. `cost_usd` of a call is None if it is not known."""
 
     name: str
     one: Answer
@@ -38,12 +38,12 @@ class OwnSystem:
     can_choose: bool = False
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
-        """Each reply, or why there is none, as it comes."""
+        """Return each reply, or why there is none, as it comes."""
         stop = threading.Event()
         return several(lambda ask: self._reply(ask, stop), asks, self.workers, stop)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """All replies in order. Raises the first ChatError."""
+        """Return all replies in order. Raises the first ChatError."""
         return collect(self.stream, asks, progress)
 
     def _reply(self, ask: Ask, stop: threading.Event) -> Reply:
@@ -64,7 +64,7 @@ class OwnSystem:
 
 
 def own_service(name: str, at: OwnSystemSettings, guard: Guard) -> ChatModel:
-    """The service of `[arms.NAME]`, behind privacy answer and trust; nothing is sent before both hold.
+    """Return the service of `[arms.NAME]`, behind privacy answer and trust; nothing is sent before both hold.
 
     With `model` it is asked in OpenAI's chat protocol (`url` is the address before `/chat/completions`), else by
     POST of `{"messages": [...]}` to `url`, answered by `{"answer": "..."}`. Raises RungError for no http address.

@@ -54,7 +54,7 @@ class TokenPrice:
         return f"price of {self.read}" + (f", expired on {self.expires}" if today > self.expires else "")
 
     def worst(self, prompt_bytes: int, max_tokens: int, *, batch: bool = False) -> float:
-        """The most that a call can cost: no tokenizer makes more tokens than bytes."""
+        """Return the most that a call can cost: no tokenizer makes more tokens than bytes."""
         dearest = max(self.input, self.cache_write)
         return (prompt_bytes * dearest + max_tokens * self.output) / MILLION * (self.batch if batch else 1.0)
 
@@ -62,10 +62,10 @@ class TokenPrice:
 def price_of(
     model: str, cache_write_factor: float = 1.0, *, own: Path | None = None, shipped: bool = True
 ) -> TokenPrice | None:
-    """The price in the `[[api]]` entry of this model, dated ids (`NAME-20251001`) included; None where there is none.
+    """The price in the `[[api]]` entry of this model, dated ids (`NAME-20251001`) included; None if there is none.
 
     `own` is a project's `prices.toml`, which comes first; `shipped` prices are for the model's own host alone.
-    `cache_write_factor` is what writing to the provider's prompt cache costs, in input prices. Raises InputError where
+    `cache_write_factor` is what writing to the provider's prompt cache costs, in input prices. Raises InputError if
     the project's file is not TOML or an entry lacks a figure.
     """
     tables = [_own_table(own)] if own and own.is_file() else []

@@ -43,7 +43,7 @@ class Guard:
     """The project whose trust counts: a host that its rung.toml names is asked only after `rung trust`."""
 
     def check(self, provider: str, host: str) -> None:
-        """Raises Refusal where the privacy answer keeps rows from this host; nothing was sent then."""
+        """Raises Refusal if the privacy answer keeps rows from this host; nothing was sent then."""
         if self.override or is_own(host, self.own_hosts):
             return
         answers = self.read()
@@ -53,12 +53,12 @@ class Guard:
             raise self._refusal(UNTRAINED, f"allows only providers known not to train on inputs; {why}", host)
 
     def demand_trust(self, host: str) -> None:
-        """Raises Refusal where the project names this host, beyond this machine, and this account did not trust it."""
+        """Raises Refusal if the project names this host, beyond this machine, and this account did not trust it."""
         if self.root is not None:
             demand(self.root, HOST, host.lower())
 
     def may_have_key(self, host: str) -> bool:
-        """True where the person named the host (by a flag or the environment) or trusts the project that names it."""
+        """True if the person named the host (by a flag or the environment) or trusts the project that names it."""
         return self.root is None or is_trusted(self.root, HOST, host.lower())
 
     def _refusal(self, answer: str, rule: str, host: str) -> Refusal:
@@ -79,7 +79,7 @@ class Guarded(ModelWrapper):
         self.host = host
 
     def allow(self) -> None:
-        """Raises Refusal where nothing may be sent now."""
+        """Raises Refusal if nothing may be sent now."""
         self.guard.check(self.provider, self.host)
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
@@ -97,7 +97,7 @@ class Guarded(ModelWrapper):
 
 
 def unguarded(model: ChatModel | None) -> Any:
-    """The model below its guard."""
+    """Return the model below its guard."""
     return model.model if isinstance(model, Guarded) else model
 
 
@@ -107,15 +107,15 @@ def notices(model: ChatModel | None) -> list[str]:
 
 
 def project_guard(project: Project, settings: Settings, override: Override | None = None) -> Guard:
-    """The guard of a project: its answers.toml, read before each call, and its own hosts."""
+    """Return the guard of a project: its answers.toml, read before each call, and its own hosts."""
     answers = project.answers_file
     return Guard(lambda: privacy_answers(answers), settings.privacy.own_hosts, override, root=project.root)
 
 
 def privacy_answers(path: Path) -> frozenset[str]:
-    """The privacy answers in answers.toml; none where there is no such file.
+    """Return the privacy answers in answers.toml; none if there is no such file.
 
-    Raises Refusal where the file cannot be read: an answer that cannot be read may forbid.
+    Raises Refusal if the file cannot be read: an answer that cannot be read may forbid.
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8")).get("privacy", ())
@@ -153,5 +153,5 @@ def is_own(host: str, own_hosts: Sequence[str]) -> bool:
 
 
 def _bare(host: str) -> str:
-    """The host without port, brackets and case."""
+    """Return the host without port, brackets and case."""
     return (urlsplit(f"//{host}").hostname or "").lower()

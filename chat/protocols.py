@@ -22,7 +22,7 @@ class Reply:
     server's reason, where it gave one), `choice` (held to a closed set), or `outside` (none of that set). Tokens are
     counted by the model's own tokenizer or server, `cached_tokens` those of the input that a prompt cache had;
     `logprob` is the sum of the natural log-probabilities of what was written, where a server tells them;
-    `cost_usd` is None where no dated price is known, 0.0 on this machine unless the project names a price.
+    `cost_usd` is None if no dated price is known, 0.0 on this machine unless the project names a price.
     """
 
     text: str
@@ -66,14 +66,14 @@ class ChatModel(Protocol):
 
     @property
     def is_local(self) -> bool:
-        """True where nothing leaves this machine."""
+        """True if nothing leaves this machine."""
 
     @property
     def can_choose(self) -> bool:
         """True where `Ask.choices` is honoured."""
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """One reply for each ask, in order."""
+        """Return one reply for each ask, in order."""
 
 
 class ModelWrapper:
@@ -115,10 +115,10 @@ class Tokenizer(Protocol):
         """Tokens of a plain text, without special ones."""
 
     def render(self, turns: Sequence[Turn]) -> str:
-        """The chat template's text for these turns, open for the assistant."""
+        """Return the chat template's text for these turns, open for the assistant."""
 
     def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
-        """The chat template's text for finished turns. Raises RungError where it leaves out a call of the last."""
+        """The chat template's text for finished turns. Raises RungError if it leaves out a call of the last."""
 
 
 @runtime_checkable
@@ -130,4 +130,4 @@ class Embedder(Protocol):
         """Folder or package and its version, as reports print it."""
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
-        """A numpy array of 32-bit floats, one row of length 1 for each text."""
+        """Return a numpy array of 32-bit floats, one row of length 1 for each text."""

@@ -25,7 +25,7 @@ class SentCalls:
             self._count(key, cost)
 
     def sending(self, model: ChatModel, asks: Iterable[tuple[str, Ask]]) -> Iterator[Ask]:
-        """The asks by key, each written down before it is handed on, where the model's calls cost money."""
+        """Yield the asks by key, each written down before it is handed on, where the model's calls cost money."""
         costs = getattr(unguarded(model), "costs", False)
         for key, ask in asks:
             if costs:
@@ -35,14 +35,14 @@ class SentCalls:
             yield ask
 
     def failed(self, key: str, error: ChatError) -> None:
-        """A call ended without a reply; one that may be paid all the same stays in doubt."""
+        """Record that a call ended without a reply; one that may have been charged stays in doubt."""
         if self._sent[key] and not error.may_be_paid:
             self._write(key, error.cost_usd)
 
     def notes(self, keys: Collection[str], costs: Mapping[str, float | None], *models: ChatModel | None) -> list[str]:
         """Return notes on calls without a reply that were charged or may have been; `costs` are those of all replies.
 
-        `models` know of tries beside these. Empty where every call was answered.
+        `models` know of tries beside these. Empty if every call was answered.
         """
         unsure = sum(getattr(unguarded(model), "unsure", 0) for model in models)
         doubtful = unsure + sum(max(0, self._sent[key] - (key in costs)) for key in keys)

@@ -22,7 +22,7 @@ UNTOLD = frozenset({"model", "request", "garbled"})
 
 
 def own_server(settings: ModelSettings) -> str:
-    """The host of the compatible server that `[model]` names. Raises Refusal where it names none."""
+    """Return the host of the compatible server that `[model]` names. Raises Refusal if it names none."""
     if settings.provider != "openai":
         raise Refusal(
             f"[model] provider is {settings.provider}: a model by its name is asked of a server that speaks the "
@@ -45,7 +45,7 @@ def open_beside(
     """The model `name` of the server of `[model]`, after its list was read (no row is sent for that); reports and kept
     answers name it as it is `called`.
 
-    Raises Refusal where the privacy answer forbids, where the list holds neither it nor all that are `needed`, or says
+    Raises Refusal if the privacy answer forbids, where the list holds neither it nor all that are `needed`, or says
     that it is based on another model than `[model]`'s.
     """
     host = own_server(settings)

@@ -32,7 +32,7 @@ def replies(model: ChatModel, asks: Iterable[Ask], *, chunk: int = 24) -> Iterat
 
 
 def collect(stream: Stream, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-    """All replies in order.
+    """Return all replies in order.
 
     Raises the first ChatError, after the calls under way have come back; its `replies` hold all that came.
     """

@@ -27,7 +27,7 @@ OF_BEDROCK = Marks("<reasoning>", "</reasoning>")
 
 
 def spoken(text: str, marks: tuple[Marks, ...] = KNOWN) -> str:
-    """The answer in a reply: what follows the thinking; empty where the reply ends before the thinking does."""
+    """Return the answer in a reply: what follows the thinking; empty if the reply ends before the thinking does."""
     for each in marks:
         if each.close in text:
             return text.rpartition(each.close)[2].strip()
@@ -37,7 +37,7 @@ def spoken(text: str, marks: tuple[Marks, ...] = KNOWN) -> str:
 
 
 def marks_of(template: str) -> Marks | None:
-    """The marks that a chat template writes; None for a model that does not think."""
+    """Return the marks that a chat template writes; None for a model that does not think."""
     return next((marks for marks in KNOWN if marks.open in template or marks.close in template), None)
 
 
@@ -52,17 +52,17 @@ def is_off(prompt: str, marks: Marks) -> bool:
 
 
 def answering(prompt: str, marks: Marks | None) -> str:
-    """The prompt with its thinking closed: where a given answer would begin."""
+    """Return the prompt with its thinking closed: where a given answer would begin."""
     return f"{prompt.rstrip(chr(10))}\n\n{marks.close}{marks.after}" if marks and is_open(prompt, marks) else prompt
 
 
 def switched(template: str, enable_thinking: bool | None) -> str:
-    """The chat template with thinking switched on or off, whoever renders it; unchanged for None."""
+    """Return the chat template with thinking switched on or off, whoever renders it; unchanged for None."""
     if enable_thinking is None:
         return template
     return f"{{%- set enable_thinking = {str(enable_thinking).lower()} -%}}" + template
 
 
 def named(name: str, enable_thinking: bool | None) -> str:
-    """A model's name that tells its switched thinking: replies are kept by it."""
+    """Return a model's name that tells its switched thinking: replies are kept by it."""
     return name if enable_thinking is None else f"{name} thinking {'on' if enable_thinking else 'off'}"

@@ -36,13 +36,13 @@ class Paragraph:
 
 
 def document_files(folder: Path) -> list[Path]:
-    """The files below `folder` that can be read, in order of their paths; links are left out."""
+    """Return the files below `folder` that can be read, in order of their paths; links are left out."""
     found = folder.rglob("*") if folder.is_dir() else ()
     return sorted(p for p in found if p.suffix.lower() in ENDINGS and p.is_file() and not p.is_symlink())
 
 
 def paragraphs_of(path: Path, name: str) -> Iterator[Paragraph]:
-    """The paragraphs of a file that is called `name`. Raises RungError where it is damaged, locked or holds no text."""
+    """The paragraphs of a file that is called `name`. Raises RungError if it is damaged, locked or holds no text."""
     kind = path.suffix.lower()
     read = {".pdf": _pdf, ".docx": _docx, ".html": _html, ".htm": _html}.get(kind, _text)
     empty = True
@@ -58,13 +58,13 @@ def paragraphs_of(path: Path, name: str) -> Iterator[Paragraph]:
 
 
 def listed(passages: Sequence[tuple[str, str]]) -> str:
-    """Passages, each with its file, as a model reads them; empty where there is none."""
+    """Passages, each with its file, as a model reads them; empty if there is none."""
     lines = [f"[{number}] {file}: {text}" for number, (file, text) in enumerate(passages, 1)]
     return "\n".join(["Passages:", *lines]) if lines else ""
 
 
 def used_words(passage: str, answer: str) -> list[tuple[str, bool]]:
-    """The passage in pieces, each with whether the answer uses its words.
+    """Return the passage in pieces, each with whether the answer uses its words.
 
     A piece that is used is a run of words of the answer with a number or a word of four letters among them.
     """
@@ -176,7 +176,7 @@ def _block_texts(block: ElementTree.Element) -> Iterator[str]:
 
 
 def _words(paragraph: ElementTree.Element) -> str:
-    """The text of a paragraph; what was deleted under "track changes" is not in `w:t`."""
+    """Return the text of a paragraph; what was deleted under "track changes" is not in `w:t`."""
     marks = {f"{W}tab": "\t", f"{W}br": "\n"}
     return "".join(part.text or "" if part.tag == f"{W}t" else marks.get(part.tag, "") for part in paragraph.iter())
 
@@ -202,7 +202,7 @@ def _pdf(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _sentences(block: str) -> Iterator[str]:
-    """A block in pieces that end a line with a sentence, from PIECE characters on."""
+    """Yield a block in pieces that end a line with a sentence, from PIECE characters on."""
     lines: list[str] = []
     for line in block.splitlines():
         lines.append(line.strip())

@@ -28,7 +28,7 @@ def text_of(content: Any) -> str:
 
 
 def said_in(message: Mapping[str, Any]) -> str:
-    """All that a message says: its text, and its tool calls as one line of JSON (`chat.tool_calls`)."""
+    """Return all that a message says: its text, and its tool calls as one line of JSON (`chat.tool_calls`)."""
     text = text_of(message.get("content"))
     return with_calls(text, calls_of(message)) if message.get("tool_calls") else text
 
@@ -120,20 +120,20 @@ class Example:
             return cls(json.loads(line))
 
     def to_json(self) -> str:
-        """One line of JSON, keys in their own order, no line break at the end."""
+        """Return one line of JSON, keys in their own order, no line break at the end."""
         return _encode(self.row)
 
     def until(self, turn: int) -> Example:
-        """The row as it ends with its assistant's turn of that number, from 1; 0 leaves it whole."""
+        """Return the row as it ends with its assistant's turn of that number, from 1; 0 leaves it whole."""
         ends = [at for at, message in enumerate(self.messages, 1) if message.get("role") == "assistant"]
         return Example({**self.row, "messages": self.messages[: ends[turn - 1]]}) if turn else self
 
     def with_answer(self, text: str) -> Example:
-        """The same row with another (or a first) answer; as calls where `answer_turn` takes it so."""
+        """Return the same row with another (or a first) answer; as calls where `answer_turn` takes it so."""
         return Example({**self.row, "messages": [*self.asked, self.answer_turn(text)]})
 
     def answer_turn(self, text: str) -> JsonObject:
-        """The message that has this text as its answer: the one that is there where it already says this.
+        """Return the message that has this text as its answer: the one that is there where it already says this.
 
         Calls at its end are read as calls where the row has tools or its answer called one; else they are text.
         """
@@ -161,7 +161,7 @@ _NO_IDENTITY = frozenset(("role", "content", "tool_calls", "tool_call_id", "id",
 
 
 def _turns(part: Any, role: str) -> tuple[Mapping[str, Any], ...]:
-    """A prompt or answer of a preference row, which is a string or a list of messages."""
+    """Return a prompt or answer of a preference row, which is a string or a list of messages."""
     return ({"role": role, "content": part},) if isinstance(part, str) else tuple(part)
 
 
@@ -178,14 +178,14 @@ def edited_text(row: Mapping[str, Any]) -> str:
 
 
 def chat_row(question: str, answer: str, system: str = "", **other: Any) -> dict[str, Any]:
-    """A canonical single-turn row."""
+    """Return a canonical single-turn row."""
     messages = [{"role": "system", "content": system}] if system else []
     messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return {"messages": messages, **other}
 
 
 def assistant_texts(example: Example) -> list[str]:
-    """The texts of all assistant messages; of a text row the text."""
+    """Return the texts of all assistant messages; of a text row the text."""
     if not example.messages:
         return [example.question]
     return [
@@ -194,7 +194,7 @@ def assistant_texts(example: Example) -> list[str]:
 
 
 def all_messages(example: Example) -> tuple[Mapping[str, Any], ...]:
-    """The messages, and behind them those of a preference row's rejected answer; of a text row none."""
+    """Return the messages, and behind them those of a preference row's rejected answer; of a text row none."""
     if "messages" in example.row or "chosen" not in example.row:
         return example.messages
     return (*example.messages, *_turns(example.row.get("rejected") or (), "assistant"))
@@ -231,12 +231,12 @@ def aside_texts(example: Example) -> list[AsideText]:
 
 
 def every_text(example: Example) -> list[str]:
-    """All that a row holds to be read: what it says, and what is beside that."""
+    """Return all that a row holds to be read: what it says, and what is beside that."""
     return [*all_texts(example), *(aside.text for aside in aside_texts(example))]
 
 
 def _strings(value: Any) -> str:
-    """The strings in a value, at any depth, one a line."""
+    """Return the strings in a value, at any depth, one a line."""
     if isinstance(value, str):
         return value
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()

@@ -165,18 +165,18 @@ def names_masked(find: Finder | None) -> Iterator[None]:
 
 
 def mask(text: str) -> str:
-    """The text with personal data and secrets replaced by what they are: `[PHONE]`, `[KEY]`."""
+    """Return the text with personal data and secrets replaced by what they are: `[PHONE]`, `[KEY]`."""
     return covered(text, spots_in(text))
 
 
 def spots_in(text: str) -> list[Spot]:
-    """All that `mask` covers, in order, without overlaps."""
+    """Return all that `mask` covers, in order, without overlaps."""
     find = _NAMES.get()
     return _apart(find_secrets(text) + find_personal(text) + (find(text) if find else []))
 
 
 def covered(text: str, spots: Iterable[Spot]) -> str:
-    """The text with these spots replaced by what they are."""
+    """Return the text with these spots replaced by what they are."""
     parts, at = [], 0
     for spot in spots:
         parts += [text[at : spot.start], f"[{spot.kind}]"]
@@ -185,7 +185,7 @@ def covered(text: str, spots: Iterable[Spot]) -> str:
 
 
 def cut_apart(text: str, most: int) -> str:
-    """The first `most` characters; what would be masked and lies over the end is left out whole, not halved."""
+    """Return the first `most` characters; what would be masked and lies over the end is left out whole, not halved."""
     if len(text) > most:
         for spot in spots_in(text[: most + REACH]):
             if spot.start < most < spot.end:
@@ -244,7 +244,7 @@ def _matches(pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re
 
 
 def _ibans(text: str, start: re.Pattern[str], form: Callable[[int], re.Pattern[str]]) -> Iterator[Spot]:
-    """Each country code with as many letters and digits as its IBANs have, spaces between or not."""
+    """Yield each country code with as many letters and digits as its IBANs have, spaces between or not."""
     for match in start.finditer(text):
         length = rule_file("quality.toml")["iban"]["lengths"].get(match[0][:2].upper(), 0)
         whole = form(max(length, 2)).match(text, match.start())
@@ -286,7 +286,7 @@ def with_the_rest(text: str, found: Sequence[Found]) -> list[Found]:
 
 
 def without(text: str, found: Sequence[Found]) -> str:
-    """The text with each of these, and a sign that joins it to its neighbour, blank; as long as before."""
+    """Return the text with each of these, and a sign that joins it to its neighbour, blank; as long as before."""
     parts, at = [], 0
     for start, end, _ in found:
         start -= start > at and text[start - 1] in _JOINS
@@ -308,7 +308,7 @@ def _whole(text: str, spot: Found) -> Found:
 
 
 def _number_before(text: str, spot: Found) -> Found | None:
-    """The telephone number whose last digits were taken for the first ones of an address."""
+    """Return the telephone number whose last digits were taken for the first ones of an address."""
     start, end, kind = spot
     digits = _HEAD.match(text, start, end) if kind == "EMAIL" else None
     if digits is None:
@@ -339,7 +339,7 @@ def _rows(text: str) -> Iterator[Found]:
 
 
 def _taken_apart(row: str, before: str) -> list[tuple[int, int]] | None:
-    """The row as telephone numbers one after the other; None where a group of digits would be left over."""
+    """Return the row as telephone numbers one after the other; None if a group of digits would be left over."""
     groups = [(m.start(), m.end()) for m in re.finditer(r"(?:\+|(?<!\d)00)?\(?\d+\)?", row)]
     if len(groups) > MOST_GROUPS:
         return None
@@ -387,12 +387,12 @@ def _secret_starts() -> tuple[str, ...]:
 
 @functools.cache
 def _phone_words() -> re.Pattern[str]:
-    """A word that announces a telephone number, up to the number."""
+    """Return a word that announces a telephone number, up to the number."""
     words = "|".join(rule_file("quality.toml")["phone"]["words"])
     return re.compile(rf"(?i)(?:{words})\W{{0,3}}(?:\w+\W{{1,2}}){{0,2}}$")
 
 
 @functools.cache
 def _bare_mobile() -> re.Pattern[str]:
-    """A mobile number that is known without a word before it."""
+    """Return a mobile number that is known without a word before it."""
     return re.compile(rf"(?<![\w.+/-]){rule_file('quality.toml')['phone']['mobile']}(?![\w-]|\.\d)")

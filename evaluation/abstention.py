@@ -31,7 +31,7 @@ class SureAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SureSplits:
-    """An arm's answers to the validation items and to the test items; none where it gives no probabilities."""
+    """An arm's answers to the validation items and to the test items; none if it gives no probabilities."""
 
     held: Sequence[SureAnswer] = ()
     test: Sequence[SureAnswer] = ()
@@ -51,9 +51,9 @@ class CoveragePoint(ArtefactPart):
 class Abstention(ArtefactPart):
     """Result of an arm on the test items if it answers only when sure.
 
-    `wanted` is the precision that the threshold was chosen for, on `chosen_on` validation items; `point` is None where
+    `wanted` is the precision that the threshold was chosen for, on `chosen_on` validation items; `point` is None if
     no threshold reached it there, or none of the test items is above it. `curve` needs no threshold. `usd_per_item` is
-    what an item costs on average, the people at `person_usd` each counted; None where a price is not known.
+    what an item costs on average, the people at `person_usd` each counted; None if a price is not known.
     """
 
     wanted: float
@@ -89,7 +89,7 @@ def abstention(
     own_usd: float | None = 0.0,
     person_usd: float | None = None,
 ) -> Abstention | None:
-    """The threshold from the validation answers `held`, and what it reaches on `test`; None without either.
+    """Return the threshold from the validation answers `held`, and what it reaches on `test`; None without either.
 
     `groups` names the group of each test item where some share one: intervals are over groups then. `own_usd` is what
     the arm costs an item, `person_usd` what a person does.
@@ -127,7 +127,7 @@ def write_sure(path: Path, found: Mapping[str, SureSplits]) -> list[Path]:
 
 
 def read_sure(path: Path, arm: str) -> SureSplits:
-    """An arm's answers; none where they were not kept."""
+    """Return an arm's answers; none where they were not kept."""
     for line in map(json.loads, path.read_text().splitlines()):
         if line["arm"] == arm:
             return SureSplits(*([SureAnswer(*each) for each in line[split]] for split in ("held", "test")))
@@ -135,7 +135,7 @@ def read_sure(path: Path, arm: str) -> SureSplits:
 
 
 def threshold(answers: Sequence[SureAnswer], wanted: float) -> float | None:
-    """The lowest probability from which on the mean score is at least `wanted`; None where none is."""
+    """Return the lowest probability from which on the mean score is at least `wanted`; None if none is."""
     found, total = None, 0.0
     ordered = sorted(answers, key=lambda answer: -answer.sure)
     for count, answer in enumerate(ordered, 1):

@@ -77,7 +77,7 @@ class Replies:
 def ask_all(
     model: ChatModel, asks: Sequence[Ask], replies: Replies, progress: Progress | None = None, group: int = GROUP
 ) -> list[Reply]:
-    """One reply an ask, in order; only what is not known yet goes to the model, each equal ask once.
+    """Return one reply an ask, in order; only what is not known yet goes to the model, each equal ask once.
 
     An ask that the server refuses, while it answers others, is a reply that stopped `refused`; it is asked again by the
     next command. Raises RungError for any other ask that cannot be answered, after the calls under way have come back;
@@ -118,7 +118,7 @@ class _Asking:
         return self.known + self.came + len(self.refused)
 
     def until_failure(self, asks: Iterator[Ask]) -> Iterator[Ask]:
-        """The asks, as long as none failed."""
+        """Yield the asks, as long as none failed."""
         for ask in asks:
             if self.failure:
                 return
@@ -137,7 +137,7 @@ class _Asking:
             self.failure = self.failure or reply
 
     def end(self, model: str) -> None:
-        """Raises RungError where something is missing."""
+        """Raises RungError if something is missing."""
         if self.refused and not self.replies.known:
             self.failure = self.failure or next(iter(self.refused.values()))
         if self.failure:

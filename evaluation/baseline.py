@@ -74,7 +74,7 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
     """Choose, then measure `arms`; writes choices.json, outputs.jsonl and last report.json.
 
     Other arms that an earlier baseline measured on the very same are reused as they are. Killed and called again it
-    goes on where it was. Raises Refusal where another measuring runs here, or none of the arms can be measured.
+    goes on where it was. Raises Refusal if another measuring runs here, or none of the arms can be measured.
     """
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
@@ -89,7 +89,7 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
 
 
 def _chose(bench: Bench, chosen: Sequence[ArmChoice], choices: Choices) -> Sequence[str]:
-    """The pool rows that something was chosen on: those of `choosing`, or all where an arm asked no model."""
+    """Return the pool rows that something was chosen on: those of `choosing`, or all where an arm asked no model."""
     return bench.rows.validation_ids if any(c.variant.predict for c in chosen) else choices.validation_rows
 
 
@@ -100,7 +100,7 @@ def in_order(choices: Sequence[ArmChoice]) -> list[ArmChoice]:
 
 
 def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[ArmChoice] = ()) -> tuple[list[ArmChoice], list[str]]:
-    """Each arm's choice, in the order of the ladder, and a note for each arm that could not be measured.
+    """Return each arm's choice, in the order of the ladder, and a note for each arm that could not be measured.
 
     The prompt is chosen first: the arms above it are tried with it, or with that of `known`, which earlier ones chose.
     Without rows only base and prompt can be measured.
@@ -190,7 +190,7 @@ def cascade(
     """The arm of a classifier where it is sure, from the probability on that validation chose for the wanted precision,
     and of the best prompt elsewhere (Chen, Zaharia and Zou 2023: FrugalGPT). Nothing is asked for it.
 
-    The classifier is the one that validation prefers among `chosen`, whose outcomes these are; None where it or a
+    The classifier is the one that validation prefers among `chosen`, whose outcomes these are; None if it or a
     prompted arm is missing or no threshold reaches the precision.
     """
     known = {choice.arm: choice for choice in chosen if not choice.unmeasured and choice.validation is not None}
@@ -223,7 +223,7 @@ def cascade(
 
 
 def _cascaded(first: ItemOutcome, then: ItemOutcome, sure: bool) -> ItemOutcome:
-    """The classifier's answer, or the prompt's, for which the classifier was asked in vain."""
+    """Return the classifier's answer, or the prompt's, for which the classifier was asked in vain."""
     if sure:
         return revised(first, arm=CASCADE, form=then.form)
     return revised(then, arm=CASCADE, seconds=first.seconds + then.seconds)
@@ -291,7 +291,7 @@ def bare_report(
 
 
 def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> MeasuredArm:
-    """An arm on the test items in the form that validation chose."""
+    """Return an arm on the test items in the form that validation chose."""
     desk, variant = bench.desk_of(choice.arm), choice.variant
     watch = bench.watch(f"{choice.arm}, {choice.form}")
     found = measure(choice.arm, variant, (choice.form,), items, "test", desk, watch)[choice.form]
@@ -327,7 +327,7 @@ def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -
 
 
 def given_away(bench: Bench, choices: Sequence[ArmChoice]) -> list[str]:
-    """A note where passages that these arms read give test answers away."""
+    """Return a note where passages that these arms read give test answers away."""
     reads = any("passages" in choice.variant.settings for choice in choices)
     held = documents_with_pairs(bench.material().documents, bench.items) if reads else ()
     what = "passages of documents/ hold a test question with its answer: arms that read them are not fairly measured."
@@ -335,7 +335,7 @@ def given_away(bench: Bench, choices: Sequence[ArmChoice]) -> list[str]:
 
 
 def made_from(bench: Bench, folder: Path, chosen: Sequence[ArmChoice]) -> dict[str, str]:
-    """The files that a report rests on: manifest, choices, outputs and each prompt that was tried."""
+    """Return the files that a report rests on: manifest, choices, outputs and each prompt that was tried."""
     root, prompts = bench.project.root, bench.project.prompts
     names = {c.variant.prompt.name for c in chosen if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
     files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]

@@ -118,7 +118,7 @@ class Bench:
         return list(dict.fromkeys([*told, *self.desk.replies.unanswered(*models)]))
 
     def desk_of(self, arm: str) -> Harness:
-        """The desk of an arm: the shared one, with the other model or system where the arm asks that."""
+        """Return the desk of an arm: the shared one, with the other model or system where the arm asks that."""
         other = self.bigger if arm == BIGGER_MODEL else self.own.get(arm)
         return replace(self.desk, model=other) if other is not None else self.desk
 
@@ -143,7 +143,7 @@ class Bench:
         )
 
     def with_encoder(self, opened: Callable[[], Embedder | None]) -> Bench:
-        """The same with the embedding model that `opened` gives, where there are labels to learn."""
+        """Return the same with the embedding model that `opened` gives, where there are labels to learn."""
         if not self.closed:
             return self
         embedder = None if self.meanings else opened()
@@ -172,7 +172,7 @@ def open_bench(
 ) -> Bench:
     """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it, or those of `rows_of`.
 
-    Raises Refusal where no test set is frozen or its bytes changed, InputError where it holds no answered row.
+    Raises Refusal if no test set is frozen or its bytes changed, InputError where it holds no answered row.
     """
     folder, test = frozen_test(project, dataset)
     metric = item_metric(settings.evaluation.metric, project.root)
@@ -219,7 +219,7 @@ def _calls(row: Example, turns: Literal["last", "all"]) -> bool:
 
 
 def _demand_calls(calling: int, *models: ChatModel | None) -> None:
-    """Raise Refusal where answers are tool calls and a model cannot be asked for them."""
+    """Raise Refusal if answers are tool calls and a model cannot be asked for them."""
     for model in models if calling else ():
         if why := getattr(model, "calls_unread", ""):
             raise Refusal(
@@ -229,9 +229,9 @@ def _demand_calls(calling: int, *models: ChatModel | None) -> None:
 
 
 def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:
-    """The dataset's folder and its test rows.
+    """Return the dataset's folder and its test rows.
 
-    Raises Refusal where no test set is frozen or its bytes changed, InputError where it holds no answered row.
+    Raises Refusal if no test set is frozen or its bytes changed, InputError where it holds no answered row.
     """
     folder = newest_dataset(project, dataset)
     if folder is None or "test" not in read_manifest(folder).splits:
@@ -245,7 +245,7 @@ def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, lis
 
 
 def closed_set(project: Project, known: Sequence[Example], settings: EvaluationSettings) -> tuple[str, ...]:
-    """The possible answers, sorted, or none where they are not a closed set. Test answers take no part.
+    """Return the possible answers, sorted, or none where they are not a closed set. Test answers take no part.
 
     `labels.txt` in the project folder (one answer a line) says it outright. Else the distinct answers of the rows
     that may be shown or chosen on: on `auto` only if there are at most `label_limit` of them and each occurs twice
@@ -264,7 +264,7 @@ def closed_set(project: Project, known: Sequence[Example], settings: EvaluationS
 
 
 def open_folder(project: Project) -> Path:
-    """The folder of a new evaluation: the one that a killed measuring left without its report, else the next.
+    """Return the folder of a new evaluation: the one that a killed measuring left without its report, else the next.
 
     A verdict that was written there, and whose report was not, is taken away: nothing rests on it.
     """

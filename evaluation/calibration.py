@@ -21,7 +21,7 @@ AT_ONCE = 24
 def sure_answers(
     variant: Variant, items: Sequence[EvalItem], desk: Harness, watch: Progress | None = None
 ) -> list[SureAnswer]:
-    """Each item's answer with its probability; empty where an arm gives none.
+    """Return each item's answer with its probability; empty if an arm gives none.
 
     Of a model each possible answer is scored after the arm's prompt (a forward pass an answer) and the likeliest, by
     summed log-probability, is its choice.
@@ -42,7 +42,7 @@ def sure_answers(
 
 
 def told_answers(outcomes: Sequence[ItemOutcome]) -> list[SureAnswer]:
-    """Each item's answer with the probability of the whole reply, as the server sent it; empty where one has none."""
+    """Each item's answer with the probability of the whole reply, as the server sent it; empty if one has none."""
     found = [SureAnswer(o.item, min(1.0, math.exp(o.logprob)), o.score) for o in outcomes if o.logprob is not None]
     return found if len(found) == len(outcomes) else []
 

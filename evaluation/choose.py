@@ -21,7 +21,7 @@ SCREEN = 20
 
 @dataclass(frozen=True)
 class ArmChoice:
-    """An arm as validation chose it. `validation` is its score there in `form`, None where there were no rows;
+    """An arm as validation chose it. `validation` is its score there in `form`, None if there were no rows;
     `tries` what was measured on the way: settings, form and score of each.
     """
 
@@ -122,7 +122,7 @@ def _in_form(output: str, desk: Harness) -> bool:
 
 
 def best_prompted(choices: Sequence[ArmChoice]) -> str | None:
-    """The prompted arm on the base model with the best validation score, the lowest rung of equals; without
+    """Return the prompted arm on the base model with the best validation score, the lowest rung of equals; without
     validation rows, the highest rung. A tuned model must beat another model too, but that is not what would be
     released. An arm whose replies were lost comes last.
     """

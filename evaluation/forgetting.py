@@ -41,7 +41,7 @@ class Kept(ArtefactPart):
     limit: float
 
     def said(self, items: str) -> str:
-        """The result as a phrase; `items` names what was asked."""
+        """Return the result as a phrase; `items` names what was asked."""
         moved = f"{100 * self.before:.0f}% before, {100 * self.after:.0f}% after, at worst {100 * self.low:+.1f} points"
         kept = "kept what it could" if self.status == "passed" else "not shown to keep what it could"
         return f"{kept} on {self.n} {items} ({moved}; limit {-100 * self.limit:+.3g})"
@@ -148,7 +148,7 @@ class GeneralItem(BaseModel):
 
 
 def suite(root: Path | None = None) -> list[GeneralItem]:
-    """The project's own suite where `general.jsonl` exists, else the built-in one.
+    """Return the project's own suite where `general.jsonl` exists, else the built-in one.
 
     Raises InputError with every line that is not `{"question": ..., "answer": ..., "skill", "match": optional}`.
     """

@@ -47,12 +47,12 @@ class GivenAnswers:
         self.outputs = outputs
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """One reply for each ask, in order."""
+        """Return one reply for each ask, in order."""
         return [Reply(self.outputs[_key(ask.turns)], 0, 0, 0.0) for ask in asks]
 
 
 def with_given(bench: Bench, path: Path) -> Bench:
-    """The bench with the answers of a file, and nothing to choose: the file answers test items alone."""
+    """Return the bench with the answers of a file, and nothing to choose: the file answers test items alone."""
     desk = replace(bench.desk, model=read_given(path, bench.items))
     return replace(bench, desk=desk, rows=replace(bench.rows, validation=(), validation_ids=()))
 

@@ -36,7 +36,7 @@ MARK = "\0"
 
 @dataclass(frozen=True, slots=True)
 class CallCount:
-    """Calls and their tokens; `usd` is None where a price is not known."""
+    """Calls and their tokens; `usd` is None if a price is not known."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -82,7 +82,7 @@ def _sum(models: Sequence[Counting]) -> CallCount:
 
 
 def _walk(bench: Bench, arms: Sequence[Arm], sign: int) -> list[Counting]:
-    """Every model with its calls, where the longest prompts do best (`sign` 1), or the shortest.
+    """Return every model with its calls, where the longest prompts do best (`sign` 1), or the shortest.
 
     With the longest, a rewritten instruction has all the words that it may have, with the shortest half of them; and of
     a closed set a judge then sees one output for each item.
@@ -143,13 +143,13 @@ class CountedJudge(ModelJudge):
         self.written, self.sign, self.alike = written, sign, False
 
     def __call__(self, cases: Sequence[Case]) -> list[float]:
-        """A score a case."""
+        """Return a score a case."""
         shown = [replace(case, output=self._shown(case.output)) for case in cases]
         ask_all(self.model, [grade_ask(self.kind, self.rubric, case, self.room) for case in shown], self.replies)
         return [_by_length(case.output, self.sign) for case in cases]
 
     def _shown(self, output: str) -> str:
-        """An answer of the usual length; of a closed set all arms may give an item the same one."""
+        """Return an answer of the usual length; of a closed set all arms may give an item the same one."""
         if MARK not in output:
             return output
         return " " * self.written if self.alike else output.ljust(self.written)
@@ -198,7 +198,7 @@ class Counting(ModelWrapper):
         return cast("bool | None", getattr(unguarded(self.model), "enable_thinking", False))
 
     def count(self) -> CallCount:
-        """The calls that are new."""
+        """Return the calls that are new."""
         asked, written = (sum(getattr(usage, side) for usage, _ in self.new) for side in ("input", "output"))
         guessed, real = sum(usage.input for usage, _ in self.seen), sum(reply.input_tokens for _, reply in self.seen)
         asked = round(asked * real / guessed) if real and guessed else asked

@@ -71,7 +71,7 @@ class Harness:
     thinking: int = ROOM
 
     def scores(self, outputs: Sequence[str], items: Sequence[EvalItem]) -> list[float]:
-        """One score an item; all are judged together where a model scores."""
+        """Return one score an item; all are judged together where a model scores."""
         if not self.metric.judged:
             return [self.score(output, item) for output, item in zip(outputs, items, strict=True)]
         assert self.judge is not None
@@ -158,7 +158,7 @@ def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence
 
 
 def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
-    """The request for one item; its answer takes no part."""
+    """Return the request for one item; its answer takes no part."""
     assert variant.render is not None
     meta: dict[str, Any] = {"tools": item.tools} if item.tools else {}
     if form == "held" and not desk.choices:
@@ -169,7 +169,7 @@ def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
 
 
 def _predicted(predict: Callable[[Sequence[str]], list[str]], items: Sequence[EvalItem]) -> list[Reply]:
-    """A classifier's answers as replies; each took its share of the time."""
+    """Return a classifier's answers as replies; each took its share of the time."""
     started = time.perf_counter()
     answers = predict([item.question for item in items])
     each = (time.perf_counter() - started) / max(1, len(items))
@@ -177,14 +177,14 @@ def _predicted(predict: Callable[[Sequence[str]], list[str]], items: Sequence[Ev
 
 
 def mean_score(outcomes: Sequence[ItemOutcome]) -> float:
-    """The mean over items; 0 where there is none."""
+    """Return the mean over items; 0 if there is none."""
     return math.fsum(o.score for o in outcomes) / max(1, len(outcomes))
 
 
 def result(
     outcomes: Sequence[ItemOutcome], prompted: bool, closed: bool, groups: Mapping[int, str] | None = None
 ) -> ArmResult:
-    """The figures of one arm in one form on the test items; what choosing knew is added by the caller.
+    """Return the figures of one arm in one form on the test items; what choosing knew is added by the caller.
 
     `groups` names each item's group where some share one: the interval is over groups then.
     """
@@ -216,7 +216,7 @@ def result(
 
 
 def why_unmeasured(outcomes: Sequence[ItemOutcome], desk: Harness) -> str:
-    """A sentence where over `MOST_LOST` of the replies were lost; empty where the score is a measurement.
+    """Return a sentence where over `MOST_LOST` of the replies were lost; empty if the score is a measurement.
 
     A model that may think (any but a local one whose template has no marks for it) may have been cut while it did.
     """
@@ -248,7 +248,7 @@ def secondary(outcomes: Sequence[ItemOutcome], closed: bool) -> dict[str, float 
 
 
 def perplexities(variant: Variant, items: Sequence[EvalItem], desk: Harness) -> dict[str, float | None]:
-    """Perplexity of the expected texts under this arm's prompt; empty where the model gives no probabilities. Answers
+    """Perplexity of the expected texts under this arm's prompt; empty if the model gives no probabilities. Answers
     that call tools are left out: each model writes calls in its own form.
     """
     items = [item for item in items if not parted(item.expected)[1]]
@@ -304,7 +304,7 @@ class Partial:
         self.scores: list[float] = []
 
     def __call__(self) -> float | None:
-        """The mean over the answered items, 0..1; None before the first one."""
+        """Return the mean over the answered items, 0..1; None before the first one."""
         self.scores += [self.score(self.replies[key].text, n) for n, key in self.waiting if key in self.replies]
         self.waiting = [(n, key) for n, key in self.waiting if key not in self.replies]
         return math.fsum(self.scores) / len(self.scores) if self.scores else None

@@ -86,13 +86,13 @@ def best_classifier(arms: Sequence[ArmResult]) -> ArmResult | None:
 
 
 def form_of(reached: str, report: Report | None) -> str:
-    """The form to release of what reached the goal (`Decision.reached`): of two classifiers the better one."""
+    """Return the form to release of what reached the goal (`Decision.reached`): of two classifiers the better one."""
     best = best_classifier(report.arms) if reached == "classifier" and report else None
     return CALLED.get(best.arm, best.arm) if best else reached
 
 
 def best_untuned(report: Report) -> ArmResult | None:
-    """The best way of answering without tuning, by validation: a classifier where no prompted arm beats it."""
+    """Return the best way of answering without tuning, by validation: a classifier where no prompted arm beats it."""
     arms = {arm.arm: arm for arm in report.arms if not arm.unmeasured}
     chosen, classifier = arms.get(report.chosen or ""), best_classifier(report.arms)
     if classifier is None:
@@ -147,7 +147,7 @@ def read_answers(project: Project) -> Answers:
 
 
 def newest_baseline(project: Project, settings: Settings) -> tuple[Path, Report] | None:
-    """The newest baseline on the newest frozen test set, scored by the project's metric; None where there is none."""
+    """The newest baseline on the newest frozen test set, scored by the project's metric; None if there is none."""
     dataset = newest_dataset(project)
     test = read_manifest(dataset).splits.get("test") if dataset else None
     found = newest_report(project, "baseline", test_sha256=test.sha256) if test else None
@@ -155,7 +155,7 @@ def newest_baseline(project: Project, settings: Settings) -> tuple[Path, Report]
 
 
 def rejudged(report: Report, answers: Answers) -> Report:
-    """The report judged against the goal and the effort that the answers name now. Nothing is measured again."""
+    """Return the report judged against the goal and the effort that the answers name now. Nothing is measured again."""
     goal = answers.goal_score
     if report.versions is None and goal == report.goal:
         return report
@@ -166,7 +166,7 @@ def rejudged(report: Report, answers: Answers) -> Report:
 
 
 def with_judged(project: Project, settings: Settings, answers: Answers) -> Answers:
-    """The answers with what the newest baseline says of them as they are now; nothing is written.
+    """Return the answers with what the newest baseline says of them as they are now; nothing is written.
 
     The one way from a measurement to answers: `rung advise`, the program, the gates and `rung status` take it, so that
     a goal that is named after the measurement counts at once.
@@ -200,7 +200,7 @@ def page_to_write(project: Project, settings: Settings) -> Path | None:
 
 
 def unjudged(project: Project, settings: Settings) -> Report | None:
-    """The newest baseline where no goal is named by which it could be judged; else None."""
+    """Return the newest baseline where no goal is named by which it could be judged; else None."""
     found = newest_baseline(project, settings)
     return found[1] if found and read_answers(project).goal_score is None else None
 
@@ -232,7 +232,7 @@ def take_over(project: Project, settings: Settings, bench: Bench, report: Report
 
 
 def count_rows(project: Project, settings: Settings, bench: Bench) -> Facts:
-    """The data facts: of the store's rows that could train, else of the frozen rows that arms may show."""
+    """Return the data facts: of the store's rows that could train, else of the frozen rows that arms may show."""
     if not store_exists(project, settings):
         rows = bench.rows.examples
         return data_facts(rows, len(rows), bench.closed)

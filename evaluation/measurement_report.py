@@ -46,7 +46,7 @@ class ItemOutcome(ArtefactPart):
         return self.line or self.item
 
     def asked(self, rows: Sequence[Example]) -> str:
-        """The question; `rows` are the split's."""
+        """Return the question; `rows` are the split's."""
         return rows[self.row - 1].until(self.turn).question
 
 
@@ -82,7 +82,7 @@ class ArmResult(ArtefactPart):
     cached_tokens: int = 0
     """Part of `input_tokens` that was in the provider's prompt cache."""
     shared: float | None = None
-    """Share of a prompt, in characters, with which all prompts begin; None where no two were compared."""
+    """Share of a prompt, in characters, with which all prompts begin; None if no two were compared."""
     cut: int = 0
     failures: int = 0
     unmeasured: str = ""
@@ -97,7 +97,7 @@ class ArmResult(ArtefactPart):
 
 
 def surest(arms: Iterable[ArmResult]) -> ArmResult | None:
-    """The arm that answers most test items at the wanted precision; None where none has a threshold."""
+    """Return the arm that answers most test items at the wanted precision; None if none has a threshold."""
     known = [(arm.abstention.point.items, arm) for arm in arms if arm.abstention and arm.abstention.point]
     return max(known, key=lambda each: each[0])[1] if known else None
 
@@ -114,7 +114,7 @@ class Report(Artefact):
     kind: Literal["baseline", "run"]
     run: str | None = None
     served: str = ""
-    """The name by which the run was asked of the baseline's server; empty where its weights were asked here."""
+    """The name by which the run was asked of the baseline's server; empty if its weights were asked here."""
     dataset: str
     test_sha256: str
     model: str
@@ -169,14 +169,14 @@ def read_outcomes(path: Path) -> list[ItemOutcome]:
 
 
 def reports(project: Project) -> list[Report]:
-    """Every report, in order."""
+    """Return every report, in order."""
     return [read_artefact(path, Report) for path in oldest_first(project.evaluations.glob("*/report.json"))]
 
 
 def newest_report(
     project: Project, kind: Literal["baseline", "run"], *, run: str | None = None, test_sha256: str | None = None
 ) -> tuple[Path, Report] | None:
-    """The newest complete report of a kind (of a run, on a test split), with its folder; None where there is none."""
+    """The newest complete report of a kind (of a run, on a test split), with its folder; None if there is none."""
     for path in reversed(oldest_first(project.evaluations.glob("*/report.json"))):
         report = read_artefact(path, Report)
         if report.kind != kind or (run and report.run != run) or (test_sha256 and report.test_sha256 != test_sha256):
@@ -186,7 +186,7 @@ def newest_report(
 
 
 def read_report(project: Project, name: str) -> tuple[Path, Report]:
-    """The report `name` (E-001) with its folder."""
+    """Return the report `name` (E-001) with its folder."""
     folder = newest(project.evaluations, "report.json", name, "evaluation")
     assert folder is not None
     return folder, read_artefact(folder / "report.json", Report)

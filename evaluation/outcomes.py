@@ -31,7 +31,7 @@ class Baseline:
 
 
 def require_baseline(project: Project, settings: Settings, dataset: str | None = None) -> Baseline:
-    """The newest baseline on the test set and metric that a run would be measured on; costs no model.
+    """Return the newest baseline on the test set and metric that a run would be measured on; costs no model.
 
     Raises Refusal that says why there is none.
     """
@@ -64,7 +64,7 @@ def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
 
 
 def check_asked(settings: Settings, report: Report, base: str, served: ServedRun | None = None) -> None:
-    """Raises Refusal where a run would be asked otherwise than the arms of the report were, or elsewhere than they
+    """Raises Refusal if a run would be asked otherwise than the arms of the report were, or elsewhere than they
     where it is asked on a server.
     """
     if served is not None and report.model != served.arms_of:
@@ -86,7 +86,7 @@ def asked_otherwise(settings: Settings, report: Report, base: str) -> str:
 
 
 def check_arms(project: Project, report: Report, before: Path | None = None) -> None:
-    """Raises Refusal where another baseline on this test set and metric measured arms that this one leaves out; only
+    """Raises Refusal if another baseline on this test set and metric measured arms that this one leaves out; only
     those before the evaluation `before`, where it is given.
 
     Ship means better than every arm that was measured, and leaving one out would make that easier. An arm that could
@@ -126,7 +126,7 @@ def unmeasured(project: Project, manifest: Manifest, report: Report) -> list[str
 
 
 def unmeasured_words(project: Project, manifest: Manifest, report: Report) -> str:
-    """Return `not measured: classifier, rag`; empty where nothing is missing."""
+    """Return `not measured: classifier, rag`; empty if nothing is missing."""
     missing = unmeasured(project, manifest, report)
     return f"not measured: {', '.join(map(arm_name, missing))}" if missing else ""
 
@@ -160,7 +160,7 @@ def _scored_otherwise(project: Project, name: str, digest: str) -> bool:
 
 
 def load_baseline(folder: Path, report: Report) -> Baseline:
-    """The report's test outcomes by arm, after outputs.jsonl was found to have the report's hash."""
+    """Return the report's test outcomes by arm, after outputs.jsonl was found to have the report's hash."""
     path = folder / "outputs.jsonl"
     if not is_unchanged(path, report.outputs_sha256):
         raise Refusal(f"{path}: changed since the report was written.", "rung baseline")

@@ -10,9 +10,9 @@ from workspace.trust import demand_code
 
 
 def own_function(root: Path, path: Path, usage: str) -> tuple[ModuleType, Callable[..., Any]]:
-    """The module of a file, and its function that `usage` names (`score(output, expected)`).
+    """Return the module of a file, and its function that `usage` names (`score(output, expected)`).
 
-    Raises Refusal where this account has not trusted these very bytes, RungError where they do not load or have no
+    Raises Refusal if this account has not trusted these very bytes, RungError where they do not load or have no
     such function.
     """
     name = f"{path.parent.name}/{path.name}"
@@ -24,7 +24,7 @@ def own_function(root: Path, path: Path, usage: str) -> tuple[ModuleType, Callab
 
 
 def _module(path: Path, name: str, code: bytes) -> ModuleType:
-    """The module of these bytes: the file is not read again after its hash was compared."""
+    """Return the module of these bytes: the file is not read again after its hash was compared."""
     module = ModuleType(f"rung_own_{path.parent.name}_{path.stem}")
     module.__file__ = str(path)
     try:

@@ -105,7 +105,7 @@ def stands_on(bench: Bench) -> dict[str, str]:
 
 
 def known_now(project: Project, settings: Settings) -> dict[str, str]:
-    """The part of `stands_on` that files tell without a model and without the store."""
+    """Return the part of `stands_on` that files tell without a model and without the store."""
     found = {
         "settings": settings_hash(settings),
         "bigger model": bigger_hash(settings),
@@ -164,7 +164,7 @@ def documents_hash(project: Project) -> str:
 
 
 def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
-    """The arms that are not `wanted` now, each as the newest earlier baseline on this test set has it."""
+    """Return the arms that are not `wanted` now, each as the newest earlier baseline on this test set has it."""
     taken: dict[str, ReusedArm] = {}
     reasons: dict[tuple[str, str], list[str]] = {}
     done, here = set(wanted), stands_on(bench)
@@ -217,7 +217,7 @@ def _prompt_differs(project: Project, report: Report, arm: ArmResult) -> str:
 
 
 def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedArm | None:
-    """The arm with its outcomes; None where the files differ from the report's hashes."""
+    """Return the arm with its outcomes; None if the files differ from the report's hashes."""
     outputs = path.parent / OUTPUTS
     if not is_unchanged(outputs, report.outputs_sha256):
         return None
@@ -240,7 +240,7 @@ def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedAr
 
 
 def _sure(bench: Bench, path: Path, report: Report, arm: ArmResult) -> SureSplits:
-    """The arm's kept answers; none where the report has none, or they changed since."""
+    """Return the arm's kept answers; none if the report has none, or they changed since."""
     file = path.parent / SURE
     same = report.made_from.get(file.relative_to(bench.project.root).as_posix()) == _hash_of(file)
     return read_sure(file, arm.arm) if same else SureSplits()

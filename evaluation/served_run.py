@@ -22,7 +22,7 @@ class ServedRun:
         return f"{self.name} at {self.host}"
 
     def model_of(self, run: str) -> str:
-        """The tuned model as reports name it, and as its answers are kept: of this run and no other."""
+        """Return the tuned model as reports name it, and as its answers are kept: of this run and no other."""
         return f"{self.name} ({self.host}), said to be {run}"
 
     def notes(self, run: str, base: str) -> list[str]:

@@ -80,7 +80,7 @@ def run_evaluation(
 ) -> Path:
     """Measure run `run` (the bench's model carries its adapter); writes outputs, report and last verdict.json.
 
-    `evidence` are files that the report is made from (the run's run.json). Raises Refusal where there is no baseline
+    `evidence` are files that the report is made from (the run's run.json). Raises Refusal if there is no baseline
     on this very test set, or its outputs changed.
     """
     baseline = require_baseline(bench.project, bench.settings, bench.dataset.name)
@@ -115,7 +115,7 @@ def run_evaluation(
 
 
 def _keep_trainings(bench: Bench, run: str, ways: EvaluationOptions) -> None:
-    """Raise Refusal where this would leave out trainings that the last verdict of this run on these items counted."""
+    """Raise Refusal if this would leave out trainings that the last verdict of this run on these items counted."""
     known = newest_report(bench.project, "run", run=run, test_sha256=bench.test_sha256)
     counted = read_artefact(known[0] / "verdict.json", Verdict).trainings if known else []
     left = sorted({training.run for training in counted} - {run, *(sibling.run for sibling in ways.siblings)})
@@ -170,7 +170,7 @@ def _with_the_rest(
     tuned_arm: ArmResult,
     told: Sequence[str],
 ) -> VerdictEvidence:
-    """The evidence with the price, what is known of forgetting, and what a reader must know of the measuring."""
+    """Return the evidence with the price, what is known of forgetting, and what a reader must know of the measuring."""
     source, served = evidence.provenance, ways.served
     run = str(source.run)
     prompted = next(arm for arm in baseline.report.arms if arm.arm == evidence.chosen)
@@ -201,7 +201,7 @@ def _with_the_rest(
 
 
 def _forgetting(bench: Bench, untrained: Callable[[], ChatModel] | None) -> Forgetting | None:
-    """The general suite before and after training; None where it is not asked for."""
+    """Return the general suite before and after training; None if it is not asked for."""
     if untrained is None:
         return None
     limit, watch = bench.settings.evaluation.forgetting_limit, bench.watch("general suite, before and after")
@@ -210,7 +210,7 @@ def _forgetting(bench: Bench, untrained: Callable[[], ChatModel] | None) -> Forg
 
 
 def check_unseen(project: Project, settings: Settings, run: str, trained: str, tested: str) -> None:
-    """Raises Refusal where rows that the run learnt from, or that chose its checkpoint, hold test items of `tested`."""
+    """Raises Refusal if rows that the run learnt from, or that chose its checkpoint, hold test items of `tested`."""
     folder, (_, test) = project.datasets / trained, frozen_test(project, tested)
     splits = read_manifest(folder).splits
     rows = [row for split in ("train", "validation") if split in splits for row in load_split(folder, split)]

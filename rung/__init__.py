@@ -16,7 +16,7 @@ __all__ = ["decide", "dedup", "leakage", "verdict"]
 
 
 def decide(answers: Answers | None = None, /, *, as_of: date | None = None, **facts: Any) -> Decision:
-    """The advice for typed answers, or for facts given by name (keys and values as in answers.toml).
+    """Return the advice for typed answers, or for facts given by name (keys and values as in answers.toml).
 
     Uses the built-in rulebook. Raises InputError with all problems of the facts at once.
     """

@@ -98,7 +98,7 @@ def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: ob
 
 
 def _scores(problems: list[Problem], name: str, values: Iterable[float]) -> list[float]:
-    """The numbers in 0..1; what is none of them goes to `problems`."""
+    """Return the numbers in 0..1; what is none of them goes to `problems`."""
     listed = _listed(problems, name, values)
     for place, value in enumerate(listed):
         problems += _faults(f"{name}[{place}]", value)
@@ -116,7 +116,7 @@ def _faults(name: str, value: object, span: str = "in 0..1") -> list[Problem]:
 
 
 def _listed(problems: list[Problem], name: str, values: Iterable[Any]) -> list[Any]:
-    """The values as a list; none where they are no list of values."""
+    """Return the values as a list; none where they are no list of values."""
     from workspace.errors import Problem
 
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
@@ -126,7 +126,7 @@ def _listed(problems: list[Problem], name: str, values: Iterable[Any]) -> list[A
 
 
 def _read(problems: list[Problem], **lists: Iterable[Row]) -> list[list[Example]]:
-    """The rows of each list. Raises InputError with `problems` and every row that cannot be read."""
+    """Return the rows of each list. Raises InputError with `problems` and every row that cannot be read."""
     read = [_examples(problems, name, rows) for name, rows in lists.items()]
     _raise(problems)
     return read

@@ -36,7 +36,7 @@ ROOM_GB = 2.0
 
 @dataclass(frozen=True, slots=True)
 class DoctorCheck:
-    """One thing that was checked. `ok` is None where it is missing and need not be there."""
+    """One thing that was checked. `ok` is None if it is missing and need not be there."""
 
     name: str
     ok: bool | None

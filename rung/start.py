@@ -31,7 +31,7 @@ class Started:
 def start_project(folder: Path) -> Started:
     """Make `folder` a project. Existing files stay as they are.
 
-    Raises RungError where it is one already, is not a folder, or is where another project's stages write.
+    Raises RungError if it is one already, is not a folder, or is where another project's stages write.
     """
     project = Project(folder.resolve())
     if folder.exists() and not folder.is_dir():
@@ -68,7 +68,7 @@ def prompt_words(project: Project) -> str:
 
 
 def draft_prompt(project: Project, settings: Settings) -> list[str]:
-    """Write the first prompt where answers are labels; returns what it was drafted from, empty where it was not.
+    """Write the first prompt where answers are labels; returns what it was drafted from, empty if it was not.
 
     Only while prompts/prompt.md is the one that a new project gets; that one is kept in `prompts/old/`. Labels are
     those of rows outside the test set.

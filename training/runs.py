@@ -128,7 +128,7 @@ class RunRecord(Artefact):
 
 
 def read_run(folder: Path) -> RunRecord:
-    """The record of one run; a run whose process is gone is `crashed`."""
+    """Return the record of one run; a run whose process is gone is `crashed`."""
     record = read_artefact(folder / RECORD, RunRecord)
     if record.state in LIVE and not is_alive(folder):
         lost = f"nobody follows it here; it may still train on {record.remote.name}" if record.remote else ""
@@ -144,14 +144,14 @@ def write_run(folder: Path, record: RunRecord, **changes: Any) -> RunRecord:
 
 
 def read_runs(project: Project) -> list[RunRecord]:
-    """All runs, the oldest first."""
+    """Return all runs, the oldest first."""
     return [read_run(path.parent) for path in oldest_first(project.runs.glob(f"*/{RECORD}"))]
 
 
 def find_run(project: Project, name: str | None = None) -> RunRecord:
-    """The run of this name, or the newest.
+    """Return the run of this name, or the newest.
 
-    Raises RungError where there is none.
+    Raises RungError if there is none.
     """
     runs = read_runs(project)
     if name is None and runs:
@@ -165,7 +165,7 @@ def find_run(project: Project, name: str | None = None) -> RunRecord:
 
 
 def newest_run(project: Project) -> RunRecord | None:
-    """The newest run that finished."""
+    """Return the newest run that finished."""
     return next((run for run in reversed(read_runs(project)) if run.state == "finished"), None)
 
 
@@ -206,7 +206,7 @@ def _line(raw: bytes) -> MetricLine | None:
 
 
 def curve(folder: Path) -> list[MetricLine]:
-    """The lines of the run as it went: of steps done again after a crash only the later line."""
+    """Return the lines of the run as it went: of steps done again after a crash only the later line."""
     lines: dict[tuple[str, int], MetricLine] = {}
     for _, line in read_metrics(folder):
         key = (str(line["kind"]), int(line.get("step", 0)))
@@ -260,14 +260,14 @@ def run_of(project: Project, plan_sha256: str) -> RunRecord | None:
 
 
 def live_run(project: Project) -> RunRecord | None:
-    """The run that is training now, if any."""
+    """Return the run that is training now, if any."""
     return next((run for run in reversed(read_runs(project)) if run.state in LIVE), None)
 
 
 def tell(project: Project, name: str | None, word: str) -> RunRecord:
     """Ask a live run to `pause`, to go on (an empty word), or to `stop` with its work saved.
 
-    Raises Refusal where the run does not live.
+    Raises Refusal if the run does not live.
     """
     run = _live_run(project, name)
     write_text(project.runs / run.id / CONTROL, word + "\n")
@@ -299,7 +299,7 @@ def follow(folder: Path, process: subprocess.Popen[bytes] | None = None) -> Iter
 
 
 def last_words(folder: Path) -> str:
-    """The refusal or the last line that the process left in its log."""
+    """Return the refusal or the last line that the process left in its log."""
     try:
         lines = (folder / LOG).read_text(errors="replace").strip().splitlines()
     except OSError:
@@ -308,7 +308,7 @@ def last_words(folder: Path) -> str:
 
 
 def wait_until_live(folder: Path, process: subprocess.Popen[bytes], seconds: float = 60.0) -> RunRecord:
-    """The record once the process has said that it began, or has ended: after that it needs nobody."""
+    """Return the record once the process has said that it began, or has ended: after that it needs nobody."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         if read_run(folder).state in LIVE:

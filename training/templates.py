@@ -11,7 +11,7 @@ from workspace.counted import counted
 
 
 def templates(folder: Path) -> Environment:
-    """The templates below a folder: nothing is escaped, and a name that is not known is an error."""
+    """Return the templates below a folder: nothing is escaped, and a name that is not known is an error."""
     pages = Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
@@ -24,6 +24,6 @@ def templates(folder: Path) -> Environment:
 
 
 def yaml(value: Any) -> str:
-    """A value as JSON, which is YAML too; floats with a point, which readers of YAML 1.1 need."""
+    """Return a value as JSON, which is YAML too; floats with a point, which readers of YAML 1.1 need."""
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text

@@ -15,7 +15,7 @@ MOST_PROBLEMS, FEW_MISSING = 20, 3
 
 
 def now() -> datetime:
-    """The present moment in UTC, to the second."""
+    """Return the present moment in UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -44,7 +44,7 @@ class Artefact(ArtefactPart):
     made_from: dict[str, str] = Field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """The bytes that are written: indented UTF-8 JSON with a newline at the end."""
+        """Return the bytes that are written: indented UTF-8 JSON with a newline at the end."""
         return self.model_dump_json(indent=1).encode() + b"\n"
 
 
@@ -52,7 +52,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def revised(model: Model, /, **fields: object) -> Model:
-    """A copy with other values for these fields, validated as a new one is. Raises ValidationError."""
+    """Return a copy with other values for these fields, validated as a new one is. Raises ValidationError."""
     return type(model).model_validate({**dict(model), **fields})
 
 
@@ -71,7 +71,7 @@ def write_artefact(path: Path, artefact: Artefact) -> None:
 def read_artefact(path: Path, kind: type[Kind]) -> Kind:
     """Read and check an artefact.
 
-    Raises RungError where the file is missing, newer than this program, or not of this kind.
+    Raises RungError if the file is missing, newer than this program, or not of this kind.
     """
     try:
         data = path.read_bytes()
@@ -87,7 +87,7 @@ def read_artefact(path: Path, kind: type[Kind]) -> Kind:
 
 
 def _version_of(data: bytes) -> int:
-    """The schema version of what could not be read: what a newer Rung added would only look like faults."""
+    """Return the schema version of what could not be read: what a newer Rung added would only look like faults."""
     try:
         return _Version.model_validate_json(data).schema_version
     except ValidationError:

@@ -17,7 +17,7 @@ def ending_with_us() -> Callable[[], None]:
 
 
 def end_with(parent: int, sign: signal.Signals) -> None:
-    """This process gets `sign` when `parent`, which started it, ends; where it has ended already, it ends at once."""
+    """Send this process `sign` when `parent`, which started it, ends; end at once if it has ended already."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIES_WITH_PARENT, sign)
     if os.getppid() != parent:

@@ -37,7 +37,7 @@ class RungError(Exception):
         self.found = found
 
     def as_json(self) -> dict[str, object]:
-        """The document that `--json` prints instead of a result."""
+        """Return the document that `--json` prints instead of a result."""
         return {
             "message": self.message,
             "where": self.where or None,

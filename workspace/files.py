@@ -47,7 +47,7 @@ def is_unchanged(path: Path, sha256: str) -> bool:
 
 
 def read_utf8(path: Path, *, newline: str | None = None) -> str:
-    """The text of a file that a person wrote; a byte order mark at its start is no part of it.
+    """Return the text of a file that a person wrote; a byte order mark at its start is no part of it.
 
     Line ends become a newline, unless `newline` is "". Raises RungError that says what is wrong: no such file, a
     folder, no right to read it, not UTF-8 and in which line.
@@ -135,7 +135,7 @@ def packing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _name(error: BaseException, path: Path) -> None:
-    """A full disk names no file."""
+    """Add the file's name: the error of a full disk has none."""
     if isinstance(error, OSError) and error.filename is None:
         error.filename = str(path)
 
@@ -174,7 +174,7 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
 
 
 def check_place(path: Path) -> None:
-    """Raise RungError where a file or folder of this name would change what a project is: one of its files, or a new
+    """Raise RungError if a file or folder of this name would change what a project is: one of its files, or a new
     one where stages alone write (`datasets/`, `runs/`, `rung.db`).
     """
     place = Path(os.path.realpath(path))
@@ -222,7 +222,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """The same, for the owner alone (0600); at no moment can anyone else read it."""
+    """Write it for the owner alone (0600); at no moment can anyone else read it."""
     with replacing(path, 0o600) as file:
         file.write(text.encode())
 

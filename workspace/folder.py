@@ -106,7 +106,7 @@ class Project:
 
 
 def find_project(start: Path | None = None) -> Project | None:
-    """The project that holds `start` (default: the working directory), looking upwards as git does."""
+    """Return the project that holds `start` (default: the working directory), looking upwards as git does."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / SETTINGS_FILE).is_file():
@@ -123,7 +123,7 @@ def require_project(start: Path | None = None) -> Project:
 
 
 def folder_named(name: str) -> Path:
-    """The folder that rung.toml, a plan or a run calls `name`: a relative one is in the project around, from
+    """Return the folder that rung.toml, a plan or a run calls `name`: a relative one is in the project around, from
     wherever in it a command runs; without a project in the working directory.
     """
     folder = Path(name)
@@ -134,7 +134,7 @@ def folder_named(name: str) -> Path:
 
 
 def next_id(folder: Path, prefix: str) -> str:
-    """The next free numbered name below `folder`: `R-001`, `R-002` ... (`v001` for the prefix `v`)."""
+    """Return the next free numbered name below `folder`: `R-001`, `R-002` ... (`v001` for the prefix `v`)."""
     dash = "" if prefix == "v" else "-"
     pattern = re.compile(rf"{prefix}{dash}(\d+)(\..*)?")
     taken = [int(m[1]) for p in (folder.iterdir() if folder.is_dir() else ()) if (m := pattern.fullmatch(p.name))]
@@ -152,7 +152,7 @@ def oldest_first(paths: Iterable[Path]) -> list[Path]:
 
 
 def newest(folder: Path, marker: str, name: str | None = None, what: str = "") -> Path | None:
-    """The newest complete sub-folder of `folder`: one that holds the file `marker` (it is written last).
+    """Return the newest complete sub-folder of `folder`: one that holds the file `marker` (it is written last).
 
     With `name`, that one; raises RungError where it is not there or not complete.
     """

@@ -64,7 +64,7 @@ def is_held(path: Path) -> bool:
 
 
 def lock_owner(path: Path) -> str | None:
-    """Return who holds the lock, in words; None where the file names no living process."""
+    """Return who holds the lock, in words; None if the file names no living process."""
     try:
         owner = json.loads(path.read_text())
         os.kill(owner["pid"], 0)

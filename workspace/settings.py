@@ -422,7 +422,7 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
 
 
 def opened_project() -> tuple[Project, Settings]:
-    """The project around this folder, and its settings."""
+    """Return the project around this folder, and its settings."""
     project = require_project()
     return project, load_settings(project.settings_file)
 

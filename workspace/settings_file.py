@@ -26,7 +26,7 @@ class SettingsFile:
     sources: Mapping[tuple[str, ...], str]
 
     def problem(self, detail: ErrorDetails, model: type[BaseModel]) -> Problem:
-        """A fault that `model` found, in words: where it is, and what may have been meant."""
+        """Return a fault that `model` found, in words: where it is, and what may have been meant."""
         place = tuple(str(part) for part in detail["loc"])
         line = _line(self.text, place)
         from_outside = [name for key, name in self.sources.items() if key[: len(place)] == place[:2]]
@@ -44,7 +44,7 @@ class SettingsFile:
 
 
 def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:
-    """The file, and every `RUNG_SECTION__KEY` of the environment. Raises InputError where it is no TOML."""
+    """Return the file, and every `RUNG_SECTION__KEY` of the environment. Raises InputError if it is no TOML."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +61,7 @@ def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:
 
 
 def line_of(problem: Problem) -> int:
-    """The line that a problem names; 0 where it names none."""
+    """Return the line that a problem names; 0 if it names none."""
     line = re.search(r" line (\d+)$", problem.where)
     return int(line[1]) if line else 0
 
@@ -80,7 +80,7 @@ def _overlay(table: JsonObject, environment: Mapping[str, str]) -> dict[tuple[st
 
 
 def _value(raw: str) -> Any:
-    """A TOML value; what is none is a text."""
+    """Return a TOML value; what is none is a text."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
     except (ValueError, RecursionError):
@@ -88,7 +88,7 @@ def _value(raw: str) -> Any:
 
 
 def _known(place: tuple[str, ...], model: type[BaseModel]) -> list[str]:
-    """The keys that are allowed at a place."""
+    """Return the keys that are allowed at a place."""
     if not place:
         return list(model.model_fields)
     section = model.model_fields.get(place[0])
@@ -98,7 +98,7 @@ def _known(place: tuple[str, ...], model: type[BaseModel]) -> list[str]:
 
 
 def _line(text: str, place: tuple[str, ...]) -> str:
-    """` line 7` of the key, found by reading the tables in order; empty where it is unknown."""
+    """` line 7` of the key, found by reading the tables in order; empty if it is unknown."""
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[([\w.]+)\]", line):

@@ -11,14 +11,14 @@ _TOP = Path(__file__).resolve().parent.parent
 
 
 def rules_folder() -> Path:
-    """The folder of the rules that came with this program."""
+    """Return the folder of the rules that came with this program."""
     installed = _TOP / "advisor" / "rules"
     return installed if installed.is_dir() else _TOP / "rules"
 
 
 @cache
 def rule_file(name: str) -> JsonObject:
-    """The table in `rules/NAME`, read once. Raises RungError where it is missing or not TOML."""
+    """Return the table in `rules/NAME`, read once. Raises RungError if it is missing or not TOML."""
     path = rules_folder() / name
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

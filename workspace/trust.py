@@ -40,7 +40,7 @@ LOCAL_STORE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One thing that a project asks for: `KIND NAME`. `sha256` is empty where the name is all there is to trust."""
+    """One thing that a project asks for: `KIND NAME`. `sha256` is empty if the name is all there is to trust."""
 
     name: str
     what: str
@@ -77,19 +77,19 @@ def distrust(root: Path) -> None:
 
 
 def is_trusted(root: Path, kind: str, name: str) -> bool:
-    """True where the project does not ask for `KIND NAME`, or this account trusts it as it is now."""
+    """True if the project does not ask for `KIND NAME`, or this account trusts it as it is now."""
     return all(claim.name != f"{kind} {name}" for claim in untrusted(root, kind))
 
 
 def demand(root: Path, kind: str, name: str) -> None:
-    """Raise Refusal where the project asks for `KIND NAME`, not on this machine, and this account does not trust it."""
+    """Raise Refusal if the project asks for `KIND NAME`, not on this machine, and this account does not trust it."""
     for claim in untrusted(root, kind):
         if claim.name == f"{kind} {name}" and not claim.here:
             raise _refusal(claim)
 
 
 def demand_code(root: Path, path: Path) -> bytes:
-    """The bytes of a code file of the project. Raises Refusal unless this account trusts these very bytes."""
+    """Return the bytes of a code file of the project. Raises Refusal unless this account trusts these very bytes."""
     code = path.read_bytes()
     claim = _code(path, sha256_bytes(code))
     if _read().get(str(root.resolve()), {}).get(claim.name) != claim.sha256:
@@ -98,7 +98,7 @@ def demand_code(root: Path, path: Path) -> bytes:
 
 
 def demand_store(root: Path, url: str) -> None:
-    """Raise Refusal where rung.toml itself names this database, beyond this machine, and nobody here trusted it."""
+    """Raise Refusal if rung.toml itself names this database, beyond this machine, and nobody here trusted it."""
     for claim in untrusted(root, STORE):
         if claim.sha256 == sha256_bytes(url.encode()) and not claim.here:
             raise _refusal(claim)
@@ -114,7 +114,7 @@ def _refusal(claim: Claim) -> Refusal:
 
 
 def codes(root: Path, kind: str) -> list[Path]:
-    """The project's files of code in the folder `kind`; links that lead out of the folder are left out."""
+    """Return the project's files of code in the folder `kind`; links that lead out of the folder are left out."""
     folder = root / kind
     files = [p for p in sorted(folder.glob("*.py")) if re.fullmatch(r"[a-z][a-z0-9_]*", p.stem)]
     return [p for p in files if p.is_file() and p.resolve().parent == folder.resolve()]

@@ -104,7 +104,7 @@ def unpack(file: Path, folder: Path) -> None:
 
 
 def _members(file: Path, folder: Path) -> Iterator[tuple[Path, tarfile.TarInfo, tarfile.TarFile]]:
-    """Each member with the path where it belongs. Raises where a member is not what a tar of Rung holds."""
+    """Yield each member with the path where it belongs. Raises where a member is not what a tar of Rung holds."""
     most, why = _most(file, folder)
     with file.open("rb") as plain:
         start = plain.peek()
@@ -130,7 +130,7 @@ class _Names:
         self.folders: set[PurePosixPath] = set()
 
     def add(self, member: tarfile.TarInfo) -> PurePosixPath:
-        """The member's path inside the folder. Raises Odd."""
+        """Return the member's path inside the folder. Raises Odd."""
         shown = member.name[:80]
         if not (member.isreg() or member.isdir()) or member.issparse():
             raise Odd(f"{shown} is {KINDS.get(member.type, 'no ordinary file')}")
@@ -149,7 +149,7 @@ class _Names:
 
 
 def _write(target: Path, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
-    """A new file, never one that exists: file systems that ignore case see more names as equal than `_Names` does."""
+    """Write a new file, never over an existing one: some file systems see more names as equal than `_Names`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     source = tar.extractfile(member)
     assert source is not None

@@ -38,7 +38,7 @@ def adapter_of(
 ) -> Adapter:
     """Return the matrices that `method` trains on `architecture`. `targets` is a group (GROUPS) or module names.
 
-    Raises InputError where a target is no module of this architecture.
+    Raises InputError if a target is no module of this architecture.
     """
     if method == "full":
         return Adapter(architecture.parameters)
@@ -57,7 +57,7 @@ def adapter_of(
 
 
 def find_targets(architecture: Architecture, targets: str | Sequence[str]) -> tuple[Matrix, ...]:
-    """The matrices that a group or a list of module names means."""
+    """Return the matrices that a group or a list of module names means."""
     if isinstance(targets, str) and targets in GROUPS:
         return _group(architecture, targets)
     names = [name.strip() for name in (targets.split(",") if isinstance(targets, str) else targets) if name.strip()]
@@ -89,12 +89,12 @@ def _group(architecture: Architecture, group: str) -> tuple[Matrix, ...]:
 
 
 def _names(matrix: Matrix) -> set[str]:
-    """Every name that PEFT matches: the module's, its last part, and its former names."""
+    """Return every name that PEFT matches: the module's, its last part, and its former names."""
     return {matrix.name, matrix.name.split(".")[-1], *filter(None, matrix.also)}
 
 
 def _asked(matrix: Matrix, names: Sequence[str]) -> bool:
-    """A fused expert matrix needs all its former names; a dense one that PEFT passes over is never meant."""
+    """True if the names mean this matrix. A fused expert matrix needs all its names; PEFT skips some dense ones."""
     if matrix.part == "expert":
         return all(name in names for name in matrix.also)
     return bool(matrix.ranks) or matrix.part in ("head", "embedding")
@@ -111,7 +111,7 @@ def _low_rank(matrix: Matrix, method: str, rank: int) -> int:
 
 
 def _ia3(architecture: Architecture, targets: str | Sequence[str]) -> Adapter:
-    """One scale for each output of attention matrices, one for each input of feed-forward ones."""
+    """Return one scale for each output of attention matrices, one for each input of feed-forward ones."""
     names: str | Sequence[str] = architecture.ia3 if targets in GROUPS or not targets else targets
     chosen = find_targets(architecture, names)
     each = [m.count * (m.n_in if m.part == "mlp" else m.n_out) for m in chosen]

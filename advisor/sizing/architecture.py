@@ -161,7 +161,7 @@ def _sparse(config: Config, layers: int) -> int:
 
 
 def matrices(shape: Shape, config: Config) -> tuple[Matrix, ...]:
-    """Every weight matrix of the model, in the order of a forward pass."""
+    """Return every weight matrix of the model, in the order of a forward pass."""
     family = config.family
     body = BODIES[family["layout"]](shape, config)
     copies, bias = 0 if shape.tied else 1, bool(family.get("head_bias"))
@@ -308,7 +308,7 @@ def read_architecture(ref: str | Path) -> Architecture:
 
 
 def architecture_of(config: dict[str, object], name: str = "config") -> Architecture:
-    """The architecture of a decoded config.json. Errors as `config.check_config`."""
+    """Return the architecture of a decoded config.json. Errors as `config.check_config`."""
     return build(check_config(config, name))
 
 

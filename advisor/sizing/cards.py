@@ -36,15 +36,15 @@ class Price:
 
 
 def cards() -> tuple[Card, ...]:
-    """All cards of rules/hardware.toml, the smallest first."""
+    """Return all cards of rules/hardware.toml, the smallest first."""
     found = [Card(g["id"], float(g["memory_gib"]), tuple(g["source"])) for g in rule_file("hardware.toml")["gpu"]]
     return tuple(sorted(found, key=lambda card: (card.memory_gib, card.name)))
 
 
 def find_card(text: str, where: str = "--fit") -> Card:
-    """A card by name, or a plain size such as `24GB` (as cards are sold: 24 GB means 24 GiB).
+    """Return a card by name, or a plain size such as `24GB` (as cards are sold: 24 GB means 24 GiB).
 
-    Raises InputError where it is neither; `where` is the option that named it.
+    Raises InputError if it is neither; `where` is the option that named it.
     """
     wanted = text.strip().lower()
     for entry in rule_file("hardware.toml")["gpu"]:

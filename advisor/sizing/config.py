@@ -70,11 +70,11 @@ class Config:
     """The catalogue entry (licence, dates, sources), empty for a folder or a file."""
 
     def flag(self, key: bool | str) -> bool:
-        """A yes or no of the family: itself, or the config's value under that key."""
+        """Return a yes or no of the family: itself, or the config's value under that key."""
         return bool(self.values.get(key, False)) if isinstance(key, str) else key
 
     def number(self, key: str, default: int = 0) -> int:
-        """A whole number of the config; `default` where it is missing or null."""
+        """Return a whole number of the config; `default` where it is missing or null."""
         value = self.values.get(key)
         return default if value is None else int(value)
 
@@ -97,7 +97,7 @@ def read_config(ref: str | Path) -> Config:
 
 
 def find_model(ref: str) -> Mapping[str, Any] | None:
-    """The catalogue entry called `ref` (its id or its hub id, in any case), or None."""
+    """Return the catalogue entry called `ref` (its id or its hub id, in any case), or None."""
     wanted = ref.strip().lower()
     for entry in rule_file("models.toml").get("model", []):
         if wanted in {name.lower() for name in (entry["id"], entry.get("hub", entry["id"]), *entry.get("also", []))}:
@@ -173,7 +173,7 @@ def _nothing_found(ref: str) -> RungError:
 
 
 def _text_part(raw: JsonObject, where: str) -> tuple[JsonObject, tuple[str, ...]]:
-    """The language model's own table, and what was left aside."""
+    """Return the language model's own table, and what was left aside."""
     inner = raw
     for name in TEXT_PARTS:
         if name in raw and "hidden_size" not in raw:
@@ -185,7 +185,7 @@ def _text_part(raw: JsonObject, where: str) -> tuple[JsonObject, tuple[str, ...]
 
 
 def left_out(raw: JsonObject) -> tuple[str, ...]:
-    """A sentence for each part of a model that is not its language model."""
+    """Return a sentence for each part of a model that is not its language model."""
     parts = [name.split("_")[0] for name in ("vision_config", "audio_config") if isinstance(raw.get(name), dict)]
     return tuple(f"only the language model is counted; the {part} part is left out" for part in parts)
 

@@ -12,7 +12,7 @@ from workspace.shipped_rules import rule_file
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """One value. `value` is None where `rule` computes it; `range` is what passes without a word."""
+    """One value. `value` is None if `rule` computes it; `range` is what passes without a word."""
 
     id: str
     value: Any
@@ -25,7 +25,7 @@ class Default:
 def default_of(name: str, facts: Mapping[str, Any] | None = None) -> Default:
     """The first entry called `name` whose conditions hold for `facts` (method, objective, rows, model_b, device).
 
-    A fact that is not given fails its condition. Raises RungError where no entry holds.
+    A fact that is not given fails its condition. Raises RungError if no entry holds.
     """
     entries = rule_file("hyperparameters.toml")["value"]
     for entry in entries:

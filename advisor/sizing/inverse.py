@@ -44,12 +44,12 @@ class BaseChoice:
 
 
 def largest_batch(architecture: Architecture, setup: Setup, memory_gib: float) -> int:
-    """The largest batch that fits for sure (by `high`); 0 where not even one row does."""
+    """Return the largest batch that fits for sure (by `high`); 0 where not even one row does."""
     return _largest(lambda n: _holds(architecture, setup.but(batch=n), memory_gib), int(RANGES["batch"][1]))
 
 
 def largest_length(architecture: Architecture, setup: Setup, memory_gib: float) -> int:
-    """The longest rows that fit for sure, not above the model's context; 0 where none do."""
+    """Return the longest rows that fit for sure, not above the model's context; 0 if none do."""
     limit = architecture.context or int(RANGES["length"][1])
     return _largest(lambda n: _holds(architecture, setup.but(length=n), memory_gib), limit)
 
@@ -69,7 +69,7 @@ def cards_that_fit(architecture: Architecture, setup: Setup) -> tuple[Card, ...]
 def base_for(
     memory_gb: float | None, *, method: str = "qlora", length: int = 2048, batch: int = 4
 ) -> BaseChoice | None:
-    """The largest proposed base model that `method` can train on a card of this size; None where none fits.
+    """Return the largest proposed base model that `method` can train on a card of this size; None if none fits.
 
     `memory_gb` None or 0 means no card: then the smallest models are proposed, for a CPU. The loss is taken as
     computed in chunks, as Rung's own trainer does.
@@ -139,7 +139,7 @@ def _holds(architecture: Architecture, setup: Setup, memory_gib: float) -> bool:
 
 
 def _largest(holds: Callable[[int], bool], limit: int) -> int:
-    """The largest n from 1 to `limit` that holds, 0 for none; `holds` is true up to a point and false beyond."""
+    """Return the largest n from 1 to `limit` that holds, 0 for none; `holds` is true up to a point and false beyond."""
     if not holds(1):
         return 0
     low, high = 1, 2

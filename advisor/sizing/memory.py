@@ -34,7 +34,7 @@ class Memory:
 
 
 def memory_of(architecture: Architecture, setup: Setup) -> Memory:
-    """The peak over the moments of a step: the loss, the end of the backward pass, the optimiser's step."""
+    """Return the peak over the moments of a step: the loss, the end of the backward pass, the optimiser's step."""
     adapter = adapter_of(
         architecture,
         setup.method,
@@ -72,7 +72,7 @@ def weight_bytes(architecture: Architecture, setup: Setup) -> float:
 
 
 def _moments(a: Architecture, setup: Setup, adapter: Adapter) -> dict[str, Parts]:
-    """The parts at each moment that can be the peak; between them they only rise or fall."""
+    """Return the parts at each moment that can be the peak; between them they only rise or fall."""
     entry, base = ledger(a, setup, adapter), _standing(a, setup, adapter)
     held, first, last, every = _gradients(a, setup, adapter)
     twice = _embedding_twice(a, setup)
@@ -120,12 +120,12 @@ def _gradients(a: Architecture, setup: Setup, adapter: Adapter) -> tuple[float, 
 
 
 def _head_wide(a: Architecture, setup: Setup) -> float:
-    """The chunked loss gathers the gradient of a trained output head in 32 bits."""
+    """Return the bytes of the chunked loss for the gradient of a trained output head, in 32 bits."""
     return FLOAT * a.vocab * a.hidden if setup.method == "full" and setup.loss == "chunked" else 0.0
 
 
 def _embedding_twice(a: Architecture, setup: Setup) -> float:
-    """A shared embedding gets two gradients, the head's and its own, and both exist while they are added."""
+    """Return the bytes of a shared embedding's second gradient: the head's and its own exist while they are added."""
     if setup.method != "full" or not a.tied:
         return 0.0
     return a.vocab * a.hidden * trained_bytes(setup) / shards_of(setup).gradients
@@ -183,7 +183,7 @@ def _state_bytes(setup: Setup) -> float:
 
 
 def _step_work(a: Architecture, setup: Setup, adapter: Adapter) -> float:
-    """Temporaries of the optimiser: of one parameter at a time on a CPU, none where it is fused (Trainer's default)."""
+    """Temporaries of the optimiser: of one parameter at a time on a CPU, none if it is fused (Trainer's default)."""
     each = trained_bytes(setup) / shards_of(setup).optimizer
     if setup.device == "cuda" and setup.optimizer == "adamw":
         return 0.0

@@ -56,7 +56,7 @@ class Estimate:
     notes: tuple[str, ...]
 
     def as_json(self) -> JsonObject:
-        """The document of `rung estimate --json`: the contract's fields first, then what else is known."""
+        """Return the document of `rung estimate --json`: the contract's fields first, then what else is known."""
         return {
             "parameters": self.parameters,
             "trainable": self.trainable,
@@ -76,7 +76,7 @@ class Estimate:
 
 
 def estimate(architecture: Architecture, setup: Setup | None = None, work: Workload | None = None) -> Estimate:
-    """Estimate a run. Raises InputError where a target is no module of the architecture."""
+    """Estimate a run. Raises InputError if a target is no module of the architecture."""
     setup, work = setup or Setup(), work or Workload()
     adapter = adapter_of(
         architecture, setup.method, rank=setup.rank, targets=setup.targets, virtual_tokens=setup.virtual_tokens

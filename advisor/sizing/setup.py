@@ -103,7 +103,7 @@ class Setup:
         return 4 if self.dtype == "fp32" else 2
 
     def but(self, **changes: Any) -> Setup:
-        """The same run with some values changed."""
+        """Return the same run with some values changed."""
         return dataclasses.replace(self, **changes)
 
 

@@ -63,7 +63,7 @@ def read_answer(text: str, tools: Any) -> str:
 
 
 def is_read(tokenizer: Any, decode: Callable[[list[int]], str]) -> str:
-    """Return why calls of the model cannot be read; empty where what its template renders is read back as it was.
+    """Return why calls of the model cannot be read; empty if what its template renders is read back as it was.
 
     `decode` turns tokens that a model wrote into its answer.
     """
@@ -110,7 +110,7 @@ def _calls(text: str, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[
 
 
 def _by_schema(name: str, pairs: list[tuple[str, str]], tools: Mapping[str, Mapping[str, Any]]) -> Call:
-    """A call whose values are written bare: the tool's schema says which of them are texts."""
+    """Return a call whose values are written bare: the tool's schema says which of them are texts."""
     kinds = (tools.get(name, {}).get("parameters") or {}).get("properties") or {}
     arguments = {key.strip(): _typed(value, kinds.get(key.strip())) for key, value in pairs}
     return canonical({"name": name, "arguments": arguments})
@@ -170,7 +170,7 @@ def _object(text: str, start: int) -> tuple[Any, int]:
 
 
 def _call_in(value: Any) -> Call | None:
-    """The call that an object of JSON is, as OpenAI or as Llama writes it."""
+    """Return the call that an object of JSON is, as OpenAI or as Llama writes it."""
     if not isinstance(value, dict):
         return None
     arguments = value.get("arguments", value.get("parameters"))

@@ -44,7 +44,7 @@ a whole pass and `generate` counts if that is more."""
 
 
 def checks_file() -> Path:
-    """The file that remembers the checks, below the user's cache folder."""
+    """Return the file that remembers the checks, below the user's cache folder."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("rung")) / "checks.json"
@@ -68,7 +68,7 @@ class _Follow:
     seen: list[tuple[int, torch.Tensor]] = field(default_factory=list)
 
     def write(self, job: Job, logits: torch.Tensor, ends: frozenset[int]) -> None:
-        """The next tokens; the job ends with the last one."""
+        """Append the next tokens; the job ends with the last one."""
         self.seen.append((len(job.written), logits.float()))
         job.fresh = self.tokens[len(job.written) :][: self.run]
         job.written += job.fresh
@@ -88,7 +88,7 @@ class CheckedWays:
         self._key = _key(loaded)
 
     def fastest(self, needed: int, example: Sequence[int]) -> Way:
-        """The way for rows of at most `needed` tokens with their answers; `example` are tokens of a real prompt.
+        """Return the way for rows of at most `needed` tokens with their answers; `example` are tokens of a real prompt.
 
         The check is made at the next power of two, so a model is checked once a length class.
         """

@@ -68,13 +68,13 @@ class Forward:
         self.config = base.config.get_text_config()
 
     def new_cache(self) -> Any:
-        """An empty cache of the kind that the model's layers need."""
+        """Return an empty cache of the kind that the model's layers need."""
         from transformers import DynamicCache
 
         return DynamicCache(config=self.config)
 
     def window(self) -> int | None:
-        """Tokens of the shortest sliding window (or attention chunk) of any layer; None where all see everything."""
+        """Tokens of the shortest sliding window (or attention chunk) of any layer; None if all see everything."""
         try:
             sizes = [layer.sliding_window for layer in self.new_cache().layers if getattr(layer, "is_sliding", False)]
         except Exception:  # a config that fits no cache: the check finds out what that model can do
@@ -91,7 +91,7 @@ class Forward:
         return Prefix(tuple(tokens), cache)
 
     def behind(self, prefix: Prefix, rows: int) -> Any:
-        """A cache of `rows` rows that begins with the prefix."""
+        """Return a cache of `rows` rows that begins with the prefix."""
         if prefix.cache is None:
             return self.new_cache()
         cache = copy.deepcopy(prefix.cache)
@@ -238,7 +238,7 @@ def _walk(job: Job, logits: torch.Tensor, ends: frozenset[int]) -> None:
 
 
 def sample(job: Job, logits: torch.Tensor) -> int:
-    """A token drawn at the job's temperature from its own seeded dice, whatever else is in the batch."""
+    """Return a token drawn at the job's temperature from its own seeded dice, whatever else is in the batch."""
     import torch
 
     if job.dice is None:

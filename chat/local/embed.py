@@ -38,7 +38,7 @@ class LocalEmbedder:
     longest: int
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
-        """One row for each text; texts of similar length go through the model together."""
+        """Return one row for each text; texts of similar length go through the model together."""
         np, torch = require("train", "numpy"), require("train", "torch")
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         out = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
@@ -51,7 +51,7 @@ class LocalEmbedder:
         return out
 
     def points(self, texts: Sequence[str]) -> Any:
-        """The means, as a tensor of a row for each text."""
+        """Return the means, as a tensor of a row for each text."""
         tokens = self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
         )
@@ -68,7 +68,7 @@ def _batches(order: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
 
 
 def packaged_folder() -> Path | None:
-    """The model folder of the package, None where it is not installed."""
+    """Return the model folder of the package, None if it is not installed."""
     found = importlib.util.find_spec(MODULE)
     if found is None or not found.submodule_search_locations:
         return None
@@ -83,9 +83,9 @@ def can_embed(folder: Path | None = None) -> bool:
 
 
 def open_embedder(folder: Path | None = None) -> LocalEmbedder:
-    """The embedder of `folder`, or of the package.
+    """Return the embedder of `folder`, or of the package.
 
-    Only safetensors are read, and no code of the folder is run. Raises RungError where neither is there, the folder
+    Only safetensors are read, and no code of the folder is run. Raises RungError if neither is there, the folder
     holds no such model, or the `train` extra is missing.
     """
     place = folder or packaged_folder()

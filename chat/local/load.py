@@ -109,7 +109,7 @@ def load(
 
 
 def writer_class(transformers: ModuleType, place: str, **options: bool) -> Any:
-    """The auto class that loads a model with the head that writes text.
+    """Return the auto class that loads a model with the head that writes text.
 
     Raises RungError for a model of encoder and decoder, whose encoder the class that writes would leave out, and for a
     family of encoders that fill in blanks. Checkpoints that read images too (Mistral 3, Qwen3-VL) have a class of their
@@ -133,7 +133,7 @@ def writer_class(transformers: ModuleType, place: str, **options: bool) -> Any:
 
 
 def refused_encoder(name: str) -> RungError:
-    """The refusal of a model that reads a text as a whole."""
+    """Return the refusal of a model that reads a text as a whole."""
     told = f"{name}: an encoder, which reads a text as a whole and cannot continue one."
     return RungError(told, "Name a model that writes.", where=name)
 
@@ -153,7 +153,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _placement(precision: Precision, transformers: ModuleType) -> dict[str, Any]:
-    """The `from_pretrained` arguments for type and device."""
+    """Return the `from_pretrained` arguments for type and device."""
     import torch
 
     gpu = torch.cuda.is_available()
@@ -200,7 +200,7 @@ def loadable(ref: str, *, hub: bool) -> Iterator[None]:
 
 
 def adapter_weights(adapter: Path) -> Path:
-    """The weights of an adapter. Raises RungError where they are not safetensors: peft would read others too."""
+    """Return the weights of an adapter. Raises RungError if they are not safetensors: peft would read others too."""
     weights = adapter / "adapter_model.safetensors"
     if not weights.is_file():
         raise RungError(f"{adapter}: not an adapter folder ({weights.name} is missing).", where=str(adapter))

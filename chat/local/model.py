@@ -68,15 +68,15 @@ class LocalModel:
         return len(prompt.encode(self.loaded.tokenizer, text))
 
     def render(self, turns: Sequence[Turn]) -> str:
-        """The chat template's text for these turns, open for the assistant."""
+        """Return the chat template's text for these turns, open for the assistant."""
         return prompt.render(self.loaded.tokenizer, turns)
 
     def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
-        """The chat template's text for finished turns."""
+        """Return the chat template's text for finished turns."""
         return prompt.render_whole(self.loaded.tokenizer, turns, tools)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """One reply for each ask, in order; `seconds` is an ask's share of its batch."""
+        """Return one reply for each ask, in order; `seconds` is an ask's share of its batch."""
         with self._lock:
             return self._answer(asks, progress or (lambda done, total: None))
 
@@ -112,7 +112,7 @@ class LocalModel:
         return CheckedWays(self.loaded, self._forward, self._checks or checks_file())
 
     def _way(self, rows: Sequence[tuple[list[int], int]]) -> Way:
-        """The way for prompts and the tokens that follow each."""
+        """Return the way for prompts and the tokens that follow each."""
         if not rows:
             return "alone"
         needed = max(len(tokens) + more for tokens, more in rows)
@@ -184,7 +184,7 @@ class LocalModel:
         return (time.perf_counter() - begun) / len(pairs)
 
     def _thinking_room(self, ask: Ask, text: str, job: Job) -> int:
-        """Tokens that the model may think before the answer; 0 where it does not."""
+        """Tokens that the model may think before the answer; 0 if it does not."""
         if self._marks is None or is_off(text, self._marks):
             return 0
         wanted = int(ask.meta.get("thinking_tokens", ROOM))
@@ -205,7 +205,7 @@ class LocalModel:
         return job
 
     def _trie(self, ask: Ask) -> tuple[trie.Node, int]:
-        """The tree of the ask's closed set, and the tokens of its longest answer."""
+        """Return the tree of the ask's closed set, and the tokens of its longest answer."""
         if ask.choices not in self._tries:
             if not all(ask.choices):
                 raise RungError("A closed set of answers holds an empty one.")
@@ -235,7 +235,7 @@ class LocalModel:
         return self._plain(spoken(begun + str(tokenizer.decode(written)), (marks,)))
 
     def _plain(self, text: str, kept: tuple[str, ...] = ()) -> str:
-        """A text without special tokens, but for those whose name holds one of `kept`."""
+        """Return a text without special tokens, but for those whose name holds one of `kept`."""
         for special in self.loaded.tokenizer.all_special_tokens:
             if not any(mark in special for mark in kept):
                 text = text.replace(special, "")
@@ -254,7 +254,7 @@ class LocalModel:
         return is_read(self.loaded.tokenizer, self._may_call)
 
     def _shared(self, prompts: Sequence[list[int]]) -> Prefix:
-        """The prefix of all prompts: the one kept from the last call where it serves, else a new one."""
+        """Return the prefix of all prompts: the one kept from the last call where it serves, else a new one."""
         kept = list(self._prefix.tokens)
         length = prompt.shared_prefix(prompts)
         serves = bool(kept) and all(len(p) > len(kept) and p[: len(kept)] == kept for p in prompts)

@@ -26,7 +26,7 @@ def quiet_transformers(*, hub: bool = False) -> ModuleType:
     """Import transformers without its progress bars and, unless `hub`, with the hub switched off.
 
     `HF_HUB_OFFLINE` that the user set himself is kept either way; nothing is counted for or sent to the hub, unless he
-    set that himself too. Raises RungError where the extra is missing.
+    set that himself too. Raises RungError if the extra is missing.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

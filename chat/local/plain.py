@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def plain_generate(loaded: Loaded, ask: Ask) -> list[int]:
-    """The new token ids, end token included where the model was done."""
+    """Return the new token ids, end token included where the model was done."""
     tokens = prompt.encode_ask(loaded.tokenizer, ask)
     new: list[int] = generated(loaded, tokens, ask.max_tokens)[0, len(tokens) :].tolist()
     return new

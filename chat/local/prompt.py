@@ -13,13 +13,13 @@ from workspace.errors import RungError
 def render(tokenizer: Any, turns: Sequence[Turn], tools: Any = None) -> str:
     """The template's text, open for the assistant. A template without a system role gets it inside the first turn.
 
-    Raises RungError where the model has no chat template or its template refuses the turns.
+    Raises RungError if the model has no chat template or its template refuses the turns.
     """
     return _rendered(tokenizer, turns, tools, opened=True)
 
 
 def render_whole(tokenizer: Any, turns: Sequence[Turn], tools: Any = None) -> str:
-    """The template's text of finished turns, closed as the template closes it.
+    """Return the template's text of finished turns, closed as the template closes it.
 
     Raises RungError as `render` does, and where the template leaves out a tool call of the last turn.
     """
@@ -36,7 +36,7 @@ def render_whole(tokenizer: Any, turns: Sequence[Turn], tools: Any = None) -> st
 
 
 def _rendered(tokenizer: Any, turns: Sequence[Turn], tools: Any, *, opened: bool) -> str:
-    """The first text that the template makes of the turns. Where there are calls it is given their arguments as
+    """Return the first text that the template makes of the turns. Where there are calls it is given their arguments as
     objects, and as texts of JSON if it cannot write objects: templates are made for one of the two.
     """
     if not getattr(tokenizer, "chat_template", None):
@@ -64,7 +64,7 @@ def _rendered(tokenizer: Any, turns: Sequence[Turn], tools: Any, *, opened: bool
 
 
 def parting(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """The place from which two texts, or lists of tokens, differ."""
+    """Return the place from which two texts, or lists of tokens, differ."""
     shortest = min(len(one), len(other))
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), shortest)
 
@@ -99,7 +99,7 @@ def shared_prefix(sequences: Sequence[list[int]]) -> int:
 
 
 def system_folded(turns: Sequence[Turn]) -> list[Turn]:
-    """The same turns with the system text at the head of the first user turn."""
+    """Return the same turns with the system text at the head of the first user turn."""
     system = "\n".join(str(turn["content"]) for turn in turns if turn["role"] == "system")
     others = [turn for turn in turns if turn["role"] != "system"]
     if not system or not others:

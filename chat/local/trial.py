@@ -1,6 +1,6 @@
 """Renders a short talk with a chat template, in a process that may use little: `python -P -m chat.local.trial`.
 
-The template comes on stdin. Ends with 0 where it came to an end, also where it refused the talk in words of its own;
+The template comes on stdin. Ends with 0 if it came to an end, also where it refused the talk in words of its own;
 with `TOO_MUCH`, or killed by its limits, where it did not.
 """
 
@@ -36,13 +36,13 @@ class Generation(Extension):
     tags = {"generation"}
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
-        """The value itself."""
+        """Return the value itself."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def parts(template: str, turns: Sequence[dict[str, str]]) -> Iterator[str]:
-    """The text as it is made, in the environment that transformers gives to templates."""
+    """Yield the text as it is made, in the environment that transformers gives to templates."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
     )

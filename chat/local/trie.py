@@ -12,7 +12,7 @@ Node = dict[int, Any]
 
 
 def build(sequences: Sequence[Sequence[int]]) -> Node:
-    """The tree of all sequences. Two answers of the same tokens count as the first."""
+    """Return the tree of all sequences. Two answers of the same tokens count as the first."""
     root: Node = {}
     for number, sequence in enumerate(sequences):
         node = root
@@ -23,7 +23,7 @@ def build(sequences: Sequence[Sequence[int]]) -> Node:
 
 
 def forced(node: Node) -> tuple[list[int], Node]:
-    """The tokens that follow without a choice, and the node behind them."""
+    """Return the tokens that follow without a choice, and the node behind them."""
     tokens: list[int] = []
     while len(node) == 1 and END not in node:
         ((token, node),) = node.items()

@@ -58,7 +58,7 @@ class DataFinding(BaseModel):
     """One thing that a check found.
 
     `rows` counts all rows concerned; `ids` are those the fix acts on (in a project); `action` what the fix does:
-    `exclude` takes them out, `queue` sends them to review, None where a person has to look.
+    `exclude` takes them out, `queue` sends them to review, None if a person has to look.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,7 +132,7 @@ class QualityCheck:
         return None
 
     def piled(self, pile: Pile, detail: JsonObject | None = None) -> DataFinding | None:
-        """Return the finding of all rows on a pile; None where it is empty."""
+        """Return the finding of all rows on a pile; None if it is empty."""
         return self.finding(pile.evidence, rows=pile.count, ids=pile.ids, detail=detail) if pile.count else None
 
     def finding(
@@ -147,7 +147,7 @@ class QualityCheck:
         what_to_do: str = "",
         pairs: tuple[tuple[str, str], ...] = (),
     ) -> DataFinding:
-        """A finding of this check."""
+        """Return a finding of this check."""
         return DataFinding(
             name=self.name,
             title=self.title,
@@ -209,7 +209,7 @@ class SingleRowCheck(QualityCheck):
             self.pile.add(evidence_of(note, subject))
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """The pile, if there is one."""
+        """Return the pile, if there is one."""
         return self.piled(self.pile, self.detail())
 
     def detail(self) -> JsonObject:
@@ -260,7 +260,7 @@ def excerpt(text: str, length: int = EXCERPT) -> str:
 
 
 def one_thread() -> Any:
-    """A context in which the libraries loaded so far start no threads of their own.
+    """Return a context in which the libraries loaded so far start no threads of their own.
 
     The vectors are short: on a busy machine the threads wait for each other, and a check took twice the time and twice
     the CPU (docs/measured.md).
@@ -276,7 +276,7 @@ FIRST = ("leaks", "contradictions")
 
 
 class Ran(BaseModel):
-    """One check that ran: how many rows it found; None where it could not run, with the reason."""
+    """One check that ran: how many rows it found; None if it could not run, with the reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
@@ -327,7 +327,7 @@ class Checkup(BaseModel):
         return ran and all(finding.name != name for finding in self.findings)
 
     def named(self, name: str) -> DataFinding:
-        """One finding. Raises RungError with "did you mean" where there is none of that name."""
+        """Return one finding. Raises RungError with "did you mean" where there is none of that name."""
         for finding in self.findings:
             if finding.name == name:
                 return finding
@@ -342,7 +342,7 @@ class Checkup(BaseModel):
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The document: the counts first, `blocking` as a number."""
+        """Return the document: the counts first, `blocking` as a number."""
         document = self.model_dump(mode="json")
         return {"blocking": len(self.blocking), **document}
 

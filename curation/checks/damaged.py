@@ -37,14 +37,14 @@ class MalformedLines(QualityCheck):
         self.pile = Pile()
 
     def reject(self, reject: Reject) -> None:
-        """One more line."""
+        """Add a rejected line."""
         place = f"{reject.file}:{reject.line}"
         note = f"{reject.reason} {reject.hint[:1].upper()}{reject.hint[1:]}".strip()
         text = excerpt(reject.raw[:LONGEST_LINE].decode("utf-8", "replace"))
         self.pile.add(FindingEvidence(key=str(reject.line), places=(place,), note=note, texts=(text,)))
 
     def end_of_file(self) -> DataFinding | None:
-        """All of them."""
+        """Return all of them."""
         return self.piled(self.pile)
 
 
@@ -100,7 +100,7 @@ class Truncated(QualityCheck):
                 self.cut.add(evidence_of("ends in the middle of a sentence", subject, texts=[_tail(answer)]))
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """The open ones; the cut ones too where fewer than one in five long answers ends so."""
+        """Return the open ones; the cut ones too where fewer than one in five long answers ends so."""
         cut = self.cut if self.cut.count * 5 < self.prose else Pile()
         evidence: list[FindingEvidence] = self.open.evidence + cut.evidence
         if not evidence:

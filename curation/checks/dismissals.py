@@ -46,7 +46,7 @@ def dismissals(store: Store) -> dict[str, list[frozenset[str]]]:
 
 
 def unsettled(finding: DataFinding, settled: Settled) -> DataFinding | None:
-    """The finding without the rows that were dismissed; None where nothing is left of it."""
+    """Return the finding without the rows that were dismissed; None if nothing is left of it."""
     sets = settled.get(finding.name, ())
     if any(not rows for rows in sets):
         return None

@@ -63,7 +63,7 @@ class Diversity(QualityCheck):
 
 
 def against_own(subjects: Sequence[Subject], seed: int) -> dict[str, float] | None:
-    """Vendi scores of as many generated as own questions, and their numbers; None where one side has under 50."""
+    """Vendi scores of as many generated as own questions, and their numbers; None if one side has under 50."""
     drafts = [s.example.question[:PIECE] for s in subjects if s.origin == "generated"]
     own = [s.example.question[:PIECE] for s in subjects if s.origin != "generated"]
     rows = min(len(drafts), len(own), VENDI_ROWS)
@@ -149,7 +149,7 @@ class Spread(QualityCheck):
             self.sources[source if isinstance(source, str) else subject.source or subject.file] += 1
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """The spread as a measure; lopsided sources as a finding."""
+        """Return the spread as a measure; lopsided sources as a finding."""
         self.measures = {
             "question_words": _table(self.questions),
             "answer_words": _table(self.answers),

@@ -41,7 +41,7 @@ class Fixed:
     """Other counts of a finding that was fixed as a whole: of leaks the pairs and test items."""
 
     def words(self) -> str:
-        """One sentence."""
+        """Return one sentence."""
         if not self.rows:
             return f"{self.finding}: nothing to fix."
         count = counted(len(self.rows), "row")
@@ -59,7 +59,7 @@ class _Order:
     pairs: dict[tuple[str, str], None]
 
     def detail(self) -> Mapping[str, Any]:
-        """The finding's counts; of leaks those of all rounds."""
+        """Return the finding's counts; of leaks those of all rounds."""
         if "test_items" not in self.finding.detail:
             return self.finding.detail
         test_items = len({test for _, test in self.pairs})
@@ -159,7 +159,7 @@ def dismiss(store: Store, checkup: Checkup, name: str, *, by: str, reason: str) 
     """Dismiss a finding, or one piece of its evidence (`leaks:4f2a91c0`), as a false alarm; returns the event's id.
 
     It holds until it is undone; of a finding about pairs it holds for the pairs of rows that were found, and no others.
-    Raises RungError where name or reason is missing.
+    Raises RungError if name or reason is missing.
     """
     if not by.strip() or not reason.strip():
         raise RungError("A finding is dismissed with a name and a reason.", "--by NAME --reason TEXT")
@@ -171,7 +171,7 @@ def dismiss(store: Store, checkup: Checkup, name: str, *, by: str, reason: str) 
 
 
 def undo(store: Store, project: Project, settings: Settings, *, actor: str) -> str:
-    """Take back the last fix, dismissal or import; returns what it was, in words. Raises RungError where there is none,
+    """Take back the last fix, dismissal or import; returns what it was, in words. Raises RungError if there is none,
     Refusal for an import whose rows somebody uses.
 
     What the import itself took out (duplicates) is no fix: it goes with the import.
@@ -202,7 +202,7 @@ def _taken_back(store: Store, change: Change, actor: str) -> str:
 def undo_import(store: Store, project: Project, settings: Settings, event: Event, actor: str) -> str:
     """Delete the rows of an import as if it had never been; returns what it was, in words.
 
-    Raises Refusal where somebody decided one of them, a frozen version holds one, or a sample that people began was
+    Raises Refusal if somebody decided one of them, a frozen version holds one, or a sample that people began was
     drawn from them and others.
     """
     with store.write(alone=True) as connection:
@@ -229,7 +229,7 @@ def _refuse_frozen(project: Project, file: str, names: set[str]) -> None:
 
 
 def _refuse_begun(connection: Connection, file: str, source: int | None) -> None:
-    """A sample that people see remains as it was drawn: rows of it do not go."""
+    """Refuse to remove rows of a sample that people already see: it stays as drawn."""
     for plan in plans_of(connection, source):
         if covers_others(connection, plan, source) and is_begun(connection, plan):
             raise Refusal(
@@ -240,7 +240,7 @@ def _refuse_begun(connection: Connection, file: str, source: int | None) -> None
 
 
 def _last_import(store: Store) -> Event | None:
-    """The newest import that brought rows and was not taken back."""
+    """Return the newest import that brought rows and was not taken back."""
     void = {event.ref for event in store.events(kind="unimport")}
     brought = [e for e in store.events(kind="import") if any(e.detail.get(k) for k in ("kept", "exact", "near"))]
     return next((e for e in reversed(brought) if str(e.id) not in void), None)
@@ -257,7 +257,7 @@ def _order(checkup: Checkup, name: str) -> _Order:
 
 
 def _rows_of(checkup: Checkup, name: str) -> tuple[DataFinding, tuple[str, ...]]:
-    """A finding and its rows; with `finding:key` the rows of that evidence."""
+    """Return a finding and its rows; with `finding:key` the rows of that evidence."""
     base, _, key = name.partition(":")
     finding = checkup.named(base)
     if not key:

@@ -48,7 +48,7 @@ def structure(answer: str) -> str:
 
 
 def code_pattern(answer: str) -> str:
-    """The first word where it holds a digit, letters and digits by kind: `E11.42 - x` is `A9.9`."""
+    """Return the first word where it holds a digit, letters and digits by kind: `E11.42 - x` is `A9.9`."""
     first = answer.split()[0] if answer.split() else ""
     if not any(sign.isdigit() for sign in first) or len(first) > 24:
         return "" if first else "nothing"

@@ -42,7 +42,7 @@ class LabelNoise(QualityCheck):
     action = "queue"
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """The doubted rows, the surest first, with the label that both models give."""
+        """Return the doubted rows, the surest first, with the label that both models give."""
         self.unseen = ""
         labels = labels_of(survey.sample, survey.options.label_limit)
         if labels is None:
@@ -163,7 +163,7 @@ def doubt_of(models: Sequence[Floats], given: npt.NDArray[np.int64], seed: int) 
 
 
 def _fitted(logs: Sequence[Floats], given: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], float]:
-    """The weight of each model, and the share of wrong labels."""
+    """Return the weight of each model, and the share of wrong labels."""
     from scipy.optimize import minimize
 
     rows, classes = np.arange(len(given)), logs[0].shape[1]
@@ -184,7 +184,7 @@ def _told(at: Any) -> tuple[npt.NDArray[np.float64], float]:
 
 
 def _combined(logs: Sequence[Floats], weights: npt.NDArray[np.float64]) -> Floats:
-    """The product of the models' probabilities, each to the power of its weight, as probabilities."""
+    """Return the product of the models' probabilities, each to the power of its weight, as probabilities."""
     total = np.zeros_like(logs[0])
     for each, weight in zip(logs, weights.tolist(), strict=True):
         total += np.float32(weight) * each

@@ -16,7 +16,7 @@ LONGEST_LABEL = 12
 
 
 def labels_of(subjects: Sequence[Subject], limit: int) -> list[str] | None:
-    """The label of each row; None where the answers are not labels.
+    """Return the label of each row; None if the answers are not labels.
 
     They are where every answer is short, at most `limit` differ, and four in five rows share theirs with two others.
     """
@@ -109,7 +109,7 @@ class Constant(QualityCheck):
             self.first.setdefault(key, answer[:80])
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """The answer and its share."""
+        """Return the answer and its share."""
         total = self.answers.total()
         if total < FEWEST:
             return None

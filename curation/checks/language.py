@@ -57,7 +57,7 @@ class Language(QualityCheck):
 
 
 def language_of(text: str) -> str:
-    """A script (`Cyrillic`) or a language of the Latin script (`en`); empty where it is unknown."""
+    """Return a script (`Cyrillic`) or a language of the Latin script (`en`); empty if it is unknown."""
     letters = Counter(sign for sign in text[:LOOKED_AT] if sign.isalpha())
     if (count := letters.total()) < FEWEST_LETTERS:
         return ""
@@ -97,7 +97,7 @@ def _words_of(text: str) -> list[str]:
 
 @functools.cache
 def _script(sign: str) -> str:
-    """The first word of a character's name: `LATIN`, `CYRILLIC`, `CJK`."""
+    """Return the first word of a character's name: `LATIN`, `CYRILLIC`, `CJK`."""
     return unicodedata.name(sign, "OTHER").split()[0]
 
 
@@ -108,7 +108,7 @@ def _names() -> tuple[str, ...]:
 
 @functools.cache
 def _languages() -> Mapping[str, tuple[str, ...]]:
-    """The languages of which a word is one of the commonest."""
+    """Return the languages of which a word is one of the commonest."""
     table = quality_rules()["language"]
     found: dict[str, tuple[str, ...]] = {}
     for name in _names():

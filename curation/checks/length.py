@@ -61,7 +61,7 @@ def context_of(folder: Path | None) -> tuple[int, Callable[[str], int] | None]:
 
 
 def own_context(settings: Settings) -> tuple[int, Callable[[str], int] | None]:
-    """The same of the model that a project's settings name, where it lies on this machine."""
+    """Return the same of the model that a project's settings name, where it lies on this machine."""
     return context_of(folder_named(settings.model.base) if settings.model.provider == "local" else None)
 
 

@@ -55,7 +55,7 @@ class ListedWords(SingleRowCheck):
         self.pattern = re.compile(r"(?i)(?<!\w)(?:" + "|".join(forms) + r")(?!\w)")
 
     def fault(self, subject: Subject) -> str | None:
-        """The first word found."""
+        """Return the first word found."""
         for text in every_text(subject.example):
             if found := self.pattern.search(text):
                 return f"holds {found[0]!r}"
@@ -85,7 +85,7 @@ class Orders(SingleRowCheck):
     action = "queue"
 
     def fault(self, subject: Subject) -> str | None:
-        """The first order or forged turn."""
+        """Return the first order or forged turn."""
         found = order_in(subject.example)
         return f"holds {found!r}" if found else None
 
@@ -101,7 +101,7 @@ def order_in(example: Example) -> str:
 
 
 def order_in_text(text: str, *, is_answer: bool = False) -> str:
-    """The same of one text. Marks and headings in an answer are residue, which is another check's."""
+    """Return the same of one text. Marks and headings in an answer are residue, which is another check's."""
     folded = text.casefold()
     match = patterns("orders").search(text) if may_match("orders", folded) else None
     found = match[0] if match else "" if is_answer else forged_turn(text, folded)
@@ -109,7 +109,7 @@ def order_in_text(text: str, *, is_answer: bool = False) -> str:
 
 
 def forged_turn(text: str, folded: str) -> str:
-    """A mark of a chat template, a line that is the name of a turn, or such a name before an order."""
+    """Return a mark of a chat template, a line that is the name of a turn, or such a name before an order."""
     if may_match("turns", folded) and (match := patterns("turns").search(text)):
         return match[0]
     return _played_turn(text) if may_match("voices", folded) or may_match("headings", folded) else ""
@@ -150,7 +150,7 @@ def _bare(line: str) -> str:
 
 
 def _lines(text: str, start: int) -> list[str]:
-    """The next lines that are not empty, up to a fence."""
+    """Return the next lines that are not empty, up to a fence."""
     found: list[str] = []
     for line in LINE.finditer(text, start):
         if FENCE.match(line[0]) or len(found) == BELOW:

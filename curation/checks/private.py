@@ -59,7 +59,7 @@ SURE = 0.5
 def name_finder(model: str = AUTO) -> Finder:
     """Return a finder of names of persons: this spaCy model or, with `auto`, the installed one.
 
-    Nothing is fetched. Raises RungError where presidio, or a model that marks persons, is not there.
+    Nothing is fetched. Raises RungError if presidio, or a model that marks persons, is not there.
     """
     chosen = _chosen(model) if installed("presidio_analyzer") else ""
     presidio = require("quality", "presidio_analyzer")
@@ -81,7 +81,7 @@ def name_finder(model: str = AUTO) -> Finder:
 
 
 def _chosen(model: str) -> str:
-    """The name of a model that is installed: the asked for one, else an English one, else the first."""
+    """Return the name of a model that is installed: the asked for one, else an English one, else the first."""
     there = sorted(each.name for each in entry_points(group="spacy_models"))
     if model in there:
         return model

@@ -10,12 +10,12 @@ from workspace.shipped_rules import rule_file
 
 
 def quality_rules() -> dict[str, Any]:
-    """The whole table."""
+    """Return the whole table."""
     return rule_file("quality.toml")
 
 
 def limit(name: str) -> float:
-    """One number of `[limits]`."""
+    """Return one number of `[limits]`."""
     return float(quality_rules()["limits"][name])
 
 
@@ -27,7 +27,7 @@ def class_sizes() -> tuple[int, int, str]:
 
 @functools.cache
 def patterns(section: str) -> re.Pattern[str]:
-    """All patterns of a section as one; inline flags in front of a pattern hold for it alone."""
+    """Return all patterns of a section as one; inline flags in front of a pattern hold for it alone."""
     return re.compile("|".join(_scoped(pattern) for pattern in quality_rules()[section]["patterns"]))
 
 

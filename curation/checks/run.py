@@ -232,7 +232,7 @@ def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _file_leaks(files: RowFile) -> Iterator[tuple[QualityCheck, DataFinding | None]]:
-    """Leaks between files whose names say train (or nothing) and test or validation; nothing where one side lacks."""
+    """Leaks between files whose names say train (or nothing) and test or validation; nothing if one side lacks."""
     learnt, measured = _sides(files.files)
     if not measured:
         return
@@ -338,14 +338,14 @@ def _how_many(store: Store) -> int:
 
 
 def _frozen(project: Project) -> frozenset[str]:
-    """The rows of the test set that was frozen last."""
+    """Return the rows of the test set that was frozen last."""
     folder = newest_dataset(project)
     rows = read_manifest(folder).rows if folder else []
     return frozenset(str(row.get("id")) for row in rows if row.get("split") == "test")
 
 
 def _taken_out(store: Store, gone: GoneRows) -> tuple[QualityCheck, DataFinding | None]:
-    """The duplicates that an import took out, with the rows that stay for them."""
+    """Return the duplicates that an import took out, with the rows that stay for them."""
     kept = {str(row.evidence["kept"]) for row in gone.first if row.evidence.get("kept")}
     stay = {row.id: row for row in store.rows(ids=sorted(kept))}
     check = Duplicates()

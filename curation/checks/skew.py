@@ -23,7 +23,7 @@ class Skew(QualityCheck):
     reason = "What goes along with an answer by chance of collection is learnt instead of the task."
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """Each kind of skew, with how many rows show it."""
+        """Return each kind of skew, with how many rows show it."""
         found = [*_preferences(survey.sample)]
         if len(survey.sample) >= FEWEST_ROWS:
             labels = labels_of(survey.sample, survey.options.label_limit)
@@ -89,7 +89,7 @@ def _preferences(subjects: Sequence[Subject]) -> Iterator[tuple[str, str, int]]:
 
 
 def _pair(example: Example) -> tuple[int, int] | None:
-    """Characters of the chosen and the rejected answer; None where there is no pair."""
+    """Characters of the chosen and the rejected answer; None if there is no pair."""
     rejected = example.row.get("rejected")
     if rejected is None or example.answer is None:
         return None
@@ -98,7 +98,7 @@ def _pair(example: Example) -> tuple[int, int] | None:
 
 
 def _longest(subjects: Sequence[Subject]) -> Iterator[tuple[str, str, int]]:
-    """A tenth of the answers that holds most of the words: the loss would be theirs."""
+    """Yield a tenth of the answers that holds most of the words: the loss would be theirs."""
     words = sorted(
         (len(subject.example.answer.split()) for subject in subjects if subject.example.answer), reverse=True
     )

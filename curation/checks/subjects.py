@@ -32,7 +32,7 @@ class FileRows(Chosen):
     """Rows of files, none of which is held."""
 
     def subjects(self, indices: Sequence[int]) -> list[Subject]:
-        """The rows at these indices."""
+        """Return the rows at these indices."""
         found = zip(self.fetch(indices), map(self.where, indices), strict=True)
         return [Subject(example, file, line, role=role_of(Path(file))) for example, (file, line) in found]
 
@@ -49,7 +49,7 @@ class ProjectRows(StoredRows):
     """Rows of a project."""
 
     def subjects(self, indices: Sequence[int]) -> list[Subject]:
-        """The rows at these indices."""
+        """Return the rows at these indices."""
         names = self.names(indices)
         found = {row.id: stored_subject(row) for row in by_numbers(self.connection, list(map(number_of, names)))}
         return [found[name] for name in names]
@@ -64,7 +64,7 @@ class ProjectRows(StoredRows):
 
 
 def subject_of(row: Row) -> Subject:
-    """A row under check; its role is what its file's name says."""
+    """Return a row under check; its role is what its file's name says."""
     return Subject(row.example, row.file, row.line, role=role_of(Path(row.file)))
 
 
@@ -90,7 +90,7 @@ class Sampler:
         self._most, self._bytes = SAMPLE, 0
 
     def add(self, subject: Subject, size: int = 0) -> None:
-        """One more row, of `size` bytes."""
+        """Add a row of `size` bytes."""
         index, self.seen = self.seen, self.seen + 1
         place = index if index < self._most else self._random.randrange(self.seen)
         if place < len(self.held):
@@ -105,7 +105,7 @@ class Sampler:
             self._halve()
 
     def _halve(self) -> None:
-        """A random half of a random sample is one, too."""
+        """Drop a random half: the rest is a random sample, too."""
         self._most = len(self.held) // 2
         self.held = self._random.sample(self.held, self._most)
         self._bytes = sum(size for _, size, _ in self.held)
@@ -116,7 +116,7 @@ class Sampler:
         return len(self.held) if len(self.held) < self.seen else None
 
     def rows(self) -> list[Subject]:
-        """The sample."""
+        """Return the sample."""
         return [subject for _, _, subject in sorted(self.held, key=lambda each: each[0])]
 
 
@@ -135,7 +135,7 @@ class Sides:
         self.imported, self.waiting = 0, array("q")
 
     def add(self, row: StoredRow) -> None:
-        """One more row."""
+        """Add a row."""
         self.imported += row.origin == "import"
         if row.queued and not row.is_reviewed:
             self.waiting.append(number_of(row.id))
@@ -167,7 +167,7 @@ class GoneRows:
     first: list[StoredRow] = field(default_factory=list)
 
     def add(self, row: StoredRow) -> None:
-        """One more row."""
+        """Add a row."""
         if not (kind := DUPLICATE_REASONS.get(row.excluded or "")):
             return
         self.kinds[kind] += 1
@@ -177,7 +177,7 @@ class GoneRows:
 
 
 def stored_subject(row: StoredRow) -> Subject:
-    """A stored row as the checks see it."""
+    """Return a stored row as the checks see it."""
     file = row.source.rpartition(":")[0] if row.line else row.source
     maker = f"{row.meta.get('strategy') or 'generated'} by {row.meta.get('model') or 'a model'}"
     source = maker if row.origin == "generated" else file

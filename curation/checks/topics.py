@@ -22,7 +22,7 @@ class Topics(QualityCheck):
     reason = "The test set asks about topics for which there are no rows to learn from."
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """The map as a measure; the gaps as a finding."""
+        """Return the map as a measure; the gaps as a finding."""
         if len(survey.sample) < FEWEST:
             return None
         rng = random.Random(survey.options.seed)
@@ -48,7 +48,7 @@ class Topics(QualityCheck):
 
 
 def cluster(subjects: Sequence[Subject], seed: int) -> tuple[list[int], list[str]] | None:
-    """Topic of each row, and the words that name each topic; None where there is no text."""
+    """Topic of each row, and the words that name each topic; None if there is no text."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer

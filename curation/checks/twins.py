@@ -142,7 +142,7 @@ def _settled(
 
 
 def _in_order(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Each index once, in the order of their first places."""
+    """Return each index once, in the order of their first places."""
     import numpy as np
 
     values, first = np.unique(indices, return_index=True)

@@ -72,7 +72,7 @@ class Sieve:
         self.chatter: list[SingleRowCheck] = [Residue(), Refusals()]
 
     def sift(self, drafts: Sequence[Draft]) -> list[FilterResult]:
-        """A ruling for each draft."""
+        """Return a ruling for each draft."""
         rulings = [self._alone(draft) for draft in drafts]
         for step in (self._leaks, self._twins):
             open_ = [place for place, ruling in enumerate(rulings) if not ruling.reason]
@@ -161,13 +161,13 @@ def _pair(example: Example) -> tuple[str, str]:
 
 
 def open_sieve(store: Store, project: Project, settings: Settings) -> Sieve:
-    """A sieve over all rows of the project, rejected and excluded ones too, and every test row there is."""
+    """Return a sieve over all rows of the project, rejected and excluded ones too, and every test row there is."""
     rows = store.rows(role=(*LEARNT, "validation"), excluded=None)
     return Sieve(rows, test_rows(store, project), settings.dataset.threshold)
 
 
 def test_rows(store: Store, project: Project) -> list[Example]:
-    """The imported test rows and those of every frozen version, each once."""
+    """Return the imported test rows and those of every frozen version, each once."""
     found = {row.content_hash: row.example for row in store.rows(role="test")}
     for manifest in sorted(project.datasets.glob("*/manifest.json")):
         if "test" in read_manifest(manifest.parent).splits:

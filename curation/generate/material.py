@@ -43,7 +43,7 @@ class DocumentPassage:
 class DraftMaterial:
     """Seeds in a fixed mixed order, small classes first, and everything else that a prompt may show.
 
-    `reviewed` is False where no row was reviewed yet: then the user's own pool rows serve.
+    `reviewed` is False if no row was reviewed yet: then the user's own pool rows serve.
     """
 
     seeds: Sequence[StoredRow]
@@ -121,7 +121,7 @@ def gather(store: Store, project: Project, settings: Settings) -> DraftMaterial:
 
 
 def in_turn(rows: Sequence[StoredRow], seed: int) -> list[StoredRow]:
-    """One row of each answer in turn, answers with few rows first; mixed by seed, the same at every call."""
+    """Return one row of each answer in turn, answers with few rows first; mixed by seed, the same at every call."""
     mixed = sorted(rows, key=lambda row: row.content_hash)
     random.Random(seed).shuffle(mixed)
     groups: dict[str, list[StoredRow]] = defaultdict(list)
@@ -133,7 +133,7 @@ def in_turn(rows: Sequence[StoredRow], seed: int) -> list[StoredRow]:
 
 
 def need(found: Sequence[object], what: str, hint: str) -> None:
-    """Raises Refusal where a strategy has nothing to start from."""
+    """Raises Refusal if a strategy has nothing to start from."""
     if not found:
         raise Refusal(f"Nothing to start from: {what}.", hint)
 
@@ -161,6 +161,6 @@ def shown(rows: Sequence[StoredRow], most: int = SHOWN) -> str:
 
 
 def last_user(row: StoredRow) -> str:
-    """The last user message: what a paraphrase replaces."""
+    """Return the last user message: what a paraphrase replaces."""
     turns = [turn for turn in row.example.asked if turn.get("role") == "user"]
     return text_of(turns[-1].get("content")) if turns else ""

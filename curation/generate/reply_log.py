@@ -41,7 +41,7 @@ class Record:
 
 
 def record_of(key: str, model: str, at: str, order: Mapping[str, Any], reply: Reply) -> Record:
-    """A reply as it is kept."""
+    """Return a reply as it is kept."""
     numbers = (reply.input_tokens, reply.output_tokens, round(reply.seconds, 3), reply.cost_usd)
     return Record(key, model, at, order, reply.text, reply.stopped, *numbers)
 
@@ -91,7 +91,7 @@ class ReplyLog:
 
 
 def spent(records: Iterable[Record]) -> float | None:
-    """USD of all; None where any is unknown."""
+    """USD of all; None if any is unknown."""
     total = 0.0
     for record in records:
         if record.cost_usd is None:
@@ -101,7 +101,7 @@ def spent(records: Iterable[Record]) -> float | None:
 
 
 def described(order: DraftRequest) -> dict[str, Any]:
-    """An order in the reply log: enough to make the row from the reply, whatever changes in between."""
+    """Return an order in the reply log: enough to make the row from the reply, whatever changes in between."""
     return {
         "strategy": order.strategy,
         "turns": [dict(turn) for turn in order.ask.turns],
@@ -119,7 +119,7 @@ def described(order: DraftRequest) -> dict[str, Any]:
 
 
 def rebuilt(record: Record, store: Store, prompt: PromptTemplate) -> DraftRequest:
-    """The order behind a kept reply."""
+    """Return the order behind a kept reply."""
     kept = record.order
     seed = store.row(str(kept["seed_row"])) if kept["seed_row"] else None
     passage = DocumentPassage(kept["passage_text"], kept["passage"]) if kept["passage"] else None

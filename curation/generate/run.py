@@ -39,7 +39,7 @@ class Wish:
 
 @dataclass
 class DraftingResult:
-    """Result of a run. `queued` are ids of new candidates; `stopped` why it ended early, empty where it did not."""
+    """Result of a run. `queued` are ids of new candidates; `stopped` why it ended early, empty if it did not."""
 
     strategy: str
     model: str
@@ -57,7 +57,7 @@ class DraftingResult:
     batch: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `--json`."""
+        """Return the document of `--json`."""
         told = {name: value for name, value in vars(self).items() if name != "failure"}
         told |= {"queued": len(self.queued), "candidates": self.queued, "seconds": round(self.seconds, 2)}
         return told | {"stopped": self.stopped or None}
@@ -85,7 +85,7 @@ class DraftBudget:
             )
 
     def allowed(self, fresh: Mapping[str, DraftRequest], keys: list[str]) -> Iterator[Ask]:
-        """The asks, as long as the budget and the server hold out."""
+        """Yield the asks, as long as the budget and the server hold out."""
         for key, order in fresh.items():
             worst = self.worst_of(order.ask)
             if self.in_a_row >= FAILURES_IN_A_ROW:
@@ -113,7 +113,7 @@ class DraftBudget:
         self.spent = None if self.spent is None or reply.cost_usd is None else self.spent + reply.cost_usd
 
     def worst_of(self, ask: Ask) -> float:
-        """The most that one ask can cost."""
+        """Return the most that one ask can cost."""
         if self.free or self.price is None:
             return 0.0
         size = sum(len(str(turn["content"]).encode()) + 16 for turn in ask.turns) + len(str(ask.meta.get("schema", "")))
@@ -121,7 +121,7 @@ class DraftBudget:
 
 
 def price_of_model(model: ChatModel) -> TokenPrice | None:
-    """The dated price of a hosted model."""
+    """Return the dated price of a hosted model."""
     inner = model.model if isinstance(model, Guarded) else model
     return inner.price if isinstance(inner, Hosted) else None
 
@@ -159,7 +159,7 @@ class Session:
         return self._sieve
 
     def orders(self) -> dict[str, DraftRequest]:
-        """The wanted orders by request key, always the same ones for the same material."""
+        """Return the wanted orders by request key, always the same ones for the same material."""
         try:
             found = list(self.strategy.orders(self.material, self.prompt, self.wish.count))
         except Refusal as refusal:
@@ -220,7 +220,7 @@ def generate(
     """Write `wish.count` drafts and put those that pass the filters into the queue.
 
     A rerun asks nothing twice: replies are kept in `generated/replies.jsonl` by the hash of their
-    request. On KeyboardInterrupt what came is queued and `stopped` says `interrupted`. Raises Refusal where there is
+    request. On KeyboardInterrupt what came is queued and `stopped` says `interrupted`. Raises Refusal if there is
     nothing to start from or the budget cannot be kept, ChatError where no call brought an answer.
     """
     session = Session(project, settings, store, model, wish)
@@ -241,7 +241,7 @@ def generate(
 def generate_batch(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> DraftingResult:
     """Fetch every batch that has ended; send what is then still wanted as a new one.
 
-    `outcome.batch` is the state of the batch at work. While one is at work no other is sent. Raises RungError where
+    `outcome.batch` is the state of the batch at work. While one is at work no other is sent. Raises RungError if
     the model knows no batches, Refusal where it is not certain whether a batch was sent.
     """
     session = Session(project, settings, store, model, wish)
@@ -345,14 +345,14 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
 
 
 def _kept(session: Session, key: str, order: DraftRequest, reply: Reply) -> Record:
-    """A reply in the reply log, on disk."""
+    """Return a reply in the reply log, on disk."""
     record = record_of(key, session.model.name, now().isoformat(), described(order), reply)
     session.ledger.add(record)
     return record
 
 
 def _log(session: Session) -> None:
-    """One line in the project's log."""
+    """Write a line to the project's log."""
     outcome = session.outcome
     detail = {key: value for key, value in outcome.to_json().items() if key not in ("candidates", "batch")}
     session.store.event("generate", session.settings.project.person, "", detail)

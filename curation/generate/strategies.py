@@ -75,16 +75,16 @@ class Strategy(ABC):
     """True if a second round over the same subjects is useless."""
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
-        """Return what there is to work on, in order: the seeds. Raises Refusal where there is nothing."""
+        """Return what there is to work on, in order: the seeds. Raises Refusal if there is nothing."""
         need(material.seeds, "no row with an answer", "rung data import FILE")
         return [DraftTopic(seed) for seed in material.seeds]
 
     @abstractmethod
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The candidate row. Raises Misfit."""
+        """Return the candidate row. Raises Misfit."""
 
     def closed(self, material: DraftMaterial) -> tuple[str, ...]:
-        """The set that replies must come from; empty for free replies."""
+        """Return the set that replies must come from; empty for free replies."""
         return ()
 
     def limit(self, subject: DraftTopic) -> int:
@@ -161,7 +161,7 @@ def warned(material: DraftMaterial, strategy: str) -> str:
 
 
 def object_of(text: str, *keys: str) -> dict[str, str]:
-    """The JSON object in a reply, fenced or not, with these keys as texts. Raises Misfit."""
+    """Return the JSON object in a reply, fenced or not, with these keys as texts. Raises Misfit."""
     start, end = text.find("{"), text.rfind("}")
     try:
         found = json.loads(text[start : end + 1])
@@ -175,9 +175,9 @@ def object_of(text: str, *keys: str) -> dict[str, str]:
 
 
 def plain(text: str, like: str = "") -> str:
-    """A reply without the wrapping that models put around a text: a label, quotes; one line where `like` is one.
+    """Return a reply without the wrapping that models put around a text: a label, quotes; one line where `like` is one.
 
-    Raises Misfit where nothing is left.
+    Raises Misfit if nothing is left.
     """
     text = text.strip()
     if is_one_line(like):
@@ -224,7 +224,7 @@ class Paraphrase(Strategy):
         return order.seed is not None and is_one_line(last_user(order.seed)) and "\n" in text.strip()
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The seed with another input."""
+        """Return the seed with another input."""
         assert order.seed is not None
         before = last_user(order.seed)
         after = plain(text, before)
@@ -240,7 +240,7 @@ class NewInput(Strategy):
     about = "a new input for a class that has few rows"
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
-        """One row of each class, rarest class first."""
+        """Return one row of each class, rarest class first."""
         need(material.labels, "the answers are no classes (hardly any repeats)", "--strategy paraphrase")
         return [DraftTopic(material.by_answer[label][0], label=label) for label in material.labels]
 
@@ -254,7 +254,7 @@ class NewInput(Strategy):
         return "\n" in text.strip()
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The new input with the class as its answer."""
+        """Return the new input with the class as its answer."""
         return fresh_row(order.seed, plain(text), order.label)
 
 
@@ -274,7 +274,7 @@ class EdgeCases(Strategy):
     }
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The changed row. A pair whose answer stayed the same is no minimal pair."""
+        """Return the changed row. A pair whose answer stayed the same is no minimal pair."""
         assert order.seed is not None
         found = object_of(text, "input", "output")
         if same_answer(found["output"], order.seed.example.answer):
@@ -291,16 +291,16 @@ class AnswerInput(Strategy):
     once = True
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
-        """The unanswered rows."""
+        """Return the unanswered rows."""
         need(material.unanswered, "no unanswered row", "rung data import FILE  (rows that end with the user's message)")
         return [DraftTopic(row) for row in material.unanswered]
 
     def closed(self, material: DraftMaterial) -> tuple[str, ...]:
-        """The project's labels."""
+        """Return the project's labels."""
         return material.labels
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The row with its answer."""
+        """Return the row with its answer."""
         assert order.seed is not None
         return dict(order.seed.example.with_answer(plain(text, "\n")).row)
 
@@ -314,7 +314,7 @@ class FromDocuments(Strategy):
     max_tokens = 400
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
-        """The passages; the first seed lends its system message."""
+        """Return the passages; the first seed lends its system message."""
         need(
             material.passages,
             f"documents/ holds no file that ends in {', '.join(ENDINGS)}",
@@ -324,7 +324,7 @@ class FromDocuments(Strategy):
         return [DraftTopic(first, passage) for passage in material.passages]
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The new row."""
+        """Return the new row."""
         found = object_of(text, "input", "output")
         return fresh_row(order.seed, found["input"], found["output"])
 
@@ -339,7 +339,7 @@ class Raft(FromDocuments):
     about = "the same, its passage shown among others that do not help (RAFT)"
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
-        """The passages, where there are several."""
+        """Return the passages, where there are several."""
         found = super().subjects(material)
         need(found[1:], "documents/ holds one passage, and a row shows others beside it", "Put more into documents/")
         return found
@@ -352,7 +352,7 @@ class Raft(FromDocuments):
         return tuple(material.passages[n] for n in others[:DISTRACTORS])
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The new row: the passages in mixed order, and the question below them."""
+        """Return the new row: the passages in mixed order, and the question below them."""
         assert order.passage is not None
         found = object_of(text, "input", "output")
         shown = [order.passage, *order.beside]
@@ -376,11 +376,11 @@ class Critique(Strategy):
     }
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
-        """The seeds, those that nobody reviewed first: there the faults are."""
+        """Return the seeds, those that nobody reviewed first: there the faults are."""
         return sorted(super().subjects(material), key=lambda topic: topic.seed is not None and topic.seed.is_reviewed)
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The row with the repaired answer."""
+        """Return the row with the repaired answer."""
         assert order.seed is not None
         found = object_of(text, "critique", "output")
         if same_answer(found["output"], order.seed.example.answer):
@@ -396,7 +396,7 @@ class PreferencePair(Strategy):
     max_tokens = 512
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """The pair. A worse answer that is the same answer is none."""
+        """Return the pair. A worse answer that is the same answer is none."""
         assert order.seed is not None
         answer = order.seed.example.answer or ""
         worse = plain(text, answer)
@@ -410,7 +410,7 @@ class PreferencePair(Strategy):
 
 
 def find_strategy(name: str) -> Strategy:
-    """The strategy of that name. Raises RungError with "did you mean"."""
+    """Return the strategy of that name. Raises RungError with "did you mean"."""
     known = strategies()
     if name not in known:
         raise RungError(
@@ -420,7 +420,7 @@ def find_strategy(name: str) -> Strategy:
 
 
 def strategies() -> dict[str, Strategy]:
-    """All strategies by name, in the order in which they are shown."""
+    """Return all strategies by name, in the order in which they are shown."""
     every = (
         Paraphrase(),
         NewInput(),

@@ -40,7 +40,7 @@ class PromptTemplate:
     sha256: str
 
     def turns(self, values: Mapping[str, str], examples: Sequence[tuple[str, str]] = ()) -> tuple[dict[str, str], ...]:
-        """The filled messages; places without a value vanish, and so do the blank lines that they leave.
+        """Return the filled messages; places without a value vanish, and so do the blank lines that they leave.
 
         `examples` (text, what was made of it) go in as turns of their own before the last one, where that is the bare
         text; `$examples` is empty then.
@@ -69,7 +69,7 @@ class PromptTemplate:
 
 
 def load_prompt(strategy: str, project: Project) -> PromptTemplate:
-    """The user's `prompts/generate/STRATEGY.md`, else the one that comes with Rung.
+    """Return the user's `prompts/generate/STRATEGY.md`, else the one that comes with Rung.
 
     Raises InputError for a missing part or an unknown placeholder, all at once, with lines.
     """

@@ -23,7 +23,7 @@ from workspace.settings import Settings
 
 @dataclass
 class Yield:
-    """Drafts of one strategy by one model. `accepted` = approved + edited; cost None where a price is unknown."""
+    """Drafts of one strategy by one model. `accepted` = approved + edited; cost None if a price is unknown."""
 
     strategy: str
     model: str
@@ -44,7 +44,7 @@ class Yield:
         return self.accepted + self.states["rejected"]
 
     def to_json(self) -> dict[str, Any]:
-        """The row of the table; shares are null where nothing was decided."""
+        """Return the row of the table; shares are null if nothing was decided."""
         paid = self.cost_usd if self.accepted and self.cost_usd is not None else None
         return {
             "strategy": self.strategy,
@@ -62,7 +62,7 @@ class Yield:
 
 
 def yields(store: Store, project: Project) -> list[Yield]:
-    """Every strategy and model that ever wrote drafts in this project."""
+    """Return every strategy and model that ever wrote drafts in this project."""
     ledger = ReplyLog(project)
     groups = defaultdict(list)
     for record in ledger.replies.values():
@@ -90,7 +90,7 @@ class Gaps:
     """`missing` accepted rows, in `classes` classes (0 where answers are none), to what `goal_from` asks for.
 
     `drafts` are what it takes at the share that reviewers keep, `count` is the number for `rung data generate`, `usd`
-    the most that they cost; None where no price of the model is known.
+    the most that they cost; None if no price of the model is known.
     """
 
     missing: int
@@ -110,7 +110,7 @@ class Gaps:
 
 
 def find_gaps(store: Store, project: Project, settings: Settings) -> Gaps | None:
-    """The gaps of the accepted rows; None where nobody says how many are needed."""
+    """Return the gaps of the accepted rows; None if nobody says how many are needed."""
     asked = goal_of(project, settings)
     if asked is None:
         return None
@@ -138,7 +138,7 @@ def _priced(gaps: Gaps, store: Store, project: Project, settings: Settings, mate
 
 
 def _most(name: str, drafts: int, project: Project, settings: Settings, material: DraftMaterial) -> float | None:
-    """The most that so many drafts can cost, by the longest that the first ones are."""
+    """Return the most that so many drafts can cost, by the longest that the first ones are."""
     if settings.model.provider == "local":
         return 0.0
     price = price_of(settings.model.base)

@@ -35,7 +35,7 @@ def same_answer(one: str | None, other: str | None, threshold: float = 0.8, *, n
 
 @lru_cache(maxsize=4096)
 def answer_form(text: str) -> str:
-    """The normal form without `. , ; : ! ?` and quotes that end a word; as it is where nothing else remains.
+    """Return the normal form without `. , ; : ! ?` and quotes that end a word; as it is where nothing else remains.
 
     Tool calls stay as they are written.
     """
@@ -90,5 +90,5 @@ def _turns() -> tuple[frozenset[str], tuple[str, ...]]:
 
 @cache
 def negations() -> frozenset[str]:
-    """The words that negate, in normal form."""
+    """Return the words that negate, in normal form."""
     return frozenset(normal(word) for word in rule_file("words.toml")["negation"]["words"])

@@ -91,7 +91,7 @@ class DedupResult:
         return self._found.exact
 
     def first_removed(self, count: int) -> list[Removed]:
-        """The first of `removed`."""
+        """Return the first of `removed`."""
         return self.removed_at(slice(count))
 
     def removed_at(self, some: slice | I64) -> list[Removed]:
@@ -126,7 +126,7 @@ class DedupResult:
         return len(self._found.pairs[kind])
 
     def report(self) -> dict[str, object]:
-        """The counts as `rung data dedup --json` names them (without `seconds`)."""
+        """Return the counts as `rung data dedup --json` names them (without `seconds`)."""
         return {
             "read": self.read,
             "kept": int(self.keep.sum()),

@@ -124,7 +124,7 @@ class LeakCheck:
     meaning: Meaning | None = None
 
     def document(self) -> JsonObject:
-        """The document of `rung data leakage --json`, lists as iterators: an entry is larger than a leak."""
+        """Return the document of `rung data leakage --json`, lists as iterators: an entry is larger than a leak."""
         document: JsonObject = {
             "train": self.report.train,
             "test": self.report.test,
@@ -140,11 +140,11 @@ class LeakCheck:
         return document
 
     def paraphrase_json(self, row: int, item: int, score: float) -> JsonObject:
-        """A pair that says the same in other words, with files and lines."""
+        """Return a pair that says the same in other words, with files and lines."""
         return {**self._places(row, item), "score": score}
 
     def leak_json(self, leak: Leak) -> JsonObject:
-        """One leak or suspect, with files and lines."""
+        """Return one leak or suspect, with files and lines."""
         said = {"kind": leak.kind, "answer": leak.answer, "score": leak.score, "evidence": leak.evidence.as_json()}
         return {**self._places(leak.train, leak.test), **said}
 

@@ -28,7 +28,7 @@ class RowSource(Protocol):
     """Rows that can be read again, by their index in input order."""
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices`."""
+        """Return the rows at `indices`."""
         ...
 
 
@@ -39,13 +39,13 @@ class InMemory:
         self.examples = examples
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices`."""
+        """Return the rows at `indices`."""
         return [self.examples[index] for index in indices]
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprints:
-    """One entry a row. `key` is that of the shingles; `answer` is 0 where there is none; `context` covers system
+    """One entry a row. `key` is that of the shingles; `answer` is 0 if there is none; `context` covers system
     message and tools.
 
     Equal keys mean equal texts but for a chance of about rows^2 / 2^65.
@@ -100,7 +100,7 @@ class Collector:
         self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
 
     def add(self, example: Example) -> None:
-        """One more row."""
+        """Add a row."""
         self._take(example.question, example.answer, example.setting, example.row.get("tools"))
         self._may_flush()
 
@@ -148,11 +148,11 @@ class Collector:
         self.count += len(prints)
 
     def finish(self, source: RowSource) -> Fingerprints:
-        """All rows, the template taken off."""
+        """Return all rows, the template taken off."""
         return without_template(self.collected(), source)
 
     def collected(self) -> Fingerprints:
-        """All rows as they are."""
+        """Return all rows as they are."""
         self._flush()
         key, exact, count = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         self._parts.clear()
@@ -199,11 +199,11 @@ class Fingerprinted(Sequence[Example]):
         self._places: I64 = np.arange(len(self._shared.rows))
 
     def take(self, places: Iterable[int]) -> Fingerprinted:
-        """The rows at these places of this selection."""
+        """Return the rows at these places of this selection."""
         return self._selected(self._places[np.fromiter(places, np.int64)])
 
     def followed_by(self, rows: Iterable[Example]) -> Fingerprinted:
-        """This selection and then more rows."""
+        """Return this selection and then more rows."""
         held, first = self._shared.rows, len(self._shared.rows)
         held.extend(rows)
         return self._selected(np.concatenate((self._places, np.arange(first, len(held)))))
@@ -219,7 +219,7 @@ class Fingerprinted(Sequence[Example]):
         return 0 if self._shared.prints is None else len(self._shared.prints)
 
     def prints(self) -> Fingerprints:
-        """The fingerprints of this selection, its template taken off."""
+        """Return the fingerprints of this selection, its template taken off."""
         return without_template(self._shared.of(self._places), InMemory(self))
 
     def __len__(self) -> int:
@@ -236,7 +236,7 @@ class Fingerprinted(Sequence[Example]):
 
 
 def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Fingerprints:
-    """The fingerprints of rows that are held; of `Fingerprinted` rows those that are known already."""
+    """Return the fingerprints of rows that are held; of `Fingerprinted` rows those that are known already."""
     if isinstance(examples, Fingerprinted):
         return examples.prints()
     collector = Collector(use_compiled(len(examples), numba))
@@ -245,7 +245,7 @@ def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Fing
 
 
 def without_template(prints: Fingerprints, source: RowSource) -> Fingerprints:
-    """The rows with an answer lose the question shingles that are in more than 10% of them (and in 20)."""
+    """Return the rows with an answer lose the question shingles that are in more than 10% of them (and in 20)."""
     answered = prints.answer != 0
     common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
     if not len(common):
@@ -263,7 +263,7 @@ def without_template(prints: Fingerprints, source: RowSource) -> Fingerprints:
 
 
 def stripped(sets: Sets, common: U32, answered: npt.NDArray[np.bool_]) -> Sets:
-    """The sets of answered rows without the common hashes, unless nothing would remain."""
+    """Return the sets of answered rows without the common hashes, unless nothing would remain."""
     if not len(common):
         return sets
     owners = sets.owners()
@@ -273,7 +273,7 @@ def stripped(sets: Sets, common: U32, answered: npt.NDArray[np.bool_]) -> Sets:
 
 
 def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
-    """The template's hashes, ascending, and the row that holds most of them (-1 where there is none)."""
+    """Return the template's hashes, ascending, and the row that holds most of them (-1 if there is none)."""
     indices = answered[np.array(drawn(len(answered)), np.int64)] if len(answered) else answered
     sample = shingles.take(indices)
     found, count = np.unique(sample.hashes, return_counts=True)
@@ -286,7 +286,7 @@ def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
 
 
 def _named(question: str, common: U32) -> str:
-    """The template in words: hash each shingle of the question by itself and see which are common."""
+    """Return the template in words: hash each shingle of the question by itself and see which are common."""
     tokens = words(question)
     parts = sorted({" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1))})
     hashes = hash_texts(parts, grams=False).shingles.hashes
@@ -294,7 +294,7 @@ def _named(question: str, common: U32) -> str:
 
 
 def fold(*keys: npt.NDArray[np.uint64]) -> U64:
-    """One key of several columns."""
+    """Return one key of several columns."""
     out = np.zeros(len(keys[0]), np.uint64)
     for key in keys:
         out = mix(out * np.uint64(0x9E3779B97F4A7C15) + key)
@@ -302,5 +302,5 @@ def fold(*keys: npt.NDArray[np.uint64]) -> U64:
 
 
 def as_examples(rows: Iterable[Example]) -> Sequence[Example]:
-    """A sequence that can be indexed."""
+    """Return a sequence that can be indexed."""
     return rows if isinstance(rows, Sequence) else list(rows)

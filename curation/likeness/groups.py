@@ -97,7 +97,7 @@ class Grouped:
         return Classes(of, first, key[first], rows, offsets(np.bincount(of, minlength=len(first))))
 
     def pairs(self, *, every: bool = False) -> tuple[NearSets, Bools]:
-        """All pairs of classes whose questions are near or exact, and which are exact.
+        """Return all pairs of classes whose questions are near or exact, and which are exact.
 
         Pairs with the same answer and context need not all be there, unless `every` one is wanted: enough to join them.
         """
@@ -137,7 +137,7 @@ class Grouped:
 
 
 def _alike(prints: Fingerprints, classes: Classes, of_set: I64, sets: int) -> U64:
-    """A key for each set: equal where all rows of both sets have the same answer and context."""
+    """Return a key for each set: equal where all rows of both sets have the same answer and context."""
     key = fold(prints.answer[classes.first], prints.context[classes.first])
     out = np.zeros(sets, np.uint64)
     out[of_set] = key
@@ -159,14 +159,14 @@ def _equal(keys: U64) -> NearSets:
 
 
 def _across(near: NearSets, of_set: I64, sets: int) -> NearSets:
-    """Every class of the one set with every class of the other."""
+    """Return every class of the one set with every class of the other."""
     rows = stable_order(of_set)
     groups = Classes(of_set, np.arange(sets), np.zeros(0, np.uint64), rows, np.zeros(0, np.int64))
     return groups.expand(near, np.ones(len(of_set), np.bool_))
 
 
 def _distinct(parts: list[NearSets]) -> NearSets:
-    """All pairs once, with the highest score."""
+    """Return all pairs once, with the highest score."""
     one, other = np.concatenate([p.one for p in parts]), np.concatenate([p.other for p in parts])
     every = NearSets(one, other, np.concatenate([p.score for p in parts]))
     pairs = every.take(np.lexsort((-every.score, every.other, every.one)))

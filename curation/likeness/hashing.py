@@ -43,7 +43,7 @@ class Hashes:
         return np.diff(self.starts)
 
     def sequence_keys(self) -> U64:
-        """A key of each text's words in their order: equal for the same words, 0 for a text without a word."""
+        """Return a key of each text's words in their order: equal for the same words, 0 for a text without a word."""
         count = self.counts
         place = np.arange(len(self.hashes)) - np.repeat(self.starts[:-1], count)
         sums = np.zeros(len(self.hashes) + 1, np.uint64)
@@ -52,7 +52,7 @@ class Hashes:
         return np.where(count > 0, mix(total + count.astype(np.uint64)), np.uint64(0))
 
     def grams(self, size: int) -> tuple[I64, U64]:
-        """All n-grams of `size`: the text of each, and its hash."""
+        """Return all n-grams of `size`: the text of each, and its hash."""
         last = max(0, len(self.hashes) - size + 1)
         sums = self.hashes[:last].copy()
         for step in range(1, size):
@@ -117,7 +117,7 @@ def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedText
 
 
 def words_of(texts: Sequence[str], *, compiled: bool = False) -> Hashes:
-    """The words of all texts, hashed."""
+    """Return the words of all texts, hashed."""
     parts = [_compiled(block)[0] if compiled else _plain(block) for block in blocks(texts)]
     sizes = np.concatenate([part.counts for part in parts])
     return Hashes(np.concatenate([part.hashes for part in parts]), offsets(sizes))
@@ -154,7 +154,7 @@ def _word_hash(word: str) -> int:
 
 
 def _compiled(texts: Sequence[str]) -> tuple[Hashes, U64]:
-    """The same, and a key of each text: equal where the normal forms are, if the text folds as it is lowered."""
+    """Return the same, and a key of each text: equal where the normal forms are, if the text folds as it is lowered."""
     from curation.likeness.loops import split_words
 
     lowered = "".join(texts)
@@ -179,14 +179,14 @@ def _codes(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
 
 @cache
 def _classes() -> npt.NDArray[np.uint8]:
-    """The class of each code point, as far as they were met."""
+    """Return the class of each code point, as far as they were met."""
     table = np.full(0x110000, UNSEEN, np.uint8)
     table[:128] = [class_of(chr(code)) for code in range(128)]
     return table
 
 
 def _grams(texts: Sequence[str], count: I32, wanted: bool) -> Sets:
-    """The character grams of the texts with 1 to 19 words."""
+    """Return the character grams of the texts with 1 to 19 words."""
     short = np.flatnonzero((count > 0) & (count < SHORT)) if wanted else np.zeros(0, np.int64)
     found = grams_of([texts[place] for place in short.tolist()])
     sizes = np.zeros(len(texts), np.int64)
@@ -195,7 +195,7 @@ def _grams(texts: Sequence[str], count: I32, wanted: bool) -> Sets:
 
 
 def grams_of(texts: Sequence[str]) -> Sets:
-    """The character grams of texts that are short."""
+    """Return the character grams of texts that are short."""
     plain = "\n".join(text.replace("\n", " ") if text.isascii() else "" for text in texts).lower().translate(_blanks())
     lines = [" ".join(line.split()) for line in plain.split("\n")] if texts else []
     for place in [at for at, text in enumerate(texts) if not text.isascii()]:
@@ -206,7 +206,7 @@ def grams_of(texts: Sequence[str]) -> Sets:
 
 @cache
 def _blanks() -> dict[int, str]:
-    """A blank for each ASCII character that is outside words, but the line feed."""
+    """Return a blank for each ASCII character that is outside words, but the line feed."""
     return {code: " " for code in range(128) if class_of(chr(code)) in (GAP, SPACE) and code != 10}
 
 

@@ -49,7 +49,7 @@ class NearSets:
         return len(self.one)
 
     def take(self, some: npt.NDArray[Any]) -> NearSets:
-        """The pairs at these places, or where a mask is true."""
+        """Return the pairs at these places, or where a mask is true."""
         return NearSets(self.one[some], self.other[some], self.score[some])
 
 
@@ -92,7 +92,7 @@ def _near_compiled(sets: Sets, nodes: I64, threshold: float, method: Method, ali
 
 
 def bands_of(sets: Sets, nodes: I64) -> Sets:
-    """The 21 band keys of each of the sets `nodes`: those that share one are candidates."""
+    """Return the 21 band keys of each of the sets `nodes`: those that share one are candidates."""
     from curation.likeness.loops import band_keys
 
     out = np.empty((len(nodes), BANDS), np.uint32)
@@ -133,7 +133,7 @@ def grouped(keys: Sets) -> Iterator[U64]:
 
 
 def _near_plain(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> I64:
-    """The same by datasketch's LSH, or by the same rarest members, and Python's own sets."""
+    """Return the same by datasketch's LSH, or by the same rarest members, and Python's own sets."""
     some = sets.take(nodes)
     sizes, keys, joined, found = some.sizes.tolist(), alike.tolist(), _Forest(), []
 
@@ -159,7 +159,7 @@ class _Forest:
         self.parent: dict[int, int] = {}
 
     def root(self, node: int) -> int:
-        """The representative of all nodes that are connected to this one."""
+        """Return the representative of all nodes that are connected to this one."""
         while (above := self.parent.get(node, node)) != node:
             self.parent[node] = self.parent.get(above, above)
             node = above
@@ -206,7 +206,7 @@ PAIRS_AT_ONCE = 1 << 23
 
 
 def jaccard_of(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Jaccard of `left[one[k]]` and `right[other[k]]` for each k; 0 where a set is empty.
+    """Jaccard of `left[one[k]]` and `right[other[k]]` for each k; 0 if a set is empty.
 
     Both sets' hashes are sorted by pair, and neighbours that are equal are counted.
     """

@@ -33,7 +33,7 @@ def _mix(value: Any) -> Any:
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def _value(code: Any) -> Any:
-    """The code point of the small letter, plus 1."""
+    """Return the code point of the small letter, plus 1."""
     return np.uint64(code) + (np.uint64(33) if 65 <= code <= 90 else _ONE)
 
 

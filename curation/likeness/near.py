@@ -68,7 +68,7 @@ class Near:
         return np.concatenate(ones), np.concatenate(others)
 
     def _key_chains(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> tuple[I64, I64]:
-        """Each row with the first unpinned row that has its key; pinned rows alone need no joining."""
+        """Return each row with the first unpinned row that has its key; pinned rows alone need no joining."""
         anchor: dict[str, int] = {}
         for index in rows:
             if (key := self.keys[index]) is not None and index not in pinned:
@@ -122,7 +122,7 @@ class Near:
 
 
 def find_near(examples: Sequence[Example], threshold: float, keys: Sequence[str | None]) -> Near:
-    """All near, exact and short near pairs of rows, by the exact join, so that none is missed."""
+    """Return all near, exact and short near pairs of rows, by the exact join, so that none is missed."""
     prints = fingerprints(examples)
     grouped = Grouped(prints, InMemory(examples), threshold, "exact", use_compiled(len(prints)))
     return Near(grouped, grouped.pairs(every=True)[0], grouped.short_pairs(), keys)

@@ -42,7 +42,7 @@ def _rules() -> dict[str, Any]:
 
 
 def default_threshold() -> float:
-    """The threshold that was chosen on one half of the labelled sample."""
+    """Return the threshold that was chosen on one half of the labelled sample."""
     return float(_rules()["threshold"])
 
 

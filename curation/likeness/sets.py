@@ -45,7 +45,7 @@ class Sets:
         return np.repeat(np.arange(len(self)), self.sizes)
 
     def take(self, indices: npt.NDArray[Any]) -> Sets:
-        """The sets at `indices`, in that order."""
+        """Return the sets at `indices`, in that order."""
         sizes = self.sizes[indices]
         starts = offsets(sizes)
         where = np.repeat(self.starts[:-1][indices] - starts[:-1], sizes) + np.arange(starts[-1])
@@ -87,7 +87,7 @@ def earlier(values: I64) -> I64:
 
 
 def concat(parts: Sequence[Sets]) -> Sets:
-    """One after the other."""
+    """Return one after the other."""
     if not parts:
         return Sets(np.zeros(0, np.uint32), np.zeros(1, np.int64))
     hashes = np.concatenate([part.hashes for part in parts])
@@ -102,7 +102,7 @@ def mix(values: U64) -> U64:
 
 
 def set_keys(sets: Sets) -> U64:
-    """A 64-bit key of each set: equal sets have equal keys, the empty set has 0."""
+    """Return a 64-bit key of each set: equal sets have equal keys, the empty set has 0."""
     sums = np.zeros(len(sets.hashes) + 1, np.uint64)
     np.cumsum(mix(sets.hashes.astype(np.uint64) + np.uint64(1)), out=sums[1:])
     total = sums[sets.starts[1:]] - sums[sets.starts[:-1]]
@@ -127,14 +127,14 @@ class Growing:
         self._filled = end
 
     def finish(self) -> Sets:
-        """All sets; this object gives its memory away."""
+        """Return all sets; this object gives its memory away."""
         starts = offsets(np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64))
         self._hashes.resize(self._filled, refcheck=False)
         return Sets(self._hashes, starts)
 
 
 def top(values: U64) -> U32:
-    """The upper 32 bits."""
+    """Return the upper 32 bits."""
     return (values >> np.uint64(32)).astype(np.uint32)
 
 

@@ -56,7 +56,7 @@ def word_pattern(lower: str) -> re.Pattern[str]:
 
 
 def class_of(char: str) -> int:
-    """The class of a character."""
+    """Return the class of a character."""
     if char == "_" or char.isalnum():
         return SINGLE if any(first <= ord(char) <= last for first, last in ALONE) else LETTER
     if char.isascii():
@@ -95,7 +95,7 @@ def _plain() -> re.Pattern[str]:
 
 @cache
 def marks() -> tuple[tuple[int, int], ...]:
-    """All combining marks (categories Mn, Mc, Me) as ranges of code points, first and last."""
+    """Return all combining marks (categories Mn, Mc, Me) as ranges of code points, first and last."""
     runs: list[tuple[int, int]] = []
     for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
         if unicodedata.category(chr(code))[0] == "M":
@@ -117,7 +117,7 @@ def _char_class(ranges: tuple[tuple[int, int], ...]) -> str:
 
 
 def shingles_of(tokens: Sequence[str]) -> frozenset[str]:
-    """The set of word 5-grams; one shingle of all words where there are 1 to 4, none where there is no word."""
+    """Return the set of word 5-grams; one shingle of all words where there are 1 to 4, none if there is no word."""
     if not tokens:
         return frozenset()
     return frozenset(" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1)))
@@ -182,7 +182,7 @@ def is_common(count: int, rows: int) -> bool:
 
 
 def find_template(questions: Sequence[str]) -> Template:
-    """The template of the questions of all rows that have an answer."""
+    """Return the template of the questions of all rows that have an answer."""
     indices = drawn(len(questions))
     counts = Counter[str]()
     for index in indices:
@@ -195,7 +195,7 @@ def find_template(questions: Sequence[str]) -> Template:
 
 
 def covered(question: str, common: frozenset[str]) -> str:
-    """The words of `question` that shingles of `common` cover, parts joined by ` ... `."""
+    """Return the words of `question` that shingles of `common` cover, parts joined by ` ... `."""
     tokens = words(question)
     kept = [False] * len(tokens)
     for i in range(max(1, len(tokens) - SHINGLE + 1)):

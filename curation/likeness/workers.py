@@ -81,7 +81,7 @@ def gather(files: RowFile, collector: Collector, blocks: Iterable[HashedChunk]) 
 
 
 def chunks_of_files(files: RowFile) -> list[FileChunk] | None:
-    """All chunks of all files; None where a file is not one of plain JSON lines, and must be read here."""
+    """Return all chunks of all files; None if a file is not one of plain JSON lines, and must be read here."""
     if not all(files.is_lines(number) for number in range(len(files.files))):
         return None
     return [chunk for number, path in enumerate(files.files) for chunk in chunks_of(number, path)]
@@ -90,7 +90,7 @@ def chunks_of_files(files: RowFile) -> list[FileChunk] | None:
 def collect(files: RowFile, collector: Collector, workers: int | None) -> None:
     """Hash all rows in so many `workers`, or (None) on a Ray cluster: that of `RAY_ADDRESS`, or one started here.
 
-    Rows of files that are not plain JSON lines are hashed here. Raises RungError where Ray is asked for such files, or
+    Rows of files that are not plain JSON lines are hashed here. Raises RungError if Ray is asked for such files, or
     is not installed.
     """
     chunks = chunks_of_files(files)
@@ -107,7 +107,7 @@ def collect(files: RowFile, collector: Collector, workers: int | None) -> None:
 
 
 def _on_ray(chunks: Sequence[FileChunk]) -> Iterator[HashedChunk]:
-    """The blocks of the chunks, in their order. Raises RungError where a node does not see a file."""
+    """Yield the blocks of the chunks, in their order. Raises RungError if a node does not see a file."""
     ray = require("ray", "ray")
     if not ray.is_initialized():
         ray.init(logging_level="ERROR", log_to_driver=False)

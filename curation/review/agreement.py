@@ -43,7 +43,7 @@ class Agreement:
 
 
 def measure(units: Sequence[Unit], *, seed: int = 13) -> Agreement:
-    """All figures for these units; those seen by one person alone are left out."""
+    """Return all figures for these units; those seen by one person alone are left out."""
     kept = [unit for unit in units if len(unit) > 1]
     people = sorted({name for unit in kept for name in unit})
     two = len(people) == 2
@@ -72,7 +72,7 @@ def measure(units: Sequence[Unit], *, seed: int = 13) -> Agreement:
 
 
 def pairs_of(units: Sequence[Unit]) -> list[tuple[str, str]]:
-    """The two labels of each unit, always in the same order of people."""
+    """Return the two labels of each unit, always in the same order of people."""
     people = sorted({name for unit in units for name in unit})
     return [(unit[people[0]], unit[people[1]]) for unit in units if len(unit) == 2]
 
@@ -91,7 +91,7 @@ def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
 def krippendorff_alpha(units: Sequence[Unit]) -> float | None:
     """1 - observed / expected disagreement of nominal labels, any number of reviewers, missing labels allowed.
 
-    None where it is undefined.
+    None if it is undefined.
     """
     matrix = _coincidences(units)
     totals: dict[str, float] = {}

@@ -31,7 +31,7 @@ from workspace.errors import Refusal
 
 @dataclass(frozen=True, slots=True)
 class DecisionInForce:
-    """A decision in force: `answer` the row's answer after it (None where rejected); `at` ISO, in UTC."""
+    """A decision in force: `answer` the row's answer after it (None if rejected); `at` ISO, in UTC."""
 
     row: str
     reviewer: str
@@ -53,13 +53,13 @@ class Day:
 
 
 def last_of(desk: Desk, person: Reviewer) -> DecisionInForce | None:
-    """The newest decision of a person that is in force: what "undo" takes back."""
+    """Return the newest decision of a person that is in force: what "undo" takes back."""
     with desk.store.read() as connection:
         return next(map(_standing, in_force(connection, reviewer=person.id, most=1)), None)
 
 
 def recent(desk: Desk, count: int = 30) -> Sequence[DecisionInForce]:
-    """The newest decisions of everyone that are in force, the newest first."""
+    """Return the newest decisions of everyone that are in force, the newest first."""
     with desk.store.read() as connection:
         return [_standing(each) for each in in_force(connection, most=count)]
 
@@ -74,7 +74,7 @@ def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
 def decided_by_another(desk: Desk, person: Reviewer, name: str, token: str) -> DecisionInForce | None:
     """Return the decision of someone else that counts on a row now.
 
-    None where there is none, the row is blind, or this person did not hold the row under this token.
+    None if there is none, the row is blind, or this person did not hold the row under this token.
     """
     if not _held(desk, person, name, token):
         return None
@@ -91,7 +91,7 @@ def may_contest(person: Reviewer, decider: str) -> bool:
 def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling) -> str:
     """Write a decision that came too late beside the one that counts: the row goes to a third person, with both.
 
-    Returns the row's state. Raises Refusal where the person did not hold the row under this token, decided under it
+    Returns the row's state. Raises Refusal if the person did not hold the row under this token, decided under it
     already, or where no decision of someone else of their role or a lower one counts.
     """
     number = number_of(name)

@@ -22,5 +22,5 @@ class Desk:
 
 
 def open_desk(project: Project, settings: Settings) -> Desk:
-    """A desk on the project's own store."""
+    """Return a desk on the project's own store."""
     return Desk(open_store(project, settings), project, settings)

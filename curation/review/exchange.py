@@ -130,7 +130,7 @@ def _as_csv(lines: list[dict[str, str]]) -> str:
 
 
 def _no_formula(value: str) -> str:
-    """A cell that a spreadsheet shows as text: one that begins like a formula gets a `'` in front."""
+    """Return a cell that a spreadsheet shows as text: one that begins like a formula gets a `'` in front."""
     return f"'{value}" if value.startswith(FORMULA) else value
 
 
@@ -188,7 +188,7 @@ def _checked(
 
 
 def _conflict(row: StoredRow, entry: Mapping[str, str], ruling: Ruling) -> str:
-    """Return why a decision cannot be imported; empty where it can."""
+    """Return why a decision cannot be imported; empty if it can."""
     if row.excluded is not None:
         return f"{row.id} was taken out: {row.excluded}."
     if row.state in ("approved", "edited", "rejected"):

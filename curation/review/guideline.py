@@ -23,7 +23,7 @@ def reason_of(given: str, known: Sequence[str]) -> str:
 
 
 def reasons_in(guideline: str) -> tuple[str, ...]:
-    """The list items under a heading "Reasons" (or "Reject reasons", "Reason codes"); empty where there is none."""
+    """The list items under a heading "Reasons" (or "Reject reasons", "Reason codes"); empty if there is none."""
     found: list[str] = []
     inside = False
     for line in guideline.splitlines():
@@ -35,7 +35,7 @@ def reasons_in(guideline: str) -> tuple[str, ...]:
 
 
 def reasons_now(desk: Desk) -> tuple[str, ...]:
-    """The reasons that hold now."""
+    """Return the reasons that hold now."""
     guideline = current_guideline(desk.store, desk.project)
     return reasons_in(guideline.text if guideline else "") or desk.settings.review.reasons
 
@@ -59,7 +59,7 @@ class Touched:
 def touched_rows(desk: Desk, chosen: Collection[str] = ()) -> Touched:
     """Rows that people decided under an older guideline; with `chosen` words those that hold one of them.
 
-    Raises Refusal where there are none of an older version, RungError where `chosen` holds no word.
+    Raises Refusal if there are none of an older version, RungError where `chosen` holds no word.
     """
     now = current_guideline(desk.store, desk.project)
     decided = [row for row in desk.store.rows(state=DECIDED) if row.guideline is not None and not row.automatic]

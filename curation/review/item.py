@@ -38,7 +38,7 @@ QUEUED_AS_USUAL = ("", "policy", "sample", "candidate", "generated", "unanswered
 
 @dataclass(frozen=True, slots=True)
 class OtherDecision:
-    """Another decision, or a near row: `answer` None where it was rejected."""
+    """Another decision, or a near row: `answer` None if it was rejected."""
 
     row: str
     reviewer: str
@@ -90,12 +90,12 @@ class ReviewItem:
         return used_words(str((self.meta or {}).get("passage_text", "")), self.answer or "")
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `rung review next --json`."""
+        """Return the document of `rung review next --json`."""
         return asdict(self)
 
 
 def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
-    """The item as this person may see it."""
+    """Return the item as this person may see it."""
     guideline = current_guideline(desk.store, desk.project)
     with desk.store.read() as connection:
         raw = row_with_all(connection, number)
@@ -221,7 +221,7 @@ LEAST_OFTEN, SHARE = 2, 0.9
 
 
 def answers_in_use(store: Store) -> tuple[str, ...]:
-    """The different answers of the first rows, the most frequent first; empty where they are no labels."""
+    """Return the different answers of the first rows, the most frequent first; empty if they are no labels."""
     with store.read() as connection:
         found = [Example.from_json(payload).answer for payload in first_payloads(connection, ROWS_READ)]
     every = Counter(answer for answer in found if answer)
@@ -270,7 +270,7 @@ class Cover:
     """Text -> masked: an item names its texts several times, and they may be long."""
 
     def text(self, text: str) -> str:
-        """The text, masked."""
+        """Return the text, masked."""
         if text not in self.known:
             spots = spots_in(text)
             self.found |= {(spot.kind, text[spot.start : spot.end]) for spot in spots}
@@ -278,7 +278,7 @@ class Cover:
         return self.known[text]
 
     def value(self, value: Any, name: str = "") -> Any:
-        """Every text inside, masked. `name`: the key of an argument, which may say what its digits are."""
+        """Return every text inside, masked. `name`: the key of an argument, which may say what its digits are."""
         if isinstance(value, Mapping):
             return {key: self.value(each, str(key)) for key, each in value.items()}
         if isinstance(value, list | tuple):
@@ -309,7 +309,7 @@ def _covered(meta: Mapping[str, Any] | None, cover: Cover) -> Mapping[str, Any] 
 
 
 def veiled(item: ReviewItem) -> Veil:
-    """The item as it is shown at first."""
+    """Return the item as it is shown at first."""
     cover = Cover()
     for edited in (item.row, item.draft):
         cover.text(edited_text(edited) if edited is not None else "")
@@ -331,7 +331,7 @@ def veiled(item: ReviewItem) -> Veil:
 
 
 def veiled_near(rows: Sequence[NearRow]) -> tuple[tuple[NearRow, ...], Found]:
-    """The nearest decided rows, masked, and what is hidden in them."""
+    """Return the nearest decided rows, masked, and what is hidden in them."""
     cover = Cover()
     made = tuple(NearRow(_side(row.side, cover), cover.text(row.question)) for row in rows)
     return made, frozenset(cover.found)
@@ -342,7 +342,7 @@ def _side(side: OtherDecision, cover: Cover) -> OtherDecision:
 
 
 def hidden_words(found: Iterable[tuple[str, str]]) -> str:
-    """`1 phone, 2 e-mails`; empty where nothing is hidden."""
+    """`1 phone, 2 e-mails`; empty if nothing is hidden."""
     kinds = kinds_of(found)
     return ", ".join(f"{n} {WORDS.get(kind, (kind, kind))[n != 1]}" for kind, n in kinds.items())
 
@@ -365,5 +365,5 @@ def kinds_of(found: Iterable[tuple[str, str]]) -> dict[str, int]:
 
 
 def _lease(item: ReviewItem) -> str:
-    """A lease by a digest: its token is a secret."""
+    """Return a lease by a digest: its token is a secret."""
     return hashlib.sha256(item.token.encode()).hexdigest()[:12]

@@ -60,7 +60,7 @@ def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None
 def due_row(
     connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
 ) -> int | None:
-    """The first free row; someone who reviews alone is also given again what they are not sure of."""
+    """Return the first free row; someone who reviews alone is also given again what they are not sure of."""
     patience = moment - desk.settings.review.lease_seconds
     found = first_free(connection, person, moment, holding, want=want, patience=patience)
     if found is None and person.name == desk.settings.project.person and not others_review(connection, person):
@@ -128,7 +128,7 @@ def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, s
 
 
 def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
-    """A new entry that supersedes a person's standing decision on a row."""
+    """Return a new entry that supersedes a person's standing decision on a row."""
     with desk.store.write() as connection:
         row = row_by_number(connection, number, lock=True)
         mine = own_entry(connection, row["id"], row["since"], person.id)
@@ -142,7 +142,7 @@ def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
 
 
 def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None:
-    """Lengthen a running lease; the new end in seconds since the epoch, None where it is over."""
+    """Lengthen a running lease; the new end in seconds since the epoch, None if it is over."""
     with desk.store.write() as connection:
         moment = desk.clock()
         row = row_by_number(connection, number, lock=True)

@@ -91,7 +91,7 @@ def invite(store: Store, name: str, *, role: str = "reviewer", days: float = 14,
 
 
 def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
-    """End a personal token at once. Raises RungError where nobody of that name is known."""
+    """End a personal token at once. Raises RungError if nobody of that name is known."""
     names = {person.name: person for person in all_reviewers(store)}
     if name not in names:
         raise RungError(f'No reviewer "{name}".{did_you_mean(name, names)}', "rung review status", found=name)
@@ -122,7 +122,7 @@ class PersonProgress:
     pace and in no time of a row.
 
     `seconds` is the median time of a row; `consensus` the share of their decisions that is what the row came to, over
-    the `consensus_rows` that others decided too; None where there are none.
+    the `consensus_rows` that others decided too; None if there are none.
     """
 
     name: str

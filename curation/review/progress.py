@@ -48,7 +48,7 @@ class Goal(NamedTuple):
 def goal_of(project: Project, settings: Settings) -> Goal | None:
     """`[review] goal` of rung.toml, else what the advice recommends for a training.
 
-    None where neither says a number, and where the advice is to stay with what works: then nobody trains.
+    None if neither says a number, and where the advice is to stay with what works: then nobody trains.
     """
     if settings.review.goal is not None:
         return Goal(settings.review.goal, "[review] goal", False)
@@ -93,11 +93,11 @@ class SampleProgress:
     drawn: tuple[str, ...] = ()
 
     def words(self) -> str:
-        """Return that the sample failed, and the way on; empty where it has not."""
+        """Return that the sample failed, and the way on; empty if it has not."""
         return f"The sample of {self.plan.role} failed: {self.fault()}. Next: {self.opener}" if self.failed else ""
 
     def fault(self) -> str:
-        """Return why the sample does not pass, in a clause; empty where it passes."""
+        """Return why the sample does not pass, in a clause; empty if it passes."""
         role, rows = self.plan.role, f"{self.rows:,} sampled {self.plan.role} rows"
         if self.failed:
             rest = f", up to {self.bound:.1%} of the rest may be" if self.bound is not None else ""
@@ -133,7 +133,7 @@ class ReviewProgress:
     """Rows that a person decided under another version of the guideline than the present one."""
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `rung review status --json`."""
+        """Return the document of `rung review status --json`."""
         return asdict(self)
 
 
@@ -196,7 +196,7 @@ def sample_progress(
 
 
 def failed_words(desk: Desk, name: str) -> str:
-    """Return that the sample in which a row was drawn has failed; empty where it has not, or the row was not drawn."""
+    """Return that the sample in which a row was drawn has failed; empty if it has not, or the row was not drawn."""
     with desk.store.read() as connection:
         plan = plan_that_drew(connection, number_of(name))
     if plan is None or desk.settings.review.pool != "sample":

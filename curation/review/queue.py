@@ -86,7 +86,7 @@ def refresh_queue(store: Store, settings: Settings) -> None:
 
 
 def _needed(settings: Settings, digest: str) -> int:
-    """A share of the queue, drawn by seed, needs several people."""
+    """Return the number of people for a row: several for a share of the queue, drawn by seed."""
     drawn = rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap
     return settings.review.overlap_people if drawn else 1
 
@@ -107,21 +107,21 @@ def draw(seed: int, keys: Sequence[str], size: int) -> list[int]:
 
 
 def rank(seed: int, key: str, purpose: str = "sample") -> float:
-    """A uniform number in [0, 1) that depends on seed, purpose and key alone."""
+    """Return a uniform number in [0, 1) that depends on seed, purpose and key alone."""
     digest = hashlib.sha256(f"{purpose}:{seed}:{key}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
 
 
 def plans(store: Store) -> list[SamplingPlan]:
-    """The sampling plans in order; those replaced before they began are left out."""
+    """Return the sampling plans in order; those replaced before they began are left out."""
     with store.read() as connection:
         return read_plans(connection)
 
 
 def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> SamplingPlan | None:
-    """A new plan on fresh rows after a sample that failed: half the least error so far, so about twice the rows.
+    """Return a new plan on fresh rows after a sample that failed: half the least error so far, so about twice the rows.
 
-    Returns None where no row of that role is left that was not in a sample. Raises RungError for a role that is not
+    Returns None if no row of that role is left that was not in a sample. Raises RungError for a role that is not
     sampled.
     """
     if role not in POLICY_ROLES:
@@ -189,7 +189,7 @@ def _write_plan(
 
 
 def _error(settings: Settings) -> float:
-    """The share of faults that a sample of this size without a fault excludes with 95% confidence."""
+    """Return the share of faults that a sample of this size without a fault excludes with 95% confidence."""
     return 1.0 - math.exp(math.log(0.05) / settings.review.sample)
 
 
@@ -231,7 +231,7 @@ def by_topic(connection: Connection, settings: Settings, found: Sequence[RowMapp
 
 
 def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
-    """The most doubtful first: a near row has another answer, or someone was not sure."""
+    """Return the most doubtful first: a near row has another answer, or someone was not sure."""
     near: dict[int, float] = {}
     for row, other, kind in link_kinds(connection):
         for number in (row, other):
@@ -244,7 +244,7 @@ def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[R
 
 
 def by_gap(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
-    """The class with the fewest accepted rows first, as if each row given out were accepted."""
+    """Return the class with the fewest accepted rows first, as if each row given out were accepted."""
     have = Counter(_class(payload, settings) for payload in accepted_payloads(connection))
 
     def level(index: int) -> int:

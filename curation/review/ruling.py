@@ -42,7 +42,7 @@ class Ruling:
     seconds: float | None = None
 
     def values(self, payload: str | None, guideline: int | None) -> dict[str, Any]:
-        """Return what the log keeps of it: `payload` is the whole row that it leaves, None where it is untouched."""
+        """Return what the log keeps of it: `payload` is the whole row that it leaves, None if it is untouched."""
         return {
             "verdict": self.verdict,
             "payload": payload,
@@ -63,7 +63,7 @@ class Decided:
 
 
 def edited(example: Example, ruling: Ruling) -> str | None:
-    """The whole row after a ruling, None where it leaves the text as it is.
+    """Return the whole row after a ruling, None if it leaves the text as it is.
 
     Raises RungError for an unknown verdict, an edit without a text, an approval of a row without an answer, a row
     that breaks the rules of rows.
@@ -88,7 +88,7 @@ def edited(example: Example, ruling: Ruling) -> str | None:
 
 
 def _refuse_masks(example: Example, made: str) -> None:
-    """Raise RungError where an edit would write a mask over what it hid."""
+    """Raise RungError if an edit would write a mask over what it hid."""
     new = set(MASK.findall(made)) - set(MASK.findall(example.to_json()))
     if not new:
         return
@@ -105,7 +105,7 @@ def _refuse_masks(example: Example, made: str) -> None:
 
 
 def with_text(example: Example, text: str) -> str:
-    """The row as JSON with another answer (`chosen`, for a preference row; the text, for a text row)."""
+    """Return the row as JSON with another answer (`chosen`, for a preference row; the text, for a text row)."""
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise RungError("The new answer is empty.", "reject the row, or write an answer")
@@ -134,7 +134,7 @@ def _tools(row: Mapping[str, Any]) -> set[str]:
 
 
 def whole_row(row: Mapping[str, Any]) -> str:
-    """A whole row, checked, as one line of JSON. Raises RungError with the field and the rule."""
+    """Return a whole row, checked, as one line of JSON. Raises RungError with the field and the rule."""
     try:
         strict = decode_object(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         return Example(read_object(strict, None)).to_json()
@@ -143,7 +143,7 @@ def whole_row(row: Mapping[str, Any]) -> str:
 
 
 def parse_row(data: bytes, where: str) -> Mapping[str, Any]:
-    """A row out of a file's bytes. Raises RungError that names the file."""
+    """Return a row out of a file's bytes. Raises RungError that names the file."""
     try:
         return decode_object(data.removeprefix(b"\xef\xbb\xbf").strip())
     except Malformed as error:
@@ -168,7 +168,7 @@ class RowOutcome:
 def settle(
     votes: Sequence[Vote], original: str, needed: int, *, accept_automatic: bool, second_edit: bool = False
 ) -> RowOutcome:
-    """The state of a row with these standing votes, in order, of which it needs `needed` equal ones.
+    """Return the state of a row with these standing votes, in order, of which it needs `needed` equal ones.
 
     "Not sure" asks one person fewer to agree and never settles by itself. A vote after a disagreement, or after a
     flag, ends it; "not sure" and a skip do not. With `second_edit` a changed text waits, as changed, for a second
@@ -200,7 +200,7 @@ def _sends_on(votes: Sequence[Vote], place: int) -> bool:
 
 
 def _open(counting: Sequence[Vote], shown: str | None, original: str, unsure: int) -> RowOutcome:
-    """A row that still waits; `shown` is an edit that a second person is to see."""
+    """Return a row that still waits; `shown` is an edit that a second person is to see."""
     text = original if shown is None else shown
     if counting and counting[-1].verdict == "skip":
         return RowOutcome("skipped", text, skipped_by=counting[-1].reviewer)

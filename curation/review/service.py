@@ -81,14 +81,14 @@ def decide_all(
 
 
 def undo(desk: Desk, name: str, reviewer: str) -> Decided:
-    """Take back a reviewer's standing decision on a row, by a new entry. Raises Refusal where there is none."""
+    """Take back a reviewer's standing decision on a row, by a new entry. Raises Refusal if there is none."""
     row = desk.store.row(name)
     person = known(desk, reviewer)
     return take_back(desk, person, number_of(row.id))
 
 
 def known(desk: Desk, reviewer: str) -> Reviewer:
-    """A reviewer who has been here before, of either kind. Raises RungError with the nearest name."""
+    """Return a reviewer who has been here before, of either kind. Raises RungError with the nearest name."""
     people = {person.name: person for person in all_reviewers(desk.store)}
     if reviewer not in people:
         raise RungError(f'No reviewer "{reviewer}" here.{did_you_mean(reviewer, people)}', "rung review status")

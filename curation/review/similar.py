@@ -73,7 +73,7 @@ def repair_of(row: str, question: str, before: str, after: str) -> AnswerRepair 
 
 
 def repaired(repair: AnswerRepair, answer: str) -> str | None:
-    """The answer after the same repair; None where the repair does not fit, or changes nothing."""
+    """Return the answer after the same repair; None if the repair does not fit, or changes nothing."""
     if answer.strip() == repair.before:
         return repair.after
     parts = _parts(answer.strip())
@@ -87,7 +87,7 @@ def repaired(repair: AnswerRepair, answer: str) -> str | None:
 
 
 def last_repair(desk: Desk, person: Reviewer) -> AnswerRepair | None:
-    """Return the newest edit of a person in force; None where they have edited nothing."""
+    """Return the newest edit of a person in force; None if they have edited nothing."""
     with desk.store.read() as connection:
         found = newest_edit(connection, person.id)
     if found is None:
@@ -138,7 +138,7 @@ def _changes(old: list[str], new: list[str]) -> list[WordChange]:
 
 
 def _anchored(old: list[str], new: list[str], a: int, b: int, c: int, d: int) -> WordChange:
-    """A run widened by the word before it (at the start: after it) while it names no old word."""
+    """Return a run widened by the word before it (at the start: after it) while it names no old word."""
     while not _solid(old[a:b]):
         if a > 0:
             a, c = a - 1, c - 1
@@ -148,7 +148,7 @@ def _anchored(old: list[str], new: list[str], a: int, b: int, c: int, d: int) ->
 
 
 def _replaced(parts: list[str], change: WordChange) -> list[str] | None:
-    """`parts` with every run of the old words replaced; None where there is none, or it is repaired already."""
+    """`parts` with every run of the old words replaced; None if there is none, or it is repaired already."""
     made: list[str] = []
     at = hits = 0
     while at < len(parts):
@@ -197,7 +197,7 @@ class NearestDecided:
         self._lock = threading.Lock()
 
     def near(self, item: ReviewItem, most: int = 4) -> tuple[NearRow, ...]:
-        """The nearest decided rows of an item, the nearest first; none where the item is under blind review."""
+        """Return the nearest decided rows of an item, the nearest first; none if the item is under blind review."""
         if item.blind:
             return ()
         with self._lock:

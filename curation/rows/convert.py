@@ -58,7 +58,7 @@ class Converted:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """The document that `--json` prints."""
+        """Return the document that `--json` prints."""
         return asdict(self)
 
 
@@ -118,7 +118,7 @@ def _check(order: ConvertOrder) -> None:
 
 @contextlib.contextmanager
 def _again(source: Path) -> Iterator[Path]:
-    """A source that can be read twice: a stream is copied to a temporary file first."""
+    """Give a source that can be read twice: a stream is copied to a temporary file first."""
     if str(source) != "-" and (source.is_file() or source.is_dir()):
         yield source
         return
@@ -167,7 +167,7 @@ def _pass(
 
 
 def _line(row: Row, order: ConvertOrder, plain: bool) -> bytes | Reject:
-    """The row in the target's form, or the reject where that cannot hold it."""
+    """Return the row in the target's form, or the reject where that cannot hold it."""
     if order.to == "chat" and row.is_chat_line:
         return row.raw.removesuffix(b"\r")
     try:

@@ -67,7 +67,7 @@ _KEYS = sorted({key for family in FAMILIES for mark in family.marks for key in m
 
 
 def named(name: str) -> Family | None:
-    """The family of that name; None for `auto` and for the tables, which are recognised by their file."""
+    """Return the family of that name; None for `auto` and for the tables, which are recognised by their file."""
     if name not in (*FORMATS, "auto"):
         raise RungError(
             f'"{name}" is not a format.{did_you_mean(name, FORMATS)}', "one of: auto, " + ", ".join(FORMATS), found=name
@@ -76,7 +76,7 @@ def named(name: str) -> Family | None:
 
 
 def family_of(row: Mapping[str, Any]) -> Family | None:
-    """The family that a row's keys tell, or None."""
+    """Return the family that a row's keys tell, or None."""
     if "messages" in row and not preference.is_beside(row):
         return FAMILIES[0]
     for family in FAMILIES:
@@ -92,7 +92,7 @@ def is_plain_text(row: Mapping[str, Any]) -> bool:
 
 
 def read_object(row: dict[str, Any], family: Family | None, unanswered: bool = False) -> dict[str, Any]:
-    """The canonical row of one JSON object, by `family` or by what its keys tell. Raises Malformed."""
+    """Return the canonical row of one JSON object, by `family` or by what its keys tell. Raises Malformed."""
     found = family or family_of(row)
     if found is None or (family is None and found.name in ("text", "labelled")):
         if record := labelling.unflattened(row):
@@ -105,7 +105,7 @@ def read_object(row: dict[str, Any], family: Family | None, unanswered: bool = F
 
 
 def to_format(example: Example, fmt: str, *, plain: bool = True) -> dict[str, Any]:
-    """The row as `fmt` writes it, other keys kept.
+    """Return the row as `fmt` writes it, other keys kept.
 
     With `plain`, prompt_completion and preference are pairs of strings; without, lists of messages. Raises
     CannotHold with the reason where the format has no place for something, RungError for an unknown format.
@@ -118,7 +118,7 @@ def to_format(example: Example, fmt: str, *, plain: bool = True) -> dict[str, An
 
 
 def _unknown_keys(row: Mapping[str, Any]) -> Malformed:
-    """The fault of a row that is of no family: which key is missing, and the nearest way to have it read."""
+    """Return the fault of a row that is of no family: which key is missing, and the nearest way to have it read."""
     found = ", ".join(f'"{key}"' for key in list(row)[:12]) or "none"
     partly = (mark - row.keys() for family in FAMILIES for mark in family.marks if not mark.isdisjoint(row))
     missing = min((key for keys in partly for key in keys), default="messages")

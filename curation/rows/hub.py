@@ -15,7 +15,7 @@ SCHEME = re.compile(r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+)(/(?P<subset>[\w.-]+))?"
 def write_split(address: Path, split: str, revision: str, out: Path) -> str:
     """Write a split to `out` as Parquet; return its full name, with the commit that `revision` (main) is now.
 
-    Raises RungError where the Hub cannot be reached, has no such dataset, revision, subset or split.
+    Raises RungError if the Hub cannot be reached, has no such dataset, revision, subset or split.
     """
     shown = str(address).replace("hf:/", "hf://", 1)
     found = SCHEME.fullmatch(str(address))

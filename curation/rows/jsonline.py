@@ -27,7 +27,7 @@ class Malformed(Exception):
 
 
 def decode_object(line: bytes) -> dict[str, Any]:
-    """The object on this line. Raises Malformed where it is not strict JSON, or not an object.
+    """Return the object on this line. Raises Malformed if it is not strict JSON, or not an object.
 
     The quick pass is msgspec's; a key that occurs twice is found by counting, or by the slow pass.
     """

@@ -25,7 +25,7 @@ VALUES = {"choices": "choices", "textarea": "text", "rating": "rating", "number"
 
 
 def read_task(row: JsonObject, unanswered: bool = False) -> JsonObject:
-    """The text of `data` and the answer that all annotations agree on; other keys of `data` are kept.
+    """Return the text of `data` and the answer that all annotations agree on; other keys of `data` are kept.
 
     Raises Malformed for a task of several texts, of spans, pictures or several answers, of annotators who disagree, and
     without an annotation unless `unanswered`.
@@ -45,7 +45,7 @@ def read_task(row: JsonObject, unanswered: bool = False) -> JsonObject:
 
 
 def text_key(data: Mapping[str, Any], field: str) -> str:
-    """The key of a task's text. Raises Malformed where it is not clear."""
+    """Return the key of a task's text. Raises Malformed if it is not clear."""
     texts = [key for key, value in data.items() if isinstance(value, str)]
     key = "text" if "text" in texts else first_of(texts, QUESTIONS) or (texts[0] if len(texts) == 1 else "")
     if not key:
@@ -55,7 +55,7 @@ def text_key(data: Mapping[str, Any], field: str) -> str:
 
 
 def agreed(answers: Collection[str], field: str, unanswered: bool) -> list[JsonObject]:
-    """The message of the one answer; none where there is none and that is allowed. Raises Malformed otherwise."""
+    """The message of the one answer; none if there is none and that is allowed. Raises Malformed otherwise."""
     if len(answers) > 1:
         raise Malformed(field, f"{len(answers)} {field} that disagree.", "keep one, or review it in Rung")
     if not answers and not unanswered:

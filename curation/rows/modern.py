@@ -39,7 +39,7 @@ def modern(messages: Sequence[Any], field: str) -> Iterator[tuple[str, Any]]:
 
 
 def _without_function_call(message: Mapping[str, Any]) -> JsonObject:
-    """The message with its one old call as `tool_calls`."""
+    """Return the message with its one old call as `tool_calls`."""
     other = {key: value for key, value in message.items() if key != "function_call"}
     return {**other, "tool_calls": [{"type": "function", "function": message["function_call"]}]}
 
@@ -68,7 +68,7 @@ def _of_parts(message: JsonObject, field: str) -> Iterator[JsonObject]:
 
 
 def _with_calls(message: JsonObject, calls: list[Any], thoughts: list[Any]) -> JsonObject:
-    """The message with calls and thoughts that were parts of its content."""
+    """Return the message with calls and thoughts that were parts of its content."""
     if calls:
         made = [_call(part) for part in calls]
         message["tool_calls"] = [*(message.get("tool_calls") or []), *made]
@@ -78,13 +78,13 @@ def _with_calls(message: JsonObject, calls: list[Any], thoughts: list[Any]) -> J
 
 
 def _call(part: Mapping[str, Any]) -> JsonObject:
-    """A `tool_use` part as a call."""
+    """Return a `tool_use` part as a call."""
     made = {"type": "function", "function": {"name": part.get("name"), "arguments": part.get("input")}}
     return {"id": part["id"], **made} if "id" in part else made
 
 
 def _result(part: Mapping[str, Any], field: str) -> JsonObject:
-    """A `tool_result` part as a message of the tool."""
+    """Return a `tool_result` part as a message of the tool."""
     content = part.get("content")
     for number, inner in enumerate(content if type(content) is list else ()):
         kind = inner.get("type") if type(inner) is dict else None

@@ -30,7 +30,7 @@ class CannotHold(Exception):
 
 
 def need(row: Mapping[str, Any], key: str, what: str = "") -> Any:
-    """The value of `key`; raises Malformed with the keys that were found instead."""
+    """Return the value of `key`; raises Malformed with the keys that were found instead."""
     if key not in row:
         near = next((k for k in row if did_you_mean(k, [key])), "")
         found = ", ".join(f'"{k}"' for k in list(row)[:12]) or "none"
@@ -40,7 +40,7 @@ def need(row: Mapping[str, Any], key: str, what: str = "") -> Any:
 
 
 def need_text(row: Mapping[str, Any], key: str) -> str:
-    """The text of `key`; raises Malformed where it is missing, no text, or empty."""
+    """Return the text of `key`; raises Malformed where it is missing, no text, or empty."""
     value = need(row, key)
     if type(value) is not str:
         raise Malformed(key, f'"{key}" must be a text, found {kind_of(value)}.')
@@ -56,12 +56,12 @@ def first_of(names: Iterable[str], known: Sequence[str], taken: str = "") -> str
 
 
 def answer_key(row: Iterable[str]) -> str:
-    """The key beside `text` that holds a row's answer, as a table of texts and labels has it; "" for none."""
+    """Return the key beside `text` that holds a row's answer, as a table of texts and labels has it; "" for none."""
     return first_of(row, (*ANSWERS, "labels"), "text")
 
 
 def scalar_text(value: Any, key: str, part: str) -> str:
-    """The text of a single value: a text, a number, true or false, or a list of one such. Raises Malformed."""
+    """Return the text of a single value: a text, a number, true or false, or a list of one such. Raises Malformed."""
     if type(value) is list and len(value) == 1:
         value = value[0]
     if value is None or value in ("", []):
@@ -75,9 +75,9 @@ def scalar_text(value: Any, key: str, part: str) -> str:
 
 
 def with_system(row: Mapping[str, Any], messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """The messages behind the row's own `system`, and the keys that were used for it.
+    """Return the messages behind the row's own `system`, and the keys that were used for it.
 
-    Anthropic, Bedrock and ShareGPT sets hold the system message there, as a text or as parts. Raises Malformed where a
+    Anthropic, Bedrock and ShareGPT sets hold the system message there, as a text or as parts. Raises Malformed if a
     system message with another text is among the messages already.
     """
     system = row.get("system")
@@ -96,32 +96,32 @@ def with_system(row: Mapping[str, Any], messages: list[dict[str, Any]]) -> tuple
 
 
 def free(row: Mapping[str, Any], key: str) -> None:
-    """Raise Malformed where the other keys of a row hold one that the canonical row needs itself."""
+    """Raise Malformed if the other keys of a row hold one that the canonical row needs itself."""
     if key in row:
         raise Malformed(key, f'the other key "{key}" is one that a chat row needs itself.', f'rename "{key}"')
 
 
 def rest(row: Mapping[str, Any], *used: str) -> dict[str, Any]:
-    """The other keys of a row, in their order."""
+    """Return the other keys of a row, in their order."""
     return {key: value for key, value in row.items() if key not in used}
 
 
 def room(row: Mapping[str, Any], target: str, *keys: str) -> None:
-    """Raise CannotHold where another key of the row has a name that the target uses itself."""
+    """Raise CannotHold if another key of the row has a name that the target uses itself."""
     for key in keys:
         if key in row:
             raise CannotHold(key, f'the other key "{key}" is one that a {target} row uses itself; rename it.')
 
 
 def turns_of(example: Example, target: str) -> tuple[Mapping[str, Any], ...]:
-    """The messages of a row that has some; raises CannotHold for a text row."""
+    """Return the messages of a row that has some; raises CannotHold for a text row."""
     if not example.messages:
         raise CannotHold("text", f"a text row has no answer, which {target} rows need.")
     return example.messages
 
 
 def bare(message: Mapping[str, Any]) -> str | None:
-    """The text of a message that is only a role and a text; None where it holds more."""
+    """Return the text of a message that is only a role and a text; None if it holds more."""
     content = message.get("content")
     return content if isinstance(content, str) and content and set(message) == {"role", "content"} else None
 

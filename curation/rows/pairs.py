@@ -72,7 +72,7 @@ def write_prompt_completion(example: Example, plain: bool) -> dict[str, Any]:
 
 
 def as_turns(row: dict[str, Any], key: str, role: str) -> list[dict[str, Any]]:
-    """A part that is a text or a list of messages, as messages. Raises Malformed."""
+    """Return a part that is a text or a list of messages, as messages. Raises Malformed."""
     part = need(row, key)
     if type(part) is str:
         return [{"role": role, "content": need_text(row, key)}]
@@ -103,7 +103,7 @@ def read_alpaca(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]
 
 
 def write_alpaca(example: Example) -> dict[str, Any]:
-    """One question and one answer; a key `input` that ends the question is parted from it again."""
+    """Return one question and one answer; a key `input` that ends the question is parted from it again."""
     question, answer = single(example, "Alpaca")
     other = others(example)
     for key in ("instruction", "output", "system", "history"):

@@ -21,7 +21,7 @@ BATCH = 1024
 def read_parquet(
     path: Path, family: Family | None, columns: Columns, read: Read, notice: Callable[[str], None]
 ) -> Iterator[Row | Reject]:
-    """Each row by its number from 1; `raw` is the row as JSON. Empty cells of a struct are left out.
+    """Yield each row by its number from 1; `raw` is the row as JSON. Empty cells of a struct are left out.
 
     `read` is for rows whose keys tell what they are, or whose columns were named; of others the columns are guessed.
     """
@@ -43,7 +43,7 @@ def read_parquet(
 
 
 def cells_of(path: Path) -> Iterator[dict[str, Any]]:
-    """Each row as a mapping of column to value. Raises RungError where the file cannot be read."""
+    """Yield each row as a mapping of column to value. Raises RungError if the file cannot be read."""
     parquet = require("quality", "pyarrow.parquet")
     arrow = require("quality", "pyarrow")
     try:
@@ -60,7 +60,7 @@ def cells_of(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _rows(batch: Any) -> Iterator[dict[str, Any]]:
-    """The rows of a batch: columns of JSON decoded, class numbers of `datasets` as their names."""
+    """Yield the rows of a batch: columns of JSON decoded, class numbers of `datasets` as their names."""
     coded = {field.name for field in batch.schema if getattr(field.type, "extension_name", "") == "arrow.json"}
     names = class_names(batch.schema.metadata or {})
     for cells in batch.to_pylist():
@@ -76,7 +76,7 @@ def _rows(batch: Any) -> Iterator[dict[str, Any]]:
 
 
 def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """The names of each ClassLabel column, as `datasets` leaves them in a file's schema."""
+    """Return the names of each ClassLabel column, as `datasets` leaves them in a file's schema."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         return {name: kind["names"] for name, kind in features.items() if kind.get("_type") == "ClassLabel"}

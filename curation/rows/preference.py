@@ -41,7 +41,7 @@ def read(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
 
 
 def write(example: Example, plain: bool) -> dict[str, Any]:
-    """A preference row as it is; a chat row with `rejected` beside it parted into prompt and chosen again."""
+    """Return a preference row as it is; a chat row with `rejected` beside it parted into prompt and chosen again."""
     if "chosen" in example.row and "messages" not in example.row:
         return dict(example.row)
     turns = turns_of(example, "preference")
@@ -87,7 +87,7 @@ def _of_openai(row: JsonObject) -> JsonObject:
 
 
 def _talk(text: str, key: str) -> list[JsonObject]:
-    """The messages of a talk that is one text, as HH-RLHF has it. Raises Malformed where it is no such text."""
+    """Return the messages of a talk that is one text, as HH-RLHF has it. Raises Malformed if it is no such text."""
     parts = _SPEAKER.split(text)
     if len(parts) < 3 or parts[0].strip():
         raise Malformed("prompt", f'"prompt" is missing, and "{key}" is no talk of "Human:" and "Assistant:".')

@@ -32,7 +32,7 @@ class RowPreview:
 
 @dataclass(frozen=True, slots=True)
 class FilePreview:
-    """The first records of a table by its columns; `columns` is empty where the file is no table."""
+    """The first records of a table by its columns; `columns` is empty if the file is no table."""
 
     path: Path
     columns: tuple[str, ...]
@@ -61,7 +61,7 @@ class FilePreview:
 
 
 def preview(path: Path) -> FilePreview:
-    """Read the beginning of a file. Raises RungError where it cannot be read."""
+    """Read the beginning of a file. Raises RungError if it cannot be read."""
     (file, *_) = files_of(path)
     with readable(file):
         names, *cells = list(islice(_records(file), FIRST + 1)) or [[]]
@@ -70,7 +70,7 @@ def preview(path: Path) -> FilePreview:
 
 
 def _records(file: Path) -> Iterator[Sequence[str]]:
-    """The header and the records of a table; nothing of any other file."""
+    """Yield the header and the records of a table; nothing of any other file."""
     kind = kind_of_file(file)
     if kind in WORKBOOKS:
         yield from (cells for _, _, cells, _ in sheet_records(file, "", lambda _: None))

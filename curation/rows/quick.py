@@ -64,7 +64,7 @@ class Quick:
 
     def judge(self, lines: Sequence[bytes], text: bytes) -> tuple[list[Any], list[int], list[int]]:
         """Return what each line holds: the messages of a chat row or the text of a text row that are plainly sound,
-        the object of another row, None where the line itself needs a closer look. Then the places of all but such chat
+        the object of another row, None if the line itself needs a closer look. Then the places of all but such chat
         rows, and of all but such chat and text rows.
 
         `text` is all lines in one.
@@ -126,7 +126,7 @@ class Quick:
 
 
 def _decoded(lines: Sequence[bytes]) -> list[Any]:
-    """Return what each line holds, None where it is refused."""
+    """Return what each line holds, None if it is refused."""
     found: list[Any] = []
     rest = map(_decode_turns, lines)
     while len(found) < len(lines):

@@ -59,7 +59,7 @@ def read_blocks(path: Path, fmt: str = "auto", **how: Unpack[HowToRead]) -> Iter
 
 
 def _blocks(path: Path, fmt: str, stack: contextlib.ExitStack, **how: Unpack[HowToRead]) -> Iterator[RowBlock]:
-    """The rows of one file, which is closed with `stack`."""
+    """Return the rows of one file, which is closed with `stack`."""
     family, columns, unanswered = named(fmt), how.get("columns") or Columns(), how.get("unanswered", False)
     notice = how.get("notice") or (lambda _: None)
     kind = fmt if fmt in ("csv", "tsv", "parquet") else kind_of_file(path).lstrip(".")
@@ -87,7 +87,7 @@ def _blocks(path: Path, fmt: str, stack: contextlib.ExitStack, **how: Unpack[How
 
 
 def _batched(rows: Iterable[Row | Reject]) -> Iterator[RowBlock]:
-    """One row at a time: these come from readers that hold no block of rows."""
+    """Return one row at a time: these come from readers that hold no block of rows."""
     return (RowBlock([row]) for row in rows)
 
 
@@ -113,7 +113,7 @@ def read_json_lines(file: io.BufferedReader, name: str, number: int) -> Iterator
 
 
 def _json_lines(file: io.BufferedReader, name: str, number: int, read: Read, quick: Quick) -> Iterator[RowBlock]:
-    """One row or reject for each line of JSON, a block of lines at a time."""
+    """Yield one row or reject for each line of JSON, a block of lines at a time."""
     for lines, text in blocks_of(file):
         found, others, closer = quick.judge(lines, text)
         for place in closer:
@@ -135,7 +135,7 @@ def _closer_look(name: str, number: int, line: bytes, found: Any, read: Read) ->
 
 
 def _object(name: str, number: int, raw: bytes, read: Read) -> Row | Reject:
-    """One line, read with a reason for everything that is refused."""
+    """Return one line, read with a reason for everything that is refused."""
     try:
         found = decode_object(raw)
         row = read(found)
@@ -145,7 +145,7 @@ def _object(name: str, number: int, raw: bytes, read: Read) -> Row | Reject:
 
 
 def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reject]:
-    """One text row for each line of a plain text file."""
+    """Yield one text row for each line of a plain text file."""
     for number, line in lines:
         try:
             text = line.decode()
@@ -164,10 +164,10 @@ def _is_array(start: bytes, suffix: str) -> bool:
 
 
 def _read_array(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    """The line on which each value of the array begins, and the value's bytes unchanged.
+    """Yield the line on which each value of the array begins, and the value's bytes unchanged.
 
     A value ends at the comma or bracket that closes it, whatever is inside; whether it is JSON is for the reader
-    of one value to say. Raises RungError where the array never ends, or something follows it.
+    of one value to say. Raises RungError if the array never ends, or something follows it.
     """
     value, line = bytearray(), 1
     for chunk, at, end, sign in _marks(file):

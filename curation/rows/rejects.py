@@ -33,7 +33,7 @@ class Pieces:
         return len(self._starts) - 1
 
     def add(self, piece: bytes) -> int:
-        """Add a piece; return its number. Raises RungError where the temporary file has no room."""
+        """Add a piece; return its number. Raises RungError if the temporary file has no room."""
         self._waiting += piece
         self._starts.append(self._starts[-1] + len(piece))
         if len(self._waiting) >= BLOCK:
@@ -41,7 +41,7 @@ class Pieces:
         return len(self) - 1
 
     def read(self, number: int) -> bytes:
-        """The piece of that number."""
+        """Return the piece of that number."""
         file, start = self._write(), self._starts[number]
         return os.pread(file.fileno(), self._starts[number + 1] - start, start)
 
@@ -79,7 +79,7 @@ class Rejects(Sequence[Reject]):
         self._lines, self._places = Pieces() if lines is None else lines, places
 
     def add(self, reject: Reject) -> None:
-        """Add a line. Raises RungError where the temporary file has no room."""
+        """Add a line. Raises RungError if the temporary file has no room."""
         facts = json.dumps((reject.file, reject.line, reject.field, reject.reason, reject.hint))
         self._lines.add(facts.encode() + b"\n" + reject.raw)
 
@@ -104,7 +104,7 @@ class Rejects(Sequence[Reject]):
 
 
 def reject_json(reject: Reject) -> bytes:
-    r"""One line of a rejects file: `{line, file, field, reason, hint, raw}`.
+    r"""Return one line of a rejects file: `{line, file, field, reason, hint, raw}`.
 
     `raw` is the line's text; bytes that are not UTF-8 are in it as Python's surrogateescape writes them
     (`\udcff` for 0xff), and `raw_base64` holds the bytes themselves.
@@ -131,7 +131,7 @@ def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
 
 
 def malformed_error(rejects: Sequence[Reject], hint: str = "") -> InputError:
-    """The error that tells all malformed lines: the first in full, then every line number."""
+    """Return the error that tells all malformed lines: the first in full, then every line number."""
     problems = [_problem(reject) for reject in rejects[:SHOWN]]
     if len(rejects) > SHOWN:
         reasons = "".join(f" {line}" for line in reason_lines(rejects))
@@ -140,7 +140,7 @@ def malformed_error(rejects: Sequence[Reject], hint: str = "") -> InputError:
 
 
 def reason_lines(rejects: Iterable[Reject]) -> list[str]:
-    """A sentence for each kind of row that was not read, with how many there are, the most frequent first."""
+    """Return a sentence for each kind of row that was not read, with how many there are, the most frequent first."""
     counts = Counter(reject.reason for reject in rejects)
     lines = [f"{counted(count, 'line')}: {reason}" for reason, count in counts.most_common(REASONS)]
     more = sum(counts.values()) - sum(count for _, count in counts.most_common(REASONS))
@@ -159,7 +159,7 @@ def _next_step(rejects: Sequence[Reject]) -> str:
 
 
 def line_numbers(rejects: Iterable[Reject]) -> str:
-    """All line numbers by file: `a.jsonl 3, 7-9`."""
+    """Return all line numbers by file: `a.jsonl 3, 7-9`."""
     by_file: dict[str, list[int]] = {}
     for reject in rejects:
         by_file.setdefault(reject.file, []).append(reject.line)

@@ -117,7 +117,7 @@ class RowBlock:
         return Row(self.file, self.number + place, self.lines[place].removesuffix(b"\n"))
 
     def chat_lines(self) -> Iterator[ChatLines | Row | Reject]:
-        """All rows and rejects; whole runs of the chat rows that the quick pass judged as they are."""
+        """Yield all rows and rejects; whole runs of the chat rows that the quick pass judged as they are."""
         begin = 0
         for place in self.others:
             if begin < place:
@@ -166,7 +166,7 @@ class Columns:
     called: str = ""
 
     def name_of(self, path: Path) -> str:
-        """The name that rows and messages give a file."""
+        """Return the name that rows and messages give a file."""
         return self.called or str(path)
 
     @property

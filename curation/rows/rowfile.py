@@ -60,7 +60,7 @@ class RowFile:
         return len(self._line)
 
     def __iter__(self) -> Iterator[Example]:
-        """All rows: the first pass, or a later one."""
+        """Yield all rows: the first pass, or a later one."""
         if self._is_read:
             yield from self.pick(range(len(self)))
             return
@@ -76,7 +76,7 @@ class RowFile:
             yield from block.said()
 
     def read(self) -> Iterator[RowBlock]:
-        """All rows and rejects, some hundreds at a time, once. Notes where each one is."""
+        """Yield all rows and rejects, some hundreds at a time, once. Notes where each one is."""
         for number in range(len(self.files)):
             yield from self.read_file(number)
 
@@ -90,7 +90,7 @@ class RowFile:
             yield block
 
     def name_of(self, number: int) -> str:
-        """The name of the file of that number."""
+        """Return the name of the file of that number."""
         return (self._how.get("columns") or Columns()).name_of(self.files[number])
 
     def is_lines(self, number: int) -> bool:
@@ -145,13 +145,13 @@ class RowFile:
         return str(self.files[self._of[index]]), self._line[index]
 
     def places_in(self, files: Collection[str]) -> Sequence[int]:
-        """The places of the rows of these files."""
+        """Return the places of the rows of these files."""
         numbers = [number for number, file in enumerate(self.files) if str(file) in files]
         found = np.flatnonzero(np.isin(np.frombuffer(self._of, np.uint16), numbers)) if len(self) else ()
         return array("q", np.asarray(found, np.int64).tobytes())
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices`."""
+        """Return the rows at `indices`."""
         return list(self.pick(indices))
 
     def pick(self, indices: Iterable[int]) -> Iterator[Example]:
@@ -170,7 +170,7 @@ class RowFile:
             self._check_unchanged(number)
 
     def _raw(self, index: int) -> bytes:
-        """A row in canonical form, and behind a line feed the line to copy out where that is another."""
+        """Return a row in canonical form, and behind a line feed the line to copy out where that is another."""
         kept = self._kept_at[index]
         if kept != IN_ITS_FILE:
             return self._kept.read(kept)
@@ -182,7 +182,7 @@ class RowFile:
     def copy(self, keep: Sequence[bool] | npt.NDArray[np.bool_], out: IO[bytes]) -> None:
         """Write the lines of the rows where `keep` is true, byte for byte, each with a line feed.
 
-        Raises RungError where a file changed since it was read.
+        Raises RungError if a file changed since it was read.
         """
         flags = np.asarray(keep, np.bool_)
         of, lines = np.frombuffer(self._of, np.uint16), np.frombuffer(self._line, np.uint64).astype(np.int64)
@@ -204,7 +204,7 @@ class RowFile:
         return self._places[number]
 
     def _file(self, number: int) -> IO[bytes]:
-        """The open file; one is open at a time, as there may be thousands."""
+        """Return the open file; one is open at a time, as there may be thousands."""
         before, file = self._open
         if file is None or before != number:
             if file:
@@ -246,7 +246,7 @@ class Chosen:
         return self.files.where(self.indices[index])
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices` of the chosen."""
+        """Return the rows at `indices` of the chosen."""
         return self.files.fetch([self.indices[index] for index in indices])
 
 

@@ -59,7 +59,7 @@ def _message(turn: Any, field: str) -> dict[str, Any]:
 
 
 def _call(turn: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """The call in a `function_call` turn: its value is JSON with name and arguments."""
+    """Return the call in a `function_call` turn: its value is JSON with name and arguments."""
     value = need(turn, "value")
     try:
         call = json.loads(value) if isinstance(value, str) else value

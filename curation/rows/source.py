@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 
 def files_of(path: Path) -> list[Path]:
-    """`path`, or the data files below it in the order of their names. Raises RungError where there are none."""
+    """`path`, or the data files below it in the order of their names. Raises RungError if there are none."""
     if str(path) == "-" or not path.is_dir():
         return [path]
     found = [p for p in sorted(path.rglob("*")) if _holds_rows(p) and not _is_hidden(p, path)]
@@ -54,7 +54,7 @@ def is_hub(path: Path) -> bool:
 
 
 def kind_of_file(path: Path) -> str:
-    """The last suffix that is not a packing: `.csv` of `rows.csv.gz`."""
+    """Return the last suffix that is not a packing: `.csv` of `rows.csv.gz`."""
     name = path.name.lower()
     for suffix in PACKED:
         name = name.removesuffix(suffix)
@@ -64,7 +64,7 @@ def kind_of_file(path: Path) -> str:
 def open_bytes(path: Path, progress: Progress | None = None) -> io.BufferedReader:
     """Open for reading, unpacked, a BOM at the start dropped; `-` is standard input.
 
-    Raises RungError where the file is not there, is a folder or device, a pipe that nobody writes to, or UTF-16.
+    Raises RungError if the file is not there, is a folder or device, a pipe that nobody writes to, or UTF-16.
     """
     raw = _open(path)
     watched = io.BufferedReader(cast("io.RawIOBase", _Watched(raw, path, progress)), BLOCK)
@@ -116,7 +116,7 @@ def _open(path: Path) -> io.BufferedReader:
 
 
 def _open_pipe(path: Path) -> io.BufferedReader:
-    """A named pipe, when somebody writes to it within WAIT seconds."""
+    """Return a named pipe, when somebody writes to it within WAIT seconds."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN | select.POLLHUP)
@@ -168,7 +168,7 @@ def _without_mark(file: io.BufferedReader, path: Path) -> io.BufferedReader:
 class _Watched(io.RawIOBase):
     """A file as long as it was when it was opened: what another program appends meanwhile is left for the next time.
 
-    Tells the bytes read so far (of a packed file as they lie on the disk). Raises RungError where the file shrank, or
+    Tells the bytes read so far (of a packed file as they lie on the disk). Raises RungError if the file shrank, or
     was rewritten at the same length.
     """
 
@@ -233,14 +233,14 @@ class _Lines(io.RawIOBase):
 
 
 def _last_line_feed(data: memoryview) -> int:
-    """Return the place of the last line feed, -1 where there is none. The end is searched first: it is mostly there."""
+    """Return the place of the last line feed, -1 if there is none. The end is searched first: it is mostly there."""
     begin = max(0, len(data) - 4096)
     last = bytes(data[begin:]).rfind(b"\n")
     return begin + last if last >= 0 else bytes(data[:begin]).rfind(b"\n")
 
 
 def _size(file: io.BufferedReader) -> int | None:
-    """The length of a plain file; None of a pipe."""
+    """Return the length of a plain file; None of a pipe."""
     status = os.fstat(file.fileno())
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 

@@ -28,9 +28,9 @@ Record = tuple[int, bytes, list[str], str]
 def read_table(
     records: Iterator[Record], path: Path, columns: Columns, notice: Callable[[str], None]
 ) -> Iterator[Row | Reject]:
-    """Each record behind the header as a row; every one that does not fit it is a reject.
+    """Yield each record behind the header as a row; every one that does not fit it is a reject.
 
-    Raises InputError where no column can be taken for question and answer.
+    Raises InputError if no column can be taken for question and answer.
     """
     header = next(records, None)
     if header is None:
@@ -88,7 +88,7 @@ def choose_columns(names: Sequence[str], columns: Columns, file: str) -> dict[st
 
 
 def check_named(names: Sequence[str], columns: Columns, file: str) -> None:
-    """Raise InputError where a column that the user named is not there."""
+    """Raise InputError if a column that the user named is not there."""
     wrong = [name for name in columns.named if name not in names]
     if wrong:
         raise InputError(
@@ -107,7 +107,7 @@ def describe(mapping: Mapping[str, str]) -> str:
 
 
 def to_row(cells: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
-    """The canonical row of one record; columns without a part in it are other keys. Raises Malformed."""
+    """Return the canonical row of one record; columns without a part in it are other keys. Raises Malformed."""
     for name, value in cells.items():
         if isinstance(value, str):
             _check_cell(name, value)
@@ -139,7 +139,7 @@ def read_columns(
 
 
 def _message(cells: Mapping[str, Any], name: str, part: str, role: str) -> dict[str, Any]:
-    """One message; `{}` for a system cell that is empty."""
+    """Return one message; `{}` for a system cell that is empty."""
     if cells[name] is None or cells[name] == "":
         if part == "system":
             return {}
@@ -172,7 +172,7 @@ def _delimiter(line: bytes) -> str:
 
 
 def text_records(file: IO[bytes], delimiter: str = "") -> Iterator[Record]:
-    """The records of CSV; the first line tells the delimiter where none is given."""
+    """Yield the records of CSV; the first line tells the delimiter where none is given."""
     csv.field_size_limit(LARGEST_FIELD)
     lines = lines_of(file, blank=True)
     start = next(lines, None)

@@ -74,7 +74,7 @@ def read_turns(messages: Any, field: str = "messages", unanswered: bool = False)
 
 
 def _joined(message: JsonObject) -> JsonObject:
-    """The message with its parts as one text."""
+    """Return the message with its parts as one text."""
     content = message.get("content")
     return {**message, "content": text_of(content)} if type(content) is list else message
 
@@ -170,7 +170,7 @@ def read_chat(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
 
 
 def write_chat(example: Example) -> dict[str, Any]:
-    """The canonical row; of a preference row the chosen answer, with `rejected` kept beside."""
+    """Return the canonical row; of a preference row the chosen answer, with `rejected` kept beside."""
     if "messages" in example.row:
         return dict(example.row)
     turns = turns_of(example, "chat")

@@ -34,7 +34,7 @@ WHOLE = 1e15
 def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Iterator[tuple[int, bytes, list[str], str]]:
     """Number (from 1, as the program shows it), JSON, cells and fault (never one) of each row that is not blank.
 
-    Of the sheet `name`, else of the first visible one; a workbook of several says which one. Raises RungError where
+    Of the sheet `name`, else of the first visible one; a workbook of several says which one. Raises RungError if
     the file is no workbook, has no such sheet or is too large.
     """
     from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
@@ -58,7 +58,7 @@ def sheet_records(path: Path, name: str, notice: Callable[[str], None]) -> Itera
 
 
 def _demand_room(path: Path, sheet: str) -> None:
-    """Raise RungError where the sheet does not open in `MEMORY`: calamine ends its process then, so a child tries."""
+    """Raise RungError if the sheet does not open in `MEMORY`: calamine ends its process then, so a child tries."""
     command = [sys.executable, "-P", "-c", PROBE, str(path), sheet, str(MEMORY)]
     tried = subprocess.run(command, capture_output=True, check=False)
     if tried.returncode < 0 or tried.returncode == 9:
@@ -69,7 +69,7 @@ def _demand_room(path: Path, sheet: str) -> None:
 
 
 def _chosen(path: Path, name: str, visible: list[str], names: list[str], notice: Callable[[str], None]) -> str:
-    """The sheet to read."""
+    """Return the sheet to read."""
     if name and name not in names:
         raise RungError(
             f'{path}: no sheet "{name}".{did_you_mean(name, names)}',
@@ -84,7 +84,7 @@ def _chosen(path: Path, name: str, visible: list[str], names: list[str], notice:
 
 
 def cell_text(value: Any) -> str:
-    """The text of a cell: whole numbers without a point, dates as ISO 8601, TRUE and FALSE."""
+    """Return the text of a cell: whole numbers without a point, dates as ISO 8601, TRUE and FALSE."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float) and value.is_integer() and abs(value) < WHOLE:

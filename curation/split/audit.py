@@ -41,7 +41,7 @@ class GateAnswer:
 def recheck_review(project: Project, settings: Settings, folder: Path, store: Store | None = None) -> GateAnswer:
     """Check that every frozen row is still what was reviewed, and was reviewed as the policy demands.
 
-    The policy is `reviewed_under`. Raises Refusal where a frozen file is not as it was frozen.
+    The policy is `reviewed_under`. Raises Refusal if a frozen file is not as it was frozen.
     """
     if store is None:
         with open_store(project, settings) as opened:
@@ -256,7 +256,7 @@ def _undecided(rows: Sequence[StoredRow], manifest: Manifest, policy: ReviewSett
 
 
 def _strictest_pool(given: Collection[str]) -> str:
-    """One that is not known counts as the strictest."""
+    """Return one that is not known counts as the strictest."""
     if any(each not in ("sample", "trust") for each in given):
         return "all"
     return "sample" if "sample" in given else "trust"

@@ -24,7 +24,7 @@ SHOWN_CLASSES = 5
 
 
 def card_text(project: Project, settings: Settings, plan: FreezePlan, manifest: Manifest, sha256: str) -> str:
-    """The whole README.md of a frozen version; `sha256` is that of its manifest.json."""
+    """Return the whole README.md of a frozen version; `sha256` is that of its manifest.json."""
     lines = [
         *_front(settings, plan, manifest),
         f"# {project.name}, {manifest.version}",
@@ -75,7 +75,7 @@ def _splits(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
 
 
 def class_lines(classes: Mapping[str, int]) -> Iterator[str]:
-    """The classes in train, and those under the size table's minimum: they stop no freeze, but training."""
+    """Yield the classes in train, and those under the size table's minimum: they stop no freeze, but training."""
     if not classes:
         return
     minimum, _, table = class_sizes()
@@ -168,7 +168,7 @@ DEEPEST = 1
 
 
 def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
-    """YAML lines of `dataset_info`; empty where there is no row."""
+    """YAML lines of `dataset_info`; empty if there is no row."""
     shape = shape_of(example.row for rows in splits.values() for example in rows)
     if not isinstance(shape, dict):
         return []
@@ -177,7 +177,7 @@ def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
 
 
 def shape_of(rows: Iterable[Mapping[str, Any]]) -> Shape:
-    """The shape that holds all these rows."""
+    """Return the shape that holds all these rows."""
     return _merged_all((_shape(row, 0) for row in rows), 0)
 
 

@@ -153,7 +153,7 @@ def newest_dataset(project: Project, version: str | None = None, *, complete: bo
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of one frozen version."""
+    """Return the manifest of one frozen version."""
     return read_artefact(folder / "manifest.json", Manifest)
 
 
@@ -163,9 +163,9 @@ def load_split(folder: Path, split: SplitName) -> list[Example]:
 
 
 def split_file(folder: Path, split: SplitName) -> Path:
-    """The file of a split, after its bytes were found to be those that were frozen.
+    """Return the file of a split, after its bytes were found to be those that were frozen.
 
-    Raises Refusal where it is a symlink, or its SHA-256 differs from the manifest's.
+    Raises Refusal if it is a symlink, or its SHA-256 differs from the manifest's.
     """
     entry = read_manifest(folder).splits.get(split)
     if entry is None:

@@ -118,7 +118,7 @@ def _blocker(kind: str, rows: Sequence[StoredRow], what: str, opener: str) -> Bl
 
 
 def named(rows: Sequence[StoredRow], most: int = 5) -> str:
-    """The first rows by id and place, and how many more."""
+    """Return the first rows by id and place, and how many more."""
     shown = [f"{row.id} ({row.source})" if row.source else row.id for row in rows[:most]]
     return ", ".join(shown) + (f" and {len(rows) - most:,} more" if len(rows) > most else "")
 
@@ -158,7 +158,7 @@ class FreezePlan:
         return {split: len(rows) for split, rows in self.splits.items()}
 
     def bytes_of(self, split: SplitName) -> bytes:
-        """The file of a split."""
+        """Return the file of a split."""
         return "".join(f"{row.example.to_json()}\n" for row in self.splits[split]).encode()
 
     def sha256s(self) -> dict[SplitName, str]:
@@ -248,7 +248,7 @@ def _plan(
 
 
 def _fixed(row: StoredRow, tested: frozenset[str], settings: Settings, has_test: bool) -> SplitName | None:
-    """The split that a row must go to, None where the split is free."""
+    """Return the split that a row must go to, None if the split is free."""
     if row.role in FIXED_ROLES:
         return FIXED_ROLES[row.role]
     if row.id in tested and not has_test:

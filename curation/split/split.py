@@ -51,7 +51,7 @@ class SplitPlan:
     rule: str = RULE
 
     def rows(self, split: SplitName) -> list[int]:
-        """The rows of one split, in input order."""
+        """Return the rows of one split, in input order."""
         return [index for index, name in enumerate(self.split) if name == split]
 
 
@@ -95,7 +95,7 @@ def plan_split(
 
 
 def closed_classes(examples: Sequence[Example]) -> list[str] | None:
-    """The class of each row where the answers are a closed set: short, and given twice on average; else None."""
+    """Return the class of each row where the answers are a closed set: short, and given twice on average; else None."""
     forms = [answer_form(example.answer) if example.answer is not None else "" for example in examples]
     labels = [form for form in forms if form and len(words(form)) < LABEL_WORDS]
     if len(labels) < 0.9 * len(forms) or len(set(labels)) * 2 > len(labels):
@@ -104,7 +104,7 @@ def closed_classes(examples: Sequence[Example]) -> list[str] | None:
 
 
 def group_key(example: Example, path: str) -> str | None:
-    """Return the value at a dotted path of the row, as text; None where there is none."""
+    """Return the value at a dotted path of the row, as text; None if there is none."""
     value = _value_at(example, path) if path else None
     return None if value is None else repr(value)
 
@@ -145,7 +145,7 @@ def _place(
     shares: dict[SplitName, float],
     seed: int,
 ) -> dict[int, SplitName]:
-    """The split of each row in `group`; rows of a group that holds pinned rows of two splits get none."""
+    """Return the split of each row in `group`; rows of a group that holds pinned rows of two splits get none."""
     members: dict[int, list[int]] = {}
     for index, first in group.items():
         members.setdefault(first, []).append(index)
@@ -167,7 +167,7 @@ def _place(
 
 
 def _lot(seed: int, example: Example) -> bytes:
-    """A row's lot: chance that depends on the seed and on the row, not on its place."""
+    """Return a row's lot: chance that depends on the seed and on the row, not on its place."""
     return hashlib.sha256(f"{seed}:{example.content_hash}".encode()).digest()
 
 
@@ -185,7 +185,7 @@ class _Tally:
         self.have[split].update(kinds)
 
     def add_each(self, rows: Sequence[int], placed: Mapping[int, SplitName], kinds: Sequence[str]) -> None:
-        """Each row went where `placed` says."""
+        """Count rows by the split that `placed` gives each."""
         for index in rows:
             if index in placed:
                 self.add(placed[index], Counter([kinds[index]]))
@@ -193,7 +193,7 @@ class _Tally:
     def distribute(
         self, groups: list[tuple[bytes, list[int]]], kinds: Sequence[str], stratified: bool
     ) -> list[tuple[list[int], SplitName]]:
-        """A split for each group: one of every class to train, then the largest first where most is lacking."""
+        """Return a split for each group: one of every class to train, then the largest first where most is lacking."""
         out: list[tuple[list[int], SplitName]] = []
         rest = []
         for lot, rows in sorted(groups):
@@ -229,7 +229,7 @@ FEWEST_DAYS = 3
 
 
 def date_at(example: Example, key: str) -> datetime | None:
-    """The ISO 8601 date or time at a dotted path of the row, in UTC; None where there is none."""
+    """Return the ISO 8601 date or time at a dotted path of the row, in UTC; None if there is none."""
     value = _value_at(example, key)
     if not isinstance(value, str) or not value[:4].isdigit():
         return None
@@ -254,7 +254,7 @@ def date_keys(examples: Sequence[Example]) -> list[str]:
 
 
 def undated(examples: Sequence[Example], key: str) -> list[int]:
-    """The rows without a date under `key`."""
+    """Return the rows without a date under `key`."""
     return [index for index, example in enumerate(examples) if date_at(example, key) is None]
 
 
@@ -264,7 +264,7 @@ def planned(
     shares: Mapping[SplitName, float],
     pinned: Mapping[int, SplitName],
 ) -> SplitPlan:
-    """The split as rung.toml asks for it: by chance and class, or with `split_by` by time."""
+    """Return the split as rung.toml asks for it: by chance and class, or with `split_by` by time."""
     plan = plan_split(
         examples,
         shares=shares,
@@ -279,7 +279,7 @@ def planned(
 def by_time(
     plan: SplitPlan, examples: Sequence[Example], key: str, pinned: Mapping[int, SplitName] | None = None
 ) -> SplitPlan:
-    """The plan with its free groups placed by their newest date: oldest train, then validation, newest test.
+    """Return the plan with its free groups placed by their newest date: oldest train, then validation, newest test.
 
     Pinned rows, and groups that hold one, stay where the plan has them. Rows of one date may be on two sides; which
     of them do is chance by the plan's seed and their contents, never by their order.
@@ -327,6 +327,6 @@ def _free_groups(plan: SplitPlan, pinned: Mapping[int, SplitName]) -> list[list[
 
 
 def _newest(rows: Sequence[int], examples: Sequence[Example], key: str) -> datetime:
-    """The newest date of the rows; of rows without any the oldest there is, so that they are learnt from."""
+    """Return the newest date of the rows; of rows without any the oldest there is, so that they are learnt from."""
     dates = [found for index in rows if (found := date_at(examples[index], key))]
     return max(dates, default=datetime.combine(date.min, time.min, UTC))

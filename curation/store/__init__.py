@@ -52,7 +52,7 @@ def store_exists(project: Project, settings: Settings) -> bool:
 def open_store(project: Project, settings: Settings) -> Store:
     """Open (or make) the project's store and bring its schema up to date; an older SQLite file is copied first.
 
-    Raises RungError where it cannot be opened, or was written by a newer Rung: then nothing was changed.
+    Raises RungError if it cannot be opened, or was written by a newer Rung: then nothing was changed.
     """
     from curation.store.engine import open_engine
     from curation.store.store import Store

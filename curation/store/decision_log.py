@@ -135,7 +135,7 @@ def row_by_number(
 ) -> RowMapping | None:
     """Return a row as it is stored; with `lock` nobody else changes it until this transaction ends.
 
-    Raises RungError where there is none, unless `missing` is allowed: then None.
+    Raises RungError if there is none, unless `missing` is allowed: then None.
     """
     asked = select(rows).where(rows.c.id == number)
     found = connection.execute(asked.with_for_update() if lock else asked).mappings().first()
@@ -180,7 +180,7 @@ def keep_draft(connection: Connection, number: int, reviewer: int, payload: str)
 
 
 def draft_of(connection: Connection, number: int, reviewer: int) -> str | None:
-    """Return a person's own draft of a row, as JSON; None where there is none."""
+    """Return a person's own draft of a row, as JSON; None if there is none."""
     asked = select(drafts.c.payload).where(drafts.c.row_id == number, drafts.c.reviewer_id == reviewer)
     return connection.execute(asked).scalar()
 
@@ -299,7 +299,7 @@ def decided_after(connection: Connection, last: int) -> dict[int, int]:
 
 
 def newest_id(connection: Connection) -> int:
-    """Return the id of the newest decision; 0 where there is none."""
+    """Return the id of the newest decision; 0 if there is none."""
     return connection.execute(select(func.max(decisions.c.id))).scalar() or 0
 
 

@@ -47,7 +47,7 @@ ONE_AT_A_TIME = threading.Lock()
 def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
     """An engine on the newest schema, and how messages name the store. Where nothing may be written it only reads.
 
-    Raises RungError where it cannot be reached, is damaged, was written by a newer Rung, or holds (on a database
+    Raises RungError if it cannot be reached, is damaged, was written by a newer Rung, or holds (on a database
     server) the rows of a project of another name.
     """
     if settings.store.url:
@@ -100,7 +100,7 @@ def _claim(engine: Engine, where: str, project: str) -> None:
 
 @contextlib.contextmanager
 def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True) -> Iterator[Connection]:
-    """One transaction; writers on SQLite take the lock at once (BEGIN IMMEDIATE). Database errors become sentences.
+    """Open a transaction; writers on SQLite lock at once (BEGIN IMMEDIATE). Database errors become sentences.
 
     One that is not `lasting` does not wait for the disk: a power cut may lose it (a kill does not), until the next
     lasting one has ended. One that does not write sees one state of the store from its begin to its end.
@@ -206,7 +206,7 @@ def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
 
 
 def _known(connection: Connection) -> str | None:
-    """The revision of the schema, None where there is none. Raises RungError for one of a newer program."""
+    """Return the revision of the schema, None if there is none. Raises RungError for one of a newer program."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -222,7 +222,7 @@ def _newer(connection: Connection) -> RungError:
 
 
 def _copy(file: Path, target: Path) -> None:
-    """A consistent copy of a live SQLite file, written beside it; an earlier one of something else stays, too."""
+    """Write a consistent copy of a live SQLite file beside it; an earlier copy with other content stays, too."""
     temporary = target.with_name(f"{target.name}.tmp")
     temporary.unlink(missing_ok=True)
     _private(temporary)
@@ -257,7 +257,7 @@ def _bring_to_head(connection: Connection, *, is_new: bool) -> None:
 
 
 def _program() -> str:
-    """The version of this program, as installed."""
+    """Return the version of this program, as installed."""
     try:
         return version("rung")
     except PackageNotFoundError:
@@ -287,7 +287,7 @@ BUSY = ("55P03", "40P01", "40001")
 
 
 def explain(error: Exception, where: str) -> RungError:
-    """The sentence for an error of the database library."""
+    """Return the sentence for an error of the database library."""
     cause = getattr(error, "orig", error)
     text = f"locked: {cause}" if getattr(cause, "sqlstate", "") in BUSY else str(cause)
     for mark, (message, hint) in REASONS.items():
@@ -317,7 +317,7 @@ def is_for_reading(error: RungError, path: Path) -> bool:
 
 
 def reading_engine(path: Path) -> Engine:
-    """An engine that reads the store at `path` and writes nothing; each transaction opens it again."""
+    """Return an engine that reads the store at `path` and writes nothing; each transaction opens it again."""
     reader = _Reader(path)
     engine = create_engine("sqlite://", creator=reader.connect, poolclass=NullPool)
     event.listen(engine, "engine_disposed", lambda _: reader.leave())
@@ -353,7 +353,7 @@ class _Reader:
         self._turn = threading.Lock()
 
     def connect(self) -> sqlite3.Connection:
-        """A connection that sees all that is stored now."""
+        """Return a connection that sees all that is stored now."""
         file = self._files[0]
         if file.with_name(f"{file.name}-shm").is_file():
             with contextlib.suppress(sqlite3.OperationalError):
@@ -369,7 +369,7 @@ class _Reader:
         self._state = ()
 
     def _copy(self) -> None:
-        """Copy one state. Raises Refusal where another account wrote meanwhile, RungError where there is no room."""
+        """Copy one state. Raises Refusal if another account wrote meanwhile, RungError where there is no room."""
         self.leave()
         name, state = self._files[0].name, _state(self._files)
         try:
@@ -387,7 +387,7 @@ class _Reader:
 
 
 def _looking(file: Path, mode: str) -> sqlite3.Connection:
-    """A connection that changes nothing. Raises OperationalError where SQLite cannot read the file so."""
+    """Return a connection that changes nothing. Raises OperationalError if SQLite cannot read the file so."""
     uri = f"{file.absolute().as_uri()}?mode={mode}"
     found = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
     try:

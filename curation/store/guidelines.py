@@ -17,7 +17,7 @@ from workspace.folder import Project
 def current_guideline(store: Store, project: Project, connection: Connection | None = None) -> Guideline | None:
     """Return the present version of `guideline.md`, kept if it is new and the store can be written.
 
-    None where there is no such file.
+    None if there is no such file.
     """
     try:
         data = project.guideline_file.read_bytes()
@@ -57,5 +57,5 @@ def _add(store: Store, connection: Connection, digest: str, text: str) -> None:
 
 
 def _next(connection: Connection) -> int:
-    """The number that the next new version is given."""
+    """Return the number that the next new version is given."""
     return (connection.execute(select(func.max(guidelines.c.version))).scalar() or 0) + 1

@@ -64,7 +64,7 @@ class Imported:
     rejects: Sequence[Reject] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The counts, for `--json` and the store."""
+        """Return the counts, for `--json` and the store."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "rejects"}
 
 
@@ -94,7 +94,7 @@ def read_batches(
 
 
 def _check_empty(batches: Sequence[ImportBatch], notice: Callable[[str], None] | None) -> None:
-    """Give notice of each file without rows. Raises InputError where no file has any."""
+    """Give notice of each file without rows. Raises InputError if no file has any."""
     empty = [batch.path for batch in batches if not batch.rows and not batch.rejects]
     if empty and len(empty) == len(batches):
         text = "no rows. Nothing was imported."
@@ -139,7 +139,7 @@ def columns_before(store: Store, header: Sequence[str]) -> Columns:
 def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -> None:
     """Write rejects to `path`; lines that an earlier import of other files left there stay.
 
-    Raises RungError where `path` holds something else than rejects: it is not overwritten.
+    Raises RungError if `path` holds something else than rejects: it is not overwritten.
     """
     others, before = set(files), contextlib.nullcontext[Iterable[bytes]](())
     with path.open("rb") if path.is_file() else before as lines, replacing(path) as file:
@@ -169,7 +169,7 @@ def _read(rows: RowFile, number: int) -> ImportBatch:
 
 
 def _new_rows(batch: ImportBatch) -> Iterator[NewRow]:
-    """Each row with its line."""
+    """Yield each row with its line."""
     for index, example in enumerate(batch.rows):
         yield NewRow(example, batch.rows.where(index)[1])
 

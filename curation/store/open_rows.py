@@ -38,7 +38,7 @@ HOLDING: BindParameter[Sequence[int]] = bindparam("holding", expanding=True)
 def held_row(
     connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
 ) -> int | None:
-    """A row that the person holds already."""
+    """Return a row that the person holds already."""
     asked = _holding() if want is None else _holding().where(rows.c.id == want)
     given = {"person": person.id, "moment": moment, "holding": holding}
     return connection.execute(asked.limit(1), given).scalar()
@@ -90,7 +90,7 @@ PLACE = (rows.c.priority, rows.c.place, rows.c.id)
 
 @cache
 def _first(state: str, *, flagged: bool) -> Select[Any]:
-    """The first free row of one state. One state at a time, for then an index holds them in their order."""
+    """Return the first free row of one state. One state at a time, for then an index holds them in their order."""
     of_it = free_rows(flagged=flagged).with_only_columns(*PLACE).where(_is(state))
     return of_it.order_by(*PLACE).limit(1).with_for_update(skip_locked=True, of=rows)
 
@@ -118,7 +118,7 @@ def own_open_rows() -> Select[Any]:
 
 @cache
 def _put_off() -> Select[Any]:
-    """The first row on which a person is not sure, or which they flagged, where nobody has it."""
+    """Return the first row on which a person is not sure, or which they flagged, where nobody has it."""
     idle = or_(rows.c.lease_until.is_(None), not_(leased_now(MOMENT)))
     asked = own_open_rows().where(rows.c.state == "unsure", idle)
     return asked.limit(1).with_for_update(skip_locked=True, of=rows)
@@ -138,7 +138,7 @@ def first_free(
     want: int | None,
     patience: float,
 ) -> int | None:
-    """Return the first free row, or row `want` if it is free; None where there is none.
+    """Return the first free row, or row `want` if it is free; None if there is none.
 
     Then those that the person skipped, then those that others skipped before `patience`.
     """
@@ -208,7 +208,7 @@ def end_lease(connection: Connection, number: int, person: Reviewer) -> None:
 
 
 def lease_key(connection: Connection, *, new: str = "") -> str:
-    """Return the project's own key for lease tokens, `new` where it has none yet; empty where there is none."""
+    """Return the project's own key for lease tokens, `new` where it has none yet; empty if there is none."""
     if new and not read_fact(connection, KEY):
         insert_unless_there(connection, facts, {"key": KEY, "value": new})
     return read_fact(connection, KEY)

@@ -29,7 +29,7 @@ NESTED = ("messages", "conversations", "tools")
 def write_query(url: str, query: Path, out: Path) -> str:
     """Write what the query gives to `out`, one JSON object a row; return the name of the source, without a password.
 
-    Raises RungError where the URL is of no database that can be read only, where the database refuses the query (it
+    Raises RungError if the URL is of no database that can be read only, where the database refuses the query (it
     changes something, is wrong, or is two), and where two columns have one name or a value is no text.
     """
     place = _place(url)
@@ -67,7 +67,7 @@ def _place(url: str) -> URL:
 
 @contextmanager
 def _reading(place: URL) -> Iterator[Connection]:
-    """A connection that cannot change anything."""
+    """Open a connection that cannot change anything."""
     engine = _sqlite(place) if place.get_backend_name() == "sqlite" else create_engine(place)
     try:
         with engine.connect().execution_options(
@@ -102,7 +102,7 @@ def _rows(connection: Connection, sql: str, name: str) -> Iterator[dict[str, obj
 
 
 def _value(value: object, column: str) -> object:
-    """A value as JSON has it: times as ISO 8601, decimals as their digits."""
+    """Return a value as JSON has it: times as ISO 8601, decimals as their digits."""
     if column in NESTED and isinstance(value, str) and value.lstrip().startswith("["):
         try:
             return json.loads(value)

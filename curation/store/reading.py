@@ -35,7 +35,7 @@ def _leased(moment: float) -> Any:
 
 
 def query() -> Select[Any]:
-    """All columns that a StoredRow needs, in order of import."""
+    """Return all columns that a StoredRow needs, in order of import."""
     return (
         select(
             rows,
@@ -68,7 +68,7 @@ def stream(connection: Connection, statement: Select[Any]) -> Iterator[StoredRow
 
 
 def by_numbers(connection: Connection, numbers: Sequence[int]) -> list[StoredRow]:
-    """The rows with these numbers, in order of number."""
+    """Return the rows with these numbers, in order of number."""
     return [
         each for part in chunks(sorted(set(numbers))) for each in fetch(connection, query().where(rows.c.id.in_(part)))
     ]
@@ -117,7 +117,7 @@ def count_by(connection: Connection) -> list[tuple[str, str, str, bool, int]]:
 
 
 def record(found: RowMapping) -> StoredRow:
-    """A database row as a value."""
+    """Return a database row as a value."""
     return StoredRow(
         id=row_id(found["id"]),
         role=found["role"],
@@ -241,7 +241,7 @@ def read_deciders(connection: Connection) -> tuple[str, ...]:
 
 
 def read_fact(connection: Connection, key: str) -> str:
-    """The fact; empty where there is none."""
+    """Return the fact; empty if there is none."""
     return str(connection.execute(select(facts.c.value).where(facts.c.key == key)).scalar() or "")
 
 
@@ -267,7 +267,7 @@ def begins_as(connection: Connection, log: str) -> bool:
 
 
 def _digest(connection: Connection, last: Sequence[int]) -> str:
-    """The hash of the first lines of both logs, in order."""
+    """Return the hash of the first lines of both logs, in order."""
     found = sha256()
     for (log, names), number in zip(LOGS.items(), last, strict=True):
         hashed = select(*(log.c[name] for name in names.split()))

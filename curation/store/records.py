@@ -14,12 +14,12 @@ from workspace.errors import RungError
 
 
 def row_id(number: int) -> str:
-    """The name of the row with this number."""
+    """Return the name of the row with this number."""
     return f"r-{number:06d}"
 
 
 def number_of(name: str) -> int:
-    """The number behind `r-000123` (or `123`). Raises RungError for anything else."""
+    """Return the number behind `r-000123` (or `123`). Raises RungError for anything else."""
     match = re.fullmatch(r"(?:r-)?0*(\d{1,18})", name.strip())
     if match is None:
         raise RungError(f'"{name}" is not the id of a row; ids look like r-000123.', "rung review next", found=name)
@@ -189,7 +189,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One standing decision: `payload` is the whole row as it was left, None where it was not touched.
+    """One standing decision: `payload` is the whole row as it was left, None if it was not touched.
 
     A `late` one was made beside another that counted already: a third person is to end that.
     """

@@ -23,7 +23,7 @@ def all_reviewers(store: Store) -> list[Reviewer]:
 
 
 def reviewer_named(connection: Connection, name: str) -> Reviewer | None:
-    """Return the reviewer of that name; None where there is none."""
+    """Return the reviewer of that name; None if there is none."""
     found = connection.execute(select(reviewers).where(reviewers.c.name == name)).mappings().first()
     return None if found is None else _reviewer(found)
 
@@ -35,7 +35,7 @@ def add_reviewer(connection: Connection, name: str, kind: str) -> None:
 
 
 def reviewer_with_token(connection: Connection, digest: str) -> Reviewer | None:
-    """Return whose personal token has this SHA-256; None where it is nobody's."""
+    """Return whose personal token has this SHA-256; None if it is nobody's."""
     found = connection.execute(select(reviewers).where(reviewers.c.token_hash == digest)).mappings().first()
     return None if found is None else _reviewer(found)
 

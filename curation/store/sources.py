@@ -18,7 +18,7 @@ from workspace.artefact import stamp
 
 
 def find_source(connection: Connection, path: str, sha256: str, role: str) -> int | None:
-    """Return the number of a source; None where this file was not imported for this role from this path."""
+    """Return the number of a source; None if this file was not imported for this role from this path."""
     where = (sources.c.sha256 == sha256, sources.c.role == role, sources.c.path == path)
     return connection.execute(select(sources.c.id).where(*where)).scalar()
 
@@ -44,7 +44,7 @@ def add_counts(connection: Connection, source: int, counts: Mapping[str, int]) -
 
 
 def last_row(connection: Connection) -> int:
-    """Return the highest number of a row; 0 where there is none."""
+    """Return the highest number of a row; 0 if there is none."""
     return int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
 
 
@@ -114,7 +114,7 @@ def write_links(connection: Connection, found: Iterable[Link]) -> None:
 
 
 def read_links(connection: Connection, ids: Sequence[str] | None) -> list[Link]:
-    """All pairs, or those with one of these rows."""
+    """Return all pairs, or those with one of these rows."""
     statement = select(links).order_by(links.c.row_id, links.c.other_id)
     if ids is None:
         found = list(connection.execute(statement).mappings())

@@ -72,7 +72,7 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """One reading transaction."""
+        """Open a reading transaction."""
         with transaction(self.engine, self.where, write=False) as connection:
             yield connection
 
@@ -80,7 +80,7 @@ class Store:
     def write(
         self, connection: Connection | None = None, *, alone: bool = False, lasting: bool = True
     ) -> Iterator[Connection]:
-        """One writing transaction, or the one given. With `alone` other imports and queue changes wait.
+        """Open a writing transaction, or use the one given. With `alone` other imports and queue changes wait.
 
         What is not `lasting` (a lease) may be lost in a power cut, and does not wait for the disk.
 
@@ -121,7 +121,7 @@ class Store:
             yield from reading.stream(connection, reading.narrowed(excluded=excluded))
 
     def row(self, name: str) -> StoredRow:
-        """The row `r-000123`. Raises RungError where there is none."""
+        """Return the row `r-000123`. Raises RungError if there is none."""
         found = self.rows(ids=[name])
         if not found:
             raise RungError(f"No row {name} in this project.", "rung review status", found=name)
@@ -168,7 +168,7 @@ class Store:
     # Sources and links
 
     def sources(self) -> list[SourceFile]:
-        """Every file that was imported, in order."""
+        """Return every file that was imported, in order."""
         with self.read() as connection:
             found = connection.execute(select(sources).order_by(sources.c.id)).mappings()
             return [SourceFile(**{**each, "counts": json.loads(each["counts"])}) for each in found]
@@ -201,7 +201,7 @@ class Store:
             return change_rows(opened, kind, numbers, values, actor=actor, reason=reason, finding=finding)
 
     def undo(self, change: int, *, actor: str = "rung") -> list[str]:
-        """Take a change back. Returns the ids of its rows. Raises RungError where it is undone or not there."""
+        """Take a change back. Returns the ids of its rows. Raises RungError if it is undone or not there."""
         with self.write() as connection:
             numbers = undo_change(connection, change)
             write_event(connection, "undo", actor, f"change-{change}", {"rows": len(numbers)})
@@ -228,7 +228,7 @@ class Store:
             return write_event(opened, kind, actor, ref, detail or {})
 
     def events(self, *, kind: str | None = None, ref: str | None = None, actor: str | None = None) -> list[Event]:
-        """The log in order, narrowed."""
+        """Return the log in order, narrowed."""
         with self.read() as connection:
             return read_events(connection, kind, ref, actor)
 
@@ -251,7 +251,7 @@ class StoredRows:
             yield from self.fetch(range(first, min(first + ROWS_AT_ONCE, len(self))))
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices`."""
+        """Return the rows at `indices`."""
         numbers = [self.numbers[index] for index in indices]
         found = {number: payload for number, _, payload in payloads_of(self.connection, list(set(numbers)))}
         return [Example.from_json(found[number]) for number in numbers]

@@ -73,7 +73,7 @@ def moved(connection: Connection, row: Any, state: str) -> None:
 
 
 def forget(connection: Connection) -> None:
-    """The queue is changed by other means than a decision; on PostgreSQL others that change or count it wait."""
+    """Forget the count: the queue changes without a decision. On PostgreSQL others that change or count it wait."""
     lock_all(connection)
     connection.execute(delete(facts).where(facts.c.key == WAITING))
 
@@ -290,7 +290,7 @@ def undrawn_rows(connection: Connection, plan: int | None) -> dict[int, tuple[in
 
 
 def plan_that_drew(connection: Connection, number: int) -> int | None:
-    """Return the plan in whose sample a row is; None where it is in none."""
+    """Return the plan in whose sample a row is; None if it is in none."""
     asked = select(rows.c.plan_id).where(rows.c.id == number, rows.c.sampled == 1, rows.c.plan_id.is_not(None))
     return connection.execute(asked).scalar()
 

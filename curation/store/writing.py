@@ -23,7 +23,7 @@ FIRST = {"test": 0, "validation": 1}
 
 
 def insert_unless_there(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Insert one row; False where there is one with that key. Waits for whoever inserts it at this moment."""
+    """Insert one row; False if there is one with that key. Waits for whoever inserts it at this moment."""
     statement = insert_or_skip(connection, table).values(dict(values)).returning(*table.primary_key)
     return connection.execute(statement).first() is not None
 
@@ -88,7 +88,7 @@ def _values(number: int, each: NewRow, content_hash: str, role: str, origin: str
 
 
 def _stored(connection: Connection, role: str, hashes: Sequence[str], last: int) -> dict[str, int]:
-    """The rows up to number `last` that hold one of these contents in this role."""
+    """Return the rows up to number `last` that hold one of these contents in this role."""
     found: dict[str, int] = {}
     for part in chunks(list(set(hashes))):  # type: ignore[arg-type]
         statement = select(rows.c.content_hash, func.min(rows.c.id)).where(
@@ -99,7 +99,7 @@ def _stored(connection: Connection, role: str, hashes: Sequence[str], last: int)
 
 
 def _sequence(connection: Connection) -> int:
-    """The highest number ever given: a number is never given twice."""
+    """Return the highest number ever given: a number is never given twice."""
     if connection.dialect.name != "sqlite":
         return 0
     found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").scalar()
@@ -183,7 +183,7 @@ def _before(connection: Connection, numbers: Sequence[int], names: Sequence[str]
 def undo_change(connection: Connection, change: int) -> list[int]:
     """Put back what a change set, where nothing was set since. Returns the numbers of the rows.
 
-    Raises RungError where there is no such change, or it is undone already.
+    Raises RungError if there is no such change, or it is undone already.
     """
     forget(connection)
     found = connection.execute(select(changes).where(changes.c.id == change)).mappings().first()
@@ -206,7 +206,7 @@ def undo_change(connection: Connection, change: int) -> list[int]:
 
 
 def write_event(connection: Connection, kind: str, actor: str, ref: str, detail: Mapping[str, Any]) -> int:
-    """One line of the log."""
+    """Return one line of the log."""
     text = json.dumps(dict(detail), ensure_ascii=False, default=str)
     statement = insert(events).values(at=stamp(), actor=actor, kind=kind, ref=ref, detail=text)
     return int(connection.execute(statement.returning(events.c.id)).scalar_one())

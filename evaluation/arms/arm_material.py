@@ -66,7 +66,7 @@ class ArmMaterial:
     tune_encoder: bool = False
 
     def knowing(self, *instructions: PromptVersion | None) -> ArmMaterial:
-        """The same, with the instructions that validation left."""
+        """Return the same, with the instructions that validation left."""
         return replace(self, instructions=tuple(dict.fromkeys(instructions)))
 
 
@@ -87,12 +87,12 @@ class Variant:
 
 
 def question_of(turns: Sequence[Turn]) -> str:
-    """The contract's question of an item, from its turns."""
+    """Return the contract's question of an item, from its turns."""
     return Example({"messages": list(turns)}).question
 
 
 def instructed(turns: Sequence[Turn], prompt: PromptVersion | None) -> tuple[Turn, ...]:
-    """The turns with `prompt` instead of their system message; with None as they are."""
+    """Return the turns with `prompt` instead of their system message; with None as they are."""
     if prompt is None:
         return tuple(turns)
     return ({"role": "system", "content": prompt.text}, *(t for t in turns if t.get("role") != "system"))

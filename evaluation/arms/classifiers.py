@@ -27,7 +27,7 @@ HOTTEST = 20.0
 
 
 def classical(material: ArmMaterial) -> list[Variant]:
-    """One a regularisation strength."""
+    """Return one a regularisation strength."""
     return _variants(material, "words, characters 2-4", vectorizer)
 
 
@@ -56,7 +56,7 @@ def embedded(meanings: Meanings) -> Any:
 
 
 def fit(features: Any, examples: Sequence[Example], strength: float, validation: Sequence[Example] = ()) -> Any:
-    """The pipeline, fitted on `examples`: `features`, then logistic regression, calibrated on `validation`."""
+    """Return the pipeline, fitted on `examples`: `features`, then logistic regression, calibrated on `validation`."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
@@ -71,7 +71,7 @@ def fit(features: Any, examples: Sequence[Example], strength: float, validation:
 
 
 def temperature(model: Any, rows: Sequence[Example]) -> float:
-    """The number that divides the scores so that the log loss on `rows` is smallest; 1 without rows.
+    """Return the number that divides the scores so that the log loss on `rows` is smallest; 1 without rows.
 
     It changes no answer (Guo et al. 2017). Each right answer counts as (n + 1) / (n + 2) likely, as Platt (1999) has
     it: a few rows that are all right make nothing certain.

@@ -59,11 +59,11 @@ def optimise(
     items: Sequence[EvalItem],
     watch: Progress | None = None,
 ) -> tuple[PromptVersion, ...]:
-    """The instructions `prompts/optimised.*.md`; where there are none, the best one that was found (the one it
+    """Return the instructions `prompts/optimised.*.md`; where there are none, the best one that was found (the one it
     began with, where none is better), which `keep_proposals` writes there.
 
-    `desk` answers and scores, `writer` rewrites, `items` are validation rows. None where one of them is missing.
-    Raises RungError where the package is missing, or a reply is (budget, network); what came is kept.
+    `desk` answers and scores, `writer` rewrites, `items` are validation rows. None if one of them is missing.
+    Raises RungError if the package is missing, or a reply is (budget, network); what came is kept.
     """
     known = read_proposals(project)
     limits = material.optimise

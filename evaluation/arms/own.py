@@ -26,7 +26,7 @@ def variants(material: ArmMaterial) -> list[Variant]:
 
 
 def open_own(project: Project, settings: Settings, arms: Iterable[str], guard: Guard) -> dict[str, ChatModel]:
-    """The system of each `own:NAME` among `arms`. Nothing is sent.
+    """Return the system of each `own:NAME` among `arms`. Nothing is sent.
 
     Raises RungError for an unknown name, Refusal where privacy answer or trust forbid it.
     """
@@ -34,7 +34,7 @@ def open_own(project: Project, settings: Settings, arms: Iterable[str], guard: G
 
 
 def systems(project: Project, settings: Settings) -> dict[str, str]:
-    """Each `own:NAME` of the project, with a hash of where it is: its address and model, or its code."""
+    """Return each `own:NAME` of the project, with a hash of where it is: its address and model, or its code."""
     files = {f"{OWN}{path.stem}": sha256_file(path) for path in codes(project.root, ARMS)}
     named = {f"{OWN}{name}": sha256_bytes(f"{at.url} {at.model}".encode()) for name, at in settings.arms.items()}
     return files | named

@@ -22,17 +22,17 @@ MANY = 8
 
 
 def alone(prompt: PromptVersion | None) -> Variant:
-    """The instruction and nothing else; None leaves the row's own."""
+    """Return the instruction and nothing else; None leaves the row's own."""
     return Variant({"prompt": prompt_name(prompt)}, lambda turns: instructed(turns, prompt), prompt=prompt)
 
 
 def base(material: ArmMaterial) -> list[Variant]:
-    """The bare task, with prompts/base.md or the row's own system message as the only instruction."""
+    """Return the bare task, with prompts/base.md or the row's own system message as the only instruction."""
     return [alone(material.base)]
 
 
 def prompt_versions(material: ArmMaterial) -> list[Variant]:
-    """One a version of the user's instruction (prompts/prompt*.md); the row's own where there is no file."""
+    """Return one a version of the user's instruction (prompts/prompt*.md); the row's own where there is no file."""
     return [alone(prompt) for prompt in (material.prompts or (None,))]
 
 
@@ -48,7 +48,7 @@ def many_shot(material: ArmMaterial) -> list[Variant]:
 
 
 def optimised(material: ArmMaterial) -> list[Variant]:
-    """Each instruction that a model wrote (`evaluation.arms.optimising`), alone and with k examples; none where nothing
+    """Each instruction that a model wrote (`evaluation.arms.optimising`), alone and with k examples; none if nothing
     could choose.
 
     It is a file, `prompts/optimised.1.md`: made once, kept, and yours to edit or delete.
@@ -60,7 +60,7 @@ def optimised(material: ArmMaterial) -> list[Variant]:
 
 
 def bigger_model(material: ArmMaterial) -> list[Variant]:
-    """The best instruction, alone and with the static examples, asked of another model: what money buys today.
+    """Return the best instruction, alone and with the static examples, asked of another model: what money buys today.
 
     A tuned model must beat it to ship, as it must every prompted arm; the arm that the verdict is about stays one on
     the base model, because that is what would be released.
@@ -73,7 +73,7 @@ def bigger_model(material: ArmMaterial) -> list[Variant]:
 
 
 def static(material: ArmMaterial, k: int, prompt: PromptVersion | None) -> Variant:
-    """A variant that shows the same k examples each time."""
+    """Return a variant that shows the same k examples each time."""
     shown = spread(material.examples, k)
     settings = {"k": len(shown), "prompt": prompt_name(prompt), "examples": [e.content_hash[:8] for e in shown]}
     return Variant(settings, lambda turns: with_examples(turns, prompt, shown), prompt=prompt)

@@ -72,7 +72,7 @@ CALLED = {classifiers.CLASSICAL: "classifier"}
 
 
 def arms_named(names: Sequence[str]) -> list[Arm]:
-    """The arms in the order of the ladder, `prompt` always first among those that build on it.
+    """Return the arms in the order of the ladder, `prompt` always first among those that build on it.
 
     Raises RungError for an unknown name.
     """
@@ -91,7 +91,7 @@ def arms_named(names: Sequence[str]) -> list[Arm]:
 
 
 def arm_called(name: str) -> Arm:
-    """The arm of a name as files have it; `own:NAME` is any system of the user's own."""
+    """Return the arm of a name as files have it; `own:NAME` is any system of the user's own."""
     return ARMS[name] if name in ARMS else Arm(name, False, "", own.variants)
 
 
@@ -107,5 +107,5 @@ def arm_option(arm: str) -> str:
 
 
 def arm_name(arm: str) -> str:
-    """The word for an arm; an unknown one as it is."""
+    """Return the word for an arm; an unknown one as it is."""
     return ARM_NAMES.get(arm, arm)

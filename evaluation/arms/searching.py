@@ -36,7 +36,7 @@ class Index(Protocol[Found]):
     """Finds example rows or passages for a question."""
 
     def search(self, query: str, k: int) -> Sequence[Found]:
-        """The k best, the best first."""
+        """Return the k best, the best first."""
         ...
 
 
@@ -89,7 +89,7 @@ def _rag(way: str, index: Index[Passage], prompt: PromptVersion | None) -> Varia
 
 
 def passages(chunks: Sequence[Passage]) -> str:
-    """The passages as the model reads them; empty where none was found."""
+    """Return the passages as the model reads them; empty if none was found."""
     return listed([(", ".join(filter(None, (chunk.file, chunk.page))), chunk.text) for chunk in chunks])
 
 

@@ -23,7 +23,7 @@ def tuned(system_prompt: str | None) -> list[Variant]:
 def tuned_rag(
     system_prompt: str | None, documents: Sequence[Passage], meanings: Meanings | None = None
 ) -> list[Variant]:
-    """The run's own instruction and 4 passages; by meaning too, where that is wanted."""
+    """Return the run's own instruction and 4 passages; by meaning too, where that is wanted."""
     return [_with_passages(system_prompt, way, index) for way, index in passage_indexes(documents, meanings)]
 
 

@@ -25,7 +25,7 @@ TUNED = ", tuned"
 def tuned(
     embedder: LocalEmbedder, examples: Sequence[Example], watch: Callable[[], Progress | None] | None = None
 ) -> LocalEmbedder:
-    """The embedder after tuning on questions and answers; the same rows give the same weights on one machine."""
+    """Return the embedder after tuning on questions and answers; the same rows give the same weights on one machine."""
     torch = require("train", "torch")
     answers = sorted({example.answer or "" for example in examples})
     place = {answer: at for at, answer in enumerate(answers)}

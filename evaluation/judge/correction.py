@@ -22,7 +22,7 @@ class JudgedArm(ArtefactPart):
 
     `sensitivity` and `specificity` are against people, each with its lower 95% bound; `why` is why it is ignored.
     `length_bias`: how much more the judge favours the longer half of the outputs than people do, on the items that
-    people judged; None where that is unknown.
+    people judged; None if that is unknown.
     """
 
     arm: str
@@ -88,7 +88,7 @@ class JudgeReport(Artefact):
         return {key: value for key, value in fields.items() if key not in OLDER} if isinstance(fields, dict) else fields
 
     def against(self, arm: str) -> JudgedRival | None:
-        """The finding against one arm."""
+        """Return the finding against one arm."""
         return next((rival for rival in self.rivals if rival.arm == arm), None)
 
 
@@ -119,9 +119,9 @@ def calibrated(
     confidence: float = CONFIDENCE,
     groups: Groups = None,
 ) -> JudgedArm:
-    """The judge's verdicts on an arm by item, beside people's on a random subset.
+    """Return the judge's verdicts on an arm by item, beside people's on a random subset.
 
-    A score of `good` and more is a yes. A reply that could not be read counts as 0. Raises ValueError where people
+    A score of `good` and more is a yes. A reply that could not be read counts as 0. Raises ValueError if people
     judged an item the judge did not.
     """
     unknown = sorted(people.keys() - judge.keys())
@@ -151,14 +151,14 @@ def calibrated(
 
 
 def _rate_low(right: Mapping[int, bool], groups: Groups) -> float:
-    """The lower 95% bound of a rate; 0 where there is no item."""
+    """Return the lower 95% bound of a rate; 0 if there is no item."""
     names = _names(right, groups)
     clusters = None if groups is None else list(map(str, names.values()))
     return score_interval([float(each) for each in right.values()], clusters=clusters)[0] if right else 0.0
 
 
 def _names(items: Iterable[int], groups: Groups) -> dict[int, str]:
-    """The group of each item; an item without one is a group of its own."""
+    """Return the group of each item; an item without one is a group of its own."""
     known = groups or {}
     return {item: f"group {known[item]}" if item in known else f"item {item}" for item in items}
 
@@ -205,7 +205,7 @@ def length_bias(
 ) -> float | None:
     """Return how much more the judge favours the longer half than people do, in score points, on people's items.
 
-    None where fewer than 20 were judged, or their outputs are all of one length.
+    None if fewer than 20 were judged, or their outputs are all of one length.
     """
     if len(people) < 20:
         return None

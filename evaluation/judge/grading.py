@@ -28,7 +28,7 @@ class Case:
 
 
 def read_rubric(project: Project) -> str:
-    """judge.md. Raises RungError where it is missing or empty."""
+    """judge.md. Raises RungError if it is missing or empty."""
     path = project.root / RUBRIC_FILE
     text = read_utf8(path).strip() if path.is_file() else ""
     if not text:
@@ -58,7 +58,7 @@ def _one_to_five(text: str) -> float | None:
 
 
 def _verdict(words: str, text: str) -> str | None:
-    """The word that a reply begins with, or that is all of its last line, in lower case."""
+    """Return the word that a reply begins with, or that is all of its last line, in lower case."""
     last = text.strip().rpartition("\n")[2]
     found = re.match(rf"\W*({words})\b", text, re.IGNORECASE) or re.fullmatch(rf"\W*({words})\W*", last, re.IGNORECASE)
     return found[1].lower() if found else None
@@ -76,7 +76,7 @@ GRADES: dict[str, tuple[str, Callable[[str], float | None]]] = {
 
 
 def grade_ask(kind: str, rubric: str, case: Case, room: int = ROOM) -> Ask:
-    """The request to grade one output; `kind` is a key of GRADES."""
+    """Return the request to grade one output; `kind` is a key of GRADES."""
     text = (
         f"{rubric.strip()}\n\nQuestion:\n{case.question}\n\nReference answer:\n{case.expected}\n\n"
         f"Answer to judge:\n{case.output}\n\n{GRADES[kind][0]}"
@@ -94,7 +94,7 @@ class ModelJudge:
     def grade(self, cases: Sequence[Case], watch: Progress | None = None) -> list[float | None]:
         """Grade each case: 0 or 1 for a rubric, 0 to 1 in quarters for a score; None for a reply that cannot be read.
 
-        Raises RungError where over 5% (and more than one) are unreadable.
+        Raises RungError if over 5% (and more than one) are unreadable.
         """
         asks = [grade_ask(self.kind, self.rubric, case, self.room) for case in cases]
         found = ask_all(self.model, asks, self.replies, watch)
@@ -107,7 +107,7 @@ class ModelJudge:
         return said
 
     def __call__(self, cases: Sequence[Case]) -> list[float]:
-        """A score a case, in 0..1; a verdict that cannot be read scores 0."""
+        """Return a score a case, in 0..1; a verdict that cannot be read scores 0."""
         return [value or 0.0 for value in self.grade(cases)]
 
     @property
@@ -119,7 +119,7 @@ class ModelJudge:
 
 
 def project_judge(project: Project, settings: Settings, model: ChatModel | None, replies: Replies) -> ModelJudge:
-    """The judge of rung.toml with judge.md. Raises RungError where one of the two is missing."""
+    """Return the judge of rung.toml with judge.md. Raises RungError if one of the two is missing."""
     if model is None:
         raise RungError('metric = "judge" needs a judge: [judge] base.', where="rung.toml")
     return ModelJudge(model, settings.judge.kind, read_rubric(project), replies, settings.judge.max_tokens)

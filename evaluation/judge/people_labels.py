@@ -84,7 +84,7 @@ class Label:
         return row.get("answer", self.case.output) in (self.case.output, self.veil.texts[2])
 
     def shown(self, *, masked: bool = True) -> dict[str, object]:
-        """The line of a sheet."""
+        """Return the line of a sheet."""
         case = self.case
         asked, reference, answer = self.veil.texts if masked else (case.question, case.expected, case.output)
         line = {"id": self.id, "question": asked, "reference": reference, "answer": answer}
@@ -92,9 +92,9 @@ class Label:
 
 
 def open_sitting(project: Project, settings: Settings, run: str | None) -> JudgeSession:
-    """The newest verdict (of a run) with all that a judge needs.
+    """Return the newest verdict (of a run) with all that a judge needs.
 
-    Raises Refusal where there is no verdict: test outputs are opened after it.
+    Raises Refusal if there is no verdict: test outputs are opened after it.
     """
     found = newest_verdict(project, run)
     if found is None:
@@ -117,7 +117,7 @@ def sitting_of(project: Project, settings: Settings, folder: Path, verdict: Verd
 
 
 def labels(sitting: JudgeSession, count: int = ITEMS) -> list[Label]:
-    """The outputs that people label, mixed over arms and items; the plan is made where there is none."""
+    """Return the outputs that people label, mixed over arms and items; the plan is made where there is none."""
     path = sitting.folder / "plan.json"
     if not path.is_file():
         items = sorted(sitting.outcomes["tuned"])
@@ -149,7 +149,7 @@ def take_labels(sitting: JudgeSession, path: Path, rater: str) -> int:
 
 
 def read_labels(path: Path) -> dict[int, float]:
-    """A person's labels by id, the newest of each. Raises InputError for a damaged file."""
+    """Return a person's labels by id, the newest of each. Raises InputError for a damaged file."""
     return dict(read_lines(path, lambda row: (int(row["id"]), float(row["value"])), "label"))
 
 

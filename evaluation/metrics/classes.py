@@ -1,4 +1,4 @@
-"""F1 over classes, by scikit-learn's f1_score (0 where it is 0/0): macro is the plain mean over classes, micro is over
+"""F1 over classes, by scikit-learn's f1_score (0 if it is 0/0): macro is the plain mean over classes, micro is over
 summed counts. Classes are the labels of `expected`; an output that names none of them counts against its item's class.
 """
 

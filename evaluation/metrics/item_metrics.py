@@ -30,7 +30,7 @@ def passes(output: str, tests: str) -> float:
 
 
 def code_of(output: str) -> str:
-    """The program in an answer."""
+    """Return the program in an answer."""
     blocks = FENCE.findall(output)
     return "\n".join(blocks) if blocks else output
 
@@ -98,13 +98,13 @@ class ItemMetric:
     by_tools: bool = False
 
     def of_row(self, output: str, expected: str, tests: str, tools: object) -> float:
-        """The score of an output for a row with this answer, these tests and tools."""
+        """Return the score of an output for a row with this answer, these tests and tools."""
         score = self.score(output, tests if self.by_tests else expected)
         return score if not self.by_tools or fits_tools(output, tools) else 0.0
 
 
 def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
-    """The metric that `[evaluation] metric` names; `root` is the folder that file arguments are relative to.
+    """Return the metric that `[evaluation] metric` names; `root` is the folder that file arguments are relative to.
 
     Raises RungError for an unknown name (with "did you mean"), a metric of whole sets, or a wrong argument.
     """
@@ -156,14 +156,14 @@ def _unknown(name: str, own: Mapping[str, Path]) -> RungError:
 
 
 def own_metrics(root: Path) -> dict[str, Path]:
-    """The project's metric files by name; links that lead out of the folder are left out."""
+    """Return the project's metric files by name; links that lead out of the folder are left out."""
     return {path.stem: path for path in codes(root, METRICS)}
 
 
 def _load_own(root: Path, path: Path) -> tuple[str, Score]:
-    """The metric's words (the first line of its docstring, else its name) and its checked `score`.
+    """Return the metric's words (the first line of its docstring, else its name) and its checked `score`.
 
-    Raises Refusal where this account has not trusted these very bytes, RungError where they do not load or have no
+    Raises Refusal if this account has not trusted these very bytes, RungError where they do not load or have no
     `score`.
     """
     name = f"{METRICS}/{path.name}"

@@ -20,7 +20,7 @@ READS_JSON = ("json_valid", "json_schema", "json_fields")
 
 
 def parse(text: str) -> Any:
-    """The document that the whole text is, a Markdown fence taken off, or INVALID; NaN is not JSON."""
+    """Return the document that the whole text is, a Markdown fence taken off, or INVALID; NaN is not JSON."""
     fenced = FENCE.match(text)
     try:
         return json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
@@ -33,7 +33,7 @@ def _refuse(name: str) -> Any:
 
 
 def json_valid(output: str, expected: str) -> float:
-    """1 where the output is one JSON document; `expected` is not read."""
+    """1 if the output is one JSON document; `expected` is not read."""
     return float(parse(output) is not INVALID)
 
 
@@ -51,7 +51,7 @@ def json_fields(output: str, expected: str) -> float:
 
 
 def leaves(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:
-    """Every leaf of a document with its path; an empty object or list is a leaf of its own."""
+    """Yield every leaf of a document with its path; an empty object or list is a leaf of its own."""
     if isinstance(value, dict) and value:
         for key, part in value.items():
             yield from leaves(part, f"{path}.{key}")
@@ -72,7 +72,7 @@ def _plain(value: Any) -> str:
 
 def json_schema(file: str) -> Callable[[str, str], float]:
     """The metric for the schema in `file`, which refers to itself and to the published metaschemas only: nothing is
-    fetched. Raises RungError where it cannot be read, is no schema, or refers to anything else.
+    fetched. Raises RungError if it cannot be read, is no schema, or refers to anything else.
     """
     jsonschema = require("quality", "jsonschema")
     try:
@@ -105,7 +105,7 @@ def _is_local(document: str, ids: set[str], known: set[str]) -> bool:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """A document and everything in it."""
+    """Yield a document and everything in it."""
     waiting = [value]
     while waiting:
         part = waiting.pop()
@@ -114,7 +114,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _is_valid(checker: Any, found: Any, file: str) -> bool:
-    """A document that no number can hold is not valid. Raises RungError for a schema that points at nothing."""
+    """True if the document is valid; never with numbers out of range. Raises RungError for a broken reference."""
     try:
         return bool(checker.is_valid(found))
     except (OverflowError, RecursionError):
@@ -125,7 +125,7 @@ def _is_valid(checker: Any, found: Any, file: str) -> bool:
 
 def json_shape(spec: str, root: Path, known: Sequence[str]) -> Shape | None:
     """The schema that the metric names; for the other JSON metrics the kind of document that all known answers are, and
-    where they are objects their keys. None where the metric reads no JSON. Test answers take no part.
+    where they are objects their keys. None if the metric reads no JSON. Test answers take no part.
     """
     name, _, file = spec.partition(":")
     if name not in READS_JSON:

@@ -21,13 +21,13 @@ def chrf(output: str, expected: str) -> float:
 
 
 def corpus(kind: Literal["BLEU", "CHRF"], outputs: Sequence[str], expected: Sequence[str]) -> tuple[float, str]:
-    """The corpus figure in 0..1 and sacrebleu's signature."""
+    """Return the corpus figure in 0..1 and sacrebleu's signature."""
     metric = getattr(require("quality", "sacrebleu.metrics"), kind)()
     return float(metric.corpus_score(list(outputs), [list(expected)]).score) / 100, str(metric.get_signature())
 
 
 def rouge(kind: str = "rougeL") -> Callable[[str, str], float]:
-    """The F-measure of ROUGE (Lin 2004) with Porter stemming, 0..1; `rouge:rouge1` names another kind.
+    """F-measure of ROUGE (Lin 2004) with Porter stemming, 0..1; `rouge:rouge1` names another kind.
 
     Raises ValueError for an unknown one.
     """

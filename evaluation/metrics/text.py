@@ -40,18 +40,18 @@ def normalised_match(output: str, expected: str) -> float:
 
 
 def label(output: str) -> str:
-    """The label that an output names: its first line that is not empty, normalised."""
+    """Return the label that an output names: its first line that is not empty, normalised."""
     lines = [line for line in output.splitlines() if line.strip()]
     return normalise(lines[0]) if lines else ""
 
 
 def accuracy(output: str, expected: str) -> float:
-    """1 where the label is right; the mean equals scikit-learn's accuracy_score over the same labels."""
+    """1 if the label is right; the mean equals scikit-learn's accuracy_score over the same labels."""
     return float(label(output) == label(expected))
 
 
 def _tokens(text: str) -> list[str]:
-    """The normalised tokens of SQuAD's official evaluate-v1.1: lower case, punctuation and articles removed."""
+    """Return the normalised tokens of SQuAD's official evaluate-v1.1: lower case, punctuation and articles removed."""
     bare = "".join(c for c in text.lower() if c not in set(string.punctuation))
     return ARTICLES.sub(" ", bare).split()
 
@@ -59,7 +59,7 @@ def _tokens(text: str) -> list[str]:
 def token_f1(output: str, expected: str) -> float:
     """SQuAD's F1: harmonic mean of the share of output tokens that are right and of expected tokens that are found.
 
-    1.0 where both have no token, 0.0 where one has none.
+    1.0 where both have no token, 0.0 if one has none.
     """
     found, wanted = _tokens(output), _tokens(expected)
     if not found or not wanted:
@@ -69,7 +69,7 @@ def token_f1(output: str, expected: str) -> float:
 
 
 def last_number(text: str) -> float | None:
-    """The last number in a text, None where there is none.
+    """Return the last number in a text, None if there is none.
 
     Thousands separators are read (`2,640`), as are signs (not after a letter or digit: `5-10` ends in 10), decimals,
     exponents and percent signs (which are ignored).
@@ -79,9 +79,9 @@ def last_number(text: str) -> float | None:
 
 
 def numeric(tolerance: str = "1e-9") -> Callable[[str, str], float]:
-    """The metric that compares last numbers within a relative tolerance: `numeric:0.01` allows 1%.
+    """Compare the last numbers within a relative tolerance: `numeric:0.01` allows 1%.
 
-    Raises ValueError where the tolerance is not a number.
+    Raises ValueError if the tolerance is not a number.
     """
     allowed = float(tolerance)
 
@@ -95,7 +95,7 @@ def numeric(tolerance: str = "1e-9") -> Callable[[str, str], float]:
 
 
 def regex(pattern: str) -> Callable[[str, str], float]:
-    """The metric `regex:PATTERN`: 1 where the whole output matches. Raises ValueError where it does not compile."""
+    """The metric `regex:PATTERN`: 1 if the whole output matches. Raises ValueError if it does not compile."""
     try:
         compiled = re.compile(pattern)
     except re.error as error:

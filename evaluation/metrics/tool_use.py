@@ -15,7 +15,7 @@ from workspace.extras import require
 
 
 def tool_name(output: str, expected: str) -> float:
-    """1 where the same tools are called in the same order."""
+    """1 if the same tools are called in the same order."""
     return _compared(output, expected, lambda found, right: float(_names(found) == _names(right)))
 
 
@@ -28,14 +28,14 @@ def tool_args(output: str, expected: str) -> float:
 
 
 def tool_call(output: str, expected: str) -> float:
-    """1 where the calls are the same: names, arguments (numbers by value), order."""
+    """1 if the calls are the same: names, arguments (numbers by value), order."""
     return _compared(output, expected, lambda found, right: float(_pairs(found) == _pairs(right)))
 
 
 def fits_tools(output: str, tools: Any) -> bool:
     """Return whether each call of an output is one of the tools, with arguments that its JSON Schema allows.
 
-    True where a row names no tools. Keywords of a schema that lead elsewhere are not followed.
+    True if a row names no tools. Keywords of a schema that lead elsewhere are not followed.
     """
     known = {
         made.get("name"): made.get("parameters") or made.get("input_schema") or {}
@@ -75,5 +75,5 @@ def _fields(found: Sequence[Call], right: Sequence[Call]) -> float:
 
 
 def _pairs(calls: Sequence[Call]) -> Counter[tuple[Any, ...]]:
-    """The fields of calls: place of the call, its tool, path and value; numbers are equal by value."""
+    """Return the fields of calls: place of the call, its tool, path and value; numbers are equal by value."""
     return Counter((n, call["name"], *leaf) for n, call in enumerate(calls) for leaf in leaves(call["arguments"]))

@@ -27,12 +27,12 @@ class Hidden:
 
     @property
     def words(self) -> str:
-        """`1 phone, 2 e-mails`; empty where nothing is hidden."""
+        """`1 phone, 2 e-mails`; empty if nothing is hidden."""
         return hidden_words(self.found)
 
 
 def hidden(*texts: str) -> Hidden:
-    """The texts as they are shown at first."""
+    """Return the texts as they are shown at first."""
     cover = Cover()
     return Hidden(tuple(map(cover.text, texts)), frozenset(cover.found))
 
@@ -45,14 +45,14 @@ def rater_file(folder: Path, kind: str, rater: str) -> Path:
 
 
 def rater_files(folder: Path, kind: str) -> dict[str, Path]:
-    """The files of all who gave some, by their names."""
+    """Return the files of all who gave some, by their names."""
     return {unquote(p.name[len(kind) + 1 : -6]): p for p in sorted(folder.glob(f"{kind}.*.jsonl"))}
 
 
 def read_sheet(
     path: Path, column: str, words: Collection[str], known: Mapping[int, Callable[[Mapping[str, Any]], bool]]
 ) -> dict[int, tuple[str, str]]:
-    """A filled sheet: by id one of the `words` in this column, and the reason. An empty one is left open.
+    """Return a filled sheet: by id one of the `words` in this column, and the reason. An empty one is left open.
 
     `known` says of each id whether a line shows its texts. Raises InputError with every line that is no answer.
     """

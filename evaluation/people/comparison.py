@@ -59,7 +59,7 @@ class BlindComparison:
         return f"{self.folder.parent.name}/{FOLDER}/{identity}"
 
     def next_for(self, rater: str) -> Pairing | None:
-        """The first pairing that this rater has not answered."""
+        """Return the first pairing that this rater has not answered."""
         done = self.answers().get(rater, {})
         return next((pairing for pairing in self.asked if pairing.id not in done), None)
 
@@ -82,7 +82,7 @@ class BlindComparison:
             self.record(rater, identity, choice, reason)
 
     def answers(self) -> Given:
-        """Every rater's answers by id. Raises InputError for a damaged file."""
+        """Return every rater's answers by id. Raises InputError for a damaged file."""
         files = rater_files(self.folder, "answers")
         return {rater: dict(read_lines(path, _answer, "answer")) for rater, path in files.items()}
 
@@ -114,9 +114,9 @@ def _answer(row: Mapping[str, Any]) -> tuple[int, tuple[Choice, str]]:
 
 
 def open_comparison(project: Project, run: str | None = None, items: int = ITEMS) -> BlindComparison:
-    """The comparison of the run's newest verdict; its plan is made where there is none.
+    """Return the comparison of the run's newest verdict; its plan is made where there is none.
 
-    Raises Refusal where there is no verdict: test outputs are opened after it.
+    Raises Refusal if there is no verdict: test outputs are opened after it.
     """
     found = newest_verdict(project, run)
     if found is None:
@@ -126,7 +126,7 @@ def open_comparison(project: Project, run: str | None = None, items: int = ITEMS
 
 
 def begun_comparison(project: Project) -> BlindComparison | None:
-    """The newest comparison that has a plan; None where none was begun."""
+    """Return the newest comparison that has a plan; None if none was begun."""
     plans = oldest_first(project.evaluations.glob(f"*/{FOLDER}/{PLAN}"))
     if not plans:
         return None

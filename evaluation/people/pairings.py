@@ -62,7 +62,7 @@ class Pairing:
         return (row.get("a", self.a), row.get("b", self.b)) in ((self.a, self.b), self.veil.texts[1:])
 
     def shown(self, *, masked: bool = True) -> dict[str, object]:
-        """The line of a sheet."""
+        """Return the line of a sheet."""
         question, a, b = self.veil.texts if masked else (self.question, self.a, self.b)
         return {"id": self.id, "question": question, "a": a, "b": b, "choice": "", "reason": ""}
 
@@ -101,7 +101,7 @@ def pairings(
     tuned: Mapping[int, ItemOutcome],
     rivals: Mapping[str, Mapping[int, ItemOutcome]],
 ) -> list[Pairing]:
-    """All pairings of a plan, in the order in which they are asked."""
+    """Return all pairings of a plan, in the order in which they are asked."""
     rng = random.Random(plan.seed)
     drawn = [(item, rival) for rival, items in plan.items.items() for item in items]
     rng.shuffle(drawn)

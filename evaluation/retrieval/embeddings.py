@@ -24,7 +24,7 @@ class Meanings:
         return f"embeddings ({self.embedder.name})"
 
     def vectors(self, texts: Sequence[str]) -> Any:
-        """A matrix with one row of length one for each text."""
+        """Return a matrix with one row of length one for each text."""
         import numpy as np
 
         new = [text for text in dict.fromkeys(texts) if text not in self.known]
@@ -46,7 +46,7 @@ class NearestByMeaning(Generic[Found]):
         return self.meanings.vectors(self.texts)
 
     def search(self, query: str, k: int) -> list[Found]:
-        """The k nearest, the nearest first; ties in order."""
+        """Return the k nearest, the nearest first; ties in order."""
         if not self.things:
             return []
         scores = self._points @ self.meanings.vectors([query])[0]

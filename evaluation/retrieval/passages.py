@@ -27,7 +27,7 @@ class Passage:
 
 
 def read_documents(folder: Path) -> tuple[Passage, ...]:
-    """Every document below `folder`, a chunk a paragraph; a paragraph of over 120 words is cut at that many.
+    """Return every document below `folder`, a chunk a paragraph; a paragraph of over 120 words is cut at that many.
 
     Raises RungError for a document that cannot be read.
     """

@@ -8,7 +8,7 @@ from curation.example import Example
 
 
 def vectorizer() -> Any:
-    """An unfitted TF-IDF over words and character 2- to 4-grams."""
+    """Return an unfitted TF-IDF over words and character 2- to 4-grams."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import FeatureUnion
 
@@ -28,11 +28,11 @@ class NearestByWords:
         return fitted, fitted.fit_transform([example.question for example in self.examples])
 
     def similarities(self, questions: Sequence[str]) -> Any:
-        """A matrix `(questions, rows)` of cosines, each 0..2: that of words plus that of characters."""
+        """Return a matrix `(questions, rows)` of cosines, each 0..2: that of words plus that of characters."""
         fitted, matrix = self._index
         return (fitted.transform(list(questions)) @ matrix.T).toarray()
 
     def search(self, question: str, k: int) -> list[Example]:
-        """The k nearest, the nearest first; ties in row order."""
+        """Return the k nearest, the nearest first; ties in row order."""
         order = (-self.similarities([question])[0]).argsort(kind="stable")
         return [self.examples[i] for i in order[:k]]

@@ -17,7 +17,7 @@ NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class NearTrainRow:
-    """A train row near an item: its id in the store (empty where it has none), line, similarity 0..1, who decided."""
+    """A train row near an item: its id in the store (empty if it has none), line, similarity 0..1, who decided."""
 
     id: str
     line: int

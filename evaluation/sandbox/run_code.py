@@ -65,7 +65,7 @@ class SandboxResult:
 
 
 def require_sandbox() -> None:
-    """Raise RungError where this machine cannot run code apart, with what to install."""
+    """Raise RungError if this machine cannot run code apart, with what to install."""
     if fault := _fault():
         raise RungError(f'metric = "code" runs what a model wrote, and only apart: {fault}', INSTALL, where="metric")
 
@@ -89,7 +89,7 @@ def _fault() -> str:
 def run_code(code: str, tests: str, limits: SandboxLimits = SandboxLimits()) -> SandboxResult:
     """Run `code`, then `tests` in the same namespace, in an empty folder that goes with the process.
 
-    Raises RungError where this machine cannot run code apart.
+    Raises RungError if this machine cannot run code apart.
     """
     require_sandbox()
     token = secrets.token_hex(16)
@@ -116,7 +116,7 @@ def _python() -> str:
 
 @contextlib.contextmanager
 def _filter() -> Iterator[int]:
-    """A descriptor from which bwrap reads the filter of system calls."""
+    """Open a descriptor from which bwrap reads the filter of system calls."""
     with tempfile.TemporaryFile() as file:
         file.write(system_call_filter() or b"")
         file.seek(0)
@@ -124,7 +124,7 @@ def _filter() -> Iterator[int]:
 
 
 def _walls(descriptor: int, limits: SandboxLimits) -> list[str]:
-    """The command of bwrap, up to the program that it starts."""
+    """Return the command of bwrap, up to the program that it starts."""
     command = [shutil.which("bwrap") or "bwrap", "--unshare-user", "--unshare-all", "--die-with-parent"]
     command += ["--new-session", "--uid", "65534", "--gid", "65534", "--hostname", "box", "--cap-drop", "ALL"]
     for path in dict.fromkeys((*SYSTEM, sys.base_prefix, os.path.realpath(sys.base_prefix), sys.prefix)):
@@ -136,7 +136,7 @@ def _walls(descriptor: int, limits: SandboxLimits) -> list[str]:
 
 
 def _start(job: bytes, writing: int, limits: SandboxLimits) -> int | None:
-    """The exit status, None where time ran out. Output goes nowhere; the environment is empty."""
+    """Return the exit status, None if time ran out. Output goes nowhere; the environment is empty."""
     with _filter() as descriptor:
         process = subprocess.Popen(
             [*_walls(descriptor, limits), _python(), "-I", "-B", "-c", CHILD.read_text(encoding="utf-8")],

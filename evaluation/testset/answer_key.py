@@ -33,13 +33,13 @@ def _holding(chunk: Passage, after: Passage | None, item: EvalItem) -> tuple[str
 
 
 def prompts_with_pairs(prompts: Sequence[PromptVersion], items: Sequence[EvalItem]) -> list[str]:
-    """A note for each prompt file in which a test question of four words or more is next to its answer."""
+    """Return a note for each prompt file in which a test question of four words or more is next to its answer."""
     held = [(prompt.name, _pairs_in(prompt.text, items)) for prompt in prompts]
     return [f"prompts/{name} holds {told}: arms that use it are not fairly measured." for name, told in held if told]
 
 
 def instruction_with_pairs(text: str, items: Sequence[EvalItem]) -> list[str]:
-    """The same of the instruction that a run was trained with."""
+    """Return the same of the instruction that a run was trained with."""
     told = _pairs_in(text, items)
     return [f"The run's own instruction holds {told}: it is not fairly measured."] if told else []
 
@@ -51,7 +51,7 @@ def _pairs_in(text: str, items: Sequence[EvalItem]) -> str:
 
 
 def outside_set(items: Sequence[EvalItem], choices: Sequence[str]) -> list[str]:
-    """A note where some test answers are not in the closed set: held to it, nobody can get those right."""
+    """Return a note where some test answers are not in the closed set: held to it, nobody can get those right."""
     missing = sum(item.expected.strip() not in set(choices) for item in items) if choices else 0
     if not missing:
         return []

@@ -12,7 +12,7 @@ from curation.split.split import group_key
 def clusters_of(
     dataset: Path, group_by: str, lines: Sequence[int], split: SplitName = "test"
 ) -> tuple[str, ...] | None:
-    """The group of each item, by the line of its row in the split, or None where no two items share one.
+    """Return the group of each item, by the line of its row in the split, or None if no two items share one.
 
     The key that the dataset was frozen by counts; `group_by` only where it was frozen by none, so that a key which is
     taken out of rung.toml later narrows no interval. The items of a row without the key are a group of their own.

@@ -42,11 +42,11 @@ class Older:
 def older_tests(
     project: Project, test_sha256: str, scored: Collection[str], drawn: Collection[str]
 ) -> tuple[Older, ...]:
-    """The scored test sets that this one repeats, oldest first; none where most of its items are new.
+    """Return the scored test sets that this one repeats, oldest first; none where most of its items are new.
 
     `scored` are the SHA-256 of test splits that were scored or seen, `drawn` ids of rows that a blind re-review drew.
     One whose version is no longer in datasets/ counts as repeated: nobody can tell that it is not.
-    Raises Refusal where its file alone is gone, or is not the one that was frozen.
+    Raises Refusal if its file alone is gone, or is not the one that was frozen.
     """
     wanted = set(scored) - {test_sha256}
     if not wanted:
@@ -83,7 +83,7 @@ def _gone_versions(project: Project, tests: Sequence[Frozen], wanted: Collection
 
 
 def _frozen_tests(project: Project) -> list[Frozen]:
-    """The frozen versions that hold a test set, the oldest first."""
+    """Return the frozen versions that hold a test set, the oldest first."""
     folders = [path.parent for path in oldest_first(project.datasets.glob("*/manifest.json"))]
     return [(folder, manifest) for folder in folders if "test" in (manifest := read_manifest(folder)).splits]
 
@@ -101,7 +101,7 @@ def stored_ids(manifest: Manifest) -> dict[int, str]:
 def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
     """Question of each test row, folded, with its id in the store ("" where it has none).
 
-    Raises Refusal where the file is gone, or is not the one that was frozen.
+    Raises Refusal if the file is gone, or is not the one that was frozen.
     """
     ids, entry = stored_ids(manifest), manifest.splits["test"]
     path = folder / entry.file

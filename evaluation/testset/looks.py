@@ -22,7 +22,7 @@ PLANNED, SCORED, LOOKED, RECHECKED = "test_planned", "test_scored", "test_look",
 @dataclass(frozen=True, slots=True)
 class ScoringHistory:
     """A test set so far: runs planned for it, scorings in order, looks at its items; and the metric and the margin that
-    were named before the first (empty and None where none was).
+    were named before the first (empty and None if none was).
 
     A scoring is named by its run; by `R-001 as NAME` where a server was asked for it by that name, by `R-001 by chrf`
     where another metric than the named one was used, and by `R-001 on v001` where it was on an older version whose
@@ -48,7 +48,7 @@ class ScoringHistory:
         return len(self.runs) >= self.planned
 
     def scoring(self, run: str, metric: str) -> str:
-        """The name of a scoring of `run` by `metric`."""
+        """Return the name of a scoring of `run` by `metric`."""
         return f"{run} by {metric}" if self.metric and metric != self.metric else run
 
     def place(self, scoring: str) -> int:

@@ -63,7 +63,7 @@ def _count(wanted: str, there: int) -> int:
 
 
 def check_corrections(project: Project, settings: Settings, folder: Path) -> None:
-    """Raises Refusal where test labels of `folder` differ from those of an older version that was scored or seen, in
+    """Raises Refusal if test labels of `folder` differ from those of an older version that was scored or seen, in
     rows that no blind re-review drew.
     """
     if not store_exists(project, settings):

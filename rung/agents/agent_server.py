@@ -79,7 +79,7 @@ async def _call(name: str, arguments: Mapping[str, Any], root: Path, local_agent
 
 
 def _words(arguments: Mapping[str, Any]) -> list[str]:
-    """The words after a command for a person. Raises RungError where they are not in `arguments`."""
+    """Return the words after a command for a person. Raises RungError if they are not in `arguments`."""
     words = arguments.get("arguments", [])
     if arguments.keys() - {"arguments"} or not isinstance(words, list) or not all(isinstance(w, str) for w in words):
         raise RungError('Expected {"arguments": [words]}: what follows the name of the command.', where="arguments")
@@ -91,7 +91,7 @@ def _for_person(line: str, why: str) -> JsonObject:
 
 
 def _keeps_rows(root: Path) -> str:
-    """The privacy answer that keeps rows from an agent whose model is unknown, or an empty string."""
+    """Return the privacy answer that keeps rows from an agent whose model is unknown, or an empty string."""
     said = privacy_answers(Project(root).answers_file)
     return next((answer for answer in (SEALED, UNTRAINED) if answer in said), "")
 
@@ -108,7 +108,7 @@ async def _run(line: list[str], root: Path) -> tuple[int, Any]:
 
 
 def _result(code: int, document: Any) -> CallToolResult:
-    """A gate that says no is a result; bad input and faults are errors."""
+    """Return a gate that says no is a result; bad input and faults are errors."""
     whole = {"exit_code": code, "result": document}
     text = TextContent(type="text", text=json.dumps(whole, ensure_ascii=False))
     return CallToolResult(content=[text], structured_content=whole, is_error=code not in (0, 1))

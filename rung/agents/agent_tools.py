@@ -66,7 +66,7 @@ PERSONAL = {"--by": "NAME", "--reason": "TEXT", "--reviewer": "NAME", "--rater":
 
 @dataclass(frozen=True, slots=True)
 class AgentTool:
-    """One command of the tree. `given` are the parameters that an agent may give; None where a person starts it."""
+    """One command of the tree. `given` are the parameters that an agent may give; None if a person starts it."""
 
     words: str
     command: Any
@@ -166,7 +166,7 @@ def command_line(tool: AgentTool, arguments: Mapping[str, Any], root: Path) -> l
 
 
 def _values(param: Any, value: Any, root: Path) -> list[str]:
-    """The values as words. Raises ValidationError for another type, RungError for a path that is not allowed."""
+    """Return the values as words. Raises ValidationError for another type, RungError for a path that is not allowed."""
     read = _type(param).validate_python(value)
     texts = [str(each) for each in (read if isinstance(read, list) else [read])]
     for text in texts:

@@ -49,7 +49,7 @@ WAYS = {
 
 
 def build_app() -> typer.Typer:
-    """The whole command tree."""
+    """Return the whole command tree."""
     app = typer.Typer(
         name="rung",
         help="Should you fine-tune? Climb only as high as you need.",

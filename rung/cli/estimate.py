@@ -123,7 +123,7 @@ def _model_at_hand(fit: str, method: str) -> str:
 
 
 def _checked(options: JsonObject, fit: str, ref: str) -> tuple[Setup, Workload, Card | None]:
-    """All options turned into values, with every problem of all of them in one error."""
+    """Return all options turned into values, with every problem of all of them in one error."""
     from advisor.sizing.cards import find_card
     from advisor.sizing.run_estimate import Workload
     from advisor.sizing.setup import Setup

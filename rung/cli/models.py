@@ -24,9 +24,9 @@ from workspace.settings import OtherModelSettings, Settings
 
 
 def overridden(project: Project, settings: Settings, gate: str, by: str, reason: str, command: str) -> Override | None:
-    """The named override of the privacy answer, written to the log before anything is sent; cards print it.
+    """Return the named override of the privacy answer, written to the log before anything is sent; cards print it.
 
-    Raises RungError where gate, name or reason is missing.
+    Raises RungError if gate, name or reason is missing.
     """
     if not gate:
         return None
@@ -57,7 +57,7 @@ def open_base(
 def open_other(
     project: Project, settings: Settings, other: OtherModelSettings, override: Override | None = None
 ) -> ChatModel | None:
-    """The judge or the bigger model; None where rung.toml names none."""
+    """Return the judge or the bigger model; None if rung.toml names none."""
     if not other.base:
         return None
     named = {"base": other.base, "provider": other.provider, "base_url": other.base_url}
@@ -68,7 +68,7 @@ def open_other(
 def by_batches(project: Project, *models: ChatModel | None) -> list[Any]:
     """The same models; those of a provider, or of this machine's servers where there is none, are asked by batches.
 
-    Raises RungError where no model is behind a server.
+    Raises RungError if no model is behind a server.
     """
     hosted = [model for model in models if model and takes_batches(model)]
     if not hosted:
@@ -97,12 +97,12 @@ def open_ladder(
 
 
 def open_meanings(settings: Settings) -> Embedder | None:
-    """The model that retrieval by meaning uses; None where rung.toml does not ask for it."""
+    """Return the model that retrieval by meaning uses; None if rung.toml does not ask for it."""
     return open_embedder(_embedding_folder(settings)) if settings.evaluation.embeddings else None
 
 
 def open_encoder(settings: Settings) -> Embedder | None:
-    """The model that the arm `encoder` uses; None where none is at hand."""
+    """Return the model that the arm `encoder` uses; None if none is at hand."""
     folder = _embedding_folder(settings)
     return open_embedder(folder) if can_embed(folder) else None
 
@@ -113,7 +113,7 @@ def _embedding_folder(settings: Settings) -> Path | None:
 
 
 def open_judge(project: Project, settings: Settings, override: Override | None = None) -> ChatModel:
-    """The judge, by an exact name. Raises RungError where none is named."""
+    """Return the judge, by an exact name. Raises RungError if none is named."""
     judge = open_other(project, settings, settings.judge, override)
     if judge is None:
         raise RungError("No judge model is set.", '[judge] base = "..." in rung.toml, and judge.md', where="rung.toml")
@@ -122,7 +122,7 @@ def open_judge(project: Project, settings: Settings, override: Override | None =
 
 
 def finished_run(project: Project, run: str | None) -> RunRecord:
-    """The run to measure, its weights unchanged since they were saved."""
+    """Return the run to measure, its weights unchanged since they were saved."""
     record = find_run(project, run) if run else newest_run(project)
     if record is None:
         raise Refusal("No finished run to measure.", "rung train")
@@ -137,7 +137,7 @@ def finished_run(project: Project, run: str | None) -> RunRecord:
 
 
 def check_weights(project: Project, record: RunRecord) -> None:
-    """Raises Refusal where a file of the run is not what it saved."""
+    """Raises Refusal if a file of the run is not what it saved."""
     folder = project.runs / record.adapter
     changed = [n for n, digest in record.files.items() if not _is_same(folder / n, digest, sha256_file)]
     if changed:
@@ -149,7 +149,7 @@ def _is_same(path: Path, digest: str, hashed: Callable[[Path], str]) -> bool:
 
 
 def open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
-    """The run's base with its adapter, or the whole model that a full run saved."""
+    """Return the run's base with its adapter, or the whole model that a full run saved."""
     folder = project.runs / record.adapter
     base = str(folder) if record.method == "full" else record.base
     model = revised(settings.model, base=base, provider="local")
@@ -167,18 +167,18 @@ def open_served(
 
 
 def open_untrained(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
-    """The run's base as it was before training."""
+    """Return the run's base as it was before training."""
     model = revised(settings.model, base=record.base, provider="local")
     return open_base(project, revised(settings, model=model))
 
 
 def watch(what: str) -> Any:
-    """A progress line for what is being measured."""
+    """Return a progress line for what is being measured."""
     return ProgressLine(_of_arm(what))
 
 
 def scored(what: str) -> Any:
-    """The same with the score so far, for arms that are no verdict: it tempts to stop where it looks good."""
+    """Return the same with the score so far, for arms that are no verdict: it tempts to stop where it looks good."""
     return ScoreProgress(_of_arm(what))
 
 

@@ -27,7 +27,7 @@ Sheet = Annotated[str, typer.Option(help="The sheet of a workbook (default: the 
 
 
 def at_most_one(given: Mapping[str, object]) -> None:
-    """Raise RungError where more than one of these (name and value) was given: one would be passed over in silence."""
+    """Raise RungError if more than one of these (name and value) was given: one would be passed over in silence."""
     names = [name for name, value in given.items() if value]
     if len(names) > 1:
         raise RungError(f"{' and '.join(names)} cannot be combined.", "use one of them", where=names[0])
@@ -41,7 +41,7 @@ def goes_with(what: str, there: object, command: str, given: Mapping[str, object
 
 
 def duration(option: str, text: str) -> int:
-    """Seconds of `3h`, `90m` or `45s`. Raises RungError where it is none of these."""
+    """Seconds of `3h`, `90m` or `45s`. Raises RungError if it is none of these."""
     size = {"h": 3600, "m": 60, "s": 1}.get(text[-1:])
     if size is None or not text[:-1].isdecimal() or not int(text[:-1]):
         raise RungError(f"{option} {text}: not a time like 3h, 90m or 45s.", f"{option} 3h", where=option)
@@ -49,7 +49,7 @@ def duration(option: str, text: str) -> int:
 
 
 def day(option: str, text: str) -> date:
-    """The day that was given to this option. Raises RungError where it is none."""
+    """Return the day that was given to this option. Raises RungError if it is none."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:

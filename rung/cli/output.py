@@ -47,7 +47,7 @@ manner = Manner()
 def speak(*, quiet: bool, verbose: bool) -> None:
     """Apply `--quiet` and `--verbose`, before or after the command's name.
 
-    Raises RungError where both are asked for.
+    Raises RungError if both are asked for.
     """
     manner.quiet, newly = manner.quiet or quiet, verbose and not manner.verbose
     manner.verbose = manner.verbose or verbose
@@ -62,7 +62,7 @@ class _Notes(logging.Handler):
     """Log records as lines of progress."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line: the logger's name and its first line of text."""
+        """Print the logger's name and the first line of its text."""
         if manner.verbose:
             note(f"{record.name}: {record.getMessage().splitlines()[0] if record.getMessage() else ''}")
 
@@ -109,7 +109,7 @@ LOUD = re.compile(r"Next: |SHIP\b|KEEP THE PROMPT\b|JUDGEMENT\b|NEED MORE DATA\b
 
 
 def say(line: str = "") -> None:
-    """One line of the result, on stdout; row text in it cannot act on the terminal."""
+    """Print a line of the result on stdout; row text in it cannot control the terminal."""
     text = harmless(line)
     _follow(None)
     if manner.rows_on_stdout:
@@ -124,7 +124,7 @@ def shows_colour() -> bool:
 
 
 def coloured(text: str) -> str:
-    """The line with the colour of the sign that it begins with; the next command and a verdict are bold."""
+    """Return the line with the colour of the sign that it begins with; the next command and a verdict are bold."""
     if found := SIGN.match(text):
         return f"{found[1]}\x1b[{COLOURS[found[2]]}m{found[2]}\x1b[0m{text[found.end() :]}"
     return f"\x1b[1m{text}\x1b[0m" if LOUD.match(text) else text
@@ -140,7 +140,7 @@ def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
 
 
 def note(line: str) -> None:
-    """One line of progress or log, on stderr, as harmless as `say`'s. With `--quiet` only warnings (`! ...`)."""
+    """Print a line of progress or log on stderr, as safe as `say`'s. With `--quiet` only warnings (`! ...`)."""
     if not manner.quiet or line.startswith("!"):
         complain(f"{manner.stamp()}{line}")
 
@@ -152,7 +152,7 @@ def warn_if_empty(rows: int, *paths: Path) -> None:
 
 
 def complain(line: str) -> None:
-    """One line on stderr that no flag silences."""
+    """Print a line on stderr that no flag silences."""
     _follow(None)
     sys.stderr.write(f"{harmless(line)}\n")
     sys.stderr.flush()
@@ -210,7 +210,7 @@ def emit(document: Any) -> None:
 
 
 def _members(document: Mapping[str, Any], encoder: json.JSONEncoder) -> Iterator[str]:
-    """The pieces of a dict as the encoder writes it, its iterators as lists."""
+    """Yield the pieces of a dict as the encoder writes it, its iterators as lists."""
     for place, (name, value) in enumerate(document.items()):
         yield f"{',' if place else '{'}\n {encoder.encode(name)}: "
         if not isinstance(value, Iterator):
@@ -360,7 +360,7 @@ LARGE = 16 << 20
 
 
 def bytes_line(what: str, *paths: Path) -> ProgressLine | None:
-    """A progress line for files that take long enough to want one."""
+    """Return a progress line for files that take long enough to want one."""
     return ProgressLine(what) if any(path.is_file() and path.stat().st_size > LARGE for path in paths) else None
 
 

@@ -74,7 +74,7 @@ def check(
 
 
 def reached(project: Project, settings: Settings, name: str) -> ReachedBox:
-    """The machine, if it can train. Raises Refusal with all that is missing there."""
+    """Return the machine, if it can train. Raises Refusal with all that is missing there."""
     from training.plan.machine import Machine
     from training.remote.connection import open_box
 
@@ -138,7 +138,7 @@ class AtProvider:
         show(self.as_json, job.model_dump(mode="json"), [f"{job.id} at {job.host}: cancelled.", "Next: rung plan"])
 
     def job(self, plan_file: Path, overrides: Sequence[GateOverride], by: str) -> Path:
-        """The folder of the job; made where there is none. Leaves with exit code 1 where a gate is closed."""
+        """Return the folder of the job; made where there is none. Leaves with exit code 1 if a gate is closed."""
         from training.gates.clearance import Locked
         from training.plan.plans import read_plan
         from training.remote.managed import job_folder, order, read_job

@@ -97,7 +97,7 @@ def train(
 
 
 def _goes_on(project: Project, plan_file: Path, again: bool, detach: bool, as_json: bool) -> bool:
-    """Go on with this plan's run, or show it where it has finished; False where there is none.
+    """Go on with this plan's run, or show it where it has finished; False if there is none.
 
     Raises Refusal while a run of another plan trains.
     """
@@ -148,7 +148,7 @@ def _plan_or_locked(
     as_json: bool,
     machine: Machine | None,
 ) -> Path:
-    """The plan's file. Where none can be worked out, the gates say what is missing."""
+    """Return the plan's file. Where none can be worked out, the gates say what is missing."""
     from rung.cli.plan.planned import work_out
     from training.gates.clearance import check_gates
     from training.plan.plans import find_plan

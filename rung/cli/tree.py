@@ -92,7 +92,7 @@ class Command(_Answered, TyperCommand):
     """A command with its examples under the help."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """The examples of this command."""
+        """Write the examples of this command."""
         _write_examples(ctx, formatter)
 
 
@@ -100,13 +100,13 @@ class Group(_Answered, TyperGroup):
     """A group of commands: whole sentences in the list, and a way on from a word that is none."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Every command with its first sentence, whole."""
+        """Write every command with its whole first sentence."""
         shown = [(name, command) for name, command in self.commands.items() if not command.hidden]
         with formatter.section("Commands"):
             formatter.write_dl([(name, _first_sentence(command.help or "")) for name, command in shown])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """The examples of this group."""
+        """Write the examples of this group."""
         _write_examples(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -117,7 +117,7 @@ class Group(_Answered, TyperGroup):
 
 
 def _group(kind: Any) -> type[TyperGroup]:
-    """The class that a group names for itself, where it is one of ours."""
+    """Return the class that a group names for itself, where it is one of ours."""
     return kind if isinstance(kind, type) and issubclass(kind, Group) else Group
 
 
@@ -141,7 +141,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Also show timings, lib
 
 
 def _heard(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same command with `--quiet` and `--verbose`; the function itself never sees them."""
+    """Return the same command with `--quiet` and `--verbose`; the function itself never sees them."""
     if hasattr(function, "__wrapped__"):
         return function
 
@@ -166,7 +166,7 @@ def _heard(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_files(function: Any) -> set[str]:
-    """The parameters of a command that name files or folders."""
+    """Return the parameters of a command that name files or folders."""
     told = inspect.signature(function).parameters.items() if function else ()
     return {name for name, each in told if "pathlib.Path" in str(each.annotation)}
 

@@ -106,7 +106,7 @@ def learn_command(
 def _judge(
     project: Project, settings: Settings, items: int, named: tuple[str, str, str], budget_usd: float | None
 ) -> Judge:
-    """The judge of rung.toml behind the privacy guard; what it said once is not asked again."""
+    """Return the judge of rung.toml behind the privacy guard; what it said once is not asked again."""
     from evaluation.ask import Replies
     from rung.cli.models import open_judge, overridden, watch
     from training.monitoring.drift import judge_of

@@ -20,7 +20,7 @@ NAME = "house-line"
 
 
 def ending(walk: Walk) -> list[str]:
-    """The last lines of the demo, all of them read from the artefacts."""
+    """Return the last lines of the demo, all of them read from the artefacts."""
     lines = ["", "══ What was planted, and what was found"]
     lines += planted_lines(walk.project, rows(walk.fast))
     lines += ["", f"══ The ladder on {NAME}: a clinic's shorthand in, the house line (category, system, side) out"]
@@ -41,7 +41,7 @@ def ending(walk: Walk) -> list[str]:
 
 
 def document(walk: Walk) -> JsonObject:
-    """The same for `--json`: each step with its seconds and exit code, the arms, the verdict or None."""
+    """Return the same for `--json`: each step with its seconds and exit code, the arms, the verdict or None."""
     found = newest_verdict(walk.project)
     fields = {"arm", "score", "low", "high", "seconds", "cost_usd"}
     return {
@@ -82,7 +82,7 @@ WORDS = {
 
 
 def planted_lines(project: Project, rows: DemoRows) -> list[str]:
-    """One line a kind that was planted: found, of how many."""
+    """Return one line a kind that was planted: found, of how many."""
     found = _found(project, rows)
     return [f"  {WORDS[kind]:<34} {found[kind]:>3} of {len(planted)} found" for kind, planted in rows.planted.items()]
 

@@ -96,21 +96,21 @@ def _phrase(row: ChatRow) -> str:
 
 
 def _near(row: ChatRow, rng: random.Random) -> ChatRow:
-    """The same row with other case and punctuation."""
+    """Return the same row with other case and punctuation."""
     text = _phrase(row)
     changed = rng.choice([text.upper() + ".", text.replace(" ", ", ", 1), f"({text})", text.title() + " !"])
     return {**row, "messages": [{"role": "user", "content": changed}, row["messages"][1]]}
 
 
 def _contradict(row: ChatRow) -> ChatRow:
-    """The same phrase with the line of another type."""
+    """Return the same phrase with the line of another type."""
     line = str(row["messages"][1]["content"])
     other = "E13" if not line.startswith("E13") else "E11"
     return {**row, "messages": [row["messages"][0], {"role": "assistant", "content": other + line[3:]}]}
 
 
 def documents() -> dict[str, str]:
-    """The code book: one Markdown file a category, one entry a paragraph, official words only."""
+    """Return the code book: one Markdown file a category, one entry a paragraph, official words only."""
     book: dict[str, list[str]] = {}
     for term in terms():
         book.setdefault(term.code[:3], []).append(f"{term.code}: {term.text}")

@@ -48,7 +48,7 @@ def terms() -> list[Term]:
 
 
 def write(term: Term, rng: random.Random) -> str:
-    """One wording of a term in shorthand."""
+    """Return one wording of a term in shorthand."""
     kind = TYPES[term.code[:3]]
     finding = _finding(term, kind["name"], rng)
     side = rng.choice(SIDES[term.side]["ways"]) if term.side != "none" else ""
@@ -57,7 +57,7 @@ def write(term: Term, rng: random.Random) -> str:
 
 
 def _finding(term: Term, name: str, rng: random.Random) -> str:
-    """The term without its type and side, its words replaced by shorthand."""
+    """Return the term without its type and side, its words replaced by shorthand."""
     text = term.text.removesuffix(SIDES[term.side]["name"]) if term.side != "none" else term.text
     text = (
         re.sub(rf"(,? (in|with|due to)? ?)?{re.escape(name)}(,? with )?", "", text, flags=re.IGNORECASE)
@@ -84,7 +84,7 @@ class CodeTable:
         self._sides = _lookup(SIDES)
 
     def read(self, phrase: str) -> str | None:
-        """The house line of a phrase; None where it names no single type, two sides, or a finding of no single line."""
+        """The house line of a phrase; None if it names no single type, two sides, or a finding of no single line."""
         rest, kinds = _take(_plain(phrase), self._types)
         rest, sides = _take(rest, self._sides)
         if len(kinds) != 1 or len(sides) > 1:
@@ -94,7 +94,7 @@ class CodeTable:
         return next(iter(lines)) if len(lines) == 1 else None
 
     def judge(self, phrase: str, line: str) -> tuple[str, str] | None:
-        """(approve, "") or (reject, reason); None where the word list cannot read the phrase."""
+        """(approve, "") or (reject, reason); None if the word list cannot read the phrase."""
         read = self.read(phrase)
         if read is None:
             return None
@@ -124,7 +124,7 @@ def _take(text: str, lookup: list[tuple[str, str]]) -> tuple[str, list[str]]:
 
 
 def _wordings(term: Term) -> set[str]:
-    """Every wording that the grammar can give a term's finding."""
+    """Return every wording that the grammar can give a term's finding."""
     name = TYPES[term.code[:3]]["name"]
     return {_finding(term, name, random.Random(seed)) for seed in range(40)}
 

@@ -37,7 +37,7 @@ RUNG_HEIGHT, RUNG_STEP = 34, 60
 
 
 def write_report(path: Path, decision: Decision, answers: Answers, book: Rulebook) -> None:
-    """Write the page for `decision`. Raises RungError where the name does not end in .html."""
+    """Write the page for `decision`. Raises RungError if the name does not end in .html."""
     check_report(path)
     write_html(path, "advice.html", page_values(decision, answers, book))
 
@@ -134,7 +134,7 @@ def _answer(key: str, value: Any, answers: Answers, book: Rulebook) -> dict[str,
 
 
 def _ladder(decision: Decision) -> list[JsonObject]:
-    """The rungs from the top, each with its place on the picture and its state in words."""
+    """Return the rungs from the top, each with its place on the picture and its state in words."""
     rungs = []
     for number, option in enumerate(reversed(OPTION)):
         marks = ["next step"] if option == decision.next_step else []

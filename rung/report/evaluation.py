@@ -105,7 +105,7 @@ def _subject(report: Report, verdict: Verdict | None) -> str:
 
 
 def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None) -> Markup:
-    """The arms as a dot plot."""
+    """Return the arms as a dot plot."""
     best = max((a.score for a in arms if a.prompted), default=0.0)
     is_best = all(a.score >= best for a in arms if a.arm == chosen)
     word = " best prompt" if is_best else " chosen"  # there is room for no more
@@ -147,7 +147,7 @@ def difference_plot(verdict: Verdict) -> Markup:
 
 
 def _margins(margin: float, end: float) -> list[Mark]:
-    """The margin, and ten points where it is under ten; on a wide axis one label for both, which would touch."""
+    """Return the margin, and ten points where it is under ten; on a wide axis one label for both, which would touch."""
     own, ten = f"margin {100 * margin:.3g}", verdict_text.TEN
     if not margin < ten < end:
         return [Mark(margin, own)]

@@ -46,7 +46,7 @@ class ExampleItems:
 def fold_of(
     project: Project, report: Report, verdict: Verdict | None, price: str, items: ExampleItems, risks: Sequence[str]
 ) -> Fold:
-    """The first screen of a baseline, or of a run with its verdict. `risks` are sentences, the largest first."""
+    """Return the first screen of a baseline, or of a run with its verdict. `risks` are sentences, the largest first."""
     title, lead, second = headline(report, verdict)
     examples, show = examples_of(items.rows)
     picked = f", picked to show {show}" if show else ""
@@ -95,7 +95,7 @@ def accepted_words(verdict: Verdict | None) -> str:
 
 
 def task_words(project: Project) -> str:
-    """The answer to "What should the model do?", in the words of the questionnaire."""
+    """Return the answer to "What should the model do?", in the words of the questionnaire."""
     said = read_answers(project).known().get("task")
     choices = {choice.value: choice for choice in load_rulebook(None).questions["task"].answers}
     found = choices.get(said) if isinstance(said, str) else None
@@ -117,6 +117,6 @@ def examples_of(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, An
 
 
 def _gain(row: Mapping[str, Any]) -> float:
-    """The last column's score minus the first one's; of a single column 1 where it is right, -1 where it is wrong."""
+    """The last column's score minus the first one's; of a single column 1 if it is right, -1 if it is wrong."""
     scores = [score for _, score in row["outputs"]]
     return float(scores[-1] - scores[0]) if len(scores) > 1 else float(2 * scores[0] - 1)

@@ -83,7 +83,7 @@ def _validation_questions(
 
 
 def item_rows(shown: Shown, columns: Sequence[str]) -> list[ItemRow]:
-    """One row an item, with the outputs and scores of `columns` (arms)."""
+    """Return one row an item, with the outputs and scores of `columns` (arms)."""
     return [
         {
             "item": parts[0].item,
@@ -101,7 +101,7 @@ def moved(rows: Sequence[ItemRow], sign: int) -> list[ItemRow]:
 
 
 def with_neighbours(project: Project, report: Report, rows: list[ItemRow]) -> list[ItemRow]:
-    """The same rows, each with the train rows nearest to it, where the run's dataset has a train split."""
+    """Return the same rows, each with the train rows nearest to it, where the run's dataset has a train split."""
     folder = project.datasets / report.dataset
     if not rows or "train" not in read_manifest(folder).splits:
         return rows
@@ -110,7 +110,7 @@ def with_neighbours(project: Project, report: Report, rows: list[ItemRow]) -> li
 
 
 def near_words(row: NearTrainRow) -> str:
-    """One train row in a line: what it says, how near, and who let it in."""
+    """Return one train row in a line: what it says, how near, and who let it in."""
     name = row.id or f"train line {row.line}"
     who = f"{row.state or 'not reviewed'} by {row.reviewer}"
     question, answer = shown_text(mask(row.question), 120), shown_text(mask(row.answer), 80)
@@ -118,7 +118,7 @@ def near_words(row: NearTrainRow) -> str:
 
 
 def near_json(rows: Sequence[NearTrainRow]) -> list[JsonObject]:
-    """The rows for `--json`: what they are, without their texts."""
+    """Return the rows for `--json`: what they are, without their texts."""
     return [
         {"id": r.id or None, "line": r.line, "similarity": r.similarity, "reviewer": r.reviewer,
          "state": r.state, "source": r.source} for r in rows

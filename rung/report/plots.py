@@ -45,12 +45,12 @@ class Axis:
     form: str = "{:.0f}%"
 
     def place(self, value: float) -> float:
-        """The x of a value, kept inside the plot."""
+        """Return the x of a value, kept inside the plot."""
         share = (value - self.start) / (self.end - self.start)
         return LABELS + min(1.0, max(0.0, share)) * (WIDTH - LABELS - RIGHT)
 
     def ticks(self) -> list[float]:
-        """The values that are written below."""
+        """Return the values that are written below."""
         count = round((self.end - self.start) / self.step)
         return [self.start + i * self.step for i in range(count + 1)]
 
@@ -170,7 +170,7 @@ class _Tokens:
 
 
 def _leader(x: float, y: float, at: float) -> str:
-    """A thin line from a point to a name that had to be written higher."""
+    """Return a thin line from a point to a name that had to be written higher."""
     if at > y - 11 - LINE / 2:
         return ""
     return f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 6:.1f}" y2="{at + 3:.1f}"/>'
@@ -223,7 +223,7 @@ def bar_plot(title: str, rows: Sequence[tuple[str, float]], form: str = "{:,.0f}
 
 
 def _short(name: str) -> str:
-    """A name as it is drawn: on one line, without its middle where it is long."""
+    """Return a name as it is drawn: on one line, without its middle where it is long."""
     flat = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
     half = MOST_CHARACTERS // 2
     return flat if len(flat) <= MOST_CHARACTERS else f"{flat[: half - 1]}…{flat[-half:]}"

@@ -73,7 +73,7 @@ def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
 
 
 def side_by_side(texts: Sequence[str]) -> list[Markup]:
-    """The texts of one piece of evidence; of two rows with the words marked that only one of them has."""
+    """Return the texts of one piece of evidence; of two rows with the words marked that only one of them has."""
     if len(texts) < 2:
         return [Markup(escape(shown(text, MOST_SHOWN))) for text in texts]
     one, other = (shown(text, MOST_SHOWN).split() for text in texts[:2])
@@ -95,7 +95,7 @@ def _bars(title: str, counts: Mapping[str, int], by_name: bool = False) -> Marku
 
 
 def _variety(found: Mapping[str, Any]) -> Markup:
-    """The Vendi score beside that of public sets, where as many questions were compared."""
+    """Return the Vendi score beside that of public sets, where as many questions were compared."""
     if found.get("vendi_rows") != VENDI_ROWS:
         return Markup("")
     scores = {f"{VENDI_ROWS} of these": found["vendi"]}

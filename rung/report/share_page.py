@@ -43,11 +43,11 @@ class Shared:
     missing: tuple[str, ...]
 
     def as_json(self) -> JsonObject:
-        """The document of `rung share --json`."""
+        """Return the document of `rung share --json`."""
         return {name: value for name, value in asdict(self).items() if name != "step"}
 
     def lines(self) -> Iterator[str]:
-        """The result for a shell: the file, its parts, what it does not hold."""
+        """Yield the result for a shell: the file, its parts, what it does not hold."""
         parts = [f"{name} {value}" for name, value in self._parts() if value]
         yield f"{self.file}: {', '.join(parts) or 'no part yet'}."
         yield from (f"! Not in it: {line}" for line in self.missing)
@@ -61,7 +61,7 @@ class Shared:
 
 
 def write_share_page(path: Path, project: Project, checkup: Checkup | None, review: Review) -> Shared:
-    """Write the page of the project's present state; `checkup` is None where no row was imported.
+    """Write the page of the project's present state; `checkup` is None if no row was imported.
 
     Raises RungError for an answer, a rule or an artefact that cannot be read; then nothing is written.
     """
@@ -99,7 +99,7 @@ def write_share_page(path: Path, project: Project, checkup: Checkup | None, revi
 
 
 def _measured(project: Project) -> Mapping[str, Any] | None:
-    """The values of the newest verdict's page, else of the newest baseline's."""
+    """Return the values of the newest verdict's page, else of the newest baseline's."""
     found = newest_verdict(project)
     folder = found[0] if found and (found[0] / "report.json").is_file() else None
     baseline = newest_report(project, "baseline") if folder is None else None
@@ -110,7 +110,7 @@ def _measured(project: Project) -> Mapping[str, Any] | None:
 
 
 def _advice(project: Project) -> Mapping[str, Any] | None:
-    """The values of the advice's page, decided today; None where no question was answered."""
+    """Return the values of the advice's page, decided today; None if no question was answered."""
     answers = read_answers(project)
     if not answers.known():
         return None
@@ -122,7 +122,7 @@ def _advice(project: Project) -> Mapping[str, Any] | None:
 def _missing(
     measured: Mapping[str, Any] | None, checkup: Checkup | None, advice: Mapping[str, Any] | None
 ) -> tuple[str, ...]:
-    """A sentence for each part that does not exist yet, with the command that makes it."""
+    """Return a sentence for each part that does not exist yet, with the command that makes it."""
     lines = []
     if measured is None:
         lines.append("Measurement: no model has answered a test item yet (rung baseline).")

@@ -63,7 +63,7 @@ class Facts(_Stored):
     dataset: Manifest | None = None
     baseline: Report | None = None
     dataset_sha256: str = ""
-    """Hash of the newest version's manifest, by which every command names it; empty where nothing is frozen."""
+    """Hash of the newest version's manifest, by which every command names it; empty if nothing is frozen."""
     changed: tuple[str, ...] = ()
     """Files of the newest version that are not as they were frozen."""
     other_outputs: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Facts(_Stored):
 
     @property
     def test_sha256(self) -> str:
-        """SHA-256 of the newest frozen test split, empty where there is none."""
+        """SHA-256 of the newest frozen test split, empty if there is none."""
         test = self.dataset.splits.get("test") if self.dataset else None
         return test.sha256 if test else ""
 
@@ -171,7 +171,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
 
 
 def _answers(project: Project) -> tuple[Mapping[str, object], frozenset[str]]:
-    """All answers, and which of them were measured."""
+    """Return all answers, and which of them were measured."""
     if not project.answers_file.is_file():
         return {}, frozenset()
     answers = load_answers(project.answers_file)

@@ -70,7 +70,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Measured scores (0..1) by rung, None where not measured, and the goal; `arms` names the arm of each score,
+    """Measured scores (0..1) by rung, None if not measured, and the goal; `arms` names the arm of each score,
     `intervals` its 95% interval.
     """
 
@@ -94,7 +94,7 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All of it. `next` is the stage where the project goes on, None where nothing waits."""
+    """All of it. `next` is the stage where the project goes on, None if nothing waits."""
 
     project: str
     stages: tuple[Stage, ...]
@@ -107,7 +107,7 @@ class Status:
     """The newest frozen version and the hash of its manifest."""
 
     def stage(self, name: str) -> Stage:
-        """The stage of this name."""
+        """Return the stage of this name."""
         return next(stage for stage in self.stages if stage.name == name)
 
     @property
@@ -116,11 +116,11 @@ class Status:
         return self.next.command if self.next else WATCH
 
     def in_shell(self, stage: Stage) -> str:
-        """A stage's reason where no key opens another: the command in the place of the digit."""
+        """Return a stage's reason where no key opens another: the command in the place of the digit."""
         return PRESS.sub(lambda found: self.stages[(int(found[1]) or 10) - 1].command, stage.reason)
 
     def as_json(self) -> JsonObject:
-        """The document of `rung status --json`."""
+        """Return the document of `rung status --json`."""
         return {
             "project": self.project,
             "next": self.next.name.lower() if self.next else None,
@@ -141,7 +141,7 @@ class Status:
 
 
 def status_of(facts: Facts) -> Status:
-    """Every stage in order, the ladder, and the first stage that waits for somebody."""
+    """Return every stage in order, the ladder, and the first stage that waits for somebody."""
     stages = tuple(stage(facts) for stage in STAGES)
     waiting = [stage for stage in stages if stage.state in ("needs_you", "open", "running")]
     if facts.release:
@@ -178,7 +178,7 @@ def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
 
 
 def _not_tuning(facts: Facts) -> str:
-    """The next step of the advice in words where it is no training; empty where it is, or is not known."""
+    """Return the next step of the advice in words where it is no training; empty if it is, or is not known."""
     decision = facts.decision
     return "" if decision is None or decision.next_step in TUNED else step_word(decision)
 

@@ -41,7 +41,7 @@ def metric_words(metric: str) -> str:
 
 
 def unmeasured(report: Report) -> list[str]:
-    """The arms whose scores are no measurement, each with the reason, and the next step."""
+    """Return the arms whose scores are no measurement, each with the reason, and the next step."""
     lost = [f"! {arm_name(arm.arm)} was not measured: {arm.unmeasured}." for arm in report.arms if arm.unmeasured]
     return [*lost, "  Raise [model] max_tokens, or fix what stops the replies, and measure again."] if lost else []
 
@@ -75,7 +75,7 @@ def untuned_words(report: Report) -> str:
 
 
 def best_sentence(report: Report) -> str:
-    """The best prompted arm with both its scores."""
+    """Return the best prompted arm with both its scores."""
     best = next((a for a in report.arms if a.arm == report.chosen), None)
     if best is None:
         return ""
@@ -92,7 +92,7 @@ def best_label(report: Report) -> str:
 
 
 def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
-    """The whole result without the last line that names the next command."""
+    """Return the whole result without the last line that names the next command."""
     head = f"{counted(report.n, 'frozen test item')}, {metric_words(report.metric)}, {report.model}"
     out = [*unmeasured(report), _answer(report), head, "", *table(report.arms, report.goal), "", *facts(report)]
     out += ["", *taken] if taken else []
@@ -101,7 +101,7 @@ def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
 
 
 def table(arms: Sequence[ArmResult], goal: float | None) -> list[str]:
-    """The arms with score, interval and plot."""
+    """Return the arms with score, interval and plot."""
     width = name_width(arm.arm for arm in arms)
     rows = table_rows(arms, goal, width, PLOT)
     return rows if goal is None else [*rows, f"{'':<{width + BESIDE}}{_goal_line(goal)}"]

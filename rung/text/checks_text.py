@@ -40,7 +40,7 @@ def lines(checkup: Checkup, command: str, step: str = "", ending: Sequence[str] 
 
 
 def one(checkup: Checkup, name: str) -> Iterator[str]:
-    """One finding with all the evidence that was kept, personal data masked."""
+    """Yield one finding with all the evidence that was kept, personal data masked."""
     if name == "topics":
         yield from _topics(checkup)
     if not any(f.name == name for f in checkup.findings) and (clean := [c for c in checkup.checks if c.name == name]):
@@ -62,7 +62,7 @@ def one(checkup: Checkup, name: str) -> Iterator[str]:
 
 
 def _topics(checkup: Checkup) -> Iterator[str]:
-    """The topics as a table: how many rows each has, its words, an example."""
+    """Yield the topics as a table: how many rows each has, its words, an example."""
     topics = checkup.measures.get("topics", {}).get("topics", [])
     if topics:
         yield f"{'Rows':>6}{'Test':>6}  Topic, and a row of it"
@@ -140,7 +140,7 @@ def _what_to_do(finding: DataFinding, command: str, in_project: bool) -> str:
 
 
 def _show(finding: DataFinding, command: str, in_project: bool) -> str:
-    """The command that shows a finding; of a check of files only what is to be added to it."""
+    """Return the command that shows a finding; of a check of files only what is to be added to it."""
     return f"{command} --show {finding.name}" if in_project else f"add --show {finding.name}"
 
 

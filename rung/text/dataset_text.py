@@ -41,7 +41,7 @@ def frozen_lines(done: Frozen, size: SmallestGain, step: str, drafted: Sequence[
 
 
 def frozen_json(folder: str, done: Frozen, size: SmallestGain) -> JsonObject:
-    """The document of `rung data freeze --json`."""
+    """Return the document of `rung data freeze --json`."""
     manifest = done.manifest
     return {
         "version": manifest.version,
@@ -72,7 +72,7 @@ def plan_lines(plan: FreezePlan, size: SmallestGain) -> Iterator[str]:
 
 
 def plan_json(plan: FreezePlan, size: SmallestGain) -> JsonObject:
-    """The document of `rung data freeze --dry-run --json`."""
+    """Return the document of `rung data freeze --dry-run --json`."""
     return {
         "sizes": plan.sizes,
         "dropped": list(plan.dropped),
@@ -85,12 +85,12 @@ def plan_json(plan: FreezePlan, size: SmallestGain) -> JsonObject:
 
 
 def failed_lines(samples: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each sample that failed: what was found, and the way on."""
+    """Yield a line for each sample that failed: what was found, and the way on."""
     yield from (f"✗ {sample['words']}" for sample in samples if sample.get("words"))
 
 
 def _offer(dates: Sequence[str]) -> Iterator[str]:
-    """A split by time, where rows carry dates."""
+    """Yield a split by time, where rows carry dates."""
     for key in dates[:1]:
         yield f'Rows have dates under "{key}": --split-by {key} tests on the newest rows, as in real use'
 

@@ -32,7 +32,7 @@ STUCK = "\xa0"
 
 
 def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
-    """The lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
+    """Yield the lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
     table = _Table(_wide() if wide is None else wide)
     for line in _lines(decision, command, table):
         fits = not table.narrow or len(line) <= WIDTH
@@ -203,7 +203,7 @@ def _money(decision: Decision) -> Iterator[str]:
 
 
 def _lower(text: str) -> str:
-    """The text with its first letter small, unless it is an abbreviation."""
+    """Return the text with its first letter small, unless it is an abbreviation."""
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
 
 
@@ -272,7 +272,7 @@ SECTIONS = (
 
 
 def difference_lines(found: JsonObject, before: str, after: str) -> Iterator[str]:
-    """The difference in words."""
+    """Yield the difference in words."""
     yield from _advice_lines(found, before.lower(), after.lower())
     for key, name in SECTIONS:
         if found[key]:

@@ -16,7 +16,7 @@ from workspace.shipped_rules import rule_file
 
 
 def emit_estimate(found: Estimate, card: Card | None) -> None:
-    """One JSON document: the contract's, with what fits the card where one was named."""
+    """Print the JSON document, with what fits the card if one was named."""
     document = found.as_json()
     if card is not None:
         document["fit"] = {
@@ -123,7 +123,7 @@ def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> st
 
 
 def list_models(as_json: bool) -> None:
-    """The catalogue with its sizes."""
+    """Print the catalogue with its sizes."""
     listed: list[JsonObject] = []
     for entry in rule_file("models.toml")["model"]:
         count = entry.get("parameters")

@@ -5,23 +5,23 @@ from evaluation.arms.registry import arm_option as arm_option
 
 
 def percent(score: float) -> str:
-    """A score: `74.3%`."""
+    """Return a score: `74.3%`."""
     return f"{_one(100 * score)}%"
 
 
 def points(difference: float) -> str:
-    """A difference of scores with its sign: `+11.3 points`."""
+    """Return a difference of scores with its sign: `+11.3 points`."""
     return f"{signed(difference)} points"
 
 
 def signed(difference: float) -> str:
-    """A difference in points, signed, without the word; a plain minus for 0.0 never shows."""
+    """Return a difference in points, signed, without the word; a plain minus for 0.0 never shows."""
     text = _one(100 * difference)
     return text if text.startswith("-") else f"+{text}"
 
 
 def wrong_answers(difference: float) -> str:
-    """A difference of counted scores as the change in wrong answers: `183 fewer errors in 1,000`."""
+    """Return a difference of counted scores as the change in wrong answers: `183 fewer errors in 1,000`."""
     wrong = round(-1000 * difference)
     if not wrong:
         return "the same number of errors"
@@ -29,17 +29,17 @@ def wrong_answers(difference: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """The interval of a score: `(69.1 to 78.9)`."""
+    """Return the interval of a score: `(69.1 to 78.9)`."""
     return f"({_one(100 * low)} to {_one(100 * high)})"
 
 
 def signed_interval(low: float, high: float, confidence: float = 0.95) -> str:
-    """The interval of a difference with its level: `(95%: +6.3 to +16.3)`."""
+    """Return the interval of a difference with its level: `(95%: +6.3 to +16.3)`."""
     return f"({level(confidence)}: {signed(low)} to {signed(high)})"
 
 
 def level(confidence: float) -> str:
-    """A confidence level: `95%`, `97.5%`."""
+    """Return a confidence level: `95%`, `97.5%`."""
     return f"{100 * confidence:.4g}%"
 
 
@@ -69,12 +69,12 @@ def gib(expected: float, low: float | None = None, high: float | None = None) ->
 
 
 def megabytes(size: float) -> str:
-    """A file's bytes: `12.3 MB`."""
+    """Return a file's bytes: `12.3 MB`."""
     return f"{size / 1e6:,.1f} MB"
 
 
 def as_sentence(note: str) -> str:
-    """A note as a sentence: a capital letter first, unless a file name is, and a full stop last."""
+    """Return a note as a sentence: a capital letter first, unless a file name is, and a full stop last."""
     text = note.strip()
     first = text.split(maxsplit=1)[0] if text else ""
     start = text if set("./_`") & set(first) else f"{text[:1].upper()}{text[1:]}"
@@ -87,7 +87,7 @@ def _one(value: float) -> str:
 
 
 def dots(low: float, score: float, high: float, width: int, goal: float | None = None, *, plain: bool = False) -> str:
-    """One row of `width` characters for values in 0..1; `plain` for terminals without line characters."""
+    """Return one row of `width` characters for values in 0..1; `plain` for terminals without line characters."""
     left, line, right, mark = ("|", "-", "|", "o") if plain else ("├", "─", "┤", "o")
     row = [" "] * width
     if goal is not None:
@@ -100,7 +100,7 @@ def dots(low: float, score: float, high: float, width: int, goal: float | None =
 
 
 def scale(width: int, goal: float | None = None) -> str:
-    """The line above the rows: 0%, 50% where there is room, and 100%; a colon at the goal."""
+    """Return the line above the rows: 0%, 50% where there is room, and 100%; a colon at the goal."""
     row = list(f"{'0%':<{width}}")
     middle = _column(0.5, width) - 1
     if middle + 3 < width - 4:

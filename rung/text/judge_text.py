@@ -9,7 +9,7 @@ KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md", "pair
 
 
 def lines(report: JudgeReport) -> list[str]:
-    """The sentence, each arm, each difference, and the biases."""
+    """Return the sentence, each arm, each difference, and the biases."""
     out = [sentence(report), f"Judge: {report.model}, {KINDS[report.kind]}", ""]
     out += [arm_line(arm) for arm in report.arms]
     out += [rival_line(rival, report) for rival in report.rivals]
@@ -34,7 +34,7 @@ def comparisons_needed() -> str:
 
 
 def arm_line(arm: JudgedArm) -> str:
-    """One arm: its raw mean, people's agreement, and the corrected mean."""
+    """Return one arm: its raw mean, people's agreement, and the corrected mean."""
     rates = ", ".join(
         f"{word} {value:.2f} (at least {low:.2f})" if value is not None else f"{word} unknown"
         for word, value, low in (
@@ -69,7 +69,7 @@ def biases(report: JudgeReport) -> list[str]:
 
 
 def preference_words(p: PeoplePreference) -> list[str]:
-    """One rival: how often the tuned model was preferred, with the interval, agreement and reasons."""
+    """Return one rival: how often the tuned model was preferred, with the interval, agreement and reasons."""
     better = (
         f"preferred {counted(p.wins, 'time')}, {arm_name(p.rival)} {p.losses}, ties {p.ties}, equal outputs {p.same}"
     )

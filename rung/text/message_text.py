@@ -41,22 +41,22 @@ def turns(row: Mapping[str, Any]) -> Iterator[ChatTurn]:
 
 
 def worse_answer(row: Mapping[str, Any]) -> str | None:
-    """The worse answer of a preference pair."""
+    """Return the worse answer of a preference pair."""
     found = row.get("rejected")
     return found if found is None or isinstance(found, str) else "\n".join(map(message_text, found))
 
 
 def message_text(message: Mapping[str, Any]) -> str:
-    """The text of a message, and its calls below."""
+    """Return the text of a message, and its calls below."""
     parts = [text_of(message.get("content")), *map(call_table, calls_of(message))]
     return "\n".join(part for part in parts if part)
 
 
 def marked(pieces: Sequence[tuple[str, bool]]) -> str:
-    """A text whose marked pieces are between `[[` and `]]`."""
+    """Return a text whose marked pieces are between `[[` and `]]`."""
     return "".join(f"[[{text}]]" if is_marked else text for text, is_marked in pieces)
 
 
 def clock_of(stamp: str) -> str:
-    """The local time of day of an ISO time, as of a lease's end."""
+    """Return the local time of day of an ISO time, as of a lease's end."""
     return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M") if stamp else "-"

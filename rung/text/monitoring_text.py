@@ -18,7 +18,7 @@ SYMBOLS = {True: "✗", False: "✓", None: "-"}
 
 
 def headline(report: DriftReport) -> str:
-    """The sentence that comes first."""
+    """Return the sentence that comes first."""
     measured = [signal for signal in report.signals if signal.raised is not None]
     if not measured:
         return "Nothing could be measured yet: there are too few requests."
@@ -38,7 +38,7 @@ def basis(report: DriftReport) -> str:
 
 
 def alarm_words(report: DriftReport) -> str:
-    """The stated rate of false alarms."""
+    """Return the stated rate of false alarms."""
     each = max((signal.false_alarm for signal in report.signals), default=0.0)
     return f"False alarms: at most {each:.0%} of reports for one signal, at most {report.any_alarm:.0%} for any signal."
 
@@ -87,7 +87,7 @@ def traffic_words(traffic: Traffic) -> Iterator[tuple[str, str]]:
 
 
 def lines(report: DriftReport) -> Iterator[str]:
-    """The report for the shell."""
+    """Yield the report for the shell."""
     yield headline(report)
     yield basis(report)
     yield alarm_words(report)
@@ -104,7 +104,7 @@ def lines(report: DriftReport) -> Iterator[str]:
 
 
 def one_line(text: str, most: int = 100) -> str:
-    """A row's text on one line, masked."""
+    """Return a row's text on one line, masked."""
     plain = " / ".join(mask(text).split("\n"))
     return plain if len(plain) <= most else plain[: most - 1] + "…"
 
@@ -196,7 +196,7 @@ SHOWN = 10
 
 
 def workload_lines(found: Sequence[LoggedWorkload], calls: int, aside: int) -> Iterator[str]:
-    """The log in one line, then three or four lines a workload."""
+    """Yield the log in one line, then three or four lines a workload."""
     yield f"{counted(calls, 'call')} in {counted(len(found), 'workload')}" + (
         f", {aside} lines set aside" if aside else ""
     )

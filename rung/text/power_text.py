@@ -20,7 +20,7 @@ def small_words(items: int) -> str:
 
 
 def lines(power: Power) -> list[str]:
-    """The sentence, the table, and what to do with it."""
+    """Return the sentence, the table, and what to do with it."""
     margin = f"{100 * power.margin:.3g}"
     groups = f" in {power.groups:,} groups" if power.groups is not None else ""
     rows = [
@@ -74,7 +74,7 @@ MOST_ITEMS = 1 << 20
 
 @dataclass(frozen=True)
 class SmallestGain:
-    """A test set of `items`, cut from `rows` rows (0 where it was imported or kept), and what it is for.
+    """A test set of `items`, cut from `rows` rows (0 if it was imported or kept), and what it is for.
 
     `gain` is the true gain that should ship with 80% chance over `margin`. `group_by` is the key whose items count
     together.
@@ -93,7 +93,7 @@ class SmallestGain:
 
     @cached_property
     def wanted(self) -> int | None:
-        """The fewest items that show `gain`; None where none do, since it is not over the margin."""
+        """The fewest items that show `gain`; None if none do, since it is not over the margin."""
         if not self.gain > self.margin:
             return None
         low, high = 1, MOST_ITEMS
@@ -104,7 +104,7 @@ class SmallestGain:
         return low if low < MOST_ITEMS else None
 
     def proposal(self) -> dict[str, Any]:
-        """Items and share that show the gain; the share is None where the test set is not cut from the pool."""
+        """Items and share that show the gain; the share is None if the test set is not cut from the pool."""
         share = self.wanted / self.rows if self.wanted and self.rows else None
         fits = share is not None and share <= MOST_SHARE
         return {"gain": self.gain, "items": self.wanted, "share": round(share + 0.005, 2) if share and fits else None}

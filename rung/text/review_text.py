@@ -22,7 +22,7 @@ def origin(item: ReviewItem) -> str:
 
 
 def item_lines(item: ReviewItem) -> Iterator[str]:
-    """An item for the shell: where it is from, its messages, what to look at."""
+    """Yield an item for the shell: where it is from, its messages, what to look at."""
     yield f"{item.id}   {item.role}, from {origin(item)}   item {item.decided + 1:,} of {item.total:,}"
     for message in item.messages:
         yield f"\n{message.get('role')}\n  " + message_text(message).replace("\n", "\n  ")

@@ -34,7 +34,7 @@ def check_report(book: Rulebook, as_of: date) -> JsonObject:
 
 
 def check_lines(report: JsonObject) -> Iterator[str]:
-    """The report in words."""
+    """Yield the report in words."""
     counts = ", ".join(counted(report[f"{what}s"], what) for what in ("rule", "source", "question"))
     yield f"Nothing is wrong with the rulebook. {counts}."
     yield "  " + ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items())
@@ -49,14 +49,14 @@ def check_lines(report: JsonObject) -> Iterator[str]:
 
 
 def over_report(over: Sequence[Dated], as_of: date) -> JsonObject:
-    """The entries as JSON, dates in ISO form."""
+    """Return the entries as JSON, dates in ISO form."""
     days = [{"read": each.read and each.read.isoformat(), "until": each.until.isoformat()} for each in over]
     named = [{"file": each.file, "entry": each.entry, **ends} for each, ends in zip(over, days, strict=True)]
     return {"as_of": as_of.isoformat(), "over": named}
 
 
 def over_lines(over: Sequence[Dated], as_of: date) -> Iterator[str]:
-    """Each entry that is over its date, and where a newer one is written."""
+    """Yield each entry that is over its date, and where a newer one is written."""
     for each in over:
         read = f", read {each.read}" if each.read else ""
         yield f"! {each.file}: {each.entry} was good until {each.until}{read}"
@@ -69,7 +69,7 @@ def over_lines(over: Sequence[Dated], as_of: date) -> Iterator[str]:
 
 
 def list_lines(rules: Sequence[Rule]) -> Iterator[str]:
-    """One line a rule, by kind."""
+    """Yield one line a rule, by kind."""
     kind = ""
     for rule in sorted(rules, key=lambda rule: rule.kind):
         if rule.kind != kind:
@@ -81,7 +81,7 @@ def list_lines(rules: Sequence[Rule]) -> Iterator[str]:
 
 
 def rule_document(book: Rulebook, rule: Rule) -> JsonObject:
-    """A rule as JSON."""
+    """Return a rule as JSON."""
     effect = {k: condition_words(v) if k == "passes" else v for k, v in rule.effect.items()}
     return {
         "id": rule.id,
@@ -101,7 +101,7 @@ def rule_document(book: Rulebook, rule: Rule) -> JsonObject:
 
 
 def source_document(book: Rulebook, name: str, as_of: date | None = None) -> JsonObject:
-    """A source as JSON; `name` may name a part of it: `module-4:matrix`."""
+    """Return a source as JSON; `name` may name a part of it: `module-4:matrix`."""
     key, _, part = name.partition(":")
     source = book.sources[key]
     return {
@@ -117,7 +117,7 @@ def source_document(book: Rulebook, name: str, as_of: date | None = None) -> Jso
 
 
 def explain(book: Rulebook, ref: str, as_of: date, answers: Answers | None = None) -> JsonObject:
-    """The document behind a rule, a source, or an answer's key; of a key also what each answer would do.
+    """Return the document behind a rule, a source, or an answer's key; of a key also what each answer would do.
 
     `rung why` calls this. Raises RungError with "did you mean" where `ref` is none of them.
     """
@@ -141,7 +141,7 @@ def is_known(book: Rulebook, ref: str) -> bool:
 
 
 def explain_lines(document: JsonObject) -> Iterator[str]:
-    """The document in words."""
+    """Yield the document in words."""
     if "rule" in document:
         yield from _rule_lines(document["rule"])
     elif "source" in document:
@@ -234,7 +234,7 @@ NUMBER = {"integer": "a whole number", "number": "a number", "text": "a name"}
 
 
 def text_lines(book: Rulebook) -> Iterator[str]:
-    """Each question with its key and answers."""
+    """Yield each question with its key and answers."""
     for number, question in enumerate(book.questions.values(), 1):
         yield f"{number}. {question.text}   ({question.id})"
         for choice in question.answers:

@@ -36,7 +36,7 @@ OBJECTIVE = {"sft": "", "dpo": "DPO", "reward": "reward model", "grpo": "GRPO", 
 
 
 def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
-    """The plan as a table of value, setting and reason, then the gates."""
+    """Return the plan as a table of value, setting and reason, then the gates."""
     lines = [
         f"Plan {plan.id}   {kind_of(plan.recipe.method, plan.recipe.objective)} on {plan.recipe.base}, "
         f"dataset {plan.dataset}, {counted(plan.data.train, 'row')}",
@@ -94,7 +94,7 @@ WORDS = {
 
 
 def _objective(recipe: Recipe) -> str:
-    """The objective with what belongs to it."""
+    """Return the objective with what belongs to it."""
     parts = [OBJECTIVE[recipe.objective]]
     if recipe.beta:
         parts.append(f"beta {recipe.beta:g}")
@@ -208,7 +208,7 @@ def dry_run_lines(found: DryRun) -> Iterator[str]:
 
 
 def sweep_lines(found: Sweep) -> Iterator[str]:
-    """The combinations, the best first, with their losses from rung to rung."""
+    """Yield the combinations, the best first, with their losses from rung to rung."""
     best = found.best
     values = ", ".join(
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in best.values.items()
@@ -231,7 +231,7 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
 
 
 def run_line(run: RunRecord) -> str:
-    """One run in `rung runs list`."""
+    """Return one run in `rung runs list`."""
     if run.adopted is not None:
         return (
             f"{run.id}  adopted   {run.adopted.source}   {run.method}, {run.dataset}   trained on: {run.adopted.rows}"
@@ -243,7 +243,7 @@ def run_line(run: RunRecord) -> str:
 
 
 def best_words(run: RunRecord) -> str:
-    """The validation loss of the kept checkpoint, and its score where the metric chose it."""
+    """Return the validation loss of the kept checkpoint, and its score where the metric chose it."""
     score = "" if run.best_score is None else f", score {run.best_score:.1%}"
     return f"{run.best_loss:.3f}{score}"
 
@@ -302,7 +302,7 @@ FACT = 38
 
 
 def gate_lines(gates: Sequence[Gate]) -> list[str]:
-    """One line a gate; under a closed one why, rule and the command that opens it."""
+    """Return one line a gate; under a closed one why, rule and the command that opens it."""
     lines = []
     for gate in gates:
         lines.append(_columns(f"{gate.symbol} {gate.name:<10} ", fact_words(gate), FACT, gate.shown))
@@ -315,7 +315,7 @@ def gate_lines(gates: Sequence[Gate]) -> list[str]:
 
 
 def fact_words(gate: Gate) -> str:
-    """The line of a gate: who overrode it and why, else what was found."""
+    """Return the line of a gate: who overrode it and why, else what was found."""
     if gate.override is not None and gate.passed is not True:
         return f'overridden by {gate.override.by}: "{gate.override.reason}"'
     return gate.fact
@@ -333,7 +333,7 @@ def passed_of(gates: Sequence[Gate]) -> str:
 
 
 def locked_lines(gates: Sequence[Gate]) -> list[str]:
-    """The refusal of `rung train`: count first, six gates, and the next command."""
+    """Return the refusal of `rung train`: count first, six gates, and the next command."""
     first = next(gate for gate in gates if not gate.opens)
     last = f"Nothing was started.  Next: {first.opener}" if first.opener else "Nothing was started."
     return [f"Training is locked: {passed_of(gates)}.", "", *gate_lines(gates), "", last]

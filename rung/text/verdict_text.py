@@ -35,7 +35,7 @@ TITLES = {
 
 
 def sentences(verdict: Verdict) -> tuple[str, str]:
-    """The verdict's two sentences, without its title."""
+    """Return the verdict's two sentences, without its title."""
     if verdict.unmeasured and verdict.verdict == "need_more_data":
         return f"{unmeasured(verdict)}.", "Such a score decides nothing. Raise [model] max_tokens and measure again."
     return {"ship": _ship, "keep_prompt": _keep, "judgement": _judgement, "need_more_data": _more}[verdict.verdict](
@@ -169,13 +169,13 @@ def _margin(v: Verdict) -> str:
 
 
 def title_lines(verdict: Verdict) -> list[str]:
-    """The title with both sentences, the second below the first."""
+    """Return the title with both sentences, the second below the first."""
     title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
     return [f"{title}  {first}", f"{' ' * len(title)}  {second}"]
 
 
 def lines(verdict: Verdict, report: Report | None = None, baseline: Report | None = None) -> list[str]:
-    """The whole result for a shell, without the last line that names the next command."""
+    """Return the whole result for a shell, without the last line that names the next command."""
     out = [*title_lines(verdict), *_accepted(verdict), ""]
     out += [*_scores(verdict, report, baseline), *_difference(verdict), ""]
     out += [*(f"! {text}" for text in verdict.notes), *_goal(verdict, baseline)]

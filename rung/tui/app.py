@@ -123,7 +123,7 @@ class RungApp(App[None]):
             self.open_start()
 
     def on_unmount(self) -> None:
-        """The process beside ends."""
+        """End the worker process."""
         self.beside.close()
 
     # Stages
@@ -190,7 +190,7 @@ class RungApp(App[None]):
         self._tell_status()
 
     def _tell_status(self) -> None:
-        """The status as it was read, with what runs now, to every screen."""
+        """Send the status, with the running jobs, to every screen."""
         if self.read is None:
             return
         self.status = with_jobs(self.read, self.jobs)
@@ -240,7 +240,7 @@ class RungApp(App[None]):
 
     @on(JobEnded)
     def show_end(self, message: JobEnded) -> None:
-        """The end goes to the stage's screen; where another is open, its message reports the end."""
+        """Pass the end to the stage's screen; if another is open, show it as a message there."""
         self.jobs.pop(message.stage, None)
         self._tell_status()
         screens = self._stage_screens(message.stage)

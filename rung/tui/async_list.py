@@ -45,7 +45,7 @@ class LoadedLines:
 
 
 def parted(entries: Sequence[Entry]) -> tuple[list[Entry], str]:
-    """The lines without their last one where that is the "Next:" line, and that line."""
+    """Return the lines without their last one where that is the "Next:" line, and that line."""
     body = list(entries)
     if not body or not body[-1].text.startswith("Next:"):
         return body, ""
@@ -72,13 +72,13 @@ STAGE_OF_COMMAND = {
 
 
 def press(command: str, stage: int) -> str:
-    """The key of the stage that a command belongs to (`stage` where it is none of these), and the command."""
+    """Return the key of the stage that a command belongs to (`stage` where it is none of these), and the command."""
     number = next((n for words, n in STAGE_OF_COMMAND.items() if command.startswith(words)), stage)
     return f"press {number % 10}, or run: {command}"
 
 
 def locked(missing: str, key: int, opener: str, command: str) -> LoadedLines:
-    """A locked door: what is missing, which key goes there, which command does it."""
+    """Return a locked door: what is missing, which key goes there, which command does it."""
     where = f"press {key % 10}, or run: {opener}"
     lines = [Entry(), Entry(f"Locked: {missing}", "", "bold"), Entry(where), Entry(), Entry(f"Next: press {key % 10}.")]
     return LoadedLines(lines, command, lock=f"Locked: {missing} {where}", opener=key)
@@ -124,11 +124,11 @@ class LoadedScreen(StageScreen):
             self.loaded = loaded
 
     def hints(self) -> Sequence[tuple[str, str]]:
-        """A locked stage names the key that opens it, and none that does nothing there."""
+        """Return the keys; for a locked stage the key that opens it, and none without effect."""
         return ((str(self.opener % 10), "open that stage"), *LOCKED) if self.opener else super().hints()
 
     def compose_stage(self) -> Iterable[Widget]:
-        """One list of lines."""
+        """Yield one list of lines."""
         yield MarkedLines(id="lines")
 
     def on_mount(self) -> None:
@@ -230,12 +230,12 @@ class LoadedScreen(StageScreen):
 
     @property
     def following(self) -> Stage | None:
-        """The stage where the project goes on; None where that is this one, or nothing waits."""
+        """The stage where the project goes on; None if that is this one, or nothing waits."""
         found = self.status.next if self.status else None
         return found if found is not None and found.name != self.stage else None
 
     def next_words(self) -> str:
-        """The "Next:" line of a stage that is done: what Start names as next, and its digit."""
+        """Return the "Next:" line of a stage that is done: what Start names as next, and its digit."""
         if self.status is not None and self.status.next is None:
             return "Next: nothing waits for you. See the release (0).   Enter"
         following = self.following
@@ -331,7 +331,7 @@ class LoadedScreen(StageScreen):
 
     @on(OptionList.OptionSelected)
     async def _chosen(self) -> None:
-        """A press of the mouse on the marked line is Enter."""
+        """Act as Enter on a mouse press on the selected line."""
         await self.run_action(next(str(b.action) for b in self.BINDINGS if isinstance(b, Binding) and b.key == "enter"))
 
     @on(OptionList.OptionHighlighted)
@@ -350,7 +350,7 @@ class LoadedScreen(StageScreen):
         self.lines.page(step)
 
     def action_why(self) -> None:
-        """The rule, source or chain behind the marked line."""
+        """Show the rule, source or chain behind the selected line."""
         ref = self.why_ref(self.marked)
         if ref:
             self.app.push_screen(WhyScreen(ref))
@@ -366,7 +366,7 @@ class StoppableScreen(LoadedScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "stop", "stop the running command; finished work is kept")]
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """The keys while something runs, else the screen's own."""
+        """Return the keys while something runs, else the screen's own."""
         return RUNNING if self.job else self.keys
 
     def action_stop(self) -> None:

@@ -17,7 +17,7 @@ FOLDER = ".drafts"
 
 
 def editor_command() -> list[str]:
-    """VISUAL, EDITOR or vi, as words. Raises RungError where it is not a command line."""
+    """VISUAL, EDITOR or vi, as words. Raises RungError if it is not a command line."""
     given = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
         return shlex.split(given) or ["vi"]
@@ -32,7 +32,7 @@ def draft_file(project: Project, row: str, person: str) -> Path:
 
 
 def _run_editor(path: Path) -> None:
-    """Open a file in the editor; blocks until it ends. Raises RungError where it cannot be started or fails."""
+    """Open a file in the editor; blocks until it ends. Raises RungError if it cannot be started or fails."""
     command = [*editor_command(), str(path)]
     try:
         done = subprocess.run(command, check=False)
@@ -45,9 +45,9 @@ def _run_editor(path: Path) -> None:
 
 
 def edit_outside(path: Path, text: str) -> str:
-    """The text after the editor has closed. A file that is there already, from a kill, is gone on with.
+    """Return the text after the editor has closed. A file that is there already, from a kill, is gone on with.
 
-    Blocks until the editor ends. Raises RungError where it cannot be started or fails; then the file stays.
+    Blocks until the editor ends. Raises RungError if it cannot be started or fails; then the file stays.
     """
     path.parent.mkdir(exist_ok=True)
     if not path.exists():

@@ -46,7 +46,7 @@ class SideBar(Static):
     current: reactive[str] = reactive("")
 
     def render(self) -> Text:
-        """A line a stage, then a line a rung."""
+        """Return a line a stage, then a line a rung."""
         if self.status is None:
             return Text("")
         lines = [Text("")]
@@ -71,7 +71,7 @@ class SideBar(Static):
         return Text("\n", no_wrap=True).join(lines)
 
     def on_click(self, event: events.Click) -> None:
-        """A press on a stage opens it."""
+        """Open the stage under the mouse."""
         if self.status is not None and 1 <= event.y <= len(self.status.stages):
             self.app.open_stage(event.y)  # type: ignore[attr-defined]
 
@@ -120,11 +120,11 @@ class StageScreen(Calm[None]):
         return source
 
     def heading(self) -> str:
-        """The right end of the first line: screen, object, person."""
+        """Return the right end of the first line: screen, object, person."""
         return f"{self.stage} · {self.source.person}"
 
     def compose(self) -> ComposeResult:
-        """The frame round `compose_stage`, fitted before it is drawn: styling it twice would hold the loop."""
+        """Compose the frame round `compose_stage`, fitted before it is drawn: styling it twice would hold the loop."""
         self._fit(self.app.size)
         yield Line(id="first")
         yield FrameRule(classes="rule")
@@ -140,7 +140,7 @@ class StageScreen(Calm[None]):
         yield KeyLine(id="keys")
 
     def compose_stage(self) -> Iterable[Widget]:
-        """The widgets of the stage; overridden by every screen."""
+        """Return the widgets of the stage; overridden by every screen."""
         return ()
 
     def on_mount(self) -> None:
@@ -202,11 +202,11 @@ class StageScreen(Calm[None]):
         return (*self.keys_now(), *HELP)
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """The keys that act now; overridden where that depends on what the screen does."""
+        """Return the keys that act now; overridden where that depends on what the screen does."""
         return self.keys
 
     def _follow(self) -> None:
-        """The lines of the frame follow what they show."""
+        """Update the lines of the frame."""
         if self.is_drawn:
             self.refresh_frame()
 

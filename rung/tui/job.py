@@ -78,7 +78,7 @@ class JobEnded(Message):
 
 @dataclass
 class ScreenJob:
-    """One running command of a stage. `process` is None where another program started it."""
+    """One running command of a stage. `process` is None if another program started it."""
 
     stage: str
     arguments: tuple[str, ...]
@@ -113,7 +113,7 @@ class ScreenJob:
 def start_job(root: Path, stage: str, arguments: Sequence[str]) -> ScreenJob:
     """Start `rung ARGUMENTS` in a project folder, apart from the terminal.
 
-    Raises Refusal where another program runs a command of this stage.
+    Raises Refusal if another program runs a command of this stage.
     """
     _heed_interrupts()
     record = root / FOLDER / f"{stage.lower()}.json"
@@ -175,6 +175,6 @@ def follow(job: ScreenJob, post: Callable[[Message], object], left: Callable[[],
 
 
 def _heed_interrupts() -> None:
-    """A child of a program that ignores interrupts (nohup, a job in the background) would too, and `x` not stop it."""
+    """Restore interrupts: a child of a program that ignores them (nohup, a background job) would too, and `x` fail."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -44,7 +44,7 @@ class ScreenSource:
 
     @classmethod
     def of(cls, folder: Path) -> ScreenSource:
-        """The source for a folder: the project that holds it, or none."""
+        """Return the source for a folder: the project that holds it, or none."""
         return cls(folder.resolve(), find_project(folder))
 
     @property
@@ -94,5 +94,5 @@ class ScreenSource:
         return self.project or Project(self.folder)
 
     def clock(self) -> str:
-        """The time of day as screens print it: 14:02."""
+        """Return the time of day as screens print it: 14:02."""
         return self.now().strftime("%H:%M")

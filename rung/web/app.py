@@ -58,7 +58,7 @@ WAYS = (
 
 
 def build_app(desk: Desk, hosts: Collection[str], door: Door | None = None) -> Starlette:
-    """The page on a desk, served under these host names only."""
+    """Return the page on a desk, served under these host names only."""
     door = door or Door(desk)
     routes = [Route(way.path, _endpoint(way, desk, door), methods=[way.method]) for way in WAYS]
     routes += [

@@ -39,7 +39,7 @@ class HostGuard:
         self.body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Check and answer one request."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
@@ -90,7 +90,7 @@ class HostGuard:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without the port."""
+    """Return the name in a Host header, without the port."""
     try:
         return (urlsplit("//" + host).hostname or "").lower()
     except ValueError:
@@ -98,7 +98,7 @@ def _name(host: str) -> str:
 
 
 def _place(origin: str) -> str:
-    """Name and port in an Origin header; empty where it has none."""
+    """Name and port in an Origin header; empty if it has none."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

@@ -103,7 +103,7 @@ class Door:
         return Visitor(person, form, link=True, until=person.token_until)
 
     def address(self, request: Request) -> str:
-        """The address that asks; through a named proxy the one that the proxy saw."""
+        """Return the address that asks; through a named proxy the one that the proxy saw."""
         seen = peer(request)
         forwarded = request.headers.get("x-forwarded-for", "")
         return forwarded.split(",")[-1].strip() if forwarded and seen in self.desk.settings.web.proxy else seen
@@ -113,7 +113,7 @@ class Door:
         return Visitor(person, _digest(self.secret, person.name.encode()))
 
     def _still_welcome(self, address: str) -> None:
-        """Raise TooMany where this address gave too many wrong links; forget the old ones."""
+        """Raise TooMany if this address gave too many wrong links; forget the old ones."""
         moment = self.clock()
         with self.lock:
             for each in [a for a, times in self.wrong.items() if not times or times[-1] <= moment - WINDOW]:
@@ -126,7 +126,7 @@ class Door:
 
 
 def peer(request: Request) -> str:
-    """The address at the other end of the connection."""
+    """Return the address at the other end of the connection."""
     return request.client.host if request.client else ""
 
 

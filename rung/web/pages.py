@@ -52,7 +52,7 @@ MOST_NEAR = 5
 
 
 def show(desk: Desk, ask: PageRequest) -> Response:
-    """The next item, or the one that `?row=` names where it is free; the empty page where nothing waits."""
+    """Return the next item, or the one that `?row=` names where it is free; the empty page where nothing waits."""
     wanted = ask.request.query_params.get("row")
     turn = next_item(desk, ask.person.name, want=wanted if wanted and _is_row(wanted) else None)
     if turn.item is None and wanted:
@@ -74,7 +74,7 @@ def open_panel(desk: Desk, ask: PageRequest) -> Response:
 
 
 def unmask_page(desk: Desk, ask: PageRequest) -> Response:
-    """The same item as it is, with what was open and typed; the log tells who looked."""
+    """Return the same item as it is, with what was open and typed; the log tells who looked."""
     item = _held(desk, ask)
     return _item(desk, ask, item, ask.form.get("at", "")) if item else _conflict(desk, ask, "")
 
@@ -159,7 +159,7 @@ def _ruling(desk: Desk, ask: PageRequest) -> Ruling:
 def _item(
     desk: Desk, ask: PageRequest, item: ReviewItem, panel: str = "", problem: str = "", status: int = 200
 ) -> Response:
-    """The page of one item, with masks unless this request may show it as it is."""
+    """Return the page of one item, with masks unless this request may show it as it is."""
     veil = veiled(item)
     unmasked = may_show(desk, ask, veil, panel)
     face = item if unmasked else veil.item
@@ -214,7 +214,7 @@ def _in_use(desk: Desk, unmasked: bool) -> list[str]:
 
 
 def _again(desk: Desk, ask: PageRequest, error: RungError) -> Response:
-    """The same item with what is wrong said on it: nothing typed is lost."""
+    """Return the same item with what is wrong said on it: nothing typed is lost."""
     item = _held(desk, ask)
     if item is None:
         raise error
@@ -381,7 +381,7 @@ def compare_page(desk: Desk, ask: PageRequest) -> Response:
 
 
 def unmask_pair(desk: Desk, ask: PageRequest) -> Response:
-    """The same pairing as it is, personal data included; the log tells who looked."""
+    """Return the same pairing as it is, personal data included; the log tells who looked."""
     return _compare_page(desk, ask, ask.form.get("item", ""), bare=True)
 
 
@@ -411,7 +411,7 @@ def _compare_page(desk: Desk, ask: PageRequest, wanted: str, bare: bool = False)
 
 
 def _face(desk: Desk, ask: PageRequest, comparison: BlindComparison, pairing: Pairing, bare: bool) -> dict[str, Any]:
-    """The pairing's texts, masked unless they were asked for, which goes into the log before they are shown."""
+    """Return the pairing's texts, masked unless they were asked for, which goes into the log before they are shown."""
     veil = pairing.veil
     bare = bare and bool(veil.found)
     if bare:
@@ -442,7 +442,7 @@ def end_comparison(desk: Desk, ask: PageRequest) -> Response:
 
 
 def _before(comparison: BlindComparison, rater: str) -> int | None:
-    """The pairing that this rater answered last, in the order in which they are asked."""
+    """Return the pairing that this rater answered last, in the order in which they are asked."""
     given = comparison.answers().get(rater, {})
     done = [pairing.id for pairing in comparison.asked if pairing.id in given]
     return done[-1] if done else None

@@ -33,7 +33,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_login(desk: Desk) -> None:
-    """Raise Refusal where the page would listen to others and nobody would have to say who they are."""
+    """Raise Refusal if the page would listen to others and nobody would have to say who they are."""
     web = desk.settings.web
     if web.login == "proxy" and not web.proxy:
         raise RungError(
@@ -75,7 +75,7 @@ def host_names(web: WebSettings) -> set[str]:
 
 
 def bind(web: WebSettings) -> socket.socket:
-    """A listening socket. Raises RungError where the address is taken or not ours."""
+    """Return a listening socket. Raises RungError if the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -215,7 +215,7 @@ class Connection(H11Protocol):
             self._timer.cancel()
 
     def shutdown(self) -> None:
-        """The server ends: a request that is half here is not waited for."""
+        """End the server without waiting for an incomplete request."""
         if self.cycle is not None and self.cycle.more_body:
             self.transport.abort()
         else:

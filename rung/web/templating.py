@@ -73,7 +73,7 @@ class PageRequest:
         return self.visitor.person
 
     def ruling(self, reasons: tuple[str, ...], before: str | None) -> Ruling:
-        """The decision that the form holds; an edit that leaves the text `before` as it was is an approval.
+        """Return the decision that the form holds; an edit that leaves the text `before` as it was is an approval.
 
         `label`, one of the answers in use, is an edit to that answer.
         """
@@ -91,7 +91,7 @@ class PageRequest:
 
 
 def read_form(body: bytes) -> dict[str, str]:
-    """The fields of an urlencoded form; the first of each name. Raises ValueError for too many of them."""
+    """Return the fields of an urlencoded form; the first of each name. Raises ValueError for too many of them."""
     pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS)
     return dict(reversed(pairs))
 
@@ -104,7 +104,7 @@ LONGEST = 200_000
 
 @cache
 def environment() -> Environment:
-    """The templates of the review page."""
+    """Return the templates of the review page."""
     made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
     made.trim_blocks = made.lstrip_blocks = True
     made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": clock_of}
@@ -115,13 +115,13 @@ def environment() -> Environment:
 
 
 def page(template: str, ask: PageRequest, status: int = 200, **values: Any) -> Response:
-    """A page for a visitor."""
+    """Return a page for a visitor."""
     text = environment().get_template(template).render(me=ask.person, csrf=ask.visitor.csrf, look=ask.look, **values)
     return HTMLResponse(text, status)
 
 
 def closed(title: str, words: str, status: int, *, after: str = "", headers: Any = None) -> Response:
-    """A page for someone who is not let in, or for an error: a heading, a sentence, perhaps a way on."""
+    """Return a page for someone who is not let in, or for an error: a heading, a sentence, perhaps a way on."""
     text = environment().get_template("closed.html").render(title=title, words=words, after=after)
     return HTMLResponse(text, status, headers)
 

@@ -44,7 +44,7 @@ def plain(text: str) -> str:
 
 
 def short(text: str | None, most: int = 60) -> str:
-    """The first words of an answer, on one line."""
+    """Return the first words of an answer, on one line."""
     line = " ".join((text or "").split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
@@ -57,7 +57,7 @@ def _markdown() -> MarkdownIt:
 def guideline(text: str, find: str = "") -> Markup:
     """A guideline's Markdown as HTML: every heading as an h3, no link and no picture, markup in it as it is written.
 
-    With `find` only the blocks that hold these words, each with its heading; empty where none does.
+    With `find` only the blocks that hold these words, each with its heading; empty if none does.
     """
     tokens = _markdown().parse(shown(plain(text), limit=len(text)))
     blocks: list[list[Token]] = []

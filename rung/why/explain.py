@@ -31,7 +31,7 @@ THING = re.compile(r"([LREPW]-|v|r-)\d+|[EW]-\d+:\d+")
 def answer(project: Project | None, ref: str) -> Explanation:
     """Return the explanation of `ref`: a chain, a gate, a rule or a question.
 
-    Raises RungError where nothing is called so, or where it needs a project and there is none.
+    Raises RungError if nothing is called so, or where it needs a project and there is none.
     """
     ref = _plain_ref(project, ref)
     if ref not in GATES and not THING.fullmatch(ref):
@@ -94,7 +94,7 @@ def _gate(project: Project, name: str) -> Explanation:
 
 
 def _rule(project: Project | None, ref: str) -> Explanation:
-    """A rule with its sources, or a question with the rules that hang on it."""
+    """Return a rule with its sources, or a question with the rules that hang on it."""
     from advisor.answer_file import load_answers
     from advisor.rulefiles import load_rulebook
     from rung.text.rules_text import explain, explain_lines, is_known
@@ -113,9 +113,9 @@ MARKERS = {"L": "release.json", "R": "run.json", "E": "report.json", "v": "manif
 
 
 def chain(project: Project, ref: str) -> list[ChainLink]:
-    """Every link behind `ref`, the nearest first.
+    """Return every link behind `ref`, the nearest first.
 
-    Raises RungError where no such thing is here.
+    Raises RungError if no such thing is here.
     """
     if re.fullmatch(r"r-\d+", ref):
         return list(row_links(project, ref))
@@ -135,7 +135,7 @@ def chain(project: Project, ref: str) -> list[ChainLink]:
 
 
 def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Iterator[ChainLink]:
-    """An artefact and everything it was made from, each once."""
+    """Yield an artefact and everything it was made from, each once."""
     seen = set() if seen is None else seen
     name = path.relative_to(project.root).as_posix()
     if name in seen:
@@ -162,7 +162,7 @@ def _made_from(table: JsonObject) -> dict[str, str]:
 
 
 def _splits(name: str, table: JsonObject) -> dict[str, str]:
-    """The files of a frozen dataset with their hashes; nothing of another artefact."""
+    """Return the files of a frozen dataset with their hashes; nothing of another artefact."""
     splits = table.get("splits") if Path(name).name == "manifest.json" else None
     each = [split for split in splits.values() if isinstance(split, dict)] if isinstance(splits, dict) else []
     return {(Path(name).parent / str(split.get("file"))).as_posix(): str(split.get("sha256")) for split in each}
@@ -177,14 +177,14 @@ def _said(path: Path, table: JsonObject) -> tuple[str, ...]:
 
 
 def _checked(project: Project, path: Path, digest: str, seen: set[str]) -> Iterator[ChainLink]:
-    """The links behind `path`, its own marked by whether the file still has this hash."""
+    """Yield the links behind `path`, its own marked by whether the file still has this hash."""
     whole = sha256_file(path) == digest
     for index, link in enumerate(_artefact(project, path, seen)):
         yield ChainLink(link.ref, link.what, link.facts, link.sha256, whole) if index == 0 else link
 
 
 def _read(path: Path) -> JsonObject:
-    """A JSON or TOML artefact as a table; an empty one for anything else."""
+    """Return a JSON or TOML artefact as a table; an empty one for anything else."""
     import tomllib
 
     try:

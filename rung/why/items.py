@@ -69,9 +69,9 @@ def _near(project: Project, report: Report, question: str) -> list[NearTrainRow]
 
 
 def why_logged(project: Project, ref: str) -> Explanation:
-    """The request `W-001:17` with its fate: the candidate made from it, or why there is none.
+    """Return the request `W-001:17` with its fate: the candidate made from it, or why there is none.
 
-    Raises RungError where it is not here, Refusal where nothing is released, or its import's release is gone.
+    Raises RungError if it is not here, Refusal where nothing is released, or its import's release is gone.
     """
     settings = load_settings(project.settings_file)
     logged, made = find_logged(project, ref), import_of(project, ref)
@@ -131,7 +131,7 @@ def _reason(entry: KeptOut) -> str:
 def why_import(project: Project, ref: str) -> Explanation:
     """Return the import `W-001`: its logs, its release, and the outcome of its requests.
 
-    Raises RungError where there is none.
+    Raises RungError if there is none.
     """
     known = {made.id: made for _, made in read_imports(project)}
     if ref not in known:

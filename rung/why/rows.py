@@ -31,7 +31,7 @@ class ChainLink:
     whole: bool | None = None
 
     def lines(self) -> list[str]:
-        """The link as lines of text."""
+        """Return the link as lines of text."""
         state = {True: "✓", False: "✗", None: " "}[self.whole]
         head = f"{state} {self.ref:<22} {self.what}" + (f"   {self.sha256[:8]}" if self.sha256 else "")
         return [head, *(f"      {fact}" for fact in self.facts)]
@@ -48,7 +48,7 @@ class ChainLink:
 
 
 def row_links(project: Project, ref: str) -> Iterator[ChainLink]:
-    """A row: where it comes from, what was decided by whom under which guideline, and which datasets hold it."""
+    """Yield a row: where it comes from, what was decided by whom under which guideline, and which datasets hold it."""
     from curation.store import open_store, store_exists
 
     settings = load_settings(project.settings_file)
@@ -81,7 +81,7 @@ def _origin(meta: Any) -> Iterator[str]:
 
 
 def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:
-    """The frozen datasets that hold a row: version, split, line, and the SHA-256 of the manifest."""
+    """Yield the frozen datasets that hold a row: version, split, line, and the SHA-256 of the manifest."""
     from curation.split.manifest import read_manifest
 
     for path in oldest_first(project.datasets.glob("*/manifest.json")):
@@ -91,6 +91,6 @@ def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:
 
 
 def short(text: str, width: int = 70) -> str:
-    """One line of row text, control characters shown, not obeyed."""
+    """Return one line of row text, control characters shown, not obeyed."""
     plain = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text.replace("\n", " / "))
     return plain if len(plain) <= width else plain[: width - 1] + "…"

@@ -59,14 +59,14 @@ def marked(row: Row, loss: Loss) -> Row:
 
 
 def with_tools_as_text(row: Row, _: Loss) -> Row:
-    """LLaMA-Factory's. Raises Refusal where a message calls tools: there, such calls have a role of their own."""
+    """LLaMA-Factory's. Raises Refusal if a message calls tools: there, such calls have a role of their own."""
     if any("tool_calls" in message for message in row["messages"]):
         raise Refusal("Rows with tool calls do not fit LLaMA-Factory's format as they are.", "rung plan export trl")
     return {**row, "tools": json.dumps(row["tools"], ensure_ascii=False)} if "tools" in row else row
 
 
 def weighted(row: Row, loss: Loss, *, every: bool = False) -> Row:
-    """A chat row as providers take it: assistant turns that do not train have weight 0.
+    """Return a chat row as providers take it: assistant turns that do not train have weight 0.
 
     With `every`, each message has a weight: Together trains the questions, too, of a row that weighs only some.
     Source: https://docs.together.ai/docs/fine-tuning/data-preparation (read 2026-11-29).
@@ -79,7 +79,7 @@ def weighted(row: Row, loss: Loss, *, every: bool = False) -> Row:
 
 
 def jsonl(rows: Iterable[Row]) -> str:
-    """One JSON object a line."""
+    """Return one JSON object a line."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -125,7 +125,7 @@ def pack(
 ) -> Bundle:
     """Read the frozen rows and ask every gate.
 
-    The machine gate is written down but not asked: the run happens elsewhere. Raises Locked where another is closed,
+    The machine gate is written down but not asked: the run happens elsewhere. Raises Locked if another is closed,
     Refusal where the plan's objective is none that other trainers are given.
     """
     plan = read_plan(plan_file)

@@ -39,9 +39,9 @@ SKYPILOT = {
 
 
 def filled(bundle: Bundle, *folders: str, **more: object) -> dict[str, str]:
-    """Every file of these folders of templates, by its name in the export.
+    """Return every file of these folders of templates, by its name in the export.
 
-    Raises Refusal where SkyPilot has no card with room.
+    Raises Refusal if SkyPilot has no card with room.
     """
     pages = templates(FOLDER)
     known = {**_values(bundle), **_surroundings(bundle), **more}
@@ -56,7 +56,7 @@ def filled(bundle: Bundle, *folders: str, **more: object) -> dict[str, str]:
 
 
 def _values(bundle: Bundle) -> dict[str, object]:
-    """The recipe as a plain table; `values` is this table as Python writes it."""
+    """Return the recipe as a plain table; `values` is this table as Python writes it."""
     recipe = bundle.recipe
     chosen = recipe.model_dump(include=set(KEPT))
     table = {
@@ -99,7 +99,7 @@ def _surroundings(bundle: Bundle) -> dict[str, object]:
 
 
 def _accelerators(bundle: Bundle) -> dict[str, int]:
-    """Every card with room: SkyPilot rents the cheapest."""
+    """Return every card with room: SkyPilot rents the cheapest."""
     least = bundle.plan.forecast.high or 0.0
     fitting = [SKYPILOT[card.name] for card in cards() if card.name in SKYPILOT and card.memory_gib >= least]
     if not fitting:
@@ -108,7 +108,7 @@ def _accelerators(bundle: Bundle) -> dict[str, int]:
 
 
 def _pinned(package: str) -> str:
-    """The package at the version of this machine, without the part that names a build."""
+    """Return the package at the version of this machine, without the part that names a build."""
     try:
         return f"{package}=={version(package).partition('+')[0]}"
     except PackageNotFoundError:
@@ -159,9 +159,9 @@ KINDS: Mapping[str, ExportKind] = {
 
 
 def files_of(bundle: Bundle, kind: str) -> dict[str, str]:
-    """The files of an export by name, but for plan and receipt.
+    """Return the files of an export by name, but for plan and receipt.
 
-    Raises Refusal where the rows of a step cannot be shared by the cards, or the trainer takes no such plan; InputError
+    Raises Refusal if the rows of a step cannot be shared by the cards, or the trainer takes no such plan; InputError
     with every limit of OpenAI that the rows break.
     """
     chosen, step = KINDS[kind], bundle.recipe.rows_a_step
@@ -189,7 +189,7 @@ def files_of(bundle: Bundle, kind: str) -> dict[str, str]:
 
 
 def check_kind(kind: str) -> str:
-    """The kind of export, spelt right. Raises InputError with what there is."""
+    """Return the kind of export, spelt right. Raises InputError with what there is."""
     if kind in KINDS:
         return kind
     hint = did_you_mean(kind, KINDS)

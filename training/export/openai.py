@@ -22,7 +22,7 @@ def demand_limits(files: Mapping[str, str]) -> None:
 def may_leave(
     project: Project, today: date | None = None, provider: str = "openai", host: str = "api.openai.com"
 ) -> None:
-    """Raises Refusal where the privacy answer keeps rows from this provider: the files are made to be uploaded.
+    """Raises Refusal if the privacy answer keeps rows from this provider: the files are made to be uploaded.
 
     `today`: the day that what is known of the provider is held against; the present one where none is given.
     """
@@ -38,7 +38,7 @@ def may_leave(
 
 
 def limits() -> dict[str, int]:
-    """The provider's dated limits."""
+    """Return the provider's dated limits."""
     entry = next(e for e in rule_file("managed.toml")["provider"] if e["id"] == "openai")
     return dict(entry["limits"])
 

@@ -46,7 +46,7 @@ class GateCase:
 
     @cached_property
     def folder(self) -> Path | None:
-        """Folder of the frozen dataset, or None where there is none."""
+        """Folder of the frozen dataset, or None if there is none."""
         if self.plan is not None:
             path = self.project.datasets / self.plan.dataset
             return path if (path / "manifest.json").is_file() else None
@@ -88,7 +88,7 @@ def decision_gate(case: GateCase) -> Gate:
 
 
 def _again(case: GateCase) -> str:
-    """The next step by today's answers and rules."""
+    """Return the next step by today's answers and rules."""
     rulebook = load_rulebook(case.project.root / "rules")
     answers = with_judged(case.project, case.settings, load_answers(case.project.answers_file))
     return str(verdict_of(rulebook, answers).next_step)
@@ -150,7 +150,7 @@ def dataset_gate(case: GateCase) -> Gate:
 
 
 def _whose(folder: Path, manifest: Manifest) -> list[str]:
-    """A manifest that belongs to another folder, or a folder that only points elsewhere."""
+    """Return a manifest that belongs to another folder, or a folder that only points elsewhere."""
     faults = []
     if manifest.version != folder.name:
         faults.append(f"the manifest in {folder.name} is that of {manifest.version}")
@@ -176,7 +176,7 @@ def _file_faults(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def _plan_faults(case: GateCase, folder: Path, digest: str) -> list[str]:
-    """The plan was made for this manifest and no other."""
+    """Return a fault if the plan was made for another manifest."""
     name = case.project.relative(folder / "manifest.json")
     if case.plan is None or case.plan.made_from.get(name) == digest:
         return []
@@ -302,7 +302,7 @@ def _output_faults(folder: Path, report: Report, rows: int) -> list[str]:
 
 
 def _score_faults(report: Report, arm: ArmResult, outcomes: list[ItemOutcome], rows: int) -> list[str]:
-    """The arm's score, worked out again from one output for each test item."""
+    """Return the arm's score, worked out again from one output for each test item."""
     found = [o for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)]
     answered = {o.row for o in found}
     if answered != set(range(1, rows + 1)):
@@ -313,7 +313,7 @@ def _score_faults(report: Report, arm: ArmResult, outcomes: list[ItemOutcome], r
 
 
 def _scores_fact(case: GateCase, manifest: Manifest, report: Report) -> str:
-    """The best prompted arm's score; and which arms the project could measure and did not."""
+    """Return the best prompted arm's score; and which arms the project could measure and did not."""
     measured = {arm.arm: arm for arm in report.arms}
     best = measured.get(report.chosen or "prompt", measured["prompt"])
     missing = unmeasured_words(case.project, manifest, report)

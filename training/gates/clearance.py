@@ -93,7 +93,7 @@ def policy_of(project: Project) -> GateSettings:
 
 
 def override(gate: str, by: str, reason: str, policy: GateSettings | None = None) -> GateOverride:
-    """A gate set aside by name.
+    """Return a gate set aside by name.
 
     Raises InputError for a gate that can only be met, where name or reason is missing, and for whom the policy leaves
     out.
@@ -128,7 +128,7 @@ def grant(
 ) -> Path:
     """Check every gate and, where all are open, make `runs/R-001/` (or `name`) with plan, receipt and record.
 
-    Raises Locked where a gate is closed: then nothing is written.
+    Raises Locked if a gate is closed: then nothing is written.
     """
     plan = read_plan(plan_file)
     gates = check_gates(project, settings, plan, overrides=overrides)
@@ -161,7 +161,7 @@ def issue(
 def admit(folder: Path) -> Admitted:
     """Check first in the training process that this run is cleared and that all gates still pass.
 
-    Every gate is computed again from the artefacts; overrides are those of the event log. Raises Refusal where the
+    Every gate is computed again from the artefacts; overrides are those of the event log. Raises Refusal if the
     receipt is missing, made by hand, of another run or plan, used, or no longer true.
     """
     project, settings = project_of(folder)
@@ -177,7 +177,7 @@ def admit(folder: Path) -> Admitted:
 
 
 def refuse_uncleared(folder: Path, events: Sequence[Event]) -> None:
-    """Raise Refusal where no event of the run names this receipt."""
+    """Raise Refusal if no event of the run names this receipt."""
     receipt = folder / RECEIPT
     given = {each.detail.get("sha256") for each in events if each.kind == "cleared"}
     if not receipt.is_file() or sha256_file(receipt) not in given:
@@ -185,7 +185,7 @@ def refuse_uncleared(folder: Path, events: Sequence[Event]) -> None:
 
 
 def _set_aside(gate: Gate, overrides: Sequence[GateOverride], policy: GateSettings) -> Gate:
-    """The gate with the override that the policy of rung.toml lets through, if there is one."""
+    """Return the gate with the override that the policy of rung.toml lets through, if there is one."""
     if gate.passed is True or gate.name not in MAY_OVERRIDE or gate.name not in policy.may_override:
         return gate
     may = [item for item in overrides if not policy.override_by or item.by in policy.override_by]
@@ -208,7 +208,7 @@ def _log(project: Project, settings: Settings, folder: Path, clearance: Clearanc
 def record_of(
     project: Project, folder: Path, plan: Plan, clearance: Clearance, by: str, receipt: str = RECEIPT
 ) -> RunRecord:
-    """The record of a run that has not begun."""
+    """Return the record of a run that has not begun."""
     return RunRecord(
         made_from=hashes(project.root, folder / PLAN_COPY, folder / receipt),
         id=folder.name,
@@ -230,7 +230,7 @@ def record_of(
 
 
 def project_of(folder: Path) -> tuple[Project, Settings]:
-    """The project and settings around a run's folder. Raises Refusal where it is no run folder of a project."""
+    """Return the project and settings around a run's folder. Raises Refusal if it is no run folder of a project."""
     project = find_project(folder.parent)
     if project is None or folder.is_symlink() or folder.resolve().parent != project.runs.resolve():
         raise Refusal(f"{folder}: not a run folder of a project.", "rung train")
@@ -253,7 +253,7 @@ def _receipt(folder: Path) -> tuple[Clearance, Plan]:
 
 
 def _unused(folder: Path, record: RunRecord | None, *, started: bool) -> None:
-    """A clearance starts one run. A run that was interrupted goes on with it; one that ended does not.
+    """Refuse a used clearance: it starts one run. An interrupted run resumes with it; an ended one does not.
 
     A process that died before the log knew of its start has used nothing.
     """

@@ -27,8 +27,8 @@ class GateOverride(BaseModel):
 class Gate(BaseModel):
     """The finding of one gate.
 
-    `passed` is None where it could not be checked. `fact` is the line shown; `why` the rule in words, `opener` the
-    command that opens it, both empty where it passed. `evidence` holds values that two looks at the same state agree
+    `passed` is None if it could not be checked. `fact` is the line shown; `why` the rule in words, `opener` the
+    command that opens it, both empty if it passed. `evidence` holds values that two looks at the same state agree
     on: hashes, counts, limits.
     """
 
@@ -65,10 +65,10 @@ def passed(name: GateName, fact: str, shown: str = "", evidence: Evidence | None
 
 
 def closed(name: GateName, fact: str, why: str, opener: str, rule: str, evidence: Evidence | None = None) -> Gate:
-    """A gate that says no: the finding, why, and the command that opens it."""
+    """Return a gate that says no: the finding, why, and the command that opens it."""
     return Gate(name=name, passed=False, fact=fact, why=why, opener=opener, rule=rule, evidence=dict(evidence or {}))
 
 
 def unknown(name: GateName, fact: str, opener: str, rule: str, why: str = "") -> Gate:
-    """A gate that could not be checked, because something before it is missing."""
+    """Return a gate that could not be checked, because something before it is missing."""
     return Gate(name=name, passed=None, fact=fact, why=why, opener=opener, rule=rule)

@@ -84,7 +84,7 @@ def measure(
 ) -> DriftReport:
     """Measure the requests and write the report.
 
-    Raises Refusal where nothing was released or imported, or no request is left.
+    Raises Refusal if nothing was released or imported, or no request is left.
     """
     reference, watched = released(project, settings), read_watched(project)
     drawn = [each for each in watched.requests if each.drawn]
@@ -120,7 +120,7 @@ def report_file(project: Project) -> Path:
 
 
 def read_report(project: Project) -> DriftReport | None:
-    """The newest report; None where none was written."""
+    """Return the newest report; None if none was written."""
     path = report_file(project)
     return read_artefact(path, DriftReport) if path.is_file() else None
 
@@ -174,7 +174,7 @@ def _left_out(requests: Sequence[Logged], since: str) -> list[str]:
 
 
 def all_signals(reference: Reference, requests: Sequence[Logged], questions: Sequence[str], seed: int) -> list[Signal]:
-    """Every signal that needs no model; `questions` are those of the requests, as rows would have them."""
+    """Return every signal that needs no model; `questions` are those of the requests, as rows would have them."""
     asked = distinct([bare(question) for question in questions])
     rows = distinct([bare(mask(row.question)) for row in reference.rows])
     answered = [each for each in requests if not each.error]
@@ -235,7 +235,7 @@ def _later(requests: Sequence[Logged], seed: int) -> list[Signal]:
 
 
 def _halves(signal: Signal, requests: Sequence[Logged], is_hit: Callable[[Logged], bool]) -> Signal:
-    """The share of hits in the later half against the earlier half."""
+    """Return the share of hits in the later half against the earlier half."""
     half = len(requests) // 2
     signal = revised(signal, n=len(requests) - half, n_before=half)
     return share_signal(signal, sum(map(is_hit, requests[half:])), sum(map(is_hit, requests[:half])))
@@ -268,12 +268,12 @@ def _some(pairs: Sequence[tuple[str, str]], count: int, seed: int) -> list[tuple
 
 
 def bare(text: str) -> str:
-    """The text without the marks of what was masked: `[PHONE]` is no word that anybody used."""
+    """Return the text without the marks of what was masked: `[PHONE]` is no word that anybody used."""
     return MASK.sub(" ", text)
 
 
 def distinct(texts: Sequence[str]) -> list[str]:
-    """Each text once, by its normal form: one who asks the same a hundred times is one question."""
+    """Return each text once, by its normal form: one who asks the same a hundred times is one question."""
     return list({normal(text): text for text in reversed(texts)}.values())[::-1]
 
 
@@ -308,13 +308,13 @@ class ProductionForm:
 
 
 def _json_keys(answers: Sequence[str]) -> frozenset[str] | None:
-    """The keys that all answers have, where each is a JSON object and all have the same."""
+    """Return the keys that all answers have, where each is a JSON object and all have the same."""
     found = {_keys(answer) for answer in answers}
     return found.pop() if len(found) == 1 else None
 
 
 def _keys(answer: str) -> frozenset[str] | None:
-    """The keys of a JSON object; a number that was masked is a value as well: `{"phone": [PHONE]}`."""
+    """Return the keys of a JSON object; a number that was masked is a value as well: `{"phone": [PHONE]}`."""
     try:
         value: Any = json.loads(MASK.sub("null", answer))
     except (ValueError, RecursionError):
@@ -330,7 +330,7 @@ def judge_of(
 ) -> Judge:
     """Return a judge of (question, answer) pairs: does each meet the rubric? a reply that cannot be read counts as no.
 
-    Raises RungError where judge.md is missing.
+    Raises RungError if judge.md is missing.
     """
     asked = project_judge(project, settings, model, replies)
 

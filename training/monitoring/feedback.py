@@ -22,7 +22,7 @@ PLACES = ("", "feedback", "metadata")
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """`rating` is the number as logged, or -1.0 and 1.0 for words; None where there is none. `words`: it was a word.
+    """`rating` is the number as logged, or -1.0 and 1.0 for words; None if there is none. `words`: it was a word.
 
     `unread` are names of scores that no person gave, `unclear` ratings that are neither a number nor a known word.
     """
@@ -38,7 +38,7 @@ class Feedback:
         return self.rating is not None or bool(self.edit or self.comment)
 
     def over(self, older: Feedback) -> Feedback:
-        """This one, and the older one where this says nothing."""
+        """Return this one, and the older one where this says nothing."""
         rated = self if self.rating is not None else older
         edit, comment = self.edit or older.edit, self.comment or older.comment
         unread, unclear = self.unread + older.unread, self.unclear + older.unclear
@@ -46,7 +46,7 @@ class Feedback:
 
 
 def feedback_in(obj: Mapping[str, Any]) -> Feedback:
-    """The feedback in a logged object: in itself, below `feedback` or `metadata`, among its scores."""
+    """Return the feedback in a logged object: in itself, below `feedback` or `metadata`, among its scores."""
     if is_score(obj):
         return _scored(obj)
     found = Feedback()
@@ -65,7 +65,7 @@ def feedback_in(obj: Mapping[str, Any]) -> Feedback:
 
 
 def _scored(score: Mapping[str, Any]) -> Feedback:
-    """A person's score as feedback; only the name of another."""
+    """Return a person's score as feedback; only the name of another."""
     if not given_by_a_person(score):
         return Feedback(unread=(text_at(score, "name") or "without a name",))
     rating, words, said = _rating(score, SCORE)
@@ -91,9 +91,9 @@ def _rating(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[float | None
 
 
 def scale_of(numbers: Iterable[float]) -> tuple[float, float]:
-    """The scale of a file's ratings, worked out from all of them: its lowest and its highest value.
+    """Return the scale of a file's ratings, worked out from all of them: its lowest and its highest value.
 
-    -1..1 where one is negative, else 0..1, stars of 1..5, 1..10 or 0..100: the first that holds them all.
+    -1..1 if one is negative, else 0..1, stars of 1..5, 1..10 or 0..100: the first that holds them all.
     """
     values = list(numbers)
     if not values:
@@ -106,7 +106,7 @@ def scale_of(numbers: Iterable[float]) -> tuple[float, float]:
 
 
 def on_scale(rating: float, scale: tuple[float, float]) -> float:
-    """A rating as -1..1."""
+    """Return a rating as -1..1."""
     low, high = scale
     return round(max(-1.0, min(1.0, 2 * (rating - low) / (high - low) - 1)), 4)
 

@@ -17,7 +17,7 @@ Message = dict[str, Any]
 
 
 def at_path(obj: Any, path: str) -> Any:
-    """The value at `a.b.c`; None where something on the way is no object."""
+    """Return the value at `a.b.c`; None if something on the way is no object."""
     for key in path.split(".") if "." in path else (path,):
         if not isinstance(obj, dict):
             return None
@@ -26,7 +26,7 @@ def at_path(obj: Any, path: str) -> Any:
 
 
 def first(obj: Any, *paths: str) -> Any:
-    """The first value that is there and not null."""
+    """Return the first value that is there and not null."""
     return next((value for path in paths if (value := at_path(obj, path)) is not None), None)
 
 
@@ -36,23 +36,23 @@ def first_said(obj: Any, *paths: str) -> Any:
 
 
 def text_at(obj: Any, *paths: str) -> str:
-    """The first string that is not empty."""
+    """Return the first string that is not empty."""
     return next((v for path in paths if isinstance(v := at_path(obj, path), str) and v.strip()), "")
 
 
 def table_at(obj: Any, *paths: str) -> Mapping[str, Any]:
-    """The first object, a string that holds one as JSON too; an empty one where there is none."""
+    """Return the first object, a string that holds one as JSON too; an empty one where there is none."""
     found = (opened(at_path(obj, path)) for path in paths)
     return next((value for value in found if isinstance(value, Mapping)), {})
 
 
 def number_at(obj: Any, *paths: str) -> float | None:
-    """The first finite number; a string of digits counts, true and false do not."""
+    """Return the first finite number; a string of digits counts, true and false do not."""
     return next((value for path in paths if (value := as_number(at_path(obj, path))) is not None), None)
 
 
 def as_number(value: Any) -> float | None:
-    """A finite number, or None."""
+    """Return a finite number, or None."""
     if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -73,13 +73,13 @@ def opened(value: Any) -> Any:
 
 
 def only_text(table: Mapping[str, Any]) -> str | None:
-    """The text of an object that holds nothing else; None of any other object."""
+    """Return the text of an object that holds nothing else; None of any other object."""
     key, value = next(iter(table.items())) if len(table) == 1 else ("", None)
     return value if key in PLAIN and isinstance(value, str) else None
 
 
 def as_time(value: Any) -> datetime | None:
-    """A moment in UTC from ISO text or an epoch in seconds, milli-, micro- or nanoseconds; None where it is neither."""
+    """A moment in UTC from ISO text or an epoch in seconds, milli-, micro- or nanoseconds; None if it is neither."""
     number = as_number(value)
     if number is not None:
         seconds = (number / unit for unit in (1.0, 1e3, 1e6, 1e9))
@@ -94,7 +94,7 @@ def as_time(value: Any) -> datetime | None:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """The text parts of a message's content (a string, or a list of typed parts)."""
+    """Yield the text parts of a message's content (a string, or a list of typed parts)."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

@@ -50,7 +50,7 @@ class ProductionRow:
     near: list[tuple[str | ProductionRow, Any, float]] = field(default_factory=list)
 
     def refuse(self, reason: str, **evidence: Any) -> None:
-        """The first reason counts."""
+        """Refuse a request; the first reason counts."""
         if not self.reason:
             self.reason, self.evidence = reason, evidence
 
@@ -115,7 +115,7 @@ class CandidateFilter:
 
 
 def _name(known: str | ProductionRow) -> str:
-    """The id of a row, or the name of another request."""
+    """Return the id of a row, or the name of another request."""
     return known if isinstance(known, str) else known.name
 
 
@@ -127,7 +127,7 @@ def _check_form(draft: ProductionRow) -> None:
 
 
 def open_gate(store: Store, project: Project, settings: Settings) -> CandidateFilter:
-    """A gate over all rows of the project, rejected and excluded ones too, and every test row there is."""
+    """Return a gate over all rows of the project, rejected and excluded ones too, and every test row there is."""
     rows = store.rows(role=KNOWN_ROLES, excluded=None)
     return CandidateFilter(
         [row.id for row in rows],
@@ -153,7 +153,7 @@ def reason_of(each: Logged) -> str:
 
 
 def row_of(reference: Reference, each: Logged) -> Example:
-    """The request as a row of the project: the user's own turns, and what was edited or else answered; no answer
+    """Return the request as a row of the project: the user's own turns, and what was edited or else answered; no answer
     where there was none, or only half of one.
     """
     turns = reference.turns.of(each.messages)
@@ -264,7 +264,7 @@ class Learnt:
     known: int = 0
 
     def to_json(self) -> dict[str, object]:
-        """The document of `--json`."""
+        """Return the document of `--json`."""
         return {
             "release": self.release,
             "looked_at": self.looked_at,
@@ -367,7 +367,7 @@ def _queued_before(store: Store) -> set[str]:
 
 
 def read_not_learnt(project: Project) -> list[KeptOut]:
-    """Requests that did not become candidates, with their reasons. Raises InputError where the file is damaged."""
+    """Requests that did not become candidates, with their reasons. Raises InputError if the file is damaged."""
     return read_lines(_not_learnt(project), KeptOut.model_validate, "request that was kept out")
 
 

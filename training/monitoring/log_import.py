@@ -119,11 +119,11 @@ def _is_a_log(path: Path, parts: Sequence[LogPart], rejects: Sequence[Reject]) -
 def take_in(
     project: Project, read: Read, *, model: str = "", actor: str = "rung", rejects: Path | None = None
 ) -> Import | None:
-    """Store what is new of these logs (only requests to `model` where one is named) as `watch/W-001`; None where every
+    """Store what is new of these logs (only requests to `model` where one is named) as `watch/W-001`; None if every
     file is empty or was imported before.
 
     Lines that cannot be read go to `rejects`. Killed at any moment, or on a full disk, it leaves a whole folder or
-    none; and where it fails nothing at all. Raises Refusal where an earlier import is not what was imported.
+    none; and where it fails nothing at all. Raises Refusal if an earlier import is not what was imported.
     """
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
         before = read_imports(project)
@@ -140,7 +140,7 @@ def take_in(
 
 
 def _placed(project: Project, read: Read, model: str, known: Mapping[str, Judged], actor: str) -> Import:
-    """The import in its folder and in the project's log: both, or neither."""
+    """Return the import in its folder and in the project's log: both, or neither."""
     name = next_id(watch_folder(project), "W")
     work, target = watch_folder(project) / f".{name}", watch_folder(project) / name
     try:
@@ -236,7 +236,7 @@ def keep(
     masker: Masker,
     scale: tuple[float, float],
 ) -> KeptRequests:
-    """The requests to keep, masked. `known` holds those of earlier imports by hash, with what was said of them.
+    """Return the requests to keep, masked. `known` holds those of earlier imports by hash, with what was said of them.
 
     A request that occurs several times in one file is kept as often; in another file it is the same one.
     """
@@ -265,7 +265,7 @@ def judged_of(logged: Logged) -> Judged:
 
 
 def _logged(name: str, part: LogPart, masker: Masker, scale: tuple[float, float]) -> Logged:
-    """The request, masked, before it is known whether it is kept."""
+    """Return the request, masked, before it is known whether it is kept."""
     rating, edit, comment = _judged(part.feedback, masker, scale)
     return Logged(
         ref=f"{name}:{part.line}",
@@ -325,7 +325,7 @@ def _figures(kept: Sequence[Logged]) -> JsonObject:
 
 
 def _named(texts: Iterable[str]) -> dict[str, int]:
-    """The most frequent of them, masked and cut."""
+    """Return the most frequent of them, masked and cut."""
     return {masked_text(text)[:CUT_NAME]: count for text, count in Counter(texts).most_common(20)}
 
 
@@ -334,7 +334,7 @@ def _numbers(parts: Iterable[LogPart]) -> Iterable[Any]:
 
 
 def _log(project: Project, made: Import, actor: str) -> None:
-    """One line in the project's log."""
+    """Write a line to the project's log."""
     detail = {"kept": made.kept, "files": [file.path for file in made.files]}
     with open_store(project, load_settings(project.settings_file)) as store:
         store.event("watch", actor, made.id, detail)
@@ -351,9 +351,9 @@ _QUOTE = re.compile(r"(something follows the JSON value at character \d+): .*", 
 
 
 def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, JsonObject | Reject | None]]:
-    """Each line with its number from 1: an object, a Reject, or None where it is empty.
+    """Yield each line with its number from 1: an object, a Reject, or None if it is empty.
 
-    Raises RungError where the file cannot be read or what it is packed with is broken.
+    Raises RungError if the file cannot be read or what it is packed with is broken.
     """
     with readable(path), open_bytes(path, progress) as file:
         for number, line in enumerate(_lines(file), 1):
@@ -361,7 +361,7 @@ def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[i
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """A line and its whole length in bytes; of a line over LONGEST only the beginning."""
+    """Yield a line and its whole length in bytes; of a line over LONGEST only the beginning."""
     while line := file.readline(LONGEST + 1):
         length = len(line)
         while not line.endswith(b"\n") and length > LONGEST:
@@ -389,7 +389,7 @@ def _read(found: tuple[bytes, int], number: int, name: str) -> JsonObject | Reje
 
 
 def reject(number: int, name: str, field: str, reason: str, line: bytes, hint: str = "") -> Reject:
-    """A line that cannot be read, its beginning masked: nothing personal is kept of it."""
+    """Return a line that cannot be read, its beginning masked: nothing personal is kept of it."""
     raw = masked_text(line[:MASKED].decode("utf-8", "replace").rstrip("\r\n"))[:RAW]
     said = _QUOTE.sub(r"\1.", reason)
     return Reject(name, number, masked_text(field), masked_text(said), raw.encode("utf-8", "replace"), hint)

@@ -67,7 +67,7 @@ class Said:
 
 
 def said_in(reply: Any, obj: Mapping[str, Any]) -> Said:
-    """The answer in a response and the object that it was logged in; false where there is neither answer nor error."""
+    """The answer in a response and the object that it was logged in; false if there is neither answer nor error."""
     said = _said(reply)
     if said and not said.finish:
         said = replace(said, finish=_finish(obj))
@@ -127,7 +127,7 @@ def _finish(table: Mapping[str, Any]) -> str:
 
 
 def _chosen(choices: list[Any]) -> Said:
-    """The first choice of a completion."""
+    """Return the first choice of a completion."""
     tables = [each for each in choices if isinstance(each, Mapping)]
     if not tables:
         return Said()
@@ -169,13 +169,13 @@ def _error(reply: Any, obj: Mapping[str, Any]) -> str:
 
 
 def calls_in(message: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The tool calls of a message."""
+    """Return the tool calls of a message."""
     calls = message.get("tool_calls")
     return tuple(calls) if isinstance(calls, list) else ()
 
 
 def call_of(item: Any) -> JsonObject | None:
-    """An item of OpenAI's Responses as a call of a chat; None for anything else."""
+    """Return an item of OpenAI's Responses as a call of a chat; None for anything else."""
     if not isinstance(item, Mapping) or item.get("type") != "function_call":
         return None
     called = {"name": item.get("name"), "arguments": item.get("arguments")}
@@ -268,7 +268,7 @@ def _body(obj: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _reply(obj: Mapping[str, Any]) -> Any:
-    """The response as it was logged: an object, a text, a list of messages; None where nothing came back."""
+    """Return the response as it was logged: an object, a text, a list of messages; None if nothing came back."""
     if obj.get("choices") is not None or obj.get("object") in ("response", CHUNK):
         return obj
     found: Any = first_said(obj, "response.body", "response", "output", "completion")
@@ -280,7 +280,7 @@ def _reply(obj: Mapping[str, Any]) -> Any:
 
 
 def _asked(body: Mapping[str, Any]) -> tuple[list[Message], str]:
-    """The messages of a request, or why they cannot be kept; an empty list where it asks nothing."""
+    """Return the messages of a request, or why they cannot be kept; an empty list where it asks nothing."""
     raw = first_said(body, *QUESTIONS)
     if isinstance(raw, Mapping | str):
         raw = _talk_in(raw)
@@ -302,7 +302,7 @@ def _asked(body: Mapping[str, Any]) -> tuple[list[Message], str]:
 
 
 def _talk_in(raw: Mapping[str, Any] | str) -> Any:
-    """The messages or the one text in what a request holds; JSON of another kind is itself the text."""
+    """Return the messages or the one text in what a request holds; JSON of another kind is itself the text."""
     found = opened(raw)
     if isinstance(found, Mapping) and isinstance(found.get("messages"), list):
         return found["messages"]
@@ -334,7 +334,7 @@ def _message(raw: Any) -> list[Message] | str:
 
 
 def _item(raw: Mapping[str, Any]) -> list[Message]:
-    """An item of the Responses API that is no message: a call, its result; none for any other."""
+    """Return an item of the Responses API that is no message: a call, its result; none for any other."""
     call = call_of(raw)
     if call is not None:
         return [{"role": "assistant", "content": "", "tool_calls": [call]}]

@@ -23,7 +23,7 @@ USAGE = {
 
 
 def spans_in(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The spans of a line, each as a gateway would log it; the line itself where it holds none."""
+    """Return the spans of a line, each as a gateway would log it; the line itself where it holds none."""
     if isinstance(line.get("resourceSpans"), list):
         return [_logged(span) for span in _spans(line)] or [{"call_type": "an export without spans"}]
     return [_logged(line)] if "attributes" in line and ("spanId" in line or "context" in line) else [line]
@@ -40,7 +40,7 @@ def _tables(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _logged(span: Mapping[str, Any]) -> JsonObject:
-    """A span as a logged request with its answer; one that is no call of a model by its name alone."""
+    """Return a span as a logged request with its answer; one that is no call of a model by its name alone."""
     found = _attributes(span.get("attributes"))
     asked, said = _messages(found, "input", "prompt"), _messages(found, "output", "completion")
     if str(found.get("gen_ai.operation.name", "chat")) not in CALLS or not asked:
@@ -76,7 +76,7 @@ def _attributes(given: Any) -> JsonObject:
 
 
 def _value(given: Any) -> Any:
-    """A value of OTLP, which names its type."""
+    """Return a value of OTLP, which names its type."""
     if not isinstance(given, Mapping) or len(given) != 1:
         return given
     kind, value = next(iter(given.items()))

@@ -23,14 +23,14 @@ class Masker:
         self.counts: Counter[str] = Counter()
 
     def text(self, text: str) -> str:
-        """The text with what was found replaced by its kind: `[PHONE]`; found inside strings of JSON, too."""
+        """Return the text with what was found replaced by its kind: `[PHONE]`; found inside strings of JSON, too."""
         masked = masked_text(text)
         if masked != text:
             self.counts += Counter(MASK.findall(masked)) - Counter(MASK.findall(text))
         return masked
 
     def inside(self, value: Any) -> Any:
-        """A JSON value with every text and number in it masked, texts of JSON and keys too."""
+        """Return a JSON value with every text and number in it masked, texts of JSON and keys too."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
@@ -49,7 +49,7 @@ class Masker:
 
 
 def masked_text(text: str) -> str:
-    """The text masked, as it is and as it reads where strings of JSON in it are unescaped, however often."""
+    """Return the text masked, as it is and as it reads where strings of JSON in it are unescaped, however often."""
     if "\\" not in text:
         return mask(text)
     masked = mask(_QUOTED.sub(_unescaped, text))
@@ -57,7 +57,7 @@ def masked_text(text: str) -> str:
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    """The string as it was, or escaped again after something in it was masked."""
+    """Return the string as it was, or escaped again after something in it was masked."""
     if "\\" not in found[1]:
         return found[0]
     try:

@@ -59,7 +59,7 @@ def released(project: Project, settings: Settings) -> Reference:
 
 
 def reference_of(project: Project, settings: Settings, folder: Path, release: Release) -> Reference:
-    """A release with its dataset. Raises Refusal where that is gone, or is not what was frozen."""
+    """Return a release with its dataset. Raises Refusal if that is gone, or is not what was frozen."""
     dataset, split = _dataset(project, release)
     rows = load_split(dataset, split)
     choices = closed_set(project, rows, settings.evaluation)
@@ -110,7 +110,7 @@ class OwnTurns:
         self.shown = {_pair(row.asked, row.answer) for row in shown_examples(release)}
 
     def of(self, messages: Sequence[Mapping[str, Any]]) -> list[Message]:
-        """The turns as a train row would have them. The system message is the rows' own where all share one."""
+        """Return the turns as a train row would have them. The system message is the rows' own where all share one."""
         turns = [dict(turn) for turn in messages if turn.get("role") != "system"]
         turns = self._without_examples(turns)
         if turns and turns[-1].get("role") == "user":
@@ -120,7 +120,7 @@ class OwnTurns:
         return [*([{"role": "system", "content": self.system}] if self.system else []), *turns]
 
     def question(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """The question of those turns."""
+        """Return the question of those turns."""
         return Example({"messages": self.of(messages)}).question
 
     def _without_examples(self, turns: list[Message]) -> list[Message]:
@@ -130,7 +130,7 @@ class OwnTurns:
 
 
 def shown_examples(release: Path | None) -> Iterable[Example]:
-    """The rows that a released prompt shows to the model; none where there is no such release."""
+    """Return the rows that a released prompt shows to the model; none if there is no such release."""
     path = release / "prompt" / "prompt.json" if release else None
     if path is None or not path.is_file():
         return []
@@ -156,9 +156,9 @@ class Origins:
         self._known: dict[str | None, Reference] = {}
 
     def of(self, ref: str) -> Reference:
-        """The release with its dataset; the current one for an import from before the first release.
+        """Return the release with its dataset; the current one for an import from before the first release.
 
-        Raises Refusal where that release or its dataset is gone, or nothing is released.
+        Raises Refusal if that release or its dataset is gone, or nothing is released.
         """
         name = ref.partition(":")[0]
         release = self.releases[name]
@@ -167,7 +167,7 @@ class Origins:
         return self._known[release]
 
     def question(self, each: Logged) -> str:
-        """The question as a row would have it."""
+        """Return the question as a row would have it."""
         return self.of(each.ref).turns.question(each.messages)
 
     def _reference(self, name: str, release: str | None) -> Reference:

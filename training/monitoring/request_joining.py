@@ -96,7 +96,7 @@ def _only(model: str, found: JoinedRequests) -> None:
 
 
 def _other_half(part: LogPart, waiting: dict[str, LogPart]) -> LogPart | None:
-    """The answer to this request, or the request of this answer, by a shared id; else the part waits for it."""
+    """Return the answer to this request, or the request of this answer, by a shared id; else the part waits for it."""
     half = next((waiting[name] for name in part.ids if name in waiting and waiting[name].kind != part.kind), None)
     if half is None:
         waiting.update(dict.fromkeys(part.ids, part))
@@ -113,7 +113,7 @@ def _is_row(part: LogPart) -> bool:
 
 
 def _whole(asked: LogPart, answer: LogPart) -> LogPart:
-    """The request with its answer, and with what only the answer's line knows."""
+    """Return the request with its answer, and with what only the answer's line knows."""
     ids = tuple(dict.fromkeys((*asked.ids, *answer.ids)))
     names = ("model", "at", "seconds", "input_tokens", "output_tokens", "cost_usd", "trace")
     fresh = {name: getattr(answer, name) for name in names if getattr(asked, name) in (None, "")}

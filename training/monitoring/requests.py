@@ -100,7 +100,7 @@ class Import(Artefact):
     only_model: str = ""
     """The model whose requests were asked for; empty for all."""
     scale: list[float] = []
-    """Lowest and highest value of the scale that ratings were read on; empty where none was a number."""
+    """Lowest and highest value of the scale that ratings were read on; empty if none was a number."""
     scores_unread: dict[str, int] = {}
     """Scores that no person gave, by name."""
     ratings_unclear: dict[str, int] = {}
@@ -137,15 +137,15 @@ def watch_folder(project: Project) -> Path:
 
 
 def read_imports(project: Project) -> list[tuple[Path, Import]]:
-    """Every complete import with its folder, in order."""
+    """Return every complete import with its folder, in order."""
     found = oldest_first(watch_folder(project).glob(f"W-*/{IMPORT}"))
     return [(path.parent, read_artefact(path, Import)) for path in found]
 
 
 def read_watched(project: Project) -> ProductionLog:
-    """All requests of all imports.
+    """Return all requests of all imports.
 
-    Raises Refusal where there are none, or a file is not what was imported.
+    Raises Refusal if there are none, or a file is not what was imported.
     """
     found = ProductionLog()
     later: list[Mapping[str, Any]] = []
@@ -161,7 +161,7 @@ def read_watched(project: Project) -> ProductionLog:
 
 
 def read_requests(folder: Path, made: Import) -> list[Logged]:
-    """The requests of one import. Raises Refusal where a file of it is not what was imported."""
+    """Return the requests of one import. Raises Refusal if a file of it is not what was imported."""
     check_whole(folder, made)
     return [logged_from(entry) for entry in read_gz(folder / REQUESTS)]
 
@@ -182,7 +182,7 @@ def place_of(ref: str) -> tuple[int, int]:
 
 
 def find_logged(project: Project, ref: str) -> Logged:
-    """The request `W-001:17`. Raises RungError where there is none."""
+    """Return the request `W-001:17`. Raises RungError if there is none."""
     watched = read_watched(project)
     for each in watched.requests:
         if each.ref == ref:
@@ -191,12 +191,12 @@ def find_logged(project: Project, ref: str) -> Logged:
 
 
 def import_of(project: Project, ref: str) -> Import:
-    """The import that the request `W-001:17` came with. Raises RungError where it cannot be read."""
+    """Return the import that the request `W-001:17` came with. Raises RungError if it cannot be read."""
     return read_artefact(watch_folder(project) / ref.partition(":")[0] / IMPORT, Import)
 
 
 def check_whole(folder: Path, made: Import) -> None:
-    """Raise Refusal where a file of the import is not what was written."""
+    """Raise Refusal if a file of the import is not what was written."""
     for name, digest in made.contents.items():
         if not is_unchanged(folder / name, digest):
             hint = f"put its folder back, or remove {folder} and import its logs again"
@@ -218,7 +218,7 @@ def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
 
 
 def logged_from(entry: Mapping[str, Any]) -> Logged:
-    """A request out of its JSON."""
+    """Return a request out of its JSON."""
     lists = {name: tuple(entry[name]) for name in ("ids", "messages", "tool_calls")}
     return Logged(**{**entry, **lists})
 
@@ -235,7 +235,7 @@ def write_gz(path: Path, entries: Iterable[Any]) -> int:
 
 
 def read_gz(path: Path) -> Iterator[JsonObject]:
-    """The entries of such a file; none where it is not there."""
+    """Yield the entries of such a file; none if it is not there."""
     if path.is_file():
         with gzip.open(path, "rt", encoding="utf-8") as file:
             for line in file:

@@ -28,7 +28,7 @@ TOPICS = 8
 class Signal(ArtefactPart):
     """One measure. `before` and `now` are figures in the unit that `unit` names (words, share, seconds, usd).
 
-    `raised` is null where it could not be measured; `why` is the reason. `n` of `what` against `n_before` of `against`.
+    `raised` is null if it could not be measured; `why` is the reason. `n` of `what` against `n_before` of `against`.
     `evidence` are lines that show the change.
     """
 
@@ -49,17 +49,17 @@ class Signal(ArtefactPart):
 
 
 def ruled(signal: Signal, p: float, **figures: Any) -> Signal:
-    """The signal with its p-value and whether that raises it."""
+    """Return the signal with its p-value and whether that raises it."""
     return revised(signal, p=p, raised=p <= signal.false_alarm, **figures)
 
 
 def unmeasured(signal: Signal, why: str) -> Signal:
-    """The signal, with why it could not be measured."""
+    """Return the signal, with why it could not be measured."""
     return revised(signal, why=why)
 
 
 def too_few(signal: Signal) -> Signal | None:
-    """The signal as not measured where one side is too small; None where both are large enough."""
+    """Return the signal as not measured where one side is too small; None if both are large enough."""
     if signal.n < FEWEST:
         return unmeasured(signal, f"{signal.n:,} {signal.what}s tell nothing; {FEWEST} are needed")
     if signal.n_before < FEWEST:
@@ -74,7 +74,7 @@ def drawn(values: Sequence[Any], seed: int) -> list[Any]:
 
 
 def share_signal(signal: Signal, hits: int, hits_before: int) -> Signal:
-    """A share of now against a share of before, raised where it is higher."""
+    """Return a share of now against a share of before, raised where it is higher."""
     few = too_few(signal)
     if few is not None:
         return few
@@ -135,7 +135,7 @@ def halves(rows: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
 def new_words(
     signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], rows: Sequence[str], seed: int
 ) -> Signal:
-    """The share of a question's words that the known rows lack."""
+    """Return the share of a question's words that the known rows lack."""
     lexicon = {word for row in known for word in words(row)}
     share, before = ([_strange(text, lexicon) for text in side] for side in (now, fresh))
     gap, p = higher(share, before, seed)
@@ -241,7 +241,7 @@ def spread_differs(now: Sequence[int], before: Sequence[int], seed: int, rounds:
 
 
 def _permuted(statistic: Any, n: int, m: int, seed: int, rounds: int) -> tuple[float, float]:
-    """The statistic as it is, and the share of relabellings that reach it."""
+    """Return the statistic as it is, and the share of relabellings that reach it."""
     real = np.arange(n + m) < n
     found = float(statistic(real[None, :].astype(float))[0])
     labels = np.random.default_rng(seed).permuted(np.tile(real, (rounds, 1)), axis=1).astype(float)

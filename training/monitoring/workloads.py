@@ -76,7 +76,7 @@ class WorkloadFacts:
 class LoggedWorkload:
     """Calls of one task. Tokens are means a call; `tokens_estimated`: where the log has none, by 4 characters each.
 
-    `usd` is what these calls cost, as logged, else by the price list; None where `unknown` says which price is missing.
+    `usd` is what these calls cost, as logged, else by the price list; None if `unknown` says which price is missing.
     `line` is the line of its first call.
     """
 
@@ -121,7 +121,7 @@ class LogPeriod:
 def workloads(
     calls: Sequence[LogPart], book: Rulebook, as_of: date, own_prices: Path | None = None
 ) -> list[LoggedWorkload]:
-    """The workloads of joined requests, the one with the most calls first.
+    """Return the workloads of joined requests, the one with the most calls first.
 
     A month's cost is that of the log's days, scaled; a log of less than a day counts as a day.
     """
@@ -239,6 +239,6 @@ def _with_prices(facts: WorkloadFacts, model: str, tokens: tuple[float, float], 
 
 
 def _name(call: LogPart, asked: str, prefix: int, narrow: bool) -> str:
-    """The beginning of the instruction, masked: the system message, else what all requests begin with."""
+    """Return the beginning of the instruction, masked: the system message, else what all requests begin with."""
     said = _first(call, "system") or (asked[:prefix].partition(": ")[2] if narrow else "")
     return " ".join(masked_text(said).split())[:NAME] or "calls without a common instruction"

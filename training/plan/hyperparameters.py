@@ -69,13 +69,13 @@ def facts_of(
 
 
 def value(name: str, facts: Mapping[str, Any]) -> tuple[Any, Because]:
-    """The default and its reason."""
+    """Return the default and its reason."""
     found = default_of(name, facts)
     return found.value, because(found)
 
 
 def because(found: Default, text: str = "") -> Because:
-    """An entry's reason, with what was counted put in front."""
+    """Return an entry's reason, with what was counted put in front."""
     return Because(text=f"{text}: {found.because}" if text else found.because, rule=found.id, source=found.source)
 
 
@@ -115,7 +115,7 @@ def evals_for(facts: Mapping[str, Any], train_rows: int, validation_rows: int) -
 
 
 def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[str, Any]) -> list[str]:
-    """A sentence for each value that looks wrong; the values stay."""
+    """Return a sentence for each value that looks wrong; the values stay."""
     effective = recipe.rows_a_step
     known = {
         **facts,

@@ -30,14 +30,14 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The machine that this process runs on."""
+    """Return the machine that this process runs on."""
     return Machine(_ram() / GIB, len(os.sched_getaffinity(0)), _cards())
 
 
 def with_cards(card: str, count: int = 1) -> Machine:
-    """A machine with cards of this kind, for a plan that is carried out elsewhere.
+    """Return a machine with cards of this kind, for a plan that is carried out elsewhere.
 
-    Raises InputError where `card` is neither a card's name nor a size.
+    Raises InputError if `card` is neither a card's name nor a size.
     """
     found = find_card(card)
     here = this_machine()

@@ -41,7 +41,7 @@ class MemoryFit:
 
 
 def architecture_of(base: str) -> Architecture | None:
-    """The base model's architecture; None where it is unknown (a hub id that the catalogue does not hold)."""
+    """Return the base model's architecture; None if it is unknown (a hub id that the catalogue does not hold)."""
     place, hub = find_model(base)
     try:
         return find_architecture(base if hub else place)
@@ -60,12 +60,12 @@ def unknown_because(base: str) -> str:
 
 
 def usable_of(project: Project) -> float:
-    """The share of the memory that a run may plan with: [gates] memory of rung.toml alone."""
+    """Return the share of the memory that a run may plan with: [gates] memory of rung.toml alone."""
     return load_settings(project.settings_file, {}).gates.memory
 
 
 def fit_of(recipe: Recipe, machine: Machine | None = None, *, usable: float, answer: int = 0) -> MemoryFit | None:
-    """The estimate for a recipe on a machine (default: this one); None where the architecture is unknown.
+    """Return the estimate for a recipe on a machine (default: this one); None if the architecture is unknown.
 
     `usable` is the policy's share of the memory, `answer` the longest answer of the rows in tokens, 0 where unknown.
     """
@@ -83,7 +83,7 @@ ABOVE = 1.15
 
 
 def measured_fit(plan: Plan, usable: float) -> MemoryFit | None:
-    """The peak that `rung plan check` measured, against this machine; None where it was not run."""
+    """Return the peak that `rung plan check` measured, against this machine; None if it was not run."""
     peak, here = plan.forecast.measured_gib, this_machine()
     if peak is None:
         return None
@@ -92,7 +92,7 @@ def measured_fit(plan: Plan, usable: float) -> MemoryFit | None:
 
 
 def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
-    """The recipe in the estimator's words. Under supervised tuning the head runs at the answer's tokens only.
+    """Return the recipe in the estimator's words. Under supervised tuning the head runs at the answer's tokens only.
 
     Objectives with two answers, a reference or a second pass count as the estimator's DPO: the nearest that it knows.
     """
@@ -152,7 +152,7 @@ class Alternative:
 
 def methods_instead(plan: Plan, usable: float, machine: Machine | None = None) -> list[Alternative]:
     """Methods that need less memory than the plan's own and fit the machine (default: this one), the first one nearest
-    to what was planned; `usable` is the policy's share of the memory. Empty where the base is unknown or nothing fits.
+    to what was planned; `usable` is the policy's share of the memory. Empty if the base is unknown or nothing fits.
     """
     recipe, here = plan.recipe, machine or this_machine()
     later = LESS[LESS.index(recipe.method) + 1 :] if recipe.method in LESS else LESS if recipe.method == "full" else ()

@@ -47,7 +47,7 @@ class ObjectiveRows:
     notes: list[str] = field(default_factory=list)
 
     def seen(self) -> Iterator[list[Example]]:
-        """Each item that trains as the rows that the model sees of it."""
+        """Return each item that trains as the rows that the model sees of it."""
         return ([item] if isinstance(item, Example) else item for item in self.train)
 
 
@@ -60,7 +60,7 @@ def replay_questions() -> list[str]:
 
 
 def material_of(project: Project, settings: Settings, folder: Path, objective: str) -> ObjectiveRows:
-    """The items of an objective. Raises Refusal where the reviews hold too few, and where a reward model may have
+    """The items of an objective. Raises Refusal if the reviews hold too few, and where a reward model may have
     learnt from rows that are held out here.
     """
     reward = settings.training.reward
@@ -78,7 +78,7 @@ def material_of(project: Project, settings: Settings, folder: Path, objective: s
 
 
 def put_objective(draft: PlanDraft, project: Project, settings: Settings, facts: RunFacts, data: DataFacts) -> None:
-    """The values that belong to the objective."""
+    """Set the values that belong to the objective."""
     chosen, objective = settings.training, str(facts["objective"])
     if objective in ("dpo", *REINFORCED):
         draft.put("beta", *value("beta", facts))

@@ -46,9 +46,9 @@ HIGH_RANK = 64
 
 
 def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, machine: Machine | None = None) -> Plan:
-    """The whole plan for the newest complete dataset, under its id. Nothing is written: see `plans.keep_plan`.
+    """Return the whole plan for the newest complete dataset, under its id. Nothing is written: see `plans.keep_plan`.
 
-    `machine` is another one that the plan is for. Raises Refusal where the advice or a frozen dataset is missing,
+    `machine` is another one that the plan is for. Raises Refusal if the advice or a frozen dataset is missing,
     InputError where values cannot be trained together.
     """
     for tracker in settings.training.report_to:
@@ -108,7 +108,7 @@ def _material(draft: PlanDraft, project: Project, settings: Settings, folder: Pa
 
 
 def _not_together(error: ValidationError) -> InputError:
-    """Every combination of values that does not work."""
+    """Return every combination of values that does not work."""
     problems = [Problem(str(d["ctx"]["error"]) if "ctx" in d else f"{d['loc']}: {d['msg']}") for d in error.errors()]
     return InputError(problems, "rung plan --method lora --objective sft")
 
@@ -116,7 +116,7 @@ def _not_together(error: ValidationError) -> InputError:
 def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | None) -> int:
     """Tokens of a whole row: the rendered question, the answer, and what the template puts behind it.
 
-    Raises RungError where the model's template leaves out a tool call of the answer.
+    Raises RungError if the model's template leaves out a tool call of the answer.
     """
     if example.calls or example.row.get("tools"):
         turns = with_system(example.messages, system_prompt)
@@ -244,7 +244,7 @@ def _processes(draft: PlanDraft, set_by: TrainingSettings) -> None:
 
 
 def _whole_groups(draft: PlanDraft) -> None:
-    """A step holds whole groups of answers to one question."""
+    """Make a step hold whole groups of answers to one question."""
     group, batch = draft.values["generations"], draft.values["batch"]
     if batch % group:
         text = f"{group} answers to a question, {-(-batch // group)} questions a step"
@@ -321,7 +321,7 @@ def _left_out(recipe: Recipe, data: DataFacts) -> list[str]:
 
 
 def _untrained(recipe: Recipe, material: ObjectiveRows) -> list[str]:
-    """A note on assistant turns that do not train."""
+    """Return a note on assistant turns that do not train."""
     if recipe.objective != "sft" or recipe.loss == "all":
         return []
     several = sum(any(turn["role"] == "assistant" for turn in row.asked) for item in material.seen() for row in item)

@@ -74,7 +74,7 @@ class Plan(Artefact):
 
 
 def with_id(project: Project, plan: Plan) -> Plan:
-    """The plan with the id of the newest one that is the same, else the next free one."""
+    """Return the plan with the id of the newest one that is the same, else the next free one."""
     same = (old.id for _, old in readable_plans(project) if old.essence() == plan.essence())
     return revised(plan, id=next(same, "") or next_id(project.plans, "P"))
 
@@ -101,7 +101,7 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 
 def read_plans(project: Project) -> list[tuple[Path, Plan]]:
-    """All plans of a project, the oldest first, but those of an objective that Rung no longer trains."""
+    """Return all plans of a project, the oldest first, but those of an objective that Rung no longer trains."""
     paths = oldest_first(project.plans.glob("P-*.toml"))
     return [(path, read_plan(path)) for path in paths if b'\nobjective = "kto"\n' not in path.read_bytes()]
 
@@ -114,14 +114,14 @@ def readable_plans(project: Project) -> Iterator[tuple[Path, Plan]]:
 
 
 def newest_plan(project: Project) -> Path | None:
-    """The file of the plan that was made last."""
+    """Return the file of the plan that was made last."""
     return next(iter(reversed(oldest_first(project.plans.glob("P-*.toml")))), None)
 
 
 def find_plan(project: Project, name: str) -> Path:
-    """The file of `P-001`, of `plans/P-001.toml`, or of a plan that is elsewhere.
+    """Return the file of `P-001`, of `plans/P-001.toml`, or of a plan that is elsewhere.
 
-    Raises RungError where there is none.
+    Raises RungError if there is none.
     """
     for path in (project.plans / f"{name}.toml", project.root / name, Path(name)):
         if path.is_file():
@@ -133,7 +133,7 @@ def find_plan(project: Project, name: str) -> Path:
 def keep_plan(project: Project, plan: Plan) -> tuple[Path, Plan]:
     """Write a plan. Where it is there already, as it was written first, that one is returned.
 
-    Raises Refusal where another plan took its id meanwhile.
+    Raises Refusal if another plan took its id meanwhile.
     """
     path = project.plans / f"{plan.id}.toml"
     if not path.is_file():

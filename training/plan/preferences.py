@@ -53,12 +53,12 @@ class Preferences:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def of(self, split: str) -> list[AnswerPair]:
-        """The items of one split."""
+        """Return the items of one split."""
         return [item for item in self.items if item.split == split]
 
 
 def answered(asked: Sequence[Mapping[str, Any]], answer: str, tools: Any = None) -> Example:
-    """A chat row of these turns and this answer; with tools, calls at its end are calls."""
+    """Return a chat row of these turns and this answer; with tools, calls at its end are calls."""
     row: dict[str, object] = {"messages": list(asked), **({"tools": tools} if tools else {})}
     return Example(row).with_answer(answer)
 
@@ -66,7 +66,7 @@ def answered(asked: Sequence[Mapping[str, Any]], answer: str, tools: Any = None)
 def preferences_of(project: Project, settings: Settings, folder: Path) -> Preferences:
     """Pairs from the frozen dataset in `folder` and the review log.
 
-    What is in the frozen test or validation rows is left out. Raises Refusal where too little is left to learn
+    What is in the frozen test or validation rows is left out. Raises Refusal if too little is left to learn
     from, with what to review.
     """
     manifest = read_manifest(folder)
@@ -78,7 +78,7 @@ def preferences_of(project: Project, settings: Settings, folder: Path) -> Prefer
 
 
 def _pairs(split_of: Mapping[str, str], stored: Mapping[str, StoredRow]) -> tuple[list[AnswerPair], dict[str, str]]:
-    """One pair for each frozen row that a person edited, and for each row that holds both answers itself."""
+    """Return one pair for each frozen row that a person edited, and for each row that holds both answers itself."""
     pairs: list[AnswerPair] = []
     left_out: dict[str, str] = {}
     for name, split in split_of.items():
@@ -120,7 +120,7 @@ def _pair(row: StoredRow, split: Literal["train", "validation"]) -> AnswerPair:
 
 
 def _held_out(pairs: list[AnswerPair]) -> list[AnswerPair]:
-    """The pairs; where validation holds none, some of train are held out, chosen by their hash."""
+    """Return the pairs; where validation holds none, some of train are held out, chosen by their hash."""
     if any(pair.split == "validation" for pair in pairs):
         return pairs
     order = sorted(pairs, key=lambda pair: hashlib.sha256(pair.row.encode()).hexdigest())
@@ -129,7 +129,7 @@ def _held_out(pairs: list[AnswerPair]) -> list[AnswerPair]:
 
 
 def _without_leaks(folder: Path, items: Sequence[AnswerPair], left_out: dict[str, str]) -> list[AnswerPair]:
-    """The items, without those that repeat a frozen test row, or in train a validation row."""
+    """Return the items, without those that repeat a frozen test row, or in train a validation row."""
     from curation.likeness.leaks import find_leaks
 
     test, validation = load_split(folder, "test"), load_split(folder, "validation")

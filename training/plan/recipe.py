@@ -89,7 +89,7 @@ class Recipe(ArtefactPart):
         return self.batch * self.accumulation * self.processes
 
     def alone(self) -> Recipe:
-        """The same steps on one process."""
+        """Return the same steps on one process."""
         return revised(self, processes=1, accumulation=self.accumulation * self.processes)
 
     @property

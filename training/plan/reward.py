@@ -19,12 +19,12 @@ def is_run(reward: str) -> bool:
 
 
 def metric_name(recipe: Recipe, settings: Settings) -> str:
-    """The metric that answers are scored by: the reward where it is one, else the project's."""
+    """Return the metric that answers are scored by: the reward where it is one, else the project's."""
     return settings.evaluation.metric if not recipe.reward or is_run(recipe.reward) else recipe.reward
 
 
 def reward_run(project: Project, name: str) -> RunRecord:
-    """The finished run of a reward model. Raises InputError for any other."""
+    """Return the finished run of a reward model. Raises InputError for any other."""
     run = find_run(project, name)
     if run.objective != "reward" or run.state != "finished":
         what = (
@@ -36,7 +36,7 @@ def reward_run(project: Project, name: str) -> RunRecord:
 
 
 def same_held_out(project: Project, run: RunRecord, dataset: str) -> None:
-    """Raise Refusal where this dataset holds out other rows than the one that the reward model was trained on: pairs
+    """Raise Refusal if this dataset holds out other rows than the one that the reward model was trained on: pairs
     of rows that are held out now may be what it learnt from, and it would reward the answers to them.
     """
     if run.dataset == dataset:
@@ -51,7 +51,7 @@ def same_held_out(project: Project, run: RunRecord, dataset: str) -> None:
 
 
 def _held_out(project: Project, dataset: str) -> list[str] | None:
-    """SHA-256 of the validation and the test split; None where one is not there."""
+    """SHA-256 of the validation and the test split; None if one is not there."""
     folder = project.datasets / dataset
     if not (folder / "manifest.json").is_file():
         return None

@@ -15,7 +15,7 @@ GB = 10**9
 
 
 def rows_of(folder: Path, split: SplitName, settings: Settings) -> Sequence[Example]:
-    """The rows of a split whose bytes are those that were frozen; a large one stays on disk."""
+    """Return the rows of a split whose bytes are those that were frozen; a large one stays on disk."""
     path = split_file(folder, split)
     return StreamedRows(path) if path.stat().st_size > settings.training.stream_over * GB else load_split(folder, split)
 

@@ -32,7 +32,7 @@ READS = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config
 
 
 def measured_classifier(form: FormName, report: Report) -> ArmResult:
-    """The classifier of a baseline. Raises Refusal where none was measured, or its answers were lost."""
+    """Return the classifier of a baseline. Raises Refusal if none was measured, or its answers were lost."""
     found = next((arm for arm in report.arms if arm.arm == ARM[form]), None)
     if found is None:
         raise Refusal(f"{report.id} measured no {form}.", _measure(form))
@@ -43,7 +43,7 @@ def measured_classifier(form: FormName, report: Report) -> ArmResult:
 def make_classifier(form: FormName, project: Project, settings: Settings, report: Report, folder: Path) -> ReleasedForm:
     """Fit it again on the rows that it was measured with, and write vocabulary, weights and program.
 
-    Raises Refusal where it does not give the very answers to the test items that were measured.
+    Raises Refusal if it does not give the very answers to the test items that were measured.
     """
     arm, dataset = measured_classifier(form, report), project.datasets / report.dataset
     rows = rows_for(project, settings, dataset, load_split(dataset, "test"))
@@ -80,7 +80,7 @@ def write_words(folder: Path, rows: DevRows, strength: float) -> Any:
 
 
 def write_sentences(folder: Path, rows: DevRows, strength: float, settings: Settings, *, tuning: bool) -> Any:
-    """The embedding model, and weights of the encoder; gives the pipeline."""
+    """Return the embedding model, and weights of the encoder; gives the pipeline."""
     named = settings.evaluation.embedding_model
     embedder = open_embedder(folder_named(named) if named else None)
     if tuning:
@@ -109,7 +109,7 @@ def _write_weights(folder: Path, fitted: Any, parts: Mapping[str, object], **arr
 
 
 def _compare(form: FormName, project: Project, report: Report, folder: Path) -> int:
-    """The number of test items, each answered as it was measured."""
+    """Return the number of test items, each answered as it was measured."""
     from training.release.programs.predict import Classifier
 
     classifier = Classifier(folder)

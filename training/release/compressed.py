@@ -39,7 +39,7 @@ def refuse_without_gpu(forms: Sequence[FormName]) -> None:
 def make_gptq(making: Making, folder: Path) -> ReleasedForm:
     """4-bit weights by GPTQ, calibrated on training rows, scored on validation.
 
-    Raises Refusal where the environment cannot be made, the quantiser fails, or the form loses too much.
+    Raises Refusal if the environment cannot be made, the quantiser fails, or the form loses too much.
     """
     return _make("gptq", making, folder)
 
@@ -70,7 +70,7 @@ def _make(name: FormName, making: Making, folder: Path) -> ReleasedForm:
 
 
 def _calibration(making: Making) -> Path:
-    """The first training rows, whole, as the run saw them."""
+    """Return the first training rows, whole, as the run saw them."""
     tokenizer = making.tokenizer()
     rows = load_split(making.project.datasets / making.run.dataset, "train")[:ROWS]
     ids = [tokenise(tokenizer, 1, row, making.run.system_prompt).ids for row in rows]
@@ -93,7 +93,7 @@ class Apart:
         self.tokenizer = load_tokenizer(str(model))
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """All replies; they come together, when the process ends."""
+        """Return all replies; they come together, when the process ends."""
         pad = self.tokenizer.pad_token_id or 0
         ids = [encode_ask(self.tokenizer, ask) for ask in asks]
         asked = [{"ids": i, "max_tokens": a.max_tokens, "pad": pad} for i, a in zip(ids, asks, strict=True)]

@@ -84,7 +84,7 @@ class Scoring:
         self.judge = project_judge(making.project, settings, making.judge, known) if self.metric.judged else None
 
     def score(self, form: str, model: ChatModel) -> Loss:
-        """The loss of `form` as `model` answers. The tuned model is asked once, for the first form."""
+        """Return the loss of `form` as `model` answers. The tuned model is asked once, for the first form."""
         if TUNED not in self.making.outcomes:
             self.making.told("tuned: validation")
             self.making.outcomes[TUNED] = self.measure(TUNED, self.making.tuned())
@@ -131,9 +131,9 @@ def loss_limit_of(project: Project) -> float:
 
 
 def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
-    """The losses, signed where a named person allows those over the limit.
+    """Return the losses, signed where a named person allows those over the limit.
 
-    Raises Refusal where one is over it and nobody does.
+    Raises Refusal if one is over it and nobody does.
     """
     over = [loss for loss in losses if loss.over]
     if not over:
@@ -157,6 +157,6 @@ def as_facts(losses: Sequence[Loss]) -> dict[str, object]:
 
 
 def let_through(facts: Mapping[str, Any]) -> list[Loss]:
-    """The losses among a form's facts that a named person let through."""
+    """Return the losses among a form's facts that a named person let through."""
     losses = [Loss.model_validate(each) for each in facts.get("validation", {}).values()]
     return [loss for loss in losses if loss.allowed is not None]

@@ -38,7 +38,7 @@ def make_gguf(making: Making, folder: Path) -> ReleasedForm:
     """`model-q8_0.gguf` and so on, made from the merged model.
 
     First the weights unchanged, in f32: its server must be asked in the very tokens of training. Then each type, scored
-    on the validation rows. Raises Refusal where a tool is missing or fails, the tokens differ, or a type loses too
+    on the validation rows. Raises Refusal if a tool is missing or fails, the tokens differ, or a type loses too
     much; what was written goes with the release's hidden folder.
     """
     tool, library, context = converter(), llama_cpp(making.settings), context_of(making)
@@ -131,7 +131,7 @@ def serving(settings: Settings, model: Path, context: int, *more: str) -> Iterat
     """llama-server with this GGUF on loopback while the block runs, with room for `context` tokens; `more` are options
     of its own.
 
-    Raises Refusal where the binary is missing, the port is taken, the server ends or is not ready in time.
+    Raises Refusal if the binary is missing, the port is taken, the server ends or is not ready in time.
     """
     folder, port = llama_cpp(settings), _port(settings)
     command = [
@@ -170,7 +170,7 @@ def options(settings: Settings, context: int) -> Sequence[str]:
 
 
 def _port(settings: Settings) -> int:
-    """The port that rung.toml names, found free; else any free one."""
+    """Return the port that rung.toml names, found free; else any free one."""
     named = settings.release.port
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -60,7 +60,7 @@ def write_goldens(
 
 
 def read_goldens(folder: Path) -> Goldens:
-    """The golden prompts of a release. Raises Refusal where it holds none."""
+    """Return the golden prompts of a release. Raises Refusal if it holds none."""
     if not (folder / GOLDEN).is_file():
         raise Refusal(
             f"{folder.name} holds no golden prompts: they are kept with the form merged.",
@@ -162,6 +162,6 @@ SAME = 0.999
 
 
 def demand(parity: Parity, what: str) -> None:
-    """Raise Refusal where a form that must be equal is not."""
+    """Raise Refusal if a form that must be equal is not."""
     if parity.equal < parity.prompts or parity.top1 < SAME:
         raise Refusal(f"{what} is refused: {parity.words}. It must be equal to the run.", "rung release --to adapter")

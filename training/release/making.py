@@ -54,20 +54,20 @@ class Making:
         return load_split(self.project.datasets / self.run.dataset, "validation")
 
     def tokenizer(self) -> Any:
-        """The run's tokenizer as the form merged holds it; an adapter's folder by itself is no model folder."""
+        """Return the run's tokenizer as the form merged holds it; an adapter's folder by itself is no model folder."""
         return load_tokenizer(str(self.work / "merged"))
 
     def tuned(self) -> ChatModel:
-        """The run as its verdict measured it: the adapter on its base, in the precision of rung.toml."""
+        """Return the run as its verdict measured it: the adapter on its base, in the precision of rung.toml."""
         full = self.run.method == "full"
         base = str(self.adapter) if full else self.run.base
         model = revised(self.settings.model, base=base, provider="local")
         return open_local(model, adapter=None if full else self.adapter, batch=self.settings.evaluation.batch)
 
     def load(self) -> tuple[Any, Any]:
-        """The base in fp32 with the adapter on it (or the fully tuned model), and the tokenizer.
+        """Return the base in fp32 with the adapter on it (or the fully tuned model), and the tokenizer.
 
-        Raises Refusal where the base is another model than the one that was trained on, or lacks tokens of the run's.
+        Raises Refusal if the base is another model than the one that was trained on, or lacks tokens of the run's.
         """
         place, hub = find_model(self.run.base)
         if not hub and fingerprint(Path(place)) != self.run.base_fingerprint:

@@ -21,7 +21,7 @@ def make_ollama(making: Making, folder: Path) -> ReleasedForm:
     """A Modelfile over the GGUF. The pieces of its template give the tokens that training saw: on three conversations
     and on every golden prompt.
 
-    Raises Refusal where the chat template cannot be translated, or gives other tokens.
+    Raises Refusal if the chat template cannot be translated, or gives other tokens.
     """
     tokenizer = making.tokenizer()
     pieces = _without_begin(take_apart(tokenizer), tokenizer)
@@ -53,7 +53,7 @@ def _without_begin(pieces: TemplatePieces, tokenizer: Any) -> TemplatePieces:
 
 
 def _smallest_loss(folder: Path) -> Path:
-    """The file to serve: the smallest, for all of them passed the limit."""
+    """Return the file to serve: the smallest, for all of them passed the limit."""
     files = sorted(folder.glob("*.gguf"), key=lambda path: path.stat().st_size)
     if not files:
         raise Refusal(f"{folder} holds no GGUF.", "rung release --to gguf")
@@ -63,7 +63,7 @@ def _smallest_loss(folder: Path) -> Path:
 def compare_tokens(
     pieces: TemplatePieces, system: str, tokenizer: Any, trials: Sequence[Sequence[dict[str, str]]]
 ) -> None:
-    """Raise Refusal where the pieces that the Modelfile is made of give other tokens than the tokenizer's template."""
+    """Raise Refusal if the pieces that the Modelfile is made of give other tokens than the tokenizer's template."""
     for turns in trials:
         there = list(turns)
         if system and there[0]["role"] != "system":
@@ -80,7 +80,7 @@ def compare_tokens(
 def modelfile(pieces: TemplatePieces, gguf: str, system: str, context: int) -> str:
     """Ollama's Modelfile: greedy, as it was measured, with room for so many tokens.
 
-    Raises Refusal where a text holds three quotes, which a Modelfile cannot.
+    Raises Refusal if a text holds three quotes, which a Modelfile cannot.
     """
     roles = "".join(
         f'{{{{ {"else if" if number else "if"} eq .Role "{role}" }}}}{quoted(before)}{{{{ .Content }}}}{quoted(after)}'
@@ -183,5 +183,5 @@ def _render_turns(tokenizer: Any, turns: Sequence[dict[str, str]], opening: bool
 
 
 def quoted(text: str) -> str:
-    """A text as a literal of the template, so that no white space or brace of it is ever trimmed or read."""
+    """Return a text as a literal of the template, so that no white space or brace of it is ever trimmed or read."""
     return "{{ " + json.dumps(text, ensure_ascii=False) + " }}" if text else ""

@@ -41,7 +41,7 @@ def may_release(
     """The permission for a tuned model. Where not `signs`, name and reason are meant for something else: they decide
     no judgement.
 
-    Raises Refusal where there is no verdict, its outputs or the run's weights changed since, verdict.json says other
+    Raises Refusal if there is no verdict, its outputs or the run's weights changed since, verdict.json says other
     than what its outputs come to, or the verdict is neither ship nor a judgement with name and reason.
     """
     if run.state != "finished":
@@ -76,7 +76,7 @@ def _refused(run: RunRecord, verdict: Verdict, signs: bool) -> Refusal:
 
 
 def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict) -> None:
-    """The verdict's report must exist, be of this run, and its outputs be those that were scored."""
+    """Check that the verdict's report exists, is of this run, and has the outputs that were scored."""
     path = folder / "report.json"
     if not path.is_file():
         raise Refusal(f"{folder.name}: the verdict's report is missing.", f"rung evaluate {run.id}")
@@ -122,13 +122,13 @@ def _vouched(project: Project, settings: Settings, run: RunRecord, folder: Path,
 
 
 def refuse_unvouched(project: Project, settings: Settings, *files: Path) -> None:
-    """Raise Refusal where a file is not the one that the log names, or the log changed since it was written."""
+    """Raise Refusal if a file is not the one that the log names, or the log changed since it was written."""
     if fault := fault_of(project, settings, *files):
         raise Refusal(f"Not released: {fault}.", PUT_BACK)
 
 
 def _ruled_so(project: Project, settings: Settings, run: RunRecord, folder: Path, verdict: Verdict) -> None:
-    """The ruling, worked out again from the outputs, must be what verdict.json says, and so must its figures.
+    """Check that the ruling and its figures, computed again from the outputs, are those of verdict.json.
 
     Margin and groups are read from rung.toml alone: the environment softens nothing.
     """
@@ -157,9 +157,9 @@ def _shown(value: object) -> str:
 
 
 def best_prompted(project: Project) -> tuple[Path, Report]:
-    """The newest baseline with the prompted arm that validation named.
+    """Return the newest baseline with the prompted arm that validation named.
 
-    Raises Refusal where there is none, or where the replies of that arm were lost.
+    Raises Refusal if there is none, or where the replies of that arm were lost.
     """
     found = newest_report(project, "baseline")
     if found is None or found[1].chosen is None:
@@ -169,7 +169,7 @@ def best_prompted(project: Project) -> tuple[Path, Report]:
 
 
 def refuse_unmeasured(report: Report, name: str) -> None:
-    """Raise Refusal where the arm's score is no measurement: it shows nothing about what would be released."""
+    """Raise Refusal if the arm's score is no measurement: it shows nothing about what would be released."""
     if why := next(arm for arm in report.arms if arm.arm == name).unmeasured:
         raise Refusal(
             f"{report.id}: the arm {arm_name(name)} was not measured: {why}.",
@@ -179,7 +179,7 @@ def refuse_unmeasured(report: Report, name: str) -> None:
 
 
 def untuned_forms(report: Report) -> list[FormName]:
-    """The forms that need no run and were measured, the one of the best arm first."""
+    """Return the forms that need no run and were measured, the one of the best arm first."""
     best = best_untuned(report)
     if best is None:
         return []

@@ -73,7 +73,7 @@ class ReleasedPrompt:
         return [dict(turn) for turn in self._render(turns)]
 
     def request(self, question: str | Sequence[Turn], model: str) -> JsonObject:
-        """The body of an OpenAI-style request, greedy as it was measured."""
+        """Return the body of an OpenAI-style request, greedy as it was measured."""
         return {
             "model": model,
             "messages": self.messages(question),
@@ -91,14 +91,14 @@ class ReleasedPrompt:
 
 
 def load_prompt(folder: Path) -> ReleasedPrompt:
-    """The prompt released in this folder."""
+    """Return the prompt released in this folder."""
     return ReleasedPrompt(json.loads((folder / PARTS).read_text(encoding="utf-8")))
 
 
 def parts_of(arm: str, settings: Mapping[str, Any], material: ArmMaterial, max_tokens: int) -> PromptParts:
     """Return all that the arm needs, as JSON. Examples and documents only if the arm uses them.
 
-    Raises RungError where no setting of the arm today is the one that was measured: its files changed since.
+    Raises RungError if no setting of the arm today is the one that was measured: its files changed since.
     """
     parts: PromptParts = {"arm": arm, "settings": settings, "max_tokens": max_tokens}
     prompt = _measured(settings, material)
@@ -112,7 +112,7 @@ def parts_of(arm: str, settings: Mapping[str, Any], material: ArmMaterial, max_t
 
 
 def _shown(settings: Mapping[str, Any], material: ArmMaterial) -> Sequence[Example]:
-    """The rows that the arm shows: those it was measured with, in their order, where it names them; else all.
+    """Return the rows that the arm shows: those it was measured with, in their order, where it names them; else all.
 
     A freeze may have moved other rows since, so static examples are found by their hash and not chosen again.
     """
@@ -123,7 +123,7 @@ def _shown(settings: Mapping[str, Any], material: ArmMaterial) -> Sequence[Examp
 
 
 def _measured(settings: Mapping[str, Any], material: ArmMaterial) -> PromptVersion | None:
-    """The instruction that the settings name."""
+    """Return the instruction that the settings name."""
     known = [p for p in (*material.prompts, *material.proposals, material.base) if p is not None]
     return next((prompt for prompt in known if prompt.name == settings.get("prompt")), None)
 
@@ -155,9 +155,9 @@ def _render(parts: PromptParts) -> Any:
 
 
 def make_prompt(project: Project, settings: Settings, report: Report, folder: Path) -> ReleasedForm:
-    """The chosen arm's text, examples and settings, a function and a request.
+    """Return the chosen arm's text, examples and settings, a function and a request.
 
-    Raises Refusal where a prompt file changed since it was measured.
+    Raises Refusal if a prompt file changed since it was measured.
     """
     arm = next(result for result in report.arms if result.arm == report.chosen)
     _unchanged(project, report)

@@ -78,19 +78,19 @@ def folder_bytes(folder: Path) -> int:
 
 
 def number_of(name: str) -> int:
-    """`L-012` -> 12; 0 where it is no release's name."""
+    """`L-012` -> 12; 0 if it is no release's name."""
     found = re.fullmatch(r"L-(\d+)", name)
     return int(found[1]) if found else 0
 
 
 def release_names(project: Project) -> list[str]:
-    """The ids of all complete releases, oldest first."""
+    """Return the ids of all complete releases, oldest first."""
     return sorted(filter(number_of, (p.parent.name for p in project.releases.glob(f"L-*/{RELEASE}"))), key=number_of)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedRelease:
-    """`faults` is empty where the release is what was released; `links` counts hashes of the chain that hold."""
+    """`faults` is empty if the release is what was released; `links` counts hashes of the chain that hold."""
 
     release: Release
     files: int
@@ -101,7 +101,7 @@ class VerifiedRelease:
 def verify(folder: Path) -> VerifiedRelease:
     """Compare every file with release.json, the copies in chain/ with `made_from`, and the copies with one another.
 
-    Raises RungError where the folder is no release.
+    Raises RungError if the folder is no release.
     """
     if not (folder / RELEASE).is_file():
         raise RungError(
@@ -153,7 +153,7 @@ def _link(chain: Path, name: str, digest: str, by: str) -> str:
 
 
 def current_release(project: Project) -> tuple[Path, Release] | None:
-    """The newest whole release, with its folder; None where nothing was released."""
+    """Return the newest whole release, with its folder; None if nothing was released."""
     names = release_names(project)
     if not names:
         return None
@@ -162,7 +162,7 @@ def current_release(project: Project) -> tuple[Path, Release] | None:
 
 
 def take_place(project: Project, settings: Settings, work: Path, release: Release) -> Path:
-    """The finished folder `work` becomes the current release, and that is logged: both, or neither.
+    """Make the finished folder `work` the current release, and log it: both, or neither.
 
     The caller holds the lock. Where it is killed between the two, `settle` logs it.
     """
@@ -183,13 +183,13 @@ def settle(project: Project, settings: Settings) -> None:
 
 
 def ever_released(project: Project, settings: Settings) -> list[str]:
-    """The ids of all releases that were logged, also of those whose folder is gone."""
+    """Return the ids of all releases that were logged, also of those whose folder is gone."""
     with open_store(project, settings) as store:
         return [event.ref for event in store.events(kind="released")]
 
 
 def _log_release(project: Project, settings: Settings, release: Release) -> None:
-    """The release and what it was let through with, as events; nothing where they are there."""
+    """Log the release and its overrides as events, unless they are there."""
     from training.release.form_loss import let_through
 
     by = release.by or settings.project.person

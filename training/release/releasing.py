@@ -46,7 +46,7 @@ from workspace.settings import Settings
 
 
 def wanted_forms(text: str) -> list[FormName]:
-    """The forms of `--to`, with those that they are made from, in the order they are made in.
+    """Return the forms of `--to`, with those that they are made from, in the order they are made in.
 
     Raises InputError for an unknown one.
     """
@@ -58,12 +58,12 @@ def wanted_forms(text: str) -> list[FormName]:
 
 
 def gguf_types(text: str) -> tuple[str, ...]:
-    """The types of `--gguf`. Raises InputError for an unknown one."""
+    """Return the types of `--gguf`. Raises InputError for an unknown one."""
     return _listed(text, ("f32", *FTYPES), "--gguf", "type")
 
 
 def _listed(text: str, known: Sequence[str], option: str, what: str) -> tuple[str, ...]:
-    """The names in an option's text, each once."""
+    """Return the names in an option's text, each once."""
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
     problems = [
         Problem(f"{option} {name}: not a {what}.{did_you_mean(name, known)} Known: {', '.join(known)}.")
@@ -140,7 +140,7 @@ def release_run(
 ) -> Path:
     """Release a tuned model in these forms.
 
-    Raises Refusal where the verdict does not allow it, a form is not equal to the run, or a changed one loses more
+    Raises Refusal if the verdict does not allow it, a form is not equal to the run, or a changed one loses more
     than the limit: the last release stays.
     """
     refuse_without_gpu(forms)
@@ -161,7 +161,7 @@ def release_run(
 
 
 def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms: Sequence[FormName]) -> None:
-    """A loss is given in the metric that the verdict was: another one could hide it."""
+    """Check that the loss is measured in the verdict's metric: another one could hide it."""
     judged, now = allowed.verdict.metric, settings.evaluation.scored_by
     if judged and judged != now and set(forms) - {*UNTUNED, "adapter"}:
         raise Refusal(
@@ -246,7 +246,7 @@ def _there(project: Project, paths: Sequence[Path]) -> list[Path]:
 
 @contextlib.contextmanager
 def working(project: Project, settings: Settings) -> Iterator[Path]:
-    """A folder `.L-002` to make release L-002 in, one at a time; renamed by then or gone.
+    """Make a folder `.L-002` for release L-002, one at a time; after the block it is renamed or gone.
 
     Raises RungError in one sentence where the disk is full.
     """
@@ -272,7 +272,7 @@ def working(project: Project, settings: Settings) -> Iterator[Path]:
 
 
 def _hidden_folder(project: Project, settings: Settings) -> Path:
-    """A hidden folder beside the releases; what a killed release left is removed."""
+    """Return a hidden folder beside the releases; what a killed release left is removed."""
     for left in project.releases.glob(".L-*"):
         left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left, ignore_errors=True)
     work = project.releases / f".{_free(project, settings)}"
@@ -281,7 +281,7 @@ def _hidden_folder(project: Project, settings: Settings) -> Path:
 
 
 def _free(project: Project, settings: Settings) -> str:
-    """An id that no folder has and no earlier release had: events and servers may still name that one."""
+    """Return an id that no folder has and no earlier release had: events and servers may still name that one."""
     free = next_id(project.releases, "L")
     highest = max(map(number_of, ever_released(project, settings)), default=0)
     return free if number_of(free) > highest else f"L-{highest + 1:03d}"

@@ -49,7 +49,7 @@ class AnswerDifference:
 @dataclass(frozen=True, slots=True)
 class ServerCheck:
     """`equal` of `prompts` texts are the run's; `matches` names the form that gave all of them when it was released
-    (the run first), None where none did; `tokens` says how the prompts' tokens were known.
+    (the run first), None if none did; `tokens` says how the prompts' tokens were known.
     """
 
     url: str
@@ -91,14 +91,14 @@ class RunTokenizer:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def texts(self, ids: Sequence[int]) -> list[str]:
-        """Each token by itself."""
+        """Return each token by itself."""
         return [str(self._tokenizer.decode([token], skip_special_tokens=False)) for token in ids]
 
 
 def check(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: Progress | None = None) -> ServerCheck:
     """Replay the golden prompts of the release in `folder`.
 
-    Raises RungError where the server does not answer.
+    Raises RungError if the server does not answer.
     """
     tokens = RunTokenizer(folder / goldens.tokenizer)
     known, answers, differences = "counted by the server", [], []
@@ -145,7 +145,7 @@ def _in_prompt(
 def _in_answer(
     goldens: Goldens, item: GoldenPrompt, answer: Completion, tokens: RunTokenizer, again: Callable[[], Completion]
 ) -> tuple[Cause, Sequence[int], Sequence[int]] | None:
-    """An answer that goes another way, and why."""
+    """Return an answer that goes another way, and why."""
     if answer.text == item.text:
         return None
     found, expected = tokens.ids(answer.text), [token for token in item.ids if token not in goldens.ends]

@@ -29,7 +29,7 @@ NEEDS_BASE = "the whole path of the base model's folder"
 
 
 def make_vllm(making: Making, folder: Path) -> ReleasedForm:
-    """The commands and compose files of vLLM."""
+    """Return the commands and compose files of vLLM."""
     whole = "--served-model-name rung --generation-config vllm"
     commands = {"serve.sh": f"vllm serve ../merged {whole}"}
     files = {"compose.yaml": _compose(VLLM, f"--model /model {whole}", ["../merged:/model:ro"], 8000)}
@@ -47,7 +47,7 @@ def make_vllm(making: Making, folder: Path) -> ReleasedForm:
 
 
 def make_tgi(making: Making, folder: Path) -> ReleasedForm:
-    """The commands and compose files of TGI."""
+    """Return the commands and compose files of TGI."""
     commands = {"serve.sh": "text-generation-launcher --model-id ../merged --port 8000"}
     files = {"compose.yaml": _compose(TGI, "--model-id /model --port 80", ["../merged:/model:ro"], 80)}
     why_not = _why_no_adapter(making)
@@ -77,7 +77,7 @@ class Base:
 
 
 def _base(making: Making) -> Base:
-    """A hub id is the same everywhere; a folder, the embedded model's too, is mounted by whoever serves."""
+    """Return the base model's place: a hub id is the same everywhere, a folder is mounted by the server."""
     place, hub = find_model(making.run.base)
     return (
         Base(shlex.quote(place), place, []) if hub else Base('"$BASE"', "/base", [f"${{BASE:?{NEEDS_BASE}}}:/base:ro"])
@@ -123,7 +123,7 @@ def _write(
 
 
 def _script(command: str, making: Making) -> str:
-    """A shell script that works from any folder; what it is given as BASE is found before it goes to its own."""
+    """Return a shell script that works from any folder; what it is given as BASE is found before it goes to its own."""
     system = making.run.system_prompt
     said = f" and the system message {json.dumps(system, ensure_ascii=False)}" if system else ""
     lines = ["#!/bin/sh", f"# Ask with temperature 0{said}."]
@@ -141,10 +141,10 @@ VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 def rank_of(adapter: Path) -> int:
-    """The adapter's rank; 0 where its kind has none."""
+    """Return the adapter's rank; 0 where its kind has none."""
     return int(json.loads((adapter / "adapter_config.json").read_text()).get("r") or 0)
 
 
 def vllm_rank(rank: int) -> int | None:
-    """The smallest `--max-lora-rank` with room for this rank; None where vLLM has none."""
+    """Return the smallest `--max-lora-rank` with room for this rank; None if vLLM has none."""
     return next((size for size in VLLM_RANKS if size >= rank), None)

@@ -39,9 +39,9 @@ def tools_folder() -> Path:
 
 
 def converter() -> Path:
-    """The script of llama.cpp's converter; the folder around it goes into PYTHONPATH.
+    """Return the script of llama.cpp's converter; the folder around it goes into PYTHONPATH.
 
-    Raises Refusal where it cannot be installed.
+    Raises Refusal if it cannot be installed.
     """
     folder = install_target(*_kept(CONVERTER, "converter"))
     script = next(iter(sorted(folder.rglob("convert_hf_to_gguf.py"))), None)
@@ -51,9 +51,9 @@ def converter() -> Path:
 
 
 def llama_cpp(settings: Settings) -> Path:
-    """The folder with llama-server and libllama.so: the one rung.toml names, else the pinned package's.
+    """Return the folder with llama-server and libllama.so: the one rung.toml names, else the pinned package's.
 
-    Raises Refusal where a file is missing, this account has not trusted the folder that rung.toml names, or the package
+    Raises Refusal if a file is missing, this account has not trusted the folder that rung.toml names, or the package
     cannot be installed.
     """
     named = settings.release.llama_cpp
@@ -74,7 +74,7 @@ def llama_cpp(settings: Settings) -> Path:
 
 
 def compressor() -> Path:
-    """The Python of an environment with llmcompressor. Raises Refusal where it cannot be made."""
+    """Return the Python of an environment with llmcompressor. Raises Refusal if it cannot be made."""
     return install_environment(*_kept(COMPRESSOR, "compressor")) / "bin" / "python"
 
 
@@ -126,9 +126,9 @@ PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requ
 
 
 def install_target(folder: Path, what: str, lock: Path) -> Path:
-    """The packages of a lock file, without their dependencies, in a folder of their own.
+    """Return the packages of a lock file, without their dependencies, in a folder of their own.
 
-    Raises Refusal where they cannot be installed, or are not those whose SHA-256 the lock holds.
+    Raises Refusal if they cannot be installed, or are not those whose SHA-256 the lock holds.
     """
     return _once(folder, what, lock, lambda new: [[sys.executable, "-P", *PIP, "--no-deps", "--target", str(new)]])
 
@@ -145,7 +145,7 @@ def install_environment(folder: Path, what: str, lock: Path) -> Path:
 
 
 def _once(folder: Path, what: str, lock: Path, steps: Callable[[Path], list[list[str]]]) -> Path:
-    """The folder, made by these commands where it is not there yet; the last one also gets the lock file.
+    """Return the folder, made by these commands where it is not there yet; the last one also gets the lock file.
 
     Who comes while another one makes it waits, and finds it there.
     """

@@ -20,7 +20,7 @@ from workspace.errors import Refusal
 
 
 def make_adapter(making: Making, folder: Path) -> ReleasedForm:
-    """The run's adapter, byte for byte."""
+    """Return the run's adapter, byte for byte."""
     if making.run.method == "full":
         raise Refusal(f"{making.run.id} is full fine-tuning: it has no adapter.", "rung release --to merged")
     shutil.copytree(making.adapter, folder)
@@ -30,7 +30,7 @@ def make_adapter(making: Making, folder: Path) -> ReleasedForm:
 def make_merged(making: Making, folder: Path) -> ReleasedForm:
     """The base in fp32 with the adapter merged in, never into a 4-bit base; compared, saved, reloaded, compared again.
 
-    Raises Refusal where there is nothing to merge, and where it does not answer as the adapter does.
+    Raises Refusal if there is nothing to merge, and where it does not answer as the adapter does.
     """
     if making.run.method in VIRTUAL:
         raise Refusal(
@@ -65,7 +65,7 @@ def is_changed(making: Making) -> bool:
 
 
 def _answering(making: Making, folder: Path) -> ChatModel:
-    """The merged model as a user loads it: from its folder, in fp32."""
+    """Return the merged model as a user loads it: from its folder, in fp32."""
     model = revised(making.settings.model, base=str(folder), provider="local")
     return open_local(model, batch=making.settings.evaluation.batch, precision="float32")
 

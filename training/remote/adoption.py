@@ -175,7 +175,7 @@ def _common(project: Project, settings: Settings, by: str, origin: Origin | None
 
 
 def _checked(folder: Path) -> list[Path]:
-    """The files to copy. Raises InputError with every reason against the folder."""
+    """Return the files to copy. Raises InputError with every reason against the folder."""
     if not folder.is_dir():
         raise InputError([Problem("is no folder.", str(folder), EXPECTED)])
     found = sorted(folder.iterdir())

@@ -106,7 +106,7 @@ def install(asked: Mapping[str, Any]) -> Answer:
 
 
 def missing(asked: Mapping[str, Any]) -> Answer:
-    """The names whose file is not there with this hash; `other` of them have another."""
+    """Return the names whose file is not there with this hash; `other` of them have another."""
     root = Path(asked["root"]).expanduser()
     lacks = [name for name, digest in asked["files"].items() if _hash(root / name) != digest]
     return {"missing": lacks, "other": sum((root / name).exists() for name in lacks)}

@@ -51,7 +51,7 @@ class Box:
         self.name, self.place = name, place
 
     def ask(self, operation: str, payload: Path | None = None, **asked: object) -> JsonObject:
-        """The answer of `box.OPERATION`. Raises LineLost, and Refusal with what the machine says against it."""
+        """Return the answer of `box.OPERATION`. Raises LineLost, and Refusal with what the machine says against it."""
         with self._call(operation, asked, payload) as out:
             lines = out.read().splitlines()  # a shell may greet before the answer
         answer: JsonObject = json.loads(lines[-1])
@@ -76,7 +76,7 @@ class Box:
 
     @contextmanager
     def fetch(self, **asked: object) -> Iterator[tuple[Mapping[str, str], IO[bytes]]]:
-        """The hashes of a run's files, and the tar of them while the block runs."""
+        """Fetch the hashes of a run's files, and their tar inside the block."""
         with self._call("get", asked) as out:
             first = next((line for line in out if line.startswith(FILES)), b"")
             yield json.loads(first)["files"] if first.endswith(b"\n") else {}, out
@@ -144,7 +144,7 @@ def _send(stdin: IO[bytes], asked: bytes, payload: Path | None) -> None:
 
 
 def open_box(project: Project, settings: Settings, name: str) -> Box:
-    """The machine by its name in rung.toml. Raises RungError for an unknown one, Refusal before `rung trust`."""
+    """Return the machine by its name in rung.toml. Raises RungError for an unknown one, Refusal before `rung trust`."""
     place = settings.remotes.get(name)
     if place is None:
         known = ", ".join(sorted(settings.remotes)) or "none"
@@ -181,7 +181,7 @@ def write_wheel(folder: Path) -> Path:
 
 
 def _files() -> Iterator[tuple[str, Path]]:
-    """Each file by its name in the wheel; a checkout has rules and the skill beside the packages."""
+    """Yield each file by its name in the wheel; a checkout has rules and the skill beside the packages."""
     for package in PACKAGES:
         yield from _below(package, TOP / package)
     if not (TOP / SKILL).is_file():

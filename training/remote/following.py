@@ -50,7 +50,7 @@ def prepare(
 ) -> Path:
     """Check every gate but the machine's, which is asked there, and make the folder of the run; nothing is sent yet.
 
-    Raises Locked where a gate is closed, Refusal where rows may not leave.
+    Raises Locked if a gate is closed, Refusal where rows may not leave.
     """
     plan = read_plan(plan_file)
     may_leave(project, settings, box)
@@ -76,7 +76,7 @@ def follow(project: Project, settings: Settings, folder: Path, *, restart: bool)
     """Follow the run to its end there; returns 0 when it is home, or was stopped and saved.
 
     A run that is unknown there is sent and started; with `restart` one that was interrupted is started again.
-    Raises Refusal where the machine refuses it; then the record is as it was.
+    Raises Refusal if the machine refuses it; then the record is as it was.
     """
     with writer_lock(folder / LOCK, folder.name):
         follower = Follower(project, settings, folder)
@@ -160,7 +160,7 @@ class Follower:
             self._event("started")
 
     def _check_receipt(self) -> None:
-        """The gates there found what they found here, but for the machine; and for this run and plan."""
+        """Check that the gates there found the same as here (except the machine), for this run and plan."""
         there = read_artefact(self.folder / RECEIPT, Clearance)
         here = read_artefact(self.folder / SENT, Clearance)
         pairs = zip(there.gates, here.gates, strict=True)

@@ -40,7 +40,7 @@ class ManagedJob(Artefact):
     """A job at a provider. `id` is the provider's name of it, empty before it was started.
 
     `name` is the same for the same plan, rows, base and attempt; a job that failed or was cancelled is an attempt.
-    `usd` is what it costs by the provider, estimated before the end; None where the provider says nothing.
+    `usd` is what it costs by the provider, estimated before the end; None if the provider says nothing.
     """
 
     remote: str
@@ -67,12 +67,12 @@ def provider_of(project: Project, settings: Settings, name: str) -> tuple[Remote
 
 
 def job_folder(project: Project, plan: str, name: str) -> Path:
-    """The export of this plan for this provider; its job lies there, too."""
+    """Return the export of this plan for this provider; its job lies there, too."""
     return project.root / "exports" / f"{plan}-{name}"
 
 
 def read_job(project: Project, settings: Settings, plan_file: Path, name: str) -> ManagedJob | None:
-    """The job of this very plan, unless there is none or it was lost: then another may be started.
+    """Return the job of this very plan, unless there is none or it was lost: then another may be started.
 
     One that has not started is none either, where rung.toml names another provider or base by now.
     """
@@ -98,7 +98,7 @@ def order(
 ) -> Path:
     """Ask every gate but the machine's, write the export, and return its folder; nothing is sent yet.
 
-    Raises Locked where a gate is closed, Refusal where rows may not go there or the provider trains no such plan.
+    Raises Locked if a gate is closed, Refusal where rows may not go there or the provider trains no such plan.
     """
     place, provider = provider_of(project, settings, name)
     plan = read_plan(plan_file)
@@ -133,7 +133,7 @@ def order(
 def begin(project: Project, settings: Settings, folder: Path, tell: Tell) -> ManagedJob:
     """Send the rows and start the job, unless that was done; returns the job.
 
-    Raises Refusal where it would cost more than `usd_at_most`; then it was not started, or is cancelled.
+    Raises Refusal if it would cost more than `usd_at_most`; then it was not started, or is cancelled.
     """
     job, place, provider = _job_at(project, settings, folder)
     if not job.id:
@@ -155,7 +155,7 @@ def begin(project: Project, settings: Settings, folder: Path, tell: Tell) -> Man
 def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> RunRecord:
     """Wait for the job's end, bring the adapter home, and adopt it; a provider that is away is asked again.
 
-    Where `[model]` is asked of a server, the tuned model is adopted by its name there. Raises RungError where the job
+    Where `[model]` is asked of a server, the tuned model is adopted by its name there. Raises RungError if the job
     failed or was cancelled.
     """
     job, place, provider = _job_at(project, settings, folder)
@@ -215,7 +215,7 @@ def _job_at(project: Project, settings: Settings, folder: Path) -> tuple[Managed
 
 
 def _seen(folder: Path, job: ManagedJob, place: RemoteSettings, provider: Provider) -> ManagedJob:
-    """The job as it is now. Raises Refusal, and cancels it, where it will cost more than `usd_at_most`."""
+    """Return the job as it is now. Raises Refusal, and cancels it, where it will cost more than `usd_at_most`."""
     seen = provider.poll(job.id)
     usd = job.usd if seen.usd is None else seen.usd
     if seen.state in ("waiting", "running"):
@@ -237,7 +237,7 @@ def _affordable(job: ManagedJob, place: RemoteSettings, usd: float | None) -> No
 
 
 def _home(provider: Provider, job: ManagedJob, folder: Path) -> Path:
-    """The folder of the adapter; its files are moved there once all of them came."""
+    """Return the folder of the adapter; its files are moved there once all of them came."""
     target, made = folder / "adapter", folder / ".adapter.new"
     if not target.is_dir():
         shutil.rmtree(made, ignore_errors=True)

@@ -58,7 +58,7 @@ class TuningOrder:
 
     @property
     def evals(self) -> int:
-        """Evaluations on the validation rows: one an epoch, none where there are no such rows."""
+        """Evaluations on the validation rows: one an epoch, none if there are no such rows."""
         return self.epochs if "validation" in self.files else 0
 
 
@@ -89,7 +89,7 @@ class Provider(Protocol):
         """Send rows under a name; the same rows are sent once. Returns the provider's name of them."""
 
     def cost(self, order: TuningOrder) -> float | None:
-        """US dollars that the job will cost, by the provider's own estimate; None where it gives none beforehand."""
+        """US dollars that the job will cost, by the provider's own estimate; None if it gives none beforehand."""
 
     def start(self, order: TuningOrder) -> str:
         """Start the job, unless one of this name was started; returns the provider's name of it."""

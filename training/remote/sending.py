@@ -26,7 +26,7 @@ REPORT = ("report.json", "outputs.jsonl")
 
 
 def may_leave(project: Project, settings: Settings, box: Box) -> None:
-    """Raise Refusal where the privacy answer keeps rows on own machines and this one is none of them.
+    """Raise Refusal if the privacy answer keeps rows on own machines and this one is none of them.
 
     Also where the rows are in PostgreSQL: the gates there could not read them.
     """
@@ -46,14 +46,14 @@ def may_leave(project: Project, settings: Settings, box: Box) -> None:
 
 
 def root_there(project: Project, box: Box) -> str:
-    """The folder of the project's copy on the machine: its name, and a hash of its path here."""
+    """Return the folder of the project's copy on the machine: its name, and a hash of its path here."""
     digest = sha256(str(project.root.resolve()).encode()).hexdigest()[:8]
     return f"{box.place.folder.rstrip('/')}/{project.name}-{digest}"
 
 
 @contextmanager
 def to_send(project: Project, settings: Settings, plan: Plan) -> Iterator[Mapping[str, Path]]:
-    """Each file by its name in the project; the database is a copy that nobody writes to."""
+    """Give each file by its name in the project; the database is a copy that nobody writes to."""
     with tempfile.TemporaryDirectory() as room:
         found = {path.relative_to(project.root).as_posix(): path for path in _files(project, plan)}
         copy = Path(room) / project.database_file.name

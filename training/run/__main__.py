@@ -8,7 +8,7 @@ from pathlib import Path
 def main() -> int:
     """Train the run that the argument names; follow one that trains elsewhere, with `--follow` without starting it.
 
-    Returns 0, 1 where it failed, and REFUSED where it was not admitted. The reason is in run.json, and of a refusal on
+    Returns 0, 1 if it failed, and REFUSED where it was not admitted. The reason is in run.json, and of a refusal on
     stderr, which is the run's log.
     """
     from training.runs import REFUSED

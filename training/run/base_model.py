@@ -27,11 +27,11 @@ class PlanTokenizer:
         return len(encode(self.tokenizer, text))
 
     def render(self, turns: Sequence[Turn]) -> str:
-        """The chat template's text for these turns, open for the assistant."""
+        """Return the chat template's text for these turns, open for the assistant."""
         return render(self.tokenizer, turns)
 
     def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
-        """The chat template's text for finished turns. Raises RungError where it leaves out a call of the last."""
+        """The chat template's text for finished turns. Raises RungError if it leaves out a call of the last."""
         return render_whole(self.tokenizer, turns, tools)
 
 
@@ -39,7 +39,7 @@ def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
     """The base model's own tokenizer, with a padding token (its end token where it names none), its thinking switched,
     and in `answer_ends` the ids that end an answer of the model: Gemma's turns end by another id than the end token.
 
-    Raises RungError where it cannot be loaded, or its model cannot write.
+    Raises RungError if it cannot be loaded, or its model cannot write.
     """
     place, hub = find_model(base)
     transformers = quiet_transformers(hub=hub)
@@ -57,7 +57,7 @@ def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
 
 
 def _answer_ends(transformers: Any, place: str, hub: bool) -> set[int]:
-    """The ids at which `generate` stops by the model's own settings; none where it has no settings."""
+    """Return the ids at which `generate` stops by the model's own settings; none if it has no settings."""
     try:
         ends = transformers.GenerationConfig.from_pretrained(place, local_files_only=not hub).eos_token_id
     except OSError:
@@ -147,6 +147,6 @@ def set_threads(recipe: Recipe) -> int:
 
 
 def save(trainer: Any, tokenizer: Any, folder: Path) -> None:
-    """The adapter (or the whole model) with the tokenizer, as safetensors."""
+    """Save the adapter (or the whole model) with the tokenizer, as safetensors."""
     trainer.model.save_pretrained(str(folder), safe_serialization=True)
     tokenizer.save_pretrained(str(folder))

@@ -63,7 +63,7 @@ def _table(items: Items) -> Any:
 
 
 def _kind(recipe: Recipe, model: Any, metric: ItemMetric, reward: RewardModel | None) -> tuple[Any, dict[str, Any]]:
-    """The trainer's class and what only it is given."""
+    """Return the trainer's class and what only it is given."""
     if recipe.objective == "sft":
         from training.run.trainer import AnswerTrainer
 
@@ -102,7 +102,7 @@ START = 1.5
 
 
 def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
-    """The adapter; None for full fine-tuning. `model` is read for its experts, and for IA3's targets."""
+    """Return the adapter; None for full fine-tuning. `model` is read for its experts, and for IA3's targets."""
     if recipe.method == "full":
         return None
     task = "SEQ_CLS" if recipe.objective == "reward" else "CAUSAL_LM"
@@ -275,7 +275,7 @@ def tracker_problems(names: Sequence[str]) -> list[Problem]:
 
 
 def _trackers(recipe: Recipe, folder: Path) -> list[str] | str:
-    """The trackers of a plan. Raises Refusal for one that reports elsewhere and was not trusted here."""
+    """Return the trackers of a plan. Raises Refusal for one that reports elsewhere and was not trusted here."""
     project = find_project(folder)
     for name in recipe.report_to if project else ():
         demand(project.root, TRACKER, name)  # type: ignore[union-attr]
@@ -303,7 +303,7 @@ def _own(recipe: Recipe) -> dict[str, Any]:
 
 
 def _eval_batch(recipe: Recipe) -> int:
-    """One pair at a time, so that each has its own loss; whole groups."""
+    """Return one pair at a time, so that each has its own loss; whole groups."""
     if recipe.objective in ("dpo", "reward"):
         return 1
     return recipe.generations if recipe.objective in REINFORCED else recipe.batch

@@ -26,13 +26,13 @@ def is_complete(folder: Path) -> bool:
 
 
 def step_of(folder: Path) -> int:
-    """The step in `checkpoint-120`."""
+    """Return the step in `checkpoint-120`."""
     found = re.fullmatch(r"checkpoint-(\d+)", folder.name)
     return int(found[1]) if found else -1
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The whole checkpoint with the highest step in `folder`; half-written ones are removed."""
+    """Return the whole checkpoint with the highest step in `folder`; half-written ones are removed."""
     whole = []
     for path in folder.glob("checkpoint-*"):
         if is_complete(path):

@@ -37,7 +37,7 @@ def count_model(ref: str) -> Architecture:
     """The architecture behind a folder, a config.json or a catalogue id, every parameter of its language model counted.
 
     What its layers keep for the backward pass is that of attention with their widest matrices, or what a pass without
-    numbers keeps if that is more: an upper bound (docs/measured.md). Raises UnknownArchitecture where transformers is
+    numbers keeps if that is more: an upper bound (docs/measured.md). Raises UnknownArchitecture if transformers is
     missing, does not know the family, or cannot build it, and where its code looks at the numbers of such a pass: then
     with the parameters that were counted.
     """
@@ -65,7 +65,7 @@ def count_model(ref: str) -> Architecture:
 
 
 def _built(raw: JsonObject) -> tuple[Any, Any]:
-    """The config, and the language model on torch's meta device (shapes without numbers or foreign code)."""
+    """Return the config, and the language model on torch's meta device (shapes without numbers or foreign code)."""
     quiet_transformers()
     import torch
     from transformers import CONFIG_MAPPING
@@ -193,7 +193,7 @@ def _largest(config: Any, name: str, default: int) -> int:
 
 
 def _matrices(model: Any) -> tuple[tuple[Matrix, ...], int]:
-    """Every matrix, equal ones together, and the number of all other parameters; shared ones count once."""
+    """Return every matrix, equal ones together, and the number of all other parameters; shared ones count once."""
     from torch import nn
 
     output = model.get_output_embeddings()

@@ -37,7 +37,7 @@ def items_of(
 ) -> tuple[Items, Items]:
     """Return the training and validation items of this recipe, from the frozen dataset in `folder`.
 
-    `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs.
+    `tests`: the metric runs the row's own tests. Raises Refusal if the reviews hold too few pairs.
     """
     make = _maker(recipe, tokenizer, project.runs, tests=tests)
     if recipe.objective not in PAIRED:

@@ -28,7 +28,7 @@ and the database.
 def train(folder: Path) -> int:
     """Train a cleared run, or go on with an interrupted one; returns 0 when it is finished or was stopped and saved.
 
-    Raises Refusal where the clearance does not hold, or another run trains in this project: before any model is
+    Raises Refusal if the clearance does not hold, or another run trains in this project: before any model is
     loaded and anything is written of this run.
 
     Of several processes the first holds the locks; each asks every gate for itself, and all of them start or none.

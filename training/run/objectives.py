@@ -36,7 +36,7 @@ class Compared(RunTrainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """The mean loss, with its standard error over pairs."""
+        """Return the mean loss, with its standard error over pairs."""
         this: Any = self
         this.model.eval()
         losses = []
@@ -120,14 +120,14 @@ def reward_by(scores: Callable[[Sequence[str], Sequence[str]], list[float]]) -> 
 
 
 def _answer(completion: Any, question: str) -> str:
-    """The answer's text (conversational rows come back as messages), with calls as one line of JSON."""
+    """Return the answer's text (conversational rows come back as messages), with calls as one line of JSON."""
     text = completion if isinstance(completion, str) else str(completion[-1]["content"])
     tools = json.loads(question)["tools"]
     return read_answer(text, tools) if tools else text
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and its standard error (0 for fewer than two)."""
+    """Return the mean, and its standard error (0 for fewer than two)."""
     n = len(values)
     mean = sum(values) / max(1, n)
     spread = sum((value - mean) ** 2 for value in values)

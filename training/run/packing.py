@@ -65,7 +65,7 @@ class Pack:
 
 
 def row_of(lengths: Sequence[int], places: Any) -> Any:
-    """The row that each place of a line belongs to."""
+    """Return the row that each place of a line belongs to."""
     import torch
 
     ends = torch.tensor(list(lengths)).cumsum(0).to(places.device)
@@ -75,7 +75,7 @@ def row_of(lengths: Sequence[int], places: Any) -> Any:
 def check_apart(trainer: Any, unpacked: Any) -> float:
     """Demand that the longest rows, packed, have the losses of the same rows unpacked; returns the largest difference.
 
-    `unpacked` collates with padding. Raises Refusal where this model's code does not keep packed rows apart.
+    `unpacked` collates with padding. Raises Refusal if this model's code does not keep packed rows apart.
     """
     import torch
 

@@ -44,7 +44,7 @@ class World:
 def world() -> World:
     """Return this process's place by the launcher's variables; alone if there are none.
 
-    Raises Refusal where it says what cannot be: a helper without a leader would train and save nothing.
+    Raises Refusal if it says what cannot be: a helper without a leader would train and save nothing.
     """
     given = {name: os.environ.get(name) or default for name, default in ALONE.items()}
     told = " ".join(f"{name}={value}" for name, value in given.items())
@@ -58,9 +58,9 @@ def world() -> World:
 
 @contextmanager
 def together(folder: Path, here: World, processes: int) -> Iterator[None]:
-    """All processes of the plan have met while the block runs; those that no launcher started are started here.
+    """Run the block once all processes of the plan have met; those without a launcher are started here.
 
-    Raises Refusal where a launcher started another number than the plan says.
+    Raises Refusal if a launcher started another number than the plan says.
     """
     if here.size not in (1, processes):
         raise Refusal(
@@ -123,7 +123,7 @@ def follow_the_leader() -> None:
 def _join(processes: int) -> None:
     """Meet the other processes of the run. Imports torch and accelerate.
 
-    Raises Refusal where fewer train together than the plan says: some launchers drop them without a word.
+    Raises Refusal if fewer train together than the plan says: some launchers drop them without a word.
     """
     import torch
     from accelerate import PartialState

@@ -48,7 +48,7 @@ def _lines(recipe: Recipe, folder: Path) -> list[bytes]:
 
 
 def with_replay(items: Items, rows: Sequence[Example], tokenizer: Any, recipe: Recipe, folder: Path) -> Items:
-    """The items with these rows behind them. A table in a file stays one."""
+    """Return the items with these rows behind them. A table in a file stays one."""
     more = list(answers(tokenizer, rows, None, recipe.max_length, folder).columns)
     if not more:
         return items

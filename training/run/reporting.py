@@ -105,7 +105,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]  # transformers is not
         return control
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
-        """One line a step; raises Diverged where the loss is no number or runs away."""
+        """Write a line per step. Raises Diverged if the loss is no number or runs away."""
         if not logs or "loss" not in logs:
             return
         self._append(self._line(float(logs["loss"]), logs, state))
@@ -181,7 +181,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]  # transformers is not
 
 
 def standing(history: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], int]:
-    """The best evaluation so far (empty before the first), and how many in a row since then lie above it.
+    """Return the best evaluation so far (empty before the first), and how many in a row since then lie above it.
 
     Above means by more than the best's standard error over rows.
     """
@@ -217,7 +217,7 @@ def judge(losses: list[float], step: int, *, may_rise: bool = False, chance: flo
 
 
 def memory_mib() -> float | None:
-    """Anonymous memory of this process in MiB, on a GPU the card's peak; None where the system does not say."""
+    """Anonymous memory of this process in MiB, on a GPU the card's peak; None if the system does not say."""
     import torch
 
     if torch.cuda.is_available():
@@ -226,7 +226,7 @@ def memory_mib() -> float | None:
 
 
 def held(*kinds: str) -> int:
-    """Bytes of these kinds that are in memory now; 0 where the system does not say."""
+    """Bytes of these kinds that are in memory now; 0 if the system does not say."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

@@ -27,7 +27,7 @@ class RewardModel:
         self.system_prompt = system_prompt
 
     def scores(self, questions: Sequence[str], answers: Sequence[str]) -> list[float]:
-        """A score for each answer; `questions` are JSON of the turns before it, with its tools."""
+        """Return a score for each answer; `questions` are JSON of the turns before it, with its tools."""
         found: list[float] = []
         for start in range(0, len(answers), BATCH):
             found += self._batch(questions[start : start + BATCH], answers[start : start + BATCH])
@@ -53,7 +53,7 @@ class RewardModel:
 
 
 def reward_model_of(project: Project, recipe: Recipe) -> RewardModel | None:
-    """The reward model that the recipe names; None where its reward is a metric."""
+    """Return the reward model that the recipe names; None if its reward is a metric."""
     if not is_run(recipe.reward):
         return None
     run = reward_run(project, recipe.reward)

@@ -41,7 +41,7 @@ class TokenCheck:
 def check(tokenizer: Any, encoded: EncodedRows, recipe: Recipe) -> TokenCheck:
     """Count and render.
 
-    Raises Refusal where no row is left to train, or where no row teaches the model to end its answer.
+    Raises Refusal if no row is left to train, or where no row teaches the model to end its answer.
     """
     rows = encoded.rows
     if not rows:

@@ -84,7 +84,7 @@ class TrainingSession:
         return watch.ending or f"finished, best checkpoint step {self.run.record.best_step}"
 
     def _loaded(self, done: int, of: int) -> None:
-        """A line of metrics.jsonl: how many layers of the base are loaded."""
+        """Write a line of metrics.jsonl: how many layers of the base are loaded."""
         if self.run.leads:
             append_metric(self.folder, {"kind": "loading", "done": done, "of": of})
 
@@ -124,7 +124,7 @@ class TrainingSession:
 
 
 def line_to_beat(project: Project, dataset: Path, metric: str) -> Mapping[str, Any] | None:
-    """`{"arm", "score", "metric", "report"}` of the chosen prompted arm; None where it was not measured by `metric`.
+    """`{"arm", "score", "metric", "report"}` of the chosen prompted arm; None if it was not measured by `metric`.
 
     Its score is on the validation rows that it was chosen on, which is kind to it.
     """
@@ -163,7 +163,7 @@ def told_by_layer(tell: Callable[[int, int], None]) -> Iterator[None]:
 
 
 def _heard(line: Iterable[Any], weights: list[tuple[str, Any]], tell: Callable[[int, int], None]) -> Iterator[Any]:
-    """The same weights, `(name, what it is made of)`, in the order of their layers."""
+    """Yield the same weights, `(name, what it is made of)`, in the order of their layers."""
     total = len({number for name, _ in weights if (number := _layer(name))})
     begun: set[str] = set()
     last = 0.0

@@ -23,7 +23,7 @@ def stored(
     folder: Path,
     more: Callable[[Tokens], Mapping[str, str]] | None = None,
 ) -> Any:
-    """The rows, put into `found` as they are on the disk of `folder`, and their columns as a `datasets.Dataset`.
+    """Return the rows, put into `found` as they are on the disk of `folder`, and their columns as a `datasets.Dataset`.
 
     The columns are ids and labels, or what `more` makes of a row in their place.
     """
@@ -63,7 +63,7 @@ def _tokens(column: Mapping[str, Any]) -> Tokens:
 
 
 def _store(columns: Iterator[Mapping[str, Any]], folder: Path) -> Any:
-    """The columns as a `datasets.Dataset` in a nameless file; a token takes 8 bytes with its label."""
+    """Return the columns as a `datasets.Dataset` in a nameless file; a token takes 8 bytes with its label."""
     import pyarrow as pa
     from datasets import Dataset
 

@@ -44,7 +44,7 @@ class EncodedRows:
 
 
 def with_system(turns: Sequence[Turn], system_prompt: str | None) -> list[dict[str, Any]]:
-    """The turns with their system message replaced; as they are where no system prompt is set."""
+    """Return the turns with their system message replaced; as they are where no system prompt is set."""
     if system_prompt is None:
         return [dict(turn) for turn in turns]
     others = [dict(turn) for turn in turns if turn.get("role") != "system"]
@@ -56,7 +56,7 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
 
     As in trl, the answer begins where the two token lists part. A prompt that opens the model's thinking keeps its own
     tokens, as the tuned model is asked with them: the answer then closes the thinking first. With `loss` all, earlier
-    assistant turns are trained too. Raises RungError where the template writes them otherwise than it asks for them.
+    assistant turns are trained too. Raises RungError if the template writes them otherwise than it asks for them.
     """
     asked = with_system(example.asked, system_prompt)
     tools = example.row.get("tools")
@@ -98,7 +98,7 @@ def _earlier(tokenizer: Any, asked: Sequence[Turn], prompt: str, tools: Any) -> 
 
 
 def _kept(said: str, follows: str) -> str:
-    """The longest end of a turn that the prompt goes on with; empty where there is none."""
+    """Return the longest end of a turn that the prompt goes on with; empty if there is none."""
     return next((said[at:] for at in range(len(said)) if follows.startswith(said[at:])), "")
 
 
@@ -116,7 +116,7 @@ def _closed(prompt: str, text: str, marks: Marks) -> str:
 def encode(
     tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int, loss: Loss = "last"
 ) -> EncodedRows:
-    """All rows of a split that train."""
+    """Return all rows of a split that train."""
     found = EncodedRows()
     found.rows = list(training_rows(tokenizer, examples, system_prompt, max_length, found, loss))
     return found
@@ -130,7 +130,7 @@ def training_rows(
     found: EncodedRows,
     loss: Loss = "last",
 ) -> Iterator[Tokens]:
-    """The rows one by one; `found` lists those left out, as over `max_length`: a cut answer teaches to stop."""
+    """Yield the rows one by one; `found` lists those left out, as over `max_length`: a cut answer teaches to stop."""
     for number, example in enumerate(examples, 1):
         tokens = tokenise(tokenizer, number, example, system_prompt, loss)
         if len(tokens.ids) > max_length:

@@ -72,7 +72,7 @@ class RunTrainer:
     control: Any
 
     def checked(self, metrics: dict[str, float]) -> dict[str, float]:
-        """The metrics of a check with the score of the answers; logged, and shown to the callbacks."""
+        """Return the metrics of a check with the score of the answers; logged, and shown to the callbacks."""
         this: Any = self
         score = self.scored() if self.scored else None
         if score is not None:
@@ -94,7 +94,7 @@ class RunTrainer:
         all_of("the mark is there")
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """Every process is given every batch: what a check comes to hangs on no number of processes."""
+        """Return a loader that gives every process every batch, so that results do not depend on their number."""
         return unshared(super().get_eval_dataloader(eval_dataset))  # type: ignore[misc]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -164,7 +164,7 @@ class AnswerTrainer(RunTrainer, SFTTrainer):  # type: ignore[misc]  # trl ships 
         return self.checked({f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)})
 
     def _row_sums(self, inputs: Batch) -> tuple[list[float], list[int]]:
-        """The loss summed over the trained tokens of each row of a batch, and how many those are."""
+        """Return the loss summed over the trained tokens of each row of a batch, and how many those are."""
         losses, rows = self.answer_losses(self.model, self._prepare_inputs(inputs))
         size = len(inputs["row_lengths"]) if "row_lengths" in inputs else inputs["input_ids"].size(0)
         sums = torch.zeros(size).index_add_(0, rows.cpu(), losses.float().cpu()).tolist()

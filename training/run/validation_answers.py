@@ -50,23 +50,23 @@ class ValidationAnswers:
         self._given: tuple[int, list[ValidationAnswer]] = (-1, [])
 
     def shown(self) -> list[ValidationAnswer]:
-        """The answers to the rows that are shown."""
+        """Return the answers to the rows that are shown."""
         return [] if self.recipe.objective == "reward" else self.answers()[:COUNT]
 
     def score(self) -> float | None:
-        """The mean score of all rows, where the checkpoint is chosen by it."""
+        """Return the mean score of all rows, where the checkpoint is chosen by it."""
         return sum(self.scores()) / len(self.rows) if self.chooses and self.rows else None
 
     def scores(self) -> list[float]:
-        """The score of each row."""
+        """Return the score of each row."""
         return [float(answer["score"]) for answer in self.answers()]
 
     def given(self) -> tuple[list[str], list[str]]:
-        """The questions as a reward model is shown them, and the answers to them at this step."""
+        """Return the questions as a reward model is shown them, and the answers to them at this step."""
         return [question_of(row) for row in self.rows], [str(answer["output"]) for answer in self.answers()]
 
     def answers(self) -> list[ValidationAnswer]:
-        """The answer to each row at this step."""
+        """Return the answer to each row at this step."""
         step = int(self.trainer.state.global_step)
         if self._given[0] != step:
             self._given = (step, self._answer())
@@ -85,7 +85,7 @@ class ValidationAnswers:
             model.train(was_training)
 
     def _share(self, model: Any) -> list[ValidationAnswer]:
-        """The answers to this process's rows."""
+        """Return the answers to this process's rows."""
         args = self.trainer.args
         rows = self.rows[args.process_index :: args.world_size]
         return [self._judged(row, text) for row, text in zip(rows, self._outputs(model, rows), strict=True)]

@@ -90,7 +90,7 @@ class DryRun(Artefact, DryRunFigures):
 def preflight(project: Project, plan_file: Path) -> DryRun:
     """Run the steps in a child process, judge them and keep the result beside the plan.
 
-    The plan takes over the measured forecast, unless a run was made from it already. Raises Refusal where no row can
+    The plan takes over the measured forecast, unless a run was made from it already. Raises Refusal if no row can
     train, RungError where the child fails.
     """
     plan = read_plan(plan_file)
@@ -109,7 +109,7 @@ def place_of(project: Project, plan: str) -> Path:
 
 
 def read_preflight(project: Project, plan: str) -> DryRun | None:
-    """The kept pre-flight of a plan, None where there is none."""
+    """Return the kept pre-flight of a plan, None if there is none."""
     path = place_of(project, plan)
     return read_artefact(path, DryRun) if path.is_file() else None
 
@@ -139,7 +139,7 @@ def _speed(found: DryRunFigures) -> float:
 
 
 def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: DryRunFigures, forecast: Forecast) -> DryRun:
-    """The figures beside the estimate, with findings."""
+    """Return the figures beside the estimate, with findings."""
     alone = plan.recipe.alone()  # as the dry run trains, whatever the plan's processes
     fit = fit_of(alone, answer=plan.data.answer, usable=usable_of(project))
     estimate = {"low": fit.low, "expected": fit.expected, "high": fit.high} if fit else None

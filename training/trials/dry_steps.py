@@ -78,7 +78,7 @@ def _steps(ground: Ground, recipe: Recipe, folder: Path) -> dict[str, Any]:
 
 
 def _order(columns: Sequence[Column], rows: int) -> Sequence[Column]:
-    """The longest rows for the first step, then others evenly over the data; small sets go round."""
+    """Return the longest rows for the first step, then others evenly over the data; small sets go round."""
     sizes = [_size(column) for column in columns]
     by_length = sorted(range(len(sizes)), key=lambda place: -sizes[place])
     stride = max(1, len(sizes) // max(1, rows * TIMED))
@@ -131,7 +131,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         self.tokens: Any = lambda: 0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """A step begins."""
+        """Begin a step."""
         self.began = (time.monotonic(), self.tokens())
 
     def on_step_end(self, *_: Any, **__: Any) -> None:

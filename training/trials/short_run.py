@@ -60,7 +60,7 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
 
 
 def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder: Path, callbacks: list[Any]) -> Any:
-    """A trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to.
+    """Return a trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to.
 
     One process makes the steps, whatever the plan says.
     """
@@ -82,7 +82,7 @@ def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder
 
 
 def work(project: Project, settings: Settings, folder: Path) -> None:
-    """Ask the gates, then train rung after rung. Raises Refusal where a gate is closed."""
+    """Ask the gates, then train rung after rung. Raises Refusal if a gate is closed."""
     spec = admit_trials(project, settings, folder)
     ground = ground_of(project, settings, read_plan(project.plans / f"{spec.plan}.toml"))
     left = [trial.name for trial in spec.trials]

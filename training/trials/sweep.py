@@ -78,7 +78,7 @@ class Point(ArtefactPart):
 
 
 def begin(project: Project, spec: Spec) -> Path:
-    """The folder of an unfinished piece of the same work, else a new one with the spec in it."""
+    """Return the folder of an unfinished piece of the same work, else a new one with the spec in it."""
     for path in sorted(project.plans.glob(f"{spec.kind}-*/{SPEC}")):
         if read_artefact(path, Spec).essence() == spec.essence():
             return path.parent
@@ -88,7 +88,7 @@ def begin(project: Project, spec: Spec) -> Path:
 
 
 def cleared(project: Project, settings: Settings, plan_file: Path, overrides: Sequence[GateOverride]) -> Plan:
-    """The plan, if every gate is open for it. Raises Locked where one is closed: trials are training."""
+    """Return the plan, if every gate is open for it. Raises Locked if one is closed: trials are training."""
     plan = read_plan(plan_file)
     gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates):
@@ -121,7 +121,7 @@ def run_trials(
     """Start the child, follow it to its end or that of the budget, and return its points.
 
     Ctrl-C and SIGTERM end it, and it ends with this process however that ends; a rerun continues with what is done.
-    Raises Refusal where the child refuses or fails, KeyboardInterrupt for SIGTERM.
+    Raises Refusal if the child refuses or fails, KeyboardInterrupt for SIGTERM.
     """
     with open_store(project, settings) as store:
         for item in overrides:
@@ -171,7 +171,7 @@ def _start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
 def _follow(
     folder: Path, child: subprocess.Popen[bytes], total: int, progress: Progress, budget_seconds: float | None
 ) -> bool:
-    """Tell how far it is; False where the budget was spent and the child was ended for it."""
+    """Tell how far it is; False if the budget was spent and the child was ended for it."""
     seen, started = -1, time.monotonic()
     while True:
         ended = child.poll() is not None
@@ -277,7 +277,7 @@ def lay_out(
     space: Mapping[str, list[str]],
     tokenizer: Tokenizer,
 ) -> Spec:
-    """A recipe for each combination, worked out as its own plan would be, and the rungs of the halving.
+    """Return a recipe for each combination, worked out as its own plan would be, and the rungs of the halving.
 
     Raises InputError with every value that does not fit its setting.
     """
@@ -300,7 +300,7 @@ def lay_out(
 def _settings_of(
     project: Project, present: TrainingSettings, space: Mapping[str, list[str]]
 ) -> list[tuple[dict[str, Any], TrainingSettings]]:
-    """Each combination's own values, and the present settings with them."""
+    """Return each combination's own values, and the present settings with them."""
     problems: list[Problem] = []
     for name, values in space.items():
         for value in values:
@@ -355,7 +355,7 @@ def survivors(points: Sequence[Point], rung: int, count: int) -> list[str]:
 
 
 def outcome(spec: Spec, space: Mapping[str, Sequence[Any]], points: Sequence[Point], stopped: str = "") -> Sweep:
-    """The result: who came furthest, and of those who did best. Deterministic in its inputs."""
+    """Return the result: who came furthest, and of those who did best. Deterministic in its inputs."""
     by_trial = {trial.name: [p for p in points if p.trial == trial.name] for trial in spec.trials}
     order = sorted(
         (trial for trial in spec.trials if by_trial[trial.name]),

@@ -51,7 +51,7 @@ class Spelled:
 
 
 def spelled(example: Example) -> list[Spelled]:
-    """The texts of a row."""
+    """Return the texts of a row."""
     return [Spelled(text) for text in every_text(example)]
 
 
@@ -67,7 +67,7 @@ class Answered:
         """Words from question to answer: a short question and a label may both be in a long text by chance."""
 
     def find(self, messages: Sequence[Spelled]) -> int | None:
-        """Return the first message that holds both, or that begins the whole conversation; None where none does."""
+        """Return the first message that holds both, or that begins the whole conversation; None if none does."""
         if not self.question or not self.answer.text:
             return None
         size = len(self.said)
@@ -82,7 +82,7 @@ class Answered:
         return None
 
     def _asked(self, message: Spelled) -> list[int]:
-        """The words of a message at which the question has ended: word for word, or else lightly edited."""
+        """Return the words of a message at which the question has ended: word for word, or else lightly edited."""
         ends = [place + len(self.question) for place in message.places(self.question)]
         return ends or ([] if self.reach else self._edited(message))
 

@@ -71,7 +71,7 @@ _SEARCHED = ("messages", "prompt", "chosen", "rejected", "text", "tools")
 
 
 def _folded_within(value: Any) -> Any:
-    """The value with each string in it folded."""
+    """Return the value with each string in it folded."""
     if isinstance(value, str):
         return folded(value)
     if isinstance(value, Mapping):
@@ -86,5 +86,5 @@ class FoldedRows:
         self.rows = rows
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """The rows at `indices`."""
+        """Return the rows at `indices`."""
         return [folded_example(example) for example in self.rows.fetch(indices)]

@@ -174,7 +174,7 @@ def least_shared(sizes: I64) -> I64:
 
 
 def rarest(owners: I64, ranks: I64, room: I64) -> tuple[I64, I64]:
-    """The lowest ranks of each owner, at most `room` of them: owners ascending, and their ranks."""
+    """Return the lowest ranks of each owner, at most `room` of them: owners ascending, and their ranks."""
     packed = (owners << 32) | ranks
     packed.sort()
     owner = packed >> 32

@@ -29,7 +29,7 @@ class CandidatePair:
     """Evidence on a test item and a train row, before the judgement.
 
     `near` and `short_near`: similarity of the questions by words and by characters, 0 below the threshold; `question`
-    and `answer`: the discounted share of each part, -1 where it is not worth a look; `same_words` where texts with the
+    and `answer`: the discounted share of each part, -1 if it is not worth a look; `same_words` where texts with the
     same words were met; `differ` where the answers are known to, `answers_near` where they are near by words.
     """
 
@@ -124,7 +124,7 @@ class LeakJudge:
         return ([], [leak]) if leak.evidence.why else ([leak], [])
 
     def _stands_as(self, part: ItemPart, row: LearntRow) -> int | None:
-        """The message that has the same words (-1: the whole question); a short one must be asked, not said."""
+        """Return the message that has the same words (-1: the whole question); a short one must be asked, not said."""
         if not part.size:
             return -1 if self.example.question == row.example.question else None
         if part.key == row.question:

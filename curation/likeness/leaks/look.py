@@ -25,12 +25,12 @@ from curation.mask import mask
 
 
 def bits_of(flags: npt.NDArray[np.bool_]) -> int:
-    """The flags as bits."""
+    """Return the flags as bits."""
     return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
 
 
 def runs_of(bits: int, length: int) -> int:
-    """The places from which `length` bits in a row are set."""
+    """Return the places from which `length` bits in a row are set."""
     have = 1
     while bits and have < length:
         step = min(have, length - have)
@@ -40,7 +40,7 @@ def runs_of(bits: int, length: int) -> int:
 
 
 def spread(bits: int, length: int) -> int:
-    """Each bit, and the `length` - 1 after it."""
+    """Return each bit, and the `length` - 1 after it."""
     have = 1
     while have < length:
         step = min(have, length - have)
@@ -55,7 +55,7 @@ def closed(bits: int, gap: int) -> int:
 
 
 def longest_run(bits: int) -> tuple[int, int]:
-    """First place of the first longest run of bits, and its length; 0, 0 where no bit is set."""
+    """First place of the first longest run of bits, and its length; 0, 0 if no bit is set."""
     if not bits:
         return 0, 0
     steps = [bits]
@@ -163,7 +163,7 @@ class ItemPart:
 
     @cached_property
     def _kept(self) -> set[str] | None:
-        """The words that are left once the text is masked; None where nothing is masked."""
+        """The words that are left once the text is masked; None if nothing is masked."""
         masked = mask(self.text)
         lower = masked.lower()
         return None if masked == self.text else set(word_pattern(lower).findall(lower))

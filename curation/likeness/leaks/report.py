@@ -85,11 +85,11 @@ class LeakReport:
         return sorted({leak.train for leak in self.leaks})
 
     def strongest(self) -> dict[int, Leak]:
-        """The strongest leak of each leaked test item."""
+        """Return the strongest leak of each leaked test item."""
         return {leak.test: leak for leak in map(next, _by_item(self.leaks))}
 
     def shown(self) -> Iterator[Leak]:
-        """The leaks of each test item, at most 100 each."""
+        """Return the leaks of each test item, at most 100 each."""
         return (leak for mine in _by_item(self.leaks) for leak in islice(mine, SHOWN))
 
 
@@ -104,5 +104,5 @@ def in_order(leaks: Iterable[Leak], most: int | None = None) -> tuple[Leak, ...]
 
 
 def _by_item(leaks: Iterable[Leak]) -> Iterator[Iterator[Leak]]:
-    """The leaks of each test item, of leaks in order."""
+    """Return the leaks of each test item, of leaks in order."""
     return (mine for _, mine in groupby(leaks, key=attrgetter("test")))

@@ -48,7 +48,7 @@ class TextBlock:
 
 
 def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
-    """All rows in blocks of about a million characters."""
+    """Yield all rows in blocks of about a million characters."""
     rows: Iterable[Said] = train.said() if isinstance(train, RowFile) else train
     first = size = 0
     texts: list[str] = []
@@ -106,7 +106,7 @@ class Sample:
         self._seen = 0
 
     def add(self, block: TextBlock) -> None:
-        """Each question seen so far has the same chance to be drawn."""
+        """Add a question; each one so far is drawn with equal probability."""
         places = block.question[block.answer >= 0]
         fresh = max(0, min(len(places), SAMPLE - self._seen))
         self.texts += [block.texts[at] for at in places[:fresh].tolist()]
@@ -288,7 +288,7 @@ def natures_of(owner: I64, hashes: U64, rows: I64) -> U32:
 
 
 def in_orders(grams: U64) -> Iterator[U32]:
-    """The ranks of the grams in each order: 32 bits of the hash or of a multiple, from below and from above."""
+    """Yield the ranks of the grams in each order: 32 bits of the hash or of a multiple, from below and from above."""
     for ranks in (grams.astype(np.uint32), top(grams), top(grams * BASE)):
         yield ranks
         yield ~ranks

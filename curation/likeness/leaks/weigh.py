@@ -38,7 +38,7 @@ def rest_spread(scan: Scan, likely: Bools, wanted: Bools, hits: tuple[I64, I64],
 
 
 def rests_of(rows: I64, table: U64, source: RowSource, *, compiled: bool) -> U32:
-    """The nature of each of the rows by its grams that are not in `table`."""
+    """Return the nature of each of the rows by its grams that are not in `table`."""
     parts = [rows[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(rows), ROWS_AT_ONCE)]
     return np.concatenate([_rests(source.fetch(some.tolist()), table, compiled) for some in parts], axis=1)
 
@@ -210,14 +210,14 @@ class CandidatePairs:
     differ: Bools
 
     def of_rows(self, first: int, last: int) -> CandidatePairs:
-        """The pairs of the rows from `first` to `last`."""
+        """Return the pairs of the rows from `first` to `last`."""
         at = slice(*np.searchsorted(self.row, [first, last + 1]).tolist())
         shares = self.question[at], self.answer[at]
         return CandidatePairs(self.row[at], self.item[at], *shares, self.same_words[at], self.differ[at])
 
 
 def candidate_pairs(scan: Scan, looked: Looked, labels: Collection[int]) -> CandidatePairs:
-    """The pairs that `looked` or the scan names: those of `labels` only where the question may be answered."""
+    """Return the pairs that `looked` or the scan names: those of `labels` only where the question may be answered."""
     index, items = scan.index, len(scan.index.grams)
     merely = index.words[looked.part] < LABEL_WORDS
     may_be_answered = index.answers[index.item[looked.part]] != NO_ANSWER

@@ -138,7 +138,7 @@ def _check_together(
 
 
 def _older(project: Project | None, diff: Path | None, recheck: bool) -> Decision | None:
-    """The advice that is compared with: a file, or with `recheck` the project's own."""
+    """Return the advice that is compared with: a file, or with `recheck` the project's own."""
     from advisor.decision import Decision
     from workspace.artefact import read_artefact
 
@@ -182,14 +182,14 @@ def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
 
 
 def _judged(project: Project, answers: Answers) -> Answers:
-    """The answers with what the project's baseline says of them."""
+    """Return the answers with what the project's baseline says of them."""
     from evaluation.measured_answers import with_judged
 
     return with_judged(project, load_settings(project.settings_file), answers)
 
 
 def _unjudged(project: Project) -> Report | None:
-    """The baseline that no goal judges yet."""
+    """Return the baseline that no goal judges yet."""
     from evaluation.measured_answers import unjudged
 
     return unjudged(project, load_settings(project.settings_file))
@@ -208,7 +208,7 @@ def _project() -> Project | None:
 
 
 def _rulebook(project: Project | None = None) -> Rulebook:
-    """The rulebook, with the project's own rules, whose settings must be right."""
+    """Return the rulebook, with the project's own rules, whose settings must be right."""
     from advisor.rulefiles import load_rulebook
 
     if project:
@@ -323,7 +323,7 @@ def rules_show(
 
 
 def recheck_decision(project: Project, before: Decision, after: Decision, as_json: bool) -> None:
-    """Exit 0 where the decision of before still holds, 1 where it does not: other advice, a model that has ended,
+    """Exit 0 if the decision of before still holds, 1 if it does not: other advice, a model that has ended,
     prices that turn what pays.
     """
     from advisor.recheck import recheck

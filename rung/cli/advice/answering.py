@@ -18,7 +18,7 @@ from workspace.settings import load_settings
 def answers_given(source: str, project: Project | None, as_json: bool, said: Mapping[str, Any]) -> Answers:
     """Return the answers of the named file, else the project's and those `said`, else from the questions screen.
 
-    Nothing that is said is written here. Raises RungError where there are no answers, and none were given on a screen.
+    Nothing that is said is written here. Raises RungError if there are no answers, and none were given on a screen.
     """
     if source:
         return load_answers(source)
@@ -53,7 +53,7 @@ def write_said(project: Project, said: Mapping[str, Any]) -> None:
 
 
 def changed(answers: Answers, changes: list[str]) -> Answers:
-    """The answers with `key=value` changes; all problems at once."""
+    """Return the answers with `key=value` changes; all problems at once."""
     values, problems = _parsed(changes, "--what-if")
     tried = answers.with_changes(**values)
     problems += [Problem(text, where="--what-if") for _, text in contradictions(tried)]

@@ -113,7 +113,7 @@ def check(
     sheet: Sheet = "",
     as_json: Json = False,
 ) -> None:
-    """Run every quality check; list findings with reasons and rows. Exit 1 where a finding blocks the dataset."""
+    """Run every quality check; list findings with reasons and rows. Exit 1 if a finding blocks the dataset."""
     from curation.checks.base import Options
     from curation.checks.private import name_finder
     from curation.checks.run import check_files
@@ -148,7 +148,7 @@ def check(
 
 
 def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Path], as_json: bool) -> None:
-    """Print the findings, or the one finding `show` with all its rows. Raises RungError where none has that name."""
+    """Print the findings, or the one finding `show` with all its rows. Raises RungError if none has that name."""
     from rung.status import next_step
     from rung.text import checks_text
     from workspace.folder import require_project
@@ -250,7 +250,7 @@ def undo(as_json: Json = False) -> None:
 
 @contextlib.contextmanager
 def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
-    """The project's store, its folder and settings."""
+    """Open the project's store, with its folder and settings."""
     from curation.store import open_store
     from workspace.settings import opened_project
 
@@ -309,7 +309,7 @@ def _checkup(
 
 
 def _listed(file: Path | None) -> tuple[str, ...]:
-    """The words of a file, one a line; lines that begin with # are remarks."""
+    """Return the words of a file, one a line; lines that begin with # are remarks."""
     from workspace.files import read_utf8
 
     lines = read_utf8(file).split("\n") if file else []

@@ -63,7 +63,7 @@ def dedup(
 
 
 def _embedder(semantic: bool, folder: Path | None) -> Embedder | None:
-    """The model that meanings are compared with, where that was asked."""
+    """Return the model that meanings are compared with, where that was asked."""
     if not semantic and folder is None:
         return None
     from chat.local.embed import open_embedder

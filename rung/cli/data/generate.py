@@ -103,7 +103,7 @@ def named_model(settings: Settings, provider: str, model: str, base_url: str) ->
 
 
 def open_named(project: Project, settings: Settings, named: ModelSettings, override: Override | None) -> ChatModel:
-    """The model behind the privacy guard; a local one shows its progress while it is made."""
+    """Return the model behind the privacy guard; a local one shows its progress while it is made."""
     from chat.open import open_model
     from chat.privacy import Guarded, project_guard
 

@@ -114,7 +114,7 @@ def _check_source(files: list[Path], sql: str, query: Path | None, of_hub: Mappi
 def _copied(
     files: list[Path], sql: str, query: Path | None, split: str, revision: str, folder: Path
 ) -> tuple[list[Path], str]:
-    """The files to read, and the name of their source where they are a copy that was made in `folder`."""
+    """Return the files to read, and the name of their source where they are a copy that was made in `folder`."""
     from curation.rows.source import is_hub
 
     if query is not None:
@@ -286,7 +286,7 @@ def freeze_command(
 
 
 def _show_plan(project: Project, settings: Settings, test_only: bool, leave_out: bool, as_json: bool) -> None:
-    """Print what a freeze would do. Raises Refusal where a blocker prevents it."""
+    """Print what a freeze would do. Raises Refusal if a blocker prevents it."""
     from curation.split.freeze import refusal
     from curation.split.plan import plan_freeze
     from curation.store import open_store

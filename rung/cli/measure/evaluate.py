@@ -135,9 +135,9 @@ def _ways(
 
 
 def _adopted_as(record: RunRecord, settings: Settings) -> str:
-    """The name on a server of a run that was adopted from there; empty for runs with weights here.
+    """Return the name on a server of a run that was adopted from there; empty for runs with weights here.
 
-    Raises Refusal where `[model]` asks another server than the one it was adopted from.
+    Raises Refusal if `[model]` asks another server than the one it was adopted from.
     """
     from chat.served import own_server
 
@@ -239,9 +239,9 @@ def _measure(
 
 
 def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: int) -> tuple[int, list[Sibling]]:
-    """The run's seed, and the other finished runs of the same recipe with other seeds, as many as wanted.
+    """Return the run's seed, and the other finished runs of the same recipe with other seeds, as many as wanted.
 
-    Raises Refusal where there are fewer, with the command that trains another.
+    Raises Refusal if there are fewer, with the command that trains another.
     """
     from evaluation.tuned import Sibling as Other
     from rung.cli.models import check_weights, open_tuned
@@ -273,7 +273,7 @@ def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: 
 
 
 def _recipe(project: Project, record: RunRecord) -> tuple[dict[str, object], int]:
-    """The run's recipe without its seed, and the seed; an empty one where its plan cannot be read."""
+    """Return the run's recipe without its seed, and the seed; an empty one where its plan cannot be read."""
     import tomllib
 
     try:

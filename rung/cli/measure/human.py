@@ -51,7 +51,7 @@ def compare_blind(
 
 
 def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
-    """A sheet to be filled in elsewhere."""
+    """Write a sheet to be filled in elsewhere."""
     run, place = comparison.plan.run, shlex.quote(str(sheet))
     write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
     after = f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}"

@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 def todays(args: list[str]) -> list[str]:
-    """The arguments with an option of before as the word that took its place; stderr names the new spelling.
+    """Return the arguments with an option of before as the word that took its place; stderr names the new spelling.
 
     Raises RungError for two such options, and for an option or value that belongs to a word which is not there.
     """
@@ -115,7 +115,7 @@ def plan(
 
 
 def _show(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool) -> None:
-    """The plan itself, with what was asked for besides, and what is next."""
+    """Print the plan, the requested extras, and the next step."""
     from rung.cli.plan.planned import row_check
     from rung.text.training_text import explain_lines, plan_lines, token_lines
     from training.gates.clearance import policy_of
@@ -258,7 +258,7 @@ def _export(
 
 
 def _show_managed(plan: Plan | None, as_json: bool) -> None:
-    """Every provider with its status and date, and the tokens that it would be billed for."""
+    """Print every provider with its status and date, and the tokens that it would bill."""
     from advisor.hosted_models import managed
 
     tokens = round(plan.data.tokens * plan.recipe.epochs) if plan else None

@@ -59,7 +59,7 @@ def make(named: NamedValues, *, card: str = "", cards: int = 1) -> MadePlan:
 
 
 def _settings(values: Sequence[str]) -> tuple[Project, Settings]:
-    """The project and its settings, with values of [training] for this plan alone."""
+    """Return the project and its settings, with values of [training] for this plan alone."""
     problems, named = [], {}
     for value in values:
         name, is_pair, text = value.partition("=")
@@ -118,7 +118,7 @@ def _must_be_possible(project: Project, settings: Settings) -> None:
 
 
 def set_aside(names: Sequence[str] | None, by: str, reason: str) -> list[GateOverride]:
-    """The gates that a person sets aside. Raises RungError where a name or reason is there without a gate."""
+    """Return the gates that a person sets aside. Raises RungError if a name or reason is there without a gate."""
     goes_with("--override", names, "--override GATE", {"--by": by, "--reason": reason})
     if not names:
         return []
@@ -127,7 +127,7 @@ def set_aside(names: Sequence[str] | None, by: str, reason: str) -> list[GateOve
 
 
 def row_check(made: MadePlan) -> TokenCheck:
-    """The plan's rows as they will be trained."""
+    """Return the plan's rows as they will be trained."""
     recipe = made.plan.recipe
     tokenizer = load_tokenizer(recipe.base, recipe.enable_thinking)
     folder = made.project.datasets / made.plan.dataset

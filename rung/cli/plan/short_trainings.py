@@ -77,7 +77,7 @@ def _time(plan: Plan, steps: int, minutes: float | None) -> str:
 def _run(
     made: MadePlan, spec: Spec, overrides: Sequence[GateOverride], minutes: float | None
 ) -> tuple[Path, list[Point], bool]:
-    """The folder, its points, and whether the budget ended it."""
+    """Return the folder, its points, and whether the budget ended it."""
     folder = begin(made.project, spec)
     line = ProgressLine(folder.name, every=0.0)
 

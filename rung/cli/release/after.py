@@ -26,7 +26,7 @@ LOCAL = "rung release check http://127.0.0.1:8000/v1"
 
 
 def verify(name: str, as_json: bool) -> None:
-    """`rung release verify DIR`: exit 1 where it is not what was released."""
+    """`rung release verify DIR`: exit 1 if it is not what was released."""
     checked = verify_release(folder_of(name))
     show(
         as_json,
@@ -38,7 +38,7 @@ def verify(name: str, as_json: bool) -> None:
 
 
 def check(url: str, model: str, against: str, as_json: bool) -> None:
-    """`rung release check URL`: exit 1 where the server answers otherwise than the run and every released form."""
+    """`rung release check URL`: exit 1 if the server answers otherwise than the run and every released form."""
     if folder_of(url).is_dir():
         raise RungError(
             f"{url} is a folder; the address of a server is expected.", f"rung release verify {url}", where=url
@@ -68,7 +68,7 @@ def _may_leave(endpoint: Endpoint, folder: Path) -> None:
 
 
 def _told_by(folder: Path) -> frozenset[str]:
-    """The privacy answer in the release's copy of the advice. Raises Refusal where the release holds none."""
+    """Return the privacy answer in the release's copy of the advice. Raises Refusal if the release holds none."""
     path = folder / CHAIN / "decision.json"
     said = read_artefact(path, Decision).answers.get("privacy") if path.is_file() else None
     if said is None:
@@ -82,7 +82,7 @@ def _told_by(folder: Path) -> frozenset[str]:
 
 
 def check_lines(name: str, found: ServerCheck) -> list[str]:
-    """The result first, then each difference token by token, warnings, and the next step."""
+    """Return the result first, then each difference token by token, warnings, and the next step."""
     lines = [
         f"{'✓' if found.passed else '✗'} {found.model} at {urlsplit(found.url).netloc} against {name}: {found.words}."
     ]
@@ -119,7 +119,7 @@ def _current() -> Path:
 
 
 def folder_of(name: str) -> Path:
-    """A folder as named, or `L-001` of the project around."""
+    """Return a folder as named, or `L-001` of the project around."""
     project = find_project()
     inside = project.releases / name if project else Path(name)
     return inside if not Path(name).is_dir() and inside.is_dir() else Path(name)

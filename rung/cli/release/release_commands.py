@@ -100,7 +100,7 @@ def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json:
 
 
 def _judge(project: Project, settings: Settings) -> ChatModel | None:
-    """The judge, where the project's metric is one's."""
+    """Return the judge, where the project's metric is one's."""
     from evaluation.metrics.item_metrics import item_metric
     from rung.cli.models import open_judge
 

@@ -40,7 +40,7 @@ def review(
 
 
 def open_screen(reviewer: str) -> bool:
-    """Open the review screen. False where there is no terminal."""
+    """Open the review screen. False if there is no terminal."""
     import sys
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

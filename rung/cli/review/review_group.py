@@ -24,7 +24,7 @@ Automatic = Annotated[
 
 @contextlib.contextmanager
 def desk_here() -> Iterator[Desk]:
-    """The desk of the project here; its store is closed after the block."""
+    """Open the desk of the project here; its store is closed after the block."""
     from curation.review import open_desk
 
     desk = open_desk(*opened_project())

@@ -39,7 +39,7 @@ def serve_command(
 
 
 def _desk(given: dict[str, Any]) -> Desk:
-    """The desk of the project here, with the flags on top of `[web]`."""
+    """Return the desk of the project here, with the flags on top of `[web]`."""
     from pydantic import ValidationError
 
     from curation.review import open_desk

@@ -93,12 +93,12 @@ class AdviceScreen(LoadedScreen):
         return STAGE_OF_STEP[self.data.next_step] if self.data else 1
 
     def show_status(self, status: Status) -> None:
-        """The measured scores follow the status, too."""
+        """Update the measured scores from the status, too."""
         super().show_status(status)
         self._follow_scores()
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
-        """A status that came while the lines were worked out counts, too."""
+        """Show the lines, with a status that arrived while they were made."""
         super().show_loaded(message)
         self._follow_scores()
 
@@ -107,7 +107,7 @@ class AdviceScreen(LoadedScreen):
             self.reload()
 
     def why_ref(self, key: str) -> str:
-        """The rule of the line, or the question that it speaks of."""
+        """Return the rule of the line, or the question that it speaks of."""
         return key.partition(":")[2].partition("=")[0]
 
     def action_follow(self) -> None:
@@ -183,7 +183,7 @@ class Page:
         return f"Settled by measurement: {OPTION.get(rung, rung)} reaches the goal ({score:.1%}). Stop here."
 
     def _open(self) -> Entry:
-        """The question worth most, in its own words; Enter asks it."""
+        """Return the question worth most, in its own words; Enter asks it."""
         first, *more = self.decision.open_questions
         text = self.book.questions[first].text if first in self.book.questions else first
         others = f" (and {len(more)} more)" if more else ""
@@ -214,7 +214,7 @@ class Page:
         return text[:1].upper() + text[1:] + (f" (expired {self._day(reason)})" if reason.expired else "")
 
     def _day(self, reason: Reason) -> str:
-        """The day until which the first of its sources to end was good."""
+        """Return the day until which the first of its sources to end was good."""
         sources = (self.book.sources.get(name.partition(":")[0]) for name in reason.source)
         return min(source.review_by for source in sources if source).isoformat()
 

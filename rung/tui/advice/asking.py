@@ -78,13 +78,13 @@ class Asking:
         return len(hanging_rules(self.rulebook, key))
 
     def questions(self) -> list[Question]:
-        """Every question, in the order of the file."""
+        """Return every question, in the order of the file."""
         return list(self.rulebook.questions.values())
 
     def answer(self, key: str, value: Any) -> None:
         """Save an answer (None: don't know) before anything else is shown.
 
-        Raises InputError where it contradicts another; then nothing changed.
+        Raises InputError if it contradicts another; then nothing changed.
         """
         if self.project is not None:
             self.answers = record_said(self.project.answers_file, {key: value}, self.person)
@@ -98,7 +98,7 @@ class Asking:
             self.answers = changed
 
     def parse(self, key: str, raw: str) -> Any:
-        """The typed value of what was written into a field; nothing written is "don't know"."""
+        """Return the typed value of what was written into a field; nothing written is "don't know"."""
         return parse_value(FACTS[key], raw.strip()) if raw.strip() else None
 
     def measured(self) -> FactValues:
@@ -126,7 +126,7 @@ def picks(many: int) -> str:
 
 
 def choices(question: Question, effects: Sequence[Effect] = ()) -> Iterator[Entry]:
-    """A line an answer with its key, the entry's key the answer's value; under it what it would do."""
+    """Yield a line an answer with its key, the entry's key the answer's value; under it what it would do."""
     would = {f"={effect.value}": _outcome(effect) for effect in effects}
     if would:
         yield Entry(WOULD, style="dim")
@@ -149,7 +149,7 @@ def why_lines(question: Question, marked: str, count: int, effects: Sequence[Eff
 
 
 def effect_line(effect: Effect) -> str:
-    """The answer, and under it the advice that it would lead to."""
+    """Return the answer, and under it the advice that it would lead to."""
     return f"  {effect.text}\n    {_outcome(effect)}"
 
 
@@ -158,7 +158,7 @@ def _outcome(effect: Effect) -> str:
 
 
 def answer_text(question: Question, value: Any) -> str:
-    """An answer in the words that it was offered in; `-` where there is none."""
+    """Return an answer in the words that it was offered in; `-` where there is none."""
     said = next((choice.text for choice in question.answers if choice.value == value), value)
     return "-" if said is None else shown(str(said))
 
@@ -180,7 +180,7 @@ def more_words(more: Sequence[str], moving: Sequence[str]) -> str:
 
 
 def advice_lines(asking: Asking, moved: Sequence[str]) -> list[str]:
-    """The advice so far, what the last answer moved, what is answered, what was measured."""
+    """Return the advice so far, what the last answer moved, what is answered, what was measured."""
     done = asking.progress()
     if not done.asked:
         lines = ["", FIRST]

@@ -117,7 +117,7 @@ class QuestionsScreen(StageScreen):
         await self._begin()
 
     async def _begin(self) -> None:
-        """The rulebook is read beside the loop; on a broken one, or on broken answers, nothing is asked."""
+        """Read the rulebook in a thread; ask nothing if it or the answers are broken."""
         try:
             self.asking = await asyncio.to_thread(self._sit_down)
         except RungError as error:
@@ -138,7 +138,7 @@ class QuestionsScreen(StageScreen):
         return asking
 
     def fits(self, size: Size) -> dict[str, bool]:
-        """The advice goes where there is no room for it."""
+        """Return the screen's classes; `slim` hides the advice."""
         return {**super().fits(size), "slim": size.width < SMALL[0]}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -256,7 +256,7 @@ class QuestionsScreen(StageScreen):
         self.query_one("#question", VerticalScroll).scroll_to_widget(self.query_one("#problem"), animate=False)
 
     def action_pick(self, number: int) -> None:
-        """The key of an answer takes it and goes on; where nothing is asked, a digit opens a stage."""
+        """Take the answer of this key and go on; without a question, open a stage."""
         if self.asked is None:
             if number == 0:
                 self.tell("this is Questions; j asks on, / lists all")
@@ -375,7 +375,7 @@ class JumpScreen(LeavingModal[str]):
         self.asking = asking
 
     def compose(self) -> ComposeResult:
-        """A field and the list."""
+        """Compose a field and the list."""
         with VerticalScroll():
             yield Input(placeholder="part of a question", id="find", compact=True)
             yield MarkedLines(id="found")

@@ -27,12 +27,12 @@ def empty_lines() -> Iterator[Entry]:
 
 
 def to_fix(checkup: Checkup) -> DataFinding | None:
-    """The first finding that blocks and whose rows are not in review yet."""
+    """Return the first finding that blocks and whose rows are not in review yet."""
     return next((found for found in checkup.findings if found.blocks and found.what_to_do != IN_REVIEW), None)
 
 
 def finding_lines(findings: Sequence[DataFinding]) -> Iterator[Entry]:
-    """A head, and for each finding its symbol, title, rows, state, and what to do."""
+    """Yield a head, and for each finding its symbol, title, rows, state, and what to do."""
     width = max([15, *(len(finding.title) for finding in findings)])
     yield Entry(f"  {'Finding':<{width}}{'Rows':>6}  State    What to do")
     for finding in findings:
@@ -62,7 +62,7 @@ def fix_words(finding: DataFinding) -> str:
 
 
 def fix_key(finding: DataFinding) -> str:
-    """`f takes out 37 rows`; empty where there is no fix. The list's own figure counts test items where rows leak."""
+    """`f takes out 37 rows`; empty if there is no fix. The list's own figure counts test items where rows leak."""
     if finding.action == "exclude":
         return f"f takes out {counted(len(finding.ids), 'row')}"
     if finding.action == "queue":
@@ -86,7 +86,7 @@ def evidence_text(finding: DataFinding) -> Text:
 
 
 def bracketed(text: str, spans: Sequence[Span], most: int = SHOWN) -> Text:
-    """The beginning of row text as text, with these places in brackets and reversed."""
+    """Return the beginning of row text as text, with these places in brackets and reversed."""
     made, at = Text(), 0
     for start, end in spans:
         if start < most:

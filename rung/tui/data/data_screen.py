@@ -89,7 +89,7 @@ class DataScreen(LoadedScreen):
             self.word = word
 
     class Previewed(Message):
-        """The beginning of a file was read, with the columns to begin with; None where it could not be."""
+        """The beginning of a file was read, with the columns to begin with; None if it could not be."""
 
         def __init__(self, file: str, found: FilePreview | None, columns: Columns) -> None:
             super().__init__()
@@ -105,13 +105,13 @@ class DataScreen(LoadedScreen):
         return self.keys
 
     def compose_stage(self) -> Iterator[Widget]:
-        """The list, the evidence, and a field that is only there when something is asked."""
+        """Yield the list, the evidence, and a field that is only there when something is asked."""
         yield MarkedLines(id="lines")
         yield Static(id="evidence")
         yield Input(id="field", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
-        """The field shows when it is needed."""
+        """Hide the field until it is needed."""
         self.query_one("#field").display = False
         self.command = "rung data check"
 
@@ -153,7 +153,7 @@ class DataScreen(LoadedScreen):
             self.far = rows_words(done, of, self.source.moment() - self.began)
 
     def say_awaited(self, words: str) -> None:
-        """One line a check as it ends, then the one that runs."""
+        """Show a line per finished check, then the running one."""
         if self.data is not None:
             self.tell(f"{words}   x stops" + (f"   then: fix {self.pending}" if self.pending else ""))
             return
@@ -215,7 +215,7 @@ class DataScreen(LoadedScreen):
             self.app.push_screen(PageScreen(self.finding.title, self.finding.reason))
 
     def action_rows(self) -> None:
-        """All the evidence that was kept."""
+        """Show all the evidence that was kept."""
         if self.data is not None and self.finding is not None:
             if self.finding.name == CONTRADICTIONS and self.finding.pairs and not in_review(self.finding):
                 if self.job is not None:  # what was settled last is being done: this list is from before

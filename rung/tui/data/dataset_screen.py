@@ -81,7 +81,7 @@ class DatasetScreen(LoadedScreen):
         return bool(plan.same) and not plan.blockers
 
     def why_ref(self, key: str) -> str:
-        """A row, or the gate that looks at a frozen dataset."""
+        """Return a row, or the gate that looks at a frozen dataset."""
         return key.partition(":")[2] or "dataset"
 
     def action_test_only(self) -> None:

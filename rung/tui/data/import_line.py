@@ -18,7 +18,7 @@ EXAMPLE = "claims.jsonl, tickets.csv; Tab completes"
 
 
 def file_of(line: str) -> str:
-    """The file of a line, without the quotes of a shell and with the home folder written out."""
+    """Return the file of a line, without the quotes of a shell and with the home folder written out."""
     file = line.strip()
     if len(file) > 1 and file[0] == file[-1] and file[0] in "'\"":
         file = file[1:-1]

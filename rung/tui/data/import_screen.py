@@ -29,7 +29,7 @@ PLAIN_KEYS = "t used as   Enter import   Esc cancel"
 
 
 class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
-    """Ends with the chosen columns and the role, or with None where nothing is to be imported."""
+    """Ends with the chosen columns and the role, or with None if nothing is to be imported."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "name('question')", "the marked column is the question"),
@@ -115,7 +115,7 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
         return self.file.needs(self.columns)
 
     def action_name(self, part: str) -> None:
-        """The marked column is the question or the answer; a column is one of them only."""
+        """Set the selected column as the question or the answer, never both."""
         column = self.query_one("#columns", MarkedLines).marked
         if column:
             other = {"question": "answer", "answer": "question"}[part]

@@ -41,7 +41,7 @@ class DatedCheck:
 
 
 def checked(say: Say, project: Project, settings: Settings) -> Checkup:
-    """Every check on the project's rows, as `rung data check` runs them."""
+    """Return every check on the project's rows, as `rung data check` runs them."""
     fits, count = own_context(settings)
     with open_store(project, settings) as store:
         return check_project(
@@ -55,7 +55,7 @@ def checked(say: Say, project: Project, settings: Settings) -> Checkup:
 
 
 def foreseen(_: Say, project: Project, settings: Settings, test_only: bool) -> Foreseen:
-    """The freeze, planned; nothing is written."""
+    """Return the freeze, planned; nothing is written."""
     with open_store(project, settings) as store:
         plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=True)
     there = same_version(project, settings, plan)
@@ -64,5 +64,5 @@ def foreseen(_: Say, project: Project, settings: Settings, test_only: bool) -> F
 
 
 def gated(_: Say, project: Project, settings: Settings, plan: Plan | None) -> list[Gate]:
-    """The six gates, computed again."""
+    """Return the six gates, computed again."""
     return list(check_gates(project, settings, plan))

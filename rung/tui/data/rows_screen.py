@@ -24,7 +24,7 @@ SHARE, FRAME = 95, 8
 
 
 def page_of(checkup: Checkup, finding: DataFinding) -> PageScreen:
-    """The rows of a finding; its words where it has none, or is the table of topics."""
+    """Return the rows of a finding; its words where it has none, or is the table of topics."""
     if finding.evidence and finding.name != "topics":
         return RowsScreen(finding)
     return PageScreen(finding.title, "\n".join(one(checkup, finding.name)))
@@ -49,7 +49,7 @@ class SettleScreen(LeavingModal[tuple[str, ...]]):
         self.at = 0
 
     def compose(self) -> ComposeResult:
-        """One pair."""
+        """Compose one pair."""
         with Paper(can_focus=False):
             yield TextPassage(id="page")
 
@@ -106,7 +106,7 @@ class RowsScreen(PageScreen):
         self.draw()
 
     def parts(self) -> list[TextPart]:
-        """The rows, for the present width."""
+        """Return the rows, for the present width."""
         width = self.app.size.width
         finding = self.finding
         head = f"{shown(finding.title)}  {finding.rows:,}  {finding.severity}\n{fix_words(finding)}"

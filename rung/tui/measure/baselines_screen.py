@@ -72,7 +72,7 @@ class BaselinesScreen(StoppableScreen):
         return [(key, word) for key, word in super().keys_now() if key not in later]
 
     def load(self) -> LoadedLines:
-        """The newest baseline on the frozen test set."""
+        """Return the newest baseline on the frozen test set."""
         project = self.source.project
         found = newest_dataset(project) if project else None
         test = read_manifest(found).splits.get("test") if found else None
@@ -111,7 +111,7 @@ class BaselinesScreen(StoppableScreen):
         self._show_heard()
 
     def why_ref(self, key: str) -> str:
-        """The chain behind the report."""
+        """Return the chain behind the report."""
         return self.data.id if self.data is not None else "baseline"
 
     def action_follow(self) -> None:
@@ -133,7 +133,7 @@ class BaselinesScreen(StoppableScreen):
         self._ask(self._all())
 
     def cursor_moved(self) -> None:
-        """The command measures the marked arm."""
+        """Show the command that measures the selected arm."""
         self.command = self._command(self.marked)
 
     def _command(self, arm: str) -> str:
@@ -167,7 +167,7 @@ class BaselinesScreen(StoppableScreen):
         self.set_interval(CLOCK, self._show_heard)
 
     def show_progress(self, line: str) -> None:
-        """A line an arm: partial scores are dim and reach no verdict."""
+        """Show a line per arm: partial scores are dim and count nowhere."""
         self.heard[line.split("  ")[0]] = line
         self._show_heard()
 

@@ -47,7 +47,7 @@ class ItemsScreen(LeavingModal[None]):
         self.questions: dict[int, str] = {}
 
     def compose(self) -> ComposeResult:
-        """A list, and below it the marked item in full."""
+        """Compose a list, and below it the marked item in full."""
         with Paper(can_focus=False):
             with VerticalScroll(can_focus=False):
                 yield MarkedLines(id="items")

@@ -58,7 +58,7 @@ class VerdictScreen(StoppableScreen):
         return f"Verdict · {self.data.verdict.run} · {self.source.person}" if self.data else super().heading()
 
     def load(self) -> LoadedLines:
-        """The newest verdict, or what is missing for one."""
+        """Return the newest verdict, or what is missing for one."""
         project = self.source.project
         run = newest_run(project) if project else None
         found = newest_verdict(project) if project else None
@@ -93,7 +93,7 @@ class VerdictScreen(StoppableScreen):
         self.refresh_frame()
 
     def why_ref(self, key: str) -> str:
-        """The chain behind the verdict's report."""
+        """Return the chain behind the verdict's report."""
         return self.data.folder.name if self.data else "baseline"
 
     def action_follow(self) -> None:
@@ -172,7 +172,7 @@ def _entries(judged: LoadedVerdict, width: int) -> Iterator[Entry]:
 
 
 def axis(low: float, middle: float, high: float, margin: float, width: int) -> list[str]:
-    """The interval of the difference on a line of points: a scale above it, zero and the margin marked."""
+    """Return the interval of the difference on a line of points: a scale above it, zero and the margin marked."""
     left, right = min(low, 0.0) - 0.02, max(high, margin) + 0.02
 
     def at(value: float) -> int:

@@ -62,7 +62,7 @@ class Outgoing:
         return made_forms(self.released) if self.is_newest else {}
 
     def lacks(self, form: str) -> str:
-        """The form that has to be made before this one is offered; empty where it can be made."""
+        """Return the form that has to be made before this one is offered; empty if it can be made."""
         needed = {str(name): str(of) for name, of in NEEDS.items()}.get(form, "")
         return needed if needed and needed != "merged" and needed not in self.made else ""
 
@@ -159,7 +159,7 @@ def _form(form: str, outgoing: Outgoing, about: str, width: int, running: bool) 
 
 
 def steps_of(wanted: str) -> list[str]:
-    """The forms that a release in this form makes, in order: `gguf` -> merged, gguf."""
+    """Return the forms that a release in this form makes, in order: `gguf` -> merged, gguf."""
     needs = {str(form): str(of) for form, of in NEEDS.items()}
     steps = [wanted]
     while steps[0] in needs:
@@ -198,7 +198,7 @@ def _scores(made: ReleasedForm) -> str:
 
 
 def offered(trouble: Sequence[str]) -> str:
-    """The release command that a refused form names in its place; empty where it names none."""
+    """Return the release command that a refused form names in its place; empty if it names none."""
     for line in trouble:
         command = line.strip().removeprefix("-> ")
         if line.strip().startswith(OFFER) and "--to" in command.split()[:-1] and "RUN" not in command:

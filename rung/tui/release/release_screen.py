@@ -63,7 +63,7 @@ class ReleaseScreen(StoppableScreen):
         return " · ".join(filter(None, ("Release", run, self.source.person)))
 
     def load(self) -> LoadedLines:
-        """The newest verdict and the newest release."""
+        """Return the newest verdict and the newest release."""
         project = self.source.project
         found = newest_verdict(project) if project else None
         baseline = newest_report(project, "baseline") if project else None
@@ -87,7 +87,7 @@ class ReleaseScreen(StoppableScreen):
         return LoadedLines(list(entries(outgoing, self.room)), "", _last(outgoing), outgoing)
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
-        """The command follows the cursor; a form that is being made says how far it is."""
+        """Show the lines and the selected form's command; a form being made shows its progress."""
         super().show_loaded(message)
         self._follow_cursor()
         if self.job is not None:
@@ -99,14 +99,14 @@ class ReleaseScreen(StoppableScreen):
             self._show_making(self.job)
 
     def _show_making(self, job: ScreenJob) -> None:
-        """The forms with the one that is made: `…` and its newest line of progress."""
+        """Show the forms, the one being made with `…` and its newest line of progress."""
         wanted = job.arguments[job.arguments.index("--to") + 1] if "--to" in job.arguments else self.marked
         running = making(wanted, job.heard, self.room)
         self.show_lines([*entries(self.data, self.room, running), Entry(SAFE)])
         self.refresh_frame()
 
     def cursor_moved(self) -> None:
-        """The command follows the cursor."""
+        """Show the command of the selected form."""
         self._follow_cursor()
 
     def _follow_cursor(self) -> None:
@@ -141,7 +141,7 @@ class ReleaseScreen(StoppableScreen):
         return command if command and command.split()[command.split().index("--to") + 1] == self.marked else ""
 
     def why_ref(self, key: str) -> str:
-        """The chain behind the last release."""
+        """Return the chain behind the last release."""
         return self.data.folder.name if self.data and self.data.folder else "decision"
 
     def action_make(self) -> None:
@@ -202,7 +202,7 @@ BEFORE, AFTER = 2, 4
 
 
 def differing(folder: Path, form: str) -> Iterator[str]:
-    """The answers of each form whose name begins with `form` ("gguf" has one a type) that are not the run's."""
+    """Yield the answers of each form whose name begins with `form` ("gguf" has one a type) that are not the run's."""
     if not (folder / GOLDEN).is_file():
         return
     goldens = read_goldens(folder)

@@ -54,7 +54,7 @@ class EditArea(TextArea):
         self.refresh()
 
     def get_line(self, line_index: int) -> Text:
-        """A line with what came; every character keeps its column."""
+        """Return a line with what came; every character keeps its column."""
         line = self.document.get_line(line_index)
         text = Text("".join(_visible(character) for character in line), end="", no_wrap=True)
         for start, end in self._marks.get(line_index, ()):
@@ -120,7 +120,7 @@ class AnswerPanel(Horizontal):
         return bool(self.field.display)
 
     def show(self, text: str) -> None:
-        """One text alone."""
+        """Show one text alone."""
         self._shut()
         self._side("one", "", " ", row_text(text))
         self.query_one("#other").display = False

@@ -31,7 +31,7 @@ class GuidelineSection:
 
 
 def sections(text: str) -> list[GuidelineSection]:
-    """All parts that have a text; a heading without one is left out."""
+    """Return all parts that have a text; a heading without one is left out."""
     found, heading, at = [], "", 0
     for match in HEADING.finditer(text):
         found.append(GuidelineSection(heading, text[at : match.start()].strip()))
@@ -41,7 +41,7 @@ def sections(text: str) -> list[GuidelineSection]:
 
 
 def section_for(text: str, item: str) -> GuidelineSection:
-    """The part that shares the most and the rarest words with an item; the first one where none shares any."""
+    """Return the part that shares the most and the rarest words with an item; the first one where none shares any."""
     parts = sections(text) or [GuidelineSection("", text.strip())]
     sets = [frozenset(words(f"{part.heading} {part.body}")) for part in parts]
     common = Counter(word for each in sets for word in each)
@@ -99,7 +99,7 @@ class GuidelineScreen(LeavingModal[None]):
             yield Static(Text(FOOT), id="foot")
 
     def on_mount(self) -> None:
-        """All of it, nothing sought."""
+        """Show all of it, without a search."""
         self.query_one("#sought").display = False
         self._draw()
 
@@ -123,7 +123,7 @@ class GuidelineScreen(LeavingModal[None]):
         self.query_one("#sought", Input).focus()
 
     def action_next(self, step: int) -> None:
-        """The next place, round and round."""
+        """Go to the next place; after the last one, the first."""
         if self.found:
             self.at = (self.at + step) % len(self.found)
             self._draw()

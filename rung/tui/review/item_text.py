@@ -26,7 +26,7 @@ FINDINGS = 4
 
 
 def asked(item: ReviewItem) -> list[TextPart]:
-    """All messages up to the answer, each under its title."""
+    """Return all messages up to the answer, each under its title."""
     parts = [TextPart(Text(""))]
     for turn in turns(item.row):
         parts += [
@@ -45,7 +45,7 @@ def label(item: ReviewItem) -> str:
 
 
 def answer(item: ReviewItem) -> str | None:
-    """The text that is decided on; None where there is none yet."""
+    """Return the text that is decided on; None if there is none yet."""
     return edited_text(item.row) or None
 
 
@@ -85,7 +85,7 @@ def _notes(item: ReviewItem) -> Iterator[str]:
 
 
 def one_line(text: str | None) -> str:
-    """A text without its line breaks; `-` where there is none."""
+    """Return a text without its line breaks; `-` where there is none."""
     return " ".join((text or "-").split())
 
 
@@ -118,7 +118,7 @@ def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...
 
 
 def _labels(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[Line]:
-    """The answers in use, each with its key."""
+    """Yield the answers in use, each with its key."""
     if labels := labels_of(item, session):
         yield Text("The answer is", style="bold")
         for key, label in zip(LABEL_KEYS, labels, strict=False):
@@ -127,7 +127,7 @@ def _labels(item: ReviewItem, session: ReviewSession | None, width: int) -> Iter
 
 
 def _guideline(item: ReviewItem, width: int, room: int) -> Iterator[Line]:
-    """The part that speaks of the item, cut to the room there is; `g` shows all."""
+    """Yield the part that speaks of the item, cut to the room there is; `g` shows all."""
     if item.guideline is None:
         return
     part = section_for(item.guideline.text, f"{_question(item)[:LONGEST]}\n{edited_text(item.row)[:LONGEST]}")
@@ -207,7 +207,7 @@ def left(rows: int, an_hour: int | None) -> str:
 
 
 def near_words(rows: Sequence[NearRow]) -> str:
-    """The nearest decided rows in full, for `v`."""
+    """Return the nearest decided rows in full, for `v`."""
     parts = []
     for row in rows:
         head = f"{row.side.row}   {row.side.verdict} by {row.side.reviewer}   similarity {row.side.similarity or 0:.2f}"

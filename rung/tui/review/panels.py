@@ -86,7 +86,7 @@ class ItemPanel(VerticalScroll):
         self.draw_answer(view)
 
     def draw_answer(self, view: ItemView) -> None:
-        """The answer alone; beside the worse one of a pair; beside what a repair makes of it."""
+        """Draw the answer: alone, beside the worse one of a pair, or beside its repair."""
         text, other, repaired = answer(view.face), worse_answer(view.face.row), view.repaired
         if repaired is not None:
             self.answer.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", view.cover(repaired)))
@@ -162,7 +162,7 @@ class ItemPanel(VerticalScroll):
         self.remark.focus()
 
     def close_field(self) -> str:
-        """Close the field that is open; what to say of it, empty where none was. A draft stays."""
+        """Close the field that is open; what to say of it, empty if none was. A draft stays."""
         if self.answer.is_open and self.view is not None:
             self.draw_answer(self.view)
             return "unchanged; your draft is kept"
@@ -177,7 +177,7 @@ class AsidePanel(VerticalScroll):
     """Panel beside the item: reasons while rejecting, else guideline, near rows, session and team."""
 
     def compose(self) -> Iterable[Widget]:
-        """One or the other."""
+        """Compose one or the other."""
         yield Static(id="reasons")
         yield Static(id="guideline")
 

@@ -59,7 +59,7 @@ class TriedDecision:
 
 
 class ReviewQueue:
-    """Work on the queue for one screen. What takes an item returns None where the program ends meanwhile."""
+    """Work on the queue for one screen. What takes an item returns None if the program ends meanwhile."""
 
     def __init__(self, source: ScreenSource, is_running: Callable[[], bool]) -> None:
         self.source, self.is_running = source, is_running
@@ -113,7 +113,7 @@ class ReviewQueue:
     # Decisions
 
     def decide(self, session: ReviewSession, tried: Try) -> TriedDecision | None:
-        """Write a decision; while the store is locked it is kept and tried again. None where the program ends."""
+        """Write a decision; while the store is locked it is kept and tried again. None if the program ends."""
         while self.is_running():
             try:
                 return TriedDecision(
@@ -126,7 +126,7 @@ class ReviewQueue:
         return None
 
     def after(self, session: ReviewSession, tried: Try, made: Decided) -> Taken | None:
-        """The next item after a decision, and what became of that."""
+        """Return the next item after a decision, and what became of that."""
         also = "   b same for similar" if tried.verdict == "edit" and session.series is None else ""
         said = f"{VERBS[tried.verdict]} {made.id}   u undo{also}"
         return self.take(lambda: session.take(tried.item), made.note or said)
@@ -155,7 +155,7 @@ class ReviewQueue:
     # The same repair, the end
 
     def find_series(self, session: ReviewSession, item: ReviewItem) -> Taken | None:
-        """The first open row with the fault of the last edit; where there is none this one, and why."""
+        """Return the first open row with the fault of the last edit; where there is none this one, and why."""
         try:
             series = session.begin_series(item)
         except RungError as error:

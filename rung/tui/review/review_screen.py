@@ -200,7 +200,7 @@ class ReviewScreen(StageScreen):
         return {**super().fits(size), **own}
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """The keys of what is going on. `p` takes the place of `u`, which row 23 names after a decision."""
+        """Return the keys of what is going on. `p` takes the place of `u`, which row 23 names after a decision."""
         if self.is_drawn and self.is_editing:
             return EDITING
         if self.is_drawn and self.left.remark.display:
@@ -358,14 +358,14 @@ class ReviewScreen(StageScreen):
         self.left.scroll_relative(y=by, animate=False)
 
     def action_guideline(self) -> None:
-        """The guideline in full."""
+        """Show the whole guideline."""
         if self.item is not None and self.item.guideline is not None:
             self.app.push_screen(GuidelineScreen(self.item.guideline.version, self.item.guideline.text))
         elif self.item is not None:
             self.tell("no guideline.md in this project")
 
     def action_near(self) -> None:
-        """The nearest decided rows in full."""
+        """Show the nearest decided rows in full."""
         aside = self.view.aside if self.view else None
         if aside is not None and aside.near:
             self.app.push_screen(PageScreen("Nearest decided rows", near_words(aside.near)))
@@ -375,7 +375,7 @@ class ReviewScreen(StageScreen):
             )
 
     def action_why(self) -> None:
-        """The chain behind the row."""
+        """Show the chain behind the row."""
         if self.item is not None:
             self.app.push_screen(WhyScreen(shown(self.item.id)))
 
@@ -589,7 +589,7 @@ class ReviewScreen(StageScreen):
         return f"1-{len(self._reasons)}" if len(self._reasons) > 1 else "1"
 
     def action_digit(self, number: int) -> None:
-        """A reason while rejecting, one of the answers in use, else a stage."""
+        """Choose a reason while rejecting, or a label; else open a stage."""
         if not self.rejecting:
             labels = self.labels
             if not labels:

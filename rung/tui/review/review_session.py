@@ -64,7 +64,7 @@ class RepairSeries:
 
     @classmethod
     def after_last_edit(cls, desk: Desk, person: str) -> RepairSeries | None:
-        """The rows with the fault that this person's newest edit repaired; None where they edited nothing."""
+        """Return the rows with the fault that this person's newest edit repaired; None if they edited nothing."""
         reviewer = known_reviewer(desk.store, person)
         repair = last_repair(desk, reviewer)
         if repair is None:
@@ -73,7 +73,7 @@ class RepairSeries:
         return cls(repair, rows, len(rows))
 
     def next(self) -> SimilarRow | None:
-        """The next row, the nearest first."""
+        """Return the next row, the nearest first."""
         if not self.left:
             return None
         self.shown += 1
@@ -118,7 +118,7 @@ class ReviewSession:
     # Rows
 
     def take(self, current: ReviewItem | None = None) -> ReviewItem | None:
-        """The next item: the one fetched ahead, else a fresh lease; None where nothing is left for this person."""
+        """The next item: the one fetched ahead, else a fresh lease; None if nothing is left for this person."""
         with self.lock:
             item = self._similar() if self.series else None
             if item is None and self.ahead is not None:
@@ -204,7 +204,7 @@ class ReviewSession:
     def decide(
         self, item: ReviewItem, verdict: str, *, text: str | None = None, reason: str = "", remark: str = ""
     ) -> Decided:
-        """Write one decision. Raises Refusal where the lease is over; an edit is kept as a draft then."""
+        """Write one decision. Raises Refusal if the lease is over; an edit is kept as a draft then."""
         seconds = round(self.moment() - self.shown_at, 1)
         ruling = Ruling(verdict, text=text, reason=reason, remark=remark, seconds=seconds)
         made = decide(self.desk, item.id, item.token, self.person, ruling)
@@ -216,7 +216,7 @@ class ReviewSession:
         return bool(self.labels) and text is not None and text not in (self.labels or ())
 
     def undo(self) -> Decided | None:
-        """Undo the newest decision of this session that still counts; None where there is none."""
+        """Undo the newest decision of this session that still counts; None if there is none."""
         while self.done:
             last = self.done.pop().decided
             try:
@@ -244,7 +244,7 @@ class ReviewSession:
     # The same repair
 
     def begin_series(self, current: ReviewItem | None) -> RepairSeries | None:
-        """Look for rows with the fault of the last edit; None where there is no edit. Nothing changes by it."""
+        """Look for rows with the fault of the last edit; None if there is no edit. Nothing changes by it."""
         series = RepairSeries.after_last_edit(self.desk, self.person)
         if series is not None and series.left:
             with self.lock:
@@ -258,7 +258,7 @@ class ReviewSession:
         self.series = None
 
     def _similar(self) -> ReviewItem | None:
-        """The next row of the series that this person can have and that the repair still fits."""
+        """Return the next row of the series that this person can have and that the repair still fits."""
         assert self.series is not None
         while row := self.series.next():
             item = next_item(self.desk, self.person, want=row.row).item
@@ -336,7 +336,7 @@ class ItemView:
 
     @property
     def hidden_note(self) -> str:
-        """Return `Hidden: 1 phone. p shows them; this is recorded in the log`; empty where nothing is masked."""
+        """Return `Hidden: 1 phone. p shows them; this is recorded in the log`; empty if nothing is masked."""
         words = hidden_words(self.found)
         if not words:
             return ""

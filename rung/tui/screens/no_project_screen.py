@@ -39,7 +39,7 @@ class NoProjectScreen(Screen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        """The sentence and the choices."""
+        """Compose the sentence and the choices."""
         yield Line(id="first")
         yield FrameRule(classes="rule")
         with Container(id="stage"):

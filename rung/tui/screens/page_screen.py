@@ -47,7 +47,7 @@ class PageScreen(LeavingModal[None]):
         self.heading, self.text = title, text
 
     def compose(self) -> ComposeResult:
-        """The text, as text."""
+        """Compose the text, as text."""
         with Paper():
             yield TextPassage(*self.parts(), id="page")
 
@@ -172,7 +172,7 @@ class KeysScreen(PageScreen):
 
 
 class SignScreen(LeavingModal[tuple[str, str] | None]):
-    """Ends with (name, reason), or with None where it was left."""
+    """Ends with (name, reason), or with None if it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "cancel"),
@@ -197,7 +197,7 @@ class SignScreen(LeavingModal[tuple[str, str] | None]):
             yield Static(Text("Your name and reason are recorded. Esc cancels."))
 
     def on_mount(self) -> None:
-        """The reason is what is missing."""
+        """Focus the reason, which is missing."""
         self.query_one("#reason" if self.person else "#by", Input).focus()
 
     @on(Input.Submitted)

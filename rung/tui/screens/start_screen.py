@@ -45,7 +45,7 @@ class StartScreen(StageScreen):
         return self.source.person
 
     def compose_stage(self) -> Iterable[Widget]:
-        """One list of lines."""
+        """Yield one list of lines."""
         yield MarkedLines(id="stages")
 
     def on_mount(self) -> None:
@@ -78,7 +78,7 @@ class StartScreen(StageScreen):
         self._describe()
 
     def _describe(self) -> None:
-        """The command of the marked stage; of a locked one its whole reason instead."""
+        """Show the command of the selected stage; of a locked one its whole reason instead."""
         stage = self.marked_stage
         if stage is not None:
             is_locked = stage.state == "locked"

@@ -57,7 +57,7 @@ class PlanScreen(StoppableScreen):
         return self.keys if begins else [("Enter", "next"), *self.keys[1:]]
 
     def load(self) -> LoadedLines:
-        """The newest plan and the gates, recomputed."""
+        """Return the newest plan and the gates, recomputed."""
         project = self.source.project
         if project is None:
             return locked("no project here.", 1, "rung init", "rung plan")
@@ -91,7 +91,7 @@ class PlanScreen(StoppableScreen):
             self.lines.marked = f"gate:{closed.name}"
 
     def why_ref(self, key: str) -> str:
-        """The gate, or the rule behind the value."""
+        """Return the gate, or the rule behind the value."""
         kind, _, ref = key.partition(":")
         if kind == "note":
             return ""
@@ -208,7 +208,7 @@ class Ready:
 
 
 def entries(ready: Ready, width: int) -> Iterator[Entry]:
-    """The plan above, the gates below, what is next."""
+    """Yield the plan above, the gates below, what is next."""
     plan, gates = ready.plan, ready.gates
     if plan is None:
         yield Entry()
@@ -260,7 +260,7 @@ def does_not_fit(ready: Ready) -> str:
 
 
 def told(plan: Plan | None) -> str:
-    """The plan's name, or that something of it is unusual."""
+    """Return the plan's name, or that something of it is unusual."""
     if plan is None:
         return ""
     many = len(plan.notes)
@@ -276,7 +276,7 @@ def _because(reason: str, room: int) -> str:
 
 
 def _gate_entries(gates: Sequence[Gate], ready: Ready) -> Iterator[Entry]:
-    """A line a gate, and under a closed one what opens it."""
+    """Yield a line a gate, and under a closed one what opens it."""
     for gate in gates:
         yield Entry(f"{gate.symbol} {gate.name:<9} {fact_words(gate)}", f"gate:{gate.name}")
         if not gate.opens and gate.opener:
@@ -285,7 +285,7 @@ def _gate_entries(gates: Sequence[Gate], ready: Ready) -> Iterator[Entry]:
 
 
 def way(gate: Gate) -> str:
-    """The key and the command that open a closed gate."""
+    """Return the key and the command that open a closed gate."""
     return press(gate.opener, STAGE_OF_GATE[gate.name]) if gate.opener else gate.why
 
 

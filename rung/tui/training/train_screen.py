@@ -70,7 +70,7 @@ class TrainScreen(LoadedScreen):
             self._load()  # also a run that was stopped: it may be gone on with, here or elsewhere
 
     def load(self) -> LoadedLines:
-        """The newest run."""
+        """Return the newest run."""
         project = self.source.project
         runs = read_runs(project) if project else []
         if project is None or not runs:
@@ -94,11 +94,11 @@ class TrainScreen(LoadedScreen):
         return found.loading_seconds if found else 0.0
 
     def why_ref(self, key: str) -> str:
-        """The chain behind the run."""
+        """Return the chain behind the run."""
         return self.data.run.id if self.data else "decision"
 
     def action_follow(self) -> None:
-        """A finished run is measured next, an interrupted one goes on; without one the plan comes first."""
+        """Measure a finished run, resume an interrupted one; without a run open the plan."""
         if self.data is None:
             self.repeat_lock()
             return
@@ -161,11 +161,11 @@ class Watched:
     run: RunRecord
     lines: Sequence[MetricLine]
     has: float = 0.0
-    """GiB of the card or machine; 0 where it is not asked for."""
+    """GiB of the card or machine; 0 if it is not asked for."""
     loading: float = 0.0
-    """Seconds that the model took to load in the plan's dry run; 0 where there was none."""
+    """Seconds that the model took to load in the plan's dry run; 0 if there was none."""
     patience: int = 0
-    """Evaluations in a row above the best that end it; 0 where the plan cannot be read."""
+    """Evaluations in a row above the best that end it; 0 if the plan cannot be read."""
     measured: bool = False
     """True if there is a verdict on it."""
 
@@ -198,7 +198,7 @@ def _rising(watched: Watched) -> str:
 
 
 def last_note(watched: Watched) -> str:
-    """The newest thing to know of a run that lives: validation that rises, a checkpoint, what was decided."""
+    """Return the newest thing to know of a run that lives: validation that rises, a checkpoint, what was decided."""
     if not watched.is_live:
         return ""
     for line in reversed(watched.lines):
@@ -212,7 +212,7 @@ def last_note(watched: Watched) -> str:
 
 
 def train_entries(watched: Watched, now: datetime, width: int, height: int) -> Iterator[Entry]:
-    """The sentence, the bar, the curve, the figures, a sample, a warning, and what comes next."""
+    """Yield the sentence, the bar, the curve, the figures, a sample, a warning, and what comes next."""
     run, steps = watched.run, [line for line in watched.lines if line["kind"] == "step"]
     yield Entry()
     yield Entry(_sentence(watched, steps, now), "", "bold")
@@ -292,7 +292,7 @@ WIDTH, HEIGHT = 48, 6
 
 
 def curve_lines(lines: Sequence[MetricLine], total: int, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
-    """Rows of text: a title, the plot with three values at its side, the axis. Empty where nothing is measured."""
+    """Rows of text: a title, the plot with three values at its side, the axis. Empty if nothing is measured."""
     train = _points(lines, "step")
     validation = _points(lines, "validation")
     if not train:

@@ -60,7 +60,7 @@ class KeyLine(Static):
     hints: reactive[tuple[tuple[str, str], ...]] = reactive(())
 
     def render(self) -> Text:
-        """The hints that fit."""
+        """Return the hints that fit."""
         return Text(drawn(self.words.ljust(self.size.width)), no_wrap=True, end="")
 
     @property
@@ -101,11 +101,11 @@ class NextLine(Static):
         self.display = bool(self.words)
 
     def render(self) -> Text:
-        """The sentence, with the key at the right end where both fit."""
+        """Return the sentence, with the key at the right end where both fit."""
         return Text(drawn("\n".join(self._rows(max(self.size.width, 10)))), style="bold", no_wrap=True, end="")
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """One line, or as many as it takes."""
+        """Return one line, or as many as it takes."""
         return len(self._rows(width))
 
     def _rows(self, width: int) -> list[str]:
@@ -115,7 +115,7 @@ class NextLine(Static):
         return folded(self.words, width)
 
     def on_click(self) -> None:
-        """A press is Enter."""
+        """Act as Enter."""
         self.post_message(self.Pressed())
 
 

@@ -35,7 +35,7 @@ NARROWEST = 8
 
 
 def coloured(widget: Widget, line: Text) -> Text:
-    """The line, with the colour of its meaning on the sign that it begins with: done, needs you, blocks."""
+    """Return the line, with the colour of its meaning on the sign that it begins with: done, needs you, blocks."""
     if (found := SIGN.match(line.plain)) and (number := found.lastindex):
         name = ("done", "needs", "blocks")[number - 1]
         line.stylize(widget.get_component_rich_style(name, partial=True), found.start(number), found.end(number))
@@ -43,7 +43,7 @@ def coloured(widget: Widget, line: Text) -> Text:
 
 
 def wrapped(text: Text, width: int) -> list[Text]:
-    """The lines of `text` at this width in cells, broken between words where that is possible."""
+    """Return the lines of `text` at this width in cells, broken between words where that is possible."""
     lines = text.wrap(get_console(), max(width, NARROWEST))
     for line in lines:
         line.rstrip()
@@ -86,7 +86,7 @@ class TextPassage(Static):
         self.refresh(layout=True)
 
     def text_at(self, width: int) -> Text:
-        """Every part in lines of this width."""
+        """Return every part in lines of this width."""
         if width not in self._folded:
             lines = []
             for part in self._parts:
@@ -217,13 +217,13 @@ class MarkedLines(OptionList, can_focus=False):
 
     @property
     def marked_entry(self) -> Entry | None:
-        """The marked line; None where there is none."""
+        """The marked line; None if there is none."""
         at = self.highlighted
         return self.entries[at] if at is not None and at < len(self.entries) else None
 
     @property
     def marked(self) -> str:
-        """Key of the marked line; empty where there is none."""
+        """Key of the marked line; empty if there is none."""
         entry = self.marked_entry
         return entry.key if entry else ""
 
@@ -272,12 +272,12 @@ class MarkedLines(OptionList, can_focus=False):
             holder.scroll_to_region(place.translate(self.virtual_region.offset), animate=False)
 
     def _tops(self) -> list[int]:
-        """The line on which each entry begins, and the one after the last."""
+        """Return the line on which each entry begins, and the one after the last."""
         heights = (len(EntryVisual(self, entry).lines(self.size.width)) for entry in self.entries)
         return list(accumulate(heights, initial=0))
 
     def on_click(self, event: events.Click) -> None:
-        """A click marks a line; on the marked line it is Enter."""
+        """Select a line; on the selected line act as Enter."""
         at = event.style.meta.get("option")
         if at is not None and at != self.highlighted and self.entries[at].key:
             event.prevent_default()

@@ -16,7 +16,7 @@ class Parameters(ctypes.Structure):
 
 
 def quantise(library: str, source: str, target: str, ftype: int, threads: int) -> int:
-    """The library's own code: 0 where the file is written."""
+    """Return the library's own code: 0 if the file is written."""
     llama = ctypes.CDLL(library)
     llama.llama_model_quantize_default_params.restype = Parameters
     llama.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(Parameters)]

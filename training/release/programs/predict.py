@@ -51,7 +51,7 @@ class SentenceFeatures:
         self.model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
 
     def of(self, text: str) -> tuple[slice, Any]:
-        """All places, and the vector."""
+        """Return all places, and the vector."""
         import torch
 
         tokens = self.tokenizer([text], truncation=True, max_length=self.longest, return_tensors="pt")
@@ -72,14 +72,14 @@ class Classifier:
         self.answers: list[str] = parts["answers"]
 
     def probabilities(self, text: str) -> Any:
-        """One for each of `answers`."""
+        """Return one for each of `answers`."""
         places, values = self.features.of(text)
         scores = self.bias + self.weights[:, places] @ np.array(values)
         powers = np.exp(scores - scores.max())
         return powers / powers.sum()
 
     def predict(self, text: str) -> dict[str, Any]:
-        """The likeliest answer and its probability."""
+        """Return the likeliest answer and its probability."""
         found = self.probabilities(text)
         best = int(found.argmax())
         return {"answer": self.answers[best], "probability": round(float(found[best]), 6)}
