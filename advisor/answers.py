@@ -35,7 +35,7 @@ class Answers(BaseModel):
 
     `answered` says by whom, when and whether an answer was said or measured; it never changes the advice, nor does
     `wants`. Numbers: `examples`, `reviewed_examples` and `smallest_class` count input-output pairs,
-    `gpu_memory_gb` is of one card, `model_size_b` in billions of parameters, `goal_score` in 0..1, `tokens_in` and
+    `gpu_memory_gb` is of one GPU, `model_size_b` in billions of parameters, `goal_score` in 0..1, `tokens_in` and
     `tokens_out` are of one call. `classifier`: a plain classifier on the same rows, as `rung baseline` measured it
     against `goal_score` and the prompted arms. `answer_checker`: a program can tell a right answer from a wrong one.
     """

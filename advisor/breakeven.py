@@ -58,8 +58,8 @@ class CachedTokens(NamedTuple):
 def break_even(
     book: Rulebook, answers: Answers, size_b: float | None, as_of: date, cached: CachedTokens | None = None
 ) -> BreakEven:
-    """Calls a day from which one rented card with a tuned model of `size_b` billion parameters, upkeep included,
-    costs less than the prompted model in use. Assumes that one card serves them all.
+    """Calls a day from which one rented GPU with a tuned model of `size_b` billion parameters, upkeep included,
+    costs less than the prompted model in use. Assumes that one GPU serves them all.
 
     Tokens that are `cached` count at their price, and batches where minutes are fine; `assumed` lists both. A figure
     that is not known is null, and `unknown` says which answer or price is missing; nothing is invented.
@@ -121,11 +121,11 @@ def _incumbent(tables: list[PriceTable], name: str | None, unknown: list[str]) -
 
 
 def _card(tables: list[PriceTable], size_b: float | None, unknown: list[str]) -> PriceRow | None:
-    """Return the cheapest card that serves the tuned model."""
+    """Return the cheapest GPU that serves the tuned model."""
     wanted = (size_b or 8.0) * GB_PER_BILLION
     able = [row for row in _rows(tables, "rental") if _gb(row["gpu"]) >= wanted]
     if not able:
-        unknown.append(f"the price of a card with {wanted:.0f} GB")
+        unknown.append(f"the price of a GPU with {wanted:.0f} GB")
         return None
     return min(able, key=lambda row: (row["per_hour"], row["provider"]))
 

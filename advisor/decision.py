@@ -34,7 +34,7 @@ class Action(DecisionPart):
 
 
 class MemoryNeed(DecisionPart):
-    """Memory of a training step in GiB (batch 1, 2,048 tokens, chunked loss), and whether the card named holds it."""
+    """Memory of a training step in GiB (batch 1, 2,048 tokens, chunked loss), and whether the GPU named holds it."""
 
     low: float
     expected: float

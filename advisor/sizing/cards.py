@@ -12,12 +12,12 @@ from workspace.errors import InputError, Problem, did_you_mean
 from workspace.shipped_rules import rule_file
 
 LARGEST_CARD = 1 << 20
-"""GiB above which a card's size is a slip of the finger."""
+"""GiB above which a GPU's size is a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One kind of card. `memory_gib` is what a program can use of it."""
+    """One kind of GPU. `memory_gib` is what a program can use of it."""
 
     name: str
     memory_gib: float
@@ -26,7 +26,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Price of one hour of one card on `date`."""
+    """Price of one hour of one GPU on `date`."""
 
     provider: str
     per_hour: float
@@ -36,13 +36,13 @@ class Price:
 
 
 def cards() -> tuple[Card, ...]:
-    """Return all cards of rules/hardware.toml, the smallest first."""
+    """Return all GPUs of rules/hardware.toml, the smallest first."""
     found = [Card(g["id"], float(g["memory_gib"]), tuple(g["source"])) for g in rule_file("hardware.toml")["gpu"]]
     return tuple(sorted(found, key=lambda card: (card.memory_gib, card.name)))
 
 
 def find_card(text: str, where: str = "--fit") -> Card:
-    """Return a card by name, or a plain size such as `24GB` (as cards are sold: 24 GB means 24 GiB).
+    """Return a GPU by name, or a plain size such as `24GB` (as GPUs are sold: 24 GB means 24 GiB).
 
     Raises InputError if it is neither; `where` is the option that named it.
     """
@@ -56,11 +56,11 @@ def find_card(text: str, where: str = "--fit") -> Card:
     names = [card.name for card in cards()]
     hint = did_you_mean(wanted, [n.lower() for n in names])
     expected = "a size such as 24GB, or one of " + ", ".join(names)
-    raise InputError([Problem(f'"{text[:60]}" is no card and no size.{hint}', where, expected, text[:60])])
+    raise InputError([Problem(f'"{text[:60]}" is no GPU and no size.{hint}', where, expected, text[:60])])
 
 
 def prices(card: str, as_of: date) -> tuple[Price, ...]:
-    """Dated rental prices of one card, the cheapest first; an old one says that it has expired."""
+    """Dated rental prices of one GPU, the cheapest first; an old one says that it has expired."""
     table = rule_file("prices.toml")
     life = timedelta(days=table["expires_after_days"])
     found = [
@@ -72,7 +72,7 @@ def prices(card: str, as_of: date) -> tuple[Price, ...]:
 
 
 def rows_per_second(card: str, method: str, parameters: int, length: int) -> tuple[float, Mapping[str, Any]] | None:
-    """A measured speed that applies: same card and method, a model within a quarter of the size, no longer rows."""
+    """A measured speed that applies: same GPU and method, a model within a quarter of the size, no longer rows."""
     for entry in rule_file("hardware.toml").get("throughput", []):
         near = 0.8 <= parameters / entry["parameters"] <= 1.25
         if entry["gpu"] == card and entry["method"] == method and near and length <= entry["max_length"]:

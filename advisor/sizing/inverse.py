@@ -1,4 +1,4 @@
-"""The questions the other way round: what fits a card, and which base model a card can carry."""
+"""The questions the other way round: what fits a GPU, and which base model a GPU can carry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METHOD_ORDER = ("full", "lora", "qlora")
 
 @dataclass(frozen=True, slots=True)
 class MethodFit:
-    """One method on one card: its largest `batch` at this length, its longest `length` at batch 1; 0: none."""
+    """One method on one GPU: its largest `batch` at this length, its longest `length` at batch 1; 0: none."""
 
     method: str
     memory: Memory
@@ -55,13 +55,13 @@ def largest_length(architecture: Architecture, setup: Setup, memory_gib: float) 
 
 
 def methods_that_fit(architecture: Architecture, setup: Setup, card: Card) -> tuple[MethodFit, ...]:
-    """Full, LoRA and QLoRA (and the method asked for) on one card, each with its reason."""
+    """Full, LoRA and QLoRA (and the method asked for) on one GPU, each with its reason."""
     order = (*METHOD_ORDER, *((setup.method,) if setup.method not in METHOD_ORDER else ()))
     return tuple(_method_fit(architecture, setup.but(method=name, mixed=None), card) for name in order)
 
 
 def cards_that_fit(architecture: Architecture, setup: Setup) -> tuple[Card, ...]:
-    """Cards that hold the run, the smallest first."""
+    """GPUs that hold the run, the smallest first."""
     high = memory_of(architecture, setup).high
     return tuple(card for card in cards() if high <= card.memory_gib * GIB)
 
@@ -69,9 +69,9 @@ def cards_that_fit(architecture: Architecture, setup: Setup) -> tuple[Card, ...]
 def base_for(
     memory_gb: float | None, *, method: str = "qlora", length: int = 2048, batch: int = 4
 ) -> BaseChoice | None:
-    """Return the largest proposed base model that `method` can train on a card of this size; None if none fits.
+    """Return the largest proposed base model that `method` can train on a GPU of this size; None if none fits.
 
-    `memory_gb` None or 0 means no card: then the smallest models are proposed, for a CPU. The loss is taken as
+    `memory_gb` None or 0 means no GPU: then the smallest models are proposed, for a CPU. The loss is taken as
     computed in chunks, as Rung's own trainer does.
     """
     setup = Setup(method=method, batch=batch, length=length, loss="chunked")
@@ -99,7 +99,7 @@ def _on_cpu(setup: Setup) -> BaseChoice:
     setup = setup.but(method="lora", device="cpu", dtype="fp32", batch=1, length=512, mixed=None)
     entry, *more = _proposed()
     architecture = build(check_config(entry["config"], entry["id"], entry))
-    reason = "no card: a model this small trains on a CPU in minutes"
+    reason = "no GPU: a model this small trains on a CPU in minutes"
     others = tuple(item["id"] for item in more[:1])
     return _choice(entry, architecture, "lora", memory_of(architecture, setup), reason, others)
 
@@ -122,7 +122,7 @@ def _method_fit(architecture: Architecture, setup: Setup, card: Card) -> MethodF
     batch = largest_batch(architecture, setup, card.memory_gib)
     length = largest_length(architecture, setup.but(batch=1), card.memory_gib)
     needs = (
-        f"needs {memory.expected / GIB:.1f} GiB (at most {memory.high / GIB:.1f}), the card has {card.memory_gib:.1f}"
+        f"needs {memory.expected / GIB:.1f} GiB (at most {memory.high / GIB:.1f}), the GPU has {card.memory_gib:.1f}"
     )
     if fits:
         reason = f"{needs}: up to {batch} rows of {setup.length:,} tokens"

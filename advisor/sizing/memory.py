@@ -1,4 +1,4 @@
-"""Peak memory of one training step on one card, by part. All sizes in bytes until `Memory.gib`."""
+"""Peak memory of one training step on one GPU, by part. All sizes in bytes until `Memory.gib`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCORES_HELD = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The peak of a step on one card. `parts` (bytes) are those alive at the peak and add up to `expected`."""
+    """The peak of a step on one GPU. `parts` (bytes) are those alive at the peak and add up to `expected`."""
 
     low: float
     expected: float

@@ -1,4 +1,4 @@
-"""The estimate of a run: parameters, memory, which cards hold it, time and money, with a reason for each unknown."""
+"""The estimate of a run: parameters, memory, which GPUs hold it, time and money, with a reason for each unknown."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def estimate(architecture: Architecture, setup: Setup | None = None, work: Workl
 
 
 def fit(memory: Memory, card: Card) -> Fit:
-    """True if the card has enough memory for the high estimate."""
+    """True if the GPU has enough memory for the high estimate."""
     return Fit(card.name, card.memory_gib, memory.high <= card.memory_gib * GIB)
 
 
@@ -115,7 +115,7 @@ def _seconds(a: Architecture, setup: Setup, work: Workload, reasons: dict[str, s
     if work.tokens_per_second:
         return work.rows * work.epochs * setup.length / work.tokens_per_second
     if not work.gpu:
-        reasons["seconds"] = "no speed was measured here and no card was named (--gpu, --tokens-per-second)"
+        reasons["seconds"] = "no speed was measured here and no GPU was named (--gpu, --tokens-per-second)"
         return None
     card = find_card(work.gpu)
     found = rows_per_second(card.name, setup.method, a.parameters, setup.length) if setup.gpus == 1 else None
@@ -141,7 +141,7 @@ def _cost(
         return None, hours * work.price_per_hour
     found = prices(find_card(work.gpu).name, work.as_of) if work.gpu else ()
     if not found:
-        reasons["cost_usd"] = "no dated price of this card in rules/prices.toml (--price)"
+        reasons["cost_usd"] = "no dated price of this GPU in rules/prices.toml (--price)"
         return None, None
     price = found[0]
     expired = ", expired" if price.expired else ""

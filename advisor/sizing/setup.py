@@ -1,4 +1,4 @@
-"""Settings of a run: method, shapes, precision, optimiser, cards. Checked whole, all problems at once."""
+"""Settings of a run: method, shapes, precision, optimiser, GPUs. Checked whole, all problems at once."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One run. `batch` is per card; `length` the tokens of a row after padding or packing.
+    """One run. `batch` is per GPU; `length` the tokens of a row after padding or packing.
 
     `mixed`: fp32 master weights under autocast to `dtype` (full fine-tuning only): 4 bytes of weights, 4 of gradients
-    and 8 of AdamW a parameter. None: as `rung plan` trains, with them on a card in 16 bits. `autocast`: 16-bit runs
+    and 8 of AdamW a parameter. None: as `rung plan` trains, with them on a GPU in 16 bits. `autocast`: 16-bit runs
     go under torch's autocast, as HF's Trainer does. `padded`: rows of a batch differ in length, so a mask is made.
     `reference`: DPO's second model: `none` (reference-free), `shared` (the same model with the adapter off), `model`
     (a frozen copy). `loss`: `chunked` where scores over the vocabulary are never held all at once, `answer` where
@@ -93,7 +93,7 @@ class Setup:
 
     @property
     def tokens(self) -> int:
-        """Tokens of one forward pass on one card: DPO sees two answers at once, virtual tokens of a prompt count."""
+        """Tokens of one forward pass on one GPU: DPO sees two answers at once, virtual tokens of a prompt count."""
         length = self.length + (self.virtual_tokens if self.method == "prompt" else 0)
         return self.batch * length * (2 if self.objective == "dpo" else 1)
 
@@ -126,7 +126,7 @@ def _range(key: str, value: Any, low: float, high: float) -> Problem | None:
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """Divisors for one card; 1 means that every card holds the whole part."""
+    """Divisors for one GPU; 1 means that every GPU holds the whole part."""
 
     weights: int = 1
     gradients: int = 1

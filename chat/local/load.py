@@ -74,7 +74,7 @@ def load(
 ) -> Loaded:
     """Load weights (safetensors only, no remote code), put an adapter on them, and set them to answer.
 
-    `auto` precision is fp32 on a CPU, and bf16 (fp16 on older cards) on a GPU. `threads` 0 leaves torch's own choice.
+    `auto` precision is fp32 on a CPU, and bf16 (fp16 on older GPUs) on a GPU. `threads` 0 leaves torch's own choice.
     On a CPU an adapter is merged in fp32 and then cast: it answers the same, in two thirds of the time.
     """
     need("train", "torch")  # before weights are fetched that nothing here could load

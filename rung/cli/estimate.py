@@ -1,4 +1,4 @@
-"""`rung estimate`: parameters, memory, cards, time and money of a run, from a config.json. No project, no torch."""
+"""`rung estimate`: parameters, memory, GPUs, time and money of a run, from a config.json. No project, no torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Checkpointing = Annotated[bool, typer.Option(help="Recompute activations in the 
 Optimizer = Annotated[str, typer.Option(help="adamw, adamw_8bit, paged_adamw, paged_adamw_8bit, adafactor, sgd.")]
 Mixed = Annotated[
     bool | None,
-    typer.Option(help="32-bit master weights in full fine-tuning (default on a card: yes, as `rung plan` trains)."),
+    typer.Option(help="32-bit master weights in full fine-tuning (default on a GPU: yes, as `rung plan` trains)."),
 ]
 Loss = Annotated[
     str,
@@ -48,7 +48,7 @@ def estimate_command(
     method: Method = "lora",
     rank: Annotated[str, typer.Option(help="Rank of a low-rank adapter.")] = "16",
     targets: Targets = "all-linear",
-    batch: Annotated[str, typer.Option(help="Rows in one forward pass on one card.")] = "4",
+    batch: Annotated[str, typer.Option(help="Rows in one forward pass on one GPU.")] = "4",
     length: Annotated[str, typer.Option(help="Tokens of a row.")] = "1024",
     checkpointing: Checkpointing = True,
     dtype: Annotated[str, typer.Option(help="bf16, fp16 or fp32 (default on --device cpu: fp32).")] = "",
@@ -101,7 +101,7 @@ def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
 
 
 def _model_at_hand(fit: str, method: str) -> str:
-    """The project's base model where there is one; else the largest of the catalogue that fits the card, if any."""
+    """The project's base model where there is one; else the largest of the catalogue that fits the GPU, if any."""
     from advisor.sizing.cards import find_card
     from advisor.sizing.inverse import base_for
 

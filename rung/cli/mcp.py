@@ -20,9 +20,7 @@ def serve_agents(
         bool, typer.Option("--local-agent", help="The agent's model is on your own machines: rows may be shown to it.")
     ] = False,
 ) -> None:
-    """Serve the `--json` commands to an agent (MCP, standard input and output). What trains, spends, releases or
-    decides is answered with the command for a person.
-    """
+    """Serve the `--json` commands to an agent by MCP. Training, spending, releases and decisions stay with you."""
     from workspace.extras import need
 
     if skill:

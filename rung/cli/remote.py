@@ -33,7 +33,7 @@ LEAST_DISK = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ReachedBox:
-    """A machine that answered, and what it has; `machine` is None without a card: the plan is then for this one."""
+    """A machine that answered, and what it has; `machine` is None without a GPU: the plan is then for this one."""
 
     box: Box
     machine: Machine | None
@@ -47,7 +47,7 @@ def check(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a machine has: cards, memory, disk, Python, Rung. Exit 1 if it cannot train, or does not answer."""
+    """Show what a machine has: GPUs, memory, disk, Python, Rung. Exit 1 if it cannot train, or does not answer."""
     from training.remote.connection import open_box
 
     project, settings = opened_project()

@@ -63,7 +63,7 @@ def report(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Show what has changed since training. Exit 1 if a signal is raised."""
+    """Show what has changed since training. Exit 1 if a signal raises an alarm."""
     from rung.text import monitoring_text
     from training.monitoring.drift import measure, report_file
 

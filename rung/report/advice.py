@@ -154,8 +154,8 @@ def _ladder(decision: Decision) -> list[JsonObject]:
 
 
 def memory_line(fit: Any) -> str:
-    """`8.9 GiB (8.1 to 9.7), 24 GB on the card: fits`."""
+    """`8.9 GiB (8.1 to 9.7), 24 GB on the GPU: fits`."""
     text = f"{gib(fit.expected, fit.low, fit.high)} at batch 1 and 2,048 tokens"
     if fit.fits is None:
         return text
-    return f"{text}, {fit.card_gb:g} GB on the card: {'fits' if fit.fits else 'does not fit'}"
+    return f"{text}, {fit.card_gb:g} GB on the GPU: {'fits' if fit.fits else 'does not fit'}"

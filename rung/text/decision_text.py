@@ -186,7 +186,7 @@ def _method(decision: Decision) -> Iterator[str]:
     method = decision.method
     if method.name and method.memory and shows_tuning(decision):
         fit = method.memory
-        card = "" if fit.card_gb is None else f", {fit.card_gb:g} GB on the card"
+        card = "" if fit.card_gb is None else f", {fit.card_gb:g} GB on the GPU"
         yield f"Method      {METHOD[method.name]} of {method.base_model}, {gib(fit.expected)}{card}"
 
 

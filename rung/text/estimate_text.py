@@ -16,7 +16,7 @@ from workspace.shipped_rules import rule_file
 
 
 def emit_estimate(found: Estimate, card: Card | None) -> None:
-    """Print the JSON document, with what fits the card if one was named."""
+    """Print the JSON document, with what fits the GPU if one was named."""
     document = found.as_json()
     if card is not None:
         document["fit"] = {
@@ -39,7 +39,7 @@ def emit_estimate(found: Estimate, card: Card | None) -> None:
 
 
 def _rentable(found: Estimate) -> list[dict[str, object]]:
-    """Cards that hold the run, with the cheapest dated price of each."""
+    """GPUs that hold the run, with the cheapest dated price of each."""
     listed: list[dict[str, object]] = []
     for card in cards_that_fit(found.architecture, found.setup):
         price = next(iter(prices(card.name, date.today())), None)
@@ -69,19 +69,19 @@ def say_unknown(error: UnknownArchitecture, as_json: bool) -> None:
 
 
 def print_estimate(found: Estimate, card: Card | None) -> None:
-    """Parameters, memory by part, cards, time and money."""
+    """Parameters, memory by part, GPUs, time and money."""
     memory, setup = found.memory.gib(), found.setup
-    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'card')}"
+    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'GPU')}"
     say(f"{found.architecture.name}, {setup.method}, {shape}")
     say()
     say(f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({_share(found)})")
     say(f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}")
-    say(f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one card")
+    say(f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one GPU")
     for name, value in found.memory.parts.items():
         if value:
             say(f"  {name:<12} {value / GIB:.2f} GiB")
     fits = [f.gpu for f in found.fits if f.fits]
-    say(f"fits         {', '.join(fits) if fits else 'none of the cards in rules/hardware.toml'}")
+    say(f"fits         {', '.join(fits) if fits else 'none of the GPUs in rules/hardware.toml'}")
     if setup.gpus > 1:
         say(f"             {setup.gpus} of them, sharded by {setup.strategy}")
     say(f"time         {_or_unknown(found, 'seconds', found.seconds, '{:,.0f} s')}")
@@ -93,7 +93,7 @@ def print_estimate(found: Estimate, card: Card | None) -> None:
 
 
 def _print_fit(found: Estimate, card: Card) -> None:
-    """Print which methods fit the card, and cards that hold the chosen one."""
+    """Print which methods fit the GPU, and GPUs that hold the chosen one."""
     say()
     say(f"On {card.name}:")
     methods = methods_that_fit(found.architecture, found.setup, card)
@@ -103,9 +103,9 @@ def _print_fit(found: Estimate, card: Card) -> None:
         return
     say()
     if found.setup.strategy != "fsdp":
-        say("Several of these cards: rung estimate --gpus 4 --strategy fsdp, with the same options.")
+        say("Several of these GPUs: rung estimate --gpus 4 --strategy fsdp, with the same options.")
     cheapest = _rentable(found)[:4]
-    say("Single cards that hold it:" if cheapest else "No single card in rules/hardware.toml holds it.")
+    say("Single GPUs that hold it:" if cheapest else "No single GPU in rules/hardware.toml holds it.")
     for entry in cheapest:
         hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
         say(f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})")

@@ -360,7 +360,7 @@ def _upkeep(price: TuningPrice) -> str:
 
 
 def break_even(price: TuningPrice) -> str:
-    """Return from how many calls a day an own card with the tuned model pays off, or which figure is missing."""
+    """Return from how many calls a day an own GPU with the tuned model pays off, or which figure is missing."""
     if price.break_even_calls is None:
         return f"unknown (missing: {', '.join(price.unknown)})" if price.unknown else "unknown"
     dated = f", prices of {price.prices_dated}{', expired' if price.expired else ''}" if price.prices_dated else ""

@@ -35,13 +35,13 @@ SKYPILOT = {
     "L40S 48GB": "L40S", "A100 40GB": "A100", "A100 80GB": "A100-80GB", "H100 80GB": "H100", "H200 141GB": "H200",
     "B200 180GB": "B200",
 }  # fmt: skip
-"""SkyPilot's names of cards, by those of rules/hardware.toml."""
+"""SkyPilot's names of GPUs, by those of rules/hardware.toml."""
 
 
 def filled(bundle: Bundle, *folders: str, **more: object) -> dict[str, str]:
     """Return every file of these folders of templates, by its name in the export.
 
-    Raises Refusal if SkyPilot has no card with room.
+    Raises Refusal if SkyPilot has no GPU with room.
     """
     pages = templates(FOLDER)
     known = {**_values(bundle), **_surroundings(bundle), **more}
@@ -99,11 +99,11 @@ def _surroundings(bundle: Bundle) -> dict[str, object]:
 
 
 def _accelerators(bundle: Bundle) -> dict[str, int]:
-    """Return every card with room: SkyPilot rents the cheapest."""
+    """Return every GPU with room: SkyPilot rents the cheapest."""
     least = bundle.plan.forecast.high or 0.0
     fitting = [SKYPILOT[card.name] for card in cards() if card.name in SKYPILOT and card.memory_gib >= least]
     if not fitting:
-        raise Refusal(f"{bundle.plan.id} needs {least:.1f} GiB; no card of SkyPilot has that.", "rung plan --card 80GB")
+        raise Refusal(f"{bundle.plan.id} needs {least:.1f} GiB; no GPU of SkyPilot has that.", "rung plan --card 80GB")
     return dict.fromkeys(fitting, bundle.cards)
 
 
@@ -133,7 +133,7 @@ class ExportKind:
 
 KINDS: Mapping[str, ExportKind] = {
     "trl": ExportKind(
-        "python train.py            (pip install trl peft bitsandbytes; several cards: launch/)", ("trl", "launch")
+        "python train.py            (pip install trl peft bitsandbytes; several GPUs: launch/)", ("trl", "launch")
     ),
     "axolotl": ExportKind("axolotl train config.yaml", ("axolotl",), marked),
     "llama-factory": ExportKind("llamafactory-cli train train.yaml", ("llama-factory",), with_tools_as_text),
@@ -161,7 +161,7 @@ KINDS: Mapping[str, ExportKind] = {
 def files_of(bundle: Bundle, kind: str) -> dict[str, str]:
     """Return the files of an export by name, but for plan and receipt.
 
-    Raises Refusal if the rows of a step cannot be shared by the cards, or the trainer takes no such plan; InputError
+    Raises Refusal if the rows of a step cannot be shared by the GPUs, or the trainer takes no such plan; InputError
     with every limit of OpenAI that the rows break.
     """
     chosen, step = KINDS[kind], bundle.recipe.rows_a_step
@@ -173,7 +173,7 @@ def files_of(bundle: Bundle, kind: str) -> dict[str, str]:
     if "launch" in templates and step % max(2, bundle.cards):
         if bundle.cards > 1:
             raise Refusal(
-                f"{step} rows a step cannot be shared by {bundle.cards} cards.",
+                f"{step} rows a step cannot be shared by {bundle.cards} GPUs.",
                 f"Set [training] batch to a multiple of {bundle.cards}, or name another number: --cards",
             )
         templates = tuple(each for each in templates if each != "launch")

@@ -338,8 +338,8 @@ def machine_gate(case: GateCase) -> Gate:
         return unknown("machine", fact, "rung plan check", MACHINE_RULE, MACHINE_WHY)
     cards = len(this_machine().cards)
     if cards and case.plan.recipe.processes > cards:
-        fact = f"{case.plan.recipe.processes} processes, {cards} card{'s' * (cards > 1)}"
-        return closed("machine", fact, "each process needs a card", f"rung plan --set processes={cards}", MACHINE_RULE)
+        fact = f"{case.plan.recipe.processes} processes, {cards} GPU{'s' * (cards > 1)}"
+        return closed("machine", fact, "each process needs a GPU", f"rung plan --set processes={cards}", MACHINE_RULE)
     evidence: Evidence = {"gib": round(fit.expected, 1), "has": round(fit.has, 1)}
     if not fit.fits:
         return closed(

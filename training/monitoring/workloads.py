@@ -56,7 +56,7 @@ class WorkloadFacts:
     `failing`: share of calls that failed, were cut, edited or rated below the middle. `repeats`: share of calls whose
     request occurred before, word for word. `prefix_tokens`, `prefix_share`: the beginning that the requests have in
     common. `answers`: different answers. `narrow`: one template. `pays`: more calls a day than a tuned 8B model on one
-    rented card needs to break even. `cheaper`: the price list has a model at half the price.
+    rented GPU needs to break even. `cheaper`: the price list has a model at half the price.
     """
 
     calls: int

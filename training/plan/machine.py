@@ -1,4 +1,4 @@
-"""This machine: memory, cores, cards. Read from the system, without torch."""
+"""This machine: memory, cores, GPUs. Read from the system, without torch."""
 
 import os
 import subprocess
@@ -21,11 +21,11 @@ class Machine:
     @property
     def where(self) -> str:
         """Return where the memory is, in words."""
-        return "on the card" if self.cards else "in this machine"
+        return "on the GPU" if self.cards else "in this machine"
 
     @property
     def memory_gib(self) -> float:
-        """Memory of one card where there is one, else the machine's."""
+        """Memory of one GPU where there is one, else the machine's."""
         return self.cards[0][1] if self.cards else self.ram_gib
 
 
@@ -35,9 +35,9 @@ def this_machine() -> Machine:
 
 
 def with_cards(card: str, count: int = 1) -> Machine:
-    """Return a machine with cards of this kind, for a plan that is carried out elsewhere.
+    """Return a machine with GPUs of this kind, for a plan that is carried out elsewhere.
 
-    Raises InputError if `card` is neither a card's name nor a size.
+    Raises InputError if `card` is neither a GPU's name nor a size.
     """
     found = find_card(card)
     here = this_machine()
@@ -55,7 +55,7 @@ def _ram() -> int:
 
 
 def _cards() -> tuple[tuple[str, float], ...]:
-    """NVIDIA's own listing; none where its tool is missing or silent, or where the user hid all cards."""
+    """NVIDIA's own listing; none where its tool is missing or silent, or where the user hid all GPUs."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return ()
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]

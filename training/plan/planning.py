@@ -370,7 +370,7 @@ def forecast_of(project: Project, recipe: Recipe, data: DataFacts, here: Machine
 
 
 def _rented(recipe: Recipe, data: DataFacts, machine: Machine) -> tuple[float | None, float | None, str]:
-    """(seconds, dollars, why) for a card elsewhere: a cited speed and a dated price, or unknown."""
+    """(seconds, dollars, why) for a GPU elsewhere: a cited speed and a dated price, or unknown."""
     architecture, card = architecture_of(recipe.base), machine.cards[0][0]
     if architecture is None:
         return None, None, f"{card}; the model's size is unknown"

@@ -42,7 +42,7 @@ OWN = '[remotes.NAME] python = "rung-env/bin/python" in rung.toml: a folder that
 
 
 def look(asked: Mapping[str, Any]) -> Answer:
-    """Return the machine's state: memory in GiB, cards, free disk, versions of Python, Rung and torch."""
+    """Return the machine's state: memory in GiB, GPUs, free disk, versions of Python, Rung and torch."""
     from importlib.metadata import PackageNotFoundError, version
 
     def known(name: str) -> str | None:

@@ -13,8 +13,8 @@ CARD = re.compile(
     r"(?:this process has ([\d.]+) ([GMK]iB) memory in use|allocated memory ([\d.]+) ([GMK]iB) is allocated)",
     re.DOTALL,
 )
-"""torch's sentence about a full card: what was asked for, what the card has, what this process held (in a container,
-where torch does not know itself among the processes: what of it is allocated). Others may hold memory of the card too.
+"""torch's sentence about a full GPU: what was asked for, what the GPU has, what this process held (in a container,
+where torch does not know itself among the processes: what of it is allocated). Others may hold memory of the GPU too.
 """
 FULL = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded", "File too large")
 
@@ -58,7 +58,7 @@ def _memory(text: str, folder: Path) -> str:
     planned = _planned(folder)
     told = f"; the plan said {planned:.1f}" if planned else ""
     fit = f"rung estimate --fit {float(found[3]):.0f}GB"
-    return f"out of memory: {asked + held:.1f} GiB needed, the card has {found[3]}{told}. What fits: {fit}"
+    return f"out of memory: {asked + held:.1f} GiB needed, the GPU has {found[3]}{told}. What fits: {fit}"
 
 
 def _planned(folder: Path) -> float | None:

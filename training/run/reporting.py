@@ -217,7 +217,7 @@ def judge(losses: list[float], step: int, *, may_rise: bool = False, chance: flo
 
 
 def memory_mib() -> float | None:
-    """Anonymous memory of this process in MiB, on a GPU the card's peak; None if the system does not say."""
+    """Anonymous memory of this process in MiB, on a GPU the GPU's peak; None if the system does not say."""
     import torch
 
     if torch.cuda.is_available():

@@ -141,7 +141,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
 
 
 class Peak:
-    """The most memory that this process held while the block ran: on a card the allocator's."""
+    """The most memory that this process held while the block ran: on a GPU the allocator's."""
 
     def __init__(self) -> None:
         self.most = self.base = 0
@@ -162,7 +162,7 @@ class Peak:
             self.most = max(self.most, held(*HELD))
 
     def found(self) -> dict[str, Any]:
-        """`peak_gib` above the imports, and on a card what its allocator had reserved."""
+        """`peak_gib` above the imports, and on a GPU what its allocator had reserved."""
         import torch
 
         if torch.cuda.is_available():

@@ -281,7 +281,7 @@ def rules_refresh(
     as_of: Annotated[str, typer.Option("--as-of", help="The day that counts (default: today).")] = "",
     as_json: Json = False,
 ) -> None:
-    """List the dated entries that are over their date: sources, models, prices, providers. Exit code 1 if any is."""
+    """List the entries past their date: sources, models, prices, providers. Exit code 1 if there is any."""
     from advisor.over_date import over_date
     from rung.text.rules_text import over_lines, over_report
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def verdict(
     run: Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the newest verdict).")] = None,
     scores: Annotated[str | None, typer.Option(help="JSON Lines of scores, one item a line; - for stdin.")] = None,
-    chosen: Annotated[str | None, typer.Option(help="Arm that validation chose, where there are several.")] = None,
+    chosen: Annotated[str | None, typer.Option(help="Arm that validation chose, if there are several.")] = None,
     margin: Annotated[float | None, typer.Option(min=0, max=1, help="Required lead of a tuned model (0.05).")] = None,
     items: Annotated[
         bool, typer.Option("--items", help="Show the test items in the report; counts as a look.")

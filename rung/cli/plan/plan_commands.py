@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")]
 Objective = Annotated[str, typer.Option(help="sft, dpo, reward, grpo or rloo.")]
-Packing = Annotated[bool, typer.Option("--packing", help="Rows of a batch in one line, each seen by itself.")]
+Packing = Annotated[bool, typer.Option("--packing", help="Put the rows of a batch into one sequence without padding.")]
 Values = Annotated[list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")]
-Card = Annotated[str, typer.Option(help="Plan for this card (24GB, or a name) instead of this machine.")]
-Cards = Annotated[int, typer.Option(min=1, help="Number of cards.")]
-Budget = Annotated[float | None, typer.Option(min=0.01, help="Minutes that the trainings may take.")]
+Card = Annotated[str, typer.Option(help="Plan for this GPU (24GB, or a name) instead of this machine.")]
+Cards = Annotated[int, typer.Option(min=1, help="Number of GPUs.")]
+Budget = Annotated[float | None, typer.Option(min=0.01, help="Time limit of the whole sweep, in minutes.")]
 Aside = Annotated[list[str] | None, typer.Option(help="Override a gate: decision, review or machine.")]
 
 WORDS = {"--managed": "managed", "--export": "export", "--preflight": "check", "--sweep": "sweep"}
-"""Options of before, each with the word that took its place."""
+"""Former options, each with the subcommand that replaced it."""
 BEHIND = {"-o": "export", "--out": "export", "--budget": "sweep", "--override": "export",
           "--by": "export", "--reason": "export"}  # fmt: skip
-"""Options of one word that `rung plan` alone does not take."""
+"""Options of one subcommand that `rung plan` itself does not take."""
 
 
 class PlanGroup(Group):
-    """`rung plan` with its words; what was an option before (`--sweep`) is read as the word."""
+    """`rung plan` with its subcommands; a former option (`--sweep`) is read as the subcommand."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Parse the words in today's spelling."""
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 def todays(args: list[str]) -> list[str]:
-    """Return the arguments with an option of before as the word that took its place; stderr names the new spelling.
+    """Return the arguments with a former option as the subcommand that replaced it; stderr names the new spelling.
 
     Raises RungError for two such options, and for an option or value that belongs to a word which is not there.
     """
@@ -97,7 +97,7 @@ def plan(
     explain: Annotated[bool, typer.Option("--explain", help="Evidence of every gate, rule of every value.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Work out the training plan: every value with its reason, and the gates."""
+    """Compute the training plan: every value with its reason, and the state of the gates."""
     from rung.cli.plan.planned import NamedValues, make
     from training.gates.clearance import check_gates
 
@@ -138,7 +138,7 @@ def check(
     values: Values = None,
     as_json: Json = False,
 ) -> None:
-    """Measure memory and speed in a few dry steps, and look at the rows. Exit 1 where something has to be put right."""
+    """Measure memory and speed in a few training steps, and check the rows. Exit 1 if something must be fixed."""
     from rung.cli.plan.planned import NamedValues, make
     from rung.text.training_text import dry_run_lines
     from training.trials.dry_run import place_of, preflight
@@ -171,7 +171,7 @@ def sweep(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Try values in short trainings, by halving. Validation decides; the test set is not read."""
+    """Compare values in short training runs (successive halving). Validation decides; the test set is not read."""
     from rung.cli.plan.planned import NamedValues, make, set_aside
     from rung.cli.plan.short_trainings import sweep_plan
     from training.trials.sweep import parse_space
@@ -202,7 +202,7 @@ def export(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Write the vetted plan and its rows for another trainer. Nothing is uploaded."""
+    """Write the plan and its rows for another trainer, if the gates are open. Nothing is uploaded."""
     from rung.cli.plan.planned import NamedValues, make, set_aside
     from training.export.export_folder import check_kind
 
@@ -214,7 +214,7 @@ def export(
 
 @plan_app.command("managed")
 def managed(as_json: Json = False) -> None:
-    """Show what tuning as a service offers: dated advice, and the tokens that would be billed."""
+    """Show what providers of tuning offer, with dates, and how many tokens they would bill."""
     from training.plan.plans import read_plans
 
     project = find_project()

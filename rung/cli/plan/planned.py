@@ -52,7 +52,7 @@ class MadePlan:
 
 
 def make(named: NamedValues, *, card: str = "", cards: int = 1) -> MadePlan:
-    """Work the plan out, with the values that were named, for this machine or a card elsewhere."""
+    """Work the plan out, with the values that were named, for this machine or a GPU elsewhere."""
     project, settings = _settings(named.pairs)
     path, plan = work_out(project, settings, card=card, cards=cards)
     return MadePlan(project, settings, path, plan, bool(named.pairs or card))

@@ -74,8 +74,8 @@ def next_command(
 
 @review_app.command("decide")
 def decide_command(
-    row: Annotated[str, typer.Argument(metavar="ID")],
-    verdict: Annotated[str, typer.Argument(metavar="approve|reject|edit|skip|unsure|flag")],
+    row: Annotated[str, typer.Argument(metavar="ID", help="The row, e.g. r-000012.")],
+    verdict: Annotated[str, typer.Argument(metavar="approve|reject|edit|skip|unsure|flag", help="The decision.")],
     token: Annotated[str, typer.Option("--token", metavar="T", help="The token that `next` gave.")],
     reviewer: Reviewer = "",
     text_file: Annotated[Path | None, typer.Option("--text-file", metavar="F", help="The new answer.")] = None,
@@ -102,7 +102,7 @@ def decide_command(
 
 @review_app.command("undo")
 def undo_command(
-    row: Annotated[str, typer.Argument(metavar="ID")], reviewer: Reviewer = "", as_json: Json = False
+    row: Annotated[str, typer.Argument(metavar="ID", help="The row.")], reviewer: Reviewer = "", as_json: Json = False
 ) -> None:
     """Undo your decision on a row. The log keeps both entries."""
     from curation.review import undo
@@ -129,8 +129,8 @@ def status(as_json: Json = False) -> None:
 
 @review_app.command("reopen")
 def reopen_command(
-    rows: Annotated[list[str], typer.Argument(metavar="ID...")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT")] = "reopened",
+    rows: Annotated[list[str], typer.Argument(metavar="ID...", help="The rows, e.g. r-000012.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "reopened",
     by: Reviewer = "",
     as_json: Json = False,
 ) -> None:
@@ -148,7 +148,7 @@ def reopen_command(
 
 @review_app.command("sample")
 def sample_command(
-    role: Annotated[str, typer.Option("--as", metavar="pool|train|validation|test")] = "pool",
+    role: Annotated[str, typer.Option("--as", metavar="pool|train|validation|test", help="Role of the rows.")] = "pool",
     by: Reviewer = "",
     as_json: Json = False,
 ) -> None:
@@ -167,7 +167,7 @@ def sample_command(
 
 @review_app.command("invite")
 def invite_command(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the person.")],
     role: Annotated[str, typer.Option("--role", metavar="reviewer|adjudicator|lead", help="Role.")] = "reviewer",
     days: Annotated[float, typer.Option("--days", metavar="N", help="Days until the link expires.")] = 14,
     revoke: Annotated[bool, typer.Option("--revoke", help="End the link at once.")] = False,
@@ -255,11 +255,11 @@ def _show_item(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
 @review_app.command("export")
 def export_command(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .jsonl or .csv file.")],
-    assign: Annotated[str, typer.Option("--assign", metavar="NAME", help="Who will decide these rows.")] = "",
+    assign: Annotated[str, typer.Option("--assign", metavar="NAME", help="Name of the reviewer of these rows.")] = "",
     count: Annotated[int, typer.Option("--count", metavar="N", min=0, help="Maximum number of rows; 0: all.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Write waiting rows to a file, to be decided by mail or in git, and imported again."""
+    """Write waiting rows to a file, for decisions by mail or in git; `rung review import` reads it back."""
     from curation.review.exchange import export_rows
 
     check_outputs(out)
@@ -271,7 +271,7 @@ def export_command(
 
 @review_app.command("import")
 def import_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The filled file.")],
     reviewer: Reviewer = "",
     as_json: Json = False,
 ) -> None:

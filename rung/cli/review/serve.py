@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @review_app.command("serve")
 def serve_command(
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "",
-    port: Annotated[int | None, typer.Option("--port", metavar="N", help="0: any free one.", min=0, max=65535)] = None,
-    login: Annotated[str, typer.Option("--login", metavar="link|proxy|none", help="Who may sign in.")] = "",
-    url: Annotated[str, typer.Option("--url", metavar="URL", help="How reviewers reach it through a proxy.")] = "",
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "",
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="0: a free port.", min=0, max=65535)] = None,
+    login: Annotated[str, typer.Option("--login", metavar="link|proxy|none", help="How people sign in.")] = "",
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="Public address, behind a proxy.")] = "",
     as_json: Json = False,
 ) -> None:
     """Serve the review page to browsers, by default on this machine only. --json prints the address, then serves."""

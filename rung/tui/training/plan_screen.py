@@ -254,7 +254,7 @@ def does_not_fit(ready: Ready) -> str:
     assert fit is not None
     assert plan is not None
     needs = f"{plan.recipe.method} needs {gib(fit.expected, fit.low, fit.high)}"
-    where = "the card" if "card" in fit.where else "this machine"
+    where = "the GPU" if "GPU" in fit.where else "this machine"
     others = ", ".join(f"{choice.method} {choice.fit.expected:.1f}" for choice in ready.instead)
     return f"Does not fit: {needs}, {where} has {fit.has:.1f}. What fits: {others or 'a smaller model'}."
 

@@ -35,7 +35,7 @@ class TrainScreen(LoadedScreen):
     stage = "Train"
     fits_width = True
     has = 0.0
-    """GiB of this machine's card, or of the machine; 0 until it was asked."""
+    """GiB of this machine's GPU, or of the machine; 0 until it was asked."""
     keys = (
         ("Esc", "leave"),
         ("p", "pause"),
@@ -84,7 +84,7 @@ class TrainScreen(LoadedScreen):
         return LoadedLines(drawn, f"rung runs watch {run.id}", last_note(watched), watched)
 
     def _memory(self) -> float:
-        """Asked of the system once: it starts a process where there is a card."""
+        """Asked of the system once: it starts a process where there is a GPU."""
         if not self.has:
             self.has = this_machine().memory_gib
         return self.has
@@ -161,7 +161,7 @@ class Watched:
     run: RunRecord
     lines: Sequence[MetricLine]
     has: float = 0.0
-    """GiB of the card or machine; 0 if it is not asked for."""
+    """GiB of the GPU or machine; 0 if it is not asked for."""
     loading: float = 0.0
     """Seconds that the model took to load in the plan's dry run; 0 if there was none."""
     patience: int = 0
