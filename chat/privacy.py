@@ -124,7 +124,7 @@ def privacy_answers(path: Path) -> frozenset[str]:
     except (OSError, ValueError) as error:
         raise Refusal(
             f"Not sent: {path.name} cannot be read ({error}), so the privacy answer is unknown.",
-            "Put answers.toml right, or use --provider local",
+            "Correct answers.toml, or use --provider local",
             where=str(path),
         ) from error
     return frozenset([said] if isinstance(said, str) else map(str, said))

@@ -25,8 +25,8 @@ def own_server(settings: ModelSettings) -> str:
     """Return the host of the compatible server that `[model]` names. Raises Refusal if it names none."""
     if settings.provider != "openai":
         raise Refusal(
-            f"[model] provider is {settings.provider}: a model by its name is asked of a server that speaks the "
-            "OpenAI protocol (vLLM, llama-server), where the arms were asked too.",
+            f"[model] provider is {settings.provider}. A served model needs a server with the OpenAI protocol "
+            "(vLLM, llama-server), the one that also answered the arms.",
             SERVER,
             where="rung.toml",
         )
@@ -83,6 +83,6 @@ def _listed(model: ChatModel, host: str) -> Mapping[str, str]:
         if error.kind not in UNTOLD:
             raise
         raise Refusal(
-            f"{host} does not tell which models it has (GET /v1/models), so nobody would know which one answers.",
+            f"{host} does not list its models (GET /v1/models), so it is unknown which one answers.",
             "a server that lists them: vLLM, llama-server",
         ) from error

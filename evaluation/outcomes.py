@@ -69,7 +69,7 @@ def check_asked(settings: Settings, report: Report, base: str, served: ServedRun
     """
     if served is not None and report.model != served.arms_of:
         told = f"The baseline {report.id} was asked of {report.model}, not of {served.arms_of}."
-        raise Refusal(f"{told} A verdict is fair where one server answers all arms.", "rung baseline")
+        raise Refusal(f"{told} A verdict is fair only if one server answers all arms.", "rung baseline")
     if told := asked_otherwise(settings, report, base):
         raise Refusal(told, "rung baseline")
 
@@ -99,8 +99,8 @@ def check_arms(project: Project, report: Report, before: Path | None = None) -> 
     if missing:
         where = ", ".join(sorted({earlier[arm] for arm in missing}))
         raise Refusal(
-            f"{report.id} leaves out {', '.join(missing)}, measured in {where}: a verdict "
-            "is against every arm that was measured. What is answered is not asked again.",
+            f"{report.id} leaves out {', '.join(missing)}, measured in {where}. A verdict compares with every "
+            "measured arm. Stored answers are not asked again.",
             f"rung baseline --arms {','.join(map(arm_option, [*here, *missing]))}",
         )
 

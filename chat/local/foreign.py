@@ -54,8 +54,8 @@ def try_template(tokenizer: Any) -> None:
     for text in template.values() if isinstance(template, dict) else [template]:
         if isinstance(text, str) and not _ends(text):
             raise RungError(
-                "The model's chat template does not come to an end: a talk of four short turns took it more than "
-                "2 seconds, 1 GiB or a million characters.",
+                "The model's chat template does not end: four short messages took it more than 2 seconds, "
+                "1 GiB or a million characters.",
                 "Get the model from its source again, or put another chat_template.jinja into its folder.",
                 where="chat_template",
             )

@@ -90,7 +90,7 @@ def _talk(text: str, key: str) -> list[JsonObject]:
     """Return the messages of a talk that is one text, as HH-RLHF has it. Raises Malformed if it is no such text."""
     parts = _SPEAKER.split(text)
     if len(parts) < 3 or parts[0].strip():
-        raise Malformed("prompt", f'"prompt" is missing, and "{key}" is no talk of "Human:" and "Assistant:".')
+        raise Malformed("prompt", f'"prompt" is missing, and "{key}" is no dialogue of "Human:" and "Assistant:".')
     roles = {"Human": "user", "Assistant": "assistant"}
     return [{"role": roles[who], "content": said.strip()} for who, said in zip(parts[1::2], parts[2::2], strict=True)]
 

@@ -55,7 +55,7 @@ class Pieces:
         except OSError as error:
             folder = tempfile.gettempdir()
             raise RungError(
-                f"{folder}: rows that are read wait there, and it took no more ({error.strerror}). Nothing was stored.",
+                f"{folder}: the temporary row file could not be written ({error.strerror}). Nothing was stored.",
                 "make room, or name another folder in TMPDIR",
                 where=folder,
             ) from error

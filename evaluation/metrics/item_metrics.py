@@ -139,7 +139,7 @@ def _known(spec: str, name: str, argument: str, root: Path | None) -> ItemMetric
 
 
 def _not_alone(output: str, expected: str) -> float:
-    raise RungError('metric = "judge": a model scores, with the question beside the answer.', where="rung.toml")
+    raise RungError('metric = "judge": only a judge model can score; it needs the question too.', where="rung.toml")
 
 
 def _unknown(name: str, own: Mapping[str, Path]) -> RungError:

@@ -40,7 +40,7 @@ def hidden(*texts: str) -> Hidden:
 def rater_file(folder: Path, kind: str, rater: str) -> Path:
     """Return the file of a person's `answers` or `labels`. Raises RungError for an empty name."""
     if not rater.strip():
-        raise RungError("A rater has a name.", "--rater NAME")
+        raise RungError("A rater needs a name.", "--rater NAME")
     return folder / f"{kind}.{quote(rater.strip(), safe='')}.jsonl"
 
 

@@ -67,7 +67,7 @@ class SandboxResult:
 def require_sandbox() -> None:
     """Raise RungError if this machine cannot run code apart, with what to install."""
     if fault := _fault():
-        raise RungError(f'metric = "code" runs what a model wrote, and only apart: {fault}', INSTALL, where="metric")
+        raise RungError(f'metric = "code" runs code of a model in a sandbox only: {fault}', INSTALL, where="metric")
 
 
 @cache

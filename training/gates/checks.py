@@ -275,7 +275,7 @@ def _missing(case: GateCase, manifest: Manifest) -> Gate:
         )
     other = newest_report(case.project, "baseline")
     if other is None:
-        return unknown("baseline", "no baseline measured", MEASURE, "baseline-first", "the lead is over a prompt")
+        return unknown("baseline", "no baseline measured", MEASURE, "baseline-first", "a gain needs a measured prompt")
     fact = f"made on {other[1].dataset}, but the dataset is {manifest.version}"
     return closed("baseline", fact, BASELINE_WHY, MEASURE, BASELINE_RULE, {"report": other[1].id})
 
@@ -321,7 +321,7 @@ def _scores_fact(case: GateCase, manifest: Manifest, report: Report) -> str:
 
 
 MACHINE_RULE = "plan-fits"
-MACHINE_WHY = "a run that does not fit dies half-way"
+MACHINE_WHY = "a run that does not fit fails half-way"
 
 
 def machine_gate(case: GateCase) -> Gate:

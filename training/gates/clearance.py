@@ -103,12 +103,12 @@ def override(gate: str, by: str, reason: str, policy: GateSettings | None = None
     if gate not in policy.may_override:
         known = f"One of: {', '.join(policy.may_override) or 'none, by [gates]'}; the others can only be met."
         hint = did_you_mean(gate, policy.may_override)
-        problems.append(Problem(f"--override {gate}: not a gate that can be set aside. {known}{hint}"))
+        problems.append(Problem(f"--override {gate}: this gate cannot be overridden. {known}{hint}"))
     if not by.strip():
         problems.append(Problem("--by: an override needs a name."))
     elif policy.override_by and by.strip() not in policy.override_by:
         problems.append(
-            Problem(f"--by {by}: not one who may, by [gates] override_by: {', '.join(policy.override_by)}.")
+            Problem(f"--by {by}: may not override; [gates] override_by allows {', '.join(policy.override_by)}.")
         )
     if not reason.strip():
         problems.append(Problem("--reason: an override needs a reason."))

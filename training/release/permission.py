@@ -141,7 +141,7 @@ def _ruled_so(project: Project, settings: Settings, run: RunRecord, folder: Path
             f"{name} {_shown(getattr(verdict, name))}, now {_shown(getattr(again, name))}" for name in other
         )
         raise Refusal(
-            f"{project.relative(folder / 'verdict.json')} says other than what the outputs come to: {said}.",
+            f"{project.relative(folder / 'verdict.json')} differs from what the outputs give: {said}.",
             f"rung evaluate {run.id}",
         )
 

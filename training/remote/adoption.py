@@ -111,7 +111,7 @@ def adopt_served(project: Project, settings: Settings, name: str, address: str =
     host = own_server(settings.model)
     if address and bare_host(address) != bare_host(settings.model.base_url or host):
         raise Refusal(
-            f"--base {address}: rung.toml asks {host}. A verdict is fair where one server answers all arms.",
+            f"--base {address}: rung.toml asks {host}. A verdict is fair only if one server answers all arms.",
             f'[model] base_url = "{address}" in rung.toml, then rung trust and rung baseline',
             where="--base",
         )

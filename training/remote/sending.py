@@ -39,7 +39,7 @@ def may_leave(project: Project, settings: Settings, box: Box) -> None:
         )
     if settings.store.url:
         raise Refusal(
-            "[store] url names a PostgreSQL database; a run elsewhere takes its gates' rows along in rung.db.",
+            "[store] url names a PostgreSQL database; a remote run needs its rows in rung.db.",
             "rung train on a machine that reaches the database",
             where="rung.toml",
         )

@@ -49,10 +49,10 @@ def world() -> World:
     given = {name: os.environ.get(name) or default for name, default in ALONE.items()}
     told = " ".join(f"{name}={value}" for name, value in given.items())
     if not all(value.isdecimal() for value in given.values()):
-        raise Refusal(f"No launcher's numbers: {told}.", UNSET)
+        raise Refusal(f"The launcher's variables are not numbers: {told}.", UNSET)
     rank, size, local = (int(given[name]) for name in ALONE)
     if max(rank, local) >= size:
-        raise Refusal(f"No place among {size} process{'es' * (size != 1)}: {told}.", UNSET)
+        raise Refusal(f"The launcher's rank is too high for {size} process{'es' * (size != 1)}: {told}.", UNSET)
     return World(rank, size, local)
 
 

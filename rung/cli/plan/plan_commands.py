@@ -104,7 +104,7 @@ def plan(
     named = NamedValues(method, objective, packing, values or [])
     if (word := context.invoked_subcommand) is not None:
         if named.pairs or card or tokens or explain or as_json:
-            raise RungError(f"Options go behind the word: rung plan {word} ...", f"rung plan {word} --help")
+            raise RungError(f"Options follow the subcommand: rung plan {word} ...", f"rung plan {word} --help")
         return None
     made = make(named, card=card, cards=cards)
     gates = check_gates(made.project, made.settings, made.plan)
