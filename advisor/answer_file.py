@@ -38,7 +38,7 @@ def load_answers(source: Path | str) -> Answers:
 
 
 def parse_answers(data: bytes | str, name: str = "answers") -> Answers:
-    """Answers from the bytes or text of a TOML or JSON document; JSON is known by its first character.
+    """Return answers from the bytes or text of a TOML or JSON document; JSON is known by its first character.
 
     Raises InputError as `load_answers`; `name` is the file in messages.
     """
@@ -49,7 +49,7 @@ def parse_answers(data: bytes | str, name: str = "answers") -> Answers:
 
 
 def from_table(table: JsonObject, name: str = "answers") -> Answers:
-    """Answers from a plain mapping, checked like a file. Raises InputError."""
+    """Return answers from a plain mapping, checked like a file. Raises InputError."""
     return _answers(table, "", name, [])
 
 

@@ -58,7 +58,7 @@ class CachedTokens(NamedTuple):
 def break_even(
     book: Rulebook, answers: Answers, size_b: float | None, as_of: date, cached: CachedTokens | None = None
 ) -> BreakEven:
-    """Calls a day from which one rented GPU with a tuned model of `size_b` billion parameters, upkeep included,
+    """Return calls a day from which one rented GPU with a tuned model of `size_b` billion parameters, upkeep included,
     costs less than the prompted model in use. Assumes that one GPU serves them all.
 
     Tokens that are `cached` count at their price, and batches where minutes are fine; `assumed` lists both. A figure
@@ -105,7 +105,7 @@ def _tables(book: Rulebook) -> list[PriceTable]:
 
 
 def _rows(tables: list[PriceTable], kind: Literal["api", "rental", "upkeep"]) -> Iterator[PriceRow]:
-    """Rows of a kind, a project's own first."""
+    """Return rows of a kind, a project's own first."""
     return (row for table in tables for row in table.get(kind, ()))
 
 
@@ -136,7 +136,7 @@ def _gb(card: str) -> float:
 
 
 def _call(api: PriceRow | None, answers: Answers, kept: float) -> float | None:
-    """Dollars a call of the prompted model, of whose prompt the cache has `kept` tokens, all of them at most."""
+    """Return dollars a call of the prompted model, of whose prompt the cache has `kept` tokens, all of them at most."""
     if api is None or answers.tokens_in is None or answers.tokens_out is None:
         return None
     kept = min(kept, answers.tokens_in)

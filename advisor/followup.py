@@ -21,7 +21,7 @@ RETRIEVED = ("rag", "rag_and_fine_tune")
 
 
 def outcome_facts(values: Mapping[str, Any], verdict: LadderVerdict) -> FactValues:
-    """Answers, derived facts and what the first pass settled: what second-pass rules read."""
+    """Return answers, derived facts and what the first pass settled: what second-pass rules read."""
     return {
         **values,
         **derive(values),

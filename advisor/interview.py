@@ -52,7 +52,7 @@ class Progress:
 
 
 def asked_keys(answers: Answers) -> frozenset[str]:
-    """Questions that have an answer, "don't know" among them (its note is in `answered` without a value)."""
+    """Return questions that have an answer, "don't know" among them (its note is in `answered` without a value)."""
     return frozenset(answers.known()) | (frozenset(answers.answered) & frozenset(FACTS))
 
 
@@ -86,13 +86,13 @@ def more_questions(book: Rulebook, answers: Answers) -> list[Question]:
 
 
 def askable(book: Rulebook, answers: Answers) -> dict[str, Question]:
-    """Questions without an answer whose own condition holds, in the order of the file."""
+    """Return questions without an answer whose own condition holds, in the order of the file."""
     facts, said = _facts(answers, verdict_of(book, answers)), asked_keys(answers)
     return {key: q for key, q in book.questions.items() if key not in said and holds(q.when, facts) is True}
 
 
 def moot(book: Rulebook, answers: Answers) -> frozenset[str]:
-    """Answers that were given and matter no more: they are kept, and shown greyed."""
+    """Return answers that were given and matter no more: they are kept, and shown greyed."""
     facts = _facts(answers, verdict_of(book, answers))
     return frozenset(
         k for k in answers.known() if k in book.questions and holds(book.questions[k].when, facts) is False

@@ -81,7 +81,7 @@ class Engine:
         self.seen: dict[int, LadderVerdict] = {}
 
     def _masks(self, conditions: list[Condition], key: str) -> dict[Any, int]:
-        """Symbol to the conditions that it satisfies; conditions that do not read `key` are satisfied by all."""
+        """Return symbol to the conditions that it satisfies; conditions that do not read `key` are satisfied by all."""
         fact = ALL_FACTS[key]
         values: dict[Any, Any] = {None: None}
         if key in self.edges:

@@ -135,7 +135,7 @@ class Rulebook:
         return (rule for rule in self.rules if rule.kind in kinds)
 
     def cited_by_tables(self) -> set[str]:
-        """Sources that the dated tables (prices, models, memory ...) cite."""
+        """Return sources that the dated tables (prices, models, memory ...) cite."""
         texts = (rules_folder() / f"{name}.toml" for name in TABLES)
         found = (re.findall(r"^source = \[(.*)\]", path.read_text(), re.MULTILINE) for path in texts if path.exists())
         return {name for line in found for part in line for name in re.findall(r'"([\w-]+)', part)}

@@ -38,7 +38,7 @@ class SentBatch:
 
 
 def sent_batches(folder: Path) -> list[SentBatch]:
-    """Batches that were sent and not yet fetched, the oldest first."""
+    """Return batches that were sent and not yet fetched, the oldest first."""
     kept = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*.json")]
     found = [SentBatch(path, each["id"], each["at"], each["model"], each["orders"]) for path, each in kept]
     return sorted(found, key=lambda batch: (batch.at, batch.path))

@@ -51,7 +51,7 @@ class Ask:
 
 
 def request_key(model: str, ask: Ask) -> str:
-    """Hex SHA-256 of everything that the reply depends on."""
+    """Return hex SHA-256 of everything that the reply depends on."""
     parts = [model, [dict(turn) for turn in ask.turns], ask.max_tokens, list(ask.choices), dict(ask.meta)]
     return sha256_bytes(json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode())
 
@@ -112,7 +112,7 @@ class Tokenizer(Protocol):
     """Counts and renders as the model does."""
 
     def count(self, text: str) -> int:
-        """Tokens of a plain text, without special ones."""
+        """Return tokens of a plain text, without special ones."""
 
     def render(self, turns: Sequence[Turn]) -> str:
         """Return the chat template's text for these turns, open for the assistant."""

@@ -58,7 +58,7 @@ def paragraphs_of(path: Path, name: str) -> Iterator[Paragraph]:
 
 
 def listed(passages: Sequence[tuple[str, str]]) -> str:
-    """Passages, each with its file, as a model reads them; empty if there is none."""
+    """Return passages, each with its file, as a model reads them; empty if there is none."""
     lines = [f"[{number}] {file}: {text}" for number, (file, text) in enumerate(passages, 1)]
     return "\n".join(["Passages:", *lines]) if lines else ""
 
@@ -149,7 +149,7 @@ class _Page(HTMLParser):
 
 
 def _docx(path: Path) -> Iterator[tuple[str, str]]:
-    """Paragraphs by their number; a row of a table is one, its cells apart by ` | `."""
+    """Yield paragraphs by their number; a row of a table is one, its cells apart by ` | `."""
     try:
         with zipfile.ZipFile(path) as packed, packed.open("word/document.xml") as file:
             content = file.read(LARGEST + 1)
@@ -182,7 +182,7 @@ def _words(paragraph: ElementTree.Element) -> str:
 
 
 def _pdf(path: Path) -> Iterator[tuple[str, str]]:
-    """Paragraphs by their page: blocks between blank lines, cut at the end of a sentence where they are long."""
+    """Yield paragraphs by their page: blocks between blank lines, cut at the end of a sentence where they are long."""
     from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 

@@ -133,7 +133,7 @@ def _by_form(text: str) -> list[tuple[int, int, str]]:
 
 
 def find_secrets(text: str) -> list[Spot]:
-    """Keys and passwords of known forms in a text, in order, without overlaps."""
+    """Return keys and passwords of known forms in a text, in order, without overlaps."""
     return _seen_and_unseen(plain(text), _secrets)
 
 
@@ -330,7 +330,7 @@ def _beside_letters(text: str) -> Iterator[Found]:
 
 
 def _rows(text: str) -> Iterator[Found]:
-    """Numbers of a row of digits that is too long for one and is nothing but telephone numbers."""
+    """Yield numbers of a row of digits that is too long for one and is nothing but telephone numbers."""
     for row in _ROW.finditer(text) if _LONG.search(text) else ():
         if sum(map(str.isdigit, row[0])) > LONGEST_PHONE:
             before = text[max(0, row.start() - 30) : row.start()]

@@ -111,7 +111,7 @@ def choose(bench: Bench, arm: str, prompted: bool, variants: Sequence[Variant]) 
 
 
 def misses(outcomes: Sequence[ItemOutcome], desk: Harness) -> int:
-    """Answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
+    """Return answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
     return sum(not _in_form(outcome.output.strip(), desk) for outcome in outcomes)
 
 

@@ -212,7 +212,7 @@ class Counting(ModelWrapper):
 
 
 def _cost(model: ChatModel, usage: Usage) -> float | None:
-    """Dollars of calls; 0 of a model on this machine that names no price."""
+    """Return dollars of calls; 0 of a model on this machine that names no price."""
     cost = getattr(unguarded(model), "cost", None)
     found: float | None = cost(usage) if cost else 0.0 if model.is_local else None
     return found

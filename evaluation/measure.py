@@ -101,7 +101,7 @@ def items_of(rows: Sequence[Example], turns: Literal["last", "all"] = "last") ->
 
 
 def _turns(row: Example) -> list[int]:
-    """Numbers of the assistant turns that are asked; 0 for the answer of a row that is no conversation."""
+    """Return numbers of the assistant turns that are asked; 0 for the answer of a row that is no conversation."""
     if "messages" not in row.row:
         return [0] if row.answer is not None else []
     said = [message for message in row.messages if message.get("role") == "assistant"]
@@ -233,7 +233,7 @@ def _could_be_right(outcome: ItemOutcome, form: Callable[[str], str] | None) -> 
 
 
 def secondary(outcomes: Sequence[ItemOutcome], closed: bool) -> dict[str, float | None]:
-    """Figures beside the primary metric, none of which decides."""
+    """Return figures beside the primary metric, none of which decides."""
     outputs, expected = [o.output for o in outcomes], [o.expected for o in outcomes]
     n = len(outcomes)
     extra: dict[str, float | None] = {
@@ -268,13 +268,13 @@ def shared_beginning(variant: Variant, items: Sequence[EvalItem], desk: Harness)
 
 
 def common_beginning(texts: Sequence[str]) -> int:
-    """Characters that all texts begin with: those that the first and the last of them in order share."""
+    """Return characters that all texts begin with: those that the first and the last of them in order share."""
     low, high = min(texts), max(texts)
     return next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
 
 
 def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, float | None]:
-    """Share of items whose expected answer occurs word for word in a passage that was shown."""
+    """Return the share of items whose expected answer occurs word for word in a passage that was shown."""
     if variant.shown is None or not items:
         return {}
     hits = [any(holds(chunk.text, item.expected) for chunk in variant.shown(item.turns)) for item in items]

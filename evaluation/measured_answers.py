@@ -113,7 +113,7 @@ def _counts(name: str, arms: Sequence[ArmResult]) -> bool:
 def smallest_difference(
     arms: Sequence[ArmResult], outcomes: Iterable[ItemOutcome], groups: Mapping[int, str] | None = None
 ) -> float | None:
-    """Difference between the two best prompted arms that the test items can detect with 80% power."""
+    """Return the difference between the two best prompted arms that the test items can detect with 80% power."""
     best = sorted((a for a in arms if a.prompted), key=lambda a: -a.score)[:2]
     if len(best) < 2:
         return None
@@ -206,7 +206,7 @@ def unjudged(project: Project, settings: Settings) -> Report | None:
 
 
 def _changed_facts(report: Report, answers: Answers) -> Facts:
-    """Rungs that are judged otherwise than the answers say; None takes a judgement back."""
+    """Return rungs that are judged otherwise than the answers say; None takes a judgement back."""
     measured = answers.measured()
     changed: Facts = {}
     for rung in RUNGS:

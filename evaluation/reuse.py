@@ -122,7 +122,7 @@ def _tuning(settings: Settings) -> dict[str, str]:
 
 
 def outdated(project: Project, settings: Settings, report: Report) -> dict[str, str]:
-    """Arms of a report that cannot be compared with one that is measured now, as far as files tell, and why."""
+    """Return arms of a report that cannot be compared with one that is measured now, as far as files tell, and why."""
     here = known_now(project, settings)
     found = {arm.arm: differs(project, report, arm, here) for arm in report.arms}
     return {arm: why for arm, why in found.items() if why}

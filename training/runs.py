@@ -282,7 +282,7 @@ def _live_run(project: Project, name: str | None) -> RunRecord:
 
 
 def follow(folder: Path, process: subprocess.Popen[bytes] | None = None) -> Iterator[MetricLine | None]:
-    """Lines of metrics.jsonl as they come, None while there is none; ends when the run no longer lives.
+    """Yield lines of metrics.jsonl as they come, None while there is none; ends when the run no longer lives.
 
     Lines that were there before are left out.
     """

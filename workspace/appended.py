@@ -54,7 +54,7 @@ def is_cut(path: Path) -> bool:
 
 
 def _whole(descriptor: int) -> int:
-    """Bytes up to the last line break."""
+    """Return bytes up to the last line break."""
     end = os.fstat(descriptor).st_size
     while end:
         start = max(0, end - BLOCK)

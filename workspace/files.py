@@ -23,7 +23,7 @@ DESCRIPTOR = re.compile(r"/dev/(?:stdout|stderr)|(?:/dev|/proc/self)/fd/(\d{1,9}
 
 
 def sha256_bytes(data: bytes) -> str:
-    """Hex SHA-256 of bytes."""
+    """Return hex SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
 
 

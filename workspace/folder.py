@@ -147,7 +147,7 @@ def by_number(path: Path) -> list[str | int]:
 
 
 def oldest_first(paths: Iterable[Path]) -> list[Path]:
-    """Paths of numbered things in the order in which they were made."""
+    """Return paths of numbered things in the order in which they were made."""
     return sorted(paths, key=by_number)
 
 

@@ -165,7 +165,7 @@ def _hosts(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def bare_host(address: str) -> str:
-    """Host and port of an address, as they are called in the list; the whole of what is no address."""
+    """Return the host and port of an address, as they are called in the list; the whole of what is no address."""
     try:
         return (urlsplit(address).netloc or address).rpartition("@")[2].lower()
     except ValueError:
@@ -187,7 +187,7 @@ def _programs(root: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def _folder_hash(folder: Path) -> str:
-    """SHA-256 over the files of a folder: a program, and the libraries that are loaded from beside it."""
+    """Return SHA-256 over the files of a folder: a program, and the libraries that are loaded from beside it."""
     digest = sha256()
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_file():
@@ -196,7 +196,7 @@ def _folder_hash(folder: Path) -> str:
 
 
 def _remotes(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
-    """Machines that train: a program is started there, and rows and reviews are copied there."""
+    """Yield machines that train: a program is started there, and rows and reviews are copied there."""
     for name, place in _table(table, "remotes").items():
         if isinstance(place, dict):
             what = f"[remotes.{name}] host = {place.get('host')}: rows and reviews go there, Python is started there"

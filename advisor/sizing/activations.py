@@ -47,7 +47,7 @@ def ledger(architecture: Architecture, setup: Setup, adapter: Adapter) -> Ledger
 
 
 def plain_layer(a: Architecture, setup: Setup, adapter: Adapter) -> float:
-    """Bytes per token of one layer of attention and feed-forward, by the formula, without what adapters keep."""
+    """Return bytes per token of one layer of attention and feed-forward, by the formula, without what adapters keep."""
     return sum((*_norms(a, setup), *_attention(a, setup), *_feed_forward(a, setup, adapter)))
 
 
@@ -57,7 +57,7 @@ def _width(a: Architecture) -> int:
 
 
 def _alive(setup: Setup, adapter: Adapter) -> int:
-    """Gradients of that width at once; one less where the kept product is freed by then."""
+    """Return gradients of that width at once; one less where the kept product is freed by then."""
     freed = setup.method == "full" or any(m.name in DOWN_MATRICES for m in adapter.targets)
     return 2 if freed else 3
 
@@ -105,7 +105,7 @@ def _feed_forward(a: Architecture, setup: Setup, adapter: Adapter) -> Iterator[f
 
 
 def _share(a: Architecture) -> float:
-    """Share of the layers that have a dense feed-forward."""
+    """Return the share of the layers that have a dense feed-forward."""
     return max((m.count for m in a.matrices if m.part == "mlp"), default=0) / a.layers
 
 
@@ -156,7 +156,7 @@ def merged_experts(a: Architecture, setup: Setup, adapter: Adapter) -> float:
 
 
 def dequantised(a: Architecture, setup: Setup) -> float:
-    """Bytes of the largest 4-bit matrix while it is unpacked for one multiplication."""
+    """Return bytes of the largest 4-bit matrix while it is unpacked for one multiplication."""
     if setup.method not in QUANTISED:
         return 0.0
     return setup.bytes * max(m.n_in * m.n_out for m in a.matrices if m.linear and m.part != "head")

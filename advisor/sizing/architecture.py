@@ -179,7 +179,7 @@ def vectors(shape: Shape, config: Config) -> int:
 
 
 def norms(config: Config) -> int:
-    """Norms of the width of the residual stream in one layer."""
+    """Return norms of the width of the residual stream in one layer."""
     if config.family["layout"] != "falcon":
         return int(config.family.get("norms", 2))
     if not config.flag("parallel_attn"):

@@ -61,7 +61,7 @@ def methods_that_fit(architecture: Architecture, setup: Setup, card: Card) -> tu
 
 
 def cards_that_fit(architecture: Architecture, setup: Setup) -> tuple[Card, ...]:
-    """GPUs that hold the run, the smallest first."""
+    """Return GPUs that hold the run, the smallest first."""
     high = memory_of(architecture, setup).high
     return tuple(card for card in cards() if high <= card.memory_gib * GIB)
 

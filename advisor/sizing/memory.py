@@ -62,7 +62,7 @@ def _high(setup: Setup, adapter: Adapter, expected: float, step: float) -> float
 
 
 def weight_bytes(architecture: Architecture, setup: Setup) -> float:
-    """Bytes of the base model's weights as they are loaded."""
+    """Return bytes of the base model's weights as they are loaded."""
     if setup.method not in QUANTISED:
         return float(architecture.parameters * (FLOAT if setup.mixed else setup.bytes))
     packed = sum(m.count * m.n_in * m.n_out for m in architecture.matrices if m.linear and m.part != "head")
@@ -132,7 +132,7 @@ def _embedding_twice(a: Architecture, setup: Setup) -> float:
 
 
 def trained_bytes(setup: Setup) -> int:
-    """Bytes of a trained number: adapters stay in 32 bits, as PEFT keeps them."""
+    """Return bytes of a trained number: adapters stay in 32 bits, as PEFT keeps them."""
     return setup.bytes if setup.method == "full" and not setup.mixed else FLOAT
 
 
@@ -158,7 +158,7 @@ def _logits(a: Architecture, setup: Setup) -> float:
 
 
 def _scored(setup: Setup) -> int:
-    """Tokens whose scores over the vocabulary are computed at once."""
+    """Return tokens whose scores over the vocabulary are computed at once."""
     if setup.loss != "answer":
         return setup.tokens
     return min(setup.tokens, setup.tokens // setup.length * setup.answer)

@@ -122,7 +122,7 @@ def _glm(text: str, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[in
 
 
 def _lfm(text: str, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Call]]:
-    """Calls written as Python, whose nested values may be written as JSON. Nothing is run."""
+    """Yield calls written as Python, whose nested values may be written as JSON. Nothing is run."""
     for found in _LFM.finditer(text):
         try:
             calls = ast.parse(found[1].strip(), mode="eval").body
@@ -144,7 +144,7 @@ class _JsonNames(ast.NodeTransformer):
 
 
 def _gemma(text: str, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Call]]:
-    """Calls whose keys are bare and whose texts are between marks of their own: JSON, once both are quoted."""
+    """Yield calls whose keys are bare and whose texts are between marks of their own: JSON, once both are quoted."""
     for found in _GEMMA.finditer(text):
         parts = found[2].split(_GEMMA_TEXT)
         bare = [_BARE_KEY.sub(r'"\1":', part).replace("None", "null") for part in parts[::2]]

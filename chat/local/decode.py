@@ -99,7 +99,7 @@ class Forward:
         return cache
 
     def __call__(self, ids: torch.Tensor, mask: torch.Tensor, places: torch.Tensor, cache: Any, keep: int = 1) -> Any:
-        """Logits `(rows, keep, vocabulary)` of the last `keep` positions; `cache` grows by the new tokens.
+        """Return logits `(rows, keep, vocabulary)` of the last `keep` positions; `cache` grows by the new tokens.
 
         `ids` and `places` are `(rows, new)`, `mask` is `(rows, cached + new)` with 0 at padding.
         """
@@ -118,7 +118,7 @@ class Forward:
 
 
 def pad_left(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask `(rows, longest)`, aligned on the right."""
+    """Return ids and mask `(rows, longest)`, aligned on the right."""
     import torch
 
     width = max(len(sequence) for sequence in sequences)

@@ -102,6 +102,6 @@ def open_embedder(folder: Path | None = None) -> LocalEmbedder:
 
 
 def _longest(folder: Path) -> int:
-    """Tokens of a text that the model was made for, as sentence-transformers writes it down."""
+    """Return tokens of a text that the model was made for, as sentence-transformers writes it down."""
     file = folder / "sentence_bert_config.json"
     return int(json.loads(file.read_text()).get("max_seq_length") or LONGEST) if file.is_file() else LONGEST

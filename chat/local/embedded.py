@@ -148,7 +148,7 @@ def _download(work: Path, progress: Progress) -> Path:
 
 
 def _size(folder: Path) -> int:
-    """Bytes below `folder`, while another process changes it."""
+    """Return bytes below `folder`, while another process changes it."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:

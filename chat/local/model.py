@@ -64,7 +64,7 @@ class LocalModel:
         return self._marks is not None
 
     def count(self, text: str) -> int:
-        """Tokens of a plain text, without special ones."""
+        """Return tokens of a plain text, without special ones."""
         return len(prompt.encode(self.loaded.tokenizer, text))
 
     def render(self, turns: Sequence[Turn]) -> str:
@@ -184,7 +184,7 @@ class LocalModel:
         return (time.perf_counter() - begun) / len(pairs)
 
     def _thinking_room(self, ask: Ask, text: str, job: Job) -> int:
-        """Tokens that the model may think before the answer; 0 if it does not."""
+        """Return tokens that the model may think before the answer; 0 if it does not."""
         if self._marks is None or is_off(text, self._marks):
             return 0
         wanted = int(ask.meta.get("thinking_tokens", ROOM))
@@ -288,7 +288,7 @@ class LocalModel:
         return pairs
 
     def _alike(self, pairs: Sequence[ScoredPair]) -> Iterator[list[ScoredPair]]:
-        """Runs of pairs with the same prompt by themselves where they are long, all others together."""
+        """Yield runs of pairs with the same prompt by themselves where they are long, all others together."""
         others: list[ScoredPair] = []
         for _, run in groupby(pairs, key=lambda pair: pair.prompt):
             group = list(run)

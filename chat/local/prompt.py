@@ -70,7 +70,7 @@ def parting(one: Sequence[Any], other: Sequence[Any]) -> int:
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of rendered text; the template has put the special tokens in."""
+    """Return the token ids of rendered text; the template has put the special tokens in."""
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 

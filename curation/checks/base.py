@@ -220,7 +220,7 @@ class SingleRowCheck(QualityCheck):
 def evidence_of(
     note: str, *subjects: Subject, score: float | None = None, texts: Sequence[str] = ()
 ) -> FindingEvidence:
-    """Evidence on rows; what is shown of them is masked and cut to an excerpt."""
+    """Return evidence on rows; what is shown of them is masked and cut to an excerpt."""
     shown = texts or shown_texts(*(subject.example for subject in subjects))
     name = "\n".join(subject.id or subject.example.content_hash for subject in subjects)
     return FindingEvidence(

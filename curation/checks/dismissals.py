@@ -60,7 +60,7 @@ def unsettled(finding: DataFinding, settled: Settled) -> DataFinding | None:
 
 
 def standing_dismissals(store: Store) -> list[Event]:
-    """Dismissals that were not taken back, in order."""
+    """Return dismissals that were not taken back, in order."""
     void = {event.ref for event in store.events(kind="undismiss")}
     return [event for event in store.events(kind="dismiss") if str(event.id) not in void]
 

@@ -91,7 +91,7 @@ def distinct_pairs(texts: Sequence[str]) -> float:
 
 
 def packing(texts: Sequence[str]) -> float:
-    """Bytes after zlib over bytes before, 0..1: the lower the more is repeated."""
+    """Return bytes after zlib over bytes before, 0..1: the lower the more is repeated."""
     plain = "\n".join(texts).encode()
     return len(zlib.compress(plain, 6)) / len(plain) if plain else 1.0
 
@@ -169,7 +169,7 @@ class Spread(QualityCheck):
 
 
 def _bin(text: str) -> int:
-    """Bins that double: 0, 1, 2-3, 4-7 ... words."""
+    """Return bins that double: 0, 1, 2-3, 4-7 ... words."""
     words = len(text.split())
     return min(BINS, int(math.log2(words)) + 1) if words else 0
 

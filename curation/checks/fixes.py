@@ -146,7 +146,7 @@ def settle(store: Store, checkup: Checkup, keep: Sequence[str], *, actor: str, d
 
 
 def fixable(checkup: Checkup) -> list[str]:
-    """Names of the findings that have a fix to do."""
+    """Return names of the findings that have a fix to do."""
     return [f.name for f in checkup.findings if f.action and f.ids and f.severity != "handled" and not in_review(f)]
 
 

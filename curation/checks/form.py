@@ -22,7 +22,7 @@ class OddForm(QualityCheck):
     action = "queue"
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """Rows off the dominant structure, pattern or length, each once."""
+        """Return rows off the dominant structure, pattern or length, each once."""
         answered = [s for s in survey.sample if s.example.answer]
         if len(answered) < FEWEST:
             return None

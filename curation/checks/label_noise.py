@@ -77,7 +77,7 @@ class LabelNoise(QualityCheck):
 
 
 def doubted(rows: Sequence[tuple[Subject, str]], seed: int) -> list[tuple[Subject, str, str, float, float]]:
-    """Rows whose label is doubted: subject, label, other label, its probability and the given label's."""
+    """Return rows whose label is doubted: subject, label, other label, its probability and the given label's."""
     names, given = np.unique([label for _, label in rows], return_inverse=True)
     doubt = doubt_of(_out_of_fold([subject.example.question for subject, _ in rows], given, seed), given, seed)
     other, places = doubt.combined.argmax(axis=1), np.arange(len(given))
@@ -179,7 +179,7 @@ def _fitted(logs: Sequence[Floats], given: npt.NDArray[np.int64]) -> tuple[npt.N
 
 
 def _told(at: Any) -> tuple[npt.NDArray[np.float64], float]:
-    """Weights above 0, and a share between 0 and the most."""
+    """Return weights above 0, and a share between 0 and the most."""
     return np.exp(np.minimum(at[:-1], 5.0)), float(MOST_WRONG / (1 + np.exp(-np.clip(at[-1], -50, 50))))
 
 

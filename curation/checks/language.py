@@ -29,7 +29,7 @@ class Language(QualityCheck):
     action = "queue"
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """Rows whose question or answer is not in the language of the majority, where there is one.
+        """Return rows whose question or answer is not in the language of the majority, where there is one.
 
         Questions and answers are judged apart: in a set of translations they differ as they should.
         """

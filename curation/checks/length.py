@@ -46,7 +46,7 @@ class OverLong(SingleRowCheck):
 
 
 def context_of(folder: Path | None) -> tuple[int, Callable[[str], int] | None]:
-    """Tokens that fit (0: unknown) and a counter (None: none at hand) of a local model's folder."""
+    """Return tokens that fit (0: unknown) and a counter (None: none at hand) of a local model's folder."""
     if folder is None or not (folder / "config.json").is_file():
         return 0, None
     try:

@@ -355,7 +355,7 @@ def _taken_out(store: Store, gone: GoneRows) -> tuple[QualityCheck, DataFinding 
 def _project_pairs(
     sides: Sides, settings: Settings, settled: dict[str, list[frozenset[str]]], progress: RowsDone
 ) -> list[tuple[QualityCheck, DataFinding | None]]:
-    """Leaks, contradictions, and duplicates that are left."""
+    """Return leaks, contradictions, and duplicates that are left."""
     leaks, contradictions, left = Leaks(), Contradictions(), LeftDuplicates()
     found: list[tuple[QualityCheck, DataFinding | None]] = []
     learnt = sides.learnt

@@ -46,7 +46,7 @@ def source_of(subject: Subject) -> str:
 
 
 def _sources(subjects: Sequence[Subject], labels: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-    """Answers that nearly always come from one of several sources."""
+    """Yield answers that nearly always come from one of several sources."""
     sources = [source_of(subject) for subject in subjects]
     whole = Counter(sources)
     by_label: dict[str, Counter[str]] = defaultdict(Counter)
@@ -61,7 +61,7 @@ def _sources(subjects: Sequence[Subject], labels: Sequence[str]) -> Iterator[tup
 
 
 def _lengths(subjects: Sequence[Subject], labels: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-    """Answers whose questions are nearly all longer, or shorter, than those of the other answers."""
+    """Yield answers whose questions are nearly all longer, or shorter, than those of the other answers."""
     from scipy.stats import rankdata
 
     lengths = [len(subject.example.question) for subject in subjects]
@@ -89,7 +89,7 @@ def _preferences(subjects: Sequence[Subject]) -> Iterator[tuple[str, str, int]]:
 
 
 def _pair(example: Example) -> tuple[int, int] | None:
-    """Characters of the chosen and the rejected answer; None if there is no pair."""
+    """Return characters of the chosen and the rejected answer; None if there is no pair."""
     rejected = example.row.get("rejected")
     if rejected is None or example.answer is None:
         return None

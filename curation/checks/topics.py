@@ -48,7 +48,7 @@ class Topics(QualityCheck):
 
 
 def cluster(subjects: Sequence[Subject], seed: int) -> tuple[list[int], list[str]] | None:
-    """Topic of each row, and the words that name each topic; None if there is no text."""
+    """Return topic of each row, and the words that name each topic; None if there is no text."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -103,7 +103,7 @@ class Sieve:
         return FilterResult()
 
     def _leaks(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
-        """Drafts that hold a test item."""
+        """Yield drafts that hold a test item."""
         if not drafts or self.leaks is None:
             return
         told: set[int] = set()
@@ -113,7 +113,7 @@ class Sieve:
                 yield leak.train, FilterResult("leaks the test set", {"kind": leak.kind, "score": round(leak.score, 3)})
 
     def _twins(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
-        """Duplicates of the project's rows or of one another, and rows that contradict one."""
+        """Yield duplicates of the project's rows or of one another, and rows that contradict one."""
         pairs = [place for place, draft in enumerate(drafts) if "chosen" in draft.row]
         chats = [place for place in range(len(drafts)) if place not in set(pairs)]
         yield from self._same_pairs([(place, drafts[place]) for place in pairs])

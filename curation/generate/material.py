@@ -83,11 +83,11 @@ class DraftMaterial:
         return tuple(sorted(counts, key=lambda answer: (counts[answer], answer)))
 
     def accepted(self, strategy: str) -> list[StoredRow]:
-        """Drafts of this strategy that a reviewer kept, the newest first."""
+        """Return drafts of this strategy that a reviewer kept, the newest first."""
         return [row for row in reversed(self.drafts) if row.is_reviewed and row.meta.get("strategy") == strategy]
 
     def refused(self, strategy: str) -> list[StoredRow]:
-        """Drafts of this strategy that a reviewer rejected, the newest first."""
+        """Return drafts of this strategy that a reviewer rejected, the newest first."""
         found = (row for row in reversed(self.drafts) if row.state == "rejected")
         return [row for row in found if row.meta.get("strategy") == strategy]
 
@@ -139,7 +139,7 @@ def need(found: Sequence[object], what: str, hint: str) -> None:
 
 
 def passages_of(folder: Path, project: Project) -> list[DocumentPassage]:
-    """Paragraphs of all documents, joined up to PASSAGE characters within a page, in order of their paths."""
+    """Return paragraphs of all documents, joined up to PASSAGE characters within a page, in order of their paths."""
     found = []
     for path in document_files(folder):
         start, block = "", ""
@@ -156,7 +156,7 @@ def passages_of(folder: Path, project: Project) -> list[DocumentPassage]:
 
 
 def shown(rows: Sequence[StoredRow], most: int = SHOWN) -> str:
-    """Rows as a prompt shows them."""
+    """Return rows as a prompt shows them."""
     return "\n".join(f"Input: {row.example.question}\nAnswer: {row.example.answer}" for row in rows[:most])
 
 

@@ -132,7 +132,7 @@ class Strategy(ABC):
 
 
 def kept_pairs(material: DraftMaterial, strategy: str) -> list[tuple[str, str]]:
-    """Drafts that reviewers kept, with the text they were made from; an edited one as the edit left it."""
+    """Return drafts that reviewers kept, with the text they were made from; an edited one as the edit left it."""
     pairs = [(str(row.meta.get("seed_text", "")), last_user(row)) for row in material.accepted(strategy)[:3]]
     return [(before, after) for before, after in pairs if before]
 

@@ -64,7 +64,7 @@ def critical(text: str) -> tuple[tuple[str, int], ...]:
 
 
 def _parts(line: str) -> list[str]:
-    """Words, and `don't` or `w/o` whole as well as in parts."""
+    """Return words, and `don't` or `w/o` whole as well as in parts."""
     out = []
     for token in _TURN.findall(line):
         out.append(token.replace("’", "'"))
@@ -75,7 +75,7 @@ def _parts(line: str) -> list[str]:
 
 @cache
 def _operators(ascii_only: bool) -> re.Pattern[str]:
-    """Runs of operators; outside ASCII every mathematical sign counts as one."""
+    """Return runs of operators; outside ASCII every mathematical sign counts as one."""
     signs = set(_OPERATORS)
     if not ascii_only:
         signs.update(chr(c) for c in range(0x80, 0x2C00) if unicodedata.category(chr(c)) == "Sm")

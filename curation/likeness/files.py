@@ -93,7 +93,7 @@ def _write_lines(path: Path, documents: Iterable[JsonObject]) -> None:
 
 
 def _place(files: RowFile, index: int, of: str = "") -> JsonObject:
-    """Line and file of a row, under names that begin with `of`."""
+    """Return line and file of a row, under names that begin with `of`."""
     file, line = files.where(index)
     return {f"{of}line": line, f"{of}file": file}
 
@@ -183,7 +183,7 @@ def check_files(
 def _alike_to_test(
     embedder: Embedder, threshold: float | None, train: RowFile, test: Sequence[Example], report: LeakReport
 ) -> Meaning:
-    """Pairs of questions with one meaning, but those that are leaks or suspects already."""
+    """Return pairs of questions with one meaning, but those that are leaks or suspects already."""
     known = {(leak.train, leak.test) for leak in (*report.leaks, *report.suspects)}
     questions = [example.question for example in train]
     found = alike_across(embedder, questions, [example.question for example in test], threshold)

@@ -37,7 +37,7 @@ class Classes:
         return len(self.first)
 
     def expand(self, pairs: NearSets, keep: Bools) -> NearSets:
-        """Pairs of classes as pairs of the rows that stay, smaller index first."""
+        """Return pairs of classes as pairs of the rows that stay, smaller index first."""
         rows = self.rows[keep[self.rows]]
         starts = offsets(np.bincount(self.of[rows], minlength=len(self)))
         left, right = np.diff(starts)[pairs.one], np.diff(starts)[pairs.other]
@@ -147,7 +147,7 @@ def _alike(prints: Fingerprints, classes: Classes, of_set: I64, sets: int) -> U6
 
 
 def _equal(keys: U64) -> NearSets:
-    """Pairs of classes that share a key: similarity 1."""
+    """Return pairs of classes that share a key: similarity 1."""
     of, first = number_by_first(keys)
     members = np.split(stable_order(of), np.cumsum(np.bincount(of, minlength=len(first)))[:-1])
     sides = [np.triu_indices(len(some), 1) for some in members if len(some) > 1]

@@ -171,7 +171,7 @@ class _Forest:
 
 
 def _by_rarest(sets: Sets, threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs that share a rarest member and are of similar size, each once."""
+    """Yield pairs that share a rarest member and are of similar size, each once."""
     keys, sizes, holders = rarest(sets, threshold), sets.sizes.tolist(), defaultdict[int, list[int]](list)
     starts, ranks = keys.starts.tolist(), keys.hashes.tolist()
     for one, size in enumerate(sizes):
@@ -184,7 +184,7 @@ def _by_rarest(sets: Sets, threshold: float) -> Iterator[tuple[int, int]]:
 
 
 def _by_bands(sets: Sets) -> Iterator[tuple[int, int]]:
-    """Pairs that datasketch's LSH proposes, with the bands that compiled code has."""
+    """Yield pairs that datasketch's LSH proposes, with the bands that compiled code has."""
     from datasketch import MinHash, MinHashLSH
 
     table = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, ROWS))
@@ -196,7 +196,7 @@ def _by_bands(sets: Sets) -> Iterator[tuple[int, int]]:
 
 
 def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Ascending values without repeats: quicker than numpy's unique, which hashes."""
+    """Return ascending values without repeats: quicker than numpy's unique, which hashes."""
     values = np.sort(values)
     return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
 
@@ -206,7 +206,7 @@ PAIRS_AT_ONCE = 1 << 23
 
 
 def jaccard_of(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Jaccard of `left[one[k]]` and `right[other[k]]` for each k; 0 if a set is empty.
+    """Return jaccard of `left[one[k]]` and `right[other[k]]` for each k; 0 if a set is empty.
 
     Both sets' hashes are sorted by pair, and neighbours that are equal are counted.
     """

@@ -56,7 +56,7 @@ class Near:
         return {index: int(label[index]) for index in rows}
 
     def _chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
-        """Pairs of chosen rows that are near: within a class a chain, between classes each with each."""
+        """Return pairs of chosen rows that are near: within a class a chain, between classes each with each."""
         classes = self.grouped.classes
         rows = classes.rows[chosen[classes.rows]]
         alike = classes.of[rows[1:]] == classes.of[rows[:-1]]

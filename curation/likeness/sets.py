@@ -139,7 +139,7 @@ def top(values: U64) -> U32:
 
 
 def unique(owners: I64, hashes: U32, texts: int) -> Sets:
-    """Ascending hashes without repeats, by owner."""
+    """Return ascending hashes without repeats, by owner."""
     keys = (owners.astype(np.uint64) << np.uint64(32)) | hashes
     keys.sort()
     if len(keys):

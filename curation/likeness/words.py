@@ -172,7 +172,7 @@ class Template:
 
 
 def drawn(rows: int) -> Sequence[int]:
-    """Indices of the rows on which the template is counted: all, or 10,000 drawn by a fixed seed, ascending."""
+    """Return indices of the rows on which the template is counted: all, or 10,000 drawn by a fixed seed, ascending."""
     return range(rows) if rows <= SAMPLE else sorted(random.Random(SEED).sample(range(rows), SAMPLE))
 
 

@@ -57,7 +57,7 @@ class Touched:
 
 
 def touched_rows(desk: Desk, chosen: Collection[str] = ()) -> Touched:
-    """Rows that people decided under an older guideline; with `chosen` words those that hold one of them.
+    """Return rows that people decided under an older guideline; with `chosen` words those that hold one of them.
 
     Raises Refusal if there are none of an older version, RungError where `chosen` holds no word.
     """

@@ -203,6 +203,6 @@ def _is_what_it_came_to(entry: RowMapping) -> bool:
 
 
 def seconds_at_it(times: Sequence[str]) -> float:
-    """Seconds over which decisions were made at these ISO times; a break counts as BREAK_SECONDS at most."""
+    """Return seconds over which decisions were made at these ISO times; a break counts as BREAK_SECONDS at most."""
     moments = [datetime.fromisoformat(each).timestamp() for each in times]
     return sum(min(BREAK_SECONDS, max(0.0, later - earlier)) for earlier, later in pairwise(moments))

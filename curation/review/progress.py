@@ -272,7 +272,7 @@ CONFIDENCE = 0.95
 
 
 def at_most(population: int, faulty: int, size: int, found: int) -> float:
-    """Chance that a sample of `size` holds at most `found` of the `faulty` rows."""
+    """Return chance that a sample of `size` holds at most `found` of the `faulty` rows."""
     if not 0 <= faulty <= population or not 0 <= size <= population:
         raise ValueError(f"{faulty} faulty rows and a sample of {size} do not fit into {population} rows")
     total = _choose(population, size)
@@ -284,7 +284,7 @@ def at_most(population: int, faulty: int, size: int, found: int) -> float:
 
 
 def pass_chance(population: int, size: int, allowed: int, error: float) -> float:
-    """Chance that the plan passes where a share `error` of the rows is faulty (rounded up to whole rows)."""
+    """Return chance that the plan passes where a share `error` of the rows is faulty (rounded up to whole rows)."""
     return at_most(population, math.ceil(error * population - 1e-9), size, allowed)
 
 

@@ -61,7 +61,7 @@ def read_text(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
 
 
 def write_prompt_completion(example: Example, plain: bool) -> dict[str, Any]:
-    """Strings where `plain` (one question, one answer), else everything up to the answer, and the answer."""
+    """Return strings where `plain` (one question, one answer), else everything up to the answer, and the answer."""
     other = others(example)
     room(other, "prompt/completion", "prompt", "completion")
     if plain:

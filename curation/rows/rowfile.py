@@ -220,7 +220,7 @@ class RowFile:
 
 
 def _status_of(path: Path) -> tuple[int, int]:
-    """Length and time of a file; (-1, -1) where it is gone."""
+    """Return the length and time of a file; (-1, -1) where it is gone."""
     try:
         status = path.stat()
     except FileNotFoundError:

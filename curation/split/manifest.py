@@ -177,5 +177,5 @@ def split_file(folder: Path, split: SplitName) -> Path:
 
 
 def changed_splits(folder: Path, manifest: Manifest) -> list[str]:
-    """Names of the split files that are gone, are symlinks or do not hold the bytes that were frozen."""
+    """Return names of the split files that are gone, are symlinks or do not hold the bytes that were frozen."""
     return [s.file for s in manifest.splits.values() if not is_unchanged(folder / s.file, s.sha256)]

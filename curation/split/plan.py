@@ -162,7 +162,7 @@ class FreezePlan:
         return "".join(f"{row.example.to_json()}\n" for row in self.splits[split]).encode()
 
     def sha256s(self) -> dict[SplitName, str]:
-        """SHA-256 of each split's file."""
+        """Return SHA-256 of each split's file."""
         return {split: sha256_bytes(self.bytes_of(split)) for split in self.splits}
 
 
@@ -266,7 +266,7 @@ def _without_doubles(
     stops: list[Blocker],
     settled: Settled,
 ) -> tuple[list[StoredRow], list[LeftOutRow]]:
-    """Rows without the duplicates that edits left on the training side; contradictions there are blockers."""
+    """Return rows without the duplicates that edits left on the training side; contradictions there are blockers."""
     places = [at for at, row in enumerate(rows) if row.role != "validation" and fixed.get(row.id) != "test"]
     if not places:
         return list(rows), []
@@ -391,7 +391,7 @@ def _dismissed(splits: Mapping[SplitName, Sequence[StoredRow]], settled: Settled
 
 
 def _undated(rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settings: Settings) -> list[Blocker]:
-    """Rows that a split by time could not place."""
+    """Return rows that a split by time could not place."""
     key = settings.dataset.split_by
     free = [row for row in rows if row.id not in fixed]
     bad = [free[i] for i in undated([row.example for row in free], key)] if key else []
@@ -405,7 +405,7 @@ def _undated(rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settings
 
 
 def _shares(settings: Settings, has_test: bool) -> dict[SplitName, float]:
-    """Shares of the pool: nothing of it goes to test where a test set was imported."""
+    """Return shares of the pool: nothing of it goes to test where a test set was imported."""
     validation, test = settings.dataset.validation, 0.0 if has_test else settings.dataset.test
     return {"train": max(0.0, 1 - validation - test), "validation": validation, "test": test}
 

@@ -117,7 +117,7 @@ def _value_at(example: Example, path: str) -> Any:
 
 
 def _conflicts(near: Near, pinned: Mapping[int, SplitName], count: int) -> tuple[list[Conflict], list[Conflict]]:
-    """Rows that cannot stay because of a pinned row, and pairs that stay across although they are near."""
+    """Return rows that cannot stay because of a pinned row, and pairs that stay across although they are near."""
     test = [i for i, split in pinned.items() if split == "test"]
     others = [i for i in range(count) if pinned.get(i) != "test"]
     left_out, across = near.against(test, others, [i for i in others if i not in pinned])
@@ -131,7 +131,7 @@ def _conflicts(near: Near, pinned: Mapping[int, SplitName], count: int) -> tuple
 
 
 def _wanted(shares: Mapping[SplitName, float], pinned: Mapping[int, SplitName]) -> dict[SplitName, float]:
-    """Shares of the rows outside a pinned test set, adding up to 1."""
+    """Return shares of the rows outside a pinned test set, adding up to 1."""
     open_splits = {s: share for s, share in shares.items() if share > 0 and not (s == "test" and s in pinned.values())}
     total = sum(open_splits.values())
     return {s: open_splits[s] / total for s in SPLITS if s in open_splits}
@@ -241,7 +241,7 @@ def date_at(example: Example, key: str) -> datetime | None:
 
 
 def date_keys(examples: Sequence[Example]) -> list[str]:
-    """Keys, one level of nesting deep, under which nearly every row holds an ISO date, and not the same one."""
+    """Return keys, one level of nesting deep, under which nearly every row holds an ISO date, and not the same one."""
     looked = examples[:: max(1, len(examples) // DATES_LOOKED_AT)]
     names: Counter[str] = Counter()
     days: dict[str, set[date]] = {}
@@ -318,7 +318,7 @@ def _names(row: Mapping[str, Any]) -> list[str]:
 
 
 def _free_groups(plan: SplitPlan, pinned: Mapping[int, SplitName]) -> list[list[int]]:
-    """Rows by group, those without a pinned row and with a place."""
+    """Return rows by group, those without a pinned row and with a place."""
     groups: dict[int, list[int]] = {}
     for index, first in enumerate(plan.group):
         if plan.split[index] is not None and pinned.get(index) != "test":

@@ -40,7 +40,7 @@ def to_known_item() -> ColumnElement[bool]:
 
 
 def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
-    """Decisions on a row that no later entry supersedes, made after the row was last sent to review, in order.
+    """Return decisions on a row that no later entry supersedes, made after the row was last sent to review, in order.
 
     Answers to a gold item are no votes.
     """
@@ -215,7 +215,7 @@ def _in_force() -> Select[Any]:
 
 
 def read_standing(connection: Connection, *, overlap: bool = False) -> Sequence[RowMapping]:
-    """Decisions that no later entry supersedes, with reviewer and row; `overlap`: on rows for two people alone.
+    """Return decisions that no later entry supersedes, with reviewer and row; `overlap`: on rows for two people alone.
 
     Answers to gold items (`known`) are among them, for they took their time; with `overlap` they are not.
     """

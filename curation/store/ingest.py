@@ -184,7 +184,7 @@ def _digest(file: Path) -> str:
 
 
 def _fresh(batch: ImportBatch, added: Added) -> Iterator[tuple[int, NewRow]]:
-    """Number and row of those that were not there before."""
+    """Yield the number and row of those that were not there before."""
     for number, twin, row in zip(added.numbers, added.twin, _new_rows(batch), strict=True):
         if not twin:
             yield number, row
@@ -258,7 +258,7 @@ def take_out(
 
 
 def _take_standing(connection: Connection, collector: Collector, numbers: array[int], before: int) -> bytearray:
-    """Rows of the training side that are in and were not rejected; for each whether a person reviewed it."""
+    """Return rows of the training side that are in and were not rejected; for each whether a person reviewed it."""
     reviewed = bytearray()
     for each in up_to(connection, before, LEARNT):
         if each.state != "rejected":
@@ -296,7 +296,7 @@ def _evidence(gone: Removed, numbers: array[int]) -> dict[str, Any]:
 
 
 def _links(numbers: array[int], result: DedupResult, start: int) -> Iterator[Link]:
-    """Pairs with a fresh row, at most LINKS_A_ROW for each, contradictions first."""
+    """Yield pairs with a fresh row, at most LINKS_A_ROW for each, contradictions first."""
     seen: dict[int, int] = {}
     order = {"contradiction": 0, "minimal_pair": 1, "short_near": 2}
     for pair in sorted(result.pairs, key=lambda pair: (order[pair.kind], -pair.similarity)):

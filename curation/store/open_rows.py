@@ -125,7 +125,7 @@ def _put_off() -> Select[Any]:
 
 
 def how_many_wait(connection: Connection) -> int:
-    """Rows that wait for a decision, whoever may make it."""
+    """Return rows that wait for a decision, whoever may make it."""
     return int(connection.execute(select(func.count()).select_from(rows).where(open_rows())).scalar() or 0)
 
 

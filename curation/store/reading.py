@@ -75,7 +75,7 @@ def by_numbers(connection: Connection, numbers: Sequence[int]) -> list[StoredRow
 
 
 def chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Parts that fit an IN list."""
+    """Yield parts that fit an IN list."""
     for start in range(0, len(numbers), CHUNK):
         yield numbers[start : start + CHUNK]
 
@@ -202,7 +202,7 @@ def up_to(connection: Connection, last: int, roles: Sequence[str]) -> Iterator[S
 
 
 def read_events(connection: Connection, kind: str | None, ref: str | None, actor: str | None) -> list[Event]:
-    """Events in order, narrowed."""
+    """Return events in order, narrowed."""
     statement = select(events).order_by(events.c.id)
     for column, value in ((events.c.kind, kind), (events.c.ref, ref), (events.c.actor, actor)):
         if value is not None:
@@ -234,7 +234,7 @@ def read_changes(connection: Connection, kind: str | None, undone: bool | None) 
 
 
 def read_deciders(connection: Connection) -> tuple[str, ...]:
-    """Names of all who have decided, in order of their first decision."""
+    """Return names of all who have decided, in order of their first decision."""
     first = func.min(decisions.c.id)
     asked = select(reviewers.c.name, first).join(decisions, decisions.c.reviewer_id == reviewers.c.id)
     return tuple(name for name, _ in connection.execute(asked.group_by(reviewers.c.name).order_by(first)))

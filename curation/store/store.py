@@ -147,7 +147,7 @@ class Store:
             return add_rows(opened, given, role, origin, source, twins=twins)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Rows by role and state, those taken out under the state `excluded`."""
+        """Return rows by role and state, those taken out under the state `excluded`."""
         table: dict[str, dict[str, int]] = {}
         with self.read() as connection:
             for role, _origin, state, out, n in count_by(connection):
@@ -161,7 +161,7 @@ class Store:
             return reading.revision(connection)
 
     def deciders(self) -> tuple[str, ...]:
-        """Names of all who have decided, in order of their first decision."""
+        """Return names of all who have decided, in order of their first decision."""
         with self.read() as connection:
             return read_deciders(connection)
 
@@ -174,7 +174,7 @@ class Store:
             return [SourceFile(**{**each, "counts": json.loads(each["counts"])}) for each in found]
 
     def links(self, ids: Sequence[str] | None = None) -> list[Link]:
-        """Pairs found at import: contradictions, minimal pairs, short near ones; of all rows or of these."""
+        """Return pairs found at import: contradictions, minimal pairs, short near ones; of all rows or of these."""
         with self.read() as connection:
             return read_links(connection, ids)
 

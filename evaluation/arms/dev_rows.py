@@ -29,7 +29,7 @@ class DevRows:
 
 
 def rows_for(project: Project, settings: Settings, folder: Path, test: Sequence[Example]) -> DevRows:
-    """Rows of the newest dataset that holds this very test set and a train split, else of the store."""
+    """Return rows of the newest dataset that holds this very test set and a train split, else of the store."""
     test_sha = read_manifest(folder).splits["test"].sha256
     full = newest_dataset(project, complete=True)
     if full is not None and read_manifest(full).splits["test"].sha256 == test_sha:

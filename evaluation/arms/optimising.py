@@ -100,7 +100,7 @@ def optimise(
 
 
 def most_words(choices: Sequence[str]) -> int:
-    """Words that an instruction may have: it is sent with every call from then on."""
+    """Return words that an instruction may have: it is sent with every call from then on."""
     return min(200 + 10 * len(choices), 600)
 
 

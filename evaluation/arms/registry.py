@@ -96,7 +96,7 @@ def arm_called(name: str) -> Arm:
 
 
 def on_the_ladder(arms: Iterable[str]) -> list[str]:
-    """Names of arms, each once, in the order of the ladder; systems of the user's own last."""
+    """Return names of arms, each once, in the order of the ladder; systems of the user's own last."""
     order = {name: place for place, name in enumerate(ARM_NAMES)}
     return sorted(dict.fromkeys(arms), key=lambda name: order.get(name, len(order)))
 

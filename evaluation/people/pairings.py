@@ -88,7 +88,7 @@ class PeoplePreference(ArtefactPart):
 
 
 def items_for(half_width: float, spread: float = USUAL_SPREAD) -> int:
-    """Items for an interval of about plus and minus `half_width`."""
+    """Return items for an interval of about plus and minus `half_width`."""
     n = 10
     while t_quantile(n + 1, (1 + CONFIDENCE) / 2) * spread / math.sqrt(n) > half_width and n < 100_000:
         n += max(1, n // 50)

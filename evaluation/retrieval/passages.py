@@ -83,7 +83,7 @@ class Bm25:
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case."""
+    """Return words in lower case."""
     return WORDS.findall(text.lower())
 
 

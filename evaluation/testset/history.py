@@ -89,12 +89,12 @@ def _frozen_tests(project: Project) -> list[Frozen]:
 
 
 def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:
-    """Ids of the rows that are there no more; the question where a row has none."""
+    """Return ids of the rows that are there no more; the question where a row has none."""
     return {name or question for question, name in before.items() if question not in here}
 
 
 def stored_ids(manifest: Manifest) -> dict[int, str]:
-    """Id in the store by line of the test split, of the rows that have one."""
+    """Return the id in the store by line of the test split, of the rows that have one."""
     return {int(row["line"]): str(row["id"]) for row in manifest.rows if row.get("split") == "test" and row.get("id")}
 
 

@@ -84,7 +84,7 @@ def check_corrections(project: Project, settings: Settings, folder: Path) -> Non
 
 
 def _changed(store: Store, older: Path, labels: dict[str, str | None], drawn: Collection[str]) -> list[str]:
-    """Rows of an older, scored test set whose label is another now, also where the row was imported again."""
+    """Return rows of an older, scored test set whose label is another now, also where the row was imported again."""
     events = store.events(ref=read_manifest(older).splits["test"].sha256)
     if not any(event.kind in (SCORED, LOOKED) for event in events):
         return []
@@ -99,7 +99,7 @@ def _changed(store: Store, older: Path, labels: dict[str, str | None], drawn: Co
 
 
 def _labels(folder: Path) -> dict[str, str | None]:
-    """Answers of the test rows, by id in the store and by question."""
+    """Return answers of the test rows, by id in the store and by question."""
     ids, rows = stored_ids(read_manifest(folder)), load_split(folder, "test")
     named = {ids[line]: row.answer for line, row in enumerate(rows, 1) if line in ids}
     return {**{folded(row.question): row.answer for row in rows}, **named}

@@ -41,7 +41,7 @@ def goes_with(what: str, there: object, command: str, given: Mapping[str, object
 
 
 def duration(option: str, text: str) -> int:
-    """Seconds of `3h`, `90m` or `45s`. Raises RungError if it is none of these."""
+    """Return seconds of `3h`, `90m` or `45s`. Raises RungError if it is none of these."""
     size = {"h": 3600, "m": 60, "s": 1}.get(text[-1:])
     if size is None or not text[:-1].isdecimal() or not int(text[:-1]):
         raise RungError(f"{option} {text}: not a time like 3h, 90m or 45s.", f"{option} 3h", where=option)

@@ -98,7 +98,7 @@ _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\
 
 
 def harmless(text: str) -> str:
-    r"""Text that a terminal shows and never obeys: escapes, control and direction marks as `\u001b`."""
+    r"""Return the text that a terminal shows and never obeys: escapes, control and direction marks as `\u001b`."""
     return _ACTS.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
 
 

@@ -88,7 +88,7 @@ def planted_lines(project: Project, rows: DemoRows) -> list[str]:
 
 
 def _found(project: Project, rows: DemoRows) -> dict[str, int]:
-    """Kind -> how many of the planted phrases the checks named."""
+    """Return the kind -> how many of the planted phrases the checks named."""
     with open_store(project, load_settings(project.settings_file)) as store:
         out = store.rows(role="pool", excluded=True)
         rejected = store.rows(role="pool", state="rejected", excluded=None)

@@ -95,7 +95,7 @@ def _reason(reason: Reason, book: Rulebook) -> JsonObject:
 
 
 def _sources(names: tuple[str, ...], book: Rulebook) -> list[dict[str, str]]:
-    """Name, title and (where it is one) web address."""
+    """Return the name, title and (where it is one) web address."""
     found = []
     for name in names:
         source = book.sources[name.partition(":")[0]]

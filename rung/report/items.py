@@ -96,7 +96,7 @@ def item_rows(shown: Shown, columns: Sequence[str]) -> list[ItemRow]:
 
 
 def moved(rows: Sequence[ItemRow], sign: int) -> list[ItemRow]:
-    """Items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
+    """Return items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
     return [row for row in rows if sign * (row["outputs"][-1][1] - row["outputs"][0][1]) > 1e-9]
 
 

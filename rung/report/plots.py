@@ -56,7 +56,7 @@ class Axis:
 
 
 def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequence[Mark] = ()) -> Markup:
-    """Rows with their intervals on one scale. `title` is read aloud, not drawn."""
+    """Return rows with their intervals on one scale. `title` is read aloud, not drawn."""
     bottom = TOP + ROW * len(rows)
     parts = [_tick(axis, value, bottom) for value in axis.ticks()]
     parts += [_mark(axis, mark, bottom, anchor) for mark, anchor in _anchored(axis, marks)]

@@ -56,7 +56,7 @@ def quality_values(checkup: Checkup, review: Review) -> Mapping[str, Any]:
 
 
 def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
-    """Titles and plots, those that there is something to draw for."""
+    """Return titles and plots, those that there is something to draw for."""
     measures = checkup.measures
     spread = measures.get("spread", {})
     found = [

@@ -89,7 +89,7 @@ class Facts(_Stored):
         return float(goal) if isinstance(goal, int | float) else None
 
     def rows(self, *states: str) -> int:
-        """Rows in these states, over all roles."""
+        """Return rows in these states, over all roles."""
         return sum(n for table in self.counts.values() for state, n in table.items() if state in states)
 
     @property
@@ -126,7 +126,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     measured = part(lambda: _report(project, "run", sha256), None)
 
     def other(*files: Path) -> list[str]:
-        """Names of those that are not the ones of the log."""
+        """Return names of those that are not the ones of the log."""
         if not with_store or not store_exists(project, settings):
             return []
         from curation.split.audit import unlike_log

@@ -39,7 +39,7 @@ def emit_estimate(found: Estimate, card: Card | None) -> None:
 
 
 def _rentable(found: Estimate) -> list[dict[str, object]]:
-    """GPUs that hold the run, with the cheapest dated price of each."""
+    """Return GPUs that hold the run, with the cheapest dated price of each."""
     listed: list[dict[str, object]] = []
     for card in cards_that_fit(found.architecture, found.setup):
         price = next(iter(prices(card.name, date.today())), None)

@@ -44,7 +44,7 @@ def worth(verdict: Verdict) -> str:
 def threats(
     project: Project, report: Report, verdict: Verdict | None, arms: Sequence[ArmResult], notes: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Symbol and sentence, the most pressing first; `notes` are the reports' own."""
+    """Return symbol and sentence, the most pressing first; `notes` are the reports' own."""
     rows = []
     if verdict and verdict.price and verdict.price.review_hours is not None and not verdict.price.review_people:
         rows.append(("!", "no person has reviewed the rows: a program approved them"))

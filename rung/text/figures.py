@@ -64,7 +64,7 @@ def money(usd: float | None, places: int = 2) -> str:
 
 
 def gib(expected: float, low: float | None = None, high: float | None = None) -> str:
-    """Memory: `8.9 GiB`, with its interval `8.9 GiB (8.1 to 9.7)`."""
+    """Return memory: `8.9 GiB`, with its interval `8.9 GiB (8.1 to 9.7)`."""
     return f"{expected:.1f} GiB" + ("" if low is None or high is None else f" ({low:.1f} to {high:.1f})")
 
 

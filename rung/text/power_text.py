@@ -104,7 +104,7 @@ class SmallestGain:
         return low if low < MOST_ITEMS else None
 
     def proposal(self) -> dict[str, Any]:
-        """Items and share that show the gain; the share is None if the test set is not cut from the pool."""
+        """Return items and share that show the gain; the share is None if the test set is not cut from the pool."""
         share = self.wanted / self.rows if self.wanted and self.rows else None
         fits = share is not None and share <= MOST_SHARE
         return {"gain": self.gain, "items": self.wanted, "share": round(share + 0.005, 2) if share and fits else None}

@@ -16,7 +16,7 @@ from workspace.json_types import JsonObject
 
 
 def check_report(book: Rulebook, as_of: date) -> JsonObject:
-    """Counts, expired sources and sources that no rule cites. A broken rulebook raises at load."""
+    """Return counts, expired sources and sources that no rule cites. A broken rulebook raises at load."""
     cited = {name.partition(":")[0] for rule in book.rules for name in rule.source} | book.cited_by_tables()
     rules = Counter(rule.kind for rule in book.rules)
     return {

@@ -123,7 +123,7 @@ def _time(plan: Plan) -> str:
 
 
 def token_lines(preflight: Any) -> list[str]:
-    """Rows as the model sees them; trained text is between `[[` and `]]`, control characters are numbers."""
+    """Return rows as the model sees them; trained text is between `[[` and `]]`, control characters are numbers."""
     lines = [
         f"Train rows: {preflight.rows:,}. Trained tokens: {preflight.trained:,} of {preflight.tokens:,}. "
         f"Rows whose end of answer is trained: {preflight.eos_trained:,}",
@@ -161,7 +161,7 @@ def measured_rows(found: DryRun) -> Iterator[tuple[str, str]]:
 
 
 def explain_lines(plan: Plan, gates: Sequence[Gate], policy: GateSettings) -> Iterator[str]:
-    """Values, then gates."""
+    """Yield values, then gates."""
     yield "Values"
     for name, why in plan.because.items():
         by = "   set by a person" if why.by == "person" and not why.text.startswith("set by") else ""
@@ -195,7 +195,7 @@ def _explained_gate(gate: Gate, policy: GateSettings) -> Iterator[str]:
 
 
 def dry_run_lines(found: DryRun) -> Iterator[str]:
-    """Rows, then what was measured beside what was estimated, then findings."""
+    """Yield rows, then what was measured beside what was estimated, then findings."""
     yield from token_lines(found.rows)
     yield ""
     for name, value in measured_rows(found):

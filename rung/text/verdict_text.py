@@ -313,7 +313,7 @@ def _accepted(v: Verdict) -> list[str]:
 
 
 def price_rows(price: TuningPrice) -> list[tuple[str, str]]:
-    """Name and text of each part."""
+    """Return the name and text of each part."""
     return [
         ("review", _review(price)),
         ("drafts", "unknown (no dated price)" if price.drafts_usd is None else money(price.drafts_usd)),
@@ -347,7 +347,7 @@ def _training(price: TuningPrice) -> str:
 
 
 def call_words(call: Call) -> str:
-    """Tokens, time and dollars of one call."""
+    """Return tokens, time and dollars of one call."""
     paid = "" if not call.usd else f", ${call.usd:.4g}"
     each = "time unknown" if call.seconds is None else f"{duration(call.seconds)} each (p50)"
     return f"{call.tokens_in:.0f} tokens in, {call.tokens_out:.0f} out a call, {each}{paid}"

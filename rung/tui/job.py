@@ -139,7 +139,7 @@ def start_job(root: Path, stage: str, arguments: Sequence[str]) -> ScreenJob:
 
 
 def running_jobs(root: Path) -> list[ScreenJob]:
-    """Commands that an earlier program started here and that still run."""
+    """Return commands that an earlier program started here and that still run."""
     found = []
     for record in sorted((root / FOLDER).glob("*.json")):
         if is_held(record):

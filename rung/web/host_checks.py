@@ -98,7 +98,7 @@ def _name(host: str) -> str:
 
 
 def _place(origin: str) -> str:
-    """Name and port in an Origin header; empty if it has none."""
+    """Return the name and port in an Origin header; empty if it has none."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

@@ -209,7 +209,7 @@ def _near(desk: Desk, ask: PageRequest, item: ReviewItem) -> Sequence[NearRow]:
 
 
 def _in_use(desk: Desk, unmasked: bool) -> list[str]:
-    """Answers that are offered; with something to mask in them only where this item is shown as it is."""
+    """Return answers that are offered; with something to mask in them only where this item is shown as it is."""
     return [answer for answer in answers_in_use(desk.store) if unmasked or mask(answer) == answer]
 
 

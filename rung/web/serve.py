@@ -64,7 +64,7 @@ def has_links(desk: Desk) -> bool:
 
 
 def host_names(web: WebSettings) -> set[str]:
-    """Names in a Host header that are answered: this machine's own, and that of `[web] url`."""
+    """Return names in a Host header that are answered: this machine's own, and that of `[web] url`."""
     names = {*LOOPBACK, web.host}
     if web.url:
         names.add(urlsplit(web.url).hostname or "")

@@ -128,5 +128,5 @@ def closed(title: str, words: str, status: int, *, after: str = "", headers: Any
 
 @cache
 def static_file(name: str) -> tuple[bytes, str]:
-    """Bytes and type of one of the files that pages use."""
+    """Return bytes and type of one of the files that pages use."""
     return (HERE / "static" / name).read_bytes(), STATIC[name]

@@ -24,7 +24,7 @@ MOST_PAIRS = 4_000_000
 
 
 def difference(old: str, new: str) -> Iterator[tuple[str, str]]:
-    """Parts of both texts, word by word: `same`, `gone` or `came`, with the text."""
+    """Yield parts of both texts, word by word: `same`, `gone` or `came`, with the text."""
     before, after = (re.findall(r"\s+|\w+|[^\w\s]", text) for text in (old, new))
     if len(before) * len(after) > MOST_PAIRS:
         before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)

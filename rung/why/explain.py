@@ -65,7 +65,7 @@ def _plain_ref(project: Project | None, ref: str) -> str:
 
 
 def _row_from(project: Project, place: str) -> str:
-    """Id of the row that was imported from `file:line`; the place itself where none was."""
+    """Return the id of the row that was imported from `file:line`; the place itself where none was."""
     from curation.store import open_store, store_exists
 
     settings = load_settings(project.settings_file)

@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 def row_of(example: Example, system_prompt: str | None) -> Row:
-    """Messages as they are trained on (arguments of calls as objects), and the tools where the row has some."""
+    """Return messages as they are trained on (arguments of calls as objects), and the tools where the row has some."""
     messages = for_template([*with_system(example.asked, system_prompt), dict(example.messages[-1])])
     tools = example.row.get("tools")
     return {"messages": messages, **({"tools": tools} if tools else {})}

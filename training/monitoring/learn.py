@@ -315,7 +315,7 @@ def in_order(requests: Sequence[Logged]) -> list[Logged]:
 def _sift(
     gate: CandidateFilter, origins: Origins, ordered: Sequence[Logged], count: int, done: Learnt
 ) -> tuple[list[Passed], list[KeptOut]]:
-    """Requests in order through the gate, until `count` have passed; those that do not, as they are kept.
+    """Return requests in order through the gate, until `count` have passed; those that do not, as they are kept.
 
     Each pass takes twice as many as the one before: where most are duplicates, few passes are enough for all.
     """
@@ -361,13 +361,13 @@ def _keep(
 
 
 def _queued_before(store: Store) -> set[str]:
-    """Hashes of requests that are candidates already, whatever was decided on them."""
+    """Return hashes of requests that are candidates already, whatever was decided on them."""
     rows = store.rows(role="candidates", excluded=None)
     return {str(row.meta["hash"]) for row in rows if row.meta.get("strategy") == STRATEGY}
 
 
 def read_not_learnt(project: Project) -> list[KeptOut]:
-    """Requests that did not become candidates, with their reasons. Raises InputError if the file is damaged."""
+    """Return requests that did not become candidates, with their reasons. Raises InputError if the file is damaged."""
     return read_lines(_not_learnt(project), KeptOut.model_validate, "request that was kept out")
 
 

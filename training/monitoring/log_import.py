@@ -158,7 +158,7 @@ def _placed(project: Project, read: Read, model: str, known: Mapping[str, Judged
 
 
 def _covered(before: Iterable[Import], model: str) -> set[str]:
-    """Files that an earlier import took in as far as this one would."""
+    """Return files that an earlier import took in as far as this one would."""
     whole = (made for made in before if made.only_model in ("", model) and made.sample == 1)
     return {file.sha256 for made in whole for file in made.files}
 
@@ -299,7 +299,7 @@ def _judged(feedback: Feedback, masker: Masker, scale: tuple[float, float]) -> J
 
 
 def said_later(part: LogPart, masker: Masker, scale: tuple[float, float], digest: str = "") -> LaterFeedback:
-    """Feedback on a request that is not in these logs, masked, as it is kept."""
+    """Return feedback on a request that is not in these logs, masked, as it is kept."""
     rating, edit, comment = _judged(part.feedback, masker, scale)
     ids = [masker.name(each) for each in part.ids]
     trace = masker.name(part.trace)

@@ -141,7 +141,7 @@ def _chosen(choices: list[Any]) -> Said:
 
 
 def _from_list(items: list[Any]) -> Said:
-    """Messages whose last one is the assistant's, or parts of one."""
+    """Return messages whose last one is the assistant's, or parts of one."""
     tables = [each for each in map(opened, items) if isinstance(each, Mapping)]
     if any("choices" in each for each in tables):
         return Said(given=True, unread=IN_PIECES)

@@ -88,7 +88,7 @@ def _value(given: Any) -> Any:
 
 
 def _messages(found: Mapping[str, Any], name: str, flat: str) -> list[JsonObject]:
-    """Messages as OpenAI's chat has them; an empty list where none were captured."""
+    """Return messages as OpenAI's chat has them; an empty list where none were captured."""
     given = opened(found.get(f"gen_ai.{name}.messages"))
     if given is None:
         given = _flat(found, f"gen_ai.{flat}.")

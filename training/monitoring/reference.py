@@ -46,7 +46,7 @@ class Reference:
         return f"{len(self.rows):,} {self.split} rows of {self.dataset.name}"
 
     def sources(self) -> list[Path]:
-        """Files that a measure of production is made from."""
+        """Return files that a measure of production is made from."""
         return [self.folder / "release.json", self.dataset / "manifest.json"]
 
 

@@ -167,7 +167,7 @@ def read_requests(folder: Path, made: Import) -> list[Logged]:
 
 
 def in_time(requests: Iterable[Logged]) -> list[Logged]:
-    """Requests in order of time. Those without one follow the request that their line follows."""
+    """Return requests in order of time. Those without one follow the request that their line follows."""
     dated, last = [], ""
     for each in sorted(requests, key=lambda each: place_of(each.ref)):
         last = each.at or last
@@ -204,7 +204,7 @@ def check_whole(folder: Path, made: Import) -> None:
 
 
 def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
-    """Feedback of later imports onto its request; how many found none."""
+    """Return feedback of later imports onto its request; how many found none."""
     finder = Finder(((*each.ids, each.hash), each.trace) for each in requests)
     unmatched = 0
     for entry in later:

@@ -83,7 +83,7 @@ def share_signal(signal: Signal, hits: int, hits_before: int) -> Signal:
 
 
 def length_signal(signal: Signal, now: Sequence[int], before: Sequence[int], seed: int) -> Signal:
-    """Lengths in words: raised where their distribution differs, longer or shorter."""
+    """Return lengths in words: raised where their distribution differs, longer or shorter."""
     signal = revised(signal, n=len(now), n_before=len(before), unit="words")
     few = too_few(signal)
     if few is not None:
@@ -93,7 +93,7 @@ def length_signal(signal: Signal, now: Sequence[int], before: Sequence[int], see
 
 
 def later_signal(signal: Signal, values: Sequence[float], seed: int) -> Signal:
-    """Values in order of time: raised where the later half is larger than the earlier half."""
+    """Return values in order of time: raised where the later half is larger than the earlier half."""
     half = len(values) // 2
     earlier, later = values[:half], values[half:]
     signal = revised(signal, n=len(later), n_before=len(earlier))
@@ -153,7 +153,7 @@ def _strange(text: str, lexicon: set[str]) -> float:
 
 
 def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:
-    """Clusters of the known rows: raised where requests spread over them otherwise than the other half does."""
+    """Return clusters of the known rows: raised where requests spread over them otherwise than the other half does."""
     made = _clusters(known, seed)
     if made is None:
         return unmeasured(signal, "the rows have too few different words for topics")
@@ -188,7 +188,7 @@ ROUNDS = 999
 
 
 def more_often(hits: int, n: int, hits_before: int, n_before: int) -> float:
-    """P-value that something happens more often now: Fisher's exact test, one-sided (hypergeometric tail)."""
+    """Return P-value that something happens more often now: Fisher's exact test, one-sided (hypergeometric tail)."""
     from scipy.stats import hypergeom
 
     return float(hypergeom.sf(hits - 1, n + n_before, hits + hits_before, n))

@@ -211,7 +211,7 @@ def _failed(call: LogPart, scale: tuple[float, float]) -> bool:
 
 
 def _cost(calls: Sequence[LogPart], tokens: Sequence[tuple[int, int]], period: LogPeriod) -> tuple[float | None, str]:
-    """Dollars of these calls, and the line that adds the price which is missing."""
+    """Return dollars of these calls, and the line that adds the price which is missing."""
     prices = {name: price_of(name, own=period.own_prices) for name in {call.model for call in calls}}
     total = 0.0
     for call, (ins, outs) in zip(calls, tokens, strict=True):

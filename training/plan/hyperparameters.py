@@ -106,7 +106,7 @@ def _fastest(facts: Mapping[str, Any], architecture: Architecture | None) -> tup
 
 
 def evals_for(facts: Mapping[str, Any], train_rows: int, validation_rows: int) -> tuple[int, Because]:
-    """Evaluations an epoch: the default, or fewer so that they take a tenth of the time."""
+    """Return evaluations an epoch: the default, or fewer so that they take a tenth of the time."""
     found = default_of("evaluate", facts)
     most = int(VALIDATION_SHARE * train_rows / max(1.0, FORWARD * validation_rows))
     if most >= found.value:

@@ -114,7 +114,7 @@ def _not_together(error: ValidationError) -> InputError:
 
 
 def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | None) -> int:
-    """Tokens of a whole row: the rendered question, the answer, and what the template puts behind it.
+    """Return tokens of a whole row: the rendered question, the answer, and what the template puts behind it.
 
     Raises RungError if the model's template leaves out a tool call of the answer.
     """

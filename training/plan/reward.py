@@ -51,7 +51,7 @@ def same_held_out(project: Project, run: RunRecord, dataset: str) -> None:
 
 
 def _held_out(project: Project, dataset: str) -> list[str] | None:
-    """SHA-256 of the validation and the test split; None if one is not there."""
+    """Return SHA-256 of the validation and the test split; None if one is not there."""
     folder = project.datasets / dataset
     if not (folder / "manifest.json").is_file():
         return None

@@ -67,13 +67,13 @@ class Release(Artefact):
 
 
 def list_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below `folder` but release.json, by relative path."""
+    """Return SHA-256 of every file below `folder` but release.json, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / RELEASE)
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
 
 
 def folder_bytes(folder: Path) -> int:
-    """Size of all files below a folder."""
+    """Return size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -134,7 +134,7 @@ class _Sources(BaseModel):
 
 
 def _inner(chain: Path, name: str) -> list[str]:
-    """Links from one artefact of the chain to others that are here too; a damaged one is a fault."""
+    """Return links from one artefact of the chain to others that are here too; a damaged one is a fault."""
     path = chain / name
     if path.suffix != ".json" or not path.is_file():
         return []

@@ -87,7 +87,7 @@ class RunTokenizer:
         self._tokenizer = require("train", "tokenizers").Tokenizer.from_file(str(path))
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of a text as it is."""
+        """Return the token ids of a text as it is."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def texts(self, ids: Sequence[int]) -> list[str]:

@@ -150,7 +150,7 @@ def _keep(
 
 
 def _common(project: Project, settings: Settings, by: str, origin: Origin | None) -> JsonObject:
-    """Fields of the record that folders and servers share."""
+    """Return fields of the record that folders and servers share."""
     dataset = origin.plan.dataset if origin else None
     if dataset is None:
         newest = newest_dataset(project)
@@ -279,7 +279,7 @@ def _no_rows() -> str:
 
 
 def _unchecked(config: JsonObject | None, settings: Settings, origin: Origin | None) -> list[str]:
-    """Sentences on what nobody could check."""
+    """Return sentences on what nobody could check."""
     found = []
     if origin is None:
         found.append(_no_rows())

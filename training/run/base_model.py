@@ -23,7 +23,7 @@ class PlanTokenizer:
         self.tokenizer = load_tokenizer(base, enable_thinking)
 
     def count(self, text: str) -> int:
-        """Tokens of a plain text, without special ones."""
+        """Return tokens of a plain text, without special ones."""
         return len(encode(self.tokenizer, text))
 
     def render(self, turns: Sequence[Turn]) -> str:

@@ -74,7 +74,7 @@ class Rewarded(RunTrainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Answers to the validation questions, scored by the reward itself."""
+        """Return answers to the validation questions, scored by the reward itself."""
         this: Any = self
         this.model.eval()
         scores = self.rewards() if self.rewards else []
@@ -82,7 +82,7 @@ class Rewarded(RunTrainer):
         return self.checked({f"{metric_key_prefix}_loss": 1 - mean, "eval_error": error})
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, object]]:
-        """Questions come rendered, special tokens and all: as the local model is asked."""
+        """Return questions come rendered, special tokens and all: as the local model is asked."""
         this: Any = self
         return [encode(this.processing_class, prompt) for prompt in prompts], None, {}
 

@@ -226,7 +226,7 @@ def memory_mib() -> float | None:
 
 
 def held(*kinds: str) -> int:
-    """Bytes of these kinds that are in memory now; 0 if the system does not say."""
+    """Return bytes of these kinds that are in memory now; 0 if the system does not say."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

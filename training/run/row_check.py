@@ -68,7 +68,7 @@ def check(tokenizer: Any, encoded: EncodedRows, recipe: Recipe) -> TokenCheck:
 
 
 def show(tokenizer: Any, tokens: Tokens) -> ShownRow:
-    """Neighbouring tokens of one kind together, decoded with their special tokens."""
+    """Return neighbouring tokens of one kind together, decoded with their special tokens."""
     runs: list[tuple[list[int], bool]] = []
     for token, label in zip(tokens.ids, tokens.labels, strict=True):
         is_trained = label != IGNORED

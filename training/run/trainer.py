@@ -139,7 +139,7 @@ class AnswerTrainer(RunTrainer, SFTTrainer):  # type: ignore[misc]  # trl ships 
         return (loss, {}) if return_outputs else loss
 
     def answer_losses(self, model: Any, inputs: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss of each trained token of the batch, and the row that each belongs to."""
+        """Return the loss of each trained token of the batch, and the row that each belongs to."""
         targets = inputs["labels"][:, 1:]
         mask = targets != IGNORED
         base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model

@@ -104,7 +104,7 @@ def preflight(project: Project, plan_file: Path) -> DryRun:
 
 
 def place_of(project: Project, plan: str) -> Path:
-    """Path of a plan's pre-flight."""
+    """Return the path of a plan's pre-flight."""
     return project.plans / f"{plan}.preflight.json"
 
 
@@ -134,7 +134,7 @@ def _measured(project: Project, plan_file: Path) -> DryRunFigures:
 
 
 def _speed(found: DryRunFigures) -> float:
-    """Tokens per second of the timed steps."""
+    """Return tokens per second of the timed steps."""
     return sum(step.tokens for step in found.timed) / max(1e-9, sum(step.seconds for step in found.timed))
 
 

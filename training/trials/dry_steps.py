@@ -38,7 +38,7 @@ EVERY = 0.01
 
 
 def measure(root: Path, plan_file: Path) -> dict[str, Any]:
-    """Rows as they are trained, and what steps cost on this machine."""
+    """Return rows as they are trained, and what steps cost on this machine."""
     import training.run.trainer  # noqa: F401  imported before memory is counted
 
     project, plan = Project(root), read_plan(plan_file)
@@ -89,7 +89,7 @@ def _order(columns: Sequence[Column], rows: int) -> Sequence[Column]:
 
 
 def _size(column: Column) -> int:
-    """Tokens of an item, of all its parts; characters where it is a question still to be rendered."""
+    """Return tokens of an item, of all its parts; characters where it is a question still to be rendered."""
     return sum(len(part) for name, part in column.items() if name.endswith(("ids", "prompt")))
 
 
@@ -110,7 +110,7 @@ def _rendering(ground: Ground) -> dict[str, Any]:
 
 
 def _answers_lost(ground: Ground) -> Iterator[int]:
-    """Lines whose trained tokens do not hold the whole answer."""
+    """Yield lines whose trained tokens do not hold the whole answer."""
     for tokens in ground.items.encoded.rows:
         ids = [token for token, label in zip(tokens.ids, tokens.labels, strict=True) if label != IGNORED]
         answer = ground.train[tokens.row - 1].answer or ""

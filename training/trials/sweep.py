@@ -325,7 +325,7 @@ def _with(project: Project, values: Mapping[str, str]) -> Settings:
 
 
 def halving(count: int, steps: int) -> list[Rung]:
-    """Rungs from the most trials with the fewest steps to the last ones with all: each keeps the better half."""
+    """Return rungs from the most trials with the fewest steps to the last ones with all: each keeps the better half."""
     counts = [count]
     while counts[-1] > 1 and steps / HALF ** len(counts) >= LEAST_STEPS:
         counts.append(max(1, counts[-1] // HALF))

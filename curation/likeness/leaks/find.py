@@ -38,7 +38,7 @@ def find_leaks(
 def leaks_between(
     learnt: Iterable[Example], validated: Sequence[Example], tested: Sequence[Example]
 ) -> tuple[Iterator[Leak], Iterator[Leak]]:
-    """Leaks and suspects: of learnt rows into validation and test, and of validation rows into test.
+    """Return leaks and suspects: of learnt rows into validation and test, and of validation rows into test.
 
     Train numbers count the learnt rows, then the validation rows; test numbers the validation rows, then the test rows.
     """
@@ -134,7 +134,7 @@ class LeakSearch:
 
 
 def without_leaks(search: LeakSearch, report: LeakReport, chosen: Callable[[I64], Iterable[Example]]) -> I64:
-    """Places of the train rows of a report that leak nothing; `chosen` gives the rows at some places.
+    """Return places of the train rows of a report that leak nothing; `chosen` gives the rows at some places.
 
     Looks again until nothing is found: with fewer rows a gram is rarer, so that a second look can find more.
     """
@@ -146,7 +146,7 @@ def without_leaks(search: LeakSearch, report: LeakReport, chosen: Callable[[I64]
 
 
 def clean_rows(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[int], LeakReport]:
-    """Indices of the train rows that leak nothing, and the first report."""
+    """Return indices of the train rows that leak nothing, and the first report."""
     search = LeakSearch(test)
     report = search.find(train)
     kept = without_leaks(search, report, lambda places: [train[place] for place in places])

@@ -81,11 +81,11 @@ class TestIndex:
     odd: npt.NDArray[np.bool_]
 
     def part_grams(self, part: int) -> I64:
-        """Numbers of the part's grams, in the order of its text."""
+        """Return numbers of the part's grams, in the order of its text."""
         return self.ordered[self.begins[part] : self.begins[part + 1]]
 
     def lookup(self, grams: U64) -> tuple[I64, I64]:
-        """Places of those grams that the test side holds, and the number of each."""
+        """Return places of those grams that the test side holds, and the number of each."""
         likely = np.flatnonzero(self.flags[grams >> _TO_FLAG])
         wanted, last = grams[likely], len(self.table) - 1
         number = self.first[wanted >> _TO_FLAG].astype(np.int64)
@@ -96,7 +96,7 @@ class TestIndex:
 
 
 def places_in(table: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[I64, I64]:
-    """Places in `keys` whose key is in the ascending `table`, and its first place there."""
+    """Return places in `keys` whose key is in the ascending `table`, and its first place there."""
     if not len(table):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     at = np.searchsorted(table, keys)
@@ -168,7 +168,7 @@ def _short_grams(grams: Sets) -> ShortGrams:
 
 
 def least_shared(sizes: I64) -> I64:
-    """Members that a set of each size shares at least with one that is short near."""
+    """Return members that a set of each size shares at least with one that is short near."""
     least: I64 = np.ceil(SHORT_THRESHOLD * sizes - SLACK).astype(np.int64)
     return least
 

@@ -66,7 +66,7 @@ class LeakJudge:
         return Answered(self.example)
 
     def judge(self, pair: CandidatePair) -> Found:
-        """Leaks and suspects of this pair, the question's first."""
+        """Return leaks and suspects of this pair, the question's first."""
         leaks, suspects = self._question(pair)
         if "answer" in self.parts and (pair.answer >= 0 or pair.same_words):
             more, also = self._answer(pair)

@@ -239,7 +239,7 @@ def candidate_pairs(scan: Scan, looked: Looked, labels: Collection[int]) -> Cand
 
 
 def _with_same_words(scan: Scan, labels: Collection[int], items: int) -> I64:
-    """Pairs with texts of the same words. That both have one label is no reason to look at them."""
+    """Return pairs with texts of the same words. That both have one label is no reason to look at them."""
     judged = np.ones(len(scan.index.item), np.bool_)
     judged[list(labels)] = False
     found = [np.zeros(0, np.int64)]

@@ -278,7 +278,7 @@ def check_project_rows(options: Options | None = None) -> tuple[Checkup, Smalles
 
 
 def review_so_far() -> Review:
-    """Rows by state of review over all roles, and how many decisions each reviewer made."""
+    """Return rows by state of review over all roles, and how many decisions each reviewer made."""
     from curation.review.people import person_progress
     from rung.report.quality import Review
 

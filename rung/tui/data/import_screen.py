@@ -55,7 +55,7 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
         self.problem = ""
 
     def compose(self) -> ComposeResult:
-        """Columns above, rows below, keys at the foot."""
+        """Yield columns above, rows below, keys at the foot."""
         with Vertical():
             yield Static(id="name")
             with VerticalScroll(can_focus=False):

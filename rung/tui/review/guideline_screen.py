@@ -90,7 +90,7 @@ class GuidelineScreen(LeavingModal[None]):
         self.at = 0
 
     def compose(self) -> ComposeResult:
-        """Title, field, text, keys."""
+        """Yield the title, field, text, keys."""
         with Vertical():
             yield Static(Text(f"Guideline v{self.version}", style="bold"), id="title")
             yield Input(placeholder="find in the guideline", id="sought", compact=True)

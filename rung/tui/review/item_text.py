@@ -111,7 +111,7 @@ def beside(item: ReviewItem, session: ReviewSession | None, aside: Aside | None,
 
 
 def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...]:
-    """Answers that a key gives to this item: those in use, where the item has one answer of a few words."""
+    """Return answers that a key gives to this item: those in use, where the item has one answer of a few words."""
     if session is None or session.series is not None or "rejected" in item.row or not item.messages:
         return ()
     return (session.labels or ())[: len(LABEL_KEYS)]
@@ -216,7 +216,7 @@ def near_words(rows: Sequence[NearRow]) -> str:
 
 
 def summary(session: ReviewSession) -> str:
-    """Rows, minutes, pace and verdicts of a session."""
+    """Return rows, minutes, pace and verdicts of a session."""
     parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in session.counts.items())
     pace = f", {session.an_hour} an hour" if session.an_hour else ""
     rows = counted(len({made.decided.id for made in session.done}), "row")
@@ -252,7 +252,7 @@ MORE = "More drafts: rung data generate --count 100"
 
 
 def gap_words(session: ReviewSession) -> list[str]:
-    """Drafts that would close the gaps, what they cost, and the command. Runs in a thread."""
+    """Return drafts that would close the gaps, what they cost, and the command. Runs in a thread."""
     gaps = find_gaps(session.desk.store, session.project, session.settings)
     if gaps is None:
         return ["Nothing asks for more rows: neither the advice nor [review] goal.", MORE]

@@ -52,7 +52,7 @@ class PageScreen(LeavingModal[None]):
             yield TextPassage(*self.parts(), id="page")
 
     def parts(self) -> Sequence[TextPart]:
-        """Title and text; subclasses override this."""
+        """Return the title and text; subclasses override this."""
         title = Text(f"{shown(self.heading)}\n", style="bold")
         return TextPart(title), TextPart(Text(drawn(shown(self.text, limit=MOST))))
 

@@ -292,7 +292,7 @@ WIDTH, HEIGHT = 48, 6
 
 
 def curve_lines(lines: Sequence[MetricLine], total: int, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
-    """Rows of text: a title, the plot with three values at its side, the axis. Empty if nothing is measured."""
+    """Return rows of text: a title, the plot with three values at its side, the axis. Empty if nothing is measured."""
     train = _points(lines, "step")
     validation = _points(lines, "validation")
     if not train:

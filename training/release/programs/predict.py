@@ -33,7 +33,7 @@ class WordFeatures:
         self.characters: dict[str, int] = {gram: place for place, gram in enumerate(parts["characters"])}
 
     def of(self, text: str) -> tuple[list[int], list[float]]:
-        """Places of the weights that count, and their factors."""
+        """Return places of the weights that count, and their factors."""
         words = WORD.findall(text.lower())
         places, values = _vector(words, self.words, self.idf_words, lambda count: 1 + math.log(count))
         more, others = _vector(_grams(text.lower()), self.characters, self.idf_characters, float)
@@ -86,7 +86,7 @@ class Classifier:
 
 
 def _vector(tokens: list[str], known: dict[str, int], idf: Any, weigh: Any) -> tuple[list[int], list[float]]:
-    """Places and values of the known tokens; their squares sum to 1."""
+    """Return places and values of the known tokens; their squares sum to 1."""
     counts: dict[int, int] = {}
     for token in tokens:
         place = known.get(token)
