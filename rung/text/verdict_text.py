@@ -146,7 +146,9 @@ def _moved(v: Verdict) -> str:
     bounds = signed_interval(v.low, v.high, v.confidence)
     if signed(v.difference).lstrip("+-") == "0.0":
         return f"The tuned model scores the same as {rival_name(v)} {bounds}."
-    return f"The tuned model's difference to {rival_name(v)} is {points(v.difference)} {bounds}."
+    lead = signed(v.difference)
+    word = "worse" if lead.startswith("-") else "better"
+    return f"The tuned model is {lead.lstrip('+-')} points {word} than {rival_name(v)} {bounds}."
 
 
 def rival_name(v: Verdict) -> str:
