@@ -171,10 +171,9 @@ def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
     keeps = facts.decision is not None and facts.decision.reached and not facts.decision_is_old
     if keeps and facts.baseline is not None and (stage := wanted.get("Release")):
         return stage
-    first = waiting[0] if waiting else None
-    if first is not None and first.name == "Plan" and (step := _not_tuning(facts)):
+    if not waiting and not facts.release and (step := _not_tuning(facts)):
         return Stage(2, "Advice", "open", f"the advice says {step} next", "rung advise", f"the advice says {step}")
-    return first
+    return waiting[0] if waiting else None
 
 
 def _not_tuning(facts: Facts) -> str:
@@ -346,6 +345,8 @@ def _plan(facts: Facts) -> Stage:
         return Stage(7, "Plan", "locked", "needs baselines: press 6", "rung plan")
     if (settled := _why_no_training(facts)) and facts.finished is None:
         return Stage(7, "Plan", "not_needed", settled, "rung plan")
+    if facts.run is None and (step := _not_tuning(facts)):
+        return Stage(7, "Plan", "locked", f"the advice says {step} next: press 2", "rung plan")
     if facts.plan:
         return Stage(7, "Plan", "done", facts.plan.stem, "rung plan")
     if facts.dataset is None or facts.dataset.test_only:

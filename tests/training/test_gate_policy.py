@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from vouched import in_log
 
+from advisor.answer_file import load_answers
+from advisor.decide import decide
+from advisor.rulefiles import load_rulebook
+from rung.status.facts import read_facts
+from rung.status.stages import status_of
 from rung.text.training_text import explain_lines
 from training.gates.clearance import Locked, admit, check_gates, grant, override, policy_of
 from training.plan.machine import Machine
 from training.plan.memory_fit import methods_instead, usable_of
 from training.plan.plans import read_plan
 from training.runs import read_run
+from workspace.artefact import now, write_artefact
 from workspace.errors import InputError
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -27,6 +34,24 @@ def unwanted(project: Project) -> None:
 def policy(project: Project, text: str) -> None:
     with project.settings_file.open("a") as file:
         file.write(f"\n[gates]\n{text}\n")
+
+
+def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(ready: Project, replan: Callable[[], Path]) -> None:
+    text = ready.answers_file.read_text()
+    ready.answers_file.write_text(text.replace('few_shot = "insufficient"', 'few_shot = "untried"'))
+    decision = decide(load_rulebook(), load_answers(ready.answers_file), now().date())
+    assert decision.next_step == "few_shot"
+    write_artefact(ready.decision_file, decision)
+
+    def found() -> tuple[str, str, str | None]:
+        status = status_of(read_facts(ready))
+        return status.stage("Plan").state, status.stage("Train").state, status.next and status.next.name
+
+    assert found()[:2] == ("locked", "locked")
+    plan = replan()
+    assert found() == ("locked", "locked", "Advice")
+    grant(ready, load_settings(ready.settings_file), plan, overrides=[override("decision", "priya", "contract")])
+    assert found()[0] == "done"
 
 
 def test_only_who_is_named_may_set_a_gate_aside(ready: Project, planned: Path) -> None:
