@@ -57,6 +57,9 @@ BARE = {
     "secret": ("secret: q1w2e3r4", ["q1w2e3r4"]),
     "address with zero width": ("an\u200bna.lee@exam\u2060ple.org", ["lee@"]),
     "key with zero width": ("sk-ant-api03-" + "A1b2\u200bC3d4" * 6, ["C3d4A1b2"]),
+    "router's key": ("sk-or-v1-" + "0a1b2c3d" * 8, ["0a1b2c3d"]),
+    "service's token": ("gsk_" + "A1b2C3d4" * 7, ["gsk_A1b2"]),
+    "storage key": ("AccountName=x;AccountKey=" + "Eby8vdM0" * 10 + "==;", ["Eby8vdM0"]),
     "vendor's key": ("sk-ant-api03-" + "A1b2C3d4" * 6, ["A1b2C3d4"]),
 }
 """Name -> the text, and the parts of it that nobody may see."""
