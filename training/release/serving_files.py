@@ -1,12 +1,11 @@
-"""Files with which vLLM and TGI take the model: a command and a compose file for the whole model, and a second pair for
-the adapter on its base where the release holds the adapter and the server can load it.
+"""Commands with which vLLM and TGI serve the model: one for the whole model, and a second for the adapter on its base
+where the release holds the adapter and the server can load it.
 
 Every path in them is one from where the file is.
 """
 
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from chat.local.load import find_model
@@ -15,49 +14,30 @@ from training.release.releases import FormName, ReleasedForm, folder_bytes
 from workspace.errors import Refusal
 from workspace.files import write_text
 
-COMPOSE = """services:
-  model:
-    image: {image}
-    command: {command}
-    volumes: {volumes}
-    ports: ["127.0.0.1:8000:{port}"]
-    deploy: {{resources: {{reservations: {{devices: [{{capabilities: [gpu]}}]}}}}}}
-"""
-VLLM = "vllm/vllm-openai:latest"
-TGI = "ghcr.io/huggingface/text-generation-inference:latest"
 NEEDS_BASE = "the whole path of the base model's folder"
 
 
 def make_vllm(making: Making, folder: Path) -> ReleasedForm:
-    """Return the commands and compose files of vLLM."""
-    whole = "--served-model-name rung --generation-config vllm"
-    commands = {"serve.sh": f"vllm serve ../merged {whole}"}
-    files = {"compose.yaml": _compose(VLLM, f"--model /model {whole}", ["../merged:/model:ro"], 8000)}
+    """Return the commands of vLLM."""
+    commands = {"serve.sh": "vllm serve ../merged --served-model-name rung --generation-config vllm"}
     why_not = _why_no_adapter(making)
     rank = vllm_rank(rank_of(making.adapter)) if not why_not else None
     if rank is not None:
-        lora = f"--enable-lora --max-lora-rank {rank} --generation-config vllm --lora-modules"
-        base = _base(making)
-        commands["serve-lora.sh"] = f"vllm serve {base.here} {lora} rung=../adapter"
-        command = f"--model {base.inside} {lora} rung=/adapters/rung"
-        files["compose-lora.yaml"] = _compose(VLLM, command, [*base.mounts, "../adapter:/adapters/rung:ro"], 8000)
+        lora = f"--enable-lora --max-lora-rank {rank} --generation-config vllm --lora-modules rung=../adapter"
+        commands["serve-lora.sh"] = f"vllm serve {_base(making)} {lora}"
     elif not why_not:
         why_not = f"vLLM loads adapters up to rank {VLLM_RANKS[-1]}"
-    return _write("vllm", folder, commands, files, why_not, making)
+    return _write("vllm", folder, commands, why_not, making)
 
 
 def make_tgi(making: Making, folder: Path) -> ReleasedForm:
-    """Return the commands and compose files of TGI."""
-    commands = {"serve.sh": "text-generation-launcher --model-id ../merged --port 8000"}
-    files = {"compose.yaml": _compose(TGI, "--model-id /model --port 80", ["../merged:/model:ro"], 80)}
+    """Return the commands of TGI."""
+    launcher = "text-generation-launcher --port 8000 --model-id"
+    commands = {"serve.sh": f"{launcher} ../merged"}
     why_not = _why_no_adapter(making)
     if not why_not:
-        base = _base(making)
-        words = "--lora-adapters rung=../adapter --port 8000"
-        commands["serve-lora.sh"] = f"text-generation-launcher --model-id {base.here} {words}"
-        command = f"--model-id {base.inside} --lora-adapters rung=/adapters/rung --port 80"
-        files["compose-lora.yaml"] = _compose(TGI, command, [*base.mounts, "../adapter:/adapters/rung:ro"], 80)
-    return _write("tgi", folder, commands, files, why_not, making)
+        commands["serve-lora.sh"] = f"{launcher} {_base(making)} --lora-adapters rung=../adapter"
+    return _write("tgi", folder, commands, why_not, making)
 
 
 def _why_no_adapter(making: Making) -> str:
@@ -67,25 +47,10 @@ def _why_no_adapter(making: Making) -> str:
     return "" if (making.work / "adapter").is_dir() else "this release holds no adapter: --to adapter,vllm,tgi"
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The base as a command names it here, as a container does, and what must be mounted for that."""
-
-    here: str
-    inside: str
-    mounts: list[str]
-
-
-def _base(making: Making) -> Base:
-    """Return the base model's place: a hub id is the same everywhere, a folder is mounted by the server."""
+def _base(making: Making) -> str:
+    """Return the base as a command names it: a hub id is the same everywhere; of a folder whoever serves names the place."""
     place, hub = find_model(making.run.base)
-    return (
-        Base(shlex.quote(place), place, []) if hub else Base('"$BASE"', "/base", [f"${{BASE:?{NEEDS_BASE}}}:/base:ro"])
-    )
-
-
-def _compose(image: str, command: str, mounts: list[str], port: int) -> str:
-    return COMPOSE.format(image=image, command=json.dumps(command.split()), volumes=json.dumps(mounts), port=port)
+    return shlex.quote(place) if hub else '"$BASE"'
 
 
 def make_served(making: Making, folder: Path) -> ReleasedForm:
@@ -108,15 +73,11 @@ def make_served(making: Making, folder: Path) -> ReleasedForm:
     return ReleasedForm(form="served", folder="served", bytes=folder_bytes(folder), against="not checked", facts=facts)
 
 
-def _write(
-    name: FormName, folder: Path, commands: dict[str, str], files: dict[str, str], why_not: str, making: Making
-) -> ReleasedForm:
+def _write(name: FormName, folder: Path, commands: dict[str, str], why_not: str, making: Making) -> ReleasedForm:
     """Greedy requests reproduce what was measured: temperature 0, the run's system prompt."""
     for file, command in commands.items():
         write_text(folder / file, _script(command, making))
         (folder / file).chmod(0o755)
-    for file, text in files.items():
-        write_text(folder / file, text)
     facts = {"run": "commands only: compare the running server with rung release check URL"}
     facts |= {"adapter": why_not} if why_not else {}
     return ReleasedForm(form=name, folder=name, bytes=folder_bytes(folder), against="commands only", facts=facts)

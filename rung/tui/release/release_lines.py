@@ -24,8 +24,8 @@ FORMS = {
     "gguf": "for llama.cpp, made from merged",
     "gptq": "4 bit, by llmcompressor",
     "ollama": "a Modelfile, made from gguf",
-    "vllm": "command and compose file",
-    "tgi": "command and compose file",
+    "vllm": "the command that serves it",
+    "tgi": "the command that serves it",
 }
 NOT_HERE = "awq needs a GPU: rung release RUN --to awq"
 UNTUNED = {
