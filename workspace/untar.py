@@ -1,9 +1,7 @@
 """Unpacking a tar that somebody else made: it writes nothing outside its folder and fills neither disk nor memory."""
 
-import bz2
 import contextlib
 import gzip
-import lzma
 import os
 import shutil
 import tarfile
@@ -28,8 +26,6 @@ def _zstd(file: Path, mode: str) -> Any:
 
 PACKED = (
     (b"\x1f\x8b", gzip.open),
-    (b"BZh", bz2.open),
-    (b"\xfd7zXZ\x00", lzma.open),
     (b"\x28\xb5\x2f\xfd", _zstd),
 )
 HEADERS = (
@@ -88,11 +84,11 @@ class _Counted:
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Unpack a tar (plain, gzip, bzip2, xz or zstandard) into the empty `folder`: ordinary files and folders only.
+    """Unpack a tar (plain, gzip or zstandard) into the empty `folder`: ordinary files and folders only.
 
     The tar is read twice: every member is checked before the first byte is written. Links, devices, files with holes,
     names that leave the folder, names too long for the system and names that occur twice are refused.
-    Raises tarfile.TarError (Odd, or TooMuch where it holds too much), OSError, EOFError, zlib.error, lzma.LZMAError.
+    Raises tarfile.TarError (Odd, or TooMuch where it holds too much), OSError, EOFError, zlib.error.
     """
     for _ in _members(file, folder):
         pass

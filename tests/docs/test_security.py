@@ -7,10 +7,8 @@ import re
 import shutil
 import stat
 import subprocess
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,9 @@ from vouched import edit, in_log
 from works import answer, stages, warm  # noqa: F401
 
 from evaluation.metrics.item_metrics import item_metric
-from training.release.gguf import serving
 from workspace.errors import Refusal
 from workspace.folder import Project
-from workspace.settings import load_settings
 from workspace.trust import distrust, trust, untrusted
-from workspace.untar import Odd, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {f"{name}_API_KEY": f"planted-key-of-{name.lower()}" for name in ("ANTHROPIC", "OPENAI", "RUNG")}
@@ -79,22 +74,6 @@ def report(room: Room) -> None:
     assert pages and not any("<script>alert" in page for page in pages) and "alert(1)" in "".join(pages)
 
 
-def archive(room: Room) -> None:
-    below = room.path / "a" / "b"
-    below.mkdir(parents=True)
-    for number, (kind, name, link) in enumerate(((tarfile.REGTYPE, "../x", ""), (tarfile.SYMTYPE, "l", "../.."))):
-        with tarfile.open(below / f"{number}.tar", "w") as tar:
-            for each, target in ((tarfile.TarInfo("first"), ""), (tarfile.TarInfo(name), link)):
-                each.type, each.linkname = (kind, target) if each.name != "first" else (tarfile.REGTYPE, "")
-                tar.addfile(each, BytesIO())
-        (below / "into").mkdir(exist_ok=True)
-        before = sorted(room.path.rglob("*"))
-        with pytest.raises(Odd):
-            unpack(below / f"{number}.tar", below / "into")
-        assert room.rung("release", "verify", f"{number}.tar", at=below).code == 2
-        assert sorted(room.path.rglob("*")) == before
-
-
 def by_hand(room: Room) -> None:
     root = room.project("measured")
     report = root / "evaluations" / "E-001" / "report.json"
@@ -106,24 +85,6 @@ def by_hand(room: Room) -> None:
     assert room.rung("release", "--to", "prompt", "--by", "sam", "--reason", "best", at=root).code == 1
     checks = json.loads(room.rung("doctor", "--json", at=root).out)["checks"]
     assert [check["ok"] for check in checks if check["name"] == "log"] == [False]
-
-
-def runs_nothing(room: Room) -> None:
-    root, mark = room.project("new", '[release]\nllama_cpp = "tools"\n'), room.path / "ran"
-    for name, text in (("tools/llama-server", f"#!/bin/sh\ntouch {mark}\n"), ("tools/libllama.so", ""),
-                       ("metrics/mine.py", f"open({str(mark)!r}, 'w')\ndef score(o, e): return 1.0\n")):  # fmt: skip
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(text)
-        (root / name).chmod(0o755)
-    room.monkeypatch.chdir(root)
-    with pytest.raises(Refusal):
-        item_metric("mine", root)
-    with pytest.raises(Refusal), serving(load_settings(root / "rung.toml"), root / "m.gguf", 64):
-        pass
-    assert not mark.exists()
-    trust(root)
-    item_metric("mine", root)
-    assert mark.exists()
 
 
 def reaches_nothing(room: Room) -> None:
@@ -175,10 +136,10 @@ ATTACKS: tuple[Callable[[Room], None] | str, ...] = (
     "evaluation/test_sandbox.py::test_no_file_is_read",
     "security/test_metrics.py::test_a_schema_that_leads_elsewhere_is_refused_and_nobody_is_asked",
     "security/test_model_folders.py::test_pickled_weights_are_not_read",
-    archive,
+    "security/test_archives.py::test_an_odd_member_is_refused_before_a_byte_is_written",
     "training/release/test_release.py::test_a_changed_release_is_found_on_another_machine",
     by_hand,
-    runs_nothing,
+    "security/test_trust.py::test_a_program_of_the_project_is_started_only_as_it_was_trusted",
     reaches_nothing,
     asks_again,
     "security/test_trust.py::test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own",

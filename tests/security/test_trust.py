@@ -210,6 +210,7 @@ def test_a_tracker_gets_figures_only_after_trust(cloned: Any, warm: Warm, tmp_pa
         ('[model]\nbase_url = "gpu.example/v1"\n', ["host gpu.example/v1"]),
         ("[judge]\nbase_url = 5\n[arms.a]\nurl = 5\n[store]\nurl = 5\n[release]\nllama_cpp = 5\n", []),
         ('[arms.a]\nurl = ""\n[store]\nurl = ""\n[release]\nllama_cpp = ""\n[training]\nreport_to = ["", 5]\n', []),
+        ("model = 5\n[judge]\nbase_url = []\n[arms.a]\nurl = []\n[store]\nurl = []\n[release]\nllama_cpp = []\n", []),
     ],
 )
 def test_what_names_nothing_asks_for_nothing(toml: str, asked: list[str], tmp_path: Path) -> None:
@@ -266,10 +267,3 @@ def test_trust_is_ended_for_one_folder_and_holds_for_the_other(cloned: Any, warm
         assert warm("trust", at=root).code == 0 and trusted(root)
     assert warm("trust", "--revoke", at=roots[0]).code == 0
     assert [trusted(root) for root in roots] == [False, True]
-
-
-@pytest.mark.parametrize("nothing", ['""', "7", "[]"])
-def test_what_is_empty_or_no_text_asks_for_nothing(tmp_path: Path, nothing: str) -> None:
-    named = (("model", "base_url"), ("arms.mine", "url"), ("store", "url"), ("release", "llama_cpp"))
-    (tmp_path / "rung.toml").write_text("".join(f"[{table}]\n{key} = {nothing}\n" for table, key in named))
-    assert claims(tmp_path) == []

@@ -129,24 +129,14 @@ def dataset_gate(case: GateCase) -> Gate:
         *filter(None, [fault_of(case.project, case.settings, case.folder / "manifest.json")]),
         *_plan_faults(case, case.folder, digest),
     ]
-    evidence: Evidence = {"sha256": digest}
+    version = case.manifest.version
+    evidence: Evidence = {"version": version, "sha256": digest}
     if faults:
         return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, DATASET_RULE, evidence)
     if fault := _signal_fault(case, case.folder):
-        return closed(
-            "dataset",
-            fault,
-            "a plan is for the pairs or the reward model that it read",
-            "rung plan",
-            DATASET_RULE,
-            evidence,
-        )
-    return passed(
-        "dataset",
-        f"{case.manifest.version}, unchanged",
-        f"manifest.json {digest[:8]}",
-        {"version": case.manifest.version, "sha256": digest},
-    )
+        why = "a plan is for the pairs or the reward model that it read"
+        return closed("dataset", fault, why, "rung plan", DATASET_RULE, evidence)
+    return passed("dataset", f"{version}, unchanged", f"manifest.json {digest[:8]}", evidence)
 
 
 def _whose(folder: Path, manifest: Manifest) -> list[str]:
@@ -243,20 +233,14 @@ def baseline_gate(case: GateCase) -> Gate:
     faults = [*_report_faults(case, report, entry.sha256), *_output_faults(folder, report, entry.rows)]
     faults += filter(None, [fault_of(case.project, case.settings, folder / "report.json")])
     digest = sha256_file(folder / "report.json")
+    evidence: Evidence = {"report": report.id, "sha256": digest}
     if faults:
-        return closed(
-            "baseline", faults[0], BASELINE_WHY, MEASURE, BASELINE_RULE, {"report": report.id, "sha256": digest}
-        )
+        return closed("baseline", faults[0], BASELINE_WHY, MEASURE, BASELINE_RULE, evidence)
     if not report.vouched_by and OPTIMISED in unmeasured(case.project, manifest, report):
         fact, way = "the optimised prompt was not measured", f"rung baseline --arms {OPTIMISED}"
         why = "the lead is over the best prompt, unless a named person confirms the prompts (rung baseline --by)"
-        return closed("baseline", fact, why, way, "baseline-first", {"report": report.id, "sha256": digest})
-    return passed(
-        "baseline",
-        _scores_fact(case, manifest, report),
-        f"{report.id} {digest[:8]}",
-        {"report": report.id, "sha256": digest},
-    )
+        return closed("baseline", fact, why, way, "baseline-first", evidence)
+    return passed("baseline", _scores_fact(case, manifest, report), f"{report.id} {digest[:8]}", evidence)
 
 
 def _report(case: GateCase, test_sha256: str) -> tuple[Path, Report] | None:

@@ -134,17 +134,8 @@ def serving(settings: Settings, model: Path, context: int, *more: str) -> Iterat
     Raises Refusal if the binary is missing, the port is taken, the server ends or is not ready in time.
     """
     folder, port = llama_cpp(settings), _port(settings)
-    command = [
-        str(folder / SERVER),
-        "--model",
-        str(model),
-        "--host",
-        HERE,
-        "--port",
-        str(port),
-        *options(settings, context),
-        *more,
-    ]
+    command = [str(folder / SERVER), "--model", str(model), "--host", HERE, "--port", str(port)]
+    command += [*options(settings, context), *more]
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
