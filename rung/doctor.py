@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chat.local.embedded import embedded_state
-from curation.split.audit import PUT_BACK, VOUCHING, fault_of
+from curation.split.audit import VOUCHING, fault_of, way_back
 from curation.split.manifest import changed_splits, read_manifest
 from curation.store import open_store, store_exists
 from rung import __version__
@@ -150,10 +150,12 @@ def _log(project: Project) -> Iterator[DoctorCheck]:
     """Check that the log and the files that it names agree. A store that cannot be read has its own line."""
     files = [path for name in VOUCHING for path in sorted(project.root.glob(f"*/*/{name}"))]
     try:
-        fault = fault_of(project, load_settings(project.settings_file), *files)
+        settings = load_settings(project.settings_file)
+        fault = fault_of(project, settings, *files)
+        hint = way_back(project, settings, *files) if fault else ""
     except RungError:
         return
-    yield DoctorCheck("log", not fault, fault or "every file that it names is unchanged", PUT_BACK if fault else "")
+    yield DoctorCheck("log", not fault, fault or "every file that it names is unchanged", hint)
 
 
 def _stages(project: Project) -> Iterator[DoctorCheck]:

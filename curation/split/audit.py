@@ -21,7 +21,7 @@ from curation.store.reading import begins_as, has_lost_lines, log_so_far
 from curation.store.records import POLICY_ROLES
 from workspace.artefact import Artefact, revised
 from workspace.files import sha256_bytes, sha256_file, write_bytes
-from workspace.folder import Project
+from workspace.folder import Project, by_number
 from workspace.settings import ReviewSettings, Settings, load_settings
 
 SHOWN = 3
@@ -356,10 +356,6 @@ VOUCHING = {"manifest.json": "freeze", "report.json": "measured", "verdict.json"
 hash of all lines that the log had before: where a file or the log was changed alone, the other shows it.
 """
 Vouched = TypeVar("Vouched", bound=Artefact)
-PUT_BACK = (
-    "put back what was there, or freeze and measure again (rung data freeze, rung baseline); "
-    "what another log names: move its folder out of the project"
-)
 
 
 def write_vouched(store: Store, path: Path, artefact: Vouched, actor: str, **detail: object) -> Vouched:
@@ -386,16 +382,31 @@ def unlike_log(project: Project, settings: Settings, *paths: Path) -> list[Path]
 
 
 def _is_named(store: Store, path: Path) -> bool:
+    """Return whether the log names this file; one of an older Rung, from before the log named any, counts as named."""
+    if digests := _digests(store, path):
+        return digests[-1] == sha256_file(path)
+    others = [
+        each.ref for each in store.events(kind=VOUCHING[path.name]) if {"sha256", "manifest"} & each.detail.keys()
+    ]
+    first = min((by_number(Path(ref)) for ref in others), default=None)
+    return not _told(path).get("log") and (first is None or by_number(Path(path.parent.name)) < first)
+
+
+def _digests(store: Store, path: Path) -> list[str]:
+    """SHA-256 of the files that the log names for this path, in order."""
     named = [each.detail for each in store.events(kind=VOUCHING[path.name], ref=path.parent.name)]
-    digests = [digest for each in named if (digest := each.get("sha256") or each.get("manifest"))]
-    return digests[-1] == sha256_file(path) if digests else not _log_of(path)
+    return [digest for each in named if (digest := each.get("sha256") or each.get("manifest"))]
 
 
 def fault_of(project: Project, settings: Settings, *paths: Path) -> str:
     """Return the fault of the first file that is not the log's, or that shows a changed log; empty if there is none."""
     if others := unlike_log(project, settings, *paths):
-        return f"{others[0].parent.name}: another {others[0].stem} than the one that the log names"
-    logs = {path.parent.name: log for path in paths if (log := _log_of(path))}
+        name, kind = others[0].parent.name, others[0].stem
+        with open_store(project, settings) as store:
+            if _digests(store, others[0]):
+                return f"{name}: another {kind} than the one that the log names"
+        return f"{name}: the log does not name its {kind}: the log is older, or another project's"
+    logs = {path.parent.name: log for path in paths if (log := str(_told(path).get("log", "")))}
     if not logs:
         return ""
     if not store_exists(project, settings):
@@ -407,9 +418,30 @@ def fault_of(project: Project, settings: Settings, *paths: Path) -> str:
     return f"lines of the log from before {changed} were changed or taken out" if changed else ""
 
 
-def _log_of(path: Path) -> str:
-    """Return the log hash that a file names; empty if it names none."""
+def way_back(project: Project, settings: Settings, *paths: Path) -> str:
+    """Return what to do about `fault_of`: put back what was there, or go on without what the log does not know."""
+    others = unlike_log(project, settings, *paths)
+    if not others:
+        return "put back what was there, or freeze and measure again: rung data freeze, rung baseline"
+    folders = " ".join(dict.fromkeys(project.relative(path.parent) for path in others))
+    again = ", ".join(dict.fromkeys(map(_again, others)))
+    return f"put back what was there; or, without what was measured there: mv {folders} ELSEWHERE, then {again}"
+
+
+def _again(path: Path) -> str:
+    """Return the command that makes the file again."""
+    if path.name == "manifest.json":
+        return "rung data freeze"
+    if path.name == "clearance.json":
+        return "rung train --again"
+    run = _told(path).get("run")
+    return f"rung evaluate {run}" if run else "rung baseline"
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """Return what a file holds; empty if it cannot be read."""
     try:
-        return str(json.loads(path.read_bytes()).get("log", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

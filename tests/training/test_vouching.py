@@ -54,10 +54,17 @@ def test_one_changed_file_closes_the_gate_that_rests_on_it(
         grant(ready, settings, replan())
 
 
-def test_a_version_under_the_name_of_another_is_noticed(ready: Project, replan: Callable[[], Path]) -> None:
-    shutil.copytree(ready.datasets / "v001", ready.datasets / "v002")
-    edit(ready.datasets / "v002" / "manifest.json", version="v002")
-    assert gates(ready, replan())["dataset"] is False
+@pytest.mark.parametrize("log", [{}, {"log": ""}])
+@pytest.mark.parametrize(
+    ("file", "copy", "name", "gate"), [(MANIFEST, "v002", "version", "dataset"), (REPORT, "E-002", "id", "baseline")]
+)
+def test_a_copy_under_another_name_is_noticed(
+    ready: Project, replan: Callable[[], Path], file: str, copy: str, name: str, gate: str, log: dict[str, str]
+) -> None:
+    """One that says nothing of the log is no file of an older Rung where the log names others before it."""
+    other = Path(shutil.copytree((ready.root / file).parent, (ready.root / file).parent.with_name(copy)))
+    edit(other / Path(file).name, **{name: copy, **log})
+    assert gates(ready, replan())[gate] is False
 
 
 def gates(project: Project, plan: Path) -> dict[str, bool | None]:

@@ -176,12 +176,12 @@ def admit(folder: Path) -> Admitted:
     return Admitted(project, settings, folder, plan, clearance)
 
 
-def refuse_uncleared(folder: Path, events: Sequence[Event]) -> None:
+def refuse_uncleared(folder: Path, events: Sequence[Event], hint: str = "rung train") -> None:
     """Raise Refusal if no event of the run names this receipt."""
     receipt = folder / RECEIPT
     given = {each.detail.get("sha256") for each in events if each.kind == "cleared"}
     if not receipt.is_file() or sha256_file(receipt) not in given:
-        raise Refusal(f"{folder.name}: this clearance was not given by `rung train` (not in the log).", "rung train")
+        raise Refusal(f"{folder.name}: this clearance was not given by `rung train` (not in the log).", hint)
 
 
 def _set_aside(gate: Gate, overrides: Sequence[GateOverride], policy: GateSettings) -> Gate:
@@ -272,9 +272,9 @@ def _still_true(
     gates = check_gates(project, settings, plan, report=str(named) if named else None, overrides=overrides)
     if not all(gate.opens for gate in gates):
         raise Locked(gates)
-    if [essence(gate) for gate in gates] != [essence(gate) for gate in clearance.gates]:
-        changed = [g.name for g, r in zip(gates, clearance.gates, strict=False) if essence(g) != essence(r)]
-        raise Refusal(f"{clearance.run}: changed since it was cleared: {', '.join(changed) or 'gates'}.", "rung train")
+    cleared = [essence(gate) for gate in clearance.gates]
+    if changed := [gate.name for gate in gates if essence(gate) not in cleared]:
+        raise Refusal(f"{clearance.run}: changed since it was cleared: {', '.join(changed)}.", "rung train")
 
 
 def essence(gate: Gate) -> tuple[object, ...]:

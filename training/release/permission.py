@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.split.audit import PUT_BACK, fault_of
+from curation.split.audit import fault_of, way_back
 from curation.store import open_store
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CALLED, arm_name
 from evaluation.measured_answers import best_untuned
-from evaluation.measurement_report import Report, newest_report, read_report, reports
+from evaluation.measurement_report import Report, read_report, reports
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import Verdict, newest_verdict
 from training.gates.clearance import refuse_uncleared
@@ -117,14 +117,15 @@ def _vouched(project: Project, settings: Settings, run: RunRecord, folder: Path,
     manifest = project.datasets / (verdict.dataset or "") / "manifest.json"
     refuse_unvouched(project, settings, manifest, *evaluations, folder / "verdict.json")
     if not run.adopted:
+        hint = f"put back what was there; or mv runs/{run.id} ELSEWHERE, then rung runs adopt ELSEWHERE/adapter"
         with open_store(project, settings) as store:
-            refuse_uncleared(project.runs / run.id, store.events(ref=run.id))
+            refuse_uncleared(project.runs / run.id, store.events(ref=run.id), hint)
 
 
 def refuse_unvouched(project: Project, settings: Settings, *files: Path) -> None:
     """Raise Refusal if a file is not the one that the log names, or the log changed since it was written."""
     if fault := fault_of(project, settings, *files):
-        raise Refusal(f"Not released: {fault}.", PUT_BACK)
+        raise Refusal(f"Not released: {fault}.", way_back(project, settings, *files))
 
 
 def _ruled_so(project: Project, settings: Settings, run: RunRecord, folder: Path, verdict: Verdict) -> None:
@@ -156,16 +157,11 @@ def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def best_prompted(project: Project) -> tuple[Path, Report]:
-    """Return the newest baseline with the prompted arm that validation named.
-
-    Raises Refusal if there is none, or where the replies of that arm were lost.
-    """
-    found = newest_report(project, "baseline")
-    if found is None or found[1].chosen is None:
-        raise Refusal("Locked: no baseline measured, so there is no best prompt.", "rung baseline")
-    refuse_unmeasured(found[1], found[1].chosen)
-    return found
+def measured_prompt(report: Report) -> None:
+    """Raise Refusal if a baseline named no best prompt, or the replies of that arm were lost."""
+    if report.chosen is None:
+        raise Refusal(f"Locked: {report.id} measured no prompt.", "rung baseline")
+    refuse_unmeasured(report, report.chosen)
 
 
 def refuse_unmeasured(report: Report, name: str) -> None:

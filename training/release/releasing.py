@@ -16,7 +16,7 @@ from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
 from training.release.ollama import make_ollama
-from training.release.permission import Permission, best_prompted, may_release, refuse_unvouched
+from training.release.permission import Permission, may_release, measured_prompt, refuse_unvouched
 from training.release.released_prompt import make_prompt
 from training.release.releases import (
     CHAIN,
@@ -85,17 +85,14 @@ def release_untuned(
     told: Told = lambda _: None,
 ) -> Path:
     """Release the best prompted arm, the classifier, the encoder, or several of them: needs no run."""
-    if found := newest_report(project, "baseline"):
-        refuse_unvouched(project, settings, found[0] / "report.json")
-    evaluation, report = best_prompted(project) if "prompt" in forms else _with_classifier(project, forms[0])
+    evaluation, report = _baseline(project, settings, "prompt" if "prompt" in forms else forms[0])
     arms = {"prompt": report.chosen, **ARM}
     best = best_untuned(report)
     arm = best.arm if best is not None and best.arm in {arms[form] for form in forms} else arms[forms[0]]
     with working(project, settings) as work:
         made = []
         for form in forms:
-            where = (project, settings, report, work / form)
-            made.append(make_prompt(*where) if form == "prompt" else make_classifier(form, *where))
+            made.append(_untuned(form, project, settings, work / form))
             told(f"{form}: {arm_name(arms[form] or '')}" if form == "prompt" else form)
         sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
         release = Release(
@@ -113,12 +110,21 @@ def release_untuned(
         return _finish(project, settings, work, release, untuned_card(release, report))
 
 
-def _with_classifier(project: Project, form: FormName) -> tuple[Path, Report]:
+def _baseline(project: Project, settings: Settings, form: FormName) -> tuple[Path, Report]:
+    """The newest baseline, as the log names it. Raises Refusal where it is another, or did not measure this form."""
     found = newest_report(project, "baseline")
     if found is None:
-        raise Refusal(f"Locked: no baseline measured, so there is no {form}.", f"rung baseline --arms {form}")
-    measured_classifier(form, found[1])
+        raise Refusal(f"Locked: no baseline measured, so there is no {form}.", "rung baseline")
+    refuse_unvouched(project, settings, found[0] / "report.json")
+    measured_prompt(found[1]) if form == "prompt" else measured_classifier(form, found[1])
     return found
+
+
+def _untuned(form: FormName, project: Project, settings: Settings, folder: Path) -> ReleasedForm:
+    report = _baseline(project, settings, form)[1]
+    if form == "prompt":
+        return make_prompt(project, settings, report, folder)
+    return make_classifier(form, project, settings, report, folder)
 
 
 @dataclass(frozen=True)
@@ -173,9 +179,6 @@ def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms:
 
 def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
     makers: dict[FormName, Callable[[Making, Path], ReleasedForm]] = {
-        "prompt": lambda m, folder: make_prompt(m.project, m.settings, best_prompted(m.project)[1], folder),
-        "classifier": lambda m, folder: _classifier("classifier", m, folder),
-        "encoder": lambda m, folder: _classifier("encoder", m, folder),
         "adapter": make_adapter,
         "merged": make_merged,
         "gguf": make_gguf,
@@ -187,14 +190,10 @@ def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
         "served": make_served,
     }
     told(f"{form}: making")
-    made = makers[form](making, making.work / form)
+    place, folder = (making.project, making.settings), making.work / form
+    made = _untuned(form, *place, folder) if form in UNTUNED else makers[form](making, folder)
     told(f"{form}: {made.bytes / 1e6:,.1f} MB  {made.against}")
     return made
-
-
-def _classifier(form: FormName, making: Making, folder: Path) -> ReleasedForm:
-    project = making.project
-    return make_classifier(form, project, making.settings, _with_classifier(project, form)[1], folder)
 
 
 def _release(project: Project, run: RunRecord, allowed: Permission, work: Path, made: list[ReleasedForm]) -> Release:

@@ -48,7 +48,7 @@ def _why_no_adapter(making: Making) -> str:
 
 
 def _base(making: Making) -> str:
-    """Return the base as a command names it: a hub id is the same everywhere; of a folder whoever serves names the place."""
+    """Return the base as a command names it: by its hub id, or by a place that the person who serves names."""
     place, hub = find_model(making.run.base)
     return shlex.quote(place) if hub else '"$BASE"'
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from functools import partial
@@ -22,10 +23,12 @@ from evaluation.measurement_report import Report, read_report
 from evaluation.served_run import ServedRun
 from evaluation.testset.looks import note_look
 from evaluation.verdict.rule import Acceptance, Verdict
+from rung.doctor import examine
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from training.release.releases import current_release, verify
 from training.release.releasing import release_untuned, wanted_forms
+from training.remote.adoption import adopt_folder
 from training.runs import read_run, write_run
 from workspace.artefact import now, read_artefact
 from workspace.errors import InputError, Refusal
@@ -114,6 +117,48 @@ def test_a_word_changed_in_the_verdicts_file_and_in_the_log_releases_nothing(
     rewrite(path, Verdict, **dict(told))
     if right == 30:
         assert let(project, settings, "adapter").name == "L-001"
+
+
+def test_a_database_from_before_the_verdict_releases_nothing_and_the_way_that_is_named_leads_on(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    with sqlite3.connect(project.database_file) as here, sqlite3.connect(tmp_path / "backup.db") as kept:
+        here.backup(kept)
+    folder = judged(project, settings, right=30)
+    for path in project.root.glob("rung.db*"):
+        path.unlink()
+    shutil.copyfile(tmp_path / "backup.db", project.database_file)
+    with pytest.raises(Refusal) as refused:
+        let(project, settings, "adapter")
+    assert f"mv evaluations/{folder.name} " in refused.value.hint and "rung evaluate R-001" in refused.value.hint
+    (check,) = (check for check in examine(project.root) if check.name == "log")
+    assert (check.ok, check.hint) == (False, refused.value.hint)
+    shutil.move(folder, tmp_path / "elsewhere")
+    judged(project, settings, right=30)
+    assert let(project, settings, "adapter").name == "L-001"
+
+
+def test_a_run_that_the_database_no_longer_knows_is_adopted(
+    project: Project, settings: Settings, built: Path, tmp_path: Path
+) -> None:
+    shutil.copyfile(built / "rung.db", project.database_file)
+    judged(project, settings, right=30)
+    with pytest.raises(Refusal) as refused:
+        let(project, settings, "adapter")
+    assert "mv runs/R-001 " in refused.value.hint and "rung runs adopt" in refused.value.hint
+    shutil.move(project.runs / "R-001", tmp_path / "elsewhere")
+    assert adopt_folder(project, settings, tmp_path / "elsewhere" / "adapter").adopted
+    judged(project, settings, right=30)
+    assert let(project, settings, "adapter").name == "L-001"
+
+
+def test_a_prompt_beside_a_run_is_that_of_a_baseline_that_the_log_names(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    other = Path(shutil.copytree(project.evaluations / "E-001", project.evaluations / "E-009"))
+    edit(other / "report.json", id="E-009")
+    with pytest.raises(Refusal, match="E-009"):
+        let(project, settings, "adapter,prompt")
+    assert current_release(project) is None
 
 
 @pytest.mark.parametrize("owned", ["weights", {"base": "another"}, {"system_prompt": "Another line."}])
