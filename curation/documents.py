@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -153,12 +154,12 @@ def _docx(path: Path) -> Iterator[tuple[str, str]]:
     try:
         with zipfile.ZipFile(path) as packed, packed.open("word/document.xml") as file:
             content = file.read(LARGEST + 1)
-        if len(content) > LARGEST or b"<!DOCTYPE" in content[:1024]:
+        if len(content) > LARGEST or b"<!DOCTYPE" in content.replace(b"\0", b""):  # in UTF-16 too
             raise RungError(
                 f"{path}: not a document that can be read.", "save it again in its program", where=str(path)
             )
         body = ElementTree.fromstring(content).find(f"{W}body")
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ElementTree.ParseError, OSError, EOFError, RuntimeError) as error:
         raise RungError(f"{path}: cannot be read as DOCX ({error}).", "save it again in its program",
                         where=str(path)) from error  # fmt: skip
     texts = (text for block in (body if body is not None else ()) for text in _block_texts(block))

@@ -1,4 +1,4 @@
-"""Paths of a project folder. Nothing is read here."""
+"""Paths of a project folder, and which links lead out of it. No file is read here."""
 
 import contextlib
 import os
@@ -15,6 +15,8 @@ OWN_FILES = (SETTINGS_FILE, "answers.toml", "decision.json", "guideline.md", "ju
 MADE_FOLDERS = frozenset(("datasets", "evaluations", "plans", "releases", "runs", "watch"))
 """Folders in which stages alone write."""
 OWN_FOLDERS = MADE_FOLDERS | {"arms", "documents", "metrics", "prompts", "rules"}
+OWN_NAMES = OWN_FOLDERS | {"exports", "general.jsonl", "share.html"}
+"""With what is written or read by these names beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,16 @@ class Project:
     def relative(self, path: Path) -> str:
         """`path` as artefacts name it: relative to the root, with forward slashes."""
         return path.resolve().relative_to(self.root.resolve()).as_posix()
+
+
+def links_out(root: Path) -> dict[str, str]:
+    """Return the links among a project's own files and folders that lead out of it, by name, with where they lead."""
+    root = root.resolve()
+    own = [path for path in root.iterdir() if path.name in OWN_NAMES or path.name.startswith(OWN_FILES)]
+    below = (os.walk(path) for path in own if not path.is_symlink())
+    inside = [Path(at, name) for walk in below for at, folders, files in walk for name in (*folders, *files)]
+    ends = {path: os.path.realpath(path) for path in (*own, *inside) if path.is_symlink()}
+    return {path.relative_to(root).as_posix(): e for path, e in ends.items() if not Path(e).is_relative_to(root)}
 
 
 def find_project(start: Path | None = None) -> Project | None:

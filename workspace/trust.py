@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 from workspace.errors import InputError, Refusal
 from workspace.files import sha256_bytes, sha256_file, write_private
-from workspace.folder import SETTINGS_FILE
+from workspace.folder import SETTINGS_FILE, links_out
 from workspace.settings_file import read_file
 
 CODE, PROGRAM, HOST, STORE, TRACKER, REMOTE = "code", "program", "host", "database", "tracker", "remote"
+LINK = "link"
 METRICS, ARMS = "metrics", "arms"
 """Folders of a project with code of its own."""
 VENDORS = {"anthropic": "api.anthropic.com", "openai": "api.openai.com"}
@@ -104,11 +105,18 @@ def demand_store(root: Path, url: str) -> None:
             raise _refusal(claim)
 
 
+def demand_links(root: Path) -> None:
+    """Raise Refusal where a file or folder of the project leads out of it, and this account did not trust that."""
+    for claim in untrusted(root, LINK):
+        raise _refusal(claim)
+
+
 def _refusal(claim: Claim) -> Refusal:
+    kind, _, name = claim.name.partition(" ")
     return Refusal(
         f"This account has not trusted {claim.name}, which the project asks for ({claim.what}).",
         "rung trust   (shows all that the project asks for)",
-        where=claim.name.removeprefix(f"{CODE} ") if claim.name.startswith(f"{CODE} ") else SETTINGS_FILE,
+        where=name if kind in (CODE, LINK) else SETTINGS_FILE,
         found=claim.name,
     )
 
@@ -152,6 +160,11 @@ def _codes(root: Path, _: Mapping[str, Any]) -> Iterator[Claim]:
 
 def _code(path: Path, digest: str) -> Claim:
     return Claim(f"{CODE} {path.parent.name}/{path.name}", "it runs with your rights", digest)
+
+
+def _links(root: Path, _: Mapping[str, Any]) -> Iterator[Claim]:
+    for name, end in links_out(root).items():
+        yield Claim(f"{LINK} {name}", f"a link to {end}: that is read and written", sha256_bytes(os.fsencode(end)))
 
 
 def _hosts(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
@@ -231,6 +244,7 @@ _KINDS: Mapping[str, Callable[[Path, Mapping[str, Any]], Iterator[Claim]]] = {
     STORE: _stores,
     TRACKER: _trackers,
     REMOTE: _remotes,
+    LINK: _links,
 }
 
 

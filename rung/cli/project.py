@@ -11,8 +11,11 @@ from rung import __version__
 from rung.cli.options import Json
 from rung.cli.output import say, show
 from workspace.counted import counted
-from workspace.folder import SETTINGS_FILE, find_project
+from workspace.folder import SETTINGS_FILE, find_project, links_out
 from workspace.settings import opened_project
+
+WITHOUT_TRUST = ("trust", "doctor", "init", "locate")
+"""Commands that look at a project of somebody else before it is trusted."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +38,10 @@ def start(
     if version:
         say(f"rung {__version__}")
         raise typer.Exit(0)
+    if context.invoked_subcommand not in WITHOUT_TRUST and (project := find_project()) and links_out(project.root):
+        from workspace.trust import demand_links
+
+        demand_links(project.root)
     if context.invoked_subcommand is not None:
         return
     if sys.stdin.isatty() and sys.stdout.isatty():

@@ -109,11 +109,35 @@ def test_a_damaged_document_is_named(tmp_path, name, content):
     assert told.value.where == str(tmp_path / name) and told.value.hint
 
 
-def test_a_scan_a_locked_pdf_and_a_docx_with_a_doctype_are_named(tmp_path):
-    bomb = '<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><d>&b;</d>'
-    with zipfile.ZipFile(tmp_path / "c.docx", "w") as packed:
-        packed.writestr("word/document.xml", bomb)
-    for path in (pdf(tmp_path / "a.pdf", ""), pdf(tmp_path / "b.pdf", "Secret.", password="x"), tmp_path / "c.docx"):
+def test_a_scan_and_a_locked_pdf_are_named(tmp_path):
+    for path in (pdf(tmp_path / "a.pdf", ""), pdf(tmp_path / "b.pdf", "Secret.", password="x")):
         with pytest.raises(RungError) as told:
             texts(path)
         assert told.value.where == str(path)
+
+
+BOMB = '<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><d>&b;</d>'
+
+
+@pytest.mark.parametrize(
+    ("content", "header"),
+    [
+        (BOMB, None),
+        (f"<!--{'x' * 2000}-->{BOMB}", None),
+        (BOMB.encode("utf-16"), None),
+        ("<d/>", b"\1\0\0\0"),  # locked
+        ("<d/>", b"\0\0\x63\0"),  # packed by nobody knows what
+        ("<d/>", b"\0\0\x08\0"),  # not what it says
+    ],
+)
+def test_a_docx_that_swells_is_locked_or_broken_is_named(tmp_path, content, header):
+    path = tmp_path / "c.docx"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("word/document.xml", content)
+    if header:
+        data = path.read_bytes()
+        central = data.index(b"PK\1\2")
+        path.write_bytes(data[:6] + header + data[10 : central + 8] + header + data[central + 12 :])
+    with pytest.raises(RungError) as told:
+        texts(path)
+    assert told.value.where == str(path)

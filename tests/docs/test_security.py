@@ -141,6 +141,7 @@ ATTACKS: tuple[Callable[[Room], None] | str, ...] = (
     by_hand,
     "security/test_trust.py::test_a_program_of_the_project_is_started_only_as_it_was_trusted",
     reaches_nothing,
+    "security/test_trust.py::test_a_link_of_a_project_leads_to_no_file_of_the_account_before_trust",
     asks_again,
     "security/test_trust.py::test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own",
     "security/test_trust.py::test_a_key_never_travels_in_clear_text",

@@ -204,6 +204,37 @@ def test_a_tracker_gets_figures_only_after_trust(cloned: Any, warm: Warm, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("decision.json", ("advise", "--save", "--json")),
+        ("prompts/prompt.md", BASELINE),
+        ("prompts", BASELINE),
+        ("evaluations/.partial", BASELINE),
+        ("share.html", ("share", "--json")),
+        ("rung.db", ("review", "next", "--reviewer", "mo", "--json")),
+    ],
+)
+def test_a_link_of_a_project_leads_to_no_file_of_the_account_before_trust(
+    name: str, words: tuple[str, ...], cloned: Any, warm: Warm, loopback: Any, tmp_path: Path
+) -> None:
+    root, outside = cloned(naming("model", "openai", loopback.url + "/v1", "")), tmp_path / "mine"
+    (root / name).parent.mkdir(exist_ok=True)
+    if Path(name).suffix:
+        outside.write_text("planted-text")
+        (root / name).unlink(missing_ok=True)
+    else:
+        outside.mkdir()
+        shutil.rmtree(root / name, ignore_errors=True)
+    (root / name).symlink_to(outside)
+    done = warm(*words, at=root, RUNG_STATE_DIR=str(tmp_path / "state"))
+    assert done.code == 1 and "rung trust" in error(done)["hint"] and error(done)["where"] == name
+    assert "planted" not in done.out + str(loopback.requests)
+    assert list(outside.iterdir()) == [] if outside.is_dir() else outside.read_text() == "planted-text"
+    assert warm("trust", at=root, RUNG_STATE_DIR=str(tmp_path / "state")).code == 0
+    assert "rung trust" not in str(warm(*words, at=root, RUNG_STATE_DIR=str(tmp_path / "state")))
+
+
+@pytest.mark.parametrize(
     ("toml", "asked"),
     [
         ('[model]\nprovider = "openai"\nbase_url = ""\n', ["host api.openai.com"]),

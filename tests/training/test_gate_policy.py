@@ -123,6 +123,8 @@ def test_a_gate_that_can_only_be_met_and_all_that_an_override_lacks_is_said_at_o
 
 
 def test_an_override_is_an_event_and_is_admitted(ready: Project, settings: Settings, planned: Path) -> None:
+    needless = grant(ready, settings, planned, overrides=[override("decision", "priya", "to be sure")])
+    assert read_run(needless).overrides == [], "a gate that is open is not set aside"
     unwanted(ready)
     with pytest.raises(Locked, match="decision"):
         grant(ready, settings, planned)

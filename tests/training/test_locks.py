@@ -18,7 +18,7 @@ from curation.split.freeze import freeze
 from curation.split.manifest import Manifest, load_split
 from evaluation.measurement_report import Report
 from training.gates.clearance import Clearance, Locked, admit, check_gates, grant
-from training.gates.gate import ORDER, Gate
+from training.gates.gate import ORDER, Gate, GateOverride
 from training.plan.plans import read_plan
 from training.runs import read_run, write_run
 from workspace.artefact import now, read_artefact, write_artefact
@@ -84,8 +84,9 @@ def test_leakage_gate_is_wired(ready: Project, settings: Settings, replan: Repla
     found = {item.name: item.passed for item in check_gates(ready, settings, read_plan(plan))}
     assert found.pop("leakage") is False
     assert set(found.values()) == {True}
+    by_hand = GateOverride(gate="leakage", by="sam", reason="an event that nobody may write", at=now())
     with pytest.raises(Locked, match="leakage"):
-        grant(ready, settings, plan)
+        grant(ready, settings, plan, overrides=[by_hand])
 
 
 def test_baseline_gate_is_wired(ready: Project, cleared: Path) -> None:
@@ -184,9 +185,12 @@ def test_a_clearance_for_another_plan_is_refused(cleared: Path) -> None:
     refuses(cleared, "another plan")
 
 
-@pytest.mark.parametrize("state", ["finished", "failed"])
-def test_a_used_clearance_is_refused(ready: Project, settings: Settings, cleared: Path, state: str) -> None:
-    started(ready, settings, cleared)
+@pytest.mark.parametrize(("state", "logged"), [("finished", True), ("failed", True), ("finished", False)])
+def test_a_used_clearance_is_refused(
+    ready: Project, settings: Settings, cleared: Path, state: str, logged: bool
+) -> None:
+    if logged:
+        started(ready, settings, cleared)
     write_run(cleared, read_run(cleared), state=state)
     refuses(cleared, "was used")
 

@@ -25,6 +25,7 @@ from training.plan.plans import Plan
 from training.plan.preferences import preferences_of
 from training.plan.reward import reward_fault
 from workspace.artefact import read_artefact
+from workspace.counted import counted
 from workspace.errors import Refusal, RungError
 from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project
@@ -322,7 +323,7 @@ def machine_gate(case: GateCase) -> Gate:
         return unknown("machine", fact, "rung plan check", MACHINE_RULE, MACHINE_WHY)
     cards = len(this_machine().cards)
     if cards and case.plan.recipe.processes > cards:
-        fact = f"{case.plan.recipe.processes} processes, {cards} GPU{'s' * (cards > 1)}"
+        fact = f"{case.plan.recipe.processes} processes, {counted(cards, 'GPU')}"
         return closed("machine", fact, "each process needs a GPU", f"rung plan --set processes={cards}", MACHINE_RULE)
     evidence: Evidence = {"gib": round(fit.expected, 1), "has": round(fit.has, 1)}
     if not fit.fits:
