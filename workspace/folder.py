@@ -110,7 +110,7 @@ class Project:
 def links_out(root: Path) -> dict[str, str]:
     """Return the links among a project's own files and folders that lead out of it, by name, with where they lead."""
     root = root.resolve()
-    own = [path for path in root.iterdir() if path.name in OWN_NAMES or path.name.startswith(OWN_FILES)]
+    own = [path for path in root.glob("*") if path.name in OWN_NAMES or path.name.startswith(OWN_FILES)]
     below = (os.walk(path) for path in own if not path.is_symlink())
     inside = [Path(at, name) for walk in below for at, folders, files in walk for name in (*folders, *files)]
     ends = {path: os.path.realpath(path) for path in (*own, *inside) if path.is_symlink()}

@@ -27,12 +27,6 @@ def pooled(every):
     return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
 
 
-def test_one_training_alone_gives_the_items_interval():
-    differences = [1.0, 0.0, -1.0, 1.0, 1.0, 0.0] * 10
-    assert pooled([differences]) == pytest.approx(estimate(differences).interval())
-    assert pooled([differences] * 3) == pytest.approx(estimate(differences).interval())
-
-
 @pytest.mark.parametrize(("trainings", "scatter"), [(3, 0.01), (3, 0.04), (5, 0.03)])
 def test_the_gain_that_several_trainings_can_show_ships_about_four_times_in_five(trainings, scatter):
     """Drawn anew each time: the items' differences, and each training's own mean around the true gain."""

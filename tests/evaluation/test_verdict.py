@@ -199,11 +199,6 @@ def test_the_chosen_prompt_is_the_best_only_where_no_other_did_better_on_the_tes
     assert beaten(1) and not beaten(0) and not beaten(1, "classical")
 
 
-def test_with_too_few_clusters_no_gain_is_said_to_ship_and_ten_are_the_least_that_settle_it():
-    found = rule(scores(rows(60, 0, 57, cluster=lambda i: i % 9)))
-    assert found.verdict == "need_more_data" and found.minimum_detectable is None and found.items_to_settle == 10
-
-
 @pytest.mark.parametrize("counts", [(60, 5, 235), (20, 18, 262), (30, 8, 262), (12, 5, 63)])
 def test_only_a_judgement_is_for_a_person_to_accept(counts):
     made = rule(scores(rows(*counts)))

@@ -103,16 +103,6 @@ def test_machine_gate_is_wired(ready: Project, settings: Settings, planned: Path
         grant(ready, settings, planned)
 
 
-@pytest.mark.parametrize("owned", [{"policy": {}}, {"threshold": 1.0}, {"created_at": "2020-01-01T00:00:00Z"}])
-def test_a_manifest_that_is_not_the_frozen_one_is_refused_by_a_new_plan_too(
-    ready: Project, settings: Settings, replan: Replan, owned: dict[str, object]
-) -> None:
-    manifest = ready.datasets / "v001" / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | owned))
-    with pytest.raises(Locked, match="v001"):
-        grant(ready, settings, replan())
-
-
 def test_the_next_freeze_is_another_version_whatever_was_made_of_the_last_one(
     ready: Project, settings: Settings, replan: Replan
 ) -> None:
