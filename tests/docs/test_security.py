@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import stat
@@ -14,16 +13,13 @@ from typing import Any
 
 import pytest
 from killing import Warm
-from vouched import edit, in_log
 from works import answer, stages, warm  # noqa: F401
 
 from evaluation.metrics.item_metrics import item_metric
 from workspace.errors import Refusal
-from workspace.folder import Project
 from workspace.trust import distrust, trust, untrusted
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = {f"{name}_API_KEY": f"planted-key-of-{name.lower()}" for name in ("ANTHROPIC", "OPENAI", "RUNG")}
 ESCAPE = "\x1b]0;owned\x07\u202e<script>alert(1)</script>"
 
 
@@ -35,7 +31,6 @@ class Room:
     warm: Warm
     stages: Callable[[str, str], Path]
     loopback: Any
-    monkeypatch: pytest.MonkeyPatch
 
     def project(self, stage: str, toml: str = "") -> Path:
         root = self.path / "project"
@@ -44,20 +39,14 @@ class Room:
         self.loopback.requests.clear()
         return root
 
-    def rung(self, *words: str, at: Path, offline: bool = False, **env: str) -> Any:
-        env = {"RUNG_STATE_DIR": str(self.path / "state"), **env}
-        done = self.warm(*words, at=at, offline=offline, **env)
-        assert "Traceback" not in done.err, done.err
-        return done
-
-    def named(self, provider: str = "openai", url: str = "", base: str = "m") -> str:
-        return f'[model]\nprovider = "{provider}"\nbase = "{base}"\nbase_url = "{url or self.loopback.url + "/v1"}"\n'
+    def named(self, url: str = "") -> str:
+        return f'[model]\nprovider = "openai"\nbase = "m"\nbase_url = "{url or self.loopback.url + "/v1"}"\n'
 
 
 @pytest.fixture
 def room(tmp_path: Path, warm: Warm, stages: Any, loopback: Any, monkeypatch: pytest.MonkeyPatch) -> Room:  # noqa: F811
     monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
-    return Room(tmp_path, warm, stages, loopback, monkeypatch)
+    return Room(tmp_path, warm, stages, loopback)
 
 
 def report(room: Room) -> None:
@@ -69,34 +58,9 @@ def report(room: Room) -> None:
         return status, body
 
     room.loopback.script[:] = [hostile]
-    assert room.rung("baseline", "--arms", "base", at=root).code == 0
+    assert room.warm("baseline", "--arms", "base", at=root).code == 0
     pages = [path.read_text() for path in (root / "evaluations").rglob("*.html")]
     assert pages and not any("<script>alert" in page for page in pages) and "alert(1)" in "".join(pages)
-
-
-def by_hand(room: Room) -> None:
-    root = room.project("measured")
-    report = root / "evaluations" / "E-001" / "report.json"
-    told = report.read_text()
-    edit(report, vouched_by="priya")
-    assert room.rung("release", "--to", "prompt", "--by", "sam", "--reason", "best", at=root).code == 1
-    report.write_text(told)
-    in_log(Project(root), "DELETE FROM events WHERE kind = 'freeze'")
-    assert room.rung("release", "--to", "prompt", "--by", "sam", "--reason", "best", at=root).code == 1
-    checks = json.loads(room.rung("doctor", "--json", at=root).out)["checks"]
-    assert [check["ok"] for check in checks if check["name"] == "log"] == [False]
-
-
-def reaches_nothing(room: Room) -> None:
-    for toml in (room.named(url="https://gpu.example/v1"), '[store]\nurl = "postgresql://db.example/x"\n'):
-        root = room.project("frozen", toml)
-        for words in (("baseline", "--arms", "base"), ("data", "generate", "--count", "1", "--yes"), ("status",)):
-            assert "reached:" not in room.rung(*words, at=root, offline=True, **KEYS).err, words
-        done = room.rung("baseline", "--arms", "base", at=root, offline=True, **KEYS)
-        assert done.code == 1 and "rung trust" in done.err, done
-        trust(root)  # whoever trusts it is asked no more: the same command reaches further
-        assert "reached: " in room.rung("baseline", "--arms", "base", at=root, offline=True, **KEYS).err
-        shutil.rmtree(root)
 
 
 def asks_again(room: Room) -> None:
@@ -138,9 +102,9 @@ ATTACKS: tuple[Callable[[Room], None] | str, ...] = (
     "security/test_model_folders.py::test_pickled_weights_are_not_read",
     "security/test_archives.py::test_an_odd_member_is_refused_before_a_byte_is_written",
     "training/release/test_release.py::test_a_changed_release_is_found_on_another_machine",
-    by_hand,
+    "training/release/test_release.py::test_one_changed_file_releases_nothing",
     "security/test_trust.py::test_a_program_of_the_project_is_started_only_as_it_was_trusted",
-    reaches_nothing,
+    "security/test_trust.py::test_a_host_elsewhere_is_not_asked_before_trust",
     "security/test_trust.py::test_a_link_of_a_project_leads_to_no_file_of_the_account_before_trust",
     asks_again,
     "security/test_trust.py::test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own",

@@ -16,7 +16,7 @@ from released import judged, let
 from training.release.gguf import serving
 from training.release.releases import current_release, verify
 from training.release.releasing import copy_chain, release_untuned
-from training.release.tools import CONVERTER, _kept, compressor
+from training.release.tools import CONVERTER, _kept
 from training.runs import read_run, write_run
 from workspace.artefact import hashes
 from workspace.errors import Refusal, RungError
@@ -153,20 +153,6 @@ def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, bef
     judged(project, settings, right=30)
     with pytest.raises(Refusal, match=r"49,153.*49,152"):
         let(project, settings, "merged")
-    stands(project, before)
-
-
-@pytest.mark.slow
-def test_an_environment_that_cannot_be_made(
-    project: Project, settings: Settings, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    with pytest.raises(Refusal, match="installed"):
-        compressor()
-    assert not [p for p in (tmp_path / "cache" / "tools").iterdir() if not p.name.startswith(".")]
     stands(project, before)
 
 
