@@ -38,7 +38,8 @@ def policy(project: Project, text: str) -> None:
 
 def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(ready: Project, replan: Callable[[], Path]) -> None:
     text = ready.answers_file.read_text()
-    ready.answers_file.write_text(text.replace('few_shot = "insufficient"', 'few_shot = "untried"'))
+    text = "goal_score = 0.9\n" + text.replace('few_shot = "insufficient"', 'few_shot = "untried"')
+    ready.answers_file.write_text(text)
     decision = decide(load_rulebook(), load_answers(ready.answers_file), now().date())
     assert decision.next_step == "few_shot"
     write_artefact(ready.decision_file, decision)
