@@ -252,8 +252,8 @@ class _Ladder:
         return works and all(self.rank(option, need) for need in self.needs)
 
     def _last_resort(self, need: Rule) -> set[str]:
-        """The plans that come nearest to a need which none covers; not back to a prompt that fell short, where a higher
-        plan adds something to it.
+        """Return the plans nearest to a need that none covers; never a prompt that fell short if a higher plan adds to
+        it.
         """
         best = max(self.rank(option, need) for option in self.allowed)
         near = {option for option in self.allowed if self.rank(option, need) == best}

@@ -45,9 +45,7 @@ STRENGTH = ("strong", "conditional")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule. `effect`: the fields of its kind; `place`: `approach.toml line 12`; `team`: a project's own; `counter`:
-    the best evidence against it.
-    """
+    """One rule. `effect`: the fields of its kind; `team`: a project's own; `counter`: the best evidence against it."""
 
     id: str
     kind: str

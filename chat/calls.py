@@ -50,9 +50,7 @@ _HINTS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Number of tries of a call while nothing else succeeds, and the longest wait between two tries, whatever the
-    server asks for.
-    """
+    """Tries of a call while nothing else succeeds, and the longest wait between two, whatever the server asks."""
 
     tries: int = 4
     longest: float = 60.0

@@ -170,9 +170,7 @@ def _logprob(choice: Any) -> float | None:
 
 
 def _usage(found: Any) -> Usage:
-    """Tokens as they are billed: what the prompt cache had costs less, and thinking is output, which Gemini counts in
-    the total alone.
-    """
+    """Return billed tokens: cached input costs less; thinking is output, which Gemini counts in the total alone."""
     if not found.usage:
         return Usage()
     details = getattr(found.usage, "prompt_tokens_details", None)

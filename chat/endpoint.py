@@ -95,9 +95,7 @@ class Endpoint:
     def answer(
         self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0, tools: Any = None
     ) -> Completion:
-        """One answer, greedy unless `temperature` is None: then what the server does by default. Its calls of tools are
-        one line of JSON.
-        """
+        """Return one answer, greedy unless `temperature` is None (server's default). Tool calls are a line of JSON."""
         body: JsonObject = {"model": self.model, "messages": openai_turns(turns), "max_tokens": max_tokens}
         if tools:
             body["tools"] = openai_tools(tools)

@@ -104,9 +104,7 @@ class Hosted(ABC):
         return replace(again, seconds=reply.seconds + again.seconds, cost_usd=cost)
 
     def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
-        """One reply, patiently, with room to think where it `thinks`; what replies that broke off have cost is counted
-        with it. Raises ChatError.
-        """
+        """Return one reply, with retries and room to think; its cost includes broken replies. Raises ChatError."""
         started = time.perf_counter()
         lost: list[ChatError] = []
         found = self.patiently(lambda: self.send(ask, thinks=thinks), stop, lost)

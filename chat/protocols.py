@@ -102,9 +102,7 @@ class Scorer(Protocol):
     """Log-likelihoods, for perplexity and label scoring."""
 
     def loglikelihoods(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[tuple[float, int]]:
-        """Return for each pair the sum of the answer tokens' natural log-probabilities (with end token), and their
-        count.
-        """
+        """Return for each pair the answer's summed natural log-probability (with end token), and its tokens."""
 
 
 @runtime_checkable

@@ -57,9 +57,7 @@ def call_table(call: Call) -> str:
 
 
 def from_tables(answer: str) -> tuple[str, list[Call]]:
-    """Return the text, and the calls of the tables that end it; a value that is no JSON is a text. No calls where a
-    line of a table cannot be read.
-    """
+    """Return the text, and the calls of the tables at its end; none if a line cannot be read."""
     for found in _TABLE.finditer(answer):
         if calls := _tables(answer[found.start() :].splitlines()):
             return answer[: found.start()].rstrip("\n"), calls
@@ -98,9 +96,7 @@ def parted(answer: str) -> tuple[str, list[Call]]:
 
 
 def for_template(turns: Sequence[Mapping[str, Any]], *, as_text: bool = False) -> list[Mapping[str, Any]]:
-    """Return the turns as chat templates take them: a message that only calls says "", and the arguments of all calls
-    are objects, or texts of JSON.
-    """
+    """Return the turns for chat templates: "" for a message that only calls; arguments as objects, or JSON texts."""
     return [_for_template(turn, as_text) if turn.get("tool_calls") else turn for turn in turns]
 
 

@@ -166,9 +166,7 @@ def _turns(part: Any, role: str) -> tuple[Mapping[str, Any], ...]:
 
 
 def edited_text(row: Mapping[str, Any]) -> str:
-    """The text of a row that an edit changes: the last answer (each call a table, a line for each argument), the better
-    one of a pair, or the text.
-    """
+    """Return the text that an edit changes: the last answer (calls as tables), the better of a pair, or the text."""
     example = Example(row)
     if example.calls:
         said, calls = text_of(example.messages[-1].get("content")), calls_of(example.messages[-1])
@@ -206,9 +204,7 @@ def all_texts(example: Example) -> list[str]:
 
 
 class AsideText(NamedTuple):
-    """Text of a row outside its messages' content: `place` is `reasoning`, `tool call` or `tools`; `message` is the
-    number of the message, -1 for the row's tools.
-    """
+    """Text outside the messages' content. `place`: `reasoning`, `tool call` or `tools`; `message`: number or -1."""
 
     message: int
     place: str
@@ -216,9 +212,7 @@ class AsideText(NamedTuple):
 
 
 def aside_texts(example: Example) -> list[AsideText]:
-    """The reasoning of each message, the values of the arguments that it calls tools with (free of JSON's escapes), and
-    what the row says of each tool.
-    """
+    """Return reasoning, values of tool arguments (without JSON's escapes), and descriptions of tools."""
     found = []
     for number, message in enumerate(all_messages(example)):
         if len(message) == 2:

@@ -110,9 +110,7 @@ class Bench:
 
     @property
     def model_notes(self) -> list[str]:
-        """Return the models' notices (a parameter left out, an end of life), and calls that may have been charged
-        without a reply.
-        """
+        """Return the models' notices (parameters left out, end of life), and calls perhaps charged without a reply."""
         models = [self.desk.model, self.bigger, self.judge, *self.own.values()]
         told = [note for model in models for note in notices(model)]
         return list(dict.fromkeys([*told, *self.desk.replies.unanswered(*models)]))

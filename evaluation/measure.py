@@ -115,9 +115,7 @@ def _item(number: int, row: Example, line: int, turn: int = 0) -> EvalItem:
 
 
 def choosing_items(rows: Sequence[Example], settings: EvaluationSettings) -> list[EvalItem]:
-    """The items of validation rows that arms choose on, at most `choose_on`: drawn by their content, since a file that
-    is sorted by class begins with one class.
-    """
+    """Return at most `choose_on` validation items, drawn by content: a file may be sorted by class."""
     items = items_of(rows, settings.turns)
     return sorted(items, key=lambda item: (rows[item.line - 1].content_hash, item.number))[: settings.choose_on]
 

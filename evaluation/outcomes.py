@@ -53,9 +53,7 @@ def require_baseline(project: Project, settings: Settings, dataset: str | None =
 
 
 def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
-    """Return the settings of all arms, by name (`base`: the run's, else rung.toml's). A hosted model has a token limit
-    only.
-    """
+    """Return the settings of all arms (`base`: the run's, else rung.toml's). A hosted model has a token limit only."""
     model = settings.model
     thinks = {None: "as its template says", True: "on", False: "off"}[model.enable_thinking]
     found = {"token limit": str(model.max_tokens), "thinking": f"{thinks}, {model.thinking_tokens} tokens at most"}
@@ -64,9 +62,7 @@ def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
 
 
 def check_asked(settings: Settings, report: Report, base: str, served: ServedRun | None = None) -> None:
-    """Raises Refusal if a run would be asked otherwise than the arms of the report were, or elsewhere than they
-    where it is asked on a server.
-    """
+    """Raise Refusal if a run would be asked with other settings, or by another server, than the report's arms."""
     if served is not None and report.model != served.arms_of:
         told = f"The baseline {report.id} was asked of {report.model}, not of {served.arms_of}."
         raise Refusal(f"{told} A verdict is fair only if one server answers all arms.", "rung baseline")
@@ -75,9 +71,7 @@ def check_asked(settings: Settings, report: Report, base: str, served: ServedRun
 
 
 def asked_otherwise(settings: Settings, report: Report, base: str) -> str:
-    """Return a sentence on settings of a run on `base` that differ from those of the report's arms; empty if none
-    differ.
-    """
+    """Return a sentence on settings of a run on `base` that differ from the report's arms; empty if none do."""
     here = asked_with(settings, base)
     other = [f"{k} {v}, now {here[k]}" for k, v in report.asked_with.items() if k in here and here[k] != v]
     if not other:

@@ -46,9 +46,7 @@ EARLIER = "it was measured by an earlier Rung, which did not record its inputs"
 
 @dataclass(frozen=True)
 class ReusedArm:
-    """An arm as an earlier report has it: result, outcomes of both splits, its answers with probabilities; `source` is
-    that report's file.
-    """
+    """An arm of an earlier report: result, outcomes of both splits, probabilities; `source` is the report's file."""
 
     arm: ArmResult
     choice: ArmChoice

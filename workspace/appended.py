@@ -16,9 +16,7 @@ BLOCK = 1 << 20
 
 
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, sync: bool = True) -> None:
-    """Add the rows at once, flushed to disk; one program at a time. Without `sync` they outlive the program, and may
-    not outlive the machine's power.
-    """
+    """Add the rows, flushed to disk, one program at a time. Without `sync` a power cut may lose them."""
     data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     with path.open("ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)

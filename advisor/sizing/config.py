@@ -139,9 +139,7 @@ def shown(text: object) -> str:
 
 
 def read_json(ref: str) -> tuple[JsonObject, str]:
-    """The decoded config.json of a model folder or file, or of the catalogue, unchecked, and where it is. Errors as
-    `read_config`.
-    """
+    """Return the decoded, unchecked config.json of a model or the catalogue, and its place. Raises as `read_config`."""
     entry = find_model(ref)
     if entry is not None and "config" in entry and not _is_there(Path(ref)):
         return dict(entry["config"]), str(entry["id"])

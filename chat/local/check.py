@@ -177,9 +177,7 @@ class CheckedWays:
         return max(ROUNDED, 4 * abs(pair.score - _likelihood(truth)))
 
     def _difference(self, way: Way, truths: Sequence[_Truth]) -> float:
-        """Largest difference of log-probabilities: rows that write a token at a time, several, and end apart; the same
-        prompt twice; and whole answers scored.
-        """
+        """Return the largest difference of log-probabilities between batched and single answers."""
         long, short = truths
         head = long.prompt[: len(long.prompt) // 2] if way == "prefix" else []
         prefix = self.forward.prefix(head) if head else Prefix()

@@ -137,9 +137,7 @@ START_WEIGHT, START_WRONG = 0.5, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Doubt about labels: `combined` probabilities by row and class, the probability by row that the given label is
-    `wrong`, and the assumed `share` of wrong labels.
-    """
+    """Doubt about labels: `combined` probabilities (row, class), `wrong`: of each label, `share`: assumed wrong."""
 
     combined: Floats
     wrong: Floats

@@ -53,9 +53,7 @@ class Balance(QualityCheck):
             self.counts[answer] += 1
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """Return the thin classes with their counts; they never block a freeze. `rows` counts their rows; where all
-        classes are thin, those of the smallest.
-        """
+        """Return the thin classes with their counts. `rows` counts their rows; if all are thin, the smallest's."""
         if labels_of(survey.sample, survey.options.label_limit) is None:
             return None
         counts = dict(self.counts.most_common())

@@ -25,9 +25,7 @@ EXACT_BELOW = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A row that went: indices in input order. `via` is the row whose nearness joins them where the similarity to
-    the kept row is below the threshold.
-    """
+    """A removed row: indices in input order. `via` joins it to the kept row if their similarity is too low."""
 
     index: int
     kept: int

@@ -78,9 +78,7 @@ class Fingerprints:
 
 
 def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
-    """True if numba is used: it is installed, and there are 20,000 rows or 16 million characters. `numba` overrides
-    this.
-    """
+    """True if numba is used: installed, and 20,000 rows or 16 million characters. `numba` overrides this."""
     many = rows >= COMPILED_FROM or chars >= COMPILED_FROM_CHARS
     return (many and installed("numba")) if numba is None else numba
 

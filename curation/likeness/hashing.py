@@ -78,9 +78,7 @@ class Hashes:
 
 @dataclass(frozen=True, slots=True)
 class HashedTexts:
-    """Hashes of each text of a block: its shingles and their key, its grams (empty unless it is short), the key of its
-    normal form, its number of words.
-    """
+    """Hashes of each text of a block: shingles and their key, grams (if short), key of the normal form, words."""
 
     shingles: Sets
     grams: Sets
@@ -90,9 +88,7 @@ class HashedTexts:
 
 
 def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = True) -> HashedTexts:
-    """Hash all texts, by blocks of about a million characters. A text without a word has no shingle; its exact key is
-    that of its bytes.
-    """
+    """Hash all texts, by blocks of about a million characters. A text without a word has the key of its bytes."""
     parts = [_hash_block(block, compiled, grams) for block in blocks(texts)]
     return HashedTexts(
         concat([part.shingles for part in parts]),

@@ -104,9 +104,7 @@ def bands_of(sets: Sets, nodes: I64) -> Sets:
 
 
 def rarest(sets: Sets, threshold: float) -> Sets:
-    """Return for each set the ranks of its n - ceil(t n) + 1 rarest members, ascending: two near sets share one of
-    them. Those that no other set holds are left out.
-    """
+    """Return the ranks of each set's n - ceil(t n) + 1 rarest shared members, ascending: near sets share one."""
     owners, sizes = sets.owners(), sets.sizes
     values, count = np.unique(sets.hashes, return_counts=True)
     rank = np.empty(len(values), np.int64)

@@ -21,9 +21,7 @@ Kind = Literal["exact", "near", "short_near", "key", "between"]
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Row `index` and the pinned row `against` it. `key`: both have the same group key; `between`: its group holds
-    pinned rows of two splits.
-    """
+    """Row `index` and the pinned row `against` it. `key`: same group key; `between`: pinned rows of two splits."""
 
     index: int
     against: int

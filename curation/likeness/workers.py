@@ -37,9 +37,7 @@ class FileChunk:
 
 @dataclass(frozen=True, slots=True)
 class HashedChunk:
-    """The rows of a chunk: the line of each that is canonical, other rows and lines that cannot be read, and all
-    fingerprints.
-    """
+    """The rows of a chunk: lines of canonical rows, other rows, unreadable lines, and all fingerprints."""
 
     number: int
     items: list[int | Row | Reject]

@@ -220,9 +220,7 @@ def comes_to(verdict: str, payload: str | None, original: str) -> tuple[str, str
 
 
 def outcomes(connection: Connection, policy: ReviewSettings) -> dict[int, RowOutcome]:
-    """Return what the log says of each row that counts as decided, or whose state depends on the policy; writes
-    nothing.
-    """
+    """Return the log's ruling on each row that counts as decided, or whose state depends on the policy."""
     votes = all_standing_votes(connection)
     return {row["id"]: _outcome(row, votes.get(row["id"], ()), policy) for row in decided_or_touched(connection)}
 

@@ -16,9 +16,7 @@ from workspace.json_types import JsonObject
 Read = Callable[[JsonObject], JsonObject]
 """Gives the canonical row of an object (the object itself where it is one), or raises Malformed."""
 Said = tuple[str, str, str | None] | Example
-"""System message, question and answer of a row that is a text (without an answer) or one question and its answer, and
-that has no tools; else the row.
-"""
+"""Texts of a simple row (system message, question, answer; or a text); else the row."""
 
 
 class Row(msgspec.Struct, gc=False):

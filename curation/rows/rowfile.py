@@ -98,9 +98,7 @@ class RowFile:
         return _is_lines(self.files[number])
 
     def note(self, number: int, items: Iterable[int | Row | Reject]) -> None:
-        """Note rows of a file of lines that were read elsewhere, in input order: a row that is canonical there by its
-        line.
-        """
+        """Add rows of a file that were read elsewhere, in input order: a canonical row by its line."""
         self._is_read = True
         if number not in self._status:
             self._status[number] = _status_of(self.files[number])

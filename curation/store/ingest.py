@@ -235,9 +235,7 @@ def take_out(
     fresh: Iterable[tuple[int, Example]],
     actor: str,
 ) -> dict[str, int]:
-    """Exclude duplicates among the fresh rows, remember near pairs; counts by kind. Rows up to number `before` were
-    there already.
-    """
+    """Exclude duplicates among the rows after `before`, store near pairs; return counts by kind."""
     collector, numbers = Collector(), array("q")
     reviewed = _take_standing(connection, collector, numbers, before)
     start = len(numbers)

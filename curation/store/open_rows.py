@@ -184,9 +184,7 @@ def own_waiting(connection: Connection, person: Reviewer, moment: float) -> list
 def open_to(
     connection: Connection, person: Reviewer, moment: float, pieces: Sequence[str], *, alone: bool = False
 ) -> list[tuple[int, str]]:
-    """Return (number, payload) of open rows that a person may take, whose text holds each of these pieces; with
-    `alone` only rows that one decision settles.
-    """
+    """Return (number, payload) of open rows for a person with all these pieces; `alone`: settled by one decision."""
     fits = [rows.c.payload.contains(piece, autoescape=True) for piece in pieces]
     fits += [rows.c.needed == 1, rows.c.flagged == 0] if alone else []
     held = select(rows.c.id).where(open_rows(), rows.c.lease_owner == person.id, leased_now(moment))

@@ -154,8 +154,8 @@ def _place(found: RowMapping) -> str:
 
 
 def revision(connection: Connection) -> tuple[int, ...]:
-    """Return numbers that differ where anything that a check sees has changed: a row or its state, a decision, a change
-    or its undoing, a link. A lease changes none.
+    """Return numbers that change with everything that a check sees (row, state, decision, change, link), not with a
+    lease.
     """
     stands = (rows.c.change_id, rows.c.decision_id, func.length(rows.c.queued), func.length(rows.c.mark))
     asked = (

@@ -37,9 +37,7 @@ def insert_or_skip(connection: Connection, table: Table) -> Any:
 def add_rows(
     connection: Connection, new: Iterable[NewRow], role: str, origin: str, source: int | None, *, twins: bool
 ) -> Added:
-    """Insert what is not there yet, some at a time. Without `twins` a row that repeats an earlier one of this call is
-    known, too.
-    """
+    """Insert new rows in batches. Without `twins` a row that repeats an earlier one of this call is known, too."""
     last = int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
     start = first = max(last, _sequence(connection))
     ids, there = array("q"), bytearray()

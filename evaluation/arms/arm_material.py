@@ -124,9 +124,7 @@ def read_prompts(project: Project) -> tuple[PromptVersion | None, tuple[PromptVe
 
 
 def keep_versions(project: Project) -> None:
-    """Keep what each prompt file says now as `prompts/old/NAME.HASH.md`: a report names it by its hash, and the file
-    may be edited after it was measured.
-    """
+    """Copy each prompt file to `prompts/old/NAME.HASH.md`: a report names its hash, and it may be edited later."""
     for path in filter(Path.is_file, sorted(project.prompts.glob("*.md"))):
         keep_version(path, path.read_bytes())
 

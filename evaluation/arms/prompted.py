@@ -1,6 +1,4 @@
-"""Arms that are an instruction, alone or with the same examples each time: base, prompt, few_shot, many_shot, optimised
-and bigger_model.
-"""
+"""Arms of an instruction, alone or with fixed examples: base, prompt, few_shot, many_shot, optimised, bigger_model."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -162,9 +162,7 @@ def label_values(kind: str) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """People's labels: by arm and item the mean of the raters; their names and agreement; labels they split on; `cut`
-    are the raters whose file ends in half a label.
-    """
+    """People's labels: mean by arm and item, names, agreement, splits; `cut`: raters whose file ends mid-label."""
 
     by_arm: Mapping[str, Mapping[int, float]]
     raters: tuple[str, ...] = ()

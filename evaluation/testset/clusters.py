@@ -1,6 +1,4 @@
-"""Test items that hang together: those of one conversation, and of one `[dataset] group_by` key, count together in the
-verdict's interval.
-"""
+"""Clusters of test items: one conversation, or one `[dataset] group_by` key, for the verdict's interval."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -30,9 +30,7 @@ Frozen = tuple[Path, Manifest]
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """A version's test set, scored before. `same`: it has the items that are there now; rows that a blind re-review
-    drew may have gone.
-    """
+    """A scored version's test set. `same`: it has today's items (a blind re-review may have removed rows)."""
 
     version: str
     test_sha256: str

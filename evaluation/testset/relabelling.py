@@ -63,9 +63,7 @@ def _count(wanted: str, there: int) -> int:
 
 
 def check_corrections(project: Project, settings: Settings, folder: Path) -> None:
-    """Raises Refusal if test labels of `folder` differ from those of an older version that was scored or seen, in
-    rows that no blind re-review drew.
-    """
+    """Raise Refusal if test labels differ from those of a scored or seen version, in rows no blind re-review drew."""
     if not store_exists(project, settings):
         return
     labels = _labels(folder)

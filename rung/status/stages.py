@@ -70,9 +70,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Measured scores (0..1) by rung, None if not measured, and the goal; `arms` names the arm of each score,
-    `intervals` its 95% interval.
-    """
+    """Scores (0..1) by rung, None if not measured, and the goal; `arms`: each score's arm, `intervals`: its 95%."""
 
     scores: dict[str, float | None]
     goal: float | None

@@ -12,9 +12,7 @@ SHOWN_ALL = 200
 
 
 def lines(checkup: Checkup, command: str, step: str = "", ending: Sequence[str] = ()) -> Iterator[str]:
-    """The whole page. `command` is the check that was run, to be followed by `--show NAME`; `step` the project's next
-    command (empty for files); `ending` ends it.
-    """
+    """Yield the page. `command` is the check that was run, `step` the project's next command (empty for files)."""
     in_project = bool(step)
     yield verdict(checkup)
     yield counts(checkup)

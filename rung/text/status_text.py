@@ -35,9 +35,7 @@ def next_sentence(status: Status) -> str:
 
 
 def ladder_lines(status: Status, plot: int = 0) -> list[str]:
-    """The measured ladder, the highest rung first; where there is room, each score with its interval on a scale of
-    `plot` characters.
-    """
+    """Return the measured ladder, the highest rung first, with intervals on a scale of `plot` characters."""
     goal = f"goal {status.ladder.goal:.1%}" if status.ladder.goal is not None else "no goal named"
     lines = [f"  The ladder: climb only as high as you need   {goal}"]
     if plot and status.ladder.intervals:

@@ -118,9 +118,7 @@ PERSON = frozenset(
 
 
 def scores_in(obj: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The scores of a logged object, each with `name` and `value`: Langfuse's list, or one column for each name as its
-    export has it, of whose values the last counts.
-    """
+    """Yield a logged object's scores, each with `name` and `value`: Langfuse's list, or a column for each name."""
     scores = obj.get("scores")
     yield from (score for score in (scores if isinstance(scores, list) else []) if isinstance(score, Mapping))
     for name, value in obj.items():

@@ -153,9 +153,7 @@ def reason_of(each: Logged) -> str:
 
 
 def row_of(reference: Reference, each: Logged) -> Example:
-    """Return the request as a row of the project: the user's own turns, and what was edited or else answered; no answer
-    where there was none, or only half of one.
-    """
+    """Return the request as a row: the user's turns, with the edit or else the answer, if there is a whole one."""
     turns = reference.turns.of(each.messages)
     if each.edit:
         return Example({"messages": [*turns, {"role": "assistant", "content": each.edit}]})

@@ -315,9 +315,7 @@ def _talk_in(raw: Mapping[str, Any] | str) -> Any:
 
 
 def _message(raw: Any) -> list[Message] | str:
-    """A message as rows hold it; none for what is no message (a reasoning item); a sentence where a row cannot hold
-    it.
-    """
+    """Return a message as rows hold it; none for another item (reasoning); a sentence if a row cannot hold it."""
     if not isinstance(raw, Mapping):
         return "a message is no object"
     if "role" not in raw and isinstance(raw.get("type"), str):

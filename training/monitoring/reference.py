@@ -80,9 +80,7 @@ def _dataset(project: Project, release: Release) -> tuple[Path, SplitName]:
 
 
 def _answered(project: Project, release: Release) -> list[ItemOutcome]:
-    """Return the released arm's answers on the test items, from the report behind the release; empty if that report is
-    gone or changed.
-    """
+    """Return the released arm's answers on the test items; empty if the report behind the release changed."""
     arm = "tuned" if release.run else release.arm
     for name in release.made_from:
         path = project.root / name

@@ -45,9 +45,7 @@ CHECKED = {**{name: name for name in SAME}, "grad_norm": "gradient_clip", "batch
 
 
 class RunFacts(TypedDict):
-    """Facts for the conditions of rules/hyperparameters.toml; `model_b` in billions and the number of `experts` in a
-    layer, where they are known.
-    """
+    """Facts for rules/hyperparameters.toml; `model_b` in billions and `experts` in a layer, if known."""
 
     method: Method
     rows: int
@@ -82,8 +80,8 @@ def because(found: Default, text: str = "") -> Because:
 def learning_rate(
     facts: Mapping[str, Any], architecture: Architecture | None, breadth: str = "narrow"
 ) -> tuple[float, Because]:
-    """Return the rate fitted for family and width, for low-rank adapters under supervised tuning; else the default.
-    Half of it for a model that has several jobs.
+    """Return the rate: fitted to family and width for low-rank SFT, else the default; half for a model with several
+    jobs.
     """
     rate, why = _fastest(facts, architecture)
     if breadth != "several":

@@ -60,9 +60,7 @@ def replay_questions() -> list[str]:
 
 
 def material_of(project: Project, settings: Settings, folder: Path, objective: str) -> ObjectiveRows:
-    """The items of an objective. Raises Refusal if the reviews hold too few, and where a reward model may have
-    learnt from rows that are held out here.
-    """
+    """Return the objective's items. Raises Refusal for too few, or a reward model that may know held-out rows."""
     reward = settings.training.reward
     if objective in REINFORCED and is_run(reward):
         same_held_out(project, reward_run(project, reward), folder.name)

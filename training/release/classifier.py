@@ -1,6 +1,4 @@
-"""The forms `classifier` and `encoder`: a classifier that a baseline measured, as weights without pickle, for use
-without Rung.
-"""
+"""The forms `classifier` and `encoder`: a baseline's classifier, without pickle, for use without Rung."""
 
 import json
 import shutil

@@ -102,9 +102,7 @@ USUAL = 4096
 
 
 def context_of(making: Making) -> int:
-    """The model's own limit or the usual length, whichever is less; more where the recipe's rows, or a validation row
-    with its answer, are longer.
-    """
+    """Return the model's limit or the usual length, the lesser; more if training or validation rows are longer."""
     tokenizer = making.tokenizer()
     asks = ((with_system(row.asked, making.run.system_prompt), row.row.get("tools")) for row in making.rows)
     asked = max((len(encode(tokenizer, render(tokenizer, *each))) for each in asks), default=0)

@@ -198,9 +198,7 @@ def _unchanged(project: Project, report: Report) -> None:
 
 
 def _material(project: Project, settings: Settings, report: Report, *, named: bool) -> ArmMaterial:
-    """Return the material of an arm. If the report names its examples, validation rows count too: a later freeze may
-    have moved one there.
-    """
+    """Return an arm's material; validation rows too if the report names examples: a freeze may have moved one."""
     base, prompts = read_prompts(project)
     folder = project.datasets / report.dataset
     rows = rows_for(project, settings, folder, load_split(folder, "test"))

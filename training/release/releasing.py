@@ -129,9 +129,7 @@ def _untuned(form: FormName, project: Project, settings: Settings, folder: Path)
 
 @dataclass(frozen=True)
 class ReleaseOptions:
-    """Options of a release: who signs and why, whether a form may lose more than the limit, the progress listener, and
-    the judge if its score is the metric.
-    """
+    """Options of a release: who signs and why, whether a form may exceed the loss limit, progress, and the judge."""
 
     by: str = ""
     reason: str = ""

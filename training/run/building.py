@@ -1,6 +1,4 @@
-"""The trainer of an objective, with the adapter of a method and the arguments of trl. torch and trl are
-imported by the training process only.
-"""
+"""The trainer of an objective, with a method's adapter and trl's arguments. Only the training process loads it."""
 
 import math
 from collections import Counter

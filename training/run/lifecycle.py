@@ -20,9 +20,7 @@ from workspace.lock import writer_lock
 ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
 ROOM, ROOM_BYTES = ".room", 1 << 18
-"""A file that a run keeps while it lives and gives up at its end: on a full disk it is the room for run.json, the log
-and the database.
-"""
+"""A file that a run deletes at its end: on a full disk it leaves room for run.json, the log and the database."""
 
 
 def train(folder: Path) -> int:
@@ -46,9 +44,7 @@ def train(folder: Path) -> int:
 
 
 class _Run:
-    """The state of this process: what was admitted, and the record as last written. One that does not lead trains
-    along and writes nothing.
-    """
+    """State of this process: the clearance, and the record as last written. Only the leader writes."""
 
     def __init__(self, admitted: Admitted, *, leads: bool = True) -> None:
         self.leads = leads

@@ -33,9 +33,7 @@ class Tokens:
 
 @dataclass(slots=True)
 class EncodedRows:
-    """The rows that train, and the lines of those that cannot: longer than the limit, or without a trained token.
-    `eos_trained` counts rows that train an end token.
-    """
+    """Rows that train, and lines too long or without a trained token. `eos_trained`: rows with an end token."""
 
     rows: Sequence[Tokens] = ()
     too_long: list[int] = field(default_factory=list)

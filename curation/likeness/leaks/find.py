@@ -165,9 +165,7 @@ def _labels(scan: Scan) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """For each answer its shingles, the key of its words, and whether these words are all of it (ASCII, at least one
-    word).
-    """
+    """For each answer its shingles, the key of its words, and whether they are all of it (ASCII, one word or more)."""
 
     shingles: Sets
     key: U64

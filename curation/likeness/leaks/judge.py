@@ -99,9 +99,7 @@ class LeakJudge:
         return leaks, suspects
 
     def _beside(self, part: ItemPart, row: LearntRow) -> Overlap | None:
-        """Return where all of a question is in reasoning, a tool call or tools: what the row answers is another one, so
-        that its answer says nothing.
-        """
+        """Return where all of a question is in reasoning, a tool call or tools: the row answers another question."""
         if len(row.roles) == row.said or part.size < LABEL_WORDS:
             return None
         found = self.looker.look(part, row)

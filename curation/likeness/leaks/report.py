@@ -43,9 +43,7 @@ class LeakEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Test item `test` (index in input order) found in train row `train`. `score` is the share found, 0..1; `answer`
-    whether both rows have the same answer.
-    """
+    """Test item `test` (input order) in train row `train`: `score` is the share found, `answer`: same answer."""
 
     test: int
     train: int

@@ -1,6 +1,4 @@
-"""One pass over the train rows. What is kept grows with the test side: a gram that is in very many rows is
-counted on, but no longer noted row by row.
-"""
+"""One pass over the train rows. Memory grows with the test side: very common grams are only counted."""
 
 from __future__ import annotations
 
@@ -230,9 +228,7 @@ class Scan:
         self.nature.append(natures_of(owner[text[said]], threes[said], distinct(row[noted])))
 
     def _note_short(self, block: TextBlock, counts: I64, keys: U64) -> None:
-        """Short train questions that are near a short test question by characters but have not the same words; few of
-        those with another answer.
-        """
+        """Short train questions near a short test question by characters, not words; few with another answer."""
         index = self.index
         short = np.flatnonzero((counts[block.question] > 0) & (counts[block.question] < SHORT))
         if not len(index.short.values) or not len(short):

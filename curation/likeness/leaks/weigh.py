@@ -71,9 +71,7 @@ SUSPECTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Pairs to look at, and the discounted share of the part that is in the row; by gram whether it is part of
-    a template.
-    """
+    """Pairs to compare, with the discounted share of the part in the row; by gram whether it is of a template."""
 
     row: I64
     part: I64
@@ -135,9 +133,7 @@ def _tell_apart(nature: U32, rows: I64, template: U64, source: RowSource, compil
 
 
 def _spread(nature: U32, rows: I64, numbers: I64, wanted: Bools) -> Floats:
-    """Return for each of the `wanted` grams how many rows of different nature hold it (of those that were noted). Rows
-    are in order, and each has a gram once.
-    """
+    """Return for each of the `wanted` grams how many noted rows of different nature hold it, each once, in order."""
     place = np.cumsum(np.diff(rows, prepend=rows[:1]) > 0, dtype=np.int64)
     chosen = wanted[numbers]
     return _natures_held(nature, place[chosen], numbers[chosen], len(wanted))

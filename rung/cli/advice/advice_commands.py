@@ -323,9 +323,7 @@ def rules_show(
 
 
 def recheck_decision(project: Project, before: Decision, after: Decision, as_json: bool) -> None:
-    """Exit 0 if the decision of before still holds, 1 if it does not: other advice, a model that has ended,
-    prices that turn what pays.
-    """
+    """Exit 0 if the decision still holds, 1 for other advice, an ended model, or prices that change what pays."""
     from advisor.recheck import recheck
     from rung.text.decision_text import difference, difference_lines
 

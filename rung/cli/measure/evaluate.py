@@ -121,9 +121,7 @@ def _ways(
     forgetting: bool,
     signed: tuple[str, str, str],
 ) -> tuple[EvaluationOptions, Override | None]:
-    """Return the options of each run, and the override that was `signed` (gate, name, reason); it is logged after all
-    checks that can refuse.
-    """
+    """Return the runs' options, and the `signed` override (gate, name, reason), logged after all checks."""
     from evaluation.tuned import EvaluationOptions as Wanted
     from rung.cli.models import overridden
 

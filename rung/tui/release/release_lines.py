@@ -94,9 +94,7 @@ def card_line(manifest: Manifest | None, run: RunRecord | None, baseline: Report
 
 
 def entries(outgoing: Outgoing, width: int, running: tuple[str, Sequence[Entry]] = ("", ())) -> Iterator[Entry]:
-    """The forms, each with its size and what it was checked against; `running` is the form that is made, and how far
-    it is.
-    """
+    """Yield the forms, each with its size and its check; `running` is the form being made, with its progress."""
     verdict, made = outgoing.verdict, outgoing.made
     yield Entry()
     words = f"{verdict.verdict.replace('_', ' ')}, {verdict.created_at:%Y-%m-%d}" if verdict else "none is needed"

@@ -257,9 +257,7 @@ class ReviewScreen(StageScreen):
                 self.tell(self.awaits.replace("…", f"… {seconds:.0f} s") if seconds >= LONG else self.awaits)
 
     def can(self, action: Callable[[], None]) -> bool:
-        """True if a key acts on the item now. Until the next row is there, only one key is kept for it: nobody may
-        decide a second row unseen.
-        """
+        """True if a key acts on the item now. Only one key is kept for the next row: nobody decides a row unseen."""
         if self.busy and self.session is not None and self.kept is None:
             self.kept = action
             self.tell("key saved for the next row")
@@ -313,9 +311,7 @@ class ReviewScreen(StageScreen):
         self.next = onward if state == "empty" else FOLLOWS[state]
 
     def _stage_after_review(self) -> Stage | None:
-        """Return the next stage of a project with a frozen dataset, or the release if none is open; None after
-        decisions here, which the dataset lacks yet.
-        """
+        """Return the next stage if the dataset is frozen, or the release if none is open; None after decisions here."""
         status: Status | None = self.app.status  # type: ignore[attr-defined]
         decided = self.session is not None and self.session.counts
         if status is None or decided or status.stage("Dataset").state != "done":

@@ -121,9 +121,7 @@ def words_of(active: ActiveBinding) -> str:
 
 
 def key_rows(bindings: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
-    """(keys, words) of every active binding, one row for the same words: the screen's own, then those of every stage,
-    then what the toolkit binds.
-    """
+    """Return (keys, words) of every active binding: the screen's own, then those of all stages, then the toolkit's."""
     rows: dict[str, list[str]] = {}
     for key, active in sorted(bindings.items(), key=lambda found: rank(found[1])):
         if active.enabled and (words := words_of(active)):
