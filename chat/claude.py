@@ -126,7 +126,6 @@ class Claude(Hosted):
 
 
 def _usage(message: Any) -> Usage:
-    """Return tokens as they are billed."""
     said = message.usage
     read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
     return Usage(said.input_tokens, said.output_tokens, read, write)

@@ -21,7 +21,6 @@ from workspace.shipped_rules import rule_file
 KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
 """Kinds found by their form."""
 MASK = re.compile(r"\[(" + "|".join(KINDS) + r")\]")
-"""Replacement texts."""
 REACH = 4096
 """Characters beyond a cut in which the end of what it would halve is looked for."""
 

@@ -33,7 +33,6 @@ Facts = dict[str, str | int | bool | None]
 """Answers by key, as Rung measured them; None takes one back."""
 FEWEST_VERSIONS = 3
 WEEK_OF_EFFORT = 5.0
-"""Working days."""
 BY_EXAMPLES = ("few_shot", "many_shot", "retrieved")
 
 

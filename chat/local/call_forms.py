@@ -93,7 +93,6 @@ def _function(tool: Any) -> Mapping[str, Any]:
 
 
 def _calls(text: str, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Call]]:
-    """Yield each call with the place where it begins."""
     if tagged := list(_FUNCTION.finditer(text)):
         for found in tagged:
             yield found.start(), _by_schema(found[1].strip(), _PARAMETER.findall(found[2]), tools)

@@ -164,7 +164,6 @@ def check_files(
 
 
 def _checkup(reading: _Reading, scope: str, threshold: float, stage: Stage) -> Checkup:
-    """Read the rows, then look for the pairs."""
     stopped = reading.take()
     sampler, malformed, files = reading.rows.sampler, reading.malformed, reading.files
     learnt = FileRows(files, files.places_in(reading.learnt))
@@ -331,7 +330,6 @@ def _project_checkup(
 
 
 def _how_many(store: Store) -> int:
-    """Return the number of rows imported."""
     return sum(
         n for states in store.counts().values() for state, n in states.items() if state not in ("excluded", "rejected")
     )

@@ -352,7 +352,6 @@ def _kept(session: Session, key: str, order: DraftRequest, reply: Reply) -> Reco
 
 
 def _log(session: Session) -> None:
-    """Write a line to the project's log."""
     outcome = session.outcome
     detail = {key: value for key, value in outcome.to_json().items() if key not in ("candidates", "batch")}
     session.store.event("generate", session.settings.project.person, "", detail)

@@ -25,7 +25,6 @@ _LETTER, _SINGLE, _MARK, _SPACE = LETTER, SINGLE, MARK, SPACE
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def _mix(value: Any) -> Any:
-    """MurmurHash3's 64-bit finalizer."""
     value = (value ^ (value >> _R)) * _M1
     value = (value ^ (value >> _R)) * _M2
     return value ^ (value >> _R)
@@ -79,7 +78,6 @@ def split_words(codes: Array, starts: Array, classes: Array) -> tuple[Array, Arr
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def _fmix32(value: Any) -> Any:
-    """MurmurHash3's 32-bit finalizer."""
     # numba widens 32-bit products to 64 bits; the casts bring them back.
     value = np.uint32((value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     value = np.uint32((value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))

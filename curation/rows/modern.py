@@ -78,7 +78,6 @@ def _with_calls(message: JsonObject, calls: list[Any], thoughts: list[Any]) -> J
 
 
 def _call(part: Mapping[str, Any]) -> JsonObject:
-    """Return a `tool_use` part as a call."""
     made = {"type": "function", "function": {"name": part.get("name"), "arguments": part.get("input")}}
     return {"id": part["id"], **made} if "id" in part else made
 

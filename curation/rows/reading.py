@@ -145,7 +145,6 @@ def _object(name: str, number: int, raw: bytes, read: Read) -> Row | Reject:
 
 
 def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reject]:
-    """Yield one text row for each line of a plain text file."""
     for number, line in lines:
         try:
             text = line.decode()

@@ -46,7 +46,6 @@ class Pieces:
         return os.pread(file.fileno(), self._starts[number + 1] - start, start)
 
     def _write(self) -> IO[bytes]:
-        """Write what waits, and return the file."""
         try:
             self._file = self._file or tempfile.TemporaryFile(prefix="rung-")  # noqa: SIM115
             if self._waiting:

@@ -93,7 +93,6 @@ def _check_turns(placed: Sequence[tuple[str, Any]], field: str, unanswered: bool
 
 
 def _check_one(message: Any, state: str, field: str) -> str:
-    """Check one message; return the state after it."""
     if type(message) is not dict:
         raise Malformed(field, f'"{field}" must be an object with role and content, found {kind_of(message)}.')
     if "role" not in message:

@@ -69,7 +69,6 @@ def _demand_room(path: Path, sheet: str) -> None:
 
 
 def _chosen(path: Path, name: str, visible: list[str], names: list[str], notice: Callable[[str], None]) -> str:
-    """Return the sheet to read."""
     if name and name not in names:
         raise RungError(
             f'{path}: no sheet "{name}".{did_you_mean(name, names)}',

@@ -256,7 +256,7 @@ def _undecided(rows: Sequence[StoredRow], manifest: Manifest, policy: ReviewSett
 
 
 def _strictest_pool(given: Collection[str]) -> str:
-    """Return one that is not known counts as the strictest."""
+    """Return the strictest of the policies; an unknown one counts as the strictest."""
     if any(each not in ("sample", "trust") for each in given):
         return "all"
     return "sample" if "sample" in given else "trust"

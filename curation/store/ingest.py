@@ -169,7 +169,6 @@ def _read(rows: RowFile, number: int) -> ImportBatch:
 
 
 def _new_rows(batch: ImportBatch) -> Iterator[NewRow]:
-    """Yield each row with its line."""
     for index, example in enumerate(batch.rows):
         yield NewRow(example, batch.rows.where(index)[1])
 

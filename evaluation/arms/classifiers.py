@@ -27,7 +27,7 @@ HOTTEST = 20.0
 
 
 def classical(material: ArmMaterial) -> list[Variant]:
-    """Return one a regularisation strength."""
+    """Return a variant for each regularisation strength."""
     return _variants(material, "words, characters 2-4", vectorizer)
 
 

@@ -30,7 +30,7 @@ def base(material: ArmMaterial) -> list[Variant]:
 
 
 def prompt_versions(material: ArmMaterial) -> list[Variant]:
-    """Return one a version of the user's instruction (prompts/prompt*.md); the row's own where there is no file."""
+    """Return a variant for each version of the user's instruction (prompts/prompt*.md); else the row's own."""
     return [alone(prompt) for prompt in (material.prompts or (None,))]
 
 

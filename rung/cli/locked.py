@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_locked(gates: Sequence[Gate], as_json: bool) -> NoReturn:
-    """Return all six gates with what opens them, and exit 1."""
+    """Print all six gates with what opens them, and exit 1."""
     from rung.text.training_text import locked_lines, passed_of
 
     show(

@@ -59,8 +59,6 @@ def speak(*, quiet: bool, verbose: bool) -> None:
 
 
 class _Notes(logging.Handler):
-    """Log records as lines of progress."""
-
     def emit(self, record: logging.LogRecord) -> None:
         """Print the logger's name and the first line of its text."""
         if manner.verbose:

@@ -35,8 +35,6 @@ Counts = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
-    """Facts from the database."""
-
     counts: Counts = field(default_factory=dict)
     """Rows by role and state."""
     lines_read: int = 0
@@ -57,7 +55,6 @@ class Facts(_Stored):
     settings: Settings
     answers: Mapping[str, object] = field(default_factory=dict)
     not_asked: frozenset[str] = frozenset()
-    """Answers that Rung measured."""
     decision: Decision | None = None
     decision_is_old: bool = False
     dataset: Manifest | None = None
@@ -171,7 +168,6 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
 
 
 def _answers(project: Project) -> tuple[Mapping[str, object], frozenset[str]]:
-    """Return all answers, and which of them were measured."""
     if not project.answers_file.is_file():
         return {}, frozenset()
     answers = load_answers(project.answers_file)

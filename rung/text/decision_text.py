@@ -302,5 +302,4 @@ def _advice_lines(found: JsonObject, before: str, after: str) -> Iterator[str]:
 
 
 def _passed(state: bool | str | None) -> str:
-    """Return whether a gate is passed, in words."""
     return state if isinstance(state, str) else {True: "passed", False: "not passed", None: "open"}[state]

@@ -94,7 +94,6 @@ WORDS = {
 
 
 def _objective(recipe: Recipe) -> str:
-    """Return the objective with what belongs to it."""
     parts = [OBJECTIVE[recipe.objective]]
     if recipe.beta:
         parts.append(f"beta {recipe.beta:g}")

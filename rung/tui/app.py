@@ -97,7 +97,6 @@ class RungApp(App[None]):
         self.first = first
         """The stage to open first; 0 is Start."""
         self.read: Status | None = None
-        """The status as it was read last."""
         self.status: Status | None = None
         """The status, with the running jobs."""
         self.jobs: dict[str, ScreenJob] = {}

@@ -101,7 +101,6 @@ class LoadedScreen(StageScreen):
     """The stage that opens this one, while it is locked."""
     goes_on = False
     started = 0.0
-    """Start of the present load; 0 if there is none."""
     trouble: tuple[str, ...] = ()
     """Errors of the last command, until another one starts."""
     fits_width: ClassVar[bool] = False

@@ -206,7 +206,6 @@ class StageScreen(Calm[None]):
         return self.keys
 
     def _follow(self) -> None:
-        """Update the lines of the frame."""
         if self.is_drawn:
             self.refresh_frame()
 

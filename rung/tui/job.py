@@ -86,9 +86,7 @@ class ScreenJob:
     record: Path
     process: subprocess.Popen[bytes] | None = None
     heard: list[str] = field(default_factory=list)
-    """Progress lines so far."""
     stopped: bool = False
-    """True if somebody asked it to end."""
     started: float = field(default_factory=time.time)
     """Start, in seconds since 1970."""
 

@@ -97,8 +97,6 @@ class _Ended(Exception):
 
 
 class _Child:
-    """The process and the pipe to it."""
-
     def __init__(self) -> None:
         self.pipe, theirs = Pipe()
         with theirs:

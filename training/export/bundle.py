@@ -26,7 +26,6 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 Row = dict[str, Any]
-"""A row, or a message of one, as JSON."""
 
 
 def row_of(example: Example, system_prompt: str | None) -> Row:

@@ -334,7 +334,6 @@ def _numbers(parts: Iterable[LogPart]) -> Iterable[Any]:
 
 
 def _log(project: Project, made: Import, actor: str) -> None:
-    """Write a line to the project's log."""
     detail = {"kept": made.kept, "files": [file.path for file in made.files]}
     with open_store(project, load_settings(project.settings_file)) as store:
         store.event("watch", actor, made.id, detail)

@@ -127,7 +127,6 @@ def _finish(table: Mapping[str, Any]) -> str:
 
 
 def _chosen(choices: list[Any]) -> Said:
-    """Return the first choice of a completion."""
     tables = [each for each in choices if isinstance(each, Mapping)]
     if not tables:
         return Said()

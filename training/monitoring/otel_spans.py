@@ -76,7 +76,6 @@ def _attributes(given: Any) -> JsonObject:
 
 
 def _value(given: Any) -> Any:
-    """Return a value of OTLP, which names its type."""
     if not isinstance(given, Mapping) or len(given) != 1:
         return given
     kind, value = next(iter(given.items()))

@@ -122,7 +122,6 @@ def _whole(asked: LogPart, answer: LogPart) -> LogPart:
 
 
 def _attach(said_later: Iterable[LogPart], found: JoinedRequests, finder: Finder) -> None:
-    """Feedback to its request."""
     for part in said_later:
         at = finder.find(part.ids, part.trace)
         if at is None:

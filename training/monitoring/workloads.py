@@ -29,7 +29,6 @@ from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
 
 HEAD = 2_000
-"""Characters of a message that are compared."""
 LEAST, SHARE = 20, 0.02
 """Calls, and share of them, that a 5-gram of a template is in."""
 SHORTEST = 3

@@ -108,7 +108,6 @@ def _material(draft: PlanDraft, project: Project, settings: Settings, folder: Pa
 
 
 def _not_together(error: ValidationError) -> InputError:
-    """Return every combination of values that does not work."""
     problems = [Problem(str(d["ctx"]["error"]) if "ctx" in d else f"{d['loc']}: {d['msg']}") for d in error.errors()]
     return InputError(problems, "rung plan --method lora --objective sft")
 

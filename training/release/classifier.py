@@ -22,7 +22,6 @@ from workspace.folder import Project, folder_named
 from workspace.settings import Settings
 
 ARM: dict[FormName, str] = {"classifier": classifiers.CLASSICAL, "encoder": classifiers.ENCODER}
-"""The arm of each form."""
 PROGRAM = Path(__file__).with_name("programs") / "predict.py"
 READS = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
          "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spiece.model")  # fmt: skip

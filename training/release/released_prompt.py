@@ -123,7 +123,6 @@ def _shown(settings: Mapping[str, Any], material: ArmMaterial) -> Sequence[Examp
 
 
 def _measured(settings: Mapping[str, Any], material: ArmMaterial) -> PromptVersion | None:
-    """Return the instruction that the settings name."""
     known = [p for p in (*material.prompts, *material.proposals, material.base) if p is not None]
     return next((prompt for prompt in known if prompt.name == settings.get("prompt")), None)
 

@@ -28,7 +28,6 @@ GIVEN = ("input_ids", "attention_mask", "position_ids", "row_lengths")
 
 
 Batch = dict[str, Any]
-"""Tensors of a batch by name."""
 
 
 class ByLength(Sampler[int]):

@@ -139,7 +139,6 @@ def _speed(found: DryRunFigures) -> float:
 
 
 def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: DryRunFigures, forecast: Forecast) -> DryRun:
-    """Return the figures beside the estimate, with findings."""
     alone = plan.recipe.alone()  # as the dry run trains, whatever the plan's processes
     fit = fit_of(alone, answer=plan.data.answer, usable=usable_of(project))
     estimate = {"low": fit.low, "expected": fit.expected, "high": fit.high} if fit else None

@@ -63,7 +63,6 @@ def changed(answers: Answers, changes: list[str]) -> Answers:
 
 
 def _parsed(changes: list[str], option: str) -> tuple[FactValues, list[Problem]]:
-    """Return values by key, and what is wrong with the others."""
     problems: list[Problem] = []
     values: FactValues = {}
     for change in changes:

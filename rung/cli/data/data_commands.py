@@ -250,7 +250,6 @@ def undo(as_json: Json = False) -> None:
 
 @contextlib.contextmanager
 def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
-    """Open the project's store, with its folder and settings."""
     from curation.store import open_store
     from workspace.settings import opened_project
 

@@ -51,7 +51,6 @@ def compare_blind(
 
 
 def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
-    """Write a sheet to be filled in elsewhere."""
     run, place = comparison.plan.run, shlex.quote(str(sheet))
     write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
     after = f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}"

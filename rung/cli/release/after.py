@@ -111,7 +111,6 @@ def _document(folder: Path, found: ServerCheck) -> dict[str, object]:
 
 
 def _current() -> Path:
-    """Return the folder of the current release."""
     found = current_release(require_project())
     if found is None:
         raise Refusal("Nothing is released yet.", "rung release --to prompt")

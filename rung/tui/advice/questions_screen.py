@@ -207,7 +207,6 @@ class QuestionsScreen(StageScreen):
         self.query_one("#answers", MarkedLines).show(listed, kept)
 
     def _effects(self, question: Question) -> list[Effect]:
-        """Return the effect of each answer, if it was requested."""
         return self.asking.effects(question.id) if self.explains and self.asking is not None else []
 
     def _say_why(self) -> None:

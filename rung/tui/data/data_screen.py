@@ -75,7 +75,6 @@ class DataScreen(LoadedScreen):
     far = ""
     """Number of rows that the running check has read, in words."""
     began = 0.0
-    """Start of the check."""
     pending = ""
     """The finding whose fix was asked for while the list was checked again."""
     forced = False

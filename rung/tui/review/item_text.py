@@ -118,7 +118,6 @@ def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...
 
 
 def _labels(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[Line]:
-    """Yield the answers in use, each with its key."""
     if labels := labels_of(item, session):
         yield Text("The answer is", style="bold")
         for key, label in zip(LABEL_KEYS, labels, strict=False):

@@ -107,7 +107,6 @@ class StartScreen(StageScreen):
 
     @property
     def _is_partial(self) -> bool:
-        """True until the store's counts are read."""
         return bool(self.app.partial)  # type: ignore[attr-defined]
 
     def _entries(self, status: Status) -> Iterator[Entry]:

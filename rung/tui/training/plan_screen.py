@@ -78,7 +78,6 @@ class PlanScreen(StoppableScreen):
         return Ready(plan, gates, trained=plan is not None and self._was_trained(plan))
 
     def _was_trained(self, plan: Plan) -> bool:
-        """True if a run of this plan is live or finished."""
         project = self.source.project
         runs = read_runs(project) if project else []
         return any(run.plan == plan.id and run.state in (*LIVE, "finished") for run in runs)
