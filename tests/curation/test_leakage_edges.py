@@ -168,9 +168,7 @@ def test_an_edited_question_behind_a_shared_instruction_is_found_by_its_own_word
 
 @pytest.mark.parametrize("others", [0, 24])
 def test_copies_of_one_row_make_no_template_of_it(others: int) -> None:
-    """Three of ten test items and fifty copies in train share a passage: the copies are one row, not many, also where
-    others hold it too, as long as these are fewer than the copies.
-    """
+    """Fifty copies in train of a passage of three test items count as one row, also if a few other rows hold it."""
     passage = fresh(60)
     test = [*(Example(chat_row(f"{passage} {fresh(5)}", fresh(1))) for _ in range(3)), *(row() for _ in range(7))]
     planted = chat_row(f"{passage} {fresh(5)}", test[1].answer or "")

@@ -29,9 +29,7 @@ PROMPTED = arms_named(["base", "prompt"])
 
 
 def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows(project, settings, model):
-    """On few rows its settings tie, and a weak classifier would make fine-tuning look good. Its score on validation is
-    still of the rows on which all arms are compared.
-    """
+    """On few rows its settings tie, and a weak classifier would make fine-tuning look good."""
     few = changed(settings, choose_on=4)
     bench = open_bench(project, few, model)
     (base, classical), _ = choose_all(bench, arms_named(["base", "classical"]))

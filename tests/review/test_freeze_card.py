@@ -22,9 +22,7 @@ TOOLS = [
 
 
 def odd(number: int, row: Example) -> dict[str, Any]:
-    """Keys that mean something in YAML, tools of unlike parameters, columns that hold nothing, of several kinds, or
-    dates; each split would have columns of its own.
-    """
+    """Keys with a meaning in YAML, tools with other parameters, columns empty, mixed or of dates, by split."""
     return {
         **row.row,
         **dict.fromkeys(ODD_KEYS, f"v{number}"),

@@ -225,9 +225,7 @@ def test_a_changed_line_of_the_log_and_a_changed_file_are_noticed(make_desk: Any
 
 @pytest.fixture
 def sampled(make_desk, project):
-    """`sampled(faults)`: 75 pool rows under a sample of 10 in which so many are rejected, all frozen; the desk and the
-    frozen version. rung.toml holds the policy.
-    """
+    """`sampled(faults)`: 75 frozen pool rows, a sample of 10 with so many rejected; the desk and the version."""
 
     def make(faults: int = 1, **review) -> tuple[Any, Any]:
         policy = {"pool": "sample", "sample": 10, **review}

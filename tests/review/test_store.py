@@ -186,9 +186,7 @@ def test_a_database_holds_the_rows_of_one_project(project: Project, postgres, ro
 
 
 def test_a_full_disk_loses_nothing(project: Project, rows_of):
-    """SQLite's own page limit stands in for the disk: the error is the one that a full disk gives, also where the full
-    one is that of the temporary files.
-    """
+    """SQLite's page limit gives the error of a full disk, also for the disk of temporary files."""
     with opened(project, "") as store:
         store.add(rows_of(20), role="pool")
         with store.engine.connect() as connection:

@@ -95,9 +95,7 @@ def first_on_sqlite(path: Path) -> None:
 
 
 def first_on_postgres(url: str) -> None:
-    """A new database taken back to the first schema, then the rows of the same dump, each table after those that it
-    refers to.
-    """
+    """A new database taken back to the first schema, with the rows of the dump, in the order of their references."""
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine, text

@@ -303,9 +303,7 @@ SECRET = "the answer of the lead"
 
 @pytest.fixture
 def decided(folder: Path) -> Callable[[str], Desk]:
-    """`decided(more)`: a project of 12 rows, with `more` in its [review]; r-000003 was decided by the lead, kim,
-    r-000004 is out of the data.
-    """
+    """`decided(more)`: 12 rows, `more` in [review]; the lead, kim, decided r-000003, r-000004 was removed."""
 
     def make(more: str) -> Desk:
         (folder / "rung.toml").write_text(f'[project]\nname = "codes"\nperson = "sam"\n[review]\n{more}\n')

@@ -185,9 +185,7 @@ def test_an_answer_in_use_is_one_click(make_site, serving, open_page):
 
 
 def test_back_and_escape_leave_an_open_panel_and_not_the_page(make_site, serving, open_page):
-    """The gesture of a phone, or Esc: out of an edit with what was typed kept, out of the reasons, out of a field
-    first, never out of the review.
-    """
+    """Back or Esc leaves an edit (its text is kept), the reasons or a field first, never the review."""
     site = make_site()
     page = open_page(serving(site.desk) + site.link("dana"))
     row, address = row_of(page), page.url
