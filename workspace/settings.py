@@ -279,7 +279,7 @@ class TrainingSettings(Section):
     loss: Literal["last", "all"] = "last"
     """Assistant turns of a row that are trained. `[evaluation] turns` says which are scored."""
     replay: float = Field(default=0.0, ge=0, le=1)
-    """Against forgetting: so many general questions (a share of the rows), answered by the base model, train too."""
+    """Against forgetting: general questions to train too, as a share of the rows; the base model answers them."""
     system_prompt: str | None = None
     """System message that replaces those of the rows; an empty text removes them."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -49,7 +49,7 @@ class MalformedLines(QualityCheck):
 
 
 class Empty(SingleRowCheck):
-    """A text of white space only teaches silence; a malformed (empty) one never comes this far."""
+    """A question or answer of white space only; the reader has already rejected an empty one."""
 
     name = "empty"
     title = "Empty texts"

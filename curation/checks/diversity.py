@@ -26,7 +26,7 @@ VENDI_ROWS = 300
 
 class Diversity(QualityCheck):
     """Different word pairs over all (distinct-2), packed over plain bytes, and the Vendi score beside that of public
-    sets; generated questions are held against as many of the user's own.
+    sets; generated questions are compared with as many of the user's own.
     """
 
     name = "diversity"
@@ -121,7 +121,7 @@ BINS = 16
 
 
 class Spread(QualityCheck):
-    """Words of questions and answers as they spread; a finding where one of several sources holds nearly all rows.
+    """Lengths of questions and answers; a finding if one of several sources holds nearly all rows.
 
     Rows of the test set are no source of their own here: they often come from one file more.
     """

@@ -33,7 +33,7 @@ CHARACTERS, GRAMS = 500, 50_000
 
 class LabelNoise(QualityCheck):
     """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs and of a naive Bayes model on
-    TF-IDF of 2 to 5 characters, weighed by how well they foretell the labels; the share of wrong labels is estimated.
+    TF-IDF of 2 to 5 characters, weighed by how well they predict the labels; the share of wrong labels is estimated.
     """
 
     name = "label_noise"
@@ -146,8 +146,8 @@ class Doubt:
 
 def doubt_of(models: Sequence[Floats], given: npt.NDArray[np.int64], seed: int) -> Doubt:
     """Weigh the models (rows x classes of probabilities, each row by a model that did not see it) by how well they
-    foretell the given labels, of which an unknown share is drawn at random from all classes: the weights and that
-    share are those of the greatest likelihood. How probable it is that a label is wrong is then Bayes' rule.
+    predict the given labels, of which an unknown share is drawn at random from all classes: the weights and that share
+    are those of the greatest likelihood. How probable it is that a label is wrong is then Bayes' rule.
     """
     logs = [np.log(np.maximum(each, LEAST)) for each in models]
     classes = logs[0].shape[1]

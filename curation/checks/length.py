@@ -19,7 +19,7 @@ TURN_TOKENS = 5
 
 
 class OverLong(SingleRowCheck):
-    """Counted by the model's own tokenizer where there is one, else estimated and called so."""
+    """Rows over the context length, counted by the model's own tokenizer if there is one, else estimated."""
 
     name = "over_long"
     title = "Over-long rows"

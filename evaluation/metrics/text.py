@@ -22,7 +22,7 @@ REFUSAL = re.compile(
 
 
 def exact_match(output: str, expected: str) -> float:
-    """1 where both are the same characters, white space at both ends taken off."""
+    """1 if both are the same characters, without white space at both ends."""
     return float(output.strip() == expected.strip())
 
 
@@ -35,7 +35,7 @@ def normalise(text: str) -> str:
 
 
 def normalised_match(output: str, expected: str) -> float:
-    """1 where both are the same once normalised."""
+    """1 if both are the same after normalisation."""
     return float(normalise(output) == normalise(expected))
 
 
@@ -105,6 +105,6 @@ def regex(pattern: str) -> Callable[[str, str], float]:
 
 def refuses(output: str, stopped: str = "end") -> bool:
     """True for an output that declines to answer, by the openings that models use for it (English), or that the server
-    marked as refused. It is a rough reading: look at the outputs it counts.
+    marked as refused. This is rough: read the outputs that it counts.
     """
     return stopped == "refused" or REFUSAL.match(output) is not None
