@@ -12,7 +12,7 @@ from curation.split.audit import VOUCHING, fault_of, way_back
 from curation.split.manifest import changed_splits, read_manifest
 from curation.store import open_store, store_exists
 from rung import __version__
-from rung.status import read_status
+from rung.status.stages import read_status
 from workspace.errors import RungError
 from workspace.extras import install_command, installed
 from workspace.folder import SETTINGS_FILE, Project, find_project

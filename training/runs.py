@@ -117,15 +117,6 @@ class RunRecord(Artefact):
         last = at if self.ended_at is None or self.state in LIVE else self.ended_at
         return self.remote.usd_per_hour * (last - self.started_at).total_seconds() / 3600
 
-    @property
-    def next_command(self) -> str:
-        """The command that follows the run in its present state."""
-        if self.state == "finished":
-            return "rung runs list" if self.objective == "reward" else f"rung evaluate {self.id}"
-        if self.state == "failed":
-            return "rung plan"
-        return f"rung runs {'resume' if self.state in ('stopped', 'crashed') else 'watch'} {self.id}"
-
 
 def read_run(folder: Path) -> RunRecord:
     """Return the record of one run; a run whose process is gone is `crashed`."""

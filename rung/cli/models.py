@@ -122,14 +122,16 @@ def open_judge(project: Project, settings: Settings, override: Override | None =
 
 
 def finished_run(project: Project, run: str | None) -> RunRecord:
-    """Return the run to measure, its weights unchanged since they were saved."""
+    """The run to measure, its weights unchanged since they were saved."""
+    from rung.status.stages import after_run
+
     record = find_run(project, run) if run else newest_run(project)
     if record is None:
         raise Refusal("No finished run to measure.", "rung train")
     served = record.adopted is not None and record.adopted.served
     if record.state != "finished" or not (record.files or served):
         where = f"at step {record.step} of {record.steps}"
-        raise Refusal(f"{record.id} is {record.state}, {where}.", record.next_command)
+        raise Refusal(f"{record.id} is {record.state}, {where}.", after_run(record).command)
     if record.objective == "reward":
         raise Refusal(f"{record.id} is a reward model: it scores answers and writes none.", "rung runs list")
     check_weights(project, record)

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import re
-import shlex
 import shutil
 import sys
 import threading
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rung.status.following import after_file
 from rung.symbols import ASCII
 from workspace.errors import RungError
 
@@ -189,7 +189,7 @@ def _is_stdout(path: Path) -> bool:
 def say_next_check(written: Path) -> None:
     """Name the command that checks the file just written; a pipe has none."""
     if written.is_file() and not manner.rows_on_stdout:
-        say(f"\nNext: rung data check {shlex.quote(str(written))}")
+        say(f"\nNext: {after_file(written)}")
 
 
 def emit(document: Any) -> None:

@@ -57,6 +57,7 @@ def init(
 ) -> None:
     """Start a project: write rung.toml, guideline.md and prompts/ for you to edit."""
     from rung.start import start_project
+    from rung.status.stages import next_step
 
     made = start_project(folder)
     there = "" if made.project.root.resolve() == Path.cwd().resolve() else f"cd {shlex.quote(str(folder))} && "
@@ -65,14 +66,14 @@ def init(
         *(f"  + {name}" for name in made.written),
         *(f"    {name} exists and is unchanged" for name in made.kept),
         "",
-        f"Next: {there}rung advise",
+        f"Next: {there}{next_step(made.project)}",
     ]
     show(as_json, {"project": str(made.project.root), "written": made.written, "kept": made.kept}, lines)
 
 
 def status(as_json: Json = False) -> None:
     """Show every stage with its state and reason, the measured ladder, and the next command."""
-    from rung.status import read_status
+    from rung.status.stages import read_status
     from rung.text.status_text import status_lines
 
     project, _ = opened_project()

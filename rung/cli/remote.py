@@ -13,6 +13,7 @@ from rung import __version__
 from rung.cli.locked import show_locked
 from rung.cli.options import Json
 from rung.cli.output import note, show
+from rung.status.following import after_remote
 from workspace.errors import Refusal
 from workspace.settings import opened_project
 
@@ -66,7 +67,7 @@ def check(
         f"  {cards}; {found['cores']} cores, {found['ram_gib']:g} GiB memory, {found['disk_free_gib']:g} GiB free disk",
         f"  Python {found['python']}, Rung {found['rung'] or 'missing'}, torch {found['torch'] or 'missing'}",
         *(f"  ✗ {fault}" for fault in against),
-        "" if against else f"Next: rung train --on {name} --at-most 3h",
+        "" if against else f"Next: {after_remote(name, machine=True)}",
     ]
     show(as_json, {"name": name, "host": box.place.host, **found, "faults": against}, lines)
     if against:
@@ -110,7 +111,7 @@ class AtProvider:
         job = begin(self.project, self.settings, folder, note)
         cost = "" if job.usd is None else f", {money(job.usd)} by its own estimate"
         note(f"{job.host}: {job.id} trains {job.plan}{cost}.")
-        again = f"rung train --on {self.name}"
+        again = after_remote(self.name, machine=False)
         if detach:
             lines = [f"{job.id} at {job.host}: {job.state}.", f"Next: {again}"]
             return show(self.as_json, job.model_dump(mode="json"), lines)
@@ -129,13 +130,18 @@ class AtProvider:
 
     def cancel(self, plan: str | None) -> None:
         """End the job of this plan (P-001), or the newest one."""
+        from rung.status.stages import next_step
         from training.remote.managed import cancel, newest_job
 
         folder = newest_job(self.project, self.name, plan)
         if folder is None:
             raise Refusal(f"{self.name} has no job{f' of {plan}' if plan else ''}.", f"rung train --on {self.name}")
         job = cancel(self.project, self.settings, folder)
-        show(self.as_json, job.model_dump(mode="json"), [f"{job.id} at {job.host}: cancelled.", "Next: rung plan"])
+        show(
+            self.as_json,
+            job.model_dump(mode="json"),
+            [f"{job.id} at {job.host}: cancelled.", f"Next: {next_step(self.project)}"],
+        )
 
     def job(self, plan_file: Path, overrides: Sequence[GateOverride], by: str) -> Path:
         """Return the folder of the job; made where there is none. Leaves with exit code 1 if a gate is closed."""
@@ -161,7 +167,7 @@ def _look(project: Project, settings: Settings, name: str, as_json: bool) -> Non
     place, provider = provider_of(project, settings, name)
     provider.look()
     found = {"name": name, "provider": place.provider, "host": provider.host, "faults": []}
-    show(as_json, found, [f"{name}  {provider.host} answers.", "", f"Next: rung train --on {name}"])
+    show(as_json, found, [f"{name}  {provider.host} answers.", "", f"Next: {after_remote(name, machine=False)}"])
 
 
 def faults(found: JsonObject, name: str) -> list[str]:

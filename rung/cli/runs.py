@@ -31,6 +31,7 @@ Name = Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the 
 @runs_app.command("list")
 def list_runs(as_json: Json = False) -> None:
     """List every run, the oldest first."""
+    from rung.status.stages import next_step
     from rung.text.training_text import run_line
     from training.runs import read_runs
 
@@ -42,7 +43,7 @@ def list_runs(as_json: Json = False) -> None:
     for run in runs:
         say(run_line(run))
     if not runs:
-        say("No run yet.  Next: rung train")
+        say(f"No run yet.  Next: {next_step(project)}")
 
 
 @runs_app.command("watch")
@@ -127,6 +128,7 @@ def go_on(project: Project, run: RunRecord, detach: bool, as_json: bool) -> None
 
 
 def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
+    from rung.status.stages import after_run
     from training.runs import find_run, is_unfollowed, reconnect, tell
 
     project = require_project()
@@ -136,7 +138,7 @@ def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
     run = tell(project, name, word)
     if as_json:
         return emit({"run": run.id, "asked": word})
-    say(f"{run.id} {words} after this step.  Next: rung runs watch {run.id}")
+    say(f"{run.id} {words} after this step.  Next: {after_run(run).command}")
 
 
 def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: bool, as_json: bool) -> None:

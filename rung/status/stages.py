@@ -5,23 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from curation.split.manifest import SHOWS_NOTHING
 from evaluation.arms.classifiers import CLASSICAL, ENCODER
 from evaluation.judge.correction import by_judge
 from evaluation.measured_answers import best_untuned, form_of
-from rung.status.facts import WAITING, Facts
-from rung.text.baseline_text import SET_GOAL, best_label
+from evaluation.verdict.rule import Verdict
+from rung.status.facts import WAITING, Facts, read_facts
+from rung.status.following import SET_GOAL, WATCH, after_grading
+from rung.text.baseline_text import best_label
 from rung.text.decision_text import OPTION, TUNED, step_and_end, step_word
 from rung.text.figures import arm_name, points, signed_interval
 from rung.text.power_text import small_words
 from rung.text.verdict_text import out_of_reach, scatter
+from training.runs import LIVE, RunRecord
 from workspace.counted import counted
+from workspace.folder import Project
 from workspace.json_types import JsonObject
-
-if TYPE_CHECKING:
-    from evaluation.verdict.rule import Verdict
 
 State = Literal["done", "open", "needs_you", "running", "locked", "not_needed"]
 SYMBOLS: dict[State, str] = {
@@ -35,8 +36,6 @@ SYMBOLS: dict[State, str] = {
 WORDS: dict[State, str] = {"needs_you": "needs you", "not_needed": "not needed"}
 STEP_WORDS = {"classifier": "classifier", **OPTION}
 RUNGS = {"encoder": "encoder"} | {name: word for name, word in STEP_WORDS.items() if name != "rag_and_fine_tune"}
-WATCH = "rung watch import LOGS"
-"""The command to run when nothing else is open."""
 PRESS = re.compile(r"press (\d)")
 DECIDED = ("approved", "edited", "rejected")
 
@@ -136,6 +135,19 @@ class Status:
             "ladder": {**self.ladder.scores, "classifier": self.ladder.classified, "goal": self.ladder.goal},
             "problems": list(self.problems),
         }
+
+
+def read_status(project: Project) -> Status:
+    """Read the artefacts and the store, and return the status."""
+    return status_of(read_facts(project))
+
+
+def next_step(project: Project) -> str:
+    """Return the command that leads on in this project, the one that `rung status` and Start name.
+
+    Every command that ends a stage prints it, so that all of them agree.
+    """
+    return read_status(project).command
 
 
 def status_of(facts: Facts) -> Status:
@@ -356,21 +368,21 @@ def _plan(facts: Facts) -> Stage:
 
 def _train(facts: Facts) -> Stage:
     run = facts.run
-    if run and run.state in ("starting", "running", "paused"):
+    if run and run.state in LIVE:
         reason = f"{run.id} at step {run.step} of {run.steps}"
         since = f", started {run.started_at.astimezone():%H:%M}" if run.started_at else ""
         told = f"{run.id} is still training{since}{f' by {run.by}' if run.by else ''}"
-        return Stage(8, "Train", "running", reason, run.next_command, told)
+        return Stage(8, "Train", "running", reason, after_run(run).command, told)
     if facts.finished:
         done = facts.finished
         how = "adopted, not trained here" if done.adopted else f"finished, best step {done.best_step}"
         return Stage(8, "Train", "done", f"{done.id} {how}", f"rung runs watch {done.id}")
     if run and run.state in ("stopped", "crashed"):
         reason = f"{run.id} stopped at step {run.step} of {run.steps}"
-        return Stage(8, "Train", "needs_you", reason, run.next_command, f"resume {run.id}")
+        return Stage(8, "Train", "needs_you", reason, after_run(run).command, f"resume {run.id}")
     if run and run.state == "failed":
         return Stage(
-            8, "Train", "needs_you", f"{run.id} failed at step {run.step}", run.next_command, "look at the plan"
+            8, "Train", "needs_you", f"{run.id} failed at step {run.step}", after_run(run).command, "look at the plan"
         )
     if settled := _why_no_training(facts):
         return Stage(8, "Train", "not_needed", settled, "rung train")
@@ -389,10 +401,10 @@ def _verdict(facts: Facts) -> Stage:
     found = facts.verdict
     if facts.finished.objective == "reward":
         reason = f"{facts.finished.id} is a reward model: it scores answers"
-        return Stage(9, "Verdict", "not_needed", reason, facts.finished.next_command)
+        return Stage(9, "Verdict", "not_needed", reason, after_run(facts.finished).command)
     if found is None or found.run != facts.finished.id:
         reason = f"{facts.finished.id} is not measured on the test set yet"
-        return Stage(9, "Verdict", "open", reason, facts.finished.next_command, "measure the tuned model")
+        return Stage(9, "Verdict", "open", reason, after_run(facts.finished).command, "measure the tuned model")
     if facts.measured and facts.measured.id in facts.other_outputs:
         reason = f"{facts.measured.id} changed since it was measured"
         command = f"rung evaluate {found.run}"
@@ -408,11 +420,35 @@ def _verdict(facts: Facts) -> Stage:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """Step after a verdict: the stage's number, a sentence, and the command."""
+    """What follows: the number of the stage where it is done, in words, and the command that does it."""
 
     stage: int
     does: str
     command: str
+
+
+def after_run(run: RunRecord, *, measured: bool = False) -> Following:
+    """Return what follows a run in its present state; `measured` where it has a verdict."""
+    if run.state == "finished" and run.objective == "reward":
+        return Following(7, "plan a training with this reward model", "rung runs list")
+    if run.state == "finished":
+        does = "the verdict on it" if measured else "measure it on the test set"
+        return Following(9, does, f"rung evaluate {run.id}")
+    if run.state == "failed":
+        return Following(7, "look at the plan", "rung plan")
+    if run.state == "paused":
+        return Following(8, "p continues. Everything so far is saved", f"rung runs watch {run.id}")
+    if run.state in LIVE:
+        does = "wait. Safe to leave: training continues in the background"
+        return Following(8, does, f"rung runs watch {run.id}")
+    return Following(8, f"resume {run.id} from step {run.step}", f"rung runs resume {run.id}")
+
+
+def after_advice_of(step: str) -> Following:
+    """Return where the next step of the advice is carried out."""
+    if step in TUNED:
+        return Following(7, "plan the run", "rung plan")
+    return Following(6, "measure it", "rung baseline")
 
 
 def after_verdict(found: Verdict) -> Following:
@@ -427,7 +463,7 @@ def after_verdict(found: Verdict) -> Following:
     if out_of_reach(found):
         return Following(2, "see the advice (2)", "rung advise")
     if by_judge(found.metric):
-        return Following(9, "label outputs to check the judge", f"rung judge {found.run} --sheet labels.jsonl")
+        return Following(9, "label outputs to check the judge", after_grading(found.run, checked=False))
     if scatter(found):
         seed = 1 + max(training.seed for training in found.trainings)
         return Following(

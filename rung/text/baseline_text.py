@@ -9,6 +9,7 @@ from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import ArmResult, Report, surest
 from evaluation.metrics.item_metrics import ITEM_METRICS
 from evaluation.verdict.intervals import TOLERANCE
+from rung.status.following import SET_GOAL
 from rung.text.figures import arm_name, dots, duration, interval, money, percent, scale
 from workspace.counted import counted
 from workspace.settings import EVERY_TURN
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 PLOT, BESIDE = 30, 25
 """Columns of the plot, and of score and interval between a name and it."""
-SET_GOAL = "rung advise --set goal_score=0.9"
 FACTS = {
     "prompting": "prompt",
     "few_shot": "few-shot",

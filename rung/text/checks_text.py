@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from curation.checks.base import Checkup, DataFinding
-from curation.checks.dismissals import IN_REVIEW
+from rung.status.following import after_check
 from workspace.counted import counted
 
 SYMBOLS = {"blocks": "✗", "look": "!", "handled": "✓"}
@@ -34,7 +34,7 @@ def lines(checkup: Checkup, command: str, step: str = "", ending: Sequence[str] 
     yield from ending
     if checkup.findings or ending:
         yield ""
-    yield f"Next: {_next(checkup, command, step)}"
+    yield f"Next: {after_check(checkup, command, step)}"
 
 
 def one(checkup: Checkup, name: str) -> Iterator[str]:
@@ -140,22 +140,3 @@ def _what_to_do(finding: DataFinding, command: str, in_project: bool) -> str:
 def _show(finding: DataFinding, command: str, in_project: bool) -> str:
     """Return the command that shows a finding; of a check of files only what is to be added to it."""
     return f"{command} --show {finding.name}" if in_project else f"add --show {finding.name}"
-
-
-def _next(checkup: Checkup, command: str, step: str) -> str:
-    first = checkup.findings[0] if checkup.findings else None
-    if step:
-        todo = [f for f in checkup.blocking if f.action and f.what_to_do != IN_REVIEW]
-        return f"rung data fix {todo[0].name}" if todo else step
-    if not checkup.read and not first:
-        return "rung data check FILE"
-    if first and first.blocks:
-        return NEXT_FOR_FILES.get(first.name, f"{command} --show {first.name}")
-    return command.replace("data check", "data import", 1)
-
-
-NEXT_FOR_FILES = {
-    "malformed": "rung data convert FILE -o OUT --rejects rejects.jsonl",
-    "leaks": "rung data leakage --train TRAIN --test TEST --clean OUT",
-}
-"""Commands that fix a blocking finding outside a project."""

@@ -7,6 +7,7 @@ from typing import Any
 from curation.split.card import class_lines
 from curation.split.freeze import Frozen
 from curation.split.plan import FreezePlan
+from rung.status.following import after_freeze_plan
 from rung.text.power_text import SmallestGain
 from workspace.counted import counted
 from workspace.files import sha256_file
@@ -68,7 +69,7 @@ def plan_lines(plan: FreezePlan, size: SmallestGain) -> Iterator[str]:
     yield from _offer(plan.dates)
     yield from class_lines(plan.classes or {})
     yield ""
-    yield f"Next: rung data freeze{' --test-only' if plan.test_only else ''}"
+    yield f"Next: {after_freeze_plan(test_only=plan.test_only)}"
 
 
 def plan_json(plan: FreezePlan, size: SmallestGain) -> JsonObject:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from curation.mask import mask
 from curation.rows.row import Reject
+from rung.status.following import DRIFT, LEARN, after_learning, after_logs, after_workloads
 from rung.text.figures import duration, money, p_text, percent
 from training.monitoring.drift import DriftReport, Traffic
 from training.monitoring.learn import Learnt
@@ -13,7 +14,6 @@ from training.monitoring.signals import Signal
 from training.monitoring.workloads import LoggedWorkload
 from workspace.counted import counted
 
-NEXT = "rung watch learn"
 SYMBOLS = {True: "✗", False: "✓", None: "-"}
 
 
@@ -100,7 +100,7 @@ def lines(report: DriftReport) -> Iterator[str]:
     yield ""
     yield from (f"{name:<9}{value}" for name, value in traffic_words(report.traffic))
     yield from (f"! {note}" for note in report.notes)
-    yield f"\nNext: {NEXT}"
+    yield f"\nNext: {LEARN}"
 
 
 def one_line(text: str, most: int = 100) -> str:
@@ -113,7 +113,7 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
     """Yield what was done with each line of the logs."""
     if made is None:
         yield "Nothing new: these files are empty or were imported before."
-        yield "\nNext: rung watch report"
+        yield f"\nNext: {DRIFT}"
         return
     yield _requests(made)
     yield (
@@ -127,7 +127,7 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
         were = "was" if made.said_again == 1 else "were"
         yield f"  {made.said_again:,} of the known requests {were} rated, edited or commented on since"
     yield from _strange(made, rejects, place)
-    yield f"\nNext: {'rung watch report' if made.release else 'rung release --to prompt'}"
+    yield f"\nNext: {after_logs(released=bool(made.release))}"
 
 
 def _requests(made: Import) -> str:
@@ -181,7 +181,7 @@ def learnt_lines(done: Learnt) -> Iterator[str]:
         yield f"  {done.known:,} {'was' if done.known == 1 else 'were'} handled before"
     if done.left:
         yield f"  {done.left:,} more {'waits' if done.left == 1 else 'wait'}: run the command again, or use --count"
-    yield f"\nNext: {'rung review next' if queued else 'rung watch import LOGS'}"
+    yield f"\nNext: {after_learning(queued=bool(queued))}"
 
 
 ADVICE = {
@@ -216,7 +216,7 @@ def workload_lines(found: Sequence[LoggedWorkload], calls: int, aside: int) -> I
         yield from (f"Cost unknown: {each}" for each in unknown)
     if found:
         yield ""
-        yield f"Next: rung why {found[0].rules[0].id}"
+        yield f"Next: {after_workloads(found[0].rules[0].id)}"
 
 
 def _workload_figures(each: LoggedWorkload) -> Iterator[str]:

@@ -6,6 +6,7 @@ from curation.review import ReviewItem, ReviewProgress
 from curation.review.guideline import Touched
 from curation.review.people import PersonProgress
 from curation.review.progress import SampleProgress
+from rung.status.following import REVIEW, after_review
 from rung.text.figures import duration
 from rung.text.message_text import marked, message_text
 from workspace.counted import counted
@@ -49,7 +50,7 @@ def touched_lines(found: Touched, change: int | None) -> Iterator[str]:
         yield f"  and {len(found.rows) - 10:,} more"
     if change is not None:
         yield f"They are in the review queue again (change {change}; rung data undo reverses it)."
-        yield "\nNext: rung review next"
+        yield f"\nNext: {REVIEW}"
 
 
 def lines(found: ReviewProgress, step: str) -> Iterator[str]:
@@ -73,7 +74,7 @@ def lines(found: ReviewProgress, step: str) -> Iterator[str]:
         under = f"decided under another guideline than the current v{found.guideline}"
         yield f"{many} {under}: rung review again sends the affected rows back"
     yield ""
-    yield f"Next: {'rung review next' if found.decided < found.total else step}"
+    yield f"Next: {after_review(waits=found.decided < found.total, step=step)}"
 
 
 def _by(found: ReviewProgress) -> str:

@@ -9,6 +9,7 @@ from advisor.answers import FACTS, Answers
 from advisor.conditions import Bounds, Condition
 from advisor.over_date import Dated
 from advisor.rulebook import Rule, Rulebook
+from rung.status.following import ASK, RULES, after_rules
 from rung.text.decision_text import step_and_end
 from workspace.counted import counted
 from workspace.errors import RungError, did_you_mean
@@ -45,7 +46,7 @@ def check_lines(report: JsonObject) -> Iterator[str]:
     for name in report["uncited"]:
         yield f"! no rule cites source {name}"
     yield ""
-    yield "Next: rung rules list"
+    yield f"Next: {RULES}"
 
 
 def over_report(over: Sequence[Dated], as_of: date) -> JsonObject:
@@ -77,7 +78,7 @@ def list_lines(rules: Sequence[Rule]) -> Iterator[str]:
             yield kind
         yield f"  {rule.id:<32} {rule.text()}"
     yield ""
-    yield f"{counted(len(rules), 'rule')}. Next: rung rules show {rules[0].id}"
+    yield f"{counted(len(rules), 'rule')}. Next: {after_rules(rules[0].id)}"
 
 
 def rule_document(book: Rulebook, rule: Rule) -> JsonObject:
@@ -243,4 +244,4 @@ def text_lines(book: Rulebook) -> Iterator[str]:
             yield f"     {NUMBER[question.kind]}"
         yield f"     {'unknown':<22} Don't know"
     yield ""
-    yield "Next: rung advise --answers answers.toml"
+    yield f"Next: {ASK}"

@@ -1,6 +1,7 @@
 """`rung status` in lines: the same sentence, order and words as the Start screen."""
 
-from rung.status.stages import RUNGS, WATCH, Status
+from rung.status.following import WATCH
+from rung.status.stages import RUNGS, Status
 from rung.text.figures import arm_name, dots, scale
 
 AGAIN = f"When new request logs arrive: {WATCH}"

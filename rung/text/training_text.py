@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rung.status.stages import STEP_WORDS
+from rung.status.stages import STEP_WORDS, after_run
 from rung.text.figures import duration, gib, megabytes, money
 from rung.text.message_text import marked
 from training.gates.gate import Gate
@@ -268,7 +268,7 @@ def ending_words(run: RunRecord) -> str:
 
 def ending_lines(run: RunRecord) -> list[str]:
     """Return how a run ended, and the next command."""
-    ending, after = ending_words(run), f"Next: {run.next_command}"
+    ending, after = ending_words(run), f"Next: {after_run(run).command}"
     spent = spent_words(run.usd(now()))
     return [f"{run.id} {ending or f'is {run.state}: step {run.step} of {run.steps}.'}{spent}", after]
 

@@ -21,7 +21,8 @@ from textual.system_commands import SystemCommandsProvider
 from textual.theme import Theme
 from textual.worker import get_current_worker
 
-from rung.status import Stage, Status, read_facts, status_of
+from rung.status.facts import read_facts
+from rung.status.stages import Stage, Status, status_of
 from rung.symbols import is_plain
 from rung.tui.frame import StageScreen
 from rung.tui.job import JobEnded, JobLine, ScreenJob, follow, running_jobs, start_job

@@ -11,6 +11,7 @@ from clinic import ANSWERS
 from in_process import rung
 
 from evaluation.verdict.compare import minimum_detectable
+from rung.status.stages import after_run
 from rung.text.power_text import DISCORDANT, SmallestGain
 from training.runs import RunRecord
 
@@ -66,7 +67,7 @@ def test_a_freeze_names_what_status_names(folder, answered, options):
 def test_what_follows_a_run_is_the_same_in_the_shell_and_in_status(folder, state, objective, command):
     told = {"id": "R-001", "state": state, "objective": objective, "created_at": datetime.now(UTC)}
     run = RunRecord.model_construct(**told)
-    assert run.next_command == command
+    assert after_run(run).command == command
 
 
 @pytest.mark.parametrize("gain", [0.08, 0.1, 0.15, 0.2, 0.3])

@@ -17,7 +17,8 @@ from curation.example import Example, chat_row
 from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
 from rung.start import FILES, PROMPT_FILE, start_project
-from rung.status import read_facts, read_status, status_of
+from rung.status.facts import read_facts
+from rung.status.stages import read_status, status_of
 from rung.text.power_text import SmallestGain
 from rung.why.explain import answer
 from workspace.errors import RungError

@@ -31,7 +31,8 @@ from evaluation.baseline import Aim
 from evaluation.measured_answers import take_over
 from evaluation.measurement_report import Report
 from rung.start import start_project
-from rung.status import read_facts, status_of
+from rung.status.facts import read_facts
+from rung.status.stages import status_of
 from rung.text.status_text import status_lines
 from rung.tui.measure.baselines_screen import _entries
 from rung.tui.source import StatusRead

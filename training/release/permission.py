@@ -45,7 +45,7 @@ def may_release(
     than what its outputs come to, or the verdict is neither ship nor a judgement with name and reason.
     """
     if run.state != "finished":
-        raise Refusal(f"Locked: {run.id} is {run.state}, at step {run.step} of {run.steps}.", run.next_command)
+        raise Refusal(f"Locked: {run.id} is {run.state}, at step {run.step} of {run.steps}.", "rung status")
     found = newest_verdict(project, run.id)
     if found is None:
         raise Refusal(f"Locked: no verdict yet on {run.id}.", f"rung evaluate {run.id}")

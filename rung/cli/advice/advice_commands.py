@@ -11,6 +11,7 @@ import typer
 
 from rung.cli.options import Json, at_most_one, day
 from rung.cli.output import ProgressLine, emit, note, say, show
+from rung.status.following import after_advice
 from workspace.errors import RungError, did_you_mean
 from workspace.files import is_refused
 from workspace.folder import find_project, require_project
@@ -166,6 +167,8 @@ def _report(report: Path | None, decision: Decision, answers: Answers, book: Rul
 
 
 def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
+    from rung.status.stages import next_step
+
     if as_json:
         midnight = datetime.combine(decision.as_of, time(), UTC)
         stamped = decision.model_copy(update={"created_at": midnight, "made_from": {}})
@@ -177,7 +180,7 @@ def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
         from rung.text.baseline_text import answer
 
         say(f"{answer(report)}\n")
-    for line in advice_lines(decision, _next_command(project)):
+    for line in advice_lines(decision, after_advice(next_step(project) if project else "")):
         say(line)
 
 
@@ -193,14 +196,6 @@ def _unjudged(project: Project) -> Report | None:
     from evaluation.measured_answers import unjudged
 
     return unjudged(project, load_settings(project.settings_file))
-
-
-def _next_command(project: Project | None) -> str:
-    """Return what follows the advice; where it could not be written, the project still asks for it."""
-    from rung.status import next_step
-
-    command = next_step(project) if project is not None else "rung init"
-    return command if command != "rung advise" else "rung status"
 
 
 def _project() -> Project | None:

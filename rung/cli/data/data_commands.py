@@ -23,6 +23,7 @@ from rung.cli.output import (
     say_next_check,
     warn_if_empty,
 )
+from rung.status.following import after_fix
 from workspace.counted import counted
 from workspace.errors import RungError
 
@@ -148,8 +149,8 @@ def check(
 
 
 def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Path], as_json: bool) -> None:
-    """Print the findings, or the one finding `show` with all its rows. Raises RungError if none has that name."""
-    from rung.status import next_step
+    """Print the findings, or the one finding `show` with all its rows. Raises RungError where none has that name."""
+    from rung.status.stages import next_step
     from rung.text import checks_text
     from workspace.folder import require_project
 
@@ -182,7 +183,7 @@ def fix(
     """Fix findings: take their rows out, or send them to review. `rung data undo` reverses it."""
     from curation.checks.fixes import CONTRADICTIONS, fix, settle
     from curation.review import refresh_queue
-    from rung.status import next_step
+    from rung.status.stages import next_step
 
     if bool(findings) == everything:
         raise RungError("Name findings, or use --all.", "rung data check lists them")
@@ -206,10 +207,9 @@ def fix(
         say(each.words())
     if not done:
         say("Nothing to fix.")
-    kept = [word for row in keep or () for word in ("--keep", row)]
     asked = dict.fromkeys(names or [each.finding for each in done])
     left = [name for name, each in zip(asked, done, strict=True) if each.rows and dry_run]
-    say(f"\nNext: {'rung data fix ' + ' '.join([*left, *kept]) if left else next_step(project)}")
+    say(f"\nNext: {after_fix(left, keep or (), next_step(project))}")
 
 
 @data_app.command()
@@ -221,7 +221,7 @@ def dismiss(
 ) -> None:
     """Dismiss a finding as a false alarm. Your name and reason are recorded; a leak is dismissed pair by pair."""
     from curation.checks.fixes import dismiss
-    from rung.status import next_step
+    from rung.status.stages import next_step
 
     with _open_project() as (store, project, settings):
         checkup = _checkup(store, project, settings)
@@ -237,7 +237,7 @@ def undo(as_json: Json = False) -> None:
     """Undo the last fix, dismissal or import."""
     from curation.checks.fixes import undo
     from curation.review import refresh_queue
-    from rung.status import next_step
+    from rung.status.stages import next_step
 
     with _open_project() as (store, project, settings):
         done = undo(store, project, settings, actor=settings.project.person)

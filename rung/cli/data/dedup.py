@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from rung.cli.options import Json, Rejects, Sheet
 from rung.cli.output import ProgressLine, emit, keep_stdout_for_rows, new_folders, say, say_next_check, warn_if_empty
+from rung.status.following import after_leaks
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
@@ -140,8 +140,7 @@ def _say_leakage(checked: LeakCheck, train: list[Path], test: list[Path], clean:
         say(f"\n{counted(report.train - checked.removed, 'clean row')} in {clean}; {checked.removed:,} left out.")
         say_next_check(clean)
     elif report.leaks:
-        files = [*(("--train", path) for path in train), *(("--test", path) for path in test)]
-        say(f"\nNext: rung data leakage {' '.join(f'{name} {shlex.quote(str(p))}' for name, p in files)} --clean OUT")
+        say(f"\nNext: {after_leaks(train, test)}")
 
 
 def _say_paraphrases(checked: LeakCheck, meaning: Meaning) -> None:

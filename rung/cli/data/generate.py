@@ -11,6 +11,7 @@ import typer
 
 from rung.cli.options import By, Json, Reason
 from rung.cli.output import ProgressLine, emit, note, say
+from rung.status.following import after_drafts
 from workspace.counted import counted
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _report(outcome: DraftingResult, store: Store, project: Project, as_json: bo
     for each in table:
         if each.decided:
             say(f"  {each.strategy} by {each.model}: reviewers kept {each.accepted:,} of {each.decided:,} so far")
-    say(f"\nNext: {_next(outcome)}")
+    say(f"\nNext: {after_drafts(outcome)}")
 
 
 def _remarks(outcome: DraftingResult) -> list[str]:
@@ -181,9 +182,3 @@ def _remarks(outcome: DraftingResult) -> list[str]:
     if outcome.batch:
         found.append(f"Batch {outcome.batch['id']} is {outcome.batch['state']}: {outcome.batch['waiting']:,} pending.")
     return found
-
-
-def _next(outcome: DraftingResult) -> str:
-    if outcome.batch:
-        return "run the command again later"
-    return "rung review next" if outcome.queued or not outcome.failed else "run the command again: it continues"

@@ -66,7 +66,7 @@ def import_files(
     """Import rows into the project. Importing a file twice changes nothing; `rung data undo` removes an import."""
     from curation.rows import Columns
     from curation.store.ingest import merge_rejects, read_batches
-    from rung.status import next_step
+    from rung.status.stages import next_step
     from workspace.files import check_outputs
     from workspace.settings import opened_project
 
@@ -262,7 +262,7 @@ def freeze_command(
     """Freeze the reviewed rows as the next version. An interrupted freeze leaves no partial version."""
     from curation.split.freeze import freeze
     from rung.start import draft_prompt
-    from rung.status import next_step
+    from rung.status.stages import next_step
     from rung.text.dataset_text import frozen_json, frozen_lines
     from workspace.settings import opened_project
 

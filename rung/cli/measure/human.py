@@ -1,6 +1,5 @@
 """`rung evaluate --human`: people compare outputs, blind, in a browser or on sheets."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from evaluation.people.pairings import write_sheet
 from rung.cli.options import at_most_one
 from rung.cli.output import emit, say, show
 from rung.report.evaluation import write_page
+from rung.status.following import after_choices, after_pair_sheet
 from rung.text.judge_text import comparisons_needed, preference_words
 from workspace.counted import counted
 from workspace.errors import RungError
@@ -51,9 +51,9 @@ def compare_blind(
 
 
 def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
-    run, place = comparison.plan.run, shlex.quote(str(sheet))
+    run = comparison.plan.run
     write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
-    after = f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}"
+    after = f"Next: {after_pair_sheet(run, who, sheet)}"
     document = {"run": run, "sheet": str(sheet), "comparisons": len(comparison.pairings)}
     show(as_json, document, [f"{sheet}: fill in choice (a, b or tie) and reason, then", after])
 
@@ -70,7 +70,7 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
         say(f"  {rater}: {done} of {wanted}")
     say(comparisons_needed())
     say("To answer: rung review serve, then /compare; or --sheet FILE, and --answers FILE")
-    return say(f"\nNext: rung evaluate {comparison.plan.run} --human --reveal")
+    return say(f"\nNext: {after_choices(comparison.plan.run)}")
 
 
 def _reveal(project: Project, comparison: BlindComparison, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from rung.cli.options import BATCH, BUDGET, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
 from rung.cli.output import note, show
+from rung.status.following import after_grading, after_label_sheet, after_labels
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.files import check_sheet, write_text
@@ -81,20 +81,15 @@ def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json:
     from rung.text.judge_text import lines
 
     page = f"Report: {project.relative(sitting.folder.parent)}/report.html"
-    told = [*lines(report), page, "", f"Next: {_next(sitting, report)}"]
+    told = [*lines(report), page, "", f"Next: {after_grading(report.run, checked=report.used or bool(report.raters))}"]
     show(as_json, report.model_dump(mode="json"), told)
-
-
-def _next(sitting: JudgeSession, report: JudgeReport) -> str:
-    if report.used or report.raters:
-        return f"rung verdict {report.run}"
-    return f"rung judge {report.run} --sheet labels.jsonl"
 
 
 def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as_json: bool) -> None:
     from evaluation.judge.people_labels import FOLDER, labels
     from evaluation.people.blinding import log_shown
 
+    run = sitting.verdict.run
     made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
     found = frozenset().union(*(label.veil.found for label in made)) if unmask else frozenset()
     if found:
@@ -104,19 +99,19 @@ def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as
     marks = "1 to 5" if score else "yes or no"
     lines = (
         f"{path}: {counted(len(made), 'output')} in random order. Fill in the column meets ({marks}), then",
-        f"Next: rung judge {sitting.verdict.run} --answers {shlex.quote(str(path))} --rater NAME",
+        f"Next: {after_label_sheet(run, path)}",
     )
-    show(as_json, {"run": sitting.verdict.run, "sheet": str(path), "outputs": len(made)}, lines)
+    show(as_json, {"run": run, "sheet": str(path), "outputs": len(made)}, lines)
 
 
 def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool) -> None:
     from evaluation.judge.people_labels import take_labels
 
-    kept: dict[str, int] = {}
+    run, kept = sitting.verdict.run, dict[str, int]()
     for path in answers:
         if not path.is_file():
             raise RungError(f"{path}: no such file.", "rung judge --sheet FILE", where=str(path))
         name = rater if len(answers) == 1 else path.stem
         kept[name] = take_labels(sitting, path, name)
     lines = [f"{counted(count, 'label')} from {name} saved." for name, count in kept.items()]
-    show(as_json, {"run": sitting.verdict.run, "labels": kept}, [*lines, "", f"Next: rung judge {sitting.verdict.run}"])
+    show(as_json, {"run": run, "labels": kept}, [*lines, "", f"Next: {after_labels(run)}"])

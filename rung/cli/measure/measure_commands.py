@@ -71,7 +71,8 @@ def baseline(
     from evaluation.measured_answers import check_advice, read_answers
     from evaluation.testset.relabelling import check_corrections
     from rung.cli.models import open_ladder, open_meanings, overridden, scored
-    from rung.text.baseline_text import SET_GOAL, plan_lines
+    from rung.status.following import SET_GOAL
+    from rung.text.baseline_text import plan_lines
 
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
     if bool(by.strip()) != bool(reason.strip()):
@@ -143,7 +144,7 @@ def _measure(bench: Bench, wanted: Sequence[Arm], aim: Aim, as_json: bool) -> No
 
 
 def _show_baseline(project: Project, folder: Path, report: Report, decision: Decision, as_json: bool) -> None:
-    from rung.status import next_step
+    from rung.status.stages import next_step
     from rung.text.baseline_text import lines, taken_over
     from rung.text.decision_text import step_word
 

@@ -12,6 +12,7 @@ from rung.cli.locked import show_locked
 from rung.cli.options import By, Json, Reason, at_most_one
 from rung.cli.output import emit, note, say
 from rung.cli.tree import Group
+from rung.status.following import SCORES, after_dry_run, after_plan
 from workspace.errors import InputError, Problem, RungError
 from workspace.folder import find_project
 
@@ -124,8 +125,8 @@ def _show(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool)
     lines += ["", *explain_lines(made.plan, gates, policy_of(made.project))] if explain else []
     lines += ["", *token_lines(row_check(made))] if tokens else []
     closed = next((gate for gate in gates if not gate.opens), None)
-    train = f"rung train {made.plan.id}" if made.by_hand else "rung train"
-    written = f"Written: {made.project.relative(made.path)}   Next: {closed.opener if closed else train}"
+    step = after_plan(made.plan.id, closed.opener if closed else "", named=made.by_hand)
+    written = f"Written: {made.project.relative(made.path)}   Next: {step}"
     for line in [*lines, "", written]:
         say(line)
 
@@ -152,7 +153,7 @@ def check(
     else:
         for line in dry_run_lines(found):
             say(line)
-        step = "put that right first" if found.blocked else f"rung train {found.plan}"
+        step = after_dry_run(found.plan, blocked=bool(found.blocked))
         say(f"\nWritten: {made.project.relative(place)}   Next: {step}")
     if found.blocked:
         raise typer.Exit(1)
@@ -254,7 +255,7 @@ def _export(
         say(f"  {name}")
     say()
     say(f"Run, in {folder}: {KINDS[kind].run}")
-    say("Next, with its outcomes: rung verdict --scores FILE")
+    say(f"Next, with its outcomes: {SCORES}")
 
 
 def _show_managed(plan: Plan | None, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rung.cli.locked import show_locked
 from rung.cli.output import ProgressLine, emit, note, say
 from rung.cli.plan.planned import MadePlan
+from rung.status.following import after_sweep
 from rung.text.figures import duration
 from rung.text.training_text import sweep_lines
 from training.gates.clearance import Locked
@@ -49,9 +50,9 @@ def sweep_plan(
 
     for line in sweep_lines(found):
         say(line)
-    best = " ".join(f"--set {name}={value}" for name, value in found.best.values.items())
+    best = after_sweep([f"{name}={value}" for name, value in found.best.values.items()])
     say()
-    say(f"Written: {made.project.relative(path)}   Next: rung plan {best}")
+    say(f"Written: {made.project.relative(path)}   Next: {best}")
     return None
 
 

@@ -10,6 +10,7 @@ import typer
 from rung.cli.options import Json, Unmask
 from rung.cli.output import emit, new_folders, note, say, show
 from rung.cli.review.review_group import Automatic, Reviewer, desk_here, person_of, review_app
+from rung.status.following import REVIEW, after_item, after_own_rows
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.files import check_outputs, read_utf8, write_private
@@ -117,7 +118,7 @@ def undo_command(
 def status(as_json: Json = False) -> None:
     """Show review progress: states, people, pace, samples, agreement."""
     from curation.review import progress
-    from rung.status import next_step
+    from rung.status.stages import next_step
     from rung.text.review_text import lines
 
     with desk_here() as desk:
@@ -143,7 +144,7 @@ def reopen_command(
             raise RungError(said, f"rung why {gone[0].id}, or leave it out")
         change = desk.store.queue(rows, reason, "reopened", actor=person_of(desk, by))
     told = f"{counted(len(rows), 'row')} to review again (change {change}; rung data undo reverses it)."
-    show(as_json, {"rows": rows, "change": change}, [told, "", "Next: rung review next"])
+    show(as_json, {"rows": rows, "change": change}, [told, "", f"Next: {REVIEW}"])
 
 
 @review_app.command("sample")
@@ -162,7 +163,7 @@ def sample_command(
         raise typer.Exit(1)
     drawn = {"size": plan.size, "population": plan.population, "error": plan.error}
     told = f"{plan.size:,} of {plan.population:,} fresh {role} rows are queued, to show under {plan.error:.1%} errors."
-    show(as_json, {"role": role, "sample": drawn}, [told, "", "Next: rung review next"])
+    show(as_json, {"role": role, "sample": drawn}, [told, "", f"Next: {REVIEW}"])
 
 
 @review_app.command("invite")
@@ -206,16 +207,18 @@ def _row(path: Path) -> Any:
 
 
 def _nothing(turn: NextItem) -> str:
-    """Return the reason why no row comes, and the next steps."""
+    """Why no row comes, and the ways on."""
+    from rung.status.stages import next_step
+
     if not turn.waiting:
-        return "Nothing to review.  Next: rung data generate --count N, or rung data freeze"
+        return f"Nothing to review.  Next: {next_step(require_project())}"
     many = f"{counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''}"
     said = f"You are done; {many} for others."
     if not turn.mine:
         return said
     some = ", ".join(turn.mine[:5]) + (f" and {len(turn.mine) - 5:,} more" if len(turn.mine) > 5 else "")
     say(f"{said} You decided {some} already, or marked it as not sure: a second person must decide.")
-    return f"\nNext: rung review invite NAME, or undo yours: rung review undo {turn.mine[0]}"
+    return f"\nNext: {after_own_rows(turn.mine[0])}"
 
 
 def _veiled(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> Veil:
@@ -249,7 +252,7 @@ def _show_item(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
         hint = "--unmask shows them and is recorded in the log"
         say(f"\nShown unmasked: {hidden}" if unmask else f"\nHidden: {hidden}; {hint}")
     say(f"\nReserved for you until {item.until}")
-    say(f"Next: rung review decide {item.id} approve --token {item.token}")
+    say(f"Next: {after_item(item.id, item.token)}")
 
 
 @review_app.command("export")

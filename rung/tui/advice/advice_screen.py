@@ -14,7 +14,7 @@ from advisor.rulebook import Rulebook
 from advisor.rulefiles import load_rulebook
 from evaluation.measured_answers import judge_again, page_to_write, unjudged
 from rung.report.evaluation import write_page
-from rung.status.stages import Status
+from rung.status.stages import Status, after_advice_of
 from rung.text.baseline_text import answer
 from rung.text.decision_text import OPTION, confidence, headline, likely_end, literal, outcome, step_word
 from rung.tui.advice.asking import answer_text
@@ -27,7 +27,6 @@ EMPTY = "No answers yet. Press 1, or run: rung advise --answers answers.toml"
 BROKEN = "No advice is given on a broken rulebook."
 PAGE = "advice.html"
 SAVED, SAME = "decision.json written", "decision.json unchanged"
-STAGE_OF_STEP = {"prompt": 6, "few_shot": 6, "rag": 6, "fine_tune": 7, "rag_and_fine_tune": 7}
 
 
 class AdviceScreen(LoadedScreen):
@@ -84,13 +83,9 @@ class AdviceScreen(LoadedScreen):
         return self.status.ladder.scores | {"classifier": self.status.ladder.classified} if self.status else {}
 
     def next_words(self) -> str:
-        """Return the next step in the words of Start; if that is the advice itself, the stage that carries it out."""
-        return super().next_words() or f"Next: {'measure it (6)' if self._step == 6 else 'plan the run (7)'}.   Enter"
-
-    @property
-    def _step(self) -> int:
-        """The stage that carries out the advice."""
-        return STAGE_OF_STEP[self.data.next_step] if self.data else 1
+        """What Start names as next; where that is the advice itself, the stage that carries it out."""
+        after = after_advice_of(self.data.next_step) if self.data else None
+        return super().next_words() or (f"Next: {after.does} ({after.stage}).   Enter" if after else "")
 
     def show_status(self, status: Status) -> None:
         """Update the measured scores from the status, too."""
@@ -115,7 +110,7 @@ class AdviceScreen(LoadedScreen):
         if self.data is None or self.marked.startswith("ask:"):
             self.action_answers()
         elif self.following is None and self.status is not None and self.status.next is not None:
-            self.app.open_stage(self._step)  # type: ignore[attr-defined]
+            self.app.open_stage(after_advice_of(self.data.next_step).stage)  # type: ignore[attr-defined]
         else:
             self.go_on()
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from evaluation.verdict.rule import newest_verdict
+from rung.status.stages import after_run
 from rung.text.figures import as_sentence, duration
 from rung.text.training_text import ending_words, spent_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
@@ -103,14 +104,12 @@ class TrainScreen(LoadedScreen):
             self.repeat_lock()
             return
         run = self.data.run
-        if run.state == "finished":
-            self.app.open_stage(9)  # type: ignore[attr-defined]
+        if run.state in LIVE:
+            self.tell("training continues; Esc leaves this screen")
         elif run.state in ENDED:
             self.ask_once(f"Resume {run.id} from step {run.step} of {run.steps}?", self._go_on)
-        elif run.state == "failed":
-            self.app.open_stage(7)  # type: ignore[attr-defined]
         else:
-            self.tell("training continues; Esc leaves this screen")
+            self.app.open_stage(after_run(run).stage)  # type: ignore[attr-defined]
 
     def _go_on(self) -> None:
         self.start_job("runs", "resume", self.data.run.id, "--detach")
@@ -277,15 +276,10 @@ def _figures(steps: Sequence[MetricLine], validations: Sequence[MetricLine], has
 
 
 def _next(run: RunRecord, measured: bool) -> str:
-    if run.state == "finished":
-        return f"Next: {'the verdict on it' if measured else 'measure it on the test set'} (9).   Enter"
-    if run.state == "paused":
-        return "Next: p continues. Everything so far is saved."
+    after = after_run(run, measured=measured)
     if run.state in LIVE:
-        return "Next: wait. Safe to leave: training continues in the background."
-    if run.state == "failed":
-        return "Next: look at the plan (7).   Enter"
-    return f"Next: resume {run.id} from step {run.step}.   Enter"
+        return f"Next: {after.does}."
+    return f"Next: {after.does}{f' ({after.stage})' if after.stage != 8 else ''}.   Enter"
 
 
 WIDTH, HEIGHT = 48, 6
