@@ -10,6 +10,7 @@ from typing import Literal
 
 from advisor.decision import Decision, Reason
 from advisor.hosted_models import life_of
+from workspace.counted import money
 
 Kind = Literal["advice", "rules", "prices", "life"]
 
@@ -64,14 +65,12 @@ def _prices(before: Decision, after: Decision) -> Iterator[Shift]:
         return
     if old is not None and old.saving_usd_per_month is not None and new.saving_usd_per_month is not None:
         was, now = old.saving_usd_per_month, new.saving_usd_per_month
+        saved = f"{money(was, 0)} a month then, {money(now, 0)} now"
         if (was > 0) != (now > 0):
             pays = "pays now" if now > 0 else "does not pay any more"
-            yield Shift("prices", False, f"By today's prices a tuned model {pays}: ${was:,.0f} a month then, "
-                          f"${now:,.0f} now.", "rung advise")  # fmt: skip
+            yield Shift("prices", False, f"By today's prices a tuned model {pays}: {saved}.", "rung advise")
         elif was != now:
-            yield Shift(
-                "prices", True, f"The saving of a tuned model moved: ${was:,.0f} a month then, ${now:,.0f} now."
-            )
+            yield Shift("prices", True, f"The saving of a tuned model moved: {saved}.")
     if new.expired:
         yield Shift("prices", True, f"Prices of {new.prices_dated} have expired.", "your own in rules/prices.toml")
 

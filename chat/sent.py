@@ -8,7 +8,7 @@ from chat.errors import ChatError
 from chat.privacy import Guarded, unguarded
 from chat.protocols import Ask, ChatModel
 from workspace.appended import append_lines, read_lines
-from workspace.counted import counted
+from workspace.counted import counted, money
 
 
 class SentCalls:
@@ -47,11 +47,11 @@ class SentCalls:
         unsure = sum(getattr(unguarded(model), "unsure", 0) for model in models)
         doubtful = unsure + sum(max(0, self._sent[key] - (key in costs)) for key in keys)
         lost = sum(self._lost.get(key, 0.0) for key in keys)
-        found = [f"Replies that broke off cost ${lost:.4f}."] if lost else []
+        found = [f"Replies that broke off cost {money(lost, 4)}."] if lost else []
         if not doubtful:
             return found
         most = max((cost or 0.0 for cost in costs.values()), default=0.0)
-        bound = f", up to ${doubtful * most:.4f}" if most else ""
+        bound = f", up to {money(doubtful * most, 4)}" if most else ""
         told = f"{counted(doubtful, 'call')} brought no reply (a kill, a timeout or a broken connection)"
         return [*found, f"{told} and may have been paid{bound}."]
 

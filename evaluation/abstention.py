@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evaluation.verdict.intervals import TOLERANCE, score_interval
 from workspace.artefact import ArtefactPart
+from workspace.counted import interval, money, percent
 from workspace.files import write_text
 
 SURE = "sure.jsonl"
@@ -69,16 +70,16 @@ class Abstention(ArtefactPart):
         if at is None:
             return f"no threshold reaches {self.wanted:.0%} precision: a person answers every item{self._price()}"
         rest = f"a person answers the rest{self._price()}" if at.coverage < 1 else "a person answers none"
-        bounds = f"(95%: {100 * at.low:.1f} to {100 * at.high:.1f})"
         missed = f", wanted: {self.wanted:.0%}" if at.precision < self.wanted - 1e-9 else ""
-        return f"{at.coverage:.0%} of items at {at.precision:.1%} precision {bounds}{missed}; {rest}"
+        precise = f"{percent(at.precision)} precision {interval(at.low, at.high, 0.95)}"
+        return f"{at.coverage:.0%} of items at {precise}{missed}; {rest}"
 
     def _price(self) -> str:
         if self.person_usd is None:
             return ", at a cost not counted here ([evaluation] person_usd)"
         if self.usd_per_item is None:
             return "; the price of a call is not known"
-        return f", ${self.usd_per_item:,.3f} an item in all"
+        return f", {money(self.usd_per_item, 3)} an item in all"
 
 
 def abstention(

@@ -11,6 +11,7 @@ from chat.sent import SentCalls
 from chat.stream import Streaming
 from chat.stream import replies as stream
 from workspace.appended import append_lines
+from workspace.counted import money
 from workspace.errors import RungError
 
 REFUSED_AT_FIRST = 3
@@ -156,7 +157,7 @@ def _stopped(error: ChatError, done: int, total: int) -> RungError:
 
 
 def _over_budget(replies: Replies, done: int, total: int) -> RungError:
-    spent = f"${replies.spent:.2f} of ${replies.budget_usd:.2f} spent"
+    spent = f"{money(replies.spent)} of {money(replies.budget_usd)} spent"
     kept = f"{done} answers are kept; rerun the command with more --budget-usd."
     return RungError(f"Stopped at item {done} of {total}: {spent}. {kept}", "--budget-usd X")
 

@@ -11,10 +11,10 @@ from chat.privacy import Override, notices, project_guard
 from chat.protocols import ChatModel, Embedder
 from chat.served import open_beside
 from curation.store import open_store
+from evaluation.arms.registry import arm_name
 from evaluation.judge.assessment import pinned
 from evaluation.served_run import ServedRun
 from rung.cli.output import ProgressLine, ScoreProgress, note
-from rung.text.figures import arm_name
 from training.runs import RunRecord, find_run, newest_run
 from workspace.artefact import revised
 from workspace.errors import Refusal, RungError

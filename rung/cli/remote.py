@@ -104,9 +104,9 @@ class AtProvider:
 
     def train(self, folder: Path, *, detach: bool) -> None:
         """Start the job in this folder or go on with it, and say which run it became; Ctrl-C leaves it going there."""
-        from rung.text.figures import money
         from rung.text.training_text import ending_lines
         from training.remote.managed import begin, follow
+        from workspace.counted import money
 
         job = begin(self.project, self.settings, folder, note)
         cost = "" if job.usd is None else f", {money(job.usd)} by its own estimate"

@@ -212,8 +212,8 @@ class LiveLine:
             sys.stderr.write("\n")
 
     def _text(self, line: MetricLine) -> str:
-        from rung.text.figures import duration
         from rung.text.training_text import spent_words
+        from workspace.counted import duration
 
         loss = "no number" if line["loss"] is None else f"{line['loss']:.3f}"
         left = line.get("eta_seconds")

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from curation.store import StoredRow, open_store
+from evaluation.arms.registry import arm_name
 from evaluation.measurement_report import ArmResult, newest_report
 from evaluation.verdict.rule import newest_verdict
 from rung.demo.house_line import DemoRows, rows
 from rung.demo.walk import Walk
 from rung.text.evaluation_text import about_data
-from rung.text.figures import arm_name, interval, money, percent
 from rung.text.verdict_text import sentences
+from workspace.counted import interval, money, percent
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.settings import load_settings

@@ -20,7 +20,7 @@ from rung.text.decision_text import (
     shows_tuning,
     step_word,
 )
-from rung.text.figures import gib
+from workspace.counted import gib
 from workspace.errors import RungError
 from workspace.files import check_page
 from workspace.json_types import JsonObject

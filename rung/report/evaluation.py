@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from curation.mask import mask
+from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import read_answers, rejudged
 from evaluation.measurement_report import ArmResult, Report, read_report
 from evaluation.people.comparison import read_result
@@ -18,11 +19,10 @@ from rung.report.page import write_html
 from rung.report.plots import Axis, Dot, Mark, dot_plot, scatter
 from rung.text import baseline_text, verdict_text
 from rung.text.evaluation_text import costs, threats, tied_forms
-from rung.text.figures import arm_name, percent, points
 from rung.text.judge_text import lines as judge_lines
 from rung.text.judge_text import preference_words
 from workspace.artefact import read_artefact, revised
-from workspace.counted import counted
+from workspace.counted import counted, percent, points
 from workspace.files import sha256_file
 from workspace.folder import Project
 

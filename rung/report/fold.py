@@ -6,13 +6,13 @@ from typing import Any
 
 from advisor.rulefiles import load_rulebook
 from evaluation.arms.classifiers import CLASSIFIERS
+from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.rule import Verdict
 from rung.text import baseline_text, verdict_text
-from rung.text.figures import arm_name, percent
-from workspace.counted import counted
+from workspace.counted import counted, percent
 from workspace.folder import Project
 
 LARGEST = 3

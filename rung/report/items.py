@@ -9,6 +9,7 @@ from typing import Literal, NotRequired, TypedDict
 from curation.mask import mask
 from curation.split.manifest import load_split, newest_dataset, read_manifest
 from curation.store import open_store
+from evaluation.arms.registry import arm_name
 from evaluation.choose import Choices
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
 from evaluation.metrics.classes import ClassFigures, class_report
@@ -16,7 +17,6 @@ from evaluation.metrics.ngrams import corpus
 from evaluation.retrieval.train_rows import NearTrainRow, TrainRowIndex
 from evaluation.testset.looks import split_to_show
 from rung.report.page import shown as shown_text
-from rung.text.figures import arm_name
 from workspace.artefact import read_artefact
 from workspace.folder import Project
 from workspace.json_types import JsonObject

@@ -12,7 +12,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rung.text import figures
+from evaluation.arms.registry import arm_name
+from workspace import counted
 from workspace.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,13 +30,13 @@ def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     made.trim_blocks = made.lstrip_blocks = True
     made.filters |= {
-        "percent": figures.percent,
-        "points": figures.points,
-        "interval": lambda pair: figures.interval(*pair),
-        "signed_interval": lambda pair: f"({figures.signed(pair[0])} to {figures.signed(pair[1])})",
-        "arm": figures.arm_name,
-        "duration": figures.duration,
-        "money": figures.money,
+        "percent": counted.percent,
+        "points": counted.points,
+        "interval": lambda pair: counted.interval(*pair),
+        "signed_interval": lambda pair: f"({counted.signed(pair[0])} to {counted.signed(pair[1])})",
+        "arm": arm_name,
+        "duration": counted.duration,
+        "money": counted.money,
         "shown": shown,
         "marked": marked,
         "hash8": lambda digest: digest[:8],

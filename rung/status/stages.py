@@ -9,6 +9,7 @@ from typing import Literal
 
 from curation.split.manifest import SHOWS_NOTHING
 from evaluation.arms.classifiers import CLASSICAL, ENCODER
+from evaluation.arms.registry import arm_name
 from evaluation.judge.correction import by_judge
 from evaluation.measured_answers import best_untuned, form_of
 from evaluation.verdict.rule import Verdict
@@ -16,11 +17,10 @@ from rung.status.facts import WAITING, Facts, read_facts
 from rung.status.following import SET_GOAL, WATCH, after_grading
 from rung.text.baseline_text import best_label
 from rung.text.decision_text import OPTION, TUNED, step_and_end, step_word
-from rung.text.figures import arm_name, points, signed_interval
 from rung.text.power_text import small_words
 from rung.text.verdict_text import out_of_reach, scatter
 from training.runs import LIVE, RunRecord
-from workspace.counted import counted
+from workspace.counted import counted, points, signed_interval
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 

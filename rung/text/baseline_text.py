@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import ArmResult, Report, surest
 from evaluation.metrics.item_metrics import ITEM_METRICS
 from evaluation.verdict.intervals import TOLERANCE
 from rung.status.following import SET_GOAL
-from rung.text.figures import arm_name, dots, duration, interval, money, percent, scale
-from workspace.counted import counted
+from rung.text.figures import dots, scale
+from workspace.counted import counted, duration, interval, money, percent
 from workspace.settings import EVERY_TURN
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from advisor.decision import Decision, Reason
-from rung.text.figures import gib
-from workspace.counted import counted
+from workspace.counted import counted, gib
 from workspace.json_types import JsonObject
 
 OPTION = {

@@ -9,8 +9,7 @@ from advisor.sizing.inverse import cards_that_fit, methods_that_fit
 from advisor.sizing.memory import GIB, PARTS
 from advisor.sizing.run_estimate import Estimate
 from rung.cli.output import emit, say
-from rung.text.figures import gib
-from workspace.counted import counted
+from workspace.counted import counted, gib
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
 

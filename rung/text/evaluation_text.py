@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from evaluation.arms.registry import arm_name
 from evaluation.measurement_report import ArmResult, Report
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.price import call_of
 from evaluation.verdict.rule import Verdict
-from rung.text.figures import arm_name, as_sentence, duration, money, percent, points, wrong_answers
+from rung.text.figures import as_sentence, wrong_answers
 from rung.text.verdict_text import call_words, price_rows
+from workspace.counted import duration, money, percent, points
 from workspace.folder import Project
 
 ABOUT_DATA = "about-data.md"

@@ -1,9 +1,9 @@
 """A judge's grades, and how far they agree with human labels, in words."""
 
+from evaluation.arms.registry import arm_name
 from evaluation.judge.correction import JudgedArm, JudgedRival, JudgeReport
 from evaluation.people.pairings import PeoplePreference, items_for
-from rung.text.figures import arm_name, percent, points, signed_interval
-from workspace.counted import counted
+from workspace.counted import counted, percent, points, signed_interval
 
 KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md", "pairs": "the better of two by judge.md"}
 

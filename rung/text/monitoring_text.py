@@ -6,13 +6,12 @@ from pathlib import Path
 from curation.mask import mask
 from curation.rows.row import Reject
 from rung.status.following import DRIFT, LEARN, after_learning, after_logs, after_workloads
-from rung.text.figures import duration, money, p_text, percent
 from training.monitoring.drift import DriftReport, Traffic
 from training.monitoring.learn import Learnt
 from training.monitoring.requests import Import
 from training.monitoring.signals import Signal
 from training.monitoring.workloads import LoggedWorkload
-from workspace.counted import counted
+from workspace.counted import counted, duration, money, p_text, percent
 
 SYMBOLS = {True: "✗", False: "✓", None: "-"}
 
@@ -131,9 +130,9 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
 
 
 def _requests(made: Import) -> str:
-    known = f" + {made.known:,} imported before" if made.known else ""
-    after = f", to release {made.release}" if made.release else "; nothing is released yet"
-    return f"{made.id}: {counted(made.requests, 'request')} = {made.kept:,} kept{known}{after}"
+    known = f", {made.known:,} imported before" if made.known else ""
+    after = f"; they belong to release {made.release}" if made.release else "; nothing is released yet"
+    return f"{made.id}: {counted(made.requests, 'request')}, {made.kept:,} kept{known}{after}"
 
 
 def _judged(made: Import) -> Iterator[str]:
@@ -171,7 +170,7 @@ def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Ite
 def learnt_lines(done: Learnt) -> Iterator[str]:
     """Yield what was done with the requests."""
     queued, out = len(done.queued), done.rejected.total()
-    yield f"{counted(done.looked_at, 'request')} = {queued:,} queued for review + {out:,} kept out"
+    yield f"{counted(done.looked_at, 'request')}: {queued:,} queued for review, {out:,} kept out"
     if done.why:
         yield "  queued: " + ", ".join(f"{count:,} {why}" for why, count in done.why.most_common())
     if done.rejected:
@@ -224,7 +223,5 @@ def _workload_figures(each: LoggedWorkload) -> Iterator[str]:
     yield counted(facts.calls, "call") + (f" ({facts.calls_per_day:,.0f} a day)" if facts.calls_per_day else "")
     yield f"{about}{each.input_tokens:,.0f} tokens in and {each.output_tokens:,.0f} out"
     if each.usd is not None:
-        yield f"${each.usd:,.2f}" + (
-            f" (${facts.usd_per_month:,.2f} a month)" if facts.usd_per_month is not None else ""
-        )
+        yield money(each.usd) + ("" if facts.usd_per_month is None else f" ({money(facts.usd_per_month)} a month)")
     yield "models: " + ", ".join(each.models)

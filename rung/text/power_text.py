@@ -8,8 +8,7 @@ from typing import Any
 from curation.split.manifest import SHOWS_NOTHING, SMALL_TEST
 from evaluation.verdict.intervals import FEWEST_CLUSTERS
 from evaluation.verdict.power import Power
-from rung.text.figures import level
-from workspace.counted import counted
+from workspace.counted import counted, level
 
 
 def small_words(items: int) -> str:

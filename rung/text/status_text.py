@@ -1,8 +1,9 @@
 """`rung status` in lines: the same sentence, order and words as the Start screen."""
 
+from evaluation.arms.registry import arm_name
 from rung.status.following import WATCH
 from rung.status.stages import RUNGS, Status
-from rung.text.figures import arm_name, dots, scale
+from rung.text.figures import dots, scale
 
 AGAIN = f"When new request logs arrive: {WATCH}"
 """The last line of a project in which nothing waits."""

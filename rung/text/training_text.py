@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rung.status.stages import STEP_WORDS, after_run
-from rung.text.figures import duration, gib, megabytes, money
 from rung.text.message_text import marked
 from training.gates.gate import Gate
 from training.plan.plans import Plan
 from training.plan.recipe import Recipe
 from training.runs import RunRecord
 from workspace.artefact import now
-from workspace.counted import counted
+from workspace.counted import counted, duration, gib, megabytes, money
 from workspace.settings import GateSettings
 
 if TYPE_CHECKING:

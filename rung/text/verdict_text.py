@@ -1,14 +1,15 @@
 """Texts of the verdict and its price, the same in the shell, on the screen and in the report."""
 
 from evaluation.arms.classifiers import CLASSIFIERS
-from evaluation.arms.registry import CASCADE
+from evaluation.arms.registry import CASCADE, arm_name
 from evaluation.judge.correction import by_judge
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
 from evaluation.verdict.price import Call, TuningPrice
 from evaluation.verdict.rule import Rival, ShipRule, Verdict, rule_on
-from rung.text.figures import (
-    arm_name,
+from rung.text.figures import wrong_answers
+from workspace.counted import (
+    counted,
     duration,
     interval,
     level,
@@ -18,9 +19,7 @@ from rung.text.figures import (
     points,
     signed,
     signed_interval,
-    wrong_answers,
 )
-from workspace.counted import counted
 
 TEN = 0.1
 """The margin that is shown beside the one that rules."""

@@ -18,11 +18,11 @@ from curation.review import Reviewer, Ruling
 from curation.review.guideline import reason_of
 from curation.review.item import LABEL_KEYS
 from rung.report.page import shown
-from rung.text.figures import duration
 from rung.text.message_text import clock_of
 from rung.web import view
 from rung.web.login import Visitor
 from rung.web.view import plain
+from workspace.counted import duration
 
 THEMES = ("auto", "light", "dark")
 SIZES = ("1", "2", "3", "4")

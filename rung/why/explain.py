@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from evaluation.arms.registry import arm_name
 from rung.text.decision_text import step_and_end
-from rung.text.figures import arm_name, percent
 from rung.why.rows import ChainLink, Explanation, row_links
 from workspace.artefact import now
-from workspace.counted import counted
+from workspace.counted import counted, percent
 from workspace.errors import RungError, did_you_mean
 from workspace.files import sha256_file
 from workspace.folder import Project

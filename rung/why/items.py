@@ -6,13 +6,13 @@ from dataclasses import asdict
 from curation.mask import mask
 from curation.split.manifest import load_split, newest_dataset, read_manifest
 from curation.store import open_store
+from evaluation.arms.registry import arm_name
 from evaluation.measurement_report import Report, read_report
 from evaluation.outcomes import load_baseline
 from evaluation.retrieval.train_rows import NearTrainRow, TrainRowIndex
 from evaluation.testset.looks import split_to_show
 from rung.report.items import near_json, near_words
 from rung.report.page import shown
-from rung.text.figures import arm_name
 from rung.why.rows import Explanation, holding
 from training.monitoring.learn import STRATEGY, KeptOut, read_not_learnt, reason_of
 from training.monitoring.reference import Origins

@@ -16,6 +16,7 @@ from training.export.bundle import Bundle, Row, jsonl, marked, pair, weighted, w
 from training.plan.methods import Loss
 from training.templates import templates
 from workspace.artefact import write_artefact
+from workspace.counted import gib
 from workspace.errors import InputError, Problem, Refusal, did_you_mean
 from workspace.files import check_place, sha256_file, write_bytes, write_text
 from workspace.folder import Project
@@ -103,7 +104,7 @@ def _accelerators(bundle: Bundle) -> dict[str, int]:
     least = bundle.plan.forecast.high or 0.0
     fitting = [SKYPILOT[card.name] for card in cards() if card.name in SKYPILOT and card.memory_gib >= least]
     if not fitting:
-        raise Refusal(f"{bundle.plan.id} needs {least:.1f} GiB; no GPU of SkyPilot has that.", "rung plan --card 80GB")
+        raise Refusal(f"{bundle.plan.id} needs {gib(least)}; no card of SkyPilot has that.", "rung plan --card 80GB")
     return dict.fromkeys(fitting, bundle.cards)
 
 

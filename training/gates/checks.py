@@ -25,7 +25,7 @@ from training.plan.plans import Plan
 from training.plan.preferences import preferences_of
 from training.plan.reward import reward_fault
 from workspace.artefact import read_artefact
-from workspace.counted import counted
+from workspace.counted import counted, gib
 from workspace.errors import Refusal, RungError
 from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project
@@ -334,4 +334,4 @@ def machine_gate(case: GateCase) -> Gate:
 
 
 def _memory_fact(fit: MemoryFit) -> str:
-    return f"{fit.expected:.1f} GiB planned, {fit.has:.1f} GiB {fit.where}"
+    return f"{gib(fit.expected)} planned, {gib(fit.has)} {fit.where}"

@@ -22,6 +22,7 @@ from training.remote.adoption import adopt_folder, adopt_served
 from training.remote.providers import LOST, PROVIDERS, JobState, Provider, TuningOrder, Unreachable
 from training.runs import RunRecord
 from workspace.artefact import Artefact, hashes, read_artefact, revised, write_artefact
+from workspace.counted import money
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project, oldest_first
@@ -231,7 +232,7 @@ def _seen(folder: Path, job: ManagedJob, place: RemoteSettings, provider: Provid
 def _affordable(job: ManagedJob, place: RemoteSettings, usd: float | None) -> None:
     if usd is not None and place.usd_at_most is not None and not usd <= place.usd_at_most:  # not a number, too
         raise Refusal(
-            f"{job.host} estimates ${usd:.2f}; [remotes.{job.remote}] usd_at_most is ${place.usd_at_most:g}.",
+            f"{job.host} estimates {money(usd)}; [remotes.{job.remote}] usd_at_most is ${place.usd_at_most:g}.",
             "A smaller plan (rung plan --set epochs=1), or a higher usd_at_most",
         )
 

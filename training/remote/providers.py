@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from chat.keys import how_to_give, key_of, without_keys
 from training.plan.recipe import Recipe
+from workspace.counted import money
 from workspace.errors import Refusal, RungError
 from workspace.extras import require
 from workspace.trust import is_this_machine
@@ -146,7 +147,7 @@ class Together:
             return None
         usd = float(found.estimated_total_price)
         if found.allowed_to_proceed is False:
-            raise Refusal(f"{self.host}: the job would cost ${usd:.2f}, more than the account's limit.")
+            raise Refusal(f"{self.host}: the job would cost {money(usd)}, more than the account's limit.")
         return usd
 
     def start(self, order: TuningOrder) -> str:

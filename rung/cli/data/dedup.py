@@ -10,17 +10,10 @@ import typer
 from rung.cli.options import Json, Rejects, Sheet
 from rung.cli.output import ProgressLine, emit, keep_stdout_for_rows, new_folders, say, say_next_check, warn_if_empty
 from rung.status.following import after_leaks
-from workspace.counted import counted
 from workspace.errors import RungError
-from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
     from chat.protocols import Embedder
-    from curation.likeness.files import LeakCheck
-    from curation.likeness.leaks.report import Leak
-    from curation.likeness.semantic import Meaning
-
-SHOWN = 10
 
 
 def register_data(data_app: typer.Typer) -> None:
@@ -48,6 +41,7 @@ def dedup(
     if engine not in ("local", "ray"):
         raise RungError(f'--engine "{engine}" is not known.', "one of: local, ray", found=engine)
     from curation.likeness.files import DedupOrder, dedup_files
+    from rung.text.likeness_text import dedup_lines
 
     order = DedupOrder(
         tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine, sheet
@@ -59,7 +53,9 @@ def dedup(
     if as_json:
         emit(report)
         return
-    _say_dedup(report, out, pairs)
+    for line in dedup_lines(report, listed=pairs is not None):
+        say(line)
+    say_next_check(out)
 
 
 def _embedder(semantic: bool, folder: Path | None) -> Embedder | None:
@@ -69,26 +65,6 @@ def _embedder(semantic: bool, folder: Path | None) -> Embedder | None:
     from chat.local.embed import open_embedder
 
     return open_embedder(folder)
-
-
-def _say_dedup(report: JsonObject, out: Path, pairs: Path | None) -> None:
-    from rung.text.checks_text import lines_seen
-
-    say(lines_seen(report["read"], report["kept"], report["exact"], report["near"], report.get("rejected", 0)))
-    if report["template"]:
-        say(f"Ignored in the comparison, because most rows share it: {report['template']}")
-    of = "the cluster" if report["clusters"] == 1 else f"each of {report['clusters']:,} clusters"
-    say(f"\n✓ Duplicates      {report['exact'] + report['near']:>7,}  1 kept of {of}")
-    for key, name, text in (
-        ("contradictions", "Contradictions", "one question, different answers; both stay"),
-        ("minimal_pairs", "Minimal pairs", "near questions, different answers; both stay"),
-        ("short_near", "Short near", "short questions with nearly the same letters; both stay"),
-    ):
-        if report[key]:
-            say(f"! {name:<15} {report[key]:>7,}  {text}")
-    if pairs is None and any(report[key] for key in ("contradictions", "minimal_pairs", "short_near")):
-        say("  To list them: --pairs FILE")
-    say_next_check(out)
 
 
 def leakage(
@@ -106,6 +82,7 @@ def leakage(
 ) -> None:
     """Find test items that occur in training rows, verbatim or lightly edited."""
     from curation.likeness.files import check_files
+    from rung.text.likeness_text import leak_lines
 
     embedder = _embedder(semantic, semantic_model)
     keep_stdout_for_rows(as_json, clean)
@@ -116,56 +93,10 @@ def leakage(
     if as_json:
         emit(checked.document())
     else:
-        _say_leakage(checked, train, test, clean)
+        for line in leak_lines(checked, clean):
+            say(line)
+        if clean is not None:
+            say_next_check(clean)
+        elif checked.report.leaks:
+            say(f"\nNext: {after_leaks(train, test)}")
     raise typer.Exit(1 if checked.report.leaks else 0)
-
-
-def _say_leakage(checked: LeakCheck, train: list[Path], test: list[Path], clean: Path | None) -> None:
-    report = checked.report
-    of = f"{counted(report.test, 'test item')} in {counted(report.train, 'train row')}"
-    verb = "leaks" if report.leaked_test == 1 else "leak"
-    say(f"No leak of {of}." if not report.leaks else f"{report.leaked_test:,} of {of} {verb}.")
-    strongest = list(report.strongest().values())
-    for leak in strongest[:SHOWN]:
-        say(f"✗ {_words(checked, leak)}")
-    if len(strongest) > SHOWN:
-        say(f"  {len(strongest) - SHOWN:,} more: --json")
-    if report.suspects:
-        say(f"\n! {counted(len(report.suspects), 'suspect')} to check; a suspect does not count as a leak.")
-        for leak in report.suspects[:SHOWN]:
-            say(f"  {_words(checked, leak)}  ({leak.evidence.why})")
-    if checked.meaning is not None:
-        _say_paraphrases(checked, checked.meaning)
-    if clean is not None and checked.removed is not None:
-        say(f"\n{counted(report.train - checked.removed, 'clean row')} in {clean}; {checked.removed:,} left out.")
-        say_next_check(clean)
-    elif report.leaks:
-        say(f"\nNext: {after_leaks(train, test)}")
-
-
-def _say_paraphrases(checked: LeakCheck, meaning: Meaning) -> None:
-    """Print how many pairs are paraphrases, how often that judgement is right, and the first of them."""
-    semantic = meaning.as_json()
-    sample, right = semantic["sample"], "The precision of this model is not known."
-    if sample:
-        right = (
-            f"On a labelled sample at {sample['threshold']:g}: {sample['precision']:.0%} of the pairs were right,"
-            f" {sample['recall']:.0%} of the paraphrases were found."
-        )
-    told = f"same meaning, other words, by {meaning.model}; please check them"
-    say(f"\n! {'Paraphrases':<15} {len(meaning.pairs):>7,}  {told}")
-    say(f"  Cosine {meaning.threshold:g} or more. {right}")
-    for row, item, score in meaning.pairs[:SHOWN]:
-        test, train = (f"{file}:{line}" for file, line in (checked.test.where(item), checked.train.where(row)))
-        say(f"  {test} and {train}   {score:.2f}")
-
-
-def _words(checked: LeakCheck, leak: Leak) -> str:
-    test_file, test_line = checked.test.where(leak.test)
-    train_file, train_line = checked.train.where(leak.train)
-    shared = leak.evidence.shared
-    quote = f"{shared[:57]}..." if len(shared) > 60 else shared
-    return (
-        f"{test_file}:{test_line} and {train_file}:{train_line}   {leak.kind}, {leak.score:.2f},"
-        f" {leak.answer} answer   {quote!r}"
-    )

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import By, Json, Reason
-from rung.cli.output import ProgressLine, emit, note, say
-from rung.status.following import after_drafts
+from rung.cli.output import ProgressLine, note, say, show
 from workspace.counted import counted
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def _agreed(project: Project, settings: Settings, store: Store, model: ChatModel
     if model.is_local or not sys.stdin.isatty() or not sys.stderr.isatty():
         return True
     from curation.generate.run import worst_case
-    from rung.text.figures import money
+    from workspace.counted import money
 
     asks, most = worst_case(project, settings, store, model, wish)
     price = f"at most {money(most)}" if most is not None else "price unknown"
@@ -148,37 +147,8 @@ def _run(
 
 def _report(outcome: DraftingResult, store: Store, project: Project, as_json: bool) -> None:
     from curation.generate import yields
-    from rung.text.figures import money
+    from rung.text.drafts_text import drafted_lines
 
     table = yields(store, project)
-    if as_json:
-        emit({**outcome.to_json(), "yield": [each.to_json() for each in table]})
-        return
-    made = outcome.rejected.total() + len(outcome.queued)
-    say(f"{counted(made, 'draft')} = {len(outcome.queued):,} queued + {outcome.rejected.total():,} filtered out")
-    if outcome.rejected:
-        say("  filtered: " + ", ".join(f"{n:,} {reason}" for reason, n in outcome.rejected.most_common()))
-    if outcome.reused:
-        say(f"  {outcome.reused:,} existed already; for more, raise --count")
-    cost = money(outcome.cost_usd, 4) if outcome.cost_usd is not None else "cost unknown (no dated price)"
-    say(f"  {outcome.strategy} by {outcome.model}: {counted(outcome.asked, 'call')}, {outcome.seconds:.1f} s, {cost}")
-    for text in _remarks(outcome):
-        say(f"! {text}")
-    for each in table:
-        if each.decided:
-            say(f"  {each.strategy} by {each.model}: reviewers kept {each.accepted:,} of {each.decided:,} so far")
-    say(f"\nNext: {after_drafts(outcome)}")
-
-
-def _remarks(outcome: DraftingResult) -> list[str]:
-    found = list(outcome.notes)
-    if outcome.failed:
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in outcome.failed.items())
-        found.append(f"{counted(outcome.failed.total(), 'call')} failed ({kinds}). First: {outcome.failure or ''}")
-    if outcome.stopped == "budget":
-        found.append("Stopped: the next call could have gone over the budget.")
-    elif outcome.stopped:
-        found.append(f"Stopped: {outcome.stopped}. The drafts so far are kept.")
-    if outcome.batch:
-        found.append(f"Batch {outcome.batch['id']} is {outcome.batch['state']}: {outcome.batch['waiting']:,} pending.")
-    return found
+    document = {**outcome.to_json(), "yield": [each.to_json() for each in table]}
+    show(as_json, document, drafted_lines(outcome, table))

@@ -7,7 +7,6 @@ from rung.cli.locked import show_locked
 from rung.cli.output import ProgressLine, emit, note, say
 from rung.cli.plan.planned import MadePlan
 from rung.status.following import after_sweep
-from rung.text.figures import duration
 from rung.text.training_text import sweep_lines
 from training.gates.clearance import Locked
 from training.gates.gate import GateOverride
@@ -25,7 +24,7 @@ from training.trials.sweep import (
     put_away,
     run_trials,
 )
-from workspace.counted import counted
+from workspace.counted import counted, duration
 from workspace.errors import InputError, Problem, Refusal
 
 

@@ -8,18 +8,18 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from curation.split.manifest import newest_dataset, read_manifest
-from evaluation.arms.registry import ASKING_NOTHING, on_the_ladder
+from evaluation.arms.registry import ASKING_NOTHING, arm_name, arm_option, on_the_ladder
 from evaluation.measured_answers import read_answers, rejudged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.reuse import outdated
 from rung.start import prompt_words
 from rung.text.baseline_text import BESIDE, answer, facts, metric_words, name_width, table_rows, taken_over
-from rung.text.figures import arm_name, arm_option, duration, money
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.measure.items_screen import ItemsScreen
 from rung.tui.widgets.lines import Entry, shown
+from workspace.counted import duration, money
 
 CLOCK = 1.0
 """Seconds between two looks at the clock while the arms are measured."""

@@ -12,9 +12,9 @@ from textual.message import Message
 
 from curation.mask import mask
 from curation.split.manifest import load_split
+from evaluation.arms.registry import arm_name
 from evaluation.measurement_report import ItemOutcome, read_outcomes, read_report
 from evaluation.testset.looks import split_to_show
-from rung.text.figures import arm_name
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import PAGES, Entry, MarkedLines, TextPart, TextPassage, shown

@@ -12,12 +12,12 @@ from textual.binding import Binding, BindingType
 from evaluation.measurement_report import Report, newest_report
 from evaluation.verdict.rule import Verdict, newest_verdict
 from rung.status.stages import after_verdict
-from rung.text.figures import duration
 from rung.text.verdict_text import TITLES, lines, sentences
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.measure.items_screen import ItemsScreen
 from rung.tui.widgets.lines import Entry
 from training.runs import LIVE, curve, newest_run, read_runs
+from workspace.counted import duration
 from workspace.folder import Project
 
 MEANS = {"ship": "done", "keep_prompt": "best", "judgement": "needs", "need_more_data": "needs"}

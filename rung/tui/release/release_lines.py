@@ -9,11 +9,10 @@ from typing import Any
 from curation.split.manifest import Manifest
 from evaluation.measurement_report import Report
 from evaluation.verdict.rule import Verdict
-from rung.text.figures import megabytes
 from rung.tui.widgets.lines import Entry, shown
 from training.release.releases import NEEDS, Release, ReleasedForm
 from training.runs import RunRecord
-from workspace.counted import counted
+from workspace.counted import counted, megabytes
 
 BAR = (20, 60)
 """Fewest and most columns of the bar while a form is made."""

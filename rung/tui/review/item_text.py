@@ -6,20 +6,17 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from curation.example import Example, edited_text
-from curation.generate.yields import Gaps, find_gaps
 from curation.review import ReviewItem
 from curation.review.item import LABEL_KEYS, NearRow
 from curation.store.records import Share
 from rung.start import GUIDELINE
 from rung.symbols import drawn
-from rung.text.figures import money
 from rung.text.message_text import VERBS, marked, turns
-from rung.text.review_text import origin
+from rung.text.review_text import agreement_words, origin
 from rung.tui.review.guideline_screen import section_for
 from rung.tui.review.review_session import Aside, ReviewSession
 from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown, wrapped
-from workspace.counted import counted
-from workspace.settings import ModelSettings
+from workspace.counted import counted, duration
 
 FINDINGS = 4
 """Findings shown beside an item; the rest is counted."""
@@ -175,7 +172,9 @@ def _session(item: ReviewItem, session: ReviewSession | None, width: int) -> Ite
         yield ""
     yield f"This session: {len(session.done)} in {session.minutes:.0f} min"
     if session.an_hour:
-        yield from _wrapped(f"{session.an_hour} an hour{left(item.total - item.decided, session.an_hour)}", width)
+        open_rows = max(item.total - item.decided, 1)
+        left = duration(open_rows / session.an_hour * 3600)
+        yield from _wrapped(f"{session.an_hour} an hour, about {left} left", width)
 
 
 def _of(session: ReviewSession) -> str:
@@ -195,14 +194,6 @@ def team_words(people: Sequence[Share]) -> str:
     return ", ".join(
         f"{shown(each.name)} {each.decided:,}" + (f" ({each.today} today)" if each.today else "") for each in people
     )
-
-
-def left(rows: int, an_hour: int | None) -> str:
-    """`, about 4 h left` at the present pace."""
-    if not an_hour or rows <= 0:
-        return ""
-    hours = rows / an_hour
-    return f", about {hours:.0f} h left" if hours >= 1.5 else f", about {max(hours * 60, 1):.0f} min left"
 
 
 def near_words(rows: Sequence[NearRow]) -> str:
@@ -228,13 +219,7 @@ def agreed(session: ReviewSession) -> str:
     if not found.units:
         return ""
     names = ", ".join(name for name in found.reviewers if name != session.person)
-    rows = f"{found.units} row{'' if found.units == 1 else 's'} seen twice"
-    if found.value is None:
-        return f"Agreement with {names}: undefined ({rows})."
-    interval = (
-        f" (95%: {found.low:.2f} to {found.high:.2f})" if found.low is not None and found.high is not None else ""
-    )
-    return f"{found.measure.capitalize()} with {names} {found.value:.2f}{interval}, {rows}."
+    return f"Agreement with {names}: {agreement_words(found)}."
 
 
 def _cut(text: str | None, room: int) -> str:
@@ -245,37 +230,3 @@ def _cut(text: str | None, room: int) -> str:
 
 def _wrapped(text: str, width: int) -> list[str]:
     return [line.plain for line in wrapped(Text(shown(text)), max(width, 12))]
-
-
-MORE = "More drafts: rung data generate --count 100"
-
-
-def gap_words(session: ReviewSession) -> list[str]:
-    """Return drafts that would close the gaps, what they cost, and the command. Runs in a thread."""
-    gaps = find_gaps(session.desk.store, session.project, session.settings)
-    if gaps is None:
-        return ["Nothing asks for more rows: neither the advice nor [review] goal.", MORE]
-    return gap_lines(gaps, session.settings.model)
-
-
-def gap_lines(gaps: Gaps, model: ModelSettings) -> list[str]:
-    """Describe the gaps; if nothing is missing, say that."""
-    each = " in each class" if gaps.classes else f"; {gaps.goal - gaps.missing:,} are accepted"
-    goal = f"{_goal_from(gaps)} {counted(gaps.goal, 'row')}{each}."
-    if not gaps.missing:
-        return [f"No gap is left. {_goal_from(gaps)} {counted(gaps.goal, 'row')}."]
-    what = "gap" if gaps.classes == 1 else "gaps"
-    close = f"the {what} in {gaps.classes:,} {'class' if gaps.classes == 1 else 'classes'}"
-    close = close if gaps.classes else f"the gap of {counted(gaps.missing, 'row')}"
-    drafts = f"{counted(gaps.drafts, 'draft')} would close {close}, {_price(gaps.usd, model)}:"
-    return [drafts, gaps.command, "", goal]
-
-
-def _goal_from(gaps: Gaps) -> str:
-    return "The advice recommends" if gaps.goal_from == "the advice" else "rung.toml ([review] goal) asks for"
-
-
-def _price(usd: float | None, model: ModelSettings) -> str:
-    if usd is None:
-        return f"price unknown (no dated price of {model.base})"
-    return f"{money(usd)} on this machine" if model.provider == "local" else f"at most {money(usd)} with {model.base}"

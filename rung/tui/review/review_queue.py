@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from curation.generate.yields import find_gaps
 from curation.review import Decided, ReviewItem
 from curation.review.decisions import DecisionInForce
 from curation.review.people import team
 from curation.store import store_exists
+from rung.text.drafts_text import gap_lines
 from rung.text.message_text import VERBS
-from rung.tui.review.item_text import agreed, gap_words, summary, team_words
+from rung.tui.review.item_text import agreed, summary, team_words
 from rung.tui.review.review_session import ReviewSession
 from rung.tui.source import ScreenSource
 from workspace.counted import counted
@@ -103,7 +105,8 @@ class ReviewQueue:
         if session.done:
             return "\n".join([f"That was the last one. {summary(session)}", *_parting(session)])
         waiting = [_waits(session.waiting)] if session.waiting else []
-        return "\n".join([EMPTY, *waiting, "", *gap_words(session)])
+        gaps = find_gaps(session.desk.store, session.project, session.settings)
+        return "\n".join([EMPTY, *waiting, "", *gap_lines(gaps, session.settings.model)])
 
     def leave_as_it_is(self, session: ReviewSession, item: ReviewItem | None) -> Taken | None:
         """Leave the row in the queue and take the next one of the series."""

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from rung.text.figures import gib
 from rung.text.training_text import METHOD, fact_words, passed_of, plan_rows
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, locked, press
 from rung.tui.data.row_work import gated
@@ -21,6 +20,7 @@ from training.gates.gate import MAY_OVERRIDE, Gate
 from training.plan.memory_fit import Alternative, MemoryFit, fit_of, methods_instead, usable_of
 from training.plan.plans import Plan, read_plans
 from training.runs import LIVE, read_runs
+from workspace.counted import gib
 from workspace.folder import Project
 
 PAGES: dict[tuple[str, ...], str] = {("plan", "--tokens"): "Trained tokens", ("plan", "check"): "Dry run"}

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from evaluation.verdict.rule import newest_verdict
 from rung.status.stages import after_run
-from rung.text.figures import as_sentence, duration
+from rung.text.figures import as_sentence
 from rung.text.training_text import ending_words, spent_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
 from rung.tui.screens.page_screen import PageScreen
@@ -18,7 +18,7 @@ from training.plan.machine import this_machine
 from training.plan.plans import read_plan
 from training.runs import LIVE, MetricLine, RunRecord, curve, read_runs
 from training.trials.dry_run import read_preflight
-from workspace.counted import counted
+from workspace.counted import counted, duration
 from workspace.errors import RungError
 from workspace.folder import Project
 
