@@ -21,6 +21,7 @@ from evaluation.judge.correction import (
 )
 from evaluation.judge.grading import ModelJudge, project_judge
 from evaluation.judge.people_labels import JudgeSession, People, read_people
+from evaluation.measurement_report import read_report
 from workspace.artefact import revised
 from workspace.errors import RungError
 from workspace.files import sha256_bytes
@@ -114,8 +115,10 @@ def written_by(sitting: JudgeSession, model: ChatModel) -> list[str]:
     """Return what the judge itself wrote: candidates of the project, or the outputs it judges. It favours its own."""
     drafted = drafted_by(sitting.project, sitting.settings).get(model.name, 0)
     told = [f"the judge {model.name} also drafted {drafted} rows of this project"] if drafted else []
-    named = (sitting.settings.model.base, sitting.settings.bigger_model.base)
-    if sitting.settings.judge.base in [name for name in named if name]:
+    names = (sitting.folder.parent.name, sitting.verdict.baseline_report)
+    reports = [read_report(sitting.project, name)[1] for name in names if name]
+    others = {arm.settings.get("model") for report in reports for arm in report.arms}
+    if model.name in {report.model for report in reports} | others:
         told.append(f"the judge {model.name} also wrote outputs that it judges")
     return told
 

@@ -144,5 +144,7 @@ def _usage_error(error: typer.TyperException) -> RungError:
     """Bad usage in the form of every other error: the fault, and the command that shows the right usage."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "rung"
-    name = getattr(error, "option_name", None) or getattr(getattr(error, "param", None), "name", None) or ""
+    param = getattr(error, "param", None)
+    spelt = [name for name in getattr(param, "opts", ()) if name.startswith("--")]
+    name = getattr(error, "option_name", None) or next(iter(spelt), getattr(param, "name", None) or "")
     return RungError(error.format_message(), f"{path} --help", where=name)

@@ -180,9 +180,7 @@ def plan_lines(plan: LadderPlan) -> Iterator[str]:
         f"{_span(plan.low.calls, plan.high.calls)} calls",
         f"{_span(plan.low.input_tokens, plan.high.input_tokens)} tokens in",
         f"{_span(plan.low.output_tokens, plan.high.output_tokens)} tokens out",
-        "cost unknown"
-        if plan.low.usd is None or plan.high.usd is None
-        else f"${plan.low.usd:,.2f} to ${plan.high.usd:,.2f}",
+        _cost(plan.low.usd, plan.high.usd),
     ]
     yield f"Still to ask: {', '.join(parts)}"
     if plan.left_out:
@@ -191,3 +189,10 @@ def plan_lines(plan: LadderPlan) -> Iterator[str]:
 
 def _span(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _cost(low: float | None, high: float | None) -> str:
+    least, most = money(low), money(high)
+    if low is None or high is None:
+        return "cost unknown"
+    return least if least == most else f"{least} to {most}"

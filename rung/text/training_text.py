@@ -272,9 +272,9 @@ def ending_lines(run: RunRecord) -> list[str]:
     return [f"{run.id} {ending or f'is {run.state}: step {run.step} of {run.steps}.'}{spent}", after]
 
 
-def validation_words(line: dict[str, Any]) -> str:
+def validation_words(line: dict[str, Any], places: int = 3) -> str:
     """Return the validation loss; if the metric was measured, also its score and the best prompted arm's."""
-    words = f"{line['loss']:.3f}"
+    words = f"{line['loss']:.{places}f}"
     if line.get("score") is None:
         return words
     words += f", score {line['score']:.1%}"

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 
@@ -74,12 +74,12 @@ class Door:
         """Return the visitor. Raises NotInvited, LinkEnded, TooMany, or Refusal for a name that may not review."""
         web = self.desk.settings.web
         if web.login == "none":
-            return self._named(self.desk.settings.project.person)
+            return self._visitor(self._owner)
         names = request.headers.getlist(web.user_header)
         if web.login == "proxy" and names and peer(request) in web.proxy:
             if len(names) > 1:
                 raise Refusal(f"The proxy sent {web.user_header} twice.", "Let it replace the header.")
-            return self._named(names[0])
+            return self._visitor(known_reviewer(self.desk.store, names[0]))
         token = request.cookies.get(self.cookie, "")
         if not token:
             raise NotInvited("This page needs a personal link.", "rung review invite NAME")
@@ -92,7 +92,7 @@ class Door:
             self._still_welcome(address)
         form = _digest(token.encode(), b"form")
         if self.own and hmac.compare_digest(self.own.encode(), token.encode("utf-8", "replace")):
-            return Visitor(known_reviewer(self.desk.store, self.desk.settings.project.person), form, link=True)
+            return Visitor(self._owner, form, link=True)
         try:
             person = by_token(self.desk.store, token)
         except Refusal:
@@ -108,8 +108,12 @@ class Door:
         forwarded = request.headers.get("x-forwarded-for", "")
         return forwarded.split(",")[-1].strip() if forwarded and seen in self.desk.settings.web.proxy else seen
 
-    def _named(self, name: str) -> Visitor:
-        person = known_reviewer(self.desk.store, name)
+    @property
+    def _owner(self) -> Reviewer:
+        """Whoever started the server: a lead here, as in the shell."""
+        return replace(known_reviewer(self.desk.store, self.desk.settings.project.person), role="lead")
+
+    def _visitor(self, person: Reviewer) -> Visitor:
         return Visitor(person, _digest(self.secret, person.name.encode()))
 
     def _still_welcome(self, address: str) -> None:

@@ -19,6 +19,8 @@ from hosted_service import PRICES, Service
 from chat.compatible import Compatible
 from chat.hosted import CallOptions
 from chat.protocols import Ask
+from evaluation.ladder_plan import CallCount, LadderPlan
+from rung.text.baseline_text import plan_lines
 
 
 @pytest.fixture
@@ -186,6 +188,11 @@ def test_what_was_paid_is_counted_by_the_projects_own_price(priced: Any, service
     assert spent(priced) == pytest.approx(service.usd(cached_price=0.25)) and service.usd(0.25) > 0
     assert report["arms"][0]["cost_usd"] > 0
     assert 0 < report["arms"][0]["cached_tokens"] < report["arms"][0]["input_tokens"]
+
+
+def test_a_ladder_without_a_price_of_its_own_costs_one_figure() -> None:
+    (line,) = plan_lines(LadderPlan(CallCount(2), CallCount(9)))
+    assert line.count("$") == 1
 
 
 def planned(project: Any, arms: str) -> dict[str, Any]:

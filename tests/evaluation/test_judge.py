@@ -198,9 +198,13 @@ def test_a_label_that_was_cut_is_told_and_asked_again(many, free, model, tmp_pat
 def test_a_judge_is_pinned_and_says_what_it_wrote_itself(many, free, model, tmp_path):
     with pytest.raises(RungError, match="judge-latest"):
         pinned(Scripted(["YES"], name="judge-latest"))
-    settings = changed(free, "judge", base="embedded")
-    sitting = measured(many, settings, model)
-    assert any("embedded" in note for note in judged(sitting, Scripted(right, name="embedded"), tmp_path).notes)
+    sitting = measured(many, changed(free, "judge", base=free.model.base), model)
+    own, other = (
+        judged(sitting, Scripted(right, name=name), tmp_path / name).notes for name in (model.name, "judge-1")
+    )
+    assert [sum("wrote" in note for note in notes) for notes in (own, other)] == [1, 0], (
+        "the judge used, not rung.toml's"
+    )
 
 
 def test_scores_are_numbers_from_1_to_5_and_anything_else_is_none(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide_all, open_desk
 from workspace.settings import load_settings
@@ -26,9 +28,12 @@ def test_a_review_again_by_script(rung, told, project):
     dry = told("review", "again", "--word", "Asthma", "--dry-run")
     assert list(dry["rows"].values()) == [["asthma"]] and dry["change"] is None
     assert len(told("review", "again", "--all", "--dry-run")["rows"]) == 3, "as scripts ask"
+    asked = json.loads(rung("review", "again", "--json", wanted=2).stdout)["error"]
+    assert (asked["where"], asked["found"]) == ("--word", "3"), "all older rows only with --yes"
     done = told("review", "again", "--word", "Asthma")
     assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1) and done["change"] is not None
     assert told("review", "status")["states"]["pending"] == 1
+    assert len(told("review", "again", "--yes")["rows"]) == 2, "the third one is open already"
 
 
 def test_a_row_that_was_taken_out_is_not_reopened(rung, project, rows_of):

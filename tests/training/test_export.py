@@ -116,8 +116,9 @@ def test_the_command_says_how_an_export_is_run(rung: Any, ready: Project) -> Non
 
 
 def test_a_misspelt_kind_is_named() -> None:
-    with pytest.raises(InputError, match='"axolotl"'):
+    with pytest.raises(InputError, match='"axolotl"') as refused:
         check_kind("axolotel")
+    assert set(KINDS) <= set(refused.value.hint.replace(",", " ").split())
 
 
 def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None:

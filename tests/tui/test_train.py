@@ -110,6 +110,7 @@ async def test_a_check_above_the_best_is_warned_of_and_samples_are_words(clinic,
     sample = {"question": "COPD [red]x[/]\x1b[31m", "expected": "J44.1", "output": "J44.9", "right": False}
     check = {"kind": "validation", "step": 6, "steps": 12, "loss": 0.9, "error": 0.1, "best_loss": 0.4}
     check |= {"best_step": 2, "above": above, "samples": [sample]}
+    check |= {"score": 0.71, "beat": {"arm": "few_shot", "score": 0.743}}
     ladder.written(folder, [*(ladder.step_line(n, 12) for n in range(1, 7)), check])
     write_run(folder, read_run(folder), state="running", steps=12)
     app = program(clinic.root)
@@ -119,6 +120,7 @@ async def test_a_check_above_the_best_is_warned_of_and_samples_are_words(clinic,
             screen = await opened(pilot, 8)
             shown = "COPD [red]x[/]\\u001b[31m -> J44.9"
             await sees(pilot, shown)
+            assert "few-shot 74.3%" in flat(text_of(app)), "the line to beat"
             assert re.fullmatch(rf"! \D+ {above} check{said}\D+ 2", screen.message), screen.message
             assert screen.message in text_of(app).split("\n")[28] and screen.message[2:] in flat(text_of(app))
             await pilot.press("v")

@@ -191,3 +191,7 @@ def test_a_row_of_a_megabyte_can_be_edited(make_site):
     browser.press("/decide", to="/open", panel="edit")
     assert browser.rule("edit", text="ä" * 300_001).status == 200
     assert len(site.desk.store.row("r-000001").example.answer) == 300_001
+
+
+def test_whoever_started_the_server_opens_the_team_page(make_site):
+    assert make_site(web={"login": "none"}).client().get("/team").status_code == 200

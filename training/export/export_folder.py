@@ -194,7 +194,8 @@ def check_kind(kind: str) -> str:
     if kind in KINDS:
         return kind
     hint = did_you_mean(kind, KINDS)
-    raise InputError([Problem(f'"{kind}" is no export.{hint}', "--export", "one of " + ", ".join(KINDS), kind)])
+    known = f"one of {', '.join(KINDS)}"
+    raise InputError([Problem(f'"{kind}" is no export.{hint}', "KIND", known, kind)], known)
 
 
 def write_export(project: Project, settings: Settings, bundle: Bundle, kind: str, folder: Path) -> list[Path]:

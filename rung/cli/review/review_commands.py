@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -290,13 +291,26 @@ def import_command(
         raise typer.Exit(1)
 
 
+def _agree_to_all(rows: int, as_json: bool) -> None:
+    """Ask on a terminal before every older decision stops counting. Raises RungError where nobody can answer."""
+    asked = f"{counted(rows, 'row')} would be reviewed again"
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        hint = "rung review again --word WORD, or --yes for all of them"
+        raise RungError(
+            f"{asked}. Nothing was changed.", hint, where="--word", expected="--word or --yes", found=str(rows)
+        )
+    typer.confirm(f"{asked}. Continue?", abort=True, err=True)
+
+
 @review_app.command("again")
 def again_command(
     word: Annotated[
         list[str] | None,
         typer.Option("--word", metavar="WORD", help="Only rows that hold this word; may be given more than once."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", hidden=True)] = False,
+    everything: Annotated[
+        bool, typer.Option("--yes", "-y", "--all", help="Without --word: all these rows, and do not ask.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the rows; change nothing.")] = False,
     by: Reviewer = "",
     as_json: Json = False,
@@ -307,6 +321,8 @@ def again_command(
 
     with desk_here() as desk:
         found = touched_rows(desk, () if everything else word or ())
+        if not (word or everything or dry_run):
+            _agree_to_all(len(found.rows), as_json)
         change = None if dry_run or not found.rows else review_again(desk, found, actor=person_of(desk, by))
     document = {"guideline": found.version, "older": found.older, "words": list(found.words),
                 "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change}  # fmt: skip

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from evaluation.verdict.rule import newest_verdict
 from rung.status.stages import after_run
 from rung.text.figures import as_sentence
-from rung.text.training_text import ending_words, spent_words
+from rung.text.training_text import ending_words, spent_words, validation_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, shown
@@ -267,8 +267,9 @@ def _figures(steps: Sequence[MetricLine], validations: Sequence[MetricLine], has
         loss = "no number" if last["loss"] is None else f"{last['loss']:.2f}"
         line = f"train {loss}"
         if validations:
-            best = min(validations, key=lambda found: found["loss"])
-            line += f"   validation {validations[-1]['loss']:.2f}, the best {best['loss']:.2f} (step {best['step']})"
+            newest = validations[-1]
+            line += f"   validation {validation_words(newest, 2)}, the best {newest['best_loss']:.2f}"
+            line += f" (step {newest['best_step']})"
         yield line
         memory, rate = last.get("memory_mib"), last.get("rate")
         room = f"   {memory / 1024:.1f}{f' of {has:.1f}' if has else ''} GiB" if memory else ""
