@@ -63,7 +63,9 @@ def verdict(
 
     arms = baseline if isinstance(baseline, Mapping) else {ONLY: baseline}
     problems = _faults("margin", margin)
-    problems += [Problem(f"two arms are called {name}.", "baseline") for name, n in _names(arms).items() if n > 1]
+    problems += [
+        Problem(f"two arms are called {name}.", "baseline") for name, n in Counter(map(str, arms)).items() if n > 1
+    ]
     scored = {str(name): _scores(problems, str(name), scores) for name, scores in arms.items()}
     mine = _scores(problems, "tuned", tuned)
     named = None if clusters is None else _listed(problems, "clusters", clusters)
@@ -73,11 +75,6 @@ def verdict(
     ids = tuple(str(n) for n in range(len(mine)))
     scores = PairedScores(ids, tuple(mine), {name: tuple(each) for name, each in scored.items()}, groups or None)
     return rule(scores, VerdictEvidence(chosen=None if chosen is None else str(chosen), rule=ShipRule(margin=margin)))
-
-
-def _names(arms: Mapping[Any, object]) -> Counter[str]:
-    """Count how often each name occurs, written as text: 1 and "1" are one."""
-    return Counter(str(name) for name in arms)
 
 
 def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: object, arms: list[str]) -> None:

@@ -55,15 +55,12 @@ class DoctorCheck:
 
 def examine(folder: Path) -> list[DoctorCheck]:
     """Every check, in order: the program, its extras, the embedded model, the disk, and the project in `folder`."""
-    checks = [_program(), *_extras(), _model(), _disk(folder)]
+    version = f"{__version__} on Python {platform.python_version()}"
+    checks = [DoctorCheck("rung", sys.version_info >= (3, 11), version), *_extras(), _model(), _disk(folder)]
     project = find_project(folder)
     if project is None:
         return [*checks, DoctorCheck("project", None, f"none in {folder.resolve()}", "rung init")]
     return [*checks, *_project(project)]
-
-
-def _program() -> DoctorCheck:
-    return DoctorCheck("rung", sys.version_info >= (3, 11), f"{__version__} on Python {platform.python_version()}")
 
 
 def _extras() -> Iterator[DoctorCheck]:
@@ -96,7 +93,7 @@ def _project(project: Project) -> Iterator[DoctorCheck]:
     yield _store(project)
     yield from _datasets(project)
     yield from _log(project)
-    yield from _stages(project)
+    yield from (DoctorCheck("artefacts", False, problem) for problem in read_status(project).problems)
 
 
 def _settings(project: Project) -> DoctorCheck:
@@ -156,8 +153,3 @@ def _log(project: Project) -> Iterator[DoctorCheck]:
     except RungError:
         return
     yield DoctorCheck("log", not fault, fault or "every file that it names is unchanged", hint)
-
-
-def _stages(project: Project) -> Iterator[DoctorCheck]:
-    for problem in read_status(project).problems:
-        yield DoctorCheck("artefacts", False, problem)

@@ -1,6 +1,5 @@
 """Opening what is measured: the project, its models behind the privacy guard, a run's weights, progress lines."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from rung.cli.output import ProgressLine, ScoreProgress, note
 from training.runs import RunRecord, find_run, newest_run
 from workspace.artefact import revised
 from workspace.errors import Refusal, RungError
-from workspace.files import sha256_file
+from workspace.files import says
 from workspace.folder import Project, folder_named
 from workspace.settings import OtherModelSettings, Settings
 
@@ -141,13 +140,9 @@ def finished_run(project: Project, run: str | None) -> RunRecord:
 def check_weights(project: Project, record: RunRecord) -> None:
     """Raises Refusal if a file of the run is not what it saved."""
     folder = project.runs / record.adapter
-    changed = [n for n, digest in record.files.items() if not _is_same(folder / n, digest, sha256_file)]
+    changed = [name for name, digest in record.files.items() if not says(folder / name, digest)]
     if changed:
         raise Refusal(f"{record.id}: {', '.join(changed)} changed since the run saved it.", "rung train")
-
-
-def _is_same(path: Path, digest: str, hashed: Callable[[Path], str]) -> bool:
-    return path.is_file() and hashed(path) == digest
 
 
 def open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatModel:

@@ -94,7 +94,7 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "all_items": rows,
         "columns": items.columns,
         "method": _method(report, baseline, arms),
-        "extras": _extras(arms),
+        "extras": list(dict.fromkeys(key for arm in arms for key in arm.extra)),
         "chain": _chain(folder, report, verdict),
     }
 
@@ -184,10 +184,6 @@ def _method(report: Report, baseline: Report | None, arms: Sequence[ArmResult]) 
             "It covers the choice of items. It covers another training run only if several were measured."
         )
     return [*lines, *tied_forms(arms), *dict.fromkeys(told)]
-
-
-def _extras(arms: Sequence[ArmResult]) -> list[str]:
-    return list(dict.fromkeys(key for arm in arms for key in arm.extra))
 
 
 def _chain(folder: Path, report: Report, verdict: Verdict | None) -> list[tuple[str, str]]:

@@ -99,9 +99,5 @@ def _offer(dates: Sequence[str]) -> Iterator[str]:
 def _left_out(reasons: list[str]) -> Iterator[str]:
     if reasons:
         each = Counter(reasons).most_common()
-        yield f"{counted(len(reasons), 'row')} left out: " + ", ".join(_count_of(reason, n) for reason, n in each)
-
-
-def _count_of(reason: str, n: int) -> str:
-    """Return `10 exact duplicates`, `16 rejected in review`."""
-    return counted(n, reason) if reason.endswith("duplicate") else f"{n:,} {reason}"
+        named = (counted(n, reason) if reason.endswith("duplicate") else f"{n:,} {reason}" for reason, n in each)
+        yield f"{counted(len(reasons), 'row')} left out: {', '.join(named)}"

@@ -73,7 +73,8 @@ def print_estimate(found: Estimate, card: Card | None) -> None:
     shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'GPU')}"
     say(f"{found.architecture.name}, {setup.method}, {shape}")
     say()
-    say(f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({_share(found)})")
+    share = found.trainable / found.parameters
+    say(f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({share:.2%})")
     say(f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}")
     say(f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one GPU")
     for name, value in found.memory.parts.items():
@@ -108,10 +109,6 @@ def _print_fit(found: Estimate, card: Card) -> None:
     for entry in cheapest:
         hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
         say(f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})")
-
-
-def _share(found: Estimate) -> str:
-    return f"{found.trainable / found.parameters:.2%}"
 
 
 def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> str:

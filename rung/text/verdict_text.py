@@ -176,8 +176,9 @@ def title_lines(verdict: Verdict) -> list[str]:
 
 
 def lines(verdict: Verdict, report: Report | None = None, baseline: Report | None = None) -> list[str]:
-    """Return the whole result for a shell, without the last line that names the next command."""
-    out = [*title_lines(verdict), *_accepted(verdict), ""]
+    """The whole result for a shell, without the last line that names the next command."""
+    accepted = [f'Accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"'] if verdict.accepted else []
+    out = [*title_lines(verdict), *accepted, ""]
     out += [*_scores(verdict, report, baseline), *_difference(verdict), ""]
     out += [*(f"! {text}" for text in verdict.notes), *_goal(verdict, baseline)]
     out += [f"Price {price}"] if (price := price_phrase(verdict)) else []
@@ -307,10 +308,6 @@ def _others(v: Verdict) -> list[str]:
         f"{points(r.difference)} {signed_interval(r.low, r.high, v.confidence)}"
         for r in others
     ]
-
-
-def _accepted(v: Verdict) -> list[str]:
-    return [f'Accepted by {v.accepted.by}: "{v.accepted.reason}"'] if v.accepted else []
 
 
 def price_rows(price: TuningPrice) -> list[tuple[str, str]]:

@@ -79,11 +79,11 @@ def advise(
         for other, value in {"--answers": answers, "--set": set_answers, "--what-if": what_if, "--recheck": recheck,
                              "--diff": diff, "--report": report, "--save": save}.items():  # fmt: skip
             at_most_one({"--logs": True, other: value})
-        project = _project()
+        project = find_project()
         today = day("--as-of", as_of) if as_of else date.today()
         return _advise_on_logs(logs, project, _rulebook(project), today, as_json)
     said = said_on_the_line(set_answers or [], answers)
-    project = require_project() if said else _project()
+    project = require_project() if said else find_project()
     today = day("--as-of", as_of) if as_of else date.today()
     older = _older(project, diff, recheck)
     check_report(report)
@@ -98,7 +98,8 @@ def advise(
     if older is not None:
         _compare(older, decision, project if recheck else None, as_json)
     elif what_if:
-        _what_if(decide(book, given, today), decision, as_json)
+        more = {"decision": decision.model_dump(mode="json", by_alias=True)}
+        _differ(decide(book, given, today), decision, ("Now", "Then"), as_json, more)
     else:
         _report(report, decision, tried, book)
         if save or (not answers and project):
@@ -198,10 +199,6 @@ def _unjudged(project: Project) -> Report | None:
     return unjudged(project, load_settings(project.settings_file))
 
 
-def _project() -> Project | None:
-    return find_project()
-
-
 def _rulebook(project: Project | None = None) -> Rulebook:
     """Return the rulebook, with the project's own rules, whose settings must be right."""
     from advisor.rulefiles import load_rulebook
@@ -238,11 +235,6 @@ def _write(project: Project | None, answers: Answers, decision: Decision, *, new
         return decision
 
 
-def _what_if(before: Decision, after: Decision, as_json: bool) -> None:
-    decision = {"decision": after.model_dump(mode="json", by_alias=True)}
-    _differ(before, after, ("Now", "Then"), as_json, decision)
-
-
 def _differ(before: Decision, after: Decision, names: tuple[str, str], as_json: bool, more: JsonObject) -> None:
     """Print the difference between two decisions of these names; `more` is added to the JSON document."""
     from rung.text.decision_text import difference, difference_lines
@@ -265,7 +257,7 @@ def rules_check(
     if folder is not None and not folder.is_dir():
         what = "a file" if folder.exists() else "no such folder"
         raise RungError(f"{folder}: {what}, expected a folder of rules.", "rung rules check FOLDER", where=str(folder))
-    project = _project()
+    project = find_project()
     book = load_rulebook(folder or (project.root / "rules" if project else None))
     report = check_report(book, date.today())
     show(as_json, report, check_lines(report))
@@ -296,7 +288,7 @@ def rules_list(
     from advisor.rulebook import FIELDS
     from rung.text.rules_text import list_lines, rule_document
 
-    book = _rulebook(_project())
+    book = _rulebook(find_project())
     rules = [rule for rule in book.rules if not kind or rule.kind == kind]
     if not rules:
         kinds = sorted({rule.kind for rule in book.rules}, key=list(FIELDS).index)
@@ -313,7 +305,7 @@ def rules_show(
     """Show one rule with its sources, or the rules that a question's answer opens."""
     from rung.text.rules_text import explain, explain_lines
 
-    document = explain(_rulebook(_project()), rule_id, date.today())
+    document = explain(_rulebook(find_project()), rule_id, date.today())
     show(as_json, document, explain_lines(document))
 
 

@@ -48,7 +48,8 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
     goldens = read_goldens(folder)
     _may_leave(endpoint, folder)
     found = server_check.check(endpoint, goldens, folder, ProgressLine("golden prompts"))
-    show(as_json, _document(folder, found), check_lines(folder.name, found))
+    document = {**asdict(found), "release": folder.name, "passed": found.passed}
+    show(as_json, document, check_lines(folder.name, found))
     if not found.passed:
         raise typer.Exit(1)
 
@@ -104,10 +105,6 @@ def check_lines(name: str, found: ServerCheck) -> list[str]:
 
 def _tokens(texts: list[str]) -> str:
     return " ".join(repr(text) for text in texts) or "nothing"
-
-
-def _document(folder: Path, found: ServerCheck) -> dict[str, object]:
-    return {**asdict(found), "release": folder.name, "passed": found.passed}
 
 
 def _current() -> Path:

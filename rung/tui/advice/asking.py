@@ -145,12 +145,7 @@ def why_lines(question: Question, marked: str, count: int, effects: Sequence[Eff
     yield f"\nWhy we ask: {question.why} {count} rule{'s use' if count != 1 else ' uses'} this answer."
     if effects:
         yield f"\n{WOULD}"
-        yield from (effect_line(effect) for effect in effects)
-
-
-def effect_line(effect: Effect) -> str:
-    """Return the answer, and under it the advice that it would lead to."""
-    return f"  {effect.text}\n    {_outcome(effect)}"
+        yield from (f"  {effect.text}\n    {_outcome(effect)}" for effect in effects)
 
 
 def _outcome(effect: Effect) -> str:

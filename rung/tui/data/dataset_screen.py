@@ -1,6 +1,7 @@
 """Dataset: freeze this?"""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -107,10 +108,8 @@ class DatasetScreen(LoadedScreen):
             return
         sizes = self.data.sizes
         rows = f"{sum(sizes.values()):,} rows, {sizes.get('test', 0):,} for test"
-        self.ask_once(f"Freeze {self.version}: {rows}? It cannot be changed.", self._freeze)
-
-    def _freeze(self) -> None:
-        self.start_job(*self.command.split()[1:])
+        freeze = partial(self.start_job, *self.command.split()[1:])
+        self.ask_once(f"Freeze {self.version}: {rows}? It cannot be changed.", freeze)
 
     def job_ended(self, ended: JobEnded) -> None:
         """Show what is frozen now."""

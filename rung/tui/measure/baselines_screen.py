@@ -133,11 +133,9 @@ class BaselinesScreen(StoppableScreen):
         self._ask(self._all())
 
     def cursor_moved(self) -> None:
-        """Show the command that measures the selected arm."""
-        self.command = self._command(self.marked)
-
-    def _command(self, arm: str) -> str:
-        return f"rung baseline --arms {','.join(map(arm_option, self._with_changed(arm)))}" if arm else "rung baseline"
+        """The command measures the marked arm."""
+        arms = self._with_changed(self.marked) if self.marked else []
+        self.command = " ".join(["rung baseline", *(["--arms", ",".join(map(arm_option, arms))] if arms else [])])
 
     def _with_changed(self, arm: str) -> list[str]:
         return on_the_ladder([arm, *self.changed])

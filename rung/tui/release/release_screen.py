@@ -24,6 +24,7 @@ from rung.tui.release.release_lines import (
     offered,
     taken,
 )
+from rung.tui.review.item_text import one_line
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, shown
 from training.release.goldens import GOLDEN, read_goldens
@@ -84,7 +85,9 @@ class ReleaseScreen(StoppableScreen):
                 "no arm was measured: their replies were lost.", 6, "rung baseline", "rung release --to prompt"
             )
         outgoing = Outgoing(verdict, may_ship, needs_name, released, folder, limit, card, of_now, untuned)
-        return LoadedLines(list(entries(outgoing, self.room)), "", _last(outgoing), outgoing)
+        return LoadedLines(
+            list(entries(outgoing, self.room)), "", f"releases/{folder.name}" if folder else "", outgoing
+        )
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """Show the lines and the selected form's command; a form being made shows its progress."""
@@ -193,10 +196,6 @@ def _card(project: Project, verdict: Verdict | None, baseline: Report | None) ->
     return card_line(read_manifest(project.datasets / run.dataset), run, baseline)
 
 
-def _last(outgoing: Outgoing) -> str:
-    return f"releases/{outgoing.folder.name}" if outgoing.folder else ""
-
-
 BEFORE, AFTER = 2, 4
 """Tokens shown before the first that differs, and from it on."""
 
@@ -213,13 +212,10 @@ def differing(folder: Path, form: str) -> Iterator[str]:
             for number in apart:
                 item = goldens.items[number]
                 yield ""
-                yield f"prompt {number + 1}   {shown(_question(item.turns), limit=200)}"
+                asked = one_line(str(item.turns[-1].get("content", "")) if item.turns else "")
+                yield f"prompt {number + 1}   {shown(asked, limit=200)}"
                 yield from _compared(folder / goldens.tokenizer, item.text, answers[number])
             yield ""
-
-
-def _question(turns: list[dict[str, object]]) -> str:
-    return " ".join(str(turns[-1].get("content", "")).split()) if turns else ""
 
 
 def _compared(tokenizer: Path, run: str, form: str) -> Iterator[str]:

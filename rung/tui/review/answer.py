@@ -56,7 +56,7 @@ class EditArea(TextArea):
     def get_line(self, line_index: int) -> Text:
         """Return a line with what came; every character keeps its column."""
         line = self.document.get_line(line_index)
-        text = Text("".join(_visible(character) for character in line), end="", no_wrap=True)
+        text = Text("".join("▯" if _is_odd(character) else character for character in line), end="", no_wrap=True)
         for start, end in self._marks.get(line_index, ()):
             text.stylize(CAME, start, end)
         return text
@@ -66,10 +66,6 @@ def _is_odd(character: str) -> bool:
     """True if it has no width, or is a line break that the field would write differently."""
     plain = character in "\n\t" or character in JOINERS or (character.isascii() and character.isprintable())
     return not plain and unicodedata.category(character) in HIDDEN
-
-
-def _visible(character: str) -> str:
-    return "▯" if _is_odd(character) else character
 
 
 @dataclass(frozen=True, slots=True)

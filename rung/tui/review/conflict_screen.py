@@ -42,11 +42,8 @@ class ConflictScreen(LeavingModal[bool]):
             f"\nYours, {VERBS[tried.verdict]}",
         )
         texts = (marked(theirs, gone, GONE), marked(mine, came, CAME))
-        parts = [part for head, text in zip(heads, texts, strict=True) for part in (_bold(head), TextPart(text, 2))]
+        titles = (TextPart(Text(head, style="bold")) for head in heads)
+        parts = [part for title, text in zip(titles, texts, strict=True) for part in (title, TextPart(text, 2))]
         foot = f"\nEnter keeps what {who} decided   n sends both to a third person"
         with Paper():
             yield TextPassage(*parts, TextPart(Text(foot, style="dim")))
-
-
-def _bold(words: str) -> TextPart:
-    return TextPart(Text(words, style="bold"))

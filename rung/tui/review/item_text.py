@@ -126,7 +126,9 @@ def _guideline(item: ReviewItem, width: int, room: int) -> Iterator[Line]:
     """Yield the part that speaks of the item, cut to the room there is; `g` shows all."""
     if item.guideline is None:
         return
-    part = section_for(item.guideline.text, f"{_question(item)[:LONGEST]}\n{edited_text(item.row)[:LONGEST]}")
+    part = section_for(
+        item.guideline.text, f"{Example(item.row).question[:LONGEST]}\n{edited_text(item.row)[:LONGEST]}"
+    )
     title = f"Guideline v{item.guideline.version}" + (f", {part.heading}" if part.heading else "")
     if item.guideline.text.strip() == GUIDELINE.strip():
         title = "The guideline is still the template: write guideline.md"
@@ -135,10 +137,6 @@ def _guideline(item: ReviewItem, width: int, room: int) -> Iterator[Line]:
     room -= len(heads) + 1
     yield from lines if len(lines) <= room else [*lines[: room - 1], "…  g all of it"]
     yield ""
-
-
-def _question(item: ReviewItem) -> str:
-    return Example(item.row).question
 
 
 def _near(item: ReviewItem, aside: Aside | None, width: int, height: int) -> Iterator[Line]:

@@ -109,7 +109,7 @@ class PlanScreen(StoppableScreen):
         elif self.data.trained:
             self.go_on()
         elif self.data.is_open:
-            self.ask_once(question(self.data.plan), self._start)
+            self.ask_once(question(self.data.plan), partial(self.start_job, "train", "--detach"))
         elif self.data.takes:
             self.start_job("plan", "--method", self.data.takes)
         elif closed is not None:
@@ -133,9 +133,6 @@ class PlanScreen(StoppableScreen):
     def action_replan(self) -> None:
         """Compute the plan in a child process: it needs the tokenizer."""
         self.start_job("plan")
-
-    def _start(self) -> None:
-        self.start_job("train", "--detach")
 
     def start_job(self, *arguments: str) -> None:
         """Run a command; the keys are those of a running one."""

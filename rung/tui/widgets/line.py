@@ -122,13 +122,9 @@ class NextLine(Static):
 def fitting(hints: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
     """Return the hints that fit into a line, from the left; the one of F1 is dropped last."""
     kept = list(hints)
-    while len(kept) > 1 and _width(kept) > width:
+    while len(kept) > 1 and 1 + cell_len(GAP.join(f"{key} {word}" for key, word in kept)) > width:
         kept.pop(next(n for n in range(len(kept) - 1, -1, -1) if kept[n][0] != LAST))
     return kept
-
-
-def _width(hints: Sequence[tuple[str, str]]) -> int:
-    return 1 + cell_len(GAP.join(f"{key} {word}" for key, word in hints))
 
 
 def key_at(hints: Sequence[tuple[str, str]], x: int) -> str:
