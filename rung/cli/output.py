@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rung.status.following import after_file
+from rung.status.following import FILE, after
 from rung.symbols import ASCII
 from workspace.errors import RungError
 
@@ -189,7 +189,7 @@ def _is_stdout(path: Path) -> bool:
 def say_next_check(written: Path) -> None:
     """Name the command that checks the file just written; a pipe has none."""
     if written.is_file() and not manner.rows_on_stdout:
-        say(f"\nNext: {after_file(written)}")
+        say(f"\nNext: {after(FILE, file=written)}")
 
 
 def emit(document: Any) -> None:

@@ -13,7 +13,7 @@ from rung import __version__
 from rung.cli.locked import show_locked
 from rung.cli.options import Json
 from rung.cli.output import note, show
-from rung.status.following import after_remote
+from rung.status.following import ON_MACHINE, ON_PROVIDER, after
 from workspace.errors import Refusal
 from workspace.settings import opened_project
 
@@ -67,7 +67,7 @@ def check(
         f"  {cards}; {found['cores']} cores, {found['ram_gib']:g} GiB memory, {found['disk_free_gib']:g} GiB free disk",
         f"  Python {found['python']}, Rung {found['rung'] or 'missing'}, torch {found['torch'] or 'missing'}",
         *(f"  ✗ {fault}" for fault in against),
-        "" if against else f"Next: {after_remote(name, machine=True)}",
+        "" if against else f"Next: {after(ON_MACHINE, name=name)}",
     ]
     show(as_json, {"name": name, "host": box.place.host, **found, "faults": against}, lines)
     if against:
@@ -111,7 +111,7 @@ class AtProvider:
         job = begin(self.project, self.settings, folder, note)
         cost = "" if job.usd is None else f", {money(job.usd)} by its own estimate"
         note(f"{job.host}: {job.id} trains {job.plan}{cost}.")
-        again = after_remote(self.name, machine=False)
+        again = after(ON_PROVIDER, name=self.name)
         if detach:
             lines = [f"{job.id} at {job.host}: {job.state}.", f"Next: {again}"]
             return show(self.as_json, job.model_dump(mode="json"), lines)
@@ -167,7 +167,7 @@ def _look(project: Project, settings: Settings, name: str, as_json: bool) -> Non
     place, provider = provider_of(project, settings, name)
     provider.look()
     found = {"name": name, "provider": place.provider, "host": provider.host, "faults": []}
-    show(as_json, found, [f"{name}  {provider.host} answers.", "", f"Next: {after_remote(name, machine=False)}"])
+    show(as_json, found, [f"{name}  {provider.host} answers.", "", f"Next: {after(ON_PROVIDER, name=name)}"])
 
 
 def faults(found: JsonObject, name: str) -> list[str]:

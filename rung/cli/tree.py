@@ -17,33 +17,6 @@ from workspace.errors import RungError
 from workspace.interrupt import is_interrupt
 from workspace.settings_file import VARIABLE
 
-OTHER_WORDS = {
-    "add": "data import",
-    "annotate": "review",
-    "ask": "advise",
-    "clean": "data fix",
-    "compare": "baseline",
-    "create": "init",
-    "eval": "evaluate",
-    "explain": "why",
-    "export": "release",
-    "finetune": "train",
-    "fine-tune": "train",
-    "label": "review",
-    "load": "data import",
-    "measure": "baseline",
-    "merge": "release",
-    "new": "init",
-    "report": "verdict",
-    "run": "train",
-    "start": "init",
-    "split": "data freeze",
-    "test": "baseline",
-    "tune": "train",
-}
-"""Names of these commands in other programs."""
-
-
 EXAMPLES = Path(__file__).parent / "examples.toml"
 
 ARTEFACTS = ("decision.json", "manifest.json", "report.json", "run.json", "release.json", "import.json")
@@ -201,14 +174,13 @@ def _first_sentence(text: str) -> str:
 
 
 def _no_such_command(ctx: Any, word: str) -> RungError:
-    """Suggest a command: a similar name, the same name in another group, or another tool's word for it."""
+    """Suggest a command: a similar name, or the same name in another group."""
     root = ctx.find_root()
     here = {" ".join((ctx.command_path, name)): name for name in ctx.command.commands}
     names = {name: path for path, name in here.items()}
     near = [names[name] for name in get_close_matches(word.lower(), names)]
     elsewhere = [f"rung {path}" for path in _paths(root.command) if path.split()[-1] == word.lower()]
-    other = [f"rung {OTHER_WORDS[word.lower()]}"] if word.lower() in OTHER_WORDS else []
-    meant = list(dict.fromkeys([*other, *elsewhere, *near]))[:3]
+    meant = list(dict.fromkeys([*elsewhere, *near]))[:3]
     asked = f' Did you mean "{meant[0]}"' + "".join(f' or "{path}"' for path in meant[1:]) + "?" if meant else ""
     return RungError(f"No such command '{word}'.{asked}", f"{ctx.command_path} --help", found=word)
 

@@ -23,6 +23,19 @@ LEARN = "rung watch learn"
 RULES = "rung rules list"
 ASK = "rung advise --answers answers.toml"
 SCORES = "rung verdict --scores FILE"
+FREEZE, FREEZE_TEST = "rung data freeze", "rung data freeze --test-only"
+RELEASE_PROMPT = "rung release --to prompt"
+RELABELLED = "rung review, then rung data freeze: a new version, on which rung baseline is measured again"
+LABEL_SHEET, LABELS = "rung judge {run} --answers {file} --rater NAME", "rung judge {run}"
+PAIR_SHEET, CHOICES = (
+    "rung evaluate {run} --human --rater {rater} --answers {file}",
+    "rung evaluate {run} --human --reveal",
+)
+FILE = "rung data check {file}"
+ITEM = "rung review decide {row} approve --token {token}"
+OWN_ROWS = "rung review invite NAME, or undo yours: rung review undo {row}"
+ON_MACHINE, ON_PROVIDER = "rung train --on {name} --at-most 3h", "rung train --on {name}"
+WHY, RULE = "rung why {rule}", "rung rules show {rule}"
 FIX_FILES = {
     "malformed": "rung data convert FILE -o OUT --rejects rejects.jsonl",
     "leaks": "rung data leakage --train TRAIN --test TEST --clean OUT",
@@ -30,34 +43,14 @@ FIX_FILES = {
 """Commands that fix a blocking finding outside a project."""
 
 
+def after(command: str, **named: object) -> str:
+    """Return one of these commands with its names, which a shell reads as they are."""
+    return command.format(**{name: shlex.quote(str(value)) for name, value in named.items()})
+
+
 def after_grading(run: str | None, *, checked: bool) -> str:
     """Return what follows a judge's grades; people's labels come first where they have not `checked` it."""
     return f"rung verdict {run}" if checked else f"rung judge {run} --sheet labels.jsonl"
-
-
-def after_label_sheet(run: str | None, sheet: Path) -> str:
-    """Return the command that takes a sheet of labels back."""
-    return f"rung judge {run} --answers {shlex.quote(str(sheet))} --rater NAME"
-
-
-def after_labels(run: str | None) -> str:
-    """Return the command that uses the labels."""
-    return f"rung judge {run}"
-
-
-def after_pair_sheet(run: str, rater: str, sheet: Path) -> str:
-    """Return the command that takes a rater's blind choices back."""
-    return f"rung evaluate {run} --human --rater {shlex.quote(rater)} --answers {shlex.quote(str(sheet))}"
-
-
-def after_choices(run: str) -> str:
-    """Return the command that shows the blind choices."""
-    return f"rung evaluate {run} --human --reveal"
-
-
-def after_relabelling() -> str:
-    """Return how test rows that are reviewed again become a version."""
-    return "rung review, then rung data freeze: a new version, on which rung baseline is measured again"
 
 
 def after_check(checkup: Checkup, command: str, step: str) -> str:
@@ -88,36 +81,11 @@ def after_leaks(train: Sequence[Path], test: Sequence[Path]) -> str:
     return f"rung data leakage {' '.join(f'{name} {shlex.quote(str(path))}' for name, path in files)} --clean OUT"
 
 
-def after_file(written: Path) -> str:
-    """Return the command that checks a file of rows that was written."""
-    return f"rung data check {shlex.quote(str(written))}"
-
-
 def after_drafts(outcome: DraftingResult) -> str:
     """Return what follows drafts: their review, or the same command again where something is left to fetch."""
     if outcome.batch:
         return "run the command again later"
     return REVIEW if outcome.queued or not outcome.failed else "run the command again: it continues"
-
-
-def after_freeze_plan(*, test_only: bool) -> str:
-    """Return the command that freezes what `--dry-run` listed."""
-    return f"rung data freeze{' --test-only' if test_only else ''}"
-
-
-def after_review(*, waits: bool, step: str) -> str:
-    """Return what follows a look at the review: the next row, else the project's `step`."""
-    return REVIEW if waits else step
-
-
-def after_item(row: str, token: str) -> str:
-    """Return the command that decides a row that was shown."""
-    return f"rung review decide {row} approve --token {token}"
-
-
-def after_own_rows(row: str) -> str:
-    """Return what follows where only rows wait that this person has decided; `row` is one of them."""
-    return f"rung review invite NAME, or undo yours: rung review undo {row}"
 
 
 def after_advice(step: str) -> str:
@@ -130,36 +98,6 @@ def after_plan(plan: str, opener: str, *, named: bool) -> str:
     return opener or (f"rung train {plan}" if named else "rung train")
 
 
-def after_dry_run(plan: str, *, blocked: bool) -> str:
-    """Return what follows a dry run."""
-    return "put that right first" if blocked else f"rung train {plan}"
-
-
 def after_sweep(values: Sequence[str]) -> str:
     """Return the plan with the best values of a sweep (`NAME=VALUE`)."""
     return " ".join(["rung plan", *(f"--set {value}" for value in values)])
-
-
-def after_remote(name: str, *, machine: bool) -> str:
-    """Return the training at a remote that answered; at a `machine` with a limit of time."""
-    return f"rung train --on {name}{' --at-most 3h' if machine else ''}"
-
-
-def after_logs(*, released: bool) -> str:
-    """Return what follows imported request logs."""
-    return DRIFT if released else "rung release --to prompt"
-
-
-def after_rules(rule: str) -> str:
-    """Return the command that shows one of the rules that were listed."""
-    return f"rung rules show {rule}"
-
-
-def after_workloads(rule: str) -> str:
-    """Return the command that explains the advice on the largest workload, by its rule."""
-    return f"rung why {rule}"
-
-
-def after_learning(*, queued: bool) -> str:
-    """Return what follows requests that were looked through for candidates."""
-    return REVIEW if queued else WATCH

@@ -9,7 +9,7 @@ from advisor.answers import FACTS, Answers
 from advisor.conditions import Bounds, Condition
 from advisor.over_date import Dated
 from advisor.rulebook import Rule, Rulebook
-from rung.status.following import ASK, RULES, after_rules
+from rung.status.following import ASK, RULE, RULES, after
 from rung.text.decision_text import step_and_end
 from workspace.counted import counted
 from workspace.errors import RungError, did_you_mean
@@ -78,7 +78,7 @@ def list_lines(rules: Sequence[Rule]) -> Iterator[str]:
             yield kind
         yield f"  {rule.id:<32} {rule.text()}"
     yield ""
-    yield f"{counted(len(rules), 'rule')}. Next: {after_rules(rules[0].id)}"
+    yield f"{counted(len(rules), 'rule')}. Next: {after(RULE, rule=rules[0].id)}"
 
 
 def rule_document(book: Rulebook, rule: Rule) -> JsonObject:

@@ -10,7 +10,7 @@ import typer
 
 from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
 from rung.cli.output import show
-from rung.status.following import after_relabelling
+from rung.status.following import RELABELLED
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
 from workspace.settings import opened_project
@@ -317,6 +317,6 @@ def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -
         f"{found.rows} of {found.of} test rows are queued for a second review. Earlier decisions are hidden.",
         "Correct only these rows: rows picked by their result would favour one arm.",
         "",
-        f"Next: {after_relabelling()}",
+        f"Next: {RELABELLED}",
     )
     show(as_json, asdict(found), lines)

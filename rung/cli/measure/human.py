@@ -9,7 +9,7 @@ from evaluation.people.pairings import write_sheet
 from rung.cli.options import at_most_one
 from rung.cli.output import emit, say, show
 from rung.report.evaluation import write_page
-from rung.status.following import after_choices, after_pair_sheet
+from rung.status.following import CHOICES, PAIR_SHEET, after
 from rung.text.judge_text import comparisons_needed, preference_words
 from workspace.counted import counted
 from workspace.errors import RungError
@@ -53,9 +53,9 @@ def compare_blind(
 def _write(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
     run = comparison.plan.run
     write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
-    after = f"Next: {after_pair_sheet(run, who, sheet)}"
+    step = f"Next: {after(PAIR_SHEET, run=run, rater=who, file=sheet)}"
     document = {"run": run, "sheet": str(sheet), "comparisons": len(comparison.pairings)}
-    show(as_json, document, [f"{sheet}: fill in choice (a, b or tie) and reason, then", after])
+    show(as_json, document, [f"{sheet}: fill in choice (a, b or tie) and reason, then", step])
 
 
 def _standing(comparison: BlindComparison, as_json: bool) -> None:
@@ -70,7 +70,7 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
         say(f"  {rater}: {done} of {wanted}")
     say(comparisons_needed())
     say("To answer: rung review serve, then /compare; or --sheet FILE, and --answers FILE")
-    return say(f"\nNext: {after_choices(comparison.plan.run)}")
+    return say(f"\nNext: {after(CHOICES, run=comparison.plan.run)}")
 
 
 def _reveal(project: Project, comparison: BlindComparison, as_json: bool) -> None:

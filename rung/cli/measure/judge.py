@@ -10,7 +10,7 @@ import typer
 
 from rung.cli.options import BATCH, BUDGET, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
 from rung.cli.output import note, show
-from rung.status.following import after_grading, after_label_sheet, after_labels
+from rung.status.following import LABEL_SHEET, LABELS, after, after_grading
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.files import check_sheet, write_text
@@ -99,7 +99,7 @@ def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as
     marks = "1 to 5" if score else "yes or no"
     lines = (
         f"{path}: {counted(len(made), 'output')} in random order. Fill in the column meets ({marks}), then",
-        f"Next: {after_label_sheet(run, path)}",
+        f"Next: {after(LABEL_SHEET, run=run, file=path)}",
     )
     show(as_json, {"run": run, "sheet": str(path), "outputs": len(made)}, lines)
 
@@ -114,4 +114,4 @@ def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool)
         name = rater if len(answers) == 1 else path.stem
         kept[name] = take_labels(sitting, path, name)
     lines = [f"{counted(count, 'label')} from {name} saved." for name, count in kept.items()]
-    show(as_json, {"run": run, "labels": kept}, [*lines, "", f"Next: {after_labels(run)}"])
+    show(as_json, {"run": run, "labels": kept}, [*lines, "", f"Next: {after(LABELS, run=run)}"])

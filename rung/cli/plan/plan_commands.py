@@ -12,7 +12,7 @@ from rung.cli.locked import show_locked
 from rung.cli.options import By, Json, Reason, at_most_one
 from rung.cli.output import emit, note, say
 from rung.cli.tree import Group
-from rung.status.following import SCORES, after_dry_run, after_plan
+from rung.status.following import SCORES, after_plan
 from workspace.errors import InputError, Problem, RungError
 from workspace.folder import find_project
 
@@ -153,7 +153,7 @@ def check(
     else:
         for line in dry_run_lines(found):
             say(line)
-        step = after_dry_run(found.plan, blocked=bool(found.blocked))
+        step = "put that right first" if found.blocked else after_plan(found.plan, "", named=True)
         say(f"\nWritten: {made.project.relative(place)}   Next: {step}")
     if found.blocked:
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ import typer
 from rung.cli.options import Json, Unmask
 from rung.cli.output import emit, new_folders, note, say, show
 from rung.cli.review.review_group import Automatic, Reviewer, desk_here, person_of, review_app
-from rung.status.following import REVIEW, after_item, after_own_rows
+from rung.status.following import ITEM, OWN_ROWS, REVIEW, after
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.files import check_outputs, read_utf8, write_private
@@ -219,7 +219,7 @@ def _nothing(turn: NextItem) -> str:
         return said
     some = ", ".join(turn.mine[:5]) + (f" and {len(turn.mine) - 5:,} more" if len(turn.mine) > 5 else "")
     say(f"{said} You decided {some} already, or marked it as not sure: a second person must decide.")
-    return f"\nNext: {after_own_rows(turn.mine[0])}"
+    return f"\nNext: {after(OWN_ROWS, row=turn.mine[0])}"
 
 
 def _veiled(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> Veil:
@@ -253,7 +253,7 @@ def _show_item(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
         hint = "--unmask shows them and is recorded in the log"
         say(f"\nShown unmasked: {hidden}" if unmask else f"\nHidden: {hidden}; {hint}")
     say(f"\nReserved for you until {item.until}")
-    say(f"Next: {after_item(item.id, item.token)}")
+    say(f"Next: {after(ITEM, row=item.id, token=item.token)}")
 
 
 @review_app.command("export")

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from advisor.answer_file import load_answers, parse_value
-from advisor.answers import FACTS, Answers, FactValues
+from advisor.answer_file import load_answers
+from advisor.answers import Answers, FactValues
 from advisor.contradictions import contradictions
 from advisor.decide import is_settled, verdict_of
 from advisor.interview import (
     Effect,
     Progress,
-    effects,
-    hanging_rules,
     more_questions,
-    next_question,
     progress,
 )
 from advisor.recording import record_said
@@ -52,10 +49,6 @@ class Asking:
         """The rulebook with the project's own rules."""
         return load_rulebook(self.project.root / "rules" if self.project else None)
 
-    def next(self) -> Question | None:
-        """Return the next question; None if enough are answered."""
-        return next_question(self.rulebook, self.answers)
-
     def more(self) -> list[Question]:
         """Return the optional further questions."""
         return more_questions(self.rulebook, self.answers)
@@ -68,18 +61,6 @@ class Asking:
         """Return the next step and the likely end of the answers so far; the end is `open` until it is settled."""
         verdict = verdict_of(self.rulebook, self.answers)
         return verdict.next_step, verdict.destination if is_settled(self.rulebook, self.answers) else OPEN
-
-    def effects(self, key: str) -> list[Effect]:
-        """Return the effect of each answer; shown on `w` only."""
-        return effects(self.rulebook, self.answers, key)
-
-    def rules(self, key: str) -> int:
-        """Return the number of rules that read this answer."""
-        return len(hanging_rules(self.rulebook, key))
-
-    def questions(self) -> list[Question]:
-        """Return every question, in the order of the file."""
-        return list(self.rulebook.questions.values())
 
     def answer(self, key: str, value: Any) -> None:
         """Save an answer (None: don't know) before anything else is shown.
@@ -96,10 +77,6 @@ class Asking:
             if problems := contradictions(changed):
                 raise InputError([Problem(text) for _, text in problems])
             self.answers = changed
-
-    def parse(self, key: str, raw: str) -> Any:
-        """Return the typed value of what was written into a field; nothing written is "don't know"."""
-        return parse_value(FACTS[key], raw.strip()) if raw.strip() else None
 
     def measured(self) -> FactValues:
         """Return the facts that Rung counted itself and does not ask."""

@@ -13,8 +13,9 @@ from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 
+from advisor.answer_file import parse_value
 from advisor.answers import FACTS
-from advisor.interview import Effect, moot
+from advisor.interview import Effect, effects, hanging_rules, moot, next_question
 from advisor.rulebook import Question
 from rung.symbols import drawn
 from rung.tui.advice.asking import (
@@ -126,8 +127,8 @@ class QuestionsScreen(StageScreen):
             self.next = "Next: read it again.   Enter"
             return
         self.next = ""
-        known = {each.id: each for each in self.asking.questions()}
-        self._ask(known.get(self.wanted) or self.asking.next())
+        known = {each.id: each for each in self.asking.rulebook.questions.values()}
+        self._ask(known.get(self.wanted) or next_question(self.asking.rulebook, self.asking.answers))
         if self.wanted == LIST:
             self.wanted = ""
             self.action_jump()
@@ -207,14 +208,19 @@ class QuestionsScreen(StageScreen):
         self.query_one("#answers", MarkedLines).show(listed, kept)
 
     def _effects(self, question: Question) -> list[Effect]:
-        return self.asking.effects(question.id) if self.explains and self.asking is not None else []
+        if not self.explains or self.asking is None:
+            return []
+        return effects(self.asking.rulebook, self.asking.answers, question.id)
 
     def _say_why(self) -> None:
         if self.asked is None or self.asking is None:
             return
         effects = self._effects(self.asked) if not self.asked.answers else []
         marked = self.query_one("#answers", MarkedLines).marked
-        self._say("about", "\n".join(why_lines(self.asked, marked, self.asking.rules(self.asked.id), effects)))
+        self._say(
+            "about",
+            "\n".join(why_lines(self.asked, marked, len(hanging_rules(self.asking.rulebook, self.asked.id)), effects)),
+        )
 
     def _say_enough(self) -> None:
         assert self.asking is not None
@@ -247,7 +253,7 @@ class QuestionsScreen(StageScreen):
         self.steps_back = 0
         self.moved = moved_lines(before, self.asking.outcome()) if len(self.trail) > 1 else []
         self.tell(f"saved {self.source.clock()}" if self.source.project else "not saved: no project here")
-        self._ask(self.asking.next())
+        self._ask(next_question(self.asking.rulebook, self.asking.answers))
 
     def _refuse(self, error: RungError | OSError) -> None:
         words = error.message if isinstance(error, RungError) else f"Not saved: {error.strerror}."
@@ -296,7 +302,8 @@ class QuestionsScreen(StageScreen):
         assert self.asked is not None
         assert self.asking is not None
         try:
-            value = self.asking.parse(self.asked.id, event.value)
+            written = event.value.strip()
+            value = parse_value(FACTS[self.asked.id], written) if written else None
         except RungError as error:
             self._refuse(error)
             return
@@ -327,7 +334,7 @@ class QuestionsScreen(StageScreen):
     def action_back(self) -> None:
         """Back one question; at the first one back to Start."""
         if self.trail and self.asking is not None:
-            known = {each.id: each for each in self.asking.questions()}
+            known = {each.id: each for each in self.asking.rulebook.questions.values()}
             self.steps_back += 1
             self._ask(known[self.trail.pop()])
         elif self.source.project is not None:
@@ -356,7 +363,7 @@ class QuestionsScreen(StageScreen):
     def action_jump(self) -> None:
         """Choose any question from a list."""
         if self.asking is not None:
-            known = {each.id: each for each in self.asking.questions()}
+            known = {each.id: each for each in self.asking.rulebook.questions.values()}
             self.app.push_screen(JumpScreen(self.asking), lambda key: self._ask(known[key]) if key else None)
 
 
@@ -402,7 +409,7 @@ class JumpScreen(LeavingModal[str]):
                 question.id,
                 "dim" if question.id in grey else "",
             )
-            for question in self.asking.questions()
+            for question in self.asking.rulebook.questions.values()
             if words.lower() in f"{question.id} {question.text}".lower()
         ]
         self.query_one("#found", MarkedLines).show(entries)
