@@ -152,7 +152,6 @@ def test_both_at_once_are_refused(tmp_path: Any) -> None:
     [
         ("import rows.csv", "rung data import"),
         ("freeze", "rung data freeze"),
-        ("finetune", "rung train"),
         ("data chekc", "rung data check"),
         ("advice", "rung advise"),
         ("review opne", "rung review"),
