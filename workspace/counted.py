@@ -1,9 +1,16 @@
 """Numbers as people read them: counts, scores, differences, intervals, durations, money, bytes."""
 
+from collections.abc import Sequence
+
 
 def counted(count: int, noun: str) -> str:
     """`1 row`, `2,640 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def all_of(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def percent(score: float) -> str:

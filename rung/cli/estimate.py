@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json
-from rung.cli.output import note
+from rung.cli.output import note, show
 from workspace.errors import InputError, Problem
 from workspace.folder import find_project
 from workspace.json_types import JsonObject
@@ -78,16 +78,17 @@ def estimate_command(
     """Estimate memory, time and cost of a training run."""
     options = dict(locals())
     if options.pop("list_"):
-        from rung.text.estimate_text import list_models
+        from rung.text.estimate_text import catalogue, catalogue_lines
 
-        return list_models(as_json)
+        listed = catalogue()
+        return show(as_json, listed, catalogue_lines(listed))
     return _answer(options, options.pop("model"), options.pop("fit"), options.pop("as_json"))
 
 
 def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
     from advisor.sizing.config import UnknownArchitecture
     from advisor.sizing.run_estimate import estimate
-    from rung.text.estimate_text import emit_estimate, print_estimate, say_unknown
+    from rung.text.estimate_text import estimate_json, estimate_lines, unknown_json
     from training.run.counted_model import find_architecture
 
     ref = ref or _model_at_hand(fit, options["method"])
@@ -95,9 +96,10 @@ def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
     try:
         architecture = find_architecture(ref)
     except UnknownArchitecture as unknown:
-        return say_unknown(unknown, as_json)
+        told = [f"unknown ({unknown.message})", f"-> {unknown.hint}"]
+        return show(as_json, unknown_json(unknown) if as_json else None, told)
     found = estimate(architecture, setup, work)
-    return emit_estimate(found, card) if as_json else print_estimate(found, card)
+    show(as_json, estimate_json(found, card) if as_json else None, estimate_lines(found, card))
 
 
 def _model_at_hand(fit: str, method: str) -> str:

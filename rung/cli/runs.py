@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Json, at_most_one, goes_with
-from rung.cli.output import emit, harmless, manner, note, redraw, say, show
+from rung.cli.output import emit, harmless, manner, note, redraw, show
 from workspace.errors import Refusal, RungError
 from workspace.folder import require_project
 from workspace.settings import load_settings, opened_project
@@ -38,12 +38,8 @@ def list_runs(as_json: Json = False) -> None:
     project = require_project()
     load_settings(project.settings_file)
     runs = read_runs(project)
-    if as_json:
-        return emit([run.model_dump(mode="json") for run in runs])
-    for run in runs:
-        say(run_line(run))
-    if not runs:
-        say(f"No run yet.  Next: {next_step(project)}")
+    lines = [run_line(run) for run in runs] or [f"No run yet.  Next: {next_step(project)}"]
+    show(as_json, [run.model_dump(mode="json") for run in runs], lines)
 
 
 @runs_app.command("watch")
@@ -136,9 +132,8 @@ def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
     if is_unfollowed(folder):
         reconnect(project, folder)
     run = tell(project, name, word)
-    if as_json:
-        return emit({"run": run.id, "asked": word})
-    say(f"{run.id} {words} after this step.  Next: {after_run(run).command}")
+    told = f"{run.id} {words} after this step.  Next: {after_run(run).command}"
+    show(as_json, {"run": run.id, "asked": word}, [told])
 
 
 def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: bool, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from rung.text.decision_text import OPTION, TUNED, step_and_end, step_word
 from rung.text.power_text import small_words
 from rung.text.verdict_text import out_of_reach, scatter
 from training.runs import LIVE, RunRecord
-from workspace.counted import counted, points, signed_interval
+from workspace.counted import all_of, counted, points, signed_interval
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 
@@ -261,7 +261,7 @@ def _review(facts: Facts) -> Stage:
     waiting, decided = facts.rows(*WAITING), facts.rows(*DECIDED)
     if not facts.counts:
         return Stage(4, "Review", "locked", "needs rows: press 3", "rung review status")
-    who = f", by {_and(facts.reviewers)}" if facts.reviewers else ""
+    who = f", by {all_of(facts.reviewers)}" if facts.reviewers else ""
     for sample in facts.failed:
         reason = f"the sample of {sample.plan.role} failed: {sample.fault()}"
         does = f"review {counted(waiting, 'row')}" if waiting else f"draw a larger sample of {sample.plan.role}"
@@ -488,10 +488,6 @@ def _release(facts: Facts) -> Stage:
         return Stage(10, "Release", "open", f"the {form} can be released", command, f"release the {form}")
     reason = "needs a verdict: press 9"
     return Stage(10, "Release", "locked", reason, "rung release --to prompt")
-
-
-def _and(names: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 STAGES: tuple[Callable[[Facts], Stage], ...] = (

@@ -1,5 +1,6 @@
-"""Output of `rung estimate`."""
+"""`rung estimate` in words and as documents: parameters, memory, cards, time and money."""
 
+from collections.abc import Iterator
 from datetime import date
 
 from advisor.sizing.architecture import architecture_of
@@ -8,14 +9,13 @@ from advisor.sizing.config import UnknownArchitecture
 from advisor.sizing.inverse import cards_that_fit, methods_that_fit
 from advisor.sizing.memory import GIB, PARTS
 from advisor.sizing.run_estimate import Estimate
-from rung.cli.output import emit, say
 from workspace.counted import counted, gib
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
 
 
-def emit_estimate(found: Estimate, card: Card | None) -> None:
-    """Print the JSON document, with what fits the GPU if one was named."""
+def estimate_json(found: Estimate, card: Card | None) -> JsonObject:
+    """The document of `--json`: the contract's, with what fits the card where one was named."""
     document = found.as_json()
     if card is not None:
         document["fit"] = {
@@ -34,7 +34,7 @@ def emit_estimate(found: Estimate, card: Card | None) -> None:
             ],
             "cards": _rentable(found),
         }
-    emit(document)
+    return document
 
 
 def _rentable(found: Estimate) -> list[dict[str, object]]:
@@ -51,64 +51,59 @@ def _rentable(found: Estimate) -> list[dict[str, object]]:
     return listed
 
 
-def say_unknown(error: UnknownArchitecture, as_json: bool) -> None:
-    """Print that an unknown architecture has no figures, with the reason."""
-    if not as_json:
-        say(f"unknown ({error.message})")
-        say(f"-> {error.hint}")
-        return
-
+def unknown_json(error: UnknownArchitecture) -> JsonObject:
+    """The document of an architecture without figures: each null, with the reason."""
     fields = ("parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd")
-    document: dict[str, object] = {**dict.fromkeys(fields), "parameters": error.parameters}
+    document: JsonObject = {**dict.fromkeys(fields), "parameters": error.parameters}
     document["memory_gib"] = dict.fromkeys(("low", "expected", "high"))
     document["parts"] = dict.fromkeys(PARTS)
     document["fits"] = []
     document["reasons"] = dict.fromkeys(fields[0 if error.parameters is None else 1 :], error.message)
-    emit(document)
+    return document
 
 
-def print_estimate(found: Estimate, card: Card | None) -> None:
-    """Parameters, memory by part, GPUs, time and money."""
+def estimate_lines(found: Estimate, card: Card | None) -> Iterator[str]:
+    """Parameters, memory by part, cards, time and money."""
     memory, setup = found.memory.gib(), found.setup
-    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'GPU')}"
-    say(f"{found.architecture.name}, {setup.method}, {shape}")
-    say()
+    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'card')}"
+    yield f"{found.architecture.name}, {setup.method}, {shape}"
+    yield ""
     share = found.trainable / found.parameters
-    say(f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({share:.2%})")
-    say(f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}")
-    say(f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one GPU")
+    yield f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({share:.2%})"
+    yield f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}"
+    yield f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one card"
     for name, value in found.memory.parts.items():
         if value:
-            say(f"  {name:<12} {value / GIB:.2f} GiB")
+            yield f"  {name:<12} {value / GIB:.2f} GiB"
     fits = [f.gpu for f in found.fits if f.fits]
-    say(f"fits         {', '.join(fits) if fits else 'none of the GPUs in rules/hardware.toml'}")
+    yield f"fits         {', '.join(fits) if fits else 'none of the cards in rules/hardware.toml'}"
     if setup.gpus > 1:
-        say(f"             {setup.gpus} of them, sharded by {setup.strategy}")
-    say(f"time         {_or_unknown(found, 'seconds', found.seconds, '{:,.0f} s')}")
-    say(f"cost         {_or_unknown(found, 'cost_usd', found.cost_usd, '${:,.2f}')}")
+        yield f"             {setup.gpus} of them, sharded by {setup.strategy}"
+    yield f"time         {_or_unknown(found, 'seconds', found.seconds, '{:,.0f} s')}"
+    yield f"cost         {_or_unknown(found, 'cost_usd', found.cost_usd, '${:,.2f}')}"
     for note in found.notes:
-        say(f"! {note}")
+        yield f"! {note}"
     if card is not None:
-        _print_fit(found, card)
+        yield from _fit_lines(found, card)
 
 
-def _print_fit(found: Estimate, card: Card) -> None:
-    """Print which methods fit the GPU, and GPUs that hold the chosen one."""
-    say()
-    say(f"On {card.name}:")
+def _fit_lines(found: Estimate, card: Card) -> Iterator[str]:
+    """Which methods fit the card, and cards that hold the chosen one."""
+    yield ""
+    yield f"On {card.name}:"
     methods = methods_that_fit(found.architecture, found.setup, card)
     for m in methods:
-        say(f"{'✓' if m.fits else '✗'} {m.method:<8} {m.reason}")
+        yield f"{'✓' if m.fits else '✗'} {m.method:<8} {m.reason}"
     if any(m.fits for m in methods if m.method == found.setup.method):
         return
-    say()
+    yield ""
     if found.setup.strategy != "fsdp":
-        say("Several of these GPUs: rung estimate --gpus 4 --strategy fsdp, with the same options.")
+        yield "Several of these cards: rung estimate --gpus 4 --strategy fsdp, with the same options."
     cheapest = _rentable(found)[:4]
-    say("Single GPUs that hold it:" if cheapest else "No single GPU in rules/hardware.toml holds it.")
+    yield "Single cards that hold it:" if cheapest else "No single card in rules/hardware.toml holds it."
     for entry in cheapest:
         hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
-        say(f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})")
+        yield f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})"
 
 
 def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> str:
@@ -118,18 +113,20 @@ def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> st
     return form.format(value) + (f" ({reason})" if reason else "")
 
 
-def list_models(as_json: bool) -> None:
-    """Print the catalogue with its sizes."""
+def catalogue() -> list[JsonObject]:
+    """Every model of the catalogue with its parameters."""
     listed: list[JsonObject] = []
     for entry in rule_file("models.toml")["model"]:
         count = entry.get("parameters")
         if count is None and "config" in entry:
             count = architecture_of(entry["config"], entry["id"]).parameters
         listed.append({**{k: v for k, v in entry.items() if k != "config"}, "parameters": count})
-    if as_json:
-        emit(listed)
-        return
+    return listed
+
+
+def catalogue_lines(listed: list[JsonObject]) -> Iterator[str]:
+    """One line a model."""
     for item in listed:
         size = f"{item['parameters'] / 1e9:.2f} B" if item["parameters"] else "unknown"
         old = f"  superseded by {item['superseded']}" if item.get("superseded") else ""
-        say(f"{item['id']:<24} {size:>10}  {item['licence']}{old}")
+        yield f"{item['id']:<24} {size:>10}  {item['licence']}{old}"

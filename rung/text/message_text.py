@@ -57,6 +57,11 @@ def marked(pieces: Sequence[tuple[str, bool]]) -> str:
     return "".join(f"[[{text}]]" if is_marked else text for text, is_marked in pieces)
 
 
+def visible(line: str) -> str:
+    """A line with its control characters as numbers."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+
+
 def clock_of(stamp: str) -> str:
     """Return the local time of day of an ISO time, as of a lease's end."""
     return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M") if stamp else "-"

@@ -9,7 +9,7 @@ from curation.review.people import PersonProgress
 from curation.review.progress import SampleProgress
 from rung.status.following import REVIEW
 from rung.text.message_text import marked, message_text
-from workspace.counted import counted, duration
+from workspace.counted import all_of, counted, duration
 
 
 def origin(item: ReviewItem) -> str:
@@ -79,7 +79,7 @@ def lines(found: ReviewProgress, step: str) -> Iterator[str]:
 
 def _by(found: ReviewProgress) -> str:
     names = [person.name for person in found.reviewers if person.decided]
-    return f", by {' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)}" if names else ""
+    return f", by {all_of(names)}" if names else ""
 
 
 def _sample(sample: SampleProgress) -> Iterator[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from advisor.hosted_models import Managed
 from rung.status.stages import STEP_WORDS, after_run
-from rung.text.message_text import marked
+from rung.text.message_text import marked, visible
 from training.gates.gate import Gate
 from training.plan.plans import Plan
 from training.plan.recipe import Recipe
@@ -130,12 +131,8 @@ def token_lines(preflight: Any) -> list[str]:
     for row in preflight.shown:
         text = marked(row.pieces)
         lines += ["", f"train:{row.row}   {row.trained} of {row.tokens} tokens trained"]
-        lines += ["  " + _plain(line) for line in text.split("\n")]
+        lines += ["  " + visible(line) for line in text.split("\n")]
     return lines
-
-
-def _plain(line: str) -> str:
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
 
 
 def measured_rows(found: DryRun) -> Iterator[tuple[str, str]]:
@@ -226,6 +223,19 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
         yield f"! Stopped early: {found.stopped}."
     took = f"{counted(found.steps, 'step')} in {found.seconds:,.0f} s"
     yield f"{took}. Chosen on validation; the test set was not used."
+
+
+def managed_lines(found: Sequence[Managed], plan: str, tokens: int) -> Iterator[str]:
+    """Every provider of tuning with its status and date, and the `tokens` of the `plan` that it would be billed for."""
+    yield "Tuning as a service. Advice with a date; this command uploads nothing."
+    if plan:
+        yield f"{plan} trains {tokens:,} tokens by its own base model's tokenizer; theirs will differ."
+    for one in found:
+        until = f", no new jobs after {one.until}" if one.until else ""
+        yield ""
+        yield f"{one.name}   {one.status}{until}   (read {one.read}{', expired: look again' if one.old else ''})"
+        yield from (f"  {text}" for text in (one.advice, f"models: {', '.join(one.models)}"))
+        yield from (f"  {text}" for text in (f"rows:   {one.form}", f"price:  {one.price}"))
 
 
 def run_line(run: RunRecord) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.mask import mask
+from rung.text.message_text import visible
 from workspace.errors import RungError
 from workspace.files import sha256_file
 from workspace.folder import Project, oldest_first
@@ -91,6 +92,6 @@ def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:
 
 
 def short(text: str, width: int = 70) -> str:
-    """Return one line of row text, control characters shown, not obeyed."""
-    plain = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text.replace("\n", " / "))
+    """One line of row text, control characters shown, not obeyed."""
+    plain = visible(text.replace("\n", " / "))
     return plain if len(plain) <= width else plain[: width - 1] + "…"

@@ -10,7 +10,7 @@ import typer
 
 from rung.cli.locked import show_locked
 from rung.cli.options import By, Json, Reason, at_most_one
-from rung.cli.output import emit, note, say
+from rung.cli.output import note, show
 from rung.cli.tree import Group
 from rung.status.following import SCORES, after_plan
 from workspace.errors import InputError, Problem, RungError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rung.cli.plan.planned import MadePlan
     from training.gates.gate import Gate, GateOverride
-    from training.plan.plans import Plan
 
 Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")]
 Objective = Annotated[str, typer.Option(help="sft, dpo, reward, grpo or rloo.")]
@@ -109,14 +108,14 @@ def plan(
         return None
     made = make(named, card=card, cards=cards)
     gates = check_gates(made.project, made.settings, made.plan)
-    if as_json:
-        shown = [gate.model_dump(mode="json") for gate in gates]
-        return emit({**made.plan.model_dump(mode="json"), "path": str(made.path), "gates": shown})
-    return _show(made, gates, tokens=tokens, explain=explain)
+    shown = [gate.model_dump(mode="json") for gate in gates]
+    document = {**made.plan.model_dump(mode="json"), "path": str(made.path), "gates": shown}
+    show(as_json, document, () if as_json else _lines(made, gates, tokens=tokens, explain=explain))
+    return None
 
 
-def _show(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool) -> None:
-    """Print the plan, the requested extras, and the next step."""
+def _lines(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool) -> list[str]:
+    """The plan itself, with what was asked for besides, and what is next."""
     from rung.cli.plan.planned import row_check
     from rung.text.training_text import explain_lines, plan_lines, token_lines
     from training.gates.clearance import policy_of
@@ -126,9 +125,7 @@ def _show(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool)
     lines += ["", *token_lines(row_check(made))] if tokens else []
     closed = next((gate for gate in gates if not gate.opens), None)
     step = after_plan(made.plan.id, closed.opener if closed else "", named=made.by_hand)
-    written = f"Written: {made.project.relative(made.path)}   Next: {step}"
-    for line in [*lines, "", written]:
-        say(line)
+    return [*lines, "", f"Written: {made.project.relative(made.path)}   Next: {step}"]
 
 
 @plan_app.command("check")
@@ -148,13 +145,9 @@ def check(
     note(f"Dry run of {made.path.stem}: three steps on this machine; nothing is kept but the figures.")
     found = preflight(made.project, made.path)
     place = place_of(made.project, found.plan)
-    if as_json:
-        emit({**found.model_dump(mode="json"), "path": str(place)})
-    else:
-        for line in dry_run_lines(found):
-            say(line)
-        step = "put that right first" if found.blocked else after_plan(found.plan, "", named=True)
-        say(f"\nWritten: {made.project.relative(place)}   Next: {step}")
+    step = "put that right first" if found.blocked else after_plan(found.plan, "", named=True)
+    written = f"\nWritten: {made.project.relative(place)}   Next: {step}"
+    show(as_json, {**found.model_dump(mode="json"), "path": str(place)}, [*dry_run_lines(found), written])
     if found.blocked:
         raise typer.Exit(1)
 
@@ -215,12 +208,18 @@ def export(
 
 @plan_app.command("managed")
 def managed(as_json: Json = False) -> None:
-    """Show what providers of tuning offer, with dates, and how many tokens they would bill."""
+    """Show what tuning as a service offers: dated advice, and the tokens that would be billed."""
+    from advisor.hosted_models import managed as offers
+    from rung.text.training_text import managed_lines
     from training.plan.plans import read_plans
 
     project = find_project()
     plans = read_plans(project) if project else []
-    _show_managed(plans[-1][1] if plans else None, as_json)
+    plan = plans[-1][1] if plans else None
+    tokens = round(plan.data.tokens * plan.recipe.epochs) if plan else None
+    found = offers()
+    document = {"training_tokens": tokens, "providers": [asdict(one) for one in found]}
+    show(as_json, document, managed_lines(found, plan.id if plan else "", tokens or 0))
 
 
 def _export(
@@ -242,38 +241,15 @@ def _export(
     folder = out or project.root / "exports" / f"{plan.id}-{kind}"
     written = write_export(project, settings, bundle, kind, folder)
     names = [path.relative_to(folder).as_posix() for path in written]
-    if as_json:
-        emit({"folder": str(folder), "kind": kind, "files": names, "left_out": dict(bundle.left_out)})
-        return
-    say(f"{plan.id} for {kind}: {len(bundle.rows['train']):,} train and {len(bundle.rows['validation']):,} validation")
-    say(f"rows, {sum(map(len, bundle.left_out.values()))} left out as too long. Nothing was uploaded.")
-    say()
-    for line in gate_lines(bundle.clearance.gates):
-        say(line)
-    say()
-    for name in names:
-        say(f"  {name}")
-    say()
-    say(f"Run, in {folder}: {KINDS[kind].run}")
-    say(f"Next, with its outcomes: {SCORES}")
-
-
-def _show_managed(plan: Plan | None, as_json: bool) -> None:
-    """Print every provider with its status and date, and the tokens that it would bill."""
-    from advisor.hosted_models import managed
-
-    tokens = round(plan.data.tokens * plan.recipe.epochs) if plan else None
-    found = managed()
-    if as_json:
-        emit({"training_tokens": tokens, "providers": [asdict(one) for one in found]})
-        return
-    say("Tuning as a service. Advice with a date; this command uploads nothing.")
-    if plan is not None:
-        say(f"{plan.id} trains {tokens:,} tokens by its own base model's tokenizer; theirs will differ.")
-    for one in found:
-        until = f", no new jobs after {one.until}" if one.until else ""
-        say()
-        say(f"{one.name}   {one.status}{until}   (read {one.read}{', expired: look again' if one.old else ''})")
-        for text in (one.advice, f"models: {', '.join(one.models)}", f"rows:   {one.form}", f"price:  {one.price}"):
-            say(f"  {text}")
-        say(f"  {', '.join(one.source)}")
+    lines = [
+        f"{plan.id} for {kind}: {len(bundle.rows['train']):,} train and {len(bundle.rows['validation']):,} validation",
+        f"rows, {sum(map(len, bundle.left_out.values()))} left out as too long. Nothing was uploaded.",
+        "",
+        *gate_lines(bundle.clearance.gates),
+        "",
+        *(f"  {name}" for name in names),
+        "",
+        f"Run, in {folder}: {KINDS[kind].run}",
+        f"Next, with its outcomes: {SCORES}",
+    ]
+    show(as_json, {"folder": str(folder), "kind": kind, "files": names, "left_out": dict(bundle.left_out)}, lines)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rung.cli.locked import show_locked
-from rung.cli.output import ProgressLine, emit, note, say
+from rung.cli.output import ProgressLine, note, show
 from rung.cli.plan.planned import MadePlan
 from rung.status.following import after_sweep
 from rung.text.training_text import sweep_lines
@@ -44,15 +44,9 @@ def sweep_plan(
     folder, points, spent = _run(made, spec, overrides, minutes)
     found = outcome(spec, space, points, "the budget was spent" if spent else "")
     path = put_away(folder, found)
-    if as_json:
-        return emit({**found.model_dump(mode="json"), "path": str(path)})
-
-    for line in sweep_lines(found):
-        say(line)
     best = after_sweep([f"{name}={value}" for name, value in found.best.values.items()])
-    say()
-    say(f"Written: {made.project.relative(path)}   Next: {best}")
-    return None
+    written = f"Written: {made.project.relative(path)}   Next: {best}"
+    show(as_json, {**found.model_dump(mode="json"), "path": str(path)}, [*sweep_lines(found), "", written])
 
 
 def _cleared(made: MadePlan, overrides: Sequence[GateOverride], as_json: bool) -> Plan:

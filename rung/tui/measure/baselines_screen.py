@@ -19,7 +19,7 @@ from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.measure.items_screen import ItemsScreen
 from rung.tui.widgets.lines import Entry, shown
-from workspace.counted import duration, money
+from workspace.counted import all_of, duration, money
 
 CLOCK = 1.0
 """Seconds between two looks at the clock while the arms are measured."""
@@ -263,16 +263,11 @@ def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
     """Yield the arms measured by an earlier report, those not included here, and those whose inputs changed since."""
     for source in dict.fromkeys(arm.taken_from for arm in report.arms if arm.taken_from):
         names = [arm_name(arm.arm) for arm in report.arms if arm.taken_from == source]
-        yield f"As in {source:<13} {both(names)}"
+        yield f"As in {source:<13} {all_of(names)}"
     yield from (f"! {note}" for note in report.notes if "not reused" in note)
     for why in dict.fromkeys(changed.values()):
         names = [arm_name(arm) for arm, each in changed.items() if each == why]
         if len(names) == len(report.arms) > 1:
             yield f"! Changed since all arms were measured: {why}; r measures all again"
         else:
-            yield f"! {both(names)}: {why}; r measures {'that' if len(names) == 1 else 'them'} too"
-
-
-def both(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+            yield f"! {all_of(names)}: {why}; r measures {'that' if len(names) == 1 else 'them'} too"
