@@ -90,8 +90,6 @@ class LoadedScreen(StageScreen):
     awaits: ClassVar[str] = "Reading the project"
     BINDINGS: ClassVar[list[BindingType]] = [
         *PAGES,
-        Binding("home", "move(-10000)", "to the top"),
-        Binding("end", "move(10000)", "to the end"),
         Binding("w", "why", "why: the rule, source or chain behind the marked line"),
     ]
 

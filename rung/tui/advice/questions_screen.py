@@ -371,7 +371,7 @@ class JumpScreen(LeavingModal[str]):
     """Ends with the id of a question, or an empty string."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "close"),
+        Binding("escape", "dismiss('')", "close"),
         Binding("down", "move(1)", "move down"),
         Binding("up", "move(-1)", "move up"),
     ]
@@ -417,7 +417,3 @@ class JumpScreen(LeavingModal[str]):
     def action_move(self, step: int) -> None:
         """Move in the list while the field keeps the keyboard."""
         self.query_one("#found", MarkedLines).move(step)
-
-    def action_leave(self) -> None:
-        """Go back to where it was."""
-        self.dismiss("")

@@ -38,7 +38,7 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
         Binding("j,down", "move(1)", "next column"),
         Binding("k,up", "move(-1)", "column before"),
         Binding("enter", "take", "import the file"),
-        Binding("escape,q", "leave", "cancel; nothing is imported"),
+        Binding("escape,q", "dismiss(None)", "cancel; nothing is imported"),
     ]
 
     class Read(Message):
@@ -137,7 +137,3 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
         """Import, once a table's question and answer are known."""
         if not self._misses:
             self.dismiss((self.columns, self.role))
-
-    def action_leave(self) -> None:
-        """Import nothing."""
-        self.dismiss(None)

@@ -29,8 +29,6 @@ class ItemsScreen(LeavingModal[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,v,q", "dismiss", "close"),
         *PAGES,
-        Binding("home", "move(-10000)", "to the top"),
-        Binding("end", "move(10000)", "to the end"),
     ]
 
     class Read(Message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
@@ -79,7 +80,7 @@ class NoProjectScreen(Screen[None]):
         """Do one of the three."""
         self.choices.marked = str(number)
         self._describe()
-        (self._start, self._demo, self._ask)[number - 1]()
+        (self._start, self._demo, partial(self.program.open_stage, 1))[number - 1]()
 
     @property
     def program(self) -> RungApp:
@@ -96,9 +97,6 @@ class NoProjectScreen(Screen[None]):
             self.query_one("#command", CommandLine).right = f"{error} "
             return
         app.open_start()
-
-    def _ask(self) -> None:
-        self.program.open_stage(1)
 
     def _demo(self) -> None:
         self.query_one("#command", CommandLine).right = "the demo runs in this terminal "

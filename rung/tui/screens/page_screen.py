@@ -173,7 +173,7 @@ class SignScreen(LeavingModal[tuple[str, str] | None]):
     """Ends with (name, reason), or with None if it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "cancel"),
+        Binding("escape", "dismiss(None)", "cancel"),
         Binding("down", "app.focus_next", "the field below", show=False),
         Binding("up", "app.focus_previous", "the field above", show=False),
     ]
@@ -207,7 +207,3 @@ class SignScreen(LeavingModal[tuple[str, str] | None]):
         self.query_one("#by" if not by else "#reason", Input).focus()
         if event.input.id == "reason" or not by:
             self.query_one("#does", Static).update(Text("\nName and reason are both required."))
-
-    def action_leave(self) -> None:
-        """Leave without a decision."""
-        self.dismiss(None)

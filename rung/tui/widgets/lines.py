@@ -153,6 +153,8 @@ PAGES = (
     *MOVES,
     Binding("pagedown,space", "page(1)", "a page down"),
     Binding("pageup", "page(-1)", "a page up"),
+    Binding("home", "move(-10000)", "to the top"),
+    Binding("end", "move(10000)", "to the end"),
 )
 CURSOR = 2
 """Columns at the left of a list that are kept for the cursor."""
