@@ -64,7 +64,7 @@ def test_a_freeze_names_what_status_names(folder, answered, options):
         ("running", "sft", "rung runs watch R-001"),
     ],
 )
-def test_what_follows_a_run_is_the_same_in_the_shell_and_in_status(folder, state, objective, command):
+def test_what_follows_a_run(state, objective, command):
     told = {"id": "R-001", "state": state, "objective": objective, "created_at": datetime.now(UTC)}
     run = RunRecord.model_construct(**told)
     assert after_run(run).command == command
