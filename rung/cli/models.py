@@ -121,7 +121,7 @@ def open_judge(project: Project, settings: Settings, override: Override | None =
 
 
 def finished_run(project: Project, run: str | None) -> RunRecord:
-    """The run to measure, its weights unchanged since they were saved."""
+    """Return the run to measure, its weights unchanged since they were saved."""
     from rung.status.stages import after_run
 
     record = find_run(project, run) if run else newest_run(project)

@@ -176,7 +176,7 @@ def title_lines(verdict: Verdict) -> list[str]:
 
 
 def lines(verdict: Verdict, report: Report | None = None, baseline: Report | None = None) -> list[str]:
-    """The whole result for a shell, without the last line that names the next command."""
+    """Return the whole result for a shell, without the last line that names the next command."""
     accepted = [f'Accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"'] if verdict.accepted else []
     out = [*title_lines(verdict), *accepted, ""]
     out += [*_scores(verdict, report, baseline), *_difference(verdict), ""]

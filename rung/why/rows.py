@@ -92,6 +92,6 @@ def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:
 
 
 def short(text: str, width: int = 70) -> str:
-    """One line of row text, control characters shown, not obeyed."""
+    """Return one line of row text, control characters shown, not obeyed."""
     plain = visible(text.replace("\n", " / "))
     return plain if len(plain) <= width else plain[: width - 1] + "…"

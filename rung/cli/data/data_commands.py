@@ -149,7 +149,7 @@ def check(
 
 
 def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Path], as_json: bool) -> None:
-    """Print the findings, or the one finding `show` with all its rows. Raises RungError where none has that name."""
+    """Print the findings, or the one finding `show` with all its rows. Raises RungError if none has that name."""
     from rung.status.stages import next_step
     from rung.text import checks_text
     from workspace.folder import require_project

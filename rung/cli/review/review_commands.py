@@ -208,7 +208,7 @@ def _row(path: Path) -> Any:
 
 
 def _nothing(turn: NextItem) -> str:
-    """Why no row comes, and the ways on."""
+    """Return the reason why no row comes, and the next steps."""
     from rung.status.stages import next_step
 
     if not turn.waiting:

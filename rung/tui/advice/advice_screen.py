@@ -83,7 +83,7 @@ class AdviceScreen(LoadedScreen):
         return self.status.ladder.scores | {"classifier": self.status.ladder.classified} if self.status else {}
 
     def next_words(self) -> str:
-        """What Start names as next; where that is the advice itself, the stage that carries it out."""
+        """Return the next step in the words of Start; if that is the advice itself, the stage that carries it out."""
         after = after_advice_of(self.data.next_step) if self.data else None
         return super().next_words() or (f"Next: {after.does} ({after.stage}).   Enter" if after else "")
 

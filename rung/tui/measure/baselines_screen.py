@@ -133,7 +133,7 @@ class BaselinesScreen(StoppableScreen):
         self._ask(self._all())
 
     def cursor_moved(self) -> None:
-        """The command measures the marked arm."""
+        """Show the command that measures the selected arm."""
         arms = self._with_changed(self.marked) if self.marked else []
         self.command = " ".join(["rung baseline", *(["--arms", ",".join(map(arm_option, arms))] if arms else [])])
 
