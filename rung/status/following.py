@@ -82,7 +82,7 @@ def after_leaks(train: Sequence[Path], test: Sequence[Path]) -> str:
 
 
 def after_drafts(outcome: DraftingResult) -> str:
-    """Return what follows drafts: their review, or the same command again where something is left to fetch."""
+    """Return what follows drafts: their review, or a rerun where something is left to fetch."""
     if outcome.batch:
         return "run the command again later"
     return REVIEW if outcome.queued or not outcome.failed else "run the command again: it continues"
@@ -101,3 +101,23 @@ def after_plan(plan: str, opener: str, *, named: bool) -> str:
 def after_sweep(values: Sequence[str]) -> str:
     """Return the plan with the best values of a sweep (`NAME=VALUE`)."""
     return " ".join(["rung plan", *(f"--set {value}" for value in values)])
+
+
+def after_logs(*, released: bool) -> str:
+    """Return what follows imported request logs."""
+    return DRIFT if released else RELEASE_PROMPT
+
+
+def after_learning(*, queued: bool) -> str:
+    """Return what follows requests that were looked through for candidates."""
+    return REVIEW if queued else WATCH
+
+
+def after_freeze_plan(*, test_only: bool) -> str:
+    """Return the command that freezes what `--dry-run` listed."""
+    return FREEZE_TEST if test_only else FREEZE
+
+
+def after_review(*, waits: bool, step: str) -> str:
+    """Return what follows a look at the review: the next row, else the project's `step`."""
+    return REVIEW if waits else step

@@ -7,7 +7,7 @@ from typing import Any
 from curation.split.card import class_lines
 from curation.split.freeze import Frozen
 from curation.split.plan import FreezePlan
-from rung.status.following import FREEZE, FREEZE_TEST
+from rung.status.following import after_freeze_plan
 from rung.text.power_text import SmallestGain
 from workspace.counted import counted
 from workspace.files import sha256_file
@@ -69,7 +69,7 @@ def plan_lines(plan: FreezePlan, size: SmallestGain) -> Iterator[str]:
     yield from _offer(plan.dates)
     yield from class_lines(plan.classes or {})
     yield ""
-    yield f"Next: {FREEZE_TEST if plan.test_only else FREEZE}"
+    yield f"Next: {after_freeze_plan(test_only=plan.test_only)}"
 
 
 def plan_json(plan: FreezePlan, size: SmallestGain) -> JsonObject:

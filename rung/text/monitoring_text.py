@@ -5,7 +5,7 @@ from pathlib import Path
 
 from curation.mask import mask
 from curation.rows.row import Reject
-from rung.status.following import DRIFT, LEARN, RELEASE_PROMPT, REVIEW, WATCH, WHY, after
+from rung.status.following import DRIFT, LEARN, WHY, after, after_learning, after_logs
 from training.monitoring.drift import DriftReport, Traffic
 from training.monitoring.learn import Learnt
 from training.monitoring.requests import Import
@@ -126,7 +126,7 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
         were = "was" if made.said_again == 1 else "were"
         yield f"  {made.said_again:,} of the known requests {were} rated, edited or commented on since"
     yield from _strange(made, rejects, place)
-    yield f"\nNext: {DRIFT if made.release else RELEASE_PROMPT}"
+    yield f"\nNext: {after_logs(released=bool(made.release))}"
 
 
 def _requests(made: Import) -> str:
@@ -180,7 +180,7 @@ def learnt_lines(done: Learnt) -> Iterator[str]:
         yield f"  {done.known:,} {'was' if done.known == 1 else 'were'} handled before"
     if done.left:
         yield f"  {done.left:,} more {'waits' if done.left == 1 else 'wait'}: run the command again, or use --count"
-    yield f"\nNext: {REVIEW if queued else WATCH}"
+    yield f"\nNext: {after_learning(queued=bool(queued))}"
 
 
 ADVICE = {

@@ -7,7 +7,7 @@ from curation.review.agreement import Agreement
 from curation.review.guideline import Touched
 from curation.review.people import PersonProgress
 from curation.review.progress import SampleProgress
-from rung.status.following import REVIEW
+from rung.status.following import REVIEW, after_review
 from rung.text.message_text import marked, message_text
 from workspace.counted import all_of, counted, duration
 
@@ -74,7 +74,7 @@ def lines(found: ReviewProgress, step: str) -> Iterator[str]:
         under = f"decided under another guideline than the current v{found.guideline}"
         yield f"{many} {under}: rung review again sends the affected rows back"
     yield ""
-    yield f"Next: {REVIEW if found.decided < found.total else step}"
+    yield f"Next: {after_review(waits=found.decided < found.total, step=step)}"
 
 
 def _by(found: ReviewProgress) -> str:
