@@ -9,38 +9,38 @@ def counted(count: int, noun: str) -> str:
 
 
 def all_of(names: Sequence[str]) -> str:
-    """`a, b and c`."""
+    """Return `a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def percent(score: float) -> str:
-    """A score: `74.3%`."""
+    """Return a score: `74.3%`."""
     return f"{_one(100 * score)}%"
 
 
 def points(difference: float) -> str:
-    """A difference of scores with its sign: `+11.3 points`."""
+    """Return a difference of scores with its sign: `+11.3 points`."""
     return f"{signed(difference)} points"
 
 
 def signed(difference: float) -> str:
-    """A difference in points, signed, without the word; a plain minus for 0.0 never shows."""
+    """Return a difference in points, signed, without the word; a plain minus for 0.0 never shows."""
     text = _one(100 * difference)
     return text if text.startswith("-") else f"+{text}"
 
 
 def interval(low: float, high: float, confidence: float | None = None) -> str:
-    """The interval of a score: `(69.1 to 78.9)`, with its level where that is given: `(95%: 69.1 to 78.9)`."""
+    """Return the interval of a score: `(69.1 to 78.9)`, with its level if given: `(95%: 69.1 to 78.9)`."""
     return f"({'' if confidence is None else f'{level(confidence)}: '}{_one(100 * low)} to {_one(100 * high)})"
 
 
 def signed_interval(low: float, high: float, confidence: float = 0.95) -> str:
-    """The interval of a difference with its level: `(95%: +6.3 to +16.3)`."""
+    """Return the interval of a difference with its level: `(95%: +6.3 to +16.3)`."""
     return f"({level(confidence)}: {signed(low)} to {signed(high)})"
 
 
 def level(confidence: float) -> str:
-    """A confidence level: `95%`, `97.5%`."""
+    """Return a confidence level: `95%`, `97.5%`."""
     return f"{100 * confidence:.4g}%"
 
 
@@ -65,12 +65,12 @@ def money(usd: float | None, places: int = 2) -> str:
 
 
 def gib(expected: float, low: float | None = None, high: float | None = None) -> str:
-    """Memory: `8.9 GiB`, with its interval `8.9 GiB (8.1 to 9.7)`."""
+    """Return memory: `8.9 GiB`, with its interval `8.9 GiB (8.1 to 9.7)`."""
     return f"{expected:.1f} GiB" + ("" if low is None or high is None else f" ({low:.1f} to {high:.1f})")
 
 
 def megabytes(size: float) -> str:
-    """A file's bytes: `12.3 MB`."""
+    """Return a file's bytes: `12.3 MB`."""
     return f"{size / 1e6:,.1f} MB"
 
 

@@ -13,7 +13,7 @@ MORE = "More drafts: rung data generate --count 100"
 
 
 def drafted_lines(outcome: DraftingResult, table: Sequence[Yield]) -> Iterator[str]:
-    """What a run made, what it cost, and how many drafts reviewers kept so far; the last line is the next command."""
+    """Yield what a run made and cost, how many drafts reviewers kept so far, and the next command."""
     out = outcome.rejected.total()
     yield f"{counted(len(outcome.queued) + out, 'draft')}: {len(outcome.queued):,} queued, {out:,} filtered out"
     if outcome.rejected:
@@ -45,7 +45,7 @@ def _remarks(outcome: DraftingResult) -> list[str]:
 
 
 def gap_lines(gaps: Gaps | None, model: ModelSettings) -> list[str]:
-    """Drafts that would close the gaps, what they cost, and the command; without a goal, or a gap, that."""
+    """Return the drafts that would close the gaps, their cost, and the command; or that there is no goal or no gap."""
     if gaps is None:
         return [NO_GOAL, MORE]
     each = " in each class" if gaps.classes else f"; {gaps.goal - gaps.missing:,} are accepted"

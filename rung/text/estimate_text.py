@@ -1,4 +1,4 @@
-"""`rung estimate` in words and as documents: parameters, memory, cards, time and money."""
+"""`rung estimate` in words and as documents: parameters, memory, GPUs, time and money."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -15,7 +15,7 @@ from workspace.shipped_rules import rule_file
 
 
 def estimate_json(found: Estimate, card: Card | None) -> JsonObject:
-    """The document of `--json`: the contract's, with what fits the card where one was named."""
+    """Return the document of `--json`, with what fits the GPU if one was named."""
     document = found.as_json()
     if card is not None:
         document["fit"] = {
@@ -52,7 +52,7 @@ def _rentable(found: Estimate) -> list[dict[str, object]]:
 
 
 def unknown_json(error: UnknownArchitecture) -> JsonObject:
-    """The document of an architecture without figures: each null, with the reason."""
+    """Return the document of an unknown architecture: no figures, with the reason."""
     fields = ("parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd")
     document: JsonObject = {**dict.fromkeys(fields), "parameters": error.parameters}
     document["memory_gib"] = dict.fromkeys(("low", "expected", "high"))
@@ -63,20 +63,20 @@ def unknown_json(error: UnknownArchitecture) -> JsonObject:
 
 
 def estimate_lines(found: Estimate, card: Card | None) -> Iterator[str]:
-    """Parameters, memory by part, cards, time and money."""
+    """Yield parameters, memory by part, GPUs, time and money."""
     memory, setup = found.memory.gib(), found.setup
-    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'card')}"
+    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'GPU')}"
     yield f"{found.architecture.name}, {setup.method}, {shape}"
     yield ""
     share = found.trainable / found.parameters
     yield f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({share:.2%})"
     yield f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}"
-    yield f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one card"
+    yield f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one GPU"
     for name, value in found.memory.parts.items():
         if value:
             yield f"  {name:<12} {value / GIB:.2f} GiB"
     fits = [f.gpu for f in found.fits if f.fits]
-    yield f"fits         {', '.join(fits) if fits else 'none of the cards in rules/hardware.toml'}"
+    yield f"fits         {', '.join(fits) if fits else 'none of the GPUs in rules/hardware.toml'}"
     if setup.gpus > 1:
         yield f"             {setup.gpus} of them, sharded by {setup.strategy}"
     yield f"time         {_or_unknown(found, 'seconds', found.seconds, '{:,.0f} s')}"
@@ -88,7 +88,7 @@ def estimate_lines(found: Estimate, card: Card | None) -> Iterator[str]:
 
 
 def _fit_lines(found: Estimate, card: Card) -> Iterator[str]:
-    """Which methods fit the card, and cards that hold the chosen one."""
+    """Yield which methods fit the GPU, and GPUs that hold the chosen one."""
     yield ""
     yield f"On {card.name}:"
     methods = methods_that_fit(found.architecture, found.setup, card)
@@ -98,9 +98,9 @@ def _fit_lines(found: Estimate, card: Card) -> Iterator[str]:
         return
     yield ""
     if found.setup.strategy != "fsdp":
-        yield "Several of these cards: rung estimate --gpus 4 --strategy fsdp, with the same options."
+        yield "Several of these GPUs: rung estimate --gpus 4 --strategy fsdp, with the same options."
     cheapest = _rentable(found)[:4]
-    yield "Single cards that hold it:" if cheapest else "No single card in rules/hardware.toml holds it."
+    yield "Single GPUs that hold it:" if cheapest else "No single GPU in rules/hardware.toml holds it."
     for entry in cheapest:
         hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
         yield f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})"
@@ -114,7 +114,7 @@ def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> st
 
 
 def catalogue() -> list[JsonObject]:
-    """Every model of the catalogue with its parameters."""
+    """Return every model of the catalogue with its parameters."""
     listed: list[JsonObject] = []
     for entry in rule_file("models.toml")["model"]:
         count = entry.get("parameters")
@@ -125,7 +125,7 @@ def catalogue() -> list[JsonObject]:
 
 
 def catalogue_lines(listed: list[JsonObject]) -> Iterator[str]:
-    """One line a model."""
+    """Yield one line for each model."""
     for item in listed:
         size = f"{item['parameters'] / 1e9:.2f} B" if item["parameters"] else "unknown"
         old = f"  superseded by {item['superseded']}" if item.get("superseded") else ""

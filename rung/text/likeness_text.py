@@ -20,7 +20,7 @@ BOTH_STAY = {
 
 
 def dedup_lines(report: JsonObject, *, listed: bool) -> Iterator[str]:
-    """What was removed, and the pairs of which both rows stay; `listed` where a file holds those."""
+    """Yield what was removed, and the pairs of which both rows stay; `listed` if a file holds those."""
     yield lines_seen(report["read"], report["kept"], report["exact"], report["near"], report.get("rejected", 0))
     if report["template"]:
         yield f"Ignored in the comparison, because most rows share it: {report['template']}"
@@ -34,7 +34,7 @@ def dedup_lines(report: JsonObject, *, listed: bool) -> Iterator[str]:
 
 
 def leak_lines(checked: LeakCheck, clean: Path | None) -> Iterator[str]:
-    """The leaks, the strongest of each test item, then suspects and paraphrases; `clean` is the file without them."""
+    """Yield the strongest leak of each test item, suspects and paraphrases; `clean` is the file without leaks."""
     report = checked.report
     of = f"{counted(report.test, 'test item')} in {counted(report.train, 'train row')}"
     verb = "leaks" if report.leaked_test == 1 else "leak"
@@ -53,7 +53,7 @@ def leak_lines(checked: LeakCheck, clean: Path | None) -> Iterator[str]:
 
 
 def _paraphrases(checked: LeakCheck, meaning: Meaning) -> Iterator[str]:
-    """How many pairs are paraphrases, how often that judgement is right, and the first of them."""
+    """Yield the number of paraphrases, how often that judgement is right, and the first of them."""
     sample, right = meaning.as_json()["sample"], "The precision of this model is not known."
     if sample:
         right = (

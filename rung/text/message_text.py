@@ -58,7 +58,7 @@ def marked(pieces: Sequence[tuple[str, bool]]) -> str:
 
 
 def visible(line: str) -> str:
-    """A line with its control characters as numbers."""
+    """Return a line with its control characters as numbers."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
 
 

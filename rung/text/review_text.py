@@ -113,7 +113,7 @@ def _people(found: ReviewProgress) -> Iterator[str]:
 
 
 def agreement_words(found: Agreement) -> str:
-    """`kappa 0.81 (95%: 0.74 to 0.87) on 120 rows`; without such rows, that."""
+    """Return `kappa 0.81 (95%: 0.74 to 0.87) on 120 rows`; without such rows, that it is unknown."""
     if not found.units:
         return "unknown (no row was decided by two people yet)"
     value = "undefined (all the same label)" if found.value is None else f"{found.value:.2f}"

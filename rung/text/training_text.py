@@ -226,7 +226,7 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
 
 
 def managed_lines(found: Sequence[Managed], plan: str, tokens: int) -> Iterator[str]:
-    """Every provider of tuning with its status and date, and the `tokens` of the `plan` that it would be billed for."""
+    """Yield every provider of tuning with its status and date, and the `tokens` of the `plan` that it would bill."""
     yield "Tuning as a service. Advice with a date; this command uploads nothing."
     if plan:
         yield f"{plan} trains {tokens:,} tokens by its own base model's tokenizer; theirs will differ."
@@ -234,8 +234,8 @@ def managed_lines(found: Sequence[Managed], plan: str, tokens: int) -> Iterator[
         until = f", no new jobs after {one.until}" if one.until else ""
         yield ""
         yield f"{one.name}   {one.status}{until}   (read {one.read}{', expired: look again' if one.old else ''})"
-        yield from (f"  {text}" for text in (one.advice, f"models: {', '.join(one.models)}"))
-        yield from (f"  {text}" for text in (f"rows:   {one.form}", f"price:  {one.price}"))
+        facts = (one.advice, f"models: {', '.join(one.models)}", f"rows:   {one.form}", f"price:  {one.price}")
+        yield from (f"  {text}" for text in (*facts, ", ".join(one.source)))
 
 
 def run_line(run: RunRecord) -> str:

@@ -110,7 +110,7 @@ class Door:
 
     @property
     def _owner(self) -> Reviewer:
-        """Whoever started the server: a lead here, as in the shell."""
+        """Return whoever started the server: a lead here, as in the shell."""
         return replace(known_reviewer(self.desk.store, self.desk.settings.project.person), role="lead")
 
     def _visitor(self, person: Reviewer) -> Visitor:

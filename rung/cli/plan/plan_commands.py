@@ -115,7 +115,7 @@ def plan(
 
 
 def _lines(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool) -> list[str]:
-    """The plan itself, with what was asked for besides, and what is next."""
+    """Return the lines of the plan, the requested extras, and the next step."""
     from rung.cli.plan.planned import row_check
     from rung.text.training_text import explain_lines, plan_lines, token_lines
     from training.gates.clearance import policy_of
