@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SET_GOAL = "rung advise --set goal_score=0.9"
 REVIEW = "rung review next"
 WATCH = "rung watch import LOGS"
-"""What is left to do where nothing waits."""
+"""The command to run when nothing else is open."""
 DRIFT = "rung watch report"
 LEARN = "rung watch learn"
 RULES = "rung rules list"

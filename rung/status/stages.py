@@ -420,7 +420,7 @@ def _verdict(facts: Facts) -> Stage:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """What follows: the number of the stage where it is done, in words, and the command that does it."""
+    """Step after a run, the advice or a verdict: the stage's number, a sentence, and the command."""
 
     stage: int
     does: str

@@ -104,7 +104,7 @@ def _accelerators(bundle: Bundle) -> dict[str, int]:
     least = bundle.plan.forecast.high or 0.0
     fitting = [SKYPILOT[card.name] for card in cards() if card.name in SKYPILOT and card.memory_gib >= least]
     if not fitting:
-        raise Refusal(f"{bundle.plan.id} needs {gib(least)}; no card of SkyPilot has that.", "rung plan --card 80GB")
+        raise Refusal(f"{bundle.plan.id} needs {gib(least)}; no GPU of SkyPilot has that.", "rung plan --card 80GB")
     return dict.fromkeys(fitting, bundle.cards)
 
 
