@@ -52,14 +52,15 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, if all six gates are open. Continues an interrupted run of the same plan."""
-    from training.gates.clearance import check_gates, grant
+    from training.gates.clearance import check_gates, grant, policy_of
+    from training.gates.clearance import override as named_override
     from training.plan.plans import newest_plan, read_plan
     from training.runs import run_of, start
 
     goes_with("--on", on, "rung train --on NAME", {"--at-most": at_most, "--cancel": cancel})
     limit = duration("--at-most", at_most) if at_most else 0
     project, settings = opened_project()
-    overrides = _overrides(project, override or [], by, reason)
+    overrides = [named_override(name, by, reason, policy_of(project)) for name in override or []]
     before, known = newest_plan(project), {*project.plans.glob("P-*.toml")}
     if is_provider(settings, on):
         AtProvider.refuse({"--at-most": at_most, "--again": again}, on)
@@ -165,9 +166,3 @@ def _plan_or_locked(
         if all(gate.opens for gate in gates):
             raise
         show_locked(gates, as_json)
-
-
-def _overrides(project: Project, names: list[str], by: str, reason: str) -> list[GateOverride]:
-    from training.gates.clearance import override, policy_of
-
-    return [override(name, by, reason, policy_of(project)) for name in names]

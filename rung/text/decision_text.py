@@ -32,7 +32,8 @@ STUCK = "\xa0"
 
 def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
     """Yield the lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
-    table = _Table(_wide() if wide is None else wide)
+    shell_is_wide = not sys.stdout.isatty() and not os.environ.get("RUNG_COLUMNS")
+    table = _Table(shell_is_wide if wide is None else wide)
     for line in _lines(decision, command, table):
         fits = not table.narrow or len(line) <= WIDTH
         parts = [line] if fits else textwrap.wrap(line, WIDTH, subsequent_indent=INDENT)
@@ -204,10 +205,6 @@ def _money(decision: Decision) -> Iterator[str]:
 def _lower(text: str) -> str:
     """Return the text with its first letter small, unless it is an abbreviation."""
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
-
-
-def _wide() -> bool:
-    return not sys.stdout.isatty() and not os.environ.get("RUNG_COLUMNS")
 
 
 class _Table:

@@ -312,10 +312,11 @@ def _others(v: Verdict) -> list[str]:
 
 def price_rows(price: TuningPrice) -> list[tuple[str, str]]:
     """Return the name and text of each part."""
+    seconds = price.training_seconds
     return [
         ("review", _review(price)),
         ("drafts", "unknown (no dated price)" if price.drafts_usd is None else money(price.drafts_usd)),
-        ("training", _training(price)),
+        ("training", f"{duration(seconds)} on this machine" if seconds else "unknown (run.json has no time)"),
         *((arm_name(call.arm), call_words(call)) for call in (price.prompted, price.tuned)),
         ("upkeep", _upkeep(price)),
         ("break-even", break_even(price)),
@@ -337,11 +338,6 @@ def _review(price: TuningPrice) -> str:
         return "by a program only: no person has reviewed a row"
     paid = f", {money(price.review_usd)}" if price.review_usd is not None else ""
     return f"{duration(3600 * price.review_hours)} of {people}{paid}"
-
-
-def _training(price: TuningPrice) -> str:
-    seconds = price.training_seconds
-    return f"{duration(seconds)} on this machine" if seconds else "unknown (run.json has no time)"
 
 
 def call_words(call: Call) -> str:

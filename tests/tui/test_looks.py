@@ -145,17 +145,6 @@ def test_the_locale_decides_where_nobody_says():
         assert done.stdout.strip() == expected
 
 
-async def test_no_color_draws_none(project, program, monkeypatch):
-    monkeypatch.setenv("NO_COLOR", "1")
-    async with playing(program(project)) as (app, _):
-        assert app.no_color
-        for strip in app.screen._compositor.render_strips():
-            for segment in strip.apply_filter(app._filters[0], app.screen.styles.background):
-                color = segment.style.color if segment.style else None
-                if color is not None and color.triplet is not None:
-                    assert len(set(color.triplet)) == 1
-
-
 def luminance(colour):
     """As WCAG 2 defines it, of a colour in three bytes."""
     parts = [part / 255 for part in colour]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from advisor.answers import Answers
     from advisor.decision import Decision
     from advisor.rulebook import Rulebook
-    from evaluation.measurement_report import Report
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -175,11 +174,11 @@ def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
         stamped = decision.model_copy(update={"created_at": midnight, "made_from": {}})
         emit(stamped.model_dump(mode="json", by_alias=True))
         return
+    from evaluation.measured_answers import unjudged
+    from rung.text.baseline_text import answer
     from rung.text.decision_text import advice_lines
 
-    if project is not None and (report := _unjudged(project)):
-        from rung.text.baseline_text import answer
-
+    if project is not None and (report := unjudged(project, load_settings(project.settings_file))):
         say(f"{answer(report)}\n")
     for line in advice_lines(decision, after_advice(next_step(project) if project else "")):
         say(line)
@@ -190,13 +189,6 @@ def _judged(project: Project, answers: Answers) -> Answers:
     from evaluation.measured_answers import with_judged
 
     return with_judged(project, load_settings(project.settings_file), answers)
-
-
-def _unjudged(project: Project) -> Report | None:
-    """Return the baseline that no goal judges yet."""
-    from evaluation.measured_answers import unjudged
-
-    return unjudged(project, load_settings(project.settings_file))
 
 
 def _rulebook(project: Project | None = None) -> Rulebook:
