@@ -127,10 +127,10 @@ def contest_page(desk: Desk, ask: PageRequest) -> Response:
 
 
 def done_page(desk: Desk, ask: PageRequest) -> Response:
-    """Done for today: rows, minutes, agreement."""
-    return page(
-        "done.html", ask, **_common(desk, ask), day=_day(desk, ask), agreement=agreement_words(progress(desk).agreement)
-    )
+    """Show the end of the day: rows, minutes, agreement."""
+    found = progress(desk).agreement
+    values = {**_common(desk, ask), "day": _day(desk, ask), "is_known": found.value is not None}
+    return page("done.html", ask, **values, agreement=agreement_words(found))
 
 
 def stop(desk: Desk, ask: PageRequest) -> Response:
