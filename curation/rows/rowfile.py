@@ -21,12 +21,13 @@ from curation.likeness.sets import I64
 from curation.rows.reading import HowToRead, read_blocks
 from curation.rows.rejects import Pieces, Rejects
 from curation.rows.row import Columns, Reject, Row, RowBlock, Said
-from curation.rows.source import files_of, open_bytes
+from curation.rows.source import files_of
 from workspace.errors import RungError
 
 LINES = (".jsonl", ".ndjson")
 CHUNK = 1 << 18
-COPIED = 1 << 20
+AT_ONCE = 1000
+"""Lines that are copied together at most."""
 IN_ITS_FILE = -1
 
 
@@ -184,15 +185,23 @@ class RowFile:
         """
         flags = np.asarray(keep, np.bool_)
         of, lines = np.frombuffer(self._of, np.uint16), np.frombuffer(self._line, np.uint64).astype(np.int64)
-        for number, path in enumerate(self.files):
-            mine = np.flatnonzero(of == number)
-            if number in self._status:
-                wanted = np.zeros(int(lines[mine].max(initial=0)) + 1, np.bool_)
-                wanted[lines[mine]] = flags[mine]
-                self._check_unchanged(number)
-                _copy_lines(path, wanted[1:], out)
+        for number in range(len(self.files)):
+            mine = np.flatnonzero((of == number) & flags)
+            if number in self._status and len(mine):
+                self._copy_lines(number, lines[mine], out)
             else:
-                out.writelines(self._raw(int(i)).rpartition(b"\n")[2] + b"\n" for i in mine[flags[mine]])
+                out.writelines(self._raw(int(i)).rpartition(b"\n")[2] + b"\n" for i in mine)
+
+    def _copy_lines(self, number: int, lines: I64, out: IO[bytes]) -> None:
+        """Write these lines of a file, those that follow each other as one piece."""
+        places, file = self._places_of(number), self._file(number).fileno()
+        ends = np.flatnonzero((np.diff(lines) != 1) | (lines[1:] % AT_ONCE == 0)) + 1
+        first, last = lines[np.append(0, ends)], lines[np.append(ends, len(lines)) - 1]
+        for begin, end in zip(places[first - 1].tolist(), places[last].tolist(), strict=True):
+            out.write(os.pread(file, end - begin, begin))
+        if os.pread(file, 1, places[last[-1]] - 1) != b"\n":
+            out.write(b"\n")
+        self._check_unchanged(number)
 
     def _places_of(self, number: int) -> I64:
         """Return the start of each line of the file, and the end."""
@@ -270,29 +279,3 @@ def _line_places(file: IO[bytes]) -> I64:
         position += count
     places = np.concatenate(parts)
     return places if places[-1] == position else np.append(places, position)
-
-
-def _copy_lines(path: Path, wanted: npt.NDArray[np.bool_], out: IO[bytes]) -> None:
-    """Write wanted lines that follow each other as one piece."""
-    begin = 0
-    for chunk in _whole_chunks(path):
-        ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 10) + 1
-        if not len(ends) or ends[-1] < len(chunk):
-            ends = np.append(ends, len(chunk))
-        flags = np.zeros(len(ends) + 2, np.int8)
-        some = wanted[begin : begin + len(ends)]
-        flags[1 : len(some) + 1] = some
-        begin += len(ends)
-        turns = np.flatnonzero(flags[1:] != flags[:-1])
-        edges = np.concatenate(([0], ends))[turns].tolist()
-        pieces = [chunk[first:last] for first, last in zip(edges[::2], edges[1::2], strict=True)]
-        out.write(b"".join(pieces))
-        if edges and edges[-1] == len(chunk) and not chunk.endswith(b"\n"):
-            out.write(b"\n")
-
-
-def _whole_chunks(path: Path) -> Iterator[bytes]:
-    """Whole lines, about a mebibyte at a time; a BOM at the start is dropped, the last line may lack its line feed."""
-    with open_bytes(path) as file:
-        while chunk := file.read(COPIED):
-            yield chunk if chunk.endswith(b"\n") else chunk + file.readline()
