@@ -16,7 +16,7 @@ from curation.rows.names import answer_key
 from curation.rows.parquet import read_parquet
 from curation.rows.quick import Quick
 from curation.rows.row import Columns, Read, Reject, Row, RowBlock
-from curation.rows.source import Progress, blocks_of, files_of, kind_of_file, lines_of, open_bytes, readable
+from curation.rows.source import Progress, blocks_of, check_length, files_of, kind_of_file, lines_of, open_bytes, readable
 from curation.rows.table import looks_like_header, read_columns, read_table, text_records
 from curation.rows.workbook import WORKBOOKS, sheet_records
 from workspace.errors import RungError
@@ -171,6 +171,7 @@ def _read_array(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
     value, line = bytearray(), 1
     for chunk, at, end, sign in _marks(file):
         value += chunk[at:end]
+        check_length(len(value))
         line += chunk.count(b"\n", at, end)
         if not sign:
             continue

@@ -25,7 +25,7 @@ NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.js
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 LONGEST = 256 << 20
-"""Bytes of a line that are read."""
+"""Bytes of a line, or of a row of an array, that are read."""
 BLOCK = 1 << 18
 CACHED = 1 << 16
 WAIT = 10.0
@@ -68,10 +68,7 @@ def open_bytes(path: Path, progress: Progress | None = None) -> io.BufferedReade
     """
     raw = _open(path)
     watched = io.BufferedReader(cast("io.RawIOBase", _Watched(raw, path, progress)), BLOCK)
-    unpacked = _unpacked(cast("io.BufferedReader", watched), path)
-    return _without_mark(
-        cast("io.BufferedReader", io.BufferedReader(cast("io.RawIOBase", _Lines(unpacked, path)), BLOCK)), path
-    )
+    return _without_mark(_unpacked(cast("io.BufferedReader", watched), path), path)
 
 
 @contextlib.contextmanager
@@ -209,36 +206,6 @@ class _Watched(io.RawIOBase):
         super().close()
 
 
-class _Lines(io.RawIOBase):
-    """A file that may not have a line over LONGEST: one that is not made of lines is refused before memory fills."""
-
-    def __init__(self, file: io.BufferedReader, path: Path) -> None:
-        super().__init__()
-        self._file, self._path, self._length = file, path, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        count = self._file.readinto(buffer)  # type: ignore[arg-type]
-        last = _last_line_feed(memoryview(buffer)[:count])  # type: ignore[arg-type]
-        self._length = self._length + count if last < 0 else count - last
-        if self._length > LONGEST:
-            raise RungError(f"{self._path}: a line is over {LONGEST >> 20} MiB long.", where=str(self._path))
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def _last_line_feed(data: memoryview) -> int:
-    """Return the place of the last line feed, -1 if there is none. The end is searched first: it is mostly there."""
-    begin = max(0, len(data) - 4096)
-    last = bytes(data[begin:]).rfind(b"\n")
-    return begin + last if last >= 0 else bytes(data[:begin]).rfind(b"\n")
-
-
 def _size(file: io.BufferedReader) -> int | None:
     """Return the length of a plain file; None of a pipe."""
     status = os.fstat(file.fileno())
@@ -247,7 +214,8 @@ def _size(file: io.BufferedReader) -> int | None:
 
 def lines_of(file: IO[bytes], blank: bool = False) -> Iterator[tuple[int, bytes]]:
     """Number and bytes of each line (blank ones only if asked for): split at line feeds only, these taken off."""
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST + 1), b""), 1):
+        check_length(len(line))
         if blank or not line.isspace():
             yield number, line[:-1] if line.endswith(b"\n") else line
 
@@ -258,8 +226,11 @@ def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
     Blocks are small enough to stay in a processor's cache from one pass over them to the next.
     """
     rest: list[bytes] = []
+    waiting = 0
     while block := file.read1(CACHED):
         end = block.rfind(b"\n") + 1
+        waiting = len(block) - end if end else waiting + len(block)
+        check_length(waiting)
         if not end:
             rest.append(block)
             continue
@@ -269,3 +240,9 @@ def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
     if rest:
         text = b"".join(rest)
         yield [text], text
+
+
+def check_length(size: int) -> None:
+    """Raise OSError for a line, or a row of an array, of so many bytes: it is refused before memory fills."""
+    if size > LONGEST:
+        raise OSError(f"a line or a row is over {LONGEST >> 20} MiB long")

@@ -46,6 +46,22 @@ def test_files_that_are_none(tmp_path):
     assert wrong.value.found == "jsonll"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.jsonl", SOUND + "\n" + SOUND[:-1] + " " * 300_000), ("a.json", f"[{SOUND}, {SOUND} {' ' * 300_000}]"),
+     ("a.csv", "question,answer\nq," + "a" * 300_000 + "\n")],
+)  # fmt: skip
+def test_a_line_that_would_fill_memory_is_refused(tmp_path, monkeypatch, name, text):
+    from curation.rows import source
+
+    path = write(tmp_path / name, text)
+    assert rows_of(path)
+    monkeypatch.setattr(source, "LONGEST", 200_000)
+    with pytest.raises(RungError) as refused:
+        rows_of(path)
+    assert refused.value.where == str(path)
+
+
 def test_a_pipe_is_read_and_one_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
     from curation.rows import source
 
