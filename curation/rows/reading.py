@@ -8,15 +8,24 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, TypedDict, Unpack
+from typing import IO, TypedDict, Unpack
 
 from curation.rows.families import LABELLED, Family, family_of, named, read_object
-from curation.rows.jsonline import Malformed, decode_object
+from curation.rows.jsonline import Malformed, decode_any, decode_object
 from curation.rows.names import answer_key
 from curation.rows.parquet import read_parquet
 from curation.rows.quick import Quick
 from curation.rows.row import Columns, Read, Reject, Row, RowBlock
-from curation.rows.source import Progress, blocks_of, check_length, files_of, kind_of_file, lines_of, open_bytes, readable
+from curation.rows.source import (
+    Progress,
+    blocks_of,
+    check_length,
+    files_of,
+    kind_of_file,
+    lines_of,
+    open_bytes,
+    readable,
+)
 from curation.rows.table import looks_like_header, read_columns, read_table, text_records
 from curation.rows.workbook import WORKBOOKS, sheet_records
 from workspace.errors import RungError
@@ -115,29 +124,27 @@ def read_json_lines(file: io.BufferedReader, name: str, number: int) -> Iterator
 def _json_lines(file: io.BufferedReader, name: str, number: int, read: Read, quick: Quick) -> Iterator[RowBlock]:
     """Yield one row or reject for each line of JSON, a block of lines at a time."""
     for lines, text in blocks_of(file):
-        found, others, closer = quick.judge(lines, text)
-        for place in closer:
-            found[place] = _closer_look(name, number + place, lines[place], found[place], read)
+        found, others = quick.judge(lines, text)
+        for place in others:
+            if type(found[place]) is dict:
+                found[place] = _closer_look(name, number + place, lines[place], found[place], read)
         yield RowBlock(found, name, number, lines, text, others)
         number += len(lines)
 
 
-def _closer_look(name: str, number: int, line: bytes, found: Any, read: Read) -> Row | Reject | None:
-    """Read the row that was found on a line, or the line itself, by all rules. None of a blank line."""
-    raw = line.removesuffix(b"\n")
-    if type(found) is not dict or any(type(value) is list for value in found.values()):  # messages may be in it
-        return None if not line or line.isspace() else _object(name, number, raw, read)
-    try:
-        row = read(found)
-    except Malformed as error:
-        return Reject(name, number, error.field, error.reason, raw, error.hint)
-    return Row(name, number, raw, row, row is found)
+def _closer_look(name: str, number: int, line: bytes, found: JsonObject, read: Read) -> Row | Reject | None:
+    """Read the object of a line, or the line itself where it is empty, by all rules. None of a blank line."""
+    if not found and (not line or line.isspace()):
+        return None
+    if any(type(value) is list for value in found.values()):
+        found = decode_any(line)  # messages may be in it, and were decoded as such
+    return _object(name, number, line.removesuffix(b"\n"), read, found)
 
 
-def _object(name: str, number: int, raw: bytes, read: Read) -> Row | Reject:
-    """Return one line, read with a reason for everything that is refused."""
+def _object(name: str, number: int, raw: bytes, read: Read, found: JsonObject | None = None) -> Row | Reject:
+    """One line, and the object that was found on it, with a reason for all that is refused."""
     try:
-        found = decode_object(raw)
+        found = found or decode_object(raw)
         row = read(found)
     except Malformed as error:
         return Reject(name, number, error.field, error.reason, raw, error.hint)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from curation.example import Example
-from curation.rows.quick import AssistantTurn, SystemTurn, Turn, decode_any
+from curation.rows.jsonline import decode_any
+from curation.rows.quick import AssistantTurn, SystemTurn, Turn
 from workspace.json_types import JsonObject
 
 Read = Callable[[JsonObject], JsonObject]

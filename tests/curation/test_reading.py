@@ -27,6 +27,8 @@ LINES = [
     SOUND.replace('"q"', '"a\\u0000b"'),
     SOUND.replace('"q"', '"\\ud83d"'),
     SOUND.replace('"r1"', "NaN"),
+    SOUND.replace('"r1"', "01"),
+    SOUND.replace('"q"', '"a\tb"'),
     SOUND.replace('"r1"', "[" * 300 + "]" * 300),
     SOUND.replace('"q"', '""'),
     SOUND.replace('"user"', '"bot"'),
