@@ -40,10 +40,6 @@ class FileRows(Chosen):
         """Rows of files have no ids."""
         return [""] * len(indices)
 
-    def different(self, indices: Sequence[int]) -> int:
-        """Return the number of different lines."""
-        return len(set(map(self.where, indices)))
-
 
 class ProjectRows(StoredRows):
     """Rows of a project."""
@@ -57,10 +53,6 @@ class ProjectRows(StoredRows):
     def names(self, indices: Sequence[int]) -> list[str]:
         """Their ids."""
         return [row_id(self.numbers[index]) for index in indices]
-
-    def different(self, indices: Sequence[int]) -> int:
-        """Return the number of different rows."""
-        return len(set(self.names(indices)))
 
 
 def subject_of(row: Row) -> Subject:

@@ -125,7 +125,7 @@ class Contradictions(QualityCheck):
         ids = [name for name in at.names(rows) if name]
         named = zip(at.names(one.tolist()), at.names(other.tolist()), strict=True)
         detail, pairs_named = {"pairs": len(one)}, tuple(named) if ids else ()
-        return self.finding(evidence, rows=at.different(rows), ids=ids, detail=detail, pairs=pairs_named)
+        return self.finding(evidence, rows=len(rows), ids=ids, detail=detail, pairs=pairs_named)
 
 
 def _settled(
