@@ -92,9 +92,53 @@ def pair_table(seeds: range) -> Iterator[str]:
         yield f"| {name} | {there:,} | {found:,} | {found / there:.3f} | {counts[name]:,} of {counts['sound']:,} |"
 
 
+def pairs(seed: int, count: int = 400) -> tuple[list[dict], dict[str, set[int]]]:
+    """Rows, and by kind the indices that are a copy (exact, near), the second of a contradiction, or neither.
+
+    A near copy has one word more; a minimal pair one word more and another answer; signs and numbers make others.
+    """
+    rng = random.Random(seed)
+    rows = [planted.row(planted.prose(rng, 3), planted.prose(rng, 1)) for _ in range(count)]
+    truth: dict[str, set[int]] = {kind: set() for kind in ("exact", "near", "contradiction", "minimal pair")}
+    for source in rng.sample(range(count), count // 5):
+        question, answer = (m["content"] for m in rows[source]["messages"])
+        kind = rng.choice(sorted(truth))
+        longer = (
+            f"{question} today"
+            if kind in ("near", "minimal pair")
+            else question.upper()
+            if kind == "exact"
+            else question
+        )
+        truth[kind].add(len(rows))
+        rows.append(planted.row(longer, answer if kind in ("exact", "near") else f"{answer} Not so."))
+    return rows, truth
+
+
+def malformed_lines(seed: int) -> list[bytes]:
+    """Lines of twelve kinds that are no rows, in an order drawn by seed."""
+    sound = json.dumps(planted.row("what is it", "this"))
+    lines = [
+        b"{nope",
+        sound[:-1].encode(),
+        (sound + " x").encode(),
+        sound.replace('"what', '"\\ud800').encode(),
+        sound.replace('"what', '"\\u0000').encode(),
+        sound.encode().replace(b"what", b"\xff\xfe"),
+        (sound[:-1] + ', "n": NaN}').encode(),
+        (sound[:-1] + ', "n": 1, "n": 2}').encode(),
+        sound.replace('"this"', '""').encode(),
+        sound.replace('"user"', '"usr"').encode(),
+        sound.replace('"messages"', '"mesages"').encode(),
+        b'{"x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    ]
+    random.Random(seed).shuffle(lines)
+    return lines
+
+
 def pairs_once(path: Path, seed: int) -> Counter[str]:
-    rows, truth = planted_forms.pairs(seed)
-    faulty = planted_forms.malformed_lines(seed)
+    rows, truth = pairs(seed)
+    faulty = malformed_lines(seed)
     path.write_bytes(b"".join(json.dumps(each).encode() + b"\n" for each in rows) + b"\n".join(faulty) + b"\n")
     found = {finding.name: finding for finding in check_files([path]).findings}
     line = [int(e.places[0].rpartition(":")[2]) - 1 for e in found["duplicates"].evidence]

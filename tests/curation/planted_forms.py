@@ -1,6 +1,5 @@
-"""Rows of another form, another spelling, copies and contradictions, lines that are no rows, and rows with names."""
+"""Rows of another form, another spelling, and rows with names."""
 
-import json
 import random
 
 from planted import WORDS, answered, hit, prose, row, run
@@ -65,50 +64,6 @@ def listed_words(seed, count=1000):
     rows = [row(f"{prose(rng, 1)} {form}", prose(rng, 1)) for form in forms]
     found = hit(run(rows, "words", words=LISTED)[0], "words")
     return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
-
-
-def pairs(seed, count=400):
-    """Rows, and by kind the indices that are a copy (exact, near), the second of a contradiction, or neither.
-
-    A near copy has one word more; a minimal pair one word more and another answer; signs and numbers make others.
-    """
-    rng = random.Random(seed)
-    rows = [row(prose(rng, 3), prose(rng, 1)) for _ in range(count)]
-    truth = {kind: set() for kind in ("exact", "near", "contradiction", "minimal pair")}
-    for source in rng.sample(range(count), count // 5):
-        question, answer = (m["content"] for m in rows[source]["messages"])
-        kind = rng.choice(sorted(truth))
-        longer = (
-            f"{question} today"
-            if kind in ("near", "minimal pair")
-            else question.upper()
-            if kind == "exact"
-            else question
-        )
-        truth[kind].add(len(rows))
-        rows.append(row(longer, answer if kind in ("exact", "near") else f"{answer} Not so."))
-    return rows, truth
-
-
-def malformed_lines(seed):
-    """Lines of twelve kinds that are no rows, in an order drawn by seed."""
-    sound = json.dumps(row("what is it", "this"))
-    lines = [
-        b"{nope",
-        sound[:-1].encode(),
-        (sound + " x").encode(),
-        sound.replace('"what', '"\\ud800').encode(),
-        sound.replace('"what', '"\\u0000').encode(),
-        sound.encode().replace(b"what", b"\xff\xfe"),
-        (sound[:-1] + ', "n": NaN}').encode(),
-        (sound[:-1] + ', "n": 1, "n": 2}').encode(),
-        sound.replace('"this"', '""').encode(),
-        sound.replace('"user"', '"usr"').encode(),
-        sound.replace('"messages"', '"mesages"').encode(),
-        b'{"x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
-    ]
-    random.Random(seed).shuffle(lines)
-    return lines
 
 
 NAMES = [
