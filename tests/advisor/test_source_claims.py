@@ -16,9 +16,12 @@ PAGE = ROOT / "docs" / "source-claims.md"
 HOLDS = {"yes": "holds", "partly": "holds in part", "no": "does not hold"}
 HEAD = """# The source text's claims, and Rung's rules
 
-This project started from one text (`module-4` in rules/sources.toml). Here is each of its numbers and claims, with
-Rung's rule or figure. If newer evidence disagrees, the newer evidence decides; the text's own figure stays visible here
-and in the rules' `was`. tests/advisor/test_source_claims.py makes this page.
+```console
+$ rung why own-facts      # a rule of this page, with its conditions and sources
+```
+
+This project started from one text (`module-4` in rules/sources.toml). The tables list its numbers and claims, each with
+Rung's rule or figure. If newer evidence disagrees, it decides; the text's figure stays here and in the rules' `was`.
 """
 
 
