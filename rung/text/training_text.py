@@ -217,8 +217,6 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
     yield ""
     if not found.told_apart:
         yield "! The lead is within the standard error of validation: the second may be as good."
-    for name in found.edge:
-        yield f"! The best {name} is the lowest or highest value tried: one beyond it may be better."
     if found.stopped:
         yield f"! Stopped early: {found.stopped}."
     took = f"{counted(found.steps, 'step')} in {found.seconds:,.0f} s"

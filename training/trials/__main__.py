@@ -5,11 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-REFUSED = 3
-
 
 def main() -> int:
-    """Do what the first argument names; returns 0, or REFUSED where a gate is closed."""
+    """Do what the first argument names; returns 0, or `REFUSED` of training.runs where a gate is closed."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     kind, *places = sys.argv[1:]
@@ -17,8 +15,9 @@ def main() -> int:
 
 
 def trials(folder: Path) -> int:
-    """Train what the spec in the folder says. A refusal is the last line of the log, as JSON."""
+    """Train what the spec in the folder says. A refusal is the last line of the log."""
     from training.run.processes import follow_the_leader
+    from training.runs import REFUSED
     from training.trials.short_run import work
     from workspace.errors import RungError
     from workspace.folder import require_project
@@ -32,7 +31,7 @@ def trials(folder: Path) -> int:
         with writer_lock(project.runs / "writer.lock", "Training"):
             work(project, load_settings(project.settings_file), folder)
     except RungError as error:
-        sys.stderr.write(json.dumps({"refused": error.message}) + "\n")
+        sys.stderr.write(" ".join(error.message.split()) + "\n")
         return REFUSED
     return 0
 

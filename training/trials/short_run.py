@@ -26,7 +26,7 @@ from training.run.checkpoints import newest_checkpoint
 from training.run.inputs import Column, Items, items_of
 from training.run.reward_model import RewardModel, reward_model_of
 from training.run.validation_answers import ValidationAnswers
-from training.trials.sweep import Point, Rung, Spec, Trial, admit_trials, append_point, read_points, steps_at, survivors
+from training.trials.sweep import Point, Rung, Trial, admit_trials, append_point, read_points, steps_at, survivors
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -86,23 +86,17 @@ def work(project: Project, settings: Settings, folder: Path) -> None:
     spec = admit_trials(project, settings, folder)
     ground = ground_of(project, settings, read_plan(project.plans / f"{spec.plan}.toml"))
     left = [trial.name for trial in spec.trials]
-    for number in range(len(spec.rungs)):
-        _train_rung(ground, folder, spec, number, left)
-        if number + 1 < len(spec.rungs):
+    for number, rung in enumerate(spec.rungs):
+        done = {(point.trial, point.rung) for point in read_points(folder)}
+        goes_on = number + 1 < len(spec.rungs)
+        for trial in spec.trials:
+            if trial.name in left and (trial.name, number) not in done:
+                append_point(folder, train_trial(ground, folder / trial.name, trial, rung, number, keep=goes_on))
+        if goes_on:
             kept = survivors(read_points(folder), number, spec.rungs[number + 1].count)
             for name in set(left) - set(kept):
                 shutil.rmtree(folder / name, ignore_errors=True)
             left = kept
-
-
-def _train_rung(ground: Any, folder: Path, spec: Spec, number: int, left: list[str]) -> None:
-    done = {(point.trial, point.rung) for point in read_points(folder)}
-    last = number + 1 == len(spec.rungs)
-    for trial in spec.trials:
-        if trial.name in left and (trial.name, number) not in done:
-            append_point(
-                folder, train_trial(ground, folder / trial.name, trial, spec.rungs[number], number, keep=not last)
-            )
 
 
 def train_trial(ground: Any, folder: Path, trial: Trial, rung: Rung, number: int, *, keep: bool) -> Point:

@@ -1,7 +1,6 @@
 """`rung plan sweep`: which values do best on validation, by successive halving. The test set is never read."""
 
 import itertools
-import json
 import math
 import os
 import shutil
@@ -20,6 +19,7 @@ from training.plan.planning import make_plan
 from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
 from training.run.processes import LEADER
+from training.runs import LOG, POLL, last_words
 from workspace.appended import append_lines, read_lines
 from workspace.artefact import Artefact, ArtefactPart, hashes, read_artefact, revised, write_artefact
 from workspace.counted import counted
@@ -31,8 +31,6 @@ from workspace.settings import Settings, TrainingSettings, load_settings
 
 SPEC = "spec.json"
 RESULTS = "results.jsonl"
-LOG = "log.txt"
-POLL = 0.2
 Progress = Callable[[int, int, str], None]
 
 
@@ -137,7 +135,8 @@ def run_trials(
             child.wait()
             raise
     if ended and child.returncode:
-        raise Refusal(f"{folder.name} stopped: {_last_words(folder)}", "rerun the command to continue it")
+        said = last_words(folder) or "it ended without a word"
+        raise Refusal(f"{folder.name} stopped: {said}", "rerun the command to continue it")
     return read_points(folder)
 
 
@@ -178,8 +177,12 @@ def _follow(
         points = read_points(folder)
         if len(points) != seen:
             seen = len(points)
-            last = points[-1] if points else None
-            progress(seen, total, f"{last.trial} step {last.step}, validation {_loss(last)}" if last else "loading")
+            told = "loading"
+            if points:
+                last = points[-1]
+                loss = "no number" if last.loss is None else f"{last.loss:.3f}"
+                told = f"{last.trial} step {last.step}, validation {loss}"
+            progress(seen, total, told)
         if ended:
             return True
         if budget_seconds is not None and time.monotonic() - started > budget_seconds:
@@ -187,16 +190,6 @@ def _follow(
             child.wait()
             return False
         time.sleep(POLL)
-
-
-def _loss(point: Point) -> str:
-    return "no number" if point.loss is None else f"{point.loss:.3f}"
-
-
-def _last_words(folder: Path) -> str:
-    lines = (folder / LOG).read_text(errors="replace").strip().splitlines() if (folder / LOG).is_file() else []
-    refusal = next((json.loads(line)["refused"] for line in reversed(lines) if line.startswith('{"refused"')), None)
-    return str(refusal or (lines[-1] if lines else "it ended without a word"))
 
 
 ALIASES = {"lr": "learning_rate", "r": "rank", "bs": "batch"}
@@ -220,17 +213,13 @@ class SweepResult(ArtefactPart):
 
 
 class Sweep(Artefact):
-    """`plans/sweep-001.json`: the combinations, the best first. `told_apart`: its lead is over its standard error.
-
-    `edge` names values of the best that lie at the end of what was tried.
-    """
+    """`plans/sweep-001.json`: the combinations, the best first. `told_apart`: its lead is over its standard error."""
 
     plan: str
     space: dict[str, list[Any]]
     rungs: list[Rung]
     standings: list[SweepResult]
     told_apart: bool
-    edge: list[str]
     seconds: float
     steps: int
     stopped: str = ""
@@ -281,10 +270,11 @@ def lay_out(
 
     Raises InputError with every value that does not fit its setting.
     """
-    changed = _settings_of(project, settings.training, space)
+    read = _values_of(project, space)
     trials = []
-    for number, (values, training) in enumerate(changed, 1):
-        made = make_plan(project, revised(settings, training=training), tokenizer)
+    for number, combination in enumerate(itertools.product(*read.values()), 1):
+        values = dict(zip(read, combination, strict=True))
+        made = make_plan(project, revised(settings, training=revised(settings.training, **values)), tokenizer)
         trials.append(Trial(name=f"t{number:02d}", values=values, recipe=made.recipe))
     return Spec(
         made_from=hashes(project.root, plan_file),
@@ -297,31 +287,22 @@ def lay_out(
     )
 
 
-def _settings_of(
-    project: Project, present: TrainingSettings, space: Mapping[str, list[str]]
-) -> list[tuple[dict[str, Any], TrainingSettings]]:
-    """Return each combination's own values, and the present settings with them."""
+def _values_of(project: Project, space: Mapping[str, list[str]]) -> dict[str, list[Any]]:
+    """The values by setting, read as those in rung.toml are."""
     problems: list[Problem] = []
+    found: dict[str, list[Any]] = {name: [] for name in space}
     for name, values in space.items():
         for value in values:
+            named = {f"RUNG_TRAINING__{name.upper()}": value}
             try:
-                _with(project, {name: value})
+                read = load_settings(project.settings_file, {**os.environ, **named})
             except InputError as error:
                 problems += [Problem(p.text, f"{name}={value}", p.expected, p.found) for p in error.problems]
+            else:
+                found[name].append(getattr(read.training, name))
     if problems:
         raise InputError(problems, "rung plan sweep lr=1e-4,2e-4,5e-4 rank=8,16")
-    found = []
-    for combination in itertools.product(*space.values()):
-        named = dict(zip(space, combination, strict=True))
-        read = _with(project, named).training
-        own = {name: getattr(read, name) for name in named}
-        found.append((own, revised(present, **own)))
     return found
-
-
-def _with(project: Project, values: Mapping[str, str]) -> Settings:
-    named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
-    return load_settings(project.settings_file, {**os.environ, **named})
 
 
 def halving(count: int, steps: int) -> list[Rung]:
@@ -378,7 +359,6 @@ def outcome(spec: Spec, space: Mapping[str, Sequence[Any]], points: Sequence[Poi
         rungs=spec.rungs,
         standings=standings,
         told_apart=_told_apart(points, best.name, by_trial),
-        edge=_edge(best.values, spec.trials),
         seconds=round(sum(point.seconds for point in points), 1),
         steps=sum(by_trial[t.name][-1].step for t in order),
         stopped=stopped,
@@ -393,12 +373,3 @@ def _told_apart(points: Sequence[Point], best: str, by_trial: Mapping[str, Seque
         if others:
             return point.loss is not None and min(others) - point.loss > point.error
     return False
-
-
-def _edge(values: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
-    found = []
-    for name, value in values.items():
-        tried = sorted({t.values[name] for t in trials if isinstance(t.values[name], int | float)})
-        if len(tried) > 1 and value in (tried[0], tried[-1]):
-            found.append(name)
-    return found
