@@ -1,12 +1,12 @@
 """Production against the frozen train rows and what the released model answered on its test: `watch/report.json`."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from chat.protocols import ChatModel, Progress
-from curation.example import Example
 from curation.likeness import normal, words
 from curation.mask import MASK, mask
 from curation.review.queue import draw
@@ -25,7 +25,7 @@ from training.monitoring.signals import (
     unmeasured,
     word_signals,
 )
-from workspace.artefact import Artefact, ArtefactPart, hashes, read_artefact, revised, write_artefact
+from workspace.artefact import Artefact, ArtefactPart, hashes, revised, write_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -107,7 +107,7 @@ def measure(
         traffic=traffic(requests),
         signals=signals,
         any_alarm=min(1.0, round(measured * FALSE_ALARM, 4)),
-        notes=[*_notes(reference, requests, watched.unmatched), *_left_out(drawn, since)],
+        notes=_notes(reference, requests, watched.unmatched, sum(not each.at for each in drawn) if since else 0),
         made_from=hashes(project.root, *paths, *reference.sources()),
     )
     write_artefact(report_file(project), report)
@@ -119,29 +119,20 @@ def report_file(project: Project) -> Path:
     return watch_folder(project) / REPORT
 
 
-def read_report(project: Project) -> DriftReport | None:
-    """Return the newest report; None if none was written."""
-    path = report_file(project)
-    return read_artefact(path, DriftReport) if path.is_file() else None
-
-
 def traffic(requests: Sequence[Logged]) -> Traffic:
     """Plain figures; money and time only where every request of them says."""
     times = sorted(each.at for each in requests if each.at)
     seconds = sorted(each.seconds for each in requests if each.seconds is not None)
-    models: dict[str, int] = {}
-    for each in requests:
-        models[each.model or "unknown"] = models.get(each.model or "unknown", 0) + 1
     return Traffic(
         requests=len(requests),
         distinct=len({normal(each.example.question) for each in requests}),
         failed=sum(bool(each.error) for each in requests),
         rated=sum(each.rating is not None for each in requests),
-        rated_low=sum(each.rating is not None and each.rating < 0 for each in requests),
+        rated_low=sum(map(is_low, requests)),
         edited=sum(bool(each.edit) for each in requests),
         first_at=times[0] if times else "",
         last_at=times[-1] if times else "",
-        models=models,
+        models=Counter(each.model or "unknown" for each in requests),
         input_tokens=_sum([each.input_tokens for each in requests]),
         output_tokens=_sum([each.output_tokens for each in requests]),
         cost_usd=_sum([each.cost_usd for each in requests]),
@@ -154,7 +145,7 @@ def _sum(values: Sequence[Any]) -> Any:
     return sum(values) if values and None not in values else None
 
 
-def _notes(reference: Reference, requests: Sequence[Logged], unmatched: int) -> list[str]:
+def _notes(reference: Reference, requests: Sequence[Logged], unmatched: int, timeless: int) -> list[str]:
     found = []
     if reference.split == "test":
         found.append(f"{reference.dataset.name} has no train rows: requests are compared with its test items.")
@@ -165,12 +156,9 @@ def _notes(reference: Reference, requests: Sequence[Logged], unmatched: int) -> 
         found.append(f"{early:,} requests are older than {reference.release.id}; --since leaves them out.")
     if unmatched:
         found.append(f"{unmatched:,} pieces of feedback speak of requests that are not here.")
+    if timeless:
+        found.append(f"{timeless:,} requests have no time that can be read, so --since leaves them out.")
     return found
-
-
-def _left_out(requests: Sequence[Logged], since: str) -> list[str]:
-    nameless = sum(not each.at for each in requests) if since else 0
-    return [f"{nameless:,} requests have no time that can be read, so --since leaves them out."] if nameless else []
 
 
 def all_signals(reference: Reference, requests: Sequence[Logged], questions: Sequence[str], seed: int) -> list[Signal]:
@@ -178,7 +166,8 @@ def all_signals(reference: Reference, requests: Sequence[Logged], questions: Seq
     asked = distinct([bare(question) for question in questions])
     rows = distinct([bare(mask(row.question)) for row in reference.rows])
     answered = [each for each in requests if not each.error]
-    said = [mask(row.answer or "") for row in reference.rows if not _calls(row)]
+    calls = [row.is_answered and bool(row.messages[-1].get("tool_calls")) for row in reference.rows]
+    said = [mask(row.answer or "") for row, is_call in zip(reference.rows, calls, strict=True) if not is_call]
     split = f"{reference.split} rows"
     lengths = [
         length_signal(_signal("question_length", "Length of questions", split), _words(asked), _words(rows), seed),
@@ -190,11 +179,6 @@ def all_signals(reference: Reference, requests: Sequence[Logged], questions: Seq
         ),
     ]
     return [*lengths, *word_signals(asked, rows, split, seed), *_shares(reference, answered), *_later(requests, seed)]
-
-
-def _calls(row: Example) -> bool:
-    """True if a row's answer is a tool call: that has no text length and no text form."""
-    return row.is_answered and bool(row.messages[-1].get("tool_calls"))
 
 
 def _shares(reference: Reference, answered: Sequence[Logged]) -> list[Signal]:
@@ -256,15 +240,14 @@ def judge_signal(
     test = load_split(reference.dataset, "test")
     before = [(mask(o.asked(test)), mask(o.output)) for o in reference.answered]
     now = [(question, each.answer) for question, each in asked if each.answer and not each.error]
-    sides = [_some(side, min(judged, len(side)), seed) for side in (now, before)]
+    sides = [
+        [side[place] for place in draw(seed, [f"judge {n}" for n in range(len(side))], min(judged, len(side)))]
+        for side in (now, before)
+    ]
     signal = revised(signal, n=len(sides[0]), n_before=len(sides[1]))
     found = judge([*sides[0], *sides[1]])
     bad = [not good for good in found]
     return share_signal(signal, sum(bad[: len(sides[0])]), sum(bad[len(sides[0]) :]))
-
-
-def _some(pairs: Sequence[tuple[str, str]], count: int, seed: int) -> list[tuple[str, str]]:
-    return [pairs[place] for place in draw(seed, [f"judge {n}" for n in range(len(pairs))], count)]
 
 
 def bare(text: str) -> str:
@@ -290,7 +273,8 @@ class ProductionForm:
 
     def __init__(self, reference: Reference) -> None:
         self.choices = {normal(mask(choice)) for choice in reference.choices}
-        self.keys = None if self.choices else _json_keys([row.answer or "" for row in reference.rows])
+        found = {_keys(row.answer or "") for row in reference.rows}
+        self.keys = found.pop() if len(found) == 1 and not self.choices else None
         if self.choices:
             self.words = f"empty, cut, or none of the {len(self.choices):,} known answers"
         elif self.keys is not None:
@@ -305,12 +289,6 @@ class ProductionForm:
         if self.choices:
             return normal(answer) not in self.choices
         return self.keys is not None and _keys(answer) != self.keys
-
-
-def _json_keys(answers: Sequence[str]) -> frozenset[str] | None:
-    """Return the keys that all answers have, where each is a JSON object and all have the same."""
-    found = {_keys(answer) for answer in answers}
-    return found.pop() if len(found) == 1 else None
 
 
 def _keys(answer: str) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
-from typing import IO, Any, NotRequired, TypedDict
+from typing import IO, NotRequired, TypedDict
 
 from curation.rows.jsonline import Malformed, decode_object
 from curation.rows.rejects import malformed_error
@@ -130,8 +130,9 @@ def take_in(
         with put_back(rejects):
             if rejects is not None:
                 merge_rejects(rejects, [file.path for file in read.files], read.rejects)
-            files = {file.sha256 for file in read.files}
-            if not read.parts or files <= _covered([made for _, made in before], model):
+            whole = (made for _, made in before if made.only_model in ("", model) and made.sample == 1)
+            covered = {file.sha256 for made in whole for file in made.files}
+            if not read.parts or {file.sha256 for file in read.files} <= covered:
                 return None
             for left in watch_folder(project).glob(".W-*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -147,7 +148,8 @@ def _placed(project: Project, read: Read, model: str, known: Mapping[str, Judged
         made = _store(project, work, read, model, known)
         work.rename(target)
         try:
-            _log(project, made, actor)
+            with open_store(project, load_settings(project.settings_file)) as store:
+                store.event("watch", actor, made.id, {"kept": made.kept, "files": [file.path for file in made.files]})
         except BaseException:
             target.rename(work)
             raise
@@ -157,16 +159,12 @@ def _placed(project: Project, read: Read, model: str, known: Mapping[str, Judged
     return made
 
 
-def _covered(before: Iterable[Import], model: str) -> set[str]:
-    """Return files that an earlier import took in as far as this one would."""
-    whole = (made for made in before if made.only_model in ("", model) and made.sample == 1)
-    return {file.sha256 for made in whole for file in made.files}
-
-
 def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[str, Judged]) -> Import:
     name = work.name.removeprefix(".")
     joined, masker = join(read.parts, model), Masker()
-    scale = scale_of(f.rating for f in _numbers([*joined.requests, *joined.feedback]))
+    told = [part.feedback for part in (*joined.requests, *joined.feedback)]
+    numbers = [each.rating for each in told if each.rating is not None and not each.words]
+    scale = scale_of(numbers)
     found = keep(name, joined.requests, known, masker, scale)
     kept, later = found.requests, (said_later(part, masker, scale) for part in joined.feedback)
     work.mkdir(parents=True)
@@ -174,6 +172,7 @@ def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[
     write_gz(work / FEEDBACK, sorted([*later, *found.said_again], key=lambda entry: entry["line"]))
     write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
     release = current_release(project)
+    times = [each.at for each in kept if each.at]
     made = Import(
         id=name,
         release=release[1].id if release else None,
@@ -188,7 +187,7 @@ def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[
         feedback=len(joined.feedback),
         why_aside=dict(Counter(masker.text(why) for _, why in joined.aside).most_common(20)),
         only_model=model,
-        scale=list(scale) if any(True for _ in _numbers([*joined.requests, *joined.feedback])) else [],
+        scale=list(scale) if numbers else [],
         masked=dict(sorted(masker.counts.items())),
         contents={file.name: sha256_file(file) for file in sorted(work.iterdir())},
         known=found.known,
@@ -196,7 +195,14 @@ def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[
         ratings_unclear=_named(text for part in read.parts for text in part.feedback.unclear),
         said_again=len(found.said_again),
         made_from=hashes(project.root, release[0] / RELEASE) if release else {},
-        **_figures(kept),
+        models=dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
+        first_at=min(times, default=""),
+        last_at=max(times, default=""),
+        without_time=len(kept) - len(times),
+        out_of_order=sum(later < earlier for earlier, later in itertools.pairwise(times)),
+        rated=sum(each.rating is not None for each in kept),
+        edited=sum(bool(each.edit) for each in kept),
+        failed=sum(bool(each.error) for each in kept),
     )
     write_artefact(work / IMPORT, made)
     return made
@@ -309,34 +315,9 @@ def said_later(part: LogPart, masker: Masker, scale: tuple[float, float], digest
     return made
 
 
-def _figures(kept: Sequence[Logged]) -> JsonObject:
-    """Return the import's counts of the requests that it keeps."""
-    times = [each.at for each in kept if each.at]
-    return {
-        "models": dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
-        "first_at": min(times, default=""),
-        "last_at": max(times, default=""),
-        "without_time": len(kept) - len(times),
-        "out_of_order": sum(later < earlier for earlier, later in itertools.pairwise(times)),
-        "rated": sum(each.rating is not None for each in kept),
-        "edited": sum(bool(each.edit) for each in kept),
-        "failed": sum(bool(each.error) for each in kept),
-    }
-
-
 def _named(texts: Iterable[str]) -> dict[str, int]:
     """Return the most frequent of them, masked and cut."""
     return {masked_text(text)[:CUT_NAME]: count for text, count in Counter(texts).most_common(20)}
-
-
-def _numbers(parts: Iterable[LogPart]) -> Iterable[Any]:
-    return (p.feedback for p in parts if p.feedback.rating is not None and not p.feedback.words)
-
-
-def _log(project: Project, made: Import, actor: str) -> None:
-    detail = {"kept": made.kept, "files": [file.path for file in made.files]}
-    with open_store(project, load_settings(project.settings_file)) as store:
-        store.event("watch", actor, made.id, detail)
 
 
 LONGEST = 8 << 20

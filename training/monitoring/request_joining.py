@@ -6,12 +6,7 @@ from dataclasses import dataclass, field, replace
 from training.monitoring.log_lines import SAYING, LogPart
 from training.monitoring.pii import masked_text
 
-HALVES = {
-    "request": "a request without its answer",
-    "response": "an answer without its request",
-}
-
-
+HALVES = {"request": "a request without its answer", "response": "an answer without its request"}
 ROW = (
     f"a row with its answer among the messages, not a logged request: none of {', '.join(SAYING)} is beside them; "
     "rung data import takes rows"
@@ -72,7 +67,9 @@ def join(parts: Iterable[LogPart], model: str = "") -> JoinedRequests:
         else:
             del alone[half.line]
             found.requests.append(_whole(*((part, half) if part.kind == "request" else (half, part))))
-    found.aside += [(each.line, ROW if _is_row(each) else HALVES[each.kind]) for each in alone.values()]
+    for each in alone.values():
+        is_row = bool(each.messages) and each.messages[-1].get("role") == "assistant"  # as training rows end
+        found.aside.append((each.line, ROW if is_row else HALVES[each.kind]))
     finder = Finder((request.ids, request.trace) for request in found.requests)
     _attach(said_later, found, finder)
     found.requests = [
@@ -90,9 +87,8 @@ def _only(model: str, found: JoinedRequests) -> None:
     others = [request for request in found.requests if request.model not in ("", model)]
     found.requests = [request for request in found.requests if request.model in ("", model)]
     for request in others:
-        found.aside += [
-            (line, f"of a request to {masked_text(request.model)}") for line in (request.line, *request.more)
-        ]
+        why = f"of a request to {masked_text(request.model)}"
+        found.aside += [(line, why) for line in (request.line, *request.more)]
 
 
 def _other_half(part: LogPart, waiting: dict[str, LogPart]) -> LogPart | None:
@@ -105,11 +101,6 @@ def _other_half(part: LogPart, waiting: dict[str, LogPart]) -> LogPart | None:
         if waiting.get(name) is half:
             del waiting[name]
     return half
-
-
-def _is_row(part: LogPart) -> bool:
-    """True if a request without an answer ends with one, as training rows do."""
-    return bool(part.messages) and part.messages[-1].get("role") == "assistant"
 
 
 def _whole(asked: LogPart, answer: LogPart) -> LogPart:

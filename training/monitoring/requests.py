@@ -156,29 +156,22 @@ def read_watched(project: Project) -> ProductionLog:
     if not found.imports:
         raise Refusal("No request log was imported yet.", "rung watch import LOGS")
     found.unmatched = _apply(later, found.requests)
-    found.requests = in_time(found.requests)
+    dated, last = [], ""
+    for each in found.requests:  # in order of their lines: one without a time follows the request before it
+        last = each.at or last
+        dated.append((last, each))
+    found.requests = [each for _, each in sorted(dated, key=lambda pair: pair[0])]
     return found
 
 
 def read_requests(folder: Path, made: Import) -> list[Logged]:
-    """Return the requests of one import. Raises Refusal if a file of it is not what was imported."""
-    check_whole(folder, made)
-    return [logged_from(entry) for entry in read_gz(folder / REQUESTS)]
-
-
-def in_time(requests: Iterable[Logged]) -> list[Logged]:
-    """Return requests in order of time. Those without one follow the request that their line follows."""
-    dated, last = [], ""
-    for each in sorted(requests, key=lambda each: place_of(each.ref)):
-        last = each.at or last
-        dated.append((last, each))
-    return [each for _, each in sorted(dated, key=lambda pair: pair[0])]
-
-
-def place_of(ref: str) -> tuple[int, int]:
-    """`W-002:17` -> (2, 17)."""
-    name, _, line = ref.partition(":")
-    return int(name.removeprefix("W-")), int(line)
+    """The requests of one import. Raises Refusal where a file of it is not what was imported."""
+    for name, digest in made.contents.items():
+        if not is_unchanged(folder / name, digest):
+            hint = f"put its folder back, or remove {folder} and import its logs again"
+            raise Refusal(f"{folder / name}: changed since it was imported.", hint)
+    lists = ("ids", "messages", "tool_calls")
+    return [Logged(**entry | {name: tuple(entry[name]) for name in lists}) for entry in read_gz(folder / REQUESTS)]
 
 
 def find_logged(project: Project, ref: str) -> Logged:
@@ -195,14 +188,6 @@ def import_of(project: Project, ref: str) -> Import:
     return read_artefact(watch_folder(project) / ref.partition(":")[0] / IMPORT, Import)
 
 
-def check_whole(folder: Path, made: Import) -> None:
-    """Raise Refusal if a file of the import is not what was written."""
-    for name, digest in made.contents.items():
-        if not is_unchanged(folder / name, digest):
-            hint = f"put its folder back, or remove {folder} and import its logs again"
-            raise Refusal(f"{folder / name}: changed since it was imported.", hint)
-
-
 def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
     """Return feedback of later imports onto its request; how many found none."""
     finder = Finder(((*each.ids, each.hash), each.trace) for each in requests)
@@ -217,21 +202,12 @@ def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
     return unmatched
 
 
-def logged_from(entry: Mapping[str, Any]) -> Logged:
-    """Return a request out of its JSON."""
-    lists = {name: tuple(entry[name]) for name in ("ids", "messages", "tool_calls")}
-    return Logged(**{**entry, **lists})
-
-
-def write_gz(path: Path, entries: Iterable[Any]) -> int:
-    """JSON Lines, gzipped: the same entries give the same bytes. How many were written."""
-    count = 0
+def write_gz(path: Path, entries: Iterable[Any]) -> None:
+    """JSON Lines, gzipped: the same entries give the same bytes."""
     with packing(path) as file:
         for entry in entries:
             table = asdict(entry) if isinstance(entry, Logged) else entry
             file.write(json.dumps(table, ensure_ascii=False, default=str).encode() + b"\n")
-            count += 1
-    return count
 
 
 def read_gz(path: Path) -> Iterator[JsonObject]:
