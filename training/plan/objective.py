@@ -104,7 +104,10 @@ def put_choice(draft: PlanDraft, settings: Settings, facts: RunFacts, data: Data
     asked, objective = settings.training.choose_by, facts["objective"]
     if objective == "reward":
         return draft.put("choose_by", "loss", Because(text="it gives no answers", rule="choose-by-metric"))
-    affordable = _affordable(draft, data)
+    # rows that can be answered at each check in a tenth of the training time before it
+    each = data.tokens / max(1, draft.values["evals"])
+    row = FORWARD * (data.tokens / max(1, data.train)) + DECODING * data.answer
+    affordable = int(VALIDATION_SHARE * each / row)
     wanted = asked == "metric" or objective in REINFORCED
     if not wanted and (asked == "loss" or min(data.validation, affordable) < LEAST_ROWS):
         few = min(data.validation, affordable)
@@ -117,10 +120,3 @@ def put_choice(draft: PlanDraft, settings: Settings, facts: RunFacts, data: Data
     draft.override("choose_by", "metric" if asked == "metric" else None)
     draft.values["metric_rows"] = rows
     return None
-
-
-def _affordable(draft: PlanDraft, data: DataFacts) -> int:
-    """Validation rows that can be answered at each check in a tenth of the training time before it."""
-    each = data.tokens / max(1, draft.values["evals"])
-    row = FORWARD * (data.tokens / max(1, data.train)) + DECODING * data.answer
-    return int(VALIDATION_SHARE * each / row)

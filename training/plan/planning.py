@@ -55,7 +55,9 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
         demand(project.root, TRACKER, tracker)
     if problems := tracker_problems(settings.training.report_to):
         raise InputError(problems, "[training] report_to")
-    decision = _decision(project)
+    if not project.decision_file.is_file():
+        raise Refusal("No plan: there is no advice yet.", "rung advise")
+    decision = read_artefact(project.decision_file, Decision)
     folder = newest_dataset(project, complete=True)
     if folder is None:
         raise Refusal("No plan: no frozen dataset with a train split.", "rung data freeze")
@@ -79,6 +81,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
     recipe = _fitting(base, draft, here, data.answer, usable_of(project))
+    place, hub = find_model(base)
     notes = [*warnings(recipe, draft.reasons, facts), *material.notes, *_left_out(recipe, data)]
     notes += _untrained(recipe, material)
     plan = Plan(
@@ -86,7 +89,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
         id="",
         dataset=folder.name,
         decision=decision.next_step,
-        base_fingerprint=_fingerprint(base),
+        base_fingerprint="" if hub else fingerprint(Path(place)),
         recipe=recipe,
         because=draft.reasons,
         data=data,
@@ -107,11 +110,6 @@ def _material(draft: PlanDraft, project: Project, settings: Settings, folder: Pa
     return material
 
 
-def _not_together(error: ValidationError) -> InputError:
-    problems = [Problem(str(d["ctx"]["error"]) if "ctx" in d else f"{d['loc']}: {d['msg']}") for d in error.errors()]
-    return InputError(problems, "rung plan --method lora --objective sft")
-
-
 def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | None) -> int:
     """Return tokens of a whole row: the rendered question, the answer, and what the template puts behind it.
 
@@ -124,14 +122,9 @@ def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | No
     return tokenizer.count(asked) + tokenizer.count(example.answer or "") + CLOSING
 
 
-def _decision(project: Project) -> Decision:
-    if not project.decision_file.is_file():
-        raise Refusal("No plan: there is no advice yet.", "rung advise")
-    return read_artefact(project.decision_file, Decision)
-
-
 def _method(draft: PlanDraft, set_by: TrainingSettings, decision: Decision, here: Machine) -> None:
-    advised = _advised(decision)
+    name = str((decision.model_dump().get("method") or {}).get("name"))
+    advised: Method = "qlora" if name == "qlora" else "full" if name == "full" else "lora"
     draft.put("method", advised, Because(text="as advised", rule="decision-method"))
     if advised == "qlora" and not here.cards:
         text = "on a CPU 4 bit saves little and costs accuracy"
@@ -140,12 +133,6 @@ def _method(draft: PlanDraft, set_by: TrainingSettings, decision: Decision, here
     quantised = draft.values["method"] in QUANTISED
     reason = "4 bit under the adapter" if quantised else "weights as they are"
     draft.put("quantisation", "nf4" if quantised else "none", Because(text=reason, rule="decision-method"))
-
-
-def _advised(decision: Decision) -> Method:
-    name = str((decision.model_dump().get("method") or {}).get("name") or "lora")
-    known: dict[str, Method] = {"qlora": "qlora", "full": "full"}
-    return known.get(name, "lora")
 
 
 def _adapter(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts, architecture: Architecture | None) -> None:
@@ -295,7 +282,8 @@ def _fitting(base: str, draft: PlanDraft, here: Machine, answer: int, usable: fl
                 recipe = Recipe(base=base, **{**draft.values, **shape})
             except ValidationError as error:
                 if first is None:
-                    raise _not_together(error) from error
+                    said = [str(d["ctx"]["error"]) if "ctx" in d else f"{d['loc']}: {d['msg']}" for d in error.errors()]
+                    raise InputError(list(map(Problem, said)), "rung plan --method lora --objective sft") from error
                 continue  # a method or objective that cannot take so few rows, or checkpointing
             first = first or recipe
             fit = fit_of(recipe, here, answer=answer, usable=usable)
@@ -305,11 +293,6 @@ def _fitting(base: str, draft: PlanDraft, here: Machine, answer: int, usable: fl
                 return recipe
     assert first is not None
     return first
-
-
-def _fingerprint(base: str) -> str:
-    place, hub = find_model(base)
-    return "" if hub else fingerprint(Path(place))
 
 
 def _left_out(recipe: Recipe, data: DataFacts) -> list[str]:

@@ -7,7 +7,7 @@ that trains reads it again and compares.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,7 +64,8 @@ def answered(asked: Sequence[Mapping[str, Any]], answer: str, tools: Any = None)
 
 
 def preferences_of(project: Project, settings: Settings, folder: Path) -> Preferences:
-    """Return pairs from the frozen dataset in `folder` and the review log.
+    """Pairs from the frozen dataset in `folder` and the review log: one for each row that a person edited, and for each
+    that holds both answers itself.
 
     What is in the frozen test or validation rows is left out. Raises Refusal if too little is left to learn
     from, with what to review.
@@ -73,24 +74,22 @@ def preferences_of(project: Project, settings: Settings, folder: Path) -> Prefer
     split_of = {str(row["id"]): str(row["split"]) for row in manifest.rows if row["split"] != "test"}
     with open_store(project, settings) as store:
         stored = {row.id: row for row in store.rows(excluded=None)}
-    found, left_out = _pairs(split_of, stored)
-    return Preferences(_without_leaks(folder, _held_out(_demand_pairs(found)), left_out), left_out)
-
-
-def _pairs(split_of: Mapping[str, str], stored: Mapping[str, StoredRow]) -> tuple[list[AnswerPair], dict[str, str]]:
-    """Return one pair for each frozen row that a person edited, and for each row that holds both answers itself."""
     pairs: list[AnswerPair] = []
     left_out: dict[str, str] = {}
     for name, split in split_of.items():
         row = stored.get(name)
         if row is None or ("rejected" not in row.example.row and row.state != "edited"):
             continue
-        fault = _fault(row)
-        if fault:
+        if fault := _fault(row):
             left_out[name] = fault
         else:
             pairs.append(_pair(row, "train" if split == "train" else "validation"))
-    return pairs, left_out
+    if len(pairs) < 2:
+        raise Refusal(
+            f"{len(pairs)} pairs: a pair is a draft that a reviewer edited, in a frozen row; two at least are needed.",
+            "rung review   (edit drafts instead of rejecting them), then rung data freeze",
+        )
+    return Preferences(_without_leaks(folder, _held_out(pairs), left_out), left_out)
 
 
 def _fault(row: StoredRow) -> str:
@@ -125,7 +124,7 @@ def _held_out(pairs: list[AnswerPair]) -> list[AnswerPair]:
         return pairs
     order = sorted(pairs, key=lambda pair: hashlib.sha256(pair.row.encode()).hexdigest())
     aside = {pair.row for pair in order[: max(1, len(order) // HELD_OUT)]}
-    return [AnswerPair(**{**asdict(pair), "split": "validation"}) if pair.row in aside else pair for pair in pairs]
+    return [replace(pair, split="validation") if pair.row in aside else pair for pair in pairs]
 
 
 def _without_leaks(folder: Path, items: Sequence[AnswerPair], left_out: dict[str, str]) -> list[AnswerPair]:
@@ -140,12 +139,3 @@ def _without_leaks(folder: Path, items: Sequence[AnswerPair], left_out: dict[str
         found.setdefault(learnt[leak.train][0].row, "validation")
     left_out.update({name: f"it is in {split}" for name, split in found.items()})
     return [item for item in items if item.row not in found]
-
-
-def _demand_pairs(pairs: list[AnswerPair]) -> list[AnswerPair]:
-    if len(pairs) < 2:
-        raise Refusal(
-            f"{len(pairs)} pairs: a pair is a draft that a reviewer edited, in a frozen row; two at least are needed.",
-            "rung review   (edit drafts instead of rejecting them), then rung data freeze",
-        )
-    return pairs

@@ -41,6 +41,7 @@ NEEDS_CODE = ("megatron_config", "auto_mapping")
 NEAR = 3
 """Folders above an adapter in which its export is looked for: OUTPUT/checkpoint/adapter."""
 UNKNOWN = "unknown"
+NO_ROWS = "Which rows it was trained on is unknown: test items may be among them."
 EXPECTED = f"{CONFIG} with {WEIGHTS}, or config.json with *.safetensors"
 
 
@@ -122,7 +123,7 @@ def adopt_served(project: Project, settings: Settings, name: str, address: str =
             return run
     open_beside(settings.model, name, project_guard(project, settings), called=name)
     target = project.runs / next_id(project.runs, "R")
-    unchecked = [f"{host} says that {name} answers; which weights answer was not checked.", _no_rows()]
+    unchecked = [f"{host} says that {name} answers; which weights answer was not checked.", NO_ROWS]
     record = RunRecord(
         **_common(project, settings, by, None),
         id=target.name,
@@ -274,17 +275,10 @@ def _origin(project: Project, settings: Settings, folder: Path) -> Origin | None
     return Origin(above, plan, clearance) if (project.datasets / plan.dataset / "manifest.json").is_file() else None
 
 
-def _no_rows() -> str:
-    return "Which rows it was trained on is unknown: test items may be among them."
-
-
 def _unchecked(config: JsonObject | None, settings: Settings, origin: Origin | None) -> list[str]:
-    """Return sentences on what nobody could check."""
-    found = []
-    if origin is None:
-        found.append(_no_rows())
-    else:
-        found.append("The rows of the export are unchanged; that the trainer read no others was not checked.")
+    """Sentences on what nobody could check."""
+    exported = "The rows of the export are unchanged; that the trainer read no others was not checked."
+    found = [exported if origin else NO_ROWS]
     base = config.get("base_model_name_or_path") if config else None
     if config is None:
         found.append("From which base it was trained is not recorded.")

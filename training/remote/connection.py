@@ -87,10 +87,12 @@ class Box:
         program = Path(box.__file__).read_bytes()
         begin = f"import sys; exec(compile(sys.stdin.buffer.read({len(program)}), 'box', 'exec'))"
         words = [self.place.python.removeprefix("~/"), "-c", begin, operation]
+        own = ["-F", os.environ[CONFIG]] if os.environ.get(CONFIG) else []
+        ssh = ["ssh", *own, *(word for option in OPTIONS for word in ("-o", option)), "-T"]
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(
-                    [*_ssh(), "--", self.place.host, shlex.join(words)],
+                    [*ssh, "--", self.place.host, shlex.join(words)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=said,
@@ -122,12 +124,6 @@ class Box:
         if code == LINE or code < 0 or not lines:
             raise LineLost(f"{self.name}: {last}", f"ssh {self.place.host}", where=self.place.host)
         raise Refusal(f"{self.name}: {last}", f"rung remote check {self.name}")
-
-
-def _ssh() -> list[str]:
-    config = os.environ.get(CONFIG)
-    options = [word for option in OPTIONS for word in ("-o", option)]
-    return ["ssh", *(["-F", config] if config else []), *options, "-T"]
 
 
 def _send(stdin: IO[bytes], asked: bytes, payload: Path | None) -> None:

@@ -129,10 +129,10 @@ class Follower:
             seen = self._asked("state", offset=self.offset)
             ended = self._take(seen)
             if ended == "finished":
-                return self._home()
+                self._patiently(self._fetch)
             if ended:
                 self._event(ended)
-                return 0 if ended == "stopped" else 1
+                return 0 if ended in ("finished", "stopped") else 1
             time.sleep(min(SELDOM, POLL + (time.monotonic() - since) / 60))
 
     def _start(self) -> None:
@@ -193,13 +193,8 @@ class Follower:
             self._write(**changes)
         return "" if state in (*LIVE, "cleared") or seen["figures"] else str(state)
 
-    def _home(self) -> int:
-        """Bring the run's files here, compare every hash, then write the record: finished."""
-        self._patiently(self._fetch)
-        self._event("finished")
-        return 0
-
     def _fetch(self) -> None:
+        """Bring the run's files here, compare every hash, then write the record: finished."""
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".home-") as room:
             made = Path(room) / "files"
             made.mkdir()

@@ -199,7 +199,10 @@ class Together:
             with self.client.fine_tuning.with_streaming_response.content(**asked) as answer:
                 _save(answer.iter_bytes(), packed, self.host)
             opened.mkdir()
-            _unpacked(packed, opened, self.host)
+            try:
+                unpack(packed, opened)
+            except Exception as error:  # tar and each way of packing have their own
+                raise Refusal(f"{self.host}: what it sent cannot be unpacked: {error}") from error
             for path in sorted(opened.rglob("*")):
                 if path.is_file():
                     path.replace(folder / path.name)
@@ -352,13 +355,6 @@ def _save(blocks: Iterator[bytes], target: Path, host: str) -> None:
                 target.unlink()
                 raise Refusal(f"{host}: {target.name} is larger than the disk has room for.")
             file.write(block)
-
-
-def _unpacked(packed: Path, folder: Path, host: str) -> None:
-    try:
-        unpack(packed, folder)
-    except Exception as error:  # tar and each way of packing have their own
-        raise Refusal(f"{host}: what it sent cannot be unpacked: {error}") from error
 
 
 def _lora(recipe: Recipe) -> dict[str, float]:

@@ -74,7 +74,10 @@ def load_base(recipe: Recipe) -> Any:
 
     place, hub = find_model(recipe.base)
     transformers = quiet_transformers(hub=hub)
-    options: dict[str, Any] = {"attn_implementation": recipe.attention, "dtype": _dtype(recipe)}
+    # bf16 weights on a GPU where the base is frozen; fp32 elsewhere, with autocast where it is quicker
+    frozen = torch.cuda.is_available() and recipe.method != "full"
+    dtype = torch.bfloat16 if frozen else torch.float32
+    options: dict[str, Any] = {"attn_implementation": recipe.attention, "dtype": dtype}
     if recipe.quantisation == "nf4":
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True,
@@ -95,15 +98,6 @@ def load_base(recipe: Recipe) -> Any:
     if recipe.objective == "reward" and model.config.pad_token_id is None:
         model.config.pad_token_id = load_tokenizer(recipe.base).pad_token_id
     return model
-
-
-def _dtype(recipe: Recipe) -> Any:
-    """bf16 weights on a GPU where the base is frozen; fp32 elsewhere, with autocast where it is quicker."""
-    import torch
-
-    if torch.cuda.is_available() and recipe.method != "full":
-        return torch.bfloat16
-    return torch.float32
 
 
 BF16 = ("amx_bf16", "avx512_bf16", "bf16")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.metrics.item_metrics import ItemMetric
-from training.plan.methods import LOW_RANK, REINFORCED
+from training.plan.methods import LOW_RANK, PAIRED, REINFORCED
 from training.plan.recipe import Recipe
 from training.run.base_model import load_base
 from training.run.inputs import Items
@@ -42,15 +42,20 @@ def build(
         eval_dataset=_table(unseen),
         processing_class=tokenizer,
         peft_config=adapter_config(recipe, model),
-        callbacks=_pruning(recipe),
         **more,
     )
+    if recipe.method == "adalora":
+        from training.run.trainer import Allocate
+
+        trainer.add_callback(Allocate())
     sampler.trainer = trainer
     trainer.scored = sampler.score if recipe.objective != "reward" else None
     if recipe.objective in REINFORCED:
         trainer.rewards = sampler.scores if reward is None else lambda: reward.scores(*sampler.given())
     if recipe.packing:
-        _check_packing(trainer, tokenizer)
+        from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+        check_apart(trainer, DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id))
     return trainer
 
 
@@ -71,28 +76,9 @@ def _kind(recipe: Recipe, model: Any, metric: ItemMetric, reward: RewardModel | 
     if recipe.objective in REINFORCED:
         by = reward_of(metric.score) if reward is None else reward_by(reward.scores)
         return TRAINERS[recipe.objective], {"reward_funcs": by}
-    return TRAINERS[recipe.objective], _reference(recipe)
-
-
-def _reference(recipe: Recipe) -> dict[str, Any]:
-    """Full fine-tuning is compared with a frozen copy of the base; an adapter is simply switched off."""
-    if recipe.method != "full" or recipe.objective == "reward":
-        return {}
-    return {"ref_model": load_base(recipe)}
-
-
-def _pruning(recipe: Recipe) -> list[Any]:
-    if recipe.method != "adalora":
-        return []
-    from training.run.trainer import Allocate
-
-    return [Allocate()]
-
-
-def _check_packing(trainer: Any, tokenizer: Any) -> None:
-    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
-
-    check_apart(trainer, DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id))
+    # full fine-tuning is compared with a frozen copy of the base; an adapter is simply switched off
+    compared = recipe.method == "full" and recipe.objective != "reward"
+    return TRAINERS[recipe.objective], {"ref_model": load_base(recipe)} if compared else {}
 
 
 START = 1.5
@@ -222,12 +208,13 @@ def _common(recipe: Recipe, folder: Path, precision: str, items: int) -> dict[st
     import torch
 
     every = steps_between(recipe, items)
+    batch = recipe.generations if recipe.objective in REINFORCED else recipe.batch  # whole groups
     return {
         "output_dir": str(folder),
         "use_cpu": not torch.cuda.is_available(),
         "bf16": precision == "bf16",
         "per_device_train_batch_size": recipe.batch,
-        "per_device_eval_batch_size": _eval_batch(recipe),
+        "per_device_eval_batch_size": 1 if recipe.objective in PAIRED else batch,  # each pair has its own loss
         "gradient_accumulation_steps": recipe.accumulation,
         "num_train_epochs": recipe.epochs,
         "max_steps": recipe.steps,
@@ -298,13 +285,6 @@ def _own(recipe: Recipe) -> dict[str, Any]:
         "max_completion_length": recipe.answer_tokens,
         "temperature": recipe.temperature,
     }
-
-
-def _eval_batch(recipe: Recipe) -> int:
-    """Return one pair at a time, so that each has its own loss; whole groups."""
-    if recipe.objective in ("dpo", "reward"):
-        return 1
-    return recipe.generations if recipe.objective in REINFORCED else recipe.batch
 
 
 def steps_between(recipe: Recipe, items: int) -> int:

@@ -1,5 +1,6 @@
 """The ways in which a run ends that are not its end, as sentences."""
 
+import contextlib
 import errno
 import re
 import shutil
@@ -53,18 +54,13 @@ def _memory(text: str, folder: Path) -> str:
     if found is None:
         first = text.splitlines()[0][:120] if text else "no message"
         return f"out of memory ({first})"
-    asked = float(found[1]) * GIB[found[2]]
-    held = float(found[4] or found[6]) * GIB[found[5] or found[7]]
-    planned = _planned(folder)
-    told = f"; the plan said {planned:.1f}" if planned else ""
-    fit = f"rung estimate --fit {float(found[3]):.0f}GB"
-    return f"out of memory: {asked + held:.1f} GiB needed, the GPU has {found[3]}{told}. What fits: {fit}"
-
-
-def _planned(folder: Path) -> float | None:
     from training.plan.plans import read_plan
 
-    try:
-        return read_plan(folder / "plan.toml").forecast.expected
-    except RungError:
-        return None
+    asked = float(found[1]) * GIB[found[2]]
+    held = float(found[4] or found[6]) * GIB[found[5] or found[7]]
+    told = ""
+    with contextlib.suppress(RungError):
+        planned = read_plan(folder / "plan.toml").forecast.expected
+        told = f"; the plan said {planned:.1f}" if planned else ""
+    fit = f"rung estimate --fit {float(found[3]):.0f}GB"
+    return f"out of memory: {asked + held:.1f} GiB needed, the card has {found[3]}{told}. What fits: {fit}"

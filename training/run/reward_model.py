@@ -36,7 +36,10 @@ class RewardModel:
     def _batch(self, questions: Sequence[str], answers: Sequence[str]) -> list[float]:
         import torch
 
-        rows = [self._ids(json.loads(question), answer) for question, answer in zip(questions, answers, strict=True)]
+        rows = []
+        for asked, answer in zip(map(json.loads, questions), answers, strict=True):
+            row = answered(asked["turns"], answer, asked["tools"])
+            rows.append(tokenise(self.tokenizer, 0, row, self.system_prompt).ids)
         width = max(len(ids) for ids in rows)
         pad = self.tokenizer.pad_token_id
         device = self.model.device
@@ -45,11 +48,6 @@ class RewardModel:
         with torch.no_grad():
             logits = self.model(input_ids=ids, attention_mask=mask).logits
         return [float(score) for score in logits[:, 0]]
-
-    def _ids(self, question: dict[str, Any], answer: str) -> list[int]:
-        return tokenise(
-            self.tokenizer, 0, answered(question["turns"], answer, question["tools"]), self.system_prompt
-        ).ids
 
 
 def reward_model_of(project: Project, recipe: Recipe) -> RewardModel | None:

@@ -44,11 +44,12 @@ class TrainingSession:
         self.project = run.admitted.project
         self.data = self.project.datasets / run.admitted.plan.dataset
         self.metric = item_metric(metric_name(self.recipe, run.admitted.settings), self.project.root)
-        self.sampler: ValidationAnswers | None = None
         self.trainer: Any = None
 
     def train(self) -> str:
         """Train to the end, the last good checkpoint, or the request to stop; returns the ending in a sentence."""
+        from training.run.reporting import RunReporter
+
         threads = set_threads(self.recipe)
         tokenizer = load_tokenizer(self.recipe.base, self.recipe.enable_thinking)
         validation = rows_of(self.data, "validation", self.run.admitted.settings)
@@ -62,31 +63,35 @@ class TrainingSession:
             rows = replayed(self.recipe, self.folder)
             self.run.note(f"replay: {len(rows)} of {self.recipe.replay} general questions were answered in full")
             items = with_replay(items, rows, tokenizer, self.recipe, self.folder)
-        with told_by_layer(self._loaded):
+
+        def loaded(done: int, of: int) -> None:
+            if self.run.leads:
+                append_metric(self.folder, {"kind": "loading", "done": done, "of": of})
+
+        with told_by_layer(loaded):
             model = load_base(self.recipe)
         if self.recipe.dropout and has_stacked_experts(model):
             self.run.note("no dropout: peft adapts the stacked weights of experts only without")
         precision = self._precision(threads)
-        self.sampler = ValidationAnswers(tokenizer, validation, self.recipe, self.metric)
+        sampler = ValidationAnswers(tokenizer, validation, self.recipe, self.metric)
         self.trainer = build(
             prepare(model, self.recipe),
-            self.sampler,
+            sampler,
             (items, unseen),
             precision=precision,
             folder=self.folder / CHECKPOINTS,
             reward=reward_model_of(self.project, self.recipe),
         )
-        watch = self._watch()
+        beat = line_to_beat(self.project, self.data, self.metric.spec)
+        watch = RunReporter(self.folder, sampler, changed=self.run.write, beat=beat, writes=self.run.leads)
         self.trainer.add_callback(watch)
         watch.listen()
-        self._go()
+        start = agreed(newest_checkpoint(self.folder / CHECKPOINTS) if self.run.leads else None)
+        if start is not None:
+            self.run.note(f"goes on from step {step_of(start)}")
+        self.trainer.train(resume_from_checkpoint=str(start) if start else None)
         self._save(tokenizer)
         return watch.ending or f"finished, best checkpoint step {self.run.record.best_step}"
-
-    def _loaded(self, done: int, of: int) -> None:
-        """Write a line of metrics.jsonl: how many layers of the base are loaded."""
-        if self.run.leads:
-            append_metric(self.folder, {"kind": "loading", "done": done, "of": of})
 
     def _precision(self, threads: int) -> str:
         """Decided once a run and kept: a resumed run computes as an unbroken one."""
@@ -97,20 +102,6 @@ class TrainingSession:
             self.run.write(resolved=resolved)
             self.run.note(f"{precision}: {reason}")
         return str(resolved["precision"])
-
-    def _watch(self) -> Any:
-        from training.run.reporting import RunReporter
-
-        assert self.sampler is not None
-        beat = line_to_beat(self.project, self.data, self.metric.spec)
-        return RunReporter(self.folder, self.sampler, changed=self.run.write, beat=beat, writes=self.run.leads)
-
-    def _go(self) -> None:
-        """Train, from the newest whole checkpoint where there is one."""
-        start = agreed(newest_checkpoint(self.folder / CHECKPOINTS) if self.run.leads else None)
-        if start is not None:
-            self.run.note(f"goes on from step {step_of(start)}")
-        self.trainer.train(resume_from_checkpoint=str(start) if start else None)
 
     def _save(self, tokenizer: Any) -> None:
         """Save what the trainer ended with (the best by validation loss) beside the run, then move it into place."""

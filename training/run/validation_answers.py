@@ -80,19 +80,18 @@ class ValidationAnswers:
         model.eval()
         try:
             with torch.no_grad():
-                return in_turn(all_of(self._share(model)))
+                rows = self.rows[self.trainer.args.process_index :: self.trainer.args.world_size]
+                outputs = self._outputs(model, rows)
+                mine = [self._judged(row, text) for row, text in zip(rows, outputs, strict=True)]
+                return in_turn(all_of(mine))
         finally:
             model.train(was_training)
 
-    def _share(self, model: Any) -> list[ValidationAnswer]:
-        """Return the answers to this process's rows."""
-        args = self.trainer.args
-        rows = self.rows[args.process_index :: args.world_size]
-        return [self._judged(row, text) for row, text in zip(rows, self._outputs(model, rows), strict=True)]
-
     def _outputs(self, model: Any, rows: Sequence[Example]) -> list[str]:
         """Answer in batches of similar length; virtual tokens are added for one row at a time."""
-        prompts = [self._prompt(row) for row in rows]
+        turns = [with_system(row.asked, self.recipe.system_prompt) for row in rows]
+        texts = [render(self.tokenizer, asked, row.row.get("tools")) for asked, row in zip(turns, rows, strict=True)]
+        prompts = [encode(self.tokenizer, text) for text in texts]
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         size = 1 if self.recipe.method in VIRTUAL else BATCH
         found = [""] * len(prompts)
@@ -114,10 +113,6 @@ class ValidationAnswers:
             input_ids=given, attention_mask=mask, max_new_tokens=limit, do_sample=False, pad_token_id=pad
         )
         return [self.tokenizer.decode(row[width:], skip_special_tokens=True).strip() for row in out]
-
-    def _prompt(self, row: Example) -> list[int]:
-        turns = with_system(row.asked, self.recipe.system_prompt)
-        return encode(self.tokenizer, render(self.tokenizer, turns, row.row.get("tools")))
 
     def _limit(self, row: Example) -> int:
         if row.calls:
