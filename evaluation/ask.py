@@ -141,28 +141,17 @@ class _Asking:
         """Raises RungError if something is missing."""
         if self.refused and not self.replies.known:
             self.failure = self.failure or next(iter(self.refused.values()))
-        if self.failure:
-            raise _stopped(self.failure, self.known + self.came, self.total) from self.failure
-        if self.done < self.total:
-            replies = self.replies
-            unpriced = replies.unpriced
-            raise (
-                _no_price(model, self.done, self.total) if unpriced else _over_budget(replies, self.done, self.total)
-            )
-
-
-def _stopped(error: ChatError, done: int, total: int) -> RungError:
-    kept = f"Stopped at item {done} of {total}: {error.message} {done} answers are kept; rerun the command to continue."
-    return RungError(kept, error.hint, where=error.where)
-
-
-def _over_budget(replies: Replies, done: int, total: int) -> RungError:
-    spent = f"{money(replies.spent)} of {money(replies.budget_usd)} spent"
-    kept = f"{done} answers are kept; rerun the command with more --budget-usd."
-    return RungError(f"Stopped at item {done} of {total}: {spent}. {kept}", "--budget-usd X")
-
-
-def _no_price(model: str, done: int, total: int) -> RungError:
-    kept = f"{done} answers are kept."
-    told = f"no price is known for {model}, so --budget-usd cannot be kept. {kept}"
-    return RungError(f"Stopped at item {done} of {total}: {told}", "rerun the command without --budget-usd")
+        if (error := self.failure) is not None:
+            done = self.known + self.came
+            told = f"{error.message} {done} answers are kept; rerun the command to continue."
+            raise RungError(f"Stopped at item {done} of {self.total}: {told}", error.hint, where=error.where) from error
+        if self.done == self.total:
+            return
+        if self.replies.unpriced:
+            told = f"no price is known for {model}, so --budget-usd cannot be kept. {self.done} answers are kept."
+            hint = "rerun the command without --budget-usd"
+        else:
+            told = f"${self.replies.spent:.2f} of ${self.replies.budget_usd:.2f} spent."
+            told += f" {self.done} answers are kept; rerun the command with more --budget-usd."
+            hint = "--budget-usd X"
+        raise RungError(f"Stopped at item {self.done} of {self.total}: {told}", hint)

@@ -84,13 +84,10 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
         keep_proposals(bench.project, [c.variant.prompt for c in chosen if c.arm == OPTIMISED and c.variant.prompt])
         keep_versions(bench.project)
         choices = write_choices(folder, bench, in_order([*chosen, *joined.choices]))
-        mark_choosing(bench.project, bench.settings, _chose(bench, chosen, choices))
+        by_all = any(choice.variant.predict for choice in chosen)  # an arm that asks no model chooses on all rows
+        ids = bench.rows.validation_ids if by_all else choices.validation_rows
+        mark_choosing(bench.project, bench.settings, ids)
         return folder, _measure_all(folder, bench, chosen, [*notes, *joined.notes], aim, joined)
-
-
-def _chose(bench: Bench, chosen: Sequence[ArmChoice], choices: Choices) -> Sequence[str]:
-    """Return the pool rows that something was chosen on: those of `choosing`, or all where an arm asked no model."""
-    return bench.rows.validation_ids if any(c.variant.predict for c in chosen) else choices.validation_rows
 
 
 def in_order(choices: Sequence[ArmChoice]) -> list[ArmChoice]:
@@ -208,25 +205,22 @@ def cascade(
         for arm in (first, then)
     }
     answers: dict[Split, Sequence[SureAnswer]] = {"validation": sure[first.arm].held, "test": sure[first.arm].test}
-    found = [
-        _cascaded(both[first.arm][split, answer.item], both[then.arm][split, answer.item], answer.sure >= at)
-        for split, each in answers.items()
-        for answer in each
-        if (split, answer.item) in both[then.arm] and (split, answer.item) in both[first.arm]
-    ]
+    found = []
+    for split, each in answers.items():
+        for answer in each:
+            classed, asked = (both[arm.arm].get((split, answer.item)) for arm in (first, then))
+            if classed is None or asked is None:
+                continue
+            if answer.sure >= at:
+                found.append(revised(classed, arm=CASCADE, form=then.form))
+            else:  # the classifier was asked in vain
+                found.append(revised(asked, arm=CASCADE, seconds=classed.seconds + asked.seconds))
     by_split = {split: list(each) for split, each in groupby(found, key=lambda outcome: outcome.split)}
     validation = mean_score(by_split.get("validation", []))
     settings = {"first": first.arm, "from": at, "then": then.arm, "prompt": then.variant.settings.get("prompt")}
     figures = result(by_split["test"], False, bench.closed, bench.groups)
     forms = {then.form: figures.score}
     return revised(figures, validation=validation, settings=settings, forms=forms), found
-
-
-def _cascaded(first: ItemOutcome, then: ItemOutcome, sure: bool) -> ItemOutcome:
-    """Return the classifier's answer, or the prompt's, for which the classifier was asked in vain."""
-    if sure:
-        return revised(first, arm=CASCADE, form=then.form)
-    return revised(then, arm=CASCADE, seconds=first.seconds + then.seconds)
 
 
 def _measure_all(

@@ -111,14 +111,11 @@ def choose(bench: Bench, arm: str, prompted: bool, variants: Sequence[Variant]) 
 
 
 def misses(outcomes: Sequence[ItemOutcome], desk: Harness) -> int:
-    """Return answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
-    return sum(not _in_form(outcome.output.strip(), desk) for outcome in outcomes)
-
-
-def _in_form(output: str, desk: Harness) -> bool:
+    """Answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
+    outputs = [outcome.output.strip() for outcome in outcomes]
     if desk.choices:
-        return output in desk.choices
-    return desk.shape is None or parse(output) is not INVALID
+        return sum(output not in desk.choices for output in outputs)
+    return 0 if desk.shape is None else sum(parse(output) is INVALID for output in outputs)
 
 
 def best_prompted(choices: Sequence[ArmChoice]) -> str | None:

@@ -132,11 +132,16 @@ def measure(
     """Answer and score every item in each form; all forms are asked together, so that they share their prompts."""
     asked = [(form, item) for form in forms for item in items]
     if variant.predict is not None:
-        replies = _predicted(variant.predict, items)
+        started = time.perf_counter()
+        answers = variant.predict([item.question for item in items])
+        each = (time.perf_counter() - started) / max(1, len(items))
+        replies = [Reply(answer, 0, 0, each) for answer in answers]
     else:
         asks = [ask_of(variant, item, form, desk) for form, item in asked]
-        if split == "test":
-            _score_along(progress, asks[: len(items)], items, desk)
+        # a judge or code is not asked for a score so far: it would cost twice
+        if split == "test" and isinstance(progress, ScoreLine) and not (desk.metric.judged or desk.metric.by_tests):
+            keys = [request_key(desk.model.name, ask) for ask in asks[: len(items)]]
+            progress.so_far = Partial(keys, desk.replies.known, lambda text, n: desk.score(text, items[n]))
         replies = ask_all(desk.model, asks, desk.replies, progress)
     scores = desk.scores([reply.text for reply in replies], [item for _, item in asked])
     found: dict[Form, list[ItemOutcome]] = {form: [] for form in forms}
@@ -148,13 +153,6 @@ def measure(
     return found
 
 
-def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence[EvalItem], desk: Harness) -> None:
-    """Let a line that shows a score so far have it; not where a model judges or code is run: it would cost twice."""
-    if isinstance(progress, ScoreLine) and not (desk.metric.judged or desk.metric.by_tests):
-        keys = [request_key(desk.model.name, ask) for ask in asks]
-        progress.so_far = Partial(keys, desk.replies.known, lambda text, n: desk.score(text, items[n]))
-
-
 def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
     """Return the request for one item; its answer takes no part."""
     assert variant.render is not None
@@ -164,14 +162,6 @@ def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
     if desk.thinking != ROOM:
         meta["thinking_tokens"] = desk.thinking
     return Ask(variant.render(item.turns), desk.max_tokens, desk.choices if form == "held" else (), meta)
-
-
-def _predicted(predict: Callable[[Sequence[str]], list[str]], items: Sequence[EvalItem]) -> list[Reply]:
-    """Return a classifier's answers as replies; each took its share of the time."""
-    started = time.perf_counter()
-    answers = predict([item.question for item in items])
-    each = (time.perf_counter() - started) / max(1, len(items))
-    return [Reply(answer, 0, 0, each) for answer in answers]
 
 
 def mean_score(outcomes: Sequence[ItemOutcome]) -> float:
@@ -219,15 +209,17 @@ def why_unmeasured(outcomes: Sequence[ItemOutcome], desk: Harness) -> str:
     A model that may think (any but a local one whose template has no marks for it) may have been cut while it did.
     """
     form = None if getattr(desk.model, "thinks", True) else WHOLE.get(desk.metric.spec)
-    stops = Counter(o.stopped for o in outcomes if o.stopped not in ("end", "choice") and _could_be_right(o, form))
+
+    def could_be_right(outcome: ItemOutcome) -> bool:
+        if outcome.stopped != "length" or form is None:
+            return True
+        return form(outcome.expected).startswith(form(outcome.output))
+
+    stops = Counter(o.stopped for o in outcomes if o.stopped not in ("end", "choice") and could_be_right(o))
     if stops.total() <= MOST_LOST * len(outcomes):
         return ""
     parts = [f"{count} of {len(outcomes)} replies were {LOST.get(stop, stop)}" for stop, count in stops.most_common()]
     return "; ".join(parts)
-
-
-def _could_be_right(outcome: ItemOutcome, form: Callable[[str], str] | None) -> bool:
-    return outcome.stopped != "length" or form is None or form(outcome.expected).startswith(form(outcome.output))
 
 
 def secondary(outcomes: Sequence[ItemOutcome], closed: bool) -> dict[str, float | None]:

@@ -38,15 +38,24 @@ def require_baseline(project: Project, settings: Settings, dataset: str | None =
     folder, _ = frozen_test(project, dataset)
     test_sha, metric = read_manifest(folder).splits["test"].sha256, settings.evaluation.scored_by
     found = newest_report(project, "baseline", test_sha256=test_sha)
+    if found is None and (other := newest_report(project, "baseline")) is not None:
+        raise Refusal(
+            f"The test set changed since the baseline {other[1].id} (made on {other[1].dataset}, now "
+            f"{folder.name}). Paired items must be equal.",
+            "rung baseline",
+        )
     if found is None:
-        raise Refusal(_why_none(project, folder.name), "rung baseline")
+        raise Refusal(
+            "No baseline yet: a tuned model is compared with the prompted arms on the same items.", "rung baseline"
+        )
     if found[1].metric != metric:
         raise Refusal(
             f"The baseline {found[1].id} was scored by {found[1].metric}, rung.toml says {metric}. "
             "Paired items must be scored alike.",
             "rung baseline",
         )
-    changed = [n for n, digest in found[1].made_from.items() if _scored_otherwise(project, n, digest)]
+    scored_by = {n: d for n, d in found[1].made_from.items() if n == RUBRIC_FILE or n.startswith(f"{OWN_METRICS}/")}
+    changed = [name for name, digest in scored_by.items() if not says(project.root / name, digest)]
     if changed:
         raise Refusal(f"{changed[0]} changed since the baseline {found[1].id} was scored by it.", "rung baseline")
     return load_baseline(*found)
@@ -147,12 +156,6 @@ def _measured_on(project: Project, report: Report, before: Path | None = None) -
     return earlier
 
 
-def _scored_otherwise(project: Project, name: str, digest: str) -> bool:
-    path = project.root / name
-    scores = name == RUBRIC_FILE or name.startswith(f"{OWN_METRICS}/")
-    return scores and not says(path, digest)
-
-
 def load_baseline(folder: Path, report: Report) -> Baseline:
     """Return the report's test outcomes by arm, after outputs.jsonl was found to have the report's hash."""
     path = folder / "outputs.jsonl"
@@ -164,13 +167,3 @@ def load_baseline(folder: Path, report: Report) -> Baseline:
         if outcome.split == "test" and forms.get(outcome.arm) == outcome.form:
             outcomes[outcome.arm].append(outcome)
     return Baseline(folder, report, outcomes)
-
-
-def _why_none(project: Project, dataset: str) -> str:
-    other = newest_report(project, "baseline")
-    if other is None:
-        return "No baseline yet: a tuned model is compared with the prompted arms on the same items."
-    return (
-        f"The test set changed since the baseline {other[1].id} (made on {other[1].dataset}, now "
-        f"{dataset}). Paired items must be equal."
-    )

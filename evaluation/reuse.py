@@ -13,7 +13,7 @@ from typing import Any
 from chat.thinking import ROOM
 from curation.split.manifest import newest_dataset
 from evaluation.abstention import SURE, SureSplits, read_sure
-from evaluation.arms.arm_material import PromptVersion, Variant, prompt_name, read_prompts, read_proposals
+from evaluation.arms.arm_material import Variant, prompt_name, read_prompts, read_proposals
 from evaluation.arms.classifiers import CLASSIFIERS, ENCODER
 from evaluation.arms.dev_rows import DevRows, frozen_rows
 from evaluation.arms.own import OWN, systems
@@ -91,46 +91,33 @@ def stands_on(bench: Bench) -> dict[str, str]:
     judged = (_hash_of(bench.project.root / RUBRIC_FILE), bench.judge.name if bench.judge else "")
     return {
         "model": desk.model.name,
-        "bigger model": bigger_hash(bench.settings),
         "metric": _hash([bench.settings.evaluation.scored_by, _hash_of(metric.file), judged if metric.judged else ""]),
-        "settings": settings_hash(bench.settings),
+        **_by_files(bench.project, bench.settings, bench.rows),
         "possible answers": _hash([desk.choices, dict(desk.shape) if desk.shape is not None else None]),
-        **_rows_hashes(bench.rows, bench.settings),
-        "documents": documents_hash(bench.project),
-        **_tuning(bench.settings),
-        **systems(bench.project, bench.settings),
     }
 
 
-def known_now(project: Project, settings: Settings) -> dict[str, str]:
-    """Return the part of `stands_on` that files tell without a model and without the store."""
+def _by_files(project: Project, settings: Settings, rows: DevRows | None) -> dict[str, str]:
+    """The part of `stands_on` that files tell without a model; without the rows where these are not known."""
+    model, other, asked = settings.model, settings.bigger_model, settings.evaluation
+    said: list[Any] = [model.base, model.provider, model.base_url, model.precision, model.max_tokens]
+    if (model.enable_thinking, model.thinking_tokens) != (None, ROOM):  # earlier reports were written without these
+        said += [model.enable_thinking, model.thinking_tokens]
+    said += [model.parameters] * bool(model.parameters)
+    # False: a setting that left, in the hash of reports that have it
+    said += [asked.few_shot, asked.retrieved, False, asked.embeddings, asked.embedding_model]
     found = {
-        "settings": settings_hash(settings),
-        "bigger model": bigger_hash(settings),
-        "documents": documents_hash(project),
-        **_tuning(settings),
+        "settings": _hash(said),
+        "bigger model": _hash([other.base, other.provider, other.base_url]),
+        "documents": _hash([[chunk.id, chunk.text] for chunk in read_documents(project.documents)]),
+        **({"tuning of the encoder": "on"} if asked.tune_encoder else {}),
         **systems(project, settings),
     }
-    full = newest_dataset(project, complete=True)
-    return found if full is None else found | _rows_hashes(frozen_rows(full), settings)
-
-
-def _tuning(settings: Settings) -> dict[str, str]:
-    return {"tuning of the encoder": "on"} if settings.evaluation.tune_encoder else {}
-
-
-def outdated(project: Project, settings: Settings, report: Report) -> dict[str, str]:
-    """Return arms of a report that cannot be compared with one that is measured now, as far as files tell, and why."""
-    here = known_now(project, settings)
-    found = {arm.arm: differs(project, report, arm, here) for arm in report.arms}
-    return {arm: why for arm, why in found.items() if why}
-
-
-def _rows_hashes(rows: DevRows, settings: Settings) -> dict[str, str]:
-    chose = choosing_items(rows.validation, settings.evaluation)
-    return {
-        "validation rows": _rows_hash(chose),
-        "rows to set a classifier by": _rows_hash(items_of(rows.validation, settings.evaluation.turns)),
+    if rows is None:
+        return found
+    return found | {
+        "validation rows": _rows_hash(choosing_items(rows.validation, asked)),
+        "rows to set a classifier by": _rows_hash(items_of(rows.validation, asked.turns)),
         "example rows": _hash(sorted(row.content_hash for row in rows.examples)),
     }
 
@@ -139,26 +126,12 @@ def _rows_hash(items: Sequence[EvalItem]) -> str:
     return _hash(sorted([item.question, item.expected] for item in items))
 
 
-def settings_hash(settings: Settings) -> str:
-    """Hash the settings that change what an arm is asked or answers."""
-    model, asked = settings.model, settings.evaluation
-    found: list[Any] = [model.base, model.provider, model.base_url, model.precision, model.max_tokens]
-    if (model.enable_thinking, model.thinking_tokens) != (None, ROOM):  # earlier reports were written without these
-        found += [model.enable_thinking, model.thinking_tokens]
-    found += [model.parameters] * bool(model.parameters)
-    # False: a setting that left, in the hash of reports that have it
-    return _hash([*found, asked.few_shot, asked.retrieved, False, asked.embeddings, asked.embedding_model])
-
-
-def bigger_hash(settings: Settings) -> str:
-    """Hash the other model that may be asked."""
-    other = settings.bigger_model
-    return _hash([other.base, other.provider, other.base_url])
-
-
-def documents_hash(project: Project) -> str:
-    """Hash the passages that may be read."""
-    return _hash([[chunk.id, chunk.text] for chunk in read_documents(project.documents)])
+def outdated(project: Project, settings: Settings, report: Report) -> dict[str, str]:
+    """Arms of a report that cannot be compared with one that is measured now, as far as files tell, and why."""
+    full = newest_dataset(project, complete=True)
+    here = _by_files(project, settings, frozen_rows(full) if full else None)
+    found = {arm.arm: differs(project, report, arm, here) for arm in report.arms}
+    return {arm: why for arm, why in found.items() if why}
 
 
 def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
@@ -193,25 +166,17 @@ def differs(project: Project, report: Report, arm: ArmResult, here: Mapping[str,
     """
     if not report.stands_on:
         return EARLIER
+    is_own = arm.arm.startswith(OWN)
     for name, now in here.items():
-        if _matters(name, arm.arm) and report.stands_on.get(name) != now:
+        if is_own or name.startswith(OWN):
+            matters = name == arm.arm or (is_own and name in SCORES_OWN)
+        else:
+            matters = arm.arm in MATTERS.get(name, ARMS)
+        if matters and report.stands_on.get(name) != now:
             return f"another {name}" if name in SINGLE or name == arm.arm else f"other {name}"
-    return _prompt_differs(project, report, arm)
-
-
-def _matters(name: str, arm: str) -> bool:
-    """True if an arm depends on what `stands_on` has under this name."""
-    if arm.startswith(OWN) or name.startswith(OWN):
-        return name == arm or (arm.startswith(OWN) and name in SCORES_OWN)
-    return arm in MATTERS.get(name, ARMS)
-
-
-def _prompt_differs(project: Project, report: Report, arm: ArmResult) -> str:
-    name = f"prompts/{arm.settings.get('prompt', '')}"
-    if name not in report.made_from:
-        return ""
-    same = says(project.root / name, report.made_from[name])
-    return "" if same else f"{name} is another text now"
+    prompt = f"prompts/{arm.settings.get('prompt', '')}"
+    said = report.made_from.get(prompt)
+    return "" if said is None or says(project.root / prompt, said) else f"{prompt} is another text now"
 
 
 def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedArm | None:
@@ -227,27 +192,19 @@ def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedAr
     if line is None:
         return None
     outcomes = tuple(o for o in read_outcomes(outputs) if o.arm == arm.arm)
-    variant = Variant(arm.settings, prompt=_prompt(bench, arm.settings))
+    base, prompts = read_prompts(bench.project)
+    known = (each for each in (base, *prompts, *read_proposals(bench.project)) if each is not None)
+    prompt = next((each for each in known if prompt_name(each) == arm.settings.get("prompt")), None)
+    variant = Variant(arm.settings, prompt=prompt)
     on_validation = tuple(o for o in outcomes if o.split == "validation")
     tries, lost = tuple(line.tries), arm.unmeasured
     choice = ArmChoice(arm.arm, arm.prompted, variant, arm.form, arm.validation, tries, on_validation, lost)
-    sure = _sure(bench, path, report, arm)
+    file = path.parent / SURE
+    is_kept = report.made_from.get(file.relative_to(bench.project.root).as_posix()) == _hash_of(file)
+    sure = read_sure(file, arm.arm) if is_kept else SureSplits()
     where_sure = bench.where_sure(sure, arm) or arm.abstention
     named = revised(arm, taken_from=arm.taken_from or report.id, abstention=where_sure)
     return ReusedArm(named, choice, outcomes, sure, bench.project.evaluations / named.taken_from / path.name)
-
-
-def _sure(bench: Bench, path: Path, report: Report, arm: ArmResult) -> SureSplits:
-    """Return the arm's kept answers; none if the report has none, or they changed since."""
-    file = path.parent / SURE
-    same = report.made_from.get(file.relative_to(bench.project.root).as_posix()) == _hash_of(file)
-    return read_sure(file, arm.arm) if same else SureSplits()
-
-
-def _prompt(bench: Bench, settings: Mapping[str, Any]) -> PromptVersion | None:
-    base, prompts = read_prompts(bench.project)
-    known = (prompt for prompt in (base, *prompts, *read_proposals(bench.project)) if prompt is not None)
-    return next((prompt for prompt in known if prompt_name(prompt) == settings.get("prompt")), None)
 
 
 def _words(arms: Sequence[str]) -> str:

@@ -12,16 +12,14 @@ from curation.store import open_store
 from evaluation.arms.arm_material import Variant
 from evaluation.arms.registry import arm_name
 from evaluation.arms.tuned_arm import TUNED, TUNED_RAG, tuned, tuned_rag
-from evaluation.baseline import bare_report, given_away, measure_choice, write_choices
+from evaluation.baseline import MeasuredArm, bare_report, given_away, measure_choice, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose
-from evaluation.forgetting import NOT_MEASURED, Forgetting, measure_forgetting, suite
+from evaluation.forgetting import NOT_MEASURED, measure_forgetting, suite
 from evaluation.given_answers import GivenRun
-from evaluation.measure import EvalItem
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import (
     ArmResult,
-    ItemOutcome,
     newest_report,
     scored_as,
     surest,
@@ -39,9 +37,6 @@ from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.lock import writer_lock
 from workspace.settings import Settings
-
-Measured = tuple[ArmResult, list[ItemOutcome]]
-"""An arm's figures and its outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +90,19 @@ def run_evaluation(
         write_choices(folder, bench, choices)
         name = ways.served.name if ways.served else ""
         place = take_place(bench.project, bench.settings, bench.test_sha256, scored_as(run, name))
-        measured = [measure_choice(bench, choice, bench.items)[:2] for choice in choices]
+        measured = [measure_choice(bench, choice, bench.items) for choice in choices]
         told = [*given_away(bench, choices), *instruction_with_pairs(system_prompt or "", bench.items)]
         chosen = preferred([choice.validation for choice in choices])
-        siblings = [_sibling(bench, choices[chosen], sibling, bench.items) for sibling in ways.siblings]
-        arms = [arm for arm, _ in (*measured, *siblings)]
+        siblings = [_sibling(bench, choices[chosen], sibling) for sibling in ways.siblings]
+        arms = [each.arm for each in (*measured, *siblings)]
         outcomes = [o for choice in choices for o in choice.outcomes]
-        outcomes += [o for _, found in (*measured, *siblings) for o in found]
+        outcomes += [o for each in (*measured, *siblings) for o in each.outcomes]
         write_outcomes(folder / "outputs.jsonl", outcomes)
         notes = [*bench.judge_notes, *bench.model_notes, *told]
         report = revised(bare_report(folder, bench, "run", arms, choices, evidence), run=run, served=name, notes=notes)
         trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
         pairs, weighed = evidence_for(bench, baseline, report, trained, place)
-        weighed = _with_the_rest(bench, ways, baseline, weighed, measured[chosen][0], told)
+        weighed = _with_the_rest(bench, ways, baseline, weighed, measured[chosen].arm, told)
         with open_store(bench.project, bench.settings) as store:
             write_vouched(store, folder / "verdict.json", rule(pairs, weighed), bench.settings.project.person)
             write_vouched(store, folder / "report.json", report, bench.settings.project.person)
@@ -135,31 +130,22 @@ def _variants(bench: Bench, system_prompt: str | None, rag: bool) -> dict[str, l
     return found
 
 
-def _sibling(
-    bench: Bench, choice: ArmChoice, sibling: Sibling, items: Sequence[EvalItem]
-) -> tuple[ArmResult, list[ItemOutcome]]:
+def _sibling(bench: Bench, choice: ArmChoice, sibling: Sibling) -> MeasuredArm:
     """Another training in the very setting and form that validation chose for the first."""
     other = replace(bench, desk=replace(bench.desk, model=sibling.open()), label_scoring=False)
     named = replace(choice, arm=f"{choice.arm}:{sibling.run}", validation=None, tries=(), outcomes=())
-    return measure_choice(other, named, items)[:2]
+    return measure_choice(other, named, bench.items)
 
 
 def _trained(
-    run: str,
-    ways: EvaluationOptions,
-    choice: ArmChoice,
-    first: tuple[ArmResult, list[ItemOutcome]],
-    siblings: Sequence[tuple[ArmResult, list[ItemOutcome]]],
+    run: str, ways: EvaluationOptions, choice: ArmChoice, first: MeasuredArm, siblings: Sequence[MeasuredArm]
 ) -> Trained:
-    def chosen(found: Sequence[ItemOutcome]) -> list[ItemOutcome]:
-        return [o for o in found if o.form == choice.form]
-
-    trainings = [Training(run=run, seed=ways.seed, score=first[0].score)] if siblings else []
+    trainings = [Training(run=run, seed=ways.seed, score=first.arm.score)] if siblings else []
     trainings += [
-        Training(run=sibling.run, seed=sibling.seed, score=arm.score)
-        for sibling, (arm, _) in zip(ways.siblings, siblings, strict=True)
+        Training(run=sibling.run, seed=sibling.seed, score=measured.arm.score)
+        for sibling, measured in zip(ways.siblings, siblings, strict=True)
     ]
-    return Trained(choice.arm, chosen(first[1]), trainings, [chosen(found) for _, found in siblings])
+    return Trained(choice.arm, first.outcomes, trainings, [each.outcomes for each in siblings])
 
 
 def _with_the_rest(
@@ -176,7 +162,11 @@ def _with_the_rest(
     prompted = next(arm for arm in baseline.report.arms if arm.arm == evidence.chosen)
     sure = surest(baseline.report.arms)
     missing = unmeasured_words(bench.project, read_manifest(bench.dataset), baseline.report)
-    forgetting = _forgetting(bench, ways.untrained)
+    forgetting = None
+    if ways.untrained is not None:
+        limit, watch = bench.settings.evaluation.forgetting_limit, bench.watch("general suite, before and after")
+        items, before = suite(bench.project.root), ways.untrained()
+        forgetting = measure_forgetting(items, before, bench.desk.model, bench.desk.replies, limit, watch)
     alone = f"; of {run} alone, not of the other trainings" if forgetting and source.trainings else ""
     notes = [
         *(served.notes(run, ways.base) if served else ()),
@@ -198,15 +188,6 @@ def _with_the_rest(
         forgetting=forgetting,
         notes=notes,
     )
-
-
-def _forgetting(bench: Bench, untrained: Callable[[], ChatModel] | None) -> Forgetting | None:
-    """Return the general suite before and after training; None if it is not asked for."""
-    if untrained is None:
-        return None
-    limit, watch = bench.settings.evaluation.forgetting_limit, bench.watch("general suite, before and after")
-    items = suite(bench.project.root)
-    return measure_forgetting(items, untrained(), bench.desk.model, bench.desk.replies, limit, watch)
 
 
 def check_unseen(project: Project, settings: Settings, run: str, trained: str, tested: str) -> None:

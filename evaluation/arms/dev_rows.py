@@ -52,8 +52,12 @@ def frozen_rows(folder: Path) -> DevRows:
 
 def stored_rows(store: Store, settings: Settings, test: Sequence[Example]) -> DevRows:
     """Reviewed imported rows, cleared against the test set and split as the freeze will split them."""
+    from curation.likeness.leaks import clean_rows
+
     found = store.rows(role=["pool", "train", "validation"], origin="import")
-    usable = _cleared([row for row in found if _may_be_used(row)], test)
+    known = [row for row in found if (row.is_reviewed or row.state == "trusted") and row.example.answer is not None]
+    kept, _ = clean_rows([row.example for row in known], test)
+    usable = [known[index] for index in kept]
     validation, train = _parted(usable, settings)
     if not validation:
         return DevRows(notes=("No reviewed rows to choose on: only base and prompt can be measured.",))
@@ -78,27 +82,16 @@ def mark_choosing(project: Project, settings: Settings, ids: Sequence[str]) -> N
                 store.mark(unmarked, "validation")
 
 
-def _may_be_used(row: StoredRow) -> bool:
-    return (row.is_reviewed or row.state == "trusted") and row.example.answer is not None
-
-
-def _cleared(rows: Sequence[StoredRow], test: Sequence[Example]) -> list[StoredRow]:
-    from curation.likeness.leaks import clean_rows
-
-    kept, _ = clean_rows([row.example for row in rows], test)
-    return [rows[index] for index in kept]
-
-
 def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredRow], list[StoredRow]]:
     """Validation and train as a freeze would part the pool; rows that came with a split, or a mark, keep it."""
     from curation.split.split import planned
 
     share = settings.dataset.validation
-    fixed = {i: _split_of(row) for i, row in enumerate(rows) if row.mark or row.role != "pool"}
+    fixed: dict[int, SplitName] = {
+        i: "validation" if "validation" in (row.mark, row.role) else "train"
+        for i, row in enumerate(rows)
+        if row.mark or row.role != "pool"
+    }
     shares: dict[SplitName, float] = {"train": 1 - share, "validation": share}
     plan = planned([row.example for row in rows], settings.dataset, shares, fixed)
     return [rows[i] for i in plan.rows("validation")], [rows[i] for i in plan.rows("train")]
-
-
-def _split_of(row: StoredRow) -> SplitName:
-    return "validation" if "validation" in (row.mark, row.role) else "train"

@@ -4,7 +4,6 @@ It informs; it decides only where `[evaluation] metric = "judge"` was named befo
 only as far as it agrees with people's labels.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 
 from chat.protocols import ChatModel
@@ -19,14 +18,12 @@ from evaluation.judge.correction import (
     corrected_difference,
     length_bias,
 )
-from evaluation.judge.grading import ModelJudge, project_judge
+from evaluation.judge.grading import project_judge
 from evaluation.judge.people_labels import JudgeSession, People, read_people
 from evaluation.measurement_report import read_report
 from workspace.artefact import revised
 from workspace.errors import RungError
 from workspace.files import sha256_bytes
-from workspace.folder import Project
-from workspace.settings import Settings
 
 
 def judge_run(sitting: JudgeSession, model: ChatModel, replies: Replies, watch: Watch) -> JudgeReport:
@@ -34,9 +31,16 @@ def judge_run(sitting: JudgeSession, model: ChatModel, replies: Replies, watch: 
     pinned(model)
     judge = project_judge(sitting.project, sitting.settings, model, replies)
     people = read_people(sitting)
-    said = {arm: _says(sitting, arm, judge, watch) for arm in sitting.arms}
+    said = {}
+    for arm in sitting.arms:
+        cases = sitting.cases(arm)
+        said[arm] = dict(zip(cases, judge.grade(list(cases.values()), watch(f"{arm}, judged")), strict=True))
     arms, rivals = _held_against(sitting, said, people)
-    notes = [*judge.notes, *written_by(sitting, model), *_people_notes(people)]
+    notes = [*judge.notes, *written_by(sitting, model)]
+    if people.split:
+        notes.append(f"{people.split} outputs on which the raters were split were left out")
+    notes += [f"the last label of {n} is not whole: it is being written, or was cut, and is asked again"
+              for n in people.cut]  # fmt: skip
     why = next((rival.why for rival in rivals if rival.why), "")
     return JudgeReport(
         run=sitting.verdict.run or "",
@@ -70,11 +74,6 @@ def judged_again(sitting: JudgeSession, report: JudgeReport) -> JudgeReport:
     return revised(report, arms=arms, rivals=rivals, used=not why, why=why, decides=True)
 
 
-def _says(sitting: JudgeSession, arm: str, judge: ModelJudge, watch: Watch) -> dict[int, float | None]:
-    cases = sitting.cases(arm)
-    return dict(zip(cases, judge.grade(list(cases.values()), watch(f"{arm}, judged")), strict=True))
-
-
 def _judged(
     sitting: JudgeSession, arm: str, said: Mapping[int, float | None], people: Mapping[int, float]
 ) -> JudgedArm:
@@ -104,16 +103,12 @@ def _rival(
     return JudgedRival(arm=arm, raw=raw, clusters=clusters, **found._asdict())
 
 
-def _people_notes(people: People) -> list[str]:
-    split = [f"{people.split} outputs on which the raters were split were left out"] if people.split else []
-    cut = [f"the last label of {name} is not whole: it is being written, or was cut, and is asked again"
-           for name in people.cut]  # fmt: skip
-    return [*split, *cut]
-
-
 def written_by(sitting: JudgeSession, model: ChatModel) -> list[str]:
     """Return what the judge itself wrote: candidates of the project, or the outputs it judges. It favours its own."""
-    drafted = drafted_by(sitting.project, sitting.settings).get(model.name, 0)
+    drafted = 0
+    if store_exists(sitting.project, sitting.settings):
+        with open_store(sitting.project, sitting.settings) as store:
+            drafted = sum(row.meta.get("model") == model.name for row in store.rows(excluded=None))
     told = [f"the judge {model.name} also drafted {drafted} rows of this project"] if drafted else []
     names = (sitting.folder.parent.name, sitting.verdict.baseline_report)
     reports = [read_report(sitting.project, name)[1] for name in names if name]
@@ -121,14 +116,6 @@ def written_by(sitting: JudgeSession, model: ChatModel) -> list[str]:
     if model.name in {report.model for report in reports} | others:
         told.append(f"the judge {model.name} also wrote outputs that it judges")
     return told
-
-
-def drafted_by(project: Project, settings: Settings) -> dict[str, int]:
-    """Return the number of the store's rows that each model drafted."""
-    if not store_exists(project, settings):
-        return {}
-    with open_store(project, settings) as store:
-        return dict(Counter(str(row.meta["model"]) for row in store.rows(excluded=None) if row.meta.get("model")))
 
 
 def pinned(model: ChatModel) -> None:

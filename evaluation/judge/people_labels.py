@@ -24,6 +24,8 @@ FOLDER = "judge"
 ITEMS = 160
 """Items that people are asked to label by default, of each arm: about 80 yes and 80 no where half are right."""
 SEED = 17
+VALUES = {"score": {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0}, "rubric": {"yes": 1.0, "no": 0.0}}
+"""Labels that people may give an output, with their values, by the kind of judge."""
 
 
 class LabelPlan(Artefact):
@@ -141,23 +143,11 @@ def take_labels(sitting: JudgeSession, path: Path, rater: str) -> int:
 
     Raises InputError with every line that is no label.
     """
-    values = label_values(sitting.settings.judge.kind)
+    values = VALUES[sitting.settings.judge.kind]
     found = read_sheet(path, "meets", values, {label.id: label.is_shown_by for label in labels(sitting)})
     rows = [{"id": identity, "value": values[word], "reason": reason} for identity, (word, reason) in found.items()]
     append_lines(rater_file(sitting.folder, "labels", rater), rows)
     return len(found)
-
-
-def read_labels(path: Path) -> dict[int, float]:
-    """Return a person's labels by id, the newest of each. Raises InputError for a damaged file."""
-    return dict(read_lines(path, lambda row: (int(row["id"]), float(row["value"])), "label"))
-
-
-def label_values(kind: str) -> dict[str, float]:
-    """Return the labels that people may give an output, with their values: 1 to 5 for `score`, else yes or no."""
-    if kind == "score":
-        return {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0}
-    return {"yes": 1.0, "no": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +171,8 @@ def read_people(sitting: JudgeSession) -> People:
         return People({arm: {} for arm in sitting.arms})
     given: dict[int, dict[str, float]] = {}
     for rater, path in files.items():
-        for identity, said in read_labels(path).items():
+        newest = dict(read_lines(path, lambda row: (int(row["id"]), float(row["value"])), "label"))
+        for identity, said in newest.items():
             given.setdefault(identity, {})[rater] = said
     by_arm: dict[str, dict[int, float]] = {arm: {} for arm in sitting.arms}
     split = 0

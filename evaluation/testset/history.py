@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +49,16 @@ def older_tests(
     wanted = set(scored) - {test_sha256}
     if not wanted:
         return ()
-    tests = _frozen_tests(project)
+    folders = [path.parent for path in oldest_first(project.datasets.glob("*/manifest.json"))]
+    tests = [(folder, manifest) for folder in folders if "test" in (manifest := read_manifest(folder)).splits]
     own = next((pair for pair in tests if pair[1].splits["test"].sha256 == test_sha256), None)
     if own is None:
         return ()
     earlier = {m.splits["test"].sha256: (f, m) for f, m in reversed(tests) if m.splits["test"].sha256 in wanted}
-    gone = [Older(f"{name} {GONE}", sha, False) for sha, name in _gone_versions(project, tests, wanted).items()]
-    return (*gone, *_repeated(own, earlier, drawn))
+    gone = sorted(wanted - {manifest.splits["test"].sha256 for _, manifest in tests})
+    told = {report.test_sha256: report.dataset for report in reports(project)} if gone else {}
+    lost = [Older(f"{told.get(sha, 'a version')} {GONE}", sha, False) for sha in gone]
+    return (*lost, *_repeated(own, earlier, drawn))
 
 
 def _repeated(own: Frozen, earlier: Mapping[str, Frozen], drawn: Collection[str]) -> tuple[Older, ...]:
@@ -64,31 +67,12 @@ def _repeated(own: Frozen, earlier: Mapping[str, Frozen], drawn: Collection[str]
     seen = here & {question for each in before.values() for question in each}
     if len(seen) < FRESH * len(here):
         return ()
-    repeated = [sha for sha in before if here & before[sha].keys()]
-    made = [
-        Older(earlier[sha][1].version, sha, here <= before[sha].keys() and _gone(before[sha], here) <= set(drawn))
-        for sha in repeated
-    ]
+    made = []
+    for sha, asked in before.items():
+        if here & asked.keys():
+            gone = {name or question for question, name in asked.items() if question not in here}
+            made.append(Older(earlier[sha][1].version, sha, here <= asked.keys() and gone <= set(drawn)))
     return tuple(sorted(made, key=lambda older: by_number(Path(older.version))))
-
-
-def _gone_versions(project: Project, tests: Sequence[Frozen], wanted: Collection[str]) -> dict[str, str]:
-    """Return the `wanted` test sets that no manifest names, each with its version by a report."""
-    known = {manifest.splits["test"].sha256 for _, manifest in tests}
-    missing = set(wanted) - known
-    told = {report.test_sha256: report.dataset for report in reports(project)} if missing else {}
-    return {sha: told.get(sha, "a version") for sha in sorted(missing)}
-
-
-def _frozen_tests(project: Project) -> list[Frozen]:
-    """Return the frozen versions that hold a test set, the oldest first."""
-    folders = [path.parent for path in oldest_first(project.datasets.glob("*/manifest.json"))]
-    return [(folder, manifest) for folder in folders if "test" in (manifest := read_manifest(folder)).splits]
-
-
-def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:
-    """Return ids of the rows that are there no more; the question where a row has none."""
-    return {name or question for question, name in before.items() if question not in here}
 
 
 def stored_ids(manifest: Manifest) -> dict[int, str]:
