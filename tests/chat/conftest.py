@@ -1,9 +1,5 @@
 """The embedded model, made once into the cache folder and loaded once a session."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 
 from chat.local.embedded import embedded_model
@@ -12,17 +8,17 @@ from chat.local.model import LocalModel
 
 
 @pytest.fixture(scope="session")
-def embedded() -> Path:
+def embedded():
     return embedded_model()
 
 
 @pytest.fixture(scope="session")
-def local(embedded: Path) -> LocalModel:
+def local(embedded) -> LocalModel:
     return LocalModel(load("embedded", threads=1), batch=4)
 
 
 @pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def keys(monkeypatch):
     for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "RUNG_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-tests-1234")

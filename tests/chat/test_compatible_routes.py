@@ -5,8 +5,6 @@ Gemini: https://ai.google.dev/gemini-api/docs/openai; its errors are a list, its
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html; the content begins with reasoning.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +20,7 @@ SAFE = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self
 CHOICES = Ask(HELLO.turns, 16, choices=("card", "pin"))
 
 
-def answer(text: str, model: str, usage: dict[str, Any], **choice: Any) -> dict[str, Any]:
+def answer(text, model, usage, **choice):
     found = completion(text)
     found["choices"][0].update(choice)
     return {**found, "model": model, "usage": usage}
@@ -82,9 +80,7 @@ ROUTES = {
 
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES.keys())
-def test_a_provider_is_read_by_its_compatible_route(
-    loopback: Any, monkeypatch: pytest.MonkeyPatch, route: Route
-) -> None:
+def test_a_provider_is_read_by_its_compatible_route(loopback, monkeypatch, route: Route):
     monkeypatch.setenv("RUNG_API_KEY", "key-of-the-provider")
     options = CallOptions(patience=QUICK, timeout=10.0)
     model = Compatible(route.model, base_url=loopback.url + route.path, options=options)
@@ -100,7 +96,7 @@ def test_a_provider_is_read_by_its_compatible_route(
     assert headers["authorization"] == "Bearer key-of-the-provider"
 
 
-def test_an_answer_in_tags_of_its_own_is_kept_whole(loopback: Any) -> None:
+def test_an_answer_in_tags_of_its_own_is_kept_whole(loopback):
     """A prompt may ask for `<reasoning>`; only gpt-oss on Bedrock thinks in it."""
     asked = "<reasoning>2 and 2</reasoning><answer>4</answer>"
     loopback.say((200, completion(asked)))
@@ -117,13 +113,13 @@ def test_an_answer_in_tags_of_its_own_is_kept_whole(loopback: Any) -> None:
     ],
     ids=["gemini", "azure"],
 )
-def test_a_parameter_is_left_out_as_each_refuses_it(loopback: Any, said: Any) -> None:
+def test_a_parameter_is_left_out_as_each_refuses_it(loopback, said):
     loopback.say(lambda _, asked: (400, said) if "seed" in asked[3] else (200, completion()))
     model = Compatible("m", base_url=loopback.url + "/v1", options=CallOptions(patience=QUICK))
     assert model.answer([HELLO])[0].text == "Hello." and model.refused == {"seed"}
 
 
-def test_a_wait_in_the_body_is_kept_as_one_in_a_header(loopback: Any) -> None:
+def test_a_wait_in_the_body_is_kept_as_one_in_a_header(loopback):
     loopback.say(ROUTES["gemini"].limit)
     model = Compatible("m", base_url=loopback.url + "/v1", options=CallOptions(patience=QUICK))
     with pytest.raises(ChatError) as limited:

@@ -1,10 +1,5 @@
 """A server asked with the standard library alone: whatever it sends is an answer or one plain sentence."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from chat.compatible import Compatible
@@ -36,7 +31,7 @@ ASK = [{"role": "user", "content": "Hi"}]
         ("http://sam:se/cret@gpu.example:99999", "http://gpu.example:99999"),
     ],
 )
-def test_what_is_no_address_is_told_without_its_password(address: str, shown: str) -> None:
+def test_what_is_no_address_is_told_without_its_password(address, shown):
     named = ModelSettings(base="m", provider="openai", base_url=address)
     for make in (lambda: Endpoint(address), lambda: Compatible("m", base_url=address), lambda: host_of(named)):
         with pytest.raises(RungError) as told:
@@ -44,7 +39,7 @@ def test_what_is_no_address_is_told_without_its_password(address: str, shown: st
         assert told.value.found == shown and "secret" not in str(told.value.as_json()) and "ret@" not in str(told.value)
 
 
-def test_name_and_password_of_an_address_are_told_nowhere() -> None:
+def test_name_and_password_of_an_address_are_told_nowhere():
     address = "http://sam:secret@gpu.example:8000/v1"
     named = ModelSettings(base="m", provider="openai", base_url=address)
     endpoint, model = Endpoint(address + "?x=1"), Compatible("m", base_url=address)
@@ -52,12 +47,12 @@ def test_name_and_password_of_an_address_are_told_nowhere() -> None:
     assert endpoint.root == "http://gpu.example:8000" and model.name == "m (gpu.example:8000)"
 
 
-def completion(**changed: Any) -> dict[str, Any]:
+def completion(**changed):
     choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": "Hello."}}
     return {"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}, **changed}
 
 
-def test_an_answer_with_and_without_counts(loopback: Any) -> None:
+def test_an_answer_with_and_without_counts(loopback):
     loopback.say((200, completion()), (200, completion(usage=None)))
     counted, bare = (Endpoint(loopback.url, "m").answer(ASK, 8) for _ in range(2))
     assert (counted.text, counted.prompt_tokens, counted.output_tokens, counted.stopped) == ("Hello.", 3, 2, "end")
@@ -79,28 +74,28 @@ def test_an_answer_with_and_without_counts(loopback: Any) -> None:
     ],
     ids=["empty", "no choice", "no message", "text", "list", "words", "deep", "html", "array"],
 )
-def test_what_is_no_completion_is_one_sentence(loopback: Any, body: Any) -> None:
+def test_what_is_no_completion_is_one_sentence(loopback, body):
     loopback.say((200, body))
     with pytest.raises(RungError, match=r"127\.0\.0\.1"):
         Endpoint(loopback.url, "m").answer(ASK, 8)
 
 
 @pytest.mark.parametrize("body", [{}, {"data": []}, {"data": [{}]}, {"data": {"id": "m"}}, {"data": ["m"]}])
-def test_a_server_that_lists_no_model(loopback: Any, body: Any) -> None:
+def test_a_server_that_lists_no_model(loopback, body):
     loopback.say((200, body))
     with pytest.raises(RungError) as refused:
         Endpoint(loopback.url).answer(ASK, 8)
     assert refused.value.where == loopback.url.removeprefix("http://")
 
 
-def test_an_answer_that_breaks_off(loopback: Any, torn: Callable[..., None]) -> None:
+def test_an_answer_that_breaks_off(loopback, torn):
     loopback.say(torn)
     with pytest.raises(RungError, match="no answer"):
         Endpoint(loopback.url, "m").answer(ASK, 8)
 
 
 @pytest.mark.parametrize("ending", ["", "\r", "\n"])
-def test_a_key_is_told_nowhere(loopback: Any, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+def test_a_key_is_told_nowhere(loopback, monkeypatch, ending):
     key = "sk-of-the-team-123"
     monkeypatch.setenv("RUNG_API_KEY", key + ending)
     loopback.say((401, {"error": f"Bearer {key} is not known"}))

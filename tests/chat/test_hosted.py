@@ -1,11 +1,8 @@
 """Hosted models: an answer, what is tried again, what is told, and that one failure loses nothing else."""
 
-from __future__ import annotations
-
 import json
 import time
 from datetime import date
-from typing import Any
 
 import pytest
 from hosted_replies import HELLO, client, completion, message
@@ -30,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("keys")
 
 
 @pytest.fixture(params=["anthropic", "openai"])
-def provider(request: pytest.FixtureRequest) -> str:
+def provider(request):
     return str(request.param)
 
 
@@ -40,7 +37,7 @@ def failure(model: Hosted) -> ChatError:
     return caught.value
 
 
-def test_an_answer(provider: str, loopback: Any) -> None:
+def test_an_answer(provider, loopback):
     loopback.say((200, GOOD[provider]))
     (reply,) = client(provider, loopback.url).answer([HELLO])
     assert (reply.text, reply.input_tokens, reply.output_tokens, reply.stopped) == ("Hello.", 11, 3, "end")
@@ -55,36 +52,36 @@ def test_an_answer(provider: str, loopback: Any) -> None:
         assert "key-of-openai" not in headers["authorization"], "the key of OpenAI goes to OpenAI only"
 
 
-def test_replies_stand_in_the_order_of_the_asks(provider: str, loopback: Any) -> None:
-    def echo(handler: Any, request: Any) -> tuple[int, Any]:
+def test_replies_stand_in_the_order_of_the_asks(provider, loopback):
+    def echo(handler, request):
         text = request[3]["messages"][-1]["content"]
         time.sleep(0.05 if text == "0" else 0)
         return 200, message(text) if provider == "anthropic" else completion(text)
 
     loopback.say(echo)
     asks = [Ask(({"role": "user", "content": str(number)},), 8) for number in range(7)]
-    seen: list[tuple[int, int]] = []
+    seen = []
     model = client(provider, loopback.url, timeout=5.0)
     assert [r.text for r in model.answer(asks, lambda done, total: seen.append((done, total)))] == list("0123456")
     assert seen[-1] == (7, 7)
 
 
 @pytest.mark.parametrize(("status", "wait"), [(429, "0"), (529, None), (500, None)])
-def test_what_passes_is_tried_again(provider: str, loopback: Any, status: int, wait: str | None) -> None:
+def test_what_passes_is_tried_again(provider, loopback, status, wait):
     headers = {"retry-after": wait} if wait else {}
     loopback.say((status, {"error": {"message": "later"}}, headers), (200, GOOD[provider]))
     assert client(provider, loopback.url).answer([HELLO])[0].text == "Hello."
     assert len(loopback.requests) == 2
 
 
-def test_retry_after_is_obeyed(provider: str, loopback: Any) -> None:
+def test_retry_after_is_obeyed(provider, loopback):
     loopback.say((429, {"error": {"message": "later"}}, {"retry-after": "0.4"}), (200, GOOD[provider]))
     started = time.monotonic()
     client(provider, loopback.url).answer([HELLO])
     assert time.monotonic() - started >= 0.4
 
 
-def test_a_server_that_asks_for_an_hour_is_not_waited_for(provider: str, loopback: Any) -> None:
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(provider, loopback):
     loopback.say((429, {"error": {"message": "slow down"}}, {"retry-after": "3600"}))
     started = time.monotonic()
     error = failure(client(provider, loopback.url))
@@ -97,14 +94,14 @@ def test_a_server_that_asks_for_an_hour_is_not_waited_for(provider: str, loopbac
     [(429, "rate", 3), (529, "busy", 3), (500, "busy", 3), (400, "request", 1), (401, "key", 1), (404, "model", 1),
      (413, "request", 1), (402, "money", 1)],
 )  # fmt: skip
-def test_what_stays_is_told(provider: str, loopback: Any, status: int, kind: str, calls: int) -> None:
+def test_what_stays_is_told(provider, loopback, status, kind, calls):
     loopback.say((status, {"type": "error", "error": {"type": "x", "message": "because so"}}))
     error = failure(client(provider, loopback.url))
     assert (error.kind, len(loopback.requests)) == (kind, calls)
     assert "because so" in error.message and str(status) in error.message and "127.0.0.1" in error.message
 
 
-def test_a_torn_connection_and_a_timeout_are_tried_again(provider: str, loopback: Any, torn: Any, slow: Any) -> None:
+def test_a_torn_connection_and_a_timeout_are_tried_again(provider, loopback, torn, slow):
     loopback.say(torn, slow, (200, GOOD[provider]))
     model = client(provider, loopback.url, timeout=2.5)
     model.price = PRICE
@@ -112,14 +109,14 @@ def test_a_torn_connection_and_a_timeout_are_tried_again(provider: str, loopback
     assert len(loopback.requests) == 3 and model.unsure == 2, "both tries may have been paid"
 
 
-def test_a_server_that_only_tears_or_sleeps(provider: str, loopback: Any, torn: Any, slow: Any) -> None:
+def test_a_server_that_only_tears_or_sleeps(provider, loopback, torn, slow):
     loopback.say(torn)
     assert failure(client(provider, loopback.url)).kind == "connection"
     loopback.script[:] = [slow]
     assert failure(client(provider, loopback.url, timeout=0.1)).kind == "timeout"
 
 
-def test_nobody_listens(provider: str) -> None:
+def test_nobody_listens(provider):
     error = failure(client(provider, "http://127.0.0.1:9"))
     assert error.kind == "connection" and "Tried 3 times" in error.message and not error.may_be_paid
 
@@ -128,19 +125,19 @@ def test_nobody_listens(provider: str) -> None:
     ("body", "headers"),
     [(HTML, {"content-type": "text/html"}), ("{broken", {}), ({"hello": 1}, {}), ("[]", {}), ("", {})],
 )
-def test_a_200_that_is_no_answer(provider: str, loopback: Any, body: Any, headers: dict[str, str]) -> None:
+def test_a_200_that_is_no_answer(provider, loopback, body, headers):
     loopback.say((200, body, headers))
     error = failure(client(provider, loopback.url))
     assert error.kind == "garbled" and not error.again and len(loopback.requests) == 1
 
 
-def test_a_redirect_is_not_followed_with_the_rows(provider: str, loopback: Any) -> None:
+def test_a_redirect_is_not_followed_with_the_rows(provider, loopback):
     loopback.say((307, "", {"location": loopback.url + "/elsewhere"}), (200, GOOD[provider]))
     failure(client(provider, loopback.url))
     assert [request[1] for request in loopback.requests if "elsewhere" in request[1]] == []
 
 
-def test_refused_cut_and_empty(provider: str, loopback: Any) -> None:
+def test_refused_cut_and_empty(provider, loopback):
     script = {
         "anthropic": [message("", "refusal"), message("Hel", "max_tokens"), message("", "end_turn")],
         "openai": [completion(None, "stop", refusal="I will not."), completion("Hel", "length"), completion("")],
@@ -150,13 +147,13 @@ def test_refused_cut_and_empty(provider: str, loopback: Any) -> None:
     assert [(reply.text, reply.stopped) for reply in replies] == [("", "refused"), ("Hel", "length"), ("", "end")]
 
 
-def test_a_model_that_was_cut_while_it_thought_is_asked_again_with_room(provider: str, loopback: Any) -> None:
+def test_a_model_that_was_cut_while_it_thought_is_asked_again_with_room(provider, loopback):
     """Once seen to think, everything is asked with room; what was paid for the cut reply is counted."""
     make, stops = {"anthropic": (message, ("max_tokens", "end_turn")), "openai": (completion, ("length", "stop"))}[
         provider
     ]
 
-    def respond(_: Any, request: Any) -> tuple[int, Any]:
+    def respond(_, request):
         has_room = request[3]["max_tokens"] > 1000
         return 200, make("<think>\nHm.\n</think>\n\ncard", stops[1]) if has_room else make("", stops[0])
 
@@ -169,7 +166,7 @@ def test_a_model_that_was_cut_while_it_thought_is_asked_again_with_room(provider
     assert (cut.text, cut.stopped) == ("", "length")
 
 
-def test_thinking_is_switched_where_the_model_is_asked(provider: str, loopback: Any) -> None:
+def test_thinking_is_switched_where_the_model_is_asked(provider, loopback):
     loopback.say((200, GOOD[provider]))
     named = set()
     for way in (None, False, True):
@@ -187,7 +184,7 @@ def test_thinking_is_switched_where_the_model_is_asked(provider: str, loopback: 
     assert len(named) == 3
 
 
-def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way_and_paid(provider: str, loopback: Any) -> None:
+def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way_and_paid(provider, loopback):
     cut = message("Hel", None) if provider == "anthropic" else completion("Hel", None)
     model = client(provider, loopback.url)
     model.price = PRICE
@@ -198,7 +195,7 @@ def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way_and_paid(provider
     assert error.kind == "connection" and error.cost_usd == pytest.approx(3 * once) and not error.may_be_paid
 
 
-def test_a_closed_set_is_a_schema_and_a_reply_outside_it_is_said(provider: str, loopback: Any) -> None:
+def test_a_closed_set_is_a_schema_and_a_reply_outside_it_is_said(provider, loopback):
     ask = Ask(HELLO.turns, 8, choices=("E10 eye", "E11 eye"))
     make = message if provider == "anthropic" else completion
     loopback.say((200, make(json.dumps({"answer": "E11 eye"}))), (200, make(json.dumps({"answer": "E12"}))))
@@ -220,12 +217,12 @@ def test_a_closed_set_is_a_schema_and_a_reply_outside_it_is_said(provider: str, 
         ('{"answer": 3}', ('{"answer": 3}', "outside")),
     ],
 )
-def test_an_answer_is_read_where_a_person_would_read_it(text: str, read: tuple[str, str]) -> None:
+def test_an_answer_is_read_where_a_person_would_read_it(text, read):
     assert settled(Ask(HELLO.turns, 8, choices=("card", "pin")), text, "end") == read
 
 
-def test_one_failure_loses_nothing_else(provider: str, loopback: Any) -> None:
-    def by_text(handler: Any, request: Any) -> tuple[int, Any]:
+def test_one_failure_loses_nothing_else(provider, loopback):
+    def by_text(handler, request):
         text = request[3]["messages"][-1]["content"]
         return (400, {"error": {"message": "bad"}}) if text == "2" else (200, GOOD[provider])
 
@@ -239,13 +236,13 @@ def test_one_failure_loses_nothing_else(provider: str, loopback: Any) -> None:
     assert [bool(reply) for reply in caught.value.replies[:2]] == [True, True]
 
 
-def test_a_refused_key_stops_the_rest(provider: str, loopback: Any) -> None:
+def test_a_refused_key_stops_the_rest(provider, loopback):
     loopback.say((401, {"error": {"message": "no"}}))
     came = list(client(provider, loopback.url, workers=1).stream([HELLO] * 50))
     assert len(came) == 1 and len(loopback.requests) == 1
 
 
-def test_leaving_the_stream_ends_the_waiting(provider: str, loopback: Any) -> None:
+def test_leaving_the_stream_ends_the_waiting(provider, loopback):
     loopback.say((200, GOOD[provider]), (429, {"error": {"message": "x"}}, {"retry-after": "50"}))
     stream = client(provider, loopback.url, workers=1, patience=Patience(tries=3, longest=60.0)).stream([HELLO] * 9)
     next(stream)
@@ -255,7 +252,7 @@ def test_leaving_the_stream_ends_the_waiting(provider: str, loopback: Any) -> No
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
-def test_a_missing_key_is_said_in_plain_words(provider: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_a_missing_key_is_said_in_plain_words(provider, monkeypatch, tmp_path):
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,12 +1,8 @@
 """Hosted models: streams, the cache, counts before money is spent, notices, batches."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hosted_replies import HELLO, client, message
@@ -22,8 +18,8 @@ from workspace.errors import RungError
 pytestmark = pytest.mark.usefixtures("keys")
 
 
-def test_a_long_answer_is_streamed_and_a_cut_stream_is_no_answer(loopback: Any) -> None:
-    def events(*kinds: str) -> str:
+def test_a_long_answer_is_streamed_and_a_cut_stream_is_no_answer(loopback):
+    def events(*kinds):
         data = {
             "message_start": {"message": message("", None)},
             "content_block_start": {"index": 0, "content_block": {"type": "text", "text": ""}},
@@ -51,13 +47,13 @@ def test_a_long_answer_is_streamed_and_a_cut_stream_is_no_answer(loopback: Any) 
     assert "cut off" in str(failure_of(client("anthropic", loopback.url), long))
 
 
-def failure_of(model: Hosted, ask: Ask) -> ChatError:
+def failure_of(model: Hosted, ask) -> ChatError:
     with pytest.raises(ChatError) as caught:
         model.answer([ask])
     return caught.value
 
 
-def test_the_long_static_part_is_marked_for_the_cache_and_its_tokens_are_counted(loopback: Any) -> None:
+def test_the_long_static_part_is_marked_for_the_cache_and_its_tokens_are_counted(loopback):
     used = {"input_tokens": 5, "output_tokens": 3, "cache_read_input_tokens": 1200, "cache_creation_input_tokens": 30}
     loopback.say((200, message(usage=used)))
     ask = Ask(({"role": "system", "content": "Guideline. " * 600}, {"role": "user", "content": "Hi"}), 8)
@@ -66,7 +62,7 @@ def test_the_long_static_part_is_marked_for_the_cache_and_its_tokens_are_counted
     assert (reply.input_tokens, reply.cached_tokens) == (1235, 1200)
 
 
-def test_a_model_near_its_end_brings_a_notice(loopback: Any) -> None:
+def test_a_model_near_its_end_brings_a_notice(loopback):
     from anthropic.resources.messages import DEPRECATED_MODELS
 
     end = DEPRECATED_MODELS["claude-opus-4-5"]
@@ -74,7 +70,7 @@ def test_a_model_near_its_end_brings_a_notice(loopback: Any) -> None:
     assert any(end in each for each in told) and not any(end in each for each in other)
 
 
-def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback: Any, tmp_path: Path) -> None:
+def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback, tmp_path):
     counts = {"processing": 0, "succeeded": 1, "errored": 1, "canceled": 0, "expired": 1}
     batch = {"id": "batch_1", "type": "message_batch", "processing_status": "ended", "request_counts": counts,
              "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z", "ended_at": None,
@@ -104,7 +100,7 @@ def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback: Any,
     assert set(found) == {"b", "c", "d"} and sent_batches(tmp_path) == []
 
 
-def test_a_model_that_is_not_behind_a_server_takes_no_batch(tmp_path: Path) -> None:
+def test_a_model_that_is_not_behind_a_server_takes_no_batch(tmp_path):
     with pytest.raises(RungError) as refused:
         Batches(Scripted(["x"]), tmp_path)
     assert refused.value.where == "--batch"
@@ -141,6 +137,6 @@ print(interrupts)
 """
 
 
-def test_an_interrupt_at_any_moment_loses_no_reply_and_hangs_nothing() -> None:
+def test_an_interrupt_at_any_moment_loses_no_reply_and_hangs_nothing():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 and int(done.stdout) > 100, done.stderr

@@ -1,10 +1,6 @@
 """Privacy: data that may leave the machine, with a real client and a real server on loopback as the remote one."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,18 +20,18 @@ ANSWER = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path, monkeypatch) -> Project:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
     monkeypatch.setenv("OPENAI_API_KEY", "test")
     monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
     return Project(tmp_path)
 
 
-def claude(url: str = "") -> ModelSettings:
+def claude(url="") -> ModelSettings:
     return ModelSettings(base="claude-x", provider="anthropic", base_url=url)
 
 
-def test_nothing_is_sent_where_the_answer_forbids(project: Project, loopback: Any) -> None:
+def test_nothing_is_sent_where_the_answer_forbids(project: Project, loopback):
     project.answers_file.write_text('privacy = "no_external_api"\n')
     with pytest.raises(Refusal) as caught:
         open_model(claude(loopback.url), guard=project_guard(project, Settings()))
@@ -43,8 +39,8 @@ def test_nothing_is_sent_where_the_answer_forbids(project: Project, loopback: An
     assert "privacy = no_external_api" in caught.value.message and "--provider local" in caught.value.hint
 
 
-def test_the_answer_is_read_again_before_each_call(project: Project, loopback: Any) -> None:
-    def answer_and_change_the_mind(handler: Any, request: Any) -> tuple[int, Any]:
+def test_the_answer_is_read_again_before_each_call(project: Project, loopback):
+    def answer_and_change_the_mind(handler, request):
         project.answers_file.write_text('privacy = "no_external_api"\n')
         return 200, ANSWER
 
@@ -59,7 +55,7 @@ def test_the_answer_is_read_again_before_each_call(project: Project, loopback: A
     assert len(loopback.requests) == 1
 
 
-def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback: Any) -> None:
+def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback):
     loopback.say((200, ANSWER))
     model = open_model(claude(loopback.url), guard=project_guard(project, Settings()))
     came = []
@@ -70,7 +66,7 @@ def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback: A
     assert len(came) == len(loopback.requests), "every paid reply was handed over before the refusal"
 
 
-def test_own_hosts_and_this_machine_are_free(project: Project, loopback: Any) -> None:
+def test_own_hosts_and_this_machine_are_free(project: Project, loopback):
     project.answers_file.write_text('privacy = "no_external_api"\n')
     loopback.say((200, ANSWER))
     own = Settings(privacy=PrivacySettings(own_hosts=(loopback.url.removeprefix("http://"),)))
@@ -82,14 +78,14 @@ def test_own_hosts_and_this_machine_are_free(project: Project, loopback: Any) ->
         open_model(elsewhere, guard=project_guard(project, Settings()))
 
 
-def test_an_override_is_named(project: Project, loopback: Any) -> None:
+def test_an_override_is_named(project: Project, loopback):
     project.answers_file.write_text('privacy = "no_external_api"\n')
     loopback.say((200, ANSWER))
     guard = project_guard(project, Settings(), Override("mo", "public rows only"))
     assert open_model(claude(loopback.url), guard=guard).answer([HELLO])[0].text == "Hello."
 
 
-def test_no_training_needs_a_dated_entry(project: Project) -> None:
+def test_no_training_needs_a_dated_entry(project: Project):
     project.answers_file.write_text('privacy = "no_training"\n')
     today = Guard(lambda: frozenset({"no_training"}), today=lambda: date(2026, 12, 1))
     today.check("anthropic", "api.anthropic.com")
@@ -105,7 +101,7 @@ def test_no_training_needs_a_dated_entry(project: Project) -> None:
     assert trains("anthropic", "api.anthropic.com", entry["expires"] + timedelta(1))
 
 
-def test_an_answer_that_cannot_be_read_forbids(project: Project) -> None:
+def test_an_answer_that_cannot_be_read_forbids(project: Project):
     assert privacy_answers(project.answers_file) == frozenset()
     project.answers_file.write_text("privacy = [broken")
     with pytest.raises(Refusal) as refused:
@@ -113,14 +109,14 @@ def test_an_answer_that_cannot_be_read_forbids(project: Project) -> None:
     assert refused.value.where == str(project.answers_file)
 
 
-def test_a_model_elsewhere_is_never_opened_without_a_guard(project: Project) -> None:
+def test_a_model_elsewhere_is_never_opened_without_a_guard(project: Project):
     with pytest.raises(TypeError):
         open_model(claude())
     with pytest.raises(RungError, match="embedded"):
         open_model(ModelSettings(provider="anthropic"))
 
 
-def test_this_machine_and_own_hosts_by_name_by_port_and_by_address() -> None:
+def test_this_machine_and_own_hosts_by_name_by_port_and_by_address():
     assert all(map(is_this_machine, ["localhost", "127.0.0.1:8000", "[::1]:80", "127.9.9.9", "LOCALHOST:1"]))
     others = ["localhost.evil.com", "10.0.0.1", "127.0.0.1.evil.com", "0.0.0.0", "example.com", "", "[::1"]
     assert not any(map(is_this_machine, others))

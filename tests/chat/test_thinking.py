@@ -1,10 +1,6 @@
 """Models that think before they answer: the thinking has room of its own and is no part of the answer."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 from families import chain
@@ -25,7 +21,7 @@ WAYS = {"prompt": "(enable_thinking is not defined or enable_thinking)", "model"
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def both(request: pytest.FixtureRequest, embedded: Path) -> list[Loaded]:
+def both(request, embedded) -> list[Loaded]:
     """A model that thinks one word, and one that thinks without end; both answer `alpha` behind closed thinking."""
     words = quiet_transformers().AutoTokenizer.from_pretrained(str(embedded))
     words.add_tokens(["<think>", "</think>", "<hm>", "<alpha>", "<beta>"])
@@ -36,15 +32,15 @@ def both(request: pytest.FixtureRequest, embedded: Path) -> list[Loaded]:
     return [chain(words, [*begun, ("<hm>", more), *ending]) for more in ("</think>", "<hm>")]
 
 
-def ask(question: str, **other: Any) -> Ask:
+def ask(question, **other):
     return Ask(({"role": "user", "content": question},), 3, **other)
 
 
-def models(both: list[Loaded], tmp_path: Path) -> list[LocalModel]:
+def models(both: list[Loaded], tmp_path) -> list[LocalModel]:
     return [LocalModel(loaded, checks=tmp_path / f"{n}") for n, loaded in enumerate(both)]
 
 
-def test_the_answer_is_what_follows_the_thinking(both: list[Loaded], tmp_path: Path) -> None:
+def test_the_answer_is_what_follows_the_thinking(both: list[Loaded], tmp_path):
     short, endless = models(both, tmp_path)
     meta = {"thinking_tokens": 18}
     replies = short.answer([ask("one", meta=meta), ask("two, longer")])
@@ -54,7 +50,7 @@ def test_the_answer_is_what_follows_the_thinking(both: list[Loaded], tmp_path: P
     assert (cut.text, cut.stopped, cut.output_tokens) == ("", "length", 21), "cut while it thought: no answer"
 
 
-def test_a_held_answer_is_thought_about_first(both: list[Loaded], tmp_path: Path) -> None:
+def test_a_held_answer_is_thought_about_first(both: list[Loaded], tmp_path):
     meta = {"thinking_tokens": 18}
     for model, least in zip(models(both, tmp_path), (3, 18), strict=True):
         (reply,) = model.answer([ask("one", choices=("<beta>", "<alpha>"), meta=meta)])
@@ -63,7 +59,7 @@ def test_a_held_answer_is_thought_about_first(both: list[Loaded], tmp_path: Path
         assert reply.input_tokens == model.answer([ask("one", meta=meta)])[0].input_tokens
 
 
-def test_thinking_is_switched_by_a_setting(both: list[Loaded], tmp_path: Path) -> None:
+def test_thinking_is_switched_by_a_setting(both: list[Loaded], tmp_path):
     folder = tmp_path / "m"
     both[1].model.save_pretrained(str(folder))
     both[1].tokenizer.save_pretrained(str(folder))
@@ -86,5 +82,5 @@ def test_thinking_is_switched_by_a_setting(both: list[Loaded], tmp_path: Path) -
         (json.dumps({"a": "<b>"}), '{"a": "<b>"}'),
     ],
 )
-def test_what_is_thought_is_no_part_of_the_answer(reply: str, answer: str) -> None:
+def test_what_is_thought_is_no_part_of_the_answer(reply, answer):
     assert spoken(reply) == answer

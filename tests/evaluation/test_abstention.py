@@ -130,7 +130,7 @@ def test_label_scoring_of_a_local_model_has_a_threshold_too(project, settings, m
 
 
 @pytest.mark.parametrize(("reached", "told"), [(0.905, True), (0.98, False), (1.0, False)])
-def test_a_precision_below_what_was_wanted_is_said(reached: float, told: bool) -> None:
+def test_a_precision_below_what_was_wanted_is_said(reached, told):
     point = CoveragePoint(threshold=0.9, items=42, coverage=1.0, precision=reached, low=0.7, high=1.0)
     words = Abstention(wanted=0.98, chosen_on=42, point=point, curve=[]).words()
     assert ("wanted" in words) == told

@@ -368,7 +368,7 @@ def test_what_a_killed_measuring_left_is_gone_on_with_and_its_verdict_is_no_verd
     assert folder.name == "E-1000" and not (folder / "verdict.json").exists()
 
 
-def test_the_classifier_goes_by_its_own_name_and_by_the_one_in_files() -> None:
+def test_the_classifier_goes_by_its_own_name_and_by_the_one_in_files():
     assert arms_named(["classifier"]) == arms_named(["classical"]) != []
     assert [arm.name for arm in arms_named(["classifier", "base", "classical"])] == ["base", "classical"]
     with pytest.raises(RungError) as told:

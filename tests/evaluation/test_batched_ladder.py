@@ -1,7 +1,5 @@
 """`rung baseline --batch`: the ladder by OpenAI's and Anthropic's batches, on loopback, paid once whatever happens."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal
@@ -31,7 +29,7 @@ class Batches:
     lost: int = 0
     """Results of each batch that never come."""
 
-    def __call__(self, handler: Any, request: Any) -> Any:
+    def __call__(self, handler, request):
         method, path, _, body = request
         if path == "/v1/files":
             self.sent["file"] = [json.loads(line) for line in re.findall(rb'^\{"custom_id.*$', body, re.MULTILINE)]
@@ -47,7 +45,7 @@ class Batches:
             return 200, self._state(path.split("/")[-1], path)
         return self.service(handler, request)
 
-    def _state(self, name: str, path: str) -> dict[str, Any]:
+    def _state(self, name, path):
         ended, n = self.seen[name] > self.looks, len(self.sent[name])
         self.seen[name] += 1
         if "messages" in path:
@@ -62,7 +60,7 @@ class Batches:
                 "created_at": 1, "output_file_id": name if ended else None,
                 "request_counts": {"total": n, "completed": n * ended, "failed": 0}}  # fmt: skip
 
-    def _results(self, name: str) -> list[Any]:
+    def _results(self, name):
         found = []
         for entry in self.sent[name][self.lost :]:
             path = "/v1/messages" if "params" in entry else "/v1/chat/completions"
@@ -77,7 +75,7 @@ class Batches:
 
 
 @pytest.fixture(params=["openai", "anthropic"])
-def batches(request: Any, project: Any, loopback: Any, kit: Any) -> Batches:
+def batches(request, project, loopback, kit) -> Batches:
     made = Batches(Service(kit.right, tuple(kit.LABELS.values())), url=loopback.url)
     loopback.say(made)
     base = loopback.url + ("/v1" if request.param == "openai" else "")
@@ -90,17 +88,17 @@ def batches(request: Any, project: Any, loopback: Any, kit: Any) -> Batches:
     return made
 
 
-def rung(project: Any, *words: str) -> subprocess.CompletedProcess[str]:
+def rung(project, *words) -> subprocess.CompletedProcess[str]:
     return in_shell.rung(*words, cwd=project.root, timeout=120, ANTHROPIC_API_KEY="test")
 
 
-def report(project: Any, *words: str) -> dict[str, Any]:
+def report(project, *words):
     done = rung(project, "baseline", "--arms", "base,prompt", "--json", *words)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
 
-def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(project: Any, batches: Batches) -> None:
+def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(project, batches: Batches):
     made = report(project, "--batch")
     in_batch = sum(map(len, (entries for name, entries in batches.sent.items() if name != "file")))
     assert batches.service.calls == batches.service.answered and in_batch == batches.service.calls - 1
@@ -111,13 +109,13 @@ def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(project: Any,
     assert not list((project.evaluations / ".partial" / "batches").iterdir())
 
 
-def kept(project: Any) -> list[dict[str, Any]]:
+def kept(project):
     lines = (project.evaluations / ".partial" / "replies.jsonl").read_text().splitlines()
     return [json.loads(line)["reply"] for line in lines]
 
 
 @pytest.mark.parametrize("batches", ["openai"], indirect=True)
-def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project: Any, batches: Batches) -> None:
+def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project, batches: Batches):
     batches.looks = 10**6
     line = [sys.executable, "-m", "rung", "baseline", "--arms", "base", "--batch"]
     child = subprocess.Popen(line, cwd=project.root, stderr=subprocess.PIPE, text=True)
@@ -135,7 +133,7 @@ def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project: Any,
 
 
 @pytest.mark.parametrize("batches", ["anthropic"], indirect=True)
-def test_a_result_that_never_comes_is_a_refusal_and_asked_by_the_next_command(project: Any, batches: Batches) -> None:
+def test_a_result_that_never_comes_is_a_refusal_and_asked_by_the_next_command(project, batches: Batches):
     batches.lost = 1
     assert report(project, "--batch")["arms"]
     batches.lost = 0
@@ -144,16 +142,16 @@ def test_a_result_that_never_comes_is_a_refusal_and_asked_by_the_next_command(pr
     assert batches.service.calls > before
 
 
-def test_what_takes_no_batches_says_so(project: Any) -> None:
+def test_what_takes_no_batches_says_so(project):
     done = rung(project, "baseline", "--batch", "--budget-usd", "1")
     assert done.returncode == 2 and "--budget-usd" in done.stderr
 
 
-def test_a_served_run_and_the_judge_are_asked_by_batches_too(project: Any, loopback: Any, kit: Any) -> None:
+def test_a_served_run_and_the_judge_are_asked_by_batches_too(project, loopback, kit):
     says = {"small": kit.reply, "clinic": kit.perfect, "judge-1": lambda _: "YES"}
-    alone: list[str] = []
+    alone = []
 
-    def answers(handler: Any, request: Any) -> Any:
+    def answers(handler, request):
         method, _, _, body = request
         if method == "GET":
             listed = [{"id": n, "object": "model", "created": 1, "owned_by": "us", "parent": "small"} for n in says]
@@ -170,7 +168,7 @@ def test_a_served_run_and_the_judge_are_asked_by_batches_too(project: Any, loopb
     (project.root / "judge.md").write_text("The answer names the team.\n")
     finish_run(project, "R-001")
 
-    def asked(*words: str) -> list[str]:
+    def asked(*words):
         alone.clear()
         batches.sent.clear()
         done = rung(project, *words)

@@ -1,7 +1,5 @@
 """The paired interval and p-values against enumerated truths and against scipy and numpy, to the last digit."""
 
-from __future__ import annotations
-
 import math
 import random
 from itertools import product
@@ -79,7 +77,7 @@ def test_no_gain_can_ship_on_three_items():
     assert minimum_detectable(3, 0.0, 0.05, discordant=0.3) is None
 
 
-def pooled(every: list[list[float]]) -> tuple[float, float]:
+def pooled(every):
     """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
     return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
 
@@ -89,9 +87,7 @@ SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_s
 
 @settings(max_examples=60, deadline=None)
 @given(SCORES, st.sampled_from([0.8, 0.95, 0.99]))
-def test_the_interval_is_students_over_the_differences_and_the_two_added_points(
-    differences: list[float], confidence: float
-) -> None:
+def test_the_interval_is_students_over_the_differences_and_the_two_added_points(differences, confidence):
     padded = [*differences, 1.0, -1.0]
     low, high = scipy.stats.t.interval(confidence, len(padded) - 1, np.mean(padded), scipy.stats.sem(padded))
     assert estimate(differences).interval(confidence) == pytest.approx((max(-1, low), min(1, high)), abs=1e-9)
@@ -99,14 +95,14 @@ def test_the_interval_is_students_over_the_differences_and_the_two_added_points(
 
 @settings(max_examples=60, deadline=None)
 @given(SCORES)
-def test_deviations_are_numpys(values: list[float]) -> None:
+def test_deviations_are_numpys(values):
     assert estimate(values).spread == pytest.approx(np.std(values), abs=1e-7)
     if len(values) > 1:
         assert deviation(values) == pytest.approx(np.std(values, ddof=1), abs=1e-12)
     assert deviation(values[:1]) == 0
 
 
-def test_a_comparison_counts_and_averages() -> None:
+def test_a_comparison_counts_and_averages():
     baseline, tuned = [0.0, 1.0, 0.5, 0.5, 1.0], [1.0, 1.0, 0.25, 0.75, 1.0]
     found = compare(baseline, tuned)
     assert (found.better, found.worse, found.same, found.units) == (2, 1, 2, 5)
@@ -120,7 +116,7 @@ def test_a_comparison_counts_and_averages() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 6), st.integers(2, 20), st.integers(0, 1000))
-def test_items_and_trainings_are_added_as_satterthwaite_says(trainings: int, items: int, seed: int) -> None:
+def test_items_and_trainings_are_added_as_satterthwaite_says(trainings, items, seed):
     drawn = np.random.default_rng(seed).choice([-1.0, 0.0, 0.5, 1.0], (trainings, items))
     padded = np.append(drawn.mean(axis=0), [1.0, -1.0])
     a, b = padded.var(ddof=1) / len(padded), drawn.mean(axis=1).var(ddof=1) / trainings
@@ -130,19 +126,19 @@ def test_items_and_trainings_are_added_as_satterthwaite_says(trainings: int, ite
     assert pooled([list(row) for row in drawn]) == pytest.approx(wanted, abs=1e-9)
 
 
-def around(mean: float, spread: float, count: int) -> list[float]:
+def around(mean, spread, count):
     """An even number of differences with exactly this mean and deviation."""
     return [mean + spread, mean - spread] * (count // 2)
 
 
 @pytest.mark.parametrize(("mean", "spread"), [(0.12, 0.4), (-0.05, 0.3), (0.2, 0.0), (0.03, 0.1)])
-def test_the_number_that_settles_is_the_smallest(mean: float, spread: float) -> None:
+def test_the_number_that_settles_is_the_smallest(mean, spread):
     margin = 0.05
     found = compare([0.0] * 20, around(mean, spread, 20))
     count = items_to_settle(found, margin)
     assert count is not None
 
-    def settled(units: int) -> bool:
+    def settled(units):
         low, high = estimate(around(mean, spread, units)).interval()
         return low > margin or high < margin
 
@@ -151,9 +147,7 @@ def test_the_number_that_settles_is_the_smallest(mean: float, spread: float) -> 
 
 
 @pytest.mark.parametrize(("units", "spread", "margin"), [(40, 0.0, 0.05), (100, 0.25, 0.05), (300, 0.1, 0.0)])
-def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin(
-    units: int, spread: float, margin: float
-) -> None:
+def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin(units, spread, margin):
     gain = minimum_detectable(units, spread, margin)
     assert gain is not None
     unlucky = scipy.stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
@@ -161,7 +155,7 @@ def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin
 
 
 @pytest.mark.parametrize(("units", "discordant", "margin"), [(200, 0.3, 0.05), (60, 0.05, 0.0), (1000, 0.02, 0.05)])
-def test_of_counted_scores_the_spread_follows_the_gain(units: int, discordant: float, margin: float) -> None:
+def test_of_counted_scores_the_spread_follows_the_gain(units, discordant, margin):
     """So many items differ as the gain needs at least: the spread is that of +1, 0 and -1 with that mean."""
     gain = minimum_detectable(units, 9.0, margin, discordant=discordant)
     assert gain is not None
@@ -172,17 +166,17 @@ def test_of_counted_scores_the_spread_follows_the_gain(units: int, discordant: f
     assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
 
-def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen() -> None:
+def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen():
     assert p_value([0.5] * 40) == pytest.approx(1 / 20_001)
 
 
-def test_differences_no_larger_than_rounding_are_none() -> None:
+def test_differences_no_larger_than_rounding_are_none():
     assert p_value([TOLERANCE] * 9) == 1.0
     assert is_binary([TOLERANCE, 1.0]) and not is_binary([2 * TOLERANCE, 1.0])
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])
-def test_flips_that_come_to_the_same_sum_count_as_extreme(wins: int, losses: int) -> None:
+def test_flips_that_come_to_the_same_sum_count_as_extreme(wins, losses):
     wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
     assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
 
@@ -192,7 +186,7 @@ SIZES = st.lists(st.integers(1, 12), min_size=3, max_size=12).filter(lambda size
 
 @settings(max_examples=40, deadline=None)
 @given(SIZES, st.floats(0, 1))
-def test_degrees_of_freedom_are_those_of_the_jackknifes_quadratic_form(sizes: list[int], alike: float) -> None:
+def test_degrees_of_freedom_are_those_of_the_jackknifes_quadratic_form(sizes, alike):
     """Twice the squared mean over the variance of the sum of squares, from its matrix (Satterthwaite)."""
     n = np.array(sizes, float)
     left_out = (np.eye(len(n)) - np.outer(n, np.ones(len(n))) / n.sum()) / (n.sum() - n)[:, None]
@@ -202,7 +196,7 @@ def test_degrees_of_freedom_are_those_of_the_jackknifes_quadratic_form(sizes: li
 
 @settings(max_examples=40, deadline=None)
 @given(SIZES, st.integers(0, 1000))
-def test_items_of_a_cluster_are_alike_as_the_analysis_of_variance_says(sizes: list[int], seed: int) -> None:
+def test_items_of_a_cluster_are_alike_as_the_analysis_of_variance_says(sizes, seed):
     drawn = np.random.default_rng(seed)
     groups = [drawn.uniform(0, 0.5) + drawn.uniform(0, 0.5, size) for size in sizes]
     items, count = sum(sizes), len(sizes)

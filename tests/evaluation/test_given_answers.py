@@ -1,11 +1,8 @@
 """`rung evaluate RUN --outputs FILE`: answers that were made elsewhere, on the frozen items."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import in_shell
 import pytest
@@ -18,7 +15,7 @@ from workspace.settings import load_settings
 
 
 @pytest.fixture(scope="module")
-def measured_once(tmp_path_factory: pytest.TempPathFactory, open_server: Any, kit: Any) -> Any:
+def measured_once(tmp_path_factory, open_server, kit):
     """A project with a baseline on a model that is right in a third, and a finished run."""
     project, loopback = kit.project_in(tmp_path_factory.mktemp("once") / "bank"), open_server
     loopback.say(Service(kit.right, tuple(kit.LABELS.values()), skill=0.3))
@@ -34,24 +31,24 @@ def measured_once(tmp_path_factory: pytest.TempPathFactory, open_server: Any, ki
 
 
 @pytest.fixture
-def measured(measured_once: Any, tmp_path: Path) -> Project:
+def measured(measured_once, tmp_path) -> Project:
     return Project(shutil.copytree(measured_once.root, tmp_path / "bank"))
 
 
-def answers(project: Any, **changed: str) -> list[dict[str, Any]]:
+def answers(project, **changed):
     """The right answer to each test item, but for those that are `changed` (by `itemN`)."""
     rows = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
     right = [row["messages"][-1]["content"] for row in rows]
     return [{"item": n, "output": changed.get(f"item{n}", text)} for n, text in enumerate(right, 1)]
 
 
-def given(project: Any, rows: list[dict[str, Any]], *more: str) -> Any:
+def given(project, rows, *more):
     file = Path(project.root) / "answers.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return in_shell.rung("evaluate", "R-001", "--outputs", file.name, "--json", *more, cwd=project.root)
 
 
-def test_they_are_scored_paired_and_counted_as_a_look(measured: Any, open_server: Any) -> None:
+def test_they_are_scored_paired_and_counted_as_a_look(measured, open_server):
     before = len(open_server.requests)
     done = given(measured, answers(measured, item1="no idea", item2="no idea"))
     assert done.returncode == 0, done.stderr
@@ -76,14 +73,14 @@ def test_they_are_scored_paired_and_counted_as_a_look(measured: Any, open_server
     ],
     ids=["one missing", "twice", "unknown", "a text", "no output", "empty"],
 )
-def test_a_file_that_does_not_answer_each_item_once_is_refused(measured: Any, spoil: Any, said: str) -> None:
+def test_a_file_that_does_not_answer_each_item_once_is_refused(measured, spoil, said):
     evaluations = sorted(measured.evaluations.iterdir())
     done = given(measured, spoil(answers(measured)))
     assert done.returncode == 2 and said in done.stdout, done.stdout
     assert sorted(measured.evaluations.iterdir()) == evaluations
 
 
-def test_what_needs_a_model_does_not_go_with_it(measured: Any) -> None:
+def test_what_needs_a_model_does_not_go_with_it(measured):
     for option in ("--rag", "--forgetting", "--label-scoring"):
         assert given(measured, answers(measured), option).returncode == 2
     assert in_shell.rung("evaluate", "--outputs", "nothing.jsonl", cwd=measured.root).returncode == 2

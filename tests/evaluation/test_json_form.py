@@ -1,7 +1,5 @@
 """Metrics that read JSON: every prompted arm is measured free and held to the shape: none loses by form alone."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Retrieval by words and by meaning: chosen on validation, the same in every process, no test answer in it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -125,7 +123,7 @@ print([chunk.id for chunk in Bm25(chunks).search(query, 12)])
 """
 
 
-def found(seed: str) -> str:
+def found(seed):
     env = {**os.environ, "PYTHONHASHSEED": seed}
     return subprocess.run([sys.executable, "-c", TIED], env=env, capture_output=True, text=True, check=True).stdout
 
@@ -141,7 +139,7 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
     (tmp_path / "other.md").write_text("How do I block a lost card?")
     (tmp_path / "third.md").write_text("Call the bank at once.")
 
-    def item(question: str, answer: str) -> EvalItem:
+    def item(question, answer) -> EvalItem:
         return EvalItem(1, (), question, answer)
 
     chunks = read_documents(tmp_path)

@@ -1,9 +1,6 @@
 """`own:NAME`: the user's own system on the same items, behind an address or as code of the project."""
 
-from __future__ import annotations
-
 import json
-from typing import Any
 
 import bank
 import in_shell
@@ -17,11 +14,11 @@ from workspace.trust import trust
 BASE = '[evaluation]\nfew_shot = 3\nclosed_set = "off"\n'
 
 
-def right(messages: list[dict[str, str]]) -> str:
+def right(messages):
     return str(bank.right(messages[-1]["content"]))
 
 
-def plain(handler: Any, request: Any) -> tuple[int, Any]:
+def plain(handler, request):
     """The right answer, but for what is said `abroad`: there the service breaks down."""
     messages = request[3]["messages"]
     if "abroad today" in messages[-1]["content"]:
@@ -29,22 +26,22 @@ def plain(handler: Any, request: Any) -> tuple[int, Any]:
     return 200, {"answer": right(messages)}
 
 
-def openai(handler: Any, request: Any) -> tuple[int, Any]:
+def openai(handler, request):
     """As `prod` always right; any other model never is."""
     body = request[3]
     return 200, completion(right(body["messages"]) if body["model"] == "prod" else "no idea")
 
 
-def answering(handler: Any, request: Any) -> tuple[int, Any]:
+def answering(handler, request):
     return (plain if request[1] == "/crm" else openai)(handler, request)
 
 
 @pytest.fixture
-def shell(project: Any, loopback: Any) -> Any:
+def shell(project, loopback):
     """Runs a command in the project, whose model is right in none; gives its exit code and document."""
     loopback.say(answering)
 
-    def run(*words: str, settings: str = "") -> tuple[int, Any]:
+    def run(*words, settings=""):
         model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
         project.settings_file.write_text(BASE + model + settings)
         done = in_shell.rung(*words, "--json", cwd=project.root, OPENAI_API_KEY="none")
@@ -53,19 +50,17 @@ def shell(project: Any, loopback: Any) -> Any:
     return run
 
 
-def own(report: Any, name: str = "own:crm") -> Any:
+def own(report, name="own:crm"):
     return next(arm for arm in report["arms"] if arm["arm"] == name)
 
 
-def to_own(loopback: Any) -> list[Any]:
+def to_own(loopback):
     """The path and body of each request to the own system."""
     return [(path, body) for _, path, _, body in loopback.requests if body.get("model") != "tiny"]
 
 
 @pytest.mark.parametrize("style", [plain, openai])
-def test_a_service_is_measured_on_the_same_items_and_the_tuned_model_must_beat_it(
-    project: Any, shell: Any, loopback: Any, style: Any
-) -> None:
+def test_a_service_is_measured_on_the_same_items_and_the_tuned_model_must_beat_it(project, shell, loopback, style):
     place = "v1" if style is openai else "crm"
     at = f'[arms.crm]\nurl = "{loopback.url}/{place}"\ntries = 1\n' + 'model = "prod"\n' * (style is openai)
     code, report = shell("baseline", "--arms", "prompt,own:crm", settings=at)
@@ -100,7 +95,7 @@ def test_a_service_is_measured_on_the_same_items_and_the_tuned_model_must_beat_i
         assert rival["difference"] == 0 and verdict["verdict"] != "ship"
 
 
-def test_a_service_that_is_down_stops_the_command_and_keeps_the_answers(project: Any, shell: Any) -> None:
+def test_a_service_that_is_down_stops_the_command_and_keeps_the_answers(project, shell):
     code, document = shell(
         "baseline", "--arms", "own:crm", settings='[arms.crm]\nurl = "http://127.0.0.1:9"\ntries = 1\n'
     )
@@ -108,7 +103,7 @@ def test_a_service_that_is_down_stops_the_command_and_keeps_the_answers(project:
     assert not list(project.evaluations.glob("*/report.json"))
 
 
-def test_code_runs_only_as_the_account_trusts_it(project: Any, shell: Any, tmp_path: Any) -> None:
+def test_code_runs_only_as_the_account_trusts_it(project, shell, tmp_path):
     file = project.root / "arms" / "crm.py"
     file.parent.mkdir()
     code_of = (
@@ -131,7 +126,7 @@ def test_code_runs_only_as_the_account_trusts_it(project: Any, shell: Any, tmp_p
     assert code == 2 and "answer(messages)" in document["error"]["message"]
 
 
-def test_a_name_that_is_nowhere_and_a_host_that_may_not_be_asked(project: Any, shell: Any) -> None:
+def test_a_name_that_is_nowhere_and_a_host_that_may_not_be_asked(project, shell):
     crm = '[arms.crm]\nurl = "http://crm.example.org/answer"\n'
     code, document = shell("baseline", "--arms", "own:cmr", settings=crm)
     assert code == 2 and '"crm"' in document["error"]["message"] and "arms/cmr.py" in document["error"]["hint"]

@@ -1,7 +1,5 @@
 """`rung verdict --scores` on many shapes of files, held against a second reading of the contract, written apart."""
 
-from __future__ import annotations
-
 import json
 import math
 import random

@@ -1,7 +1,5 @@
 """A report as it is read: its first screen, on its own page and in the file of `rung share`; printed on two pages."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Metrics of tool calls, and rows that are answered with a call from import to baseline."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
@@ -77,7 +75,7 @@ def rows(count, seed):
         yield {"messages": [asked, {"role": "assistant", "content": None, "tool_calls": [made]}], "tools": TOOLS}
 
 
-def project(folder: Path, base: Path) -> Path:
+def project(folder, base):
     for name, count, seed in (("test", 2, 1), ("validation", 1, 2), ("train", 3, 3)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(count, seed)))
     settings = f'[project]\nperson = "sam"\n[model]\nprovider = "local"\nbase = "{base}"\nmax_tokens = 32\n'

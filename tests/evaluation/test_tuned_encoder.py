@@ -1,9 +1,6 @@
 """The encoder tuned on the rows: what the plain one cannot tell apart, the same weights twice, released as measured."""
 
-from __future__ import annotations
-
 import random
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +21,7 @@ pytestmark = [
 PLACES = ("garden", "kitchen", "office", "station", "harbour", "market", "library", "school")
 
 
-def rows(count: int, seed: int) -> list[Example]:
+def rows(count, seed) -> list[Example]:
     """Red with a cat or blue with a dog is `left`, else `right`: no sum of single words tells which."""
     chance = random.Random(seed)
     found = []
@@ -35,7 +32,7 @@ def rows(count: int, seed: int) -> list[Example]:
     return found
 
 
-def test_it_learns_what_the_plain_one_cannot_and_is_released_as_it_was_measured(tmp_path: Path) -> None:
+def test_it_learns_what_the_plain_one_cannot_and_is_released_as_it_was_measured(tmp_path):
     train, held, test = rows(96, 1), rows(24, 2), rows(60, 3)
     material = ArmMaterial(
         examples=tuple(train), validation=tuple(held), closed=True, encoder=Meanings(open_embedder()), tune_encoder=True
@@ -57,6 +54,6 @@ def test_it_learns_what_the_plain_one_cannot_and_is_released_as_it_was_measured(
     assert [released.predict(text)["probability"] for text in asked] == pytest.approx(best.sure(asked), abs=1e-3)
 
 
-def test_untuned_unless_asked_for() -> None:
+def test_untuned_unless_asked_for():
     material = ArmMaterial(examples=tuple(rows(8, 1)), closed=True, encoder=Meanings(open_embedder()))
     assert len(encoder(material)) == 3

@@ -205,7 +205,7 @@ def test_only_a_judgement_is_for_a_person_to_accept(counts):
     assert (accepted(made, "dana", "worth it").accepted is None) is (made.verdict != "judgement")
 
 
-def test_other_keys_of_a_score_file_are_named() -> None:
+def test_other_keys_of_a_score_file_are_named():
     given = read_scores(
         "s.jsonl", b'{"id": 1, "baseline": 0, "tuned": 1, "group": "a"}\n{"id": 2, "baseline": 0, "tuned": 1}'
     )

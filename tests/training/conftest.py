@@ -1,12 +1,9 @@
 """A small project that has earned its training run, made by the product's own functions."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import in_shell
 import pytest
@@ -25,14 +22,16 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 
-def rows(count: int, seed: int) -> list[Example]:
+def rows(count, seed) -> list[Example]:
     """Some share a customer, who counts only if asked."""
     made = enumerate(made_up(count, seed))
     return [Example({**each.row, "customer": max(0, n - 1) if n < 8 else n // 2 + 4}) for n, each in made]
 
 
-def build(root: Path, base: Path) -> Project:
-    """A project with approved, frozen rows, a baseline by a scripted model, and advice."""
+def build(root, base) -> Project:
+    """Rows in, all approved by a person, frozen; baseline measured with a scripted model in place of `base`; advice
+    worked out.
+    """
     from advisor.answer_file import load_answers
     from advisor.decide import decide
     from advisor.rulefiles import load_rulebook
@@ -66,19 +65,19 @@ def build(root: Path, base: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+def built(tmp_path_factory, tiny):
     """The project, built once."""
     return once(tmp_path_factory, "ready", lambda folder: build(folder / "clinic", tiny)) / "clinic"
 
 
 @pytest.fixture
-def rebuild(ready: Project, tiny: Path) -> Callable[[], Project]:
+def rebuild(ready: Project, tiny) -> Callable[[], Project]:
     """Does all of it again in the same folder."""
     return lambda: build(ready.root, tiny)
 
 
 @pytest.fixture
-def ready(built: Path, tmp_path: Path) -> Project:
+def ready(built, tmp_path) -> Project:
     """A fresh copy of the project, in which every gate is open."""
     shutil.copytree(built, tmp_path / "clinic")
     return Project(tmp_path / "clinic")
@@ -90,25 +89,25 @@ def settings(ready: Project) -> Settings:
 
 
 @pytest.fixture
-def replan(ready: Project) -> Callable[[], Path]:
+def replan(ready: Project):
     """Works the plan out again from what stands there now; gives its file."""
     from training.plan.planning import make_plan
     from training.plan.plans import keep_plan
 
-    def make() -> Path:
+    def make():
         return keep_plan(ready, make_plan(ready, load_settings(ready.settings_file), Words()))[0]
 
     return make
 
 
 @pytest.fixture
-def planned(replan: Callable[[], Path]) -> Path:
+def planned(replan):
     """The file of the project's plan."""
     return replan()
 
 
 @pytest.fixture
-def cleared(ready: Project, settings: Settings, planned: Path) -> Path:
+def cleared(ready: Project, settings: Settings, planned):
     """The folder of a run that was cleared."""
     from training.gates.clearance import grant
 
@@ -116,23 +115,21 @@ def cleared(ready: Project, settings: Settings, planned: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(tmp_path_factory):
     """A Llama of two narrow layers with fixed random weights and the embedded model's tokenizer: quick to train."""
     wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
 
-    def make(folder: Path) -> None:
+    def make(folder):
         make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, **wide)
 
     return once(tmp_path_factory, "tiny", make) / "tiny-llama"
 
 
 @pytest.fixture
-def rung(ready: Project, tiny: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def rung(ready: Project, tiny) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`rung("train", RUNG_TRAINING__RANK="4")`: the command as a user runs it in the project, on the tiny model."""
 
-    def call(
-        *words: str, timeout: float = 600, at: Path | None = None, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def call(*words, timeout=600, at=None, **variables) -> subprocess.CompletedProcess[str]:
         chosen = {"RUNG_MODEL__BASE": str(tiny), **variables}
         return in_shell.rung(*words, cwd=at or ready.root, timeout=timeout, **chosen)
 
@@ -159,7 +156,7 @@ sys.addaudithook(refuse)
 
 
 @pytest.fixture
-def refused(tmp_path: Path) -> Callable[[], tuple[dict[str, str], Path]]:
+def refused(tmp_path):
     """Variables for a Python that may not reach the network, and the file with what it tried to reach."""
     folder = tmp_path / "refused"
     folder.mkdir()

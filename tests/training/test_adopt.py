@@ -1,13 +1,10 @@
 """`rung runs adopt`: a model that was trained elsewhere becomes a run, and everything says what nobody could check."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from llamas import lora
@@ -20,29 +17,25 @@ from training.runs import read_runs
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-Rung = Callable[..., Any]
-
 
 @pytest.fixture(scope="session")
-def made(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tiny, tmp_path_factory):
     return once(tmp_path_factory, "lora", lambda folder: lora(tiny, folder / "clinic-lora")) / "clinic-lora"
 
 
 @pytest.fixture
-def adapter(made: Path, tmp_path: Path) -> Path:
+def adapter(made, tmp_path):
     return Path(shutil.copytree(made, tmp_path / "box" / "clinic-lora"))
 
 
 @pytest.fixture
-def own(ready: Project, tiny: Path) -> Project:
+def own(ready: Project, tiny) -> Project:
     """The project with the tiny model in its rung.toml."""
     ready.settings_file.write_text(ready.settings_file.read_text() + f'[model]\nbase = "{tiny}"\n')
     return ready
 
 
-def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_everywhere(
-    own: Project, rung: Rung, adapter: Path
-) -> None:
+def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_everywhere(own: Project, rung, adapter):
     done = rung("runs", "adopt", adapter, "--json")
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
@@ -67,9 +60,7 @@ def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_
     assert "R-001" in rung("why", folder.name).stdout
 
 
-def test_an_export_whose_rows_are_unchanged_says_which_rows(
-    own: Project, rung: Rung, made: Path, tmp_path: Path
-) -> None:
+def test_an_export_whose_rows_are_unchanged_says_which_rows(own: Project, rung, made, tmp_path):
     out = tmp_path / "out"
     assert rung("plan", "export", "trl", "-o", out).returncode == 0
     shutil.copytree(made, out / "output" / "adapter")
@@ -86,7 +77,7 @@ def test_an_export_whose_rows_are_unchanged_says_which_rows(
     assert run["adopted"]["rows"] == "unknown", "its rows are no longer those that left"
 
 
-def test_a_merged_model_is_adopted_as_a_whole_model(own: Project, rung: Rung, tiny: Path, tmp_path: Path) -> None:
+def test_a_merged_model_is_adopted_as_a_whole_model(own: Project, rung, tiny, tmp_path):
     folder = Path(shutil.copytree(tiny, tmp_path / "merged"))
     run = json.loads(rung("runs", "adopt", folder, "--json").stdout)
     assert run["method"] == "full" and run["adopted"]["source"] == "merged"
@@ -94,26 +85,26 @@ def test_a_merged_model_is_adopted_as_a_whole_model(own: Project, rung: Rung, ti
     assert newest_verdict(own, "R-001") is not None
 
 
-def linked(folder: Path) -> None:
+def linked(folder):
     weights = folder / "adapter_model.safetensors"
     weights.rename(folder.parent / "elsewhere.safetensors")
     weights.symlink_to(folder.parent / "elsewhere.safetensors")
 
 
-def cut(folder: Path) -> None:
+def cut(folder):
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
 
 
-def configured(**more: Any) -> Callable[[Path], object]:
-    def change(folder: Path) -> None:
+def configured(**more):
+    def change(folder):
         config = folder / "adapter_config.json"
         config.write_text(json.dumps(json.loads(config.read_text()) | more))
 
     return change
 
 
-def emptied(folder: Path) -> None:
+def emptied(folder):
     shutil.rmtree(folder)
     folder.mkdir()
 
@@ -132,9 +123,7 @@ SPOILT: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("how", SPOILT)
-def test_what_could_run_or_is_no_adapter_is_refused_and_nothing_is_written(
-    how: str, own: Project, rung: Rung, adapter: Path
-) -> None:
+def test_what_could_run_or_is_no_adapter_is_refused_and_nothing_is_written(how, own: Project, rung, adapter):
     SPOILT[how](adapter)
     done = rung("runs", "adopt", adapter, "--json")
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
@@ -142,7 +131,7 @@ def test_what_could_run_or_is_no_adapter_is_refused_and_nothing_is_written(
     assert read_runs(own) == [] and not list(own.runs.glob(".*"))
 
 
-def test_an_adapter_of_another_model_is_refused_where_it_is_asked(own: Project, rung: Rung, adapter: Path) -> None:
+def test_an_adapter_of_another_model_is_refused_where_it_is_asked(own: Project, rung, adapter):
     """peft passes over tensors without a place: the base would answer, and nobody would know."""
     from safetensors.torch import load_file, save_file
 

@@ -1,7 +1,5 @@
 """`[training] loss = "all"`: every assistant turn trains, by the exact tokens of five families' chat templates."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -42,25 +40,25 @@ REFUSED = ["deepseekv3", "qwen3_6", "nemotron_3_nano"]
 
 
 @pytest.fixture
-def with_template() -> Any:
+def with_template():
     trl = pytest.importorskip("trl")
     made = load_tokenizer(str(embedded_folder()))
 
-    def make(name: str) -> Any:
+    def make(name):
         made.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text("utf-8")
         return made
 
     return make
 
 
-def pieces(tokenizer: Any, row: dict[str, Any], loss: Any = "all") -> list[str]:
+def pieces(tokenizer, row, loss="all"):
     """Return the trained pieces, as the preview of `rung plan --tokens` shows them."""
     shown = show(tokenizer, tokenise(tokenizer, 1, Example(row), None, loss))
     return [text for text, is_trained in shown.pieces if is_trained]
 
 
 @pytest.mark.parametrize("family", EXACT)
-def test_every_turn_and_nothing_else_is_trained(with_template: Any, family: str) -> None:
+def test_every_turn_and_nothing_else_is_trained(with_template, family):
     tokenizer = with_template(family)
     assert pieces(tokenizer, {"messages": TALK}) == EXACT[family]
     assert pieces(tokenizer, {"messages": TALK}, "last") == EXACT[family][-1:]
@@ -69,7 +67,7 @@ def test_every_turn_and_nothing_else_is_trained(with_template: Any, family: str)
 
 
 @pytest.mark.parametrize("family", REFUSED)
-def test_a_template_that_writes_history_in_another_way_is_refused(with_template: Any, family: str) -> None:
+def test_a_template_that_writes_history_in_another_way_is_refused(with_template, family):
     tokenizer = with_template(family)
     with pytest.raises(RungError) as told:
         tokenise(tokenizer, 1, Example({"messages": TALK}), None, "all")
@@ -77,7 +75,7 @@ def test_a_template_that_writes_history_in_another_way_is_refused(with_template:
     assert tokenise(tokenizer, 1, Example({"messages": TALK}), None).trained
 
 
-def test_a_call_in_the_middle_is_trained_and_its_result_is_not(with_template: Any) -> None:
+def test_a_call_in_the_middle_is_trained_and_its_result_is_not(with_template):
     result = {"role": "tool", "content": "42 sent", "tool_call_id": "abcdefghi"}
     call = {"role": "assistant", "content": None, "tool_calls": [CALL]}
     first, last = pieces(with_template("qwen2_5"), {"messages": [*TALK[:2], call, result, TALK[-1]]})
@@ -85,14 +83,14 @@ def test_a_call_in_the_middle_is_trained_and_its_result_is_not(with_template: An
     assert last == "Right.<|im_end|>\n"
 
 
-def test_a_turn_that_is_marked_as_untrained_stays_so(with_template: Any) -> None:
+def test_a_turn_that_is_marked_as_untrained_stays_so(with_template):
     row = {"messages": [*TALK[:2], {**TALK[2], "weight": 0}, *TALK[3:]]}
     assert pieces(with_template("qwen2_5"), row) == EXACT["qwen2_5"][1:]
     assert trained(row_of(Example(row), None), "all") == [False, False, False, False, True, False, True]
     assert trained(row_of(Example(row), None), "last") == [False] * 6 + [True]
 
 
-def test_what_a_run_is_given_holds_the_turns(with_template: Any, tmp_path: Path) -> None:
+def test_what_a_run_is_given_holds_the_turns(with_template, tmp_path):
     items = answers(with_template("qwen2_5"), [Example({"messages": TALK})], None, 256, tmp_path, "all")
     assert (
         items.columns[0]["labels"]
@@ -100,7 +98,7 @@ def test_what_a_run_is_given_holds_the_turns(with_template: Any, tmp_path: Path)
     )
 
 
-def test_only_supervised_tuning_trains_every_turn() -> None:
+def test_only_supervised_tuning_trains_every_turn():
     values = {"base": "b", "method": "lora", "rank": 4, "alpha": 8, "learning_rate": 1e-2, "batch": 4, "epochs": 1,
               "steps": 4, "max_length": 64, "loss": "all"}  # fmt: skip
     assert Recipe(**values).loss == "all" and json.loads(Recipe(**values).model_dump_json())["loss"] == "all"

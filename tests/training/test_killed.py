@@ -3,8 +3,6 @@
 As tests/faults/test_killed.py, for the commands that load a model. test_run.py kills a run at one moment.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,6 @@ from counting import Words
 from killing import KILLED, Done, Warm, assert_ended, assert_sound, moments, standing, warmed
 from scripted import Scripted
 
-from chat.protocols import Ask
 from curation.split.manifest import load_split
 from evaluation.bench import open_bench
 from evaluation.tuned import run_evaluation
@@ -33,13 +30,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+def warm(tmp_path_factory) -> Iterator[Warm]:
     with warmed(tmp_path_factory.mktemp("warm"), *MODULES) as ready:
         yield ready
 
 
 @pytest.fixture(scope="module")
-def cleared_once(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cleared_once(built, tiny, tmp_path_factory):
     """A project whose run R-001 was cleared and not started."""
     root = tmp_path_factory.mktemp("cleared") / "clinic"
     shutil.copytree(built, root)
@@ -53,7 +50,7 @@ def cleared_once(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def trained_once(cleared_once: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+def trained_once(cleared_once, warm: Warm, tmp_path_factory) -> tuple[Path, Done]:
     """The project with its run finished."""
     root = tmp_path_factory.mktemp("trained") / "clinic"
     shutil.copytree(cleared_once, root)
@@ -63,14 +60,14 @@ def trained_once(cleared_once: Path, warm: Warm, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
-def judged_once(trained_once: tuple[Path, Done], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def judged_once(trained_once: tuple[Path, Done], tmp_path_factory):
     """The project with a verdict that ships: measured with a scripted model that is always right."""
     root = tmp_path_factory.mktemp("judged") / "clinic"
     shutil.copytree(trained_once[0], root)
     project, settings = Project(root), load_settings(root / "rung.toml")
     known = {row.question: row.answer for row in load_split(project.datasets / "v001", "test")}
 
-    def right(ask: Ask) -> str:
+    def right(ask):
         return str(known.get(str(ask.turns[-1]["content"])))
 
     bench = open_bench(project, settings, Scripted(right))
@@ -78,7 +75,7 @@ def judged_once(trained_once: tuple[Path, Done], tmp_path_factory: pytest.TempPa
     return root
 
 
-def train(warm: Warm, root: Path, kill_at: int = 0) -> Done:
+def train(warm: Warm, root, kill_at=0) -> Done:
     """Run `rung train`, killed at this point."""
     return warm(str(root / RUN), at=root, program="training.run", kill_at=kill_at)
 
@@ -86,7 +83,7 @@ def train(warm: Warm, root: Path, kill_at: int = 0) -> Done:
 MOMENTS = 9
 
 
-def test_a_killed_run_goes_on(warm: Warm, cleared_once: Path, trained_once: tuple[Path, Done], tmp_path: Path) -> None:
+def test_a_killed_run_goes_on(warm: Warm, cleared_once, trained_once: tuple[Path, Done], tmp_path):
     whole, done = trained_once
     for moment in moments(done.events, MOMENTS, "train"):
         root = Path(shutil.copytree(cleared_once, tmp_path / f"at{moment}" / "clinic"))
@@ -102,14 +99,12 @@ def test_a_killed_run_goes_on(warm: Warm, cleared_once: Path, trained_once: tupl
         assert_ended(root)
 
 
-def losses(root: Path) -> list[tuple[int, float]]:
+def losses(root):
     return [(line["step"], line["loss"]) for line in curve(root / RUN) if line["kind"] == "step"]
 
 
 @pytest.mark.parametrize("words", [("evaluate", "R-001"), ("release", "R-001", "--to", "adapter")], ids=lambda w: w[0])
-def test_a_killed_command_goes_on(
-    words: tuple[str, ...], warm: Warm, trained_once: tuple[Path, Done], judged_once: Path, tmp_path: Path
-) -> None:
+def test_a_killed_command_goes_on(words, warm: Warm, trained_once: tuple[Path, Done], judged_once, tmp_path):
     before = trained_once[0] if words[0] == "evaluate" else judged_once
     root = Path(shutil.copytree(before, tmp_path / "whole" / "clinic"))
     whole = warm(*words, at=root)

@@ -1,7 +1,5 @@
 """`rung train --on NAME` at a provider, against a server on loopback that answers in the provider's published form."""
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import json
@@ -25,7 +23,6 @@ from training.remote.providers import LONGEST, Fireworks
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 
-Rung = Callable[..., subprocess.CompletedProcess[str]]
 FILE = {"bytes": 1, "created_at": 1, "filename": "x", "FileType": "jsonl", "object": "file", "purpose": "fine-tune"}
 DATED = {"user_id": "u", "created_at": "2026-11-29T00:00:00Z", "updated_at": "2026-11-29T00:00:00Z"}
 
@@ -49,7 +46,7 @@ class Cloud:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: int = 0
 
-    def __call__(self, handler: Any, request: tuple[str, str, dict[str, str], Any]) -> Any:
+    def __call__(self, handler, request):
         method, path, headers, body = request
         if "signed" not in path and headers.get("authorization") != "Bearer secret-of-provider":
             return 401, {"error": {"message": f"no key like {headers.get('authorization')}"}}
@@ -64,7 +61,7 @@ class Cloud:
                 return answer(self, body, *found.groups())
         raise AssertionError(request)
 
-    def state(self, name: str) -> str:
+    def state(self, name):
         job = self.jobs[name]
         if job.get("cancelled"):
             return "cancelled"
@@ -72,21 +69,21 @@ class Cloud:
         return self.end if self.asked > self.polls else "running"
 
 
-def _together_file(cloud: Cloud, body: bytes) -> Any:
+def _together_file(cloud: Cloud, body):
     name = re.search(rb'name="checksum"\r\n\r\n(\w+)', body)
     assert name is not None
     place = {"Location": f"{cloud.server.url}/signed/{name[1].decode()}", "X-Together-File-Id": "file-1"}
     return 302, b"", place
 
 
-def _together_job(cloud: Cloud, name: str) -> Any:
+def _together_job(cloud: Cloud, name):
     job = cloud.jobs[name]
     kind = {"type": "Lora", "lora_r": 4, "lora_alpha": 8}
     known = {"id": name, "user_id": "u", "training_type": kind, "x_model_output_name": None, **job["shown"]}
     return 200, {**known, "status": cloud.state(name), "total_price": int((cloud.usd or 0) * 1e9)}
 
 
-def _together_start(cloud: Cloud, body: Any) -> Any:
+def _together_start(cloud: Cloud, body):
     if cloud.refused:
         return 400, {"error": {"message": f"{cloud.refused} secret-of-provider"}}
     name = f"ft-{len(cloud.jobs) + 1}"
@@ -94,12 +91,12 @@ def _together_start(cloud: Cloud, body: Any) -> Any:
     return 200, {"id": name, "status": "pending", **DATED}
 
 
-def _together_list(cloud: Cloud, _: Any) -> Any:
+def _together_list(cloud: Cloud, _):
     listed = [{"id": name, "status": "running", **DATED, **job["shown"]} for name, job in cloud.jobs.items()]
     return 200, {"data": listed}
 
 
-def _tar(folder: Path) -> bytes:
+def _tar(folder):
     import zstandard
 
     made = io.BytesIO()
@@ -108,7 +105,7 @@ def _tar(folder: Path) -> bytes:
     return zstandard.compress(made.getvalue())
 
 
-def _linked(folder: Path) -> bytes:
+def _linked(folder):
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
         link = tarfile.TarInfo("adapter/adapter_model.safetensors")
@@ -117,32 +114,32 @@ def _linked(folder: Path) -> bytes:
     return made.getvalue()
 
 
-def _together_tar(cloud: Cloud, _: Any) -> Any:
+def _together_tar(cloud: Cloud, _):
     return 200, (cloud.archive or _tar)(cloud.adapter), {"content-type": "application/octet-stream"}
 
 
-def _together_cancel(cloud: Cloud, _: Any, name: str) -> Any:
+def _together_cancel(cloud: Cloud, _, name):
     cloud.jobs[name]["cancelled"] = True
     return 200, {"id": name, "status": "cancelled", **DATED}
 
 
-def _kept(cloud: Cloud, body: bytes, name: str) -> Any:
+def _kept(cloud: Cloud, body, name):
     cloud.rows[name] = body
     return 200, {}
 
 
-def _dataset(cloud: Cloud, body: Any) -> Any:
+def _dataset(cloud: Cloud, body):
     if body["datasetId"] in cloud.rows:
         return 409, {"error": {"message": "exists"}}
     cloud.rows[body["datasetId"]] = b""
     return 200, body["dataset"]
 
 
-def _dataset_state(cloud: Cloud, _: Any, name: str) -> Any:
+def _dataset_state(cloud: Cloud, _, name):
     return 200, {"name": name, "state": "READY" if cloud.rows[name] else "UPLOADING"}
 
 
-def _fireworks_start(cloud: Cloud, body: Any) -> Any:
+def _fireworks_start(cloud: Cloud, body):
     if cloud.refused:
         return 400, {"error": {"message": f"{cloud.refused} secret-of-provider"}}
     name = body["outputModel"].rpartition("/")[2]
@@ -152,7 +149,7 @@ def _fireworks_start(cloud: Cloud, body: Any) -> Any:
     return 200, {"name": name, "dataset": body["dataset"], "state": "JOB_STATE_CREATING"}
 
 
-def _fireworks_job(cloud: Cloud, _: Any, name: str) -> Any:
+def _fireworks_job(cloud: Cloud, _, name):
     job, state = cloud.jobs[name], cloud.state(name).upper().replace("ERROR", "FAILED")
     usd = cloud.usd
     cost = usd and {"currencyCode": "USD", "units": str(int(usd)), "nanos": round(usd % 1 * 1e9)}
@@ -160,12 +157,12 @@ def _fireworks_job(cloud: Cloud, _: Any, name: str) -> Any:
     return 200, {**known, "state": f"JOB_STATE_{state}", "status": {"code": "OK", "message": ""}}
 
 
-def _fireworks_cancel(cloud: Cloud, _: Any, name: str) -> Any:
+def _fireworks_cancel(cloud: Cloud, _, name):
     cloud.jobs[name]["cancelled"] = True
     return 200, {}
 
 
-def _fireworks_files(cloud: Cloud, _: Any, name: str) -> Any:
+def _fireworks_files(cloud: Cloud, _, name):
     names = [path.name for path in sorted(cloud.adapter.iterdir()) if path.suffix != ".bin"]
     return 200, {"filenameToSignedUrls": {each: f"{cloud.server.url}/signed/{each}" for each in names}}
 
@@ -202,7 +199,7 @@ ROUTES: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 @pytest.fixture(scope="session")
-def together(tmp_path_factory: pytest.TempPathFactory) -> str:
+def together(tmp_path_factory):
     """A folder with Together's SDK, which holds rich below the version of the terminal program."""
     if importlib.util.find_spec("together"):
         return ""
@@ -213,12 +210,12 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(params=["fireworks", pytest.param("together", marks=pytest.mark.slow)])
-def provider(request: pytest.FixtureRequest) -> str:
+def provider(request):
     return str(request.param)
 
 
 @pytest.fixture
-def cloud(provider: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud(provider, tiny, tmp_path_factory) -> Iterator[Cloud]:
     folder = once(tmp_path_factory, "lora", lambda folder: lora(tiny, folder / "clinic-lora")) / "clinic-lora"
     with serving() as server:
         found = Cloud(server, folder)
@@ -227,7 +224,7 @@ def cloud(provider: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def train(provider: str, cloud: Cloud, ready: Project, tiny: Path, request: pytest.FixtureRequest) -> Rung:
+def train(provider, cloud: Cloud, ready: Project, tiny, request):
     """`train("--json")`: the command at the provider, in the trusted project, with the tiny model."""
     table = f'[model]\nbase = "{tiny}"\n[remotes.cloud]\nprovider = "{provider}"\nbase = "them/small"\n'
     ready.settings_file.write_text(ready.settings_file.read_text() + table)
@@ -237,7 +234,7 @@ def train(provider: str, cloud: Cloud, ready: Project, tiny: Path, request: pyte
         variables["PYTHONPATH"] = request.getfixturevalue("together")
     in_shell.rung("trust", "--yes", cwd=ready.root)
 
-    def call(*words: object, command: str = "train", **more: str) -> subprocess.CompletedProcess[str]:
+    def call(*words, command="train", **more) -> subprocess.CompletedProcess[str]:
         return in_shell.rung(command, *words, cwd=ready.root, timeout=300, **{**variables, **more})
 
     return call
@@ -246,13 +243,11 @@ def train(provider: str, cloud: Cloud, ready: Project, tiny: Path, request: pyte
 ON = ("--on", "cloud", "--json")
 
 
-def sent_rows(sent: str) -> list[dict[str, Any]]:
+def sent_rows(sent):
     return [json.loads(line) for line in sent.splitlines() if line.startswith('{"messages"')]
 
 
-def test_a_job_is_sent_followed_and_comes_home_as_a_run_of_these_rows(
-    train: Rung, cloud: Cloud, ready: Project, provider: str
-) -> None:
+def test_a_job_is_sent_followed_and_comes_home_as_a_run_of_these_rows(train, cloud: Cloud, ready: Project, provider):
     done = train(*ON)
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
@@ -279,7 +274,7 @@ def test_a_job_is_sent_followed_and_comes_home_as_a_run_of_these_rows(
     assert json.loads(train("list", "--json", command="runs").stdout)
 
 
-def test_what_was_cut_between_two_steps_starts_no_second_job(train: Rung, cloud: Cloud, ready: Project) -> None:
+def test_what_was_cut_between_two_steps_starts_no_second_job(train, cloud: Cloud, ready: Project):
     assert json.loads(train(*ON, "--detach").stdout)["state"] in ("waiting", "running")
     job = ready.root / "exports" / "P-001-cloud" / "job.json"
     job.write_text(json.dumps(json.loads(job.read_text()) | {"id": ""}))
@@ -292,14 +287,14 @@ def test_what_was_cut_between_two_steps_starts_no_second_job(train: Rung, cloud:
     assert len(cloud.jobs) == 1
 
 
-def test_a_provider_that_is_away_for_a_while_is_asked_again(train: Rung, cloud: Cloud) -> None:
+def test_a_provider_that_is_away_for_a_while_is_asked_again(train, cloud: Cloud):
     assert train(*ON, "--detach").returncode == 0
     cloud.away, cloud.slow = 4, 400.0
     done = train(*ON, RUNG_MODEL__TIMEOUT="0.5")
     assert done.returncode == 0 and json.loads(done.stdout)["state"] == "finished", done.stderr
 
 
-def test_the_provider_says_no_or_the_job_fails(train: Rung, cloud: Cloud, ready: Project) -> None:
+def test_the_provider_says_no_or_the_job_fails(train, cloud: Cloud, ready: Project):
     cloud.refused = "unknown-base"
     done = train(*ON)
     assert done.returncode == 1 and "unknown-base" in done.stderr and "secret-of-provider" not in done.stderr
@@ -310,14 +305,14 @@ def test_the_provider_says_no_or_the_job_fails(train: Rung, cloud: Cloud, ready:
     assert json.loads(train(*ON).stdout)["id"] == "R-001" and len(cloud.jobs) == 2, "a failed job is tried again"
 
 
-def test_a_wrong_key_is_not_shown(train: Rung, provider: str) -> None:
+def test_a_wrong_key_is_not_shown(train, provider):
     done = train("check", "cloud", command="remote", **{f"{provider.upper()}_API_KEY": "wrong-key-entirely"})
     assert done.returncode == 1 and "401" in done.stderr and "wrong-key-entirely" not in done.stderr
     assert train("check", "cloud", command="remote").returncode == 0
 
 
 @pytest.mark.parametrize("provider", ["fireworks"], indirect=True)
-def test_a_job_over_the_stated_price_does_not_run(train: Rung, cloud: Cloud, ready: Project) -> None:
+def test_a_job_over_the_stated_price_does_not_run(train, cloud: Cloud, ready: Project):
     """Whenever the provider says the price: only after a while, here."""
     settings = ready.settings_file.read_text()
     ready.settings_file.write_text(settings.replace("them/small", "them/wrong") + "usd_at_most = 1.0\n")
@@ -334,7 +329,7 @@ def test_a_job_over_the_stated_price_does_not_run(train: Rung, cloud: Cloud, rea
     assert all(job.get("cancelled") for job in cloud.jobs.values())
 
 
-def test_a_job_is_cancelled(train: Rung, cloud: Cloud) -> None:
+def test_a_job_is_cancelled(train, cloud: Cloud):
     assert train(*ON, "--cancel").returncode == 1, "there is none yet"
     assert train("--on", "clod", "--cancel").returncode == 2, "no such place"
     train(*ON, "--detach")
@@ -343,9 +338,7 @@ def test_a_job_is_cancelled(train: Rung, cloud: Cloud) -> None:
     assert [job.get("cancelled") for job in cloud.jobs.values()] == [True]
 
 
-def test_a_closed_gate_a_sealed_project_and_one_without_trust_send_nothing(
-    train: Rung, cloud: Cloud, ready: Project
-) -> None:
+def test_a_closed_gate_a_sealed_project_and_one_without_trust_send_nothing(train, cloud: Cloud, ready: Project):
     answers = ready.answers_file.read_text()
     ready.answers_file.write_text(answers.replace('privacy = "none"', 'privacy = "no_external_api"'))
     assert train(*ON).returncode == 1
@@ -362,7 +355,7 @@ def test_a_closed_gate_a_sealed_project_and_one_without_trust_send_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provider", ["together"], indirect=True)
-def test_an_archive_with_a_link_is_refused_before_a_byte_is_written(train: Rung, cloud: Cloud, ready: Project) -> None:
+def test_an_archive_with_a_link_is_refused_before_a_byte_is_written(train, cloud: Cloud, ready: Project):
     cloud.archive = _linked
     done = train(*ON)
     assert done.returncode == 1 and not list(ready.root.rglob("adapter_model.safetensors"))
@@ -371,7 +364,7 @@ def test_an_archive_with_a_link_is_refused_before_a_byte_is_written(train: Rung,
 
 
 @pytest.fixture
-def fireworks(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Fireworks:
+def fireworks(loopback: Loopback, monkeypatch) -> Fireworks:
     """The provider alone, at a server that says what a test tells it."""
     named = {"BASE_URL": loopback.url, "API_KEY": "secret-of-provider", "ACCOUNT_ID": "us"}
     for name, value in named.items():
@@ -389,9 +382,7 @@ def fireworks(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Fireworks:
         ["RUNNING"],
     ],
 )
-def test_what_a_provider_says_of_a_job_is_kept_short_and_without_keys(
-    fireworks: Fireworks, loopback: Loopback, answer: Any
-) -> None:
+def test_what_a_provider_says_of_a_job_is_kept_short_and_without_keys(fireworks: Fireworks, loopback: Loopback, answer):
     loopback.say((200, answer))
     try:
         said = fireworks.poll("rung-1").said
@@ -400,7 +391,7 @@ def test_what_a_provider_says_of_a_job_is_kept_short_and_without_keys(
     assert len(said) <= LONGEST and "secret-of-provider" not in said
 
 
-def test_a_provider_leads_no_row_elsewhere(fireworks: Fireworks, loopback: Loopback, tmp_path: Path) -> None:
+def test_a_provider_leads_no_row_elsewhere(fireworks: Fireworks, loopback: Loopback, tmp_path):
     rows = tmp_path / "train.jsonl"
     rows.write_text("{}\n")
     with serving() as other:
@@ -411,9 +402,7 @@ def test_a_provider_leads_no_row_elsewhere(fireworks: Fireworks, loopback: Loopb
         assert not other.requests
 
 
-def test_files_without_end_leave_nothing_and_no_address_is_told(
-    fireworks: Fireworks, loopback: Loopback, small_disk: Path
-) -> None:
+def test_files_without_end_leave_nothing_and_no_address_is_told(fireworks: Fireworks, loopback: Loopback, small_disk):
     files = {"filenameToSignedUrls": {"adapter.safetensors": f"{loopback.url}/it?signature=s3cret"}}
     loopback.say((200, {"outputModel": "a/m"}), (200, files), (403, b""))
     with pytest.raises(RungError) as refused:

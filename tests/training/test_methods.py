@@ -1,12 +1,7 @@
 """Every method and every objective, by an ordinary plan through the gates and the child process, on a tiny model."""
 
-from __future__ import annotations
-
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import taught
@@ -17,10 +12,8 @@ from training.runs import RunRecord, curve, is_alive, read_run
 from workspace.folder import Project
 from workspace.settings import Settings
 
-Rung = Callable[..., subprocess.CompletedProcess[str]]
 
-
-def trained(rung: Rung, project: Project, *words: str) -> RunRecord:
+def trained(rung, project: Project, *words) -> RunRecord:
     """Plan by these words, train that plan, and give the record of the finished run."""
     planned = rung("plan", *words, "--json")
     assert planned.returncode == 0, planned.stdout + planned.stderr
@@ -36,7 +29,7 @@ def trained(rung: Rung, project: Project, *words: str) -> RunRecord:
     return run
 
 
-def change(project: Project, run: RunRecord, tiny: Path) -> float:
+def change(project: Project, run: RunRecord, tiny):
     """How far the saved weights, loaded here for the first time, move the base's logits (or a fresh score)."""
     import torch
     from peft import PeftModel
@@ -64,16 +57,14 @@ LONG = ("--set", "epochs=5", "--set", "learning_rate=1e-2")
 
 
 @pytest.mark.parametrize("method", ["qlora", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS)])
-def test_a_method_trains_and_changes_the_model(rung: Rung, ready: Project, tiny: Path, method: str) -> None:
+def test_a_method_trains_and_changes_the_model(rung, ready: Project, tiny, method):
     run = trained(rung, ready, "--method", method, *LONG)
     assert change(ready, run, tiny) > 1e-3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_an_objective_trains_and_changes_the_model(
-    rung: Rung, ready: Project, settings: Settings, tiny: Path, objective: str
-) -> None:
+def test_an_objective_trains_and_changes_the_model(rung, ready: Project, settings: Settings, tiny, objective):
     taught.teach(ready, settings)
     more = [*SAMPLED, "--set", "epochs=0.3"] if objective in ("grpo", "rloo") else []
     run = trained(rung, ready, "--objective", objective, "--set", "learning_rate=1e-2", *more)
@@ -86,14 +77,14 @@ def test_an_objective_trains_and_changes_the_model(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["full", "qlora", "prefix", "dora"])
-def test_pairs_train_by_other_methods(rung: Rung, ready: Project, settings: Settings, tiny: Path, method: str) -> None:
+def test_pairs_train_by_other_methods(rung, ready: Project, settings: Settings, tiny, method):
     taught.teach(ready, settings, edits=6)
     run = trained(rung, ready, "--method", method, "--objective", "dpo", "--set", "learning_rate=1e-2")
     assert change(ready, run, tiny) > 1e-3
 
 
 @pytest.mark.slow
-def test_packed_rows_train_by_an_ordinary_plan(rung: Rung, ready: Project, tiny: Path) -> None:
+def test_packed_rows_train_by_an_ordinary_plan(rung, ready: Project, tiny):
     run = trained(rung, ready, "--packing")
     assert change(ready, run, tiny) > 1e-3
 
@@ -107,9 +98,7 @@ def test_packed_rows_train_by_an_ordinary_plan(rung: Rung, ready: Project, tiny:
         ("--objective", "grpo", *SAMPLED, "--set", "epochs=0.5"),
     ],
 )
-def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(
-    rung: Rung, ready: Project, settings: Settings, words: tuple[str, str], tmp_path: Path
-) -> None:
+def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(rung, ready: Project, settings: Settings, words, tmp_path):
     taught.teach(ready, settings, edits=8)
     plan = json.loads(rung("plan", *words, "--set", "learning_rate=1e-3", "--json").stdout)
     other = Project(tmp_path / "other")
@@ -127,14 +116,14 @@ def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(
     assert read_run(whole).adapter_sha256 == read_run(resumed).adapter_sha256 != ""
 
 
-def _losses(folder: Path) -> list[tuple[int, float]]:
+def _losses(folder):
     return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
 
 
 # --- the parts ----------------------------------------------------------------------------------------------------
 
 
-def test_pairs_share_their_prompt_and_end_both_answers(tiny: Path) -> None:
+def test_pairs_share_their_prompt_and_end_both_answers(tiny):
     from training.run.base_model import load_tokenizer
     from training.run.inputs import pairs
 
@@ -151,7 +140,7 @@ def test_pairs_share_their_prompt_and_end_both_answers(tiny: Path) -> None:
     assert pairs(tokenizer, [pair], "House line.", 8, whole=False).encoded.too_long == [1]
 
 
-def test_a_reward_is_the_metric_on_the_answer() -> None:
+def test_a_reward_is_the_metric_on_the_answer():
     from evaluation.metrics.item_metrics import item_metric
     from training.run.objectives import reward_of
 
@@ -165,7 +154,7 @@ def test_a_reward_is_the_metric_on_the_answer() -> None:
     assert reward([call], ['[{"name": "pay", "arguments": {"sum": 3}}]'], [tools]) == [1.0]
 
 
-def test_a_loss_may_rise_only_under_reinforcement() -> None:
+def test_a_loss_may_rise_only_under_reinforcement():
     from training.run.failures import Diverged
     from training.run.reporting import judge
 
@@ -178,7 +167,7 @@ def test_a_loss_may_rise_only_under_reinforcement() -> None:
     judge([0.8, 4.4, *[4.0] * 18], 20, chance=10.8)  # the first batch held rows of another kind
 
 
-def test_of_equal_scores_the_lower_loss_is_the_best() -> None:
+def test_of_equal_scores_the_lower_loss_is_the_best():
     from training.run.reporting import chosen_of
 
     history = [
@@ -189,7 +178,7 @@ def test_of_equal_scores_the_lower_loss_is_the_best() -> None:
     assert chosen_of(history, "eval_loss")["step"] == 4
 
 
-def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project) -> None:
+def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project):
     from evaluation.measurement_report import read_report
     from rung.text.training_text import validation_words
     from training.run.session import line_to_beat
@@ -204,7 +193,7 @@ def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project) 
 
 
 @pytest.mark.slow
-def test_a_run_reports_to_the_tracker_that_is_named_and_to_no_other(rung: Rung, ready: Project) -> None:
+def test_a_run_reports_to_the_tracker_that_is_named_and_to_no_other(rung, ready: Project):
     pytest.importorskip("tensorboardX")
     unknown = rung("plan", "--set", 'report_to=["tensorbored"]')
     assert unknown.returncode == 2 and '"tensorboard"' in unknown.stderr
@@ -213,7 +202,7 @@ def test_a_run_reports_to_the_tracker_that_is_named_and_to_no_other(rung: Rung, 
 
 
 @pytest.mark.slow
-def test_mlflow_gets_the_losses_of_a_run_by_its_own_name(rung: Rung, ready: Project, tmp_path: Path) -> None:
+def test_mlflow_gets_the_losses_of_a_run_by_its_own_name(rung, ready: Project, tmp_path):
     mlflow = pytest.importorskip("mlflow")
     toml, store = ready.settings_file, f"sqlite:///{tmp_path}/mlflow.db"
     toml.write_text(toml.read_text().replace("[training]\n", '[training]\nreport_to = ["mlflow"]\n'))
@@ -227,7 +216,7 @@ def test_mlflow_gets_the_losses_of_a_run_by_its_own_name(rung: Rung, ready: Proj
 
 
 @pytest.mark.slow
-def test_the_metric_chooses_the_checkpoint_and_overfitting_ends_the_run(rung: Rung, ready: Project) -> None:
+def test_the_metric_chooses_the_checkpoint_and_overfitting_ends_the_run(rung, ready: Project):
     words = ["--set", "epochs=60", "--set", "learning_rate=2e-2", "--set", "rank=16", "--set", "choose_by=metric"]
     run = trained(rung, ready, *words)
     lines = [line for line in curve(ready.runs / "R-001") if line["kind"] == "validation"]

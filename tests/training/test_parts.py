@@ -1,12 +1,9 @@
 """The pieces of a run: loading, what is trained, in which order, what it costs, when it ends and why it could not."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from later import torch
@@ -40,18 +37,18 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tiny: Path) -> Any:
+def tokenizer(tiny):
     from training.run.base_model import load_tokenizer
 
     return load_tokenizer(str(tiny))
 
 
-def recipe(tiny: Path, **values: Any) -> Recipe:
+def recipe(tiny, **values) -> Recipe:
     usual = {"base": str(tiny), "method": "lora", "rank": 4, "alpha": 8, "learning_rate": 1e-2, "batch": 4}
     return Recipe(**{**usual, "epochs": 1, "steps": 4, "max_length": 256, **values})
 
 
-def trainer(kind: Any, tiny: Path, rows: list[Example], tmp_path: Path, made: Recipe | None = None, **more: Any) -> Any:
+def trainer(kind, tiny, rows: list[Example], tmp_path, made: Recipe | None = None, **more):
     from datasets import Dataset
     from trl import SFTConfig
 
@@ -76,7 +73,7 @@ def trainer(kind: Any, tiny: Path, rows: list[Example], tmp_path: Path, made: Re
     )
 
 
-def test_rows_are_tokenised_and_masked_as_trl_does(tokenizer: Any, tiny: Path, tmp_path: Path) -> None:
+def test_rows_are_tokenised_and_masked_as_trl_does(tokenizer, tiny, tmp_path):
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -94,24 +91,24 @@ def test_rows_are_tokenised_and_masked_as_trl_does(tokenizer: Any, tiny: Path, t
     assert [t.labels for t in ours] == theirs["labels"]
 
 
-def test_the_system_prompt_of_a_run_replaces_the_rows_own() -> None:
+def test_the_system_prompt_of_a_run_replaces_the_rows_own():
     turns = ROWS[0].asked
     assert [t["content"] for t in with_system(turns, None)] == ["House line.", "PDR bilat in T1DM"]
     assert [t["content"] for t in with_system(turns, "New.")] == ["New.", "PDR bilat in T1DM"]
     assert [t["role"] for t in with_system(turns, "")] == ["user"]
 
 
-def test_rows_that_are_too_long_are_left_out_whole_and_listed(tokenizer: Any) -> None:
+def test_rows_that_are_too_long_are_left_out_whole_and_listed(tokenizer):
     found = encode(tokenizer, ROWS, None, len(tokenise(tokenizer, 1, ROWS[0], None).ids))
     assert found.too_long == [2, 3] or found.too_long == [3]
     assert all(t.labels[-2] == tokenizer.eos_token_id for t in found.rows)
 
 
-def many(count: int) -> list[Example]:
+def many(count) -> list[Example]:
     return [Example(chat_row(" ".join(["word"] * (1 + n % 7)), f"E1{n % 4} eye both")) for n in range(count)]
 
 
-def test_loss_and_gradients_are_those_of_plain_trl(tiny: Path, tmp_path: Path) -> None:
+def test_loss_and_gradients_are_those_of_plain_trl(tiny, tmp_path):
     import torch
     from trl import SFTTrainer
 
@@ -130,7 +127,7 @@ def test_loss_and_gradients_are_those_of_plain_trl(tiny: Path, tmp_path: Path) -
     assert torch.allclose(seen[0][1], seen[1][1], rtol=1e-3, atol=1e-6)
 
 
-def test_eight_rows_at_once_and_four_by_two_make_the_same_step(tiny: Path, tmp_path: Path) -> None:
+def test_eight_rows_at_once_and_four_by_two_make_the_same_step(tiny, tmp_path):
     from training.run.trainer import AnswerTrainer
 
     seen = []
@@ -142,11 +139,11 @@ def test_eight_rows_at_once_and_four_by_two_make_the_same_step(tiny: Path, tmp_p
     assert seen[0] == pytest.approx(seen[1], rel=1e-4)
 
 
-def test_rows_of_like_length_go_together_and_every_row_once_an_epoch() -> None:
+def test_rows_of_like_length_go_together_and_every_row_once_an_epoch():
     from training.run.trainer import ByLength
 
     lengths = [(7 * n) % 60 + 5 for n in range(133)]
-    fake: Any = SimpleNamespace(state=SimpleNamespace(global_step=0))
+    fake = SimpleNamespace(state=SimpleNamespace(global_step=0))
     order = list(ByLength(lengths, 8, 0, fake))
     assert sorted(order) == list(range(133)) and order == list(ByLength(lengths, 8, 0, fake))
     spread = [max(batch) - min(batch) for i in range(0, 128, 8) if (batch := [lengths[n] for n in order[i : i + 8]])]
@@ -155,10 +152,10 @@ def test_rows_of_like_length_go_together_and_every_row_once_an_epoch() -> None:
     assert list(ByLength(lengths, 8, 0, fake)) != order
 
 
-def test_two_checks_in_a_row_above_the_best_by_more_than_its_error_are_counted() -> None:
+def test_two_checks_in_a_row_above_the_best_by_more_than_its_error_are_counted():
     from training.run.reporting import standing
 
-    def history(*values: float) -> list[dict[str, float]]:
+    def history(*values):
         return [{"eval_loss": v, "eval_error": 0.05, "step": n} for n, v in enumerate(values, 1)]
 
     assert standing([]) == ({}, 0)
@@ -168,7 +165,7 @@ def test_two_checks_in_a_row_above_the_best_by_more_than_its_error_are_counted()
     assert standing(history(1.0, 0.8, 0.9, 0.84, 0.9))[1] == 1
 
 
-def test_a_half_written_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
+def test_a_half_written_checkpoint_is_not_gone_on_from(tmp_path):
     from training.run.checkpoints import mark_complete, newest_checkpoint
 
     for step in (3, 6, 9):
@@ -183,7 +180,7 @@ def test_a_half_written_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
 
 
-def test_rows_that_choose_a_checkpoint_are_of_every_class_however_the_file_is_sorted(tiny: Path) -> None:
+def test_rows_that_choose_a_checkpoint_are_of_every_class_however_the_file_is_sorted(tiny):
     rows = [Example(chat_row(f"question {n}", answer)) for answer in ("alpha", "beta", "gamma") for n in range(40)]
     metric, chooses = item_metric("exact_match"), recipe(tiny, choose_by="metric", metric_rows=30)
     drawn = ValidationAnswers(None, rows, chooses, metric).rows
@@ -201,9 +198,7 @@ def test_rows_that_choose_a_checkpoint_are_of_every_class_however_the_file_is_so
         ("nemotron_3_nano", "\n</think>E11 none none<|im_end|>\n"),
     ],
 )
-def test_a_row_trains_what_follows_the_very_prompt_that_the_tuned_model_is_asked_with(
-    tiny: Path, template: str, trained: str
-) -> None:
+def test_a_row_trains_what_follows_the_very_prompt_that_the_tuned_model_is_asked_with(tiny, template, trained):
     """Templates that open the thinking do so in no row's whole text: trained without, asked with it, is a mismatch."""
     import trl
 
@@ -269,9 +264,7 @@ TORCH = (
         ("", []),
     ],
 )
-def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(
-    error: str, figures: list[str], tmp_path: Path, planned: Path
-) -> None:
+def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(error, figures, tmp_path, planned):
     """The card's memory held by others is not what the run needed; the plan that was wrong is named."""
     told = sentence(RuntimeError(error) if error else MemoryError(), tmp_path)
     assert "memory" in told and re.findall(r"[\d.]*\d(?:GB)?", told) == figures
@@ -281,7 +274,7 @@ def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(
         assert expected in sentence(RuntimeError(error), tmp_path) and expected not in told
 
 
-def packing_trainer(tiny: Path, folder: Path) -> Any:
+def packing_trainer(tiny, folder):
     """A trainer of packed rows; building it has checked that the rows are seen apart."""
     from training.run.base_model import load_base, load_tokenizer
     from training.run.building import build
@@ -294,7 +287,7 @@ def packing_trainer(tiny: Path, folder: Path) -> Any:
     return build(load_base(packed), sampler, (items, items), precision="fp32", folder=folder)
 
 
-def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny: Path, tmp_path: Path) -> None:
+def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny, tmp_path):
     import torch
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
@@ -312,7 +305,7 @@ def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny: Path, t
     assert torch.allclose(seen[0][2], seen[1][2], rtol=1e-3, atol=1e-6)
 
 
-def test_rows_that_see_each_other_are_found_out(tiny: Path, tmp_path: Path) -> None:
+def test_rows_that_see_each_other_are_found_out(tiny, tmp_path):
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
     from training.run.packing import check_apart
@@ -320,7 +313,7 @@ def test_rows_that_see_each_other_are_found_out(tiny: Path, tmp_path: Path) -> N
     made = packing_trainer(tiny, tmp_path)
     apart = made.data_collator
 
-    def one_row(rows: Any) -> Any:
+    def one_row(rows):
         whole = apart(rows)
         return {name: whole[name] for name in ("input_ids", "labels")}
 
@@ -329,7 +322,7 @@ def test_rows_that_see_each_other_are_found_out(tiny: Path, tmp_path: Path) -> N
         check_apart(made, DataCollatorForLanguageModeling(pad_token_id=2))
 
 
-def test_the_plan_decides_the_precision_or_the_machine_does() -> None:
+def test_the_plan_decides_the_precision_or_the_machine_does():
     made = recipe(Path("embedded"), batch=2, steps=2, max_length=16)
     assert choose_precision(revised(made, precision="fp32")) == ("fp32", "as the plan says")
     if not torch.cuda.is_available():

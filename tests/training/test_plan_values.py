@@ -1,10 +1,6 @@
 """A plan: every value with its reason, what does not fit, what is wrong with it, and how it is kept."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,12 +42,12 @@ FIGURES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def plan_of(project: Project, machine: Machine | None = None, **values: str) -> Plan:
+def plan_of(project: Project, machine: Machine | None = None, **values) -> Plan:
     named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
     return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine)
 
 
-def test_every_value_has_a_reason_and_steps_follow_from_the_rows(ready: Project) -> None:
+def test_every_value_has_a_reason_and_steps_follow_from_the_rows(ready: Project):
     plan = plan_of(ready)
     told = set(plan.because) | {"base", "seed", "threads", "report_to", "accumulation", "precision", *OF_OTHERS}
     assert set(Recipe.model_fields) - told == {"checkpointing"}
@@ -60,7 +56,7 @@ def test_every_value_has_a_reason_and_steps_follow_from_the_rows(ready: Project)
     assert any("outside 8 to 64" in note for note in plan.notes)
 
 
-def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it(ready: Project) -> None:
+def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it(ready: Project):
     toml = ready.settings_file
     toml.write_text(toml.read_text().replace("learning_rate = 1e-3\n", "").replace("rank = 4\n", ""))
     plan = plan_of(ready)
@@ -68,7 +64,7 @@ def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it(ready: Pro
     assert (plan.recipe.rank, plan.recipe.alpha, plan.recipe.scale) == (16, 32, 2.0)
 
 
-def test_a_model_with_several_jobs_learns_at_half_the_rate(ready: Project) -> None:
+def test_a_model_with_several_jobs_learns_at_half_the_rate(ready: Project):
     toml, advice = ready.settings_file, ready.decision_file
     toml.write_text(toml.read_text().replace("learning_rate = 1e-3\n", ""))
     narrow = plan_of(ready).recipe.learning_rate
@@ -78,7 +74,7 @@ def test_a_model_with_several_jobs_learns_at_half_the_rate(ready: Project) -> No
     assert plan_of(ready, learning_rate="1e-3").recipe.learning_rate == 1e-3
 
 
-def test_replayed_questions_count_as_rows_and_fit(ready: Project) -> None:
+def test_replayed_questions_count_as_rows_and_fit(ready: Project):
     plain, more = plan_of(ready), plan_of(ready, replay="0.5")
     rows = plain.data.train
     assert (plain.recipe.replay, more.recipe.replay) == (0, math.ceil(rows / 2))
@@ -91,12 +87,12 @@ def test_replayed_questions_count_as_rows_and_fit(ready: Project) -> None:
         Recipe(**{**more.recipe.model_dump(), "objective": "dpo"})
 
 
-def test_a_high_rank_is_rank_stabilised(ready: Project) -> None:
+def test_a_high_rank_is_rank_stabilised(ready: Project):
     made = plan_of(ready, rank="64").recipe
     assert made.rslora and made.alpha == 32 and made.scale == 4.0
 
 
-def test_what_does_not_fit_is_made_smaller_before_it_is_refused(ready: Project) -> None:
+def test_what_does_not_fit_is_made_smaller_before_it_is_refused(ready: Project):
     whole = plan_of(ready, Machine(64.0, 2), batch="16").recipe
     assert (whole.batch, whole.accumulation, whole.checkpointing) == (16, 1, False)
     small = plan_of(ready, Machine(0.75, 2), batch="16").recipe
@@ -104,26 +100,26 @@ def test_what_does_not_fit_is_made_smaller_before_it_is_refused(ready: Project) 
     assert small.steps == whole.steps
 
 
-def test_rows_over_a_limit_that_a_person_sets_are_named(ready: Project) -> None:
+def test_rows_over_a_limit_that_a_person_sets_are_named(ready: Project):
     plan = plan_of(ready, max_length="14")
     assert plan.data.left_out and "train line" in plan.notes[-1]
     with pytest.raises(Refusal, match="8"):
         plan_of(ready, max_length="8")
 
 
-def test_a_plan_comes_back_as_it_was_written(ready: Project, planned: Path) -> None:
+def test_a_plan_comes_back_as_it_was_written(ready: Project, planned):
     plan = read_plan(planned)
     write_plan(ready.plans / "again.toml", plan)
     assert read_plan(ready.plans / "again.toml") == plan
 
 
-def test_the_same_plan_is_kept_once(ready: Project, replan: Callable[[], Path]) -> None:
+def test_the_same_plan_is_kept_once(ready: Project, replan):
     assert replan() == replan()
     ready.settings_file.write_text(ready.settings_file.read_text().replace("rank = 4", "rank = 8"))
     assert replan().name == "P-002.toml"
 
 
-def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan: Callable[[], Path]) -> None:
+def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan):
     old = replan()
     old.write_text(old.read_text().replace('objective = "sft"', 'objective = "kto"'))
     with pytest.raises(InputError, match="objective"):
@@ -132,19 +128,19 @@ def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan: 
     assert [plan.id for _, plan in read_plans(ready)] == ["P-002"]
 
 
-def test_all_that_is_wrong_with_a_plan_is_said_at_once(planned: Path) -> None:
+def test_all_that_is_wrong_with_a_plan_is_said_at_once(planned):
     planned.write_text(planned.read_text().replace("rank = 4", "rnak = 4").replace("batch = 4", "batch = 0"))
     with pytest.raises(InputError) as refused:
         read_plan(planned)
     assert len(refused.value.problems) == 2 and '"rank"' in str(refused.value)
 
 
-def test_a_misspelt_plan_is_named(ready: Project, planned: Path) -> None:
+def test_a_misspelt_plan_is_named(ready: Project, planned):
     with pytest.raises(RungError, match='"P-001"'):
         find_plan(ready, "P-01")
 
 
-def test_without_advice_or_dataset_there_is_no_plan(ready: Project) -> None:
+def test_without_advice_or_dataset_there_is_no_plan(ready: Project):
     import shutil
 
     shutil.rmtree(ready.datasets)
@@ -155,7 +151,7 @@ def test_without_advice_or_dataset_there_is_no_plan(ready: Project) -> None:
         plan_of(ready)
 
 
-def test_half_a_line_of_the_log_costs_only_itself(tmp_path: Path) -> None:
+def test_half_a_line_of_the_log_costs_only_itself(tmp_path):
     append_metric(tmp_path, {"kind": "step", "step": 1, "loss": 2.0})
     with (tmp_path / "metrics.jsonl").open("ab") as log:
         log.write(b'{"kind": "step", "st')
@@ -163,7 +159,7 @@ def test_half_a_line_of_the_log_costs_only_itself(tmp_path: Path) -> None:
     assert [line["step"] for line in curve(tmp_path)] == [1, 3]
 
 
-def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(ready: Project) -> None:
+def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(ready: Project):
     made = plan_of(ready, Machine(ram_gib=1e-6, cores=2), processes="2", batch="8")
     assert (made.recipe.batch, made.recipe.processes, made.recipe.rows_a_step) == (4, 2, 8)
 
@@ -179,13 +175,13 @@ def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(read
         ("batch", "2"),
     ],
 )
-def test_a_strange_value_is_kept_and_warned_of_with_its_reason(ready: Project, name: str, value: str) -> None:
+def test_a_strange_value_is_kept_and_warned_of_with_its_reason(ready: Project, name, value):
     plan = plan_of(ready, **{name: value})
     (warned,) = [note for note in plan.notes if note.startswith(f"{name} = {value} ")]
     assert ": " in warned and warned.endswith("]") and plan.because[name].by == "person"
 
 
-def test_ordinary_values_are_kept_in_silence(ready: Project) -> None:
+def test_ordinary_values_are_kept_in_silence(ready: Project):
     plan = plan_of(
         ready, dropout="0.1", warmup="0.05", targets="q_proj,v_proj", schedule="linear", evals="1", patience="3"
     )
@@ -194,12 +190,12 @@ def test_ordinary_values_are_kept_in_silence(ready: Project) -> None:
     assert recipe.patience == 3 and not any("dropout" in n or "warmup" in n for n in plan.notes)
 
 
-def test_a_target_that_the_model_does_not_have_is_named(ready: Project) -> None:
+def test_a_target_that_the_model_does_not_have_is_named(ready: Project):
     with pytest.raises(InputError, match='"q_proj"'):
         plan_of(ready, targets="q_prj")
 
 
-def test_the_values_of_the_sources_snippet_are_taken_as_they_are(ready: Project) -> None:
+def test_the_values_of_the_sources_snippet_are_taken_as_they_are(ready: Project):
     own = {"method": "qlora", "rank": "16", "alpha": "32", "targets": "q_proj,k_proj,v_proj,o_proj", "dropout": "0.05",
            "epochs": "3", "batch": "4", "learning_rate": "2e-4", "evals": "1"}  # fmt: skip
     recipe = plan_of(ready, **own).recipe
@@ -208,7 +204,7 @@ def test_the_values_of_the_sources_snippet_are_taken_as_they_are(ready: Project)
     assert (recipe.batch * recipe.accumulation, recipe.learning_rate, recipe.evals) == (4, 2e-4, 1)
 
 
-def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Project) -> None:
+def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Project):
     plan = plan_of(ready, with_cards("24GB", 2), method="qlora")
     assert plan.recipe.method == "qlora" and plan.forecast.has == 24
     assert plan.forecast.seconds is None and plan.forecast.cost_usd is None and "24 GB" in plan.forecast.because
@@ -216,7 +212,7 @@ def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Projec
         with_cards("24 apples")
 
 
-def test_a_dry_run_of_a_like_plan_gives_the_next_one_its_time(ready: Project, planned: Path) -> None:
+def test_a_dry_run_of_a_like_plan_gives_the_next_one_its_time(ready: Project, planned):
     plan = read_plan(planned)
     assert seconds_for(ready, plan.recipe, plan.data) is None
     write_artefact(place_of(ready, plan.id), DryRun(plan=plan.id, forecast=plan.forecast, **FIGURES))

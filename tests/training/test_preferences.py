@@ -3,13 +3,9 @@
 It rewards the answers of another run, and remains the one that was planned with.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
-from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 import taught
@@ -33,13 +29,13 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 
-def plan_of(project: Project, **variables: str) -> Plan:
+def plan_of(project: Project, **variables) -> Plan:
     named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in variables.items()}
     settings = load_settings(project.settings_file, named)
     return keep_plan(project, make_plan(project, settings, Words()))[1]
 
 
-def test_an_edit_is_a_pair_and_the_draft_is_the_worse_answer(ready: Project, settings: Settings) -> None:
+def test_an_edit_is_a_pair_and_the_draft_is_the_worse_answer(ready: Project, settings: Settings):
     ids = taught.teach(ready, settings)
     found = preferences_of(ready, settings, ready.datasets / "v002")
     assert {pair.row for pair in found.items} == set(ids["edited"])
@@ -49,7 +45,7 @@ def test_an_edit_is_a_pair_and_the_draft_is_the_worse_answer(ready: Project, set
     assert found.sha256 == preferences_of(ready, settings, ready.datasets / "v002").sha256
 
 
-def test_what_is_no_pair_is_left_out_by_name(ready: Project, settings: Settings) -> None:
+def test_what_is_no_pair_is_left_out_by_name(ready: Project, settings: Settings):
     desk = open_desk(ready, settings)
     names = list(desk.store.add(taught.drafts(3, seed=5), role="train").ids)
     changed = desk.store.row(names[1]).example
@@ -66,7 +62,7 @@ def test_what_is_no_pair_is_left_out_by_name(ready: Project, settings: Settings)
     assert list(found.left_out) == names[:2] and len(set(found.left_out.values())) == 2
 
 
-def test_a_pair_whose_draft_repeats_a_test_item_is_never_trained_on(ready: Project, settings: Settings) -> None:
+def test_a_pair_whose_draft_repeats_a_test_item_is_never_trained_on(ready: Project, settings: Settings):
     asked = [row.question for row in load_split(ready.datasets / "v001", "test")]
     longest = max(asked, key=lambda text: len(text.split()))
     desk = open_desk(ready, settings)
@@ -79,12 +75,12 @@ def test_a_pair_whose_draft_repeats_a_test_item_is_never_trained_on(ready: Proje
     assert leaked[0] not in {pair.row for pair in found.items}
 
 
-def test_too_few_pairs_are_refused_with_what_to_review(ready: Project) -> None:
+def test_too_few_pairs_are_refused_with_what_to_review(ready: Project):
     with pytest.raises(Refusal, match="0 pairs"):
         plan_of(ready, objective="dpo")
 
 
-def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Settings) -> None:
+def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Settings):
     ids = taught.teach(ready, settings)
     plan = plan_of(ready, objective="dpo", learning_rate="5e-6")
     assert (plan.data.train, plan.data.validation, plan.recipe.beta) == (11, 1, 0.1)
@@ -108,57 +104,54 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
         {"method": "adalora", "epochs": "1"},
     ],
 )
-def test_what_is_known_not_to_work_is_refused_with_its_reason(
-    ready: Project, settings: Settings, values: dict[str, str]
-) -> None:
+def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings, values):
     taught.teach(ready, settings)
     with pytest.raises(InputError):
         plan_of(ready, **values)
 
 
-def test_a_plan_that_was_edited_into_what_does_not_work_is_refused(planned: Path) -> None:
+def test_a_plan_that_was_edited_into_what_does_not_work_is_refused(planned):
     text = planned.read_text().replace("packing = false", "packing = true")
     planned.write_text(text.replace('method = "lora"', 'method = "prefix"'))
     with pytest.raises(InputError, match="virtual tokens"):
         read_plan(planned)
 
 
-def test_reinforcement_takes_whole_groups_and_the_projects_metric(ready: Project) -> None:
+def test_reinforcement_takes_whole_groups_and_the_projects_metric(ready: Project):
     plan = plan_of(ready, objective="grpo", batch="12")
     recipe = plan.recipe
     assert (recipe.generations, recipe.batch, recipe.reward, recipe.choose_by) == (8, 16, "exact_match", "metric")
     assert recipe.answer_tokens == plan.data.answer + 8 and recipe.steps == 8 * 2
 
 
-def test_alpha_follows_the_rank_but_not_with_rslora(ready: Project) -> None:
+def test_alpha_follows_the_rank_but_not_with_rslora(ready: Project):
     for method, alpha, scale in (("dora", 16, 2.0), ("adalora", 16, 2.0), ("rslora", 32, 32 / 8**0.5)):
         recipe = plan_of(ready, method=method, rank="8", epochs="8").recipe
         assert (recipe.alpha, recipe.scale) == (alpha, pytest.approx(scale))
 
 
-def test_the_metric_chooses_where_its_answers_are_affordable(ready: Project, replan: Callable[[], Path]) -> None:
+def test_the_metric_chooses_where_its_answers_are_affordable(ready: Project, replan):
     few = plan_of(ready)
     assert few.recipe.choose_by == "loss" and "30" in few.because["choose_by"].text
     wanted = plan_of(ready, choose_by="metric")
     assert (wanted.recipe.choose_by, wanted.recipe.metric_rows) == ("metric", 4)
 
 
-Rung = Callable[..., subprocess.CompletedProcess[str]]
 SAMPLED = ("--set", "answer_tokens=4", "--set", "generations=4", "--set", "epochs=0.3")
 
 
-def test_a_run_and_a_metric_are_told_apart() -> None:
+def test_a_run_and_a_metric_are_told_apart():
     assert is_run("R-007") and not is_run("chrf") and not is_run("R-") and not is_run("metrics/R-1")
 
 
-def test_only_a_finished_reward_model_rewards(ready: Project, cleared: Path) -> None:
+def test_only_a_finished_reward_model_rewards(ready: Project, cleared):
     with pytest.raises(InputError, match="R-001"):
         reward_run(ready, "R-001")
     with pytest.raises(RungError, match="R-009"):
         reward_run(ready, "R-009")
 
 
-def frozen_anew(project: Project, settings: Settings, role: str, seed: int) -> str:
+def frozen_anew(project: Project, settings: Settings, role, seed):
     """The next version of the dataset, with six more rows of this role."""
     with closing(open_desk(project, settings).store) as store:
         store.add(made_up(6, seed), role=role)  # type: ignore[arg-type]
@@ -171,8 +164,8 @@ def frozen_anew(project: Project, settings: Settings, role: str, seed: int) -> s
 
 
 def test_a_reward_model_that_learnt_from_rows_held_out_here_is_refused(
-    rung: Rung, ready: Project, settings: Settings, cleared: Path
-) -> None:
+    rung, ready: Project, settings: Settings, cleared
+):
     weights = cleared / "adapter" / "adapter_model.safetensors"
     weights.parent.mkdir()
     weights.write_bytes(b"weights")
@@ -200,10 +193,10 @@ def test_a_reward_model_that_learnt_from_rows_held_out_here_is_refused(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["grpo", "rloo"])
-def test_a_reward_model_rewards_another_run(rung: Rung, ready: Project, settings: Settings, objective: str) -> None:
+def test_a_reward_model_rewards_another_run(rung, ready: Project, settings: Settings, objective):
     taught.teach(ready, settings)
 
-    def trained(*words: str) -> Path:
+    def trained(*words):
         plan = json.loads(rung("plan", *words, "--json").stdout)
         done = rung("train", plan["id"], timeout=600)
         folder = sorted(ready.runs.glob("R-*"))[-1]

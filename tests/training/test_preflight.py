@@ -1,10 +1,7 @@
 """Before money is spent: what is wrong with rows is found, and the dry run is held against the estimate."""
 
-from __future__ import annotations
-
 import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,15 +36,15 @@ FOUND: dict[str, Any] = {
 ESTIMATE = {"low": 0.9, "expected": 1.0, "high": 1.2}
 
 
-def measured(**found: Any) -> DryRunFigures:
+def measured(**found) -> DryRunFigures:
     return DryRunFigures.model_validate({**FOUND, **found})
 
 
-def texts(found: dict[str, Any], needed: int = 1, free: int = 2) -> list[str]:
+def texts(found, needed=1, free=2):
     return [f"{f.level}: {f.text}" for f in _findings(measured(**found), ESTIMATE, needed, free)]
 
 
-def test_a_sound_dry_run_finds_nothing() -> None:
+def test_a_sound_dry_run_finds_nothing():
     assert texts({}) == []
 
 
@@ -63,14 +60,14 @@ def test_a_sound_dry_run_finds_nothing() -> None:
         ({"needed": 3_000_000_000, "free": 1_000_000_000}, "blocks", "3.0 1.0"),
     ],
 )
-def test_each_fault_is_said_with_its_rows(found: dict[str, Any], level: str, figures: str) -> None:
+def test_each_fault_is_said_with_its_rows(found, level, figures):
     """Too little disk for the checkpoints is one."""
     disk = {name: found.pop(name) for name in ("needed", "free") if name in found}
     (said,) = texts(found, **disk)
     assert said.startswith(level) and re.findall(r"\d[\d.]*\b", said) == figures.split()
 
 
-def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest_step(planned: Path) -> None:
+def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest_step(planned):
     plan = read_plan(planned)
     work = plan.data.tokens * plan.recipe.epochs
     work += plan.recipe.evals * plan.recipe.epochs * plan.data.validation * plan.data.tokens / plan.data.train / 3
@@ -81,7 +78,7 @@ def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest
     assert forecast.expected == plan.forecast.expected
 
 
-def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Project, planned: Path) -> None:
+def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Project, planned):
     plan = read_plan(planned)
     one = _dry_run(ready, planned, plan, measured(), plan.forecast)
     assert one.disk_needed == 1000 * (plan.recipe.keep_last + 2)
@@ -89,14 +86,14 @@ def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Proj
     assert _dry_run(ready, planned, two, measured(), two.forecast).estimate == one.estimate
 
 
-def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round() -> None:
+def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round():
     columns = [{"input_ids": [0] * n} for n in (3, 9, 5, 7)]
     lengths = [len(c["input_ids"]) for c in dry_steps._order(columns, 2)]
     assert lengths[:2] == [9, 7] and len(lengths) == 6
     assert len(dry_steps._order(columns[:1], 4)) == 12
 
 
-def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
+def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny):
     from training.run.base_model import load_tokenizer
 
     tokenizer = load_tokenizer(str(tiny))
@@ -107,7 +104,7 @@ def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
     short = Tokens(1, first.ids, [IGNORED] * (cut + 2) + first.labels[cut + 2 :])
     recipe = SimpleNamespace(system_prompt=None, objective="sft", loss="last")
 
-    def lost(rows_now: list[Tokens]) -> list[int]:
+    def lost(rows_now: list[Tokens]):
         ground = SimpleNamespace(tokenizer=tokenizer, recipe=recipe, items=None, train=rows)
         ground.items = SimpleNamespace(encoded=EncodedRows(rows_now, [2]))
         found = dry_steps._rendering(ground)
@@ -117,9 +114,7 @@ def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
     assert lost([short, encoded.rows[1]]) == [1] and lost(encoded.rows) == []
 
 
-def test_the_dry_run_measures_steps_memory_and_a_checkpoint(
-    ready: Project, settings: Settings, tiny: Path, planned: Path
-) -> None:
+def test_the_dry_run_measures_steps_memory_and_a_checkpoint(ready: Project, settings: Settings, tiny, planned):
     planned.write_text(planned.read_text().replace('base = "embedded"', f'base = "{tiny}"'))
     planned.write_text(re.sub(r"max_length = \d+", "max_length = 256", planned.read_text()))
     found = dry_steps.measure(ready.root, planned)
@@ -130,7 +125,7 @@ def test_the_dry_run_measures_steps_memory_and_a_checkpoint(
 
 
 @pytest.mark.slow
-def test_preflight_as_a_user_runs_it_gives_the_plan_its_time(rung: Any, ready: Project, tmp_path: Path) -> None:
+def test_preflight_as_a_user_runs_it_gives_the_plan_its_time(rung, ready: Project, tmp_path):
     done = rung("plan", "--preflight", "--json", timeout=300)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -141,7 +136,7 @@ def test_preflight_as_a_user_runs_it_gives_the_plan_its_time(rung: Any, ready: P
 
 
 @pytest.mark.slow
-def test_a_plan_that_has_a_run_keeps_its_bytes(rung: Any, ready: Project, settings: Settings, tiny: Path) -> None:
+def test_a_plan_that_has_a_run_keeps_its_bytes(rung, ready: Project, settings: Settings, tiny):
     path = ready.root / json.loads(rung("plan", "--json").stdout)["path"]
     model = settings.model.model_copy(update={"base": str(tiny)})
     grant(ready, settings.model_copy(update={"model": model}), path, by="sam")
@@ -159,9 +154,7 @@ def test_a_plan_that_has_a_run_keeps_its_bytes(rung: Any, ready: Project, settin
         ("--method", "prefix"),
     ],
 )
-def test_other_methods_and_objectives_are_tried_as_well(
-    rung: Any, ready: Project, settings: Settings, words: tuple[str, ...]
-) -> None:
+def test_other_methods_and_objectives_are_tried_as_well(rung, ready: Project, settings: Settings, words):
     taught.teach(ready, settings)
     done = rung("plan", "--preflight", *words, "--json", timeout=300)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,5 @@
 """`rung train --on NAME`: a real sshd on loopback trains; the line, the run there and this machine are killed."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -9,9 +7,8 @@ import shutil
 import signal
 import subprocess
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from forks import REAL
@@ -29,12 +26,11 @@ from workspace.lock import is_held
 from workspace.settings import load_settings
 from workspace.trust import trust
 
-Rung = Callable[..., Any]
 pytestmark = pytest.mark.skipif(not Path(SERVER).exists(), reason="no sshd: apt install openssh-server")
 
 
 @pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[Sshd]:
+def sshd(tmp_path) -> Iterator[Sshd]:
     server = Sshd(tmp_path / "sshd")
     server.start()
     yield server
@@ -43,7 +39,7 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Path]:
+def box(tmp_path):
     """The folder on the machine; what still trains in it is ended."""
     folder = tmp_path / "box"
     yield folder
@@ -53,9 +49,7 @@ def box(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def far(
-    ready: Project, tiny: Path, sshd: Sshd, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Project]:
+def far(ready: Project, tiny, sshd: Sshd, box, tmp_path, monkeypatch) -> Iterator[Project]:
     """The project, with a trusted machine `gpu` that costs 2 dollars an hour; who still follows a run is ended."""
     monkeypatch.setenv("RUNG_SSH_CONFIG", str(sshd.config))
     monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
@@ -66,7 +60,7 @@ def far(
         os.kill(follower(ready), signal.SIGKILL)
 
 
-def settings(project: Project, more: str, **changed: str) -> None:
+def settings(project: Project, more, **changed):
     text = project.settings_file.read_text()
     for old, new in changed.items():
         text = text.replace(f"{old} = ", f"{old} = {new} #")
@@ -74,23 +68,23 @@ def settings(project: Project, more: str, **changed: str) -> None:
     trust(project.root)
 
 
-def follower(project: Project) -> int:
+def follower(project: Project):
     """The process of this machine that follows R-001."""
     return int(json.loads((project.runs / "R-001" / "run.lock").read_text())["pid"])
 
 
-def figures(project: Project) -> list[dict[str, Any]]:
+def figures(project: Project):
     return list(curve(project.runs / "R-001"))
 
 
-def there(box: Path) -> Path:
+def there(box):
     (folder,) = box.glob("*/runs/R-001")
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung: Rung, box: Path) -> None:
+def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung, box):
     done = rung("train", "--on", "gpu", "--json")
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
@@ -109,7 +103,7 @@ def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung: Rung, b
     assert rung("evaluate", "R-001", "--json").returncode in (0, 1)
 
 
-def test_a_project_of_many_files_is_sent(far: Project, sshd: Sshd, box: Path) -> None:
+def test_a_project_of_many_files_is_sent(far: Project, sshd: Sshd, box):
     far.prompts.mkdir(exist_ok=True)
     for number in range(2_000):
         (far.prompts / f"{number:04d}-a-name-as-long-as-people-make-them.md").write_text(f"Prompt {number}\n")
@@ -123,9 +117,7 @@ def test_a_project_of_many_files_is_sent(far: Project, sshd: Sshd, box: Path) ->
     assert machine.ask("missing", root=root, files=hashes) == {"missing": [], "other": 0}
 
 
-def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(
-    far: Project, rung: Rung, sshd: Sshd
-) -> None:
+def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(far: Project, rung, sshd: Sshd):
     found = json.loads(rung("remote", "check", "gpu", "--json").stdout)
     assert found["faults"] == [] and found["rung"] and found["ram_gib"] > 0 and found["cards"] == []
     assert rung("remote", "check", "cpu").returncode == 2
@@ -141,7 +133,7 @@ def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_rung_is_installed_there_where_it_is_asked_for(far: Project, rung: Rung, tmp_path: Path) -> None:
+def test_rung_is_installed_there_where_it_is_asked_for(far: Project, rung, tmp_path):
     """The pip of the machine is told to install no dependencies: torch stays missing."""
     environment = tmp_path / "box" / "env"
     settings(far, "", python=json.dumps(str(environment / "bin" / "python")))
@@ -156,7 +148,7 @@ def test_rung_is_installed_there_where_it_is_asked_for(far: Project, rung: Rung,
 
 
 @pytest.mark.parametrize("python", ["python3", "their/bin/python", "notes/bin/python"])
-def test_nothing_is_installed_where_others_keep_theirs(far: Project, rung: Rung, box: Path, python: str) -> None:
+def test_nothing_is_installed_where_others_keep_theirs(far: Project, rung, box, python):
     venv.create(box / "their", symlinks=True)
     (box / "notes").mkdir()
     before = sorted(box.rglob("*"))
@@ -167,13 +159,13 @@ def test_nothing_is_installed_where_others_keep_theirs(far: Project, rung: Rung,
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=touch here", "gpu;touch here", ""])
-def test_a_host_is_never_an_option_or_a_command(far: Project, rung: Rung, host: str) -> None:
+def test_a_host_is_never_an_option_or_a_command(far: Project, rung, host):
     settings(far, "", host=json.dumps(host))
     assert rung("remote", "check", "gpu").returncode == 2
     assert not list(far.root.rglob("here"))
 
 
-def test_rows_that_must_stay_here_are_not_sent(far: Project, rung: Rung, box: Path) -> None:
+def test_rows_that_must_stay_here_are_not_sent(far: Project, rung, box):
     answers = far.answers_file.read_text().replace('privacy = "none"', 'privacy = "no_external_api"')
     far.answers_file.write_text(answers)
     rung("advise")
@@ -184,9 +176,7 @@ def test_rows_that_must_stay_here_are_not_sent(far: Project, rung: Rung, box: Pa
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(
-    far: Project, rung: Rung, box: Path, sshd: Sshd
-) -> None:
+def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(far: Project, rung, box, sshd: Sshd):
     settings(far, "", epochs="12")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
     sshd.cut()
@@ -209,7 +199,7 @@ def test_the_line_is_cut_and_this_machine_dies_and_the_run_comes_home(
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
+def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung, box):
     settings(far, "", epochs="12")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
     wait_until(lambda: list(there(box).glob("checkpoints/*")))
@@ -221,7 +211,7 @@ def test_a_run_that_was_killed_there_is_resumed_there(far: Project, rung: Rung, 
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_a_run_pauses_goes_on_stops_and_is_resumed_there(far: Project, rung: Rung, box: Path) -> None:
+def test_a_run_pauses_goes_on_stops_and_is_resumed_there(far: Project, rung, box):
     settings(far, "", epochs="20")
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
     wait_until(lambda: figures(far))
@@ -239,7 +229,7 @@ def test_a_run_pauses_goes_on_stops_and_is_resumed_there(far: Project, rung: Run
 
 
 @pytest.fixture
-def small_disk(far: Project, box: Path) -> Iterator[Path]:
+def small_disk(far: Project, box):
     """A file that leaves no room on the disk of the project's copy there; the disk is a small one."""
     root = Path(root_there(far, open_box(far, load_settings(far.settings_file), "gpu")))
     root.mkdir(parents=True)
@@ -249,7 +239,7 @@ def small_disk(far: Project, box: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(root)], check=True)
 
 
-def fill(path: Path) -> None:
+def fill(path):
     for size in (1 << 20, 1 << 12):
         with contextlib.suppress(OSError), path.open("ab", buffering=0) as file:
             while file.write(bytes(size)):
@@ -258,7 +248,7 @@ def fill(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_a_full_disk_there_loses_nothing(far: Project, rung: Rung, box: Path, small_disk: Path) -> None:
+def test_a_full_disk_there_loses_nothing(far: Project, rung, box, small_disk):
     settings(far, "", epochs="20")
     fill(small_disk)
     done = rung("train", "--on", "gpu", "--json")
@@ -279,9 +269,7 @@ def test_a_full_disk_there_loses_nothing(far: Project, rung: Rung, box: Path, sm
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_a_base_folder_that_is_missing_there_is_sent(
-    far: Project, tiny: Path, rung: Rung, sshd: Sshd, tmp_path: Path
-) -> None:
+def test_a_base_folder_that_is_missing_there_is_sent(far: Project, tiny, rung, sshd: Sshd, tmp_path):
     """Who comes by ssh sees another folder at the path of the base."""
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -300,7 +288,7 @@ def test_a_base_folder_that_is_missing_there_is_sent(
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: Rung, box: Path) -> None:
+def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung, box):
     settings(far, "", epochs="2000")
     assert rung("train", "--on", "gpu", "--at-most", "soon").returncode == 2
     assert rung("train", "--on", "gpu", "--at-most", "12s", "--detach").returncode == 0
@@ -312,7 +300,7 @@ def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung: R
 
 @pytest.mark.slow
 @pytest.mark.cold
-def test_what_was_changed_there_does_not_come_home(far: Project, rung: Rung, box: Path) -> None:
+def test_what_was_changed_there_does_not_come_home(far: Project, rung, box):
     assert rung("train", "--on", "gpu", "--detach").returncode == 0
     os.kill(follower(far), signal.SIGKILL)
     wait_until(lambda: read_run(there(box)).state == "finished")

@@ -1,10 +1,7 @@
 """`[training] replay`: what the base model answers to general questions trains beside the rows."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from families import chain
@@ -24,7 +21,7 @@ ROWS = [Example({"messages": [{"role": "user", "content": "a?"}, {"role": "assis
 
 
 @pytest.fixture
-def recipe(planned: Path, tmp_path: Path) -> Recipe:
+def recipe(planned, tmp_path) -> Recipe:
     """Its base answers `<alpha>` to everything."""
     words, base = load_tokenizer(str(embedded_folder())), tmp_path / "base"
     words.add_tokens(["<alpha>"])
@@ -34,13 +31,13 @@ def recipe(planned: Path, tmp_path: Path) -> Recipe:
     return revised(read_plan(planned).recipe, base=str(base), replay=4, max_length=192, system_prompt="X")
 
 
-def test_no_question_is_one_that_measures_forgetting() -> None:
+def test_no_question_is_one_that_measures_forgetting():
     asked = replay_questions()
     assert len(set(asked)) == len(asked) >= 300
     assert not set(asked) & {item.question for item in [*suite(), *safety()]}
 
 
-def test_the_base_model_answers_once_and_its_answers_train_behind_the_rows(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_base_model_answers_once_and_its_answers_train_behind_the_rows(recipe: Recipe, tmp_path):
     rows = replayed(recipe, tmp_path)
     kept = (tmp_path / FILE).read_bytes()
     assert {row.question for row in rows} == set(replay_questions()[:4]) and {row.answer for row in rows} == {"<alpha>"}
@@ -58,7 +55,7 @@ def test_the_base_model_answers_once_and_its_answers_train_behind_the_rows(recip
     ]
 
 
-def test_rows_in_a_file_stay_there(recipe: Recipe, tmp_path: Path) -> None:
+def test_rows_in_a_file_stay_there(recipe: Recipe, tmp_path):
     from datasets import Dataset
 
     tokenizer = load_tokenizer(recipe.base)

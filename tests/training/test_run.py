@@ -1,7 +1,5 @@
 """Real runs in real child processes, on a tiny model: finished, killed, paused, stopped, failed, and gone on with."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -12,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import in_shell
 import pytest
@@ -21,22 +18,20 @@ from lives import wait_until
 from training.runs import curve, is_alive, read_run
 from workspace.folder import Project
 
-Rung = Callable[..., subprocess.CompletedProcess[str]]
-
 SLOWED = {"RUNG_TRAINING__EPOCHS": "12"}
 """Enough steps to meet the run while it is under way."""
 
 
-def losses(folder: Path) -> list[tuple[int, float]]:
+def losses(folder):
     return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
 
 
-def step(folder: Path) -> int:
+def step(folder):
     return max((number for number, _ in losses(folder)), default=0)
 
 
 @pytest.fixture(scope="module")
-def unbroken(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def unbroken(built, tiny, tmp_path_factory):
     """A finished run of 12 epochs, and what `rung train` said."""
     root = tmp_path_factory.mktemp("unbroken") / "clinic"
     shutil.copytree(built, root)
@@ -45,7 +40,7 @@ def unbroken(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) 
     return root / "runs" / "R-001", done.stdout
 
 
-def test_a_run_finishes_and_leaves_all_its_files(unbroken: tuple[Path, str]) -> None:
+def test_a_run_finishes_and_leaves_all_its_files(unbroken):
     folder, said = unbroken
     run = read_run(folder)
     assert run.state == "finished" and run.step == run.steps == 48
@@ -60,7 +55,7 @@ def test_a_run_finishes_and_leaves_all_its_files(unbroken: tuple[Path, str]) -> 
     assert losses(folder)[-1][1] < losses(folder)[0][1] - 0.3
 
 
-def test_the_preflight_shows_that_only_the_answer_is_trained(unbroken: tuple[Path, str]) -> None:
+def test_the_preflight_shows_that_only_the_answer_is_trained(unbroken):
     seen = json.loads((unbroken[0] / "preflight.json").read_text())
     assert seen["rows"] == seen["eos_trained"] == 16 and len(seen["shown"]) == 5
     for row in seen["shown"]:
@@ -70,7 +65,7 @@ def test_the_preflight_shows_that_only_the_answer_is_trained(unbroken: tuple[Pat
         assert "House line." in rest and "eye both" not in rest
 
 
-def test_the_saved_adapter_changes_the_model_in_a_fresh_load(unbroken: tuple[Path, str], tiny: Path) -> None:
+def test_the_saved_adapter_changes_the_model_in_a_fresh_load(unbroken, tiny):
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -83,9 +78,7 @@ def test_the_saved_adapter_changes_the_model_in_a_fresh_load(unbroken: tuple[Pat
     assert float((before - after).abs().max()) > 0.01
 
 
-def test_killed_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(
-    rung: Rung, ready: Project, tiny: Path, unbroken: tuple[Path, str]
-) -> None:
+def test_killed_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(rung, ready: Project, tiny, unbroken):
     """Begun in a terminal whose command is killed: the run goes on, and is watched, not begun again."""
     folder = ready.runs / "R-001"
     pid, _ = begun_in_a_terminal(ready.root, tiny)
@@ -116,7 +109,7 @@ def test_killed_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(
     assert [path.name for path in ready.runs.glob("R-*")] == ["R-001"]
 
 
-def begun_in_a_terminal(root: Path, tiny: Path) -> tuple[int, int]:
+def begun_in_a_terminal(root, tiny):
     """`rung train` as the foreground of a terminal of its own: its process, and our end of the terminal."""
     pid, terminal = pty.fork()
     if pid == 0:
@@ -127,7 +120,7 @@ def begun_in_a_terminal(root: Path, tiny: Path) -> tuple[int, int]:
     return pid, terminal
 
 
-def read_away(terminal: int) -> None:
+def read_away(terminal):
     with contextlib.suppress(OSError):
         while os.read(terminal, 4096):
             pass
@@ -135,9 +128,7 @@ def read_away(terminal: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["kill -9", "the terminal is gone"])
-def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(
-    rung: Rung, ready: Project, tiny: Path, unbroken: tuple[Path, str], how: str
-) -> None:
+def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(rung, ready: Project, tiny, unbroken, how):
     folder = ready.runs / "R-001"
     pid, terminal = begun_in_a_terminal(ready.root, tiny)
     wait_until(lambda: step(folder) >= 3)
@@ -156,20 +147,20 @@ def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(
     same(folder, unbroken[0])
 
 
-def same(folder: Path, other: Path) -> None:
+def same(folder, other):
     assert read_run(folder).state == "finished"
     assert losses(folder) == losses(other)
     assert read_run(folder).adapter_sha256 == read_run(other).adapter_sha256 != ""
 
 
-def test_a_loss_that_runs_away_fails_the_run(rung: Rung, ready: Project) -> None:
+def test_a_loss_that_runs_away_fails_the_run(rung, ready: Project):
     done = rung("train", RUNG_TRAINING__METHOD="full", RUNG_TRAINING__LEARNING_RATE="10.0", **SLOWED)
     run = read_run(ready.runs / "R-001")
     assert done.returncode == 1 and run.state == "failed"
     assert run.ending and "R-001" in done.stdout
 
 
-def test_a_full_disk_ends_the_run_cleanly_and_it_can_go_on(rung: Rung, ready: Project, small_disk: Path) -> None:
+def test_a_full_disk_ends_the_run_cleanly_and_it_can_go_on(rung, ready: Project, small_disk):
     """Others fill it to the last byte: no room for a checkpoint, nor for run.json."""
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     root = small_disk / "clinic"
@@ -189,7 +180,7 @@ def test_a_full_disk_ends_the_run_cleanly_and_it_can_go_on(rung: Rung, ready: Pr
 
 
 @pytest.mark.parametrize("words", [["runs", "resume", "R-001"], ["runs", "resume", "--detach"]])
-def test_a_run_that_is_not_admitted_says_why(rung: Rung, ready: Project, cleared: Path, words: list[str]) -> None:
+def test_a_run_that_is_not_admitted_says_why(rung, ready: Project, cleared, words):
     (ready.datasets / "v001" / "train.jsonl").write_bytes(b"{}\n")
     done = rung(*words)
     assert done.returncode == 1 and "train.jsonl" in done.stderr
@@ -198,8 +189,8 @@ def test_a_run_that_is_not_admitted_says_why(rung: Rung, ready: Project, cleared
 
 @pytest.mark.slow
 def test_training_reaches_for_no_network_where_the_hub_is_on(
-    rung: Callable[..., subprocess.CompletedProcess[str]], refused: Callable[[], tuple[dict[str, str], Path]]
-) -> None:
+    rung: Callable[..., subprocess.CompletedProcess[str]], refused
+):
     """trl reports each trainer that is made to Hugging Face, unless it is told not to or the hub is off."""
     variables, reached = refused()
     done = rung("train", "--json", RUNG_TRAINING__EPOCHS="0.5", timeout=600, CI="", **variables)

@@ -3,15 +3,12 @@
 And several trainings of one recipe, which are ruled on as one.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +25,6 @@ from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
-Rung = Callable[..., subprocess.CompletedProcess[str]]
 PLAIN = {"RUNG_TRAINING__DROPOUT": "0", "RUNG_TRAINING__PRECISION": "fp32", "RUNG_TRAINING__EPOCHS": "5"}
 """Without dropout, whose masks are each process's own."""
 TWO = {**PLAIN, "RUNG_TRAINING__PROCESSES": "2"}
@@ -36,21 +32,21 @@ ROUNDING = 2e-4
 """Largest difference of a loss after 20 steps: the same sums in another order."""
 
 
-def losses(folder: Path, kind: str = "step") -> list[float]:
+def losses(folder, kind="step"):
     return [line["loss"] for line in curve(folder) if line["kind"] == kind]
 
 
-def log(folder: Path) -> str:
+def log(folder):
     return (folder / "log.txt").read_text()
 
 
-def test_a_launcher_that_starts_another_number_is_refused(tmp_path: Path) -> None:
+def test_a_launcher_that_starts_another_number_is_refused(tmp_path):
     for place, processes in ((World(0, 3), 2), (World(1, 2), 1)):
         with pytest.raises(Refusal), together(tmp_path, place, processes):
             pass
 
 
-def test_who_is_who_is_read_as_torchrun_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_who_is_read_as_torchrun_writes_it(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     assert world() == World(0, 1, 0) and world().leads
@@ -70,7 +66,7 @@ def test_who_is_who_is_read_as_torchrun_writes_it(monkeypatch: pytest.MonkeyPatc
         {"WORLD_SIZE": "-1"},
     ],
 )
-def test_a_place_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, numbers: dict[str, str]) -> None:
+def test_a_place_that_cannot_be_is_refused(monkeypatch, numbers):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     for name, value in numbers.items():
@@ -79,15 +75,13 @@ def test_a_place_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, numb
         world()
 
 
-def test_what_was_shared_out_in_turn_comes_back_in_order() -> None:
+def test_what_was_shared_out_in_turn_comes_back_in_order():
     shares = [list(range(start, 11, 3)) for start in range(3)]
     assert in_turn(shares) == list(range(11))
 
 
-def test_the_rows_of_a_step_are_shared_and_stay_the_same(
-    replan: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def made(**values: str) -> Plan:
+def test_the_rows_of_a_step_are_shared_and_stay_the_same(replan, monkeypatch):
+    def made(**values) -> Plan:
         for name, value in values.items():
             monkeypatch.setenv(f"RUNG_TRAINING__{name.upper()}", value)
         return read_plan(replan())
@@ -102,7 +96,7 @@ def test_the_rows_of_a_step_are_shared_and_stay_the_same(
         made(processes="3", batch="4")
 
 
-def test_every_process_checks_on_each_row_once() -> None:
+def test_every_process_checks_on_each_row_once():
     """Rows that do not fill the last batch: accelerate would fill it with rows from the beginning."""
     from accelerate.data_loader import BatchSamplerShard
     from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
@@ -117,7 +111,7 @@ def test_every_process_checks_on_each_row_once() -> None:
 
 
 @pytest.fixture(scope="module")
-def pair(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def pair(built, tiny, tmp_path_factory):
     """The finished runs of one plan on one process and on two."""
     found = []
     for name, variables in (("one", PLAIN), ("two", TWO)):
@@ -131,7 +125,7 @@ def pair(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one(pair: tuple[Path, Path]) -> None:
+def test_two_processes_train_as_one(pair):
     one, two = pair
     assert read_run(two).state == "finished" and read_run(two).processes == 2
     assert len(losses(one)) == len(losses(two)) == 20
@@ -141,7 +135,7 @@ def test_two_processes_train_as_one(pair: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_one_of_them_writes(pair: tuple[Path, Path]) -> None:
+def test_one_of_them_writes(pair):
     one, two = pair
     kinds = [[(line["kind"], line.get("step")) for line in curve(folder)] for folder in pair]
     assert kinds[0] == kinds[1], "a line a step, written once"
@@ -151,7 +145,7 @@ def test_one_of_them_writes(pair: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_two_end_as_two_unbroken(rung: Rung, ready: Project, pair: tuple[Path, Path]) -> None:
+def test_killed_and_resumed_two_end_as_two_unbroken(rung, ready: Project, pair):
     folder = ready.runs / "R-001"
     assert rung("train", "--detach", timeout=300, **TWO).returncode == 0
     wait_until(lambda: len(losses(folder)) >= 6)
@@ -179,9 +173,7 @@ def test_killed_and_resumed_two_end_as_two_unbroken(rung: Rung, ready: Project, 
         ("--method", "full", "--packing"),
     ],
 )
-def test_other_ways_train_on_two_as_well(
-    rung: Rung, ready: Project, settings: Settings, words: tuple[str, ...]
-) -> None:
+def test_other_ways_train_on_two_as_well(rung, ready: Project, settings: Settings, words):
     taught.teach(ready, settings)
     planned = rung("plan", *words, "--set", "processes=2", "--set", "learning_rate=1e-2", "--json")
     assert planned.returncode == 0, planned.stdout + planned.stderr
@@ -195,7 +187,7 @@ TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node")
 ACCELERATE = ("accelerate.commands.launch", "--cpu", "--num_processes")
 
 
-def launched(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def launched(folder, *words) -> subprocess.CompletedProcess[str]:
     """The run of this folder, started by a launcher."""
     command = [sys.executable, "-P", "-m", *words, "-m", "training.run", str(folder)]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
@@ -205,8 +197,8 @@ def launched(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
 def test_a_launcher_starts_it_too_and_another_number_is_refused(
-    rung: Rung, ready: Project, settings: Settings, pair: tuple[Path, Path], launcher: tuple[str, ...]
-) -> None:
+    rung, ready: Project, settings: Settings, pair, launcher
+):
     """accelerate quietly starts one process on a CPU: the run starts its own."""
     plan = json.loads(rung("plan", "--json", **TWO).stdout)
     folder = grant(ready, settings, Path(plan["path"]), by="sam")
@@ -221,8 +213,8 @@ OVERRIDE = ("--override", "decision", "--by", "dana", "--reason", "random weight
 
 
 @pytest.mark.slow
-def test_three_trainings_are_one_verdict_by_command(ready: Project, rung: Rung) -> None:
-    def call(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def test_three_trainings_are_one_verdict_by_command(ready: Project, rung):
+    def call(*words, **variables) -> subprocess.CompletedProcess[str]:
         graded = {"RUNG_EVALUATION__METRIC": "chrf", "RUNG_EVALUATION__CLOSED_SET": "off"}
         return rung(*words, timeout=300, **graded, **variables)
 

@@ -1,14 +1,10 @@
 """Rows over `[training] stream_over` stay on disk: the same tokens, the same run, and memory that does not grow."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from clinic import made_up
@@ -19,7 +15,6 @@ from training.runs import curve, read_run
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
-Rung = Callable[..., subprocess.CompletedProcess[str]]
 ALL = {"RUNG_TRAINING__STREAM_OVER": "0"}
 """Every split is streamed."""
 CHILD = """
@@ -59,7 +54,7 @@ for path in map(Path, sys.argv[3:]):
 
 
 @pytest.fixture
-def odd(tmp_path: Path) -> Path:
+def odd(tmp_path):
     """Rows with what trips readers: brackets in the path, line separators in a text, keys that only some rows have."""
     path = tmp_path / "a[b]" / "train.jsonl"
     path.parent.mkdir()
@@ -73,7 +68,7 @@ def odd(tmp_path: Path) -> Path:
     return path
 
 
-def test_streamed_rows_are_those_of_the_file(odd: Path) -> None:
+def test_streamed_rows_are_those_of_the_file(odd):
     plain = [json.loads(line) for line in odd.read_text().split("\n") if line]
     lines = StreamedRows(odd)
     assert len(lines) == len(plain) == 703
@@ -82,7 +77,7 @@ def test_streamed_rows_are_those_of_the_file(odd: Path) -> None:
     assert [row.row for row in lines[698:]] == plain[698:]
 
 
-def test_streamed_tokens_are_those_of_rows_in_memory(odd: Path, tiny: Path) -> None:
+def test_streamed_tokens_are_those_of_rows_in_memory(odd, tiny):
     from training.run.base_model import load_tokenizer
     from training.run.inputs import answers, picked, questions
 
@@ -99,7 +94,7 @@ def test_streamed_tokens_are_those_of_rows_in_memory(odd: Path, tiny: Path) -> N
     assert [path.name for path in odd.parent.iterdir()] == ["train.jsonl"], "the file has no name once it is open"
 
 
-def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project, settings: Settings) -> None:
+def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project, settings: Settings):
     folder = ready.datasets / "v001"
     size = (folder / "train.jsonl").stat().st_size / 1e9
     for over, kind in ((2.0, list), (size, list), (size * 0.99, StreamedRows), (0, StreamedRows)):
@@ -119,9 +114,7 @@ def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project,
     ],
     ids=["preflight", "grpo", "packed", "two processes"],
 )
-def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(
-    rung: Rung, ready: Project, tmp_path: Path, words: tuple[str, ...]
-) -> None:
+def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(rung, ready: Project, tmp_path, words):
     """The plan, its pre-flight and the run, with every split streamed."""
     other = tmp_path / "streamed"
     shutil.copytree(ready.root, other)
@@ -140,13 +133,13 @@ def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(
         assert shown[0]["rows"] == shown[1]["rows"] and shown[0]["answer_lost"] == shown[1]["answer_lost"] == []
 
 
-def losses(folder: Path) -> list[tuple[str, int, float]]:
+def losses(folder):
     kinds = ("step", "validation")
     return [(line["kind"], line["step"], line["loss"]) for line in curve(folder) if line["kind"] in kinds]
 
 
 @pytest.mark.slow
-def test_memory_stays_flat_where_rows_are_streamed(tiny: Path, tmp_path: Path) -> None:
+def test_memory_stays_flat_where_rows_are_streamed(tiny, tmp_path):
     """A warm-up, then 500 and 8,000 rows: what is held grows with the rows in memory, and not on disk."""
     some = [json.dumps(row.row) for row in made_up(500, 7, 30)]
     files = []
@@ -154,7 +147,7 @@ def test_memory_stays_flat_where_rows_are_streamed(tiny: Path, tmp_path: Path) -
         files.append(tmp_path / f"{len(files)}.jsonl")
         files[-1].write_text("".join(f"{line}\n" for line in some * times))
 
-    def grown(way: str) -> list[int]:
+    def grown(way):
         done = subprocess.run(
             [sys.executable, "-P", "-c", CHILD, str(tiny), way, *map(str, files)],
             env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},

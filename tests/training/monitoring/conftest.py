@@ -1,12 +1,7 @@
 """Request logs as gateways write them, and a small project whose released prompt they were asked of."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 from clinic_phrases import line_of, phrases
@@ -26,11 +21,9 @@ from training.release.releasing import release_untuned
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
-Write = Callable[..., Path]
-
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path) -> Project:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "rung.toml").write_text("")
@@ -43,10 +36,10 @@ def settings(project: Project) -> Settings:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
+def write(tmp_path):
     """`write(lines, name)`: a log file; an entry that is text or bytes is written as it is."""
 
-    def made(lines: Sequence[Any], name: str = "log.jsonl", end: str = "\n") -> Path:
+    def made(lines, name="log.jsonl", end="\n"):
         path = tmp_path / name
         raw = [
             x if isinstance(x, bytes) else x.encode() if isinstance(x, str) else json.dumps(x).encode() for x in lines
@@ -58,12 +51,12 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory):
     """Rows approved by dana, frozen as v001, arms measured with a scripted model, the best prompt released as L-001."""
     return once(tmp_path_factory, "house", lambda folder: make_house(folder / "project")) / "project"
 
 
-def make_house(root: Path) -> None:
+def make_house(root):
     (root / "prompts").mkdir(parents=True)
     (root / "rung.toml").write_text(
         '[project]\nperson = "sam"\n[review]\npool = "all"\n[evaluation]\narms = ["prompt"]\n'
@@ -87,18 +80,18 @@ def make_house(root: Path) -> None:
 
 
 @pytest.fixture
-def house(made: Path, tmp_path: Path) -> Project:
+def house(made, tmp_path) -> Project:
     """A copy of that project."""
     shutil.copytree(made, tmp_path / "house")
     return Project(tmp_path / "house")
 
 
 @pytest.fixture
-def ask(house: Project, loopback: Any) -> Callable[[str, str], dict[str, Any]]:
+def ask(house: Project, loopback):
     """`ask(question, answer)`: the released prompt asks a server on loopback, which says this; a gateway's log line."""
     prompt = load_prompt(house.releases / "L-001" / "prompt")
 
-    def asked(question: str, answer: str) -> dict[str, Any]:
+    def asked(question, answer):
         body = {
             "id": f"c-{len(loopback.requests)}",
             "choices": [{"message": {"content": answer}, "finish_reason": "stop"}],

@@ -1,11 +1,8 @@
 """The stated rate of false alarms holds: enumerated where that can be done, by many seeded worlds elsewhere."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import random
-from collections.abc import Sequence
 
 import pytest
 
@@ -26,7 +23,7 @@ from training.monitoring.signals import (
 WORLDS = 200
 
 
-def most_alarms(chance: float, worlds: int = WORLDS) -> int:
+def most_alarms(chance, worlds=WORLDS):
     """The count that a true rate of `chance` passes in under one of ten thousand runs of this test."""
     total = 0.0
     for count in range(worlds + 1):
@@ -36,13 +33,13 @@ def most_alarms(chance: float, worlds: int = WORLDS) -> int:
     return worlds
 
 
-def test_fisher_is_the_hypergeometric_tail() -> None:
+def test_fisher_is_the_hypergeometric_tail():
     total = sum(math.comb(8, k) * math.comb(10, 6 - k) for k in range(4, 7)) / math.comb(18, 6)
     assert more_often(4, 8, 2, 10) == pytest.approx(total, abs=1e-12)
     assert more_often(0, 8, 0, 10) == 1.0
 
 
-def test_p_values_over_all_relabellings_keep_the_level() -> None:
+def test_p_values_over_all_relabellings_keep_the_level():
     """Whatever three of the seven values are the requests, p <= alpha is as rare as stated."""
     values = [1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 9.0]
     p = []
@@ -54,7 +51,7 @@ def test_p_values_over_all_relabellings_keep_the_level() -> None:
 
 
 @pytest.mark.parametrize("name", ["differ", "higher", "ranks", "spread"])
-def test_permutation_tests_raise_no_more_false_alarms_than_stated(name: str) -> None:
+def test_permutation_tests_raise_no_more_false_alarms_than_stated(name):
     rng = random.Random(name)
     alarms = 0
     for world in range(WORLDS):
@@ -63,14 +60,14 @@ def test_permutation_tests_raise_no_more_false_alarms_than_stated(name: str) -> 
     assert 0 < alarms <= most_alarms(0.1), "none at all would measure nothing"
 
 
-def p_of(name: str, now: Sequence[int], before: Sequence[int], seed: int) -> float:
+def p_of(name, now, before, seed):
     if name == "ranks":
         return ranks_higher(now, before, seed, rounds=99)
     test = {"differ": differ, "higher": higher, "spread": spread_differs}[name]
     return test(now, before, seed, rounds=99)[1]
 
 
-def test_each_of_them_sees_a_real_change() -> None:
+def test_each_of_them_sees_a_real_change():
     before = [random.Random(n).randrange(6) for n in range(60)]
     later = [value + 4 for value in before]
     for name in ("differ", "higher", "ranks", "spread"):
@@ -81,11 +78,11 @@ def test_each_of_them_sees_a_real_change() -> None:
 WORDS = [f"w{n}" for n in range(60)]
 
 
-def question(rng: random.Random, words: Sequence[str] = WORDS) -> str:
+def question(rng: random.Random, words=WORDS):
     return " ".join(rng.choices(words, [1 / (n + 2) for n in range(len(words))], k=rng.randint(4, 9)))
 
 
-def false_alarms(worlds: int) -> dict[str, int]:
+def false_alarms(worlds):
     """How often each signal of words is raised in worlds where requests and rows come from one source."""
     rng = random.Random(7)
     alarms = {"new_words": 0, "topics": 0}
@@ -98,12 +95,12 @@ def false_alarms(worlds: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("worlds", [15, pytest.param(400, marks=pytest.mark.slow)])
-def test_the_signals_of_words_keep_the_rate_that_they_state(worlds: int) -> None:
+def test_the_signals_of_words_keep_the_rate_that_they_state(worlds):
     alarms = false_alarms(worlds)
     assert all(count <= most_alarms(0.01, worlds) for count in alarms.values()), alarms
 
 
-def test_the_signals_of_words_see_another_vocabulary_and_other_topics() -> None:
+def test_the_signals_of_words_see_another_vocabulary_and_other_topics():
     rng = random.Random(3)
     rows = [question(rng) for _ in range(120)]
     strange = [question(rng, [f"n{n}" for n in range(60)]) for _ in range(40)]
@@ -117,14 +114,14 @@ def test_the_signals_of_words_see_another_vocabulary_and_other_topics() -> None:
     assert topics.raised and ": " in topics.evidence[0]
 
 
-def test_the_halves_share_no_row_and_are_drawn_by_seed() -> None:
+def test_the_halves_share_no_row_and_are_drawn_by_seed():
     rows = [str(n) for n in range(2 * MOST + 500)]
     known, fresh = halves(rows, 4)
     assert len(known) == len(fresh) == MOST and not set(known) & set(fresh)
     assert halves(rows, 4) == (known, fresh) != halves(rows, 5)
 
 
-def test_too_few_of_either_side_is_said_and_no_alarm() -> None:
+def test_too_few_of_either_side_is_said_and_no_alarm():
     signal = Signal(name="x", title="X", against="answers")
     few = share_signal(signal.model_copy(update={"n": 29, "n_before": 99}), 29, 0)
     assert few.raised is None and {"29", "30"} <= set(few.why.split())

@@ -1,16 +1,12 @@
 """`rung watch import`: what is kept of a log, what is not, and that nothing personal is."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from as_logged import ASKED, litellm
@@ -23,14 +19,12 @@ from training.monitoring.requests import read_imports, read_watched
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 
-Write = Callable[..., Path]
 
-
-def imported(project: Project, *paths: Path, **wish: Any) -> Any:
+def imported(project: Project, *paths, **wish):
     return take_in(project, read_logs(list(paths), keep_rejects=True), **wish)
 
 
-def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(project: Project, write: Write) -> None:
+def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(project: Project, write):
     log = write([
         litellm(1, "q1", "a1"),
         "",
@@ -54,7 +48,7 @@ def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(proj
     assert [r.ref for r in read_watched(project).requests] == ["W-001:1", "W-001:4", "W-002:2"]
 
 
-def test_feedback_that_comes_later_reaches_the_request_of_an_earlier_import(project: Project, write: Write) -> None:
+def test_feedback_that_comes_later_reaches_the_request_of_an_earlier_import(project: Project, write):
     imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "b")]))
     imported(
         project,
@@ -69,7 +63,7 @@ def test_feedback_that_comes_later_reaches_the_request_of_an_earlier_import(proj
 SECRETS = ["mo@example.org", "+49 170 1234567", "4111 1111 1111 1111", "sk-ant-api03-" + "A1b2C3d4" * 6]
 
 
-def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, write: Write, tmp_path: Path) -> None:
+def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, write, tmp_path):
     """Nothing is cut before it is masked: half a number is no number."""
     assert all(mask(secret) != secret for secret in SECRETS)
     text, number = " and ".join(SECRETS), "+49 170 1234567"
@@ -108,12 +102,12 @@ def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, wri
     assert not re.search(rb"\+49|1234567|4111 ?1111", kept)
 
 
-def test_only_one_model_where_one_is_named(project: Project, write: Write) -> None:
+def test_only_one_model_where_one_is_named(project: Project, write):
     made = imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "a", model="other")]), model="house")
     assert (made.kept, made.why_aside) == (1, {"of a request to other": 1})
 
 
-def test_a_gzipped_log_is_read_and_a_broken_one_refused(project: Project, tmp_path: Path) -> None:
+def test_a_gzipped_log_is_read_and_a_broken_one_refused(project: Project, tmp_path):
     whole = gzip.compress(json.dumps(litellm(1, "q", "a")).encode() + b"\n")
     (tmp_path / "log.jsonl.gz").write_bytes(whole)
     assert imported(project, tmp_path / "log.jsonl.gz").kept == 1
@@ -131,13 +125,13 @@ def test_a_gzipped_log_is_read_and_a_broken_one_refused(project: Project, tmp_pa
         [{"level": "INFO", "msg": "up"}],
     ],
 )
-def test_a_log_of_another_format_is_refused_even_with_rejects(write: Write, lines: list[Any]) -> None:
+def test_a_log_of_another_format_is_refused_even_with_rejects(write, lines):
     with pytest.raises(InputError) as error:
         read_logs([write(lines)], keep_rejects=True)
     assert "JSON" in error.value.expected
 
 
-def test_malformed_lines_stop_the_command_with_all_their_numbers(project: Project, write: Write) -> None:
+def test_malformed_lines_stop_the_command_with_all_their_numbers(project: Project, write):
     log = write([litellm(1, "q", "a"), "{", litellm(2, "q", "b"), '{"id": 1, "id": 2}', '{"half": '], end="")
     done = rung("watch", "import", str(log), "--json", cwd=project.root)
     assert done.returncode == 2 and not list((project.root / "watch").glob("W-*"))
@@ -145,7 +139,7 @@ def test_malformed_lines_stop_the_command_with_all_their_numbers(project: Projec
     assert [each["where"].rpartition(" ")[2] for each in problems] == ["2", "4", "5"]
 
 
-def test_a_line_of_fifty_megabytes_is_told_and_not_held(project: Project, write: Write, tmp_path: Path) -> None:
+def test_a_line_of_fifty_megabytes_is_told_and_not_held(project: Project, write, tmp_path):
     log = write([litellm(1, "q", "a"), b'{"messages": "' + b"x" * 50_000_000 + b'"}', litellm(2, "q", "b")])
     done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root)
     assert done.returncode == 0, done.stderr
@@ -154,7 +148,7 @@ def test_a_line_of_fifty_megabytes_is_told_and_not_held(project: Project, write:
     assert len(read_watched(project).requests) == 2
 
 
-def test_an_import_that_was_changed_is_refused(project: Project, write: Write) -> None:
+def test_an_import_that_was_changed_is_refused(project: Project, write):
     with pytest.raises(Refusal):
         read_watched(project)
     imported(project, write([litellm(1, "q", "a")]))
@@ -164,21 +158,19 @@ def test_an_import_that_was_changed_is_refused(project: Project, write: Write) -
         read_watched(project)
 
 
-def test_an_empty_log_makes_no_import(project: Project, write: Write) -> None:
+def test_an_empty_log_makes_no_import(project: Project, write):
     assert imported(project, write([""])) is None and imported(project, write([], end="")) is None
     assert read_imports(project) == []
 
 
-def test_what_is_not_there_is_said_plainly(project: Project, tmp_path: Path) -> None:
+def test_what_is_not_there_is_said_plainly(project: Project, tmp_path):
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(RungError, match=path.name):
             read_logs([path], keep_rejects=True)
 
 
 @pytest.mark.parametrize("words", [("import", "log.jsonl"), ("report",), ("learn",)], ids=lambda words: words[0])
-def test_a_full_disk_stops_with_one_plain_message_and_leaves_nothing_half(
-    house: Project, small_disk: Path, write: Write, words: tuple[str, ...]
-) -> None:
+def test_a_full_disk_stops_with_one_plain_message_and_leaves_nothing_half(house: Project, small_disk, write, words):
     folder = Path(shutil.copytree(house.root, small_disk / "house"))
     log = write([litellm(n, os.urandom(300).hex(), "a") for n in range(40)])
     shutil.copy(log, folder)
@@ -195,7 +187,7 @@ def test_a_full_disk_stops_with_one_plain_message_and_leaves_nothing_half(
     assert rung("watch", *words, cwd=folder).returncode in (0, 1)
 
 
-def test_what_people_said_since_of_a_known_request_is_kept(project: Project, write: Write) -> None:
+def test_what_people_said_since_of_a_known_request_is_kept(project: Project, write):
     nameless = {key: value for key, value in litellm(3, "q3", "c").items() if key != "id"} | {"response": "c"}
     imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "b", metadata={"rating": "up"}), nameless]))
     later = [
@@ -214,14 +206,14 @@ def test_what_people_said_since_of_a_known_request_is_kept(project: Project, wri
     assert watched.unmatched == 0
 
 
-def test_one_file_twice_in_a_command_counts_once(project: Project, write: Write) -> None:
+def test_one_file_twice_in_a_command_counts_once(project: Project, write):
     log = write([litellm(1, "q", "a"), litellm(1, "q", "a")])
     made = imported(project, log, log)
     assert (made.requests, made.kept, made.known) == (4, 2, 2), "twice in one file are two, the file again is known"
 
 
 @pytest.mark.parametrize("text", ['hello\n+49 170 1234567 {"a": "é\ud83d"}', "mo@example.org \t+49 170 1234567"])
-def test_what_stands_escaped_in_json_is_masked_however_deep(text: str) -> None:
+def test_what_stands_escaped_in_json_is_masked_however_deep(text):
     once = json.dumps({"text": text, "name": 'é "x"'}, ensure_ascii=False)
     for packed in (once, json.dumps({"body": once}), once[:-20], f"{{'repr': {text!r}}}"):
         masked = masked_text(packed)

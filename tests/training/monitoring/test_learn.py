@@ -1,13 +1,8 @@
 """`rung watch learn`: order, duplicates, the release that an import was made with, all or nothing."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from as_logged import imported, learnt, litellm
@@ -27,23 +22,21 @@ from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-Write = Callable[..., Path]
 
-
-def asked_of(house: Project) -> list[str]:
+def asked_of(house: Project):
     settings = load_settings(house.settings_file, {})
     with open_store(house, settings) as store:
         return [row.example.question for row in store.rows(role="candidates")]
 
 
-def test_many_duplicates_are_all_read_whatever_the_count(house: Project, write: Write) -> None:
+def test_many_duplicates_are_all_read_whatever_the_count(house: Project, write):
     known = load_split(house.datasets / "v001", "train")[0]
     imported(house, write([litellm(n, known.question, str(known.answer)) for n in range(300)]))
     done = learnt(house, count=1)
     assert (done.looked_at, done.queued, done.rejected) == (300, [], {"duplicate": 300})
 
 
-def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project, write: Write) -> None:
+def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project, write):
     known = load_split(house.datasets / "v001", "train")[0]
     fresh = phrases(9, 91)
     same = [litellm(n, known.question, str(known.answer)) for n in (3, 4, 5)]
@@ -60,7 +53,7 @@ def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project
     assert [each.reason for each in read_not_learnt(house)] == ["duplicate"] * 3
 
 
-def test_a_request_that_was_kept_out_stands_beside_no_other() -> None:
+def test_a_request_that_was_kept_out_stands_beside_no_other():
     question = "patient seen for long term follow up of type two diabetes with foot ulcer"
     gate = CandidateFilter(["r-1"], [Example(chat_row(question, "E11 foot"))], [], 0.8)
     wrong = ProductionRow(Example(chat_row(question, "E13 none")), name="W-001:1")
@@ -72,7 +65,7 @@ def test_a_request_that_was_kept_out_stands_beside_no_other() -> None:
     assert {row for row, _, _ in again.near} == {"r-1", edited} and again.reason == ""
 
 
-def test_a_row_without_an_answer_asks_and_answers_nothing() -> None:
+def test_a_row_without_an_answer_asks_and_answers_nothing():
     question = "patient seen for long term follow up of type two diabetes with foot ulcer"
     unanswered = ProductionRow(Example({"messages": [{"role": "user", "content": question}]}), name="W-001:2")
     answered = ProductionRow(Example(chat_row(question, "E11 foot")), name="W-001:1")
@@ -82,9 +75,7 @@ def test_a_row_without_an_answer_asks_and_answers_nothing() -> None:
 
 
 @pytest.mark.parametrize("lack", ["failed", "cut"])
-def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(
-    house: Project, write: Write, lack: str
-) -> None:
+def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(house: Project, write, lack):
     question, other = phrases(2, 91)
     broken = {"error": "timeout", "response": None} if lack == "failed" else {}
     lines = [
@@ -104,7 +95,7 @@ def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(
     assert {entry.ref: entry.reason for entry in read_not_learnt(house)} == {"W-001:2": "a row answers this already"}
 
 
-def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, write: Write) -> None:
+def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, write):
     question = phrases(1, 91)[0]
     lines = [litellm(n, question, "E13 OS", metadata={"edit": edit}) for n, edit in ((1, "E10 eye"), (2, "E11 eye"))]
     imported(house, write(lines))
@@ -114,8 +105,8 @@ def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, w
     assert len(done.queued) == 2 and [link.kind for link in links] == ["contradiction"]
 
 
-def test_learnt_rows_are_no_drafts_in_the_status(house: Project, write: Write) -> None:
-    def told() -> list[str]:
+def test_learnt_rows_are_no_drafts_in_the_status(house: Project, write):
+    def told():
         figures = re.findall(r"\d+", status_of(read_facts(house)).stage("Data").reason)
         return [*figures[:2], figures[-1]]
 
@@ -125,7 +116,7 @@ def test_learnt_rows_are_no_drafts_in_the_status(house: Project, write: Write) -
     assert told() == ["7", "7", "150"]
 
 
-def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, write: Write) -> None:
+def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, write):
     fresh = phrases(24, 91)
     bare = [{"id": f"c-{n}", "prompt": text, "response": "E13 OS"} for n, text in enumerate(fresh[:12])]
     imported(house, write(bare))
@@ -140,7 +131,7 @@ def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, w
     assert any("13 " in note and "--since" in note for note in report.notes)
 
 
-def second_release(house: Project) -> None:
+def second_release(house: Project):
     """L-002, whose prompt shows an example that L-001's does not."""
     folder = house.releases / "L-002"
     shutil.copytree(house.releases / "L-001", folder)
@@ -153,12 +144,12 @@ def second_release(house: Project) -> None:
     (folder / "release.json").write_text(json.dumps(release))
 
 
-def sent_to_second(question: str, number: int) -> dict[str, Any]:
+def sent_to_second(question, number):
     shown = [{"role": "user", "content": "T2DM PDR OU"}, {"role": "assistant", "content": "E11 eye both"}]
     return litellm(number, "", "E13 OS", messages=[*shown, {"role": "user", "content": question}])
 
 
-def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Project, write: Write) -> None:
+def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Project, write):
     second_release(house)
     question = phrases(1, 91)[0]
     imported(house, write([sent_to_second(question, 1)]))
@@ -171,7 +162,7 @@ def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Proj
     assert row.example.question == question and row.meta["release"] == "L-002"
 
 
-def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write: Write) -> None:
+def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write):
     second_release(house)
     imported(house, write([sent_to_second(text, n) for n, text in enumerate(phrases(40, 91))]))
     shutil.move(house.releases / "L-002", house.root / "L-002")
@@ -183,7 +174,7 @@ def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write: Wri
     assert len(learnt(house).queued) == 40
 
 
-def test_why_tells_of_an_import(house: Project, write: Write) -> None:
+def test_why_tells_of_an_import(house: Project, write):
     fresh = phrases(3, 91)
     imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate([*fresh, fresh[0]])]))
     assert len(learnt(house, count=2).queued) == 2
@@ -193,8 +184,8 @@ def test_why_tells_of_an_import(house: Project, write: Write) -> None:
         why(house, "W-007")
 
 
-def test_low_ratings_are_told_of_rated_requests(house: Project, write: Write) -> None:
-    def rated(n: int) -> dict[str, Any]:
+def test_low_ratings_are_told_of_rated_requests(house: Project, write):
+    def rated(n):
         return {"metadata": {"rating": "down" if n > 400 and n % 10 == 0 else "up"}} if n % 5 == 0 else {}
 
     texts = phrases(600, 4)
@@ -205,10 +196,10 @@ def test_low_ratings_are_told_of_rated_requests(house: Project, write: Write) ->
     assert any("31.7%" in line for line in monitoring_text.lines(report))
 
 
-def test_a_tool_call_is_no_error_of_form_and_no_answer_of_no_words(house: Project, write: Write) -> None:
+def test_a_tool_call_is_no_error_of_form_and_no_answer_of_no_words(house: Project, write):
     call = {"id": "t", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
 
-    def line(n: int, text: str, finish: str) -> dict[str, Any]:
+    def line(n, text, finish):
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
         return litellm(n, text, "", response={"choices": [{"finish_reason": finish, "message": message}]})
 

@@ -1,7 +1,5 @@
 """OpenTelemetry traces as request logs: OTLP of the collector, spans of SDKs, flat attributes, and what is no call."""
 
-from __future__ import annotations
-
 import json
 
 from as_logged import joined

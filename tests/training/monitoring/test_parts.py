@@ -1,11 +1,6 @@
 """Text that a release adds to a request is removed; the judge on production; the form that answers must have."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 from as_logged import litellm
@@ -26,13 +21,13 @@ SHOWN = [chat_row("DM2 w/ CKD, call +49 170 1234567", "E11 kidney none"), chat_r
 
 
 @pytest.fixture
-def turns(tmp_path: Path) -> OwnTurns:
+def turns(tmp_path) -> OwnTurns:
     (tmp_path / "prompt").mkdir()
     (tmp_path / "prompt" / "prompt.json").write_text(json.dumps({"examples": SHOWN}))
     return OwnTurns([Example(chat_row("q", "a"))], tmp_path)
 
 
-def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_row(turns: OwnTurns) -> None:
+def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_row(turns: OwnTurns):
     logged = [
         {"role": "system", "content": "Turn it into the house line."},
         {"role": "user", "content": "T1DM PDR OU"},
@@ -50,7 +45,7 @@ def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_
     assert [turn["role"] for turn in turns.of(talk)] == ["user", "assistant", "user"], "a talk of one's own stays"
 
 
-def test_the_rows_own_system_message_takes_the_place_of_the_prompts() -> None:
+def test_the_rows_own_system_message_takes_the_place_of_the_prompts():
     logged = [{"role": "system", "content": "Prompt v3."}, {"role": "user", "content": "q"}]
     one = OwnTurns([Example(chat_row("a", "b", "House.")), Example(chat_row("c", "d", "House."))], None)
     assert one.of(logged)[0] == {"role": "system", "content": "House."}
@@ -58,7 +53,7 @@ def test_the_rows_own_system_message_takes_the_place_of_the_prompts() -> None:
     assert several.of(logged)[0] == logged[0]
 
 
-def test_the_form_of_answers_is_told_by_the_rows(house: Project) -> None:
+def test_the_form_of_answers_is_told_by_the_rows(house: Project):
     standing = released(house, load_settings(house.settings_file, {}))
     form = ProductionForm(standing)
     assert not form.wrong(f"  {line_of(standing.rows[0].question)}", "stop")
@@ -74,24 +69,22 @@ def test_the_form_of_answers_is_told_by_the_rows(house: Project) -> None:
 
 
 @pytest.mark.parametrize("side", [[f"!!! {'?' * n}" for n in range(80)], ["same text" + "!" * n for n in range(80)]])
-def test_rows_that_are_all_alike_have_no_topics(side: list[str], recwarn: pytest.WarningsRecorder) -> None:
+def test_rows_that_are_all_alike_have_no_topics(side, recwarn):
     found = {signal.name: signal for signal in word_signals(side[:40], side, "rows", 0)}
     assert found["topics"].raised is None and found["topics"].why
     assert found["new_words"].raised is False and not recwarn.list
 
 
 @pytest.mark.parametrize("kind", ["rubric", "score"])
-def test_the_judge_looks_at_production_and_at_the_test_alike(
-    house: Project, write: Callable[..., Path], tmp_path: Path, kind: str
-) -> None:
+def test_the_judge_looks_at_production_and_at_the_test_alike(house: Project, write, tmp_path, kind):
     log = write([litellm(n, text, "E13 OS" if n % 2 else line_of(text)) for n, text in enumerate(phrases(80, 55))])
     take_in(house, read_logs([log], keep_rejects=False))
     (house.root / "judge.md").write_text("The line names the type of the phrase.\n")
     settings = load_settings(house.settings_file, {})
     settings = settings.model_copy(update={"judge": settings.judge.model_copy(update={"kind": kind})})
-    asked: list[str] = []
+    asked = []
 
-    def rule(ask: Any) -> str:
+    def rule(ask):
         text = str(ask.turns[-1]["content"])
         asked.append(text)
         question = text.split("Question:\n")[1].split("\n\n")[0]
@@ -106,14 +99,14 @@ def test_the_judge_looks_at_production_and_at_the_test_alike(
     assert 0.2 < signal.now < 0.8 and len(asked) == 60
 
 
-def test_the_judge_is_given_both_sides_masked(house: Project) -> None:
+def test_the_judge_is_given_both_sides_masked(house: Project):
     """Production is kept masked: beside answers that are not, `[PHONE]` alone would look worse."""
     standing = released(house, load_settings(house.settings_file, {}))
     said = [each.model_copy(update={"output": "Call +1 415 555 0132."}) for each in standing.answered]
     standing = standing.__class__(**{**vars(standing), "answered": said})
-    seen: list[str] = []
+    seen = []
 
-    def judge(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    def judge(pairs):
         seen.extend(answer for _, answer in pairs)
         return [True] * len(pairs)
 

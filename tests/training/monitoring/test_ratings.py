@@ -1,11 +1,5 @@
 """Feedback of people and evaluators: Langfuse's observations, traces and scores, ratings."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 from as_logged import ASKED, generation, joined, litellm, score
 
@@ -15,10 +9,8 @@ from training.monitoring.log_lines import read_part
 from training.monitoring.requests import read_watched
 from workspace.folder import Project
 
-Write = Callable[..., Path]
 
-
-def test_an_observation_of_langfuse_gives_all_its_figures() -> None:
+def test_an_observation_of_langfuse_gives_all_its_figures():
     part = read_part(generation("o-1", modelParameters={}, metadata={"a": 1}, statusMessage=None))
     assert (part.kind, part.ids, part.trace, part.model) == ("whole", ("o-1",), "trace-of-o-1", "house")
     assert (part.seconds, part.input_tokens, part.output_tokens, part.cost_usd) == (1.5, 9, 3, 0.002)
@@ -36,7 +28,7 @@ def test_an_observation_of_langfuse_gives_all_its_figures() -> None:
         ({"answer": "a"}, "a"),
     ],
 )
-def test_an_object_that_langfuse_logged_as_output_is_kept_whole(output: dict[str, Any], text: str) -> None:
+def test_an_object_that_langfuse_logged_as_output_is_kept_whole(output, text):
     assert read_part(generation("o-1", output=output)).said.text == text
 
 
@@ -51,9 +43,7 @@ def test_an_object_that_langfuse_logged_as_output_is_kept_whole(output: dict[str
         (score(0.2, name="correctness", source="ANNOTATION"), 0.2, False),
     ],
 )
-def test_a_score_on_a_line_of_its_own_finds_its_request(
-    given: dict[str, Any], rating: float | None, words: bool
-) -> None:
+def test_a_score_on_a_line_of_its_own_finds_its_request(given, rating, words):
     made = joined(generation("o-1"), {**given, "comment": "why"})
     said = made.requests[0].feedback
     assert (said.rating, said.words, said.comment, made.joined) == (rating, words, "why", 1)
@@ -69,11 +59,11 @@ def test_a_score_on_a_line_of_its_own_finds_its_request(
         {"scores": [{"name": "quality", "value": 1}]},
     ],
 )
-def test_scores_beside_a_request_are_read_where_a_person_gave_them(line: dict[str, Any]) -> None:
+def test_scores_beside_a_request_are_read_where_a_person_gave_them(line):
     assert read_part(generation("o-1", **line)).feedback.rating == 1.0
 
 
-def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write: Write) -> None:
+def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write):
     machine = score(0.1, name="hallucination", source="EVAL", comment="made up by the judge")
     log = write([generation("o-1"), machine, generation("o-2", scores=[score(0.9, name="accuracy")])])
     made = take_in(project, read_logs([log], keep_rejects=False))
@@ -83,7 +73,7 @@ def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write:
     assert [(r.rating, r.comment) for r in read_watched(project).requests] == [(None, ""), (None, "")]
 
 
-def test_a_rating_that_cannot_be_read_is_told_and_a_sentence_is_a_comment(project: Project, write: Write) -> None:
+def test_a_rating_that_cannot_be_read_is_told_and_a_sentence_is_a_comment(project: Project, write):
     said = [{"metadata": {"rating": "4/5"}}, {"feedback": {"rating": "meh"}}, {"feedback": "the side is wrong"},
             {"feedback": {"type": "survey"}}]  # fmt: skip
     lines = [litellm(n, "q", "a", **more) for n, more in enumerate(said)]
@@ -93,7 +83,7 @@ def test_a_rating_that_cannot_be_read_is_told_and_a_sentence_is_a_comment(projec
     assert [r.comment for r in read_watched(project).requests] == ["", "", "the side is wrong", ""]
 
 
-def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(project: Project, write: Write) -> None:
+def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(project: Project, write):
     trace = {
         "id": "t-1", "timestamp": "2026-11-25T10:00:00Z", "name": "chat", "input": {"args": [1]}, "output": None,
         "scores": [score(-1, traceId="t-1")], "totalCost": 0.01, "latency": 2.5,
@@ -111,7 +101,7 @@ def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(proje
     assert [r.rating for r in read_watched(project).requests] == [-1.0]
 
 
-def test_feedback_goes_with_its_request_before_another_model_is_left_out(project: Project, write: Write) -> None:
+def test_feedback_goes_with_its_request_before_another_model_is_left_out(project: Project, write):
     """By one trace: the rating of the other model's answer must not land on this one's."""
     lines = [
         litellm(1, "q", "a", trace_id="t"),

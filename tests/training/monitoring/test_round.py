@@ -1,11 +1,5 @@
 """The way round: a released prompt is asked, its log comes in, drift is seen, rows are learnt, reviewed and frozen."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 from as_logged import imported, learnt
 from clinic_phrases import line_of, phrases
@@ -21,22 +15,20 @@ from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.status_text import status_lines
 from rung.why.explain import answer as why
-from training.monitoring.drift import measure, read_report
+from training.monitoring.drift import DriftReport, measure, report_file
 from training.monitoring.learn import learn, read_not_learnt
 from training.monitoring.log_import import read_logs, take_in
+from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-Ask = Callable[[str, str], dict[str, Any]]
-Write = Callable[..., Path]
 
 
 def settings_of(house: Project) -> Settings:
     return load_settings(house.settings_file, {})
 
 
-def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settings: Settings, write: Write) -> None:
+def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settings: Settings, write):
     with pytest.raises(Refusal) as error:
         measure(project, settings)
     assert error.value.hint.split()[1:] == ["release", "--to", "prompt"]
@@ -44,12 +36,12 @@ def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settin
         learn(project, settings, store)
 
 
-def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, ask: Ask, write: Write) -> None:
+def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, ask, write):
     quiet = [ask(text, line_of(text)) for text in phrases(60, 77)]
     imported(house, write(quiet, "quiet.jsonl"))
     report = measure(house, settings_of(house))
     found = {signal.name: signal for signal in report.signals}
-    assert report.raised == [] and report == read_report(house)
+    assert report.raised == [] and report == read_artefact(report_file(house), DriftReport)
     assert found["question_length"].before == found["question_length"].now, "the prompt's own message is taken off"
     assert found["judge"].raised is None and "[judge]" in found["judge"].why
     assert found["cost"].raised is None and found["cost"].why
@@ -65,7 +57,7 @@ def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, a
     assert any("referral" in text for text in next(s for s in report.signals if s.name == "new_words").evidence)
 
 
-def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Project, ask: Ask, write: Write) -> None:
+def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Project, ask, write):
     test = load_split(house.datasets / "v001", "test")[0]
     train = load_split(house.datasets / "v001", "train")[0]
     fresh = phrases(12, 91)
@@ -106,7 +98,7 @@ def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Pro
     assert all(row.meta["priority"] == 1 for row in first[:4])
 
 
-def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project, ask: Ask, write: Write) -> None:
+def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project, ask, write):
     fresh = phrases(20, 91)
     log = [ask(text, "E13 OS") for text in fresh]
     log[3]["edit"] = line_of(fresh[3])
@@ -141,7 +133,7 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
     assert "watch/W-001:4" in chain and "L-001" in chain
 
 
-def test_status_points_here_once_nothing_waits_and_half_an_import_goes(house: Project, ask: Ask, write: Write) -> None:
+def test_status_points_here_once_nothing_waits_and_half_an_import_goes(house: Project, ask, write):
     status = status_of(read_facts(house))
     assert "watch" in status.command and status.command in list(status_lines(status))[-1]
     imported(house, write([ask(text, line_of(text)) for text in phrases(3, 3)]))
@@ -154,7 +146,7 @@ def test_status_points_here_once_nothing_waits_and_half_an_import_goes(house: Pr
 HOSTILE = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
 
 
-def test_row_text_cannot_act_on_the_page(house: Project, ask: Any, write: Callable[..., Path]) -> None:
+def test_row_text_cannot_act_on_the_page(house: Project, ask, write):
     log = write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)])
     take_in(house, read_logs([log], keep_rejects=False))
     page = house.root / "watch.html"

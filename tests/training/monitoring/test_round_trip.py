@@ -1,7 +1,5 @@
 """Whatever gateway logs an exchange, and however its lines lie among others, the same comes out that went in."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import tempfile
@@ -32,27 +30,27 @@ class Exchange:
     cuts: tuple[int, ...] = ()
 
     @property
-    def asked(self) -> list[dict[str, Any]]:
+    def asked(self):
         return [{"role": "system", "content": "House line."}, {"role": "user", "content": self.question}]
 
     @property
-    def end(self) -> str:
+    def end(self):
         return "length" if self.cut else "stop"
 
     @property
-    def whole(self) -> dict[str, Any]:
+    def whole(self):
         message = {"role": "assistant", "content": self.answer}
         choice = {"index": 0, "message": message, "finish_reason": self.end}
         return {"id": self.name, "object": "chat.completion", "model": "house", "choices": [choice],
                 "usage": {"prompt_tokens": 9, "completion_tokens": 3}}  # fmt: skip
 
     @property
-    def pieces(self) -> list[str]:
+    def pieces(self):
         places = [0, *sorted({cut % (len(self.answer) + 1) for cut in self.cuts}), len(self.answer)]
         return [self.answer[a:b] for a, b in itertools.pairwise(places)]
 
     @property
-    def items(self) -> dict[str, Any]:
+    def items(self):
         parts = [{"type": "output_text", "text": piece} for piece in self.pieces]
         why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
         return {"id": self.name, "object": "response", "status": "incomplete" if self.cut else "completed", **why,
@@ -97,7 +95,7 @@ EXCHANGES = st.builds(
 )
 
 
-def written(exchanges: list[Exchange], order: Any) -> list[dict[str, Any]]:
+def written(exchanges: list[Exchange], order):
     """Their lines, those of one exchange in order, else as `order` draws it; ratings inside or on own lines."""
     queues, feedback = [], []
     for each in exchanges:
@@ -118,7 +116,7 @@ def written(exchanges: list[Exchange], order: Any) -> list[dict[str, Any]]:
 
 @budget(max_examples=120, deadline=None)
 @given(st.lists(EXCHANGES, min_size=1, max_size=6, unique_by=lambda each: each.name), st.randoms(), st.booleans())
-def test_what_went_in_comes_out(exchanges: list[Exchange], order: Any, plain: bool) -> None:
+def test_what_went_in_comes_out(exchanges: list[Exchange], order, plain):
     lines = written(exchanges, order)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.jsonl"

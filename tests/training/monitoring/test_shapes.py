@@ -1,9 +1,6 @@
 """Log lines in each of the shapes that gateways write; none can crash the reader."""
 
-from __future__ import annotations
-
 import json
-from typing import Any
 
 import pytest
 from as_logged import ASKED, joined, litellm
@@ -35,7 +32,7 @@ STREAM = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
          "response": {"type": "message", "content": [{"type": "text", "text": "a"}], "stop_reason": "end_turn"}},
     ],
 )  # fmt: skip
-def test_every_usual_shape_gives_question_answer_and_end(line: dict[str, Any]) -> None:
+def test_every_usual_shape_gives_question_answer_and_end(line):
     """More shapes are in test_round_trip.py."""
     part = read_part(line)
     assert part.kind == "whole"
@@ -43,7 +40,7 @@ def test_every_usual_shape_gives_question_answer_and_end(line: dict[str, Any]) -
     assert (part.said.text, part.said.finish, part.said.error) == ("a", "stop", "")
 
 
-def test_measures_and_system_message() -> None:
+def test_measures_and_system_message():
     part = read_part(litellm(2, "q", "a", metadata={"rating": 1}))
     assert (part.seconds, part.cost_usd, part.input_tokens, part.output_tokens) == (0.5, 0.001, 9, 3)
     assert part.at is not None and part.at.isoformat() == "2025-11-24T16:02:00+00:00"
@@ -69,7 +66,7 @@ def test_measures_and_system_message() -> None:
         (PIECE, "a streamed answer in pieces: log it whole"),
     ],
 )  # fmt: skip
-def test_what_is_no_request_is_set_aside_with_its_reason(line: dict[str, Any], why: str) -> None:
+def test_what_is_no_request_is_set_aside_with_its_reason(line, why):
     part = read_part(line)
     assert (part.kind, part.why) == ("other", why)
 
@@ -82,7 +79,7 @@ def test_what_is_no_request_is_set_aside_with_its_reason(line: dict[str, Any], w
         "https://rerank.example.org/v1/responses/",
     ],
 )
-def test_a_chat_is_one_whatever_its_host_is_called(url: str) -> None:
+def test_a_chat_is_one_whatever_its_host_is_called(url):
     assert read_part({"url": url, "messages": ASKED, "response": SAID}).kind == "whole"
 
 
@@ -94,12 +91,12 @@ def test_a_chat_is_one_whatever_its_host_is_called(url: str) -> None:
         ({"messages": ASKED, "response": {}, "status_code": 500}, "HTTP 500"),
     ],
 )  # fmt: skip
-def test_a_failed_request_keeps_its_error(line: dict[str, Any], error: str) -> None:
+def test_a_failed_request_keeps_its_error(line, error):
     part = read_part(line)
     assert part.kind == "whole" and part.said.error == error and part.said.text == ""
 
 
-def test_halves_that_find_no_other_are_set_aside_each_with_its_reason() -> None:
+def test_halves_that_find_no_other_are_set_aside_each_with_its_reason():
     """Halves that join are in test_round_trip.py."""
     made = joined(
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
@@ -111,7 +108,7 @@ def test_halves_that_find_no_other_are_set_aside_each_with_its_reason() -> None:
     ]
 
 
-def test_a_row_for_training_is_told_as_one_with_what_was_looked_for() -> None:
+def test_a_row_for_training_is_told_as_one_with_what_was_looked_for():
     row = {"messages": [*ASKED, {"role": "assistant", "content": "a"}]}
     ((_, why), (_, other)) = joined(row, {"id": "r", "messages": ASKED}).aside
     for name in ("response", "choices", "output", "completion", "rung data import"):
@@ -121,7 +118,7 @@ def test_a_row_for_training_is_told_as_one_with_what_was_looked_for() -> None:
     assert len(answered.requests) == 1 and not answered.aside, "the start of an answer that the model went on with"
 
 
-def test_feedback_on_lines_of_its_own_finds_its_request() -> None:
+def test_feedback_on_lines_of_its_own_finds_its_request():
     made = joined(
         {"request_id": "x", "rating": "down", "comment": "wrong side"},
         litellm(1, "q", "a", request_id="x", trace_id="t"),
@@ -146,14 +143,12 @@ def test_feedback_on_lines_of_its_own_finds_its_request() -> None:
         ([95, 3], (0, 100), -0.94, 0.9),
     ],
 )
-def test_the_scale_of_ratings_is_told_by_all_of_them(
-    ratings: list[float], scale: tuple[float, float], worst: float, best: float
-) -> None:
+def test_the_scale_of_ratings_is_told_by_all_of_them(ratings, scale, worst, best):
     assert scale_of(ratings) == scale
     assert (on_scale(min(ratings), scale), on_scale(max(ratings), scale)) == (worst, best)
 
 
-def test_a_number_of_any_length_is_no_count_and_no_crash() -> None:
+def test_a_number_of_any_length_is_no_count_and_no_crash():
     line = {"prompt": "q", "completion": "a", "input": 10**400, "output": 7, "cost": 10**400, "startTime": 10**400}
     part = read_part(line)
     assert (part.kind, part.input_tokens, part.output_tokens, part.cost_usd, part.at) == (
@@ -165,7 +160,7 @@ def test_a_number_of_any_length_is_no_count_and_no_crash() -> None:
     )
 
 
-def test_times_in_every_form() -> None:
+def test_times_in_every_form():
     forms = (1_764_000_000, "1764000000", 1_764_000_000_000, 1.764e18, "2025-11-24T16:00:00Z", "2025-11-24 16:00:00")
     assert {str(as_time(form)) for form in forms} == {"2025-11-24 16:00:00+00:00"}
     assert [as_time(x) for x in ("soon", 12, None, True, [], "9999999999999999999999", float("nan"))] == [None] * 7
@@ -191,7 +186,7 @@ JSON = st.recursive(
 
 @budget(max_examples=60)
 @given(st.lists(st.dictionaries(KEYS, JSON, max_size=6), max_size=6))
-def test_no_object_is_lost_or_crashes_the_parser(lines: list[dict[str, Any]]) -> None:
+def test_no_object_is_lost_or_crashes_the_parser(lines):
     made = joined(*lines)
     assert len(made.requests) + made.joined + len(made.aside) + len(made.feedback) == len(lines)
     for request in made.requests:
@@ -201,7 +196,7 @@ def test_no_object_is_lost_or_crashes_the_parser(lines: list[dict[str, Any]]) ->
 
 
 @pytest.mark.parametrize("inner", ['{"role": "user", "content": "\\ud800"}', "[" * 900 + "]" * 900, '{"a": 1, "a": 2}'])
-def test_a_text_that_is_no_strict_json_stays_a_text(inner: str) -> None:
+def test_a_text_that_is_no_strict_json_stays_a_text(inner):
     assert opened(inner) == inner
     said = read_part({"messages": ASKED, "response": inner}).said
     assert said.text == inner and said.text.encode()
@@ -209,7 +204,7 @@ def test_a_text_that_is_no_strict_json_stays_a_text(inner: str) -> None:
 
 
 @pytest.mark.parametrize("nothing", [{}, "", [], None])
-def test_an_error_that_says_nothing_is_none(nothing: Any) -> None:
+def test_an_error_that_says_nothing_is_none(nothing):
     assert read_part({"messages": ASKED, "response": SAID, "error": nothing}).said.error == ""
     line = {"messages": ASKED, "response": None, "error": nothing, "error_str": "timeout"}
     assert read_part(line).said.error == "timeout"

@@ -1,9 +1,6 @@
 """Exit 2 says that nothing was written, and nothing was: an import, its rejects, a report, what was learnt."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +12,8 @@ from curation.store import open_store
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-Write = Callable[..., Path]
 
-
-def files_of(folder: Path) -> dict[str, bytes]:
+def files_of(folder):
     """Every file below a folder but locks, with what is in it."""
     return {
         str(p.relative_to(folder)): p.read_bytes()
@@ -28,11 +23,11 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def log(write: Write) -> Path:
+def log(write):
     return write([litellm(1, phrases(1, 91)[0], "E13 OS"), "{"])
 
 
-def test_rejects_that_cannot_be_written_leave_no_import(project: Project, log: Path, tmp_path: Path) -> None:
+def test_rejects_that_cannot_be_written_leave_no_import(project: Project, log, tmp_path):
     other = tmp_path / "letter.txt"
     other.write_text("Dear Mo\n")
     done = rung("watch", "import", str(log), "--rejects", str(other), cwd=project.root)
@@ -43,7 +38,7 @@ def test_rejects_that_cannot_be_written_leave_no_import(project: Project, log: P
     assert not list((project.root / "watch").glob("W-*"))
 
 
-def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Project, log: Path, tmp_path: Path) -> None:
+def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Project, log, tmp_path):
     rejects = tmp_path / "rejects.jsonl"
     project.database_file.parent.mkdir(parents=True, exist_ok=True)
     project.database_file.write_bytes(b"no database at all" * 300)
@@ -56,7 +51,7 @@ def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Projec
     assert (project.root / "watch/W-001").is_dir() and len(rejects.read_text().splitlines()) == 1
 
 
-def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, write: Write, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, write, tmp_path):
     texts = phrases(40, 5)
     log = write([litellm(n, text, line_of(text)) for n, text in enumerate(texts)])
     assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
@@ -70,7 +65,7 @@ def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, w
     assert report.read_bytes() == before
 
 
-def test_what_was_learnt_stands_whole_or_not_at_all(house: Project, write: Write) -> None:
+def test_what_was_learnt_stands_whole_or_not_at_all(house: Project, write):
     """Something stands in the way of not_learnt.jsonl: no row is queued, and the next try takes them all."""
     text = phrases(2, 91)
     log = write([litellm(n, text[n % 2], line_of(text[n % 2])) for n in range(3)])
@@ -89,7 +84,7 @@ def test_what_was_learnt_stands_whole_or_not_at_all(house: Project, write: Write
         assert len(store.rows(role="candidates")) == 2, done.stderr
 
 
-def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, write: Write) -> None:
+def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, write):
     question = phrases(2, 91)[0]
     log = write([litellm(n, question, line_of(question)) for n in range(2)])
     assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
@@ -108,9 +103,7 @@ def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, wri
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:40]), Path.unlink])
-def test_no_import_is_compared_with_one_that_was_damaged(
-    project: Project, write: Write, damage: Callable[[Path], object]
-) -> None:
+def test_no_import_is_compared_with_one_that_was_damaged(project: Project, write, damage):
     first = rung("watch", "import", str(write([litellm(1, "q", "a")])), cwd=project.root)
     assert first.returncode == 0, first.stderr
     damage(project.root / "watch/W-001/requests.jsonl.gz")

@@ -1,7 +1,5 @@
 """`rung advise --logs`: the workloads of a log, and the rule that says what to do with each."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
