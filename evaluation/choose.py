@@ -111,7 +111,7 @@ def choose(bench: Bench, arm: str, prompted: bool, variants: Sequence[Variant]) 
 
 
 def misses(outcomes: Sequence[ItemOutcome], desk: Harness) -> int:
-    """Answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
+    """Count answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
     outputs = [outcome.output.strip() for outcome in outcomes]
     if desk.choices:
         return sum(output not in desk.choices for output in outputs)

@@ -98,7 +98,7 @@ def stands_on(bench: Bench) -> dict[str, str]:
 
 
 def _by_files(project: Project, settings: Settings, rows: DevRows | None) -> dict[str, str]:
-    """The part of `stands_on` that files tell without a model; without the rows where these are not known."""
+    """Return the part of `stands_on` that files tell without a model; without the rows if these are not known."""
     model, other, asked = settings.model, settings.bigger_model, settings.evaluation
     said: list[Any] = [model.base, model.provider, model.base_url, model.precision, model.max_tokens]
     if (model.enable_thinking, model.thinking_tokens) != (None, ROOM):  # earlier reports were written without these
@@ -127,7 +127,7 @@ def _rows_hash(items: Sequence[EvalItem]) -> str:
 
 
 def outdated(project: Project, settings: Settings, report: Report) -> dict[str, str]:
-    """Arms of a report that cannot be compared with one that is measured now, as far as files tell, and why."""
+    """Return arms of a report that cannot be compared with one that is measured now, as far as files tell, and why."""
     full = newest_dataset(project, complete=True)
     here = _by_files(project, settings, frozen_rows(full) if full else None)
     found = {arm.arm: differs(project, report, arm, here) for arm in report.arms}

@@ -165,7 +165,7 @@ def read_watched(project: Project) -> ProductionLog:
 
 
 def read_requests(folder: Path, made: Import) -> list[Logged]:
-    """The requests of one import. Raises Refusal where a file of it is not what was imported."""
+    """Return the requests of one import. Raises Refusal if a file of it is not what was imported."""
     for name, digest in made.contents.items():
         if not is_unchanged(folder / name, digest):
             hint = f"put its folder back, or remove {folder} and import its logs again"
@@ -203,7 +203,7 @@ def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
 
 
 def write_gz(path: Path, entries: Iterable[Any]) -> None:
-    """JSON Lines, gzipped: the same entries give the same bytes."""
+    """Write JSON Lines, gzipped: the same entries give the same bytes."""
     with packing(path) as file:
         for entry in entries:
             table = asdict(entry) if isinstance(entry, Logged) else entry

@@ -276,7 +276,7 @@ def _origin(project: Project, settings: Settings, folder: Path) -> Origin | None
 
 
 def _unchecked(config: JsonObject | None, settings: Settings, origin: Origin | None) -> list[str]:
-    """Sentences on what nobody could check."""
+    """Return sentences on what nobody could check."""
     exported = "The rows of the export are unchanged; that the trainer read no others was not checked."
     found = [exported if origin else NO_ROWS]
     base = config.get("base_model_name_or_path") if config else None

@@ -63,4 +63,4 @@ def _memory(text: str, folder: Path) -> str:
         planned = read_plan(folder / "plan.toml").forecast.expected
         told = f"; the plan said {planned:.1f}" if planned else ""
     fit = f"rung estimate --fit {float(found[3]):.0f}GB"
-    return f"out of memory: {asked + held:.1f} GiB needed, the card has {found[3]}{told}. What fits: {fit}"
+    return f"out of memory: {asked + held:.1f} GiB needed, the GPU has {found[3]}{told}. What fits: {fit}"

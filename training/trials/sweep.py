@@ -288,7 +288,7 @@ def lay_out(
 
 
 def _values_of(project: Project, space: Mapping[str, list[str]]) -> dict[str, list[Any]]:
-    """The values by setting, read as those in rung.toml are."""
+    """Return the values by setting, read as those in rung.toml are."""
     problems: list[Problem] = []
     found: dict[str, list[Any]] = {name: [] for name in space}
     for name, values in space.items():
