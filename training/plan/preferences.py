@@ -64,8 +64,8 @@ def answered(asked: Sequence[Mapping[str, Any]], answer: str, tools: Any = None)
 
 
 def preferences_of(project: Project, settings: Settings, folder: Path) -> Preferences:
-    """Return pairs from the frozen dataset in `folder` and the review log: one for each row that a person edited, and for
-    each that holds both answers itself.
+    """Return pairs from the frozen dataset in `folder` and the review log: one for each row that a person edited, and
+    for each that holds both answers itself.
 
     What is in the frozen test or validation rows is left out. Raises Refusal if too little is left to learn
     from, with what to review.
