@@ -151,7 +151,7 @@ class _Asking:
             told = f"no price is known for {model}, so --budget-usd cannot be kept. {self.done} answers are kept."
             hint = "rerun the command without --budget-usd"
         else:
-            told = f"${self.replies.spent:.2f} of ${self.replies.budget_usd:.2f} spent."
+            told = f"{money(self.replies.spent)} of {money(self.replies.budget_usd)} spent."
             told += f" {self.done} answers are kept; rerun the command with more --budget-usd."
             hint = "--budget-usd X"
         raise RungError(f"Stopped at item {self.done} of {self.total}: {told}", hint)

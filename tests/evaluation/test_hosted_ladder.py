@@ -182,6 +182,11 @@ def test_what_was_paid_is_counted_by_the_projects_own_price(priced, service: Ser
     assert 0 < report["arms"][0]["cached_tokens"] < report["arms"][0]["input_tokens"]
 
 
+def test_a_ladder_without_a_price_of_its_own_costs_one_figure():
+    (line,) = plan_lines(LadderPlan(CallCount(2), CallCount(9)))
+    assert line.count("$") == 1
+
+
 def planned(project, arms):
     done = rung(project, "baseline", "--arms", arms, "--dry-run", "--json")
     assert done.returncode == 0, done.stderr

@@ -29,9 +29,7 @@ def rows(count, seed) -> list[Example]:
 
 
 def build(root, base) -> Project:
-    """Rows in, all approved by a person, frozen; baseline measured with a scripted model in place of `base`; advice
-    worked out.
-    """
+    """A project with approved, frozen rows, a baseline by a scripted model, and advice."""
     from advisor.answer_file import load_answers
     from advisor.decide import decide
     from advisor.rulefiles import load_rulebook
