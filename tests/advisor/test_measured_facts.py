@@ -53,13 +53,16 @@ def test_a_classifier_that_works_ends_it(answers: dict[str, Any], prompting: str
     table = {key: value for key, value in answers.items() if key != "prompt_effort_days"}
     decision = advised(table, **{**SHORT, "prompting": prompting}, **ROWS, classifier="works")
     assert (decision.next_step, decision.destination, decision.action.name) == ("prompt", "prompt", "no_llm")
-    assert decision.reasons[0].rule == "classifier-does"
+    assert decision.settled and decision.reasons[0].rule == "classifier-does"
     assert all("classifier-does" in {r.rule for r in rules} for rules in decision.why_not.values())
 
 
 def test_a_classifier_is_measured_first_unless_facts_are_missing() -> None:
     answers = {"task": "classification", "classifier": "untried", "breadth": "narrow", "examples": 2000}
-    assert advised(answers).action.name == "measure"
+    short = {"task": "extraction", "classifier": "untried", "prompting": "insufficient", "few_shot": "insufficient"}
+    for table in (answers, {**answers, **short}, short):
+        decision = advised(table)
+        assert decision.action.name == "measure" and "fine_tune" not in decision.next_step + decision.destination
     decision = advised(answers, failure="missing_facts")
     assert (decision.next_step, decision.action.name) == ("rag", "climb")
 
