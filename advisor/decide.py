@@ -73,10 +73,10 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
 def is_settled(book: Rulebook, answers: Answers) -> bool:
     """Return whether the answers settle where it ends.
 
-    They do where a rung that works is kept or vetoes leave a single option, or where every need is met and the end stays
-    the same even if each cheaper step that was not measured falls short. Tuning is settled only with the task, the models and the rows known, and a
-    prompt that was measured to fall short or to cost too much, or a need for speed or low cost. Where a prompt works
-    and costs too much, its model writes the rows, so they need not be known.
+    They do where a rung that works is kept, where vetoes leave a single option, or where every need is met and the end
+    stays the same even if each cheaper step that was not measured falls short. Tuning is settled only with the task,
+    the models and the rows known, and a prompt that was measured to fall short or to cost too much, or a need for
+    speed or low cost. Where a prompt works and costs too much, its model writes the rows, so they need not be known.
     """
     verdict = verdict_of(book, answers)
     if verdict.kept or len(verdict.vetoes) == len(OPTIONS) - 1:
