@@ -127,7 +127,7 @@ def _by_form(text: str) -> list[tuple[int, int, str]]:
         spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[max(0, m.start() - 12) : m.start()]))
         spots += _matches(_IP6, text, "IP", lambda m: is_address(m[0], ""))
         spots += _matches(_bare_mobile(), text, "PHONE", lambda m: True)
-        spots += _matches(_PHONE, text, "PHONE", lambda m: is_phone(m[0], text[max(0, m.start() - 30) : m.start()]))
+        spots += _phones(text)
     return [(spot.start, spot.end, spot.kind) for spot in _apart(spots)]
 
 
@@ -224,16 +224,32 @@ def is_phone(text: str, before: str) -> bool:
     """True if digits are written as a telephone number: with +, as 3-3-4, with a leading 0, or after such a word."""
     groups = re.findall(r"\d+", text)
     digits = sum(map(len, groups))
-    if not 7 <= digits <= 15 or re.fullmatch(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}.*", text):
+    if not 7 <= digits <= 15 or re.fullmatch(r"\(?000.*|\d{4}[-./]\d{1,2}[-./]\d{1,2}.*", text):
         return False
     if text.startswith(("+", "00")):
         return digits >= 9
     lengths = [len(group) for group in groups]
-    if lengths in ([3, 3, 4], [1, 3, 3, 4]) and re.search(r"[-.) ]", text):
-        return groups[-3][0] not in "01" and groups[0] != "000"
+    if lengths in ([3, 3, 4], [1, 3, 3, 4]) and groups[-3][0] not in "01" and re.search(r"[-.) ]", text):
+        return True
     if text.lstrip("(").startswith("0") and len(groups) > 1 and digits >= 9:
         return True
     return bool(_phone_words().search(before)) and "." not in text
+
+
+def _phones(text: str) -> Iterator[Spot]:
+    """Yield telephone numbers; of a row of numbers (`room 12 (415) 555-0132`) those that are one by themselves."""
+    for row in _PHONE.finditer(text):
+        if is_phone(row[0], text[max(0, row.start() - 30) : row.start()]):
+            yield Spot(row.start(), row.end(), "PHONE", "PHONE")
+            continue
+        gaps = [gap.start() for gap in re.finditer(" ", row[0])]
+        done = 0
+        for start in (0, *(gap + 1 for gap in gaps)):
+            ends = [end for end in (len(row[0]), *reversed(gaps)) if end > start >= done]
+            whole = (end for end in ends if row[0][start] in "0(" or " " not in row[0][start:end])
+            if end := next((end for end in whole if is_phone(row[0][start:end], "")), 0):
+                yield Spot(row.start() + start, row.start() + end, "PHONE", "PHONE")
+                done = end
 
 
 def _matches(pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re.Match[str]], bool]) -> Iterator[Spot]:

@@ -31,6 +31,7 @@ FALSE = [
     "the bearer of certificates-of-deposit-and-bonds",
     "hotel 12345678 has 400 rooms, and Abel arrives 1500-1200 later",
     "3141.5926535897932 and 1234567890123456",
+    "1 000 000 000 rows of 12 345 678 9012, in 0001 0002 0003 parts; 100 250 300 4000",
     "write -----BEGIN at the top; the private key is yours",
     "your access token is missing, api key: none",
     "Forgot your password: click here; the password is reset weekly",

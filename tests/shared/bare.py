@@ -28,6 +28,9 @@ BARE = {
     "address among Chinese": ("联系zhang@example.com谢谢", ["zhang", "example.com"]),
     "phone": ("+49 170 1234567", ["1234567"]),
     "local mobile": ("Mobil 01761234567", ["01761234567"]),
+    "local number in threes": ("081-234-5678", ["234-5678"]),
+    "number after a number": ("room 12 (415) 555-0177", ["555-0177"]),
+    "number before a number": ("030/7654321 22", ["7654321"]),
     "local mobile without a word": ("01761234568", ["01761234568"]),
     "card": ("4111 1111 1111 1111", ["1111"]),
     "card with dots": ("4111.1111.1111.1111", ["1111"]),
@@ -59,6 +62,7 @@ BARE = {
     "key with zero width": ("sk-ant-api03-" + "A1b2\u200bC3d4" * 6, ["C3d4A1b2"]),
     "router's key": ("sk-or-v1-" + "0a1b2c3d" * 8, ["0a1b2c3d"]),
     "service's token": ("gsk_" + "A1b2C3d4" * 7, ["gsk_A1b2"]),
+    "bot's token": ("1234567890:AA" + "b7Cd_e8F" * 4 + "x", ["b7Cd_e8F"]),
     "storage key": ("AccountName=x;AccountKey=" + "Eby8vdM0" * 10 + "==;", ["Eby8vdM0"]),
     "vendor's key": ("sk-ant-api03-" + "A1b2C3d4" * 6, ["A1b2C3d4"]),
 }
