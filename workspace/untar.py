@@ -127,7 +127,7 @@ class _Names:
 
     def add(self, member: tarfile.TarInfo) -> PurePosixPath:
         """Return the member's path inside the folder. Raises Odd."""
-        shown = member.name[:80]
+        shown = f"{member.name:.80}"
         if not (member.isreg() or member.isdir()) or member.issparse():
             raise Odd(f"{shown} is {KINDS.get(member.type, 'no ordinary file')}")
         path = PurePosixPath(member.name)
