@@ -16,7 +16,7 @@ DEEPEST = 200
 """Levels of nesting that are read; real rows have under ten."""
 
 UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for a line that it refuses."""
+"""Exceptions of msgspec for a line that it refuses."""
 decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 

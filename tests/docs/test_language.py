@@ -126,6 +126,13 @@ def test_help_messages_and_docstrings_have_no_idiom() -> None:
     assert not found, "\n".join(found)
 
 
+def test_no_docstring_begins_with_a_question_word() -> None:
+    """A docstring says what is returned, or what a thing is: "Return ...", "True if ...", or a noun."""
+    pattern = re.compile(r'^ *r?"""(What|Whether|How|Why|Where|Who|Which)\b.*', re.MULTILINE)
+    files = [path for room in PRODUCT for path in (ROOT / room).rglob("*.py")]
+    assert not [f"{path.name}: {m[0].strip()}" for path in files for m in pattern.finditer(path.read_text("utf-8"))]
+
+
 def test_each_idiom_is_seen_and_plain_words_are_not() -> None:
     planted = (
         "It stands there. Trained anew. As far as people bear it out. It cannot be had. It was told. Mend it. "
