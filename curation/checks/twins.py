@@ -46,7 +46,7 @@ class Duplicates(QualityCheck):
         gone = result.exact + result.near
         if not gone:
             return None
-        shown = result.first_removed(EVIDENCE_KEPT)
+        shown = result.removed_at(slice(EVIDENCE_KEPT))
         rows = at.subjects([r.index for r in shown] + [r.kept for r in shown])
         evidence = [
             evidence_of(f"{r.kind}, {r.similarity:.2f}, same answer", row, stays, score=r.similarity)

@@ -6,6 +6,7 @@ found and judged between classes, and only in the end come back to rows.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,9 @@ class Removed:
     via: int | None = None
 
 
+PairKind = Literal["contradiction", "minimal_pair", "short_near"]
+
+
 @dataclass(frozen=True, slots=True)
 class NearPair:
     """Two rows that stay although their questions are near: `index < other`."""
@@ -41,25 +45,53 @@ class NearPair:
     index: int
     other: int
     similarity: float
-    kind: Literal["contradiction", "minimal_pair", "short_near"]
+    kind: PairKind
 
 
+@dataclass(frozen=True)
 class DedupResult:
-    """Result of a deduplication. Counts are ready; the lists are made on request."""
+    """What was found; the lists are made when they are asked for.
 
-    def __init__(self, prints: Fingerprints, threshold: float, found: _Found) -> None:
-        self._prints = prints
-        self._found = found
-        self.threshold = threshold
-        self.template = prints.template
-        self.read = len(prints)
-        self.keep: Bools = found.keep
-        """For each row, True if it stays."""
-        self.cluster_of: I64 = found.classes.first[found.cluster][found.classes.of]
-        """For each row the first row of its cluster."""
-        self.exact = int(found.exact.sum())
-        self.near = len(found.exact) - self.exact
-        self.clusters = sum(self.cluster_sizes.values())
+    By row: `keep` where it stays, and in `cluster_of` the first row of its cluster. By row that went, in input order:
+    its index in `gone`, that of the row that stays for it in `stays`, and `gone_exact` where it is an exact duplicate.
+    `edges` are pairs of classes of one cluster.
+    """
+
+    prints: Fingerprints
+    threshold: float
+    classes: Classes
+    edges: NearSets
+    cluster_of: I64
+    keep: Bools
+    gone: I64
+    stays: I64
+    gone_exact: Bools
+    by_kind: dict[PairKind, NearSets]
+
+    @property
+    def read(self) -> int:
+        """Number of rows."""
+        return len(self.prints)
+
+    @property
+    def template(self) -> str:
+        """The shared instruction that was left out of the comparison, in words."""
+        return self.prints.template
+
+    @property
+    def exact(self) -> int:
+        """How many rows went as exact duplicates."""
+        return int(self.gone_exact.sum())
+
+    @property
+    def near(self) -> int:
+        """How many went as near duplicates."""
+        return len(self.gone) - self.exact
+
+    @property
+    def clusters(self) -> int:
+        """How many clusters have more than one row."""
+        return sum(self.cluster_sizes.values())
 
     @cached_property
     def cluster_sizes(self) -> dict[int, int]:
@@ -73,32 +105,17 @@ class DedupResult:
         """Indices of the rows that stay, in input order."""
         return [int(i) for i in np.flatnonzero(self.keep)]
 
-    @property
-    def gone(self) -> I64:
-        """Indices of the rows that went, in input order."""
-        return self._found.gone
-
     @cached_property
     def removed(self) -> list[Removed]:
         """The rows that went, in input order."""
-        return self.first_removed(len(self.gone))
-
-    @property
-    def gone_exact(self) -> Bools:
-        """Return for each of `gone` whether it was an exact duplicate."""
-        return self._found.exact
-
-    def first_removed(self, count: int) -> list[Removed]:
-        """Return the first of `removed`."""
-        return self.removed_at(slice(count))
+        return self.removed_at(slice(None))
 
     def removed_at(self, some: slice | I64) -> list[Removed]:
-        """Return the entries of `removed` at these places."""
-        found, sets = self._found, self._prints.shingles
-        gone, stays, exact = found.gone[some], found.stays[some], found.exact[some]
+        """Those of `removed` at these places."""
+        sets, gone, stays, exact = self.prints.shingles, self.gone[some], self.stays[some], self.gone_exact[some]
         score = np.where(exact, 1.0, jaccard_of(sets, sets, gone, stays))
         far = np.flatnonzero(score < self.threshold - 1e-9)
-        via = dict(zip(far.tolist(), found.neighbours(gone[far], stays[far]), strict=True))
+        via = dict(zip(far.tolist(), self._neighbours(gone[far], stays[far]), strict=True))
         columns = zip(gone.tolist(), stays.tolist(), score.tolist(), exact.tolist(), strict=True)
         return [
             Removed(row, kept, s, "exact" if is_exact else "near", via.get(k))
@@ -109,19 +126,37 @@ class DedupResult:
     def pairs(self) -> list[NearPair]:
         """Pairs of rows that stay: contradictions, minimal pairs and short near ones, by their first row."""
         out: list[NearPair] = []
-        for kind, pairs in self._found.pairs.items():
+        for kind, pairs in self.by_kind.items():
             columns = zip(pairs.one.tolist(), pairs.other.tolist(), pairs.score.tolist(), strict=True)
             out += [NearPair(a, b, s, kind) for a, b, s in columns]
         return sorted(out, key=lambda pair: (pair.index, pair.other))
 
-    def pairs_of(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> NearSets:
-        """Return the pairs of one kind, in the same order, as columns."""
-        pairs = self._found.pairs[kind]
+    def pairs_of(self, kind: PairKind) -> NearSets:
+        """Those of one kind, in the same order, as columns."""
+        pairs = self.by_kind[kind]
         return pairs.take(np.lexsort((pairs.other, pairs.one)))
 
-    def count(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> int:
-        """Return the number of pairs of that kind."""
-        return len(self._found.pairs[kind])
+    def count(self, kind: PairKind) -> int:
+        """How many pairs of that kind."""
+        return len(self.by_kind[kind])
+
+    def _neighbours(self, gone: I64, stays: I64) -> list[int]:
+        """For each of these removed rows the neighbour on its way to the row that stays for it."""
+        if not len(gone):
+            return []
+        steps: dict[int, list[int]] = {}
+        for a, b in zip(self.edges.one.tolist(), self.edges.other.tolist(), strict=True):
+            steps.setdefault(a, []).append(b)
+            steps.setdefault(b, []).append(a)
+        before = {kept: kept for kept in self.classes.of[stays].tolist()}
+        queue = deque(before)
+        while queue:  # breadth first, from the classes of all rows that stay: each is in a cluster of its own
+            node = queue.popleft()
+            for neighbour in steps.get(node, ()):
+                if neighbour not in before:
+                    before[neighbour] = node
+                    queue.append(neighbour)
+        return [int(self.classes.first[before[int(c)]]) for c in self.classes.of[gone]]
 
     def report(self) -> dict[str, object]:
         """Return the counts as `rung data dedup --json` names them (without `seconds`)."""
@@ -137,47 +172,6 @@ class DedupResult:
             "template": self.template or None,
             "threshold": self.threshold,
         }
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The working state: `cluster` by class; `gone`, `stays` and `exact` by removed row; `edges` between classes."""
-
-    classes: Classes
-    edges: NearSets
-    cluster: I64
-    keep: Bools
-    gone: I64
-    stays: I64
-    exact: Bools
-    pairs: dict[Literal["contradiction", "minimal_pair", "short_near"], NearSets]
-
-    def neighbours(self, gone: I64, stays: I64) -> list[int]:
-        """Return for each removed row the neighbour on its way to the row that stays for it."""
-        if not len(gone):
-            return []
-        steps: dict[int, list[int]] = {}
-        for a, b in zip(self.edges.one.tolist(), self.edges.other.tolist(), strict=True):
-            steps.setdefault(a, []).append(b)
-            steps.setdefault(b, []).append(a)
-        before: dict[int, int] = {}
-        for kept in np.unique(self.classes.of[stays]).tolist():
-            _walk(kept, steps, before)
-        return [int(self.classes.first[before[int(c)]]) for c in self.classes.of[gone]]
-
-
-def _walk(start: int, steps: dict[int, list[int]], before: dict[int, int]) -> None:
-    """Breadth first from `start`, noting for each class the one before it."""
-    before[start] = start
-    layer = [start]
-    while layer:
-        following = []
-        for node in layer:
-            for neighbour in steps.get(node, ()):
-                if neighbour not in before:
-                    before[neighbour] = node
-                    following.append(neighbour)
-        layer = following
 
 
 def dedup(
@@ -212,36 +206,32 @@ def dedup_prints(
     one, other = classes.first[pairs.one], classes.first[pairs.other]
     same = grouped.same_answers(one, other)
     edges = pairs.take(same & (prints.context[one] == prints.context[other]))
-    cluster = components(len(classes), edges.one, edges.other)
-    keep, gone, stays = _choose(grouped, cluster, reviewed)
+    cluster_of = classes.first[components(len(classes), edges.one, edges.other)][classes.of]
+    keep, gone, stays = _choose(grouped, cluster_of, reviewed)
     clash = is_exact & (prints.system[one] == prints.system[other])
-    pairs_of = {
+    by_kind: dict[PairKind, NearSets] = {
         "contradiction": classes.expand(pairs.take(~same & clash), keep),
         "minimal_pair": classes.expand(pairs.take(~same & ~clash), keep),
         "short_near": classes.expand(grouped.short_pairs(), keep),
     }
     exact = prints.exact[gone] == prints.exact[stays]
-    return DedupResult(prints, threshold, _Found(classes, edges, cluster, keep, gone, stays, exact, pairs_of))  # type: ignore[arg-type]
+    return DedupResult(prints, threshold, classes, edges, cluster_of, keep, gone, stays, exact, by_kind)
 
 
-def _choose(grouped: Grouped, cluster: I64, reviewed: Sequence[bool] | Bools | None) -> tuple[Bools, I64, I64]:
-    """Return the rows that stay, those that go, and for each that goes the row that stays for it.
+def _choose(grouped: Grouped, cluster_of: I64, reviewed: Sequence[bool] | Bools | None) -> tuple[Bools, I64, I64]:
+    """Which rows stay, which go, and for each that goes the row that stays for it.
 
     Of a cluster one row stays, and every row whose answer differs from that row's.
     """
-    classes, rows = grouped.classes, np.arange(len(grouped.prints))
-    of_row = cluster[classes.of]
-    first = np.full(len(classes), len(rows), np.int64)
+    classes, rows = grouped.classes, np.arange(len(cluster_of))
+    stays = np.full(len(rows), len(rows), np.int64)
     if reviewed is not None:
         approved = np.flatnonzero(np.asarray(reviewed, np.bool_))
-        np.minimum.at(first, of_row[approved], approved)
-    unset = first == len(rows)
-    open_rows = rows[unset[of_row]]
-    np.minimum.at(first, of_row[open_rows], open_rows)
-    kept = first[of_row]
-    other = np.flatnonzero(kept != rows)
+        np.minimum.at(stays, cluster_of[approved], approved)
+    stays = np.where(stays == len(rows), rows, stays)[cluster_of]
+    other = np.flatnonzero(stays != rows)
     like_first = classes.first[classes.of[other]]
-    gone = other[grouped.same_answers(like_first, kept[other])]
+    gone = other[grouped.same_answers(like_first, stays[other])]
     keep = np.ones(len(rows), np.bool_)
     keep[gone] = False
-    return keep, gone, kept[gone]
+    return keep, gone, stays[gone]
