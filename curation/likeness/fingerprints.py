@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness.hashing import BLOCK_CHARS, HashedTexts, hash_texts
-from curation.likeness.sets import I32, I64, U32, U64, Growing, Sets, concat, mix, offsets, set_keys
-from curation.likeness.words import SHINGLE, covered, drawn, is_common, words
+from curation.likeness.sets import I64, U32, U64, Growing, Sets, concat, mix, offsets, set_keys
+from curation.likeness.words import covered, drawn, is_common, shingles
 from curation.rows.row import Said
 from workspace.extras import installed
 
@@ -55,7 +55,6 @@ class Fingerprints:
     grams: Sets
     key: U64
     exact: U64
-    words: I32
     answer: U64
     context: U64
     system: U64
@@ -65,7 +64,7 @@ class Fingerprints:
         return len(self.exact)
 
     def _columns(self) -> tuple[Any, ...]:
-        return self.shingles, self.grams, self.key, self.exact, self.words, self.answer, self.context, self.system
+        return self.shingles, self.grams, self.key, self.exact, self.answer, self.context, self.system
 
     def take(self, rows: npt.NDArray[Any]) -> Fingerprints:
         """Return the fingerprints of some rows, in that order."""
@@ -94,13 +93,12 @@ class Collector:
         self._texts: list[str] = []
         self._chars = 0
         self._shingles, self._grams = Growing(), Growing()
-        self._parts: list[tuple[U64, U64, I32]] = []
+        self._parts: list[tuple[U64, U64]] = []
         self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
 
-    def add(self, example: Example) -> None:
-        """Add a row."""
-        self._take(example.question, example.answer, example.setting, example.row.get("tools"))
-        self._may_flush()
+    def add(self, row: Said) -> None:
+        """One more row."""
+        self.add_rows((row,))
 
     def add_rows(self, rows: Iterable[Said]) -> None:
         """Add rows as they are read from files."""
@@ -109,12 +107,8 @@ class Collector:
                 self._take(said[1], said[2], said[0], None)
             else:
                 self._take(said.question, said.answer, said.setting, said.row.get("tools"))  # type: ignore[union-attr]
-            if self._chars >= BLOCK_CHARS:
-                self._may_flush()
-
-    def compiled(self) -> bool:
-        """True if rows from here on are hashed by compiled code."""
-        return use_compiled(self.count, self.numba)
+            if self._chars >= BLOCK_CHARS and (self.numba is not None or self.count >= COMPILED_FROM):
+                self._flush()
 
     def _take(self, question: str, answer: str | None, system: str, tools: Any) -> None:
         self._texts.append(question)
@@ -125,18 +119,14 @@ class Collector:
         self._contexts.append(key if not tools else self._key(system + json.dumps(tools, sort_keys=True)) & _MASK)
         self.count += 1
 
-    def _may_flush(self) -> None:
-        if self._chars >= BLOCK_CHARS and (self.numba is not None or self.count >= COMPILED_FROM):
-            self._flush()
-
     def _flush(self) -> None:
-        self._keep(hash_texts(self._texts, compiled=self.compiled()))
+        self._keep(hash_texts(self._texts, compiled=use_compiled(self.count, self.numba)))
         self._texts, self._chars = [], 0
 
     def _keep(self, hashed: HashedTexts | Fingerprints) -> None:
         self._shingles.add(hashed.shingles)
         self._grams.add(hashed.grams)
-        self._parts.append((hashed.key, hashed.exact, hashed.words))
+        self._parts.append((hashed.key, hashed.exact))
 
     def add_prints(self, prints: Fingerprints) -> None:
         """Rows that were hashed elsewhere; if in another process all of them, as its keys are not those of `add`."""
@@ -152,11 +142,12 @@ class Collector:
     def collected(self) -> Fingerprints:
         """Return all rows as they are."""
         self._flush()
-        key, exact, count = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        key, exact = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         self._parts.clear()
-        columns = [np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns()]
-        shingles, grams = self._shingles.finish(), self._grams.finish()
-        return Fingerprints(shingles, grams, key, exact, count, columns[0], columns[1], columns[2])
+        answer, context, system = (
+            np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns()
+        )
+        return Fingerprints(self._shingles.finish(), self._grams.finish(), key, exact, answer, context, system)
 
     def _columns(self) -> tuple[array[int], array[int], array[int]]:
         return self._answers, self._contexts, self._systems
@@ -284,10 +275,9 @@ def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
 
 
 def _named(question: str, common: U32) -> str:
-    """Return the template in words: hash each shingle of the question by itself and see which are common."""
-    tokens = words(question)
-    parts = sorted({" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1))})
-    hashes = hash_texts(parts, grams=False).shingles.hashes
+    """The template in words: hash each shingle of the question by itself and see which are common."""
+    parts = sorted(shingles(question))
+    hashes = hash_texts([" ".join(part) for part in parts], grams=False).shingles.hashes
     return covered(question, frozenset(p for p, c in zip(parts, np.isin(hashes, common), strict=True) if c))
 
 

@@ -13,7 +13,7 @@ from curation.likeness import SHORT_THRESHOLD, answer_form, critical
 from curation.likeness.fingerprints import Fingerprints, RowSource, fold, use_compiled
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import Method, NearSets, jaccard_of, near_sets
-from curation.likeness.sets import I64, SLACK, U64, Sets, offsets, set_keys, stable_order
+from curation.likeness.sets import I64, SLACK, U64, Sets, offsets, ranges, set_keys, stable_order
 
 Bools = npt.NDArray[np.bool_]
 AT_ONCE = 100_000
@@ -42,7 +42,7 @@ class Classes:
         starts = offsets(np.bincount(self.of[rows], minlength=len(self)))
         left, right = np.diff(starts)[pairs.one], np.diff(starts)[pairs.other]
         count = left * right
-        inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+        inner = ranges(np.zeros(len(count), np.int64), count)
         width = np.repeat(right, count)
         one = rows[np.repeat(starts[:-1][pairs.one], count) + inner // np.maximum(width, 1)]
         other = rows[np.repeat(starts[:-1][pairs.other], count) + inner % np.maximum(width, 1)]
@@ -183,7 +183,7 @@ def _compare(source: RowSource, one: npt.NDArray[Any], other: npt.NDArray[Any], 
     compiled = use_compiled(len(rows))
     hashed = hash_texts(texts, compiled=compiled, grams=False)
     near = jaccard_of(hashed.shingles, hashed.shingles, a, b) >= threshold - SLACK
-    odd = np.array([not text.isascii() for text in texts], np.bool_) | (hashed.words == 0)
+    odd = np.array([not text.isascii() for text in texts], np.bool_) | (hashed.shingles.sizes == 0)
     out = np.zeros(len(one), np.bool_)
     for k in np.flatnonzero(near | odd[a] | odd[b]):
         left, right = texts[a[k]], texts[b[k]]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.likeness.sets import I32, I64, U64, WORD_BASE, Sets, concat, mix, offsets, set_keys, top, unique
+from curation.likeness.sets import I64, U64, WORD_BASE, Sets, concat, mix, offsets, ranges, set_keys, sums_between, top
 from curation.likeness.words import GAP, GRAM, SHINGLE, SHORT, SPACE, class_of, is_normal_when_lowered, normal, words
 
 BASE = np.uint64(0xD6E8FEB86659FD93)
@@ -42,30 +42,37 @@ class Hashes:
         """Words in each text."""
         return np.diff(self.starts)
 
-    def sequence_keys(self) -> U64:
-        """Return a key of each text's words in their order: equal for the same words, 0 for a text without a word."""
-        count = self.counts
-        place = np.arange(len(self.hashes)) - np.repeat(self.starts[:-1], count)
-        sums = np.zeros(len(self.hashes) + 1, np.uint64)
-        np.cumsum(mix(self.hashes + place.astype(np.uint64) * BASE), out=sums[1:])
-        total = sums[self.starts[1:]] - sums[self.starts[:-1]]
-        return np.where(count > 0, mix(total + count.astype(np.uint64)), np.uint64(0))
+    def take(self, texts: I64) -> Hashes:
+        """Those of some texts, in that order."""
+        sizes = self.counts[texts]
+        return Hashes(self.hashes[ranges(self.starts[texts], sizes)], offsets(sizes))
 
-    def grams(self, size: int) -> tuple[I64, U64]:
-        """Return all n-grams of `size`: the text of each, and its hash."""
+    def sequence_keys(self) -> U64:
+        """A key of each text's words in their order: equal for the same words, 0 for a text without a word."""
+        powers, inverse = _powers(max(18, len(self.hashes).bit_length()))
+        sums = sums_between(self.hashes * powers[: len(self.hashes)], self.starts) * inverse[self.starts[:-1]]
+        return np.where(self.counts > 0, mix(sums + self.counts.astype(np.uint64)), np.uint64(0))
+
+    def ngrams(self, size: int) -> U64:
+        """Hashes of the n-grams that begin at each place, also of those that end in another text."""
         last = max(0, len(self.hashes) - size + 1)
         sums = self.hashes[:last].copy()
         for step in range(1, size):
             sums *= BASE
             sums += self.hashes[step : last + step]
+        return sums
+
+    def grams(self, size: int) -> tuple[I64, U64]:
+        """All n-grams of `size`: the text of each, and its hash."""
         owner = np.repeat(np.arange(len(self)), self.counts)
-        whole = owner[:last] == owner[size - 1 :]
-        return owner[:last][whole], mix(sums[whole])
+        sums = self.ngrams(size)
+        whole = owner[: len(sums)] == owner[size - 1 :]
+        return owner[: len(sums)][whole], sums[whole]
 
     def sets(self, size: int) -> Sets:
         """The different n-grams of each text; of a shorter text one n-gram of all it has, of an empty one none."""
         owner, values = self.grams(size)
-        owners, found = [owner], [values]
+        owners, found = [owner], [mix(values)]
         for length in range(1, size):
             short = np.flatnonzero(self.counts == length)
             sums = self.hashes[self.starts[short]]
@@ -73,18 +80,27 @@ class Hashes:
                 sums = sums * BASE + self.hashes[self.starts[short] + step]
             owners.append(short)
             found.append(mix(sums))
-        return unique(np.concatenate(owners), top(np.concatenate(found)), len(self))
+        return Sets.of(np.concatenate(owners), top(np.concatenate(found)), len(self))
+
+
+@lru_cache(maxsize=1)
+def _powers(bits: int) -> tuple[U64, U64]:
+    """Powers of BASE and of its inverse, so that sums over a text do not depend on what is before it."""
+    inverse = np.uint64(pow(int(BASE), -1, 1 << 64))
+    first, second = (np.cumprod(np.full(1 << bits, base), dtype=np.uint64) for base in (BASE, inverse))
+    return first * inverse, second * BASE
 
 
 @dataclass(frozen=True, slots=True)
 class HashedTexts:
-    """Hashes of each text of a block: shingles and their key, grams (if short), key of the normal form, words."""
+    """What is known of each text of a block: its shingles and their key, its grams (empty unless it is short), the
+    key of its normal form.
+    """
 
     shingles: Sets
     grams: Sets
     key: U64
     exact: U64
-    words: I32
 
 
 def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = True) -> HashedTexts:
@@ -95,7 +111,6 @@ def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = Tr
         concat([part.grams for part in parts]),
         np.concatenate([part.key for part in parts]),
         np.concatenate([part.exact for part in parts]),
-        np.concatenate([part.words for part in parts]),
     )
 
 
@@ -108,8 +123,8 @@ def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedText
         found, exact = _plain(texts), np.array([bytes_key(normal(text)) for text in texts], np.uint64)
     for place in np.flatnonzero(found.counts == 0).tolist():
         exact[place] = bytes_key(texts[place])
-    shingles, count = found.sets(SHINGLE), found.counts.astype(np.int32)
-    return HashedTexts(shingles, _grams(texts, count, grams), set_keys(shingles), exact, count)
+    shingles = found.sets(SHINGLE)
+    return HashedTexts(shingles, _grams(texts, found.counts, grams), set_keys(shingles), exact)
 
 
 def words_of(texts: Sequence[str], *, compiled: bool = False) -> Hashes:
@@ -181,8 +196,8 @@ def _classes() -> npt.NDArray[np.uint8]:
     return table
 
 
-def _grams(texts: Sequence[str], count: I32, wanted: bool) -> Sets:
-    """Return the character grams of the texts with 1 to 19 words."""
+def _grams(texts: Sequence[str], count: I64, wanted: bool) -> Sets:
+    """The character grams of the texts with 1 to 19 words."""
     short = np.flatnonzero((count > 0) & (count < SHORT)) if wanted else np.zeros(0, np.int64)
     found = grams_of([texts[place] for place in short.tolist()])
     sizes = np.zeros(len(texts), np.int64)
@@ -191,13 +206,18 @@ def _grams(texts: Sequence[str], count: I32, wanted: bool) -> Sets:
 
 
 def grams_of(texts: Sequence[str]) -> Sets:
-    """Return the character grams of texts that are short."""
+    """The character grams of texts that are short."""
+    return characters_of(texts).sets(GRAM)
+
+
+def characters_of(texts: Sequence[str]) -> Hashes:
+    """The characters of the words of each text, joined by one space."""
     plain = "\n".join(text.replace("\n", " ") if text.isascii() else "" for text in texts).lower().translate(_blanks())
     lines = [" ".join(line.split()) for line in plain.split("\n")] if texts else []
     for place in [at for at, text in enumerate(texts) if not text.isascii()]:
         lines[place] = " ".join(words(texts[place]))
     starts = offsets(np.fromiter(map(len, lines), np.int64, len(lines)))
-    return Hashes(_codes(lines).astype(np.uint64) + np.uint64(1), starts).sets(GRAM)
+    return Hashes(_codes(lines).astype(np.uint64) + np.uint64(1), starts)
 
 
 @cache

@@ -7,16 +7,16 @@ do. The signature of a set of 32-bit hashes is, bit for bit, `datasketch.MinHash
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import takewhile
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.likeness.sets import I64, SLACK, U32, U64, Sets, offsets, stable_order
+from curation.likeness.sets import I64, SLACK, U32, U64, Sets, concat, offsets, stable_order
 
 PERMUTATIONS = 128
 BANDS = 21
@@ -68,25 +68,45 @@ def near_sets(
     `alike` gives each place a key: of sets with equal keys no more pairs need be returned than it takes to join those
     that are connected.
     """
+    alike = np.arange(len(nodes), dtype=np.uint64) if alike is None else alike
+    return _near(sets, nodes, threshold, partial(_near_compiled if compiled else _near_plain, method), alike)
+
+
+def near_across(left: Sets, right: Sets, threshold: float, *, compiled: bool) -> NearSets:
+    """All pairs of a set on the left (`one`) and a set on the right (`other`) with Jaccard >= threshold."""
+    side = np.repeat(np.arange(2, dtype=np.uint64), (len(left), len(right)))
+    find = partial(_near_compiled if compiled else _near_plain, "exact")
+    found = _near(concat([left, right]), np.arange(len(side)), threshold, find, side, apart=True)
+    return NearSets(found.one, found.other - len(left), found.score)
+
+
+def _near(
+    sets: Sets, nodes: I64, threshold: float, find: Callable[..., I64], alike: U64, *, apart: bool = False
+) -> NearSets:
+    """`find` the pairs. With `apart` sets with equal keys are taken for connected: no pair of them is returned."""
     sizes = sets.sizes[nodes]
     order = stable_order(sizes)[np.count_nonzero(sizes == 0) :]
-    alike = np.arange(len(nodes), dtype=np.uint64) if alike is None else alike
-    find = _near_compiled if compiled else _near_plain
-    found = find(sets, nodes[order], threshold, method, alike[order])
+    joined: I64 = np.arange(len(order))
+    if apart:
+        _, first, key = np.unique(alike[order], return_index=True, return_inverse=True)
+        joined = first[key]
+    found = find(sets, nodes[order], threshold, alike[order], joined)
     one, other, shared = order[found[:, 0]], order[found[:, 1]], found[:, 2]
     one, other = np.minimum(one, other), np.maximum(one, other)
     score = shared / np.maximum(sizes[one] + sizes[other] - shared, 1)
     return NearSets(one, other, score).take(np.argsort((one << 32) | other, kind="stable"))
 
 
-def _near_compiled(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> I64:
-    """Near pairs of the sets `nodes`, which come by size: rows of (one, other, shared), by place in `nodes`."""
+def _near_compiled(method: Method, sets: Sets, nodes: I64, threshold: float, alike: U64, joined: I64) -> I64:
+    """Near pairs of the sets `nodes`, which come by size: rows of (one, other, shared), by place in `nodes`. `joined`
+    says of each with which it is connected from the start.
+    """
     from curation.likeness.loops import near_pairs
 
     keys = rarest(sets.take(nodes), threshold) if method == "exact" else bands_of(sets, nodes)
-    begins, ends, parent = sets.starts[nodes], sets.starts[nodes + 1], np.arange(len(nodes))
+    begins, ends = sets.starts[nodes], sets.starts[nodes + 1]
     return np.concatenate([
-        near_pairs(packed, keys.hashes, keys.starts, sets.hashes, begins, ends, parent, alike, threshold)
+        near_pairs(packed, keys.hashes, keys.starts, sets.hashes, begins, ends, joined, alike, threshold)
         for packed in grouped(keys)
     ])  # fmt: skip
 
@@ -104,12 +124,17 @@ def bands_of(sets: Sets, nodes: I64) -> Sets:
 
 
 def rarest(sets: Sets, threshold: float) -> Sets:
-    """Return the ranks of each set's n - ceil(t n) + 1 rarest shared members, ascending: near sets share one."""
-    owners, sizes = sets.owners(), sets.sizes
-    values, count = np.unique(sets.hashes, return_counts=True)
-    rank = np.empty(len(values), np.int64)
-    rank[np.argsort(count, kind="stable")] = np.arange(len(values))
-    packed = (owners << 32) | rank[np.searchsorted(values, sets.hashes)]
+    """For each set the ranks of its n - ceil(t n) + 1 rarest members, ascending: two near sets share one of them.
+    Those that no other set holds are left out.
+    """
+    owners, sizes, order = sets.owners(), sets.sizes, stable_order(sets.hashes)
+    value = np.cumsum(np.diff(sets.hashes[order], prepend=sets.hashes[order[:1]]) != 0)
+    count = np.bincount(value)
+    rank = np.empty(len(count), np.int64)
+    rank[stable_order(count)] = np.arange(len(count))
+    packed = np.empty(len(order), np.int64)
+    packed[order] = rank[value]
+    packed |= owners << 32
     packed.sort()
     prefix = sizes - np.ceil(threshold * sizes - SLACK).astype(np.int64) + 1
     place = np.arange(len(packed)) - np.repeat(sets.starts[:-1], sizes)
@@ -130,42 +155,30 @@ def grouped(keys: Sets) -> Iterator[U64]:
         yield packed
 
 
-def _near_plain(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> I64:
-    """Return the same by datasketch's LSH, or by the same rarest members, and Python's own sets."""
+def _near_plain(method: Method, sets: Sets, nodes: I64, threshold: float, alike: U64, joined: I64) -> I64:
+    """The same by datasketch's LSH, or by the same rarest members, and Python's own sets."""
     some = sets.take(nodes)
-    sizes, keys, joined, found = some.sizes.tolist(), alike.tolist(), _Forest(), []
+    sizes, keys, parent, found = some.sizes.tolist(), alike.tolist(), joined.tolist(), []
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
 
     @cache
     def members(place: int) -> frozenset[int]:
         return frozenset(some.hashes[some.starts[place] : some.starts[place + 1]].tolist())
 
     for one, other in _by_bands(some) if method == "minhash" else _by_rarest(some, threshold):
-        if keys[one] == keys[other] and joined.root(one) == joined.root(other):
+        if keys[one] == keys[other] and root(one) == root(other):
             continue
         shared = len(members(one) & members(other))
         if shared >= threshold * (sizes[one] + sizes[other] - shared) - SLACK:
             found.append((one, other, shared))
             if keys[one] == keys[other]:
-                joined.join(one, other)
+                parent[root(one)] = root(other)
     return np.array(found, np.int64).reshape(-1, 3)
-
-
-class _Forest:
-    """Connected components of nodes."""
-
-    def __init__(self) -> None:
-        self.parent: dict[int, int] = {}
-
-    def root(self, node: int) -> int:
-        """Return the representative of all nodes that are connected to this one."""
-        while (above := self.parent.get(node, node)) != node:
-            self.parent[node] = self.parent.get(above, above)
-            node = above
-        return node
-
-    def join(self, one: int, other: int) -> None:
-        """Connect the two."""
-        self.parent[self.root(one)] = self.root(other)
 
 
 def _by_rarest(sets: Sets, threshold: float) -> Iterator[tuple[int, int]]:
@@ -191,12 +204,6 @@ def _by_bands(sets: Sets) -> Iterator[tuple[int, int]]:
         signed.update_batch(sets.hashes[sets.starts[one] : sets.starts[one + 1]].tolist())
         yield from ((other, one) for other in sorted(table.query(signed)))
         table.insert(one, signed)
-
-
-def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return ascending values without repeats: quicker than numpy's unique, which hashes."""
-    values = np.sort(values)
-    return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
 
 
 PAIRS_AT_ONCE = 1 << 23

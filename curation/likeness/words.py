@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 SHINGLE = 5
 """Words in a shingle."""
@@ -116,14 +117,17 @@ def _char_class(ranges: tuple[tuple[int, int], ...]) -> str:
     return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in ranges)
 
 
-def shingles_of(tokens: Sequence[str]) -> frozenset[str]:
-    """Return the set of word 5-grams; one shingle of all words where there are 1 to 4, none if there is no word."""
-    if not tokens:
-        return frozenset()
-    return frozenset(" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1)))
+Shingles = frozenset[tuple[str, ...]]
 
 
-def shingles(text: str) -> frozenset[str]:
+def shingles_of(tokens: Sequence[str]) -> Shingles:
+    """The set of word 5-grams; one shingle of all words where there are 1 to 4, none where there is no word."""
+    if len(tokens) < SHINGLE:
+        return frozenset([tuple(tokens)] if tokens else ())
+    return frozenset(zip(*(tokens[step:] for step in range(SHINGLE)), strict=False))
+
+
+def shingles(text: str) -> Shingles:
     """`shingles_of` the words of a text."""
     return shingles_of(words(text))
 
@@ -137,7 +141,7 @@ def grams(text: str) -> frozenset[str]:
     return frozenset(line[i : i + GRAM] for i in range(max(1, len(line) - GRAM + 1)))
 
 
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+def jaccard(one: frozenset[Any], other: frozenset[Any]) -> float:
     """Shared over all; 0.0 where either set is empty."""
     if not one or not other:
         return 0.0
@@ -162,11 +166,11 @@ SEED = 20_260_923
 class Template:
     """Question shingles that are in more than 10% of the rows and in at least 20 of them."""
 
-    shingles: frozenset[str] = frozenset()
+    shingles: Shingles = frozenset()
     text: str = ""
     """The words that the shingles cover, in the row that holds most of them; parts joined by ` ... `."""
 
-    def strip(self, found: frozenset[str]) -> frozenset[str]:
+    def strip(self, found: Shingles) -> Shingles:
         """`found` without the template, unless nothing would remain."""
         return (found - self.shingles) or found
 
@@ -184,7 +188,7 @@ def is_common(count: int, rows: int) -> bool:
 def find_template(questions: Sequence[str]) -> Template:
     """Return the template of the questions of all rows that have an answer."""
     indices = drawn(len(questions))
-    counts = Counter[str]()
+    counts = Counter[tuple[str, ...]]()
     for index in indices:
         counts.update(shingles(questions[index]))
     common = frozenset(s for s, count in counts.items() if is_common(count, len(indices)))
@@ -194,8 +198,8 @@ def find_template(questions: Sequence[str]) -> Template:
     return Template(common, covered(questions[most], common))
 
 
-def covered(question: str, common: frozenset[str]) -> str:
-    """Return the words of `question` that shingles of `common` cover, parts joined by ` ... `."""
+def covered(question: str, common: Shingles) -> str:
+    """The words of `question` that shingles of `common` cover, parts joined by ` ... `."""
     tokens = words(question)
     kept = [False] * len(tokens)
     for i in range(max(1, len(tokens) - SHINGLE + 1)):

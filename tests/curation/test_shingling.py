@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.likeness import exact, grams, shingles, words
-from curation.likeness.hashing import hash_texts
+from curation.likeness.hashing import hash_texts, words_of
 from curation.likeness.sets import Sets
 
 ALPHABET = "ab C1_ .,\n\té\u0301\u0301ßIİKſไทย\u0e31日本カ\u3099ー_٣न\u093f\u200d\U0001f600\U00020000"
@@ -41,7 +41,7 @@ def same_partition(hashed: list[frozenset[int]], plain: list[frozenset[str]]) ->
 @given(texts=st.lists(text, max_size=8))
 def test_hashes_are_the_sets_of_the_definition(compiled: bool, texts: list[str]) -> None:
     found = hash_texts(texts, compiled=compiled)
-    assert found.words.tolist() == [len(words(t)) for t in texts]
+    assert words_of(texts, compiled=compiled).counts.tolist() == [len(words(t)) for t in texts]
     same_partition(sets(found.shingles), [shingles(t) for t in texts])
     same_partition(sets(found.grams), [grams(t) for t in texts])
     for i, one in enumerate(texts):
@@ -57,7 +57,7 @@ def test_a_line_of_five_megabytes_takes_memory_of_its_own_size() -> None:
     one = hash_texts([line, "another one"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert one.words.tolist() == [750_000, 2] and len(line) > 4_900_000
+    assert len(line) > 4_900_000
     assert peak < 40 * len(line)
     two = hash_texts([line, "another one"], compiled=True)
     np.testing.assert_array_equal(np.sort(one.shingles.hashes), np.sort(two.shingles.hashes))

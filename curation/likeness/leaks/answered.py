@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from curation.example import Example, every_text, said_in
+from curation.example import Example, said_in
 from curation.likeness import critical, words
 from curation.likeness.answers import negations
 from curation.likeness.leaks.index import GAP, GRAM_WORDS, LABEL_WORDS
@@ -32,7 +32,7 @@ class Spelled:
     @cached_property
     def words(self) -> list[str]:
         """The words."""
-        return [match[0] for match in self._found]
+        return word_pattern(self.text).findall(self.text)
 
     def places(self, wanted: Sequence[str], begin: int = 0) -> Iterator[int]:
         """Yield the places where the run of `wanted` words begins, from the word `begin` on."""
@@ -50,9 +50,9 @@ class Spelled:
         return self._found[word].end()
 
 
-def spelled(example: Example) -> list[Spelled]:
-    """Return the texts of a row."""
-    return [Spelled(text) for text in every_text(example)]
+def grams_of_words(said: Sequence[str]) -> list[int]:
+    """Hashes of the word 3-grams, in their order."""
+    return list(map(hash, zip(*(said[step:] for step in range(GRAM_WORDS)), strict=False)))
 
 
 class Answered:
@@ -87,17 +87,13 @@ class Answered:
         return ends or ([] if self.reach else self._edited(message))
 
     def _edited(self, message: Spelled) -> list[int]:
-        grams = {tuple(self.question[k : k + GRAM_WORDS]) for k in range(len(self.question) - GRAM_WORDS + 1)}
+        grams, here = set(grams_of_words(self.question)), grams_of_words(message.words)
         runs: list[list[int]] = []
-        for place in range(len(message.words) - GRAM_WORDS + 1):
-            if tuple(message.words[place : place + GRAM_WORDS]) not in grams:
-                continue
+        for place in (place for place, gram in enumerate(here) if gram in grams):
             if not runs or place - runs[-1][-1] > GAP + GRAM_WORDS:
                 runs.append([])
             runs[-1].append(place)
-        found = [
-            run for run in runs if len({tuple(message.words[k : k + GRAM_WORDS]) for k in run}) >= SHARE * len(grams)
-        ]
+        found = [run for run in runs if len({here[k] for k in run}) >= SHARE * len(grams)]
         return [run[-1] + GRAM_WORDS for run in found]
 
     def _follows(self, message: Spelled, end: int) -> bool:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from curation.example import Example, every_text
-from curation.likeness.fingerprints import RowSource
 from curation.mask import UNSEEN
 
 _SHAPES = dict(zip(
@@ -77,14 +76,3 @@ def _folded_within(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _folded_within(part) for key, part in value.items()}
     return [_folded_within(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-class FoldedRows:
-    """Rows that are folded when they are asked for."""
-
-    def __init__(self, rows: RowSource) -> None:
-        self.rows = rows
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """Return the rows at `indices`."""
-        return [folded_example(example) for example in self.rows.fetch(indices)]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
-from curation.example import Example
-from curation.likeness import same_answer
+from curation.likeness import jaccard, same_answer
 from curation.likeness.leaks.answered import Answered
 from curation.likeness.leaks.index import LABEL_WORDS
-from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, Overlap
+from curation.likeness.leaks.look import AskedRow, ItemPart, LearntRow, Overlap, look
 from curation.likeness.leaks.report import Kind, Leak, LeakEvidence
 from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE
 
@@ -26,29 +25,27 @@ SHOWN_WORDS = 60
 
 @dataclass
 class CandidatePair:
-    """Evidence on a test item and a train row, before the judgement.
-
-    `near` and `short_near`: similarity of the questions by words and by characters, 0 below the threshold; `question`
-    and `answer`: the discounted share of each part, -1 if it is not worth a look; `same_words` where texts with the
-    same words were met; `differ` where the answers are known to, `answers_near` where they are near by words.
+    """A test item and a train row that is to be judged. `question` and `answer` are the discounted shares of the parts
+    that are worth a look, -1 for others; `same_words` where texts with the same words were met.
     """
 
-    test: Example
+    test: AskedRow
     row: LearntRow
     threshold: float
-    near: float
-    short_near: float
     question: float
     answer: float
     same_words: bool
-    differ: bool
-    answers_near: bool
+
+    @cached_property
+    def near(self) -> float:
+        """Similarity of the questions, 0 where they are not near."""
+        return self.test.near(self.row, self.threshold)
 
     @cached_property
     def same(self) -> bool:
-        """True if both answers are the same; computed on request."""
-        answer = self.row.example.answer
-        return not self.differ and same_answer(self.test.answer, answer, self.threshold, near=self.answers_near)
+        """Whether both answers are the same."""
+        near = jaccard(self.test.answer, self.row.answer) >= self.threshold
+        return same_answer(self.test.example.answer, self.row.example.answer, near=near)
 
 
 Found = tuple[list[Leak], list[Leak]]
@@ -58,8 +55,8 @@ Found = tuple[list[Leak], list[Leak]]
 class LeakJudge:
     """Judges pairs of one test item. `parts`: its question and, where it is not a label, its answer."""
 
-    def __init__(self, item: int, example: Example, parts: Mapping[str, ItemPart], looker: Looker) -> None:
-        self.item, self.example, self.parts, self.looker = item, example, parts, looker
+    def __init__(self, item: int, asked: AskedRow, parts: Mapping[str, ItemPart]) -> None:
+        self.item, self.asked, self.example, self.parts = item, asked, asked.example, parts
 
     @cached_property
     def _answered(self) -> Answered:
@@ -88,10 +85,10 @@ class LeakJudge:
             exact = self._leak(pair, "exact", 1.0, self._evidence(part, row, message, (0, part.size)))
             # Of very many that have the same words not all pairs are noted: those stand for the others.
             return [exact] if pair.same_words else [], []
-        if not (pair.near or pair.short_near) and pair.question < 0:
+        if not pair.near and pair.question < 0:
             return [], []
         leaks, suspects = self._alike(part, pair)
-        if not leaks and (message := self._answered.find(row.spelled)) is not None:
+        if not leaks and (message := self._answered.find(row.texts)) is not None:
             evidence = self._evidence(part, row, message, (0, part.size))
             return [Leak(self.item, row.index, "contained", "same", 1.0, evidence)], []
         if not leaks and (found := self._beside(part, row)):
@@ -102,12 +99,12 @@ class LeakJudge:
         """Return where all of a question is in reasoning, a tool call or tools: the row answers another question."""
         if len(row.roles) == row.said or part.size < LABEL_WORDS:
             return None
-        found = self.looker.look(part, row)
+        found = look(part, row)
         return found if found.text >= row.said and part.whole(found.most) >= 1 else None
 
     def _alike(self, part: ItemPart, pair: CandidatePair) -> Found:
-        """Return the finding for a question that is near or contained, regardless of the answer."""
-        found, near = self.looker.look(part, pair.row), max(pair.near, pair.short_near)
+        """What a question that is near, or is contained, is by itself."""
+        found, near = look(part, pair.row), pair.near
         if not near and not _is_found(found, pair.question, QUESTION_SHARE):
             return [], []
         settled = self.example.answer is None or pair.same
@@ -125,16 +122,16 @@ class LeakJudge:
         """Return the message that has the same words (-1: the whole question); a short one must be asked, not said."""
         if not part.size:
             return -1 if self.example.question == row.example.question else None
-        if part.key == row.question:
+        if part.said == row.question:
             return -1
-        for number, key in enumerate(row.keys):
-            if key == part.key and (row.counts[number] >= LABEL_WORDS or row.roles[number] == "user"):
+        for number, text in enumerate(row.texts):
+            if text.words == part.said and (part.size >= LABEL_WORDS or row.roles[number] == "user"):
                 return number
         return None
 
     def _answer(self, pair: CandidatePair) -> Found:
         part, row = self.parts["answer"], pair.row
-        found = self.looker.look(part, row)
+        found = look(part, row)
         if _is_found(found, pair.answer, ANSWER_SHARE):
             why, size = "", LABEL_WORDS
         else:

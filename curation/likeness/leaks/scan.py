@@ -3,150 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from curation.example import Example, all_texts, aside_texts
-from curation.likeness import SHORT_THRESHOLD
 from curation.likeness.fingerprints import COMPILED_FROM, COMPILED_FROM_CHARS, use_compiled
-from curation.likeness.hashing import BASE, BLOCK_CHARS, Hashes, grams_of, with_bytes, words_of
-from curation.likeness.join import distinct, jaccard_of
+from curation.likeness.hashing import BLOCK_CHARS, Hashes, with_bytes, words_of
 from curation.likeness.leaks.folded import folded
-from curation.likeness.leaks.index import (
-    GRAM_WORDS,
-    NO_ANSWER,
-    TestIndex,
-    build_index,
-    least_shared,
-    places_in,
-    rarest,
-)
-from curation.likeness.sets import I32, I64, SLACK, U32, U64, Sets, bit_counts, earlier, offsets, top
-from curation.likeness.words import SAMPLE, SEED, SHORT
+from curation.likeness.leaks.index import NO_ANSWER, TestIndex, build_index, places_in
+from curation.likeness.leaks.short import ShortQuestions
+from curation.likeness.sets import I32, I64, U32, U64, distinct, earlier, mix, ranges, sums_between, top
+from curation.likeness.words import SHORT
 from curation.rows.row import Said
 from curation.rows.rowfile import RowFile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextBlock:
-    """Texts of consecutive rows. `owner` is the row of each text, and `aside` whether it is beside what the messages
-    say; `question` and `answer` are, for each row, the places of the two among the texts (-1: no answer); `size` is the
-    number of characters.
+    """Texts of consecutive rows; `first` is the number of the first row, `size` the number of characters.
+
+    By row: where its texts begin (in the end where those of the last one end), and the places of its question and its
+    answer (-1: none). `aside` are the places of texts that are beside what the messages say.
     """
 
-    texts: list[str]
-    owner: I64
-    aside: npt.NDArray[np.bool_]
-    question: I64
-    answer: I64
-    size: int
+    first: int
+    texts: list[str] = field(default_factory=list)
+    begins: list[int] = field(default_factory=lambda: [0])
+    question: list[int] = field(default_factory=list)
+    answer: list[int] = field(default_factory=list)
+    aside: list[int] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, row: Said) -> None:
+        """One more row."""
+        texts, begin = self.texts, len(self.texts)
+        if isinstance(row, Example):
+            self._add(row)
+            self.size += sum(map(len, texts[begin:]))
+        else:
+            system, question, answer = row
+            if system:
+                texts.append(system)
+            self.question.append(len(texts))
+            texts.append(question)
+            self.answer.append(-1 if answer is None else len(texts))
+            if answer is not None:
+                texts.append(answer)
+            self.size += len(system) + len(question) + len(answer or "")
+        self.begins.append(len(texts))
+
+    def _add(self, row: Example) -> None:
+        begin, last = len(self.texts), len(row.messages) - 1
+        said = all_texts(row) if row.messages else []
+        asked = said[: last + (not row.is_answered)]
+        if row.question not in asked:
+            said.append(row.question)
+        self.question.append(begin + (asked.index(row.question) if row.question in asked else len(said) - 1))
+        self.answer.append(begin + last if row.is_answered else -1)
+        aside = [each.text for each in aside_texts(row)]
+        self.texts += [*said, *aside]
+        self.aside += range(len(self.texts) - len(aside), len(self.texts))
 
 
 def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
     """Yield all rows in blocks of about a million characters."""
     rows: Iterable[Said] = train.said() if isinstance(train, RowFile) else train
-    first = size = 0
-    texts: list[str] = []
-    ends, questions, answers, asides = [0], list[int](), list[int](), list[int]()
-
-    def block() -> TextBlock:
-        owner = np.repeat(np.arange(first, first + len(questions)), np.diff(ends))
-        found = texts if "".join(texts).isascii() else [text if text.isascii() else folded(text) for text in texts]
-        aside = np.zeros(len(texts), np.bool_)
-        aside[asides] = True
-        return TextBlock(found, owner, aside, np.array(questions, np.int64), np.array(answers, np.int64), size)
-
+    block = TextBlock(0)
     for row in rows:
-        begin = len(texts)
-        if isinstance(row, Example):
-            place, answered = _add(texts, row)
-            said = len(texts)
-            texts += [each.text for each in aside_texts(row)]
-            asides += range(said, len(texts))
-        else:
-            system, question, answer = row
-            texts += [system, question] if system else [question]
-            place, answered = len(texts) - 1, -1
-            if answer is not None:
-                answered = len(texts)
-                texts.append(answer)
-        size += sum(map(len, texts[begin:]))
-        questions.append(place)
-        answers.append(answered)
-        ends.append(len(texts))
-        if size >= BLOCK_CHARS:
-            yield block()
-            first, size, texts, ends, questions, answers = first + len(questions), 0, [], [0], [], []
-            asides = []
-    yield block()
+        block.add(row)
+        if block.size >= BLOCK_CHARS:
+            yield block
+            block = TextBlock(block.first + len(block.question))
+    yield block
 
 
-def _add(texts: list[str], example: Example) -> tuple[int, int]:
-    """Add a row's texts; the places of its question and of its answer."""
-    begin, last = len(texts), len(example.messages) - 1
-    texts.extend(all_texts(example) if example.messages else [])
-    own = texts[begin : begin + last + (not example.is_answered)]
-    if example.question not in own:
-        texts.append(example.question)
-    place = begin + own.index(example.question) if example.question in own else len(texts) - 1
-    return place, begin + last if example.is_answered else -1
-
-
-class Sample:
-    """Up to 10,000 questions of rows with an answer, drawn by a fixed seed, however the rows come in."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._draw = np.random.default_rng(SEED)
-        self._seen = 0
-
-    def add(self, block: TextBlock) -> None:
-        """Add a question; each one so far is drawn with equal probability."""
-        places = block.question[block.answer >= 0]
-        fresh = max(0, min(len(places), SAMPLE - self._seen))
-        self.texts += [block.texts[at] for at in places[:fresh].tolist()]
-        drawn = self._draw.random(len(places) - fresh) * np.arange(self._seen + fresh, self._seen + len(places))
-        for lucky in np.flatnonzero(drawn < SAMPLE).tolist():
-            self.texts[int(drawn[lucky])] = block.texts[int(places[fresh + lucky])]
-        self._seen += len(places)
-
-
-OTHERS = 16
-"""Short near train questions with another answer that are noted for one test item."""
 NOTED = 128
 """Rows that are noted for one gram."""
 ROWS_EACH, PARTS_EACH = 8, 2
 """Of texts with the same words, where many are on both sides: the train rows that are noted for each part, and the
 parts for each train row. All pairs would be as many as the one side times the other.
 """
-ORDERS = 6
-"""Orders of all grams by which a row's nature is its least gram. By one alone a phrase that happens to come first makes
-copies of all rows that share it.
-"""
-NO_GRAM = np.uint32(0xFFFFFFFF)
-"""Nature of a text that has no gram."""
-
-
-class ShortNear(NamedTuple):
-    """Pairs of a train row and a test item with near short questions; `open` where the answers may be the same."""
-
-    row: I64
-    item: I64
-    open: npt.NDArray[np.bool_]
+SAMPLE = 2_000
+"""Different questions on which the template is counted, at least, where there are as many."""
 
 
 class Scan:
     """Matches of the test items in `index`, from one pass over the train rows. Pairs of arrays are (train row, gram)
     and (train row, part).
 
-    `nature` has for rows with a hit their `natures_of`, which copies of a row share; `count` for each gram the number
+    `copies` has for each row a key of what its messages say, which copies of it share; `count` for each gram the number
     of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
-    gives it to; `met`, by place in the index's `by_key`, how many texts had the words of the parts that begin there;
-    `others` for each item how many short near questions with another answer were met (some are not
-    noted). On `sample` the template is counted.
+    gives it to; `met`, by place in the index's `by_key`, how many texts had the words of the parts that begin there.
+    `sample` are different questions of rows with an answer, by their keys: those with the lowest.
     """
 
     def __init__(self, index: TestIndex, compiled: bool) -> None:
@@ -154,23 +103,33 @@ class Scan:
         self.count: I64 = np.zeros(len(index.table), np.int64)
         self.hits: list[tuple[I32, I32]] = []
         self.same_words: list[tuple[I64, I64]] = []
-        self.short_near: list[ShortNear] = []
-        self.nature: list[U32] = []
+        self.short = ShortQuestions(index, compiled)
+        self.copies: list[U32] = []
         self.asked: dict[int, set[int]] = {}
-        self.others: I64 = np.zeros(len(index.answers), np.int64)
         self.met: I64 = np.zeros(len(index.sequence), np.int64)
-        self.sample = Sample()
+        self.sample: dict[int, str] = {}
+        self._below = (1 << 64) - 1
 
     def take(self, block: TextBlock) -> None:
         """Look at the rows of one more block."""
-        self.rows += len(block.question)
-        self.sample.add(block)
-        words = words_of(block.texts, compiled=self.compiled)
-        keys = with_bytes(words.sequence_keys(), block.texts)
-        self._note_grams(words, block)
-        self._note_same_words(keys, block.owner)
-        self._note_answers(block, keys)
-        self._note_short(block, words.counts, keys)
+        texts = list(map(folded, block.texts))
+        words = words_of(texts, compiled=self.compiled)
+        keys = with_bytes(words.sequence_keys(), texts)
+        rows, begins = np.arange(block.first, block.first + len(block.question)), np.array(block.begins)
+        owner = np.repeat(rows, np.diff(begins))
+        self.rows += len(rows)
+        said = mix(keys)
+        said[block.aside] = 0
+        self.copies.append(top(mix(sums_between(said, begins))))
+        self._note_grams(words, owner)
+        self._note_same_words(keys, owner)
+        question, answer = np.array(block.question, np.int64), np.array(block.answer, np.int64)
+        answers = np.where(answer >= 0, keys[answer], np.uint64(NO_ANSWER)) if len(answer) else keys
+        self._note_answers(keys[question], answers)
+        self._note_questions(texts, question[answer >= 0], keys)
+        short = np.flatnonzero((words.counts[question] > 0) & (words.counts[question] < SHORT))
+        asked = question[short]
+        self.short.add(rows[short], [texts[place] for place in asked.tolist()], keys[asked], answers[short])
 
     def take_hits(self) -> tuple[I64, I64]:
         """All rows and the grams they hold, given away. There may be NOTED for each gram: they are held as 32 bits."""
@@ -180,6 +139,21 @@ class Scan:
         self.hits.clear()
         return rows, numbers
 
+    def _note_grams(self, words: Hashes, owner: I64) -> None:
+        """Which rows hold which grams of the table."""
+        rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for size in self.index.sizes:
+            text, number = self.index.lookup(words, size)
+            rows.append(owner[text])
+            numbers.append(number)
+        pairs = distinct((np.concatenate(rows) << 32) | np.concatenate(numbers))
+        row, number = pairs >> 32, pairs & 0xFFFFFFFF
+        before, some = self.count, self.count[number] < NOTED
+        self.count = before + np.bincount(number, minlength=len(before))
+        row, number = row[some], number[some]
+        noted = before[number] + earlier(number) < NOTED
+        self.hits.append((row[noted].astype(np.int32), number[noted].astype(np.int32)))
+
     def _note_same_words(self, keys: U64, owner: I64) -> None:
         """Texts with the same words as a part: each part's first rows, and each row's first parts."""
         table, order = self.index.by_key
@@ -188,14 +162,10 @@ class Scan:
         before = self.met[left] + earlier(left)
         np.add.at(self.met, left, 1)
         count = np.where(before < ROWS_EACH, count, np.minimum(count, PARTS_EACH))
-        inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
-        self.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
+        self.same_words.append((np.repeat(owner[places], count), order[ranges(left, count)]))
 
-    def _note_answers(self, block: TextBlock, keys: U64) -> None:
-        """Record for each answer part the questions of the train rows with the same answer."""
-        rows = np.flatnonzero(block.answer >= 0)
-        answers = keys[block.answer[rows]]
-        questions = keys[block.question[rows]]
+    def _note_answers(self, questions: U64, answers: U64) -> None:
+        """For each answer part, which questions train rows with the same answer ask."""
         table, order = self.index.by_key
         found, _ = places_in(table[self.index.is_answer[order]], answers)
         for key, question in zip(answers[found].tolist(), questions[found].tolist(), strict=True):
@@ -203,49 +173,13 @@ class Scan:
             if len(asked) < 2:
                 asked.add(question)
 
-    def _note_grams(self, words: Hashes, block: TextBlock) -> None:
-        """Record the rows that hold each gram of the table, and the nature of each such row, equal for its copies.
-
-        The nature is that of what the messages say: rows that name the same tools are no copies.
-        """
-        owner = block.owner
-        rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        text, threes = words.grams(GRAM_WORDS)
-        for size in self.index.sizes:
-            owners, hashes = (text, threes) if size == GRAM_WORDS else words.grams(size)
-            found, number = self.index.lookup(hashes)
-            rows.append(owner[owners[found]])
-            numbers.append(number)
-        grams = max(1, len(self.count))
-        pairs = distinct(np.concatenate(rows) * grams + np.concatenate(numbers))
-        row, number = pairs // grams, pairs % grams
-        before, some = self.count, self.count[number] < NOTED
-        self.count = before + np.bincount(number, minlength=len(before))
-        row, number = row[some], number[some]
-        noted = before[number] + earlier(number) < NOTED
-        self.hits.append((row[noted].astype(np.int32), number[noted].astype(np.int32)))
-        said = ~block.aside[text]
-        self.nature.append(natures_of(owner[text[said]], threes[said], distinct(row[noted])))
-
-    def _note_short(self, block: TextBlock, counts: I64, keys: U64) -> None:
-        """Short train questions near a short test question by characters, not words; few with another answer."""
-        index = self.index
-        short = np.flatnonzero((counts[block.question] > 0) & (counts[block.question] < SHORT))
-        if not len(index.short.values) or not len(short):
-            return
-        places = block.question[short]
-        answers = np.where(block.answer[short] >= 0, keys[block.answer[short]], NO_ANSWER)
-        grams = grams_of([block.texts[place] for place in places.tolist()])
-        rows, items = _candidates(index, grams)
-        near = jaccard_of(grams, index.grams, rows, items) >= SHORT_THRESHOLD - SLACK
-        near &= keys[places][rows] != index.sequence[items]
-        rows, items = rows[near], items[near]
-        open_ = (answers[rows] == index.answers[items]) | index.odd[items]
-        keep = open_.copy()
-        for place in np.flatnonzero(~keep).tolist():
-            keep[place] = self.others[items[place]] < OTHERS
-            self.others[items[place]] += 1
-        self.short_near.append(ShortNear(int(block.owner[0]) + short[rows[keep]], items[keep], open_[keep]))
+    def _note_questions(self, texts: Sequence[str], places: I64, keys: U64) -> None:
+        """Sample the questions."""
+        for place in places[keys[places] < self._below].tolist():
+            self.sample[int(keys[place])] = texts[place]
+        if len(self.sample) > 2 * SAMPLE:
+            lowest = sorted(self.sample)[:SAMPLE]
+            self.sample, self._below = {key: self.sample[key] for key in lowest}, lowest[-1]
 
 
 def scan_train(
@@ -266,51 +200,5 @@ def scan_train(
         scan.take(waiting.pop(0))
     for block in blocks:
         scan.take(block)
+    scan.short.compare()
     return scan
-
-
-def natures_of(owner: I64, hashes: U64, rows: I64) -> U32:
-    """Return, in each of the orders (first axis), the least gram of each of `rows`, all ones where it has none: copies
-    of a row, and most lightly edited copies, have the same. `owner` is the row of each gram, ascending.
-    """
-    starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    here = np.searchsorted(owner[starts], rows)
-    known = np.append(owner[starts], -1)[here] == rows
-    out = np.full((ORDERS, len(rows)), NO_GRAM)
-    if known.any():
-        for nature, ranks in zip(out, in_orders(hashes), strict=True):
-            nature[known] = np.minimum.reduceat(ranks, starts)[here[known]]
-    return out
-
-
-def in_orders(grams: U64) -> Iterator[U32]:
-    """Yield the ranks of the grams in each order: 32 bits of the hash or of a multiple, from below and from above."""
-    for ranks in (grams.astype(np.uint32), top(grams), top(grams * BASE)):
-        yield ranks
-        yield ~ranks
-
-
-def _candidates(index: TestIndex, grams: Sets) -> tuple[I64, I64]:
-    """Pairs of a train question and a test item that share one of the rarest grams of both, and few enough of whose
-    grams are surely not shared.
-
-    Grams that the test side does not hold are the rarest of all.
-    """
-    short = index.short
-    known = offsets(short.known[grams.hashes & 0xFFFFF])[grams.starts]
-    room = np.diff(known) - least_shared(grams.sizes) + 1
-    some = np.flatnonzero((room > 0)[grams.owners()])
-    found, number = places_in(short.values, grams.hashes[some])
-    owner, ranks = rarest(grams.owners()[some[found]], short.rank[number], room)
-    left, right = np.searchsorted(short.ranks, ranks), np.searchsorted(short.ranks, ranks, "right")
-    count = right - left
-    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
-    rows, items = np.repeat(owner, count), short.items[np.repeat(left, count) + inner]
-    pairs = distinct((rows << 32) | items)
-    rows, items = pairs >> 32, pairs & 0xFFFFFFFF
-    one, other = grams.sizes[rows], index.grams.sizes[items]
-    need = np.ceil(SHORT_THRESHOLD / (1 + SHORT_THRESHOLD) * (one + other) - SLACK)
-    mine, held = grams.bits()[rows], short.bits[items]
-    alike = bit_counts(mine & ~held) <= one - need
-    alike &= bit_counts(held & ~mine) <= other - need
-    return rows[alike], items[alike]
