@@ -94,6 +94,10 @@ class Answers(BaseModel):
         """Return the answers that are not "don't know", in the order of the contract's table."""
         return {key: value for key in FACTS if (value := getattr(self, key)) is not None}
 
+    def deciding(self) -> FactValues:
+        """The answers that rules may read."""
+        return {key: value for key, value in self.known().items() if key not in SILENT}
+
     def measured(self) -> frozenset[str]:
         """Return the keys whose answer Rung measured; they are not asked."""
         return frozenset(key for key, note in self.answered.items() if note.get("from") == "measured")
@@ -156,5 +160,7 @@ def _facts() -> dict[str, Fact]:
 FACTS: dict[str, Fact] = _facts()
 """Every key of the contract's table with its type, in the order of the table."""
 
+SILENT = ("wants", "incumbent_model")
+"""Answers that no rule may read."""
 UNASKED = frozenset({"classifier", "optimised", "model_size_b"})
 """Facts that are measured or volunteered, and not asked for to find the way: unknown, they leave no question open."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, get_args
 
-from advisor.answers import FACTS
+from advisor.answers import FACTS, SILENT
 from advisor.conditions import METHODS, OPTIONS, OUTCOME, RUNGS, WORKLOAD, Bounds, Condition
 from advisor.decision import ActionName
 from advisor.ladder import FIRST_PASS, RANK
@@ -17,7 +17,6 @@ STATUS = ("untried", "begun", "partial", "insufficient", "costly", "works")
 NEED_KINDS = ("facts", "behaviour", "cost")
 BLOCKS = ("destination", "next_step")
 MISSING = ("data", "effort", "money")
-NEVER_READ = ("wants", "incumbent_model")
 FIRST_MATCH = ("action", "method", "variant", "base", "workload")
 ADVICE = ("keep", "cache", "cheaper_model", "better_prompt", "tune")
 TASKS = (*FACTS["task"].values, "unknown")
@@ -116,7 +115,7 @@ def _references(book: Rulebook) -> Found:
 def _facts_read(book: Rulebook) -> Found:
     for rule in book.rules:
         for key in sorted(rule.keys()):
-            if key in NEVER_READ:
+            if key in SILENT:
                 yield f"{rule.id}: {key} may never change the advice, so no rule reads it.", rule.place
             if (key in WORKLOAD) != (rule.kind == "workload"):
                 yield f"{rule.id}: {key} is no fact that rules of the kind {rule.kind} can read.", rule.place

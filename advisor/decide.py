@@ -17,8 +17,6 @@ from advisor.rulebook import Rulebook
 from workspace.json_types import JsonObject
 
 STAYS = "It stays here if this reaches the goal."
-SILENT = ("wants", "incumbent_model")
-"""Answers that no rule may read."""
 
 
 def verdict_of(book: Rulebook, answers: Answers) -> LadderVerdict:
@@ -34,7 +32,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
     `as_of` is the date by which sources and prices expire; it is also the decision's `created_at`, so that the same
     answers, rulebook and date give the same bytes.
     """
-    values = {key: value for key, value in answers.known().items() if key not in SILENT}
+    values = answers.deciding()
     verdict = verdict_of(book, answers)
     facts = outcome_facts(values, verdict)
     explainer = Explainer(book, as_of)
@@ -64,7 +62,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
         break_even=break_even(book, answers, method.base_size_b, as_of) if facts["tuning"] else None,
         path=verdict.path,
         status=dict(verdict.status),
-        answers={key: values[key] for key in values},
+        answers=values,
         rulebook=RulebookStamp(version=book.version, sha256=book.sha256),
         as_of=as_of,
     )

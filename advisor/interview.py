@@ -101,7 +101,7 @@ def moot(book: Rulebook, answers: Answers) -> frozenset[str]:
 
 def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
     """Return the effect of each answer to `key` on advice, gates and method, with the other answers fixed."""
-    near = NearbyAnswers(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), answers.deciding())
     fact, words = FACTS[key], {choice.value: choice.text for choice in book.questions[key].answers}
     values = (
         near.candidates(key) if fact.numeric else list(fact.values or ((True, False) if fact.kind == "boolean" else ()))
@@ -130,7 +130,7 @@ def progress(book: Rulebook, answers: Answers) -> Progress:
     the counter would grow. Once enough is known it is the number that was asked.
     """
     said = asked_keys(answers) - answers.measured()
-    near = NearbyAnswers(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), answers.deciding())
     flips = {key: near.singles(key) for key in near.read() if answers.known().get(key) is None}
     moving = tuple(key for key, found in flips.items() if any(flip.outcome[0] != near.outcome[0] for flip in found))
     can_change = sum(1 for found in flips.values() if found)
@@ -157,7 +157,7 @@ def sheet(book: Rulebook) -> list[JsonObject]:
 
 def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) -> list[str]:
     """Core questions of which some answer changes the advice: those whose answer is most likely to, first."""
-    near = NearbyAnswers(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), answers.deciding())
     worth: dict[str, float] = {}
     for key, question in open_now.items():
         flips = near.singles(key) if question.core and key in near.touched and near.touched[key] else []
@@ -169,7 +169,7 @@ def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) ->
 
 def _moving(book: Rulebook, answers: Answers, keys: list[str]) -> list[str]:
     """Return the questions of which some answer changes the next step."""
-    near = NearbyAnswers(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), answers.deciding())
     return [key for key in keys if any(flip.outcome[0] != near.outcome[0] for flip in near.singles(key))]
 
 
@@ -180,12 +180,8 @@ def _settles_something(book: Rulebook, answers: Answers, key: str) -> bool:
     return any(effect.settles for effect in effects(book, answers, key))
 
 
-def _values(answers: Answers) -> FactValues:
-    return {key: value for key, value in answers.known().items() if key not in ("wants", "incumbent_model")}
-
-
 def _facts(answers: Answers, verdict: LadderVerdict) -> FactValues:
-    return outcome_facts(_values(answers), verdict)
+    return outcome_facts(answers.deciding(), verdict)
 
 
 def _second_pass(book: Rulebook, answers: Answers) -> FactValues:

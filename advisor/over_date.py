@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -23,8 +22,12 @@ class Dated:
     until: date
 
 
-def dated_entries() -> Iterator[Dated]:
-    """Every entry that ends on a day: its own `review_by` or `expires`, else its file's, by date or days of life."""
+def over_date(as_of: date) -> list[Dated]:
+    """Return the entries that ended before this day, the oldest first.
+
+    An entry ends on its own `review_by` or `expires`, else on its file's, by date or days of life.
+    """
+    found = []
     for path in sorted(rules_folder().glob("*.toml")):
         table = rule_file(path.name)
         life, common = table.get("expires_after_days"), table.get("expires")
@@ -34,15 +37,11 @@ def dated_entries() -> Iterator[Dated]:
                 until = row.get("review_by") or row.get("expires") or common
                 if until is None and life is not None and read is not None:
                     until = read + timedelta(days=life)
-                if isinstance(until, date):
-                    yield Dated(path.name, _name(name, row), read, until)
+                if isinstance(until, date) and until < as_of:
+                    found.append(Dated(path.name, _name(name, row), read, until))
+    return sorted(found, key=lambda each: (each.until, each.entry))
 
 
 def _name(table: str, row: JsonObject) -> str:
     named = [str(row[key]) for key in NAMES if key in row]
     return " ".join((table, *named[:2]))
-
-
-def over_date(as_of: date) -> list[Dated]:
-    """Return the entries that ended before this day, the oldest first."""
-    return sorted((each for each in dated_entries() if each.until < as_of), key=lambda each: (each.until, each.entry))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,39 @@ def test_a_contradiction_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         record_said(path, {"reviewed_examples": 20}, "sam")
     assert path.read_bytes() == before
+
+
+SAID = {
+    "task": "extraction",
+    "prompting": "partial",
+    "prompt_effort_days": 6,
+    "failure": "breaks_rules",
+    "output_form": "strict",
+    "breadth": "narrow",
+    "privacy": "none",
+    "budget": "moderate",
+    "knowledge_change": "never",
+    "model_access": "open",
+}
+
+
+def test_of_two_programs_that_answer_at_once_neither_writes_over_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    begin = threading.Barrier(len(SAID) + 1)
+
+    def say(key: str, value: object) -> None:
+        begin.wait()
+        record_said(path, {key: value}, key)
+
+    def measure() -> None:
+        begin.wait()
+        record_measured(path, {"examples": 500}, "rung data import")
+
+    threads = [threading.Thread(target=say, args=each) for each in SAID.items()] + [threading.Thread(target=measure)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answers = load_answers(path)
+    assert answers.known() == {**SAID, "examples": 500}
+    assert {key: note["by"] for key, note in answers.answered.items() if key in SAID} == {key: key for key in SAID}

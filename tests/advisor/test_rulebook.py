@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
 from in_process import rung
 
+from advisor.answer_file import from_table
+from advisor.decide import decide, verdict_of
 from advisor.rulefiles import load_rulebook
 from workspace.errors import InputError
 from workspace.shipped_rules import rule_file, rules_folder
@@ -105,11 +108,6 @@ def test_a_rule_that_is_never_reached_is_told(tmp_path: Path) -> None:
 
 
 def test_a_teams_own_rules_are_marked_in_every_reason(tmp_path: Path) -> None:
-    from datetime import date
-
-    from advisor.answer_file import from_table
-    from advisor.decide import decide
-
     (tmp_path / "own.toml").write_text(need())
     decision = decide(load_rulebook(tmp_path), from_table({"task": "chat"}), date(2026, 11, 25))
     mine = [reason for reason in decision.reasons if reason.rule == "team-need"]
@@ -147,3 +145,34 @@ def test_what_is_over_its_date_is_listed_with_its_file_and_the_exit_code(tmp_pat
     assert ends["models.toml", "model Qwen3-0.6B"] == "2027-05-25"
     assert {"models.toml", "managed.toml", "prices.toml", "sources.toml"} == {file for file, _ in ends}
     assert rung("rules", "refresh", "--as-of", "soon", cwd=tmp_path).returncode == 2
+
+
+SKIP = """
+[[skip]]
+id = "team-skip"
+short = "No examples here"
+rung = "few_shot"
+on_the_way_to = ["fine_tune"]
+when = { output_form = "strict" }
+because = "Because."
+source = ["module-4"]
+evidence = "judgement"
+"""
+
+
+def test_a_prompt_that_was_only_begun_is_never_followed_by_fine_tuning(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(SKIP)
+    book = load_rulebook(tmp_path)
+    given = {"task": "extraction", "deep_specialization": True, "output_form": "strict", "budget": "moderate"}
+    given |= {"examples": 5000, "reviewed_examples": 5000, "test_set": True, "model_access": "open"}
+    begun = verdict_of(book, from_table({**given, "prompting": "weak_effort"}))
+    assert begun.outcome == ("prompt", "prompt")
+    tried = {"prompting": "insufficient", "prompt_effort_days": 6, "few_shot": "insufficient"}
+    assert verdict_of(book, from_table({**given, **tried})).outcome == ("fine_tune", "fine_tune")
+
+
+def test_where_nothing_covers_a_need_a_prompt_that_fell_short_is_not_where_it_ends() -> None:
+    given = {"low_resource_language": True, "breadth": "general"}
+    fell_short = from_table({**given, "prompting": "insufficient", "prompt_effort_days": 6})
+    found = verdict_of(load_rulebook(), fell_short)
+    assert [need.id for need in found.unmet] == ["low-resource"] and found.outcome == ("few_shot", "few_shot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from worked import advice_for, cases
 
+from advisor.rulebook import Rulebook
 from advisor.rulefiles import load_rulebook
 
 BOOK = load_rulebook()
@@ -43,3 +45,25 @@ def test_there_are_enough_and_each_has_its_source() -> None:
         assert case["source"]
         assert all(name.partition(":")[0] in BOOK.sources for name in case["source"])
         assert case.keys() <= {"title", "source", "answers", "expect", "shows"}
+
+
+def advised(book: Rulebook, case: dict[str, Any]) -> dict[str, Any] | None:
+    """The advice, or None where no action or size is left."""
+    try:
+        return advice_for(book, case)
+    except (AssertionError, IndexError):
+        return None
+
+
+@pytest.mark.slow
+def test_dropping_a_rule_changes_a_worked_case() -> None:
+    worked = [(case, advice_for(BOOK, case)) for _, case in CASES]
+    idle = []
+    for rule in BOOK.rules:
+        if not rule.explains and rule.kind != "workload":  # tests/training/monitoring/test_workloads.py
+            without = replace(BOOK, rules=tuple(other for other in BOOK.rules if other is not rule), engines={})
+            shown_first = sorted(worked, key=lambda pair: pair[0].get("shows") != rule.id)
+            if all(advised(without, case) == before for case, before in shown_first):
+                idle.append(rule.id)
+    assert idle == []
+    assert sum(rule.explains for rule in BOOK.rules) * 3 <= len(BOOK.rules)

@@ -8,7 +8,7 @@ from typing import Any
 
 from advisor.answer_file import from_table
 from advisor.answers import Answers
-from advisor.decide import SILENT, verdict_of
+from advisor.decide import verdict_of
 from advisor.followup import action_of, data_of, gates_of, method_of, outcome_facts
 from advisor.rulebook import Rulebook
 
@@ -29,7 +29,7 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
 
 def advice(book: Rulebook, answers: Answers) -> dict[str, Any]:
     """Everything of the advice that a rule may decide: steps, action, method, gates, data."""
-    values = {key: value for key, value in answers.known().items() if key not in SILENT}
+    values = answers.deciding()
     verdict = verdict_of(book, answers)
     facts = outcome_facts(values, verdict)
     method, data = method_of(book, facts), data_of(book, facts)
