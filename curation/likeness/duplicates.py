@@ -50,7 +50,7 @@ class NearPair:
 
 @dataclass(frozen=True)
 class DedupResult:
-    """What was found; the lists are made when they are asked for.
+    """Result of a deduplication; the lists are made on request.
 
     By row: `keep` where it stays, and in `cluster_of` the first row of its cluster. By row that went, in input order:
     its index in `gone`, that of the row that stays for it in `stays`, and `gone_exact` where it is an exact duplicate.
@@ -80,17 +80,17 @@ class DedupResult:
 
     @property
     def exact(self) -> int:
-        """How many rows went as exact duplicates."""
+        """Number of rows that went as exact duplicates."""
         return int(self.gone_exact.sum())
 
     @property
     def near(self) -> int:
-        """How many went as near duplicates."""
+        """Number of rows that went as near duplicates."""
         return len(self.gone) - self.exact
 
     @property
     def clusters(self) -> int:
-        """How many clusters have more than one row."""
+        """Number of clusters of more than one row."""
         return sum(self.cluster_sizes.values())
 
     @cached_property
@@ -111,7 +111,7 @@ class DedupResult:
         return self.removed_at(slice(None))
 
     def removed_at(self, some: slice | I64) -> list[Removed]:
-        """Those of `removed` at these places."""
+        """Return the entries of `removed` at these places."""
         sets, gone, stays, exact = self.prints.shingles, self.gone[some], self.stays[some], self.gone_exact[some]
         score = np.where(exact, 1.0, jaccard_of(sets, sets, gone, stays))
         far = np.flatnonzero(score < self.threshold - 1e-9)
@@ -132,16 +132,16 @@ class DedupResult:
         return sorted(out, key=lambda pair: (pair.index, pair.other))
 
     def pairs_of(self, kind: PairKind) -> NearSets:
-        """Those of one kind, in the same order, as columns."""
+        """Return the pairs of one kind, in the same order, as columns."""
         pairs = self.by_kind[kind]
         return pairs.take(np.lexsort((pairs.other, pairs.one)))
 
     def count(self, kind: PairKind) -> int:
-        """How many pairs of that kind."""
+        """Return the number of pairs of that kind."""
         return len(self.by_kind[kind])
 
     def _neighbours(self, gone: I64, stays: I64) -> list[int]:
-        """For each of these removed rows the neighbour on its way to the row that stays for it."""
+        """Return for each of these removed rows the neighbour on its way to the row that stays for it."""
         if not len(gone):
             return []
         steps: dict[int, list[int]] = {}
@@ -219,7 +219,7 @@ def dedup_prints(
 
 
 def _choose(grouped: Grouped, cluster_of: I64, reviewed: Sequence[bool] | Bools | None) -> tuple[Bools, I64, I64]:
-    """Which rows stay, which go, and for each that goes the row that stays for it.
+    """Return which rows stay, which go, and for each that goes the row that stays for it.
 
     Of a cluster one row stays, and every row whose answer differs from that row's.
     """

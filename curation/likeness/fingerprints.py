@@ -97,7 +97,7 @@ class Collector:
         self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
 
     def add(self, row: Said) -> None:
-        """One more row."""
+        """Add one more row."""
         self.add_rows((row,))
 
     def add_rows(self, rows: Iterable[Said]) -> None:

@@ -43,7 +43,7 @@ class Hashes:
         return np.diff(self.starts)
 
     def take(self, texts: I64) -> Hashes:
-        """Those of some texts, in that order."""
+        """Return those of some texts, in that order."""
         sizes = self.counts[texts]
         return Hashes(self.hashes[ranges(self.starts[texts], sizes)], offsets(sizes))
 
@@ -54,7 +54,7 @@ class Hashes:
         return np.where(self.counts > 0, mix(sums + self.counts.astype(np.uint64)), np.uint64(0))
 
     def ngrams(self, size: int) -> U64:
-        """Hashes of the n-grams that begin at each place, also of those that end in another text."""
+        """Return hashes of the n-grams that begin at each place, also of those that end in another text."""
         last = max(0, len(self.hashes) - size + 1)
         sums = self.hashes[:last].copy()
         for step in range(1, size):
@@ -93,7 +93,7 @@ def _powers(bits: int) -> tuple[U64, U64]:
 
 @dataclass(frozen=True, slots=True)
 class HashedTexts:
-    """What is known of each text of a block: its shingles and their key, its grams (empty unless it is short), the
+    """Hashes of each text of a block: its shingles and their key, its grams (empty unless it is short), the
     key of its normal form.
     """
 
@@ -211,7 +211,7 @@ def grams_of(texts: Sequence[str]) -> Sets:
 
 
 def characters_of(texts: Sequence[str]) -> Hashes:
-    """The characters of the words of each text, joined by one space."""
+    """Return the characters of the words of each text, joined by one space."""
     plain = "\n".join(text.replace("\n", " ") if text.isascii() else "" for text in texts).lower().translate(_blanks())
     lines = [" ".join(line.split()) for line in plain.split("\n")] if texts else []
     for place in [at for at, text in enumerate(texts) if not text.isascii()]:

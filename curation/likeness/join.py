@@ -73,7 +73,7 @@ def near_sets(
 
 
 def near_across(left: Sets, right: Sets, threshold: float, *, compiled: bool) -> NearSets:
-    """All pairs of a set on the left (`one`) and a set on the right (`other`) with Jaccard >= threshold."""
+    """Return all pairs of a set on the left (`one`) and a set on the right (`other`) with Jaccard >= threshold."""
     side = np.repeat(np.arange(2, dtype=np.uint64), (len(left), len(right)))
     find = partial(_near_compiled if compiled else _near_plain, "exact")
     found = _near(concat([left, right]), np.arange(len(side)), threshold, find, side, apart=True)

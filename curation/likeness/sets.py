@@ -40,7 +40,7 @@ class Sets:
 
     @classmethod
     def of(cls, owners: I64, hashes: U32, texts: int) -> Sets:
-        """The sets of so many texts, ascending and without repeats, from hashes that have an owner each."""
+        """Return the sets of so many texts, ascending and without repeats, from hashes that have an owner each."""
         keys = distinct((owners.astype(np.uint64) << np.uint64(32)) | hashes)
         sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=texts)
         return cls(keys.astype(np.uint32), offsets(sizes))
@@ -65,7 +65,7 @@ def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def ranges(begins: I64, sizes: I64) -> I64:
-    """The numbers from each of `begins` on, so many as its size says, one range after the other."""
+    """Return the numbers from each of `begins` on, so many as its size says, one range after the other."""
     starts = offsets(sizes)
     return np.repeat(begins - starts[:-1], sizes) + np.arange(starts[-1])
 
@@ -102,7 +102,7 @@ def mix(values: U64) -> U64:
 
 
 def sums_between(values: U64, starts: I64) -> U64:
-    """The sums of `values[starts[i]:starts[i + 1]]`."""
+    """Return the sums of `values[starts[i]:starts[i + 1]]`."""
     sums = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values, out=sums[1:])
     return sums[starts[1:]] - sums[starts[:-1]]

@@ -51,7 +51,7 @@ class Spelled:
 
 
 def grams_of_words(said: Sequence[str]) -> list[int]:
-    """Hashes of the word 3-grams, in their order."""
+    """Return hashes of the word 3-grams, in their order."""
     return list(map(hash, zip(*(said[step:] for step in range(GRAM_WORDS)), strict=False)))
 
 

@@ -103,7 +103,7 @@ class LeakSearch:
 
 
 def _fetched(source: RowSource, rows: Sequence[int]) -> Iterator[Example]:
-    """These rows, as they are compared; some are held at once."""
+    """Yield these rows as they are compared; some are held at once."""
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         yield from map(folded_example, source.fetch(rows[begin : begin + ROWS_AT_ONCE]))
 

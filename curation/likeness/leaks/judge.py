@@ -43,7 +43,7 @@ class CandidatePair:
 
     @cached_property
     def same(self) -> bool:
-        """Whether both answers are the same."""
+        """True if both answers are the same."""
         near = jaccard(self.test.answer, self.row.answer) >= self.threshold
         return same_answer(self.test.example.answer, self.row.example.answer, near=near)
 
@@ -103,7 +103,7 @@ class LeakJudge:
         return found if found.text >= row.said and part.whole(found.most) >= 1 else None
 
     def _alike(self, part: ItemPart, pair: CandidatePair) -> Found:
-        """What a question that is near, or is contained, is by itself."""
+        """Judge a question that is near, or is contained, by itself."""
         found, near = look(part, pair.row), pair.near
         if not near and not _is_found(found, pair.question, QUESTION_SHARE):
             return [], []

@@ -1,4 +1,4 @@
-"""How much of a test item is in a train row: its parts as runs of word 3-grams."""
+"""Overlap of a test item and a train row: its parts as runs of word 3-grams."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _ACROSS = SHINGLE - GRAM_WORDS + 1
 
 
 def counted(flags: Bools) -> int:
-    """How many are True."""
+    """Return the number of True flags."""
     return int(np.count_nonzero(flags))
 
 
 def covered(grams: Bools, length: int = GRAM_WORDS) -> Bools:
-    """The words that are in one of these grams of `length` words."""
+    """Return the words that are in one of these grams of `length` words."""
     out = np.zeros(len(grams) + length - 1, np.bool_)
     for step in range(length):
         out[step : step + len(grams)] |= grams
@@ -36,7 +36,7 @@ def covered(grams: Bools, length: int = GRAM_WORDS) -> Bools:
 
 
 def all_of(grams: Bools, length: int = _ACROSS) -> Bools:
-    """The places from which so many in a row are True."""
+    """Return the places from which so many in a row are True."""
     out = grams[: max(0, len(grams) - length + 1)].copy()
     for step in range(1, length):
         out &= grams[step : step + len(out)]
@@ -64,7 +64,7 @@ class AskedRow:
         return shingles(self.example.answer or "")
 
     def near(self, other: AskedRow, threshold: float) -> float:
-        """The higher similarity to another question, by words or (short ones) by characters; 0 where it is not near."""
+        """Return the higher similarity to another question, by words or (short ones) by characters; 0 if not near."""
         by_words, by_grams = jaccard(self._shingles, other._shingles), jaccard(self._grams, other._grams)
         return max(by_words if by_words >= threshold - SLACK else 0, by_grams if by_grams >= SHORT_THRESHOLD else 0)
 
@@ -110,7 +110,7 @@ class ItemPart:
         self.grams = grams_of_words(self.said)
         own = ~template[: len(self.grams)]
         self.own: Bools = own if own.any() else ~own
-        """Whether each of its 3-grams counts: those that are no template, or all where everything is."""
+        """True for each 3-gram that counts: those that are no template, or all where everything is."""
 
     @cached_property
     def own_words(self) -> Bools:
@@ -124,7 +124,7 @@ class ItemPart:
         return ~all_of(~self.own)
 
     def whole(self, here: Bools) -> float:
-        """Of its 5-grams (but those that are all template), those whose 3-grams are all `here`."""
+        """Return the share of its 5-grams (but those that are all template) whose 3-grams are all `here`."""
         if len(here) < _ACROSS:
             return float(here.all() and len(here) > 0)
         return counted(all_of(here | ~self.own) & self._fives) / max(1, counted(self._fives))
@@ -146,8 +146,8 @@ class ItemPart:
 
 
 class Overlap:
-    """How much of a part is in a row: whether each of its 3-grams is `here`, and in `most` whether it is in `text`, the
-    one that holds most of them.
+    """Share of a part that is in a row: `here` is True for each 3-gram that is in it, `most` for those of the text
+    `text`, which holds most of them.
     """
 
     def __init__(self, part: ItemPart, here: Bools, text: int, most: Bools) -> None:

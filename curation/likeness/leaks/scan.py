@@ -36,7 +36,7 @@ class TextBlock:
     size: int = 0
 
     def add(self, row: Said) -> None:
-        """One more row."""
+        """Add one more row."""
         texts, begin = self.texts, len(self.texts)
         if isinstance(row, Example):
             self._add(row)
@@ -140,7 +140,7 @@ class Scan:
         return rows, numbers
 
     def _note_grams(self, words: Hashes, owner: I64) -> None:
-        """Which rows hold which grams of the table."""
+        """Note which rows hold which grams of the table."""
         rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for size in self.index.sizes:
             text, number = self.index.lookup(words, size)
@@ -155,7 +155,7 @@ class Scan:
         self.hits.append((row[noted].astype(np.int32), number[noted].astype(np.int32)))
 
     def _note_same_words(self, keys: U64, owner: I64) -> None:
-        """Texts with the same words as a part: each part's first rows, and each row's first parts."""
+        """Note texts with the same words as a part: each part's first rows, and each row's first parts."""
         table, order = self.index.by_key
         places, left = places_in(table, keys)
         count = np.searchsorted(table, keys[places], "right") - left
@@ -165,7 +165,7 @@ class Scan:
         self.same_words.append((np.repeat(owner[places], count), order[ranges(left, count)]))
 
     def _note_answers(self, questions: U64, answers: U64) -> None:
-        """For each answer part, which questions train rows with the same answer ask."""
+        """Note for each answer part which questions train rows with the same answer ask."""
         table, order = self.index.by_key
         found, _ = places_in(table[self.index.is_answer[order]], answers)
         for key, question in zip(answers[found].tolist(), questions[found].tolist(), strict=True):

@@ -36,7 +36,7 @@ class ShortQuestions:
         self._known[index.grams.hashes >> _TO_FLAG] = True
 
     def add(self, rows: I64, texts: Sequence[str], keys: U64, answers: U64) -> None:
-        """Train rows with a short question, in order, with the keys of its words and of the answer's."""
+        """Add train rows with a short question, in order, with the keys of its words and of the answer's."""
         if not len(self.index.grams.hashes):
             return
         characters = characters_of(texts)
@@ -46,8 +46,8 @@ class ShortQuestions:
             self.compare()
 
     def _may_be_near(self, texts: Hashes) -> Bools:
-        """For each text whether few enough of its grams are in no test question. Of two sets with a Jaccard of .8 that
-        which one has alone is at most a quarter of what they share.
+        """True for each text of which few enough grams are in no test question. Of two sets with a Jaccard of .8 one
+        has at most a quarter of what they share for itself.
         """
         owner, grams = texts.grams(GRAM)
         hashes = top(mix(grams))

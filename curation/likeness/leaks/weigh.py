@@ -51,8 +51,8 @@ class CandidatePairs:
 
 
 def candidate_pairs(scan: Scan, labels: Collection[int]) -> CandidatePairs:
-    """All pairs that share enough grams, have texts with the same words or near short questions. That both have one of
-    the `labels` is no reason to look at them.
+    """Return all pairs that share enough grams, have texts with the same words or near short questions. One label of
+    `labels` on both sides is no reason to look at them.
     """
     index, items = scan.index, max(1, len(scan.index.grams))
     rows, numbers = scan.take_hits()
@@ -76,7 +76,7 @@ def candidate_pairs(scan: Scan, labels: Collection[int]) -> CandidatePairs:
 
 
 def _contained(scan: Scan, rows: I64, numbers: I64, spread: I64, template: Bools) -> tuple[I64, I64, Floats]:
-    """Row, part and discounted share, of all pairs of which it or the undiscounted share lets a leak or a span be
+    """Return row, part and discounted share of all pairs of which it or the undiscounted share lets a leak or a span be
     possible. `rows` hold the grams `numbers`.
     """
     from scipy.sparse import csr_matrix
@@ -106,13 +106,13 @@ def _contained(scan: Scan, rows: I64, numbers: I64, spread: I64, template: Bools
 
 
 def _spread(copies: U32, rows: I64, numbers: I64, grams: int) -> I64:
-    """For each gram how many rows hold it (of those that were noted); copies of one row count once."""
+    """Return for each gram how many rows hold it (of those that were noted); copies of one row count once."""
     held = distinct((numbers << 32) | copies[rows]) >> 32
     return np.bincount(held, minlength=grams)
 
 
 def _template_grams(scan: Scan, spread: I64) -> Bools:
-    """For each gram whether it is in more than 10% of the train rows and in at least 20 that are no copies, and in more
+    """True for each gram that is in more than 10% of the train rows and in at least 20 that are no copies, and in more
     than 10% of the test items and in at least 2. A gram whose holders are mostly copies is of one leak, no template.
     """
     common = (spread >= LEAST) & (scan.count > SHARE * scan.rows) & (spread * 2 >= np.minimum(scan.count, NOTED))
@@ -120,6 +120,6 @@ def _template_grams(scan: Scan, spread: I64) -> Bools:
 
 
 def _per_part(index: TestIndex, which: Bools) -> I64:
-    """How many distinct grams of each part are among `which`."""
+    """Return the number of distinct grams of each part that are among `which`."""
     chosen = np.repeat(which, np.diff(index.held_from))
     return np.bincount(index.holders[chosen], minlength=len(index.item))
