@@ -99,10 +99,7 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def in_batches(model: ChatModel, folder: Path, say: Callable[[str], None]) -> ChatModel:
-    """Return the model, asked by batches that `folder` remembers, behind the same guard.
-
-    Raises RungError if it takes none.
-    """
+    """Return the model, asked by the batches of `folder`, behind the same guard. Raises RungError if it takes none."""
     batches = Batches(unguarded(model), folder)
     asking = BatchedModel(batches, say)
     return Guarded(asking, model.guard, model.provider, model.host) if isinstance(model, Guarded) else asking

@@ -26,10 +26,7 @@ BATCH_ENDS = ("completed", "failed", "expired", "cancelled")
 
 
 class Compatible(Hosted):
-    """A model behind an OpenAI-compatible address: greedy with a fixed seed where the server allows it.
-
-    Which key it sends, `chat.keys.key_for` says.
-    """
+    """A model behind an OpenAI-compatible address: greedy, with a fixed seed if the server allows it."""
 
     def __init__(
         self, model: str, *, base_url: str = "", options: CallOptions = USUAL, may_have_key: bool = True

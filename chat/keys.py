@@ -29,10 +29,7 @@ _given: set[str] = set()
 
 
 def key_of(name: str) -> str:
-    """Return the key of that name; empty if there is none.
-
-    Raises RungError if the keyring is there but cannot be read (it is locked, say).
-    """
+    """Return the key of that name; empty if there is none. Raises RungError if the keyring cannot be read."""
     return os.environ.get(name, "").strip() or _in_keyring(name)
 
 

@@ -113,10 +113,7 @@ def project_guard(project: Project, settings: Settings, override: Override | Non
 
 
 def privacy_answers(path: Path) -> frozenset[str]:
-    """Return the privacy answers in answers.toml; none if there is no such file.
-
-    Raises Refusal if the file cannot be read: an answer that cannot be read may forbid.
-    """
+    """Return the privacy answers in answers.toml; none without the file. Raises Refusal if it cannot be read."""
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8")).get("privacy", ())
     except FileNotFoundError:

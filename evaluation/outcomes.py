@@ -31,10 +31,7 @@ class Baseline:
 
 
 def require_baseline(project: Project, settings: Settings, dataset: str | None = None) -> Baseline:
-    """Return the newest baseline on the test set and metric that a run would be measured on; costs no model.
-
-    Raises Refusal that says why there is none.
-    """
+    """Return the newest baseline on a run's test set and metric; asks no model. Raises Refusal if there is none."""
     folder, _ = frozen_test(project, dataset)
     test_sha, metric = read_manifest(folder).splits["test"].sha256, settings.evaluation.scored_by
     found = newest_report(project, "baseline", test_sha256=test_sha)

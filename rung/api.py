@@ -32,10 +32,7 @@ def dedup(rows: Iterable[Row], threshold: float = 0.8) -> DedupResult:
 
 
 def leakage(train: Iterable[Row], test: Iterable[Row], threshold: float = 0.8) -> LeakReport:
-    """Find the test rows whose question or answer occurs in the train rows, with the evidence (indices from 0).
-
-    Raises InputError as `dedup`.
-    """
+    """Find test rows whose question or answer occurs in train rows (indices from 0). Raises InputError as `dedup`."""
     from curation.likeness.leaks import find_leaks
 
     problems = _faults("threshold", threshold, "above 0 and at most 1")

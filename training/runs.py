@@ -140,10 +140,7 @@ def read_runs(project: Project) -> list[RunRecord]:
 
 
 def find_run(project: Project, name: str | None = None) -> RunRecord:
-    """Return the run of this name, or the newest.
-
-    Raises RungError if there is none.
-    """
+    """Return the run of this name, or the newest. Raises RungError if there is none."""
     runs = read_runs(project)
     if name is None and runs:
         return runs[-1]
@@ -256,10 +253,7 @@ def live_run(project: Project) -> RunRecord | None:
 
 
 def tell(project: Project, name: str | None, word: str) -> RunRecord:
-    """Ask a live run to `pause`, to go on (an empty word), or to `stop` with its work saved.
-
-    Raises Refusal if the run does not live.
-    """
+    """Ask a live run to `pause`, to go on (""), or to `stop` with its work saved. Raises Refusal if it is not live."""
     run = _live_run(project, name)
     write_text(project.runs / run.id / CONTROL, word + "\n")
     return run

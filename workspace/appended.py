@@ -28,10 +28,7 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, sync: bool = 
 
 
 def read_lines(path: Path, made: Callable[[Mapping[str, Any]], T], what: str) -> list[T]:
-    """Return the value of `made` for each complete line; empty if there is no file.
-
-    Raises InputError with every whole line that is no `what`: the file was damaged.
-    """
+    """Return the value of `made` for each complete line. Raises InputError with every line that is no `what`."""
     found, problems = [], []
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1] if path.is_file() else (), 1):
         try:

@@ -69,10 +69,7 @@ def write_artefact(path: Path, artefact: Artefact) -> None:
 
 
 def read_artefact(path: Path, kind: type[Kind]) -> Kind:
-    """Read and check an artefact.
-
-    Raises RungError if the file is missing, newer than this program, or not of this kind.
-    """
+    """Read and check an artefact. Raises RungError if it is missing, of a newer Rung, or of another kind."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -29,10 +29,7 @@ SIZE = {"train": " (about 1.7 GB with torch's CPU build, 6 GB with CUDA)"}
 
 
 def require(extra: str, module: str) -> ModuleType:
-    """Import `module`, which the extra `extra` installs.
-
-    Raises RungError that names the extra and the command that brings it where it is not installed.
-    """
+    """Import a module of an extra. Raises RungError with the command that installs it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

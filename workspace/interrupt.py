@@ -39,10 +39,7 @@ def held_interrupt(at_first: Callable[[], None] | None = None) -> Iterator[None]
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C inside the block: finished work is kept, child processes are ended.
-
-    Outside the main thread nothing changes.
-    """
+    """Treat SIGTERM as Ctrl-C inside the block (main thread): finished work is kept, child processes are ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -55,10 +55,7 @@ class LinkEnded(Refusal):
 
 
 def known_reviewer(store: Store, name: str, *, kind: Kind = "person") -> Reviewer:
-    """Return the reviewer of that name, made on first use.
-
-    Raises RungError for an empty name, Refusal where the name belongs to the other kind.
-    """
+    """Return the reviewer of that name, made on first use. RungError for no name, Refusal for one of the other kind."""
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
         raise RungError("A reviewer needs a name of 1 to 200 printable characters.", "--reviewer NAME", found=name)

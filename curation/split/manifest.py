@@ -163,10 +163,7 @@ def load_split(folder: Path, split: SplitName) -> list[Example]:
 
 
 def split_file(folder: Path, split: SplitName) -> Path:
-    """Return the file of a split, after its bytes were found to be those that were frozen.
-
-    Raises Refusal if it is a symlink, or its SHA-256 differs from the manifest's.
-    """
+    """Return the file of a split. Raises Refusal if it is a symlink, or its SHA-256 differs from the manifest's."""
     entry = read_manifest(folder).splits.get(split)
     if entry is None:
         raise Refusal(f"Dataset {folder.name} has no {split} split.", "rung data freeze")

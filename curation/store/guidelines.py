@@ -15,10 +15,7 @@ from workspace.folder import Project
 
 
 def current_guideline(store: Store, project: Project, connection: Connection | None = None) -> Guideline | None:
-    """Return the present version of `guideline.md`, kept if it is new and the store can be written.
-
-    None if there is no such file.
-    """
+    """Return the present version of `guideline.md`, storing a new one if possible; None without the file."""
     try:
         data = project.guideline_file.read_bytes()
     except FileNotFoundError:

@@ -179,10 +179,7 @@ def _before(connection: Connection, numbers: Sequence[int], names: Sequence[str]
 
 
 def undo_change(connection: Connection, change: int) -> list[int]:
-    """Put back what a change set, where nothing was set since. Returns the numbers of the rows.
-
-    Raises RungError if there is no such change, or it is undone already.
-    """
+    """Undo a change where nothing was set since; return row numbers. Raises RungError if there is none to undo."""
     forget(connection)
     found = connection.execute(select(changes).where(changes.c.id == change)).mappings().first()
     if found is None or found["undone_at"]:

@@ -72,10 +72,7 @@ CALLED = {classifiers.CLASSICAL: "classifier"}
 
 
 def arms_named(names: Sequence[str]) -> list[Arm]:
-    """Return the arms in the order of the ladder, `prompt` always first among those that build on it.
-
-    Raises RungError for an unknown name.
-    """
+    """Return the arms in the ladder's order, `prompt` before those that build on it. RungError for an unknown name."""
     known = [CALLED.get(name, name) for name in ARMS]
     mine = list(dict.fromkeys(name for name in names if name.startswith(own.OWN)))
     unknown = [name for name in names if name not in {*ARMS, *known, *mine}]

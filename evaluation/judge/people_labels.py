@@ -94,10 +94,7 @@ class Label:
 
 
 def open_sitting(project: Project, settings: Settings, run: str | None) -> JudgeSession:
-    """Return the newest verdict (of a run) with all that a judge needs.
-
-    Raises Refusal if there is no verdict: test outputs are opened after it.
-    """
+    """Return the newest verdict (of a run) with the judge's input. Raises Refusal without a verdict."""
     found = newest_verdict(project, run)
     if found is None:
         raise Refusal("No verdict yet: outputs are judged after it, so that none is seen before.", "rung evaluate")

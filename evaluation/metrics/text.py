@@ -79,10 +79,7 @@ def last_number(text: str) -> float | None:
 
 
 def numeric(tolerance: str = "1e-9") -> Callable[[str, str], float]:
-    """Compare the last numbers within a relative tolerance: `numeric:0.01` allows 1%.
-
-    Raises ValueError if the tolerance is not a number.
-    """
+    """Compare the last numbers within a relative tolerance: `numeric:0.01` allows 1%. ValueError for no number."""
     allowed = float(tolerance)
 
     def within(output: str, expected: str) -> float:

@@ -87,10 +87,7 @@ def _fault() -> str:
 
 
 def run_code(code: str, tests: str, limits: SandboxLimits = SandboxLimits()) -> SandboxResult:
-    """Run `code`, then `tests` in the same namespace, in an empty folder that goes with the process.
-
-    Raises RungError if this machine cannot run code apart.
-    """
+    """Run `code`, then `tests`, in an empty folder that is deleted. Raises RungError if this machine has no sandbox."""
     require_sandbox()
     token = secrets.token_hex(16)
     reading, writing = os.pipe()

@@ -45,10 +45,7 @@ manner = Manner()
 
 
 def speak(*, quiet: bool, verbose: bool) -> None:
-    """Apply `--quiet` and `--verbose`, before or after the command's name.
-
-    Raises RungError if both are asked for.
-    """
+    """Apply `--quiet` and `--verbose`, before or after the command's name. Raises RungError if both are asked for."""
     manner.quiet, newly = manner.quiet or quiet, verbose and not manner.verbose
     manner.verbose = manner.verbose or verbose
     if manner.quiet and manner.verbose:

@@ -98,10 +98,7 @@ def train(
 
 
 def _goes_on(project: Project, plan_file: Path, again: bool, detach: bool, as_json: bool) -> bool:
-    """Go on with this plan's run, or show it where it has finished; False if there is none.
-
-    Raises Refusal while a run of another plan trains.
-    """
+    """Resume or show this plan's run; False if there is none. Raises Refusal while another plan's run trains."""
     from training.runs import live_run, run_of
 
     found = None if again else run_of(project, sha256_file(plan_file))

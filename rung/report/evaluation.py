@@ -37,10 +37,7 @@ def write_page(project: Project, folder: Path) -> Path:
 
 
 def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
-    """Return all values of the page of a complete evaluation.
-
-    A baseline is judged against today's goal; report.json keeps that of the day.
-    """
+    """Return all values of the page of a complete evaluation. A baseline is judged against today's goal."""
     report = read_artefact(folder / "report.json", Report)
     if report.kind == "baseline":
         report = rejudged(report, read_answers(project))

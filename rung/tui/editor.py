@@ -75,10 +75,7 @@ def edit_beside(app: App[Any], path: Path) -> str:
 
 
 def edit_file(path: Path) -> str:
-    """Open the file in the editor and report the result; a changed text is kept as `old/NAME.HASH`.
-
-    Blocks until the editor ends.
-    """
+    """Edit the file and report the result; a changed text is kept as `old/NAME.HASH`. Blocks until then."""
     before = path.read_bytes() if path.is_file() else b""
     try:
         _run_editor(path)

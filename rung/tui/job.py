@@ -109,10 +109,7 @@ class ScreenJob:
 
 
 def start_job(root: Path, stage: str, arguments: Sequence[str]) -> ScreenJob:
-    """Start `rung ARGUMENTS` in a project folder, apart from the terminal.
-
-    Raises Refusal if another program runs a command of this stage.
-    """
+    """Start `rung ARGUMENTS` in a project folder, detached. Raises Refusal if another program runs this stage."""
     _heed_interrupts()
     record = root / FOLDER / f"{stage.lower()}.json"
     record.parent.mkdir(exist_ok=True)

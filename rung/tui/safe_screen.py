@@ -19,10 +19,7 @@ Result = TypeVar("Result")
 
 
 class Calm(Screen[Result]):
-    """A screen that ignores keys before it is mounted, and keys, timers and workers once it is being removed.
-
-    Textual's own messages go on.
-    """
+    """A screen that ignores keys before it is mounted, and keys, timers and workers while it is being removed."""
 
     @property
     def is_leaving(self) -> bool:

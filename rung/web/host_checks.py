@@ -1,7 +1,4 @@
-"""Checks of every request before a page runs: Host, Origin, size and pace of the body; headers of every answer.
-
-Nothing here knows of reviews.
-"""
+"""Checks of every request before a page runs: Host, Origin, size and pace of the body; headers of every answer."""
 
 import asyncio
 from collections.abc import Collection

@@ -113,10 +113,7 @@ MARKERS = {"L": "release.json", "R": "run.json", "E": "report.json", "v": "manif
 
 
 def chain(project: Project, ref: str) -> list[ChainLink]:
-    """Return every link behind `ref`, the nearest first.
-
-    Raises RungError if no such thing is here.
-    """
+    """Return every link behind `ref`, the nearest first. Raises RungError if no such thing is here."""
     if re.fullmatch(r"r-\d+", ref):
         return list(row_links(project, ref))
     if re.fullmatch(r"([LRE]-|v)\d+", ref):

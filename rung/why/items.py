@@ -129,10 +129,7 @@ def _reason(entry: KeptOut) -> str:
 
 
 def why_import(project: Project, ref: str) -> Explanation:
-    """Return the import `W-001`: its logs, its release, and the outcome of its requests.
-
-    Raises RungError if there is none.
-    """
+    """Return the import `W-001`: logs, release, outcome of its requests. Raises RungError if there is none."""
     known = {made.id: made for _, made in read_imports(project)}
     if ref not in known:
         raise RungError(f"No import {ref}. There: {', '.join(known) or 'none'}.", "rung watch import LOGS")

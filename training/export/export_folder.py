@@ -40,10 +40,7 @@ SKYPILOT = {
 
 
 def filled(bundle: Bundle, *folders: str, **more: object) -> dict[str, str]:
-    """Return every file of these folders of templates, by its name in the export.
-
-    Raises Refusal if SkyPilot has no GPU with room.
-    """
+    """Return the files of these template folders, by name. Raises Refusal if SkyPilot has no GPU with room."""
     pages = templates(FOLDER)
     known = {**_values(bundle), **_surroundings(bundle), **more}
     if "skypilot" in folders:

@@ -175,10 +175,7 @@ def _plan_faults(case: GateCase, folder: Path, digest: str) -> list[str]:
 
 
 def _signal_fault(case: GateCase, folder: Path) -> str:
-    """Pairs are read from the review log again, leaks left out; they must be those of the plan.
-
-    So must the reward model, where the plan names one.
-    """
+    """Return a fault if the pairs, read again without leaks, or the reward model are not those of the plan."""
     if case.plan is not None and (fault := reward_fault(case.project, case.plan.recipe, folder.name)):
         return fault
     if case.plan is None or case.plan.recipe.objective not in PAIRED:

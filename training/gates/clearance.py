@@ -126,10 +126,7 @@ def grant(
     by: str = "",
     name: str = "",
 ) -> Path:
-    """Check every gate and, where all are open, make `runs/R-001/` (or `name`) with plan, receipt and record.
-
-    Raises Locked if a gate is closed: then nothing is written.
-    """
+    """Check every gate and, if all are open, make `runs/R-001/` (or `name`). Raises Locked if one is closed."""
     plan = read_plan(plan_file)
     gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates):

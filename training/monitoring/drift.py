@@ -82,10 +82,7 @@ class DriftReport(Artefact):
 def measure(
     project: Project, settings: Settings, *, since: str = "", judge: Judge | None = None, judged: int = 0
 ) -> DriftReport:
-    """Measure the requests and write the report.
-
-    Raises Refusal if nothing was released or imported, or no request is left.
-    """
+    """Measure the requests and write the report. Raises Refusal without a release, an import or a request."""
     reference, watched = released(project, settings), read_watched(project)
     drawn = [each for each in watched.requests if each.drawn]
     requests = [each for each in drawn if each.at >= since or not since]

@@ -143,10 +143,7 @@ def read_imports(project: Project) -> list[tuple[Path, Import]]:
 
 
 def read_watched(project: Project) -> ProductionLog:
-    """Return all requests of all imports.
-
-    Raises Refusal if there are none, or a file is not what was imported.
-    """
+    """Return all requests of all imports. Raises Refusal if there are none, or a file is not what was imported."""
     found = ProductionLog()
     later: list[Mapping[str, Any]] = []
     for folder, made in read_imports(project):

@@ -35,10 +35,7 @@ def this_machine() -> Machine:
 
 
 def with_cards(card: str, count: int = 1) -> Machine:
-    """Return a machine with GPUs of this kind, for a plan that is carried out elsewhere.
-
-    Raises InputError if `card` is neither a GPU's name nor a size.
-    """
+    """Return a machine with these GPUs, for a plan elsewhere. Raises InputError if `card` is no name and no size."""
     found = find_card(card)
     here = this_machine()
     return Machine(here.ram_gib, here.cores, ((found.name, found.memory_gib),) * count)

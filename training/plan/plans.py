@@ -80,10 +80,7 @@ def with_id(project: Project, plan: Plan) -> Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read and check a plan.
-
-    Raises InputError with every unknown key and every value that does not fit, with "did you mean".
-    """
+    """Read and check a plan. Raises InputError with every unknown key and wrong value, with "did you mean"."""
     try:
         table = tomllib.loads(path.read_bytes().decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -119,10 +116,7 @@ def newest_plan(project: Project) -> Path | None:
 
 
 def find_plan(project: Project, name: str) -> Path:
-    """Return the file of `P-001`, of `plans/P-001.toml`, or of a plan that is elsewhere.
-
-    Raises RungError if there is none.
-    """
+    """Return the file of `P-001`, of `plans/P-001.toml`, or of a plan elsewhere. Raises RungError for none."""
     for path in (project.plans / f"{name}.toml", project.root / name, Path(name)):
         if path.is_file():
             return path
@@ -131,10 +125,7 @@ def find_plan(project: Project, name: str) -> Path:
 
 
 def keep_plan(project: Project, plan: Plan) -> tuple[Path, Plan]:
-    """Write a plan. Where it is there already, as it was written first, that one is returned.
-
-    Raises Refusal if another plan took its id meanwhile.
-    """
+    """Write a plan, or return the one that is there as first written. Raises Refusal if another plan took its id."""
     path = project.plans / f"{plan.id}.toml"
     if not path.is_file():
         write_plan(path, plan)

@@ -131,10 +131,7 @@ def loss_limit_of(project: Project) -> float:
 
 
 def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
-    """Return the losses, signed where a named person allows those over the limit.
-
-    Raises Refusal if one is over it and nobody does.
-    """
+    """Return the losses, signed if a named person allows more than the limit. Raises Refusal if nobody does."""
     over = [loss for loss in losses if loss.over]
     if not over:
         return list(losses)

@@ -78,10 +78,7 @@ def compare_tokens(
 
 
 def modelfile(pieces: TemplatePieces, gguf: str, system: str, context: int) -> str:
-    """Ollama's Modelfile: greedy, as it was measured, with room for so many tokens.
-
-    Raises Refusal if a text holds three quotes, which a Modelfile cannot.
-    """
+    """Return Ollama's Modelfile: greedy, with this context. Raises Refusal for three quotes, which it cannot hold."""
     roles = "".join(
         f'{{{{ {"else if" if number else "if"} eq .Role "{role}" }}}}{quoted(before)}{{{{ .Content }}}}{quoted(after)}'
         for number, (role, (before, after)) in enumerate(pieces.around.items())

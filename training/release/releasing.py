@@ -46,10 +46,7 @@ from workspace.settings import Settings
 
 
 def wanted_forms(text: str) -> list[FormName]:
-    """Return the forms of `--to`, with those that they are made from, in the order they are made in.
-
-    Raises InputError for an unknown one.
-    """
+    """Return the forms of `--to` with those they are made from, in order. Raises InputError for an unknown one."""
     names = _listed(text, FORMS, "--to", "form")
     needed = {form for form in FORMS if form in names}
     while more := {NEEDS[form] for form in needed if form in NEEDS} - needed:

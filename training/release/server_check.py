@@ -96,10 +96,7 @@ class RunTokenizer:
 
 
 def check(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: Progress | None = None) -> ServerCheck:
-    """Replay the golden prompts of the release in `folder`.
-
-    Raises RungError if the server does not answer.
-    """
+    """Replay the golden prompts of the release in `folder`. Raises RungError if the server does not answer."""
     tokens = RunTokenizer(folder / goldens.tokenizer)
     known, answers, differences = "counted by the server", [], []
     for number, item in enumerate(goldens.items, 1):

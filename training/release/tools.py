@@ -85,10 +85,7 @@ def _kept(package: str, lock: str) -> tuple[Path, str, Path]:
 
 
 def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], target: Path) -> None:
-    """Run a tool that writes `target`.
-
-    Raises Refusal with its last line where it fails, is killed or writes nothing; half a file is removed.
-    """
+    """Run a tool that writes `target`. Raises Refusal with its last line if it fails; half a file is removed."""
     try:
         done = _run(command, environment)
     except OSError as error:

@@ -39,10 +39,7 @@ class TokenCheck:
 
 
 def check(tokenizer: Any, encoded: EncodedRows, recipe: Recipe) -> TokenCheck:
-    """Count and render.
-
-    Raises Refusal if no row is left to train, or where no row teaches the model to end its answer.
-    """
+    """Count and render. Raises Refusal if no row can train, or none teaches the model to end its answer."""
     rows = encoded.rows
     if not rows:
         raise Refusal(

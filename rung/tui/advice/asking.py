@@ -63,10 +63,7 @@ class Asking:
         return verdict.next_step, verdict.destination if is_settled(self.rulebook, self.answers) else OPEN
 
     def answer(self, key: str, value: Any) -> None:
-        """Save an answer (None: don't know) before anything else is shown.
-
-        Raises InputError if it contradicts another; then nothing changed.
-        """
+        """Save an answer (None: don't know). Raises InputError if it contradicts another; then nothing changed."""
         if self.project is not None:
             self.answers = record_said(self.project.answers_file, {key: value}, self.person)
             if judge_again(self.project, load_settings(self.project.settings_file)):
