@@ -54,10 +54,7 @@ def from_table(table: JsonObject, name: str = "answers") -> Answers:
 
 
 def parse_value(fact: Fact, raw: str) -> Any:
-    """Return the typed value of what a person wrote for `fact` on a command line or in a field; None for "unknown".
-
-    Raises InputError if it does not fit.
-    """
+    """Return the typed value of a person's text for `fact`; None for "unknown". Raises InputError for a wrong one."""
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except (tomllib.TOMLDecodeError, ValueError, RecursionError):

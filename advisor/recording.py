@@ -45,10 +45,7 @@ def with_said(answers: Answers, changes: Mapping[str, Any], by: str) -> Answers:
 
 
 def record_said(path: Path, changes: Mapping[str, Any], by: str) -> Answers:
-    """Set what a person answered, as `with_said` says, and write the file.
-
-    Raises InputError if the answers would contradict one another; nothing is written then.
-    """
+    """Set what a person answered and write the file. Raises InputError, without writing, for a contradiction."""
     with _alone(path):
         return _write(path, with_said(_load(path), changes, by))
 

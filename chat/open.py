@@ -50,10 +50,7 @@ def open_model(
 
 
 def _hosted(settings: ModelSettings, guard: Guard | None, called: str) -> ChatModel:
-    """The client, once the privacy answer allows it, its key is there, and the account trusts a host of the project's.
-
-    Nothing is sent before all three hold.
-    """
+    """Return the client. Raises unless the privacy answer allows it, its key is there, and its host is trusted."""
     from chat.calls import Patience
     from chat.hosted import CallOptions
     from chat.privacy import Guarded

@@ -267,10 +267,7 @@ def _live_run(project: Project, name: str | None) -> RunRecord:
 
 
 def follow(folder: Path, process: subprocess.Popen[bytes] | None = None) -> Iterator[MetricLine | None]:
-    """Yield lines of metrics.jsonl as they come, None while there is none; ends when the run no longer lives.
-
-    Lines that were there before are left out.
-    """
+    """Yield new lines of metrics.jsonl as they come, None while there is none; ends when the run no longer lives."""
     place = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").is_file() else 0
     while True:
         ended = process.poll() is not None if process else not is_alive(folder)

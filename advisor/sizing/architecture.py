@@ -1,7 +1,4 @@
-"""Architecture of a model: weight matrices and vectors as transformers builds them, from its config. No torch.
-
-tests/sizing compares each family with torch.
-"""
+"""Architecture of a model: matrices and vectors as transformers builds them, from its config, without torch."""
 
 from __future__ import annotations
 

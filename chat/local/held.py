@@ -26,10 +26,7 @@ WHITE_SPACE = r"[ \n\t\r]{0,12}"
 
 
 def guide_of(tokenizer: Any, ends: frozenset[int]) -> LLTokenizer:
-    """Return the tokenizer as llguidance reads it; `ends` are the tokens that may follow a whole document.
-
-    Raises RungError for a tokenizer that has no fast form.
-    """
+    """Return the tokenizer for llguidance; `ends` may follow a whole document. RungError without a fast form."""
     try:
         guide: LLTokenizer = require("train", "llguidance.hf").from_tokenizer(tokenizer, eos_token=sorted(ends))
     except ValueError as error:

@@ -175,10 +175,7 @@ def object_of(text: str, *keys: str) -> dict[str, str]:
 
 
 def plain(text: str, like: str = "") -> str:
-    """Return a reply without the wrapping that models put around a text: a label, quotes; one line where `like` is one.
-
-    Raises Misfit if nothing is left.
-    """
+    """Return a reply without a model's wrapping (label, quotes), one line if `like` is one. Raises Misfit if empty."""
     text = text.strip()
     if is_one_line(like):
         text = next((line for line in text.splitlines() if line.strip()), "")

@@ -89,10 +89,7 @@ def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 
 def krippendorff_alpha(units: Sequence[Unit]) -> float | None:
-    """1 - observed / expected disagreement of nominal labels, any number of reviewers, missing labels allowed.
-
-    None if it is undefined.
-    """
+    """Return 1 - observed / expected disagreement of nominal labels, any number of reviewers; None if undefined."""
     matrix = _coincidences(units)
     totals: dict[str, float] = {}
     for (a, _), weight in matrix.items():

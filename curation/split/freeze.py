@@ -119,10 +119,7 @@ def _bytes_of(plan: FreezePlan) -> dict[SplitName, bytes]:
 def _same_version(
     project: Project, settings: Settings, plan: FreezePlan, bytes_of: dict[SplitName, bytes]
 ) -> Path | None:
-    """Return the newest version, where it and its files hold exactly this, reviewed under the same policy.
-
-    For a test set alone also one that holds more.
-    """
+    """Return the newest version if it holds exactly this under the same policy (for a test set alone: this or more)."""
     newest = newest_dataset(project)
     if newest is None:
         return None

@@ -40,10 +40,7 @@ def to_known_item() -> ColumnElement[bool]:
 
 
 def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
-    """Return decisions on a row that no later entry supersedes, made after the row was last sent to review, in order.
-
-    Answers to a gold item are no votes.
-    """
+    """Return decisions in force on a row since it was last sent to review, in order; not those on gold items."""
     return [
         _vote(each) for each in connection.execute(_votes_on_a_row(), {"number": number, "since": since}).mappings()
     ]

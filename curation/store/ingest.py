@@ -124,10 +124,7 @@ def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, 
 
 
 def columns_before(store: Store, header: Sequence[str]) -> Columns:
-    """Return the columns that the newest import of a file with these columns named; unnamed ones where none did.
-
-    An import that was taken back does not count.
-    """
+    """Return the columns that the newest import of a file with these columns named, undone imports left out."""
     kept = {source.path for source in store.sources()}
     for event in reversed(store.events(kind="import")):
         columns = Columns(**event.detail.get("columns", {}))

@@ -134,10 +134,7 @@ def for_several(connection: Connection) -> set[int]:
 
 
 def set_needed(connection: Connection, wanted: Callable[[str], int], several: int) -> None:
-    """Write how many persons each waiting row needs, as `wanted` says of its content: 1 or `several`.
-
-    Rows that anyone decided keep what they had.
-    """
+    """Write how many persons (1 or `several`) each undecided row needs, as `wanted` says of its content."""
     asked = select(rows.c.id, rows.c.content_hash, rows.c.needed).where(
         rows.c.queued != "", rows.c.state == "pending", ~exists().where(decisions.c.row_id == rows.c.id)
     )

@@ -26,10 +26,7 @@ def variants(material: ArmMaterial) -> list[Variant]:
 
 
 def open_own(project: Project, settings: Settings, arms: Iterable[str], guard: Guard) -> dict[str, ChatModel]:
-    """Return the system of each `own:NAME` among `arms`. Nothing is sent.
-
-    Raises RungError for an unknown name, Refusal where privacy answer or trust forbid it.
-    """
+    """Return the systems of `own:NAME` in `arms`. RungError for an unknown name, Refusal by privacy answer or trust."""
     return {arm: _open(project, settings, arm.removeprefix(OWN), guard) for arm in arms if arm.startswith(OWN)}
 
 

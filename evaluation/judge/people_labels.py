@@ -136,10 +136,7 @@ def labels(sitting: JudgeSession, count: int = ITEMS) -> list[Label]:
 
 
 def take_labels(sitting: JudgeSession, path: Path, rater: str) -> int:
-    """Read a filled sheet into `judge/labels.RATER.jsonl`; returns how many were labelled.
-
-    Raises InputError with every line that is no label.
-    """
+    """Read a filled sheet into `judge/labels.RATER.jsonl`; return the count. InputError with each faulty line."""
     values = VALUES[sitting.settings.judge.kind]
     found = read_sheet(path, "meets", values, {label.id: label.is_shown_by for label in labels(sitting)})
     rows = [{"id": identity, "value": values[word], "reason": reason} for identity, (word, reason) in found.items()]
@@ -159,10 +156,7 @@ class People:
 
 
 def read_people(sitting: JudgeSession) -> People:
-    """All labels; for `rubric` an output on which the raters split evenly counts for neither side and is left out.
-
-    Raises InputError for a damaged file.
-    """
+    """Return all labels (`rubric`: not of outputs that split raters evenly). Raises InputError for a damaged file."""
     files = rater_files(sitting.folder, "labels")
     if not files:
         return People({arm: {} for arm in sitting.arms})

@@ -27,10 +27,7 @@ def corpus(kind: Literal["BLEU", "CHRF"], outputs: Sequence[str], expected: Sequ
 
 
 def rouge(kind: str = "rougeL") -> Callable[[str, str], float]:
-    """F-measure of ROUGE (Lin 2004) with Porter stemming, 0..1; `rouge:rouge1` names another kind.
-
-    Raises ValueError for an unknown one.
-    """
+    """F-measure of ROUGE (Lin 2004), Porter stemming, 0..1; `rouge:rouge1` is another kind. ValueError if unknown."""
     if kind not in ROUGE_KINDS:
         raise ValueError(f"known: {', '.join(ROUGE_KINDS)}")
     scorer = require("quality", "rouge_score.rouge_scorer").RougeScorer([kind], use_stemmer=True)

@@ -23,10 +23,7 @@ from workspace.settings import OtherModelSettings, Settings
 
 
 def overridden(project: Project, settings: Settings, gate: str, by: str, reason: str, command: str) -> Override | None:
-    """Return the named override of the privacy answer, written to the log before anything is sent; cards print it.
-
-    Raises RungError if gate, name or reason is missing.
-    """
+    """Return the named override of the privacy answer, logged before sending. Raises RungError if a part is missing."""
     if not gate:
         return None
     if gate != "privacy" or not by.strip() or not reason.strip():
@@ -65,10 +62,7 @@ def open_other(
 
 
 def by_batches(project: Project, *models: ChatModel | None) -> list[Any]:
-    """The same models; those of a provider, or of this machine's servers where there is none, are asked by batches.
-
-    Raises RungError if no model is behind a server.
-    """
+    """Return the models; those of a provider or a server are asked by batches. RungError if none is behind a server."""
     hosted = [model for model in models if model and takes_batches(model)]
     if not hosted:
         raise RungError("No hosted model is asked here, so there is no batch to send.", "leave --batch out")

@@ -40,10 +40,7 @@ class Step:
 
 
 class Walk:
-    """A demo project, what has been done in it, and how long each step took.
-
-    With `aside` the commands print to stderr, so that stdout is left for one document.
-    """
+    """A demo project, its finished steps, and their durations. With `aside` the commands print to stderr."""
 
     def __init__(self, root: Path, *, fast: bool, say: Print, aside: bool = False) -> None:
         self.project = Project(root)

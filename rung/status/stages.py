@@ -143,10 +143,7 @@ def read_status(project: Project) -> Status:
 
 
 def next_step(project: Project) -> str:
-    """Return the command that leads on in this project, the one that `rung status` and Start name.
-
-    Every command that ends a stage prints it, so that all of them agree.
-    """
+    """Return the next command of this project, as `rung status`, Start and all commands print it."""
     return read_status(project).command
 
 

@@ -66,10 +66,7 @@ class Read:
 
 
 def read_logs(paths: Sequence[Path], *, keep_rejects: bool, progress: Progress | None = None) -> Read:
-    """Read whole files before anything is stored.
-
-    Raises InputError with all malformed lines, unless `keep_rejects`, and for a file that is no request log.
-    """
+    """Read whole files. Raises InputError for a file that is no log, and without `keep_rejects` for malformed lines."""
     found = Read()
     for path in paths:
         if not path.is_file():

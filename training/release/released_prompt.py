@@ -154,10 +154,7 @@ def _render(parts: PromptParts) -> Any:
 
 
 def make_prompt(project: Project, settings: Settings, report: Report, folder: Path) -> ReleasedForm:
-    """Return the chosen arm's text, examples and settings, a function and a request.
-
-    Raises Refusal if a prompt file changed since it was measured.
-    """
+    """Return the chosen arm's text, examples, settings, function, request. Refusal for a changed prompt file."""
     arm = next(result for result in report.arms if result.arm == report.chosen)
     _unchanged(project, report)
     material = _material(project, settings, report, named="examples" in arm.settings)

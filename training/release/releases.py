@@ -99,10 +99,7 @@ class VerifiedRelease:
 
 
 def verify(folder: Path) -> VerifiedRelease:
-    """Compare every file with release.json, the copies in chain/ with `made_from`, and the copies with one another.
-
-    Raises RungError if the folder is no release.
-    """
+    """Compare every file with release.json, and the copies in chain/. Raises RungError if the folder is no release."""
     if not (folder / RELEASE).is_file():
         raise RungError(
             f"{folder}: not a release ({RELEASE} is missing).", "rung release --to prompt", where=str(folder)
@@ -162,10 +159,7 @@ def current_release(project: Project) -> tuple[Path, Release] | None:
 
 
 def take_place(project: Project, settings: Settings, work: Path, release: Release) -> Path:
-    """Make the finished folder `work` the current release, and log it: both, or neither.
-
-    The caller holds the lock. Where it is killed between the two, `settle` logs it.
-    """
+    """Make `work` the current release and log it: both, or neither (`settle`). The caller holds the lock."""
     target = project.releases / release.id
     work.rename(target)
     try:

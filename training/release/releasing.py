@@ -240,10 +240,7 @@ def _there(project: Project, paths: Sequence[Path]) -> list[Path]:
 
 @contextlib.contextmanager
 def working(project: Project, settings: Settings) -> Iterator[Path]:
-    """Make a folder `.L-002` for release L-002, one at a time; after the block it is renamed or gone.
-
-    Raises RungError in one sentence where the disk is full.
-    """
+    """Make a folder `.L-002`, one at a time; after the block it is renamed or gone. RungError for a full disk."""
     with writer_lock(project.releases / ".lock", "A release"):
         settle(project, settings)
         work = _hidden_folder(project, settings)

@@ -56,10 +56,7 @@ class ScoreTrainer(Compared, RewardTrainer):  # type: ignore[misc]  # trl ships 
 
 
 class Rewarded(RunTrainer):
-    """Reinforcement: a check answers validation questions greedily; its loss is 1 - the mean reward.
-
-    `rewards` gives the reward of each answer.
-    """
+    """Reinforcement: a check answers validation questions greedily; its loss is 1 - mean reward (`rewards`)."""
 
     rewards: Callable[[], Sequence[float]] | None = None
 

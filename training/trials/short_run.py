@@ -60,10 +60,7 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
 
 
 def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder: Path, callbacks: list[Any]) -> Any:
-    """Return a trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to.
-
-    One process makes the steps, whatever the plan says.
-    """
+    """Return a one-process trainer on a fresh base, which evaluates and saves only when a callback asks it to."""
     recipe = recipe.alone()
     trainer = build(
         prepare(load_base(recipe), recipe),

@@ -231,10 +231,7 @@ class Sweep(Artefact):
 
 
 def parse_space(texts: Sequence[str]) -> dict[str, list[str]]:
-    """`["lr=1e-4,2e-4", "rank=8,16"]` as values by setting.
-
-    Raises InputError with every text that is no `NAME=VALUE,VALUE` and every unknown name.
-    """
+    """Return `["lr=1e-4,2e-4", "rank=8,16"]` as values by setting. Raises InputError with every wrong text or name."""
     found: dict[str, list[str]] = {}
     problems = []
     known = [name for name in TrainingSettings.model_fields if name not in FIXED]
