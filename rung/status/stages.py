@@ -319,7 +319,7 @@ def _baselines(facts: Facts) -> Stage:
             "measure the arms",
         )
     if facts.baseline.id in facts.other_outputs:
-        reason = f"{facts.baseline.id} changed since it was measured"
+        reason = f"{facts.baseline.id} does not match the log"
         return Stage(6, "Baselines", "needs_you", reason, "rung baseline", "measure the arms again")
     best = best_untuned(facts.baseline)
     if facts.goal is None and best is not None and not _why_no_training(facts) and facts.finished is None:
@@ -403,7 +403,7 @@ def _verdict(facts: Facts) -> Stage:
         reason = f"{facts.finished.id} is not measured on the test set yet"
         return Stage(9, "Verdict", "open", reason, after_run(facts.finished).command, "measure the tuned model")
     if facts.measured and facts.measured.id in facts.other_outputs:
-        reason = f"{facts.measured.id} changed since it was measured"
+        reason = f"{facts.measured.id} does not match the log"
         command = f"rung evaluate {found.run}"
         return Stage(9, "Verdict", "needs_you", reason, command, "measure the tuned model again")
     words = found.verdict.replace("_", " ")
