@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,11 @@ from sshd import SERVER, Sshd
 
 from curation.store import open_store
 from rung import __version__
-from training.remote.connection import open_box
+from training.remote.connection import LineLost, open_box
+from training.remote.following import unpack_home
 from training.remote.sending import _put, root_there
 from training.runs import LIVE, curve, find_run, read_run
+from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.lock import is_held
@@ -115,6 +118,21 @@ def test_a_project_of_many_files_is_sent(far: Project, sshd: Sshd, box):
     assert sorted(machine.ask("missing", root=root, files=hashes)["missing"]) == sorted(hashes)
     _put(machine, root, found)
     assert machine.ask("missing", root=root, files=hashes) == {"missing": [], "other": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "comes", "raised"), [("link", 99_999, Refusal), ("file", 99_999, None), ("file", 900, LineLost)]
+)
+def test_a_link_among_what_comes_home_is_refused_and_not_asked_for_again(tmp_path, kind, comes, raised):
+    (tmp_path / "file").write_text("x" * 2000)
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with tarfile.open(tmp_path / "tar", "w") as tar:
+        tar.add(tmp_path / kind, "adapter/weights")
+    (tmp_path / "tar").write_bytes((tmp_path / "tar").read_bytes()[:comes])
+    (tmp_path / "made").mkdir()
+    with pytest.raises(raised) if raised else contextlib.nullcontext():
+        unpack_home(tmp_path / "tar", tmp_path / "made", "gpu")
+    assert (tmp_path / "made" / "adapter").exists() is (raised is None)
 
 
 def test_a_check_shows_what_the_machine_has_and_who_is_not_trusted_is_not_asked(far: Project, rung, sshd: Sshd):

@@ -27,7 +27,7 @@ from workspace.json_types import JsonObject
 from workspace.lock import writer_lock
 from workspace.settings import Settings
 from workspace.trust import claims, untrusted
-from workspace.untar import unpack
+from workspace.untar import Odd, TooMuch, unpack
 
 SENT = "sent.json"
 """The gates as they were found here, before anything was sent."""
@@ -88,6 +88,17 @@ def follow(project: Project, settings: Settings, folder: Path, *, restart: bool)
                 write_run(folder, follower.record, state=state, ending=refused.message, ended_at=now())
             raise
         return follower.watch()
+
+
+def unpack_home(tar: Path, into: Path, machine: str) -> None:
+    """Unpack the tar of a machine. Raises LineLost if it was cut off, Refusal for one that would be the same again."""
+    try:
+        unpack(tar, into)
+    except (Odd, TooMuch) as error:
+        told = f"{machine} sent an archive that is not unpacked: {error}"
+        raise Refusal(f"{told}.", "put that right there or make room here, then: rung runs resume") from error
+    except Exception as error:  # tar and zlib have each their own
+        raise LineLost(f"{machine}: {error}") from error
 
 
 class Follower:
@@ -200,10 +211,7 @@ class Follower:
             made.mkdir()
             with self.box.fetch(**self.place) as (files, stream), (Path(room) / "tar").open("wb") as tar:
                 shutil.copyfileobj(stream, tar)
-            try:
-                unpack(Path(tar.name), made)
-            except Exception as error:  # tar, zlib and lzma have each their own
-                raise LineLost(f"{self.remote.name}: {error}") from error
+            unpack_home(Path(tar.name), made, self.remote.name)
             wrong = [name for name, digest in files.items() if not is_unchanged(made / name, digest)]
             if wrong or not files:
                 raise LineLost(f"{self.remote.name}: {', '.join(wrong) or 'nothing'} arrived.")
