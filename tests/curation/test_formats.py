@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 
 import pytest
 from hypothesis import example, given
@@ -12,6 +13,8 @@ from rows_in_files import SOUND, TURNS, rows_of, talk, write
 
 from curation.example import Example
 from curation.rows import Reject, Row
+from curation.rows.families import read_object
+from curation.rows.jsonline import Malformed, strict_json
 from workspace.errors import RungError
 
 CANONICAL = [
@@ -109,6 +112,65 @@ def test_every_malformed_line_has_a_reason_and_its_bytes_and_never_takes_a_neigh
         assert isinstance(item, Reject), raw[:80]
         assert item.raw == (raw if isinstance(raw, bytes) else raw.encode())
         assert (item.field, reason in item.reason) == (field, True), item
+
+
+NAMED = SOUND[:-1] + ', "id": "r1"}'
+QUICK = [
+    NAMED,
+    NAMED.replace('"q"', '"see: http://x \\": y \\" : z"'),
+    NAMED.replace('"id"', '"id" '),
+    NAMED.replace('"q"', '"a\\\\u0000b"'),
+    NAMED.replace('"q"', '"a\\u003ab"'),
+    NAMED.replace('"q"', '"a\\u003ab"').replace('"r1"', '"r1", "id": "r2"'),
+    NAMED.replace('"a"}', '"é \\n \\ud83d\\ude00\u2028"}'),
+    NAMED.replace('"r1"', '{"a": [1, {"b": null}]}'),
+    NAMED.replace('"r1"', '{"a": 1, "a": 2}'),
+    NAMED.replace('"r1"', "[" * 300 + "]" * 300),
+    NAMED.replace('"r1"', "1" * 40),
+    NAMED.replace('"q"', '"a\tb"'),
+    NAMED.replace('"id"', '"system"'),
+    NAMED.replace('"id"', '"id\\\\"'),
+    NAMED.replace('"id": "r1"', '"topic": "x", "topic" : "y \\":"'),
+    NAMED + "\r",
+    "",
+    "   ",
+    '{"text": "a: b"}',
+    '{"text": "a", "id": 3}',
+    '{"text": "a", "text": "b"}',
+    '{"text": "a", "label": "b"}',
+]
+
+
+def slowly(line: bytes) -> dict | None:
+    """The row of a line by `json` and all rules alone; None where it is refused."""
+    try:
+        value = strict_json(line)
+        return read_object(value, None) if isinstance(value, dict) else None
+    except Malformed:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_line_is_judged_by_the_quick_pass_as_the_slow_one_judges_it(tmp_path, seed):
+    """Whatever shapes are mixed; a hostile line among sound ones changes nothing for them."""
+    draw, odd = random.Random(seed), [*QUICK, *(bad for bad, _, _ in MALFORMED)]
+    lines = [draw.choice(odd if draw.random() < 0.2 else QUICK[:2]) for _ in range(3000)]
+    raw = [line if isinstance(line, bytes) else line.encode() for line in lines]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(raw) + (b"\n" if seed % 2 else b""))
+    found = {item.line: item for item in rows_of(path)}
+    assert sum(item.row is None for item in found.values() if isinstance(item, Row)) > 1000
+    assert sorted(found) == [n for n, line in enumerate(raw, 1) if line.strip()]
+    for number, item in found.items():
+        assert item.raw == raw[number - 1]
+        assert (item.example.row if isinstance(item, Row) else None) == slowly(item.raw), item
+
+
+def test_a_long_line_is_read_in_time_that_grows_as_it_does(tmp_path):
+    first, long, last = rows_of(
+        write(tmp_path / "a.jsonl", SOUND, SOUND.replace('"q"', '"' + "long " * 4_000_000 + '"'), SOUND)
+    )
+    assert len(long.example.question) == 20_000_000 and (first.line, long.line, last.line) == (1, 2, 3)
 
 
 def test_a_misspelt_key_or_role_is_named(tmp_path):

@@ -28,7 +28,7 @@ ODD = [
     '{"id": 1, "messages": [{"role": "user", "content": "a"}]}',
     "",
 ]
-"""The reader itself is held to every odd line in test_reading.py."""
+"""The reader itself is held to every odd line in test_formats.py."""
 
 
 def chat(question: str, answer: str, **other: object) -> str:
