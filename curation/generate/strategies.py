@@ -255,7 +255,10 @@ class NewInput(Strategy):
         return fresh_row(order.seed, plain(text), order.label)
 
 
-TEXT = {"type": "string"}
+def texts(*keys: str) -> JsonObject:
+    """Return the JSON schema of an object that holds these texts and nothing else."""
+    properties = {key: {"type": "string"} for key in keys}
+    return {"type": "object", "properties": properties, "required": [*keys], "additionalProperties": False}
 
 
 class EdgeCases(Strategy):
@@ -263,12 +266,7 @@ class EdgeCases(Strategy):
 
     name = "edge_cases"
     about = "a minimal pair: a small change that changes the answer"
-    schema = {
-        "type": "object",
-        "properties": {"input": TEXT, "output": TEXT},
-        "required": ["input", "output"],
-        "additionalProperties": False,
-    }
+    schema = texts("input", "output")
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
         """Return the changed row. A pair whose answer stayed the same is no minimal pair."""
@@ -365,12 +363,7 @@ class Critique(Strategy):
     about = "an answer checked against the guideline and put right"
     max_tokens = 512
     once = True
-    schema = {
-        "type": "object",
-        "properties": {"critique": TEXT, "output": TEXT},
-        "required": ["critique", "output"],
-        "additionalProperties": False,
-    }
+    schema = texts("critique", "output")
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
         """Return the seeds, those that nobody reviewed first: there the faults are."""
