@@ -106,8 +106,8 @@ def _people(found: ReviewProgress) -> Iterator[str]:
         yield from _person(person)
     agreed = found.agreement
     if agreed.units:
-        yield f"Agreement: {agreement_words(agreed)}, raw {agreed.raw:.1%}"
-        yield "  " + ", ".join(_bounds(found))
+        yield f"Agreement: {agreement_words(agreed)}"
+        yield "  " + ", ".join(agreement_parts(agreed))
     if found.hours_left:
         yield f"About {duration(found.hours_left * 3600)} left at the current pace"
 
@@ -127,11 +127,10 @@ def _person(person: PersonProgress) -> Iterator[str]:
         yield f"    {person.consensus:.0%} agree with the final decision, on {rows}"
 
 
-def _bounds(found: ReviewProgress) -> Iterator[str]:
-    """Lower bounds, agreement on rejects and how common each label is."""
-    agreed = found.agreement
-    if agreed.raw_low is not None:
-        yield f"raw at least {agreed.raw_low:.1%}"
+def agreement_parts(agreed: Agreement) -> Iterator[str]:
+    """Yield raw agreement and that on rejects, each with its lower bound, and how common each label is."""
+    low = f" (at least {agreed.raw_low:.1%})" if agreed.raw_low is not None else ""
+    yield f"raw {agreed.raw:.1%}{low}"
     if agreed.rejects is not None:
         low = f" (at least {agreed.rejects_low:.1%})" if agreed.rejects_low is not None else ""
         yield f"on rejects {agreed.rejects:.1%}{low}"

@@ -37,7 +37,7 @@ from rung.report.evaluation import write_page
 from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words
 from rung.text.message_text import clock_of, turns, worse_answer
-from rung.text.review_text import agreement_words, origin
+from rung.text.review_text import origin
 from rung.web import view
 from rung.web.login import Door
 from rung.web.templating import LOOK, PageRequest, closed, page
@@ -128,9 +128,7 @@ def contest_page(desk: Desk, ask: PageRequest) -> Response:
 
 def done_page(desk: Desk, ask: PageRequest) -> Response:
     """Show the end of the day: rows, minutes, agreement."""
-    found = progress(desk).agreement
-    values = {**_common(desk, ask), "day": _day(desk, ask), "is_known": found.value is not None}
-    return page("done.html", ask, **values, agreement=agreement_words(found))
+    return page("done.html", ask, **_common(desk, ask), day=_day(desk, ask), agreement=progress(desk).agreement)
 
 
 def stop(desk: Desk, ask: PageRequest) -> Response:

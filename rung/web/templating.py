@@ -19,10 +19,11 @@ from curation.review.guideline import reason_of
 from curation.review.item import LABEL_KEYS
 from rung.report.page import shown
 from rung.text.message_text import clock_of
+from rung.text.review_text import agreement_parts, agreement_words
 from rung.web import view
 from rung.web.login import Visitor
 from rung.web.view import plain
-from workspace.counted import duration
+from workspace.counted import counted, duration
 
 THEMES = ("auto", "light", "dark")
 SIZES = ("1", "2", "3", "4")
@@ -108,7 +109,8 @@ def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
     made.trim_blocks = made.lstrip_blocks = True
     made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": clock_of}
-    made.filters["duration"] = duration
+    made.filters |= {"duration": duration, "counted": counted, "agreement": agreement_words}
+    made.filters["agreement_parts"] = agreement_parts
     made.filters["masked"] = lambda text: mask(text or "")
     made.globals |= {"VERBS": view.VERBS, "label_keys": LABEL_KEYS}
     return made
