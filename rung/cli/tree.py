@@ -49,6 +49,13 @@ class _Answered:
         said = re.sub(r"<list\[(\w+)\]>", lambda kind: f"<{kind[1].lower()}>".ljust(len(kind[0])), said)
         return re.sub(" +$", "", said, flags=re.MULTILINE)
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples of this command."""
+        if lines := examples().get(ctx.command_path.partition(" ")[2]):
+            with formatter.section("Examples"):
+                for line in lines:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
     def invoke(self, ctx: Any) -> Any:
         """Run as usual; an error of usage or input without a next step ends with the command that shows the usage."""
         try:
@@ -64,10 +71,6 @@ class _Answered:
 class Command(_Answered, TyperCommand):
     """A command with its examples under the help."""
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples of this command."""
-        _write_examples(ctx, formatter)
-
 
 class Group(_Answered, TyperGroup):
     """A group of commands: whole sentences in the list, and a way on from a word that is none."""
@@ -77,10 +80,6 @@ class Group(_Answered, TyperGroup):
         shown = [(name, command) for name, command in self.commands.items() if not command.hidden]
         with formatter.section("Commands"):
             formatter.write_dl([(name, _first_sentence(command.help or "")) for name, command in shown])
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples of this group."""
-        _write_examples(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Resolve as usual; an unknown command is answered with similar ones."""
@@ -158,14 +157,6 @@ def _way_on(where: str, command: str) -> str:
 def examples() -> dict[str, list[str]]:
     """Command path without `rung` -> its examples."""
     return tomllib.loads(EXAMPLES.read_text(encoding="utf-8"))
-
-
-def _write_examples(ctx: Any, formatter: Any) -> None:
-    path = ctx.command_path.partition(" ")[2]
-    if lines := examples().get(path):
-        with formatter.section("Examples"):
-            for line in lines:
-                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
 def _first_sentence(text: str) -> str:

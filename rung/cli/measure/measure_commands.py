@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,13 +22,10 @@ from workspace.settings import load_settings, opened_project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.decision import Decision
     from chat.privacy import Override
     from evaluation.arms.registry import Arm
     from evaluation.baseline import Aim
     from evaluation.bench import Bench
-    from evaluation.measurement_report import Report
-    from workspace.folder import Project
 
 
 ARMS = Annotated[
@@ -136,18 +132,14 @@ def _measure(bench: Bench, wanted: Sequence[Arm], aim: Aim, as_json: bool) -> No
     from evaluation.baseline import run_baseline
     from evaluation.measured_answers import take_over
     from rung.report.evaluation import write_page
-
-    folder, report = run_baseline(bench, wanted, aim)
-    decision = take_over(bench.project, bench.settings, bench, report)
-    write_page(bench.project, folder)
-    _show_baseline(bench.project, folder, report, decision, as_json)
-
-
-def _show_baseline(project: Project, folder: Path, report: Report, decision: Decision, as_json: bool) -> None:
     from rung.status.stages import next_step
     from rung.text.baseline_text import lines, taken_over
     from rung.text.decision_text import step_word
 
+    project = bench.project
+    folder, report = run_baseline(bench, wanted, aim)
+    decision = take_over(project, bench.settings, bench, report)
+    write_page(project, folder)
     document = {
         **report.model_dump(mode="json"),
         "folder": project.relative(folder),
