@@ -41,7 +41,7 @@ def dedup(
     if engine not in ("local", "ray"):
         raise RungError(f'--engine "{engine}" is not known.', "one of: local, ray", found=engine)
     from curation.likeness.files import DedupOrder, dedup_files
-    from rung.text.likeness_text import dedup_lines
+    from rung.text.checks_text import dedup_lines
 
     order = DedupOrder(
         tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine, sheet
@@ -82,7 +82,7 @@ def leakage(
 ) -> None:
     """Find test items that occur in training rows, verbatim or lightly edited."""
     from curation.likeness.files import check_files
-    from rung.text.likeness_text import leak_lines
+    from rung.text.checks_text import leak_lines
 
     embedder = _embedder(semantic, semantic_model)
     keep_stdout_for_rows(as_json, clean)
