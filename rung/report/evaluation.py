@@ -1,6 +1,6 @@
 """The page of an evaluation: report.html beside report.json, for a baseline or a run."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rung import __version__
 from rung.report.fold import ExampleItems, fold_of
 from rung.report.items import class_rows, confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
 from rung.report.page import write_html
-from rung.report.plots import Axis, Dot, Mark, dot_plot, scatter
+from rung.report.plots import Axis, Dot, Mark, dot_plot
 from rung.text import baseline_text, verdict_text
 from rung.text.evaluation_text import costs, threats, tied_forms
 from rung.text.judge_text import lines as judge_lines
@@ -68,7 +68,6 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "plot": score_plot(arms, chosen, goal),
         "difference_plot": difference_plot(verdict) if verdict else "",
         "search_plot": search_plot(arms),
-        "cost_plot": cost_plot(arms, {chosen, candidate}),
         "items_line": _items_line(report, goal),
         "costs": paid,
         "threats": risks,
@@ -149,12 +148,6 @@ def _margins(margin: float, end: float) -> list[Mark]:
     if not margin < ten < end:
         return [Mark(margin, own)]
     return [Mark(margin, own), Mark(ten, "10")] if end <= 0.5 else [Mark(margin, f"{own}, 10"), Mark(ten, "")]
-
-
-def cost_plot(arms: Sequence[ArmResult], strong: Collection[str | None]) -> Markup:
-    """Score against tokens a call; the classifier has none."""
-    points = [(arm_name(a.arm), (a.input_tokens + a.output_tokens) / a.n, a.score, a.arm in strong) for a in arms]
-    return scatter("Score against tokens a call", points) if any(tokens for _, tokens, _, _ in points) else Markup("")
 
 
 def _items_line(report: Report, goal: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -65,12 +64,10 @@ def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequen
     return _svg(WIDTH, bottom + 24, said, parts)
 
 
-def _svg(width: int, height: int, said: str, parts: Sequence[str], above: int = 0) -> Markup:
-    """Return the picture; `said` is read aloud in its place. `above` are pixels over the top that are seen, too."""
+def _svg(width: int, height: int, said: str, parts: Sequence[str]) -> Markup:
+    """Return the picture; `said` is read aloud in its place."""
     drawn = "".join(parts)
-    return Markup(
-        f'<svg viewBox="0 {-above} {width} {height + above}" role="img" aria-label="{escape(said)}">{drawn}</svg>'
-    )
+    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(said)}">{drawn}</svg>')
 
 
 def _tick(axis: Axis, value: float, bottom: float) -> str:
@@ -112,85 +109,6 @@ def _row(axis: Axis, row: Dot, y: float) -> str:
         f'<circle cx="{middle:.1f}" cy="{y:.1f}" r="5.5"/>'
         f'<text x="{WIDTH - RIGHT + 14}" y="{y + 5:.1f}">{escape(row.text)}</text></g>'
     )
-
-
-SCATTER_WIDTH, HIGH, LEFT, SCATTER_TOP, BOTTOM, SCATTER_RIGHT = 760, 290, 56, 30, 44, 80
-WIDE, LINE = 100, 17
-"""Pixels that a name takes: one nearer than this to another is written a line higher."""
-
-
-def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Markup:
-    """`points` are name, tokens a call, score 0..1, and whether it is drawn strong."""
-    if not points:
-        return Markup("")
-    axis = _Tokens.of([tokens for _, tokens, _, _ in points])
-    parts = [_level(score) for score in (0.0, 0.5, 1.0)] + [_token_tick(tokens, axis) for tokens in axis.ticks()]
-    names: list[tuple[float, float]] = []
-    leaders = []
-    for name, tokens, score, strong in sorted(points, key=lambda p: (-p[2], p[1])):
-        x, y = axis.place(tokens), _y(score)
-        at = y - 11
-        while any(abs(x - a) < WIDE and abs(at - b) < LINE - 1 for a, b in names):
-            at -= LINE
-        names.append((x, at))
-        anchor = "start" if x < LEFT + WIDE / 2 else "middle"
-        leaders.append(_leader(x, y, at))
-        parts.append(
-            f'<g class="named {"strong" if strong else "plain"}">'
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
-            f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="{anchor}">{escape(name)}</text></g>'
-        )
-    said = "; ".join([title, *(f"{n}: {t:.0f} tokens, {100 * s:.1f}%" for n, t, s, _ in points)])
-    below = (
-        f'<text class="tick" x="{LEFT}" y="{HIGH - 6}">tokens a call, in and out; each step is twice the last</text>'
-    )
-    above = max(0, LINE - round(min(at for _, at in names)))
-    return _svg(SCATTER_WIDTH, HIGH, said, [*leaders, *parts, below], above)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    """Place tokens per call on a scale of doublings; zero is at the left edge, a step before `least`."""
-
-    least: int
-    most: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> _Tokens:
-        some = [value for value in values if value >= 1] or [1.0]
-        least = math.floor(math.log2(min(some)))
-        return cls(least, max(math.ceil(math.log2(max(some))), least + 1))
-
-    def place(self, tokens: float) -> float:
-        steps = math.log2(tokens) - self.least + 1 if tokens >= 1 else 0.0
-        return LEFT + steps / (self.most - self.least + 1) * (SCATTER_WIDTH - LEFT - SCATTER_RIGHT)
-
-    def ticks(self) -> list[float]:
-        return [0.0, *(2.0**power for power in range(self.least, self.most + 1))]
-
-
-def _leader(x: float, y: float, at: float) -> str:
-    """Return a thin line from a point to a name that had to be written higher."""
-    if at > y - 11 - LINE / 2:
-        return ""
-    return f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 6:.1f}" y2="{at + 3:.1f}"/>'
-
-
-def _y(score: float) -> float:
-    return HIGH - BOTTOM - score * (HIGH - BOTTOM - SCATTER_TOP)
-
-
-def _level(score: float) -> str:
-    y = _y(score)
-    return (
-        f'<line class="grid" x1="{LEFT}" x2="{SCATTER_WIDTH - SCATTER_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{score:.0%}</text>'
-    )
-
-
-def _token_tick(tokens: float, axis: _Tokens) -> str:
-    x, y = axis.place(tokens), HIGH - BOTTOM + 16
-    return f'<text class="tick" x="{x:.1f}" y="{y}" text-anchor="middle">{tokens:,.0f}</text>'
 
 
 BAR_WIDTH, BAR_RIGHT, BAR_ROW = 720, 90, 22

@@ -1,7 +1,6 @@
 """The optimised prompt: rewritten by a model from errors on train rows, chosen on validation, within limits."""
 
 import json
-import re
 from dataclasses import replace
 
 import in_shell
@@ -15,7 +14,6 @@ from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from rung.report.evaluation import search_plot
-from rung.report.plots import scatter
 from training.release.released_prompt import parts_of
 
 STEPS = ("Say card or pin, by the first word.", "Say card, transfer or pin, by the first word.")
@@ -130,11 +128,3 @@ def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkey
     assert found["optimised"] == 1.0 > found["prompt"]
     asked = [turns[-1]["content"] for *_, body in loopback.requests for turns in [body["messages"]]]
     assert 1 <= sum("```" in text for text in asked) <= 3
-
-
-def test_names_of_arms_at_the_top_of_the_plot_are_inside_it():
-    """Two arms near 100% that cost nothing: the upper name is written over the other one."""
-    drawn = str(scatter("Cost", [("classifier", 0, 0.92, False), ("encoder", 0, 0.98, False), ("x", 0, 1.0, True)]))
-    top = int(re.search(r'viewBox="0 (-?\d+) ', drawn)[1])
-    names = re.findall(r'<text x="[\d.]+" y="(-?[\d.]+)" text-anchor', drawn)
-    assert len(names) == 3 and min(map(float, names)) - 12 >= top
