@@ -41,7 +41,6 @@ def error_of(told: in_process.Done) -> Any:
     [
         ("rules check nosuch", "nosuch"),
         ("rules check rung.toml", "rung.toml"),
-        ("rules list --kind vetoo", "vetoo"),
         ("advise --answers nosuch.toml", "nosuch.toml"),
         ("advise --diff rung.toml", "rung.toml"),
         ("advise --diff other.json", "other.json"),

@@ -12,7 +12,7 @@ import typer
 from rung.cli.options import Json, at_most_one, day
 from rung.cli.output import ProgressLine, emit, note, say, show
 from rung.status.following import after_advice
-from workspace.errors import RungError, did_you_mean
+from workspace.errors import RungError
 from workspace.files import is_refused
 from workspace.folder import find_project, require_project
 from workspace.json_types import JsonObject
@@ -272,21 +272,12 @@ def rules_refresh(
 
 
 @rules_app.command("list")
-def rules_list(
-    kind: Annotated[str, typer.Option("--kind", help="Only this kind: need, veto, gate ...")] = "",
-    as_json: Json = False,
-) -> None:
+def rules_list(as_json: Json = False) -> None:
     """List the rules with their reasons."""
-    from advisor.rulebook import FIELDS
     from rung.text.rules_text import list_lines, rule_document
 
     book = _rulebook(find_project())
-    rules = [rule for rule in book.rules if not kind or rule.kind == kind]
-    if not rules:
-        kinds = sorted({rule.kind for rule in book.rules}, key=list(FIELDS).index)
-        text = f'No rule is of the kind "{kind}".{did_you_mean(kind, kinds)} Kinds: {", ".join(kinds)}.'
-        raise RungError(text, "rung rules list", where="--kind", expected=", ".join(kinds), found=kind)
-    show(as_json, [rule_document(book, rule) for rule in rules], list_lines(rules))
+    show(as_json, [rule_document(book, rule) for rule in book.rules], list_lines(book.rules))
 
 
 @rules_app.command("show")
