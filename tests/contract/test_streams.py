@@ -13,6 +13,8 @@ from pathlib import Path
 import in_process
 import pytest
 
+from rung import cli
+
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
@@ -37,18 +39,7 @@ def test_bad_usage_is_one_error_document_and_exit_2(rung, tmp_path, arguments, s
 
 
 def test_every_command_of_the_contract_is_there():
-    """In one process: each name, and the flags that the contract gives it."""
-    script = """
-import typer.main
-from rung.cli import build_app
-def walk(command, path):
-    flags = [o for p in command.params for o in (*p.opts, *p.secondary_opts)]
-    print(" ".join(path), *flags)
-    for name, sub in getattr(command, "commands", {}).items():
-        walk(sub, [*path, name])
-walk(typer.main.get_command(build_app()), ["rung"])
-"""
-    listed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    """Each name, and the flags that the contract gives it."""
     wanted = """
 status --json|init|demo --fast|doctor --json|questions --json|advise --answers --save --as-of --json
 data import --format --as --rejects|data convert -o --format --to --rejects --json
@@ -60,12 +51,12 @@ review undo --reviewer|review status --json|review export|review import|review i
 data freeze --test-only|baseline --arms|estimate --model --method --rank --targets --batch --length --json|plan --json
 train --override --by --reason|runs list --json|runs watch --json|runs pause --json|runs stop --json|runs resume --json
 evaluate|verdict --scores --json --accept-judgement --by --reason --chosen|release --to --by --reason|why"""
-    there = [line.split() for line in listed.splitlines()]
     for entry in wanted.replace("\n", "|").strip("|").split("|"):
         words = entry.split()
-        path = ["rung", *(w for w in words if not w.startswith("-"))]
-        found = [line[len(path) :] for line in there if [w for w in line if not w.startswith("-")][: len(path)] == path]
-        assert any(set(w for w in words if w.startswith("-")) <= set(flags) for flags in found), entry
+        found = cli.command()
+        for name in (word for word in words if word[0] != "-"):
+            found = found.commands[name]
+        assert {w for w in words if w[0] == "-"} <= {opt for param in found.params for opt in param.opts}, entry
 
 
 def test_outputs_are_refused_before_anything_is_written(rung, tmp_path, lines, row):

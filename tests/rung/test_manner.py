@@ -154,7 +154,6 @@ def test_both_at_once_are_refused(tmp_path: Any) -> None:
         ("freeze", "rung data freeze"),
         ("data chekc", "rung data check"),
         ("advice", "rung advise"),
-        ("review opne", "rung review"),
     ],
 )
 def test_a_wrong_word_leads_on(tmp_path: Any, words: str, meant: str) -> None:
