@@ -69,7 +69,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
 
 
 def is_settled(book: Rulebook, answers: Answers) -> bool:
-    """Return whether the answers settle where it ends.
+    """True if the answers settle where it ends.
 
     They do where a rung that works is kept, where vetoes leave a single option, or where every need is met and the end
     stays the same even if each cheaper step that was not measured falls short. Tuning is settled only with the task,

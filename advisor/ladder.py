@@ -200,7 +200,7 @@ def _by_option(vetoes: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
 
 
 def _needed(skip: Rule, standing: set[str]) -> bool:
-    """Return whether a skip names no needs, or one of those that hold."""
+    """True if a skip names no needs, or one of those that hold."""
     return "needs" not in skip.effect or not standing.isdisjoint(skip.effect["needs"])
 
 

@@ -38,7 +38,7 @@ UNTRAINED = ("weight", "train", "loss")
 
 
 def is_trained(message: Mapping[str, Any]) -> bool:
-    """Return whether no key of a message says that it is not to be trained on."""
+    """True if no key of a message says that it is not to be trained on."""
     return not any(message.get(key, 1) in (0, False) for key in UNTRAINED)
 
 

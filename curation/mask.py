@@ -374,7 +374,7 @@ def _taken_apart(row: str, before: str) -> list[tuple[int, int]] | None:
 
 
 def _is_one(number: str, before: str) -> bool:
-    """Return whether it is a telephone number by itself, or one of full length after a word such as "phone"."""
+    """True if it is a telephone number by itself, or one of full length after a word such as "phone"."""
     return is_phone(number, "") or (sum(map(str.isdigit, number)) >= FULL_PHONE and is_phone(number, before))
 
 

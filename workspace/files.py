@@ -37,12 +37,12 @@ def sha256_file(path: Path) -> str:
 
 
 def says(path: Path, sha256: str) -> bool:
-    """Return whether a file that a person wrote, or the one that their link leads to, has this SHA-256."""
+    """True if a file that a person wrote, or the one that their link leads to, has this SHA-256."""
     return path.is_file() and sha256_file(path) == sha256
 
 
 def is_unchanged(path: Path, sha256: str) -> bool:
-    """Return whether a file that Rung wrote is there, is no symlink, and has this SHA-256."""
+    """True if a file that Rung wrote is there, is no symlink, and has this SHA-256."""
     return not path.is_symlink() and says(path, sha256)
 
 

@@ -55,7 +55,7 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Return whether Ctrl-C caused an error: inside code compiled by numba it raises a SystemError."""
+    """True if Ctrl-C caused an error: inside code compiled by numba it raises a SystemError."""
     behind: BaseException | None = error
     while behind is not None and not isinstance(behind, KeyboardInterrupt):
         behind = behind.__cause__ or behind.__context__

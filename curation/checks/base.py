@@ -77,7 +77,7 @@ class DataFinding(BaseModel):
 
     @property
     def blocks(self) -> bool:
-        """Return whether it blocks a dataset."""
+        """True if it blocks a dataset."""
         return self.severity == "blocks"
 
     def changed(self, **fields: Any) -> DataFinding:

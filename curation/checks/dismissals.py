@@ -130,7 +130,7 @@ def last_check(store: Store) -> LastCheck:
 
 
 def _both_approved(store: Store, pairs: Sequence[Sequence[str]]) -> bool:
-    """Return whether both rows of one of these pairs were approved as they are, and nobody dismissed the pair."""
+    """True if both rows of one of these pairs were approved as they are, and nobody dismissed the pair."""
     if not pairs:
         return False
     is_settled = settled_pairs(dismissals(store).get("contradictions", ()))

@@ -151,7 +151,7 @@ def fixable(checkup: Checkup) -> list[str]:
 
 
 def in_review(finding: DataFinding) -> bool:
-    """Return whether all rows of a finding were sent to review and wait there: its fix has been done."""
+    """True if all rows of a finding were sent to review and wait there: its fix has been done."""
     return finding.what_to_do == "in review"
 
 

@@ -84,7 +84,7 @@ def decided_by_another(desk: Desk, person: Reviewer, name: str, token: str) -> D
 
 
 def may_contest(person: Reviewer, decider: str) -> bool:
-    """Return whether a person's late decision may reopen one by someone of the role `decider`: not of a higher one."""
+    """True if a person's late decision may reopen one by someone of the role `decider`: not of a higher one."""
     return ROLES.index(decider) <= ROLES.index(person.role)
 
 
@@ -125,7 +125,7 @@ def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
 
 
 def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:
-    """Return whether a person held the row under this token."""
+    """True if a person held the row under this token."""
     with desk.store.read() as connection:
         row = row_by_number(connection, number_of(name), missing=True)
         return row is not None and was_leased(connection, row, person, token)

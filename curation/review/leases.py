@@ -178,7 +178,7 @@ def new_token(connection: Connection, number: int, since: int, person: int) -> s
 
 
 def was_leased(connection: Connection, row: RowMapping, person: Reviewer, token: str) -> bool:
-    """Return whether this token was given to this person for this row, since the row was last sent to review."""
+    """True if this token was given to this person for this row, since the row was last sent to review."""
     nonce, _, given = token.partition(".")
     proof = _digest(connection, row["id"], row["since"], person.id, nonce)
     return bool(lease_key(connection)) and hmac.compare_digest(proof.encode(), given.encode("utf-8", "replace"))

@@ -165,7 +165,7 @@ def _replaced(parts: list[str], change: WordChange) -> list[str] | None:
 
 
 def _stands(parts: Sequence[str], at: int, run: Sequence[str]) -> bool:
-    """Return whether these words are at this place; all white space is equal."""
+    """True if these words are at this place; all white space is equal."""
     there = parts[at : at + len(run)]
     return len(there) == len(run) > 0 and all(
         a == b or (a.isspace() and b.isspace()) for a, b in zip(there, run, strict=True)

@@ -87,7 +87,7 @@ def family_of(row: Mapping[str, Any]) -> Family | None:
 
 
 def is_plain_text(row: Mapping[str, Any]) -> bool:
-    """Return whether a row with `text` is a text row, whatever other keys it has."""
+    """True if a row with `text` is a text row, whatever other keys it has."""
     return len(row) == 1 or (family_of(row) is _BY_NAME["text"] and not labelling.check_export(row))
 
 

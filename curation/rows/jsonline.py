@@ -58,7 +58,7 @@ def is_whole(value: Any, line: bytes) -> bool:
 
 
 def has_colons_of(text: bytes, value: Any) -> bool:
-    """Return whether a text of JSON has as many colons as its value when that is encoded, and hides none of them."""
+    """True if a text of JSON has as many colons as its value when that is encoded, and hides none of them."""
     return _colons(text) == _colons(_encode(value)) and not is_hidden(text)
 
 

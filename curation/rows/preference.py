@@ -72,7 +72,7 @@ def _part(rejected: Any) -> list[dict[str, Any]]:
 
 
 def is_beside(row: Mapping[str, Any]) -> bool:
-    """Return whether the `messages` of a row only repeat its prompt and chosen answer, as UltraFeedback has them."""
+    """True if the `messages` of a row only repeat its prompt and chosen answer, as UltraFeedback has them."""
     return "chosen" in row and "rejected" in row and row["messages"] == row["chosen"]
 
 
@@ -99,7 +99,7 @@ _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
 
 
 def _repeats_prompt(row: dict[str, Any]) -> bool:
-    """Return whether a prompt that is a text opens both chats as well, as UltraFeedback has it."""
+    """True if a prompt that is a text opens both chats as well, as UltraFeedback has it."""
     asked = [{"role": "user", "content": row["prompt"]}]
     return all(type(row.get(key)) is list and row[key][:1] == asked for key in ("chosen", "rejected"))
 

@@ -49,7 +49,7 @@ class FilePreview:
         return Columns(first_of(self.columns, QUESTIONS, answer), answer)
 
     def needs(self, columns: Columns) -> bool:
-        """Return whether a table's question or answer is unknown with these columns."""
+        """True if a table's question or answer is unknown with these columns."""
         try:
             return bool(self.columns) and choose_columns(self.columns, columns, str(self.path)) is None
         except RungError:

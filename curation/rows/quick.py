@@ -111,7 +111,7 @@ def _decode(line: bytes) -> dict[str, Any]:
 
 
 def _in_order(turns: list[Any], unanswered: bool) -> bool:
-    """Return whether the roles of messages follow each other as they may. False of what is no message."""
+    """True if the roles of messages follow each other as they may. False of what is no message."""
     if len(turns) == 2 and type(turns[0]) is UserTurn and type(turns[1]) is AssistantTurn:
         return True  # the commonest by far, without building its key
     return _fit(tuple(map(type, turns)), unanswered)
@@ -124,5 +124,5 @@ def _fit(kinds: tuple[type, ...], unanswered: bool) -> bool:
 
 @lru_cache(KINDS)
 def _is_text(names: tuple[str, ...]) -> bool:
-    """Return whether a row of these keys with a text is a text row that is canonical as it is."""
+    """True if a row of these keys with a text is a text row that is canonical as it is."""
     return is_plain_text(dict.fromkeys(names)) and not {"messages", "tools", "chosen"} & set(names)

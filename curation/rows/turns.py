@@ -31,7 +31,7 @@ ENDS = ("assistant", "calling")
 
 
 def are_plain(messages: Any, unanswered: bool = False) -> bool:
-    """Return whether `messages` is canonical as it is: role and content alone, each content a text, in a right order.
+    """True if `messages` is canonical as it is: role and content alone, each content a text, in a right order.
 
     With `unanswered` the last may be the user's. False of anything that needs a closer look (`read_turns`).
     """
@@ -116,7 +116,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _says(content: Any) -> bool:
-    """Return whether a content is a text, or a list of parts that are text, none of them empty."""
+    """True if a content is a text, or a list of parts that are text, none of them empty."""
     if type(content) is not list:
         return _is_text(content)
     return bool(content) and all(

@@ -263,7 +263,7 @@ def _strictest_pool(given: Collection[str]) -> str:
 
 
 def _must_be_reviewed(row: StoredRow, pool: str) -> bool:
-    """Return whether a row without a decision lacks one: own rows do not where a sample speaks for them, or trust."""
+    """True if a row without a decision lacks one: own rows do not where a sample speaks for them, or trust."""
     if row.origin != "import" or row.role not in POLICY_ROLES or row.state not in ("trusted", "unreviewed"):
         return True
     return pool not in ("trust", "sample") or (pool == "sample" and row.plan is None)
@@ -382,7 +382,7 @@ def unlike_log(project: Project, settings: Settings, *paths: Path) -> list[Path]
 
 
 def _is_named(store: Store, path: Path) -> bool:
-    """Return whether the log names this file; one of an older Rung, from before the log named any, counts as named."""
+    """True if the log names this file; one of an older Rung, from before the log named any, counts as named."""
     if digests := _digests(store, path):
         return digests[-1] == sha256_file(path)
     others = [

@@ -197,7 +197,7 @@ def plan_freeze(
 
 
 def _may_be_the_same(found: FreezePlan, manifest: Manifest) -> bool:
-    """Return whether a version was cut without a test set before it, and may know the very rows of a plan."""
+    """True if a version was cut without a test set before it, and may know the very rows of a plan."""
     if manifest.test_only or manifest.policy.get("test_kept_from"):
         return False
     if found.blockers:  # what leaked into a later part of the pool was dropped when this version was cut

@@ -259,7 +259,7 @@ def decider_of(connection: Connection, decision: int) -> tuple[int, str]:
 
 
 def is_used(connection: Connection, number: int, token: str) -> bool:
-    """Return whether a decision on a row was written under this token."""
+    """True if a decision on a row was written under this token."""
     asked = select(decisions.c.id).where(decisions.c.row_id == number, decisions.c.token == token).limit(1)
     return connection.execute(asked).first() is not None
 

@@ -163,7 +163,7 @@ def first_unsure(
 
 
 def others_review(connection: Connection, person: Reviewer) -> bool:
-    """Return whether any other person has decided a row or has a personal link."""
+    """True if any other person has decided a row or has a personal link."""
     worked = exists().where(decisions.c.reviewer_id == reviewers.c.id)
     others = select(reviewers.c.id).where(reviewers.c.kind == "person", reviewers.c.id != person.id)
     found = others.where(or_(worked, reviewers.c.token_hash.is_not(None))).limit(1)

@@ -66,7 +66,7 @@ def plans_of(connection: Connection, source: int | None) -> list[int]:
 
 
 def covers_others(connection: Connection, plan: int, source: int | None) -> bool:
-    """Return whether a sampling plan covers rows of another source too."""
+    """True if a sampling plan covers rows of another source too."""
     others = select(rows.c.id).where(rows.c.plan_id == plan, rows.c.source_id != source).limit(1)
     return connection.execute(others).first() is not None
 

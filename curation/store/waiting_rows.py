@@ -203,14 +203,14 @@ def last_plan(connection: Connection, role: str) -> SamplingPlan | None:
 
 
 def is_begun(connection: Connection, plan: int) -> bool:
-    """Return whether anyone has seen an item of the plan: then it remains as it was drawn."""
+    """True if anyone has seen an item of the plan: then it remains as it was drawn."""
     seen = or_(rows.c.lease_at.is_not(None), exists().where(decisions.c.row_id == rows.c.id))
     asked = select(rows.c.id).where(rows.c.plan_id == plan, rows.c.sampled == 1, seen).limit(1)
     return connection.execute(asked).first() is not None
 
 
 def is_asked_for(connection: Connection, plan: int) -> bool:
-    """Return whether the plan was drawn after a sample failed: its line in the log names the error."""
+    """True if the plan was drawn after a sample failed: its line in the log names the error."""
     asked = select(events.c.detail).where(events.c.kind == "sample", events.c.ref == f"plan-{plan}")
     return any("error" in json.loads(detail) for detail in connection.execute(asked).scalars())
 

@@ -33,7 +33,7 @@ def tool_call(output: str, expected: str) -> float:
 
 
 def fits_tools(output: str, tools: Any) -> bool:
-    """Return whether each call of an output is one of the tools, with arguments that its JSON Schema allows.
+    """True if each call of an output is one of the tools, with arguments that its JSON Schema allows.
 
     True if a row names no tools. Keywords of a schema that lead elsewhere are not followed.
     """

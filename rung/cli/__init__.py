@@ -133,7 +133,7 @@ def _run() -> int:
 
 
 def _here() -> bool:
-    """Return whether this process's folder still exists."""
+    """True if this process's folder still exists."""
     try:
         return Path.cwd().is_dir()
     except OSError:

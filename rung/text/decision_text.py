@@ -107,7 +107,7 @@ def likely_end(decision: Decision) -> str:
 
 
 def shows_tuning(decision: Decision) -> bool:
-    """Return whether tuning is the next step or the settled end, so that its method and price are worth a line."""
+    """True if tuning is the next step or the settled end, so that its method and price are worth a line."""
     return decision.next_step in TUNED or decision.settled
 
 

@@ -84,7 +84,7 @@ TIED = {
 
 
 def _tied(arm: ArmResult) -> bool:
-    """Return whether both forms tied on validation, and the test score leaves room for the other one."""
+    """True if both forms tied on validation, and the test score leaves room for the other one."""
     forms = arm.validation_forms
     return {"free", "held"} <= forms.keys() and abs(forms["free"] - forms["held"]) <= TOLERANCE and arm.score < 1
 

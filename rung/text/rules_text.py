@@ -137,7 +137,7 @@ def explain(book: Rulebook, ref: str, as_of: date, answers: Answers | None = Non
 
 
 def is_known(book: Rulebook, ref: str) -> bool:
-    """Return whether `explain` knows the reference."""
+    """True if `explain` knows the reference."""
     return bool(book.by_id.get(ref) or _minimum(book, ref) or ref.partition(":")[0] in book.sources or ref in FACTS)
 
 

@@ -111,7 +111,7 @@ def _few(v: Verdict) -> str:
 
 
 def scatter(v: Verdict) -> bool:
-    """Return whether too few training runs, not too few items, leave it undecided."""
+    """True if too few training runs, not too few items, leave it undecided."""
     have = v.clusters if v.clusters is not None else v.n
     if not v.trainings or abs(v.difference - v.margin) < 0.01 - TOLERANCE:
         return False

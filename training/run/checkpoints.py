@@ -17,7 +17,7 @@ def mark_complete(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Return whether the mark exists and every file has the size that it names."""
+    """True if the mark exists and every file has the size that it names."""
     try:
         sizes = json.loads((folder / MARK).read_text())
     except (OSError, ValueError):

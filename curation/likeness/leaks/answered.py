@@ -97,7 +97,7 @@ class Answered:
         return [run[-1] + GRAM_WORDS for run in found]
 
     def _follows(self, message: Spelled, end: int) -> bool:
-        """Return whether the answer is behind the first `end` words, as words of their own and not negated."""
+        """True if the answer is behind the first `end` words, as words of their own and not negated."""
         size = len(self.answer.words)
         if not size:
             rest = message.text[message.end(end - 1) :]
@@ -112,7 +112,7 @@ class Answered:
         return False
 
     def _is_whole(self, message: Spelled, begin: int, end: int) -> bool:
-        """Return whether what is written at these words is the answer, no part of something else."""
+        """True if what is written at these words is the answer, no part of something else."""
         own, text = self.answer, message.text
         first = max(0, message.start(begin) - own.start(0))
         last = message.end(end - 1) + len(own.text) - own.end(-1)

@@ -144,7 +144,7 @@ class LeakJudge:
 
 
 def _is_found(found: Overlap, share: float, wanted: float) -> bool:
-    """Return whether most of it is in the row: word for word, or edited all over."""
+    """True if most of it is in the row: word for word, or edited all over."""
     if found.whole >= MOST and (found.count >= LEAST_WORDS or found.part.size < LABEL_WORDS):
         return True
     return share >= wanted and found.stretch >= STRETCH and found.own_count >= LEAST_WORDS
