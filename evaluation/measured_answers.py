@@ -105,7 +105,7 @@ def _works(score: float, goal: float) -> str | None:
 
 
 def _counts(name: str, arms: Sequence[ArmResult]) -> bool:
-    """`combined` counts for rag only where it had documents."""
+    """True if the arm counts; `combined` counts for rag only with documents."""
     return name != "combined" or any(a.arm == "combined" and "retrieval_recall" in a.extra for a in arms)
 
 
@@ -175,7 +175,7 @@ def with_judged(project: Project, settings: Settings, answers: Answers) -> Answe
 
 
 def judge_again(project: Project, settings: Settings) -> bool:
-    """Write what `with_judged` says into answers.toml; whether anything changed."""
+    """Write the result of `with_judged` into answers.toml; True if anything changed."""
     if not project.answers_file.exists():
         return False
     facts = _facts_now(project, settings, read_answers(project))

@@ -76,7 +76,7 @@ class Architecture:
 
     @property
     def gated(self) -> bool:
-        """The feed-forward has a gate (SwiGLU, GeGLU)."""
+        """True if the feed-forward has a gate (SwiGLU, GeGLU)."""
         return self.layout in ("split", "fused")
 
     @property

@@ -217,7 +217,7 @@ class Paraphrase(Strategy):
         return min(1024, 24 + len(last_user(subject.seed)) if subject.seed else self.max_tokens)
 
     def survives_cut(self, order: DraftRequest, text: str) -> bool:
-        """Small models do not stop: of a one-line text the first line is the reply."""
+        """True: small models do not stop, and of a one-line text the first line is the reply."""
         return order.seed is not None and is_one_line(last_user(order.seed)) and "\n" in text.strip()
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
@@ -247,7 +247,7 @@ class NewInput(Strategy):
         return {**super().values(material, subject), "samples": "\n".join(f"- {text}" for text in same)}
 
     def survives_cut(self, order: DraftRequest, text: str) -> bool:
-        """Small models do not stop: the first line is the reply."""
+        """True: small models do not stop, and the first line is the reply."""
         return "\n" in text.strip()
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:

@@ -150,7 +150,7 @@ def jaccard(one: frozenset[Any], other: frozenset[Any]) -> float:
 
 
 def exact(one: str, other: str) -> bool:
-    """Equal after NFC, case folding and collapsing white space; byte for byte where a text has no word."""
+    """True if equal after NFC, case folding and collapsed white space; byte for byte for a text without words."""
     if one == other:
         return True
     return normal(one) == normal(other) and bool(words(one)) and bool(words(other))

@@ -113,7 +113,7 @@ class _Each:
     """Tries each rewrite on validation rows, not only one that did better on five: what it costs is known before."""
 
     def should_accept(self, proposal: object, state: object) -> bool:
-        """Always."""
+        """True, always."""
         return True
 
 

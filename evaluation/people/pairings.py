@@ -49,7 +49,7 @@ class Pairing:
 
     @property
     def is_same(self) -> bool:
-        """Equal outputs are a tie that nobody needs to be asked about."""
+        """True for equal outputs: a tie that nobody needs to be asked about."""
         return self.a.strip() == self.b.strip()
 
     @property

@@ -131,7 +131,7 @@ def take_place(project: Project, settings: Settings, test_sha256: str, run: str)
 
 
 def note_look(project: Project, settings: Settings, report: Report) -> bool:
-    """Record that test items are shown; counted, and True, only while planned runs are still to be scored."""
+    """Record that test items are shown; True if that counts: while planned runs are not all scored."""
     before = standing(project, settings, report.test_sha256)
     if before.is_open:
         return False

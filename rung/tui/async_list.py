@@ -280,7 +280,7 @@ class LoadedScreen(StageScreen):
         self.show_loaded(message)
 
     def repeat_lock(self) -> bool:
-        """Enter on a locked door moves nothing and repeats what is missing; whether it was one, or is not known yet."""
+        """Repeat what is missing on Enter in a locked stage; True if it is locked, or that is not known yet."""
         if self.started and self.data is None:
             self.tell("still loading, please wait")
             return True

@@ -63,7 +63,7 @@ class ServerCheck:
 
     @property
     def passed(self) -> bool:
-        """Same prompts, and answers that are the run's or those of one released form."""
+        """True for the same prompts, and answers of the run or of one released form."""
         return self.matches is not None and not any(d.cause in ("template", "bos") for d in self.differences)
 
     @property

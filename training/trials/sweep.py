@@ -170,7 +170,7 @@ def _start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
 def _follow(
     folder: Path, child: subprocess.Popen[bytes], total: int, progress: Progress, budget_seconds: float | None
 ) -> bool:
-    """Tell how far it is; False if the budget was spent and the child was ended for it."""
+    """Report the progress; False if the budget was spent and the child was ended."""
     seen, started = -1, time.monotonic()
     while True:
         ended = child.poll() is not None

@@ -120,7 +120,7 @@ def open_named(project: Project, settings: Settings, named: ModelSettings, overr
 
 
 def _agreed(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> bool:
-    """Ask once, on a terminal, before money is spent."""
+    """Ask once, on a terminal, before money is spent; True for yes."""
     if model.is_local or not sys.stdin.isatty() or not sys.stderr.isatty():
         return True
     from curation.generate.run import worst_case

@@ -479,7 +479,7 @@ class ReviewScreen(StageScreen):
         self.tell("the remark is saved with your decision" if self.remark else "no remark")
 
     def close_field(self) -> bool:
-        """Out of a field; whether one was open. A draft stays."""
+        """Leave a field; True if one was open. A draft stays."""
         if words := self.left.close_field():
             self.tell(words)
             self.set_focus(None)
@@ -637,7 +637,7 @@ class ReviewScreen(StageScreen):
             super().action_back()
 
     def _end(self) -> bool:
-        """End a series, or a session in which something was decided; whether there was one."""
+        """End a series, or a session in which something was decided; True if there was one."""
         queue, session = self.queue, self.session
         if queue is None or session is None:
             return False
