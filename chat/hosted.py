@@ -25,10 +25,7 @@ JSON_ROOM = 32
 
 @dataclass(frozen=True)
 class CallOptions:
-    """Options of calls to a service: `timeout` in seconds, `workers` calls at once, `parameters` beside Rung's own.
-
-    `prices` is the project's own `rules/prices.toml`.
-    """
+    """Options of calls to a service: `timeout` in seconds, `workers` at once, more `parameters`, own `prices`."""
 
     patience: Patience = field(default_factory=Patience)
     timeout: float = 120.0

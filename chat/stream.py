@@ -32,10 +32,7 @@ def replies(model: ChatModel, asks: Iterable[Ask], *, chunk: int = 24) -> Iterat
 
 
 def collect(stream: Stream, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-    """Return all replies in order.
-
-    Raises the first ChatError, after the calls under way have come back; its `replies` hold all that came.
-    """
+    """Return all replies in order. Raises the first ChatError when no call is open; its `replies` hold the others."""
     found: list[Reply | None] = [None] * len(asks)
     failures: list[ChatError] = []
 

@@ -227,10 +227,7 @@ def _demand_calls(calling: int, *models: ChatModel | None) -> None:
 
 
 def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:
-    """Return the dataset's folder and its test rows.
-
-    Raises Refusal if no test set is frozen or its bytes changed, InputError where it holds no answered row.
-    """
+    """Return the dataset's folder and test rows. Refusal if none is frozen or it changed, InputError if empty."""
     folder = newest_dataset(project, dataset)
     if folder is None or "test" not in read_manifest(folder).splits:
         raise Refusal(

@@ -108,10 +108,7 @@ class RunRecord(Artefact):
         return next((digest for name, digest in sorted(self.files.items()) if name.endswith(".safetensors")), "")
 
     def usd(self, at: datetime) -> float | None:
-        """US dollars of the machine elsewhere, from the first start to the end, or to `at`; None without a price.
-
-        Pauses are included: they cost as much.
-        """
+        """Return the remote machine's US dollars, from the first start to the end or `at`, with pauses; or None."""
         if self.remote is None or self.remote.usd_per_hour is None or self.started_at is None:
             return None
         last = at if self.ended_at is None or self.state in LIVE else self.ended_at

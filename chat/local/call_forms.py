@@ -63,10 +63,7 @@ def read_answer(text: str, tools: Any) -> str:
 
 
 def is_read(tokenizer: Any, decode: Callable[[list[int]], str]) -> str:
-    """Return why calls of the model cannot be read; empty if what its template renders is read back as it was.
-
-    `decode` turns tokens that a model wrote into its answer.
-    """
+    """Return why the model's calls cannot be read; empty if its rendered template is read back (by `decode`)."""
     question = {"role": "user", "content": "Probe."}
     for number in (1, 2):
         calls = [{"type": "function", "id": f"probe000{n}", "function": dict(PROBE[n])} for n in range(number)]

@@ -68,10 +68,7 @@ def standing_dismissals(store: Store) -> list[Event]:
 def marked_in_review(
     finding: DataFinding, waiting: Collection[int], sent: Mapping[str, Collection[str]]
 ) -> DataFinding:
-    """Return the finding; where all its rows were sent to review for it, and still wait, it is marked "in review".
-
-    A row may have been sent for other findings as well.
-    """
+    """Return the finding, marked "in review" if all its rows were sent to review for it and still wait."""
     if finding.action != "queue" or not finding.ids:
         return finding
     mine = sent.get(finding.name, ())

@@ -35,10 +35,7 @@ def same_answer(one: str | None, other: str | None, threshold: float = 0.8, *, n
 
 @lru_cache(maxsize=4096)
 def answer_form(text: str) -> str:
-    """Return the normal form without `. , ; : ! ?` and quotes that end a word; as it is where nothing else remains.
-
-    Tool calls stay as they are written.
-    """
+    """Return the normal form without `. , ; : ! ?` and quotes that end a word, if anything remains; calls unchanged."""
     said, calls = parted(text)
     if calls:
         return with_calls(answer_form(said), calls)

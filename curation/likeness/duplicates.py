@@ -219,10 +219,7 @@ def dedup_prints(
 
 
 def _choose(grouped: Grouped, cluster_of: I64, reviewed: Sequence[bool] | Bools | None) -> tuple[Bools, I64, I64]:
-    """Return which rows stay, which go, and for each that goes the row that stays for it.
-
-    Of a cluster one row stays, and every row whose answer differs from that row's.
-    """
+    """Return which rows stay and go, and the row that stays for each that goes: one of a cluster for each answer."""
     classes, rows = grouped.classes, np.arange(len(cluster_of))
     stays = np.full(len(rows), len(rows), np.int64)
     if reviewed is not None:

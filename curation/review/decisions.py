@@ -72,10 +72,7 @@ def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
 
 
 def decided_by_another(desk: Desk, person: Reviewer, name: str, token: str) -> DecisionInForce | None:
-    """Return the decision of someone else that counts on a row now.
-
-    None if there is none, the row is blind, or this person did not hold the row under this token.
-    """
+    """Return the other person's decision on a row; None if blind, or if this person never held it by this token."""
     if not _held(desk, person, name, token):
         return None
     with desk.store.read() as connection:

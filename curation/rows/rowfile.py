@@ -179,10 +179,7 @@ class RowFile:
         return os.pread(self._file(number).fileno(), end - start, start).removesuffix(b"\n")
 
     def copy(self, keep: Sequence[bool] | npt.NDArray[np.bool_], out: IO[bytes]) -> None:
-        """Write the lines of the rows where `keep` is true, byte for byte, each with a line feed.
-
-        Raises RungError if a file changed since it was read.
-        """
+        """Write the lines of the rows in `keep`, byte for byte. Raises RungError if a file changed since reading."""
         flags = np.asarray(keep, np.bool_)
         of, lines = np.frombuffer(self._of, np.uint16), np.frombuffer(self._line, np.uint64).astype(np.int64)
         for number in range(len(self.files)):

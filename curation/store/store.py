@@ -35,10 +35,7 @@ from workspace.errors import RungError
 
 
 class Store:
-    """Rows, changes and events. Every method is one transaction, unless a connection is handed in.
-
-    A context manager; close it, or let the process end.
-    """
+    """Rows, changes and events. A method is one transaction unless a connection is given. A context manager."""
 
     def __init__(self, engine: Any, where: str) -> None:
         self.engine = engine

@@ -114,10 +114,7 @@ def _answer(row: Mapping[str, Any]) -> tuple[int, tuple[Choice, str]]:
 
 
 def open_comparison(project: Project, run: str | None = None, items: int = ITEMS) -> BlindComparison:
-    """Return the comparison of the run's newest verdict; its plan is made where there is none.
-
-    Raises Refusal if there is no verdict: test outputs are opened after it.
-    """
+    """Return the comparison of the run's newest verdict, planned if there is none. Raises Refusal without a verdict."""
     found = newest_verdict(project, run)
     if found is None:
         raise Refusal("No verdict yet: people compare outputs after it, so that none is seen before.", "rung evaluate")

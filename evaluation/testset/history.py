@@ -81,10 +81,7 @@ def stored_ids(manifest: Manifest) -> dict[int, str]:
 
 
 def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Question of each test row, folded, with its id in the store ("" where it has none).
-
-    Raises Refusal if the file is gone, or is not the one that was frozen.
-    """
+    """Return each test question, folded, with its id in the store ("" for none). Raises Refusal for a changed file."""
     ids, entry = stored_ids(manifest), manifest.splits["test"]
     path = folder / entry.file
     fault = "gone" if not path.is_file() else "changed" if sha256_file(path) != entry.sha256 else ""

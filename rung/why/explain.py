@@ -29,10 +29,7 @@ THING = re.compile(r"([LREPW]-|v|r-)\d+|[EW]-\d+:\d+")
 
 
 def answer(project: Project | None, ref: str) -> Explanation:
-    """Return the explanation of `ref`: a chain, a gate, a rule or a question.
-
-    Raises RungError if nothing is called so, or where it needs a project and there is none.
-    """
+    """Return the explanation of `ref`: a chain, a gate, a rule or a question. Raises RungError if it is unknown."""
     ref = _plain_ref(project, ref)
     if ref not in GATES and not THING.fullmatch(ref):
         return _rule(project, ref)

@@ -303,10 +303,7 @@ NO_REFERENCE = "(none: judge by the question alone)"
 def judge_of(
     project: Project, settings: Settings, model: ChatModel, replies: Replies, watch: Progress | None = None
 ) -> Judge:
-    """Return a judge of (question, answer) pairs: does each meet the rubric? a reply that cannot be read counts as no.
-
-    Raises RungError if judge.md is missing.
-    """
+    """Return a judge of (question, answer) pairs by judge.md; an unreadable reply is no. RungError without it."""
     asked = project_judge(project, settings, model, replies)
 
     def judge(pairs: Sequence[tuple[str, str]]) -> list[bool]:

