@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -36,11 +36,9 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
-    """The dimensions of a model that sizing uses. `hidden` is d, `intermediate` the width of a dense feed-forward."""
+class Shape:
+    """The numbers that every layout is made of. `hidden` is d, `intermediate` the width of a dense feed-forward."""
 
-    name: str
-    family: str
     layers: int
     hidden: int
     intermediate: int
@@ -48,12 +46,31 @@ class Architecture:
     kv_heads: int
     head_dim: int
     vocab: int
-    context: int
     tied: bool
-    sliding_window: int | None
     experts: int
-    experts_per_token: int
     expert_width: int
+    sparse: int
+    """Layers whose feed-forward is a mixture of experts; the others are dense."""
+
+    @property
+    def q(self) -> int:
+        """Width of the queries."""
+        return self.heads * self.head_dim
+
+    @property
+    def kv(self) -> int:
+        """Width of the keys, and of the values."""
+        return self.kv_heads * self.head_dim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture(Shape):
+    """The dimensions of a model that sizing uses."""
+
+    name: str
+    family: str
+    context: int
+    experts_per_token: int
     layout: str
     qk_norm: str
     norms: int
@@ -87,52 +104,24 @@ class Architecture:
         return self.parameters - round(idle * (1 - share))
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The numbers that every layout is made of."""
-
-    layers: int
-    hidden: int
-    intermediate: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    vocab: int
-    tied: bool
-    experts: int
-    expert_width: int
-    sparse: int
-    """Layers whose feed-forward is a mixture of experts; the others are dense."""
-
-    @classmethod
-    def of(cls, config: Config) -> Shape:
-        """Read them from a checked config, where a missing one follows from the others."""
-        hidden, heads = config.number("hidden_size"), config.number("num_attention_heads")
-        layers = config.number("num_hidden_layers")
-        experts = _expert_count(config)
-        return cls(
-            layers=layers,
-            hidden=hidden,
-            intermediate=config.number("intermediate_size", 4 * hidden),
-            heads=heads,
-            kv_heads=_kv_heads(config, heads),
-            head_dim=config.number("head_dim", hidden // heads),
-            vocab=config.number("vocab_size"),
-            tied=config.flag("tie_word_embeddings"),
-            experts=experts,
-            expert_width=config.number(config.family.get("expert_size", ""), 0),
-            sparse=_sparse(config, layers) if experts else 0,
-        )
-
-    @property
-    def q(self) -> int:
-        """Width of the queries."""
-        return self.heads * self.head_dim
-
-    @property
-    def kv(self) -> int:
-        """Width of the keys, and of the values."""
-        return self.kv_heads * self.head_dim
+def _shape(config: Config) -> Shape:
+    """Read it from a checked config, where a missing number follows from the others."""
+    hidden, heads = config.number("hidden_size"), config.number("num_attention_heads")
+    layers = config.number("num_hidden_layers")
+    experts = _expert_count(config)
+    return Shape(
+        layers=layers,
+        hidden=hidden,
+        intermediate=config.number("intermediate_size", 4 * hidden),
+        heads=heads,
+        kv_heads=_kv_heads(config, heads),
+        head_dim=config.number("head_dim", hidden // heads),
+        vocab=config.number("vocab_size"),
+        tied=config.flag("tie_word_embeddings"),
+        experts=experts,
+        expert_width=config.number(config.family.get("expert_size", ""), 0),
+        sparse=_sparse(config, layers) if experts else 0,
+    )
 
 
 def _kv_heads(config: Config, heads: int) -> int:
@@ -311,25 +300,14 @@ def architecture_of(config: dict[str, object], name: str = "config") -> Architec
 
 def build(config: Config) -> Architecture:
     """Count a checked config."""
-    shape = Shape.of(config)
+    shape = _shape(config)
     values = config.values
-    window = values.get("sliding_window") if config.flag(config.family.get("windowed_by", True)) else None
     return Architecture(
+        **asdict(shape),
         name=config.name,
         family=config.family["id"],
-        layers=shape.layers,
-        hidden=shape.hidden,
-        intermediate=shape.intermediate,
-        heads=shape.heads,
-        kv_heads=shape.kv_heads,
-        head_dim=shape.head_dim,
-        vocab=shape.vocab,
         context=config.number("max_position_embeddings"),
-        tied=shape.tied,
-        sliding_window=window if isinstance(window, int) else None,
-        experts=shape.experts,
         experts_per_token=config.number("num_experts_per_tok") if shape.experts else 0,
-        expert_width=shape.expert_width,
         layout=config.family["layout"],
         qk_norm=config.family.get("qk_norm", ""),
         norms=norms(config),
@@ -337,7 +315,7 @@ def build(config: Config) -> Architecture:
         dropout=any(values.get(key) for key in ("attn_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout")),
         matrices=matrices(shape, config),
         vectors=vectors(shape, config),
-        prefix_width=shape.kv_heads * shape.head_dim if "num_key_value_heads" in values else shape.hidden,
+        prefix_width=shape.kv if "num_key_value_heads" in values else shape.hidden,
         ia3=tuple(config.family.get("ia3", ())),
         notes=config.notes,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,6 @@ class Config:
     given: frozenset[str] = frozenset()
     """The keys that the file itself holds; the others are class defaults."""
     notes: tuple[str, ...] = ()
-    entry: Mapping[str, Any] = field(default_factory=dict)
-    """The catalogue entry (licence, dates, sources), empty for a folder or a file."""
 
     def flag(self, key: bool | str) -> bool:
         """Return a yes or no of the family: itself, or the config's value under that key."""
@@ -85,18 +83,10 @@ def read_config(ref: str | Path) -> Config:
     Raises InputError with every problem of the file, RungError where nothing is found, UnknownArchitecture where
     the file is sound but its `model_type` is not known.
     """
-    entry = find_model(str(ref))
-    if entry is not None and not _is_there(Path(ref)):
-        if "config" not in entry:
-            raise UnknownArchitecture(
-                f"{entry['id']}: its config is not in the catalogue ({entry.get('note', 'no numbers were verified')}).",
-                "rung estimate --model FOLDER_OR_CONFIG_JSON",
-            )
-        return check_config(entry["config"], entry["id"], entry)
     return check_config(*read_json(str(ref)))
 
 
-def find_model(ref: str) -> Mapping[str, Any] | None:
+def _catalogued(ref: str) -> Mapping[str, Any] | None:
     """Return the catalogue entry called `ref` (its id or its hub id, in any case), or None."""
     wanted = ref.strip().lower()
     for entry in rule_file("models.toml").get("model", []):
@@ -105,7 +95,7 @@ def find_model(ref: str) -> Mapping[str, Any] | None:
     return None
 
 
-def check_config(raw: object, where: str, entry: Mapping[str, Any] | None = None) -> Config:
+def check_config(raw: object, where: str) -> Config:
     """Check a decoded config and fill in the class defaults of its family. Errors as `read_config`."""
     if not isinstance(raw, dict):
         raise InputError([Problem(f"holds {_kind(raw)}, not a JSON object.", where, "an object", _kind(raw))])
@@ -121,7 +111,7 @@ def check_config(raw: object, where: str, entry: Mapping[str, Any] | None = None
     file = Path(where)
     name = file.absolute().parent.name if file.name == "config.json" else where
     name = file.stem if file.suffix == ".json" and file.name != "config.json" else name
-    return Config(name, family, values, frozenset(own), notes, entry or {})
+    return Config(name, family, values, frozenset(own), notes)
 
 
 def _is_there(path: Path) -> bool:
@@ -140,8 +130,8 @@ def shown(text: object) -> str:
 
 def read_json(ref: str) -> tuple[JsonObject, str]:
     """Return the decoded, unchecked config.json of a model or the catalogue, and its place. Raises as `read_config`."""
-    entry = find_model(ref)
-    if entry is not None and "config" in entry and not _is_there(Path(ref)):
+    entry = _catalogued(ref)
+    if entry is not None and not _is_there(Path(ref)):
         return dict(entry["config"]), str(entry["id"])
     path = Path(ref) if _is_there(Path(ref)) else folder_named(ref)
     if _is_there(path) and path.is_dir():

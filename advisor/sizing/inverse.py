@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from advisor.sizing.architecture import Architecture, build
+from advisor.sizing.architecture import Architecture, architecture_of
 from advisor.sizing.cards import Card, cards
-from advisor.sizing.config import check_config
 from advisor.sizing.memory import GIB, Memory, memory_of
 from advisor.sizing.setup import RANGES, Setup
 from workspace.shipped_rules import rule_file
@@ -79,7 +78,7 @@ def base_for(
         return _on_cpu(setup)
     held = []
     for entry in _proposed():
-        architecture = build(check_config(entry["config"], entry["id"], entry))
+        architecture = architecture_of(entry["config"], entry["id"])
         memory = memory_of(architecture, setup)
         if memory.high <= memory_gb * GIB:
             held.append((entry, architecture, memory))
@@ -98,7 +97,7 @@ def base_for(
 def _on_cpu(setup: Setup) -> BaseChoice:
     setup = setup.but(method="lora", device="cpu", dtype="fp32", batch=1, length=512, mixed=None)
     entry, *more = _proposed()
-    architecture = build(check_config(entry["config"], entry["id"], entry))
+    architecture = architecture_of(entry["config"], entry["id"])
     reason = "no GPU: a model this small trains on a CPU in minutes"
     others = tuple(item["id"] for item in more[:1])
     return _choice(entry, architecture, "lora", memory_of(architecture, setup), reason, others)

@@ -117,9 +117,7 @@ def catalogue() -> list[JsonObject]:
     """Return every model of the catalogue with its parameters."""
     listed: list[JsonObject] = []
     for entry in rule_file("models.toml")["model"]:
-        count = entry.get("parameters")
-        if count is None and "config" in entry:
-            count = architecture_of(entry["config"], entry["id"]).parameters
+        count = entry.get("parameters") or architecture_of(entry["config"], entry["id"]).parameters
         listed.append({**{k: v for k, v in entry.items() if k != "config"}, "parameters": count})
     return listed
 
@@ -127,6 +125,5 @@ def catalogue() -> list[JsonObject]:
 def catalogue_lines(listed: list[JsonObject]) -> Iterator[str]:
     """Yield one line for each model."""
     for item in listed:
-        size = f"{item['parameters'] / 1e9:.2f} B" if item["parameters"] else "unknown"
         old = f"  superseded by {item['superseded']}" if item.get("superseded") else ""
-        yield f"{item['id']:<24} {size:>10}  {item['licence']}{old}"
+        yield f"{item['id']:<24} {item['parameters'] / 1e9:>8.2f} B  {item['licence']}{old}"
