@@ -31,7 +31,7 @@ def refuse_without_gpu(forms: Sequence[FormName]) -> None:
         return
     if not require("train", "torch").cuda.is_available():
         raise Refusal(
-            "awq is not made here: llmcompressor calibrates it on a GPU, and this machine has none. gptq needs none.",
+            "awq is not made here: llmcompressor pins memory for a GPU, and this machine has none. gptq needs none.",
             "rung release --to gptq",
         )
 

@@ -35,11 +35,10 @@ def compress(algorithm: str, model: str, out: str, rows: str) -> None:
     weights = QuantizationArgs(num_bits=4, type="int", symmetric=True, strategy="group", group_size=group)
     scheme = {"group_0": QuantizationScheme(targets=["Linear"], weights=weights)}
     longest = max(len(row) for row in ids)
-    recipe = _modifier(algorithm)(config_groups=scheme, ignore=["lm_head"])
     oneshot(
         model=loaded,
         dataset=samples,
-        recipe=recipe,
+        recipe=_modifiers(algorithm, config_groups=scheme, ignore=["lm_head"]),
         max_seq_length=longest,
         num_calibration_samples=len(ids),
         batch_size=1,
@@ -49,14 +48,16 @@ def compress(algorithm: str, model: str, out: str, rows: str) -> None:
     Path(out, "group.json").write_text(json.dumps({"group": group, "rows": len(ids)}))
 
 
-def _modifier(algorithm: str) -> Any:
+def _modifiers(algorithm: str, **quantised: Any) -> list[Any]:
+    """AWQ scales the weights first, and plain rounding then makes them 4 bits."""
     if algorithm == "gptq":
-        from llmcompressor.modifiers.quantization import GPTQModifier
+        from llmcompressor.modifiers.gptq import GPTQModifier
 
-        return GPTQModifier
-    from llmcompressor.modifiers.awq import AWQModifier
+        return [GPTQModifier(**quantised)]
+    from llmcompressor.modifiers.quantization import QuantizationModifier
+    from llmcompressor.modifiers.transform.awq import AWQModifier
 
-    return AWQModifier
+    return [AWQModifier(), QuantizationModifier(**quantised)]
 
 
 def answer(model: str, asks: str, out: str) -> None:
