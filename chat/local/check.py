@@ -19,7 +19,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from chat.local.decode import Forward, Job, Prefix, decode
-from chat.local.load import Loaded, refused_encoder
+from chat.local.load import ENCODER, Loaded, refused, why_not
 from chat.local.plain import generated
 from chat.local.score import ScoredPair, score, score_alone
 from workspace.errors import RungError
@@ -135,14 +135,11 @@ class CheckedWays:
             truths = [self._truth(long), self._truth(long[: size // 2 + size // 16])]
             seen = self._ahead(long)
         except Exception as error:
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
-            raise RungError(
-                f"{self.loaded.name} cannot answer with this version of transformers: {reason}",
-                "Name another model, or install another version of transformers.",
-                where=self.loaded.name,
-            ) from error
+            reason, hint = why_not(error, "Name another model, or install another version of transformers.")
+            told = f"{self.loaded.name} cannot answer with this version of transformers: {reason}"
+            raise RungError(told, hint, where=self.loaded.name) from error
         if seen > (AHEAD if self.loaded.model.dtype == torch.float32 else ROUGHLY):
-            raise refused_encoder(self.loaded.name)
+            raise refused(self.loaded.name, ENCODER)
         return truths
 
     def _ahead(self, prompt: list[int]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ EMBEDDED = "embedded"
 Precision = Literal["auto", "float32", "bfloat16", "float16", "nf4"]
 MERGEABLE = frozenset({"LORA", "ADALORA", "IA3"})
 """Kinds of adapter (peft's names) that are a change of the base's own weights."""
+ENCODER = "an encoder, which reads a text as a whole and cannot continue one"
 PLACES, PLACE = 64, 1 << 16
 """Places in each file of weights that hold a name, and their bytes."""
 
@@ -111,31 +113,49 @@ def load(
 def writer_class(transformers: ModuleType, place: str, **options: bool) -> Any:
     """Return the auto class that loads a model with the head that writes text.
 
-    Raises RungError for a model of encoder and decoder, whose encoder the class that writes would leave out, and for a
-    family of encoders that fill in blanks. Checkpoints that read images too (Mistral 3, Qwen3-VL) have a class of their
-    own, whose language model answers.
+    Checkpoints that read images too (Mistral 3, Qwen3-VL) have a class of their own, whose language model answers.
+    Raises RungError as `refuse_reader`, and ImportError or RuntimeError where the weights are in a format (GPTQ, AWQ)
+    for which this machine has no kernel, or a part of the model is one of timm's, which is not installed.
     """
     config = transformers.AutoConfig.from_pretrained(place, **options)
-    if config.is_encoder_decoder:
-        raise RungError(
-            f"{place}: an encoder with a decoder ({config.model_type}); Rung uses models that only continue a text.",
-            "Name a model without an encoder.",
-            where=place,
-        )
-    kind = type(config)
-    causal, images = transformers.MODEL_FOR_CAUSAL_LM_MAPPING, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-    if kind in images and kind not in causal:
+    refuse_reader(transformers, config, place)
+    kinds = transformers.models.auto.modeling_auto.MODEL_MAPPING_NAMES
+    if any(str(kinds.get(getattr(part, "model_type", ""))).startswith("Timm") for part in vars(config).values()):
+        transformers.utils.requires_backends(config, ["timm"])
+    if packed := getattr(config, "quantization_config", None):
+        transformers.quantizers.AutoHfQuantizer.from_config(packed, pre_quantized=True).validate_environment()
+    return auto_class(transformers, config)
+
+
+def auto_class(transformers: ModuleType, config: Any) -> Any:
+    """Return the auto class for this config: that of the whole for one that reads images too, unless its language model
+    alone could be loaded again by itself (Llama 3.2 Vision's could not).
+    """
+    kind, causal = type(config), transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+    reads = kind in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    if kind not in causal or (reads and causal[kind].config_class not in causal):
         return transformers.AutoModelForImageTextToText
-    looks_back = getattr(config, "is_decoder", False) or getattr(config, "causal", False)
-    if kind in transformers.MODEL_FOR_MASKED_LM_MAPPING and not looks_back:
-        raise refused_encoder(place)
     return transformers.AutoModelForCausalLM
 
 
-def refused_encoder(name: str) -> RungError:
-    """Return the refusal of a model that reads a text as a whole."""
-    told = f"{name}: an encoder, which reads a text as a whole and cannot continue one."
-    return RungError(told, "Name a model that writes.", where=name)
+def refuse_reader(transformers: ModuleType, config: Any, name: str) -> None:
+    """Raise RungError for a model that does not continue a text: one of encoder and decoder, whose encoder the class
+    that writes would leave out, an encoder that fills in blanks, or a family without a class that writes.
+    """
+    kind = type(config)
+    looks_back = getattr(config, "is_decoder", False) or getattr(config, "causal", False)
+    if config.is_encoder_decoder:
+        raise refused(name, f"an encoder with a decoder ({config.model_type}); Rung's models only continue a text")
+    if kind in transformers.MODEL_FOR_MASKED_LM_MAPPING and not looks_back:
+        raise refused(name, ENCODER)
+    causal, images = transformers.MODEL_FOR_CAUSAL_LM_MAPPING, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    if kind not in causal and kind not in images:
+        raise refused(name, f"transformers has no class of the family {config.model_type} that continues a text")
+
+
+def refused(name: str, told: str) -> RungError:
+    """Return the refusal of a model that cannot continue a text."""
+    return RungError(f"{name}: {told}.", "Name a model that writes.", where=name)
 
 
 def check_folder(folder: Path) -> None:
@@ -191,12 +211,16 @@ def loadable(ref: str, *, hub: bool) -> Iterator[None]:
     except RungError:
         raise
     except Exception as error:  # a family's own code fails in its own way
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if hub:
-            hint = 'Check the id and the network, name a model folder, or use "embedded".'
-        else:
-            hint = "Check the folder; Rung runs no code from model folders."
+        way = 'Check the id and the network, name a model folder, or use "embedded".'
+        reason, hint = why_not(error, way if hub else "Check the folder; Rung runs no code from model folders.")
         raise RungError(f"The model {ref} could not be loaded: {reason}", hint, where=ref) from error
+
+
+def why_not(error: Exception, otherwise: str) -> tuple[str, str]:
+    """Return the first line of what a library raised, and the way on: the package that it misses, else this one."""
+    text = str(error).strip() or type(error).__name__
+    missing = re.search(r"`(pip install [^`]+)`", text)
+    return text.splitlines()[0], missing[1] if missing else otherwise
 
 
 def adapter_weights(adapter: Path) -> Path:
@@ -273,4 +297,4 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
 def _longest(model: Any, tokenizer: Any) -> int:
     config = model.config.get_text_config()
     limits = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
-    return min((int(limit) for limit in limits if limit), default=1 << 20)
+    return min((int(limit) for limit in limits if limit and limit > 0), default=1 << 20)  # XLNet's is -1

@@ -10,6 +10,7 @@ import pytest
 from families import QUICK, WINDOW, table, tiny
 from later import torch
 
+from chat.local.check import ROUNDED
 from chat.local.model import LocalModel
 from chat.local.offline import quiet_transformers
 from chat.local.plain import answer_alone, plain_generate
@@ -132,3 +133,16 @@ def test_an_encoder_is_refused_and_no_model_that_turns_places_by_the_length_of_t
     with pytest.raises(RungError) as refused:
         LocalModel(tiny("bert", words), checks=tmp_path / "bert.json").answer([ask("PDR?")])
     assert refused.value.where == "bert"
+
+
+@pytest.mark.parametrize("family", [QUICK[0], *(pytest.param(name, marks=pytest.mark.slow) for name in QUICK[1:])])
+def test_in_16_bit_scores_are_those_of_one_at_a_time_but_for_rounding(family: str, words: Any, tmp_path: Path) -> None:
+    """Answers may part there where two tokens are as likely; what they are scored with may not."""
+    loaded = tiny(family, words)
+    loaded.model.to(torch.bfloat16)
+    model = LocalModel(loaded, batch=4, checks=tmp_path / "checks.json")
+    free = [ask(question) for question in QUESTIONS]
+    plain = [words.decode(plain_generate(loaded, one), skip_special_tokens=True) for one in free]
+    scored = model.loglikelihoods(free, plain)
+    apart = [abs(score - likelihood(model, o, a)) / n for (score, n), o, a in zip(scored, free, plain, strict=True)]
+    assert max(apart) < ROUNDED

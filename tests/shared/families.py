@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chat.local.load import Loaded
+from chat.local.load import Loaded, auto_class
 
 WINDOW = 32
 """Tokens of the sliding windows: prompts of the tests are longer."""
@@ -17,11 +17,12 @@ SIZES = {
     r"(vision_|encoder_|decoder_)?(num_)?(hidden_)?(encoder_|decoder_)?layers|n_layers?|depth": LAYERS,
     r"hidden_size_per_layer_input|laurel_rank|rotary_dim": 8,
     r"hidden_size|d_model|n_embd|embedding_size|hidden_dim|dim_model|word_embed_proj_dim|lru_width|embedding_dim": 64,
+    r"\w*adapter_((in|out)_dim|input_size)": 64,
     r"(\w*_)?(intermediate|ffn_hidden|ffn)_(size|dim)|n_inner|d_ff|dim_ff|ff_dim|intermediate_size_mlp|dff": 96,
     r"(\w*_)?(attention_)?heads|n_heads?": 4,
     r"(\w*_)?num_key_value_heads|num_kv_heads|linear_num_key_heads": 2,
     r"qk_head_dim|global_head_dim": 32,
-    r"(\w*_)?head_dim|\w*_d_head|kv_channels|dim_head|d_kv|(\w*_)?rank|\w*_d_state|(ssm_)?state_size": 16,
+    r"(\w*_)?(head_dim|d_head)|kv_channels|dim_head|d_kv|(\w*_)?rank|\w*_d_state|(ssm_)?state_size": 16,
     r"num_(local_|routed_)?experts|n_routed_experts|moe_num_experts": 4,
     r"num_experts_per_tok(en)?|moe_k|moe_top_?k|top_k_experts": 2,
     r"(\w*_)?sliding_window(_size)?|attention_window|window_size|attention_chunk_size": WINDOW,
@@ -43,12 +44,13 @@ OWN: dict[str, dict[str, Any]] = {
     "cohere_compass_text": {"rope_parameters": {"full_attention": {**ROPE, "mrope_section": [4, 2, 2]}}},
     "dbrx": {"attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2, "clip_qkv": 8.0}},
     "dory": {
-        "layer_types": ["sliding_attention", "mlp", "full_attention", "mlp"],
-        "num_hidden_layers": 4,
-        "n_input_layers": 1,
-        "n_recurrent_layers": 2,
-        "n_output_layers": 1,
+        "layer_types": ["sliding_attention", "mlp", "full_attention", "mlp"] * 2,
+        "num_hidden_layers": 8,
+        "n_input_layers": 2,
+        "n_recurrent_layers": 4,
+        "n_output_layers": 2,
     },
+    "emu3": {"vocabulary_map": {"<image>": 5, "<|extra_200|>": 6}},
     "falcon_h1": {**MAMBA, "mamba_d_ssm": 128},
     "gemma3n_text": {"num_kv_shared_layers": 0},
     "granitemoehybrid": {**MAMBA, "layer_types": ["mamba"] * 3 + ["attention"]},
@@ -58,7 +60,14 @@ OWN: dict[str, dict[str, Any]] = {
     "mamba2": {"num_heads": 8},
     "mimo_v2_flash": {"num_attention_heads": 8, "num_key_value_heads": 4},
     "nemotron_h": {"layer_types": ["mamba", "mlp", "attention", "mlp"], "mamba_num_heads": 8},
-    "qwen4_exp_text": {"indexer_budget": 32, "indexer_compress_ratio": 4},
+    "qwen4_exp_text": {
+        "indexer_n_heads": 4,
+        "indexer_kv_heads": 1,
+        "indexer_head_dim": 16,
+        "indexer_budget": 32,
+        "indexer_compress_ratio": 4,
+    },
+    "reformer": {"is_decoder": True, "axial_pos_embds": False, "attn_layers": ["local", "lsh"] * 2},
     "rwkv": {"attention_hidden_size": 64},
     "zamba": {
         "layers_block_type": ["linear_attention", "hybrid"] * 2,
@@ -96,12 +105,11 @@ def config_of(name: str, vocabulary: int) -> Any:
 def tiny(name: str, words: Any) -> Loaded:
     """The family's model with fixed random weights, and the tokenizer `words`, as `load` gives a model back."""
     import torch
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
+    import transformers
 
     config = config_of(name, len(words))
-    text = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     torch.manual_seed(0)
-    model = (AutoModelForCausalLM if text else AutoModelForImageTextToText).from_config(config)
+    model = auto_class(transformers, config).from_config(config)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
@@ -140,7 +148,8 @@ def _smaller(default: Any, vocabulary: int) -> dict[str, Any]:
     for key, value in default.to_dict().items():
         part = vars(default).get(key)
         if isinstance(part, PretrainedConfig):
-            small[key] = {"model_type": part.model_type, **_smaller(part, vocabulary)}
+            own = OWN.get(part.model_type, {})
+            small[key] = {"model_type": part.model_type, **_smaller(part, vocabulary), **own}
         elif isinstance(value, list) and len(value) == getattr(default, "num_hidden_layers", 0):
             kinds = list(dict.fromkeys(value))[:LAYERS]
             small[key] = [_number(key, one, vocabulary) for one in [*kinds, *value][:LAYERS]]

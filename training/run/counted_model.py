@@ -10,9 +10,11 @@ from typing import Any
 from advisor.sizing.activations import CHUNK, plain_layer
 from advisor.sizing.adapters import adapter_of
 from advisor.sizing.architecture import Architecture, Matrix, Part, read_architecture
-from advisor.sizing.config import UnknownArchitecture, find_model, left_out, read_json
+from advisor.sizing.config import UnknownArchitecture, left_out, read_json
 from advisor.sizing.setup import Setup
+from chat.local.load import refuse_reader, why_not
 from chat.local.offline import quiet_transformers
+from workspace.errors import RungError
 from workspace.extras import installed
 from workspace.json_types import JsonObject
 
@@ -28,8 +30,6 @@ def find_architecture(ref: str | Path) -> Architecture:
     try:
         return read_architecture(ref)
     except UnknownArchitecture:
-        if "config" not in (find_model(str(ref)) or {"config": "its own"}):
-            raise
         return count_model(str(ref))
 
 
@@ -47,10 +47,13 @@ def count_model(ref: str) -> Architecture:
         told = f"{where}: {kind} has no formula here, and transformers, which could count it, is missing."
         raise UnknownArchitecture(told, "pip install 'rung[train]'", where=where, found=kind)
     try:
-        whole, model = _built(raw)
+        whole, model = _built(raw, where)
+    except RungError:
+        raise
     except Exception as error:  # whatever a family's own code raises for a config that is not right
-        told = f"{where}: transformers cannot build the family {kind} ({type(error).__name__}: {error})."
-        raise UnknownArchitecture(told, "pip install -U transformers", where=where, found=kind) from error
+        reason, hint = why_not(error, "pip install -U transformers")
+        told = f"{where}: transformers cannot build the family {kind} ({type(error).__name__}: {reason})."
+        raise UnknownArchitecture(told, hint, where=where, found=kind) from error
     found = _architecture(whole.get_text_config(), model, kind, where)
     try:
         kept = _kept(whole)
@@ -64,9 +67,9 @@ def count_model(ref: str) -> Architecture:
     return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond)
 
 
-def _built(raw: JsonObject) -> tuple[Any, Any]:
+def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
     """Return the config, and the language model on torch's meta device (shapes without numbers or foreign code)."""
-    quiet_transformers()
+    transformers = quiet_transformers()
     import torch
     from transformers import CONFIG_MAPPING
 
@@ -74,6 +77,7 @@ def _built(raw: JsonObject) -> tuple[Any, Any]:
         json.dump(raw, file)
         file.flush()
         whole = CONFIG_MAPPING[raw["model_type"]].from_json_file(file.name)
+    refuse_reader(transformers, whole, where)
     with torch.device("meta"):
         model = _made(whole)
     model.tie_weights()
@@ -158,7 +162,7 @@ def _architecture(config: Any, model: Any, kind: str, where: str) -> Architectur
         vocab=config.vocab_size,
         context=_largest(config, "max_position_embeddings", 0),
         tied=not any(m.part == "head" and m.count for m in matrices),
-        sliding_window=None,
+        sparse=0,
         experts=max(_largest(config, name, 0) for name in EXPERTS) if expert else 0,
         experts_per_token=_largest(config, "num_experts_per_tok", 1) if expert else 0,
         expert_width=expert,
@@ -198,16 +202,17 @@ def _matrices(model: Any) -> tuple[tuple[Matrix, ...], int]:
 
     output = model.get_output_embeddings()
     modules = {path: module for path, module in model.named_modules() if path}
-    weights = list(model.named_parameters())
+    weights = dict(model.named_parameters())
     adapted = _adapted(model)
     found: Counter[Matrix] = Counter()
     vectors = 0
-    for path, weight in weights:
+    for path, weight in weights.items():
         owner, _, own = path.rpartition(".")
         module, stacked = modules[owner], weight.ndim == 3 and "experts" in path
         linear = isinstance(module, nn.Linear)
         if not (stacked or (weight.ndim == 2 and (linear or isinstance(module, nn.Embedding) or path in adapted))):
-            vectors += 0 if linear and own == "bias" else weight.numel()
+            belongs = linear and own == "bias" and f"{owner}.weight" in weights  # not that of a shared head (CTRL)
+            vectors += 0 if belongs else weight.numel()
             continue
         n_in, n_out = (weight.shape[-1], weight.shape[-2]) if linear else weight.shape[-2:]
         count = weight.shape[0] if stacked else 1
