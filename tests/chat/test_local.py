@@ -12,7 +12,7 @@ from chat.local.load import load
 from chat.local.model import LocalModel
 from chat.local.plain import plain_generate
 from chat.local.prompt import shared_prefix
-from chat.protocols import Ask, ChatModel, Scorer, Tokenizer
+from chat.protocols import Ask
 from workspace.errors import RungError
 
 CODES = ("E10 eye", "E10 eye both", "E10 eye left", "E11 kidney none", "E11 nerve none", "E09 none none")
@@ -25,11 +25,6 @@ def ask(text: str, *, shots: int = 0, **other: object) -> Ask:
     for question, answer in shown[:shots]:
         turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return Ask((*turns, {"role": "user", "content": text}), **other)  # type: ignore[arg-type]
-
-
-def test_it_is_all_three_protocols(local: LocalModel) -> None:
-    assert isinstance(local, ChatModel) and isinstance(local, Scorer) and isinstance(local, Tokenizer)
-    assert local.is_local and "SmolLM2-135M-Instruct" in local.name
 
 
 def test_it_knows_the_capital_of_france(local: LocalModel) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tries import tries
 
 from advisor.sizing.architecture import architecture_of, read_architecture
-from advisor.sizing.config import UnknownArchitecture
 from advisor.sizing.run_estimate import estimate
 from advisor.sizing.setup import Setup
 from workspace.errors import InputError, RungError
@@ -22,7 +21,7 @@ GOOD |= {"num_attention_heads": 4, "vocab_size": 100}
 
 def written(folder, value):
     path = folder / "config.json"
-    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
     return path
 
 
@@ -36,12 +35,6 @@ def test_misspelt_id_is_put_right():
     with pytest.raises(RungError, match="Qwen3-8B") as caught:
         read_architecture("Qwen3-8")
     assert caught.value.exit_code == 2
-
-
-def test_unknown_architecture_is_said_to_be_unknown(tmp_path):
-    written(tmp_path, {**GOOD, "model_type": "mamba9"})
-    with pytest.raises(UnknownArchitecture, match='"mamba9"'):
-        read_architecture(tmp_path)
 
 
 HOSTILE = {
@@ -59,15 +52,16 @@ HOSTILE = {
     "flag is a text": {**GOOD, "tie_word_embeddings": "yes"},
     "missing": {"model_type": "llama"},
     "a list": [1, 2],
-    "a text": '"llama"',
-    "nothing": "",
-    "not JSON": "{'model_type': 'llama'}",
-    "nested": "[" * 200_000,
-    "NaN": '{"model_type": "llama", "hidden_size": NaN}',
+    "a text": b'"llama"',
+    "nothing": b"",
+    "binary": bytes(range(256)) * 100,
+    "not JSON": b"{'model_type': 'llama'}",
+    "nested": b"[" * 200_000,
+    "NaN": b'{"model_type": "llama", "hidden_size": NaN}',
     "null type": {**GOOD, "model_type": None},
     "type is an object": {**GOOD, "model_type": {"a": 1}},
     "text part is a list": {"model_type": "gemma3", "text_config": [1]},
-    "huge number": '{"model_type": "llama", "hidden_size": ' + "9" * 5000 + "}",
+    "huge number": b'{"model_type": "llama", "hidden_size": ' + b"9" * 5000 + b"}",
 }
 
 
@@ -86,12 +80,6 @@ def test_every_problem_of_a_config_at_once(tmp_path):
     with pytest.raises(InputError) as caught:
         read_architecture(tmp_path)
     assert len(caught.value.problems) == 3
-
-
-def test_binary_file_is_no_config(tmp_path):
-    (tmp_path / "config.json").write_bytes(bytes(range(256)) * 100)
-    with pytest.raises(InputError, match="JSON"):
-        read_architecture(tmp_path)
 
 
 @pytest.mark.parametrize("ref", ["x" * 5000, "a\x1b[31m", "a\x00b", "", "/dev/null", "../.."])
