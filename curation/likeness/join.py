@@ -103,7 +103,7 @@ def _near_compiled(method: Method, sets: Sets, nodes: I64, threshold: float, ali
     """
     from curation.likeness.loops import near_pairs
 
-    keys = rarest(sets.take(nodes), threshold) if method == "exact" else bands_of(sets, nodes)
+    keys = rarest(sets.take(nodes), threshold, joined) if method == "exact" else bands_of(sets, nodes)
     begins, ends = sets.starts[nodes], sets.starts[nodes + 1]
     return np.concatenate([
         near_pairs(packed, keys.hashes, keys.starts, sets.hashes, begins, ends, joined, alike, threshold)
@@ -123,13 +123,16 @@ def bands_of(sets: Sets, nodes: I64) -> Sets:
     return Sets(out.ravel(), np.arange(len(nodes) + 1) * BANDS)
 
 
-def rarest(sets: Sets, threshold: float) -> Sets:
+def rarest(sets: Sets, threshold: float, joined: I64) -> Sets:
     """For each set the ranks of its n - ceil(t n) + 1 rarest members, ascending: two near sets share one of them.
-    Those that no other set holds are left out.
+    Those that no set holds but such as are `joined` are the rarest, and left out.
     """
     owners, sizes, order = sets.owners(), sets.sizes, stable_order(sets.hashes)
-    value = np.cumsum(np.diff(sets.hashes[order], prepend=sets.hashes[order[:1]]) != 0)
+    fresh = np.diff(sets.hashes[order], prepend=~sets.hashes[order[:1]]) != 0
+    value, starts, holders = np.cumsum(fresh) - 1, np.flatnonzero(fresh), joined[owners[order]]
     count = np.bincount(value)
+    if len(count):
+        count[np.minimum.reduceat(holders, starts) == np.maximum.reduceat(holders, starts)] = 1
     rank = np.empty(len(count), np.int64)
     rank[stable_order(count)] = np.arange(len(count))
     packed = np.empty(len(order), np.int64)
@@ -170,7 +173,7 @@ def _near_plain(method: Method, sets: Sets, nodes: I64, threshold: float, alike:
     def members(place: int) -> frozenset[int]:
         return frozenset(some.hashes[some.starts[place] : some.starts[place + 1]].tolist())
 
-    for one, other in _by_bands(some) if method == "minhash" else _by_rarest(some, threshold):
+    for one, other in _by_bands(some) if method == "minhash" else _by_rarest(some, threshold, joined):
         if keys[one] == keys[other] and root(one) == root(other):
             continue
         shared = len(members(one) & members(other))
@@ -181,9 +184,9 @@ def _near_plain(method: Method, sets: Sets, nodes: I64, threshold: float, alike:
     return np.array(found, np.int64).reshape(-1, 3)
 
 
-def _by_rarest(sets: Sets, threshold: float) -> Iterator[tuple[int, int]]:
+def _by_rarest(sets: Sets, threshold: float, joined: I64) -> Iterator[tuple[int, int]]:
     """Yield pairs that share a rarest member and are of similar size, each once."""
-    keys, sizes, holders = rarest(sets, threshold), sets.sizes.tolist(), defaultdict[int, list[int]](list)
+    keys, sizes, holders = rarest(sets, threshold, joined), sets.sizes.tolist(), defaultdict[int, list[int]](list)
     starts, ranks = keys.starts.tolist(), keys.hashes.tolist()
     for one, size in enumerate(sizes):
         proposed: set[int] = set()

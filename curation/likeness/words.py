@@ -133,8 +133,12 @@ def shingles(text: str) -> Shingles:
 
 
 def grams(text: str) -> frozenset[str]:
-    """Character 4-grams of the words joined by one space, if the text has 1 to 19 words; else the empty set."""
-    tokens = words(text)
+    """`grams_of` the words of a text."""
+    return grams_of(words(text))
+
+
+def grams_of(tokens: Sequence[str]) -> frozenset[str]:
+    """Character 4-grams of 1 to 19 words joined by one space; of more or none the empty set."""
     if not 0 < len(tokens) < SHORT:
         return frozenset()
     line = " ".join(tokens)

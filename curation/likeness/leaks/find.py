@@ -19,7 +19,7 @@ from curation.likeness.leaks.report import Leak, LeakReport, in_order
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import candidate_pairs
 from curation.likeness.sets import I64
-from curation.likeness.words import Template, find_template
+from curation.likeness.words import Template, find_template, words
 
 ROWS_AT_ONCE = 512
 """Train rows that are held in memory while they are compared."""
@@ -91,13 +91,13 @@ class LeakSearch:
 
         @cache
         def judge_of(item: int) -> LeakJudge:
-            shown, said = self._shown[item], self._test[item]
+            shown, asked = self._shown[item], AskedRow(self._test[item], template)
             own = common[index.part_grams(item)]
-            parts = {"question": ItemPart("question", said.question, visible(shown.question), own)}
+            parts = {"question": ItemPart("question", asked.question, visible(shown.question), own)}
             if item in answers:
-                own = common[index.part_grams(answers[item])]
-                parts["answer"] = ItemPart("answer", said.answer or "", visible(shown.answer or ""), own)
-            return LeakJudge(item, AskedRow(said, template), parts)
+                said, own = words(asked.example.answer or ""), common[index.part_grams(answers[item])]
+                parts["answer"] = ItemPart("answer", said, visible(shown.answer or ""), own)
+            return LeakJudge(item, asked, parts)
 
         return judge_of
 

@@ -39,13 +39,15 @@ class CandidatePair:
     @cached_property
     def near(self) -> float:
         """Similarity of the questions, 0 where they are not near."""
-        return self.test.near(self.row, self.threshold)
+        return self.test.near(self.row, self.threshold, share_words=self.question >= 0)
 
     @cached_property
     def same(self) -> bool:
         """True if both answers are the same."""
-        near = jaccard(self.test.answer, self.row.answer) >= self.threshold
-        return same_answer(self.test.example.answer, self.row.example.answer, near=near)
+        one, other = self.test.example.answer, self.row.example.answer
+        if one == other:
+            return True
+        return same_answer(one, other, near=jaccard(self.test.answer, self.row.answer) >= self.threshold)
 
 
 Found = tuple[list[Leak], list[Leak]]

@@ -14,7 +14,7 @@ from curation.likeness.leaks.answered import Spelled, grams_of_words
 from curation.likeness.leaks.index import GAP, GRAM_WORDS
 from curation.likeness.leaks.report import Part
 from curation.likeness.sets import I64, SLACK
-from curation.likeness.words import SHINGLE, Shingles, Template, grams, jaccard, shingles, word_pattern, words
+from curation.likeness.words import SHINGLE, Shingles, Template, grams_of, jaccard, shingles_of, word_pattern, words
 from curation.mask import mask
 
 Bools = npt.NDArray[np.bool_]
@@ -50,22 +50,30 @@ class AskedRow:
         self.example, self._template = example, template
 
     @cached_property
+    def question(self) -> list[str]:
+        """The words of the whole question, which may be several messages."""
+        return words(self.example.question)
+
+    @cached_property
     def _shingles(self) -> Shingles:
-        found = shingles(self.example.question)
+        found = shingles_of(self.question)
         return found if self.example.answer is None else self._template.strip(found)
 
     @cached_property
     def _grams(self) -> frozenset[str]:
-        return grams(self.example.question)
+        return grams_of(self.question)
 
     @cached_property
     def answer(self) -> Shingles:
         """The shingles of its answer."""
-        return shingles(self.example.answer or "")
+        return shingles_of(words(self.example.answer or ""))
 
-    def near(self, other: AskedRow, threshold: float) -> float:
-        """Return the higher similarity to another question, by words or (short ones) by characters; 0 if not near."""
-        by_words, by_grams = jaccard(self._shingles, other._shingles), jaccard(self._grams, other._grams)
+    def near(self, other: AskedRow, threshold: float, *, share_words: bool) -> float:
+        """Return the higher similarity to another question, by words (if they `share_words`) or, of short ones, by
+        characters; 0 if not near.
+        """
+        by_words = jaccard(self._shingles, other._shingles) if share_words else 0
+        by_grams = jaccard(self._grams, other._grams)
         return max(by_words if by_words >= threshold - SLACK else 0, by_grams if by_grams >= SHORT_THRESHOLD else 0)
 
 
@@ -93,20 +101,18 @@ class LearntRow(AskedRow):
         return [frozenset(grams_of_words(text.words)) for text in self.texts]
 
     @cached_property
-    def question(self) -> list[str]:
-        """The words of the whole question, which may be several messages."""
-        return words(self.example.question)
+    def answer(self) -> Shingles:
+        """The shingles of its answer."""
+        return shingles_of(self.texts[self.last].words if self.last >= 0 else ())
 
 
 class ItemPart:
-    """A question or an answer of the test: its `text` as it is compared, and as it was given (`shown`). `template` says
-    of each of its grams whether it is template.
+    """A question or an answer of the test: the words `said` as they are compared, and the text as it was given
+    (`shown`). `template` says of each of its grams whether it is template.
     """
 
-    def __init__(self, name: Part, text: str, shown: str, template: Bools) -> None:
-        self.name, self.shown = name, shown
-        self.said = words(text)
-        self.size = len(self.said)
+    def __init__(self, name: Part, said: list[str], shown: str, template: Bools) -> None:
+        self.name, self.shown, self.said, self.size = name, shown, said, len(said)
         self.grams = grams_of_words(self.said)
         own = ~template[: len(self.grams)]
         self.own: Bools = own if own.any() else ~own
