@@ -104,6 +104,7 @@ def test_what_stands_in_the_place_of_a_hidden_folder_goes_and_nothing_behind_it(
     (kept / "file").touch()
     (root / "releases" / ".L-003").symlink_to(kept)
     (root / "releases" / ".L-004").touch()
+    assert warm("trust", at=root).code == 0
     done = warm("release", "--to", "prompt", at=root)
     assert done.code == 0, done.err
     assert (kept / "file").is_file() and not list((root / "releases").glob(".L-*"))
