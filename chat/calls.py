@@ -237,66 +237,48 @@ def several(
     are paid for. After a refused key or an unknown model nothing more is asked. Threads are daemons: after a second
     interrupt a call under way does not hold up the end of the program.
     """
-    source = _Source(asks)
-    started = 0
+    entries, came = enumerate(asks), SimpleQueue[Came]()
+    faults: list[Exception] = []
+    under_way, ended = 0, False
 
     def end() -> None:
+        nonlocal ended
         stop.set()
-        source.ended = True
+        ended = True
 
     try:
         with held_interrupt(end):
             while True:
-                while started - source.seen < workers and (entry := source.next()):
-                    threading.Thread(target=_run, args=(one, entry, source), name="ask", daemon=True).start()
-                    started += 1
-                if started == source.seen:
+                while under_way < workers and not ended and (entry := _next(entries, faults)):
+                    threading.Thread(target=_run, args=(one, entry, came), name="ask", daemon=True).start()
+                    under_way += 1
+                if not under_way:
                     break
-                number, result = source.result()
+                number, result = came.get()
+                under_way -= 1
                 if isinstance(result, ChatError) and result.kind in ("key", "model", "money"):
-                    source.ended = True
+                    ended = True
                 if isinstance(result, Exception) and not isinstance(result, ChatError):
                     raise result
                 yield number, result
     finally:
         stop.set()
-    if source.fault:
-        raise source.fault
+    if faults:
+        raise faults[0]
 
 
-class _Source:
-    """The asks, until they end or their maker raises (then `fault` holds what it raised), and what has come of them."""
-
-    def __init__(self, asks: Iterable[Ask]) -> None:
-        self.entries = enumerate(asks)
-        self.ended = False
-        self.fault: Exception | None = None
-        self.came: SimpleQueue[Came] = SimpleQueue()
-        self.seen = 0
-        """Number of results that were passed on."""
-
-    def next(self) -> tuple[int, Ask] | None:
-        """Return the next number and ask, None at the end."""
-        if self.ended:
-            return None
-        try:
-            return next(self.entries)
-        except StopIteration:
-            self.ended = True
-        except Exception as fault:
-            self.ended, self.fault = True, fault
+def _next(entries: Iterator[tuple[int, Ask]], faults: list[Exception]) -> tuple[int, Ask] | None:
+    """Return the next number and ask; None at the end, and where their maker raises: that is added to `faults`."""
+    try:
+        return next(entries, None)
+    except Exception as fault:
+        faults.append(fault)
         return None
 
-    def result(self) -> Came:
-        """Return the next that comes."""
-        found = self.came.get()
-        self.seen += 1
-        return found
 
-
-def _run(one: Callable[[Ask], Reply], entry: tuple[int, Ask], source: _Source) -> None:
+def _run(one: Callable[[Ask], Reply], entry: tuple[int, Ask], came: SimpleQueue[Came]) -> None:
     number, ask = entry
     try:
-        source.came.put((number, one(ask)))
+        came.put((number, one(ask)))
     except Exception as error:
-        source.came.put((number, error))
+        came.put((number, error))

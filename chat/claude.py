@@ -45,7 +45,9 @@ class Claude(Hosted):
         sdk_options["http_client"] = sdk.DefaultHttpxClient(follow_redirects=False, timeout=options.timeout)
         client, kept_back = _client(sdk, place, may_have_key, sdk_options)
         only_for(client, place, keep_headers=not base_url)
-        super().__init__(model, place.netloc, price_of(model, _cache_write_factor(), own=options.prices), options)
+        entry = next(entry for entry in rule_file("providers.toml")["provider"] if entry["id"] == "anthropic")
+        price = price_of(model, float(entry["cache_write_factor"]), own=options.prices)
+        super().__init__(model, place.netloc, price, options)
         self.sdk = sdk
         self.client = client
         self.notices += _deprecation(model) + [kept_back] * bool(kept_back)
@@ -154,9 +156,3 @@ def _client(sdk: Any, place: SplitResult, may_have_key: bool, options: JsonObjec
             return client, ""
     key, kept_back = key_for(place, may_have_key=may_have_key)
     return sdk.Anthropic(**options, api_key=key), kept_back
-
-
-def _cache_write_factor() -> float:
-    """Return the price of a write to the prompt cache, as a multiple of the input price (rules/providers.toml)."""
-    entry = next(entry for entry in rule_file("providers.toml")["provider"] if entry["id"] == "anthropic")
-    return float(entry["cache_write_factor"])

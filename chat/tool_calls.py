@@ -89,9 +89,12 @@ def parted(answer: str) -> tuple[str, list[Call]]:
     if not end.endswith("]") or '"arguments"' not in end:
         return answer, []
     for found in _LIST.finditer(end):
-        calls = _calls_in(end[found.start() :])
-        if calls:
-            return end[: found.start()].rstrip("\n"), calls
+        try:
+            calls = json.loads(end[found.start() :])
+        except (ValueError, RecursionError):
+            continue
+        if calls and all(map(_is_call, calls)):
+            return end[: found.start()].rstrip("\n"), [canonical(call) for call in calls]
     return answer, []
 
 
@@ -109,14 +112,6 @@ def _for_template(turn: Mapping[str, Any], as_text: bool) -> Mapping[str, Any]:
         outer = {key: value for key, value in call.items() if key != "function"} if "function" in call else {}
         calls.append({"type": "function", **outer, "function": {**made, "arguments": given}})
     return {**turn, "content": turn.get("content") or "", "tool_calls": calls}
-
-
-def _calls_in(text: str) -> list[Call]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    return [canonical(call) for call in found] if all(map(_is_call, found)) else []
 
 
 def _is_call(value: Any) -> bool:
