@@ -70,7 +70,10 @@ class CandidateFilter:
         Ends with the draft that is the `most`-th to pass: how many were seen up to there. The others are as new.
         """
         for draft in drafts:
-            _check_form(draft)
+            try:
+                read_turns([dict(message) for message in draft.example.messages], unanswered=True)
+            except Malformed as fault:
+                draft.refuse("malformed", said=fault.reason)
         self._leaks([draft for draft in drafts if not draft.reason])
         self._twins([draft for draft in drafts if not draft.reason])
         left = most
@@ -117,13 +120,6 @@ class CandidateFilter:
 def _name(known: str | ProductionRow) -> str:
     """Return the id of a row, or the name of another request."""
     return known if isinstance(known, str) else known.name
-
-
-def _check_form(draft: ProductionRow) -> None:
-    try:
-        read_turns([dict(message) for message in draft.example.messages], unanswered=True)
-    except Malformed as fault:
-        draft.refuse("malformed", said=fault.reason)
 
 
 def open_gate(store: Store, project: Project, settings: Settings) -> CandidateFilter:
@@ -263,16 +259,7 @@ class Learnt:
 
     def to_json(self) -> dict[str, object]:
         """Return the document of `--json`."""
-        return {
-            "release": self.release,
-            "looked_at": self.looked_at,
-            "queued": len(self.queued),
-            "candidates": self.queued,
-            "why": dict(self.why),
-            "rejected": dict(self.rejected),
-            "left": self.left,
-            "known": self.known,
-        }
+        return {**vars(self), "queued": len(self.queued), "candidates": self.queued}
 
 
 def learn(project: Project, settings: Settings, store: Store, *, count: int = 200, telling: bool = False) -> Learnt:

@@ -7,7 +7,7 @@ https://github.com/open-telemetry/semantic-conventions/blob/v1.37.0/docs/gen-ai/
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from training.monitoring.fields import first, opened
@@ -25,14 +25,10 @@ USAGE = {
 def spans_in(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the spans of a line, each as a gateway would log it; the line itself where it holds none."""
     if isinstance(line.get("resourceSpans"), list):
-        return [_logged(span) for span in _spans(line)] or [{"call_type": "an export without spans"}]
+        scopes = [scope for each in _tables(line["resourceSpans"]) for scope in _tables(each.get("scopeSpans"))]
+        spans: list[Mapping[str, Any]] = [_logged(span) for scope in scopes for span in _tables(scope.get("spans"))]
+        return spans or [{"call_type": "an export without spans"}]
     return [_logged(line)] if "attributes" in line and ("spanId" in line or "context" in line) else [line]
-
-
-def _spans(line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for resource in _tables(line.get("resourceSpans")):
-        for scope in _tables(resource.get("scopeSpans")):
-            yield from _tables(scope.get("spans"))
 
 
 def _tables(value: Any) -> list[Mapping[str, Any]]:

@@ -112,7 +112,9 @@ class OwnTurns:
         turns = [dict(turn) for turn in messages if turn.get("role") != "system"]
         turns = self._without_examples(turns)
         if turns and turns[-1].get("role") == "user":
-            turns[-1]["content"] = _without_passages(text_of(turns[-1].get("content")))
+            text = text_of(turns[-1].get("content"))
+            passages, parted, asked = text.partition("\n\n")
+            turns[-1]["content"] = asked if parted and passages.startswith(PASSAGES) else text
         if self.system is None:
             return [*(dict(turn) for turn in messages if turn.get("role") == "system"), *turns]
         return [*([{"role": "system", "content": self.system}] if self.system else []), *turns]
@@ -139,10 +141,6 @@ def _pair(asked: Sequence[Mapping[str, Any]], answer: str | None) -> tuple[str, 
     """Question and answer of an exchange, masked as the log's are."""
     said = "\n".join(text_of(turn.get("content")) for turn in asked if turn.get("role") != "system")
     return mask(said), mask(answer or "")
-
-
-def _without_passages(text: str) -> str:
-    return text.partition("\n\n")[2] if text.startswith(PASSAGES) and "\n\n" in text else text
 
 
 class Origins:
