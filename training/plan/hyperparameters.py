@@ -1,14 +1,15 @@
 """Values of a plan and the reasons for them: defaults and formulas out of rules/hyperparameters.toml."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 from advisor.sizing.architecture import Architecture
-from advisor.sizing.defaults import Default, default_of, warnings_of
 from training.plan.methods import LOW_RANK
 from training.plan.recipe import Because, Method, Recipe
 from workspace.errors import RungError
+from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
 
 PERSON = "set by a person"
@@ -69,12 +70,37 @@ def facts_of(
 def value(name: str, facts: Mapping[str, Any]) -> tuple[Any, Because]:
     """Return the default and its reason."""
     found = default_of(name, facts)
-    return found.value, because(found)
+    return found.get("default"), because(found)
 
 
-def because(found: Default, text: str = "") -> Because:
+def default_of(name: str, facts: Mapping[str, Any]) -> JsonObject:
+    """Return the first entry of rules/hyperparameters.toml called `name` whose conditions hold for the facts.
+
+    A fact that is not given fails its condition. Raises RungError if no entry holds.
+    """
+    for entry in rule_file("hyperparameters.toml")["value"]:
+        if entry["id"] == name and _holds(entry.get("when", {}), facts):
+            return dict(entry)
+    raise RungError(f'rules/hyperparameters.toml has no "{name}" for {dict(facts)}.')
+
+
+def _holds(when: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """True if all conditions are met. A list means any of its values; `{from, below}` is a range."""
+    for key, wanted in when.items():
+        fact = facts.get(key)
+        if fact is None:
+            return False
+        if isinstance(wanted, list) and fact not in wanted:
+            return False
+        if isinstance(wanted, dict) and not wanted.get("from", fact) <= fact < wanted.get("below", math.inf):
+            return False
+    return True
+
+
+def because(entry: JsonObject, text: str = "") -> Because:
     """Return an entry's reason, with what was counted put in front."""
-    return Because(text=f"{text}: {found.because}" if text else found.because, rule=found.id, source=found.source)
+    reason = f"{text}: {entry['because']}" if text else entry["because"]
+    return Because(text=reason, rule=entry["id"], source=tuple(entry["source"]))
 
 
 def learning_rate(
@@ -107,21 +133,17 @@ def evals_for(facts: Mapping[str, Any], train_rows: int, validation_rows: int) -
     """Return evaluations an epoch: the default, or fewer so that they take a tenth of the time."""
     found = default_of("evaluate", facts)
     most = int(VALIDATION_SHARE * train_rows / max(1.0, FORWARD * validation_rows))
-    if most >= found.value:
-        return int(found.value), because(found)
+    if most >= found["default"]:
+        return int(found["default"]), because(found)
     return max(1, most), because(found, f"{max(1, most)} with {validation_rows} validation rows, a tenth of the time")
 
 
 def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each value that looks wrong; the values stay."""
-    effective = recipe.rows_a_step
-    known = {
-        **facts,
-        **recipe.model_dump(),
-        "effective_batch": effective,
-        "method": "rslora" if recipe.rslora else recipe.method,
-    }
-    said = [f"{text} [{name}]" for name, text, _ in warnings_of(known)]
+    method = "rslora" if recipe.rslora else recipe.method
+    known = {**facts, **recipe.model_dump(), "effective_batch": recipe.rows_a_step, "method": method}
+    checks = rule_file("hyperparameters.toml")["check"]
+    said = [f"{check['text']} [{check['id']}]" for check in checks if _holds(check["when"], known)]
     for name, entry in CHECKED.items():
         reason = because_of.get(name)
         if reason is not None and reason.by == "person":
@@ -135,7 +157,9 @@ def _outside(name: str, set_to: Any, entry: str, facts: Mapping[str, Any]) -> li
         found = default_of(entry, facts)
     except RungError:  # the table has nothing for this method
         return []
-    if found.range is None or not isinstance(set_to, int | float) or found.range[0] <= set_to <= found.range[1]:
+    if "range" not in found or not isinstance(set_to, int | float):
         return []
-    low, high = found.range
-    return [f"{name} = {set_to:g} is outside {low:g} to {high:g}: {found.because} [{found.id}]"]
+    low, high = found["range"]
+    if low <= set_to <= high:
+        return []
+    return [f"{name} = {set_to:g} is outside {low:g} to {high:g}: {found['because']} [{found['id']}]"]
