@@ -251,15 +251,10 @@ def live_run(project: Project) -> RunRecord | None:
 
 def tell(project: Project, name: str | None, word: str) -> RunRecord:
     """Ask a live run to `pause`, to go on (""), or to `stop` with its work saved. Raises Refusal if it is not live."""
-    run = _live_run(project, name)
-    write_text(project.runs / run.id / CONTROL, word + "\n")
-    return run
-
-
-def _live_run(project: Project, name: str | None) -> RunRecord:
     run = find_run(project, name) if name else (live_run(project) or find_run(project))
     if run.state not in LIVE:
         raise Refusal(f"{run.id} is not training: {run.state}.", f"rung runs resume {run.id}")
+    write_text(project.runs / run.id / CONTROL, word + "\n")
     return run
 
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from curation.store import open_store
 from training.gates.clearance import PLAN_COPY, RECEIPT, Clearance, Locked, check_gates, essence, issue, record_of
@@ -31,6 +32,7 @@ from workspace.untar import Odd, TooMuch, unpack
 
 SENT = "sent.json"
 """The gates as they were found here, before anything was sent."""
+Found = TypeVar("Found")
 POLL, SELDOM, LONGEST_WAIT = 1.0, 10.0, 60.0
 """Seconds between two questions: at first, after ten minutes, and at most while the line is lost."""
 TAKEN = ("state", "step", "steps", "best_step", "best_loss", "best_score", "ending", "resolved", "memory_mib", "tokens",
@@ -246,17 +248,14 @@ class Follower:
             raise Refusal(f"{self.record.id}: {told}.", "rung train --again")
 
     def _asked(self, operation: str, **asked: object) -> JsonObject:
-        found: list[JsonObject] = []
-        self._patiently(lambda: found.append(self.box.ask(operation, None, **self.place, **asked)))
-        return found[0]
+        return self._patiently(lambda: self.box.ask(operation, None, **self.place, **asked))
 
-    def _patiently(self, act: Callable[[], object]) -> None:
+    def _patiently(self, act: Callable[[], Found]) -> Found:
         """Do it, again and again while the line is lost; the first loss is noted."""
         wait = POLL
         while True:
             try:
-                act()
-                return
+                return act()
             except LineLost as lost:
                 if wait == POLL:
                     append_metric(self.folder, {"kind": "note", "text": f"line lost, trying again: {lost.message}"})

@@ -1,5 +1,6 @@
 """The base model as a recipe wants it loaded, and the adapter that is put on it."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,17 +53,11 @@ def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
         tokenizer.chat_template = switched(str(tokenizer.chat_template), enable_thinking)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.answer_ends = _answer_ends(transformers, place, hub) | {tokenizer.eos_token_id}
-    return tokenizer
-
-
-def _answer_ends(transformers: Any, place: str, hub: bool) -> set[int]:
-    """Return the ids at which `generate` stops by the model's own settings; none if it has no settings."""
-    try:
+    tokenizer.answer_ends = {tokenizer.eos_token_id}
+    with contextlib.suppress(OSError):  # a model without settings for `generate`
         ends = transformers.GenerationConfig.from_pretrained(place, local_files_only=not hub).eos_token_id
-    except OSError:
-        return set()
-    return {ends} if isinstance(ends, int) else set(ends or ())
+        tokenizer.answer_ends |= {ends} if isinstance(ends, int) else set(ends or ())
+    return tokenizer
 
 
 def load_base(recipe: Recipe) -> Any:

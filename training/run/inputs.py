@@ -1,14 +1,14 @@
 """Input of the trainers: columns of token ids, from frozen rows or pairs."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chat.local.prompt import render
 from curation.example import Example
-from training.plan.methods import PAIRED, REINFORCED, Loss
+from training.plan.methods import PAIRED, Loss
 from training.plan.preferences import AnswerPair, preferences_of
 from training.plan.recipe import Recipe
 from training.plan.splits import StreamedRows, rows_of
@@ -39,20 +39,17 @@ def items_of(
 
     `tests`: the metric runs the row's own tests. Raises Refusal if the reviews hold too few pairs.
     """
-    make = _maker(recipe, tokenizer, project.runs, tests=tests)
-    if recipe.objective not in PAIRED:
-        return make(rows_of(folder, "train", settings)), make(rows_of(folder, "validation", settings))
-    found = preferences_of(project, settings, folder)
-    return make(found.of("train")), make(found.of("validation"))
-
-
-def _maker(recipe: Recipe, tokenizer: Any, disk: Path, *, tests: bool) -> Callable[[Any], Items]:
-    prompt, limit, objective = recipe.system_prompt, recipe.max_length, recipe.objective
-    if objective == "sft":
-        return lambda rows: answers(tokenizer, rows, prompt, limit, disk, recipe.loss)
-    if objective in REINFORCED:
-        return lambda rows: questions(tokenizer, rows, prompt, limit, disk, tests=tests)
-    return lambda rows: pairs(tokenizer, rows, prompt, limit, whole=objective == "reward")
+    prompt, limit, disk = recipe.system_prompt, recipe.max_length, project.runs
+    if recipe.objective in PAIRED:
+        found, whole = preferences_of(project, settings, folder), recipe.objective == "reward"
+        learnt, held = (pairs(tokenizer, found.of(s), prompt, limit, whole=whole) for s in ("train", "validation"))
+        return learnt, held
+    train, validation = rows_of(folder, "train", settings), rows_of(folder, "validation", settings)
+    if recipe.objective == "sft":
+        learnt, held = (answers(tokenizer, rows, prompt, limit, disk, recipe.loss) for rows in (train, validation))
+    else:
+        learnt, held = (questions(tokenizer, rows, prompt, limit, disk, tests=tests) for rows in (train, validation))
+    return learnt, held
 
 
 def answers(

@@ -18,7 +18,6 @@ from workspace.files import sha256_file
 from workspace.lock import writer_lock
 
 ADAPTER = "adapter"
-CHECKPOINTS = "checkpoints"
 ROOM, ROOM_BYTES = ".room", 1 << 18
 """A file that a run deletes at its end: on a full disk it leaves room for run.json, the log and the database."""
 
