@@ -5,8 +5,9 @@
     python -m benchmarks.gpu --tiny --page F  the same cases with tiny models, on a CPU too: does the script run?
 
 Each case is a fresh process with random weights, made on the spot from a config: speed and memory do not depend on
-their values. A case that the machine lacks a package for is a line that says so. Then the tests that behave otherwise
-on a card run there: resume after kill -9, sharding, AWQ, GPTQ, and `rung release check` on a server.
+their values. One takes the embedded model, 135 million real ones. A case that the machine lacks a package for is a line
+that says so. Then the tests that behave otherwise on a card run there: resume after kill -9, sharding, AWQ, GPTQ, and
+`rung release check` on a server.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ CASES = (
     Case("8B qlora, nf4, FlashAttention", "8B", {**QLORA, **FLASH}, needs="flash_attn"),
     Case("8B qlora, nf4, packed", "8B", {**QLORA, **FLASH, "packing": True}, needs="flash_attn"),
     Case("8B lora, bf16, recomputed", "8B", {"checkpointing": True, "batch": 1, "max_length": 2048}),
+    Case("embedded qlora, nf4, recomputed", "embedded", QLORA),
     Case("0.6B lora, bf16", "0.6B"),
     Case("0.6B lora, bf16, recomputed", "0.6B", {"checkpointing": True}),
     Case("0.6B full, fp32 masters", "0.6B", FULL),
@@ -70,13 +72,17 @@ CASES = (
 
 
 def base_folder(shape: str, work: Path, *, tiny: bool) -> Path:
-    """A model folder of this shape with random weights (bf16) and the embedded model's tokenizer, made once."""
+    """A model folder of this shape with random weights (bf16) and the embedded model's tokenizer, made once; for
+    `embedded` that model itself.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from chat.local.embedded import embedded_model
     from training.run.base_model import load_tokenizer
 
+    if shape == "embedded":
+        return embedded_model()
     folder = work / shape
     if (folder / "config.json").is_file():
         return folder

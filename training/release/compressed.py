@@ -90,7 +90,7 @@ class Apart:
         self.model = model
         self.work = work
         self.name = model.name
-        self.tokenizer = load_tokenizer(str(model))
+        self.tokenizer = load_tokenizer(str(work / "merged"))
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """Return all replies; they come together, when the process ends."""

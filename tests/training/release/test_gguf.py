@@ -1,15 +1,16 @@
-"""GGUF by llama.cpp's own converter and server, GPTQ by llmcompressor: slow, for pip installs them first."""
+"""GGUF by llama.cpp's own converter and server, GPTQ and AWQ by llmcompressor: slow, for pip installs them first."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from later import torch
 from released import judged, let
 
 from training.release.gguf import serving
 from training.release.goldens import read_goldens
-from training.release.releases import current_release, verify
+from training.release.releases import FormName, current_release, verify
 from training.release.server_check import check
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -52,14 +53,17 @@ def test_a_server_with_a_template_of_its_own_is_found_out(project: Project, sett
     assert not found.passed and {d.cause for d in found.differences} == {"template"}
 
 
-def test_a_run_goes_out_as_gptq_scored(project: Project, settings: Settings) -> None:
+@pytest.mark.parametrize("form", ["gptq", "awq"])
+def test_a_run_goes_out_compressed_and_scored(form: FormName, project: Project, settings: Settings) -> None:
+    if form == "awq" and not torch.cuda.is_available():
+        pytest.skip("AWQ is made on a GPU")
     judged(project, settings, right=30)
-    folder = let(project, settings, "gptq")
+    folder = let(project, settings, form)
     found = current_release(project)
     assert found is not None
-    facts = {form.form: form for form in found[1].forms}["gptq"].facts
-    assert facts["validation"]["gptq"]["n"] == 4 and facts["calibrated_on"] == 16
-    config = json.loads((folder / "gptq" / "config.json").read_text())
+    facts = {each.form: each for each in found[1].forms}[form].facts
+    assert facts["validation"][form]["n"] == 4 and facts["calibrated_on"] == 16
+    config = json.loads((folder / form / "config.json").read_text())
     assert config["quantization_config"]["config_groups"]["group_0"]["weights"]["num_bits"] == 4
-    assert len(read_goldens(folder).forms["gptq"]) == 4
+    assert len(read_goldens(folder).forms[form]) == 4
     assert verify(folder).faults == []
