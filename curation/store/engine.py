@@ -361,7 +361,7 @@ class _Reader:
         with self._turn:
             if _state(self._files) != self._state:
                 self._copy()
-        return _looking(self._folder / file.name, "rw")
+            return _looking(self._folder / file.name, "rw")
 
     def leave(self) -> None:
         """Remove the copy."""

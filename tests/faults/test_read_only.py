@@ -11,7 +11,9 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from works import answer
 
 from curation.example import Example
 from curation.store import Store, open_store
-from workspace.errors import RungError
+from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -179,6 +181,24 @@ def test_a_store_that_another_account_goes_on_writing(
             assert store.is_read_only and seen(store) == ["one"]
             add(owner, "two")
             assert seen(store) == ["one", "two"], "each look sees what the other has written since"
+
+
+def test_several_threads_look_while_the_store_changes(project: Project) -> None:
+    """No copy is removed between the moment it is made and the moment it is opened."""
+    with open_store(project, Settings()) as owner:
+        add(owner, "one")
+    close_to_writing(project.root)
+
+    def look(store: Store) -> None:
+        for _ in range(60):
+            with suppress(Refusal):
+                assert seen(store) == ["one"]
+
+    with ordinary(), open_store(project, Settings()) as store, ThreadPoolExecutor(4) as people:
+        looks = [people.submit(look, store) for _ in range(4)]
+        for moment in takewhile(lambda _: not all(each.done() for each in looks), count(1)):
+            os.utime(project.database_file, (moment, moment))
+        assert [each.exception() for each in looks] == [None] * 4
 
 
 @pytest.mark.parametrize("mode", [(0o444, 0o755), (0o644, 0o555)])
