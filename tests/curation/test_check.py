@@ -128,12 +128,6 @@ def test_names_are_masked_in_every_finding_while_they_are_looked_for(tmp_path):
     assert mask("Maria Lopez") == "Maria Lopez"
 
 
-def test_help_imports_nothing_heavy():
-    heavy = "('sklearn', 'numpy', 'scipy', 'curation')"
-    code = f"import sys; from rung.cli import build_app; build_app(); print([m for m in {heavy} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
-
-
 def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
     path = lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
 

@@ -40,6 +40,7 @@ def test_quick_commands_and_public_names_load_nothing_heavy(tmp_path):
         "--help", "questions --json", "data --help", "train --help", "advise --answers answers.toml --json",
         "estimate --model Qwen3-8B --fit 24GB --json",
     )  # fmt: skip
+    assert loaded_after(RUN.format(commands=commands[:3]), str(tmp_path), ("numpy", "curation")) == []
     names = "import rung, rung.status, curation.review, training.gates.clearance"
     assert loaded_after(f"{RUN.format(commands=commands)}\n{names}", str(tmp_path)) == []
 
