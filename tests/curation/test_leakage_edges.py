@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -13,21 +12,6 @@ from curation.likeness import words
 from curation.likeness.leaks import LeakReport, find_leaks
 
 _numbers = count()
-
-
-@pytest.fixture(autouse=True)
-def words_from_the_first() -> None:
-    """Each test has the same words, whatever ran before it: the order of their hashes is chance."""
-    global _numbers
-    _numbers = count(1000)
-
-
-def vocabularies(first: int) -> Iterator[int]:
-    """The same forty for each test: the words of each have other hashes."""
-    global _numbers
-    for start in range(first, first + 40 * 10_007, 10_007):
-        _numbers = count(start)
-        yield start
 
 
 def fresh(size: int) -> str:
@@ -178,17 +162,6 @@ def test_copies_of_one_row_make_no_template_of_it(others: int) -> None:
     assert {leak.test for leak in report.leaks} == {1} and len(report.train_rows) == 50
 
 
-def test_a_long_instruction_does_not_make_all_rows_one() -> None:
-    """Phrases that many answers share count for little, whatever stands before every question."""
-    for start in vocabularies(701_490):
-        instruction, phrases = fresh(80), [fresh(4) for _ in range(12)]
-        rows = [
-            Example(chat_row(f"{instruction} {fresh(6)}", f"{fresh(5)} {phrases[k % 12]} {phrases[(k * 5 + 1) % 12]}"))
-            for k in range(240)
-        ]
-        assert not find_leaks(rows[:200], rows[200:]).leaks, start
-
-
 def test_boilerplate_of_some_rows_is_no_suspect_beside_a_template_of_all() -> None:
     """Rows are told apart by what is not of the template."""
     template, phrase = fresh(60), fresh(15)
@@ -267,15 +240,6 @@ def test_what_is_beside_the_messages_is_searched_and_named(place: str, mark: str
     (leak,) = found(test, beside(place, f"{fresh(9)} {test.answer} {fresh(9)}")).leaks
     assert (leak.evidence.part, leak.evidence.role) == ("answer", role)
     assert not found(test, beside(place, fresh(40))).leaks
-
-
-def test_rows_that_name_the_same_tools_are_no_copies_of_each_other() -> None:
-    """A phrase of all rows counts next to nothing for each, whatever else they share."""
-    for start in vocabularies(1000):
-        phrase, tools = fresh(30), [tool(fresh(200))]
-        train = [Example({**chat_row(fresh(9), f"{fresh(12)} {phrase}"), "tools": tools}) for _ in range(80)]
-        report = find_leaks(train, [Example(chat_row(fresh(20), f"{fresh(20)} {phrase}")), row()])
-        assert not report.leaks and not report.suspects, start
 
 
 @pytest.mark.parametrize("form", ["text", "turns", "folded"])

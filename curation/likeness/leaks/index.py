@@ -31,10 +31,9 @@ class TestIndex:
     """Parts are the questions of all items, then their answers of 8 words and more.
 
     By part: `item`, `is_answer`, `words`, `sequence` (key of its words in their order; ascending, with the part of
-    each, in `by_key`), `distinct` grams, and
-    `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By gram: its hash in
-    `table` (ascending; by the top 22 bits of a hash `first` says where such ones begin, `flags` whether there are some;
-    there are `steps` at most) and the parts that hold it,
+    each, in `by_key`), and `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By
+    gram: its hash in `table` (ascending; by the top 22 bits of a hash `first` says where such ones begin, `flags`
+    whether there are some; there are `steps` at most) and the parts that hold it,
     `holders[held_from[g]:held_from[g + 1]]`. `sizes` are the lengths of grams in use: 3, and 1 or 2 where a question
     has no more words.
 
@@ -47,7 +46,6 @@ class TestIndex:
     words: I64
     sequence: U64
     by_key: tuple[U64, I64]
-    distinct: I64
     ordered: I64
     begins: I64
     table: U64
@@ -110,7 +108,7 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
     owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
     table, number = np.unique(np.concatenate(hashes) if hashes else np.zeros(0, np.uint64), return_inverse=True)
     order = np.argsort(owner, kind="stable")
-    pairs = distinct(number.astype(np.int64) * len(texts) + owner)
+    pairs = distinct((number.astype(np.int64) << 32) | owner)
     sequence = with_bytes(found.sequence_keys(), texts)
     by_key = np.argsort(sequence, kind="stable")
     first = offsets(np.bincount((table >> _TO_FLAG).astype(np.int64), minlength=1 << 22)).astype(np.int32)
@@ -120,15 +118,14 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         words=counts,
         sequence=sequence,
         by_key=(sequence[by_key], by_key),
-        distinct=np.bincount(pairs % max(1, len(texts)), minlength=len(texts)),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
         table=table,
         first=first[:-1],
         flags=np.diff(first) > 0,
         steps=int(np.diff(first).max()),
-        holders=pairs % max(1, len(texts)),
-        held_from=offsets(np.bincount(pairs // max(1, len(texts)), minlength=len(table))),
+        holders=pairs & 0xFFFFFFFF,
+        held_from=offsets(np.bincount(pairs >> 32, minlength=len(table))),
         sizes=tuple(sizes),
         grams=hash_texts(questions, compiled=compiled).grams,
         answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),

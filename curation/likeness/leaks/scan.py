@@ -24,7 +24,7 @@ class TextBlock:
     """Texts of consecutive rows; `first` is the number of the first row, `size` the number of characters.
 
     By row: where its texts begin (in the end where those of the last one end), and the places of its question and its
-    answer (-1: none). `aside` are the places of texts that are beside what the messages say.
+    answer (-1: none).
     """
 
     first: int
@@ -32,7 +32,6 @@ class TextBlock:
     begins: list[int] = field(default_factory=lambda: [0])
     question: list[int] = field(default_factory=list)
     answer: list[int] = field(default_factory=list)
-    aside: list[int] = field(default_factory=list)
     size: int = 0
 
     def add(self, row: Said) -> None:
@@ -61,9 +60,7 @@ class TextBlock:
             said.append(row.question)
         self.question.append(begin + (asked.index(row.question) if row.question in asked else len(said) - 1))
         self.answer.append(begin + last if row.is_answered else -1)
-        aside = [each.text for each in aside_texts(row)]
-        self.texts += [*said, *aside]
-        self.aside += range(len(self.texts) - len(aside), len(self.texts))
+        self.texts += [*said, *(aside.text for aside in aside_texts(row))]
 
 
 def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
@@ -92,7 +89,7 @@ class Scan:
     """Matches of the test items in `index`, from one pass over the train rows. Pairs of arrays are (train row, gram)
     and (train row, part).
 
-    `copies` has for each row a key of what its messages say, which copies of it share; `count` for each gram the number
+    `copies` has for each row a key of its texts, which copies of it share; `count` for each gram the number
     of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
     gives it to; `met`, by place in the index's `by_key`, how many texts had the words of the parts that begin there.
     `sample` are different questions of rows with an answer, by their keys: those with the lowest.
@@ -118,9 +115,7 @@ class Scan:
         rows, begins = np.arange(block.first, block.first + len(block.question)), np.array(block.begins)
         owner = np.repeat(rows, np.diff(begins))
         self.rows += len(rows)
-        said = mix(keys)
-        said[block.aside] = 0
-        self.copies.append(top(mix(sums_between(said, begins))))
+        self.copies.append(top(mix(sums_between(mix(keys), begins))))
         self._note_grams(words, owner)
         self._note_same_words(keys, owner)
         question, answer = np.array(block.question, np.int64), np.array(block.answer, np.int64)

@@ -83,8 +83,7 @@ def _contained(scan: Scan, rows: I64, numbers: I64, spread: I64, template: Bools
 
     index = scan.index
     is_rare = ~template & (scan.count <= NOTED)
-    own, rare = _per_part(index, ~template), _per_part(index, is_rare)
-    size = np.where(own > 0, own, index.distinct)
+    size, rare = _per_part(index, ~template), _per_part(index, is_rare)
     known = np.where(rare >= RARE_SHARE * size, rare, size)
     counts = np.repeat(is_rare, np.diff(index.held_from)) | (known == size)[index.holders]
     wanted = np.where(index.is_answer, ANSWER_SHARE, QUESTION_SHARE)
