@@ -39,14 +39,6 @@ HEADERS = (
 
 PATH_MAX, NAME_MAX = 4096, 255
 """Bytes of a path and of one name in it that Linux takes; other systems refuse earlier by themselves."""
-KINDS = {
-    tarfile.SYMTYPE: "a symbolic link",
-    tarfile.LNKTYPE: "a hard link",
-    tarfile.CHRTYPE: "a device",
-    tarfile.BLKTYPE: "a device",
-    tarfile.FIFOTYPE: "a pipe",
-    tarfile.GNUTYPE_SPARSE: "a file with holes",
-}
 
 
 class Odd(tarfile.TarError):
@@ -129,7 +121,7 @@ class _Names:
         """Return the member's path inside the folder. Raises Odd."""
         shown = f"{member.name:.80}"
         if not (member.isreg() or member.isdir()) or member.issparse():
-            raise Odd(f"{shown} is {KINDS.get(member.type, 'no ordinary file')}")
+            raise Odd(f"{shown} is a link, a device or another thing that is no ordinary file")
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or "\0" in member.name or (member.isreg() and not path.parts):
             raise Odd(f"{shown} leads out of the folder")

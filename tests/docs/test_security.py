@@ -12,15 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import Warm
 from works import answer, stages, warm  # noqa: F401
 
-from evaluation.metrics.item_metrics import item_metric
-from workspace.errors import Refusal
 from workspace.trust import distrust, trust, untrusted
 
 ROOT = Path(__file__).resolve().parents[2]
-ESCAPE = "\x1b]0;owned\x07\u202e<script>alert(1)</script>"
 
 
 @dataclass
@@ -28,7 +24,6 @@ class Room:
     """Surroundings of an attack: a folder, projects at their stages, commands, a server that records."""
 
     path: Path
-    warm: Warm
     stages: Callable[[str, str], Path]
     loopback: Any
 
@@ -39,40 +34,21 @@ class Room:
         self.loopback.requests.clear()
         return root
 
-    def named(self, url: str = "") -> str:
-        return f'[model]\nprovider = "openai"\nbase = "m"\nbase_url = "{url or self.loopback.url + "/v1"}"\n'
-
 
 @pytest.fixture
-def room(tmp_path: Path, warm: Warm, stages: Any, loopback: Any, monkeypatch: pytest.MonkeyPatch) -> Room:  # noqa: F811
+def room(tmp_path: Path, stages: Any, loopback: Any, monkeypatch: pytest.MonkeyPatch) -> Room:  # noqa: F811
     monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
-    return Room(tmp_path, warm, stages, loopback)
-
-
-def report(room: Room) -> None:
-    root = room.project("frozen", room.named())
-
-    def hostile(handler: Any, request: Any) -> tuple[int, Any]:
-        status, body = answer(handler, request)
-        body["choices"][0]["message"]["content"] = ESCAPE
-        return status, body
-
-    room.loopback.script[:] = [hostile]
-    assert room.warm("baseline", "--arms", "base", at=root).code == 0
-    pages = [path.read_text() for path in (root / "evaluations").rglob("*.html")]
-    assert pages and not any("<script>alert" in page for page in pages) and "alert(1)" in "".join(pages)
+    return Room(tmp_path, stages, loopback)
 
 
 def asks_again(room: Room) -> None:
-    root = room.project("new", room.named(url="https://gpu.example/v1"))
+    root = room.project("new", '[model]\nprovider = "openai"\nbase = "m"\nbase_url = "https://gpu.example/v1"\n')
     (root / "metrics").mkdir(exist_ok=True)
-    metric = root / "metrics" / "mine.py"
-    metric.write_text("def score(o, e): return 1.0")
+    (root / "metrics" / "mine.py").write_text("def score(o, e): return 1.0")
     trust(root)
-    assert not untrusted(root) and item_metric("mine", root)
-    metric.write_text("def score(o, e): return 0.0")
-    with pytest.raises(Refusal):
-        item_metric("mine", root)
+    assert not untrusted(root)
+    (root / "metrics" / "mine.py").write_text("def score(o, e): return 0.0")
+    assert [claim.name for claim in untrusted(root)] == ["code metrics/mine.py"]
     trust(root)
     toml = (root / "rung.toml").read_text()
     for other in ("gpu.example:8443", "evil.example"):
@@ -93,7 +69,7 @@ def owner_only(room: Room) -> None:
 
 ATTACKS: tuple[Callable[[Room], None] | str, ...] = (
     "rung/test_harmless.py::test_no_command_lets_row_text_act_on_the_terminal",
-    report,
+    "evaluation/test_tuned.py::test_the_pages_hold_all_they_need_and_show_markup_as_text",
     "rung/test_harmless.py::test_a_spreadsheet_works_nothing_out_and_the_sheet_comes_back",
     "security/test_injection.py::test_a_draft_request_holds_row_text_as_it_stands",
     "chat/test_foreign.py::test_a_chat_template_that_does_not_end_is_refused",

@@ -26,7 +26,7 @@ def make_ollama(making: Making, folder: Path) -> ReleasedForm:
     tokenizer = making.tokenizer()
     pieces = _without_begin(take_apart(tokenizer), tokenizer)
     system = making.run.system_prompt if making.run.system_prompt is not None else pieces.default
-    file = _smallest_loss(making.work / "gguf")
+    file = min((making.work / "gguf").glob("*.gguf"), key=lambda path: path.stat().st_size)  # all passed the limit
     context = context_of(making)
     text = modelfile(pieces, f"../gguf/{file.name}", system, context)
     goldens = read_goldens(making.work)
@@ -50,14 +50,6 @@ def _without_begin(pieces: TemplatePieces, tokenizer: Any) -> TemplatePieces:
     begin = tokenizer.bos_token
     adds = begin and list(tokenizer.encode("x"))[:1] == [tokenizer.bos_token_id]
     return replace(pieces, start=pieces.start.removeprefix(begin)) if adds else pieces
-
-
-def _smallest_loss(folder: Path) -> Path:
-    """Return the file to serve: the smallest, for all of them passed the limit."""
-    files = sorted(folder.glob("*.gguf"), key=lambda path: path.stat().st_size)
-    if not files:
-        raise Refusal(f"{folder} holds no GGUF.", "rung release --to gguf")
-    return files[0]
 
 
 def compare_tokens(

@@ -93,7 +93,7 @@ def release_untuned(
             told(f"{form}: {arm_name(arms[form] or '')}" if form == "prompt" else form)
         sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
         release = Release(
-            id=_id(work),
+            id=work.name.removeprefix("."),
             arm=arm,
             dataset=report.dataset,
             base=report.model if "prompt" in forms else "",
@@ -102,7 +102,7 @@ def release_untuned(
             forms=made,
             files={},
             verdict=next(form for form in forms if arms[form] == arm),
-            made_from=hashes(project.root, *_there(project, sources)),
+            made_from=hashes(project.root, *filter(Path.is_file, sources)),
         )
         return _finish(project, settings, work, release, untuned_card(release, report))
 
@@ -198,7 +198,7 @@ def _release(project: Project, run: RunRecord, allowed: Permission, work: Path, 
     if allowed.verdict.baseline_report:
         sources.append(project.evaluations / allowed.verdict.baseline_report / "report.json")
     return Release(
-        id=_id(work),
+        id=work.name.removeprefix("."),
         run=run.id,
         dataset=run.dataset,
         base=run.base,
@@ -208,7 +208,7 @@ def _release(project: Project, run: RunRecord, allowed: Permission, work: Path, 
         overrides=run.overrides,
         forms=made,
         files={},
-        made_from=hashes(project.root, *_there(project, sources)),
+        made_from=hashes(project.root, *filter(Path.is_file, sources)),
     )
 
 
@@ -228,14 +228,6 @@ def copy_chain(root: Path, chain: Path, made_from: Mapping[str, str]) -> None:
         shutil.copyfile(root / name, target)
         if sha256_file(target) != digest:
             raise RungError(f"{name} changed while the release was made; nothing was released.", "rung release again")
-
-
-def _id(work: Path) -> str:
-    return work.name.removeprefix(".")
-
-
-def _there(project: Project, paths: Sequence[Path]) -> list[Path]:
-    return [path for path in paths if path.is_file()]
 
 
 @contextlib.contextmanager

