@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 
 from curation.example import Example
-from curation.likeness.fingerprints import Fingerprints, InMemory, RowSource, as_examples, fingerprints, use_compiled
-from curation.likeness.groups import Bools, Classes, Grouped
+from curation.likeness.fingerprints import Fingerprints, InMemory, RowSource, fingerprints, use_compiled
+from curation.likeness.groups import Classes, Grouped
 from curation.likeness.join import Method, NearSets, components, jaccard_of
-from curation.likeness.sets import I64
+from curation.likeness.sets import I64, Bools
 
 EXACT_BELOW = 20_000
 """Rows below which the exact join is quick enough to be the default: it misses no pair."""
@@ -187,7 +187,7 @@ def dedup(
     `method` is by default the exact join below 20,000 rows and MinHash from there on. `reviewed` says for each row
     whether a person approved it: of a cluster the first such row stays, else the first.
     """
-    examples = as_examples(rows)
+    examples = rows if isinstance(rows, Sequence) else list(rows)
     return dedup_prints(fingerprints(examples, numba), InMemory(examples), threshold, method, reviewed, numba)
 
 

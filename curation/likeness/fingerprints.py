@@ -287,8 +287,3 @@ def fold(*keys: npt.NDArray[np.uint64]) -> U64:
     for key in keys:
         out = mix(out * np.uint64(0x9E3779B97F4A7C15) + key)
     return out
-
-
-def as_examples(rows: Iterable[Example]) -> Sequence[Example]:
-    """Return a sequence that can be indexed."""
-    return rows if isinstance(rows, Sequence) else list(rows)

@@ -13,9 +13,8 @@ from curation.likeness import SHORT_THRESHOLD, answer_form, critical
 from curation.likeness.fingerprints import Fingerprints, RowSource, fold, use_compiled
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import Method, NearSets, jaccard_of, near_sets
-from curation.likeness.sets import I64, SLACK, U64, Sets, offsets, ranges, set_keys, stable_order
+from curation.likeness.sets import I64, SLACK, U64, Bools, Sets, offsets, ranges, set_keys, stable_order
 
-Bools = npt.NDArray[np.bool_]
 AT_ONCE = 100_000
 FETCHED = 5_000
 """Rows that are held at once for the sake of their answers."""

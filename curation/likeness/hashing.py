@@ -199,15 +199,10 @@ def _classes() -> npt.NDArray[np.uint8]:
 def _grams(texts: Sequence[str], count: I64, wanted: bool) -> Sets:
     """The character grams of the texts with 1 to 19 words."""
     short = np.flatnonzero((count > 0) & (count < SHORT)) if wanted else np.zeros(0, np.int64)
-    found = grams_of([texts[place] for place in short.tolist()])
+    found = characters_of([texts[place] for place in short.tolist()]).sets(GRAM)
     sizes = np.zeros(len(texts), np.int64)
     sizes[short] = found.sizes
     return Sets(found.hashes, offsets(sizes))
-
-
-def grams_of(texts: Sequence[str]) -> Sets:
-    """The character grams of texts that are short."""
-    return characters_of(texts).sets(GRAM)
 
 
 def characters_of(texts: Sequence[str]) -> Hashes:

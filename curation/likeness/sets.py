@@ -13,6 +13,7 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
 SLACK = 1e-9
 """Similarities that differ by less count as equal."""
 WORD_BASE = 0x9E3779B97F4A7C15

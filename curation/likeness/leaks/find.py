@@ -14,11 +14,11 @@ from curation.likeness.fingerprints import InMemory, RowSource
 from curation.likeness.leaks.folded import folded_example, visible
 from curation.likeness.leaks.index import SUSPECTS, TestIndex
 from curation.likeness.leaks.judge import CandidatePair, LeakJudge
-from curation.likeness.leaks.look import AskedRow, Bools, ItemPart, LearntRow
+from curation.likeness.leaks.look import AskedRow, ItemPart, LearntRow
 from curation.likeness.leaks.report import Leak, LeakReport, in_order
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import candidate_pairs
-from curation.likeness.sets import I64
+from curation.likeness.sets import I64, Bools
 from curation.likeness.words import Template, find_template, words
 
 ROWS_AT_ONCE = 512

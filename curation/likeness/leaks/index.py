@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from curation.example import Example
 from curation.likeness.hashing import Hashes, hash_texts, with_bytes, words_of
-from curation.likeness.sets import I32, I64, U64, Sets, distinct, offsets
+from curation.likeness.sets import I32, I64, U64, Bools, Sets, distinct, offsets
 
 LABEL_WORDS = 8
 """An answer of fewer words is a label; a question of fewer words inside a message is a suspect."""
@@ -42,7 +42,7 @@ class TestIndex:
     """
 
     item: I64
-    is_answer: npt.NDArray[np.bool_]
+    is_answer: Bools
     words: I64
     sequence: U64
     by_key: tuple[U64, I64]
@@ -50,14 +50,14 @@ class TestIndex:
     begins: I64
     table: U64
     first: I32
-    flags: npt.NDArray[np.bool_]
+    flags: Bools
     steps: int
     holders: I64
     held_from: I64
     sizes: tuple[int, ...]
     grams: Sets
     answers: U64
-    odd: npt.NDArray[np.bool_]
+    odd: Bools
 
     def part_grams(self, part: int) -> I64:
         """Return numbers of the part's grams, in the order of its text."""

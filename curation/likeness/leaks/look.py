@@ -6,18 +6,16 @@ from functools import cached_property
 from itertools import groupby, islice
 
 import numpy as np
-import numpy.typing as npt
 
 from curation.example import Example, all_messages, all_texts, aside_texts
 from curation.likeness import SHORT_THRESHOLD
 from curation.likeness.leaks.answered import Spelled, grams_of_words
 from curation.likeness.leaks.index import GAP, GRAM_WORDS
 from curation.likeness.leaks.report import Part
-from curation.likeness.sets import I64, SLACK
+from curation.likeness.sets import I64, SLACK, Bools
 from curation.likeness.words import SHINGLE, Shingles, Template, grams_of, jaccard, shingles_of, word_pattern, words
 from curation.mask import mask
 
-Bools = npt.NDArray[np.bool_]
 _ACROSS = SHINGLE - GRAM_WORDS + 1
 """3-grams that make a 5-gram."""
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from curation.likeness import SHORT_THRESHOLD
 from curation.likeness.hashing import Hashes, characters_of
 from curation.likeness.join import near_across
 from curation.likeness.leaks.index import SUSPECTS, TestIndex
-from curation.likeness.sets import I64, U64, Sets, concat, earlier, mix, offsets, ranges, set_keys, top
+from curation.likeness.sets import I64, U64, Bools, Sets, concat, earlier, mix, offsets, ranges, set_keys, top
 from curation.likeness.words import GRAM
 
-Bools = npt.NDArray[np.bool_]
 AT_ONCE = 1 << 19
 """Grams of train that are held before they are compared."""
 _TO_FLAG = np.uint32(32 - 20)

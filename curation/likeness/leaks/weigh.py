@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, SUSPECTS, TestIndex
 from curation.likeness.leaks.scan import NOTED, Scan
-from curation.likeness.sets import I64, SLACK, U32, distinct, earlier
+from curation.likeness.sets import I64, SLACK, U32, Bools, distinct, earlier
 from curation.likeness.words import LEAST, SHARE
 
-Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 ANSWER_SHARE = 0.28
