@@ -385,8 +385,8 @@ def _train(facts: Facts) -> Stage:
         return Stage(8, "Train", "not_needed", settled, "rung train")
     if facts.plan is None:
         return Stage(8, "Train", "locked", "needs a plan: press 7", "rung train")
-    if step := _not_tuning(facts):
-        return Stage(8, "Train", "locked", f"the advice says {step} next: press 2", "rung train")
+    if (plan := _plan(facts)).state == "locked":
+        return Stage(8, "Train", "locked", plan.reason, "rung train")
     return Stage(8, "Train", "open", "six gates are checked before it starts", "rung train", "start the training")
 
 

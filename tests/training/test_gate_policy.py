@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(ready: Project
     assert found() == ("locked", "locked", "Advice")
     grant(ready, load_settings(ready.settings_file), plan, overrides=[override("decision", "priya", "contract")])
     assert found()[0] == "done"
+
+
+def test_training_is_locked_where_its_plan_is(ready: Project, planned: Path) -> None:
+    shutil.rmtree(ready.evaluations)
+    status = status_of(read_facts(ready))
+    assert [status.stage(name).state for name in ("Plan", "Train")] == ["locked", "locked"]
 
 
 def test_only_who_is_named_may_set_a_gate_aside(ready: Project, planned: Path) -> None:
