@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.answer_file import load_answers
 from chat.endpoint import DEFAULTS, model_place
 from chat.local.load import EMBEDDED
 from chat.privacy import is_own
@@ -113,6 +114,7 @@ def _must_be_possible(project: Project, settings: Settings) -> None:
         raise Refusal(text, "rung plan managed, or an open model: provider and base in rung.toml", where="rung.toml")
     if not project.decision_file.is_file():
         raise Refusal("No plan: there is no advice yet.", "rung advise")
+    load_answers(project.answers_file)  # the gates read them when the plan is written already
     if newest_dataset(project, complete=True) is None:
         raise Refusal("No plan: no frozen dataset with a train split.", "rung data freeze")
 
