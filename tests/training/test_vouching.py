@@ -34,7 +34,6 @@ REPORT, MANIFEST = "evaluations/E-001/report.json", "datasets/v001/manifest.json
     [
         ("baseline", (REPORT, {"arms": "prompt"})),
         ("baseline", (REPORT, {"log": ""})),
-        ("baseline", (REPORT, {"vouched_by": "priya"})),
         ("baseline", "DELETE FROM events WHERE kind = 'measured'"),
         ("dataset", (MANIFEST, {"log": "", "threshold": 1.0})),
         ("dataset", "DELETE FROM events WHERE kind = 'freeze'"),
