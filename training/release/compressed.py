@@ -36,21 +36,11 @@ def refuse_without_gpu(forms: Sequence[FormName]) -> None:
         )
 
 
-def make_gptq(making: Making, folder: Path) -> ReleasedForm:
-    """4-bit weights by GPTQ, calibrated on training rows, scored on validation.
+def make_compressed(name: FormName, making: Making, folder: Path) -> ReleasedForm:
+    """Make 4-bit weights by GPTQ or AWQ, calibrated on training rows, scored on validation.
 
-    Raises Refusal if the environment cannot be made, the quantiser fails, or the form loses too much.
+    Raises Refusal where the environment cannot be made, the quantiser fails, or the form loses too much.
     """
-    return _make("gptq", making, folder)
-
-
-def make_awq(making: Making, folder: Path) -> ReleasedForm:
-    """4-bit weights by AWQ; needs a GPU."""
-    refuse_without_gpu(["awq"])
-    return _make("awq", making, folder)
-
-
-def _make(name: FormName, making: Making, folder: Path) -> ReleasedForm:
     python = compressor()
     making.told(f"{name}: calibrating")
     rows = _calibration(making)

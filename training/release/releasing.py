@@ -4,6 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from chat.protocols import ChatModel, Progress
@@ -11,7 +12,7 @@ from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import Report, newest_report
 from training.release.classifier import ARM, make_classifier, measured_classifier
-from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
+from training.release.compressed import make_compressed, refuse_without_gpu
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
@@ -177,8 +178,8 @@ def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
         "adapter": make_adapter,
         "merged": make_merged,
         "gguf": make_gguf,
-        "gptq": make_gptq,
-        "awq": make_awq,
+        "gptq": partial(make_compressed, "gptq"),
+        "awq": partial(make_compressed, "awq"),
         "ollama": make_ollama,
         "vllm": make_vllm,
         "tgi": make_tgi,
