@@ -15,12 +15,21 @@ from chat.thinking import switched
 from training.plan.recipe import Recipe
 from training.run.packing import register
 from training.run.processes import world
+from workspace.errors import RungError
+
+PACKED = ("gptq", "awq", "compressed-tensors")
 
 
 class PlanTokenizer:
     """`chat.protocols.Tokenizer` without a model: what a plan needs to count tokens."""
 
     def __init__(self, base: str, enable_thinking: bool | None = None) -> None:
+        place, hub = find_model(base)
+        with loadable(base, hub=hub):
+            config, _ = quiet_transformers(hub=hub).PretrainedConfig.get_config_dict(place, local_files_only=not hub)
+        if (packed := config.get("quantization_config", {}).get("quant_method")) in PACKED:
+            told = f"{base}: weights in the format {packed} can be asked, and no adapter trains on them."
+            raise RungError(told, "Name the model that it was made from; QLoRA packs that one.", where=base)
         self.tokenizer = load_tokenizer(base, enable_thinking)
 
     def count(self, text: str) -> int:
