@@ -320,7 +320,7 @@ def again_command(
     from rung.text.review_text import touched_lines
 
     with desk_here() as desk:
-        found = touched_rows(desk, () if everything else word or ())
+        found = touched_rows(desk, word or ())
         if not (word or everything or dry_run):
             _agree_to_all(len(found.rows), as_json)
         change = None if dry_run or not found.rows else review_again(desk, found, actor=person_of(desk, by))
