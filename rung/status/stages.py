@@ -356,6 +356,8 @@ def _plan(facts: Facts) -> Stage:
         return Stage(7, "Plan", "locked", f"the advice says {step} next: press 2", "rung plan")
     if facts.plan:
         return Stage(7, "Plan", "done", facts.plan.stem, "rung plan")
+    if facts.finished and facts.finished.adopted:
+        return Stage(7, "Plan", "not_needed", f"{facts.finished.id} was trained elsewhere", "rung plan")
     if facts.dataset is None or facts.dataset.test_only:
         return Stage(7, "Plan", "locked", "needs a dataset with training rows: press 5", "rung plan")
     return Stage(

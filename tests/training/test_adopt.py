@@ -46,7 +46,8 @@ def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_
     assert "unknown" in rung("runs", "list").stdout
     assert json.loads(rung("runs", "adopt", adapter, "--json").stdout)["id"] == "R-001", "the same weights, one run"
     status = json.loads(rung("status", "--json").stdout)
-    assert next(stage["state"] for stage in status["stages"] if stage["name"] == "train") == "done"
+    states = {stage["name"]: stage["state"] for stage in status["stages"]}
+    assert (states["plan"], states["train"], status["next"]) == ("not_needed", "done", "verdict")
     done = rung("evaluate", "R-001", "--json")
     assert "Traceback" not in done.stderr and json.loads(done.stdout)["run"] == "R-001"
     assert any("rows" in note and "unknown" in note for note in json.loads(done.stdout)["notes"])
