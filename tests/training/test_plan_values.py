@@ -8,7 +8,7 @@ from counting import Words
 
 from training.plan.machine import Machine, with_cards
 from training.plan.planning import make_plan, seconds_for
-from training.plan.plans import Plan, find_plan, read_plan, read_plans
+from training.plan.plans import Plan, find_plan, read_plan, read_plans, write_plan
 from training.plan.recipe import Recipe
 from training.runs import append_metric, curve
 from training.trials.dry_run import DryRun, place_of
@@ -107,6 +107,12 @@ def test_rows_over_a_limit_that_a_person_sets_are_named(ready: Project):
         plan_of(ready, max_length="8")
 
 
+def test_a_plan_comes_back_as_it_was_written(ready: Project, planned):
+    plan = read_plan(planned)
+    write_plan(ready.plans / "again.toml", plan)
+    assert read_plan(ready.plans / "again.toml") == plan
+
+
 def test_the_same_plan_is_kept_once(ready: Project, replan):
     assert replan() == replan()
     ready.settings_file.write_text(ready.settings_file.read_text().replace("rank = 4", "rank = 8"))
@@ -187,6 +193,15 @@ def test_ordinary_values_are_kept_in_silence(ready: Project):
 def test_a_target_that_the_model_does_not_have_is_named(ready: Project):
     with pytest.raises(InputError, match='"q_proj"'):
         plan_of(ready, targets="q_prj")
+
+
+def test_the_values_of_the_sources_snippet_are_taken_as_they_are(ready: Project):
+    own = {"method": "qlora", "rank": "16", "alpha": "32", "targets": "q_proj,k_proj,v_proj,o_proj", "dropout": "0.05",
+           "epochs": "3", "batch": "4", "learning_rate": "2e-4", "evals": "1"}  # fmt: skip
+    recipe = plan_of(ready, **own).recipe
+    assert (recipe.method, recipe.quantisation, recipe.rank, recipe.alpha) == ("qlora", "nf4", 16, 32)
+    assert (recipe.targets, recipe.dropout, recipe.epochs) == ("q_proj,k_proj,v_proj,o_proj", 0.05, 3)
+    assert (recipe.batch * recipe.accumulation, recipe.learning_rate, recipe.evals) == (4, 2e-4, 1)
 
 
 def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Project):

@@ -127,12 +127,16 @@ def read_away(terminal):
 
 
 @pytest.mark.slow
-def test_the_run_outlives_its_terminal_and_is_found_again(rung, ready: Project, tiny, unbroken):
+@pytest.mark.parametrize("how", ["kill -9", "the terminal is gone"])
+def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(rung, ready: Project, tiny, unbroken, how):
     folder = ready.runs / "R-001"
     pid, terminal = begun_in_a_terminal(ready.root, tiny)
     wait_until(lambda: step(folder) >= 3)
-    os.kill(pid, signal.SIGHUP)  # what the kernel sends to the foreground when a connection drops
-    os.close(terminal)
+    if how == "kill -9":
+        os.kill(pid, signal.SIGKILL)
+    else:
+        os.kill(pid, signal.SIGHUP)  # what the kernel sends to the foreground when a connection drops
+        os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
     trains = read_run(folder).pid
     assert is_alive(folder) and trains != pid and step(folder) < len(losses(unbroken[0]))

@@ -1,5 +1,6 @@
 """The stated rate of false alarms holds: enumerated where that can be done, by many seeded worlds elsewhere."""
 
+import itertools
 import math
 import random
 
@@ -36,6 +37,17 @@ def test_fisher_is_the_hypergeometric_tail():
     total = sum(math.comb(8, k) * math.comb(10, 6 - k) for k in range(4, 7)) / math.comb(18, 6)
     assert more_often(4, 8, 2, 10) == pytest.approx(total, abs=1e-12)
     assert more_often(0, 8, 0, 10) == 1.0
+
+
+def test_p_values_over_all_relabellings_keep_the_level():
+    """Whatever three of the seven values are the requests, p <= alpha is as rare as stated."""
+    values = [1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 9.0]
+    p = []
+    for chosen in itertools.combinations(range(7), 3):
+        before = [values[i] for i in range(7) if i not in chosen]
+        p.append(higher([values[i] for i in chosen], before, seed=1, rounds=499)[1])
+    for alpha in (0.1, 0.2, 0.5):
+        assert sum(each <= alpha for each in p) / len(p) <= alpha + 0.03, "0.03: 35 relabellings, 499 rounds"
 
 
 @pytest.mark.parametrize("name", ["differ", "higher", "ranks", "spread"])

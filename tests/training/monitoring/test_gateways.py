@@ -6,7 +6,7 @@ import pytest
 from as_logged import ASKED, generation, joined, litellm
 
 from training.monitoring.log_import import read_logs
-from training.monitoring.log_lines import read_part
+from training.monitoring.log_lines import LogPart, read_part
 from workspace.errors import InputError
 
 CALL = {"id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": '{"code": "E11"}'}}
@@ -112,3 +112,9 @@ def test_a_model_that_only_one_half_names_is_still_the_requests():
     made = joined(*halves, model="house")
     assert [r.said.text for r in made.requests] == ["y"] and [line for line, _ in made.aside] == [1, 2]
     assert made.joined == 1
+
+
+def test_parts_know_the_lines_that_belong_to_them():
+    made = joined({"id": "x", "messages": ASKED}, {"id": "x", "response": "a"}, {"id": "x", "rating": "up"})
+    assert [(request.line, request.more) for request in made.requests] == [(1, (2, 3))]
+    assert isinstance(made.requests[0], LogPart)

@@ -102,6 +102,11 @@ def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, wri
     assert not re.search(rb"\+49|1234567|4111 ?1111", kept)
 
 
+def test_only_one_model_where_one_is_named(project: Project, write):
+    made = imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "a", model="other")]), model="house")
+    assert (made.kept, made.why_aside) == (1, {"of a request to other": 1})
+
+
 def test_a_gzipped_log_is_read_and_a_broken_one_refused(project: Project, tmp_path):
     whole = gzip.compress(json.dumps(litellm(1, "q", "a")).encode() + b"\n")
     (tmp_path / "log.jsonl.gz").write_bytes(whole)
