@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -15,11 +17,11 @@ from curation.rows.families import FORMED, TARGETS, CannotHold, named, to_format
 from curation.rows.reading import read_blocks
 from curation.rows.rejects import malformed_error, reject_json
 from curation.rows.row import ChatLines, Columns, Reject, Row
-from curation.rows.source import Progress
+from curation.rows.source import Progress, open_bytes
 from workspace.errors import RungError, did_you_mean
 from workspace.files import check_outputs, packing
 
-FORMS = ("plain", "conversational")
+FORMS = ("auto", "plain", "conversational")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 EXAMPLES_KEPT = 100_000
 """Rejects whose line numbers an error tells when there is no rejects file."""
@@ -29,7 +31,8 @@ EXAMPLES_KEPT = 100_000
 class ConvertOrder:
     """Options of a conversion: input, its format, target, its form, file for rejects (None: the first one stops it).
 
-    `form` is for prompt_completion and preference: strings (`plain`) or lists of messages (`conversational`).
+    `form` is for prompt_completion and preference: strings (`plain`), lists of messages (`conversational`), or
+    strings if every row fits and lists if one does not (`auto`), so that a column never mixes the two.
     """
 
     source: Path
@@ -38,7 +41,7 @@ class ConvertOrder:
     to: str = "chat"
     rejects: Path | None = None
     columns: Columns = field(default_factory=Columns)
-    form: str = "plain"
+    form: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,10 @@ class Converted:
         return asdict(self)
 
 
+class _NeedsLists(Exception):
+    """A row does not fit into strings: begin again with lists of messages."""
+
+
 def convert(
     order: ConvertOrder, notice: Callable[[str], None] = lambda _: None, progress: Progress | None = None
 ) -> Converted:
@@ -76,10 +83,14 @@ def convert(
             told.append(text)
             notice(text)
 
-    read, written, first = _pass(order, tell, progress)
-    form = order.form if order.to in FORMED else None
-    seconds = round(time.monotonic() - started, 3)
-    return Converted(read, written, read - written, order.to, form, told, first, seconds)
+    with _again(order.source) as source:
+        for plain in (True, False) if order.form == "auto" else (order.form == "plain",):
+            with contextlib.suppress(_NeedsLists):
+                read, written, first = _pass(order, source, plain, tell, progress)
+                form = ("plain" if plain else "conversational") if order.to in FORMED else None
+                seconds = round(time.monotonic() - started, 3)
+                return Converted(read, written, read - written, order.to, form, told, first, seconds)
+    raise RungError(f"{order.source}: changed while it was read.", "try again", where=str(order.source))
 
 
 ARRAYS = ("label_studio",)
@@ -105,7 +116,22 @@ def _check(order: ConvertOrder) -> None:
     check_outputs(order.out, order.rejects, inputs=[order.source])
 
 
-def _pass(order: ConvertOrder, tell: Callable[[str], None], progress: Progress | None) -> tuple[int, int, str | None]:
+@contextlib.contextmanager
+def _again(source: Path) -> Iterator[Path]:
+    """Give a source that can be read twice: a stream is copied to a temporary file first."""
+    if str(source) != "-" and (source.is_file() or source.is_dir()):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="rung-") as folder, open_bytes(source) as stream:
+        copy = Path(folder) / ("stdin" if str(source) == "-" else source.name)
+        with copy.open("wb") as file:
+            shutil.copyfileobj(stream, file, 1 << 20)
+        yield copy
+
+
+def _pass(
+    order: ConvertOrder, source: Path, plain: bool, tell: Callable[[str], None], progress: Progress | None
+) -> tuple[int, int, str | None]:
     """Read all rows once; return how many were read and written, and the first reject in words."""
     kept: list[Reject] = []
     read = written = 0
@@ -114,7 +140,7 @@ def _pass(order: ConvertOrder, tell: Callable[[str], None], progress: Progress |
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(packing(order.out))
         rejects = stack.enter_context(packing(order.rejects)) if order.rejects else None
-        blocks = read_blocks(order.source, order.fmt, columns=order.columns, notice=tell, progress=progress)
+        blocks = read_blocks(source, order.fmt, columns=order.columns, notice=tell, progress=progress)
         for item in chain.from_iterable(block.chat_lines() if order.to == "chat" else block for block in blocks):
             if isinstance(item, ChatLines):
                 out.write(item.lines)
@@ -122,11 +148,12 @@ def _pass(order: ConvertOrder, tell: Callable[[str], None], progress: Progress |
                 written += item.rows
                 continue
             read += 1
-            reject = _line(item, order) if isinstance(item, Row) else item
-            if isinstance(reject, bytes):
-                out.write((between if written else begin) + reject + end)
+            line = _line(item, order, plain) if isinstance(item, Row) else item
+            if isinstance(line, bytes):
+                out.write((between if written else begin) + line + end)
                 written += 1
                 continue
+            reject = line if source == order.source else line._replace(file=str(order.source))
             first = first or f"line {reject.line}, {reject.reason}"
             if rejects is not None:
                 rejects.write(reject_json(reject))
@@ -139,13 +166,21 @@ def _pass(order: ConvertOrder, tell: Callable[[str], None], progress: Progress |
     return read, written, first
 
 
-def _line(row: Row, order: ConvertOrder) -> bytes | Reject:
+def _line(row: Row, order: ConvertOrder, plain: bool) -> bytes | Reject:
     """Return the row in the target's form, or the reject where that cannot hold it."""
     if order.to == "chat" and row.is_chat_line:
         return row.raw.removesuffix(b"\r")
-    plain = order.form == "plain"
     try:
         return _encode(to_format(row.example, order.to, plain=plain)).encode()
     except CannotHold as error:
-        hint = "lists of messages may hold it: --form conversational" if plain and order.to in FORMED else ""
-        return Reject(row.file, row.line, error.field, error.reason, row.raw, hint)
+        if order.form == "auto" and plain and order.to in FORMED and _fits_lists(row, order.to):
+            raise _NeedsLists from None
+        return Reject(row.file, row.line, error.field, error.reason, row.raw, "")
+
+
+def _fits_lists(row: Row, to: str) -> bool:
+    try:
+        to_format(row.example, to, plain=False)
+    except CannotHold:
+        return False
+    return True

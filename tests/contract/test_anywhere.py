@@ -33,8 +33,8 @@ def test_there_and_back_nothing_is_lost(rung, tmp_path, lines, row):
     rows = [row("q \u00e9\u2028", "a\n b", "be brief", meta={"k": [1, 2.5, None]}), {"messages": tools, "tools": [1]}]
     rows += [{"messages": [{"role": "user", "content": "what"}, {"role": "assistant", "content": "cat", "weight": 1}]}]
     lines("in.jsonl", rows)
-    for target in (("sharegpt",), ("prompt_completion", "--form", "conversational")):
-        assert rung("data", "convert", "in.jsonl", "-o", "there", "--to", *target).code == 0
+    for target in ("sharegpt", "prompt_completion"):
+        assert rung("data", "convert", "in.jsonl", "-o", "there", "--to", target).code == 0
         assert rung("data", "convert", "there", "-o", "back", "--json").json["written"] == 3
         assert [json.loads(line) for line in (tmp_path / "back").read_text().split("\n") if line] == rows
     ran = rung("data", "convert", "in.jsonl", "-o", "cut", "--to", "alpaca", "--json")

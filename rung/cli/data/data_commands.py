@@ -69,7 +69,7 @@ def convert(
     answer: Answer = "",
     system: System = "",
     sheet: Sheet = "",
-    form: Annotated[str, typer.Option(help="plain or conversational (prompt_completion, preference).")] = "plain",
+    form: Annotated[str, typer.Option(help="auto, plain or conversational (prompt_completion, preference).")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Convert rows to another format. Whatever the target format cannot hold is reported, never dropped silently."""
