@@ -108,7 +108,7 @@ async def _run(line: list[str], root: Path) -> tuple[int, Any]:
 
 
 def _result(code: int, document: Any) -> CallToolResult:
-    """Return a gate that says no is a result; bad input and faults are errors."""
+    """Return the result of a command: a gate that says no is one; bad input and faults are errors."""
     whole = {"exit_code": code, "result": document}
     text = TextContent(type="text", text=json.dumps(whole, ensure_ascii=False))
     return CallToolResult(content=[text], structured_content=whole, is_error=code not in (0, 1))

@@ -38,7 +38,8 @@ def start(
     if version:
         say(f"rung {__version__}")
         raise typer.Exit(0)
-    if context.invoked_subcommand not in WITHOUT_TRUST and (project := find_project()) and links_out(project.root):
+    works = context.invoked_subcommand not in WITHOUT_TRUST and {"-h", "--help"}.isdisjoint(sys.argv)
+    if works and (project := find_project()) and links_out(project.root):
         from workspace.trust import demand_links
 
         demand_links(project.root)
