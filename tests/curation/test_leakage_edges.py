@@ -150,6 +150,20 @@ def test_an_edited_question_behind_a_shared_instruction_is_found_by_its_own_word
             assert [(leak.test, leak.train) for leak in leaks] == [(20, 250)] * reported, (long, at)
 
 
+def test_an_edited_copy_is_found_however_its_rows_differ_beside_question_and_answer() -> None:
+    """Rows with another system message, or other reasoning, are copies: each alone would leak."""
+    test = row(answer=1)
+    said = test.question.split()
+    said[4], said[12] = fresh(2).split()
+    edited = chat_row(" ".join(said), test.answer or "")["messages"]
+    asked, answer = edited
+    systems = [{"messages": [{"role": "system", "content": fresh(9)}, *edited]} for _ in range(3)]
+    thoughts = [{"messages": [asked, {**answer, "reasoning_content": fresh(20)}]} for _ in range(3)]
+    for train in (systems, thoughts):
+        report = found(test, *map(Example, train))
+        assert [(leak.kind, leak.answer) for leak in report.leaks] == [("contained", "same")] * 3
+
+
 @pytest.mark.parametrize("others", [0, 24])
 def test_copies_of_one_row_make_no_template_of_it(others: int) -> None:
     """Fifty copies in train of a passage of three test items count as one row, also if a few other rows hold it."""

@@ -11,7 +11,7 @@ from curation.example import Example, all_texts, aside_texts
 from curation.likeness.fingerprints import COMPILED_FROM, COMPILED_FROM_CHARS, use_compiled
 from curation.likeness.hashing import BLOCK_CHARS, Hashes, with_bytes, words_of
 from curation.likeness.leaks.folded import folded
-from curation.likeness.leaks.index import NO_ANSWER, TestIndex, build_index, places_in
+from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, TestIndex, build_index, places_in
 from curation.likeness.leaks.short import ShortQuestions
 from curation.likeness.sets import I32, I64, U32, U64, distinct, earlier, mix, ranges, sums_between, top
 from curation.likeness.words import SHORT
@@ -89,9 +89,10 @@ class Scan:
     """Matches of the test items in `index`, from one pass over the train rows. Pairs of arrays are (train row, gram)
     and (train row, part).
 
-    `copies` has for each row a key of its texts, which copies of it share; `count` for each gram the number
-    of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
-    gives it to; `met`, by place in the index's `by_key`, how many texts had the words of the parts that begin there.
+    `copies` has for each row a key that copies of it share: of its question and answer, or of all its texts where the
+    question has fewer than 8 words. `count` has for each gram the number of rows that hold it; `asked` for each part
+    that is an answer the keys of up to two different questions that train gives it to; `met`, by place in the index's
+    `by_key`, how many texts had the words of the parts that begin there.
     `sample` are different questions of rows with an answer, by their keys: those with the lowest.
     """
 
@@ -115,11 +116,14 @@ class Scan:
         rows, begins = np.arange(block.first, block.first + len(block.question)), np.array(block.begins)
         owner = np.repeat(rows, np.diff(begins))
         self.rows += len(rows)
-        self.copies.append(top(mix(sums_between(mix(keys), begins))))
         self._note_grams(words, owner)
         self._note_same_words(keys, owner)
         question, answer = np.array(block.question, np.int64), np.array(block.answer, np.int64)
         answers = np.where(answer >= 0, keys[answer], np.uint64(NO_ANSWER)) if len(answer) else keys
+        copies = sums_between(mix(keys), begins)
+        asks = words.counts[question] >= LABEL_WORDS
+        copies[asks] = mix(keys[question[asks]]) + answers[asks]
+        self.copies.append(top(mix(copies)))
         self._note_answers(keys[question], answers)
         self._note_questions(texts, question[answer >= 0], keys)
         short = np.flatnonzero((words.counts[question] > 0) & (words.counts[question] < SHORT))
