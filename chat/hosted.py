@@ -132,7 +132,7 @@ class Hosted(ABC):
         """Return the answer as a reply, with its cost."""
 
     def cut(self, cost: float | None) -> ChatError:
-        """Return a stream or an answer that ended before its end."""
+        """Return the error of a stream or an answer that ended too early."""
         error = ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
         error.cost_usd = cost or 0.0
         return error

@@ -402,12 +402,12 @@ def _secret_starts() -> tuple[str, ...]:
 
 @functools.cache
 def _phone_words() -> re.Pattern[str]:
-    """Return a word that announces a telephone number, up to the number."""
+    """Return the pattern of a word that announces a telephone number, up to the number."""
     words = "|".join(rule_file("quality.toml")["phone"]["words"])
     return re.compile(rf"(?i)(?:{words})\W{{0,3}}(?:\w+\W{{1,2}}){{0,2}}$")
 
 
 @functools.cache
 def _bare_mobile() -> re.Pattern[str]:
-    """Return a mobile number that is known without a word before it."""
+    """Return the pattern of a mobile number that is known without a word before it."""
     return re.compile(rf"(?<![\w.+/-]){rule_file('quality.toml')['phone']['mobile']}(?![\w-]|\.\d)")

@@ -104,7 +104,7 @@ def estimate(architecture: Architecture, setup: Setup | None = None, work: Workl
 
 
 def fit(memory: Memory, card: Card) -> Fit:
-    """True if the GPU has enough memory for the high estimate."""
+    """Return the fit on this GPU."""
     return Fit(card.name, card.memory_gib, memory.high <= card.memory_gib * GIB)
 
 

@@ -234,7 +234,7 @@ def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Fing
 
 
 def without_template(prints: Fingerprints, source: RowSource) -> Fingerprints:
-    """Return the rows with an answer lose the question shingles that are in more than 10% of them (and in 20)."""
+    """Take from rows with an answer the question shingles that are in more than 10% of them (and in 20)."""
     answered = prints.answer != 0
     common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
     if not len(common):

@@ -141,7 +141,7 @@ def dataset_gate(case: GateCase) -> Gate:
 
 
 def _whose(folder: Path, manifest: Manifest) -> list[str]:
-    """Return a manifest that belongs to another folder, or a folder that only points elsewhere."""
+    """Return a fault for a manifest that belongs to another folder, or a folder that only points elsewhere."""
     faults = []
     if manifest.version != folder.name:
         faults.append(f"the manifest in {folder.name} is that of {manifest.version}")

@@ -186,7 +186,7 @@ def import_of(project: Project, ref: str) -> Import:
 
 
 def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
-    """Return feedback of later imports onto its request; how many found none."""
+    """Put feedback of later imports onto its request; return how many found none."""
     finder = Finder(((*each.ids, each.hash), each.trace) for each in requests)
     unmatched = 0
     for entry in later:

@@ -77,7 +77,7 @@ def write_words(folder: Path, rows: DevRows, strength: float) -> Any:
 
 
 def write_sentences(folder: Path, rows: DevRows, strength: float, settings: Settings, *, tuning: bool) -> Any:
-    """Return the embedding model, and weights of the encoder; gives the pipeline."""
+    """Write the embedding model and the weights of the encoder; returns the pipeline."""
     named = settings.evaluation.embedding_model
     embedder = open_embedder(folder_named(named) if named else None)
     if tuning:
