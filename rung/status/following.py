@@ -88,9 +88,9 @@ def after_drafts(outcome: DraftingResult) -> str:
     return REVIEW if outcome.queued or not outcome.failed else "run the command again: it continues"
 
 
-def after_advice(step: str) -> str:
-    """Return what follows the advice; where it could not be written, the project's `step` still asks for it."""
-    return {"": "rung init", "rung advise": "rung status"}.get(step, step)
+def after_advice(step: str, onward: str) -> str:
+    """Return what follows the advice: the project's next `step`, or `onward` where that is the advice itself."""
+    return {"": "rung init", "rung advise": onward}.get(step, step)
 
 
 def after_plan(plan: str, opener: str, *, named: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vouched import in_log
@@ -37,7 +38,9 @@ def policy(project: Project, text: str) -> None:
         file.write(f"\n[gates]\n{text}\n")
 
 
-def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(ready: Project, replan: Callable[[], Path]) -> None:
+def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(
+    ready: Project, replan: Callable[[], Path], rung: Any
+) -> None:
     text = ready.answers_file.read_text()
     text = "goal_score = 0.9\n" + text.replace('few_shot = "insufficient"', 'few_shot = "untried"')
     ready.answers_file.write_text(text)
@@ -52,6 +55,7 @@ def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(ready: Project
     assert found()[:2] == ("locked", "locked")
     plan = replan()
     assert found() == ("locked", "locked", "Advice")
+    assert "Next: rung baseline" in rung("advise").stdout, "not back to the status, which leads to the advice"
     grant(ready, load_settings(ready.settings_file), plan, overrides=[override("decision", "priya", "contract")])
     assert found()[0] == "done"
 

@@ -167,7 +167,7 @@ def _report(report: Path | None, decision: Decision, answers: Answers, book: Rul
 
 
 def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
-    from rung.status.stages import next_step
+    from rung.status.stages import after_advice_of, read_status
 
     if as_json:
         midnight = datetime.combine(decision.as_of, time(), UTC)
@@ -180,7 +180,10 @@ def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
 
     if project is not None and (report := unjudged(project, load_settings(project.settings_file))):
         say(f"{answer(report)}\n")
-    for line in advice_lines(decision, after_advice(next_step(project) if project else "")):
+    status = read_status(project) if project else None
+    is_given = status is not None and status.stage("Advice").state == "done"
+    onward = after_advice_of(decision.next_step).command if is_given else "rung status"
+    for line in advice_lines(decision, after_advice(status.command if status else "", onward)):
         say(line)
 
 
