@@ -72,7 +72,7 @@ def only_a_stop(error: BaseException) -> None:
 
 
 def checks(options: Options) -> list[QualityCheck]:
-    """The checks that look at rows one by one or at a sample; duplicates and leaks are found by pairs, elsewhere."""
+    """Return the checks that look at rows one by one or at a sample; other code finds duplicates and leaks."""
     found: list[QualityCheck] = [
         Empty(),
         Secrets(),
@@ -96,6 +96,12 @@ def checks(options: Options) -> list[QualityCheck]:
         Skew(),
     ]
     return [*found, ListedWords(options.words)] if options.words else found
+
+
+def titles() -> dict[str, str]:
+    """Return the title of each check that sends rows to review, by its name."""
+    every: list[QualityCheck | type[QualityCheck]] = [*checks(Options()), Names, ListedWords, Contradictions]
+    return {check.name: check.title for check in every if check.action == "queue"}
 
 
 @dataclass

@@ -93,8 +93,8 @@ class SampleProgress:
     drawn: tuple[str, ...] = ()
 
     def words(self) -> str:
-        """Return that the sample failed, and the way on; empty if it has not."""
-        return f"The sample of {self.plan.role} failed: {self.fault()}. Next: {self.opener}" if self.failed else ""
+        """Return that the sample failed, and why; empty if it has not."""
+        return f"The sample of {self.plan.role} failed: {self.fault()}." if self.failed else ""
 
     def fault(self) -> str:
         """Return why the sample does not pass, in a clause; empty if it passes."""
@@ -195,13 +195,13 @@ def sample_progress(
     ]
 
 
-def failed_words(desk: Desk, name: str) -> str:
-    """Return that the sample in which a row was drawn has failed; empty if it has not, or the row was not drawn."""
+def failed_sample(desk: Desk, name: str) -> SampleProgress | None:
+    """Return the failed sample in which a row was drawn; None if it has not failed, or the row was not drawn."""
     with desk.store.read() as connection:
         plan = plan_that_drew(connection, number_of(name))
     if plan is None or desk.settings.review.pool != "sample":
-        return ""
-    return " ".join(sample.words() for sample in sample_progress(desk.store, desk.settings.review, plan=plan))
+        return None
+    return next((each for each in sample_progress(desk.store, desk.settings.review, plan=plan) if each.failed), None)
 
 
 def _sample(

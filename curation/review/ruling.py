@@ -54,12 +54,15 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Result of a decision: the row's new state, the id of the new log entry, and a `note` for the reviewer."""
+    """Result of a decision: the row's new state, the id of the new log entry, and why the sample of a `role` in which
+    the row was drawn `failed`, in a sentence; both are empty if it has not.
+    """
 
     id: str
     state: str
     decision: int
-    note: str = ""
+    failed: str = ""
+    role: str = ""
 
 
 def edited(example: Example, ruling: Ruling) -> str | None:

@@ -9,7 +9,7 @@ from curation.review.desk import Desk
 from curation.review.item import ReviewItem, show_item
 from curation.review.leases import claim, take_back, take_decision, take_many
 from curation.review.people import Kind, known_reviewer
-from curation.review.progress import failed_words
+from curation.review.progress import failed_sample
 from curation.review.queue import refresh_queue
 from curation.review.ruling import Decided, Ruling, edited
 from curation.store.open_rows import own_waiting
@@ -56,8 +56,9 @@ def decide(desk: Desk, name: str, token: str, reviewer: str, ruling: Ruling, *, 
     state, decision, refusal = take_decision(desk, person, number_of(name), token, ruling)
     if refusal is not None:
         raise refusal
-    note = failed_words(desk, name) if state in ("edited", "rejected") else ""
-    return Decided(row_id(number_of(name)), state, decision, note)
+    failed = failed_sample(desk, name) if state in ("edited", "rejected") else None
+    told = (failed.words(), failed.plan.role) if failed else ()
+    return Decided(row_id(number_of(name)), state, decision, *told)
 
 
 def decide_all(

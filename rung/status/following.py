@@ -118,6 +118,11 @@ def after_freeze_plan(*, test_only: bool) -> str:
     return FREEZE_TEST if test_only else FREEZE
 
 
+def after_sample(role: str) -> str:
+    """Return the command that draws a new sample after one of these rows failed."""
+    return "rung review sample" if role == "pool" else f"rung review sample --as {role}"
+
+
 def after_review(*, waits: bool, step: str) -> str:
     """Return what follows a look at the review: the next row, else the project's `step`."""
     return REVIEW if waits else step

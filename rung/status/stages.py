@@ -14,7 +14,7 @@ from evaluation.judge.correction import by_judge
 from evaluation.measured_answers import best_untuned, form_of
 from evaluation.verdict.rule import Verdict
 from rung.status.facts import WAITING, Facts, read_facts
-from rung.status.following import SET_GOAL, WATCH, after_grading
+from rung.status.following import SET_GOAL, WATCH, after_grading, after_sample
 from rung.text.baseline_text import best_label
 from rung.text.decision_text import OPTION, TUNED, step_and_end, step_word
 from rung.text.power_text import small_words
@@ -262,7 +262,7 @@ def _review(facts: Facts) -> Stage:
     for sample in facts.failed:
         reason = f"the sample of {sample.plan.role} failed: {sample.fault()}"
         does = f"review {counted(waiting, 'row')}" if waiting else f"draw a larger sample of {sample.plan.role}"
-        command = "rung review" if waiting else sample.opener.partition("   ")[0]
+        command = "rung review" if waiting else after_sample(sample.plan.role)
         return Stage(4, "Review", "needs_you", reason, command, does)
     if waiting:
         reason = f"{decided:,} of {decided + waiting:,} decided{who}"

@@ -7,7 +7,7 @@ from typing import Any
 from curation.split.card import class_lines
 from curation.split.freeze import Frozen
 from curation.split.plan import FreezePlan
-from rung.status.following import after_freeze_plan
+from rung.status.following import after_freeze_plan, after_sample
 from rung.text.power_text import SmallestGain
 from workspace.counted import counted
 from workspace.files import sha256_file
@@ -86,8 +86,8 @@ def plan_json(plan: FreezePlan, size: SmallestGain) -> JsonObject:
 
 
 def failed_lines(samples: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a line for each sample that failed: what was found, and the way on."""
-    yield from (f"✗ {sample['words']}" for sample in samples if sample.get("words"))
+    """Yield a line for each sample that failed: what was found, and the next command."""
+    yield from (f"✗ {each['words']} Next: {after_sample(each['role'])}" for each in samples if each.get("words"))
 
 
 def _offer(dates: Sequence[str]) -> Iterator[str]:

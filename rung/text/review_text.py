@@ -7,7 +7,7 @@ from curation.review.agreement import Agreement
 from curation.review.guideline import Touched
 from curation.review.people import PersonProgress
 from curation.review.progress import SampleProgress
-from rung.status.following import REVIEW, after_review
+from rung.status.following import REVIEW, after_review, after_sample
 from rung.text.message_text import marked, message_text
 from workspace.counted import all_of, counted, duration
 
@@ -93,7 +93,12 @@ def _sample(sample: SampleProgress) -> Iterator[str]:
     if sample.bound is not None:
         yield f"    at most {sample.bound:.1%} of the unreviewed rows are wrong (95%)"
     if sample.failed:
-        yield f"    {sample.words()}"
+        yield f"    {failed_text(sample.words(), sample.plan.role)}"
+
+
+def failed_text(failed: str, role: str) -> str:
+    """Return why a sample failed, and the next command; empty if it has not."""
+    return f"{failed} Next: {after_sample(role)}" if failed else ""
 
 
 def _people(found: ReviewProgress) -> Iterator[str]:

@@ -26,7 +26,7 @@ from curation.review.item import (
     veiled_near,
 )
 from curation.review.leases import give_up, renew
-from curation.review.progress import failed_words
+from curation.review.progress import failed_sample
 from curation.review.ruling import with_text
 from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, number_of
@@ -37,7 +37,7 @@ from rung.report.evaluation import write_page
 from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words
 from rung.text.message_text import clock_of, turns, worse_answer
-from rung.text.review_text import origin
+from rung.text.review_text import failed_text, origin
 from rung.web import view
 from rung.web.login import Door
 from rung.web.templating import LOOK, PageRequest, closed, page
@@ -96,7 +96,7 @@ def decide_page(desk: Desk, ask: PageRequest) -> Response:
         if isinstance(error, Refusal) and error.where == name:
             return _conflict(desk, ask, error.message)
         return _again(desk, ask, error)
-    return RedirectResponse(f"/?decided={name}" if made.note else "/", 303)
+    return RedirectResponse(f"/?decided={name}" if made.failed else "/", 303)
 
 
 def _is_new(desk: Desk, ask: PageRequest, ruling: Ruling) -> bool:
@@ -279,7 +279,8 @@ def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
 def _failed(desk: Desk, ask: PageRequest) -> str:
     """Say how a person's last decision changed a failed sample."""
     name, last = ask.request.query_params.get("decided", ""), last_of(desk, ask.person)
-    return failed_words(desk, name) if last is not None and last.row == name else ""
+    failed = failed_sample(desk, name) if last is not None and last.row == name else None
+    return failed_text(failed.words(), failed.plan.role) if failed else ""
 
 
 def _day(desk: Desk, ask: PageRequest) -> Any:
@@ -341,6 +342,8 @@ def reopen(desk: Desk, ask: PageRequest) -> Response:
 
 def rows_page(desk: Desk, ask: PageRequest) -> Response:
     """Show the rows in review, narrowed by state, answer and finding."""
+    from curation.checks.run import titles
+
     query = ask.request.query_params
     chosen = {name: query.get(name, "")[:200] for name in ("state", "label", "finding")}
     number = query.get("page", "1")
@@ -349,9 +352,8 @@ def rows_page(desk: Desk, ask: PageRequest) -> Response:
     last = max(1, -(-found.total // PAGE))
     ways = {n: f"/rows?{urlencode({**chosen, 'page': n})}" for n in (at - 1, at + 1) if 1 <= n <= last}
     values: JsonObject = {"found": found, "chosen": chosen, "at": at, "last_page": last, "ways": ways}
-    return page(
-        "rows.html", ask, **_common(desk, ask), **values, states=list(STATES), labels=answers_in_use(desk.store)
-    )
+    shown: JsonObject = {"states": list(STATES), "labels": answers_in_use(desk.store), "titles": titles()}
+    return page("rows.html", ask, **_common(desk, ask), **values, **shown)
 
 
 def alike_page(desk: Desk, ask: PageRequest) -> Response:

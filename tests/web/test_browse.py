@@ -36,6 +36,7 @@ def test_the_list_is_narrowed_by_state_answer_and_finding(site):
     assert [row.id for row in browse(site.desk, finding="contradictions").rows] == ["r-000003"]
     assert (browse(site.desk, finding="none").total, browse(site.desk, page=2).rows) == (0, [])
     dana = site.browser("dana").get("/rows?state=edited&label=waste")
+    assert "Contradictions" in dana.words and "contradictions" not in dana.words
     assert "r-000002" in dana.words and "by mo" in dana.words and "r-000001" not in dana.words
     assert dana.get("/rows?page=9999999&state=%00&label=%3Cb%3E").status == 200
 

@@ -90,6 +90,7 @@ def decide_command(
     """Decide a row that `next` gave you. An expired token changes nothing (exit 1)."""
     from curation.review import Ruling, decide
     from curation.review.guideline import reason_of, reasons_now
+    from rung.text.review_text import failed_text
 
     text = read_utf8(text_file, newline="") if text_file else None
     whole = _row(row_file) if row_file else None
@@ -98,7 +99,7 @@ def decide_command(
         kind = "automatic" if automatic else "person"
         made = decide(desk, row, token, person_of(desk, reviewer), ruling, kind=kind)  # type: ignore[arg-type]
     document = {"id": made.id, "state": made.state, "decision": made.decision}
-    note_of = {"note": made.note} if made.note else {}
+    note_of = {"note": failed_text(made.failed, made.role)} if made.failed else {}
     show(as_json, document | note_of, [f"{made.id} is {made.state}.", *note_of.values()])
 
 

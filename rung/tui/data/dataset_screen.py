@@ -65,7 +65,7 @@ class DatasetScreen(LoadedScreen):
         entries += [Entry(f"Same as {plan.same}: {what}" if plan.same else f"To be frozen: {what}")]
         entries += [Entry(f"  {name:<12} {n:>7,} rows{_small(name, n)}") for name, n in plan.sizes.items()]
         entries += [Entry(), *_blockers(plan.blockers)]
-        entries += [Entry(f"✗ {words}", "", "bold") for words in plan.failed]
+        entries += [Entry(line, "", "bold") for line in plan.failed]
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
         self.version = next_id(project.datasets, "v")
         if plan.blockers:

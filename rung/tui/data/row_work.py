@@ -8,6 +8,7 @@ from curation.checks.run import check_project
 from curation.split.freeze import same_version
 from curation.split.plan import Blocker, plan_freeze
 from curation.store import open_store
+from rung.text.dataset_text import failed_lines
 from rung.tui.worker_process import Say
 from training.gates.clearance import check_gates
 from training.gates.gate import Gate
@@ -28,7 +29,7 @@ class Foreseen:
     blockers: tuple[Blocker, ...]
     same: str
     failed: tuple[str, ...] = ()
-    """Sentences on samples of the review that failed."""
+    """Lines on samples of the review that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def foreseen(_: Say, project: Project, settings: Settings, test_only: bool) -> F
     with open_store(project, settings) as store:
         plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=True)
     there = same_version(project, settings, plan)
-    failed = tuple(str(sample["words"]) for sample in plan.samples if sample["words"])
+    failed = tuple(failed_lines(plan.samples))
     return Foreseen(plan.test_only, plan.sizes, plan.blockers, there.name if there is not None else "", failed)
 
 

@@ -14,6 +14,7 @@ from curation.review.people import team
 from curation.store import store_exists
 from rung.text.drafts_text import gap_lines
 from rung.text.message_text import VERBS
+from rung.text.review_text import failed_text
 from rung.tui.review.item_text import agreed, summary, team_words
 from rung.tui.review.review_session import ReviewSession
 from rung.tui.source import ScreenSource
@@ -132,7 +133,7 @@ class ReviewQueue:
         """Return the next item after a decision, and what became of that."""
         also = "   b same for similar" if tried.verdict == "edit" and session.series is None else ""
         said = f"{VERBS[tried.verdict]} {made.id}   u undo{also}"
-        return self.take(lambda: session.take(tried.item), made.note or said)
+        return self.take(lambda: session.take(tried.item), failed_text(made.failed, made.role) or said)
 
     def take_again(self, session: ReviewSession, item: ReviewItem, problem: str) -> Taken | None:
         """Take the row again after its lease ended, if nobody has it, else the next one."""
