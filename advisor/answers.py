@@ -95,7 +95,7 @@ class Answers(BaseModel):
         return {key: value for key in FACTS if (value := getattr(self, key)) is not None}
 
     def deciding(self) -> FactValues:
-        """The answers that rules may read."""
+        """Return the answers that rules may read."""
         return {key: value for key, value in self.known().items() if key not in SILENT}
 
     def measured(self) -> frozenset[str]:

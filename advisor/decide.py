@@ -116,8 +116,8 @@ def _candidates(book: Rulebook, answers: Answers, verdict: LadderVerdict, single
 
 
 def open_questions(singles: list[Flip]) -> list[str]:
-    """The unanswered questions that can change the advice, the most valuable first: those that move the next step,
-    then by how many outcomes they lead to, then by how many of their answers do.
+    """Return the unanswered questions that can change the advice, the most valuable first: those that move the next
+    step, then by how many outcomes they lead to, then by how many of their answers do.
     """
     found: dict[str, list[Flip]] = {}
     for flip in singles:

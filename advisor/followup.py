@@ -136,8 +136,8 @@ ROW_LENGTH = 2048
 
 
 def fitted(method: Method, memory_gb: float | None) -> Method:
-    """The method with its memory at batch 1 and 2,048 tokens, chunked loss; where the proposed base does not fit the
-    GPU, the largest proposed one that does takes its place. Unchanged where tuning is not in play.
+    """Return the method with its memory at batch 1 and 2,048 tokens, chunked loss; where the proposed base does not fit
+    the GPU, the largest proposed one that does takes its place. Unchanged where tuning is not in play.
     """
     if method.name is None or method.base_model is None:
         return method

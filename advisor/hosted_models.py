@@ -47,7 +47,7 @@ class Life:
 
 
 def life_of(model: str, project_rules: Path | None = None) -> Life | None:
-    """The entry of this model, dated ids (`NAME-20251001`, `NAME-2025-04-14`) included; None if there is none.
+    """Return the entry of this model, dated ids (`NAME-20251001`, `NAME-2025-04-14`) included; None if there is none.
 
     Raises RungError if the project's own table cannot be read, InputError with all that is wrong with it.
     """

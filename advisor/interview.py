@@ -57,7 +57,7 @@ def asked_keys(answers: Answers) -> frozenset[str]:
 
 
 def next_question(book: Rulebook, answers: Answers) -> Question | None:
-    """The most telling question that can still change the advice, a gate or the method; None when that is enough."""
+    """Return the most telling question that can still change the advice, a gate or the method, or None."""
     verdict, said = verdict_of(book, answers), asked_keys(answers) - answers.measured()
     open_now = askable(book, answers)
     for key in OPENING:

@@ -104,7 +104,7 @@ def _agreeing(answers: Answers, where: str) -> Answers:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Two programs that answer at once take turns, so that neither writes over the other's answer."""
+    """Let two programs that answer at once take turns, so that neither overwrites the other's answer."""
     import fcntl
 
     folder = os.open(path.parent, os.O_RDONLY)

@@ -103,7 +103,7 @@ class Claude(Hosted):
         return self.reply(ask, result.message, 0.0, batch=True)
 
     def send(self, ask: Ask, *, thinks: bool) -> Any:
-        """One message; a long one is streamed, and a stream that was cut is a broken connection, not an answer."""
+        """Send one message. A long one is streamed; a broken stream is a broken connection, not an answer."""
         request = self.request(ask, thinks=thinks)
         request = {**request, "extra_body": dict(self.options.parameters)} if self.options.parameters else request
         if request["max_tokens"] < STREAM_FROM:

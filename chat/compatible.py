@@ -48,8 +48,8 @@ class Compatible(Hosted):
         self.notices += [kept_back] * bool(kept_back)
 
     def listed(self) -> dict[str, str]:
-        """The names that the server has (`GET /models`), each with the one that it is based on where the server has it
-        (vLLM's `parent` of an adapter). Raises ChatError; `garbled` where it is no list.
+        """Return the names that the server has (`GET /models`), each with the one that it is based on where the server
+        has it (vLLM's `parent` of an adapter). Raises ChatError; `garbled` where it is no list.
         """
         found = self.patiently(self.client.models.list)
         if not isinstance(getattr(found, "data", None), list):
@@ -77,7 +77,7 @@ class Compatible(Hosted):
         return {**kept, "extra_body": extra} if extra else kept
 
     def send(self, ask: Ask, *, thinks: bool) -> Any:
-        """A completion; asked again without each parameter that the model refuses, whichever thread heard of it."""
+        """Return a completion; ask again without each parameter that the model refuses, whichever thread learned it."""
         while True:
             request = self.request(ask, thinks=thinks)
             try:
@@ -191,7 +191,7 @@ TOO_MUCH = re.compile(r"(?i)too (large|long|many|big)|at most|maximum|exceed|con
 
 
 def _unsupported(error: Any, request: JsonObject) -> set[str]:
-    """The optional parameters of a request that the model's refusal names as such; not one with too high a value."""
+    """Return the optional parameters that the refusal names as unsupported, not one with too high a value."""
     said = f"{error} {body_message(error)}"
     if not UNSUPPORTED.search(said) or TOO_MUCH.search(said):
         return set()

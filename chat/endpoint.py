@@ -49,7 +49,7 @@ def without_user(address: str) -> str:
 
 
 def model_place(address: str, provider: str) -> SplitResult:
-    """The parts of `base_url`; where none is named, of the provider's variable or own host. RungError where it is none.
+    """Return the parts of `base_url`, else of the provider's variable or own host. RungError if it is no address.
 
     A user's name and password in it are left out.
     """
@@ -139,7 +139,7 @@ class Endpoint:
 
 
 def exchange(url: str, body: Mapping[str, Any] | None, key: str, host: str, patience: float) -> JsonObject:
-    """The JSON document that answers another, or a GET. Raises ChatError; rows go to this address and no other."""
+    """Return the JSON reply to a POST, or to a GET. Raises ChatError. Rows go to this address only."""
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())

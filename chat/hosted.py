@@ -174,7 +174,7 @@ class Hosted(ABC):
 
 
 def schema_of(ask: Ask) -> JsonObject | None:
-    """The JSON schema that the reply must fit: of the closed set, or the one in `Ask.meta`, `schema` or `shape`."""
+    """Return the JSON schema of the reply: of the closed set, or the one in `Ask.meta`, `schema` or `shape`."""
     if ask.choices:
         answer = {"type": "string", "enum": list(ask.choices)}
         return {

@@ -62,7 +62,7 @@ class TokenPrice:
 def price_of(
     model: str, cache_write_factor: float = 1.0, *, own: Path | None = None, shipped: bool = True
 ) -> TokenPrice | None:
-    """The price in the `[[api]]` entry of this model, dated ids (`NAME-20251001`) included; None if there is none.
+    """Return the price in the `[[api]]` entry of this model, dated ids (`NAME-20251001`) included, or None.
 
     `own` is a project's `prices.toml`, which comes first; `shipped` prices are for the model's own host alone.
     `cache_write_factor` is what writing to the provider's prompt cache costs, in input prices. Raises InputError if

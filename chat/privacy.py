@@ -87,7 +87,7 @@ class Guarded(ModelWrapper):
         return replies(self.model, self._allowed(asks))
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """All replies in order. Raises Refusal as soon as the answer forbids, ChatError for the first failure."""
+        """Return all replies in order. Raises Refusal once the answer forbids, ChatError for the first failure."""
         return collect(self.stream, asks, progress)
 
     def _allowed(self, asks: Iterable[Ask]) -> Iterator[Ask]:

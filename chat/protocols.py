@@ -116,7 +116,7 @@ class Tokenizer(Protocol):
         """Return the chat template's text for these turns, open for the assistant."""
 
     def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
-        """The chat template's text for finished turns. Raises RungError if it leaves out a call of the last."""
+        """Return the chat template's text for finished turns. Raises RungError if it leaves out a call of the last."""
 
 
 @runtime_checkable

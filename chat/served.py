@@ -42,8 +42,8 @@ def own_server(settings: ModelSettings) -> str:
 def open_beside(
     settings: ModelSettings, name: str, guard: Guard | None, *, called: str, needed: Sequence[str] = ()
 ) -> ChatModel:
-    """The model `name` of the server of `[model]`, after its list was read (no row is sent for that); reports and kept
-    answers name it as it is `called`.
+    """Return the model `name` of the server of `[model]`, after its list was read (no row is sent for that); reports
+    and kept answers name it as it is `called`.
 
     Raises Refusal if the privacy answer forbids, where the list holds neither it nor all that are `needed`, or says
     that it is based on another model than `[model]`'s.

@@ -43,7 +43,7 @@ def document_files(folder: Path) -> list[Path]:
 
 
 def paragraphs_of(path: Path, name: str) -> Iterator[Paragraph]:
-    """The paragraphs of a file that is called `name`. Raises RungError if it is damaged, locked or holds no text."""
+    """Yield the paragraphs of the file `name`. Raises RungError if it is damaged, locked or holds no text."""
     kind = path.suffix.lower()
     read = {".pdf": _pdf, ".docx": _docx, ".html": _html, ".htm": _html}.get(kind, _text)
     empty = True

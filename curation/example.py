@@ -19,7 +19,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content: a string as it is, of a list of parts the text parts joined by newlines."""
+    """Return the text of a message's content: a string as it is, the text parts of a list joined by newlines."""
     if isinstance(content, str):
         return content
     if isinstance(content, Sequence):

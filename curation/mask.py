@@ -146,8 +146,8 @@ def _secrets(text: str) -> list[Spot]:
 
 
 def plain(text: str) -> str:
-    r"""The text, as long as before, with full-width signs, digits of other scripts, odd spaces and dashes as ASCII, and
-    line ends as a text of JSON or a program writes them (`\n`) as line ends.
+    r"""Return the text, as long as before, with full-width signs, digits of other scripts, odd spaces and dashes as
+    ASCII, and line ends as a text of JSON or a program writes them (`\n`) as line ends.
     """
     text = text if text.isascii() else text.translate(_PLAIN)
     return _ESCAPED.sub("\n\n", text) if "\\" in text else text

@@ -32,7 +32,7 @@ ARTEFACTS = {
 
 
 def pages() -> dict[str, str]:
-    """Every page by its path below docs/reference/."""
+    """Return every page by its path below docs/reference/."""
     return {
         "commands.md": "\n".join(commands()),
         "settings.md": "\n".join(settings()),
@@ -45,7 +45,7 @@ def pages() -> dict[str, str]:
 
 
 def first(text: str | None) -> str:
-    """The first paragraph of a docstring in one line."""
+    """Return the first paragraph of a docstring in one line."""
     return " ".join((text or "").strip().split("\n\n")[0].split())
 
 
@@ -55,7 +55,7 @@ def cell(text: str) -> str:
 
 
 def commands() -> Iterator[str]:
-    """Every command with its arguments and options."""
+    """Yield every command with its arguments and options."""
     import typer
 
     from rung.cli import build_app
@@ -96,7 +96,7 @@ def _names(parameter: Any) -> str:
 
 
 def settings() -> Iterator[str]:
-    """The tables of rung.toml with the default of each key."""
+    """Yield the tables of rung.toml with the default of each key."""
     from workspace.settings import Settings
 
     said = _attribute_docs(ROOT / "workspace" / "settings.py")
@@ -149,7 +149,7 @@ def _attribute_docs(file: Path) -> dict[tuple[str, str], str]:
 
 
 def rules() -> Iterator[str]:
-    """Every rule with its reason and its sources, by file."""
+    """Yield every rule with its reason and its sources, by file."""
     sources = {s["id"]: s for s in tomllib.loads((ROOT / "rules" / "sources.toml").read_text())["source"]}
     yield "# Rules\n\n`rung why RULE` shows one rule with the dates of its sources and the answers it depends on.\n"
     for file in sorted((ROOT / "rules").glob("*.toml")):
@@ -174,7 +174,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def checks() -> Iterator[str]:
-    """The quality checks."""
+    """Yield the quality checks."""
     from curation.checks.base import QualityCheck
 
     for file in sorted((ROOT / "curation" / "checks").glob("*.py")):
@@ -194,7 +194,7 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 
 def metrics() -> Iterator[str]:
-    """The metrics, each with the definition that it cites."""
+    """Yield the metrics, each with the definition that it cites."""
     from evaluation.metrics import classes, perplexity
     from evaluation.metrics.item_metrics import MAKERS, SCORES
     from evaluation.metrics.text import refuses
@@ -210,7 +210,7 @@ def metrics() -> Iterator[str]:
 
 
 def formats() -> Iterator[str]:
-    """The files that Rung leaves behind."""
+    """Yield the files that Rung leaves behind."""
     yield "# File formats\n\nRung checks each artefact against its schema when it reads it. Each has the SHA-256"
     yield "of what it was made from.\n\n| file | what it is | schema |\n|---|---|---|"
     for place, name in ARTEFACTS.items():

@@ -31,7 +31,7 @@ async def quiet(app: RungApp, pilot: object) -> None:
 
 
 async def draw(folder: Path, stages: list[int]) -> None:
-    """One picture a stage."""
+    """Draw one picture a stage."""
     source = ScreenSource.of(folder)
     source.who = "sam"
     source.now = lambda: datetime(2026, 11, 25, 14, 2, tzinfo=UTC)

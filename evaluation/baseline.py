@@ -184,8 +184,8 @@ def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms) -> Me
 def cascade(
     bench: Bench, chosen: Sequence[ArmChoice], outcomes: Sequence[ItemOutcome], sure: Mapping[str, SureSplits]
 ) -> tuple[ArmResult, list[ItemOutcome]] | None:
-    """The arm of a classifier where it is sure, from the probability on that validation chose for the wanted precision,
-    and of the best prompt elsewhere (Chen, Zaharia and Zou 2023: FrugalGPT). Nothing is asked for it.
+    """Return the arm of a classifier where it is sure, from the probability on that validation chose for the wanted
+    precision, and of the best prompt elsewhere (Chen, Zaharia and Zou 2023: FrugalGPT). Nothing is asked for it.
 
     The classifier is the one that validation prefers among `chosen`, whose outcomes these are; None if it or a
     prompted arm is missing or no threshold reaches the precision.
@@ -267,7 +267,7 @@ def bare_report(
     choices: Sequence[ArmChoice],
     sources: Sequence[Path],
 ) -> Report:
-    """The report of arms whose outcomes are written, with what every report has; `sources` are files behind it."""
+    """Return the report of arms whose outcomes are written. `sources` are the files behind it."""
     return Report(
         id=folder.name,
         kind=kind,

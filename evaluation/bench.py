@@ -141,7 +141,7 @@ class Bench:
         )
 
     def with_encoder(self, opened: Callable[[], Embedder | None]) -> Bench:
-        """Return the same with the embedding model that `opened` gives, where there are labels to learn."""
+        """Return the bench with the embedding model that `opened` gives, if there are labels to learn."""
         if not self.closed:
             return self
         embedder = None if self.meanings else opened()

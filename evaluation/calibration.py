@@ -42,7 +42,7 @@ def sure_answers(
 
 
 def told_answers(outcomes: Sequence[ItemOutcome]) -> list[SureAnswer]:
-    """Each item's answer with the probability of the whole reply, as the server sent it; empty if one has none."""
+    """Return each item's answer with the probability of the whole reply; empty if a reply has none."""
     found = [SureAnswer(o.item, min(1.0, math.exp(o.logprob)), o.score) for o in outcomes if o.logprob is not None]
     return found if len(found) == len(outcomes) else []
 

@@ -89,7 +89,7 @@ class Harness:
 
 
 def items_of(rows: Sequence[Example], turns: Literal["last", "all"] = "last") -> list[EvalItem]:
-    """The answered rows of a split as items; with `all` each assistant turn is one, with the true turns before it.
+    """Return the answered rows of a split as items; with `all` each assistant turn after the true turns.
 
     An earlier turn is left out where it says that it is not to be trained on, or where the row has tests: these are of
     the last answer. So the items of a file that does not change keep their numbers.

@@ -79,7 +79,7 @@ def judge_rungs(arms: Sequence[ArmResult], goal: float | None, effort: Effort) -
 
 
 def best_classifier(arms: Sequence[ArmResult]) -> ArmResult | None:
-    """The classifier or the encoder, whichever validation prefers; the plainer one of equals. None without one."""
+    """Return the classifier or the encoder, as validation prefers; the plainer one of equals. None without one."""
     known = [a for a in arms if a.arm in CLASSIFIERS and a.validation is not None and not a.unmeasured]
     return max(known, key=lambda arm: round((arm.validation or 0.0) / TOLERANCE), default=None)
 
@@ -127,7 +127,7 @@ def smallest_difference(
 
 
 def data_facts(examples: Sequence[Example], reviewed: int, closed: bool) -> Facts:
-    """The facts `examples`, `reviewed_examples`, `test_set` and, for a closed set, `classes` and `smallest_class`."""
+    """Return `examples`, `reviewed_examples`, `test_set` and, for a closed set, `classes` and `smallest_class`."""
     facts: Facts = {"examples": len(examples), "reviewed_examples": reviewed, "test_set": True}
     counts = Counter(example.answer for example in examples if example.answer)
     if closed and counts:
@@ -146,7 +146,7 @@ def read_answers(project: Project) -> Answers:
 
 
 def newest_baseline(project: Project, settings: Settings) -> tuple[Path, Report] | None:
-    """The newest baseline on the newest frozen test set, scored by the project's metric; None if there is none."""
+    """Return the newest baseline on the newest frozen test set, scored by the project's metric, or None."""
     dataset = newest_dataset(project)
     test = read_manifest(dataset).splits.get("test") if dataset else None
     found = newest_report(project, "baseline", test_sha256=test.sha256) if test else None

@@ -152,7 +152,7 @@ class Report(Artefact):
 
 
 def scored_as(run: str, served: str) -> str:
-    """A run as a test set's scorings name it: asked by a name, it is another scoring than with its own weights."""
+    """Return the run's name in a test set's scorings. A run on a server counts as another scoring."""
     return f"{run} as {served}" if served else run
 
 
@@ -176,7 +176,7 @@ def reports(project: Project) -> list[Report]:
 def newest_report(
     project: Project, kind: Literal["baseline", "run"], *, run: str | None = None, test_sha256: str | None = None
 ) -> tuple[Path, Report] | None:
-    """The newest complete report of a kind (of a run, on a test split), with its folder; None if there is none."""
+    """Return the newest complete report of a kind (of a run, on a test split), with its folder, or None."""
     for path in reversed(oldest_first(project.evaluations.glob("*/report.json"))):
         report = read_artefact(path, Report)
         if report.kind != kind or (run and report.run != run) or (test_sha256 and report.test_sha256 != test_sha256):

@@ -17,20 +17,20 @@ LEFT_OUT = re.compile(r"(torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
 
 
 def resolve() -> str:
-    """Every requirement of the tests with all its hashes, as pip reads them."""
+    """Return every requirement of the tests with all its hashes, as pip reads them."""
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", str(HERE.parent / "pyproject.toml")]
     command += ["--extra", "dev", "--generate-hashes", "--python-version", "3.11", "--no-annotate", "--no-header", "-q"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def without_torch(text: str) -> str:
-    """The same without the packages that hang on the machine."""
+    """Return the same without the packages that hang on the machine."""
     entries = re.split(r"\n(?=[a-zA-Z])", text.strip())
     return "\n".join(entry for entry in entries if not LEFT_OUT.match(entry)) + "\n"
 
 
 def lock_tools() -> None:
-    """The packages that releasing installs (`training/release/tools.py`), with all their hashes."""
+    """Lock the packages that releasing installs (`training/release/tools.py`), with all their hashes."""
     sys.path.insert(0, str(HERE.parent))
     from training.release.tools import COMPRESSOR, CONVERTER, LLAMA, LOCKS
 

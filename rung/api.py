@@ -92,7 +92,7 @@ def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: ob
 
 
 def _scores(problems: list[Problem], name: str, values: Iterable[float]) -> list[float]:
-    """Return the numbers in 0..1; what is none of them goes to `problems`."""
+    """Return the numbers in 0..1; other values go to `problems`."""
     listed = _listed(problems, name, values)
     for place, value in enumerate(listed):
         problems += _faults(f"{name}[{place}]", value)

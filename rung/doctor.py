@@ -54,7 +54,7 @@ class DoctorCheck:
 
 
 def examine(folder: Path) -> list[DoctorCheck]:
-    """Every check, in order: the program, its extras, the embedded model, the disk, and the project in `folder`."""
+    """Return every check, in order: program, extras, embedded model, disk, and the project in `folder`."""
     version = f"{__version__} on Python {platform.python_version()}"
     checks = [DoctorCheck("rung", sys.version_info >= (3, 11), version), *_extras(), _model(), _disk(folder)]
     project = find_project(folder)

@@ -93,7 +93,7 @@ def draft_prompt(project: Project, settings: Settings) -> list[str]:
 
 
 def _labels(project: Project, settings: Settings) -> list[str]:
-    """The labels of rows outside the test set, without drafts that nobody accepted; none where answers are texts."""
+    """Return the labels of rows outside the test set, without unaccepted drafts; none where answers are texts."""
     from curation.split.manifest import newest_dataset, read_manifest
     from curation.store import open_store
     from evaluation.bench import closed_set

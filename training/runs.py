@@ -237,7 +237,7 @@ def reconnect(project: Project, folder: Path) -> None:
 
 
 def run_of(project: Project, plan_sha256: str) -> RunRecord | None:
-    """The newest run of this very plan made here, unless it failed: what was begun is gone on with, not begun again."""
+    """Return the newest run of this very plan made here, unless it failed: an unfinished run is resumed."""
     for run in reversed(read_runs(project)):
         if run.plan_sha256 == plan_sha256 and run.adopted is None:
             return run if run.state != "failed" else None

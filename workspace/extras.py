@@ -62,8 +62,8 @@ def install_command(extra: str, prefix: Path = Path(sys.prefix), origin: str | N
 
 
 def _origin() -> str:
-    """The address of the wheel, folder or repository that this program was installed from, as pip takes it; empty for
-    an index or a checkout. Notes: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
+    """Return the pip address of the wheel, folder or repository that Rung was installed from; empty for an index or a
+    checkout. Notes: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
     """
     import importlib.metadata  # 30 ms that no other command needs
 

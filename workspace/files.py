@@ -71,7 +71,7 @@ def read_utf8(path: Path, *, newline: str | None = None) -> str:
 
 
 def line_problems(path: Path, expected: str, fault: Callable[[str], str]) -> list[Problem]:
-    """A problem for each line of a person's file of which `fault` says what is wrong; blank lines are passed over."""
+    """Return a problem for each line of a person's file that `fault` finds wrong. Blank lines are skipped."""
     lines = ((number, line) for number, line in enumerate(read_utf8(path).splitlines(), 1) if line.strip())
     return [Problem(said, f"{path.name} line {n}", expected, line[:60]) for n, line in lines if (said := fault(line))]
 

@@ -80,7 +80,7 @@ def _overlay(table: JsonObject, environment: Mapping[str, str]) -> dict[tuple[st
 
 
 def _value(raw: str) -> Any:
-    """Return a TOML value; what is none is a text."""
+    """Return a TOML value; anything else is a text."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
     except (ValueError, RecursionError):

@@ -51,7 +51,7 @@ class Claim:
 
 
 def claims(root: Path, kind: str = "") -> list[Claim]:
-    """All that the project asks for (or one kind of it), from its files alone: the environment is the person's own."""
+    """Return all that the project's own files ask for, or one kind of it. The environment is the person's own."""
     try:
         table = read_file(root / SETTINGS_FILE, {}).table
     except InputError:
@@ -178,7 +178,7 @@ def _hosts(_: Path, table: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def bare_host(address: str) -> str:
-    """Return the host and port of an address, as they are called in the list; the whole of what is no address."""
+    """Return the host and port of an address, as the list of trusted hosts names them; other text as it is."""
     try:
         return (urlsplit(address).netloc or address).rpartition("@")[2].lower()
     except ValueError:

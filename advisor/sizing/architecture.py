@@ -289,7 +289,7 @@ def _experts(shape: Shape, config: Config) -> list[Matrix]:
 
 
 def read_architecture(ref: str | Path) -> Architecture:
-    """The architecture behind a model folder, a config.json, or a catalogue id. Errors as `config.read_config`."""
+    """Return the architecture of a model folder, a config.json, or a catalogue id. Errors as `config.read_config`."""
     return build(read_config(ref))
 
 

@@ -72,7 +72,7 @@ def prices(card: str, as_of: date) -> tuple[Price, ...]:
 
 
 def rows_per_second(card: str, method: str, parameters: int, length: int) -> tuple[float, Mapping[str, Any]] | None:
-    """A measured speed that applies: same GPU and method, a model within a quarter of the size, no longer rows."""
+    """Return a measured speed: same GPU and method, a model within a quarter of the size, no longer rows."""
     for entry in rule_file("hardware.toml").get("throughput", []):
         near = 0.8 <= parameters / entry["parameters"] <= 1.25
         if entry["gpu"] == card and entry["method"] == method and near and length <= entry["max_length"]:

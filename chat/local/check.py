@@ -127,7 +127,7 @@ class CheckedWays:
             return False
 
     def _truths(self, size: int, example: Sequence[int]) -> list[_Truth]:
-        """A prompt that fills the length, and a shorter one that begins alike. Raises RungError for an encoder."""
+        """Return a prompt of full length, and a shorter one that begins alike. Raises RungError for an encoder."""
         import torch
 
         long = list(islice(cycle(example), size - STEPS))

@@ -253,7 +253,7 @@ def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
 
 
 def _name(ref: str, place: str, config: Any) -> str:
-    """The embedded model by its name and wheel, a hub id with its commit, a folder with a hash of what it holds."""
+    """Return the embedded model's name and wheel, a hub id with its commit, or a folder with a hash of its content."""
     if ref == EMBEDDED:
         return f"{NAME} ({WHEEL})"
     if not Path(place).is_dir():

@@ -11,7 +11,7 @@ from workspace.errors import RungError
 
 
 def render(tokenizer: Any, turns: Sequence[Turn], tools: Any = None) -> str:
-    """The template's text, open for the assistant. A template without a system role gets it inside the first turn.
+    """Return the template's text, open for the assistant. Without a system role the first turn holds that text.
 
     Raises RungError if the model has no chat template or its template refuses the turns.
     """

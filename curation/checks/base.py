@@ -251,7 +251,7 @@ def _line(example: Example, room: int) -> str:
 
 
 def excerpt(text: str, length: int = EXCERPT) -> str:
-    """The start of a text on one line, personal data and secrets masked, control characters shown as they are named."""
+    """Return the start of a text on one line, with masks, and control characters by name."""
     most = 4 * length
     flat = " ".join(mask(text[:most]).split())
     if len(text) > most and len(flat) < 2 * length:  # the place of the cut may be seen

@@ -34,7 +34,7 @@ class Diversity(QualityCheck):
     reason = "The questions repeat each other: more rows of this kind add little."
 
     def end(self, survey: Survey) -> DataFinding | None:
-        """A finding where both simple measures are low, or drafts vary far less than own rows; always the figures."""
+        """Return a finding if both simple measures are low, or drafts vary far less than own rows; always measure."""
         if len(survey.sample) < FEWEST:
             return None
         chosen = random.Random(survey.options.seed).sample(list(survey.sample), min(DRAWN, len(survey.sample)))

@@ -41,7 +41,7 @@ class Fixed:
     """Other counts of a finding that was fixed as a whole: of leaks the pairs and test items."""
 
     def words(self) -> str:
-        """Return one sentence."""
+        """Return the fix as one sentence."""
         if not self.rows:
             return f"{self.finding}: nothing to fix."
         count = counted(len(self.rows), "row")

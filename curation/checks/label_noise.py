@@ -90,7 +90,7 @@ def doubted(rows: Sequence[tuple[Subject, str]], seed: int) -> list[tuple[Subjec
 
 
 def _out_of_fold(texts: Sequence[str], given: Any, seed: int) -> tuple[Any, Any]:
-    """Two arrays rows x classes: the probabilities of two models trained on the other folds."""
+    """Return two arrays rows x classes: the probabilities of two models trained on the other folds."""
     from sklearn.linear_model import SGDClassifier
     from sklearn.naive_bayes import MultinomialNB
 

@@ -282,7 +282,7 @@ def check_project(
 
 
 def _passed(things: Iterable[T], of: int, progress: RowsDone) -> Iterator[T]:
-    """These `of` things in their order, and how far that is."""
+    """Yield these `of` things in their order, and report the progress."""
     for done, thing in enumerate(things):
         if done % AT_ONCE == 0:
             progress(done, max(done, of))

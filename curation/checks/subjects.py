@@ -51,7 +51,7 @@ class ProjectRows(StoredRows):
         return [found[name] for name in names]
 
     def names(self, indices: Sequence[int]) -> list[str]:
-        """Their ids."""
+        """Return their ids."""
         return [row_id(self.numbers[index]) for index in indices]
 
 

@@ -64,7 +64,7 @@ class DraftingResult:
 
 
 FAILURES_IN_A_ROW = 5
-"""Calls without an answer, one after the other, that end a run."""
+"""Consecutive calls without an answer that end a run."""
 
 
 class DraftBudget:
@@ -301,7 +301,7 @@ def worst_case(
 
 
 def _start(session: Session) -> tuple[dict[str, DraftRequest], dict[str, DraftRequest]]:
-    """All wanted orders and those not yet replied to, after replies that a stopped run left behind were settled."""
+    """Return all wanted orders, and those without a reply, after the replies of a stopped run were settled."""
     orders = session.orders()
     if not session.material.reviewed and session.material.seeds:
         session.outcome.notes.append("No row is reviewed yet: the seeds are pool rows as they were imported.")

@@ -138,7 +138,7 @@ def _priced(gaps: Gaps, store: Store, project: Project, settings: Settings, mate
 
 
 def _most(name: str, drafts: int, project: Project, settings: Settings, material: DraftMaterial) -> float | None:
-    """Return the most that so many drafts can cost, by the longest that the first ones are."""
+    """Return the highest cost of `drafts` calls, each as long as the longest of the first ones; None if unknown."""
     if settings.model.provider == "local":
         return 0.0
     price = price_of(settings.model.base)

@@ -71,7 +71,7 @@ class Fingerprints:
         return Fingerprints(*(column.take(rows) for column in self._columns()))
 
     def followed_by(self, more: Fingerprints) -> Fingerprints:
-        """These and then others, which the same engine made."""
+        """Return these and then others, which the same engine made."""
         shingles, grams, *columns = zip(self._columns(), more._columns(), strict=True)
         return Fingerprints(concat(shingles), concat(grams), *map(np.concatenate, columns))  # type: ignore[arg-type]
 
@@ -136,7 +136,7 @@ class Collector:
         self.count += len(prints)
 
     def finish(self, source: RowSource) -> Fingerprints:
-        """Return all rows, the template taken off."""
+        """Return all rows without the template."""
         return without_template(self.collected(), source)
 
     def collected(self) -> Fingerprints:
@@ -165,7 +165,7 @@ class _Shared:
         self.prints: Fingerprints | None = None
 
     def of(self, places: I64) -> Fingerprints:
-        """The fingerprints of the rows at these places; rows that are new are hashed, by the engine of the others."""
+        """Return the fingerprints of the rows at these places. New rows are hashed by the engine of the others."""
         if self.numba is None:
             self.numba = use_compiled(len(self.rows))
         if self.prints is None or len(self.prints) < len(self.rows):
@@ -275,7 +275,7 @@ def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
 
 
 def _named(question: str, common: U32) -> str:
-    """The template in words: hash each shingle of the question by itself and see which are common."""
+    """Return the template in words: hash each shingle of the question by itself and see which are common."""
     parts = sorted(shingles(question))
     hashes = hash_texts([" ".join(part) for part in parts], grams=False).shingles.hashes
     return covered(question, frozenset(p for p, c in zip(parts, np.isin(hashes, common), strict=True) if c))

@@ -64,8 +64,8 @@ def number_by_first(keys: U64) -> tuple[I64, I64]:
 
 
 def _by_key(keys: U64) -> I64:
-    """The places in ascending order of their keys, or of the keys' upper bits alone, as that is quicker to sort: where
-    different keys have the same ones, which is rare, they are sorted whole. Equal keys in ascending order of place.
+    """Return the places in ascending order of their keys, or of the keys' upper bits alone, as that is quicker to sort:
+    different keys with the same upper bits are rare and sorted whole. Equal keys in ascending order of place.
     """
     bits = np.uint64(max(1, len(keys).bit_length()))
     packed = ((keys >> bits) << bits) | np.arange(len(keys), dtype=np.uint64)

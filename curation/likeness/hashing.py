@@ -48,7 +48,7 @@ class Hashes:
         return Hashes(self.hashes[ranges(self.starts[texts], sizes)], offsets(sizes))
 
     def sequence_keys(self) -> U64:
-        """A key of each text's words in their order: equal for the same words, 0 for a text without a word."""
+        """Return a key of each text's words in their order: equal for the same words, 0 for a text without a word."""
         powers, inverse = _powers(max(18, len(self.hashes).bit_length()))
         sums = sums_between(self.hashes * powers[: len(self.hashes)], self.starts) * inverse[self.starts[:-1]]
         return np.where(self.counts > 0, mix(sums + self.counts.astype(np.uint64)), np.uint64(0))
@@ -63,14 +63,14 @@ class Hashes:
         return sums
 
     def grams(self, size: int) -> tuple[I64, U64]:
-        """All n-grams of `size`: the text of each, and its hash."""
+        """Return all n-grams of `size`: the text of each, and its hash."""
         owner = np.repeat(np.arange(len(self)), self.counts)
         sums = self.ngrams(size)
         whole = owner[: len(sums)] == owner[size - 1 :]
         return owner[: len(sums)][whole], sums[whole]
 
     def sets(self, size: int) -> Sets:
-        """The different n-grams of each text; of a shorter text one n-gram of all it has, of an empty one none."""
+        """Return the different n-grams of each text: one of all its words if it is shorter, none if empty."""
         owner, values = self.grams(size)
         owners, found = [owner], [mix(values)]
         for length in range(1, size):
@@ -197,7 +197,7 @@ def _classes() -> npt.NDArray[np.uint8]:
 
 
 def _grams(texts: Sequence[str], count: I64, wanted: bool) -> Sets:
-    """The character grams of the texts with 1 to 19 words."""
+    """Return the character grams of the texts with 1 to 19 words."""
     short = np.flatnonzero((count > 0) & (count < SHORT)) if wanted else np.zeros(0, np.int64)
     found = characters_of([texts[place] for place in short.tolist()]).sets(GRAM)
     sizes = np.zeros(len(texts), np.int64)

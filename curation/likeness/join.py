@@ -62,8 +62,8 @@ def near_sets(
     compiled: bool = False,
     alike: U64 | None = None,
 ) -> NearSets:
-    """All pairs of the sets `nodes` with Jaccard >= threshold, as places in `nodes`; with `minhash` those that the
-    bands propose. Empty sets are near none; equal sets are near too: name one of them where that is not wanted.
+    """Return all pairs of the sets `nodes` with Jaccard >= threshold, as places in `nodes`; with `minhash` those that
+    the bands propose. Empty sets are near none; equal sets are near too: name one of them where that is not wanted.
 
     `alike` gives each place a key: of sets with equal keys no more pairs need be returned than it takes to join those
     that are connected.
@@ -159,7 +159,7 @@ def grouped(keys: Sets) -> Iterator[U64]:
 
 
 def _near_plain(method: Method, sets: Sets, nodes: I64, threshold: float, alike: U64, joined: I64) -> I64:
-    """The same by datasketch's LSH, or by the same rarest members, and Python's own sets."""
+    """Return the same by datasketch's LSH, or by the same rarest members, and Python's own sets."""
     some = sets.take(nodes)
     sizes, keys, parent, found = some.sizes.tolist(), alike.tolist(), joined.tolist(), []
 

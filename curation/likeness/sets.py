@@ -41,7 +41,7 @@ class Sets:
 
     @classmethod
     def of(cls, owners: I64, hashes: U32, texts: int) -> Sets:
-        """Return the sets of so many texts, ascending and without repeats, from hashes that have an owner each."""
+        """Return the sets of `texts` texts, ascending and without repeats, from hashes that have an owner each."""
         keys = distinct((owners.astype(np.uint64) << np.uint64(32)) | hashes)
         sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=texts)
         return cls(keys.astype(np.uint32), offsets(sizes))
@@ -66,7 +66,7 @@ def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def ranges(begins: I64, sizes: I64) -> I64:
-    """Return the numbers from each of `begins` on, so many as its size says, one range after the other."""
+    """Return the numbers from each of `begins` on, as many as its size, one range after the other."""
     starts = offsets(sizes)
     return np.repeat(begins - starts[:-1], sizes) + np.arange(starts[-1])
 
@@ -110,7 +110,7 @@ def sums_between(values: U64, starts: I64) -> U64:
 
 
 def set_keys(sets: Sets) -> U64:
-    """A 64-bit key of each set: equal sets have equal keys, the empty set has 0."""
+    """Return a 64-bit key of each set: equal sets have equal keys, the empty set has 0."""
     total = sums_between(mix(sets.hashes.astype(np.uint64) + np.uint64(1)), sets.starts)
     return mix(total + sets.sizes.astype(np.uint64))
 
@@ -133,7 +133,7 @@ class Growing:
         self._filled = end
 
     def finish(self) -> Sets:
-        """Return all sets; this object gives its memory away."""
+        """Return all sets, and release the memory of this object."""
         starts = offsets(np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64))
         self._hashes.resize(self._filled, refcheck=False)
         return Sets(self._hashes, starts)

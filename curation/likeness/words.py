@@ -121,7 +121,7 @@ Shingles = frozenset[tuple[str, ...]]
 
 
 def shingles_of(tokens: Sequence[str]) -> Shingles:
-    """The set of word 5-grams; one shingle of all words where there are 1 to 4, none where there is no word."""
+    """Return the set of word 5-grams; one shingle of all words where there are 1 to 4, none where there is no word."""
     if len(tokens) < SHINGLE:
         return frozenset([tuple(tokens)] if tokens else ())
     return frozenset(zip(*(tokens[step:] for step in range(SHINGLE)), strict=False))
@@ -203,7 +203,7 @@ def find_template(questions: Sequence[str]) -> Template:
 
 
 def covered(question: str, common: Shingles) -> str:
-    """The words of `question` that shingles of `common` cover, parts joined by ` ... `."""
+    """Return the words of `question` that shingles of `common` cover, parts joined by ` ... `."""
     tokens = words(question)
     kept = [False] * len(tokens)
     for i in range(max(1, len(tokens) - SHINGLE + 1)):

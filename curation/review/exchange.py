@@ -135,7 +135,7 @@ def _no_formula(value: str) -> str:
 
 
 def _plain_cell(value: str) -> str:
-    """A cell as it was before `_no_formula`: what a reviewer copied from `answer` into `text` comes back as it is."""
+    """Return a cell as it was before `_no_formula`, so that a copied `answer` comes back unchanged in `text`."""
     return value[1:] if value[:1] == "'" and value[1:].startswith(FORMULA) else value
 
 

@@ -23,7 +23,7 @@ def reason_of(given: str, known: Sequence[str]) -> str:
 
 
 def reasons_in(guideline: str) -> tuple[str, ...]:
-    """The list items under a heading "Reasons" (or "Reject reasons", "Reason codes"); empty if there is none."""
+    """Return the list items under a heading "Reasons" (or "Reject reasons", "Reason codes"); empty if there is none."""
     found: list[str] = []
     inside = False
     for line in guideline.splitlines():

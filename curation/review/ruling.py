@@ -131,7 +131,7 @@ def with_text(example: Example, text: str) -> str:
 
 
 def _tools(row: Mapping[str, Any]) -> set[str]:
-    """The names of a row's tools: in a row that called none, `-> x` over an indented line is a call only of one."""
+    """Return the names of a row's tools. In a row without calls, only they are called by `-> x`."""
     tools = row.get("tools") or ()
     return {tool.get("function", tool).get("name", "") for tool in tools if isinstance(tool, Mapping)}
 

@@ -55,7 +55,7 @@ def text_key(data: Mapping[str, Any], field: str) -> str:
 
 
 def agreed(answers: Collection[str], field: str, unanswered: bool) -> list[JsonObject]:
-    """The message of the one answer; none if there is none and that is allowed. Raises Malformed otherwise."""
+    """Return the message of the one answer; none if there is none and that is allowed. Raises Malformed otherwise."""
     if len(answers) > 1:
         raise Malformed(field, f"{len(answers)} {field} that disagree.", "keep one, or review it in Rung")
     if not answers and not unanswered:
@@ -76,7 +76,7 @@ def _answer(annotation: Mapping[str, Any]) -> str:
 
 
 def write_task(example: Example) -> JsonObject:
-    """A task with the answer as an annotation of a `TextArea` called answer. Raises CannotHold as `single` does."""
+    """Return a task with the answer as a `TextArea` annotation called answer. Raises CannotHold as `single` does."""
     question, answer = single(example, "label_studio")
     kept = others(example)
     room(kept, "label_studio", "text")
@@ -85,8 +85,8 @@ def write_task(example: Example) -> JsonObject:
 
 
 def read_record(row: JsonObject, unanswered: bool = False) -> JsonObject:
-    """The text or the chat of `fields`, and the answer that all responses agree on; other fields and metadata are kept;
-    metadata with the name of a field as `metadata.NAME`.
+    """Return the text or the chat of `fields`, and the answer that all responses agree on; other fields and metadata
+    are kept; metadata with the name of a field as `metadata.NAME`.
 
     A suggestion is no answer. Raises Malformed for a record of several texts, several questions or several answers, of
     people who disagree, and without a response unless `unanswered`.

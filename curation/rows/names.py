@@ -50,7 +50,7 @@ def need_text(row: Mapping[str, Any], key: str) -> str:
 
 
 def first_of(names: Iterable[str], known: Sequence[str], taken: str = "") -> str:
-    """The first of the `known` names that is among `names` (in any case), as it is written there; "" for none."""
+    """Return the first `known` name that is among `names` (in any case), as `names` writes it; "" for none."""
     by_name = {name.lower(): name for name in names if name != taken}
     return next((by_name[word] for word in known if word in by_name), "")
 
@@ -127,7 +127,7 @@ def bare(message: Mapping[str, Any]) -> str | None:
 
 
 def others(example: Example) -> dict[str, Any]:
-    """The keys of a canonical row beside its messages; of a preference row `rejected` too, so that it is not lost."""
+    """Return the keys of a canonical row beside its messages; of a preference row also `rejected`."""
     return rest(example.row, "messages") if "messages" in example.row else rest(example.row, "prompt", "chosen")
 
 

@@ -117,7 +117,7 @@ def _reading(path: Path, family: Family | None, columns: Columns, unanswered: bo
 
 
 def read_json_lines(file: io.BufferedReader, name: str, number: int) -> Iterator[RowBlock]:
-    """The rows of an open file of JSON lines, some at a time; its first line has this number in the file `name`."""
+    """Return the rows of an open JSON-lines file in blocks. Its first line has this number in the file `name`."""
     return _json_lines(file, name, number, lambda row: read_object(row, None), Quick(True, True, False))
 
 
@@ -142,7 +142,7 @@ def _closer_look(name: str, number: int, line: bytes, found: JsonObject, read: R
 
 
 def _object(name: str, number: int, raw: bytes, read: Read, found: JsonObject | None = None) -> Row | Reject:
-    """One line, and the object that was found on it, with a reason for all that is refused."""
+    """Return one line, and the object that was found on it, with a reason for all that is refused."""
     try:
         found = found or decode_object(raw)
         row = read(found)

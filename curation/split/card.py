@@ -207,8 +207,8 @@ def _shape(value: Any, depth: int) -> Shape:
 
 
 def _merged(one: Shape, other: Shape, depth: int) -> Shape:
-    """The shape that holds both. Unlike objects share their keys (what one lacks is null) as rows and as the objects of
-    a column; deeper they are left as they are, as JSON: the parameters of a tool mean something else with a null more.
+    """Return the shape that holds both. Unlike objects share their keys (what one lacks is null) as rows and as the
+    objects of a column; deeper they stay JSON: the parameters of a tool mean something else with one more null.
     """
     if one == other or other == "null":
         return one

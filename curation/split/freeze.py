@@ -108,7 +108,7 @@ def _freeze(
 
 
 def same_version(project: Project, settings: Settings, plan: FreezePlan) -> Path | None:
-    """The newest version, where this plan would freeze nothing else; a frozen test set alone is not a whole one."""
+    """Return the newest version if this plan would freeze the same. A frozen test set alone is not a whole version."""
     return None if plan.blockers else _same_version(project, settings, plan, _bytes_of(plan))
 
 
@@ -163,7 +163,7 @@ def _provenance(plan: FreezePlan, split: SplitName, settings: Settings) -> list[
 
 
 def licence_of(row: StoredRow, settings: Settings) -> str:
-    """The licence that the row itself names, else that of its file (`[dataset.licences]`), else the dataset's."""
+    """Return the licence of the row itself, else of its file (`[dataset.licences]`), else of the dataset."""
     named = row.example.row.get("license") or row.example.row.get("licence")
     file = row.source.rpartition(":")[0] if row.line else row.source
     licences = settings.dataset.licences

@@ -158,7 +158,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def load_split(folder: Path, split: SplitName) -> list[Example]:
-    """The rows of a split, after its bytes were found to be those that were frozen. Raises Refusal as `split_file`."""
+    """Return the rows of a split, after its hash was checked. Raises Refusal as `split_file`."""
     return [Example.from_json(line) for line in split_file(folder, split).read_text().split("\n") if line]
 
 

@@ -45,7 +45,7 @@ ONE_AT_A_TIME = threading.Lock()
 
 
 def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
-    """An engine on the newest schema, and how messages name the store. Where nothing may be written it only reads.
+    """Return an engine on the newest schema, and how messages name the store. It only reads a read-only store.
 
     Raises RungError if it cannot be reached, is damaged, was written by a newer Rung, or holds (on a database
     server) the rows of a project of another name.

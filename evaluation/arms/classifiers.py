@@ -32,7 +32,7 @@ def classical(material: ArmMaterial) -> list[Variant]:
 
 
 def encoder(material: ArmMaterial) -> list[Variant]:
-    """The same over sentence embeddings, where asked for also over tuned ones; none without an embedding model."""
+    """Return classifiers over sentence embeddings, also tuned ones on request; none without an embedding model."""
     meanings = material.encoder
     if meanings is None:
         return []

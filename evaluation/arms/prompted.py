@@ -46,8 +46,8 @@ def many_shot(material: ArmMaterial) -> list[Variant]:
 
 
 def optimised(material: ArmMaterial) -> list[Variant]:
-    """Each instruction that a model wrote (`evaluation.arms.optimising`), alone and with k examples; none if nothing
-    could choose.
+    """Return each instruction that a model wrote (`evaluation.arms.optimising`), alone and with k examples; none if
+    nothing could choose.
 
     It is a file, `prompts/optimised.1.md`: made once, kept, and yours to edit or delete.
     """

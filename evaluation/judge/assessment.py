@@ -67,7 +67,7 @@ def _held_against(
 
 
 def judged_again(sitting: JudgeSession, report: JudgeReport) -> JudgeReport:
-    """The report of a judge that decides, worked out again from its scores and people's labels; asks no model."""
+    """Return the report of a judge that decides, computed again from its scores and people's labels."""
     said = {arm: {item: o.score for item, o in sitting.outcomes[arm].items()} for arm in sitting.arms}
     arms, rivals = _held_against(sitting, said, read_people(sitting))
     why = next((rival.why for rival in rivals if rival.why), "")

@@ -187,8 +187,8 @@ def corrected_difference(
 def _around(
     every: Mapping[int, float], gaps: Mapping[int, float], least: float, confidence: float, groups: Groups
 ) -> Corrected:
-    """The corrected mean over items, and its interval: the error of the judge's mean over all items, that of the gaps
-    on the labelled ones, and twice what they share, since labelled items are among all items.
+    """Return the corrected mean over items, and its interval: the error of the judge's mean over all items, that of the
+    gaps on the labelled ones, and twice what they share, since labelled items are among all items.
     """
     names = _names(every, groups)
     whole = estimate(list(every.values()), list(names.values()), (least, 1.0))

@@ -173,7 +173,7 @@ def _load_own(root: Path, path: Path) -> tuple[str, Score]:
 
 
 def _checked(name: str, score: Callable[[str, str], object], output: str, expected: str) -> float:
-    """The score of one item. What fails is said with the item: a silent 0 would favour whichever arm it hits least."""
+    """Return the score of one item. An error names the item: a silent 0 would favour the arm it hits least."""
     item = f"on the output {output[:80]!r}, expected {expected[:80]!r}"
     kept = "All answers are kept; correct the metric and run the same command."
     try:

@@ -71,8 +71,8 @@ def _plain(value: Any) -> str:
 
 
 def json_schema(file: str) -> Callable[[str, str], float]:
-    """The metric for the schema in `file`, which refers to itself and to the published metaschemas only: nothing is
-    fetched. Raises RungError if it cannot be read, is no schema, or refers to anything else.
+    """The metric for the schema in `file`, which refers to itself and to the published metaschemas only: nothing
+    is fetched. Raises RungError if it cannot be read, is no schema, or refers to anything else.
     """
     jsonschema = require("quality", "jsonschema")
     try:
@@ -124,8 +124,8 @@ def _is_valid(checker: Any, found: Any, file: str) -> bool:
 
 
 def json_shape(spec: str, root: Path, known: Sequence[str]) -> Shape | None:
-    """The schema that the metric names; for the other JSON metrics the kind of document that all known answers are, and
-    where they are objects their keys. None if the metric reads no JSON. Test answers take no part.
+    """Return the schema that the metric names; for the other JSON metrics the kind of document that all known answers
+    are, and where they are objects their keys. None if the metric reads no JSON. Test answers take no part.
     """
     name, _, file = spec.partition(":")
     if name not in READS_JSON:

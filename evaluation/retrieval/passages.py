@@ -70,7 +70,7 @@ class Bm25:
         return postings, [0.0] * len(counts)
 
     def search(self, query: str, k: int) -> list[Passage]:
-        """The k best chunks, best first; ties in document order; a chunk that shares no word is never returned."""
+        """Return the k best chunks, best first, ties in document order. A chunk that shares no word is left out."""
         postings, blank = self._postings
         scores = list(blank)
         for word in dict.fromkeys(words(query)):  # in their order: sums of a set differ from process to process

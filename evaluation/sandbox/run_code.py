@@ -105,7 +105,7 @@ def run_code(code: str, tests: str, limits: SandboxLimits = SandboxLimits()) -> 
 
 
 def _python() -> str:
-    """The interpreter inside the folders that the sandbox sees: `sys.executable` may be a link from elsewhere."""
+    """Return the interpreter in the folders that the sandbox sees. `sys.executable` may be a link from elsewhere."""
     folder, (major, minor) = Path(sys.prefix) / "bin", sys.version_info[:2]
     names = (f"python{major}.{minor}", f"python{major}", "python")
     return next((str(folder / name) for name in names if (folder / name).exists()), sys.executable)
@@ -182,7 +182,7 @@ ARCHITECTURES: dict[str, tuple[int, int, tuple[int, ...]]] = {
 
 
 def system_call_filter() -> bytes | None:
-    """The compiled filter for this machine, as `bwrap --seccomp` reads it; None for a machine that has no table."""
+    """Return the compiled filter for this machine, as `bwrap --seccomp` reads it; None if it has no table."""
     known = ARCHITECTURES.get(platform.machine())
     if known is None:
         return None

@@ -95,8 +95,8 @@ def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
 
 
 def folded(text: str) -> str:
-    """The text without what makes no question new: case, white space, width of letters, invisible characters, and
-    punctuation. Signs that change what is asked stay (`C++`, `-1`, `1.5`); a text of nothing else is left as it is.
+    """Return the text without what makes no question new: case, white space, width of letters, invisible characters,
+    and punctuation. Signs that change what is asked stay (`C++`, `-1`, `1.5`); a text of nothing else is left as it is.
     """
     wide = unicodedata.normalize("NFKC", text).casefold()
     kept = {match.start() for match in _INSIDE.finditer(wide)}

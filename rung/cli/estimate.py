@@ -103,7 +103,7 @@ def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
 
 
 def _model_at_hand(fit: str, method: str) -> str:
-    """The project's base model where there is one; else the largest of the catalogue that fits the GPU, if any."""
+    """Return the project's base model, else the largest of the catalogue that fits the GPU, if any."""
     from advisor.sizing.cards import find_card
     from advisor.sizing.inverse import base_for
 

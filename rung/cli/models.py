@@ -37,7 +37,7 @@ def overridden(project: Project, settings: Settings, gate: str, by: str, reason:
 def open_base(
     project: Project, settings: Settings, adapter: Path | None = None, override: Override | None = None
 ) -> ChatModel:
-    """The model of `[model]`, with an adapter where one is named; what is to be known before it is asked is printed."""
+    """Return the model of `[model]`, with an adapter if one is named. Prints notes on it first."""
     model = open_model(
         settings.model,
         guard=project_guard(project, settings, override),
@@ -151,7 +151,7 @@ def open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatM
 def open_served(
     project: Project, settings: Settings, record: RunRecord, served: ServedRun, override: Override | None, suite: bool
 ) -> ChatModel:
-    """The run as the server of `[model]` has it under a name; where the general `suite` is asked, its base is there."""
+    """Return the run as the server of `[model]` names it; for the general `suite` the server also has its base."""
     needed = [settings.model.base] if suite else []
     guard = project_guard(project, settings, override)
     return open_beside(settings.model, served.name, guard, called=served.model_of(record.id), needed=needed)

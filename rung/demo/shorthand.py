@@ -84,7 +84,7 @@ class CodeTable:
         self._sides = _lookup(SIDES)
 
     def read(self, phrase: str) -> str | None:
-        """The house line of a phrase; None if it names no single type, two sides, or a finding of no single line."""
+        """Return the house line of a phrase; None without a single type, side or line."""
         rest, kinds = _take(_plain(phrase), self._types)
         rest, sides = _take(rest, self._sides)
         if len(kinds) != 1 or len(sides) > 1:

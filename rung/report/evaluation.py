@@ -120,7 +120,7 @@ def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None
 
 
 def search_plot(arms: Sequence[ArmResult]) -> Markup:
-    """The best validation score against answers asked for, beside hand prompt and few-shot; empty without a search."""
+    """Return a plot of the best validation score by answers asked for; empty without a search."""
     found = next((arm for arm in arms if arm.search), None)
     if found is None:
         return Markup("")

@@ -117,6 +117,6 @@ def examples_of(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, An
 
 
 def _gain(row: Mapping[str, Any]) -> float:
-    """The last column's score minus the first one's; of a single column 1 if it is right, -1 if it is wrong."""
+    """Return the last column's score minus the first one's; of a single column 1 if it is right, -1 if it is wrong."""
     scores = [score for _, score in row["outputs"]]
     return float(scores[-1] - scores[0]) if len(scores) > 1 else float(2 * scores[0] - 1)

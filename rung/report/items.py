@@ -47,7 +47,7 @@ class ItemRow(TypedDict):
 
 
 def shown_items(project: Project, folder: Path, baseline: Report | None) -> Shown:
-    """The outcomes that a page may show now. Arms that were not tried on validation are missing where test is shut."""
+    """Return the outcomes that a page may show. Arms not tried on validation are missing while test is shut."""
     settings = load_settings(project.settings_file)
     report = read_artefact(folder / "report.json", Report)
     split = split_to_show(project, settings, report.test_sha256)

@@ -55,7 +55,7 @@ def write_html(path: Path, template: str, values: Mapping[str, Any]) -> None:
 
 
 def marked(output: str, expected: str, limit: int = 300) -> Markup:
-    """The output with the words that are not in the expected answer struck out, and the missing ones underlined."""
+    """Return the output with unexpected words struck out and missing words underlined."""
     found, wanted = shown(output, limit).split(), shown(expected, limit).split()
     parts: list[str] = []
     for kind, a, b, c, d in SequenceMatcher(None, found, wanted, autojunk=False).get_opcodes():
@@ -68,6 +68,6 @@ def marked(output: str, expected: str, limit: int = 300) -> Markup:
 
 
 def shown(text: str, limit: int = 2000) -> str:
-    """A row's text for a page: control and direction marks as their code points, very long texts cut with a count."""
+    """Return a row's text for a page: control and direction marks as code points, long texts cut with a count."""
     visible = HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", unicodedata.normalize("NFC", text))
     return visible if len(visible) <= limit else f"{visible[:limit]} … ({len(visible) - limit:,} more characters)"

@@ -80,7 +80,7 @@ def _tick(axis: Axis, value: float, bottom: float) -> str:
 
 
 def _anchored(axis: Axis, marks: Sequence[Mark]) -> list[tuple[Mark, str]]:
-    """Yield each mark with the side of its label: the outer ones of a close group write outwards."""
+    """Return each mark with the side of its label: the outer ones of a close group write outwards."""
     worded = sorted((mark for mark in marks if mark.words), key=lambda mark: mark.at)
     close = [axis.place(right.at) - axis.place(left.at) < CLOSE for left, right in pairwise(worded)]
     sides = {mark.at: "middle" for mark in marks}

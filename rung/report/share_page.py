@@ -138,7 +138,7 @@ def _missing(
 def _fold(
     project: Project, measured: Mapping[str, Any] | None, checkup: Checkup | None, advice: Mapping[str, Any] | None
 ) -> Fold:
-    """The measurement's first screen, else one of the advice, with a line for data and advice and all largest risks."""
+    """Return the measurement's first screen, else that of the advice, with data, advice and all largest risks."""
     risks = [blocking_words(checkup)] if checkup and checkup.blocking else []
     if measured:
         fold: Fold = measured["fold"]

@@ -176,7 +176,7 @@ def _answers(project: Project) -> tuple[Mapping[str, object], frozenset[str]]:
 
 
 def _decision(project: Project, settings: Settings) -> tuple[Decision | None, bool]:
-    """The decision, and whether the answers, or what was measured says of them, have changed since it was made."""
+    """Return the decision, and whether the answers or their measured values have changed since."""
     if not project.decision_file.is_file():
         return None, False
     decision = read_artefact(project.decision_file, Decision)

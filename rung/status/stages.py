@@ -293,7 +293,7 @@ def _dataset(facts: Facts) -> Stage:
 
 
 def _test_set(facts: Facts, first: str) -> Stage:
-    """The test set that could be frozen, of rows that came as one or of a share of the pool, and what it can show."""
+    """Return the test set that could be frozen, imported or a share of the pool, and its smallest gain."""
     rows = sum(facts.counts.get(first, {}).get(state, 0) for state in ("approved", "edited", "unreviewed", "trusted"))
     about = "" if first == "test" else "about "
     items = rows if first == "test" else round(rows * facts.settings.dataset.test)

@@ -132,7 +132,7 @@ def _goal_line(goal: float) -> str:
 
 
 def facts(report: Report) -> list[str]:
-    """The best prompted arm, how far it is from the goal, what can be seen, where only sure answers count, the cost."""
+    """Return the best prompted arm, its gap to the goal, the detectable difference, sure answers, and the cost."""
     rows: list[tuple[str, str]] = []
     best = next((a for a in report.arms if a.arm == report.chosen), None)
     if best is not None:

@@ -214,7 +214,7 @@ class _Table:
         self.narrow = not wide
 
     def rows(self, rows: list[tuple[str, str, str]], hang: int = 0) -> Iterator[str]:
-        """Two spaces, then the columns; on a terminal the sentence goes on below, `hang` cells in, so that it fits."""
+        """Yield rows of columns after two spaces. On a terminal a sentence wraps with an indent of `hang` cells."""
         second = max((len(row[1]) for row in rows if row[2]), default=0)
         most = max(34, WIDTH - 16 - second) if self.narrow else max((len(row[0]) for row in rows), default=1) or 1
         told = [textwrap.wrap(row[0], most, subsequent_indent=" " * hang) or [""] for row in rows]

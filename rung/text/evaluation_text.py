@@ -16,7 +16,7 @@ ABOUT_DATA = "about-data.md"
 
 
 def costs(report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]) -> list[tuple[str, str]]:
-    """Yield (name, text): the tuned model's price, or without a verdict a call of the best arm; cost of measuring."""
+    """Return (name, text): the tuned model's price, or without a verdict a call of the best arm; cost of measuring."""
     price = verdict.price if verdict else None
     chosen = verdict.chosen if verdict else report.chosen
     rows = (

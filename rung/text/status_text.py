@@ -52,7 +52,7 @@ def ladder_lines(status: Status, plot: int = 0) -> list[str]:
 
 
 def review_line(status: Status, bar: int) -> str:
-    """Return the reviewed share as a bar of so many characters; empty if there is no review."""
+    """Return the reviewed share as a bar of `bar` characters; empty if there is no review."""
     decided, of = status.reviewed
     if not of:
         return ""

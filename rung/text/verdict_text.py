@@ -132,7 +132,7 @@ def out_of_reach(v: Verdict) -> list[Rival]:
 
 
 def _rounded(number: int) -> str:
-    """Two digits that mean something: an estimate has no more."""
+    """Return two digits that mean something: an estimate has no more."""
     scale = 10 ** max(0, len(str(number)) - 2)
     return f"{-(-number // scale) * scale:,}"
 

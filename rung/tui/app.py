@@ -274,7 +274,7 @@ def open_review(reviewer: str = "", folder: Path | None = None) -> None:
 
 
 def with_jobs(status: Status, jobs: Mapping[str, ScreenJob]) -> Status:
-    """The status with each stage that has a running command as `running`, and the first of them as what is next."""
+    """Return the status with each stage that has a running command as `running`; the first of them is next."""
     if not jobs:
         return status
     stages = tuple(_running(stage, jobs[stage.name]) if stage.name in jobs else stage for stage in status.stages)

@@ -63,7 +63,7 @@ def show(desk: Desk, ask: PageRequest) -> Response:
 
 
 def open_panel(desk: Desk, ask: PageRequest) -> Response:
-    """The same item with the edit field, the reasons or the difference open; what was typed is kept, as a draft too."""
+    """Show the same item with the edit field, the reasons or the difference open. Typed text is kept as a draft."""
     item = _held(desk, ask)
     if item is None:
         return _conflict(desk, ask, "")
@@ -74,7 +74,7 @@ def open_panel(desk: Desk, ask: PageRequest) -> Response:
 
 
 def unmask_page(desk: Desk, ask: PageRequest) -> Response:
-    """Return the same item as it is, with what was open and typed; the log tells who looked."""
+    """Return the same item without masks, with the open panel and the typed text. The log records who looked."""
     item = _held(desk, ask)
     return _item(desk, ask, item, ask.form.get("at", "")) if item else _conflict(desk, ask, "")
 
@@ -209,12 +209,12 @@ def _near(desk: Desk, ask: PageRequest, item: ReviewItem) -> Sequence[NearRow]:
 
 
 def _in_use(desk: Desk, unmasked: bool) -> list[str]:
-    """Return answers that are offered; with something to mask in them only where this item is shown as it is."""
+    """Return the answers to offer. One that needs a mask is offered only if this item is shown unmasked."""
     return [answer for answer in answers_in_use(desk.store) if unmasked or mask(answer) == answer]
 
 
 def _again(desk: Desk, ask: PageRequest, error: RungError) -> Response:
-    """Return the same item with what is wrong said on it: nothing typed is lost."""
+    """Return the same item with the error on it: nothing typed is lost."""
     item = _held(desk, ask)
     if item is None:
         raise error

@@ -39,7 +39,7 @@ def difference(old: str, new: str) -> Iterator[tuple[str, str]]:
 
 
 def plain(text: str) -> str:
-    """A text as a form gives it back: line breaks as one character, so that nothing seems changed by the browser."""
+    """Return a text as a form sends it: line breaks as one character, so that the browser changes nothing."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -55,7 +55,7 @@ def _markdown() -> MarkdownIt:
 
 
 def guideline(text: str, find: str = "") -> Markup:
-    """A guideline's Markdown as HTML: every heading as an h3, no link and no picture, markup in it as it is written.
+    """Return a guideline's Markdown as HTML: every heading as an h3, no link or picture, its markup as text.
 
     With `find` only the blocks that hold these words, each with its heading; empty if none does.
     """

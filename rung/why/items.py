@@ -26,7 +26,7 @@ HINT = "nearest to it (a hint: no row alone makes a model answer as it does)"
 
 
 def why_item(project: Project, ref: str) -> Explanation:
-    """The test item that `E-002:41` names: its question, what was expected, each arm's outcome, the nearest train rows.
+    """Return the test item that `E-002:41` names: question, expected answer, outcome of each arm, nearest train rows.
 
     Raises Refusal while test items stay shut, RungError where there is no such item.
     """

@@ -60,7 +60,7 @@ Evidence = Mapping[str, str | int | float | bool]
 
 
 def passed(name: GateName, fact: str, shown: str = "", evidence: Evidence | None = None) -> Gate:
-    """A gate that is open; `shown` is what is at the end of its line (a file and eight characters of its hash)."""
+    """Return an open gate. `shown` is at the end of its line: a file and eight characters of its hash."""
     return Gate(name=name, passed=True, fact=fact, shown=shown, evidence=dict(evidence or {}))
 
 

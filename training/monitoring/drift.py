@@ -230,7 +230,7 @@ def is_low(each: Logged) -> bool:
 def judge_signal(
     reference: Reference, asked: Sequence[tuple[str, Logged]], seed: int, judge: Judge | None, judged: int
 ) -> Signal:
-    """A judge on a sample of answers, against its rulings on the answers to test items: both without a reference."""
+    """Compare a judge on a sample of answers with its rulings on test items, both without a reference."""
     signal = _signal("judge", "Answers that the judge rejects", "answers to test items, by the same judge")
     if judge is None:
         return unmeasured(signal, "no judge was asked: [judge] in rung.toml, then rung watch report --judge 50")

@@ -31,7 +31,7 @@ def first(obj: Any, *paths: str) -> Any:
 
 
 def first_said(obj: Any, *paths: str) -> Any:
-    """The first value that can hold something said: a text, a list or an object, never a number or true and false."""
+    """Return the first value that can hold text: a string, a list or an object, never a number or a boolean."""
     return next((v for path in paths if isinstance(v := at_path(obj, path), str | list | Mapping)), None)
 
 
@@ -79,7 +79,7 @@ def only_text(table: Mapping[str, Any]) -> str | None:
 
 
 def as_time(value: Any) -> datetime | None:
-    """A moment in UTC from ISO text or an epoch in seconds, milli-, micro- or nanoseconds; None if it is neither."""
+    """Return the UTC time of ISO text or an epoch in s, ms, µs or ns; None if it is neither."""
     number = as_number(value)
     if number is not None:
         seconds = (number / unit for unit in (1.0, 1e3, 1e6, 1e9))

@@ -67,7 +67,7 @@ class Said:
 
 
 def said_in(reply: Any, obj: Mapping[str, Any]) -> Said:
-    """The answer in a response and the object that it was logged in; false if there is neither answer nor error."""
+    """Return the answer in a response and the object it was logged in; false without an answer or an error."""
     said = _said(reply)
     if said and not said.finish:
         said = replace(said, finish=_finish(obj))
@@ -381,7 +381,7 @@ def _moment(obj: Any, names: Sequence[str]) -> datetime | None:
 
 
 def _tokens(obj: Mapping[str, Any], reply: Any, *names: str) -> int | None:
-    """A count below `usage`, or beside the texts by its full name (a short name may be that of the text itself)."""
+    """Return a count below `usage`, or beside the texts by its full name (a text may have the short name)."""
     usages = (first(reply, "usage"), obj.get("usage"), obj.get("usageDetails"))
     found = (*(number_at(table, *names) for table in usages), number_at(obj, *names[:-1]))
     return next((int(n) for n in found if n is not None and 0 <= n < 1e9), None)

@@ -43,7 +43,7 @@ class Masker:
         return value
 
     def name(self, name: str) -> str:
-        """An id as it is; a long one, or one that holds personal data, as a hash: lines can still be joined by it."""
+        """Return an id; a long one, or one with personal data, as a hash, by which lines can still be joined."""
         plain = len(name) <= LONGEST_NAME and masked_text(name) == name
         return name if plain else f"sha256:{sha256_bytes(name.encode())[:16]}"
 

@@ -69,7 +69,7 @@ def reference_of(project: Project, settings: Settings, folder: Path, release: Re
 
 
 def _dataset(project: Project, release: Release) -> tuple[Path, SplitName]:
-    """The released dataset's train split; of a test set alone, that of the newest dataset which has one, else it."""
+    """Return the released dataset, or the newest one with a train split if it is a test set alone."""
     own = newest_dataset(project, release.dataset or None)
     if own is None:
         raise Refusal(f"The dataset of {release.id} is not here.", "put its folder back, or release again")

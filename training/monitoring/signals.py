@@ -74,7 +74,7 @@ def drawn(values: Sequence[Any], seed: int) -> list[Any]:
 
 
 def share_signal(signal: Signal, hits: int, hits_before: int) -> Signal:
-    """Return a share of now against a share of before, raised where it is higher."""
+    """Compare the present share with the earlier one; raised if it is higher."""
     few = too_few(signal)
     if few is not None:
         return few
@@ -126,7 +126,7 @@ def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: in
 
 
 def halves(rows: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
-    """Two halves of the rows by seed, MOST in each at most."""
+    """Return two halves of the rows by seed, MOST in each at most."""
     places = set(draw(seed, [f"half {n}" for n in range(len(rows))], min(MOST, len(rows) // 2)))
     rest = [row for place, row in enumerate(rows) if place not in places]
     return [rows[place] for place in sorted(places)], drawn(rest, seed)

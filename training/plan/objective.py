@@ -52,7 +52,7 @@ class ObjectiveRows:
 
 
 def replay_questions() -> list[str]:
-    """All general questions that the base model may answer for `[training] replay`, in the same order each time."""
+    """Return all general questions that the base model may answer for `[training] replay`, in a fixed order."""
     table = rule_file("general.toml")["replay"]
     both = [form.format(topic) for form in table["forms"] for topic in table["topics"]]
     random.Random(0).shuffle(both)

@@ -268,8 +268,8 @@ def _packing(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts) -> Non
 
 
 def _fitting(base: str, draft: PlanDraft, here: Machine, answer: int, usable: float) -> Recipe:
-    """The recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step stays:
-    its rows are shared by the processes. Where nothing fits, all rows at once.
+    """Return the recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step
+    stays: its rows are shared by the processes. Where nothing fits, all rows at once.
 
     Raises InputError with every combination of values that does not work.
     """

@@ -104,7 +104,7 @@ def read_plans(project: Project) -> list[tuple[Path, Plan]]:
 
 
 def readable_plans(project: Project) -> Iterator[tuple[Path, Plan]]:
-    """The plans that can be read, the newest first: one of an earlier version may name what Rung no longer trains."""
+    """Yield the readable plans, newest first. An earlier version's plan may name what Rung no longer trains."""
     for path in reversed(oldest_first(project.plans.glob("P-*.toml"))):
         with contextlib.suppress(RungError):
             yield path, read_plan(path)

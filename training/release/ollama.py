@@ -46,7 +46,7 @@ def make_ollama(making: Making, folder: Path) -> ReleasedForm:
 
 
 def _without_begin(pieces: TemplatePieces, tokenizer: Any) -> TemplatePieces:
-    """The pieces without a begin token that the tokenizer, and so llama.cpp, puts in itself: else it occurs twice."""
+    """Return the pieces without a begin token that llama.cpp adds itself: else it occurs twice."""
     begin = tokenizer.bos_token
     adds = begin and list(tokenizer.encode("x"))[:1] == [tokenizer.bos_token_id]
     return replace(pieces, start=pieces.start.removeprefix(begin)) if adds else pieces

@@ -38,8 +38,7 @@ class Permission:
 def may_release(
     project: Project, settings: Settings, run: RunRecord, by: str, reason: str, *, signs: bool = True
 ) -> Permission:
-    """The permission for a tuned model. Where not `signs`, name and reason are meant for something else: they decide
-    no judgement.
+    """Return the permission for a tuned model. Unless `signs`, name and reason are for something else.
 
     Raises Refusal if there is no verdict, its outputs or the run's weights changed since, verdict.json says other
     than what its outputs come to, or the verdict is neither ship nor a judgement with name and reason.

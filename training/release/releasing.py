@@ -109,7 +109,7 @@ def release_untuned(
 
 
 def _baseline(project: Project, settings: Settings, form: FormName) -> tuple[Path, Report]:
-    """The newest baseline, as the log names it. Raises Refusal where it is another, or did not measure this form."""
+    """Return the newest baseline. Raises Refusal if the log names another, or it did not measure this form."""
     found = newest_report(project, "baseline")
     if found is None:
         raise Refusal(f"Locked: no baseline measured, so there is no {form}.", "rung baseline")

@@ -124,7 +124,7 @@ def check(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: Progress
 def _in_prompt(
     goldens: Goldens, item: GoldenPrompt, ids: Sequence[int] | None, answer: Completion
 ) -> tuple[Cause, Sequence[int], Sequence[int]] | None:
-    """A prompt of other tokens: the cause, the tokens expected and those found (none where only their count is known).
+    """Return why a prompt has other tokens, the expected ones and those found (none if only counted).
 
     The count is compared too: what a server makes of a template does not show a begin token that it adds later.
     """

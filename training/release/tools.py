@@ -122,8 +122,8 @@ def install_target(folder: Path, what: str, lock: Path) -> Path:
 
 
 def install_environment(folder: Path, what: str, lock: Path) -> Path:
-    """A virtual environment with the packages of a lock file; only its `bin/python` is used, for scripts beside it name
-    the folder that it was made in. Raises Refusal as `install_target`.
+    """Return a virtual environment with the packages of a lock file; only its `bin/python` is used, for scripts beside
+    it name the folder that it was made in. Raises Refusal as `install_target`.
     """
 
     def steps(new: Path) -> list[list[str]]:

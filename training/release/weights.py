@@ -28,7 +28,7 @@ def make_adapter(making: Making, folder: Path) -> ReleasedForm:
 
 
 def make_merged(making: Making, folder: Path) -> ReleasedForm:
-    """The base in fp32 with the adapter merged in, never into a 4-bit base; compared, saved, reloaded, compared again.
+    """Merge the adapter into the base in fp32, never in 4 bit; compare, save, reload and compare again.
 
     Raises Refusal if there is nothing to merge, and where it does not answer as the adapter does.
     """

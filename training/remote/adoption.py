@@ -254,7 +254,7 @@ def _method(config: JsonObject) -> str:
 
 
 def _origin(project: Project, settings: Settings, folder: Path) -> Origin | None:
-    """The export around the folder, if this project wrote it and its plan, receipt and rows are unchanged since."""
+    """Return the export around the folder if this project wrote it and its plan, receipt and rows are unchanged."""
     for above in list(folder.resolve().parents)[:NEAR]:
         receipt, plan_file = above / RECEIPT, above / PLAN_COPY
         if receipt.is_file() and plan_file.is_file():

@@ -174,7 +174,7 @@ def start(asked: Mapping[str, Any]) -> Answer:
 
 
 def state(asked: Mapping[str, Any]) -> Answer:
-    """The run's record, whether its process lives, its figures from byte `offset` on; a word for it is passed on."""
+    """Return the run's record, whether its process lives, its figures from byte `offset` on. Passes a word on."""
     from training.runs import is_alive, read_metrics
 
     folder = Path(asked["root"]).expanduser() / "runs" / asked["run"]

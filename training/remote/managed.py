@@ -182,7 +182,7 @@ def follow(project: Project, settings: Settings, folder: Path, tell: Tell) -> Ru
 
 
 def _read(path: Path) -> ManagedJob:
-    """The job. Raises RungError for a file that is none: without it a job that was started is found again by name."""
+    """Return the job. Raises RungError for an unreadable file: without it a started job is found by name."""
     try:
         return read_artefact(path, ManagedJob)
     except RungError as error:
@@ -192,7 +192,7 @@ def _read(path: Path) -> ManagedJob:
 
 
 def newest_job(project: Project, name: str, plan: str | None = None) -> Path | None:
-    """The folder of the job of this plan at the provider, else of the newest that was not lost; None without one."""
+    """Return the folder of this plan's job at the provider, else of the newest job that was not lost, or None."""
     found = oldest_first(project.root.glob(f"exports/{plan or '*'}-{name}/{JOB}"))
     return next((p.parent for p in reversed(found) if _read(p).state not in LOST), None)
 

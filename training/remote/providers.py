@@ -362,7 +362,7 @@ def _lora(recipe: Recipe) -> dict[str, float]:
 
 
 def _address(variable: str, usual: str) -> SplitResult:
-    """The provider's address, or another from the person's environment. Raises RungError for plain http elsewhere."""
+    """Return the provider's address, or the environment's. Raises RungError for plain http to other machines."""
     address = urlsplit(os.environ.get(variable) or usual)
     if address.scheme != "https" and not is_this_machine(address.hostname or ""):
         raise RungError(f"{variable} would send a key in clear text to {address.hostname}.", "https://...")

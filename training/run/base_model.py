@@ -41,13 +41,13 @@ class PlanTokenizer:
         return render(self.tokenizer, turns)
 
     def render_whole(self, turns: Sequence[Turn], tools: Any = None) -> str:
-        """The chat template's text for finished turns. Raises RungError if it leaves out a call of the last."""
+        """Return the chat template's text for finished turns. Raises RungError if it leaves out a call of the last."""
         return render_whole(self.tokenizer, turns, tools)
 
 
 def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
-    """The base model's own tokenizer, with a padding token (its end token where it names none), its thinking switched,
-    and in `answer_ends` the ids that end an answer of the model: Gemma's turns end by another id than the end token.
+    """Return the base model's tokenizer with a padding token (else its end token), thinking switched. `answer_ends`
+    holds the ids that end an answer: Gemma's turns end by another id than the end token.
 
     Raises RungError if it cannot be loaded, or its model cannot write.
     """
@@ -70,7 +70,7 @@ def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
 
 
 def load_base(recipe: Recipe) -> Any:
-    """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it.
+    """Return the base in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs its own code.
 
     A reward model has a score head instead of the vocabulary's, random but for the seed.
     """

@@ -28,8 +28,8 @@ def build(
     folder: Path,
     reward: RewardModel | None = None,
 ) -> Any:
-    """A trainer that is ready to run by the recipe of `sampler`; `splits` are what trains and what it is checked on,
-    checkpoints go into `folder`.
+    """Return a trainer that is ready to run by the recipe of `sampler`; `splits` are what trains and what it is checked
+    on, checkpoints go into `folder`.
 
     Under reinforcement `reward` scores the answers, or without it the sampler's metric.
     """
@@ -196,7 +196,7 @@ def _ia3(recipe: Recipe, task: str, model: Any) -> Any:
 
 
 def arguments_of(recipe: Recipe, folder: Path, precision: str, items: int) -> Any:
-    """The configuration of the objective's trainer; checkpoints go into `folder`; `items` are those that train."""
+    """Return the configuration of the objective's trainer. Checkpoints go to `folder`; `items` train."""
     import trl
 
     kinds = {"sft": "SFT", "dpo": "DPO", "reward": "Reward", "grpo": "GRPO", "rloo": "RLOO"}

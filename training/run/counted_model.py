@@ -34,7 +34,7 @@ def find_architecture(ref: str | Path) -> Architecture:
 
 
 def count_model(ref: str) -> Architecture:
-    """The architecture behind a folder, a config.json or a catalogue id, every parameter of its language model counted.
+    """Return the architecture of a folder, a config.json or a catalogue id, with every parameter counted.
 
     What its layers keep for the backward pass is that of attention with their widest matrices, or what a pass without
     numbers keeps if that is more: an upper bound (docs/measured.md). Raises UnknownArchitecture if transformers is
@@ -188,7 +188,7 @@ def _note(kind: str) -> str:
 
 
 def _largest(config: Any, name: str, default: int) -> int:
-    """A number of the config; the largest where it has one a layer, as a list or (Gemma 4) as a config a layer."""
+    """Return a number of the config; the largest if it has one a layer, as a list or (Gemma 4) as configs."""
     found: list[Any] = []
     for each in getattr(config, "per_layer_config", None) or [config]:
         value = getattr(each, name, None)

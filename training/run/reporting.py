@@ -198,7 +198,7 @@ def standing(history: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], i
 
 
 def chosen_of(history: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    """The best evaluation by `name`, the first of equals; a loss is better when smaller, a choice when larger."""
+    """Return the best evaluation by `name`, the first of equals: the smallest loss, or the largest choice metric."""
     found = [line for line in history if name in line]
     sign = 1 if name == "eval_loss" else -1
     return min(found, key=lambda line: sign * line[name], default={})

@@ -64,7 +64,7 @@ class TestIndex:
         return self.ordered[self.begins[part] : self.begins[part + 1]]
 
     def lookup(self, words: Hashes, size: int) -> tuple[I64, I64]:
-        """The grams of `size` words that the test side holds: the text of each, ascending, and its number."""
+        """Return the grams of `size` words that the test side holds: the text of each, ascending, and its number."""
         grams, last = words.ngrams(size), len(self.table) - 1
         likely = np.flatnonzero(self.flags[grams >> _TO_FLAG])
         text = np.searchsorted(words.starts, likely, "right") - 1

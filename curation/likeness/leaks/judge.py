@@ -98,7 +98,7 @@ class LeakJudge:
         return leaks, suspects
 
     def _beside(self, part: ItemPart, row: LearntRow) -> Overlap | None:
-        """Return where all of a question is in reasoning, a tool call or tools: the row answers another question."""
+        """Return an overlap if all of a question is in reasoning, a tool call or tools: the row answers another one."""
         if len(row.roles) == row.said or part.size < LABEL_WORDS:
             return None
         found = look(part, row)

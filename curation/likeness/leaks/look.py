@@ -34,7 +34,7 @@ def covered(grams: Bools, length: int = GRAM_WORDS) -> Bools:
 
 
 def all_of(grams: Bools, length: int = _ACROSS) -> Bools:
-    """Return the places from which so many in a row are True."""
+    """Mark the places from which `length` in a row are True."""
     out = grams[: max(0, len(grams) - length + 1)].copy()
     for step in range(1, length):
         out &= grams[step : step + len(out)]
@@ -134,7 +134,7 @@ class ItemPart:
         return counted(all_of(here | ~self.own) & self._fives) / max(1, counted(self._fives))
 
     def words(self, begin: int, end: int) -> str:
-        """Its words from `begin` to `end`, joined by a space, to be shown: words of what is masked are left out."""
+        """Return the words from `begin` to `end`, joined by a space, to be shown. Words of masked text are left out."""
         lower = self.shown.lower()
         found = [match.group() for match in islice(word_pattern(lower).finditer(lower), begin, end)]
         kept = self._kept

@@ -131,7 +131,7 @@ class Scan:
         self.short.add(rows[short], [texts[place] for place in asked.tolist()], keys[asked], answers[short])
 
     def take_hits(self) -> tuple[I64, I64]:
-        """All rows and the grams they hold, given away. There may be NOTED for each gram: they are held as 32 bits."""
+        """Return all rows and their grams, and empty the buffer. A gram may have NOTED rows, held as 32 bits."""
         none: list[I32] = [np.zeros(0, np.int32)]
         rows = np.concatenate([r for r, _ in self.hits] or none, dtype=np.int64)
         numbers = np.concatenate([g for _, g in self.hits] or none, dtype=np.int64)

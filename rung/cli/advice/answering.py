@@ -38,7 +38,7 @@ def answers_given(source: str, project: Project | None, as_json: bool, said: Map
 
 
 def said_on_the_line(changes: list[str], file: str) -> FactValues:
-    """The values of `--set key=value`. Raises InputError with all that is wrong, RungError beside `--answers`."""
+    """Return the values of `--set key=value`. Raises InputError with all faults, RungError beside `--answers`."""
     if changes and file:
         raise RungError("--set and --answers cannot be combined.", "use one of them", where="--set")
     values, problems = _parsed(changes, "--set")

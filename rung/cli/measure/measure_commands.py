@@ -107,7 +107,7 @@ def baseline(
 
 
 def _with_arms(bench: Bench, wanted: Sequence[Arm], override: Override | None, *, named: bool) -> Bench:
-    """The bench with what some arms need besides: systems of the project's own, who rewrites the prompt, an encoder.
+    """Return the bench with what some arms need: the project's own systems, a prompt optimiser, an encoder.
 
     `named` says that the person asked for these arms.
     """

@@ -77,7 +77,7 @@ def _of_scores(scores: str, evidence: VerdictEvidence, acceptance: tuple[str, st
 
 
 def few_of_each(problems: Sequence[Problem], most: int = 3) -> Iterator[str]:
-    """The first problems of each kind, and how many more there are; of a kind are those that differ in figures."""
+    """Yield the first problems of each kind, and a count of the others. Those of a kind differ in figures only."""
     kinds: dict[str, list[Problem]] = {}
     for problem in problems:
         kinds.setdefault(re.sub(r"[\d.]+", "#", problem.text), []).append(problem)

@@ -214,6 +214,6 @@ class Page:
         return min(source.review_by for source in sources if source).isoformat()
 
     def _two(self, left: str, right: str) -> str:
-        """Two columns; where both do not fit, the rule's name goes (`w` shows it), never the sentence."""
+        """Return two columns. Where both do not fit, the rule's name goes (`w` shows it), never the sentence."""
         room = self.width - len(right) - 2
         return f" {left:<{room}} {right}" if 0 < len(left) <= room else f" {left}"

@@ -133,7 +133,7 @@ def answer_text(question: Question, value: Any) -> str:
 
 
 def enough_words(moving: Sequence[str]) -> str:
-    """Return that enough is answered, and whether an unknown answer could still change the next step."""
+    """Return a note that enough is answered, and whether an unknown answer could still change the next step."""
     if not moving:
         return ENOUGH
     return f"That is enough to go on. {counted(len(moving), 'unknown answer')} could still change the next step."

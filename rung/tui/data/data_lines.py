@@ -71,7 +71,7 @@ def fix_key(finding: DataFinding) -> str:
 
 
 def evidence_text(finding: DataFinding) -> Text:
-    """The first piece of evidence: what was measured, and the rows with what only one of them has in brackets."""
+    """Return the first piece of evidence: the measurement, and the rows with their differences in brackets."""
     if not finding.evidence:
         return Text(f"\n{shown(finding.reason)}")
     first: FindingEvidence = finding.evidence[0]

@@ -139,7 +139,7 @@ def _evidence(evidence: FindingEvidence, head: str, width: int) -> Iterator[Text
 
 
 def beside(places: list[str], texts: list[Text], room: int) -> Iterator[Text]:
-    """Two rows in two columns of `room` cells, line by line."""
+    """Yield the lines of two rows in two columns of `room` cells."""
     columns = [[Text(place), *wrapped(text, room)] for place, text in zip(places, texts, strict=True)]
     for number in range(max(map(len, columns))):
         left, right = (column[number].copy() if number < len(column) else Text() for column in columns)

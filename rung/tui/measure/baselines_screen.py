@@ -67,7 +67,7 @@ class BaselinesScreen(StoppableScreen):
         """The arm that was marked when a measuring began: the cursor comes back to it."""
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """Return items and report come with the first result."""
+        """Return the keys; those of items and report come with the first result."""
         later = ("v", "o") if self.data is None else ()
         return [(key, word) for key, word in super().keys_now() if key not in later]
 

@@ -165,7 +165,7 @@ def steps_of(wanted: str) -> list[str]:
 
 
 def making(wanted: str, heard: Sequence[str], width: int) -> tuple[str, list[Entry]]:
-    """The form that is made now; its newest line of progress, and a bar: of its rows, else of the forms that are whole.
+    """Return the form in progress, its newest line, and a bar: of its rows, else of the finished forms.
 
     `heard` are the lines of `rung release`: `merged: making`, `merged: 541.6 MB  16 of 16 equal`,
     `gguf q8_0  42 of 76  55%  about 9 s left`.

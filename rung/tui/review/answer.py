@@ -54,7 +54,7 @@ class EditArea(TextArea):
         self.refresh()
 
     def get_line(self, line_index: int) -> Text:
-        """Return a line with what came; every character keeps its column."""
+        """Return a line with the inserted text marked; every character keeps its column."""
         line = self.document.get_line(line_index)
         text = Text("".join("▯" if _is_odd(character) else character for character in line), end="", no_wrap=True)
         for start, end in self._marks.get(line_index, ()):
@@ -122,7 +122,7 @@ class AnswerPanel(Horizontal):
         self.query_one("#other").display = False
 
     def show_two(self, left: Face, right: Face) -> None:
-        """Two texts, each with its name, what differs marked in both."""
+        """Show two texts, each with its name, and mark the differences in both."""
         self._shut()
         self.remove_class("quiet")
         gone, came = changed(left.text, right.text)

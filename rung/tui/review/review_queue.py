@@ -84,7 +84,7 @@ class ReviewQueue:
         return self.session
 
     def close(self) -> None:
-        """Return the rows. In a thread of its own: also where the program ends now."""
+        """Give the rows back, in a thread of its own, even if the program ends now."""
         if self.session is not None:
             threading.Thread(target=self.session.close).start()
 

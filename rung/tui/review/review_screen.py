@@ -144,7 +144,7 @@ class ReviewScreen(StageScreen):
         self.fetch()
 
     def on_unmount(self) -> None:
-        """Return the rows when the screen goes."""
+        """Give the rows back when the screen goes."""
         if self.queue is not None:
             self.queue.close()
 
@@ -200,7 +200,7 @@ class ReviewScreen(StageScreen):
         return {**super().fits(size), **own}
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
-        """Return the keys of what is going on. `p` takes the place of `u`, which row 23 names after a decision."""
+        """Return the keys of the present state. `p` takes the place of `u`, which row 23 names after a decision."""
         if self.is_drawn and self.is_editing:
             return EDITING
         if self.is_drawn and self.left.remark.display:

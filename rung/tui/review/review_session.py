@@ -118,7 +118,7 @@ class ReviewSession:
     # Rows
 
     def take(self, current: ReviewItem | None = None) -> ReviewItem | None:
-        """The next item: the one fetched ahead, else a fresh lease; None if nothing is left for this person."""
+        """Return the next item: the one fetched ahead, else a fresh lease; None if nothing is left for this person."""
         with self.lock:
             item = self._similar() if self.series else None
             if item is None and self.ahead is not None:
@@ -140,7 +140,7 @@ class ReviewSession:
         return item
 
     def veil(self, item: ReviewItem) -> Veil:
-        """The item with masks: made once, in the thread that fetched it. Those of the last few items are kept."""
+        """Return the item with masks, made once in the fetching thread. The last few items are kept."""
         known = self.veils.get(item.id)
         if known is None or known.of.row is not item.row or known.of.draft is not item.draft:
             known = veiled(item)

@@ -264,7 +264,7 @@ def told(plan: Plan | None) -> str:
 
 
 def _because(reason: str, room: int) -> str:
-    """The reason where there is room for it, else the name of its rule, else what fits of it; `w` has all of it."""
+    """Return the reason if it fits, else the name of its rule, else what fits of it; `w` has all of it."""
     if len(reason) <= room:
         return reason
     rule = reason.rpartition("[")[2].rstrip("]") if reason.endswith("]") else ""

@@ -105,7 +105,7 @@ class NextLine(Static):
         return Text(drawn("\n".join(self._rows(max(self.size.width, 10)))), style="bold", no_wrap=True, end="")
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return one line, or as many as it takes."""
+        """Return one line, or as many as the text needs."""
         return len(self._rows(width))
 
     def _rows(self, width: int) -> list[str]:
