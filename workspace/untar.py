@@ -150,6 +150,7 @@ def _write(target: Path, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
 
 def _most(file: Path, folder: Path) -> tuple[int, str]:
     """Return the limit of unpacked bytes, and the message for more."""
-    most = min(file.stat().st_size * MOST_TIMES + SPARE, shutil.disk_usage(folder).free - SPARE)
-    room = f"{MOST_TIMES} times its size, or what {folder.parent} has room for"
+    allowed, free = file.stat().st_size * MOST_TIMES + SPARE, shutil.disk_usage(folder).free - SPARE
+    room = f"what {folder.parent} has room for" if free < allowed else f"{MOST_TIMES} times its size"
+    most = min(allowed, free)
     return most, f"unpacks to more than {most:,} bytes: {room}"

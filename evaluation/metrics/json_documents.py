@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.metrics.text import matches
 from workspace.errors import RungError
 from workspace.extras import require
 
@@ -77,7 +78,7 @@ def json_schema(file: str) -> Callable[[str, str], float]:
     jsonschema = require("quality", "jsonschema")
     try:
         schema = json.loads(Path(file).read_text(encoding="utf-8-sig"))
-        kind = jsonschema.validators.validator_for(schema)
+        kind = checker_of(schema)
         kind.check_schema(schema)
     except (OSError, ValueError, jsonschema.SchemaError) as error:
         raise RungError(f"{file}: not a JSON Schema ({error}).", where=file) from error
@@ -85,6 +86,17 @@ def json_schema(file: str) -> Callable[[str, str], float]:
     _demand_local(schema, set(known), file)
     checker = kind(schema, registry=known)
     return lambda output, _: float((found := parse(output)) is not INVALID and _is_valid(checker, found, file))
+
+
+def checker_of(schema: Any) -> Any:
+    """Return jsonschema's class for this schema; its keyword `pattern` ends in limited time."""
+    jsonschema = require("quality", "jsonschema")
+
+    def pattern(checker: Any, wanted: str, found: Any, _: Any) -> Iterator[Any]:
+        if checker.is_type(found, "string") and not matches(wanted, found):
+            yield jsonschema.ValidationError(f"{found!r} does not match {wanted!r}")
+
+    return jsonschema.validators.extend(jsonschema.validators.validator_for(schema), {"pattern": pattern})
 
 
 def _demand_local(schema: Any, known: set[str], file: str) -> None:
@@ -119,6 +131,8 @@ def _is_valid(checker: Any, found: Any, file: str) -> bool:
         return bool(checker.is_valid(found))
     except (OverflowError, RecursionError):
         return False
+    except RungError:
+        raise
     except Exception as error:  # of the package that follows references
         raise RungError(f"{file}: {error}. All answers are kept; correct the schema.", where=file) from error
 

@@ -10,6 +10,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 
+import regex as patterns
+
+from workspace.errors import RungError
+
+PATTERN_SECONDS = 5.0
+"""CPU seconds of a pattern on one text: one with a repeat inside a repeat might never end."""
 ENDINGS = re.compile(r"[.,;:!?\"'”’»]+(?=\s|$)")
 OPENINGS = re.compile(r"(?<!\S)[\"'“‘«]+")
 ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -92,12 +98,26 @@ def numeric(tolerance: str = "1e-9") -> Callable[[str, str], float]:
 
 
 def regex(pattern: str) -> Callable[[str, str], float]:
-    """The metric `regex:PATTERN`: 1 if the whole output matches. Raises ValueError if it does not compile."""
+    """The metric `regex:PATTERN`: 1 if the whole output matches. Raises ValueError if it does not compile.
+
+    The metric raises RungError for a pattern that needs more than `PATTERN_SECONDS` on an output.
+    """
     try:
-        compiled = re.compile(pattern)
-    except re.error as error:
+        patterns.compile(pattern)
+    except patterns.error as error:
         raise ValueError(str(error)) from error
-    return lambda output, _: float(compiled.fullmatch(output.strip()) is not None)
+    return lambda output, _: float(matches(pattern, output.strip(), whole=True))
+
+
+def matches(pattern: str, text: str, *, whole: bool = False) -> bool:
+    """True if the pattern occurs in the text, or is the `whole` of it. Raises RungError after `PATTERN_SECONDS`."""
+    search = patterns.fullmatch if whole else patterns.search
+    try:
+        return search(pattern, text, timeout=PATTERN_SECONDS) is not None
+    except TimeoutError as error:
+        said = f'The pattern "{pattern}" needs more than {PATTERN_SECONDS:g} seconds on the text {text[:80]!r}.'
+        hint = "Correct the pattern and run the same command: all answers are kept."
+        raise RungError(said, hint, where="metric") from error
 
 
 def refuses(output: str, stopped: str = "end") -> bool:

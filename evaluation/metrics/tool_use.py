@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chat.tool_calls import Call, parted
-from evaluation.metrics.json_documents import leaves
+from evaluation.metrics.json_documents import checker_of, leaves
+from workspace.errors import RungError
 from workspace.extras import require
 
 
@@ -45,15 +46,14 @@ def fits_tools(output: str, tools: Any) -> bool:
     calls = parted(output)[1]
     if not known or not calls:
         return True
-    jsonschema = require("quality", "jsonschema")
+    require("quality", "jsonschema")
     try:
         return all(
-            call["name"] in known
-            and jsonschema.validators.validator_for(known[call["name"]])(known[call["name"]]).is_valid(
-                call["arguments"]
-            )
+            call["name"] in known and checker_of(known[call["name"]])(known[call["name"]]).is_valid(call["arguments"])
             for call in calls
         )
+    except RungError:
+        raise
     except Exception:  # of a schema that is none, or points at nothing
         return False
 

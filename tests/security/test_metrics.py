@@ -1,4 +1,4 @@
-"""A metric of a project's own choice asks no network: the references of a JSON Schema are followed inside it alone."""
+"""A metric of a project's own choice asks no network and ends: schemas refer to themselves, patterns have a limit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chat.tool_calls import with_calls
 from evaluation.metrics.item_metrics import item_metric
 from workspace.errors import RungError
 
@@ -51,3 +52,17 @@ def test_references_inside_it_and_to_metaschemas_hold(schema: dict[str, Any], tm
     (tmp_path / "s.json").write_text(json.dumps(schema))
     score = item_metric("json_schema:s.json", tmp_path).score
     assert (score('{"a": 1}', ""), score('{"a": "x"}', "")) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("spec", ["regex:(a|a)*$", "json_schema:s.json", "tool_call"])
+def test_a_pattern_that_never_ends_is_stopped(spec: str, tmp_path: Path) -> None:
+    endless = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|a)*$"}}}
+    (tmp_path / "s.json").write_text(json.dumps(endless))
+    text = "a" * 40 + "b"
+    call = with_calls("", [{"name": "f", "arguments": {"a": text}}])
+    output = {"regex": text, "json_schema": json.dumps({"a": text}), "tool_call": call}[spec.partition(":")[0]]
+    metric = item_metric(spec, tmp_path)
+    tools = [{"type": "function", "function": {"name": "f", "parameters": endless}}]
+    with pytest.raises(RungError) as refused:
+        metric.of_row(output, output, "", tools)
+    assert "(a|a)*$" in refused.value.message and refused.value.exit_code == 2
