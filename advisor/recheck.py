@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -17,12 +17,12 @@ Kind = Literal["advice", "rules", "prices", "life"]
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Something that moved under a decision. `holds`: whether the decision holds nevertheless; `do` is what to do."""
+    """A change under a decision. `holds`: whether the decision holds nevertheless; `values` belong to the `change`."""
 
     kind: Kind
     holds: bool
-    text: str
-    do: str = ""
+    change: str
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def recheck(
@@ -43,7 +43,7 @@ def recheck(
 
 def _advice(before: Decision, after: Decision) -> Iterator[Shift]:
     if (before.next_step, before.destination) != (after.next_step, after.destination):
-        yield Shift("advice", False, "The advice is another one now.", "rung advise")
+        yield Shift("advice", False, "advice")
 
 
 def _lives(models: Mapping[str, str], today: date, project_rules: Path | None) -> Iterator[Shift]:
@@ -51,11 +51,11 @@ def _lives(models: Mapping[str, str], today: date, project_rules: Path | None) -
         life = life_of(name, project_rules)
         if life is None:
             continue
+        values = {"use": use, "life": life.words(today)}
         if life.has_ended(today):
-            yield Shift("life", False, f"{use}: {life.words(today)}", "name another model, then: rung baseline")
+            yield Shift("life", False, "ended", values)
         elif life.ends_soon(today) or life.ends is None:
-            do = "measure its replacement: rung baseline" if life.ends else ""
-            yield Shift("life", True, f"{use}: {life.words(today)}", do)
+            yield Shift("life", True, "ending" if life.ends else "no_end", values)
 
 
 def _prices(before: Decision, after: Decision) -> Iterator[Shift]:
@@ -65,28 +65,21 @@ def _prices(before: Decision, after: Decision) -> Iterator[Shift]:
         return
     if old is not None and old.saving_usd_per_month is not None and new.saving_usd_per_month is not None:
         was, now = old.saving_usd_per_month, new.saving_usd_per_month
-        saved = f"{money(was, 0)} a month then, {money(now, 0)} now"
+        values = {"was": money(was, 0), "now": money(now, 0)}
         if (was > 0) != (now > 0):
-            pays = "pays now" if now > 0 else "does not pay any more"
-            yield Shift("prices", False, f"By today's prices a tuned model {pays}: {saved}.", "rung advise")
+            yield Shift("prices", False, "pays" if now > 0 else "no_pay", values)
         elif was != now:
-            yield Shift("prices", True, f"The saving of a tuned model moved: {saved}.")
+            yield Shift("prices", True, "saving", values)
     if new.expired:
-        yield Shift("prices", True, f"Prices of {new.prices_dated} have expired.", "your own in rules/prices.toml")
+        yield Shift("prices", True, "expired", {"dated": str(new.prices_dated)})
 
 
 def _rules(before: Decision, after: Decision) -> Iterator[Shift]:
     if before.rulebook.sha256 != after.rulebook.sha256:
-        yield Shift("rules", True, "The rulebook changed since; what it says now is compared here.")
+        yield Shift("rules", True, "rulebook")
     expired = [reason.rule for reason in _spoken(after) if reason.expired]
     if expired:
-        names = ", ".join(dict.fromkeys(expired))
-        yield Shift(
-            "rules",
-            True,
-            f"These rules rest on sources that are due to be read again: {names}.",
-            f"rung why {expired[0]}",
-        )
+        yield Shift("rules", True, "sources", {"rules": ", ".join(dict.fromkeys(expired)), "first": expired[0]})
 
 
 def _spoken(decision: Decision) -> Iterator[Reason]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from advisor.decision import Decision, Reason
+from advisor.recheck import Shift
 from workspace.counted import counted, gib
 from workspace.json_types import JsonObject
 
@@ -224,6 +225,27 @@ class _Table:
             fits = not self.narrow or len(line) + 2 + len(source) <= WIDTH
             yield (f"{line}  {source}" if fits else line).rstrip()
             yield from (f"  {part}" for part in more)
+
+
+SHIFTS = {
+    "advice": ("The advice is another one now.", "rung advise"),
+    "ended": ("{use}: {life}", "name another model, then: rung baseline"),
+    "ending": ("{use}: {life}", "measure its replacement: rung baseline"),
+    "no_end": ("{use}: {life}", ""),
+    "pays": ("By today's prices a tuned model pays now: {was} a month then, {now} now.", "rung advise"),
+    "no_pay": ("By today's prices a tuned model does not pay any more: {was} a month then, {now} now.", "rung advise"),
+    "saving": ("The saving of a tuned model moved: {was} a month then, {now} now.", ""),
+    "expired": ("Prices of {dated} have expired.", "your own in rules/prices.toml"),
+    "rulebook": ("The rulebook changed since; what it says now is compared here.", ""),
+    "sources": ("These rules rest on sources that are due to be read again: {rules}.", "rung why {first}"),
+}
+"""For each change of `advisor.recheck`: what it is, and what to do."""
+
+
+def shift_json(shift: Shift) -> JsonObject:
+    """Return a finding of `rung advise --recheck --json`."""
+    text, do = (each.format(**shift.values) for each in SHIFTS[shift.change])
+    return {"kind": shift.kind, "holds": shift.holds, "text": text, "do": do}
 
 
 ADVICE = ("next_step", "destination", "provisional", "strength", "settled")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -298,17 +297,18 @@ def rules_show(
 def recheck_decision(project: Project, before: Decision, after: Decision, as_json: bool) -> None:
     """Exit 0 if the decision still holds, 1 for other advice, an ended model, or prices that change what pays."""
     from advisor.recheck import recheck
-    from rung.text.decision_text import difference, difference_lines
+    from rung.text.decision_text import difference, difference_lines, shift_json
 
     models = models_in_use(project, load_settings(project.settings_file), after)
-    findings = recheck(before, after, models, after.as_of, project.root / "rules")
-    found, holds = difference(before, after), all(finding.holds for finding in findings)
+    findings = list(map(shift_json, recheck(before, after, models, after.as_of, project.root / "rules")))
+    found, holds = difference(before, after), all(finding["holds"] for finding in findings)
     if as_json:
-        emit({**found, "holds": holds, "findings": [asdict(finding) for finding in findings]})
+        emit({**found, "holds": holds, "findings": findings})
     else:
         say(f"The decision of {before.as_of} {'is still valid' if holds else 'is no longer valid'} on {after.as_of}.")
         for finding in findings:
-            say(f"{'!' if finding.holds else '✗'} {finding.text}" + (f"  -> {finding.do}" if finding.do else ""))
+            way = f"  -> {finding['do']}" if finding["do"] else ""
+            say(f"{'!' if finding['holds'] else '✗'} {finding['text']}{way}")
         for line in difference_lines(found, "Written", "Now"):
             say(line)
     if not holds:
