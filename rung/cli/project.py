@@ -14,8 +14,10 @@ from workspace.counted import counted
 from workspace.folder import SETTINGS_FILE, find_project, links_out
 from workspace.settings import opened_project
 
-WITHOUT_TRUST = ("trust", "doctor", "init", "locate")
-"""Commands that look at a project of somebody else before it is trusted."""
+WITHOUT_TRUST = ("trust", "doctor", "init", "locate", "demo", "questions", "estimate")
+"""Commands that look at a project of somebody else before it is trusted, or need none."""
+OF_FILES = ("convert", "dedup", "leakage")
+"""The same of `rung data`: they read and write only the files that they are given."""
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +40,9 @@ def start(
     if version:
         say(f"rung {__version__}")
         raise typer.Exit(0)
-    works = context.invoked_subcommand not in WITHOUT_TRUST and {"-h", "--help"}.isdisjoint(sys.argv)
-    if works and (project := find_project()) and links_out(project.root):
+    named = context.invoked_subcommand
+    free = named in WITHOUT_TRUST or (named == "data" and {*sys.argv[2:3]} & {*OF_FILES})
+    if not free and {"-h", "--help"}.isdisjoint(sys.argv) and (project := find_project()) and links_out(project.root):
         from workspace.trust import demand_links
 
         demand_links(project.root)

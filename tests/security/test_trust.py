@@ -233,6 +233,8 @@ def test_a_link_of_a_project_leads_to_no_file_of_the_account_before_trust(
     assert done.code == 1 and "rung trust" in error(done)["hint"] and error(done)["where"] == name
     assert "planted" not in done.out + str(loopback.requests)
     assert "--help" in warm(words[0], "--help", at=root, RUNG_STATE_DIR=str(tmp_path / "state")).out
+    for free in (("questions", "--json"), ("data", "dedup", "--help"), ("data", "convert", "none.jsonl", "-o", "x")):
+        assert "rung trust" not in str(warm(*free, at=root, RUNG_STATE_DIR=str(tmp_path / "state"))), free
     assert list(outside.iterdir()) == [] if outside.is_dir() else outside.read_text() == "planted-text"
     assert warm("trust", at=root, RUNG_STATE_DIR=str(tmp_path / "state")).code == 0
     assert "rung trust" not in str(warm(*words, at=root, RUNG_STATE_DIR=str(tmp_path / "state")))
