@@ -82,6 +82,15 @@ REFUSED = {
 FORMATS = {"gptq": {"bits": 4}, "awq": {}}
 
 
+def test_a_family_on_which_no_adapter_learns_is_refused_by_the_plan(rung: Any, tmp_path: Path) -> None:
+    words = load_tokenizer("embedded")
+    words.save_pretrained(str(tmp_path))
+    tiny("reformer", words).model.save_pretrained(str(tmp_path))
+    done = rung("plan", "--json", RUNG_MODEL__BASE=str(tmp_path))
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 2 and error["where"] == str(tmp_path) and "reformer" in error["message"]
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_cannot_write_here_is_refused_by_the_first_command_with_the_reason(
     kind: str, rung: Any, tmp_path: Path

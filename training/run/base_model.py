@@ -18,6 +18,8 @@ from training.run.processes import world
 from workspace.errors import RungError
 
 PACKED = ("gptq", "awq", "compressed-tensors")
+REVERSIBLE = ("reformer",)
+"""Families whose layers compute their own gradients, and none where only an adapter inside them learns."""
 
 
 class PlanTokenizer:
@@ -30,6 +32,9 @@ class PlanTokenizer:
         if (packed := config.get("quantization_config", {}).get("quant_method")) in PACKED:
             told = f"{base}: weights in the format {packed} can be asked, and no adapter trains on them."
             raise RungError(told, "Name the model that it was made from; QLoRA packs that one.", where=base)
+        if (kind := config.get("model_type")) in REVERSIBLE:
+            told = f"{base}: {kind} can be asked, not trained: its reversible layers give adapters no gradient."
+            raise RungError(told, "Name a model of another family.", where=base)
         self.tokenizer = load_tokenizer(base, enable_thinking)
 
     def count(self, text: str) -> int:
