@@ -40,7 +40,9 @@ class Ledger:
 def ledger(architecture: Architecture, setup: Setup, adapter: Adapter) -> Ledger:
     """Saved activations of one (average) layer."""
     a, full = architecture, setup.method == "full"
-    kept = plain_layer(a, setup, adapter) + a.beyond * -(-setup.length // CHUNK) * CHUNK / setup.length
+    filled = -(-setup.length // CHUNK) * CHUNK
+    beyond = a.beyond + a.growing * (filled - CHUNK)
+    kept = plain_layer(a, setup, adapter) + beyond * filled / setup.length
     kept += sum(_inputs(a, setup)) if full else sum(_adapters(a, setup, adapter))
     ends = FLOAT * a.hidden + (2 * setup.bytes * a.hidden if full else 0)
     return Ledger(kept, setup.bytes * a.hidden, setup.bytes * _width(a) * _alive(setup, adapter), ends)

@@ -85,6 +85,8 @@ class Architecture(Shape):
     notes: tuple[str, ...] = ()
     beyond: float = 0.0
     """Bytes per token and layer that a kind of layer without a formula keeps beyond attention's, at most."""
+    growing: float = 0.0
+    """Bytes that `beyond` rises by for each further token of the row."""
 
     @property
     def parameters(self) -> int:

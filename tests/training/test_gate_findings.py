@@ -163,13 +163,10 @@ def test_a_machine_without_cards_shares_its_memory_among_processes(
     assert all(value == int(value) for value in tenths)
 
 
-def test_a_family_whose_memory_cannot_be_counted_waits_for_dry_steps(
-    ready: Project, planned: Path, tmp_path: Path
-) -> None:
+def test_a_family_whose_code_looks_at_numbers_is_bounded(ready: Project, planned: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
     tiny("jetmoe", range(331)).model.save_pretrained(str(base))
-    found = gate(ready, "machine", replanned(planned, base=str(base)))
-    assert (found.passed, found.opener) == (None, "rung plan check") and "jetmoe" in found.fact
+    assert gate(ready, "machine", replanned(planned, base=str(base))).passed is True
 
 
 def test_a_plan_that_is_not_there_and_a_model_that_nobody_knows(ready: Project, planned: Path) -> None:

@@ -38,8 +38,8 @@ def count_model(ref: str) -> Architecture:
 
     What its layers keep for the backward pass is that of attention with their widest matrices, or what a pass without
     numbers keeps if that is more: an upper bound (docs/measured.md). Raises UnknownArchitecture if transformers is
-    missing, does not know the family, or cannot build it, and where its code looks at the numbers of such a pass: then
-    with the parameters that were counted.
+    missing, does not know the family, or cannot build it, and where its code fails in such a pass: then with the
+    parameters that were counted.
     """
     raw, where = read_json(ref)
     kind = str(raw.get("model_type"))
@@ -56,7 +56,7 @@ def count_model(ref: str) -> Architecture:
         raise UnknownArchitecture(told, hint, where=where, found=kind) from error
     found = _architecture(whole.get_text_config(), model, kind, where)
     try:
-        kept = _kept(whole)
+        kept, growing = _kept(whole)
     except Exception as error:  # here too
         told = f"{where}: {kind} has {found.parameters:,} parameters; the memory of its layers cannot be counted"
         unknown = UnknownArchitecture(f"{told} ({type(error).__name__}: {error}).", "rung plan check", where=where)
@@ -64,7 +64,7 @@ def count_model(ref: str) -> Architecture:
         raise unknown from error
     setup = Setup(length=CHUNK, batch=1, dtype="fp32", device="cpu")
     beyond = max(0.0, kept - plain_layer(replace(found, experts=0), setup, adapter_of(found, "lora", rank=1)))
-    return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond)
+    return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond, growing=growing)
 
 
 def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
@@ -94,13 +94,39 @@ def _made(whole: Any) -> Any:
     return model
 
 
-def _kept(whole: Any) -> float:
-    """Bytes per token and layer that a pass without numbers saves for the backward pass in 32 bits, weights frozen.
-
-    Stacked experts are passed over: they have a formula.
+def _kept(whole: Any) -> tuple[float, float]:
+    """Bytes per token and layer that a pass saves for the backward pass in 32 bits, weights frozen; and how many more
+    for each further token of the row, where the family's code looks at numbers: there the pass has zeros.
     """
-    import torch
     from torch._subclasses import FakeTensorMode  # private by name, but the place that torch's own pages import it from
+    from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+
+    try:
+        return _passed(whole, FakeTensorMode(allow_non_fake_inputs=True), CHUNK), 0.0
+    except (DataDependentOutputException, DynamicOutputShapeException):
+        short, long = (_passed(whole, _zeros(), length) for length in (CHUNK // 4, CHUNK // 2))
+        growing = max(0.0, long - short) / (CHUNK // 4)
+        return max(short, long) + growing * (CHUNK - CHUNK // 2), growing
+
+
+def _zeros() -> Any:
+    """Return a mode of torch in which products with the weights, all zero, are not computed."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    def call(_mode: Any, function: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        linear = function is torch.nn.functional.linear
+        product = linear or function in (torch.matmul, torch.Tensor.matmul)
+        if product and args[1].ndim == 2 and not args[1].requires_grad:
+            return args[0][..., :1].expand(*args[0].shape[:-1], args[1].shape[0 if linear else 1]).clone()
+        return function(*args, **(kwargs or {}))
+
+    return type("Zeros", (TorchFunctionMode,), {"__torch_function__": call})()
+
+
+def _passed(whole: Any, mode: Any, length: int) -> float:
+    """Bytes per token and layer of one pass. Stacked experts are passed over: they have a formula."""
+    import torch
     from torch.autograd.graph import saved_tensors_hooks
 
     held: dict[int, torch.UntypedStorage] = {}
@@ -117,19 +143,19 @@ def _kept(whole: Any) -> float:
             if isinstance(child, torch.nn.ModuleList) and len(child) == layers:
                 setattr(module, name, child[:MOST])
     for path, module in text.named_modules():
-        if "experts" in path and any(weight.ndim == 3 for weight in module.parameters(recurse=False)):
+        if path.endswith("experts") and any(weight.ndim == 3 for weight in module.parameters(recurse=False)):
             module.forward = lambda hidden, *_, **__: hidden
     words = text.get_input_embeddings().weight
-    with FakeTensorMode(allow_non_fake_inputs=True), saved_tensors_hooks(keep, lambda tensor: tensor):
+    with mode, saved_tensors_hooks(keep, lambda tensor: tensor):
         given = {
-            name: torch.empty_like(tensor, device="cpu", requires_grad=tensor is words)
+            name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape).requires_grad_(tensor is words)
             for name, tensor in (*text.named_parameters(), *text.named_buffers())
         }
-        rows = {"input_ids": torch.zeros(1, CHUNK, dtype=torch.long), "use_cache": False}
+        rows = {"input_ids": torch.zeros(1, length, dtype=torch.long), "use_cache": False}
         torch.func.functional_call(text, given, kwargs=rows)
     weights = {tensor.untyped_storage()._cdata for tensor in given.values()}
     kept = sum(storage.nbytes() for place, storage in held.items() if place not in weights)
-    return float(kept / CHUNK / min(MOST, layers))
+    return float(kept / length / min(MOST, layers))
 
 
 def _leave_out_images(model: Any) -> None:
