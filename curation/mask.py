@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import product
 from typing import NamedTuple
 
 from workspace.shipped_rules import rule_file
@@ -242,14 +243,21 @@ def _phones(text: str) -> Iterator[Spot]:
         if is_phone(row[0], text[max(0, row.start() - 30) : row.start()]):
             yield Spot(row.start(), row.end(), "PHONE", "PHONE")
             continue
-        gaps = [gap.start() for gap in re.finditer(" ", row[0])]
+        whole, gaps = row[0], [gap.start() for gap in re.finditer(" ", row[0])]
+        parts = product((0, *(gap + 1 for gap in gaps)), (*gaps, len(whole)))
+        found = [(start, end) for start, end in parts if end > start and _is_alone(whole[start:end])]
+        begins = {len(whole) + 1, *(start for start, _ in found)}
         done = 0
-        for start in (0, *(gap + 1 for gap in gaps)):
-            ends = [end for end in (len(row[0]), *reversed(gaps)) if end > start >= done]
-            whole = (end for end in ends if row[0][start] in "0(" or " " not in row[0][start:end])
-            if end := next((end for end in whole if is_phone(row[0][start:end], "")), 0):
+        # of two with one begin the one behind which another number begins, or nothing more is; then the longest
+        for start, end in sorted(found, key=lambda part: (part[0], part[1] + 1 not in begins, -part[1])):
+            if start >= done:
                 yield Spot(row.start() + start, row.start() + end, "PHONE", "PHONE")
                 done = end
+
+
+def _is_alone(text: str) -> bool:
+    """True if it is a telephone number without a word before it; of several groups only with a 0 or a bracket."""
+    return (text[0] in "0(" or " " not in text) and is_phone(text, "")
 
 
 def _matches(pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re.Match[str]], bool]) -> Iterator[Spot]:
