@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from advisor.decision import Decision, Reason
+from advisor.decision import Decision
 from advisor.hosted_models import life_of
 from workspace.counted import money
 
@@ -77,12 +78,6 @@ def _prices(before: Decision, after: Decision) -> Iterator[Shift]:
 def _rules(before: Decision, after: Decision) -> Iterator[Shift]:
     if before.rulebook.sha256 != after.rulebook.sha256:
         yield Shift("rules", True, "rulebook")
-    expired = [reason.rule for reason in _spoken(after) if reason.expired]
+    expired = [reason.rule for reason in chain(after.reasons, *after.why_not.values()) if reason.expired]
     if expired:
         yield Shift("rules", True, "sources", {"rules": ", ".join(dict.fromkeys(expired)), "first": expired[0]})
-
-
-def _spoken(decision: Decision) -> Iterator[Reason]:
-    yield from decision.reasons
-    for reasons in decision.why_not.values():
-        yield from reasons

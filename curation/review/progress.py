@@ -106,12 +106,6 @@ class SampleProgress:
             return f"the sample of {role} is not finished ({self.decided} of {self.rows - self.gone})"
         return ""
 
-    @property
-    def opener(self) -> str:
-        """The command that draws a larger sample, or the setting that needs none."""
-        role = "" if self.plan.role == "pool" else f" --as {self.plan.role}"
-        return f'rung review sample{role}   (a new sample), or [review] pool = "all"'
-
 
 @dataclass(frozen=True, slots=True)
 class ReviewProgress:

@@ -64,7 +64,7 @@ def recheck_review(project: Project, settings: Settings, folder: Path, store: St
         return GateAnswer(True, fact, evidence=evidence)
     text = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else "")
     failed = next((sample for sample in samples if sample.failed), None)
-    return GateAnswer(False, fact, text, failed.opener if failed else _opener(faults), evidence)
+    return GateAnswer(False, fact, text, _opener(faults, failed), evidence)
 
 
 def reviewed_under(manifest: Manifest, project: Project, settings: Settings) -> ReviewSettings:
@@ -305,9 +305,10 @@ def _bounds(agreed: Agreement, policy: ReviewSettings) -> dict[str, str | int | 
     return found
 
 
-def _opener(faults: Sequence[str]) -> str:
-    if any("are asked for" in fault or "at the freeze is not" in fault for fault in faults):
-        return 'rung review sample   (a new sample), or [review] pool = "all"'
+def _opener(faults: Sequence[str], failed: SampleProgress | None) -> str:
+    role = f" --as {failed.plan.role}" if failed and failed.plan.role != "pool" else ""
+    if failed or any("are asked for" in fault or "at the freeze is not" in fault for fault in faults):
+        return f'rung review sample{role}   (a new sample), or [review] pool = "all"'
     if any("not what was frozen" in fault or "taken out" in fault or "rejected" in fault for fault in faults):
         return "rung data freeze"
     if all(fault.startswith("agreement") for fault in faults):
