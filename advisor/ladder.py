@@ -252,9 +252,7 @@ class _Ladder:
         return works and all(self.rank(option, need) for need in self.needs)
 
     def _last_resort(self, need: Rule) -> set[str]:
-        """Return the plans nearest to a need that none covers; never a prompt that fell short if a higher plan adds to
-        it.
-        """
+        """Return the plans nearest to a need that none covers; no prompt that fell short if a higher one adds to it."""
         best = max(self.rank(option, need) for option in self.allowed)
         near = {option for option in self.allowed if self.rank(option, need) == best}
         higher = {o for o in near if any(RANK[need.effect["cells"][p]] for p in self.parts[o] if p != "prompt")}

@@ -154,9 +154,7 @@ def _place(found: RowMapping) -> str:
 
 
 def revision(connection: Connection) -> tuple[int, ...]:
-    """Return numbers that change with everything that a check sees (row, state, decision, change, link), not with a
-    lease.
-    """
+    """Return numbers that change with all that a check sees (row, state, decision, change, link), not with a lease."""
     stands = (rows.c.change_id, rows.c.decision_id, func.length(rows.c.queued), func.length(rows.c.mark))
     asked = (
         select(func.count(rows.c.id), func.max(rows.c.id), *(func.sum(each) for each in stands)),

@@ -106,9 +106,7 @@ def because(entry: JsonObject, text: str = "") -> Because:
 def learning_rate(
     facts: Mapping[str, Any], architecture: Architecture | None, breadth: str = "narrow"
 ) -> tuple[float, Because]:
-    """Return the rate: fitted to family and width for low-rank SFT, else the default; half for a model with several
-    jobs.
-    """
+    """Return the rate: fitted to family and width for low-rank SFT, else the default; half with several jobs."""
     rate, why = _fastest(facts, architecture)
     if breadth != "several":
         return rate, why
