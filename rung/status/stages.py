@@ -191,7 +191,8 @@ def _not_tuning(facts: Facts) -> str:
 
 def ladder_of(facts: Facts) -> Ladder:
     """Test scores of the rungs; the best of the arms that belong to each."""
-    arms = {result.arm: result for report in (facts.baseline, facts.measured) if report for result in report.arms}
+    reports = [report for report in (facts.baseline, facts.measured) if report]
+    arms = {arm.arm: arm for report in reports for arm in report.arms if not arm.unmeasured}
     belongs = {
         "classifier": (CLASSICAL,),
         "encoder": (ENCODER,),
@@ -330,6 +331,9 @@ def _baselines(facts: Facts) -> Stage:
         reason = f"best without tuning: {arm_name(best.arm)}, {best.score:.1%}"
         return Stage(6, "Baselines", "done", reason, "rung baseline")
     chosen = next((arm for arm in facts.baseline.arms if arm.arm == facts.baseline.chosen), None)
+    if chosen and chosen.unmeasured:
+        reason = f"{arm_name(chosen.arm)} was not measured: {chosen.unmeasured}"
+        return Stage(6, "Baselines", "done", reason, "rung baseline")
     called = best_label(facts.baseline)
     reason = f"{called[0].lower()}{called[1:]}: {arm_name(chosen.arm)}, {chosen.score:.1%}" if chosen else "measured"
     reason += f"; {facts.unmeasured}" if facts.unmeasured else ""

@@ -70,14 +70,16 @@ def untuned_words(report: Report) -> str:
     """`Best without tuning: classifier 95.9%, retrieved few-shot 93.9%.`"""
     best = best_untuned(report)
     chosen = next((arm for arm in report.arms if arm.arm == report.chosen), None)
-    named = [arm for arm in (best, chosen) if arm is not None]
+    named = [arm for arm in (best, chosen) if arm is not None and not arm.unmeasured]
+    if not named:
+        return "Best without tuning: not known."
     told = dict.fromkeys(f"{arm_name(arm.arm)} {percent(arm.score)}" for arm in named)
     return f"Best without tuning: {', '.join(told)}."
 
 
 def best_sentence(report: Report) -> str:
     """Return the best prompted arm with both its scores."""
-    best = next((a for a in report.arms if a.arm == report.chosen), None)
+    best = next((a for a in report.arms if a.arm == report.chosen and not a.unmeasured), None)
     if best is None:
         return ""
     bounds = interval(best.low, best.high)
@@ -134,7 +136,7 @@ def _goal_line(goal: float) -> str:
 def facts(report: Report) -> list[str]:
     """Return the best prompted arm, its gap to the goal, the detectable difference, sure answers, and the cost."""
     rows: list[tuple[str, str]] = []
-    best = next((a for a in report.arms if a.arm == report.chosen), None)
+    best = next((a for a in report.arms if a.arm == report.chosen and not a.unmeasured), None)
     if best is not None:
         text = f"{arm_name(best.arm)}, {percent(best.score)} ({hits(best)}), chosen on validation"
         rows.append((best_label(report), text if best.validation is not None else text.replace(", chosen on", ", no")))

@@ -66,6 +66,11 @@ def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback, text,
     report = json.loads((served.evaluations / "E-001" / "report.json").read_text())
     assert all(" of 36 " in arm["unmeasured"] for arm in report["arms"]) and report["judged"] == {}
     assert "prompting" not in served.answers_file.read_text()
+    summary = [line for line in done.stdout.splitlines() if line.startswith("Best")]
+    assert not any("%" in line for line in summary), "a score that is no measurement was shown as the best"
+    status = json.loads(rung(served, "status", "--json").stdout)
+    assert status["ladder"]["prompt"] is None
+    assert " of 36 " in next(stage["reason"] for stage in status["stages"] if stage["name"] == "baselines")
 
 
 def test_what_is_missing_is_said_with_the_next_command(served):
