@@ -96,17 +96,19 @@ def _made(whole: Any) -> Any:
 
 def _kept(whole: Any) -> tuple[float, float]:
     """Bytes per token and layer that a pass saves for the backward pass in 32 bits, weights frozen; and how many more
-    for each further token of the row, where the family's code looks at numbers: there the pass has zeros.
+    for each further token of the row. Where the family's code looks at numbers, the pass has zeros, and shorter rows.
     """
     from torch._subclasses import FakeTensorMode  # private by name, but the place that torch's own pages import it from
     from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
     try:
-        return _passed(whole, FakeTensorMode(allow_non_fake_inputs=True), CHUNK), 0.0
+        lengths = CHUNK, 2 * CHUNK
+        short, long = (_passed(whole, FakeTensorMode(allow_non_fake_inputs=True), length) for length in lengths)
     except (DataDependentOutputException, DynamicOutputShapeException):
-        short, long = (_passed(whole, _zeros(), length) for length in (CHUNK // 4, CHUNK // 2))
-        growing = max(0.0, long - short) / (CHUNK // 4)
-        return max(short, long) + growing * (CHUNK - CHUNK // 2), growing
+        lengths = CHUNK // 4, CHUNK // 2
+        short, long = (_passed(whole, _zeros(), length) for length in lengths)
+    growing = max(0.0, long - short) / (lengths[1] - lengths[0])
+    return max(short, long) + growing * (CHUNK - lengths[1]), growing
 
 
 def _zeros() -> Any:
