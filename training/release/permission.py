@@ -44,7 +44,9 @@ def may_release(
     than what its outputs come to, or the verdict is neither ship nor a judgement with name and reason.
     """
     if run.state != "finished":
-        raise Refusal(f"Locked: {run.id} is {run.state}, at step {run.step} of {run.steps}.", "rung status")
+        ways = {"stopped": f"rung runs resume {run.id}", "crashed": f"rung runs resume {run.id}", "failed": "rung plan"}
+        way = ways.get(run.state, f"rung runs watch {run.id}")
+        raise Refusal(f"Locked: {run.id} is {run.state}, at step {run.step} of {run.steps}.", way)
     found = newest_verdict(project, run.id)
     if found is None:
         raise Refusal(f"Locked: no verdict yet on {run.id}.", f"rung evaluate {run.id}")
