@@ -246,3 +246,25 @@ def test_a_search_asked_often_says_each_time_what_it_says_when_asked_once() -> N
         )  # fmt: skip
     assert search.find(trains[3]).leaked_test == 8 and search.find(trains[0]).leaked_test == 0
     assert LeakSearch([]).find(trains[3]).leaked_test == 0
+
+
+@pytest.mark.parametrize(("part", "copies"), [("question", 2), ("question", 5), ("answer", 5)])
+def test_copies_of_one_text_that_are_edited_differently_are_found(part: str, copies: int) -> None:
+    """Three words of a question of 30, or six of an answer of 40, are others in each copy: found in 19 worlds of 20."""
+    leaked = 0
+    for seed in range(20):
+        rng = random.Random(f"{part}{copies}{seed}")
+        said = lambda size: " ".join(f"w{rng.randrange(3000)}" for _ in range(size))  # noqa: E731, B023
+        rows = [Example(chat_row(said(30), said(40) if part == "answer" else f"L{k % 5}")) for k in range(110)]
+        test, train, item = rows[:10], rows[10:], rows[3]
+        for _ in range(copies):
+            text = (item.question if part == "question" else item.answer or "").split()
+            for place in rng.sample(range(len(text)), 3 if part == "question" else 6):
+                text[place] = said(1)
+            edited = " ".join(text)
+            row = (edited, item.answer or "") if part == "question" else (said(20), edited)
+            train.append(Example(chat_row(*row)))
+        report = find_leaks(train, test)
+        assert all(leak.test == 3 and leak.train >= 100 for leak in report.leaks)
+        leaked += bool(report.leaks)
+    assert leaked >= 19

@@ -1,6 +1,7 @@
 """Pairs of a train row and a test item that deserve a look, by weighted containment, in columns.
 
-A gram counts 1 / (rows that hold it, copies of one row as one), so that boilerplate counts for next to nothing.
+A gram counts 1 / (rows that hold it, copies of one row as one), so that boilerplate counts for next to nothing. A few
+rows that each hold half of a long text, and together most of it, are edited copies of it and count as one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, SUSPECTS, TestIndex
 from curation.likeness.leaks.scan import NOTED, Scan
-from curation.likeness.sets import I64, SLACK, U32, Bools, distinct, earlier
+from curation.likeness.sets import I64, SLACK, U32, Bools, distinct, earlier, ranges
 from curation.likeness.words import LEAST, SHARE
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +31,10 @@ SPAN = 6
 """Discounted grams (8 words in a row) from which a pair is judged as a shared span."""
 RARE_SHARE = 0.4
 """Share of a part's grams that are rare (all their rows are noted) from which only these count for it."""
+LONG, HALF, FEW, UNION = 24, 0.5, 5, 0.8
+"""Own grams of a part, the share of them that a row holds, the most such rows (copies as one) that count as one, and
+the share that they hold together: copies are edited at different places, rows of one template differ at the same ones.
+"""
 ROWS_AT_ONCE = 4096
 
 
@@ -55,9 +60,10 @@ def candidate_pairs(scan: Scan, labels: Collection[int]) -> CandidatePairs:
     """
     index, items = scan.index, max(1, len(scan.index.grams))
     rows, numbers = scan.take_hits()
-    spread = _spread(np.concatenate(scan.copies), rows, numbers, len(scan.count))
+    copies = np.concatenate(scan.copies)
+    spread = _spread(copies, rows, numbers, len(scan.count))
     template = _template_grams(scan, spread)
-    row, part, share = _contained(scan, rows, numbers, spread, template)
+    row, part, share = _contained(scan, rows, numbers, spread, template, copies)
     may_be_answered = index.answers[index.item[part]] != NO_ANSWER
     keep = (index.words[part] >= LABEL_WORDS) | may_be_answered | (earlier(part) < SUSPECTS)
     row, part, share = row[keep], part[keep], share[keep]
@@ -74,7 +80,9 @@ def candidate_pairs(scan: Scan, labels: Collection[int]) -> CandidatePairs:
     return CandidatePairs(key // items, key % items, question, answer, np.isin(key, by_words), template)
 
 
-def _contained(scan: Scan, rows: I64, numbers: I64, spread: I64, template: Bools) -> tuple[I64, I64, Floats]:
+def _contained(
+    scan: Scan, rows: I64, numbers: I64, spread: I64, template: Bools, copies: U32
+) -> tuple[I64, I64, Floats]:
     """Return row, part and discounted share of all pairs of which it or the undiscounted share lets a leak or a span be
     possible. `rows` hold the grams `numbers`.
     """
@@ -89,7 +97,7 @@ def _contained(scan: Scan, rows: I64, numbers: I64, spread: I64, template: Bools
     weights = 1.0 / np.maximum(spread, 1) + 1j  # the weight, and 1 to be counted, summed in one product
     rows, numbers = rows[~template[numbers]], numbers[~template[numbers]]
     held = csr_matrix((counts.astype(float), index.holders, index.held_from), (len(weights), len(index.item)))
-    parts = [(rows[:0], rows[:0], np.zeros(0))]
+    parts = [(rows[:0], rows[:0], np.zeros(0), np.zeros(0), np.zeros(0, np.bool_))]
     for first in range(0, scan.rows, ROWS_AT_ONCE):
         some = slice(*np.searchsorted(rows, (first, first + ROWS_AT_ONCE)))
         cells = weights[numbers[some]], (rows[some] - first, numbers[some])
@@ -98,9 +106,37 @@ def _contained(scan: Scan, rows: I64, numbers: I64, spread: I64, template: Bools
         share, whole = weight / size[part], found / known[part]
         chosen = (share >= wanted[part]) | (whole >= RAW_SHARE) | (weight >= SPAN)
         chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
-        parts.append((sums.row[chosen].astype(np.int64) + first, part[chosen], share[chosen]))
-    row, part, share = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return row, part, share
+        likely = chosen | ((found >= HALF * size[part]) & (size[part] >= LONG))
+        columns = sums.row.astype(np.int64) + first, part, share, found, chosen
+        parts.append(tuple(column[likely] for column in columns))
+    row, part, share, found, chosen = (np.concatenate(column) for column in zip(*parts, strict=True))
+    copied = np.flatnonzero((found >= HALF * size[part]) & (size[part] >= LONG))
+    one = _as_one(index, (rows, numbers), (row[copied], part[copied]), spread, copies, size)
+    share[copied] = np.maximum(share[copied], one)
+    chosen |= share >= wanted[part]
+    return row[chosen], part[chosen], share[chosen]
+
+
+def _as_one(
+    index: TestIndex, hits: tuple[I64, I64], pairs: tuple[I64, I64], spread: I64, copies: U32, size: I64
+) -> Floats:
+    """Return the discounted share of each of the `pairs` (row, part) where those of a part count as one row; 0 where
+    they are no edited copies.
+    """
+    (rows, numbers), (row, part), grams = hits, pairs, len(spread)
+    different = distinct((part << 32) | copies[row]) >> 32
+    few = np.bincount(different, minlength=len(index.item))[part] <= FEW
+    begin = np.searchsorted(rows, row)
+    count = np.where(few, np.searchsorted(rows, row, "right") - begin, 0)
+    pair, number = np.repeat(np.arange(len(row)), count), numbers[ranges(begin, count)]
+    held = np.repeat(np.arange(grams), np.diff(index.held_from)) + index.holders * grams
+    cell = part[pair] * grams + number
+    inside = np.isin(cell, held)
+    pair, number = pair[inside], number[inside]
+    cells, place = np.unique(cell[inside], return_inverse=True)
+    alike = _spread(copies, row[pair], place, len(cells))[place]
+    together = np.bincount(cells // grams, minlength=len(size)) >= UNION * size
+    return np.bincount(pair, together[part[pair]] / (spread[number] - alike + 1), len(row)) / size[part]
 
 
 def _spread(copies: U32, rows: I64, numbers: I64, grams: int) -> I64:
