@@ -7,7 +7,6 @@ import re
 from typing import Any, NoReturn
 
 import msgspec
-import numpy as np
 
 COLON = ord(":")
 FEW = 4096
@@ -65,6 +64,8 @@ def has_colons_of(text: bytes, value: Any) -> bool:
 def _colons(text: bytes) -> int:
     if len(text) < FEW:
         return text.count(b":")
+    import numpy as np
+
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == COLON))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 BODY = "MIIEpAIBAAKCAQEAx7" + "Kq3vT9ZsLmBf0dWn" * 2 + "Rr5uYcEo8hJ1"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 AWS = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -71,5 +73,7 @@ BARE = {
 
 def found_bare(shown: str) -> list[str]:
     """Names of those of which a part is in a text, a screen or a file, however it is folded into lines."""
-    whole = "".join(shown.split()).replace("\\n", "")
+    whole = "".join(re.sub(r'"token": "[^"]*"', "", shown).split()).replace(
+        "\\n", ""
+    )  # a token may hold any four digits
     return [name for name, (_, parts) in BARE.items() if any("".join(part.split()) in whole for part in parts)]
