@@ -166,14 +166,13 @@ def _report(report: Path | None, decision: Decision, answers: Answers, book: Rul
 
 
 def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
-    from rung.status.stages import after_advice_of, read_status
-
     if as_json:
         midnight = datetime.combine(decision.as_of, time(), UTC)
         stamped = decision.model_copy(update={"created_at": midnight, "made_from": {}})
         emit(stamped.model_dump(mode="json", by_alias=True))
         return
     from evaluation.measured_answers import unjudged
+    from rung.status.stages import after_advice_of, read_status
     from rung.text.baseline_text import answer
     from rung.text.decision_text import advice_lines
 
