@@ -8,7 +8,7 @@ from urllib.parse import SplitResult
 from chat.calls import Patience, patiently
 from chat.endpoint import model_place
 from chat.errors import ChatError
-from chat.hosted import USUAL, BatchState, CallOptions, Hosted, room, schema_of, settled, thinking_room
+from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled, thinking_room
 from chat.hosted_turns import claude_tools, claude_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
@@ -122,7 +122,7 @@ class Claude(Hosted):
         text, stopped = settled(ask, spoken(text), STOPS.get(message.stop_reason, "end"))
         called = [block for block in message.content if block.type == "tool_use"]
         text = with_calls(text, [canonical({"name": each.name, "arguments": each.input}) for each in called])
-        usage = _usage(message)
+        usage, stopped = _usage(message), ended(text, stopped)
         cost, kept = self.cost(usage, batch=batch), usage.cache_read
         return Reply(text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=kept)
 

@@ -11,7 +11,7 @@ from typing import Any
 from chat.calls import Patience, body_message, inside_a_200, patiently
 from chat.endpoint import STOPS, model_place
 from chat.errors import ChatError
-from chat.hosted import USUAL, BatchState, CallOptions, Hosted, room, schema_of, settled
+from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled
 from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
@@ -152,7 +152,7 @@ class Compatible(Hosted):
         text = with_calls(
             text, [canonical({"name": c.function.name, "arguments": c.function.arguments}) for c in called]
         )
-        usage = _usage(found)
+        usage, stopped = _usage(found), ended(text, stopped)
         cost, kept = self._cost(found, batch=batch), usage.cache_read
         return Reply(
             text, usage.total_input, usage.output, seconds, stopped, cost, cached_tokens=kept, logprob=_logprob(choice)

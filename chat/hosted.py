@@ -197,6 +197,11 @@ def thinking_room(ask: Ask) -> int:
     return int(ask.meta.get("thinking_tokens", ROOM))
 
 
+def ended(text: str, stopped: str) -> str:
+    """Return why a reply ended: `empty` where a server said that the model was done, and sent no text and no call."""
+    return stopped if stopped != "end" or text.strip() else "empty"
+
+
 def settled(ask: Ask, text: str, stopped: str) -> tuple[str, str]:
     """Text and reason, after a closed set was taken out of what was written; `outside` where it is none of the set.
 

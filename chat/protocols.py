@@ -19,10 +19,10 @@ class Reply:
     """One answer of a model: its text, and after it the tools that it calls as one line (`chat.tool_calls.with_calls`).
 
     `stopped` is why it ended: `end` (the model was done), `length` (the limit cut it), `refused` (`why` has the
-    server's reason, where it gave one), `choice` (held to a closed set), or `outside` (none of that set). Tokens are
-    counted by the model's own tokenizer or server, `cached_tokens` those of the input that a prompt cache had;
-    `logprob` is the sum of the natural log-probabilities of what was written, where a server tells them;
-    `cost_usd` is None if no dated price is known, 0.0 on this machine unless the project names a price.
+    server's reason, where it gave one), `choice` (held to a closed set), `outside` (none of that set), or `empty` (a
+    server sent nothing). Tokens are counted by the model's own tokenizer or server, `cached_tokens` those of the input
+    that a prompt cache had; `logprob` is the sum of the natural log-probabilities of what was written, where a server
+    tells them; `cost_usd` is None if no dated price is known, 0.0 on this machine unless the project names a price.
     """
 
     text: str

@@ -35,6 +35,7 @@ LOST = {
     "length": "cut at the token limit",
     "refused": "refused or filtered",
     "outside": "none of the possible answers",
+    "empty": "empty",
     "too_long": "not asked, because the prompt exceeds the model's window",
 }
 WHOLE: Mapping[str, Callable[[str], str]] = {"exact_match": str.strip, "normalised_match": normalise}

@@ -144,7 +144,7 @@ def test_refused_cut_and_empty(provider, loopback):
     }[provider]
     loopback.say(*[(200, body) for body in script])
     replies = client(provider, loopback.url, workers=1).answer([HELLO] * 3)
-    assert [(reply.text, reply.stopped) for reply in replies] == [("", "refused"), ("Hel", "length"), ("", "end")]
+    assert [(reply.text, reply.stopped) for reply in replies] == [("", "refused"), ("Hel", "length"), ("", "empty")]
 
 
 def test_a_model_that_was_cut_while_it_thought_is_asked_again_with_room(provider, loopback):

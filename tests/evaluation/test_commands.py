@@ -52,7 +52,8 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
 
 
 @pytest.mark.parametrize(
-    ("text", "finish", "metric"), [("", "content_filter", "exact_match"), ("It is about", "length", "token_f1")]
+    ("text", "finish", "metric"),
+    [("", "content_filter", "exact_match"), ("", "stop", "exact_match"), ("It is about", "length", "token_f1")],
 )
 def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback, text, finish, metric):
     """One reply in ten is whole; what the few whole ones score says nothing about the arm."""
