@@ -98,13 +98,14 @@ def _kept(whole: Any) -> tuple[float, float]:
     """Bytes per token and layer that a pass saves for the backward pass in 32 bits, weights frozen; and how many more
     for each further token of the row. Where the family's code looks at numbers, the pass has zeros, and shorter rows.
     """
-    from torch._subclasses import FakeTensorMode  # private by name, but the place that torch's own pages import it from
-    from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+    from torch._subclasses import fake_tensor  # private by name, but the place that torch's own pages import it from
 
     try:
         lengths = CHUNK, 2 * CHUNK
-        short, long = (_passed(whole, FakeTensorMode(allow_non_fake_inputs=True), length) for length in lengths)
-    except (DataDependentOutputException, DynamicOutputShapeException):
+        short, long = (
+            _passed(whole, fake_tensor.FakeTensorMode(allow_non_fake_inputs=True), length) for length in lengths
+        )
+    except (fake_tensor.DataDependentOutputException, fake_tensor.DynamicOutputShapeException):
         lengths = CHUNK // 4, CHUNK // 2
         short, long = (_passed(whole, _zeros(), length) for length in lengths)
     growing = max(0.0, long - short) / (lengths[1] - lengths[0])
