@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer
+from parsed import parsed
 
 from rung.cli import build_app
 
@@ -95,7 +96,7 @@ VALUES = {"told by the server"}
 def strings() -> Iterator[tuple[str, str]]:
     """Yield (place, text) of every string of the product that holds words: docstrings, messages and their formats."""
     for path in (p for room in PRODUCT for p in (ROOT / room).rglob("*.py")):
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        nodes = list(ast.walk(parsed(path)))
         parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in nodes:
             match node:

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from parsed import parsed
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = re.sub(r"[`*]", "", (ROOT / "docs" / "numbers.md").read_text(encoding="utf-8")).lower()
 TEMPLATES = [*(ROOT / "rung/report/templates").glob("*.html"), *(ROOT / "rung/web/templates").glob("*.html")]
@@ -28,7 +30,7 @@ def labels() -> set[str]:
     """First words of `("label", text)` pairs in the modules that put figures into words."""
     found = set()
     for path in WORDS:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[0], ast.Constant):
                 value = node.elts[0].value
                 if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z ,?-]+", value):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from parsed import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {"advisor", "chat", "curation", "evaluation", "rung", "training", "workspace"}
@@ -16,7 +17,7 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text()
 def imported_by(file: Path) -> set[str]:
     """Top-level packages that a file imports, wherever in it."""
     names = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -50,7 +51,7 @@ def test_every_file_that_the_page_names_is_there(named: str) -> None:
 
 
 def defined_in(file: str) -> set[str]:
-    nodes = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+    nodes = ast.walk(parsed(ROOT / file))
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 

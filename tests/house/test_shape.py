@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from parsed import parsed
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("advisor", "chat", "curation", "evaluation", "rung", "training", "workspace")
 FILES = {
@@ -21,7 +23,7 @@ PRIVATE = re.compile(
 
 def imports(name: str) -> set[str]:
     """Return a module's imports, at its top or in a function; imports for types alone are left out."""
-    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+    tree = parsed(FILES[name])
     typed = {
         id(below)
         for node in ast.walk(tree)
@@ -46,8 +48,8 @@ def test_what_was_won_is_kept():
     names = Counter(path.stem for path in FILES.values() if not path.stem.startswith("__"))
     classes = Counter(
         node.name
-        for text in texts
-        for node in ast.parse(text).body
+        for path in FILES.values()
+        for node in parsed(path).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert {
@@ -77,7 +79,7 @@ def sentences(tree: ast.AST) -> int:
 
 def test_fewer_tests_compare_sentences():
     """Sentences may improve freely: tests compare fields. The limit only falls."""
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py"))
+    trees = (parsed(path) for path in (ROOT / "tests").rglob("test_*.py"))
     assert sum(map(sentences, trees)) <= 2
 
 

@@ -11,6 +11,7 @@ import ladder
 import pytest
 import typer.main
 from conftest_tui import STAGES, flat, opened, press, running, settled, text_of
+from parsed import parsed
 
 from rung.cli import build_app
 from rung.start import start_project
@@ -149,7 +150,7 @@ def body(app):
 
 def texts_of(path):
     """String constants of a module that are shown: no docstrings; parts of an f-string with a gap for its values."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     skipped = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
