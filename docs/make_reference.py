@@ -195,15 +195,13 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 def metrics() -> Iterator[str]:
     """Yield the metrics, each with the definition that it cites."""
-    from evaluation.metrics import classes, perplexity
     from evaluation.metrics.item_metrics import MAKERS, SCORES
-    from evaluation.metrics.text import refuses
+    from evaluation.metrics.text import class_report, perplexity, refuses
 
     yield "# Metrics\n\n`[evaluation] metric` names the primary metric. Your own: `metrics/NAME.py` in the project.\n"
     yield "| metric | definition |\n|---|---|"
     texts = {name: score.__doc__ for name, score in {**SCORES, **MAKERS}.items()}
-    texts |= {"f1": classes.__doc__, "perplexity": perplexity.__doc__}
-    texts |= {"refusal": refuses.__doc__}
+    texts |= {"f1": class_report.__doc__, "perplexity": perplexity.__doc__, "refusal": refuses.__doc__}
     for name, text in sorted(texts.items()):
         yield f"| `{name}` | {cell(first(text))} |"
     yield ""

@@ -13,7 +13,8 @@ from chat.hosted import Hosted
 from chat.privacy import notices, unguarded
 from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
-from curation.split.manifest import load_split, newest_dataset, read_manifest
+from curation.split.manifest import SplitName, load_split, newest_dataset, read_manifest
+from curation.split.split import group_key
 from evaluation.abstention import Abstention, SureSplits, abstention
 from evaluation.arms.arm_material import ArmMaterial, OptimiseLimits, read_prompts
 from evaluation.arms.dev_rows import DevRows, frozen_rows, rows_for
@@ -24,13 +25,29 @@ from evaluation.measure import EvalItem, Harness, choosing_items, items_of
 from evaluation.measurement_report import ArmResult
 from evaluation.metrics.item_metrics import item_metric
 from evaluation.metrics.json_documents import json_shape
-from evaluation.retrieval.embeddings import Meanings
-from evaluation.retrieval.passages import read_documents
-from evaluation.testset.clusters import clusters_of
+from evaluation.retrieval import Meanings, read_documents
 from workspace.errors import InputError, Problem, Refusal
 from workspace.files import read_utf8
 from workspace.folder import Project, by_number, next_id
 from workspace.settings import EvaluationSettings, Settings
+
+
+def clusters_of(
+    dataset: Path, group_by: str, lines: Sequence[int], split: SplitName = "test"
+) -> tuple[str, ...] | None:
+    """Return the group of each item, by the line of its row in the split, or None if no two items share one.
+
+    The key that the dataset was frozen by counts; `group_by` only where it was frozen by none, so that a key which is
+    taken out of rung.toml later narrows no interval. The items of a row without the key are a group of their own.
+    """
+    if (dataset / "manifest.json").is_file():
+        group_by = read_manifest(dataset).policy.get("group_by") or group_by
+    if not group_by and len(set(lines)) == len(lines):
+        return None
+    keys = [group_key(row, group_by) for row in load_split(dataset, split)]
+    found = tuple(keys[line - 1] or f"item {line}" for line in lines)
+    return found if len(set(found)) < len(found) else None
+
 
 LABELS_FILE = "labels.txt"
 Watch = Callable[[str], Progress | None]

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from chat.protocols import Ask, ChatModel, Progress
 from evaluation.ask import Replies, ask_all
 from evaluation.metrics.text import normalised_match, refuses
-from evaluation.retrieval.passages import holds
+from evaluation.retrieval import holds
 from evaluation.verdict.compare import compare
 from evaluation.verdict.intervals import TOLERANCE
 from workspace.artefact import ArtefactPart

@@ -15,12 +15,10 @@ from evaluation.arms.arm_material import Variant
 from evaluation.ask import Replies, ask_all
 from evaluation.judge.grading import Case, ModelJudge
 from evaluation.measurement_report import ArmResult, ItemOutcome
-from evaluation.metrics.classes import class_report
 from evaluation.metrics.item_metrics import ItemMetric
 from evaluation.metrics.json_documents import Shape, is_strict
-from evaluation.metrics.perplexity import perplexity
-from evaluation.metrics.text import normalise, normalised_match, refuses
-from evaluation.retrieval.passages import holds
+from evaluation.metrics.text import class_report, normalise, normalised_match, perplexity, refuses
+from evaluation.retrieval import holds
 from evaluation.verdict.intervals import is_binary, score_interval
 from workspace.settings import EvaluationSettings
 

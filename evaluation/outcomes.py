@@ -9,9 +9,9 @@ from curation.store import open_store, store_exists
 from evaluation.arms.optimising import can_rewrite
 from evaluation.arms.registry import arm_name, arm_option, on_the_ladder
 from evaluation.bench import frozen_test
+from evaluation.given_answers import ServedRun
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measurement_report import ItemOutcome, Report, newest_report, read_outcomes
-from evaluation.served_run import ServedRun
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.extras import installed

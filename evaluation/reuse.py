@@ -23,7 +23,7 @@ from evaluation.choose import ArmChoice, Choices
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import EvalItem, choosing_items, items_of
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
-from evaluation.retrieval.passages import read_documents
+from evaluation.retrieval import read_documents
 from workspace.artefact import read_artefact, revised
 from workspace.errors import RungError
 from workspace.files import is_unchanged, says, sha256_bytes, sha256_file

@@ -9,8 +9,7 @@ from typing import Any
 
 from chat.protocols import Turn
 from curation.example import Example
-from evaluation.retrieval.embeddings import Meanings
-from evaluation.retrieval.passages import Passage
+from evaluation.retrieval import Meanings, Passage
 from workspace.files import read_utf8, sha256_bytes, write_bytes
 from workspace.folder import Project
 

@@ -1,4 +1,5 @@
-"""Arms that search for each item: retrieved (its nearest rows as examples), rag (passages of documents/), and combined.
+"""Arms that search for each item: retrieved (its nearest rows as examples), rag (passages of documents/), combined; and
+the trained model: `tuned`, asked in the form that it was trained in; `tuned_rag`, with passages too.
 
 Rows are found by the cosine of TF-IDF vectors, passages by BM25; where rung.toml asks for it by sentence embeddings
 too, and validation says which.
@@ -10,10 +11,16 @@ from typing import Protocol, TypeVar
 from chat.protocols import Turn
 from curation.documents import listed
 from curation.example import Example
-from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, prompt_name, question_of, with_examples
-from evaluation.retrieval.embeddings import Meanings, NearestByMeaning
-from evaluation.retrieval.passages import Bm25, Passage
-from evaluation.retrieval.tfidf import NearestByWords
+from evaluation.arms.arm_material import (
+    ArmMaterial,
+    PromptVersion,
+    Variant,
+    instructed,
+    prompt_name,
+    question_of,
+    with_examples,
+)
+from evaluation.retrieval import Bm25, Meanings, NearestByMeaning, NearestByWords, Passage
 
 Found = TypeVar("Found", covariant=True)
 PASSAGES = 4
@@ -112,3 +119,35 @@ def _combined(material: ArmMaterial, way: str, rows: Index[Example], index: Inde
     settings = {"k": k if material.examples else 0, "passages": PASSAGES, "prompt": prompt_name(prompt)}
     settings |= {"search": way} if way else {}
     return Variant(settings, render, prompt=prompt, shown=shown if material.documents else None)
+
+
+TUNED, TUNED_RAG = "tuned", "tuned_rag"
+
+
+def tuned(system_prompt: str | None) -> list[Variant]:
+    """One. `system_prompt` replaces the row's system message; None leaves it, an empty text takes it away."""
+    if system_prompt == "":
+        return [Variant({"prompt": "none"}, lambda turns: tuple(t for t in turns if t.get("role") != "system"))]
+    prompt = PromptVersion("the run's", system_prompt) if system_prompt is not None else None
+    settings = {"prompt": system_prompt if system_prompt is not None else "as in the row"}
+    return [Variant(settings, lambda turns: instructed(turns, prompt), prompt=prompt)]
+
+
+def tuned_rag(
+    system_prompt: str | None, documents: Sequence[Passage], meanings: Meanings | None = None
+) -> list[Variant]:
+    """Return the run's own instruction and 4 passages; by meaning too, where that is wanted."""
+    return [_with_passages(system_prompt, way, index) for way, index in passage_indexes(documents, meanings)]
+
+
+def _with_passages(system_prompt: str | None, way: str, index: Index[Passage]) -> Variant:
+    alone = tuned(system_prompt)[0]
+    assert alone.render is not None
+    as_trained = alone.render
+    shown = first_passages(index)
+
+    def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        return with_examples(as_trained(turns), None, (), before=passages(shown(turns)))
+
+    settings = {**alone.settings, "passages": PASSAGES, "search": way}
+    return Variant(settings, render, prompt=alone.prompt, shown=shown)

@@ -10,12 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.metrics.json_documents import json_fields, json_schema, json_valid
-from evaluation.metrics.ngrams import bleu, chrf, rouge
-from evaluation.metrics.text import accuracy, exact_match, normalised_match, numeric, regex, token_f1
-from evaluation.metrics.tool_use import fits_tools, tool_args, tool_call, tool_name
+from evaluation.metrics.json_documents import (
+    fits_tools,
+    json_fields,
+    json_schema,
+    json_valid,
+    tool_args,
+    tool_call,
+    tool_name,
+)
+from evaluation.metrics.run_code import require_sandbox, run_code
+from evaluation.metrics.text import accuracy, bleu, chrf, exact_match, normalised_match, numeric, regex, rouge, token_f1
 from evaluation.own_code import own_function
-from evaluation.sandbox.run_code import require_sandbox, run_code
 from workspace.errors import RungError, did_you_mean
 from workspace.trust import METRICS, codes
 

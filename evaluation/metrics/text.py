@@ -1,6 +1,6 @@
-"""Metrics that compare texts: exact and normalised match, labels, SQuAD's token F1, numbers, patterns, refusals.
-
-Each scores one item in 0..1, from the output and what was expected.
+"""Metrics of texts. Most score one item in 0..1, from the output and what was expected: exact and normalised match,
+labels, SQuAD's token F1, numbers, patterns, refusals, BLEU and chrF by sacrebleu (Post 2018), ROUGE by rouge-score.
+F1 over classes, perplexity and a corpus figure are of a whole set, and no mean over its items.
 """
 
 import math
@@ -8,11 +8,15 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import regex as patterns
 
+from chat.protocols import Ask, Scorer
 from workspace.errors import RungError
+from workspace.extras import require
 
 PATTERN_SECONDS = 5.0
 """CPU seconds of a pattern on one text: one with a repeat inside a repeat might never end."""
@@ -125,3 +129,93 @@ def refuses(output: str, stopped: str = "end") -> bool:
     marked as refused. This is rough: read the outputs that it counts.
     """
     return stopped == "refused" or REFUSAL.match(output) is not None
+
+
+ROUGE_KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+
+
+def bleu(output: str, expected: str) -> float:
+    """Sentence BLEU (Papineni et al. 2002) with effective order, in 0..1."""
+    return min(1.0, float(require("quality", "sacrebleu").sentence_bleu(output, [expected]).score) / 100)
+
+
+def chrf(output: str, expected: str) -> float:
+    """Sentence chrF (Popovic 2015) in 0..1: F-score of character n-grams up to 6, beta 2."""
+    return min(1.0, float(require("quality", "sacrebleu").sentence_chrf(output, [expected]).score) / 100)
+
+
+def corpus(kind: Literal["BLEU", "CHRF"], outputs: Sequence[str], expected: Sequence[str]) -> tuple[float, str]:
+    """Return the corpus figure in 0..1 and sacrebleu's signature."""
+    metric = getattr(require("quality", "sacrebleu.metrics"), kind)()
+    return float(metric.corpus_score(list(outputs), [list(expected)]).score) / 100, str(metric.get_signature())
+
+
+def rouge(kind: str = "rougeL") -> Callable[[str, str], float]:
+    """F-measure of ROUGE (Lin 2004), Porter stemming, 0..1; `rouge:rouge1` is another kind. ValueError if unknown."""
+    if kind not in ROUGE_KINDS:
+        raise ValueError(f"known: {', '.join(ROUGE_KINDS)}")
+    scorer = require("quality", "rouge_score.rouge_scorer").RougeScorer([kind], use_stemmer=True)
+    return lambda output, expected: float(scorer.score(expected, output)[kind].fmeasure)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFigures:
+    """One class: its items, precision, recall and F1 (each 0..1)."""
+
+    name: str
+    items: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """The figures of each class, in the order of their names."""
+
+    macro: float
+    micro: float
+    each: tuple[ClassFigures, ...]
+
+
+def class_report(outputs: Sequence[str], expected: Sequence[str]) -> ClassReport:
+    """F1 over classes, by scikit-learn's f1_score (0 if it is 0/0): macro is the plain mean over classes, micro is over
+    summed counts. Classes are the labels of `expected`; an output that names none of them counts against its item's.
+    """
+    from sklearn.metrics import f1_score, precision_recall_fscore_support
+
+    truth, found = list(map(label, expected)), list(map(label, outputs))
+    names = sorted(set(truth))
+    figures = zip(*precision_recall_fscore_support(truth, found, labels=names, zero_division=0), strict=True)
+    each = tuple(
+        ClassFigures(name, int(items), float(precision), float(recall), float(f1))
+        for name, (precision, recall, f1, items) in zip(names, figures, strict=True)
+    )
+    micro = float(f1_score(truth, found, labels=names, average="micro", zero_division=0))
+    return ClassReport(sum(one.f1 for one in each) / len(each), micro, each)
+
+
+class Perplexity(NamedTuple):
+    """Perplexity over all items together."""
+
+    per_token: float
+    per_byte: float
+
+
+def perplexity(scorer: Scorer, asks: Sequence[Ask], answers: Sequence[str]) -> Perplexity:
+    """Perplexity of the expected answers: exp(-sum of log-probabilities / units), over tokens and over UTF-8 bytes.
+
+    `answers[i]` is scored after `asks[i]`. Per byte, models with different tokenizers compare; per token they do not.
+    Lower is better; the end token counts as a token but adds no byte. Raises ValueError if there is nothing to score.
+    """
+    scored = scorer.loglikelihoods(asks, answers)
+    nats = -math.fsum(total for total, _ in scored)
+    tokens = sum(count for _, count in scored)
+    size = sum(len(answer.encode()) for answer in answers)
+    if not tokens or not size:
+        raise ValueError("no answer to score")
+    return Perplexity(_exp(nats / tokens), _exp(nats / size))
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 700.0))

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from evaluation.arms.arm_material import PromptVersion
 from evaluation.measure import EvalItem
-from evaluation.retrieval.passages import Bm25, Passage, holds, holds_pair, words
+from evaluation.retrieval import Bm25, Passage, holds, holds_pair, words
 
 FEWEST_WORDS = 4
 """A shorter question may be in any prompt by chance."""

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from curation.split.manifest import load_split, newest_dataset, read_manifest
 from curation.store import Store, open_store, store_exists
-from evaluation.testset.history import folded, stored_ids
-from evaluation.testset.looks import LOOKED, RECHECKED, SCORED
+from evaluation.testset.looks import LOOKED, RECHECKED, SCORED, folded, stored_ids
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project, by_number, oldest_first
 from workspace.settings import Settings

@@ -4,8 +4,8 @@ Reading order, from scores to decision (`rule.rule_on` is the decision itself):
 
 1. `paired_scores`: scores of the tuned model and of each arm, item by item.
 2. `intervals`: a mean over items with its confidence interval, for single items and for clusters.
-3. `compare`: the tuned model against one arm: difference, interval, p-value, detectable gain.
+3. `compare`: the tuned model against one arm: difference, interval, p-value, detectable gain (also before any run).
 4. `rule`: ship, judgement, keep the prompt, or need more data.
 5. `pairing`: the steps above for a run and a baseline of a project.
-6. `slices` and `price`: further evidence, which decides nothing. `power`: what n items detect, before any run.
+6. `slices` and `price`: further evidence, which decides nothing.
 """

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.bench import Bench
-from evaluation.judge.assessment import judged_again
+from evaluation.bench import Bench, clusters_of
+from evaluation.judge.assessment import judged_again, sitting_of
 from evaluation.judge.correction import by_judge
-from evaluation.judge.people_labels import sitting_of
 from evaluation.measurement_report import ItemOutcome, Report, read_report
 from evaluation.outcomes import Baseline, check_arms, load_baseline
-from evaluation.testset.clusters import clusters_of
 from evaluation.testset.looks import ScoringHistory, standing
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.paired_scores import PairedScores

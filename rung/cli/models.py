@@ -11,8 +11,8 @@ from chat.protocols import ChatModel, Embedder
 from chat.served import open_beside
 from curation.store import open_store
 from evaluation.arms.registry import arm_name
+from evaluation.given_answers import ServedRun
 from evaluation.judge.assessment import pinned
-from evaluation.served_run import ServedRun
 from rung.cli.output import ProgressLine, ScoreProgress, note
 from training.runs import RunRecord, find_run, newest_run
 from workspace.artefact import revised

@@ -10,7 +10,7 @@ from curation.mask import mask
 from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import read_answers, rejudged
 from evaluation.measurement_report import ArmResult, Report, read_report
-from evaluation.people.comparison import read_result
+from evaluation.people_comparison import read_result
 from evaluation.verdict.rule import Verdict
 from rung import __version__
 from rung.report.fold import ExampleItems, fold_of

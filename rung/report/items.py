@@ -12,9 +12,8 @@ from curation.store import open_store
 from evaluation.arms.registry import arm_name
 from evaluation.choose import Choices
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
-from evaluation.metrics.classes import ClassFigures, class_report
-from evaluation.metrics.ngrams import corpus
-from evaluation.retrieval.train_rows import NearTrainRow, TrainRowIndex
+from evaluation.metrics.text import ClassFigures, class_report, corpus
+from evaluation.retrieval import NearTrainRow, TrainRowIndex
 from evaluation.testset.looks import split_to_show
 from rung.report.page import shown as shown_text
 from workspace.artefact import read_artefact

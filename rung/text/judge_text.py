@@ -2,7 +2,7 @@
 
 from evaluation.arms.registry import arm_name
 from evaluation.judge.correction import JudgedArm, JudgedRival, JudgeReport
-from evaluation.people.pairings import PeoplePreference, items_for
+from evaluation.people_comparison import PeoplePreference, items_for
 from workspace.counted import counted, percent, points, signed_interval
 
 KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md", "pairs": "the better of two by judge.md"}

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from curation.split.manifest import SHOWS_NOTHING, SMALL_TEST
+from evaluation.verdict.compare import Power
 from evaluation.verdict.intervals import FEWEST_CLUSTERS
-from evaluation.verdict.power import Power
 from workspace.counted import counted, level
 
 

@@ -30,9 +30,8 @@ from curation.review.progress import failed_sample
 from curation.review.ruling import with_text
 from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, number_of
-from evaluation.people.blinding import log_shown
-from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_comparison, read_result
-from evaluation.people.pairings import Pairing
+from evaluation.blinding import log_shown
+from evaluation.people_comparison import FOLDER, PLAN, BlindComparison, Pairing, begun_comparison, read_result
 from rung.report.evaluation import write_page
 from rung.start import GUIDELINE
 from rung.text.judge_text import preference_words

@@ -9,7 +9,7 @@ from curation.store import open_store
 from evaluation.arms.registry import arm_name
 from evaluation.measurement_report import Report, read_report
 from evaluation.outcomes import load_baseline
-from evaluation.retrieval.train_rows import NearTrainRow, TrainRowIndex
+from evaluation.retrieval import NearTrainRow, TrainRowIndex
 from evaluation.testset.looks import split_to_show
 from rung.report.items import near_json, near_words
 from rung.report.page import shown

@@ -10,7 +10,7 @@ import pytest
 from curation.documents import ENDINGS, paragraphs_of
 from curation.generate.material import passages_of
 from evaluation.arms.searching import passages
-from evaluation.retrieval.passages import Bm25, read_documents
+from evaluation.retrieval import Bm25, read_documents
 from workspace.errors import RungError
 from workspace.folder import Project
 

@@ -18,7 +18,7 @@ from evaluation.choose import Choices
 from evaluation.measure import items_of
 from evaluation.measured_answers import Effort, judge_rungs
 from evaluation.measurement_report import newest_report, read_outcomes
-from evaluation.retrieval.passages import Bm25, Passage, holds_pair, words
+from evaluation.retrieval import Bm25, Passage, holds_pair, words
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file

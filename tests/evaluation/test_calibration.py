@@ -14,7 +14,7 @@ from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.calibration import ece
-from evaluation.retrieval.tfidf import vectorizer
+from evaluation.retrieval import vectorizer
 
 
 def test_the_error_is_the_weighted_gap_over_ten_bins():

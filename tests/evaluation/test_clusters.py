@@ -8,10 +8,9 @@ import numpy
 import pytest
 from in_shell import rung
 
-from evaluation.verdict.compare import compare, items_to_settle
+from evaluation.verdict.compare import compare, items_to_settle, power_of
 from evaluation.verdict.intervals import covariance, estimate, score_interval
 from evaluation.verdict.paired_scores import read_scores
-from evaluation.verdict.power import power_of
 from evaluation.verdict.rule import rule
 from rung.text.verdict_text import lines
 

@@ -11,8 +11,7 @@ from curation.review import invite, open_desk
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.people.comparison import begun_comparison, open_comparison, read_result
-from evaluation.people.pairings import write_sheet
+from evaluation.people_comparison import begun_comparison, open_comparison, read_result, write_sheet
 from evaluation.tuned import run_evaluation
 from rung.report.evaluation import write_page
 from rung.web.app import build_app

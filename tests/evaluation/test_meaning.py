@@ -14,8 +14,7 @@ from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.measure import EvalItem
-from evaluation.retrieval.embeddings import Meanings, NearestByMeaning
-from evaluation.retrieval.passages import Passage, read_documents
+from evaluation.retrieval import Meanings, NearestByMeaning, Passage, read_documents
 from evaluation.testset.answer_key import documents_with_pairs
 from workspace.settings import load_settings
 
@@ -114,7 +113,7 @@ def test_the_packaged_model_finds_what_is_said_in_other_words():
 
 
 TIED = """
-from evaluation.retrieval.passages import Bm25, Passage
+from evaluation.retrieval import Bm25, Passage
 times = enumerate([1, 2, 3, 5, 7, 11, 13])
 names = [[f"p{k}x{i} " * n for i, n in enumerate([1, 2, 3, 5, 7, 11, 13])] for k in range(12)]
 chunks = [Passage(f"d:{k}", "d", "".join(each)) for k, each in enumerate(names)]

@@ -8,12 +8,21 @@ import pytest
 
 from chat.protocols import Ask
 from evaluation.calibration import ece
-from evaluation.metrics.classes import class_report
 from evaluation.metrics.item_metrics import ITEM_METRICS, item_metric
 from evaluation.metrics.json_documents import json_fields, json_valid
-from evaluation.metrics.ngrams import bleu, chrf, corpus
-from evaluation.metrics.perplexity import perplexity
-from evaluation.metrics.text import exact_match, label, last_number, normalised_match, refuses, token_f1
+from evaluation.metrics.text import (
+    bleu,
+    chrf,
+    class_report,
+    corpus,
+    exact_match,
+    label,
+    last_number,
+    normalised_match,
+    perplexity,
+    refuses,
+    token_f1,
+)
 from evaluation.verdict.intervals import score_interval, wilson
 from workspace.errors import RungError
 

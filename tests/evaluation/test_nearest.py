@@ -5,7 +5,7 @@ import json
 import pytest
 
 from curation.split.manifest import read_manifest
-from evaluation.retrieval.train_rows import TrainRowIndex
+from evaluation.retrieval import TrainRowIndex
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal, RungError
 

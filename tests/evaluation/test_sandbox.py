@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from evaluation.metrics.item_metrics import passes
-from evaluation.sandbox.run_code import SandboxLimits, run_code
+from evaluation.metrics.run_code import SandboxLimits, run_code
 from workspace.errors import RungError
 
 SHORT = SandboxLimits(cpu_seconds=1, wall_seconds=3.0, memory=256 * 2**20)
@@ -194,7 +194,7 @@ def _quiet(take):
 def test_nothing_runs_where_it_cannot_run_apart(tmp_path):
     code = "from evaluation.metrics.item_metrics import item_metric\nfrom workspace.errors import RungError\n"
     code += "try: item_metric('code', None)\nexcept RungError as error: print(error.exit_code, error.hint)\n"
-    code += "from evaluation.sandbox.run_code import run_code\n"
+    code += "from evaluation.metrics.run_code import run_code\n"
     hostile = f"open({str(tmp_path / 'ran')!r}, 'w')"
     code += f"try: run_code({hostile!r}, '')\nexcept RungError as error: print('no')\n"
     bad = tmp_path / "bin" / "bwrap"

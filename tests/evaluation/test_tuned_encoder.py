@@ -9,7 +9,7 @@ from curation.example import Example, chat_row
 from evaluation.arms.arm_material import ArmMaterial
 from evaluation.arms.classifiers import encoder
 from evaluation.arms.dev_rows import DevRows
-from evaluation.retrieval.embeddings import Meanings
+from evaluation.retrieval import Meanings
 from training.release.classifier import write_sentences
 from training.release.programs.predict import Classifier
 from workspace.settings import Settings

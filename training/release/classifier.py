@@ -9,11 +9,10 @@ from typing import Any
 from chat.local.embed import open_embedder
 from curation.split.manifest import load_split
 from evaluation.arms import classifiers
+from evaluation.arms.classifiers import TUNED_FEATURES, tuned_embedder
 from evaluation.arms.dev_rows import DevRows, rows_for
-from evaluation.arms.tuned_encoder import TUNED, tuned
 from evaluation.measurement_report import ArmResult, Report, read_outcomes
-from evaluation.retrieval.embeddings import Meanings
-from evaluation.retrieval.tfidf import vectorizer
+from evaluation.retrieval import Meanings, vectorizer
 from training.release.permission import refuse_unmeasured
 from training.release.releases import FormName, ReleasedForm, folder_bytes
 from workspace.errors import Refusal
@@ -53,7 +52,7 @@ def make_classifier(form: FormName, project: Project, settings: Settings, report
     assert isinstance(strength, int | float)
     folder.mkdir(parents=True)
     if form == "encoder":
-        tuning = str(arm.settings["features"]).endswith(TUNED)
+        tuning = str(arm.settings["features"]).endswith(TUNED_FEATURES)
         write_sentences(folder, rows, float(strength), settings, tuning=tuning)
     else:
         write_words(folder, rows, float(strength))
@@ -81,7 +80,7 @@ def write_sentences(folder: Path, rows: DevRows, strength: float, settings: Sett
     named = settings.evaluation.embedding_model
     embedder = open_embedder(folder_named(named) if named else None)
     if tuning:
-        embedder = tuned(embedder, rows.examples)
+        embedder = tuned_embedder(embedder, rows.examples)
     fitted = classifiers.fit(classifiers.embedded(Meanings(embedder)), rows.examples, strength, rows.validation)
     (folder / "model").mkdir()
     for name in READS:

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from chat.protocols import ChatModel
-from evaluation.arms.tuned_arm import tuned
+from evaluation.arms.searching import tuned
 from evaluation.ask import Replies
+from evaluation.bench import clusters_of
 from evaluation.judge.grading import project_judge
 from evaluation.measure import Harness, items_of, measure
 from evaluation.measurement_report import ItemOutcome, write_outcomes
 from evaluation.metrics.item_metrics import item_metric
-from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.compare import compare
 from evaluation.verdict.intervals import TOLERANCE
 from training.release.making import Making

@@ -16,7 +16,7 @@ from evaluation.arms.arm_material import ArmMaterial, PromptVersion, read_prompt
 from evaluation.arms.dev_rows import rows_for
 from evaluation.arms.registry import ARMS
 from evaluation.measurement_report import ArmResult, Report
-from evaluation.retrieval.passages import Passage, read_documents
+from evaluation.retrieval import Passage, read_documents
 from training.release.releases import ReleasedForm, folder_bytes
 from workspace.errors import Refusal, RungError
 from workspace.files import says, write_text

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from evaluation.given_answers import GivenRun
-    from evaluation.served_run import ServedRun
+    from evaluation.given_answers import GivenRun, ServedRun
     from evaluation.tuned import EvaluationOptions, Sibling
     from evaluation.verdict.rule import Verdict
     from training.runs import RunRecord
@@ -151,7 +150,7 @@ def _adopted_as(record: RunRecord, settings: Settings) -> str:
 def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
     """Return the server of the run under this name. Raises before anything is opened if it cannot be asked."""
     from chat.served import own_server
-    from evaluation.served_run import ServedRun as There
+    from evaluation.given_answers import ServedRun as There
 
     if seeds > 1:
         raise RungError(
@@ -189,9 +188,8 @@ def _measure(
     wishes: Wishes,
 ) -> Verdict:
     from evaluation.bench import open_bench
-    from evaluation.given_answers import GivenAnswers, with_given
+    from evaluation.given_answers import GivenAnswers, ServedRun, with_given
     from evaluation.outcomes import check_arms, check_asked, require_baseline
-    from evaluation.served_run import ServedRun
     from evaluation.tuned import check_unseen, run_evaluation
     from evaluation.verdict.rule import newest_verdict
     from rung.cli.models import by_batches, open_judge, open_meanings, open_served, open_tuned, watch
@@ -293,11 +291,10 @@ def _show(project: Project, result: Verdict, as_json: bool) -> None:
 
 def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> None:
     from curation.split.manifest import read_manifest
-    from evaluation.bench import frozen_test
+    from evaluation.bench import clusters_of, frozen_test
     from evaluation.measure import items_of
-    from evaluation.testset.clusters import clusters_of
     from evaluation.testset.looks import standing
-    from evaluation.verdict.power import power_of
+    from evaluation.verdict.compare import power_of
     from rung.text.power_text import lines
 
     folder, test = frozen_test(project)

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.people.blinding import log_shown
-from evaluation.people.comparison import BlindComparison, open_comparison
-from evaluation.people.pairings import write_sheet
+from evaluation.blinding import log_shown
+from evaluation.people_comparison import BlindComparison, open_comparison, write_sheet
 from rung.cli.options import at_most_one
 from rung.cli.output import emit, say, show
 from rung.report.evaluation import write_page

@@ -17,8 +17,8 @@ from workspace.files import check_sheet, write_text
 from workspace.settings import opened_project
 
 if TYPE_CHECKING:
+    from evaluation.judge.assessment import JudgeSession
     from evaluation.judge.correction import JudgeReport
-    from evaluation.judge.people_labels import JudgeSession
     from workspace.folder import Project
 
 
@@ -42,8 +42,7 @@ def judge(
     from curation.split.audit import write_vouched
     from curation.store import open_store
     from evaluation.ask import Replies
-    from evaluation.judge.assessment import judge_run
-    from evaluation.judge.people_labels import open_sitting
+    from evaluation.judge.assessment import judge_run, open_sitting
     from evaluation.verdict.rule import with_judge
     from rung.cli.models import by_batches, open_judge, overridden, watch
     from rung.report.evaluation import write_page
@@ -86,8 +85,8 @@ def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json:
 
 
 def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as_json: bool) -> None:
-    from evaluation.judge.people_labels import FOLDER, labels
-    from evaluation.people.blinding import log_shown
+    from evaluation.blinding import log_shown
+    from evaluation.judge.assessment import FOLDER, labels
 
     run = sitting.verdict.run
     made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
@@ -105,7 +104,7 @@ def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as
 
 
 def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool) -> None:
-    from evaluation.judge.people_labels import take_labels
+    from evaluation.judge.assessment import take_labels
 
     run, kept = sitting.verdict.run, dict[str, int]()
     for path in answers:

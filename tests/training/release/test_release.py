@@ -19,8 +19,8 @@ from in_shell import rung
 from released import judged, let
 from vouched import edit, in_log, rewrite
 
+from evaluation.given_answers import ServedRun
 from evaluation.measurement_report import Report, read_report
-from evaluation.served_run import ServedRun
 from evaluation.testset.looks import note_look
 from evaluation.verdict.rule import Acceptance, Verdict
 from rung.doctor import examine

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from workspace.errors import RungError
 
-CHILD = Path(__file__).parent / "child.py"
+CHILD = Path(__file__).with_name("sandbox_child.py")
 HOME = "/box"
 INSTALL = "apt install bubblewrap   (or dnf, pacman, zypper; version 0.7 or newer)"
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/nix/store", "/gnu/store")
