@@ -14,9 +14,9 @@ import json
 import sys
 import time
 
+from chat.local.decode import plain_generate
 from chat.local.load import EMBEDDED, load
 from chat.local.model import LocalModel
-from chat.local.plain import plain_generate
 from chat.protocols import Ask
 
 TYPES = {"T1DM": "E10", "DM2": "E11", "secondary DM": "E08", "drug-induced DM": "E09", "other DM": "E13"}

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chat.errors import UNCERTAIN, ChatError
 from chat.hosted import BatchState, Hosted
 from chat.prices import Usage
 from chat.privacy import Guarded, unguarded
-from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply, request_key
-from chat.stream import collect
+from chat.protocols import UNCERTAIN, Ask, ChatError, ChatModel, ModelWrapper, Progress, Reply, collect, request_key
 from workspace.artefact import now
 from workspace.errors import Refusal, RungError
 from workspace.files import write_text

@@ -13,9 +13,8 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, TypeVar
 
-from chat.errors import TURNED_AWAY, ChatError, Kind
 from chat.keys import without_keys
-from chat.protocols import Ask, Reply
+from chat.protocols import TURNED_AWAY, Ask, ChatError, Kind, Reply
 from workspace.interrupt import held_interrupt
 
 Answer = TypeVar("Answer")

@@ -7,14 +7,12 @@ from urllib.parse import SplitResult
 
 from chat.calls import Patience, patiently
 from chat.endpoint import model_place
-from chat.errors import ChatError
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled, thinking_room
-from chat.hosted_turns import claude_tools, claude_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
-from chat.protocols import Ask, Reply
+from chat.protocols import Ask, ChatError, Reply
 from chat.thinking import spoken
-from chat.tool_calls import canonical, with_calls
+from chat.tool_calls import canonical, claude_tools, claude_turns, with_calls
 from workspace.extras import require
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file

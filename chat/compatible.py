@@ -10,14 +10,12 @@ from typing import Any
 
 from chat.calls import Patience, body_message, inside_a_200, patiently
 from chat.endpoint import STOPS, model_place
-from chat.errors import ChatError
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled
-from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
-from chat.protocols import Ask, Reply
+from chat.protocols import Ask, ChatError, Reply
 from chat.thinking import KNOWN, OF_BEDROCK, spoken
-from chat.tool_calls import canonical, with_calls
+from chat.tool_calls import canonical, openai_tools, openai_turns, with_calls
 from workspace.extras import require
 from workspace.json_types import JsonObject
 from workspace.trust import VENDORS, is_this_machine

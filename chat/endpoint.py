@@ -13,12 +13,10 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from chat.calls import kind_of
-from chat.errors import ChatError, Kind
-from chat.hosted_turns import openai_tools, openai_turns
 from chat.keys import NONE, key_for, without_keys
-from chat.protocols import Ask, Progress, Reply, Turn
+from chat.protocols import Ask, ChatError, Kind, Progress, Reply, Turn
 from chat.thinking import spoken
-from chat.tool_calls import calls_of, with_calls
+from chat.tool_calls import calls_of, openai_tools, openai_turns, with_calls
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
 

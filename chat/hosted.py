@@ -12,10 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from chat.calls import Pace, Patience, patiently, several
-from chat.errors import ChatError
 from chat.prices import TokenPrice, Usage, price_line
-from chat.protocols import Ask, Progress, Reply
-from chat.stream import collect
+from chat.protocols import Ask, ChatError, Progress, Reply, collect
 from chat.thinking import ROOM, named
 from workspace.json_types import JsonObject
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chat.errors import ChatError
-from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply
-from chat.stream import collect, replies
+from chat.protocols import Ask, ChatError, ChatModel, ModelWrapper, Progress, Reply, collect, replies
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.json_types import JsonObject

@@ -1,10 +1,12 @@
-"""The interface between Rung and a model: a few small protocols and the values that they exchange."""
+"""The interface between Rung and a model: a few small protocols, the values that they exchange, and their failures."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from itertools import islice
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from workspace.errors import RungError
 from workspace.files import sha256_bytes
 
 Turn = Mapping[str, Any]
@@ -129,3 +131,87 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
         """Return a numpy array of 32-bit floats, one row of length 1 for each text."""
+
+
+Kind = Literal["key", "money", "model", "request", "rate", "busy", "timeout", "connection", "garbled"]
+AGAIN = frozenset({"rate", "busy", "timeout", "connection"})
+TURNED_AWAY = frozenset({"rate", "busy"})
+"""Kinds with which a server says that it did not work on the request."""
+UNCERTAIN = frozenset({"timeout", "connection", "garbled"})
+"""Kinds after which the server may have done the work all the same."""
+
+
+class ChatError(RungError):
+    """A model could not be asked. `kind` says what failed; `again` whether a later try may succeed.
+
+    `wait` is how many seconds the server asked for; `tries` how often it was asked; `cost_usd` what those tries are
+    known to have cost; `unsent` that no connection was made; `replies` what came before the failure, None if nothing
+    did.
+    """
+
+    def __init__(self, kind: Kind, message: str, hint: str = "", *, where: str = "", wait: float | None = None) -> None:
+        super().__init__(message, hint, where=where)
+        self.kind = kind
+        self.wait = wait
+        self.tries = 1
+        self.unsent = False
+        self.cost_usd = 0.0
+        self.replies: list[Reply | None] = []
+
+    @property
+    def again(self) -> bool:
+        """True if the same call may succeed later."""
+        return self.kind in AGAIN
+
+    @property
+    def may_be_paid(self) -> bool:
+        """True if it cannot be known here whether the call was charged."""
+        return self.kind in UNCERTAIN and not self.unsent and not self.cost_usd
+
+
+Stream = Callable[[Iterable[Ask]], Iterator[tuple[int, Reply | ChatError]]]
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A model that answers several asks at once and yields each as it comes."""
+
+    def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
+        """`(number of the ask, its reply or why there is none)`, in any order."""
+
+
+def replies(model: ChatModel, asks: Iterable[Ask], *, chunk: int = 24) -> Iterator[tuple[int, Reply | ChatError]]:
+    """`(number of the ask, its reply or why there is none)`: concurrent where the model can, else chunk by chunk."""
+    if isinstance(model, Streaming):
+        yield from model.stream(asks)
+        return
+    source = iter(asks)
+    start = 0
+    while some := list(islice(source, chunk)):
+        for place, reply in enumerate(model.answer(some)):
+            yield start + place, reply
+        start += len(some)
+
+
+def collect(stream: Stream, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+    """Return all replies in order. Raises the first ChatError when no call is open; its `replies` hold the others."""
+    found: list[Reply | None] = [None] * len(asks)
+    failures: list[ChatError] = []
+
+    def until_failure() -> Iterator[Ask]:
+        for ask in asks:
+            if failures:
+                return
+            yield ask
+
+    for done, (number, reply) in enumerate(stream(until_failure()), 1):
+        if isinstance(reply, ChatError):
+            failures.append(reply)
+        else:
+            found[number] = reply
+        if progress:
+            progress(done, len(asks))
+    if failures:
+        failures[0].replies = found
+        raise failures[0]
+    return [reply for reply in found if reply is not None]

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from chat.errors import ChatError
 from chat.privacy import Guarded, unguarded
-from chat.protocols import Ask, ChatModel
+from chat.protocols import Ask, ChatError, ChatModel
 from workspace.appended import append_lines, read_lines
 from workspace.counted import counted, money
 

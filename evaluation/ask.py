@@ -5,11 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from chat.errors import ChatError
-from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
+from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, Streaming, request_key
+from chat.protocols import replies as stream
 from chat.sent import SentCalls
-from chat.stream import Streaming
-from chat.stream import replies as stream
 from workspace.appended import append_lines
 from workspace.counted import money
 from workspace.errors import RungError

@@ -18,10 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from chat.local.decode import Forward, Job, Prefix, decode
+from chat.local.decode import Forward, Job, Prefix, ScoredPair, decode, generated, score, score_alone
 from chat.local.load import ENCODER, Loaded, refused, why_not
-from chat.local.plain import generated
-from chat.local.score import ScoredPair, score, score_alone
 from workspace.errors import RungError
 from workspace.files import write_text
 
@@ -205,8 +203,7 @@ def _key(loaded: Loaded) -> str:
 
     config = loaded.model.config
     model = loaded.model.get_base_model() if hasattr(loaded.model, "get_base_model") else loaded.model
-    engine = [sha256(Path(__file__).with_name(f"{name}.py").read_bytes()).hexdigest()
-              for name in ("check", "decode", "score", "plain")]  # fmt: skip
+    engine = [sha256(Path(__file__).with_name(name).read_bytes()).hexdigest() for name in ("check.py", "decode.py")]
     device = str(model.device.type)
     parts = [loaded.name.split(" + adapter ")[0], type(model).__name__, config.to_json_string(), str(model.dtype)]
     parts += [device, str(config._attn_implementation), version("transformers"), torch.__version__, *engine]

@@ -1,17 +1,56 @@
-"""Greedy answers for a batch: prompts padded on the left, behind a prefix that is computed once."""
+"""Greedy answers and scores of answers for a batch: prompts padded on the left, behind a prefix that is computed once;
+and one prompt at a time by transformers' own `generate`, the yardstick and the way where no batch is right.
+
+A closed set of answers is a tree of tokens: the model walks it and cannot leave it. What generation_config.json says of
+sampling and penalties is left out for every arm.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chat.local import trie
+from chat.local import prompt
+from chat.local.load import Loaded
+from chat.protocols import Ask
 
 if TYPE_CHECKING:
     import torch
+
+
+END = -1
+"""Key of a node at which an answer is complete; its value is that answer's number."""
+
+TrieNode = dict[int, Any]
+
+
+def build_trie(sequences: Sequence[Sequence[int]]) -> TrieNode:
+    """Return the tree of all sequences. Two answers of the same tokens count as the first."""
+    root: TrieNode = {}
+    for number, sequence in enumerate(sequences):
+        node = root
+        for token in sequence:
+            node = node.setdefault(token, {})
+        node.setdefault(END, number)
+    return root
+
+
+def forced(node: TrieNode) -> tuple[list[int], TrieNode]:
+    """Return the tokens that follow without a choice, and the node behind them."""
+    tokens: list[int] = []
+    while len(node) == 1 and END not in node:
+        ((token, node),) = node.items()
+        tokens.append(token)
+    return tokens, node
+
+
+def is_settled(node: TrieNode) -> bool:
+    """True if the answer is complete and nothing else is possible."""
+    return len(node) == 1 and END in node
 
 
 class Writer(Protocol):
@@ -29,7 +68,7 @@ class Job:
 
     tokens: list[int]
     max_tokens: int
-    node: trie.Node | None = None
+    node: TrieNode | None = None
     temperature: float = 0.0
     seed: int = 0
     written: list[int] = field(default_factory=list)
@@ -221,20 +260,20 @@ def _walk(job: Job, logits: torch.Tensor, ends: frozenset[int]) -> None:
 
     A tree that begins without a fork is walked to its first one with the prompt's own logits left unused.
     """
-    first, node = trie.forced(job.node or {})
-    if not first and not trie.is_settled(node):
-        allowed = [token for token in node if token != trie.END]
-        allowed += sorted(ends) if trie.END in node else []
+    first, node = forced(job.node or {})
+    if not first and not is_settled(node):
+        allowed = [token for token in node if token != END]
+        allowed += sorted(ends) if END in node else []
         token = allowed[int(logits[allowed].argmax())]
         if token not in node:
-            job.choice, job.stopped = node[trie.END], "choice"
+            job.choice, job.stopped = node[END], "choice"
             return
-        rest, node = trie.forced(node[token])
+        rest, node = forced(node[token])
         first = [token, *rest]
     job.node, job.fresh = node, first
     job.written += first
-    if trie.is_settled(node):
-        job.choice, job.stopped = node[trie.END], "choice"
+    if is_settled(node):
+        job.choice, job.stopped = node[END], "choice"
 
 
 def sample(job: Job, logits: torch.Tensor) -> int:
@@ -245,3 +284,90 @@ def sample(job: Job, logits: torch.Tensor) -> int:
         job.dice = torch.Generator().manual_seed(job.seed)
     odds = (logits.float().cpu() / job.temperature).softmax(-1)
     return int(torch.multinomial(odds, 1, generator=job.dice))
+
+
+@dataclass
+class ScoredPair:
+    """A prompt's tokens and an answer's, end token included; `score` is filled in."""
+
+    prompt: list[int]
+    answer: list[int]
+    score: float = 0.0
+
+
+def score(forward: Forward, prefix: Prefix, pairs: Sequence[ScoredPair]) -> None:
+    """Sum of natural log-probabilities of each answer's tokens, written into the pairs."""
+    import torch
+
+    head = len(prefix.tokens)
+    device = forward.model.device
+    rows = [(pair.prompt + pair.answer)[head:-1] for pair in pairs]
+    ids, mask = pad_left(rows, forward.pad, device)
+    places = (mask.cumsum(1) - 1).clamp(min=0) + head
+    mask = torch.cat([torch.ones((len(pairs), head), dtype=mask.dtype, device=device), mask], dim=1)
+    keep = max(len(pair.answer) for pair in pairs)
+    logits = forward(ids, mask, places, forward.behind(prefix, len(pairs)), keep)
+    for row, pair in enumerate(pairs):
+        wanted = torch.tensor(pair.answer, device=device)
+        own = logits[row, -len(pair.answer) :].float().log_softmax(-1)
+        pair.score = float(own.gather(1, wanted[:, None]).sum())
+
+
+def score_alone(model: Any, pair: ScoredPair) -> None:
+    """As `score` for one pair without cache or batch, for models that no batch is right for."""
+    import torch
+
+    ids = torch.tensor([pair.prompt + pair.answer], device=model.device)
+    with torch.inference_mode():
+        keep = len(pair.answer) + 1
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), logits_to_keep=keep).logits[0]
+    own = logits[-len(pair.answer) - 1 : -1].float().log_softmax(-1)
+    pair.score = float(own.gather(1, ids[0, -len(pair.answer) :, None]).sum())
+
+
+def plain_generate(loaded: Loaded, ask: Ask) -> list[int]:
+    """Return the new token ids, end token included where the model was done."""
+    tokens = prompt.encode_ask(loaded.tokenizer, ask)
+    new: list[int] = generated(loaded, tokens, ask.max_tokens)[0, len(tokens) :].tolist()
+    return new
+
+
+def generated(loaded: Loaded, tokens: Sequence[int], most: int, **options: Any) -> Any:
+    """Return the output of `generate` for one prompt and at most `most` new tokens."""
+    import torch
+
+    ids = torch.tensor([list(tokens)], device=loaded.model.device)
+    with torch.inference_mode(), _greedy(loaded):
+        return loaded.model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=most, do_sample=False, **options
+        )
+
+
+def answer_alone(loaded: Loaded, job: Job) -> None:
+    """Answer one job with `generate`, held to its closed set or shape as in a batch."""
+    given: list[int] = []
+
+    def choose(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if not given:
+            write([job], scores, loaded.ends)
+            given.extend([min(loaded.ends)] if job.stopped else job.fresh)
+            job.fresh = []
+        only = scores.new_full(scores.shape, float("-inf"))
+        only[:, given.pop(0)] = 0.0
+        return only
+
+    generated(loaded, job.tokens, job.room + 1, logits_processor=[choose])
+
+
+@contextlib.contextmanager
+def _greedy(loaded: Loaded) -> Iterator[None]:
+    from transformers import GenerationConfig
+
+    model = loaded.model
+    kept, ends = model.generation_config, sorted(loaded.ends)
+    pad = loaded.tokenizer.pad_token_id
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[0] if pad is None else pad)
+    try:
+        yield
+    finally:
+        model.generation_config = kept

@@ -10,14 +10,23 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chat.local import prompt, trie
+from chat.local import prompt
 from chat.local.call_forms import CALL_MARKS, is_read, read_answer
 from chat.local.check import CheckedWays, Way, checks_file
-from chat.local.decode import Forward, Job, Prefix, decode
+from chat.local.decode import (
+    Forward,
+    Job,
+    Prefix,
+    ScoredPair,
+    TrieNode,
+    answer_alone,
+    build_trie,
+    decode,
+    score,
+    score_alone,
+)
 from chat.local.held import Held, Thinking, guide_of
 from chat.local.load import Loaded
-from chat.local.plain import answer_alone
-from chat.local.score import ScoredPair, score, score_alone
 from chat.protocols import Ask, Progress, Reply, Turn
 from chat.thinking import ROOM, Marks, answering, is_off, is_open, marks_of, spoken
 from workspace.errors import RungError
@@ -52,7 +61,7 @@ class LocalModel:
         self._checks = checks
         self._lock = threading.Lock()
         self._prefix = Prefix()
-        self._tries: dict[tuple[str, ...], tuple[trie.Node, int]] = {}
+        self._tries: dict[tuple[str, ...], tuple[TrieNode, int]] = {}
 
     @cached_property
     def _marks(self) -> Marks | None:
@@ -204,14 +213,14 @@ class LocalModel:
             job.max_tokens += self._thinking_room(ask, self._text(ask), job)
         return job
 
-    def _trie(self, ask: Ask) -> tuple[trie.Node, int]:
+    def _trie(self, ask: Ask) -> tuple[TrieNode, int]:
         """Return the tree of the ask's closed set, and the tokens of its longest answer."""
         if ask.choices not in self._tries:
             if not all(ask.choices):
                 raise RungError("A closed set of answers holds an empty one.")
             text = self.render(ask.turns)
             found = prompt.encode_after(self.loaded.tokenizer, text, ask.choices)
-            self._tries[ask.choices] = trie.build(found), max(map(len, found))
+            self._tries[ask.choices] = build_trie(found), max(map(len, found))
         return self._tries[ask.choices]
 
     def _reply(self, ask: Ask, job: Job, seconds: float) -> Reply:

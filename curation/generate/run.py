@@ -9,12 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chat.batching import Batches, SentBatch, sent_batches
-from chat.errors import ChatError
 from chat.hosted import Hosted
 from chat.prices import TokenPrice, price_line
 from chat.privacy import Guarded
-from chat.protocols import Ask, ChatModel, Progress, Reply, request_key
-from chat.stream import replies
+from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, replies, request_key
 from curation.generate.filters import Draft, Sieve, open_sieve
 from curation.generate.material import DraftMaterial, gather
 from curation.generate.reply_log import Record, ReplyLog, described, provenance, rebuilt, record_of

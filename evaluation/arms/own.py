@@ -11,12 +11,10 @@ from typing import Any
 
 from chat.calls import several
 from chat.endpoint import exchange, http_place
-from chat.errors import ChatError
-from chat.hosted_turns import openai_turns
 from chat.keys import key_for
 from chat.privacy import Guard, Guarded
-from chat.protocols import Ask, ChatModel, Progress, Reply, Turn
-from chat.stream import collect
+from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, Turn, collect
+from chat.tool_calls import openai_turns
 from evaluation.arms.arm_material import ArmMaterial, Variant
 from evaluation.own_code import own_function
 from workspace.errors import RungError, did_you_mean

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 from chat.batching import in_batches, takes_batches
 from chat.local.embed import can_embed, open_embedder
-from chat.open import open_model
+from chat.open import open_beside, open_model
 from chat.privacy import Override, notices, project_guard
 from chat.protocols import ChatModel, Embedder
-from chat.served import open_beside
 from curation.store import open_store
 from evaluation.arms.registry import arm_name
 from evaluation.given_answers import ServedRun

@@ -12,9 +12,8 @@ import pytest
 from hosted_replies import HELLO, QUICK, completion
 
 from chat.compatible import Compatible
-from chat.errors import ChatError
 from chat.hosted import CallOptions
-from chat.protocols import Ask
+from chat.protocols import Ask, ChatError
 
 SAFE = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
 CHOICES = Ask(HELLO.turns, 16, choices=("card", "pin"))

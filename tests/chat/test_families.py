@@ -11,9 +11,9 @@ from families import QUICK, WINDOW, table, tiny
 from later import torch
 
 from chat.local.check import ROUNDED
+from chat.local.decode import answer_alone, plain_generate
 from chat.local.model import LocalModel
 from chat.local.offline import quiet_transformers
-from chat.local.plain import answer_alone, plain_generate
 from chat.local.prompt import encode_after, encode_ask
 from chat.protocols import Ask
 from workspace.errors import RungError

@@ -10,10 +10,9 @@ from hosted_replies import HELLO, client, completion, message
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.compatible import Compatible
-from chat.errors import ChatError
 from chat.hosted import Hosted, settled
 from chat.prices import TokenPrice
-from chat.protocols import Ask, Reply
+from chat.protocols import Ask, ChatError, Reply
 from workspace.errors import RungError
 
 HTML = "<html><body>Please log in to the hotel network</body></html>"

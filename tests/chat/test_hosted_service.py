@@ -10,9 +10,8 @@ from scripted import Scripted
 
 from chat.batching import Batches, sent_batches
 from chat.claude import Claude
-from chat.errors import ChatError
 from chat.hosted import Hosted
-from chat.protocols import Ask, Reply
+from chat.protocols import Ask, ChatError, Reply
 from workspace.errors import RungError
 
 pytestmark = pytest.mark.usefixtures("keys")

@@ -8,9 +8,9 @@ import pytest
 from later import torch
 from llamas import make_llama
 
+from chat.local.decode import plain_generate
 from chat.local.load import load
 from chat.local.model import LocalModel
-from chat.local.plain import plain_generate
 from chat.local.prompt import shared_prefix
 from chat.protocols import Ask
 from workspace.errors import RungError

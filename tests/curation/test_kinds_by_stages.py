@@ -11,8 +11,8 @@ import in_shell
 import pytest
 from rows_in_files import rows_of, write
 
-from chat.hosted_turns import claude_turns, openai_turns
 from chat.local.embedded import embedded_folder
+from chat.tool_calls import claude_turns, openai_turns
 from curation.example import Example, edited_text
 from curation.review.ruling import with_text
 from evaluation.measure import items_of

@@ -17,9 +17,9 @@ from scripted import Scripted
 from chat.batching import sent_batches
 from chat.calls import Patience
 from chat.claude import Claude
-from chat.errors import ChatError
 from chat.hosted import CallOptions
 from chat.prices import TokenPrice, price_of
+from chat.protocols import ChatError
 from curation.generate import DraftingResult, Wish
 from curation.generate.reply_log import ReplyLog
 from curation.generate.run import generate_batch

@@ -14,10 +14,10 @@ from families import config_of, tiny
 
 from advisor.sizing.adapters import adapter_of
 from advisor.sizing.config import UnknownArchitecture, read_config
+from chat.local.decode import plain_generate
 from chat.local.embedded import embedded_model
 from chat.local.load import load, writer_class
 from chat.local.model import LocalModel
-from chat.local.plain import plain_generate
 from chat.local.prompt import encode_ask
 from chat.protocols import Ask
 from curation.example import Example, chat_row

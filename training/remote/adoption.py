@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chat.local.load import check_folder, find_model, fingerprint
+from chat.open import open_beside, own_server
 from chat.privacy import project_guard
-from chat.served import open_beside, own_server
 from curation.split.manifest import newest_dataset
 from curation.store import open_store
 from training.gates.clearance import PLAN_COPY, RECEIPT, Clearance

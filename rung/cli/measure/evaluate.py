@@ -137,7 +137,7 @@ def _adopted_as(record: RunRecord, settings: Settings) -> str:
 
     Raises Refusal if `[model]` asks another server than the one it was adopted from.
     """
-    from chat.served import own_server
+    from chat.open import own_server
 
     if record.adopted is None or not record.adopted.served:
         return ""
@@ -149,7 +149,7 @@ def _adopted_as(record: RunRecord, settings: Settings) -> str:
 
 def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
     """Return the server of the run under this name. Raises before anything is opened if it cannot be asked."""
-    from chat.served import own_server
+    from chat.open import own_server
     from evaluation.given_answers import ServedRun as There
 
     if seeds > 1:
