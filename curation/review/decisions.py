@@ -24,8 +24,8 @@ from curation.store.decision_log import (
     row_by_number,
     write_decision,
 )
-from curation.store.guidelines import current_guideline
 from curation.store.records import FINAL, Reviewer, number_of, row_id
+from curation.store.reviewers import current_guideline
 from workspace.errors import Refusal
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from curation.likeness import words
 from curation.review.desk import Desk
-from curation.store.guidelines import current_guideline
 from curation.store.records import DECIDED
+from curation.store.reviewers import current_guideline
 from workspace.errors import Refusal, RungError
 
 

@@ -23,10 +23,9 @@ from curation.review.desk import Desk
 from curation.review.guideline import reasons_in
 from curation.store import Link, Store, StoredRow
 from curation.store.decision_log import draft_of, sent_for, standing_votes
-from curation.store.guidelines import current_guideline
 from curation.store.reading import by_numbers, first_payloads, record, row_with_all
 from curation.store.records import Guideline, Reviewer, number_of
-from curation.store.reviewers import all_reviewers
+from curation.store.reviewers import all_reviewers, current_guideline
 from curation.store.sources import read_links
 from curation.store.waiting_rows import waiting
 

@@ -26,7 +26,6 @@ from curation.store.decision_log import (
     row_by_number,
     write_decision,
 )
-from curation.store.guidelines import current_guideline
 from curation.store.open_rows import (
     end_lease,
     first_free,
@@ -39,6 +38,7 @@ from curation.store.open_rows import (
 )
 from curation.store.reading import SKEW
 from curation.store.records import Reviewer, row_id
+from curation.store.reviewers import current_guideline
 from workspace.errors import Refusal
 
 NEXT = "rung review next --reviewer NAME"

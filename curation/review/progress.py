@@ -23,8 +23,8 @@ from curation.review.queue import plans, refresh_queue
 from curation.review.ruling import comes_to
 from curation.store import Store, number_of, row_id
 from curation.store.decision_log import read_standing
-from curation.store.guidelines import current_guideline
 from curation.store.records import DECIDED, FINAL, VERDICT_OF, SamplingPlan
+from curation.store.reviewers import current_guideline
 from curation.store.waiting_rows import drawn_rows, plan_that_drew, plans_of_decided, undrawn_rows
 from workspace.folder import Project
 from workspace.settings import ReviewSettings, Settings

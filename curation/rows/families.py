@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.example import Example
-from curation.rows import labelling, pairs, preference, sharegpt
+from curation.rows import labelling, pairs
 from curation.rows.jsonline import Malformed
 from curation.rows.names import ANSWERS, QUESTIONS, CannotHold, answer_key, first_of
-from curation.rows.turns import read_chat, write_chat
+from curation.rows.turns import read_chat, read_sharegpt, write_chat, write_sharegpt
 from workspace.errors import RungError, did_you_mean
 
 __all__ = ["FORMATS", "TARGETS", "CannotHold", "Family", "family_of", "named", "read_object", "to_format"]
@@ -35,10 +35,10 @@ def _family(name: str, read: Read, *marks: str) -> Family:
 
 FAMILIES = (
     _family("chat", read_chat, "messages"),
-    _family("sharegpt", sharegpt.read, "conversations"),
+    _family("sharegpt", read_sharegpt, "conversations"),
     _family("label_studio", labelling.read_task, "data annotations"),
     _family("argilla", labelling.read_record, "fields responses"),
-    _family("preference", preference.read, "chosen rejected", "preferred_output non_preferred_output"),
+    _family("preference", pairs.read_preference, "chosen rejected", "preferred_output non_preferred_output"),
     _family("prompt_completion", pairs.read_prompt_completion, "prompt completion"),
     _family("alpaca", pairs.read_alpaca, "instruction output", "instruction response"),
     _family("qa", pairs.read_question_answer, "question answer", "query response", "input output"),
@@ -51,13 +51,13 @@ LABELLED = Family("labelled", (), pairs.read_labelled)
 FORMATS = (*(family.name for family in FAMILIES), "csv", "tsv", "parquet")
 WRITERS: Mapping[str, Callable[[Example], dict[str, Any]]] = {
     "chat": write_chat,
-    "sharegpt": sharegpt.write,
+    "sharegpt": write_sharegpt,
     "alpaca": pairs.write_alpaca,
     "label_studio": labelling.write_task,
 }
 FORMED: Mapping[str, Callable[[Example, bool], dict[str, Any]]] = {
     "prompt_completion": pairs.write_prompt_completion,
-    "preference": preference.write,
+    "preference": pairs.write_preference,
 }
 """Targets that come as strings or as lists of messages."""
 TARGETS = ("chat", "sharegpt", "alpaca", "prompt_completion", "preference", "label_studio")
@@ -77,7 +77,7 @@ def named(name: str) -> Family | None:
 
 def family_of(row: Mapping[str, Any]) -> Family | None:
     """Return the family that a row's keys tell, or None."""
-    if "messages" in row and not preference.is_beside(row):
+    if "messages" in row and not pairs.is_beside(row):
         return FAMILIES[0]
     for family in FAMILIES:
         for mark in family.marks:

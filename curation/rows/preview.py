@@ -9,12 +9,10 @@ from pathlib import Path
 
 from curation.rows.families import family_of
 from curation.rows.names import ANSWERS, QUESTIONS, first_of
-from curation.rows.parquet import cells_of
 from curation.rows.reading import read_rows
 from curation.rows.row import Columns, Reject, Row
-from curation.rows.source import files_of, kind_of_file, open_bytes, readable
-from curation.rows.table import choose_columns, looks_like_header, text_records
-from curation.rows.workbook import WORKBOOKS, sheet_records
+from curation.rows.source import WORKBOOKS, files_of, kind_of_file, open_bytes, readable
+from curation.rows.table import cells_of, choose_columns, looks_like_header, sheet_records, text_records
 from workspace.errors import RungError
 
 FIRST = 3

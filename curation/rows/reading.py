@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import IO, TypedDict, Unpack
 
 from curation.rows.families import LABELLED, Family, family_of, named, read_object
-from curation.rows.jsonline import Malformed, decode_any, decode_object
+from curation.rows.jsonline import decode_any
 from curation.rows.names import answer_key
-from curation.rows.parquet import read_parquet
-from curation.rows.quick import Quick
-from curation.rows.row import Columns, Read, Reject, Row, RowBlock
+from curation.rows.row import Columns, Quick, Read, Reject, Row, RowBlock, made_row
 from curation.rows.source import (
+    WORKBOOKS,
     Progress,
     blocks_of,
     check_length,
@@ -26,8 +25,7 @@ from curation.rows.source import (
     open_bytes,
     readable,
 )
-from curation.rows.table import looks_like_header, read_columns, read_table, text_records
-from curation.rows.workbook import WORKBOOKS, sheet_records
+from curation.rows.table import looks_like_header, read_columns, read_parquet, read_table, sheet_records, text_records
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
@@ -85,7 +83,7 @@ def _blocks(path: Path, fmt: str, stack: contextlib.ExitStack, **how: Unpack[How
         return _batched(read_table(text_records(file, "\t" if kind == "tsv" else ""), path, columns, notice))
     read = _reading(path, family, columns, unanswered, notice)
     if _is_array(start, kind):
-        return _batched(_object(str(path), number, value, read) for number, value in _read_array(file, path))
+        return _batched(made_row(str(path), number, value, read) for number, value in _read_array(file, path))
     if kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
         return _batched(_texts(lines_of(file), str(path)))
     is_plain = family is None and not columns.named
@@ -138,17 +136,7 @@ def _closer_look(name: str, number: int, line: bytes, found: JsonObject, read: R
         return None
     if any(type(value) is list for value in found.values()):
         found = decode_any(line)  # messages may be in it, and were decoded as such
-    return _object(name, number, line.removesuffix(b"\n"), read, found)
-
-
-def _object(name: str, number: int, raw: bytes, read: Read, found: JsonObject | None = None) -> Row | Reject:
-    """Return one line, and the object that was found on it, with a reason for all that is refused."""
-    try:
-        found = found or decode_object(raw)
-        row = read(found)
-    except Malformed as error:
-        return Reject(name, number, error.field, error.reason, raw, error.hint)
-    return Row(name, number, raw, row, row is found and b"\n" not in raw)
+    return made_row(name, number, line.removesuffix(b"\n"), read, found)
 
 
 def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reject]:

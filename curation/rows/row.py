@@ -1,17 +1,25 @@
-"""Output of the reader: a sound row, or the faulty line and why."""
+"""Output of the reader: a sound row, or the faulty line and why; and the quick pass over blocks of lines.
+
+The quick pass decodes each line once, and takes chat and text rows that are plainly sound by that. msgspec lets pass a
+key that occurs twice, so the rows of a block are encoded again: a colon fewer than in its text is a key that was lost.
+Whatever is not plainly sound is judged with all the rules, which explain what is wrong.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from curation.example import Example
-from curation.rows.jsonline import decode_any
-from curation.rows.quick import AssistantTurn, SystemTurn, Turn
+from curation.rows.families import is_plain_text
+from curation.rows.jsonline import UNSURE, Malformed, decode_any, decode_object, has_colons_of, is_whole
+from curation.rows.turns import are_plain
 from workspace.json_types import JsonObject
 
 Read = Callable[[JsonObject], JsonObject]
@@ -75,6 +83,18 @@ class Reject(NamedTuple):
     reason: str
     raw: bytes
     hint: str = ""
+
+
+def made_row(
+    name: str, number: int, raw: bytes, read: Read, found: JsonObject | None = None, *, is_line: bool = True
+) -> Row | Reject:
+    """Return one row of the object that was found on its line, or in its record; with a reason, all that is refused."""
+    try:
+        found = found or decode_object(raw)
+        row = read(found)
+    except Malformed as error:
+        return Reject(name, number, error.field, error.reason, raw, error.hint)
+    return Row(name, number, raw, row, is_line and row is found and b"\n" not in raw)
 
 
 class ChatLines(NamedTuple):
@@ -172,3 +192,114 @@ class Columns:
     def named(self) -> list[str]:
         """The names of columns that were given."""
         return [name for name in (self.question, self.answer, self.system) if name]
+
+
+KINDS = 1000
+"""Sets of keys, and orders of roles, that are remembered."""
+BESIDE = frozenset(("system", "tools", "rejected"))
+"""Keys beside messages that make a row more than its messages."""
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class SystemTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="system"):
+    """A system message."""
+
+    content: _Text
+
+
+class UserTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="user"):
+    """A user's message."""
+
+    content: _Text
+
+
+class AssistantTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="assistant"):
+    """An assistant's message."""
+
+    content: _Text
+
+
+class ToolTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="tool"):
+    """A tool's message."""
+
+    content: _Text
+
+
+Turn = SystemTurn | UserTurn | AssistantTurn | ToolTurn
+"""A message: a kind for each role is quicker to decode, and to tell apart, than one kind that holds its role."""
+_ROLES: dict[type, str] = {SystemTurn: "system", UserTurn: "user", AssistantTurn: "assistant", ToolTurn: "tool"}
+_Plain = str | int | float | bool | None
+_Flat = _Plain | list[_Plain] | dict[str, _Plain]
+_Shallow = _Plain | list[_Flat] | dict[str, _Flat]
+_decode_turns = msgspec.json.Decoder(dict[str, list[Turn | _Plain] | dict[str, _Shallow] | _Plain]).decode
+
+
+class Quick(NamedTuple):
+    """Judges blocks of lines. `chats` and `texts`: whether chat rows and text rows are taken as they are."""
+
+    chats: bool
+    texts: bool
+    unanswered: bool
+
+    def judge(self, lines: Sequence[bytes], text: bytes) -> tuple[list[Any], list[int]]:
+        """Return what each line holds: the messages of a chat row or the text of a text row that are plainly sound,
+        the object of another row, an empty one where the line itself needs a closer look. Then the places of all but
+        such chat rows.
+
+        `text` is all lines in one.
+        """
+        chats, texts, unanswered = self
+        rows = _decoded(lines)
+        read = text if all(rows) else b"".join(line for line, row in zip(lines, rows, strict=True) if row)
+        if not has_colons_of(read, rows):
+            rows = [row if row and is_whole(row, line) else {} for line, row in zip(lines, rows, strict=True)]
+        found: list[Any] = list(map(dict.get, rows, repeat("messages")))
+        others = []
+        for place, turns in enumerate(found):
+            row = rows[place]
+            if type(turns) is list and chats and _in_order(turns, unanswered) and BESIDE.isdisjoint(row):
+                continue
+            said = row.get("text")
+            is_text = texts and type(said) is str and said and _is_text(tuple(row))
+            found[place] = said if is_text else row
+            others.append(place)
+        return found, others
+
+
+def _decoded(lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Return the object of each line, an empty one where a closer look is needed."""
+    found: list[dict[str, Any]] = []
+    rest = map(_decode_turns, lines)
+    while len(found) < len(lines):
+        try:
+            found.extend(rest)  # what came before a line that is refused stays in the list
+        except UNSURE:
+            found.append(_decode(lines[len(found)]))
+    return found
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    """Return the object of a line that is not as most are."""
+    try:
+        row = decode_any(line)
+    except UNSURE:
+        return {}
+    return row if type(row) is dict and is_whole(row, line) else {}
+
+
+def _in_order(turns: list[Any], unanswered: bool) -> bool:
+    """True if the roles of messages follow each other as they may. False of what is no message."""
+    if len(turns) == 2 and type(turns[0]) is UserTurn and type(turns[1]) is AssistantTurn:
+        return True  # the commonest by far, without building its key
+    return _fit(tuple(map(type, turns)), unanswered)
+
+
+@lru_cache(KINDS)
+def _fit(kinds: tuple[type, ...], unanswered: bool) -> bool:
+    return are_plain([{"role": _ROLES.get(kind), "content": "x"} for kind in kinds], unanswered)
+
+
+@lru_cache(KINDS)
+def _is_text(names: tuple[str, ...]) -> bool:
+    """True if a row of these keys with a text is a text row that is canonical as it is."""
+    return is_plain_text(dict.fromkeys(names)) and not {"messages", "tools", "chosen"} & set(names)

@@ -20,7 +20,7 @@ from curation.split.manifest import (
 )
 from curation.split.plan import FreezePlan, Stage, plan_freeze
 from curation.store import Store, StoredRow, open_store
-from curation.store.guidelines import current_guideline
+from curation.store.reviewers import current_guideline
 from workspace.counted import counted
 from workspace.errors import Refusal
 from workspace.files import is_unchanged, sha256_bytes, sha256_file, write_bytes, write_text

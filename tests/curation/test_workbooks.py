@@ -62,7 +62,7 @@ def test_a_small_file_that_needs_all_memory_is_refused(tmp_path, fault, monkeypa
         book.active["XFD1048576"] = "x"
         book.save(path)
     else:
-        monkeypatch.setattr("curation.rows.workbook.MEMORY", 300 << 20)
+        monkeypatch.setattr("curation.rows.table.MEMORY", 300 << 20)
         swell(path, "xl/worksheets/sheet1.xml", 400 << 20)
     assert path.stat().st_size < 4 << 20
     with pytest.raises(RungError, match="too large"):

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, insert, select, update
 
 from curation.review import Desk, Ruling, decide, decide_all, next_item, refresh_queue
-from curation.store.guidelines import current_guideline
+from curation.store.reviewers import current_guideline
 from curation.store.tables import rows, tally
 from curation.store.waiting_rows import MANY, is_due
 from workspace.errors import Refusal, RungError

@@ -122,7 +122,7 @@ def _copied(
 
         return [folder / "rows.jsonl"], write_query(sql, query, folder / "rows.jsonl")
     if is_hub(files[0]):
-        from curation.rows.hub import write_split
+        from curation.store.outside import write_split
 
         return [folder / "rows.parquet"], write_split(files[0], split, revision, folder / "rows.parquet")
     return files, ""
