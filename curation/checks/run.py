@@ -23,17 +23,14 @@ from curation.checks.base import (
     Survey,
     in_order,
 )
-from curation.checks.damaged import Empty, Encoding, MalformedLines, Truncated
+from curation.checks.damaged import Empty, Encoding, MalformedLines, OverLong, Truncated, own_context
 from curation.checks.dismissals import dismissals, keep_check, marked_in_review, moment_of, sent_by_finding, unsettled
-from curation.checks.diversity import Diversity, Spread
-from curation.checks.form import OddForm
+from curation.checks.diversity import Diversity, Spread, Topics
+from curation.checks.form import Language, OddForm
 from curation.checks.label_noise import LabelNoise
-from curation.checks.labels import Balance, Constant, Spelling
-from curation.checks.language import Language
-from curation.checks.length import OverLong
+from curation.checks.labels import Balance, Constant, Skew, Spelling
 from curation.checks.phrases import ListedWords, Orders, Refusals, Residue
 from curation.checks.private import Names, Personal, Secrets
-from curation.checks.skew import Skew
 from curation.checks.subjects import (
     FileRows,
     GoneRows,
@@ -43,7 +40,6 @@ from curation.checks.subjects import (
     stored_subject,
     subject_of,
 )
-from curation.checks.topics import Topics
 from curation.checks.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
 from curation.likeness.duplicates import DedupResult, dedup_prints
 from curation.likeness.fingerprints import Collector, use_compiled
@@ -269,14 +265,23 @@ def check_project(
     stage: Stage = lambda _: None,
     progress: RowsDone = lambda done, of: None,
 ) -> Checkup:
-    """Check all rows that are in (not taken out, not rejected in review).
+    """Check all rows that are in (not taken out, not rejected in review). Long are rows that do not fit the model's own
+    context, where it lies on this machine, unless `options` names another.
 
     `stage` hears the title of each check that begins, `progress` how many rows the present one has gone through.
     """
-    before = moment_of(store)
-    with names_masked(options.names if options else None), store.read() as connection:
-        found = _project_checkup(store, connection, project, settings, options or Options(), (stage, progress))
-    if not found.stopped and not (options and options.without):
+    before, chosen = moment_of(store), options or Options()
+    fits, count = own_context(settings)
+    chosen = replace(
+        chosen,
+        context=chosen.context or fits,
+        count_tokens=count,
+        label_limit=settings.evaluation.label_limit,
+        seed=settings.dataset.seed,
+    )
+    with names_masked(chosen.names), store.read() as connection:
+        found = _project_checkup(store, connection, project, settings, chosen, (stage, progress))
+    if not found.stopped and not chosen.without:
         keep_check(store, before, found.blocking)
     return found
 
@@ -302,8 +307,7 @@ def _project_checkup(
     stage, progress = told
     stage(READING)
     settled = dismissals(store)
-    chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
-    rows, sides, gone = _RowPass(chosen), Sides(connection, _frozen(project)), GoneRows()
+    rows, sides, gone = _RowPass(options), Sides(connection, _frozen(project)), GoneRows()
     there = (row for row in store.each(excluded=False) if row.state != "rejected" and row.id not in options.without)
     for row in _passed(there, _how_many(store), progress):
         rows.see(stored_subject(row), len(row.payload))

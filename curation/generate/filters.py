@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curation.checks.base import Options, SingleRowCheck, Subject
-from curation.checks.damaged import Empty, Encoding
-from curation.checks.length import OverLong
+from curation.checks.damaged import Empty, Encoding, OverLong
 from curation.checks.phrases import Orders, Refusals, Residue
 from curation.checks.private import Personal, Secrets
 from curation.example import Example, chat_row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -196,7 +196,7 @@ def fix(
         if keep:
             done = [settle(store, checkup, keep, actor=who, dry_run=dry_run)]
         else:
-            again = partial(_checkup, store, project, settings, None)
+            again = partial(_checkup, store, project, settings)
             done = fix(store, checkup, names, actor=who, again=again, dry_run=dry_run)
         if not dry_run:
             refresh_queue(store, settings)
@@ -260,6 +260,7 @@ def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
 
 def check_project_rows(options: Options | None = None) -> tuple[Checkup, SmallestGain | None]:
     """Run the checks; return the result and the power of the test set (the imported one, else the one frozen last)."""
+    from curation.checks.run import check_project
     from curation.split.manifest import newest_dataset, read_manifest
     from rung.text.power_text import SmallestGain
 
@@ -273,7 +274,7 @@ def check_project_rows(options: Options | None = None) -> tuple[Checkup, Smalles
             if items
             else None
         )
-        return _checkup(store, project, settings, options), size
+        return check_project(store, project, settings, options), size
 
 
 def review_so_far() -> Review:
@@ -289,22 +290,12 @@ def review_so_far() -> Review:
         return Review(states, {person.name: person.decided for person in person_progress(store)})
 
 
-def _checkup(
-    store: Store,
-    project: Project,
-    settings: Settings,
-    options: Options | None = None,
-    without: frozenset[str] = frozenset(),
-) -> Checkup:
-    """Check a project; rows are long where they do not fit the model's own context, where it lies on this machine."""
+def _checkup(store: Store, project: Project, settings: Settings, without: frozenset[str] = frozenset()) -> Checkup:
+    """Check a project as if the rows `without` were taken out."""
     from curation.checks.base import Options
-    from curation.checks.length import own_context
     from curation.checks.run import check_project
 
-    options = options or Options()
-    fits, count = own_context(settings)
-    options = replace(options, context=options.context or fits, count_tokens=count, without=without)
-    return check_project(store, project, settings, options)
+    return check_project(store, project, settings, Options(without=without))
 
 
 def _listed(file: Path | None) -> tuple[str, ...]:

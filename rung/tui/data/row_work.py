@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from curation.checks.base import Checkup, Options
-from curation.checks.length import own_context
+from curation.checks.base import Checkup
 from curation.checks.run import check_project
 from curation.split.freeze import same_version
 from curation.split.plan import Blocker, plan_freeze
@@ -43,13 +42,11 @@ class DatedCheck:
 
 def checked(say: Say, project: Project, settings: Settings) -> Checkup:
     """Return every check on the project's rows, as `rung data check` runs them."""
-    fits, count = own_context(settings)
     with open_store(project, settings) as store:
         return check_project(
             store,
             project,
             settings,
-            Options(fits, count),
             stage=lambda title: say((BEGAN, title)),
             progress=lambda done, of: say((AHEAD, done, of)),
         )
