@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from workspace.settings import ModelSettings, Settings
 
 
-def register_data(data: typer.Typer) -> None:
-    """Add the command to `rung data`."""
-    data.command("generate")(generate)
-
-
 def generate(
     count: Annotated[
         int,

@@ -31,12 +31,6 @@ MANY = 5_000
 """Rows from which storing takes long enough to be reported."""
 
 
-def register_data(data: typer.Typer) -> None:
-    """Add these commands to `rung data`."""
-    data.command("import")(import_files)
-    data.command("freeze")(freeze_command)
-
-
 def import_files(
     files: Annotated[
         list[Path] | None,
