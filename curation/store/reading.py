@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, or_, select
+from sqlalchemy import Connection, Select, and_, case, func, select
 from sqlalchemy.engine import RowMapping
 
-from curation.store.records import OPEN_STATES, Change, Event, StoredRow, row_id
+from curation.store.records import OPEN_STATES, StoredRow, row_id
 from curation.store.tables import changes, decisions, events, facts, links, reviewers, rows, sources
 
 CHUNK = 500
@@ -29,9 +29,9 @@ def leased_now(moment: Any) -> Any:
     return and_(rows.c.lease_until.is_not(None), rows.c.lease_until > moment, rows.c.lease_at <= moment + SKEW)
 
 
-def _leased(moment: float) -> Any:
-    """SQL: a row waits for a decision, and somebody has it."""
-    return and_(rows.c.state.in_(OPEN_STATES), leased_now(moment))
+def shown_state() -> Any:
+    """SQL: the state of a row, `leased` where somebody has it now."""
+    return case((and_(rows.c.state.in_(OPEN_STATES), leased_now(time.time())), "leased"), else_=rows.c.state)
 
 
 def query() -> Select[Any]:
@@ -39,7 +39,7 @@ def query() -> Select[Any]:
     return (
         select(
             rows,
-            case((_leased(time.time()), "leased"), else_=rows.c.state).label("shown"),
+            shown_state().label("shown"),
             sources.c.path.label("path"),
             sources.c.sha256.label("sha256"),
             changes.c.reason.label("excluded"),
@@ -89,31 +89,12 @@ def narrowed(
 ) -> Select[Any]:
     """`query()` with conditions; those of `Store.rows`."""
     statement = query()
-    roles, states, origins = ([each] if isinstance(each, str) else each for each in (role, state, origin))
-    if roles is not None:
-        statement = statement.where(rows.c.role.in_(roles))
-    if origins is not None:
-        statement = statement.where(rows.c.origin.in_(origins))
-    if excluded is not None:
-        statement = statement.where(rows.c.change_id.is_not(None) if excluded else rows.c.change_id.is_(None))
-    if states is None:
+    for column, names in ((rows.c.role, role), (shown_state(), state), (rows.c.origin, origin)):
+        if names is not None:
+            statement = statement.where(column.in_([names] if isinstance(names, str) else names))
+    if excluded is None:
         return statement
-    running = _leased(time.time())
-    idle = or_(running.is_(None), ~running)
-    stored = [each for each in states if each != "leased"]
-    wanted = and_(rows.c.state.in_(stored), or_(rows.c.lease_until.is_(None), idle))
-    return statement.where(or_(wanted, running) if "leased" in states else wanted)
-
-
-def count_by(connection: Connection) -> list[tuple[str, str, str, bool, int]]:
-    """(role, origin, state, excluded, n) of all rows."""
-    running = _leased(time.time())
-    shown = case((running, "leased"), else_=rows.c.state)
-    out = rows.c.change_id.is_not(None)
-    statement = select(rows.c.role, rows.c.origin, shown, out, func.count()).group_by(
-        rows.c.role, rows.c.origin, shown, out
-    )
-    return [(str(a), str(b), str(c), bool(d), int(n)) for a, b, c, d, n in connection.execute(statement)]
+    return statement.where(rows.c.change_id.is_not(None) if excluded else rows.c.change_id.is_(None))
 
 
 def record(found: RowMapping) -> StoredRow:
@@ -197,45 +178,6 @@ def payloads_of(connection: Connection, numbers: Sequence[int]) -> Iterator[tupl
 def up_to(connection: Connection, last: int, roles: Sequence[str]) -> Iterator[StoredRow]:
     """Return the rows of these roles that are in, up to number `last`, some at a time."""
     return stream(connection, narrowed(role=roles).where(rows.c.id <= last))
-
-
-def read_events(connection: Connection, kind: str | None, ref: str | None, actor: str | None) -> list[Event]:
-    """Return events in order, narrowed."""
-    statement = select(events).order_by(events.c.id)
-    for column, value in ((events.c.kind, kind), (events.c.ref, ref), (events.c.actor, actor)):
-        if value is not None:
-            statement = statement.where(column == value)
-    found = connection.execute(statement).mappings()
-    return [Event(**{**each, "detail": json.loads(each["detail"])}) for each in found]
-
-
-def read_changes(connection: Connection, kind: str | None, undone: bool | None) -> list[Change]:
-    """Changes in order, narrowed."""
-    statement = select(changes).order_by(changes.c.id)
-    if kind is not None:
-        statement = statement.where(changes.c.kind == kind)
-    if undone is not None:
-        statement = statement.where(changes.c.undone_at.is_not(None) if undone else changes.c.undone_at.is_(None))
-    return [
-        Change(
-            id=each["id"],
-            at=each["at"],
-            actor=each["actor"],
-            kind=each["kind"],
-            reason=each["reason"],
-            finding=each["finding"],
-            rows=[row_id(int(number)) for number in json.loads(each["rows"])],
-            undone=each["undone_at"] is not None,
-        )
-        for each in connection.execute(statement).mappings()
-    ]
-
-
-def read_deciders(connection: Connection) -> tuple[str, ...]:
-    """Return names of all who have decided, in order of their first decision."""
-    first = func.min(decisions.c.id)
-    asked = select(reviewers.c.name, first).join(decisions, decisions.c.reviewer_id == reviewers.c.id)
-    return tuple(name for name, _ in connection.execute(asked.group_by(reviewers.c.name).order_by(first)))
 
 
 def read_fact(connection: Connection, key: str) -> str:

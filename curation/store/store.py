@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, func, select
 
 from curation.example import Example
 from curation.store import reading
 from curation.store.engine import is_unwritable, lock_all, refuse_writing, transaction
-from curation.store.reading import count_by, payloads_of, read_changes, read_deciders, read_events
+from curation.store.reading import payloads_of, shown_state
 from curation.store.records import (
     Added,
     Change,
@@ -29,7 +29,7 @@ from curation.store.records import (
     row_id,
 )
 from curation.store.sources import read_links
-from curation.store.tables import sources
+from curation.store.tables import changes, decisions, events, reviewers, rows, sources
 from curation.store.writing import add_rows, change_rows, undo_change, write_event
 from workspace.errors import RungError
 
@@ -145,11 +145,12 @@ class Store:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return rows by role and state, those taken out under the state `excluded`."""
+        shown = case((rows.c.change_id.is_not(None), "excluded"), else_=shown_state())
+        asked = select(rows.c.role, shown, func.count()).group_by(rows.c.role, shown)
         table: dict[str, dict[str, int]] = {}
         with self.read() as connection:
-            for role, _origin, state, out, n in count_by(connection):
-                states = table.setdefault(role, {})
-                states["excluded" if out else state] = states.get("excluded" if out else state, 0) + n
+            for role, state, count in connection.execute(asked):
+                table.setdefault(role, {})[state] = count
         return table
 
     def revision(self) -> tuple[int, ...]:
@@ -159,8 +160,10 @@ class Store:
 
     def deciders(self) -> tuple[str, ...]:
         """Return names of all who have decided, in order of their first decision."""
+        first = func.min(decisions.c.id)
+        asked = select(reviewers.c.name).join(decisions, decisions.c.reviewer_id == reviewers.c.id)
         with self.read() as connection:
-            return read_deciders(connection)
+            return tuple(connection.execute(asked.group_by(reviewers.c.name).order_by(first)).scalars())
 
     # Sources and links
 
@@ -206,8 +209,25 @@ class Store:
 
     def changes(self, *, kind: str | None = None, undone: bool | None = False) -> list[Change]:
         """Return changes in order; by default those that were not undone."""
+        statement = select(changes).order_by(changes.c.id)
+        if kind is not None:
+            statement = statement.where(changes.c.kind == kind)
+        if undone is not None:
+            statement = statement.where(changes.c.undone_at.is_not(None) if undone else changes.c.undone_at.is_(None))
         with self.read() as connection:
-            return read_changes(connection, kind, undone)
+            return [
+                Change(
+                    id=each["id"],
+                    at=each["at"],
+                    actor=each["actor"],
+                    kind=each["kind"],
+                    reason=each["reason"],
+                    finding=each["finding"],
+                    rows=[row_id(int(number)) for number in json.loads(each["rows"])],
+                    undone=each["undone_at"] is not None,
+                )
+                for each in connection.execute(statement).mappings()
+            ]
 
     # Events
 
@@ -226,8 +246,13 @@ class Store:
 
     def events(self, *, kind: str | None = None, ref: str | None = None, actor: str | None = None) -> list[Event]:
         """Return the log in order, narrowed."""
+        statement = select(events).order_by(events.c.id)
+        for column, value in ((events.c.kind, kind), (events.c.ref, ref), (events.c.actor, actor)):
+            if value is not None:
+                statement = statement.where(column == value)
         with self.read() as connection:
-            return read_events(connection, kind, ref, actor)
+            found = connection.execute(statement).mappings()
+            return [Event(**{**each, "detail": json.loads(each["detail"])}) for each in found]
 
 
 ROWS_AT_ONCE = 500
