@@ -159,9 +159,9 @@ class RowBlock:
         """Yield the texts of each sound row."""
         for place, item in enumerate(self.found):
             if type(item) is list:
-                if len(item) == 2 and type(item[1]) is AssistantTurn:
+                if len(item) == 2 and type(item[1]) is Assistant:
                     yield "", item[0].content, item[1].content
-                elif len(item) == 3 and type(item[0]) is SystemTurn:
+                elif len(item) == 3 and type(item[0]) is System:
                     yield item[0].content, item[1].content, item[2].content
                 else:
                     yield self._row(place).example
@@ -201,33 +201,29 @@ BESIDE = frozenset(("system", "tools", "rejected"))
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class SystemTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="system"):
+class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag=str.lower):
+    """A message: a kind for each role is quicker to decode, and to tell apart, than one kind that holds its role."""
+
+    content: _Text
+
+
+class System(_Message):
     """A system message."""
 
-    content: _Text
 
-
-class UserTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="user"):
+class User(_Message):
     """A user's message."""
 
-    content: _Text
 
-
-class AssistantTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="assistant"):
+class Assistant(_Message):
     """An assistant's message."""
 
-    content: _Text
 
-
-class ToolTurn(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="tool"):
+class Tool(_Message):
     """A tool's message."""
 
-    content: _Text
 
-
-Turn = SystemTurn | UserTurn | AssistantTurn | ToolTurn
-"""A message: a kind for each role is quicker to decode, and to tell apart, than one kind that holds its role."""
-_ROLES: dict[type, str] = {SystemTurn: "system", UserTurn: "user", AssistantTurn: "assistant", ToolTurn: "tool"}
+Turn = System | User | Assistant | Tool
 _Plain = str | int | float | bool | None
 _Flat = _Plain | list[_Plain] | dict[str, _Plain]
 _Shallow = _Plain | list[_Flat] | dict[str, _Flat]
@@ -289,14 +285,14 @@ def _decode(line: bytes) -> dict[str, Any]:
 
 def _in_order(turns: list[Any], unanswered: bool) -> bool:
     """True if the roles of messages follow each other as they may. False of what is no message."""
-    if len(turns) == 2 and type(turns[0]) is UserTurn and type(turns[1]) is AssistantTurn:
+    if len(turns) == 2 and type(turns[0]) is User and type(turns[1]) is Assistant:
         return True  # the commonest by far, without building its key
     return _fit(tuple(map(type, turns)), unanswered)
 
 
 @lru_cache(KINDS)
 def _fit(kinds: tuple[type, ...], unanswered: bool) -> bool:
-    return are_plain([{"role": _ROLES.get(kind), "content": "x"} for kind in kinds], unanswered)
+    return are_plain([{"role": kind.__name__.lower(), "content": "x"} for kind in kinds], unanswered)
 
 
 @lru_cache(KINDS)
