@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,21 +100,18 @@ def titles() -> dict[str, str]:
     return {check.name: check.title for check in every if check.action == "queue"}
 
 
-@dataclass
-class Statistics:
-    """Result of the checks; `stopped` if they were stopped, with the checks that did not run."""
-
-    findings: list[DataFinding] = field(default_factory=list)
-    ran: list[Ran] = field(default_factory=list)
-    measures: dict[str, Any] = field(default_factory=dict)
-    stopped: str = ""
-
-
 class _RowPass:
-    """One pass of all checks over rows: each check sees each row, then each says what it found."""
+    """One pass of all checks over rows: each check sees each row, then each says what it found.
+
+    `stopped` is a sentence if the checks were stopped; those that did not run are among `ran` without a number.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options, self.checks, self.sampler = options, checks(options), Sampler(options.seed)
+        self.findings: list[DataFinding] = []
+        self.ran: list[Ran] = []
+        self.measures: dict[str, Any] = {}
+        self.stopped = ""
 
     def see(self, subject: Subject, size: int) -> None:
         """Show one row, of `size` bytes, to every check."""
@@ -122,26 +119,24 @@ class _RowPass:
         for check in self.checks:
             check.see(subject)
 
-    def end(self, stage: Stage, stopped: str = "") -> Statistics:
+    def end(self, stage: Stage) -> None:
         """End every check: its finding, its line, its measures. Once stopped, only those of single rows end."""
         survey = Survey(self.sampler.seen, self.sampler.rows(), self.options)
-        said = Statistics(stopped=stopped)
         for check in self.checks:
             try:
-                if said.stopped and not isinstance(check, SingleRowCheck):
+                if self.stopped and not isinstance(check, SingleRowCheck):
                     raise KeyboardInterrupt
                 stage(check.title)
                 finding = check.end(survey)
             except STOPS as stop:
                 only_a_stop(stop)
-                said.stopped = said.stopped or f"Stopped before {check.title.lower()} were looked for."
-                said.ran.append(Ran(name=check.name, title=check.title, rows=None, reason="stopped before it ended"))
+                self.stopped = self.stopped or f"Stopped before {check.title.lower()} were looked for."
+                self.ran.append(Ran(name=check.name, title=check.title, rows=None, reason="stopped before it ended"))
                 continue
-            said.findings += [finding] if finding else []
-            said.ran.append(_ran(check, finding))
+            self.findings += [finding] if finding else []
+            self.ran.append(_ran(check, finding))
             if check.measures:
-                said.measures[check.name] = check.measures
-        return said
+                self.measures[check.name] = check.measures
 
 
 def check_files(
@@ -162,67 +157,55 @@ def check_files(
     """
     chosen = options or Options()
     with names_masked(chosen.names), RowFile(paths, fmt, columns=columns, notice=notice, progress=progress) as files:
-        return _checkup(_Reading(chosen, files), ", ".join(map(str, paths)), threshold, stage)
+        return _checkup(files, chosen, ", ".join(map(str, paths)), threshold, stage)
 
 
-def _checkup(reading: _Reading, scope: str, threshold: float, stage: Stage) -> Checkup:
-    stopped = reading.take()
-    sampler, malformed, files = reading.rows.sampler, reading.malformed, reading.files
-    learnt = FileRows(files, files.places_in(reading.learnt))
-    found: list[tuple[QualityCheck, DataFinding | None]] = [(malformed, malformed.end_of_file())]
+def _checkup(files: RowFile, options: Options, scope: str, threshold: float, stage: Stage) -> Checkup:
+    started, rows, malformed, prints = time.monotonic(), _RowPass(options), MalformedLines(), Collector()
+    learnt = {str(file) for file in _sides(files.files)[0]}
+    found: list[tuple[QualityCheck, DataFinding | None]] = []
     result = None
     try:
-        if not stopped:
+        for item in chain.from_iterable(files.read()):
+            if isinstance(item, Reject):
+                malformed.reject(item)
+                continue
+            rows.see(subject_of(item), len(item.raw))
+            if item.file in learnt:
+                prints.add(item.example)
+    except STOPS as stop:
+        only_a_stop(stop)
+        rows.stopped = f"Stopped after {rows.sampler.seen + malformed.pile.count:,} lines."
+    try:
+        if not rows.stopped:
             stage("Duplicates")
-            result = dedup_prints(reading.prints.finish(learnt), learnt, threshold) if reading.prints.count else None
+            sides = FileRows(files, files.places_in(learnt))
+            result = dedup_prints(prints.finish(sides), sides, threshold) if prints.count else None
             pairs: tuple[Duplicates | Contradictions, ...] = (Duplicates(), Contradictions())
-            found += [(check, check.found(result, learnt) if result else None) for check in pairs]
+            found += [(check, check.found(result, sides) if result else None) for check in pairs]
             stage("Leaks")
             found += _file_leaks(files)
     except STOPS as stop:
         only_a_stop(stop)
-        stopped = "Stopped while duplicates and leaks were looked for."
-    told = reading.rows.end(stage, stopped)
+        rows.stopped = "Stopped while duplicates and leaks were looked for."
+    found.insert(0, (malformed, malformed.end_of_file()))
+    rows.end(stage)
     exact, near = (result.exact, result.near) if result else (0, 0)
     return Checkup(
         scope=scope,
         files=tuple(map(str, files.files)),
-        read=sampler.seen + malformed.pile.count,
-        kept=sampler.seen - exact - near,
+        read=rows.sampler.seen + malformed.pile.count,
+        kept=rows.sampler.seen - exact - near,
         exact=exact,
         near=near,
         rejected=malformed.pile.count,
-        sampled=sampler.sampled,
-        stopped=told.stopped,
-        checks=(*(_ran(check, finding) for check, finding in found), *told.ran),
-        findings=in_order([finding for finding in (*(f for _, f in found), *told.findings) if finding]),
-        measures=told.measures,
-        seconds=round(time.monotonic() - reading.started, 3),
+        sampled=rows.sampler.sampled,
+        stopped=rows.stopped,
+        checks=(*(_ran(check, finding) for check, finding in found), *rows.ran),
+        findings=in_order([finding for finding in (*(f for _, f in found), *rows.findings) if finding]),
+        measures=rows.measures,
+        seconds=round(time.monotonic() - started, 3),
     )
-
-
-class _Reading:
-    """The one pass over the rows: what the checks saw, the sample, the fingerprints of rows to learn from."""
-
-    def __init__(self, options: Options, files: RowFile) -> None:
-        self.files, self.started = files, time.monotonic()
-        self.learnt = {str(file) for file in _sides(files.files)[0]}
-        self.rows, self.malformed, self.prints = _RowPass(options), MalformedLines(), Collector()
-
-    def take(self) -> str:
-        """Read every row and reject; return a sentence where it was stopped, else an empty one."""
-        try:
-            for item in chain.from_iterable(self.files.read()):
-                if isinstance(item, Reject):
-                    self.malformed.reject(item)
-                    continue
-                self.rows.see(subject_of(item), len(item.raw))
-                if item.file in self.learnt:
-                    self.prints.add(item.example)
-        except STOPS as stop:
-            only_a_stop(stop)
-            return f"Stopped after {self.rows.sampler.seen + self.malformed.pile.count:,} lines."
-        return ""
 
 
 def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -316,24 +299,24 @@ def _project_checkup(
         gone.add(row)
     stage("Duplicates")
     pairs = [_taken_out(store, gone), *_project_pairs(sides, settings, settled, progress)]
-    end = rows.end(stage)
+    rows.end(stage)
     counts = _counts(store, sides.imported, gone)
     handled = _handled(counts["rejected"])
     found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
-    found += [left for finding in end.findings if (left := unsettled(finding, settled))]
+    found += [left for finding in rows.findings if (left := unsettled(finding, settled))]
     waiting, sent = frozenset(sides.waiting), sent_by_finding(store)
     found = [marked_in_review(finding, waiting, sent) for finding in found]
     names = {finding.name: finding.rows for finding in found}
     ran = [_ran(check, finding) for check, finding in (*pairs, *handled)]
-    ran += [each.counting(names.get(each.name, 0)) for each in end.ran]
+    ran += [each.counting(names.get(each.name, 0)) for each in rows.ran]
     return Checkup(
         scope=project.name,
         files=tuple(source.path for source in store.sources()),
         checks=tuple(ran),
         findings=in_order(found),
-        measures=end.measures,
+        measures=rows.measures,
         sampled=rows.sampler.sampled,
-        stopped=end.stopped,
+        stopped=rows.stopped,
         seconds=round(time.monotonic() - started, 3),
         **counts,
     )
