@@ -16,24 +16,32 @@ from rung.cli.output import complain, manner, never_fail_on_text, report_error, 
 from rung.cli.tree import ReaderGone, dress
 from workspace.errors import RungError
 
-GROUPS = (
-    "project",
-    "advice.advice_commands",
-    "data.data_commands",
-    "review.review_commands",
-    "measure.measure_commands",
-    "estimate",
-    "plan.plan_commands",
-    "train",
-    "release.release_commands",
-    "share",
-    "watch",
-    "mcp",
-    "why",
-    "demo",
+COMMANDS = (
+    ("project", "init status doctor locate"),
+    ("advice.advice_commands", "questions advise rules"),
+    ("data.data_commands", "data"),
+    *((f"data.{more}", "") for more in ("ingest", "generate")),
+    ("review.review_commands", "review"),
+    ("review.serve", ""),
+    ("measure.measure_commands", "baseline"),
+    ("measure.evaluate", "evaluate"),
+    ("measure.measure_commands", "verdict"),
+    ("measure.judge", "judge"),
+    ("measure.measure_commands", "trust"),
+    ("estimate", "estimate"),
+    ("plan.plan_commands", "plan"),
+    ("train", "train"),
+    ("runs", "runs"),
+    ("remote", "remote"),
+    ("release.release_commands", "release"),
+    ("project", "share"),
+    ("watch", "watch"),
+    ("project", "mcp why demo"),
 )
-"""Modules of this package, in the order of `rung --help`; each has `register(app)`."""
+"""Modules of this package with their commands, in the order of `rung --help`; a group is `NAME_app` there.
 
+A module without names adds to the group before it.
+"""
 
 FAULT = 70
 """Exit code of a fault of the program itself, so that it is never taken for a gate that says no (1)."""
@@ -58,8 +66,14 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for group in GROUPS:
-        importlib.import_module(f"rung.cli.{group}").register(app)
+    app.callback(invoke_without_command=True)(importlib.import_module("rung.cli.project").start)
+    for module, names in COMMANDS:
+        here = vars(importlib.import_module(f"rung.cli.{module}"))
+        for name in names.split():
+            if (group := here.get(f"{name}_app")) is None:
+                app.command(name)(here[name])
+            else:
+                app.add_typer(group, name=name)
     dress(app)
     return app
 

@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 HINT = "rung estimate --help"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    app.command("estimate")(estimate_command)
-
-
 Method = Annotated[str, typer.Option(help="full, lora, qlora, dora, qdora, rslora, adalora, ia3, prefix, prompt.")]
 Targets = Annotated[str, typer.Option(help="all-linear, attention, mlp, qv, or module names with commas.")]
 Checkpointing = Annotated[bool, typer.Option(help="Recompute activations in the backward pass (TRL's default).")]
@@ -43,7 +38,7 @@ Loss = Annotated[
 Reference = Annotated[str, typer.Option(help="DPO's reference: none, shared (adapter off), model (a frozen copy).")]
 
 
-def estimate_command(
+def estimate(
     model: Annotated[str, typer.Option(help="A model folder, a config.json, or a catalogue id (see --list).")] = "",
     method: Method = "lora",
     rank: Annotated[str, typer.Option(help="Rank of a low-rank adapter.")] = "16",
@@ -87,7 +82,7 @@ def estimate_command(
 
 def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
     from advisor.sizing.config import UnknownArchitecture
-    from advisor.sizing.run_estimate import estimate
+    from advisor.sizing.run_estimate import estimate as estimated
     from rung.text.estimate_text import estimate_json, estimate_lines, unknown_json
     from training.run.counted_model import find_architecture
 
@@ -98,7 +93,7 @@ def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
     except UnknownArchitecture as unknown:
         told = [f"unknown ({unknown.message})", f"-> {unknown.hint}"]
         return show(as_json, unknown_json(unknown) if as_json else None, told)
-    found = estimate(architecture, setup, work)
+    found = estimated(architecture, setup, work)
     show(as_json, estimate_json(found, card) if as_json else None, estimate_lines(found, card))
 
 

@@ -14,14 +14,19 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
 
 from rung.status.following import FILE, after
 from rung.symbols import ASCII
 from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from training.gates.gate import Gate
 
 ROWS_IN_LOG = ("sqlalchemy", "openai", "anthropic", "httpcore")
 """Loggers that may hold row text below WARNING: they stay as they are."""
@@ -132,6 +137,15 @@ def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
         return
     for line in lines:
         say(line)
+
+
+def show_locked(gates: Sequence[Gate], as_json: bool) -> NoReturn:
+    """Print all six gates with what opens them, and exit 1."""
+    from rung.text.training_text import locked_lines, passed_of
+
+    each = [gate.model_dump(mode="json") for gate in gates]
+    show(as_json, {"locked": True, "passed": passed_of(gates), "gates": each}, locked_lines(gates))
+    raise typer.Exit(1)
 
 
 def note(line: str) -> None:

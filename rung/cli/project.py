@@ -1,4 +1,4 @@
-"""Commands on the project folder: create it, show its status, check it."""
+"""Commands on the whole project: create it, show its status, check it, share it; agents, reasons and the demo."""
 
 import shlex
 import sys
@@ -8,25 +8,20 @@ from typing import Annotated
 import typer
 
 from rung import __version__
+from rung.cli.data.data_commands import check_project_rows, review_so_far
 from rung.cli.options import Json
-from rung.cli.output import say, show
+from rung.cli.output import ProgressLine, note, say, show
 from workspace.counted import counted
+from workspace.errors import RungError
+from workspace.extras import need
+from workspace.files import check_page
 from workspace.folder import SETTINGS_FILE, find_project, links_out
-from workspace.settings import opened_project
+from workspace.settings import load_settings, opened_project
 
 WITHOUT_TRUST = ("trust", "doctor", "init", "locate", "demo", "questions", "estimate")
 """Commands that look at a project of somebody else before it is trusted, or need none."""
 OF_FILES = ("convert", "dedup", "leakage")
 """The same of `rung data`: they read and write only the files that they are given."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add `rung` without a command and the commands on the folder."""
-    app.callback(invoke_without_command=True)(start)
-    app.command("init")(init)
-    app.command("status")(status)
-    app.command("doctor")(doctor)
-    app.command("locate")(locate)
 
 
 def start(
@@ -118,3 +113,95 @@ def locate(as_json: Json = False) -> None:
         "project": str(project.root) if project else None,
     }
     show(as_json, places, (f"{name:<8} {place or 'none here'}" for name, place in places.items()))
+
+
+def share(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("share.html"),
+    as_json: Json = False,
+) -> None:
+    """Write the verdict, the data and the advice to one page that opens anywhere; personal data is masked."""
+    from curation.store import store_exists
+    from rung.report.quality import Review
+    from rung.report.share_page import write_share_page
+
+    project, settings = opened_project()
+    check_page(output)
+    if output.suffix not in (".html", ".htm"):
+        raise RungError(
+            f"{output}: the page is a .html file.", where=str(output), expected=".html", found=output.suffix
+        )
+    checkup, review = None, Review({}, {})
+    if store_exists(project, settings):
+        note("Checking the data ...")
+        found, _ = check_project_rows()
+        if found.stopped:
+            raise KeyboardInterrupt
+        if found.read or found.kept:
+            checkup, review = found, review_so_far()
+    shared = write_share_page(output, project, checkup, review)
+    show(as_json, shared.as_json(), shared.lines())
+
+
+def mcp(
+    skill: Annotated[bool, typer.Option("--skill", help="Print SKILL.md, for an agent's folder of skills.")] = False,
+    local_agent: Annotated[
+        bool, typer.Option("--local-agent", help="The agent's model is on your own machines: rows may be shown to it.")
+    ] = False,
+) -> None:
+    """Serve the `--json` commands to an agent by MCP. Training, spending, releases and decisions stay with you."""
+    if skill:
+        return say(_skill().read_text(encoding="utf-8").rstrip("\n"))
+    need("mcp", "mcp")
+    from rung.agents.agent_server import serve
+
+    if sys.stdin.isatty():
+        note('An agent starts this command: {"mcpServers": {"rung": {"command": "rung", "args": ["mcp"]}}}')
+    serve(local_agent=local_agent)
+
+
+def _skill() -> Path:
+    """Return the skill's file: inside the package of an installed wheel, else in `skills/` of the checkout."""
+    import rung.agents
+
+    folder = Path(rung.agents.__path__[0])
+    installed = folder / "SKILL.md"
+    return installed if installed.is_file() else folder.parents[1] / "skills" / "rung" / "SKILL.md"
+
+
+def why(
+    ref: Annotated[
+        str, typer.Argument(help="L-001, W-001, W-001:17, R-001, E-001, v001, r-000123, a gate, a rule, an answer.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Trace anything back to each row's source, reviewer and guideline, or to a rule and its source."""
+    from rung.why.explain import answer
+
+    project = find_project()
+    if project is not None:
+        load_settings(project.settings_file)
+    found = answer(project, ref)
+    show(as_json, found.document, found.lines)
+
+
+def demo(
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer rows and items: about 3 minutes.")] = False,
+    into: Annotated[Path | None, typer.Option("--into", help="The project folder; default rung-demo.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a complete example, from questionnaire to release, in about 8 minutes. No preparation needed.
+
+    It creates a normal project folder and runs the normal commands in it. An interrupted demo continues where it was.
+    """
+    from chat.local.embedded import embedded_model
+    from rung.demo.ending import document, ending
+    from rung.demo.walk import STEPS, Walk
+
+    folder = into or Path("rung-demo-fast" if fast else "rung-demo")
+    need("train", "torch")
+    need("demo", "simple_icd_10_cm")
+    embedded_model(ProgressLine("Fetching and converting the embedded model"))
+    walk = Walk(folder.resolve(), fast=fast, say=note if as_json else say, aside=as_json)
+    walk.begin()
+    walk.run(STEPS)
+    show(as_json, document(walk), () if as_json else ending(walk))

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung import __version__
-from rung.cli.locked import show_locked
 from rung.cli.options import Json
-from rung.cli.output import note, show
+from rung.cli.output import note, show, show_locked
 from rung.status.following import ON_MACHINE, ON_PROVIDER, after
 from workspace.errors import Refusal
 from workspace.settings import opened_project

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.locked import show_locked
 from rung.cli.options import By, Json, Reason, duration, goes_with
-from rung.cli.output import note
-from rung.cli.remote import AtProvider, is_provider, reached, remote_app
-from rung.cli.runs import go_on, runs_app, say_end, watch_run
+from rung.cli.output import note, show_locked
+from rung.cli.remote import AtProvider, is_provider, reached
+from rung.cli.runs import go_on, say_end, watch_run
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
 from workspace.settings import opened_project
@@ -24,13 +23,6 @@ if TYPE_CHECKING:
     from training.plan.plans import Plan
     from workspace.folder import Project
     from workspace.settings import Settings
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    app.command("train")(train)
-    app.add_typer(runs_app, name="runs")
-    app.add_typer(remote_app, name="remote")
 
 
 def train(

@@ -22,14 +22,7 @@ watch_app = typer.Typer(
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    watch_app.command("import")(import_logs)
-    watch_app.command("report")(report)
-    watch_app.command("learn")(learn_command)
-    app.add_typer(watch_app, name="watch")
-
-
+@watch_app.command("import")
 def import_logs(
     logs: Annotated[list[Path], typer.Argument(metavar="LOGS...", help="Request logs: JSON Lines, plain or gzipped.")],
     model: Annotated[str, typer.Option(help="Only requests to this model.")] = "",
@@ -53,6 +46,7 @@ def import_logs(
     )
 
 
+@watch_app.command("report")
 def report(
     since: Annotated[str, typer.Option(metavar="DATE", help="Only requests from this day on.")] = "",
     judge: Annotated[int, typer.Option(min=0, help="Number of answers that [judge] grades, and of test answers.")] = 0,
@@ -85,6 +79,7 @@ def report(
         raise typer.Exit(1)
 
 
+@watch_app.command("learn")
 def learn_command(
     count: Annotated[int, typer.Option(min=1, help="Maximum number of candidates. A rerun takes the next ones.")] = 200,
     errors: Annotated[

@@ -30,13 +30,6 @@ if TYPE_CHECKING:
 rules_app = typer.Typer(help="The rules behind the advice: check, refresh, list, show.", no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Add `questions`, `advise` and `rules`."""
-    app.command("questions")(questions)
-    app.command("advise")(advise)
-    app.add_typer(rules_app, name="rules")
-
-
 def questions(as_json: Json = False) -> None:
     """Show every question with its answers."""
     from advisor.interview import sheet

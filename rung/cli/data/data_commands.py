@@ -49,16 +49,6 @@ NEAR = 0.8
 """Similarity from which rows of files are near."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands, those of its other files among them."""
-    from rung.cli.data import generate, ingest
-
-    data_app.command("import")(ingest.import_files)
-    data_app.command("freeze")(ingest.freeze_command)
-    data_app.command()(generate.generate)
-    app.add_typer(data_app)
-
-
 @data_app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file, a folder, or - for standard input.")],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.data.data_commands import data_app
 from rung.cli.options import By, Json, Reason
 from rung.cli.output import ProgressLine, note, say, show
 from workspace.counted import counted
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workspace.settings import ModelSettings, Settings
 
 
+@data_app.command("generate")
 def generate(
     count: Annotated[
         int,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.data.data_commands import data_app
 from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, at_most_one, goes_with
 from rung.cli.output import ProgressLine, bytes_line, emit, note, say, show
 from workspace.counted import counted
@@ -31,6 +32,7 @@ MANY = 5_000
 """Rows from which storing takes long enough to be reported."""
 
 
+@data_app.command("import")
 def import_files(
     files: Annotated[
         list[Path] | None,
@@ -233,6 +235,7 @@ def _say_imported(made: list[Imported], step: str, rejects: Path | None) -> None
     say(f"\nNext: {step}")
 
 
+@data_app.command("freeze")
 def freeze_command(
     test_only: Annotated[
         bool, typer.Option("--test-only", help="Freeze only a test set: enough for a baseline.")

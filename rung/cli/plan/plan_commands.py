@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.locked import show_locked
 from rung.cli.options import By, Json, Reason, at_most_one
-from rung.cli.output import note, show
+from rung.cli.output import note, show, show_locked
 from rung.cli.tree import Group
 from rung.status.following import SCORES, after_plan
 from workspace.errors import InputError, Problem, RungError
@@ -47,11 +46,6 @@ class PlanGroup(Group):
 
 
 plan_app = typer.Typer(cls=PlanGroup)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    app.add_typer(plan_app, name="plan", cls=PlanGroup)
 
 
 def todays(args: list[str]) -> list[str]:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rung.cli.locked import show_locked
-from rung.cli.output import ProgressLine, note, show
+from rung.cli.output import ProgressLine, note, show, show_locked
 from rung.cli.plan.planned import MadePlan
 from rung.status.following import after_sweep
 from rung.text.training_text import sweep_lines

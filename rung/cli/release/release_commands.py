@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from workspace.settings import Settings
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    app.command("release")(release)
-
-
 def release(
     what: Annotated[
         list[str] | None,

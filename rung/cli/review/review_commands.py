@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from curation.review.service import NextItem
 
 
-def register(app: typer.Typer) -> None:
-    """Add `rung review` and its commands, those of `serve.py` after these."""
-    from rung.cli.review import serve  # noqa: F401  (it adds its commands to review_app)
-
-    app.add_typer(review_app, name="review")
-
-
 @review_app.callback(invoke_without_command=True)
 def review(
     context: typer.Context,
