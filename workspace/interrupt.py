@@ -1,9 +1,13 @@
-"""Ctrl-C: at the right moment, and known in every form it takes."""
+"""Ctrl-C, at the right moment and in every form it takes; and children that end with the process that started them."""
 
+import ctypes
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 
@@ -60,3 +64,20 @@ def is_interrupt(error: BaseException) -> bool:
     while behind is not None and not isinstance(behind, KeyboardInterrupt):
         behind = behind.__cause__ or behind.__context__
     return behind is not None
+
+
+DIES_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+def ending_with_us() -> Callable[[], None]:
+    """Return a `preexec_fn`: the child gets SIGTERM when this process ends, however it ends (on Linux)."""
+    return partial(end_with, os.getpid(), signal.SIGTERM)
+
+
+def end_with(parent: int, sign: signal.Signals) -> None:
+    """Send this process `sign` when `parent`, which started it, ends; end at once if it has ended already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIES_WITH_PARENT, sign)
+    if os.getppid() != parent:
+        sys.exit(1)

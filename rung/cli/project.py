@@ -152,7 +152,7 @@ def mcp(
     if skill:
         return say(_skill().read_text(encoding="utf-8").rstrip("\n"))
     need("mcp", "mcp")
-    from rung.agents.agent_server import serve
+    from rung.agents.agent_tools import serve
 
     if sys.stdin.isatty():
         note('An agent starts this command: {"mcpServers": {"rung": {"command": "rung", "args": ["mcp"]}}}')
@@ -194,8 +194,7 @@ def demo(
     It creates a normal project folder and runs the normal commands in it. An interrupted demo continues where it was.
     """
     from chat.local.embedded import embedded_model
-    from rung.demo.ending import document, ending
-    from rung.demo.walk import STEPS, Walk
+    from rung.demo.walk import STEPS, Walk, document, ending
 
     folder = into or Path("rung-demo-fast" if fast else "rung-demo")
     need("train", "torch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from workspace.files import check_outputs, check_page, put_back
 from workspace.settings import opened_project
 
 if TYPE_CHECKING:
-    from training.monitoring.drift import Judge
+    from training.monitoring.drift import DriftReport, Judge
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -69,14 +70,33 @@ def report(
             project, settings, since=day("--since", since).isoformat() if since else "", judge=asked, judged=judge
         )
         if html is not None:
-            from rung.report.watch_page import write_watch_page
-
             write_watch_page(html, found)
     if html is not None:
         note(f"Page: {html}")
     show(as_json, found.model_dump(mode="json"), monitoring_text.lines(found))
     if found.raised:
         raise typer.Exit(1)
+
+
+def write_watch_page(path: Path, report: DriftReport) -> None:
+    """Write the page of `--html` atomically; everything on it is in the file."""
+    from rung import __version__
+    from rung.report.page import write_html
+    from rung.report.plots import bar_plot
+    from rung.text import monitoring_text
+
+    bars = [(signal.title.partition(" (")[0], abs(log10(signal.p))) for signal in report.signals if signal.p]
+    level = max((signal.false_alarm for signal in report.signals), default=0.01)
+    rest = f"An alarm from {-log10(level):.1f} on. 1.0: 1 in 10 by chance; 2.0: 1 in 100; 3.0: 1 in 1,000"
+    values = {
+        "version": __version__,
+        "report": report,
+        "words": monitoring_text,
+        "signals": monitoring_text.by_alarm(report),
+        "traffic": list(monitoring_text.traffic_words(report.traffic)),
+        "plot": bar_plot("How unlikely each change is by chance", bars, "{:.1f}", rest) if bars else "",
+    }
+    write_html(path, "watch.html", values)
 
 
 @watch_app.command("learn")

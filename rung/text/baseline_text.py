@@ -11,7 +11,6 @@ from evaluation.measurement_report import ArmResult, Report, surest
 from evaluation.metrics.item_metrics import ITEM_METRICS
 from evaluation.verdict.intervals import TOLERANCE
 from rung.status.following import SET_GOAL
-from rung.text.figures import dots, scale
 from workspace.counted import counted, duration, interval, money, percent
 from workspace.settings import EVERY_TURN
 
@@ -198,3 +197,32 @@ def _cost(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return "cost unknown"
     return least if least == most else f"{least} to {most}"
+
+
+def dots(low: float, score: float, high: float, width: int, goal: float | None = None, *, plain: bool = False) -> str:
+    """Return one row of `width` characters for values in 0..1; `plain` for terminals without line characters."""
+    left, line, right, mark = ("|", "-", "|", "o") if plain else ("├", "─", "┤", "o")
+    row = [" "] * width
+    if goal is not None:
+        row[_column(goal, width)] = ":"
+    start, middle, end = (_column(value, width) for value in (low, score, high))
+    row[start : end + 1] = line * (end + 1 - start)
+    row[start], row[end] = left, right
+    row[middle] = mark
+    return "".join(row).rstrip()
+
+
+def scale(width: int, goal: float | None = None) -> str:
+    """Return the line above the rows: 0%, 50% where there is room, and 100%; a colon at the goal."""
+    row = list(f"{'0%':<{width}}")
+    middle = _column(0.5, width) - 1
+    if middle + 3 < width - 4:
+        row[middle : middle + 3] = "50%"
+    row[width - 4 :] = "100%"
+    if goal is not None and row[_column(goal, width)] == " ":
+        row[_column(goal, width)] = ":"
+    return "".join(row)
+
+
+def _column(value: float, width: int) -> int:
+    return min(width - 1, max(0, round(value * (width - 1))))

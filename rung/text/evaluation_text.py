@@ -7,8 +7,7 @@ from evaluation.measurement_report import ArmResult, Report
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.price import call_of
 from evaluation.verdict.rule import Verdict
-from rung.text.figures import as_sentence, wrong_answers
-from rung.text.verdict_text import call_words, price_rows
+from rung.text.verdict_text import call_words, price_rows, wrong_answers
 from workspace.counted import duration, money, percent, points
 from workspace.folder import Project
 
@@ -117,3 +116,11 @@ def about_data(project: Project) -> list[str]:
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         if line.strip()
     ]
+
+
+def as_sentence(note: str) -> str:
+    """Return a note as a sentence: a capital letter first, unless a file name is, and a full stop last."""
+    text = note.strip()
+    first = text.split(maxsplit=1)[0] if text else ""
+    start = text if set("./_`") & set(first) else f"{text[:1].upper()}{text[1:]}"
+    return start if start.endswith((".", "!", "?")) else f"{start}."

@@ -42,6 +42,11 @@ def alarm_words(report: DriftReport) -> str:
     return f"False alarms: at most {each:.0%} of reports for one signal, at most {report.any_alarm:.0%} for any signal."
 
 
+def by_alarm(report: DriftReport) -> list[Signal]:
+    """Return the signals: alarms first, those without a figure last."""
+    return sorted(report.signals, key=lambda each: (each.raised is not True, each.raised is None))
+
+
 def figures(signal: Signal) -> str:
     """Return before and now in the signal's own unit, with p; or why there is none."""
     if signal.raised is None:
@@ -91,7 +96,7 @@ def lines(report: DriftReport) -> Iterator[str]:
     yield basis(report)
     yield alarm_words(report)
     yield ""
-    for signal in sorted(report.signals, key=lambda each: (each.raised is not True, each.raised is None)):
+    for signal in by_alarm(report):
         yield f"{SYMBOLS[signal.raised]} {signal.title}: {figures(signal)}"
         if signal.raised:
             yield f"    {sides(signal)}"

@@ -3,7 +3,7 @@
 from evaluation.arms.registry import arm_name
 from rung.status.following import WATCH
 from rung.status.stages import RUNGS, Status
-from rung.text.figures import dots, scale
+from rung.text.baseline_text import dots, scale
 
 AGAIN = f"When new request logs arrive: {WATCH}"
 """The last line of a project in which nothing waits."""

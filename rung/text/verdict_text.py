@@ -7,7 +7,6 @@ from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
 from evaluation.verdict.price import Call, TuningPrice
 from evaluation.verdict.rule import Rival, ShipRule, Verdict, rule_on
-from rung.text.figures import wrong_answers
 from workspace.counted import (
     counted,
     duration,
@@ -192,6 +191,14 @@ def price_phrase(v: Verdict) -> str:
     usd = v.price.upkeep_usd_per_month
     upkeep = "upkeep unknown" if usd is None else f"{money(usd, 0)} upkeep a month"
     return f"{upkeep}, for {points(v.difference) if v.graded else wrong_answers(v.difference)}"
+
+
+def wrong_answers(difference: float) -> str:
+    """Return a difference of counted scores as the change in wrong answers: `183 fewer errors in 1,000`."""
+    wrong = round(-1000 * difference)
+    if not wrong:
+        return "the same number of errors"
+    return f"{abs(wrong):,} {'fewer' if wrong < 0 else 'more'} errors in 1,000"
 
 
 def _goal(v: Verdict, baseline: Report | None) -> list[str]:

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
+from rung.demo.house_line import CodeTable, terms, write
 from rung.demo.house_line import rows as rows_of
-from rung.demo.shorthand import CodeTable, terms, write
 
 
 def codes(rows):

@@ -11,7 +11,7 @@ from conftest_tui import imported, opened, press, running, sees, settled, until
 from review_rows import stored
 from review_steps import no_row_is_held, shown_item
 
-from rung.demo.shorthand import CodeTable
+from rung.demo.house_line import CodeTable
 from rung.demo.walk import HERE, Walk, review_by_table
 from rung.tui.screens.page_screen import SignScreen
 from training.runs import read_runs

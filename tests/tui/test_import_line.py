@@ -6,8 +6,7 @@ from conftest_tui import on_stage, press, settled, text_of, until
 from textual.widgets import Input
 
 from curation.store import open_store
-from rung.tui.data.import_line import completed, file_of, names_like
-from rung.tui.data.import_screen import ImportScreen
+from rung.tui.data.import_screen import ImportScreen, completed, file_of, names_like
 from workspace.folder import Project
 from workspace.settings import load_settings
 

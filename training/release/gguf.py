@@ -24,9 +24,9 @@ from training.release.releases import ReleasedForm, folder_bytes
 from training.release.server_check import ServerCheck, check
 from training.release.tools import CONVERTER, LIBRARY, SERVER, converter, llama_cpp, run_tool
 from training.run.tokens import with_system
-from workspace.children import ending_with_us
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
+from workspace.interrupt import ending_with_us
 from workspace.settings import Settings
 
 FTYPES = {"f16": 1, "q8_0": 7, "q4_k_m": 15}

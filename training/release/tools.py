@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from chat.keys import without_secrets
-from workspace.children import ending_with_us
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import find_project, folder_named
+from workspace.interrupt import ending_with_us
 from workspace.settings import Settings
 from workspace.trust import PROGRAM, demand
 

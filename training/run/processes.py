@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from workspace.children import end_with
 from workspace.errors import Refusal
+from workspace.interrupt import end_with
 
 LEADER = "RUNG_LEADER"
 """Variable of a child that ends when the process of this id does."""

@@ -16,10 +16,10 @@ from training.plan.plans import Forecast, Plan, read_plan, write_plan
 from training.run.row_check import TokenCheck
 from training.runs import read_runs
 from workspace.artefact import Artefact, ArtefactPart, hashes, read_artefact, revised, write_artefact
-from workspace.children import ending_with_us
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
+from workspace.interrupt import ending_with_us
 
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """The C library's defaults count freed memory as held, 12 to 21% of it."""

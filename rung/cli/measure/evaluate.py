@@ -97,7 +97,7 @@ def evaluate(
     if power:
         return _power(project, settings, seeds, as_json)
     if human:
-        from rung.cli.measure.human import compare_blind
+        from rung.cli.measure.raters import compare_blind
 
         return compare_blind(project, settings, run, rater, items, sheet, answers or [], reveal, unmask, as_json)
     if recheck:

@@ -160,8 +160,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Compare values in short training runs (successive halving). Validation decides; the test set is not read."""
-    from rung.cli.plan.planned import NamedValues, make, set_aside
-    from rung.cli.plan.short_trainings import sweep_plan
+    from rung.cli.plan.planned import NamedValues, make, set_aside, sweep_plan
     from training.trials.sweep import parse_space
 
     parse_space(pairs)

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from evaluation.verdict.rule import newest_verdict
 from rung.status.stages import after_run
-from rung.text.figures import as_sentence
+from rung.text.evaluation_text import as_sentence
 from rung.text.training_text import ending_words, spent_words, validation_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
 from rung.tui.screens.page_screen import PageScreen

@@ -10,7 +10,7 @@ from curation.review.service import decide_all
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
-from rung.report.watch_page import write_watch_page
+from rung.cli.watch import write_watch_page
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.status_text import status_lines

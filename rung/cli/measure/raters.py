@@ -1,4 +1,4 @@
-"""`rung judge`: a model judges a run's outputs, people label some of them, and the verdict says what it is worth."""
+"""Raters of outputs: a model that people check (`rung judge`), people who compare blind (`evaluate --human`)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import typer
 
 from rung.cli.options import BATCH, BUDGET, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
 from rung.cli.output import note, show
-from rung.status.following import LABEL_SHEET, LABELS, after, after_grading
+from rung.status.following import CHOICES, LABEL_SHEET, LABELS, PAIR_SHEET, after, after_grading
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.files import check_sheet, write_text
 from workspace.settings import opened_project
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evaluation.judge.assessment import JudgeSession
     from evaluation.judge.correction import JudgeReport
+    from evaluation.people_comparison import BlindComparison
     from workspace.folder import Project
+    from workspace.settings import Settings
 
 
 def judge(
@@ -114,3 +118,77 @@ def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool)
         kept[name] = take_labels(sitting, path, name)
     lines = [f"{counted(count, 'label')} from {name} saved." for name, count in kept.items()]
     show(as_json, {"run": run, "labels": kept}, [*lines, "", f"Next: {after(LABELS, run=run)}"])
+
+
+def compare_blind(
+    project: Project,
+    settings: Settings,
+    run: str | None,
+    rater: str,
+    items: int,
+    sheet: Path | None,
+    answers: Sequence[Path],
+    reveal: bool,
+    unmask: bool,
+    as_json: bool,
+) -> None:
+    """Make the comparison, take answers into it, or end it."""
+    from evaluation.blinding import log_shown
+    from evaluation.people_comparison import open_comparison
+
+    for other, value in (("--answers", answers), ("--reveal", reveal)):
+        at_most_one({"--sheet": sheet, other: value})
+    check_sheet(sheet)
+    comparison = open_comparison(project, run, items)
+    who = rater.strip() or settings.project.person
+    if sheet is not None:
+        found = frozenset().union(*(pairing.veil.found for pairing in comparison.asked))
+        if unmask and found:
+            log_shown(project, settings, who, f"{comparison.folder.parent.name}/human", found)
+        return _write_pairs(comparison, sheet, who, unmask, as_json)
+    if unmask:
+        raise RungError("--unmask: no sheet is asked for.", "--sheet FILE", expected="--sheet FILE")
+    for path in answers:
+        comparison.take_sheet(who if len(answers) == 1 else path.stem, path)
+    if reveal:
+        return _reveal(project, comparison, as_json)
+    return _standing(comparison, as_json)
+
+
+def _write_pairs(comparison: BlindComparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
+    from evaluation.people_comparison import write_sheet
+
+    run = comparison.plan.run
+    write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
+    step = f"Next: {after(PAIR_SHEET, run=run, rater=who, file=sheet)}"
+    document = {"run": run, "sheet": str(sheet), "comparisons": len(comparison.pairings)}
+    show(as_json, document, [f"{sheet}: fill in choice (a, b or tie) and reason, then", step])
+
+
+def _standing(comparison: BlindComparison, as_json: bool) -> None:
+    """Print the progress of each rater, never their choices."""
+    from rung.text.judge_text import comparisons_needed
+
+    run, made, standing = comparison.plan.run, len(comparison.pairings), comparison.standing()
+    same = made - len(comparison.asked)
+    raters = {name: {"done": done, "of": of} for name, (done, of) in standing.items()}
+    lines = [
+        f"{counted(made, 'comparison')}; {same:,} have equal outputs and count as ties.",
+        *(f"  {rater}: {done} of {wanted}" for rater, (done, wanted) in standing.items()),
+        comparisons_needed(),
+        "To answer: rung review serve, then /compare; or --sheet FILE, and --answers FILE",
+        f"\nNext: {after(CHOICES, run=run)}",
+    ]
+    show(as_json, {"run": run, "comparisons": made, "equal": same, "raters": raters}, lines)
+
+
+def _reveal(project: Project, comparison: BlindComparison, as_json: bool) -> None:
+    """Show the result once every rater has answered everything; the report shows it from then on."""
+    from rung.report.evaluation import write_page
+    from rung.text.judge_text import preference_words
+
+    found = comparison.reveal()
+    write_page(project, comparison.folder.parent)
+    against = [preference.model_dump(mode="json") for preference in found]
+    document = {"run": comparison.plan.run, "raters": list(comparison.standing()), "against": against}
+    show(as_json, document, (line for preference in found for line in preference_words(preference)))

@@ -1,17 +1,20 @@
-"""Commands of the group `advise`: the questionnaire, the advice, and the rules behind it."""
+"""`rung questions`, `rung advise` and `rung rules`: the questionnaire, the advice, and the rules behind it."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rung.cli.options import Json, at_most_one, day
 from rung.cli.output import ProgressLine, emit, note, say, show
 from rung.status.following import after_advice
-from workspace.errors import RungError
+from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.files import is_refused
 from workspace.folder import find_project, require_project
 from workspace.json_types import JsonObject
@@ -20,7 +23,7 @@ from workspace.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.answers import Answers
+    from advisor.answers import Answers, FactValues
     from advisor.decision import Decision
     from advisor.rulebook import Rulebook
     from workspace.folder import Project
@@ -62,37 +65,39 @@ def advise(
 ) -> None:
     """Recommend the next step and the likely end, with reasons."""
     from advisor.decide import decide
-    from rung.cli.advice.answering import answers_given, changed, said_on_the_line, write_said
-    from rung.report.advice import check_report
+    from advisor.recording import record_said
+    from rung.report.advice import check_report, write_report
 
     _check_together(recheck, diff, report, save, what_if)
     if logs:
-        for other, value in {"--answers": answers, "--set": set_answers, "--what-if": what_if, "--recheck": recheck,
-                             "--diff": diff, "--report": report, "--save": save}.items():  # fmt: skip
-            at_most_one({"--logs": True, other: value})
+        at_most_one({"--logs": True, "--answers": answers, "--set": set_answers, "--what-if": what_if,
+                     "--recheck": recheck, "--diff": diff, "--report": report, "--save": save})  # fmt: skip
         project = find_project()
         today = day("--as-of", as_of) if as_of else date.today()
         return _advise_on_logs(logs, project, _rulebook(project), today, as_json)
-    said = said_on_the_line(set_answers or [], answers)
+    at_most_one({"--set": set_answers, "--answers": answers})
+    said = _parsed(set_answers or [], "--set")
     project = require_project() if said else find_project()
     today = day("--as-of", as_of) if as_of else date.today()
     older = _older(project, diff, recheck)
     check_report(report)
-    given = answers_given(answers, project, as_json, said)
+    given = _answers_given(answers, project, as_json, said)
     book = _rulebook(project if not answers or save else None)
-    tried = changed(given, what_if or [])
+    tried = given.with_changes(**_parsed(what_if or [], "--what-if", given))
     if project and not answers:
         given, tried = _judged(project, given), _judged(project, tried)
     decision = decide(book, tried, today)
     if said and project:
-        write_said(project, said)
+        record_said(project.answers_file, said, load_settings(project.settings_file).project.person)
     if older is not None:
         _compare(older, decision, project if recheck else None, as_json)
     elif what_if:
         more = {"decision": decision.model_dump(mode="json", by_alias=True)}
         _differ(decide(book, given, today), decision, ("Now", "Then"), as_json, more)
     else:
-        _report(report, decision, tried, book)
+        if report is not None:
+            write_report(report, decision, tried, book)
+            note(f"Report: {report}")
         if save or (not answers and project):
             decision = _write(project, tried, decision, new_answers=bool(answers))
         _print(decision, as_json, project)
@@ -130,6 +135,61 @@ def _check_together(
         raise RungError(f"{' and '.join(clash)} cannot be combined.", "use one of them", where=clash[0])
 
 
+def _answers_given(source: str, project: Project | None, as_json: bool, said: Mapping[str, Any]) -> Answers:
+    """Return the answers of the named file, else the project's and those `said`, else from the questions screen.
+
+    Nothing that is said is written here. Raises RungError if there are no answers, and none were given on a screen.
+    """
+    from advisor.answer_file import load_answers
+    from advisor.answers import Answers
+    from advisor.recording import with_said
+    from rung.tui import run_program
+
+    if source:
+        return load_answers(source)
+    if project and (said or project.answers_file.exists()):
+        before = load_answers(project.answers_file) if project.answers_file.exists() else Answers()
+        return with_said(before, said, "") if said else before
+    hint = "rung advise --answers FILE --save (rung questions lists the keys)"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or as_json:
+        raise RungError("No answers yet, and no terminal to ask questions on.", hint, where="answers.toml")
+    if project is None:
+        raise RungError("No Rung project here to keep answers in.", f"rung init, or {hint}", where="answers.toml")
+
+    run_program(project.root, first=1)
+    if not project.answers_file.exists():
+        raise RungError("No answers yet.", hint, where="answers.toml")
+    return load_answers(project.answers_file)
+
+
+def _parsed(changes: list[str], option: str, answers: Answers | None = None) -> FactValues:
+    """Return the values of `key=value` after an option.
+
+    Raises InputError with all faults, among them where they would contradict each other in `answers`.
+    """
+    from advisor.answer_file import parse_value
+    from advisor.answers import FACTS
+    from advisor.contradictions import contradictions
+
+    problems: list[Problem] = []
+    values: FactValues = {}
+    for change in changes:
+        key, equals, raw = (part.strip() for part in change.partition("="))
+        if key not in FACTS or not equals:
+            hint = did_you_mean(key, FACTS)
+            problems.append(Problem(f'"{change}" is not key=value with a known key.{hint}', where=option, found=key))
+            continue
+        try:
+            values[key] = parse_value(FACTS[key], raw)
+        except InputError as error:
+            problems += [replace(problem, where=option) for problem in error.problems]
+    if answers is not None:
+        problems += [Problem(text, where=option) for _, text in contradictions(answers.with_changes(**values))]
+    if problems:
+        raise InputError(problems, "rung questions")
+    return values
+
+
 def _older(project: Project | None, diff: Path | None, recheck: bool) -> Decision | None:
     """Return the advice that is compared with: a file, or with `recheck` the project's own."""
     from advisor.decision import Decision
@@ -140,22 +200,6 @@ def _older(project: Project | None, diff: Path | None, recheck: bool) -> Decisio
         if not diff.exists():
             raise RungError(f"{diff.name}: no advice was written yet.", "rung advise")
     return read_artefact(diff, Decision) if diff is not None else None
-
-
-def _compare(older: Decision, decision: Decision, project: Project | None, as_json: bool) -> None:
-    """Print what changed; in a project also whether its own decision still holds."""
-    if project is not None:
-        recheck_decision(project, older, decision, as_json)
-    else:
-        _differ(older, decision, ("Before", "Now"), as_json, {})
-
-
-def _report(report: Path | None, decision: Decision, answers: Answers, book: Rulebook) -> None:
-    if report is not None:
-        from rung.report.advice import write_report
-
-        write_report(report, decision, answers, book)
-        note(f"Report: {report}")
 
 
 def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
@@ -176,6 +220,14 @@ def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
     onward = after_advice_of(decision.next_step).command if is_given else "rung status"
     for line in advice_lines(decision, after_advice(status.command if status else "", onward)):
         say(line)
+
+
+def _compare(older: Decision, decision: Decision, project: Project | None, as_json: bool) -> None:
+    """Print what changed; in a project also whether its own decision still holds."""
+    if project is not None:
+        recheck_decision(project, older, decision, as_json)
+    else:
+        _differ(older, decision, ("Before", "Now"), as_json, {})
 
 
 def _judged(project: Project, answers: Answers) -> Answers:

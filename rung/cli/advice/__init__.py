@@ -1,1 +1,0 @@
-"""`rung advise` and `rung questions`: answers on the command line, the advice, what changed in it."""

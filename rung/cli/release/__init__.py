@@ -1,1 +1,0 @@
-"""`rung release`: make a release, verify it, check a server."""
