@@ -1,5 +1,7 @@
 """Paths of a project folder, and which links lead out of it. No file is read here."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
@@ -19,6 +21,17 @@ OWN_NAMES = OWN_FOLDERS | {"exports", "general.jsonl", "share.html"}
 """With what is written or read by these names beside them."""
 
 
+class _Below:
+    """A file or folder of a project, by its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, project: Project, kind: type[Project]) -> Path:
+        """Return its path."""
+        return project.root / self.name
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A project folder, by its root. It is one because `rung.toml` is in it."""
@@ -30,65 +43,21 @@ class Project:
         """The folder's own name, shown in the first line of every screen."""
         return self.root.resolve().name
 
-    @property
-    def settings_file(self) -> Path:
-        """`rung.toml`."""
-        return self.root / SETTINGS_FILE
-
-    @property
-    def answers_file(self) -> Path:
-        """`answers.toml`."""
-        return self.root / "answers.toml"
-
-    @property
-    def decision_file(self) -> Path:
-        """`decision.json`."""
-        return self.root / "decision.json"
-
-    @property
-    def guideline_file(self) -> Path:
-        """`guideline.md`."""
-        return self.root / "guideline.md"
-
-    @property
-    def database_file(self) -> Path:
-        """`rung.db` (unless `[store] url` names another store)."""
-        return self.root / "rung.db"
-
-    @property
-    def prompts(self) -> Path:
-        """`prompts/`."""
-        return self.root / "prompts"
-
-    @property
-    def documents(self) -> Path:
-        """`documents/`: what the rag arm may read."""
-        return self.root / "documents"
-
-    @property
-    def datasets(self) -> Path:
-        """`datasets/`, with `v001/` and so on below."""
-        return self.root / "datasets"
-
-    @property
-    def evaluations(self) -> Path:
-        """`evaluations/`, with `E-001/` and so on below."""
-        return self.root / "evaluations"
-
-    @property
-    def plans(self) -> Path:
-        """`plans/`, with `P-001.toml` and so on below."""
-        return self.root / "plans"
-
-    @property
-    def runs(self) -> Path:
-        """`runs/`, with `R-001/` and so on below."""
-        return self.root / "runs"
-
-    @property
-    def releases(self) -> Path:
-        """`releases/`, with `L-001/` and so on below."""
-        return self.root / "releases"
+    settings_file = _Below(SETTINGS_FILE)
+    answers_file = _Below("answers.toml")
+    decision_file = _Below("decision.json")
+    guideline_file = _Below("guideline.md")
+    database_file = _Below("rung.db")
+    """The store, unless `[store] url` names another one."""
+    prompts = _Below("prompts")
+    documents = _Below("documents")
+    """What the rag arm may read."""
+    datasets = _Below("datasets")
+    """With `v001/` and so on below; E-001, P-001.toml, R-001 and L-001 in those that follow."""
+    evaluations = _Below("evaluations")
+    plans = _Below("plans")
+    runs = _Below("runs")
+    releases = _Below("releases")
 
     def reads(self, path: Path) -> bool:
         """True if Rung reads a file of this name for its content: settings, answers, the store, output of stages."""

@@ -149,7 +149,7 @@ def next_step(project: Project) -> str:
 
 def status_of(facts: Facts) -> Status:
     """Return every stage in order, the ladder, and the first stage that waits for somebody."""
-    stages = tuple(stage(facts) for stage in STAGES)
+    stages = tuple(of(facts, _Here(n, name, command)) for n, (name, command, of) in enumerate(STAGES, 1))
     waiting = [stage for stage in stages if stage.state in ("needs_you", "open", "running")]
     if facts.release:
         waiting = [stage for stage in waiting if stage.state in ("needs_you", "running")]
@@ -210,37 +210,47 @@ def ladder_of(facts: Facts) -> Ladder:
     return Ladder(scores, facts.goal, best, intervals)
 
 
-def _questions(facts: Facts) -> Stage:
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """A stage before its state is known; `command` is the usual one."""
+
+    number: int
+    name: str
+    command: str
+
+    def __call__(self, state: State, reason: str, does: str = "", command: str = "") -> Stage:
+        """Return the stage; `does` is its "Next:" sentence."""
+        return Stage(self.number, self.name, state, reason, command or self.command, does)
+
+
+def _questions(facts: Facts, here: _Here) -> Stage:
     if not facts.answers:
-        enough = "4 to 6 answers are enough for a prompt or RAG"
-        return Stage(1, "Questions", "open", enough, "rung advise", "answer the questions")
+        return here("open", "4 to 6 answers are enough for a prompt or RAG", "answer the questions")
     unknown = sum(value == "unknown" for value in facts.answers.values())
     measured = len(facts.answers.keys() & facts.not_asked)
     told = f"{len(facts.answers) - measured} answered"
     told += f', {unknown} answered "don\'t know"' if unknown else ""
-    return Stage(1, "Questions", "done", told + (f", {measured} measured" if measured else ""), "rung advise")
+    return here("done", told + (f", {measured} measured" if measured else ""))
 
 
-def _advice(facts: Facts) -> Stage:
+def _advice(facts: Facts, here: _Here) -> Stage:
     if not facts.answers:
-        return Stage(2, "Advice", "locked", "needs answers: press 1", "rung advise")
+        return here("locked", "needs answers: press 1")
     if facts.decision is None:
-        return Stage(2, "Advice", "open", "not given yet for these answers", "rung advise", "see the advice")
+        return here("open", "not given yet for these answers", "see the advice")
     if facts.decision_is_old:
-        return Stage(2, "Advice", "open", "the answers changed since it was given", "rung advise", "see the new advice")
+        return here("open", "the answers changed since it was given", "see the new advice")
     decision = facts.decision
     if decision.reached == "classifier":
-        form = form_of(decision.reached, facts.baseline)
-        return Stage(2, "Advice", "done", f"the {form} reaches the goal", "rung advise")
-    reason = step_and_end(decision.next_step, decision.destination, settled=decision.settled)
-    return Stage(2, "Advice", "done", reason, "rung advise")
+        return here("done", f"the {form_of(decision.reached, facts.baseline)} reaches the goal")
+    return here("done", step_and_end(decision.next_step, decision.destination, settled=decision.settled))
 
 
-def _data(facts: Facts) -> Stage:
+def _data(facts: Facts, here: _Here) -> Stage:
     if facts.store_fault:
-        return Stage(3, "Data", "needs_you", "the database cannot be opened", "rung doctor", "repair the database")
+        return here("needs_you", "the database cannot be opened", "repair the database", "rung doctor")
     if not facts.counts:
-        return Stage(3, "Data", "open", "no rows yet", "rung data import FILE", "import your rows")
+        return here("open", "no rows yet", "import your rows", "rung data import FILE")
     kept = sum(n for table in facts.counts.values() for state, n in table.items() if state != "excluded")
     out = facts.rows("excluded") + facts.unreadable
     drafted = max(kept + out - facts.lines_read, 0)
@@ -249,95 +259,82 @@ def _data(facts: Facts) -> Stage:
     if blocking := facts.check.blocking:
         many = f"{counted(blocking, 'finding')} {'blocks' if blocking == 1 else 'block'} the dataset"
         many += ", in review: press 4" if blocking == facts.check.in_review else ""
-        return Stage(3, "Data", "needs_you", many, "rung data check", many)
+        return here("needs_you", many, many)
     if facts.check.is_old and facts.dataset is None:
-        return Stage(3, "Data", "open", f"not checked: {reason}", "rung data check", "check the rows")
-    return Stage(3, "Data", "done", reason, "rung data check")
+        return here("open", f"not checked: {reason}", "check the rows")
+    return here("done", reason)
 
 
-def _review(facts: Facts) -> Stage:
+def _review(facts: Facts, here: _Here) -> Stage:
     waiting, decided = facts.rows(*WAITING), facts.rows(*DECIDED)
     if not facts.counts:
-        return Stage(4, "Review", "locked", "needs rows: press 3", "rung review status")
+        return here("locked", "needs rows: press 3", command="rung review status")
     who = f", by {all_of(facts.reviewers)}" if facts.reviewers else ""
+    does = f"review {counted(waiting, 'row')}"
     for sample in facts.failed:
-        reason = f"the sample of {sample.plan.role} failed: {sample.fault()}"
-        does = f"review {counted(waiting, 'row')}" if waiting else f"draw a larger sample of {sample.plan.role}"
-        command = "rung review" if waiting else after_sample(sample.plan.role)
-        return Stage(4, "Review", "needs_you", reason, command, does)
+        role, reason = sample.plan.role, f"the sample of {sample.plan.role} failed: {sample.fault()}"
+        if waiting:
+            return here("needs_you", reason, does)
+        return here("needs_you", reason, f"draw a larger sample of {role}", after_sample(role))
     if waiting:
-        reason = f"{decided:,} of {decided + waiting:,} decided{who}"
-        return Stage(4, "Review", "needs_you", reason, "rung review", f"review {counted(waiting, 'row')}")
-    return Stage(4, "Review", "done", f"{decided:,} decided{who}" if decided else "nothing to review", "rung review")
+        return here("needs_you", f"{decided:,} of {decided + waiting:,} decided{who}", does)
+    return here("done", f"{decided:,} decided{who}" if decided else "nothing to review")
 
 
-def _dataset(facts: Facts) -> Stage:
+def _dataset(facts: Facts, here: _Here) -> Stage:
     manifest = facts.dataset
     if manifest is None:
         if not facts.rows(*DECIDED, "unreviewed", "trusted"):
-            return Stage(5, "Dataset", "locked", "needs reviewed rows: press 4", "rung data freeze")
+            return here("locked", "needs reviewed rows: press 4")
         first = "test" if "test" in facts.counts else "pool"
         if left := sum(facts.counts.get(first, {}).get(state, 0) for state in WAITING):
-            return Stage(
-                5, "Dataset", "locked", f"needs {counted(left, 'more row')} reviewed: press 4", "rung data freeze"
-            )
-        return _test_set(facts, first)
+            return here("locked", f"needs {counted(left, 'more row')} reviewed: press 4")
+        return _test_set(facts, here, first)
     if facts.changed:
         reason = f"{manifest.version} changed since it was frozen: {', '.join(facts.changed)}"
-        return Stage(5, "Dataset", "needs_you", reason, "rung data freeze", "freeze the dataset again")
+        return here("needs_you", reason, "freeze the dataset again")
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
     if manifest.test_only:
-        reason = f"{manifest.version}: test set only, {sizes}"
         state: State = "open" if facts.baseline else "done"
-        return Stage(5, "Dataset", state, reason, "rung data freeze", "freeze the whole dataset")
-    return Stage(5, "Dataset", "done", f"{manifest.version}: {sizes}", "rung data freeze")
+        return here(state, f"{manifest.version}: test set only, {sizes}", "freeze the whole dataset")
+    return here("done", f"{manifest.version}: {sizes}")
 
 
-def _test_set(facts: Facts, first: str) -> Stage:
+def _test_set(facts: Facts, here: _Here, first: str) -> Stage:
     """Return the test set that could be frozen, imported or a share of the pool, and its smallest gain."""
     rows = sum(facts.counts.get(first, {}).get(state, 0) for state in ("approved", "edited", "unreviewed", "trusted"))
     about = "" if first == "test" else "about "
     items = rows if first == "test" else round(rows * facts.settings.dataset.test)
     if not items:
         reason = f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} too few for a test set"
-        return Stage(5, "Dataset", "needs_you", reason, "rung data import FILE", "import more rows")
+        return here("needs_you", reason, "import more rows", "rung data import FILE")
     said = ", ".join(filter(None, (f"can be frozen: {about}{counted(items, 'item')}", small_words(items))))
     does = "freeze the test set" if items >= SHOWS_NOTHING else "import more rows, or freeze this small test set"
-    return Stage(5, "Dataset", "open", said, "rung data freeze --test-only", does)
+    return here("open", said, does, "rung data freeze --test-only")
 
 
-def _baselines(facts: Facts) -> Stage:
+def _baselines(facts: Facts, here: _Here) -> Stage:
     if not facts.test_sha256:
-        return Stage(6, "Baselines", "locked", "needs a frozen test set: press 5", "rung baseline")
-    if facts.baseline is None:
+        return here("locked", "needs a frozen test set: press 5")
+    report = facts.baseline
+    if report is None:
         n = facts.dataset.splits["test"].rows if facts.dataset else 0
-        return Stage(
-            6,
-            "Baselines",
-            "open",
-            f"{counted(n, 'test item')}, no arm measured yet",
-            "rung baseline",
-            "measure the arms",
-        )
-    if facts.baseline.id in facts.other_outputs:
-        reason = f"{facts.baseline.id} does not match the log"
-        return Stage(6, "Baselines", "needs_you", reason, "rung baseline", "measure the arms again")
-    best = best_untuned(facts.baseline)
+        return here("open", f"{counted(n, 'test item')}, no arm measured yet", "measure the arms")
+    if report.id in facts.other_outputs:
+        return here("needs_you", f"{report.id} does not match the log", "measure the arms again")
+    best = best_untuned(report)
+    untuned = f"best without tuning: {arm_name(best.arm)}, {best.score:.1%}" if best else ""
     if facts.goal is None and best is not None and not _why_no_training(facts) and facts.finished is None:
-        reason = f"no goal is set; best without tuning: {arm_name(best.arm)}, {best.score:.1%}"
         does = f"set a goal. {best.score:.1%} may already be enough"
-        return Stage(6, "Baselines", "needs_you", reason, SET_GOAL, does)
-    if best is not None and best.arm != facts.baseline.chosen:
-        reason = f"best without tuning: {arm_name(best.arm)}, {best.score:.1%}"
-        return Stage(6, "Baselines", "done", reason, "rung baseline")
-    chosen = next((arm for arm in facts.baseline.arms if arm.arm == facts.baseline.chosen), None)
+        return here("needs_you", f"no goal is set; {untuned}", does, SET_GOAL)
+    if best is not None and best.arm != report.chosen:
+        return here("done", untuned)
+    chosen = next((arm for arm in report.arms if arm.arm == report.chosen), None)
     if chosen and chosen.unmeasured:
-        reason = f"{arm_name(chosen.arm)} was not measured: {chosen.unmeasured}"
-        return Stage(6, "Baselines", "done", reason, "rung baseline")
-    called = best_label(facts.baseline)
+        return here("done", f"{arm_name(chosen.arm)} was not measured: {chosen.unmeasured}")
+    called = best_label(report)
     reason = f"{called[0].lower()}{called[1:]}: {arm_name(chosen.arm)}, {chosen.score:.1%}" if chosen else "measured"
-    reason += f"; {facts.unmeasured}" if facts.unmeasured else ""
-    return Stage(6, "Baselines", "done", reason, "rung baseline")
+    return here("done", reason + (f"; {facts.unmeasured}" if facts.unmeasured else ""))
 
 
 def _why_no_training(facts: Facts) -> str:
@@ -351,74 +348,67 @@ def _why_no_training(facts: Facts) -> str:
     return ""
 
 
-def _plan(facts: Facts) -> Stage:
+def _plan(facts: Facts, here: _Here) -> Stage:
     if facts.baseline is None:
-        return Stage(7, "Plan", "locked", "needs baselines: press 6", "rung plan")
+        return here("locked", "needs baselines: press 6")
     if (settled := _why_no_training(facts)) and facts.finished is None:
-        return Stage(7, "Plan", "not_needed", settled, "rung plan")
+        return here("not_needed", settled)
     if facts.run is None and (step := _not_tuning(facts)):
-        return Stage(7, "Plan", "locked", f"the advice says {step} next: press 2", "rung plan")
+        return here("locked", f"the advice says {step} next: press 2")
     if facts.plan:
-        return Stage(7, "Plan", "done", facts.plan.stem, "rung plan")
+        return here("done", facts.plan.stem)
     if facts.finished and facts.finished.adopted:
-        return Stage(7, "Plan", "not_needed", f"{facts.finished.id} was trained elsewhere", "rung plan")
+        return here("not_needed", f"{facts.finished.id} was trained elsewhere")
     if facts.dataset is None or facts.dataset.test_only:
-        return Stage(7, "Plan", "locked", "needs a dataset with training rows: press 5", "rung plan")
-    return Stage(
-        7, "Plan", "open", "computed from the decision, the dataset and this machine", "rung plan", "look at the plan"
-    )
+        return here("locked", "needs a dataset with training rows: press 5")
+    return here("open", "computed from the decision, the dataset and this machine", "look at the plan")
 
 
-def _train(facts: Facts) -> Stage:
-    run = facts.run
+def _train(facts: Facts, here: _Here) -> Stage:
+    run, done = facts.run, facts.finished
+    after = after_run(run).command if run else ""
     if run and run.state in LIVE:
-        reason = f"{run.id} at step {run.step} of {run.steps}"
         since = f", started {run.started_at.astimezone():%H:%M}" if run.started_at else ""
         told = f"{run.id} is still training{since}{f' by {run.by}' if run.by else ''}"
-        return Stage(8, "Train", "running", reason, after_run(run).command, told)
-    if facts.finished:
-        done = facts.finished
+        return here("running", f"{run.id} at step {run.step} of {run.steps}", told, after)
+    if done:
         how = "adopted, not trained here" if done.adopted else f"finished, best step {done.best_step}"
-        return Stage(8, "Train", "done", f"{done.id} {how}", f"rung runs watch {done.id}")
+        return here("done", f"{done.id} {how}", command=f"rung runs watch {done.id}")
     if run and run.state in ("stopped", "crashed"):
         reason = f"{run.id} stopped at step {run.step} of {run.steps}"
-        return Stage(8, "Train", "needs_you", reason, after_run(run).command, f"resume {run.id}")
+        return here("needs_you", reason, f"resume {run.id}", after)
     if run and run.state == "failed":
-        return Stage(
-            8, "Train", "needs_you", f"{run.id} failed at step {run.step}", after_run(run).command, "look at the plan"
-        )
+        return here("needs_you", f"{run.id} failed at step {run.step}", "look at the plan", after)
     if settled := _why_no_training(facts):
-        return Stage(8, "Train", "not_needed", settled, "rung train")
+        return here("not_needed", settled)
     if facts.plan is None:
-        return Stage(8, "Train", "locked", "needs a plan: press 7", "rung train")
-    if (plan := _plan(facts)).state == "locked":
-        return Stage(8, "Train", "locked", plan.reason, "rung train")
-    return Stage(8, "Train", "open", "six gates are checked before it starts", "rung train", "start the training")
+        return here("locked", "needs a plan: press 7")
+    if (plan := _plan(facts, here)).state == "locked":
+        return plan
+    return here("open", "six gates are checked before it starts", "start the training")
 
 
-def _verdict(facts: Facts) -> Stage:
-    if facts.finished is None:
+def _verdict(facts: Facts, here: _Here) -> Stage:
+    run, found = facts.finished, facts.verdict
+    if run is None:
         if settled := _why_no_training(facts):
-            return Stage(9, "Verdict", "not_needed", settled, "rung evaluate")
-        return Stage(9, "Verdict", "locked", "needs a finished run: press 8", "rung evaluate")
-    found = facts.verdict
-    if facts.finished.objective == "reward":
-        reason = f"{facts.finished.id} is a reward model: it scores answers"
-        return Stage(9, "Verdict", "not_needed", reason, after_run(facts.finished).command)
-    if found is None or found.run != facts.finished.id:
-        reason = f"{facts.finished.id} is not measured on the test set yet"
-        return Stage(9, "Verdict", "open", reason, after_run(facts.finished).command, "measure the tuned model")
+            return here("not_needed", settled)
+        return here("locked", "needs a finished run: press 8")
+    if run.objective == "reward":
+        reason = f"{run.id} is a reward model: it scores answers"
+        return here("not_needed", reason, command=after_run(run).command)
+    if found is None or found.run != run.id:
+        reason = f"{run.id} is not measured on the test set yet"
+        return here("open", reason, "measure the tuned model", after_run(run).command)
     if facts.measured and facts.measured.id in facts.other_outputs:
         reason = f"{facts.measured.id} does not match the log"
-        command = f"rung evaluate {found.run}"
-        return Stage(9, "Verdict", "needs_you", reason, command, "measure the tuned model again")
-    words = found.verdict.replace("_", " ")
+        return here("needs_you", reason, "measure the tuned model again", f"rung evaluate {found.run}")
     interval = signed_interval(found.low, found.high, found.confidence)
-    reason = f"{words}: {points(found.difference)} {interval}"
+    reason = f"{found.verdict.replace('_', ' ')}: {points(found.difference)} {interval}"
     after = after_verdict(found)
     if after.stage != 10 and facts.release is None:
-        return Stage(9, "Verdict", "needs_you", reason, after.command, after.does)
-    return Stage(9, "Verdict", "done", reason, f"rung verdict {found.run}")
+        return here("needs_you", reason, after.does, after.command)
+    return here("done", reason, command=f"rung verdict {found.run}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,33 +465,31 @@ def after_verdict(found: Verdict) -> Following:
     return Following(3, "add test items, in Data", "rung data import FILE --as test")
 
 
-def _release(facts: Facts) -> Stage:
+def _release(facts: Facts, here: _Here) -> Stage:
     if facts.release:
         day = f", {facts.released.created_at:%Y-%m-%d}" if facts.released else ""
-        return Stage(10, "Release", "done", f"released: {facts.release.name}{day}", "rung release --to prompt")
+        return here("done", f"released: {facts.release.name}{day}")
     accepted = facts.verdict.accepted if facts.verdict else None
     if facts.verdict and (facts.verdict.verdict == "ship" or accepted):
-        command = after_verdict(facts.verdict).command
         why = f"the judgement was accepted by {accepted.by}" if accepted else "the verdict is ship"
-        return Stage(10, "Release", "open", why, command, "release the tuned model")
+        return here("open", why, "release the tuned model", after_verdict(facts.verdict).command)
     if facts.verdict or _why_no_training(facts):
         reached = facts.decision.reached if facts.decision and not facts.verdict else ""
         form = form_of(reached, facts.baseline) or "prompt"
-        command = f"rung release --to {form}"
-        return Stage(10, "Release", "open", f"the {form} can be released", command, f"release the {form}")
-    reason = "needs a verdict: press 9"
-    return Stage(10, "Release", "locked", reason, "rung release --to prompt")
+        return here("open", f"the {form} can be released", f"release the {form}", f"rung release --to {form}")
+    return here("locked", "needs a verdict: press 9")
 
 
-STAGES: tuple[Callable[[Facts], Stage], ...] = (
-    _questions,
-    _advice,
-    _data,
-    _review,
-    _dataset,
-    _baselines,
-    _plan,
-    _train,
-    _verdict,
-    _release,
+STAGES: tuple[tuple[str, str, Callable[[Facts, _Here], Stage]], ...] = (
+    ("Questions", "rung advise", _questions),
+    ("Advice", "rung advise", _advice),
+    ("Data", "rung data check", _data),
+    ("Review", "rung review", _review),
+    ("Dataset", "rung data freeze", _dataset),
+    ("Baselines", "rung baseline", _baselines),
+    ("Plan", "rung plan", _plan),
+    ("Train", "rung train", _train),
+    ("Verdict", "rung evaluate", _verdict),
+    ("Release", "rung release --to prompt", _release),
 )
+"""Name, usual command and state of each stage, in order."""
