@@ -175,7 +175,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Trace anything back to each row's source, reviewer and guideline, or to a rule and its source."""
-    from rung.why.explain import answer
+    from rung.why import answer
 
     project = find_project()
     if project is not None:

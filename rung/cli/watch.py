@@ -81,8 +81,7 @@ def report(
 def write_watch_page(path: Path, report: DriftReport) -> None:
     """Write the page of `--html` atomically; everything on it is in the file."""
     from rung import __version__
-    from rung.report.page import write_html
-    from rung.report.plots import bar_plot
+    from rung.report.page import bar_plot, write_html
     from rung.text import monitoring_text
 
     bars = [(signal.title.partition(" (")[0], abs(log10(signal.p))) for signal in report.signals if signal.p]

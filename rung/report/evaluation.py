@@ -15,12 +15,9 @@ from evaluation.verdict.rule import Verdict
 from rung import __version__
 from rung.report.fold import ExampleItems, fold_of
 from rung.report.items import class_rows, confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
-from rung.report.page import write_html
-from rung.report.plots import Axis, Dot, Mark, dot_plot
+from rung.report.page import Axis, Dot, Mark, dot_plot, write_html
 from rung.text import baseline_text, verdict_text
-from rung.text.evaluation_text import costs, threats, tied_forms
-from rung.text.judge_text import lines as judge_lines
-from rung.text.judge_text import preference_words
+from rung.text.evaluation_text import costs, judge_lines, preference_words, threats, tied_forms
 from workspace.artefact import read_artefact, revised
 from workspace.counted import counted, percent, points
 from workspace.files import sha256_file

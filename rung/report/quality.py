@@ -13,8 +13,7 @@ from markupsafe import Markup
 from curation.checks.base import Checkup, DataFinding
 from curation.checks.diversity import VENDI_ROWS
 from rung import __version__
-from rung.report.page import shown, write_html
-from rung.report.plots import bar_plot
+from rung.report.page import bar_plot, shown, write_html
 from rung.text.checks_text import SYMBOLS, blocking_words, counts, sample
 
 SHOWN = 40

@@ -1,14 +1,16 @@
-"""The two lists of an evaluation page: what it costs, and what could be wrong."""
+"""Lists of an evaluation page: what it costs, what could be wrong, and how far a judge agrees with people."""
 
 from collections.abc import Sequence
 
 from evaluation.arms.registry import arm_name
+from evaluation.judge.correction import JudgedArm, JudgedRival, JudgeReport
 from evaluation.measurement_report import ArmResult, Report
+from evaluation.people_comparison import PeoplePreference, items_for
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.price import call_of
 from evaluation.verdict.rule import Verdict
-from rung.text.verdict_text import call_words, price_rows, wrong_answers
-from workspace.counted import duration, money, percent, points
+from rung.text.verdict_text import call_words, judge_sentence, price_rows, wrong_answers
+from workspace.counted import counted, duration, money, percent, points, signed_interval
 from workspace.folder import Project
 
 ABOUT_DATA = "about-data.md"
@@ -91,11 +93,11 @@ def _tied(arm: ArmResult) -> bool:
 def _unseen(report: Report, verdict: Verdict | None) -> list[tuple[str, str]]:
     """Return what these items, and training runs, cannot distinguish from chance."""
     seen, again = (verdict or report).smallest_difference, verdict.trainings if verdict else []
-    counted = verdict is not None and verdict.trainings_spread is not None
+    several = verdict is not None and verdict.trainings_spread is not None
     if seen is None:
         told = f"the scores of {len(again)} training runs vary so much that no difference is detectable"
-        return [("!", told)] if counted else []
-    more = f" and {len(again)} training runs" if counted else " and one training run" if verdict else ""
+        return [("!", told)] if several else []
+    more = f" and {len(again)} training runs" if several else " and one training run" if verdict else ""
     return [("!", f"differences under about {100 * seen:.0f} points are not detectable with {report.n:,} items{more}")]
 
 
@@ -124,3 +126,68 @@ def as_sentence(note: str) -> str:
     first = text.split(maxsplit=1)[0] if text else ""
     start = text if set("./_`") & set(first) else f"{text[:1].upper()}{text[1:]}"
     return start if start.endswith((".", "!", "?")) else f"{start}."
+
+
+KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md", "pairs": "the better of two by judge.md"}
+
+
+def judge_lines(report: JudgeReport) -> list[str]:
+    """Return the sentence, each arm, each difference, and the biases."""
+    out = [judge_sentence(report), f"Judge: {report.model}, {KINDS[report.kind]}", ""]
+    out += [arm_line(arm) for arm in report.arms]
+    out += [rival_line(rival, report) for rival in report.rivals]
+    return [*out, *biases(report), *(f"! {note}" for note in report.notes)]
+
+
+def comparisons_needed() -> str:
+    """Return the number of blind comparisons that an interval of a given width needs, in words."""
+    wide, narrow = items_for(0.2), items_for(0.1)
+    return (
+        f"An interval of 20 points to each side needs about {wide} items for each rival, of 10 points about {narrow}."
+    )
+
+
+def arm_line(arm: JudgedArm) -> str:
+    """Return one arm: its raw mean, people's agreement, and the corrected mean."""
+    rates = ", ".join(
+        f"{word} {value:.2f} (at least {low:.2f})" if value is not None else f"{word} unknown"
+        for word, value, low in (
+            ("sensitivity", arm.sensitivity, arm.sensitivity_low),
+            ("specificity", arm.specificity, arm.specificity_low),
+        )
+    )
+    name = f"{arm_name(arm.arm):<24}"
+    return f"{name} {percent(arm.raw)} by the judge on {arm.n} items; people labelled {arm.labelled}: {rates}"
+
+
+def rival_line(rival: JudgedRival, report: JudgeReport) -> str:
+    """Tuned minus the arm, raw, and corrected where it may be."""
+    name = f"over {arm_name(rival.arm)}"
+    if rival.corrected is None or rival.low is None or rival.high is None:
+        return f"{name:<24} {points(rival.raw)} by the judge, not corrected"
+    bounds = signed_interval(rival.low, rival.high, report.confidence)
+    return f"{name:<24} {points(rival.raw)} by the judge, {points(rival.corrected)} {bounds} corrected by human labels"
+
+
+def biases(report: JudgeReport) -> list[str]:
+    """Return the judge's preference for longer outputs, if measured, and who labelled."""
+    told = []
+    for arm in report.arms:
+        if arm.length_bias is not None:
+            lean = f"{points(arm.length_bias)} more than people do"
+            told.append(f"length: it scores the longer outputs of {arm_name(arm.arm)} higher, by {lean}")
+    if report.raters:
+        agree = f", alpha {report.alpha:.2f}" if report.alpha is not None else ""
+        told.append(f"people: {', '.join(report.raters)}{agree}")
+    return told
+
+
+def preference_words(p: PeoplePreference) -> list[str]:
+    """Return one rival: how often the tuned model was preferred, with the interval, agreement and reasons."""
+    better = (
+        f"preferred {counted(p.wins, 'time')}, {arm_name(p.rival)} {p.losses}, ties {p.ties}, equal outputs {p.same}"
+    )
+    lines = [f"tuned against {arm_name(p.rival)}: {points(p.difference)} {signed_interval(p.low, p.high)}; {better}"]
+    if p.alpha is not None:
+        lines.append(f"  raters agree: alpha {p.alpha:.2f} ({', '.join(p.raters)})")
+    return lines + [f"  why: {reason}" for reason in p.reasons[:10]]

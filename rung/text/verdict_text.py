@@ -2,7 +2,7 @@
 
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CASCADE, arm_name
-from evaluation.judge.correction import by_judge
+from evaluation.judge.correction import JudgeReport, by_judge
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
 from evaluation.verdict.price import Call, TuningPrice
@@ -184,6 +184,15 @@ def lines(verdict: Verdict, report: Report | None = None, baseline: Report | Non
     return [*out, *_seen(verdict), *_others(verdict), *_beside(verdict)]
 
 
+def judge_sentence(report: JudgeReport) -> str:
+    """Return whether the verdict uses the judge, as a sentence."""
+    if report.used:
+        weight = "It decides." if report.decides else "It does not decide; its grades are shown with the verdict."
+        return f"The judge agrees with human labels. {weight}"
+    why = report.why.partition("the judge is ignored: ")[2] or report.why
+    return f"The verdict ignores the judge: {why}."
+
+
 def price_phrase(v: Verdict) -> str:
     """Upkeep against what it buys: `$890 upkeep a month, for 700 fewer errors in 1,000`; empty without a price."""
     if v.price is None:
@@ -220,8 +229,6 @@ def _beside(v: Verdict) -> list[str]:
         scores = ", ".join(f"{t.run} {percent(t.score)}" for t in v.trainings)
         rows.append(f"Training runs: {scores}. The interval includes their variance.")
     if v.judge:
-        from rung.text.judge_text import sentence as judge_sentence
-
         rows.append(judge_sentence(v.judge))
     if v.price:
         rows += price_lines(v.price)

@@ -34,7 +34,7 @@ from evaluation.blinding import log_shown
 from evaluation.people_comparison import FOLDER, PLAN, BlindComparison, Pairing, begun_comparison, read_result
 from rung.report.evaluation import write_page
 from rung.start import GUIDELINE
-from rung.text.judge_text import preference_words
+from rung.text.evaluation_text import preference_words
 from rung.text.message_text import clock_of, turns, worse_answer
 from rung.text.review_text import failed_text, origin
 from rung.web import view

@@ -1,25 +1,22 @@
-"""The chain behind a thing: from a release back to each row's source, reviewer and guideline, or to the rule.
-
-A REF is a row (`r-000123`), a dataset (`v001`), a report (`E-001`) or an item of one (`E-001:41`), a plan (`P-001`), a
-run (`R-001`), a release (`L-001`), an import of logs (`W-001`) or a request of it (`W-001:17`), a gate (`leakage`), a
-rule id or a question id.
-"""
+"""Links of a chain: artefacts with what they were made from, rows with their source and reviewer; gates and rules."""
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from curation.mask import mask
 from evaluation.arms.registry import arm_name
 from rung.text.decision_text import step_and_end
-from rung.why.rows import ChainLink, Explanation, row_links
+from rung.text.message_text import visible
 from workspace.artefact import now
 from workspace.counted import counted, percent
 from workspace.errors import RungError, did_you_mean
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 from workspace.json_types import JsonObject
 from workspace.settings import load_settings
 
@@ -28,52 +25,42 @@ THING = re.compile(r"([LREPW]-|v|r-)\d+|[EW]-\d+:\d+")
 """References to things of a project."""
 
 
-def answer(project: Project | None, ref: str) -> Explanation:
-    """Return the explanation of `ref`: a chain, a gate, a rule or a question. Raises RungError if it is unknown."""
-    ref = _plain_ref(project, ref)
-    if ref not in GATES and not THING.fullmatch(ref):
-        return _rule(project, ref)
-    if project is None:
-        raise RungError(f"No Rung project here, so {ref} cannot be found.", "rung init")
-    if ref in GATES:
-        return _gate(project, ref)
-    if ref.startswith("W") or ":" in ref:
-        from rung.why.items import why_import, why_item, why_logged
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Explanation of a reference: lines for people, a document for `--json`."""
 
-        why = why_import if ":" not in ref else why_item if ref.startswith("E") else why_logged
-        return why(project, ref)
-    links = chain(project, ref)
-    lines = [line for link in links for line in link.lines()]
-    return Explanation(lines, {"ref": ref, "chain": [link.as_json() for link in links]})
+    lines: list[str]
+    document: JsonObject
 
 
-def _plain_ref(project: Project | None, ref: str) -> str:
-    """`datasets/v001` is `v001`, `task=chat` is `task`, `pool.jsonl:3` is the row that came from there."""
-    if THING.fullmatch(ref):
-        return ref
-    last = ref.rstrip("/").rpartition("/")[2]
-    if re.fullmatch(r"([LREP]-|v)\d+(\.toml)?", last):
-        return last.removesuffix(".toml")
-    if re.fullmatch(r"\w+=.*", ref):
-        return ref.partition("=")[0]
-    if project is not None and re.fullmatch(r".+:\d+", ref):
-        return _row_from(project, ref)
-    return ref
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One link of a chain. `whole`: whether its file still has the hash that was written down; None if none was."""
+
+    ref: str
+    what: str
+    facts: tuple[str, ...] = ()
+    sha256: str = ""
+    whole: bool | None = None
+
+    def lines(self) -> list[str]:
+        """Return the link as lines of text."""
+        state = {True: "✓", False: "✗", None: " "}[self.whole]
+        head = f"{state} {self.ref:<22} {self.what}" + (f"   {self.sha256[:8]}" if self.sha256 else "")
+        return [head, *(f"      {fact}" for fact in self.facts)]
+
+    def as_json(self) -> JsonObject:
+        """Return the fields of `--json`."""
+        return {
+            "ref": self.ref,
+            "what": self.what,
+            "facts": list(self.facts),
+            "sha256": self.sha256 or None,
+            "whole": self.whole,
+        }
 
 
-def _row_from(project: Project, place: str) -> str:
-    """Return the id of the row that was imported from `file:line`; the place itself where none was."""
-    from curation.store import open_store, store_exists
-
-    settings = load_settings(project.settings_file)
-    if not store_exists(project, settings):
-        return place
-    with open_store(project, settings) as store:
-        found = [r.id for r in store.rows(excluded=None) if r.source == place or r.source.endswith(f"/{place}")]
-    return found[0] if found else place
-
-
-def _gate(project: Project, name: str) -> Explanation:
+def why_gate(project: Project, name: str) -> Explanation:
     """Explain the present finding of one gate, with its rule and evidence."""
     from rung.text.training_text import evidence_lines
     from training.gates.clearance import check_gates
@@ -90,7 +77,7 @@ def _gate(project: Project, name: str) -> Explanation:
     return Explanation(lines, found.model_dump(mode="json"))
 
 
-def _rule(project: Project | None, ref: str) -> Explanation:
+def why_rule(project: Project | None, ref: str) -> Explanation:
     """Return a rule with its sources, or a question with the rules that hang on it."""
     from advisor.answer_file import load_answers
     from advisor.rulefiles import load_rulebook
@@ -128,8 +115,10 @@ def chain(project: Project, ref: str) -> list[ChainLink]:
     return [replace(link, whole=False) if link.ref in unlike else link for link in links]
 
 
-def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Iterator[ChainLink]:
-    """Yield an artefact and everything it was made from, each once."""
+def _artefact(
+    project: Project, path: Path, seen: set[str] | None = None, digest: str | None = None
+) -> Iterator[ChainLink]:
+    """Yield an artefact, marked by whether it has the hash `digest`, and everything it was made from, each once."""
     seen = set() if seen is None else seen
     name = path.relative_to(project.root).as_posix()
     if name in seen:
@@ -137,17 +126,17 @@ def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Ite
     seen.add(name)
     if not path.is_file():
         raise RungError(f"{name} is not here.", "rung status")
-    table = _read(path)
-    yield ChainLink(name, _what(path), _said(path, table), sha256_file(path))
-    for source, digest in (_splits(name, table) | _made_from(table)).items():
+    table, present = _read(path), sha256_file(path)
+    yield ChainLink(name, _what(path), _said(path, table), present, None if digest is None else present == digest)
+    for source, noted in (_splits(name, table) | _made_from(table)).items():
         found = project.root / source
         if source == "rulebook":
-            yield ChainLink(source, "rules that decided", (), digest)
+            yield ChainLink(source, "rules that decided", (), noted)
         elif found.is_file() and _made_from(_read(found)):
-            yield from _checked(project, found, digest, seen)
+            yield from _artefact(project, found, seen, noted)
         elif source not in seen:
             seen.add(source)
-            yield ChainLink(source, _what(found), (), digest, found.is_file() and sha256_file(found) == digest)
+            yield ChainLink(source, _what(found), (), noted, found.is_file() and sha256_file(found) == noted)
 
 
 def _made_from(table: JsonObject) -> dict[str, str]:
@@ -168,13 +157,6 @@ def _said(path: Path, table: JsonObject) -> tuple[str, ...]:
         return tuple(_facts(path, table))
     except (AttributeError, KeyError, TypeError, ValueError):
         return ("! not in the form that Rung writes, so its content is unknown",)
-
-
-def _checked(project: Project, path: Path, digest: str, seen: set[str]) -> Iterator[ChainLink]:
-    """Yield the links behind `path`, its own marked by whether the file still has this hash."""
-    whole = sha256_file(path) == digest
-    for index, link in enumerate(_artefact(project, path, seen)):
-        yield ChainLink(link.ref, link.what, link.facts, link.sha256, whole) if index == 0 else link
 
 
 def _read(path: Path) -> JsonObject:
@@ -250,3 +232,52 @@ def _manifest_facts(table: JsonObject) -> Iterator[str]:
 def _who(row: JsonObject) -> str:
     name = str(row.get("reviewer") or "nobody")
     return f"{name}, automatic" if row.get("automatic") else name
+
+
+def row_links(project: Project, ref: str) -> Iterator[ChainLink]:
+    """Yield a row: where it comes from, what was decided by whom under which guideline, and which datasets hold it."""
+    from curation.store import open_store, store_exists
+
+    settings = load_settings(project.settings_file)
+    if not store_exists(project, settings):
+        raise RungError(f"No row {ref}: this project has no rows yet.", "rung data import FILE", found=ref)
+    with open_store(project, settings) as store:
+        row = store.row(ref)
+        decisions = store.events(ref=ref)
+    facts = [f"question: {short(mask(row.example.question))}", f"answer:   {short(mask(row.example.answer or ''))}"]
+    if row.payload != row.original_payload:
+        facts.append(f"came as:  {short(mask(row.original.answer or ''))}")
+    if row.excluded:
+        facts.append(f"taken out: {row.excluded}")
+    yield ChainLink(ref, f"row, {row.role}, {row.state}", tuple(facts))
+    yield ChainLink(row.source, f"source, {row.origin}", tuple(_origin(row.meta)), row.source_sha256)
+    if row.reviewer:
+        kind = "automatic reviewer" if row.automatic else "reviewer"
+        guideline = f"guideline version {row.guideline}" if row.guideline else "no guideline"
+        yield ChainLink(row.reviewer, kind, (f"decision {row.decision}, {guideline}",))
+    for event in decisions:
+        yield ChainLink(f"event {event.id}", f"{event.kind} by {event.actor}, {event.at}")
+    for version, split, line, digest in holding(project, ref):
+        yield ChainLink(version, f"frozen dataset, {split} line {line}", (), digest)
+
+
+def _origin(meta: Any) -> Iterator[str]:
+    for key in ("strategy", "model", "seed_row", "request", "release", "rating", "comment", "cost_usd", "created_at"):
+        if meta.get(key) not in (None, ""):
+            yield f"{key}: {mask(str(meta[key])) if key == 'comment' else meta[key]}"
+
+
+def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:
+    """Yield the frozen datasets that hold a row: version, split, line, and the SHA-256 of the manifest."""
+    from curation.split.manifest import read_manifest
+
+    for path in oldest_first(project.datasets.glob("*/manifest.json")):
+        for row in read_manifest(path.parent).rows:
+            if row.get("id") == ref:
+                yield path.parent.name, str(row["split"]), int(row["line"]), sha256_file(path)
+
+
+def short(text: str, width: int = 70) -> str:
+    """Return one line of row text, control characters shown, not obeyed."""
+    plain = visible(text.replace("\n", " / "))
+    return plain if len(plain) <= width else plain[: width - 1] + "…"

@@ -13,7 +13,7 @@ from evaluation.retrieval import NearTrainRow, TrainRowIndex
 from evaluation.testset.looks import split_to_show
 from rung.report.items import near_json, near_words
 from rung.report.page import shown
-from rung.why.rows import Explanation, holding
+from rung.why.explain import Explanation, holding
 from training.monitoring.learn import STRATEGY, KeptOut, read_not_learnt, reason_of
 from training.monitoring.reference import Origins
 from training.monitoring.requests import Logged, find_logged, import_of, read_imports

@@ -21,7 +21,7 @@ from curation.example import Example, chat_row
 from curation.mask import Spot, mask
 from curation.store import NewRow, open_store
 from rung.start import start_project
-from rung.tui.data.data_lines import READING as SHOWN
+from rung.tui.data.rows_screen import READING as SHOWN
 from workspace.settings import load_settings
 
 

@@ -11,7 +11,7 @@ from in_process import rung
 from curation.checks.run import check_project
 from curation.review import next_item, open_desk
 from curation.store import open_store
-from rung.tui.data.data_lines import to_fix, todo
+from rung.tui.data.rows_screen import to_fix, todo
 from workspace.folder import Project
 from workspace.settings import load_settings
 

@@ -36,7 +36,7 @@ def test_an_item_is_explained_once_the_test_set_is_open(project, settings, model
     from evaluation.baseline import run_baseline
     from evaluation.bench import open_bench
     from evaluation.tuned import run_evaluation
-    from rung.why.explain import answer
+    from rung.why import answer
 
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     with pytest.raises(Refusal):

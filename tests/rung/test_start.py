@@ -20,7 +20,7 @@ from rung.start import FILES, PROMPT_FILE, start_project
 from rung.status.facts import read_facts
 from rung.status.stages import read_status, status_of
 from rung.text.power_text import SmallestGain
-from rung.why.explain import answer
+from rung.why import answer
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings

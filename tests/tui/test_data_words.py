@@ -14,8 +14,7 @@ from curation.checks.run import check_project
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
 from rung.start import start_project
-from rung.tui.data.data_lines import bracketed, evidence_text, finding_lines
-from rung.tui.data.rows_screen import RowsScreen, SettleScreen
+from rung.tui.data.rows_screen import RowsScreen, SettleScreen, bracketed, evidence_text, finding_lines
 from rung.tui.widgets.lines import Entry
 from workspace.folder import Project
 from workspace.settings import load_settings

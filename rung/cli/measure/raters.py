@@ -81,10 +81,15 @@ def judge(
 
 
 def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json: bool) -> None:
-    from rung.text.judge_text import lines
+    from rung.text.evaluation_text import judge_lines
 
     page = f"Report: {project.relative(sitting.folder.parent)}/report.html"
-    told = [*lines(report), page, "", f"Next: {after_grading(report.run, checked=report.used or bool(report.raters))}"]
+    told = [
+        *judge_lines(report),
+        page,
+        "",
+        f"Next: {after_grading(report.run, checked=report.used or bool(report.raters))}",
+    ]
     show(as_json, report.model_dump(mode="json"), told)
 
 
@@ -167,7 +172,7 @@ def _write_pairs(comparison: BlindComparison, sheet: Path, who: str, unmask: boo
 
 def _standing(comparison: BlindComparison, as_json: bool) -> None:
     """Print the progress of each rater, never their choices."""
-    from rung.text.judge_text import comparisons_needed
+    from rung.text.evaluation_text import comparisons_needed
 
     run, made, standing = comparison.plan.run, len(comparison.pairings), comparison.standing()
     same = made - len(comparison.asked)
@@ -185,7 +190,7 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
 def _reveal(project: Project, comparison: BlindComparison, as_json: bool) -> None:
     """Show the result once every rater has answered everything; the report shows it from then on."""
     from rung.report.evaluation import write_page
-    from rung.text.judge_text import preference_words
+    from rung.text.evaluation_text import preference_words
 
     found = comparison.reveal()
     write_page(project, comparison.folder.parent)

@@ -21,10 +21,19 @@ from curation.store import open_store, store_exists
 from curation.store.ingest import columns_before
 from rung.text.checks_text import counts, sample, verdict
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
-from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, fix_key, rows_words, to_fix
 from rung.tui.data.import_screen import EXAMPLE, ImportScreen, arguments, completed, file_of, names_like
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
-from rung.tui.data.rows_screen import SettleScreen, page_of
+from rung.tui.data.rows_screen import (
+    READING,
+    SettleScreen,
+    empty_lines,
+    evidence_text,
+    finding_lines,
+    fix_key,
+    page_of,
+    rows_words,
+    to_fix,
+)
 from rung.tui.job import JobEnded
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, MarkedLines, shown

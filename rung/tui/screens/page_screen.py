@@ -83,7 +83,7 @@ class WhyScreen(PageScreen):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _look(self) -> None:
-        from rung.why.explain import answer
+        from rung.why import answer
 
         source = self.app.source  # type: ignore[attr-defined]
         try:

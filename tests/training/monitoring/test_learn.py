@@ -14,7 +14,7 @@ from curation.store import open_store
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text import monitoring_text
-from rung.why.explain import answer as why
+from rung.why import answer as why
 from training.monitoring.drift import measure
 from training.monitoring.learn import CandidateFilter, ProductionRow, in_order, read_not_learnt
 from training.monitoring.requests import read_watched

@@ -14,7 +14,7 @@ from rung.cli.watch import write_watch_page
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.status_text import status_lines
-from rung.why.explain import answer as why
+from rung.why import answer as why
 from training.monitoring.drift import DriftReport, measure, report_file
 from training.monitoring.learn import learn, read_not_learnt
 from training.monitoring.log_import import read_logs, take_in
