@@ -66,7 +66,8 @@ def advise(
     """Recommend the next step and the likely end, with reasons."""
     from advisor.decide import decide
     from advisor.recording import record_said
-    from rung.report.advice import check_report, write_report
+    from rung.report.advice import check_report, page_values
+    from rung.report.page import write_html
 
     _check_together(recheck, diff, report, save, what_if)
     if logs:
@@ -96,7 +97,7 @@ def advise(
         _differ(decide(book, given, today), decision, ("Now", "Then"), as_json, more)
     else:
         if report is not None:
-            write_report(report, decision, tried, book)
+            write_html(report, "advice.html", page_values(decision, tried, book))
             note(f"Report: {report}")
         if save or (not answers and project):
             decision = _write(project, tried, decision, new_answers=bool(answers))

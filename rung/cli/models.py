@@ -1,7 +1,7 @@
 """Opening what is measured: the project, its models behind the privacy guard, a run's weights, progress lines."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from chat.batching import in_batches, takes_batches
 from chat.local.embed import can_embed, open_embedder
@@ -70,22 +70,19 @@ def by_batches(project: Project, *models: ChatModel | None) -> list[Any]:
     return [in_batches(model, folder, note) if model in asked else model for model in models]
 
 
-class LadderModels(NamedTuple):
-    """The models that the arms of a ladder ask, and the one that scores where a judge does."""
-
-    base: ChatModel
-    bigger: ChatModel | None
-    judge: ChatModel | None
-
-
 def open_ladder(
     project: Project, settings: Settings, override: Override | None, *, bigger: bool, batch: bool
-) -> LadderModels:
-    """Open them: `bigger` where an arm asks it, `batch` for those of a provider to be asked by batches."""
+) -> tuple[ChatModel, ChatModel | None, ChatModel | None]:
+    """Return the models that the arms of a ladder ask, base and `bigger`, and the one that scores where a judge does.
+
+    With `batch` those of a provider are asked by batches.
+    """
     base = open_base(project, settings, override=override)
     other = open_other(project, settings, settings.bigger_model, override) if bigger else None
     judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
-    return LadderModels(*(by_batches(project, base, other, judge) if batch else (base, other, judge)))
+    if batch:
+        base, other, judge = by_batches(project, base, other, judge)
+    return base, other, judge
 
 
 def open_meanings(settings: Settings) -> Embedder | None:

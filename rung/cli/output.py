@@ -257,10 +257,12 @@ def never_fail_on_text() -> None:
             stream.reconfigure(errors="plainly")
 
 
-def redraw(text: str) -> None:
-    """Write a line over the one before on stderr, cut so that it never takes two: those would stay."""
+def show_progress(text: str, *, live: bool) -> None:
+    """Write a line on stderr; a `live` one over the one before, cut so that it never takes two: those would stay."""
     columns = shutil.get_terminal_size().columns
-    sys.stderr.write(f"\r\x1b[2K{harmless(text)[: max(1, columns - 1)]}")
+    line = f"\r\x1b[2K{harmless(text)[: max(1, columns - 1)]}" if live else f"{manner.stamp()}{harmless(text)}\n"
+    sys.stderr.write(line)
+    sys.stderr.flush()
 
 
 def report_error(error: RungError, *, as_json: bool) -> None:
@@ -353,11 +355,7 @@ class ProgressLine:
             text += f"{self.beside()}  about {max(left, 0):.0f} s left"
         else:
             text += f"  {spent:.0f} s so far"
-        if self.live:
-            redraw(text)
-        else:
-            sys.stderr.write(f"{manner.stamp()}{text}\n")
-        sys.stderr.flush()
+        show_progress(text, live=self.live)
 
     def beside(self) -> str:
         """Return what else to print while work is not done; subclasses override this."""

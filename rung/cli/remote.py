@@ -31,14 +31,6 @@ LEAST_DISK = 5.0
 """GiB of free disk below which a check warns: a base model and its checkpoints need more."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReachedBox:
-    """A machine that answered, and what it has; `machine` is None without a GPU: the plan is then for this one."""
-
-    box: Box
-    machine: Machine | None
-
-
 @remote_app.command("check")
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The machine or provider of [remotes.NAME].")],
@@ -73,8 +65,11 @@ def check(
         raise typer.Exit(1)
 
 
-def reached(project: Project, settings: Settings, name: str) -> ReachedBox:
-    """Return the machine, if it can train. Raises Refusal with all that is missing there."""
+def reached(project: Project, settings: Settings, name: str) -> tuple[Box, Machine | None]:
+    """Return a machine that can train, and what it has; None without a GPU: the plan is then for this one.
+
+    Raises Refusal with all that is missing there.
+    """
     from training.plan.machine import Machine
     from training.remote.connection import open_box
 
@@ -83,7 +78,7 @@ def reached(project: Project, settings: Settings, name: str) -> ReachedBox:
     if against := faults(found, name):
         raise Refusal(f"{name}: {' '.join(against)}", f"rung remote check {name}")
     cards = tuple((card["name"], card["gib"]) for card in found["cards"])
-    return ReachedBox(box, Machine(found["ram_gib"], found["cores"], cards) if cards else None)
+    return box, Machine(found["ram_gib"], found["cores"], cards) if cards else None
 
 
 def is_provider(settings: Settings, name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import Json, at_most_one, goes_with
-from rung.cli.output import emit, harmless, manner, note, redraw, show
+from rung.cli.output import emit, manner, note, show, show_progress
 from workspace.errors import Refusal, RungError
 from workspace.folder import require_project
 from workspace.settings import load_settings, opened_project
@@ -219,10 +219,5 @@ class LiveLine:
         ).rstrip()
 
     def _write(self, text: str) -> None:
-        if manner.quiet:
-            return
-        if self.live:
-            redraw(text)
-        else:
-            sys.stderr.write(f"{manner.stamp()}{harmless(text)}\n")
-        sys.stderr.flush()
+        if not manner.quiet:
+            show_progress(text, live=self.live)

@@ -65,8 +65,8 @@ def train(
         return there.train(folder, detach=detach)
     if cancel and on in settings.remotes:
         raise Refusal(f"--cancel: {on} is a machine, not a provider.", "rung runs stop", where="--cancel")
-    box = reached(project, settings, on) if on else None
-    path = _plan_or_locked(project, settings, plan_name, overrides, as_json, box.machine if box else None)
+    box, machine = reached(project, settings, on) if on else (None, None)
+    path = _plan_or_locked(project, settings, plan_name, overrides, as_json, machine)
     if plan_name is None and before is not None and before != path and run_of(project, sha256_file(before)) is None:
         note(f"{path.stem} is the plan that rung.toml asks for. The one made last: rung train {before.stem}")
     if _goes_on(project, path, again, detach, as_json):
@@ -76,7 +76,7 @@ def train(
         from training.remote.following import prepare
 
         with _kept_if_open(path, known):
-            folder = prepare(project, settings, path, box.box, overrides=overrides, by=by, at_most=limit)
+            folder = prepare(project, settings, path, box, overrides=overrides, by=by, at_most=limit)
         note(f"{folder.name}: trains on {on}, {path.stem}. Sending what it needs.")
         return watch_run(folder, start(project, folder), detach, as_json)
     with _kept_if_open(path, known):

@@ -184,7 +184,9 @@ NAME = "house-line"
 def ending(walk: Walk) -> list[str]:
     """Return the last lines of the demo, all of them read from the artefacts."""
     lines = ["", "══ What was planted, and what was found"]
-    lines += planted_lines(walk.project, rows(walk.fast))
+    planted = rows(walk.fast)
+    found = _found(walk.project, planted)
+    lines += [f"  {WORDS[kind]:<34} {found[kind]:>3} of {len(of)} found" for kind, of in planted.planted.items()]
     lines += ["", f"══ The ladder on {NAME}: a clinic's shorthand in, the house line (category, system, side) out"]
     lines += [f"  {'Arm':<22} {'Score, 95% interval':<24} {'Seconds':>7} {'Cost':>8}"]
     lines += [_arm_line(arm) for arm in _arms(walk.project)]
@@ -241,12 +243,6 @@ WORDS = {
     "contradiction": "contradictions",
     "malformed": "malformed lines",
 }
-
-
-def planted_lines(project: Project, rows: DemoRows) -> list[str]:
-    """Return one line a kind that was planted: found, of how many."""
-    found = _found(project, rows)
-    return [f"  {WORDS[kind]:<34} {found[kind]:>3} of {len(planted)} found" for kind, planted in rows.planted.items()]
 
 
 def _found(project: Project, rows: DemoRows) -> dict[str, int]:

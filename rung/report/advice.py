@@ -7,7 +7,6 @@ from advisor.answers import Answers
 from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
 from rung import __version__
-from rung.report.page import write_html
 from rung.text.decision_text import (
     METHOD,
     OPTION,
@@ -34,12 +33,6 @@ STATE = {
     "works": "reaches the goal",
 }
 RUNG_HEIGHT, RUNG_STEP = 34, 60
-
-
-def write_report(path: Path, decision: Decision, answers: Answers, book: Rulebook) -> None:
-    """Write the page for `decision`. Raises RungError if the name does not end in .html."""
-    check_report(path)
-    write_html(path, "advice.html", page_values(decision, answers, book))
 
 
 def check_report(path: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,11 +17,9 @@ from workspace.errors import Refusal, RungError
 from workspace.settings import opened_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from evaluation.given_answers import GivenRun, ServedRun
+    from evaluation.given_answers import ServedRun
     from evaluation.tuned import EvaluationOptions, Sibling
     from evaluation.verdict.rule import Verdict
     from training.runs import RunRecord
@@ -84,7 +83,8 @@ def evaluate(
 ) -> None:
     """Measure the tuned model on the baseline's test items and compute the verdict."""
     from evaluation.given_answers import GivenRun
-    from rung.cli.models import finished_run
+    from evaluation.tuned import EvaluationOptions
+    from rung.cli.models import finished_run, open_base, open_untrained, overridden
 
     at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served, "--outputs": outputs})
     asked = {"--seeds": seeds > 1, "--rag": rag, "--forgetting": forgetting, "--label-scoring": label_scoring}
@@ -105,31 +105,15 @@ def evaluate(
     record = finished_run(project, run)
     served = served or ("" if outputs else _adopted_as(record, settings))
     there = GivenRun(outputs.name) if outputs else _served(settings, served, seeds) if served else None
-    ways, allowed = _ways(project, settings, record, seeds, there, rag, forgetting, (override, by, reason))
-    wishes = Wishes(label_scoring, budget_usd, dataset or record.dataset, outputs, batch)
-    found = _measure(project, settings, record, ways, allowed, wishes)
-    return _show(project, found, as_json)
-
-
-def _ways(
-    project: Project,
-    settings: Settings,
-    record: RunRecord,
-    seeds: int,
-    there: ServedRun | GivenRun | None,
-    rag: bool,
-    forgetting: bool,
-    signed: tuple[str, str, str],
-) -> tuple[EvaluationOptions, Override | None]:
-    """Return the runs' options, and the `signed` override (gate, name, reason), logged after all checks."""
-    from evaluation.tuned import EvaluationOptions as Wanted
-    from rung.cli.models import overridden
-
     seed, siblings = _trainings(project, settings, record, seeds)
-    allowed = overridden(project, settings, *signed, "evaluate")
-    untrained = _untrained(project, settings, record, there, allowed) if forgetting else None
+    allowed = overridden(project, settings, override, by, reason, "evaluate")  # logged after all checks
+    untrained = partial(open_untrained, project, settings, record)
+    if there is not None:  # the server has the model as it was before training
+        untrained = partial(open_base, project, settings, override=allowed)
     unchecked = record.adopted.unchecked if record.adopted else ()
-    return Wanted(untrained, rag, seed, siblings, record.base, there, unchecked), allowed
+    ways = EvaluationOptions(untrained if forgetting else None, rag, seed, siblings, record.base, there, unchecked)
+    wishes = Wishes(label_scoring, budget_usd, dataset or record.dataset, outputs, batch)
+    return _show(project, _measure(project, settings, record, ways, allowed, wishes), as_json)
 
 
 def _adopted_as(record: RunRecord, settings: Settings) -> str:
@@ -162,21 +146,6 @@ def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
     if name == base:
         raise Refusal(f"--served {name} is the base model, not the tuned one.", "--served NAME", where="--served")
     return There(name, host, base)
-
-
-def _untrained(
-    project: Project,
-    settings: Settings,
-    record: RunRecord,
-    there: ServedRun | GivenRun | None,
-    override: Override | None,
-) -> Callable[[], ChatModel]:
-    """Opens the model as it was before training: on the server, where the run is asked there."""
-    from rung.cli.models import open_base, open_untrained
-
-    if there is not None:
-        return lambda: open_base(project, settings, override=override)
-    return lambda: open_untrained(project, settings, record)
 
 
 def _measure(

@@ -75,16 +75,16 @@ def baseline(
     allowed = overridden(project, settings, override, by, reason, "baseline")
     bigger = any(arm.name == BIGGER_MODEL for arm in wanted)
     note(f"Reading the dataset and {settings.model.base} ...")
-    models = open_ladder(project, settings, allowed, bigger=bigger, batch=batch)
+    base, other, judge = open_ladder(project, settings, allowed, bigger=bigger, batch=batch)
     bench = open_bench(
         project,
         settings,
-        models.base,
+        base,
         dataset=dataset,
         watch=scored,
         label_scoring=label_scoring,
-        bigger=models.bigger,
-        judge=models.judge,
+        bigger=other,
+        judge=judge,
         budget_usd=budget_usd,
         embedder=open_meanings(settings),
     )

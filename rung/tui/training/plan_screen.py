@@ -75,12 +75,8 @@ class PlanScreen(StoppableScreen):
             usable = usable_of(project)
             fit = fit_of(plan.recipe, answer=plan.data.answer, usable=usable)
             return Ready(plan, gates, fit, methods_instead(plan, usable))
-        return Ready(plan, gates, trained=plan is not None and self._was_trained(plan))
-
-    def _was_trained(self, plan: Plan) -> bool:
-        project = self.source.project
-        runs = read_runs(project) if project else []
-        return any(run.plan == plan.id and run.state in (*LIVE, "finished") for run in runs)
+        trained = {run.plan for run in read_runs(project) if run.state in (*LIVE, "finished")}
+        return Ready(plan, gates, trained=plan is not None and plan.id in trained)
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """Put the cursor on the first closed gate."""

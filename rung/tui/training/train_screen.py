@@ -80,7 +80,8 @@ class TrainScreen(LoadedScreen):
         lines = curve(project.runs / run.id)
         measured = newest_verdict(project, run.id) is not None
         has = self._memory() if lines and run.remote is None else 0.0
-        watched = Watched(run, lines, has, self._loading(run), _patience(project, run), measured)
+        dry = read_preflight(project, run.plan)
+        watched = Watched(run, lines, has, dry.loading_seconds if dry else 0.0, _patience(project, run), measured)
         drawn = list(train_entries(watched, self.source.now(), self.room, self.app.size.height))
         return LoadedLines(drawn, f"rung runs watch {run.id}", last_note(watched), watched)
 
@@ -89,10 +90,6 @@ class TrainScreen(LoadedScreen):
         if not self.has:
             self.has = this_machine().memory_gib
         return self.has
-
-    def _loading(self, run: RunRecord) -> float:
-        found = read_preflight(self.source.project, run.plan) if self.source.project else None
-        return found.loading_seconds if found else 0.0
 
     def why_ref(self, key: str) -> str:
         """Return the chain behind the run."""
@@ -136,10 +133,10 @@ class TrainScreen(LoadedScreen):
     def action_samples(self) -> None:
         """Outputs at each evaluation."""
         if self.data is not None:
-            found = [f"step {line['step']}\n{sample_words(line)}" for line in self.data.lines if line.get("samples")]
-            self.app.push_screen(
-                PageScreen("Sample outputs", "\n\n".join(found) or "None yet: they come with the next evaluation.")
-            )
+            sampled = [line for line in self.data.lines if line.get("samples")]
+            found = ["\n".join([f"step {line['step']}", *map(_sample, line["samples"])]) for line in sampled]
+            told = "\n\n".join(found) or "None yet: they come with the next evaluation."
+            self.app.push_screen(PageScreen("Sample outputs", told))
 
 
 def _patience(project: Project, run: RunRecord) -> int:
@@ -174,12 +171,8 @@ class Watched:
         return self.run.state in LIVE
 
 
-def sample_words(line: MetricLine) -> str:
-    """Return whether the answer is right, with question and output; the expected answer if it is wrong."""
-    return "\n".join(_sample(found) for found in line["samples"])
-
-
 def _sample(found: MetricLine) -> str:
+    """Return whether the answer is right, with question and output; the expected answer if it is wrong."""
     mark, more = ("✓", "") if found.get("right") else ("✗", f", expected {found.get('expected', '')}")
     question, output = (str(found.get(name, "")).replace("\n", " ") for name in ("question", "output"))
     return f"{mark} {question} -> {output}{more}"
