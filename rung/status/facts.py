@@ -119,8 +119,8 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     stored = part(lambda: _store(project, settings) if with_store else _Stored(), _Stored())
     store_fault = problems[-1] if len(problems) > before else ""
     released = part(lambda: current_release(project), None)
-    baseline = part(lambda: _report(project, "baseline", sha256), None)
-    measured = part(lambda: _report(project, "run", sha256), None)
+    baseline = part(lambda: _second(newest_report(project, "baseline", test_sha256=sha256)), None)
+    measured = part(lambda: _second(newest_report(project, "run", test_sha256=sha256)), None)
 
     def other(*files: Path) -> list[str]:
         """Return names of those that are not the ones of the log."""
@@ -159,9 +159,9 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         run=part(lambda: next(reversed(read_runs(project)), None), None),
         finished=part(lambda: newest_run(project), None),
         measured=measured,
-        verdict=part(lambda: _verdict(project), None),
+        verdict=part(lambda: _second(newest_verdict(project)), None),
         release=released[0] if released else None,
-        released=released[1] if released else None,
+        released=_second(released),
         store_fault=store_fault,
         problems=tuple(dict.fromkeys(problems)),
     )
@@ -186,8 +186,7 @@ def _decision(project: Project, settings: Settings) -> tuple[Decision | None, bo
     return decision, is_old or with_judged(project, settings, answers) is not answers
 
 
-def _report(project: Project, kind: str, test_sha256: str | None) -> Report | None:
-    found = newest_report(project, "run" if kind == "run" else "baseline", test_sha256=test_sha256)
+def _second(found: tuple[Path, Value] | None) -> Value | None:
     return found[1] if found else None
 
 
@@ -197,11 +196,6 @@ def _unmeasured(project: Project, dataset: Manifest | None, baseline: Report | N
     from evaluation.outcomes import unmeasured_words
 
     return unmeasured_words(project, dataset, baseline)
-
-
-def _verdict(project: Project) -> Verdict | None:
-    found = newest_verdict(project)
-    return found[1] if found else None
 
 
 def _store(project: Project, settings: Settings) -> _Stored:

@@ -117,10 +117,12 @@ def source_document(book: Rulebook, name: str, as_of: date | None = None) -> Jso
     }
 
 
-def explain(book: Rulebook, ref: str, as_of: date, answers: Answers | None = None) -> JsonObject:
+def explain(
+    book: Rulebook, ref: str, as_of: date, answers: Answers | None = None, others: Sequence[str] = ()
+) -> JsonObject:
     """Return the document behind a rule, a source, or an answer's key; of a key also what each answer would do.
 
-    `rung why` calls this. Raises RungError with "did you mean" where `ref` is none of them.
+    Raises RungError with "did you mean" where `ref` is none of them; `rung why` knows `others`.
     """
     rule = book.by_id.get(ref) or _minimum(book, ref)
     if rule is not None:
@@ -132,13 +134,9 @@ def explain(book: Rulebook, ref: str, as_of: date, answers: Answers | None = Non
         return {"source": source_document(book, ref, as_of), "cited_by": cited}
     if ref in FACTS:
         return _answer_document(book, ref, answers or Answers())
-    known = [*book.by_id, *book.sources, *FACTS]
-    raise RungError(f'"{ref}" is no rule, source or answer.{did_you_mean(ref, known)}', "rung rules list", found=ref)
-
-
-def is_known(book: Rulebook, ref: str) -> bool:
-    """True if `explain` knows the reference."""
-    return bool(book.by_id.get(ref) or _minimum(book, ref) or ref.partition(":")[0] in book.sources or ref in FACTS)
+    near = did_you_mean(ref, [*book.by_id, *book.sources, *FACTS, *others])
+    what = "rule, source, answer, gate or thing" if others else "rule, source or answer"
+    raise RungError(f'There is no {what} called "{ref}".{near}', "rung rules list", found=ref)
 
 
 def explain_lines(document: JsonObject) -> Iterator[str]:

@@ -264,7 +264,9 @@ class RungApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
         """Ctrl+P reaches every stage and every action of the screen too."""
         yield from menu(self, screen)
-        yield from program_menu(self)
+        yield SystemCommand("Theme", "light, dark, high contrast and others", self.action_change_theme)
+        yield SystemCommand("Screenshot", "saved as an SVG file", lambda: self.set_timer(0.1, self.deliver_screenshot))
+        yield SystemCommand("Quit", "running commands continue in the background", self.action_quit)
 
 
 def open_review(reviewer: str = "", folder: Path | None = None) -> None:
@@ -312,10 +314,3 @@ def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
             f"here: {keys}",
             partial(app.call_later, app.run_action, found.binding.action, found.node),
         )
-
-
-def program_menu(app: RungApp) -> Iterator[SystemCommand]:
-    """Yield the program's own commands."""
-    yield SystemCommand("Theme", "light, dark, high contrast and others", app.action_change_theme)
-    yield SystemCommand("Screenshot", "saved as an SVG file", lambda: app.set_timer(0.1, app.deliver_screenshot))
-    yield SystemCommand("Quit", "running commands continue in the background", app.action_quit)

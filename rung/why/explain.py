@@ -14,7 +14,7 @@ from rung.text.decision_text import step_and_end
 from rung.text.message_text import visible
 from workspace.artefact import now
 from workspace.counted import counted, percent
-from workspace.errors import RungError, did_you_mean
+from workspace.errors import RungError
 from workspace.files import sha256_file
 from workspace.folder import Project, oldest_first
 from workspace.json_types import JsonObject
@@ -81,34 +81,30 @@ def why_rule(project: Project | None, ref: str) -> Explanation:
     """Return a rule with its sources, or a question with the rules that hang on it."""
     from advisor.answer_file import load_answers
     from advisor.rulefiles import load_rulebook
-    from rung.text.rules_text import explain, explain_lines, is_known
+    from rung.text.rules_text import explain, explain_lines
 
     rulebook = load_rulebook(project.root / "rules" if project else None)
-    if not is_known(rulebook, ref):
-        near = did_you_mean(ref, [*rulebook.by_id, *rulebook.questions, *rulebook.sources, *GATES])
-        raise RungError(f'There is no rule, answer, gate or thing called "{ref}".{near}', "rung rules list")
     answers = load_answers(project.answers_file) if project and project.answers_file.is_file() else None
-    document = explain(rulebook, ref, now().date(), answers)
+    document = explain(rulebook, ref, now().date(), answers, GATES)
     return Explanation(list(explain_lines(document)), document)
 
 
-FOLDERS = {"L": "releases", "R": "runs", "E": "evaluations", "v": "datasets"}
-MARKERS = {"L": "release.json", "R": "run.json", "E": "report.json", "v": "manifest.json"}
+PLACES = {
+    "L": "releases/{}/release.json",
+    "R": "runs/{}/run.json",
+    "E": "evaluations/{}/report.json",
+    "v": "datasets/{}/manifest.json",
+    "P": "plans/{}.toml",
+}
 
 
 def chain(project: Project, ref: str) -> list[ChainLink]:
     """Return every link behind `ref`, the nearest first. Raises RungError if no such thing is here."""
-    if re.fullmatch(r"r-\d+", ref):
-        return list(row_links(project, ref))
-    if re.fullmatch(r"([LRE]-|v)\d+", ref):
-        links = list(_artefact(project, project.root / FOLDERS[ref[0]] / ref / MARKERS[ref[0]]))
-    elif re.fullmatch(r"P-\d+", ref):
-        links = list(_artefact(project, project.plans / f"{ref}.toml"))
-    else:
-        known = "rung why R-001, L-001, v001, r-000123, a gate, a rule, an answer"
-        raise RungError(f'Nothing here is called "{ref}".', known)
     from curation.split.audit import VOUCHING, unlike_log
 
+    if ref.startswith("r-"):
+        return list(row_links(project, ref))
+    links = list(_artefact(project, project.root / PLACES[ref[0]].format(ref)))
     settings, files = load_settings(project.settings_file), [project.root / link.ref for link in links]
     vouched = [path for path in files if path.name in VOUCHING]
     unlike = {project.relative(path) for path in unlike_log(project, settings, *vouched)}

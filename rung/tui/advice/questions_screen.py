@@ -37,6 +37,8 @@ from rung.tui.widgets.lines import Entry, MarkedLines, shown
 from workspace.errors import RungError
 
 ENDING = (("/", "jump"), ("Esc", "back"))
+OF_LETTERS = ("pick", "unknown", "effects", "jump", "move", "look", "undo", "copy_command", "stage_step")
+"""Actions whose keys are text in a field."""
 LIST = "/"
 """Asked for instead of a question: the list of all questions."""
 
@@ -127,8 +129,8 @@ class QuestionsScreen(StageScreen):
             self.next = "Next: read it again.   Enter"
             return
         self.next = ""
-        known = {each.id: each for each in self.asking.rulebook.questions.values()}
-        self._ask(known.get(self.wanted) or next_question(self.asking.rulebook, self.asking.answers))
+        book = self.asking.rulebook
+        self._ask(book.questions.get(self.wanted) or next_question(book, self.asking.answers))
         if self.wanted == LIST:
             self.wanted = ""
             self.action_jump()
@@ -145,17 +147,7 @@ class QuestionsScreen(StageScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Allow an action; in a text field, letters and digits are text."""
         typing = isinstance(self.focused, Input)
-        if typing and action in (
-            "pick",
-            "unknown",
-            "effects",
-            "jump",
-            "move",
-            "look",
-            "undo",
-            "copy_command",
-            "stage_step",
-        ):
+        if typing and action in OF_LETTERS:
             return False
         if action == "pick" and not PICKS[(number := int(str(parameters[0])))].isdigit():
             return self.asked is not None and number < len(self.asked.answers)
@@ -334,9 +326,8 @@ class QuestionsScreen(StageScreen):
     def action_back(self) -> None:
         """Back one question; at the first one back to Start."""
         if self.trail and self.asking is not None:
-            known = {each.id: each for each in self.asking.rulebook.questions.values()}
             self.steps_back += 1
-            self._ask(known[self.trail.pop()])
+            self._ask(self.asking.rulebook.questions[self.trail.pop()])
         elif self.source.project is not None:
             super().action_back()
         else:
@@ -363,7 +354,7 @@ class QuestionsScreen(StageScreen):
     def action_jump(self) -> None:
         """Choose any question from a list."""
         if self.asking is not None:
-            known = {each.id: each for each in self.asking.rulebook.questions.values()}
+            known = self.asking.rulebook.questions
             self.app.push_screen(JumpScreen(self.asking), lambda key: self._ask(known[key]) if key else None)
 
 
