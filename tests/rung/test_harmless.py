@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import in_shell
 import pytest
 
 TITLE, CLIPBOARD, LINK = "\x1b]0;pwned\x07", "\x1b]52;c;cHduZWQ=\x07", "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\"
@@ -20,12 +18,9 @@ FORMULA = "=cmd|' /C calc'!A0"
 
 def rung(folder: Path, *arguments: str) -> str:
     """Everything a command printed."""
-    env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "rung", *arguments], cwd=folder, env=env, capture_output=True, check=False
-    )
-    assert done.returncode in (0, 1), done.stderr.decode()
-    return (done.stdout + done.stderr).decode()
+    done = in_shell.rung(*arguments, cwd=folder)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -73,9 +68,7 @@ def test_the_json_document_acts_on_no_terminal_and_holds_the_same_values(
     project: Path, command: tuple[str, ...]
 ) -> None:
     rung(project, "data", "import", "../rows.jsonl", "--as", "candidates")
-    env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([sys.executable, "-m", "rung", *command, "--json"], cwd=project, env=env, capture_output=True)
-    printed = done.stdout.decode()
+    printed = in_shell.rung(*command, "--json", cwd=project).stdout
     assert printed and not ACTS.search(printed), ACTS.findall(printed)
     whole = json.dumps(json.loads(printed), ensure_ascii=False)
     assert "\x9b" in whole or command[1] in ("leakage", "r-000001"), "the value itself is not changed"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer
+from in_shell import rung
 
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
@@ -35,9 +36,11 @@ def leaves(command: Any, path: str = "rung") -> Iterator[tuple[str, Any]]:
 
 
 def ran(folder: Any, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "rung", *words]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    return rung(*words, cwd=folder, COLUMNS="100")
+
+
+def stage_of(folder: Any, name: str) -> Any:
+    return next(s for s in json.loads(ran(folder, "status", "--json").stdout)["stages"] if s["name"] == name)
 
 
 def test_every_command_has_both_flags_and_says_what_they_do() -> None:
@@ -89,13 +92,9 @@ def test_status_counts_the_queue_as_review_does_also_after_a_fix(tmp_path: Path)
     (sent,) = json.loads(ran(tmp_path, "data", "fix", "contradictions", "--json").stdout)
     assert sent["action"] == "queue" and len(sent["rows"]) == 2 * len(torn)
 
-    def counted() -> str:
-        stages = json.loads(ran(tmp_path, "status", "--json").stdout)["stages"]
-        return str(next(stage["reason"] for stage in stages if stage["name"] == "review"))
-
-    before = counted()
+    before = stage_of(tmp_path, "review")["reason"]
     assert ran(tmp_path, "review", "status").returncode == 0
-    assert counted() == before
+    assert stage_of(tmp_path, "review")["reason"] == before
 
 
 def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
@@ -138,8 +137,8 @@ def test_the_lines_of_status_add_up_with_drafts(tmp_path: Path) -> None:
     assert ran(tmp_path, "data", "import", "rows.jsonl").returncode == 0
     with open_store(project, settings) as store:
         store.add([NewRow(Example(chat_row("Is there a lift?", "yes")))], role="candidates", origin="generated")
-    stages = json.loads(ran(tmp_path, "status", "--json").stdout)["stages"]
-    assert re.findall(r"\d+", stages[2]["reason"]) == ["3", "2", "1", "1"], "read, kept, taken out, drafted"
+    counts = re.findall(r"\d+", stage_of(tmp_path, "data")["reason"])
+    assert counts == ["3", "2", "1", "1"], "read, kept, taken out, drafted"
 
 
 def test_both_at_once_are_refused(tmp_path: Any) -> None:

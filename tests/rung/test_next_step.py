@@ -21,10 +21,16 @@ def named(done):
     return [line for line in done.stdout.splitlines() if "Next: " in line][-1].split("Next: ")[1].split("      ")[0]
 
 
+def stages(folder):
+    """Name -> stage of the document of `rung status`; the next one is also under "next"."""
+    status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
+    found = {stage["name"]: stage for stage in status["stages"]}
+    return {**found, "next": found.get(status["next"], {"command": "rung watch import LOGS"})}
+
+
 def wanted(folder):
     """The command of the stage that the document of `rung status` names as next."""
-    status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
-    return next((s["command"] for s in status["stages"] if s["name"] == status["next"]), "rung watch import LOGS")
+    return stages(folder)["next"]["command"]
 
 
 @pytest.fixture
@@ -95,11 +101,6 @@ def test_groups_are_told_where_items_hang_together():
     assert not any("--power" in line for line in SmallestGain(200, 0, 0.05, 0.1).lines())
 
 
-def data_stage(folder):
-    status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
-    return next(stage for stage in status["stages"] if stage["name"] == "data")
-
-
 def test_rows_are_done_when_they_were_checked_and_everyone_names_the_same_step(tmp_path, monkeypatch):
     rung("init", ".", cwd=tmp_path, code=0)
     monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
@@ -113,17 +114,17 @@ def test_rows_are_done_when_they_were_checked_and_everyone_names_the_same_step(t
         return said
 
     assert both("data", "import", "pool.jsonl") == "rung data check"
-    assert data_stage(tmp_path)["state"] == "open"
+    assert stages(tmp_path)["data"]["state"] == "open"
     assert named(rung("data", "check", cwd=tmp_path, code=1)) == "rung data fix contradictions"
-    assert (data_stage(tmp_path)["state"], wanted(tmp_path)) == ("needs_you", "rung data check")
+    assert (stages(tmp_path)["data"]["state"], wanted(tmp_path)) == ("needs_you", "rung data check")
     assert both("data", "fix", "contradictions") == "rung data check"
-    assert data_stage(tmp_path)["state"] == "open"
+    assert stages(tmp_path)["data"]["state"] == "open"
     after = both("data", "check", code=1)  # the rows wait in review: that is no reason to check again
     assert after == "rung advise"
     assert both("data", "undo") == "rung data check"
     assert both("data", "dismiss", "contradictions", "--by", "ann", "--reason", "both hold") == "rung data check"
     assert both("data", "check") == "rung advise"
-    assert data_stage(tmp_path)["state"] == "done"
+    assert stages(tmp_path)["data"]["state"] == "done"
     assert both("data", "check") == "rung advise"
 
 
@@ -154,9 +155,8 @@ def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
     rung("advise", cwd=folder, code=0)
     file = folder / "datasets/v001/train.jsonl"
     file.unlink() if gone else file.write_bytes(file.read_bytes()[1:])
-    status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
-    stage = next(stage for stage in status["stages"] if stage["name"] == "dataset")
-    assert (stage["state"], status["next"]) == ("needs_you", "dataset") and "train.jsonl" in stage["reason"]
+    stage = stages(folder)["next"]
+    assert (stage["name"], stage["state"]) == ("dataset", "needs_you") and "train.jsonl" in stage["reason"]
     checks = json.loads(rung("doctor", "--json", cwd=folder).stdout)["checks"]
     assert [(c["ok"], "train.jsonl" in c["fact"]) for c in checks if c["name"] == "v001"] == [(False, True)]
     assert wanted(folder) == "rung data freeze"
@@ -165,13 +165,9 @@ def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
 
 
 def test_a_policy_that_asks_for_more_is_seen_at_once(folder, monkeypatch):
-    def review():
-        status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
-        return next(stage["state"] for stage in status["stages"] if stage["name"] == "review")
-
-    assert review() == "done"
+    assert stages(folder)["review"]["state"] == "done"
     monkeypatch.setenv("RUNG_REVIEW__POOL", "all")
-    assert review() == "needs_you"
+    assert stages(folder)["review"]["state"] == "needs_you"
 
 
 def test_a_manifest_that_names_another_version_ends_no_status(folder):
