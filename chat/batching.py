@@ -10,7 +10,16 @@ from typing import Any
 from chat.hosted import BatchState, Hosted
 from chat.prices import Usage
 from chat.privacy import Guarded, unguarded
-from chat.protocols import UNCERTAIN, Ask, ChatError, ChatModel, ModelWrapper, Progress, Reply, collect, request_key
+from chat.protocols import (
+    UNCERTAIN,
+    Ask,
+    ChatError,
+    ChatModel,
+    ModelWrapper,
+    Reply,
+    StreamedModel,
+    request_key,
+)
 from workspace.artefact import now
 from workspace.errors import Refusal, RungError
 from workspace.files import write_text
@@ -103,7 +112,7 @@ def in_batches(model: ChatModel, folder: Path, say: Callable[[str], None]) -> Ch
     return Guarded(asking, model.guard, model.provider, model.host) if isinstance(model, Guarded) else asking
 
 
-class BatchedModel(ModelWrapper):
+class BatchedModel(ModelWrapper, StreamedModel):
     """Sends all asks as one batch and waits for it; what an earlier command sent is fetched first."""
 
     def __init__(self, batches: Batches, say: Callable[[str], None]) -> None:
@@ -121,10 +130,6 @@ class BatchedModel(ModelWrapper):
     def cost(self, usage: Usage) -> float | None:
         """USD of a call in a batch."""
         return self.batches.inner.cost(usage, batch=True)
-
-    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """Return all replies in order. Raises the first ChatError."""
-        return collect(self.stream, asks, progress)
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
         """Yield each reply or why there is none, when its batch has ended."""

@@ -4,8 +4,8 @@ import json
 import re
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,7 @@ from typing import Any
 
 from chat.calls import Pace, Patience, patiently, several
 from chat.prices import TokenPrice, Usage, price_line
-from chat.protocols import Ask, ChatError, Progress, Reply, collect
+from chat.protocols import Ask, ChatError, Reply, StreamedModel
 from chat.thinking import ROOM, named
 from workspace.json_types import JsonObject
 
@@ -46,7 +46,7 @@ class BatchState:
     done: int
 
 
-class Hosted(ABC):
+class Hosted(StreamedModel):
     """A model behind a server. Subclasses send one ask; this class keeps order, patience and the first failure."""
 
     is_local: bool
@@ -159,10 +159,6 @@ class Hosted(ABC):
         """Return each reply, or why there is none, as it comes."""
         stop = threading.Event()
         return several(lambda one: self.ask(one, stop), asks, self.options.workers, stop)
-
-    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """Return all replies in order. Raises the first ChatError; what came before it is in its `replies`."""
-        return collect(self.stream, asks, progress)
 
     def cost(self, usage: Usage, *, batch: bool = False) -> float | None:
         """USD of a call; None if no price is known, 0.0 on this machine unless the project names one."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chat.protocols import Ask, ChatError, ChatModel, ModelWrapper, Progress, Reply, collect, replies
+from chat.protocols import Ask, ChatError, ChatModel, ModelWrapper, Reply, StreamedModel, replies
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.json_types import JsonObject
@@ -67,7 +67,7 @@ class Guard:
         )
 
 
-class Guarded(ModelWrapper):
+class Guarded(ModelWrapper, StreamedModel):
     """A model that asks the guard before every single call."""
 
     def __init__(self, model: ChatModel, guard: Guard, provider: str, host: str) -> None:
@@ -83,10 +83,6 @@ class Guarded(ModelWrapper):
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
         """Yield the model's replies, with the guard asked before each ask is handed over."""
         return replies(self.model, self._allowed(asks))
-
-    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """Return all replies in order. Raises Refusal once the answer forbids, ChatError for the first failure."""
-        return collect(self.stream, asks, progress)
 
     def _allowed(self, asks: Iterable[Ask]) -> Iterator[Ask]:
         for ask in asks:

@@ -1,9 +1,10 @@
 """The interface between Rung and a model: a few small protocols, the values that they exchange, and their failures."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from workspace.errors import RungError
@@ -169,15 +170,37 @@ class ChatError(RungError):
         return self.kind in UNCERTAIN and not self.unsent and not self.cost_usd
 
 
-Stream = Callable[[Iterable[Ask]], Iterator[tuple[int, Reply | ChatError]]]
-
-
 @runtime_checkable
 class Streaming(Protocol):
     """A model that answers several asks at once and yields each as it comes."""
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
         """`(number of the ask, its reply or why there is none)`, in any order."""
+
+
+class StreamedModel(ABC):
+    """A model whose answers are those of its stream."""
+
+    @abstractmethod
+    def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
+        """Yield each reply, or why there is none, as it comes."""
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """Return all replies in order. Raises the first ChatError once no call is open; its `replies` have the rest."""
+        found: list[Reply | None] = [None] * len(asks)
+        failures: list[ChatError] = []
+        until_failure = takewhile(lambda _: not failures, asks)
+        for done, (number, reply) in enumerate(self.stream(until_failure), 1):
+            if isinstance(reply, ChatError):
+                failures.append(reply)
+            else:
+                found[number] = reply
+            if progress:
+                progress(done, len(asks))
+        if failures:
+            failures[0].replies = found
+            raise failures[0]
+        return [reply for reply in found if reply is not None]
 
 
 def replies(model: ChatModel, asks: Iterable[Ask], *, chunk: int = 24) -> Iterator[tuple[int, Reply | ChatError]]:
@@ -191,27 +214,3 @@ def replies(model: ChatModel, asks: Iterable[Ask], *, chunk: int = 24) -> Iterat
         for place, reply in enumerate(model.answer(some)):
             yield start + place, reply
         start += len(some)
-
-
-def collect(stream: Stream, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-    """Return all replies in order. Raises the first ChatError when no call is open; its `replies` hold the others."""
-    found: list[Reply | None] = [None] * len(asks)
-    failures: list[ChatError] = []
-
-    def until_failure() -> Iterator[Ask]:
-        for ask in asks:
-            if failures:
-                return
-            yield ask
-
-    for done, (number, reply) in enumerate(stream(until_failure()), 1):
-        if isinstance(reply, ChatError):
-            failures.append(reply)
-        else:
-            found[number] = reply
-        if progress:
-            progress(done, len(asks))
-    if failures:
-        failures[0].replies = found
-        raise failures[0]
-    return [reply for reply in found if reply is not None]

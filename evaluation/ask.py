@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, Streaming, request_key
@@ -90,9 +91,9 @@ def ask_all(
     step = 1 if isinstance(model, Streaming) else group
     if progress and order:
         progress(asking.done, len(asks))  # at once: the first replies may take a minute
-    source = asking.until_failure(replies.affordable([waiting[key] for key in order]))
-    source = replies.calls.sending(model, zip(order, source, strict=False))
-    for number, reply in stream(model, source, chunk=group):
+    affordable = replies.affordable([waiting[key] for key in order])
+    source = takewhile(lambda _: asking.failure is None, zip(order, affordable, strict=False))
+    for number, reply in stream(model, replies.calls.sending(model, source), chunk=group):
         asking.take(order[number], reply)
         if progress and ((asking.done - asking.known) % step == 0 or asking.done == len(asks)):
             progress(asking.done, len(asks))
@@ -115,13 +116,6 @@ class _Asking:
     @property
     def done(self) -> int:
         return self.known + self.came + len(self.refused)
-
-    def until_failure(self, asks: Iterator[Ask]) -> Iterator[Ask]:
-        """Yield the asks, as long as none failed."""
-        for ask in asks:
-            if self.failure:
-                return
-            yield ask
 
     def take(self, key: str, reply: Reply | ChatError) -> None:
         """Keep a reply; remember a refusal; stop for any other failure, and for refusals where nothing was answered."""

@@ -13,7 +13,7 @@ from chat.calls import several
 from chat.endpoint import exchange, http_place
 from chat.keys import key_for
 from chat.privacy import Guard, Guarded
-from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, Turn, collect
+from chat.protocols import Ask, ChatError, ChatModel, Reply, StreamedModel, Turn
 from chat.tool_calls import openai_turns
 from evaluation.arms.arm_material import ArmMaterial, Variant
 from evaluation.own_code import own_function
@@ -33,7 +33,7 @@ PAUSE = 0.5
 
 
 @dataclass(frozen=True)
-class OwnSystem:
+class OwnSystem(StreamedModel):
     """The system under its name in reports. `cost_usd` of a call is None if it is not known."""
 
     name: str
@@ -48,10 +48,6 @@ class OwnSystem:
         """Return each reply, or why there is none, as it comes."""
         stop = threading.Event()
         return several(lambda ask: self._reply(ask, stop), asks, self.workers, stop)
-
-    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """Return all replies in order. Raises the first ChatError."""
-        return collect(self.stream, asks, progress)
 
     def _reply(self, ask: Ask, stop: threading.Event) -> Reply:
         started = time.perf_counter()
