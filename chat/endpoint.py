@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -55,17 +55,6 @@ def model_place(address: str, provider: str) -> SplitResult:
     return http_place(named, '[model] base_url = "{address}"', 'base_url = "http://localhost:8000/v1" in rung.toml')
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """`prompt_tokens` is the server's own count, None if it tells none; `stopped` as in chat.protocols.Reply."""
-
-    text: str
-    prompt_tokens: int | None
-    output_tokens: int
-    stopped: str
-    seconds: float
-
-
 class Endpoint:
     """`url` is the server's root or its `/v1`; `model` the name to ask for, else the first one it lists.
 
@@ -92,8 +81,8 @@ class Endpoint:
 
     def answer(
         self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0, tools: Any = None
-    ) -> Completion:
-        """Return one answer, greedy unless `temperature` is None (server's default). Tool calls are a line of JSON."""
+    ) -> Reply:
+        """Return one answer, greedy unless `temperature` is None (server's default); 0 tokens if it tells none."""
         body: JsonObject = {"model": self.model, "messages": openai_turns(turns), "max_tokens": max_tokens}
         if tools:
             body["tools"] = openai_tools(tools)
@@ -106,11 +95,10 @@ class Endpoint:
             choice, usage = found["choices"][0], found.get("usage") or {}
             text, reason = str(choice["message"].get("content") or ""), choice.get("finish_reason")
             text = with_calls(text, calls_of(choice["message"]))
-            tokens, written = usage.get("prompt_tokens"), int(usage.get("completion_tokens") or 0)
-            asked = None if tokens is None else int(tokens)
+            asked, written = (int(usage.get(f"{side}_tokens") or 0) for side in ("prompt", "completion"))
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise RungError(f"{self.host} sent an answer that is no chat completion.", where=self.host) from error
-        return Completion(text, asked, written, STOPS.get(str(reason), "end"), spent)
+        return Reply(text, asked, written, spent, STOPS.get(str(reason), "end"))
 
     def prompt(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
         """Return the turns as llama.cpp or vLLM renders them, text and token ids; None for other servers."""
@@ -183,8 +171,7 @@ class ServedModel:
         replies = []
         for number, ask in enumerate(asks, 1):
             found = self.endpoint.answer(ask.turns, ask.max_tokens, tools=ask.meta.get("tools"))
-            tokens = found.prompt_tokens or 0
-            replies.append(Reply(spoken(found.text), tokens, found.output_tokens, found.seconds, found.stopped))
+            replies.append(replace(found, text=spoken(found.text)))
             if progress:
                 progress(number, len(asks))
         return replies

@@ -55,8 +55,8 @@ def completion(**changed):
 def test_an_answer_with_and_without_counts(loopback):
     loopback.say((200, completion()), (200, completion(usage=None)))
     counted, bare = (Endpoint(loopback.url, "m").answer(ASK, 8) for _ in range(2))
-    assert (counted.text, counted.prompt_tokens, counted.output_tokens, counted.stopped) == ("Hello.", 3, 2, "end")
-    assert bare.prompt_tokens is None and bare.output_tokens == 0
+    assert (counted.text, counted.input_tokens, counted.output_tokens, counted.stopped) == ("Hello.", 3, 2, "end")
+    assert bare.input_tokens == bare.output_tokens == 0
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from chat.endpoint import Completion, Endpoint
-from chat.protocols import Progress
+from chat.endpoint import Endpoint
+from chat.protocols import Progress, Reply
 from curation.mask import mask
 from training.release.goldens import GoldenPrompt, Goldens
 from workspace.errors import RungError
@@ -102,7 +102,7 @@ def check(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: Progress
     for number, item in enumerate(goldens.items, 1):
         answer = endpoint.answer(item.turns, goldens.max_tokens)
         told = endpoint.prompt(item.turns)
-        known = "told by the server" if told else known if answer.prompt_tokens is not None else "unknown"
+        known = "told by the server" if told else known if answer.input_tokens else "unknown"
         found = _in_prompt(goldens, item, told[1] if told else None, answer) or _in_answer(
             goldens,
             item,
@@ -122,25 +122,25 @@ def check(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: Progress
 
 
 def _in_prompt(
-    goldens: Goldens, item: GoldenPrompt, ids: Sequence[int] | None, answer: Completion
+    goldens: Goldens, item: GoldenPrompt, ids: Sequence[int] | None, answer: Reply
 ) -> tuple[Cause, Sequence[int], Sequence[int]] | None:
     """Return why a prompt has other tokens, the expected ones and those found (none if only counted).
 
     The count is compared too: what a server makes of a template does not show a begin token that it adds later.
     """
-    expected, counted = item.prompt_ids, answer.prompt_tokens
+    expected, counted = item.prompt_ids, answer.input_tokens
     begin = goldens.starts
     if ids is not None and list(ids) != expected:
         again = begin is not None and list(ids) == [begin, *expected]
         return ("bos" if again else "template"), expected, ids
-    if counted is None or counted == len(expected):
+    if counted in (0, len(expected)):
         return None
     twice = counted == len(expected) + 1 and begin is not None
     return ("bos" if twice else "template"), expected, [begin or 0, *expected] if twice else []
 
 
 def _in_answer(
-    goldens: Goldens, item: GoldenPrompt, answer: Completion, tokens: RunTokenizer, again: Callable[[], Completion]
+    goldens: Goldens, item: GoldenPrompt, answer: Reply, tokens: RunTokenizer, again: Callable[[], Reply]
 ) -> tuple[Cause, Sequence[int], Sequence[int]] | None:
     """Return an answer that goes another way, and why."""
     if answer.text == item.text:
@@ -157,7 +157,7 @@ def _in_answer(
 def _difference(
     number: int,
     item: GoldenPrompt,
-    answer: Completion,
+    answer: Reply,
     found: tuple[Cause, Sequence[int], Sequence[int]],
     tokens: RunTokenizer,
 ) -> AnswerDifference:
@@ -165,7 +165,7 @@ def _difference(
     pairs = zip(expected, got, strict=False)
     place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(expected), len(got)))
     question, run, server = map(mask, (str(item.turns[-1].get("content", "")), item.text, answer.text))
-    counted = [f"{answer.prompt_tokens} tokens, not {len(expected)}"] if cause == "template" and not got else None
+    counted = [f"{answer.input_tokens} tokens, not {len(expected)}"] if cause == "template" and not got else None
     shown = counted or tokens.texts(got[place : place + 5])
     return AnswerDifference(
         number, question, cause, place, tokens.texts(expected[place : place + 5]), shown, (run, server)
