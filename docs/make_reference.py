@@ -195,12 +195,12 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 def metrics() -> Iterator[str]:
     """Yield the metrics, each with the definition that it cites."""
-    from evaluation.metrics.item_metrics import MAKERS, SCORES
+    from evaluation.metrics.item_metrics import ITEM_METRICS
     from evaluation.metrics.text import class_report, perplexity, refuses
 
     yield "# Metrics\n\n`[evaluation] metric` names the primary metric. Your own: `metrics/NAME.py` in the project.\n"
     yield "| metric | definition |\n|---|---|"
-    texts = {name: score.__doc__ for name, score in {**SCORES, **MAKERS}.items()}
+    texts = {name: score.__doc__ for name, (_, score) in ITEM_METRICS.items() if name != "judge"}
     texts |= {"f1": class_report.__doc__, "perplexity": perplexity.__doc__, "refusal": refuses.__doc__}
     for name, text in sorted(texts.items()):
         yield f"| `{name}` | {cell(first(text))} |"

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evaluation.metrics.json_documents import (
     fits_tools,
@@ -41,47 +42,32 @@ def code_of(output: str) -> str:
     return "\n".join(blocks) if blocks else output
 
 
-ITEM_METRICS = {
-    "exact_match": "exact match",
-    "normalised_match": "match, normalised",
-    "accuracy": "accuracy",
-    "token_f1": "token F1",
-    "numeric": "numeric match",
-    "json_valid": "valid JSON",
-    "json_schema": "valid by schema",
-    "json_fields": "JSON field F1",
-    "tool_name": "right tools called",
-    "tool_args": "tool argument F1",
-    "tool_call": "right tool calls",
-    "regex": "matches the pattern",
-    "bleu": "sentence BLEU",
-    "chrf": "sentence chrF",
-    "rouge": "ROUGE",
-    "code": "passes its tests",
-    "judge": "judged by a model",
-}
-"""The metrics of single items, with the words for each on a screen."""
+def _not_alone(output: str, expected: str) -> float:
+    raise RungError('metric = "judge": only a judge model can score; it needs the question too.', where="rung.toml")
+
+
 Score = Callable[[str, str], float]
-SCORES: Mapping[str, Score] = {
-    "exact_match": exact_match,
-    "normalised_match": normalised_match,
-    "accuracy": accuracy,
-    "token_f1": token_f1,
-    "json_valid": json_valid,
-    "json_fields": json_fields,
-    "tool_name": tool_name,
-    "tool_args": tool_args,
-    "tool_call": tool_call,
-    "bleu": bleu,
-    "chrf": chrf,
-    "code": passes,
+ITEM_METRICS: Mapping[str, tuple[str, Callable[..., Any]]] = {
+    "exact_match": ("exact match", exact_match),
+    "normalised_match": ("match, normalised", normalised_match),
+    "accuracy": ("accuracy", accuracy),
+    "token_f1": ("token F1", token_f1),
+    "numeric": ("numeric match", numeric),
+    "json_valid": ("valid JSON", json_valid),
+    "json_schema": ("valid by schema", json_schema),
+    "json_fields": ("JSON field F1", json_fields),
+    "tool_name": ("right tools called", tool_name),
+    "tool_args": ("tool argument F1", tool_args),
+    "tool_call": ("right tool calls", tool_call),
+    "regex": ("matches the pattern", regex),
+    "bleu": ("sentence BLEU", bleu),
+    "chrf": ("sentence chrF", chrf),
+    "rouge": ("ROUGE", rouge),
+    "code": ("passes its tests", passes),
+    "judge": ("judged by a model", _not_alone),
 }
-MAKERS: Mapping[str, Callable[..., Score]] = {
-    "numeric": numeric,
-    "json_schema": json_schema,
-    "regex": regex,
-    "rouge": rouge,
-}
+"""The metrics of single items: the words for each on a screen, and its score; of `MADE`, what makes the score."""
+MADE = ("numeric", "json_schema", "regex", "rouge")
 """Metrics that are made from the argument after the colon."""
 NEEDS_ARGUMENT = {"regex": "regex:PATTERN", "json_schema": "json_schema:FILE"}
 SETS_ONLY = ("f1", "macro_f1", "micro_f1", "perplexity", "refusal")
@@ -127,25 +113,18 @@ def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
 
 
 def _known(spec: str, name: str, argument: str, root: Path | None) -> ItemMetric:
-    if name == "judge":
-        return ItemMetric(spec, ITEM_METRICS[name], _not_alone, judged=True)
     if name in NEEDS_ARGUMENT and not argument:
         raise RungError(f'metric = "{spec}": say which, as in "{NEEDS_ARGUMENT[name]}".', where="rung.toml")
-    words = ITEM_METRICS[name]
+    words, score = ITEM_METRICS[name]
     if name == "code":
         require_sandbox()
-    if name in SCORES:
-        return ItemMetric(spec, words, SCORES[name], by_tests=name == "code", by_tools=name == "tool_call")
     if name == "json_schema" and root is not None:
         argument = str(root / argument)
     try:
-        return ItemMetric(spec, words, MAKERS[name](argument) if argument else MAKERS[name]())
+        score = score if name not in MADE else score(argument) if argument else score()
     except ValueError as error:
         raise RungError(f'metric = "{spec}": {error}.', where="rung.toml") from error
-
-
-def _not_alone(output: str, expected: str) -> float:
-    raise RungError('metric = "judge": only a judge model can score; it needs the question too.', where="rung.toml")
+    return ItemMetric(spec, words, score, by_tests=name == "code", judged=name == "judge", by_tools=name == "tool_call")
 
 
 def _unknown(name: str, own: Mapping[str, Path]) -> RungError:

@@ -37,7 +37,7 @@ def metric_words(metric: str) -> str:
     """`exact match`, `numeric match (0.01) on every turn`."""
     spec, turns, _ = metric.partition(EVERY_TURN)
     name, _, argument = spec.partition(":")
-    return ITEM_METRICS.get(name, name) + (f" ({argument})" if argument else "") + turns
+    return ITEM_METRICS.get(name, (name,))[0] + (f" ({argument})" if argument else "") + turns
 
 
 def unmeasured(report: Report) -> list[str]:
