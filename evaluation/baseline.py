@@ -32,7 +32,7 @@ from evaluation.measure import (
     shared_beginning,
     why_unmeasured,
 )
-from evaluation.measured_answers import Effort, judge_rungs, smallest_difference
+from evaluation.measured_answers import is_enough, judge_rungs, smallest_difference
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, write_outcomes
 from evaluation.outcomes import asked_with
 from evaluation.reuse import ReusedArm, ReusedArms, join_earlier, stands_on
@@ -56,10 +56,6 @@ class Aim:
     days: float | None = None
     vouched_by: str = ""
     reason: str = ""
-
-    def effort(self, versions: int) -> Effort:
-        """Return the effort, with the number of prompt versions tried."""
-        return Effort(versions, self.days, self.vouched_by)
 
 
 class MeasuredArm(NamedTuple):
@@ -159,16 +155,12 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[ArmChoice]) -> Ch
     return choices
 
 
-class MeasuredLadder(NamedTuple):
-    """Every arm's result in the order of the ladder, all outcomes, and by arm the answers with probabilities."""
-
-    results: list[ArmResult]
-    outcomes: list[ItemOutcome]
-    sure: dict[str, SureSplits]
-
-
-def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms) -> MeasuredLadder:
-    """Measure the chosen arms, join the reused ones, and work the cascade out where it is wanted."""
+def _ladder(
+    bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms
+) -> tuple[list[ArmResult], list[ItemOutcome], dict[str, SureSplits]]:
+    """Return every arm's result in the order of the ladder, all outcomes, and by arm the answers with probabilities:
+    of the chosen arms, the reused ones, and the cascade where it is wanted.
+    """
     measured = [measure_choice(bench, choice, bench.items) for choice in chosen]
     found: list[MeasuredArm | ReusedArm] = [*measured, *joined.taken]
     outcomes = [o for choice in chosen for o in choice.outcomes] + [o for each in found for o in each.outcomes]
@@ -178,7 +170,7 @@ def _ladder(bench: Bench, chosen: Sequence[ArmChoice], joined: ReusedArms) -> Me
         results.append(both[0])
         outcomes += both[1]
     by_arm = {arm.arm: arm for arm in results}
-    return MeasuredLadder([by_arm[name] for name in on_the_ladder(by_arm)], outcomes, sure)
+    return [by_arm[name] for name in on_the_ladder(by_arm)], outcomes, sure
 
 
 def cascade(
@@ -227,6 +219,7 @@ def _measure_all(
     folder: Path, bench: Bench, chosen: Sequence[ArmChoice], notes: Sequence[str], aim: Aim, joined: ReusedArms
 ) -> Report:
     items, whole = bench.items, in_order([*chosen, *joined.choices])
+    versions = len(bench.material().prompts)
     results, outcomes, sure = _ladder(bench, chosen, joined)
     lacking = joined.cascades and all(arm.arm != CASCADE for arm in results)
     told = [
@@ -250,9 +243,9 @@ def _measure_all(
         stands_on=stands_on(bench),
         asked_with=asked_with(bench.settings),
         smallest_difference=smallest_difference(results, outcomes, bench.groups),
-        versions=len(bench.material().prompts),
+        versions=versions,
         vouched_by=aim.vouched_by,
-        judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
+        judged=judge_rungs(results, aim.goal, is_enough(versions, aim.days, aim.vouched_by)),
     )
     with open_store(bench.project, bench.settings) as store:
         on = {"arms": [arm.arm for arm in results], "test": report.test_sha256, "metric": report.metric}

@@ -16,7 +16,7 @@ from curation.example import Example
 from curation.split.manifest import SplitName, load_split, newest_dataset, read_manifest
 from curation.split.split import group_key
 from evaluation.abstention import Abstention, SureSplits, abstention
-from evaluation.arms.arm_material import ArmMaterial, OptimiseLimits, read_prompts
+from evaluation.arms.arm_material import ArmMaterial, read_prompts
 from evaluation.arms.dev_rows import DevRows, frozen_rows, rows_for
 from evaluation.arms.prompted import BIGGER_MODEL
 from evaluation.ask import Replies
@@ -150,7 +150,7 @@ class Bench:
             closed=self.closed,
             choosing=len(self.choosing),
             bigger=self.bigger.name if self.bigger else "",
-            optimise=OptimiseLimits(self.settings.evaluation.proposals, self.settings.evaluation.optimise_calls),
+            optimise=self.settings.evaluation,
             meanings=self.meanings,
             validation=self.rows.validation,
             encoder=self.encoder,

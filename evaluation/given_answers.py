@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chat.protocols import Ask, Progress, Reply, Turn
 from evaluation.bench import Bench
@@ -103,14 +102,7 @@ def read_given(path: Path, items: Sequence[EvalItem]) -> GivenAnswers:
     found: dict[int, str] = {}
     outputs: dict[str, str] = {}
 
-    def fault(line: str) -> str:
-        item, output = _row(line)
-        said = _fault(item, output, wanted, found, outputs)
-        if not said:
-            found[item] = outputs[_key(wanted[item].turns)] = output
-        return said
-
-    problems = line_problems(path, FORM, fault)
+    problems = line_problems(path, FORM, lambda line: _take(line, wanted, found, outputs))
     missing = sorted(wanted.keys() - found.keys())
     if missing and not problems:
         shown = ", ".join(map(str, missing[:10])) + (" ..." if len(missing) > 10 else "")
@@ -120,17 +112,13 @@ def read_given(path: Path, items: Sequence[EvalItem]) -> GivenAnswers:
     return GivenAnswers(path, outputs)
 
 
-def _row(line: str) -> tuple[Any, Any]:
+def _take(line: str, wanted: Mapping[int, EvalItem], found: dict[int, str], outputs: dict[str, str]) -> str:
+    """Keep the answer of a line, or return its fault."""
     try:
         row = json.loads(line)
-        return row["item"], row["output"]
+        item, output = row["item"], row["output"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return None, None
-
-
-def _fault(
-    item: Any, output: Any, wanted: Mapping[int, EvalItem], found: Mapping[int, str], outputs: Mapping[str, str]
-) -> str:
+        item, output = None, None
     if type(item) is not int or not isinstance(output, str):
         return "is no answer to an item."
     if item not in wanted:
@@ -139,6 +127,7 @@ def _fault(
         return f"item {item} has an answer already."
     if outputs.get(_key(wanted[item].turns), output) != output:
         return f"item {item} has the question of another item and another answer."
+    found[item] = outputs[_key(wanted[item].turns)] = output
     return ""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from advisor.answers import FACTS, Answers
 from advisor.decision import Decision
 from advisor.project_advice import advise_project
 from advisor.recording import record_measured, with_measured
-from curation.example import Example
 from curation.split.manifest import newest_dataset, read_manifest
 from curation.store import open_store, store_exists
 from evaluation.arms.classifiers import CLASSIFIERS
@@ -36,24 +34,15 @@ WEEK_OF_EFFORT = 5.0
 BY_EXAMPLES = ("few_shot", "many_shot", "retrieved")
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Effort that went into the prompts: versions tried, days spent, and who confirmed them instead of the days."""
-
-    versions: int
-    days: float | None = None
-    vouched_by: str = ""
-
-    @property
-    def is_enough(self) -> bool:
-        """True for at least three versions and a week, or a name and a reason."""
-        return self.versions >= FEWEST_VERSIONS and ((self.days or 0.0) >= WEEK_OF_EFFORT or bool(self.vouched_by))
+def is_enough(versions: int, days: float | None = None, vouched_by: str = "") -> bool:
+    """True if enough effort went into the prompts: three versions, and a week or a person who confirmed them."""
+    return versions >= FEWEST_VERSIONS and ((days or 0.0) >= WEEK_OF_EFFORT or bool(vouched_by))
 
 
-def judge_rungs(arms: Sequence[ArmResult], goal: float | None, effort: Effort) -> dict[str, str]:
+def judge_rungs(arms: Sequence[ArmResult], goal: float | None, enough: bool) -> dict[str, str]:
     """Return the measured facts `prompting`, `few_shot`, `rag`, `optimised` and `classifier`, where they were judged.
 
-    Judged on validation, never on test. A prompt that falls short counts as `insufficient` only with enough effort
+    Judged on validation, never on test. A prompt that falls short counts as `insufficient` only with `enough` effort
     and an arm with examples beside it, else as `weak_effort`.
     """
     arms = [arm for arm in arms if not arm.unmeasured]
@@ -62,8 +51,8 @@ def judge_rungs(arms: Sequence[ArmResult], goal: float | None, effort: Effort) -
         return {}
     judged = {}
     if "prompt" in scores:
-        enough = effort.is_enough and any(name in scores for name in BY_EXAMPLES)
-        judged["prompting"] = _works(scores["prompt"], goal) or ("insufficient" if enough else "weak_effort")
+        short = "insufficient" if enough and any(name in scores for name in BY_EXAMPLES) else "weak_effort"
+        judged["prompting"] = _works(scores["prompt"], goal) or short
     for fact, names in (("few_shot", BY_EXAMPLES), ("rag", ("rag", "combined"))):
         found = [scores[name] for name in names if name in scores and _counts(name, arms)]
         if found:
@@ -126,15 +115,6 @@ def smallest_difference(
     return detectable(compare(second, first, named), ShipRule(margin=0.0), not is_binary([*first, *second]))
 
 
-def data_facts(examples: Sequence[Example], reviewed: int, closed: bool) -> Facts:
-    """Return `examples`, `reviewed_examples`, `test_set` and, for a closed set, `classes` and `smallest_class`."""
-    facts: Facts = {"examples": len(examples), "reviewed_examples": reviewed, "test_set": True}
-    counts = Counter(example.answer for example in examples if example.answer)
-    if closed and counts:
-        facts |= {"classes": len(counts), "smallest_class": min(counts.values())}
-    return facts
-
-
 BY = "rung baseline"
 RUNGS = ("prompting", "few_shot", "rag", "optimised", "classifier")
 """The answers that a baseline judges."""
@@ -160,7 +140,7 @@ def rejudged(report: Report, answers: Answers) -> Report:
         return report
     prompt = next((arm.tries for arm in report.arms if arm.arm == "prompt"), 0)
     versions = prompt if report.versions is None else report.versions
-    judged = judge_rungs(report.arms, goal, Effort(versions, answers.prompt_effort_days, report.vouched_by))
+    judged = judge_rungs(report.arms, goal, is_enough(versions, answers.prompt_effort_days, report.vouched_by))
     return revised(report, goal=goal, judged=judged)
 
 
@@ -217,11 +197,6 @@ def _changed_facts(report: Report, answers: Answers) -> Facts:
     return changed
 
 
-def check_advice(project: Project) -> None:
-    """Raise now what would stop the advice after an hour of measuring: a fault in answers or rules."""
-    advise_project(project, write=False)
-
-
 def take_over(project: Project, settings: Settings, bench: Bench, report: Report) -> Decision:
     """Record the measured facts in answers.toml, decide again and write decision.json."""
     answers = read_answers(project)
@@ -231,12 +206,17 @@ def take_over(project: Project, settings: Settings, bench: Bench, report: Report
 
 
 def count_rows(project: Project, settings: Settings, bench: Bench) -> Facts:
-    """Return the data facts: of the store's rows that could train, else of the frozen rows that arms may show."""
-    if not store_exists(project, settings):
-        rows = bench.rows.examples
-        return data_facts(rows, len(rows), bench.closed)
-    with open_store(project, settings) as store:
-        found = [r for r in store.rows(role=["pool", "train", "candidates"]) if r.example.answer is not None]
-    usable = [r for r in found if r.is_reviewed or (r.role != "candidates" and r.state != "rejected")]
-    reviewed = sum(r.is_reviewed for r in usable)
-    return data_facts([r.example for r in usable], reviewed, bench.closed)
+    """Return `examples`, `reviewed_examples`, `test_set` and, for a closed set, `classes` and `smallest_class`: of the
+    store's rows that could train, else of the frozen rows that arms may show.
+    """
+    examples, reviewed = list(bench.rows.examples), len(bench.rows.examples)
+    if store_exists(project, settings):
+        with open_store(project, settings) as store:
+            found = [r for r in store.rows(role=["pool", "train", "candidates"]) if r.example.answer is not None]
+        usable = [r for r in found if r.is_reviewed or (r.role != "candidates" and r.state != "rejected")]
+        examples, reviewed = [r.example for r in usable], sum(r.is_reviewed for r in usable)
+    facts: Facts = {"examples": len(examples), "reviewed_examples": reviewed, "test_set": True}
+    counts = Counter(example.answer for example in examples if example.answer)
+    if bench.closed and counts:
+        facts |= {"classes": len(counts), "smallest_class": min(counts.values())}
+    return facts

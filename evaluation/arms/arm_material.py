@@ -12,6 +12,7 @@ from curation.example import Example
 from evaluation.retrieval import Meanings, Passage
 from workspace.files import read_utf8, sha256_bytes, write_bytes
 from workspace.folder import Project
+from workspace.settings import EvaluationSettings
 
 OLD = "old"
 Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
@@ -31,20 +32,13 @@ class PromptVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class OptimiseLimits:
-    """Limits of the arm `optimised`: rewrites of the instruction, and answers to items."""
-
-    rewrites: int
-    calls: int
-
-
-@dataclass(frozen=True, slots=True)
 class ArmMaterial:
     """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
     the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
-    `choosing` is the number of validation items, `bigger` the name of another model that may be asked; with `meanings`
-    rows and passages are searched by embeddings too. Classifiers are calibrated on `validation`; `encoder` embeds texts
-    for one of them, with `tune_encoder` also after it was tuned on the rows.
+    `choosing` is the number of validation items, `optimise` has the limits of the arm `optimised`, `bigger` is the name
+    of another model that may be asked; with `meanings` rows and passages are searched by embeddings too. Classifiers
+    are calibrated on `validation`; `encoder` embeds texts for one of them, with `tune_encoder` also after it was tuned
+    on the rows.
     """
 
     base: PromptVersion | None = None
@@ -58,7 +52,7 @@ class ArmMaterial:
     instructions: tuple[PromptVersion | None, ...] = (None,)
     proposals: tuple[PromptVersion, ...] = ()
     bigger: str = ""
-    optimise: OptimiseLimits | None = None
+    optimise: EvaluationSettings | None = None
     meanings: Meanings | None = None
     validation: tuple[Example, ...] = ()
     encoder: Meanings | None = None

@@ -11,14 +11,14 @@ from itertools import accumulate
 from typing import Any
 
 from chat.protocols import Ask, ChatModel, Progress
-from evaluation.arms.arm_material import ArmMaterial, OptimiseLimits, PromptVersion, read_proposals
+from evaluation.arms.arm_material import ArmMaterial, PromptVersion, read_proposals
 from evaluation.arms.prompted import OPTIMISED, alone, spread
 from evaluation.ask import ask_all
 from evaluation.measure import EvalItem, Harness, items_of, measure
 from workspace.extras import require
 from workspace.files import write_text
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import EvaluationSettings, Settings
 
 SHOWN = 5
 """Rows of which a rewrite sees question, answer and what was wrong."""
@@ -67,7 +67,7 @@ def optimise(
     """
     known = read_proposals(project)
     limits = material.optimise
-    if known or writer is None or not (items and material.examples and limits and limits.rewrites):
+    if known or writer is None or not (items and material.examples and limits and limits.proposals):
         return known
     gepa = require("optimise", "gepa")
     started = material.instructions[-1]
@@ -82,14 +82,14 @@ def optimise(
         seed_candidate={PART: first},
         trainset=rows,
         valset=list(items)[: tried_on(limits)],
-        adapter=_Adapter(desk, watch, limits.calls),
+        adapter=_Adapter(desk, watch, limits.optimise_calls),
         reflection_lm=rewrite,
         reflection_prompt_template=WRITES.replace("<words>", str(most_words(desk.choices))),
         reflection_minibatch_size=min(SHOWN, len(rows)),
         skip_perfect_score=False,
         acceptance_criterion=_Each(),
-        max_metric_calls=limits.calls,
-        stop_callbacks=[lambda state: state.i + 1 >= limits.rewrites],
+        max_metric_calls=limits.optimise_calls,
+        stop_callbacks=[lambda state: state.i + 1 >= limits.proposals],
         logger=_Quiet(),
         seed=0,
     )
@@ -104,9 +104,9 @@ def most_words(choices: Sequence[str]) -> int:
     return min(200 + 10 * len(choices), 600)
 
 
-def tried_on(limits: OptimiseLimits) -> int:
+def tried_on(limits: EvaluationSettings) -> int:
     """Validation rows on which each instruction is tried, so that all rewrites fit into the calls."""
-    return max(FEWEST, (limits.calls - 2 * SHOWN * limits.rewrites) // (limits.rewrites + 1))
+    return max(FEWEST, (limits.optimise_calls - 2 * SHOWN * limits.proposals) // (limits.proposals + 1))
 
 
 class _Each:

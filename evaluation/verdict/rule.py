@@ -231,12 +231,16 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
     if not report.decides:
         return revised(verdict, judge=report)
     notes = [note for note in verdict.notes if note != NOT_CHECKED]
-    if fault := report.why if not report.used else _of_one_training(verdict):
+    fault = "" if report.used else report.why
+    if report.used and verdict.trainings:
+        fault = f"people labelled the outputs of {verdict.run} alone, one of {len(verdict.trainings)} trainings"
+    if fault:
         why = f"The judge decides nothing: {fault}"
         return revised(verdict, judge=report, verdict="need_more_data", notes=[why, *notes])
     arms = [_corrected(rival, report) for rival in verdict.arms]
     results = {rival.arm: rival for rival in arms}
-    against, half = results[verdict.chosen], _half(results[verdict.chosen])
+    against = results[verdict.chosen]
+    half = max(against.high - against.difference, against.difference - against.low)
     quantile = normal_quantile((1 + verdict.confidence) / 2)
     seen = half * (1 + normal_quantile(POWER) / quantile)
     may_ship = verdict.place is None or verdict.planned_runs is None or verdict.place <= verdict.planned_runs
@@ -256,18 +260,6 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
         items_to_settle=None,
         notes=["Differences are the judge's, corrected by people's labels; both errors are in the interval", *notes],
     )
-
-
-def _half(rival: Rival) -> float:
-    """Return the longer half of the interval."""
-    return max(rival.high - rival.difference, rival.difference - rival.low)
-
-
-def _of_one_training(verdict: Verdict) -> str:
-    """Return the reason why people's labels do not correct a verdict on several training runs; empty for one."""
-    if not verdict.trainings:
-        return ""
-    return f"people labelled the outputs of {verdict.run} alone, one of {len(verdict.trainings)} trainings"
 
 
 def _corrected(rival: Rival, report: JudgeReport) -> Rival:

@@ -16,7 +16,7 @@ from evaluation.baseline import Aim, choose_all, run_baseline
 from evaluation.bench import closed_set, open_bench
 from evaluation.choose import Choices
 from evaluation.measure import items_of
-from evaluation.measured_answers import Effort, judge_rungs
+from evaluation.measured_answers import is_enough, judge_rungs
 from evaluation.measurement_report import newest_report, read_outcomes
 from evaluation.retrieval import Bm25, Passage, holds_pair, words
 from workspace.artefact import read_artefact
@@ -281,17 +281,17 @@ def result_of(arm, validation):
 
 def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
     arms = [result_of("prompt", 0.6), result_of("few_shot", 0.7), result_of("classical", 0.85)]
-    enough, vouched = Effort(3, 5.0), Effort(3, None, "priya")
+    enough, vouched = is_enough(3, 5.0), is_enough(3, None, "priya")
     assert judge_rungs(arms, 0.8, enough) == {
         "prompting": "insufficient",
         "few_shot": "insufficient",
         "classifier": "works",
     }
     assert judge_rungs(arms, 0.8, vouched)["prompting"] == "insufficient"
-    assert judge_rungs(arms, 0.8, Effort(2, 9.0))["prompting"] == "weak_effort"
-    assert judge_rungs(arms, 0.8, Effort(3, 4.0))["prompting"] == "weak_effort"
+    assert judge_rungs(arms, 0.8, is_enough(2, 9.0))["prompting"] == "weak_effort"
+    assert judge_rungs(arms, 0.8, is_enough(3, 4.0))["prompting"] == "weak_effort"
     assert judge_rungs(arms[:1], 0.8, enough) == {"prompting": "weak_effort"}
-    assert judge_rungs(arms, 0.6, Effort(1))["prompting"] == "works"
+    assert judge_rungs(arms, 0.6, is_enough(1))["prompting"] == "works"
     assert judge_rungs(arms, None, enough) == {}
     assert judge_rungs([result_of("prompt", None)], 0.8, enough) == {}
     beaten = [result_of("prompt", 0.9), result_of("classical", 0.85)]

@@ -51,12 +51,13 @@ def baseline(
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
+    from advisor.project_advice import advise_project
     from evaluation.arms.prompted import BIGGER_MODEL
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim
     from evaluation.bench import frozen_test, open_bench
     from evaluation.ladder_plan import plan_ladder
-    from evaluation.measured_answers import check_advice, read_answers
+    from evaluation.measured_answers import read_answers
     from evaluation.testset.relabelling import check_corrections
     from rung.cli.models import open_ladder, open_meanings, overridden, scored
     from rung.status.following import SET_GOAL
@@ -70,7 +71,7 @@ def baseline(
     answers = read_answers(project)
     if answers.goal_score is None and "goal_score" not in answers.answered:
         note(f"! No goal is set. A goal that is named before the measurement counts for more: {SET_GOAL}")
-    check_advice(project)
+    advise_project(project, write=False)  # a fault in answers or rules would else stop the advice after an hour
     check_corrections(project, settings, frozen_test(project, dataset)[0])
     allowed = overridden(project, settings, override, by, reason, "baseline")
     bigger = any(arm.name == BIGGER_MODEL for arm in wanted)
