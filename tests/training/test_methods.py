@@ -7,7 +7,7 @@ import pytest
 import taught
 from lives import wait_until
 
-from training.plan.preferences import AnswerPair
+from training.plan.objective import AnswerPair
 from training.runs import RunRecord, curve, is_alive, read_run
 from workspace.folder import Project
 from workspace.settings import Settings

@@ -18,10 +18,9 @@ from curation.review.service import decide_all, undo
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split, newest_dataset
 from training.gates.clearance import check_gates
+from training.plan.objective import is_run, preferences_of, reward_run
 from training.plan.planning import make_plan
 from training.plan.plans import Plan, find_plan, keep_plan, read_plan
-from training.plan.preferences import preferences_of
-from training.plan.reward import is_run, reward_run
 from training.runs import curve, read_run, write_run
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file

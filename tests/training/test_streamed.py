@@ -10,7 +10,7 @@ import pytest
 from clinic import made_up
 
 from curation.example import Example, chat_row
-from training.plan.splits import StreamedRows, rows_of
+from training.plan.objective import StreamedRows, rows_of
 from training.runs import curve, read_run
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -22,7 +22,7 @@ import sys, threading, time
 import torch, datasets, pyarrow, transformers
 from pathlib import Path
 from curation.example import Example
-from training.plan.splits import StreamedRows
+from training.plan.objective import StreamedRows
 from training.run.inputs import answers
 from training.run.base_model import load_tokenizer
 import json

@@ -13,11 +13,10 @@ from curation.example import Example, is_trained
 from curation.split.manifest import SplitName, load_split
 from training.gates.clearance import Clearance, Locked, check_gates
 from training.gates.gate import GateOverride
-from training.plan.methods import Loss
+from training.plan.objective import GB
 from training.plan.planning import token_length
 from training.plan.plans import Plan, read_plan
-from training.plan.recipe import Recipe
-from training.plan.splits import GB
+from training.plan.recipe import Loss, Recipe
 from training.run.tokens import with_system
 from workspace.artefact import hashes
 from workspace.errors import Refusal

@@ -13,7 +13,7 @@ from advisor.sizing.cards import cards
 from curation.store import open_store
 from training.export import openai
 from training.export.bundle import Bundle, Row, jsonl, marked, pair, weighted, with_tools_as_text
-from training.plan.methods import Loss
+from training.plan.recipe import Loss
 from training.templates import templates
 from workspace.artefact import write_artefact
 from workspace.counted import gib

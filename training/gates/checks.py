@@ -20,10 +20,9 @@ from evaluation.outcomes import unmeasured, unmeasured_words
 from training.gates.gate import Evidence, Gate, GateName, closed, passed, unknown
 from training.plan.machine import this_machine
 from training.plan.memory_fit import MemoryFit, fit_of, measured_fit, unknown_because
-from training.plan.methods import PAIRED
+from training.plan.objective import preferences_of, reward_fault
 from training.plan.plans import Plan
-from training.plan.preferences import preferences_of
-from training.plan.reward import reward_fault
+from training.plan.recipe import PAIRED
 from workspace.artefact import read_artefact
 from workspace.counted import counted, gib
 from workspace.errors import Refusal, RungError

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 from advisor.sizing.architecture import Architecture
-from training.plan.methods import LOW_RANK
-from training.plan.recipe import Because, Method, Recipe
+from training.plan.recipe import LOW_RANK, Because, Method, Recipe
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file

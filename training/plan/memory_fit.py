@@ -7,10 +7,9 @@ from advisor.sizing.memory import memory_of
 from advisor.sizing.setup import Setup
 from chat.local.load import find_model
 from training.plan.machine import Machine, this_machine
-from training.plan.methods import PAIRED, QUANTISED, REINFORCED, objections
+from training.plan.objective import is_run
 from training.plan.plans import Plan
-from training.plan.recipe import Recipe
-from training.plan.reward import is_run
+from training.plan.recipe import PAIRED, QUANTISED, REINFORCED, Recipe, objections
 from training.run.counted_model import find_architecture
 from workspace.artefact import revised
 from workspace.errors import RungError

@@ -16,7 +16,6 @@ from curation.split.manifest import newest_dataset
 from training.plan.hyperparameters import PlanDraft, RunFacts, evals_for, facts_of, learning_rate, value, warnings
 from training.plan.machine import Machine, this_machine
 from training.plan.memory_fit import architecture_of, fit_of, setup_of, usable_of
-from training.plan.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
 from training.plan.objective import (
     REPLAY_TOKENS,
     WORDS,
@@ -27,7 +26,7 @@ from training.plan.objective import (
     replay_questions,
 )
 from training.plan.plans import DataFacts, Forecast, Plan, readable_plans, with_id
-from training.plan.recipe import Because, Method, Recipe
+from training.plan.recipe import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL, Because, Method, Recipe
 from training.run.building import tracker_problems
 from training.run.tokens import with_system
 from training.runs import read_runs

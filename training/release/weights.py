@@ -9,7 +9,7 @@ from chat.local.load import writer_class
 from chat.local.offline import quiet_transformers
 from chat.open import open_local
 from chat.protocols import ChatModel
-from training.plan.methods import VIRTUAL
+from training.plan.recipe import VIRTUAL
 from training.release.form_loss import Scoring, as_facts
 from training.release.form_loss import demand as demand_loss
 from training.release.goldens import GOLDEN, Golden, compare, demand, golden, write_goldens

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.metrics.item_metrics import ItemMetric
-from training.plan.methods import LOW_RANK, PAIRED, REINFORCED
-from training.plan.recipe import Recipe
+from training.plan.recipe import LOW_RANK, PAIRED, REINFORCED, Recipe
 from training.run.base_model import load_base
 from training.run.inputs import Items
 from training.run.packing import Pack, check_apart

@@ -8,10 +8,8 @@ from typing import Any
 
 from chat.local.prompt import render
 from curation.example import Example
-from training.plan.methods import PAIRED, Loss
-from training.plan.preferences import AnswerPair, preferences_of
-from training.plan.recipe import Recipe
-from training.plan.splits import StreamedRows, rows_of
+from training.plan.objective import AnswerPair, StreamedRows, preferences_of, rows_of
+from training.plan.recipe import PAIRED, Loss, Recipe
 from training.run.token_store import stored
 from training.run.tokens import EncodedRows, Tokens, encode, tokenise, training_rows, trains_end, with_system
 from workspace.folder import Project

@@ -7,7 +7,7 @@ rows apart as well, but costs the square of the whole line.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.plan.methods import ROW_BY_ROW
+from training.plan.recipe import ROW_BY_ROW
 from training.run.tokens import IGNORED
 from workspace.errors import Refusal
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from training.plan.methods import PAIRED, REINFORCED
+from training.plan.recipe import PAIRED, REINFORCED
 from training.run.failures import Diverged
 from training.run.processes import agreed, all_of
 from training.run.validation_answers import ValidationAnswers

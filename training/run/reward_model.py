@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from chat.local.load import adapter_weights
+from training.plan.objective import answered, is_run, reward_run
 from training.plan.plans import read_plan
-from training.plan.preferences import answered
 from training.plan.recipe import Recipe
-from training.plan.reward import is_run, reward_run
 from training.run.base_model import load_base, load_tokenizer
 from training.run.tokens import tokenise
 from workspace.artefact import revised

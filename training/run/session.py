@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from curation.split.manifest import read_manifest
 from evaluation.measurement_report import newest_report
 from evaluation.metrics.item_metrics import item_metric
+from training.plan.objective import metric_name, rows_of
 from training.plan.recipe import Recipe
-from training.plan.reward import metric_name
-from training.plan.splits import rows_of
 from training.run.base_model import choose_precision, load_base, load_tokenizer, prepare, save, set_threads
 from training.run.building import build, has_stacked_experts
 from training.run.checkpoints import newest_checkpoint, step_of

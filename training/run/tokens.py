@@ -10,7 +10,7 @@ from chat.protocols import Turn
 from chat.thinking import Marks, is_open, marks_of
 from chat.tool_calls import calls_of
 from curation.example import Example, is_trained, text_of
-from training.plan.methods import Loss
+from training.plan.recipe import Loss
 from workspace.errors import RungError
 
 IGNORED = -100

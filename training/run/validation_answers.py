@@ -8,8 +8,7 @@ from chat.local.call_forms import read_answer
 from chat.local.prompt import encode, render
 from curation.example import Example
 from evaluation.metrics.item_metrics import ItemMetric
-from training.plan.methods import VIRTUAL
-from training.plan.recipe import Recipe
+from training.plan.recipe import VIRTUAL, Recipe
 from training.run.inputs import question_of
 from training.run.processes import all_of, in_turn
 from training.run.tokens import tokenise, with_system

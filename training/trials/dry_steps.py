@@ -16,9 +16,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from training.plan.methods import REINFORCED
 from training.plan.plans import read_plan
-from training.plan.recipe import Recipe
+from training.plan.recipe import REINFORCED, Recipe
 from training.run.inputs import Column, picked
 from training.run.reporting import held
 from training.run.row_check import check

@@ -16,10 +16,9 @@ from transformers import TrainerCallback
 
 from curation.example import Example
 from evaluation.metrics.item_metrics import ItemMetric, item_metric
+from training.plan.objective import metric_name, rows_of
 from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
-from training.plan.reward import metric_name
-from training.plan.splits import rows_of
 from training.run.base_model import choose_precision, load_base, load_tokenizer, prepare, set_threads
 from training.run.building import build
 from training.run.checkpoints import newest_checkpoint
