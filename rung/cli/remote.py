@@ -18,7 +18,7 @@ from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from training.gates.gate import GateOverride
-    from training.plan.machine import Machine
+    from training.plan.memory_fit import Machine
     from training.remote.connection import Box
     from workspace.folder import Project
     from workspace.json_types import JsonObject
@@ -70,7 +70,7 @@ def reached(project: Project, settings: Settings, name: str) -> tuple[Box, Machi
 
     Raises Refusal with all that is missing there.
     """
-    from training.plan.machine import Machine
+    from training.plan.memory_fit import Machine
     from training.remote.connection import open_box
 
     box = open_box(project, settings, name)

@@ -19,7 +19,7 @@ from workspace.settings import opened_project
 
 if TYPE_CHECKING:
     from training.gates.gate import Gate, GateOverride
-    from training.plan.machine import Machine
+    from training.plan.memory_fit import Machine
     from training.plan.plans import Plan
     from workspace.folder import Project
     from workspace.settings import Settings

@@ -17,8 +17,7 @@ from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.training_text import explain_lines
 from training.gates.clearance import Locked, admit, check_gates, grant, override, policy_of
-from training.plan.machine import Machine
-from training.plan.memory_fit import methods_instead, usable_of
+from training.plan.memory_fit import Machine, methods_instead, usable_of
 from training.plan.plans import read_plan
 from training.runs import read_run
 from workspace.artefact import now, write_artefact

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from counting import Words
 
-from training.plan.machine import Machine, with_cards
+from training.plan.memory_fit import Machine, with_cards
 from training.plan.planning import make_plan, seconds_for
 from training.plan.plans import Plan, find_plan, read_plan, read_plans, write_plan
 from training.plan.recipe import Recipe

@@ -9,7 +9,7 @@ import ladder
 import pytest
 from conftest_tui import flat, on_stage, opened, running, sees, settled, text_of, until
 
-from training.plan.machine import this_machine
+from training.plan.memory_fit import this_machine
 from training.runs import LOCK, Remote, append_metric, read_run, write_run
 from workspace.lock import writer_lock
 

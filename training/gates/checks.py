@@ -18,8 +18,7 @@ from evaluation.measured_answers import form_of, newest_baseline, with_judged
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, read_outcomes, read_report
 from evaluation.outcomes import unmeasured, unmeasured_words
 from training.gates.gate import Evidence, Gate, GateName, closed, passed, unknown
-from training.plan.machine import this_machine
-from training.plan.memory_fit import MemoryFit, fit_of, measured_fit, unknown_because
+from training.plan.memory_fit import MemoryFit, fit_of, measured_fit, this_machine, unknown_because
 from training.plan.objective import preferences_of, reward_fault
 from training.plan.plans import Plan
 from training.plan.recipe import PAIRED

@@ -14,8 +14,7 @@ from chat.protocols import Tokenizer
 from curation.example import Example
 from curation.split.manifest import newest_dataset
 from training.plan.hyperparameters import PlanDraft, RunFacts, evals_for, facts_of, learning_rate, value, warnings
-from training.plan.machine import Machine, this_machine
-from training.plan.memory_fit import architecture_of, fit_of, setup_of, usable_of
+from training.plan.memory_fit import Machine, architecture_of, fit_of, setup_of, this_machine, usable_of
 from training.plan.objective import (
     REPLAY_TOKENS,
     WORDS,

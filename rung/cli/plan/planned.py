@@ -16,7 +16,7 @@ from rung.status.following import after_sweep
 from rung.text.training_text import sweep_lines
 from training.gates.clearance import Locked, override, policy_of
 from training.gates.gate import GateOverride
-from training.plan.machine import Machine, with_cards
+from training.plan.memory_fit import Machine, with_cards
 from training.plan.planning import make_plan
 from training.plan.plans import Plan, keep_plan
 from training.run.base_model import PlanTokenizer, load_tokenizer

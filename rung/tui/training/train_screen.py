@@ -14,7 +14,7 @@ from rung.text.training_text import ending_words, spent_words, validation_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, shown
-from training.plan.machine import this_machine
+from training.plan.memory_fit import this_machine
 from training.plan.plans import read_plan
 from training.runs import LIVE, MetricLine, RunRecord, curve, read_runs
 from training.trials.dry_run import read_preflight
