@@ -161,7 +161,7 @@ SAME = 0.999
 """Share of positions with the same best token, from which on two forms are equal."""
 
 
-def demand(parity: Parity, what: str) -> None:
+def demand_equal(parity: Parity, what: str) -> None:
     """Raise Refusal if a form that must be equal is not."""
     if parity.equal < parity.prompts or parity.top1 < SAME:
         raise Refusal(f"{what} is refused: {parity.words}. It must be equal to the run.", "rung release --to adapter")

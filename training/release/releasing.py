@@ -12,7 +12,6 @@ from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import Report, newest_report
 from training.release.classifier import ARM, make_classifier, measured_classifier
-from training.release.compressed import make_compressed, refuse_without_gpu
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
@@ -35,7 +34,7 @@ from training.release.releases import (
     take_place,
 )
 from training.release.serving_files import make_served, make_tgi, make_vllm
-from training.release.weights import make_adapter, make_merged
+from training.release.weights import make_adapter, make_compressed, make_merged, refuse_without_gpu
 from training.run.failures import is_disk_full
 from training.runs import RECORD, RunRecord
 from workspace.artefact import hashes, revised, write_artefact

@@ -1,22 +1,39 @@
-"""The forms that are weights: the adapter as it is, and the model with the adapter merged in full precision."""
+"""The forms that are weights: the adapter as it is, merged in full precision, and 4-bit weights by GPTQ and AWQ."""
 
+import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from chat.local.load import writer_class
 from chat.local.offline import quiet_transformers
+from chat.local.prompt import encode_ask
 from chat.open import open_local
-from chat.protocols import ChatModel
+from chat.protocols import Ask, ChatModel, Progress, Reply
+from curation.split.manifest import load_split
 from training.plan.recipe import VIRTUAL
-from training.release.form_loss import Scoring, as_facts
-from training.release.form_loss import demand as demand_loss
-from training.release.goldens import GOLDEN, Golden, compare, demand, golden, write_goldens
+from training.release.form_loss import Scoring, as_facts, demand
+from training.release.goldens import (
+    GOLDEN,
+    Golden,
+    add_answers,
+    compare,
+    demand_equal,
+    golden,
+    read_goldens,
+    write_goldens,
+)
 from training.release.making import QUANTISED, Making
-from training.release.releases import ReleasedForm, folder_bytes
+from training.release.releases import FormName, ReleasedForm, folder_bytes
+from training.release.tools import COMPRESSOR, compressor, run_tool
+from training.run.base_model import load_tokenizer
+from training.run.tokens import tokenise
 from workspace.artefact import revised
 from workspace.errors import Refusal
+from workspace.extras import require
+from workspace.files import write_text
 
 
 def make_adapter(making: Making, folder: Path) -> ReleasedForm:
@@ -41,17 +58,17 @@ def make_merged(making: Making, folder: Path) -> ReleasedForm:
     before = golden(model, tokenizer, making.rows, making.run.system_prompt)
     merged = model.merge_and_unload() if making.run.method != "full" else model
     parity = compare(before, golden(merged, tokenizer, making.rows, making.run.system_prompt))
-    demand(parity, "merged")
+    demand_equal(parity, "merged")
     merged.save_pretrained(str(folder), safe_serialization=True)
     tokenizer.save_pretrained(str(folder))
     reloaded = compare(before, golden(_reload(folder), tokenizer, making.rows, making.run.system_prompt))
-    demand(reloaded, "merged, reloaded")
+    demand_equal(reloaded, "merged, reloaded")
     _keep_goldens(making, before, merged, tokenizer)
     facts: dict[str, object] = {"precision": "fp32", "merged": asdict(parity), "reloaded": asdict(reloaded)}
     against = f"{reloaded.equal} of {reloaded.prompts} equal"
     del model, merged
     if is_changed(making):
-        losses = demand_loss(making, [Scoring(making).score("merged", _answering(making, folder))])
+        losses = demand(making, [Scoring(making).score("merged", _answering(making, folder))])
         facts["validation"] = as_facts(losses)
         against += f", {losses[0].short}"
     return ReleasedForm(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
@@ -80,3 +97,87 @@ def _reload(folder: Path) -> Any:
     safe = {"local_files_only": True, "trust_remote_code": False}
     kind = writer_class(quiet_transformers(), str(folder), **safe)
     return kind.from_pretrained(str(folder), **safe, dtype="float32", use_safetensors=True)
+
+
+CHILD = Path(__file__).with_name("programs") / "compress_child.py"
+ROWS = 128
+"""Training rows that the quantiser is calibrated on, at most; validation and test rows take no part."""
+GROUP = "group.json"
+
+
+def refuse_without_gpu(forms: Sequence[FormName]) -> None:
+    """Raise Refusal before anything is made where AWQ is asked for and no GPU is there."""
+    if "awq" not in forms:
+        return
+    if not require("train", "torch").cuda.is_available():
+        raise Refusal(
+            "awq is not made here: llmcompressor pins memory for a GPU, and this machine has none. gptq needs none.",
+            "rung release --to gptq",
+        )
+
+
+def make_compressed(name: FormName, making: Making, folder: Path) -> ReleasedForm:
+    """Make 4-bit weights by GPTQ or AWQ, calibrated on training rows, scored on validation.
+
+    Raises Refusal where the environment cannot be made, the quantiser fails, or the form loses too much.
+    """
+    python = compressor()
+    making.told(f"{name}: calibrating")
+    rows = _calibration(making)
+    command = [str(python), str(CHILD), "compress", name, str(making.work / "merged"), str(folder), str(rows)]
+    run_tool(name, command, {"HF_HUB_OFFLINE": "1"}, folder / GROUP)
+    rows.unlink()
+    group = json.loads((folder / GROUP).read_text())
+    (folder / GROUP).unlink()
+    apart = Apart(python, folder, making.work)
+    losses = demand(making, [Scoring(making).score(name, apart)])
+    goldens = read_goldens(making.work)
+    asks = [Ask(tuple(item.turns), goldens.max_tokens) for item in goldens.items]
+    add_answers(making.work / GOLDEN, {name: [reply.text for reply in apart.answer(asks)]})
+    facts: dict[str, object] = {"by": COMPRESSOR, "scheme": "4-bit weights", "group": group["group"]}
+    facts |= {"calibrated_on": group["rows"], "validation": as_facts(losses)}
+    return ReleasedForm(form=name, folder=name, bytes=folder_bytes(folder), against=losses[0].short, facts=facts)
+
+
+def _calibration(making: Making) -> Path:
+    """Return the first training rows, whole, as the run saw them."""
+    tokenizer = making.tokenizer()
+    rows = load_split(making.project.datasets / making.run.dataset, "train")[:ROWS]
+    ids = [tokenise(tokenizer, 1, row, making.run.system_prompt).ids for row in rows]
+    path = making.work / ".calibration.json"
+    write_text(path, json.dumps(ids))
+    return path
+
+
+class Apart:
+    """A model that only another environment can load, as a ChatModel: it answers in a process there."""
+
+    is_local = True
+    can_choose = False
+
+    def __init__(self, python: Path, model: Path, work: Path) -> None:
+        self.python = python
+        self.model = model
+        self.work = work
+        self.name = model.name
+        self.tokenizer = load_tokenizer(str(work / "merged"))
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """Return all replies; they come together, when the process ends."""
+        pad = self.tokenizer.pad_token_id or 0
+        ids = [encode_ask(self.tokenizer, ask) for ask in asks]
+        asked = [{"ids": i, "max_tokens": a.max_tokens, "pad": pad} for i, a in zip(ids, asks, strict=True)]
+        given, taken = self.work / ".asks.json", self.work / ".answers.json"
+        write_text(given, json.dumps(asked))
+        command = [str(self.python), str(CHILD), "answer", str(self.model), str(given), str(taken)]
+        run_tool(f"{self.name}: answering", command, {"HF_HUB_OFFLINE": "1"}, taken)
+        found = json.loads(taken.read_text())
+        given.unlink()
+        taken.unlink()
+        if progress:
+            progress(len(asks), len(asks))
+        return [self._reply(prompt, one) for prompt, one in zip(ids, found, strict=True)]
+
+    def _reply(self, prompt: Sequence[int], found: Mapping[str, Any]) -> Reply:
+        text = str(self.tokenizer.decode(found["ids"], skip_special_tokens=True))
+        return Reply(text, len(prompt), len(found["ids"]), 0.0, "end" if found["ended"] else "length")
