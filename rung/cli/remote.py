@@ -78,7 +78,7 @@ def reached(project: Project, settings: Settings, name: str) -> tuple[Box, Machi
     if against := faults(found, name):
         raise Refusal(f"{name}: {' '.join(against)}", f"rung remote check {name}")
     cards = tuple((card["name"], card["gib"]) for card in found["cards"])
-    return box, Machine(found["ram_gib"], found["cores"], cards) if cards else None
+    return box, Machine(found["ram_gib"], cards) if cards else None
 
 
 def is_provider(settings: Settings, name: str) -> bool:

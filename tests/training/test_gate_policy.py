@@ -115,7 +115,7 @@ def test_what_else_fits_goes_by_the_policys_share_of_the_memory(
     plan = read_plan(planned)
     full = plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"method": "full"})})
     (lora,) = methods_instead(full, 0.5)
-    small = Machine(ram_gib=lora.fit.high / 0.7, cores=2)
+    small = Machine(ram_gib=lora.fit.high / 0.7)
     assert not methods_instead(full, 0.5, small) and methods_instead(full, 0.8, small)
 
 

@@ -93,9 +93,9 @@ def test_a_high_rank_is_rank_stabilised(ready: Project):
 
 
 def test_what_does_not_fit_is_made_smaller_before_it_is_refused(ready: Project):
-    whole = plan_of(ready, Machine(64.0, 2), batch="16").recipe
+    whole = plan_of(ready, Machine(64.0), batch="16").recipe
     assert (whole.batch, whole.accumulation, whole.checkpointing) == (16, 1, False)
-    small = plan_of(ready, Machine(0.75, 2), batch="16").recipe
+    small = plan_of(ready, Machine(0.75), batch="16").recipe
     assert small.batch * small.accumulation == 16 and small.batch < 16
     assert small.steps == whole.steps
 
@@ -160,7 +160,7 @@ def test_half_a_line_of_the_log_costs_only_itself(tmp_path):
 
 
 def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(ready: Project):
-    made = plan_of(ready, Machine(ram_gib=1e-6, cores=2), processes="2", batch="8")
+    made = plan_of(ready, Machine(ram_gib=1e-6), processes="2", batch="8")
     assert (made.recipe.batch, made.recipe.processes, made.recipe.rows_a_step) == (4, 2, 8)
 
 

@@ -27,7 +27,6 @@ class Machine:
     """`ram_gib` is all that this process may use (a container's limit counts); `cards` are (name, GiB)."""
 
     ram_gib: float
-    cores: int
     cards: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -43,14 +42,13 @@ class Machine:
 
 def this_machine() -> Machine:
     """Return the machine that this process runs on."""
-    return Machine(_ram() / GIB, len(os.sched_getaffinity(0)), _cards())
+    return Machine(_ram() / GIB, _cards())
 
 
 def with_cards(card: str, count: int = 1) -> Machine:
     """Return a machine with these GPUs, for a plan elsewhere. Raises InputError if `card` is no name and no size."""
     found = find_card(card)
-    here = this_machine()
-    return Machine(here.ram_gib, here.cores, ((found.name, found.memory_gib),) * count)
+    return Machine(_ram() / GIB, ((found.name, found.memory_gib),) * count)
 
 
 def _ram() -> int:
