@@ -15,7 +15,6 @@ from training.release.classifier import ARM, make_classifier, measured_classifie
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making, Told
 from training.release.model_card import model_card, untuned_card
-from training.release.ollama import make_ollama
 from training.release.permission import Permission, may_release, measured_prompt, refuse_unvouched
 from training.release.released_prompt import make_prompt
 from training.release.releases import (
@@ -33,7 +32,7 @@ from training.release.releases import (
     settle,
     take_place,
 )
-from training.release.serving_files import make_served, make_tgi, make_vllm
+from training.release.serving_files import make_ollama, make_served, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_compressed, make_merged, refuse_without_gpu
 from training.run.failures import is_disk_full
 from training.runs import RECORD, RunRecord

@@ -18,9 +18,16 @@ from released import judged, let
 from training.plan.plans import read_plan
 from training.release.gguf import context_of
 from training.release.making import Making
-from training.release.ollama import TRIALS, _without_begin, compare_tokens, make_ollama, modelfile, take_apart
 from training.release.releases import RELEASE, Release
-from training.release.serving_files import vllm_rank
+from training.release.serving_files import (
+    TRIALS,
+    _without_begin,
+    compare_tokens,
+    make_ollama,
+    modelfile,
+    take_apart,
+    vllm_rank,
+)
 from training.runs import find_run, read_run, write_run
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
