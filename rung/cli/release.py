@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chat.protocols import ChatModel
     from training.release.releases import VerifiedRelease
     from training.release.releasing import ReleaseOptions
-    from training.release.server_check import ServerCheck
+    from training.release.goldens import ServerCheck
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -147,8 +147,7 @@ def _verify(name: str, as_json: bool) -> None:
 def _check(url: str, model: str, against: str, as_json: bool) -> None:
     """`rung release check URL`: exit 1 if the server answers otherwise than the run and every released form."""
     from chat.endpoint import Endpoint
-    from training.release.goldens import read_goldens
-    from training.release.server_check import check
+    from training.release.goldens import check_server, read_goldens
 
     if _folder_of(url).is_dir():
         raise RungError(
@@ -158,7 +157,7 @@ def _check(url: str, model: str, against: str, as_json: bool) -> None:
     folder = _folder_of(against) if against else _current()
     goldens = read_goldens(folder)
     _may_leave(endpoint, folder)
-    found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
+    found = check_server(endpoint, goldens, folder, ProgressLine("golden prompts"))
     document = {**asdict(found), "release": folder.name, "passed": found.passed}
     show(as_json, document, _check_lines(folder.name, found))
     if not found.passed:
@@ -201,7 +200,7 @@ def _told_by(folder: Path) -> frozenset[str]:
 
 def _check_lines(name: str, found: ServerCheck) -> list[str]:
     """Return the result first, then each difference token by token, warnings, and the next step."""
-    from training.release.server_check import CAUSES, RUN
+    from training.release.goldens import CAUSES, RUN
 
     lines = [
         f"{'✓' if found.passed else '✗'} {found.model} at {urlsplit(found.url).netloc} against {name}: {found.words}."

@@ -18,10 +18,9 @@ from chat.keys import without_secrets
 from chat.local.prompt import encode, render
 from training.plan.plans import read_plan
 from training.release.form_loss import Loss, Scoring, as_facts, demand
-from training.release.goldens import GOLDEN, NEW_TOKENS, add_answers, read_goldens
+from training.release.goldens import GOLDEN, NEW_TOKENS, ServerCheck, add_answers, check, read_goldens
 from training.release.making import Making
 from training.release.releases import ReleasedForm, folder_bytes
-from training.release.server_check import ServerCheck, check
 from training.release.tools import CONVERTER, LIBRARY, SERVER, converter, llama_cpp, run_tool
 from training.run.tokens import with_system
 from workspace.errors import Refusal, RungError

@@ -27,10 +27,9 @@ from rung.tui.release.release_lines import (
 from rung.tui.review.item_text import one_line
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry, shown
-from training.release.goldens import GOLDEN, read_goldens
+from training.release.goldens import GOLDEN, RunTokenizer, read_goldens
 from training.release.permission import untuned_forms
 from training.release.releases import current_release
-from training.release.server_check import RunTokenizer
 from training.runs import read_runs
 from workspace.errors import RungError
 from workspace.folder import Project

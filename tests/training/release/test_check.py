@@ -14,8 +14,7 @@ from advisor.answer_file import parse_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
 from chat.endpoint import Endpoint
-from training.release.goldens import Goldens, read_goldens
-from training.release.server_check import ServerCheck, check
+from training.release.goldens import Goldens, ServerCheck, check, read_goldens
 from workspace.artefact import write_artefact
 from workspace.errors import RungError
 

@@ -9,9 +9,8 @@ from later import torch
 from released import judged, let
 
 from training.release.gguf import serving
-from training.release.goldens import read_goldens
+from training.release.goldens import check, read_goldens
 from training.release.releases import FormName, current_release, verify
-from training.release.server_check import check
 from workspace.folder import Project
 from workspace.settings import Settings
 

@@ -18,8 +18,7 @@ from pathlib import Path
 import pytest
 
 from chat.endpoint import Endpoint
-from training.release.goldens import GOLDEN, golden, read_goldens, write_goldens
-from training.release.server_check import check
+from training.release.goldens import GOLDEN, check, golden, read_goldens, write_goldens
 from workspace.errors import RungError
 
 VLLM = os.environ.get("RUNG_TEST_VLLM", "")
