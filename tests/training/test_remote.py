@@ -18,9 +18,8 @@ from sshd import SERVER, Sshd
 
 from curation.store import open_store
 from rung import __version__
-from training.remote.connection import LineLost, open_box
+from training.remote.connection import LineLost, _put, open_box, root_there
 from training.remote.following import unpack_home
-from training.remote.sending import _put, root_there
 from training.runs import LIVE, curve, find_run, read_run
 from workspace.errors import Refusal
 from workspace.files import sha256_file

@@ -18,7 +18,7 @@ from chat.keys import without_secrets
 from chat.local.prompt import encode, render
 from training.plan.plans import read_plan
 from training.release.form_loss import Loss, Scoring, as_facts, demand
-from training.release.goldens import GOLDEN, NEW_TOKENS, ServerCheck, add_answers, check, read_goldens
+from training.release.goldens import GOLDEN, NEW_TOKENS, ServerCheck, add_answers, check_server, read_goldens
 from training.release.making import Making
 from training.release.releases import ReleasedForm, folder_bytes
 from training.release.tools import CONVERTER, LIBRARY, SERVER, converter, llama_cpp, run_tool
@@ -46,7 +46,7 @@ def make_gguf(making: Making, folder: Path) -> ReleasedForm:
     making.told("gguf: converting")
     _convert(tool, making.work / "merged", whole)
     with serving(making.settings, whole, context) as endpoint:
-        equal = _demand_tokens(check(endpoint, read_goldens(making.work), making.work))
+        equal = _demand_tokens(check_server(endpoint, read_goldens(making.work), making.work))
     losses = [_typed(making, folder, library, kind, context) for kind in making.settings.release.gguf if kind != "f32"]
     losses = demand(making, losses)
     if "f32" in making.settings.release.gguf:

@@ -254,7 +254,7 @@ class RunTokenizer:
         return [str(self._tokenizer.decode([token], skip_special_tokens=False)) for token in ids]
 
 
-def check(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: Progress | None = None) -> ServerCheck:
+def check_server(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: Progress | None = None) -> ServerCheck:
     """Replay the golden prompts of the release in `folder`. Raises RungError if the server does not answer."""
     tokens = RunTokenizer(folder / goldens.tokenizer)
     known, answers, differences = "counted by the server", [], []

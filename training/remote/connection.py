@@ -1,22 +1,31 @@
-"""Asking the machine that trains: OpenSSH as it is on this machine, one call for one question."""
+"""Asking the machine that trains: OpenSSH as it is here, one call for one question; and the files that a run needs."""
 
 import json
 import os
 import shlex
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import IO, NoReturn
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from chat.local.load import EMBEDDED
+from chat.privacy import SEALED, is_own, privacy_answers
+from curation.store import open_store
+from curation.store.engine import copy_database
+from evaluation.measurement_report import read_report
+from training.plan.plans import Plan
 from training.remote import box
+from training.remote.adoption import KEPT
 from workspace.artefact import revised
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, folder_named
 from workspace.json_types import JsonObject
 from workspace.settings import RemoteSettings, Settings
 from workspace.shipped_rules import rules_folder
@@ -164,7 +173,7 @@ def write_wheel(folder: Path) -> Path:
     """Write `rung-VERSION-py3-none-any.whl` into the folder, from a checkout or an installed package alike."""
     found = distribution("rung")
     about = f"rung-{found.version}.dist-info"
-    files = {name: path.read_bytes() for name, path in _files()}
+    files = {name: path.read_bytes() for name, path in _packaged()}
     for name in ("METADATA", "entry_points.txt"):
         files[f"{about}/{name}"] = (found.read_text(name) or "").encode()
     files[f"{about}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: rung\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -176,7 +185,7 @@ def write_wheel(folder: Path) -> Path:
     return made
 
 
-def _files() -> Iterator[tuple[str, Path]]:
+def _packaged() -> Iterator[tuple[str, Path]]:
     """Yield each file by its name in the wheel; a checkout has rules and the skill beside the packages."""
     for package in PACKAGES:
         yield from _below(package, TOP / package)
@@ -189,3 +198,101 @@ def _below(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield f"{name}/{path.relative_to(folder).as_posix()}", path
+
+
+SINGLE = ("rung.toml", "answers.toml", "decision.json", "guideline.md")
+FOLDERS = ("rules", "prompts", "metrics", "arms")
+REPORT = ("report.json", "outputs.jsonl")
+
+
+def may_leave(project: Project, settings: Settings, box: Box) -> None:
+    """Raise Refusal if the privacy answer keeps rows on own machines and this one is none of them.
+
+    Also where the rows are in PostgreSQL: the gates there could not read them.
+    """
+    host = box.place.host.rpartition("@")[2]
+    if SEALED in privacy_answers(project.answers_file) and not is_own(host, settings.privacy.own_hosts):
+        raise Refusal(
+            f"Not sent: your answer privacy = {SEALED} keeps rows on your own machines (asked for: {host}).",
+            f'[privacy] own_hosts = ["{host}"] in rung.toml, if it is one of them',
+            where="answers.toml",
+        )
+    if settings.store.url:
+        raise Refusal(
+            "[store] url names a PostgreSQL database; a remote run needs its rows in rung.db.",
+            "rung train on a machine that reaches the database",
+            where="rung.toml",
+        )
+
+
+def root_there(project: Project, box: Box) -> str:
+    """Return the folder of the project's copy on the machine: its name, and a hash of its path here."""
+    digest = sha256(str(project.root.resolve()).encode()).hexdigest()[:8]
+    return f"{box.place.folder.rstrip('/')}/{project.name}-{digest}"
+
+
+@contextmanager
+def to_send(project: Project, settings: Settings, plan: Plan) -> Iterator[Mapping[str, Path]]:
+    """Give each file by its name in the project; the database is a copy that nobody writes to."""
+    with tempfile.TemporaryDirectory() as room:
+        found = {path.relative_to(project.root).as_posix(): path for path in _files(project, plan)}
+        copy = Path(room) / project.database_file.name
+        copy_database(project.database_file, copy)
+        yield {**found, project.database_file.name: copy}
+
+
+def send(project: Project, settings: Settings, plan: Plan, box: Box) -> int:
+    """Bring the machine's copy of the project up to date; returns how many files were missing there."""
+    may_leave(project, settings, box)
+    root = root_there(project, box)
+    base = folder_named(plan.recipe.base)
+    if plan.recipe.base != EMBEDDED and base.is_dir():
+        _send_base(base, box, plan.recipe.base if base.is_absolute() else f"{root}/{plan.recipe.base}")
+    with to_send(project, settings, plan) as files:
+        hashes = {name: sha256_file(path) for name, path in files.items()}
+        missing = box.ask("missing", root=root, files=hashes)["missing"]
+        _put(box, root, {name: files[name] for name in missing})
+    with open_store(project, settings) as store:
+        store.event("sent", settings.project.person, plan.id, {"to": box.place.host, "files": hashes})
+    return len(missing)
+
+
+def _send_base(base: Path, box: Box, there: str) -> None:
+    """Send the folder of the base model to where the plan names it, a file at a time; other contents stay as they are.
+
+    Where they are another model, the machine refuses the run.
+    """
+    files = {path.name: path for path in sorted(base.iterdir()) if path.suffix in KEPT and path.is_file()}
+    found = box.ask("missing", root=there, files={name: sha256_file(path) for name, path in files.items()})
+    if not found["other"]:
+        for name in found["missing"]:
+            _put(box, there, {name: files[name]})
+
+
+def _put(box: Box, root: str, files: Mapping[str, Path]) -> None:
+    """Pack the files and have them unpacked in `root` there."""
+    if not files:
+        return
+    with tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+        with tarfile.open(packed.name, "w", dereference=True) as tar:
+            for name, path in files.items():
+                tar.add(path, name, recursive=False)
+        hashes = {name: sha256_file(path) for name, path in files.items()}
+        box.ask("put", Path(packed.name), root=root, files=hashes)
+
+
+def _files(project: Project, plan: Plan) -> Iterator[Path]:
+    """Ordinary files only: a link could bring in what is no part of the project."""
+    places = [project.root / name for name in (*SINGLE, *FOLDERS)]
+    places += [project.plans / f"{plan.id}.toml", project.datasets / plan.dataset]
+    for report in project.evaluations.glob("*/report.json"):
+        if read_report(project, report.parent.name)[1].kind == "baseline":
+            places += [report.parent / name for name in REPORT]
+    if plan.recipe.reward:
+        run = project.runs / plan.recipe.reward
+        places += [run / "run.json", run / "plan.toml", run / "clearance.json", run / "adapter"]
+    for place in places:
+        found = sorted(place.rglob("*")) if place.is_dir() else [place]
+        yield from (
+            path for path in found if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts
+        )

@@ -17,8 +17,7 @@ from curation.store import open_store
 from training.gates.clearance import PLAN_COPY, RECEIPT, Clearance, Locked, check_gates, essence, issue, record_of
 from training.gates.gate import GateOverride
 from training.plan.plans import Plan, read_plan
-from training.remote.connection import Box, DiskFull, LineLost, open_box
-from training.remote.sending import may_leave, root_there, send
+from training.remote.connection import Box, DiskFull, LineLost, may_leave, open_box, root_there, send
 from training.runs import CONTROL, LIVE, LOCK, RECORD, Remote, RunRecord, append_metric, read_metrics, write_run
 from workspace.artefact import now, read_artefact, revised
 from workspace.errors import Refusal

@@ -14,7 +14,7 @@ from advisor.answer_file import parse_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
 from chat.endpoint import Endpoint
-from training.release.goldens import Goldens, ServerCheck, check, read_goldens
+from training.release.goldens import Goldens, ServerCheck, check_server, read_goldens
 from workspace.artefact import write_artefact
 from workspace.errors import RungError
 
@@ -71,7 +71,7 @@ def server(golden_folder: Path, loopback: Any) -> Wrong:
 
 @pytest.fixture
 def replay(golden_folder: Path, loopback: Any) -> Callable[[], ServerCheck]:
-    return lambda: check(Endpoint(f"{loopback.url}/v1"), read_goldens(golden_folder), golden_folder)
+    return lambda: check_server(Endpoint(f"{loopback.url}/v1"), read_goldens(golden_folder), golden_folder)
 
 
 def test_equal_answers_pass(server: Wrong, replay: Callable[[], ServerCheck], loopback: Any) -> None:
@@ -149,7 +149,7 @@ def test_a_default_that_samples_is_warned_of(server: Wrong, replay: Callable[[],
 
 def test_a_server_that_is_not_there(golden_folder: Path) -> None:
     with pytest.raises(RungError, match="no answer"):
-        check(Endpoint("http://127.0.0.1:9"), read_goldens(golden_folder), golden_folder)
+        check_server(Endpoint("http://127.0.0.1:9"), read_goldens(golden_folder), golden_folder)
 
 
 def test_the_command_shows_where_they_part(server: Wrong, loopback: Any, golden_folder: Path) -> None:

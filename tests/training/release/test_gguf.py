@@ -9,7 +9,7 @@ from later import torch
 from released import judged, let
 
 from training.release.gguf import serving
-from training.release.goldens import check, read_goldens
+from training.release.goldens import check_server, read_goldens
 from training.release.releases import FormName, current_release, verify
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -39,7 +39,7 @@ def test_a_run_goes_out_as_gguf_scored_and_served(project: Project, settings: Se
     assert (tensors["token_embd.weight"].data.reshape(weights.shape) == weights).all()
     assert verify(folder).faults == []
     with serving(settings, folder / "gguf" / "model-q4_k_m.gguf", 256) as endpoint:
-        checked = check(endpoint, read_goldens(folder), folder)
+        checked = check_server(endpoint, read_goldens(folder), folder)
     assert checked.passed and checked.warnings
 
 
@@ -48,7 +48,7 @@ def test_a_server_with_a_template_of_its_own_is_found_out(project: Project, sett
     folder = let(project, settings, "gguf")
     model = folder / "gguf" / "model-q8_0.gguf"
     with serving(settings, model, 256, "--chat-template", "zephyr") as endpoint:
-        found = check(endpoint, read_goldens(folder), folder)
+        found = check_server(endpoint, read_goldens(folder), folder)
     assert not found.passed and {d.cause for d in found.differences} == {"template"}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from chat.endpoint import Endpoint
-from training.release.goldens import GOLDEN, check, golden, read_goldens, write_goldens
+from training.release.goldens import GOLDEN, check_server, golden, read_goldens, write_goldens
 from workspace.errors import RungError
 
 VLLM = os.environ.get("RUNG_TEST_VLLM", "")
@@ -75,7 +75,7 @@ def test_two_adapters_on_one_base_are_served_each_as_itself(tmp_path: Path) -> N
         write_goldens(folder / GOLDEN, golden(lora, tokenizer, rows, ""), rows, "", (None, [2]))
 
     with served(base, adapters, tmp_path / "log") as url:
-        found = {n: check(Endpoint(url, n), read_goldens(f), f) for n, f in adapters.items()}
-        crossed = check(Endpoint(url, "second"), read_goldens(adapters["first"]), adapters["first"])
+        found = {n: check_server(Endpoint(url, n), read_goldens(f), f) for n, f in adapters.items()}
+        crossed = check_server(Endpoint(url, "second"), read_goldens(adapters["first"]), adapters["first"])
     assert all(one.passed for one in found.values()), found
     assert not crossed.passed
