@@ -13,8 +13,7 @@ from training.plan.objective import replay_questions
 from training.plan.plans import read_plan
 from training.plan.recipe import Recipe
 from training.run.base_model import load_tokenizer
-from training.run.inputs import answers
-from training.run.replay import FILE, replayed, with_replay
+from training.run.inputs import FILE, answers, replayed, with_replay
 from workspace.artefact import revised
 
 ROWS = [Example({"messages": [{"role": "user", "content": "a?"}, {"role": "assistant", "content": "b"}]})] * 3

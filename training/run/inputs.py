@@ -1,17 +1,21 @@
-"""Input of the trainers: columns of token ids, from frozen rows or pairs."""
+"""Input of the trainers: columns of token ids, from frozen rows, pairs or replay, in memory or on disk."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from chat.local.prompt import render
+from chat.protocols import Ask
 from curation.example import Example
-from training.plan.objective import AnswerPair, StreamedRows, preferences_of, rows_of
+from training.plan.objective import REPLAY_ROOM, AnswerPair, StreamedRows, preferences_of, replay_questions, rows_of
 from training.plan.recipe import PAIRED, Loss, Recipe
-from training.run.token_store import stored
+from training.run.processes import agreed, world
 from training.run.tokens import EncodedRows, Tokens, encode, tokenise, training_rows, trains_end, with_system
+from workspace.files import write_text
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -114,3 +118,121 @@ def picked(columns: Sequence[Column], places: Sequence[int]) -> Sequence[Column]
 def _prompt(tokens: Tokens) -> int:
     """Return the number of tokens before the first trained one."""
     return len(tokens.ids) - tokens.trained
+
+
+IDS = ("input_ids", "labels")
+AT_ONCE = 500
+"""Rows that are held before they are written."""
+
+
+def stored(
+    rows: Iterable[Tokens],
+    found: EncodedRows,
+    folder: Path,
+    more: Callable[[Tokens], Mapping[str, str]] | None = None,
+) -> Any:
+    """Return the rows, put into `found` as they are on the disk of `folder`, and their columns as a `datasets.Dataset`.
+
+    The columns are ids and labels, or what `more` makes of a row in their place.
+    """
+    columns = (
+        {"row": tokens.row, "input_ids": tokens.ids, "labels": tokens.labels, **(more(tokens) if more else {})}
+        for tokens in rows
+    )
+    table = _store(columns, folder)
+    found.rows = StoredTokens(table)
+    return table.select_columns([n for n in table.column_names if n not in ("row", *IDS)] if more else list(IDS))
+
+
+class StoredTokens(Sequence[Tokens]):
+    """The tokens of a table, row by row."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table.select_columns(["row", *IDS])
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[Tokens]:
+        return (_tokens(column) for column in self.table)
+
+    @overload
+    def __getitem__(self, place: int) -> Tokens: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Tokens]: ...
+    def __getitem__(self, place: int | slice) -> Tokens | list[Tokens]:
+        if isinstance(place, slice):
+            return [self[n] for n in range(*place.indices(len(self)))]
+        return _tokens(self.table[place])
+
+
+def _tokens(column: Mapping[str, Any]) -> Tokens:
+    return Tokens(column["row"], column["input_ids"], column["labels"])
+
+
+def _store(columns: Iterator[Mapping[str, Any]], folder: Path) -> Any:
+    """Return the columns as a `datasets.Dataset` mapped from an Arrow file; a token takes 8 bytes with its label.
+
+    The file's name is gone once it is open: nothing of it outlives the process, however that ends.
+    """
+    import pyarrow as pa
+    from datasets import Dataset
+
+    ids = pa.list_(pa.int32())
+    schema = pa.schema({"row": pa.int32(), "input_ids": ids, "labels": ids})
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".rows-", dir=folder) as place:
+        path = str(Path(place) / "rows.arrow")
+        writer = None
+        while some := list(islice(columns, AT_ONCE)):
+            if writer is None:
+                for name in some[0].keys() - set(schema.names):
+                    schema = schema.append(pa.field(name, pa.large_string()))
+                writer = pa.RecordBatchStreamWriter(path, schema)
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+        (writer or pa.RecordBatchStreamWriter(path, schema)).close()
+        return Dataset.from_file(path)
+
+
+FILE = "replay.jsonl"
+
+
+def replayed(recipe: Recipe, folder: Path) -> list[Example]:
+    """Return the base model's full answers to the recipe's general questions, which train beside the task's rows.
+
+    After Huang et al. 2024 (self-synthesized rehearsal) and Sun et al. 2026 (SA-SFT). No question is in the suites that
+    measure forgetting. Asked once; the run's folder keeps the rows for when it is resumed. The first process asks.
+    """
+    lines = agreed(_lines(recipe, folder) if world().leads else None)
+    return [Example.from_json(line) for line in lines or []]
+
+
+def _lines(recipe: Recipe, folder: Path) -> list[bytes]:
+    path = folder / FILE
+    if not path.is_file():
+        from chat.local.load import load
+        from chat.local.model import LocalModel
+
+        model = LocalModel(load(recipe.base, threads=recipe.threads, enable_thinking=recipe.enable_thinking))
+        asked = replay_questions()[: recipe.replay]
+        replies = model.answer([Ask(({"role": "user", "content": question},), REPLAY_ROOM) for question in asked])
+        rows = [
+            {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": reply.text.strip()}]}
+            for question, reply in zip(asked, replies, strict=True)
+            if reply.stopped == "end" and reply.text.strip()
+        ]
+        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    return path.read_bytes().splitlines()
+
+
+def with_replay(items: Items, rows: Sequence[Example], tokenizer: Any, recipe: Recipe, folder: Path) -> Items:
+    """Return the items with these rows behind them. A table in a file stays one."""
+    more = list(answers(tokenizer, rows, None, recipe.max_length, folder).columns)
+    if not more:
+        return items
+    columns: Any = items.columns
+    if not hasattr(columns, "features"):
+        return replace(items, columns=[*columns, *more])
+    from datasets import Dataset, concatenate_datasets
+
+    return replace(items, columns=concatenate_datasets([columns, Dataset.from_list(more, features=columns.features)]))

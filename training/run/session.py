@@ -18,9 +18,8 @@ from training.plan.recipe import Recipe
 from training.run.base_model import choose_precision, load_base, load_tokenizer, prepare, save, set_threads
 from training.run.building import build, has_stacked_experts
 from training.run.checkpoints import newest_checkpoint, step_of
-from training.run.inputs import items_of
+from training.run.inputs import items_of, replayed, with_replay
 from training.run.processes import agreed
-from training.run.replay import replayed, with_replay
 from training.run.reward_model import reward_model_of
 from training.run.row_check import check, write_preflight
 from training.run.validation_answers import ValidationAnswers
