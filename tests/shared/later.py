@@ -20,7 +20,7 @@ class Later:
 
 
 datasets: Any = Later("datasets")
-dry_steps: Any = Later("training.trials.dry_steps")
+dry_steps: Any = Later("training.trials.short_run")
 openai: Any = Later("openai")
 peft: Any = Later("peft")
 torch: Any = Later("torch")

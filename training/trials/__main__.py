@@ -39,7 +39,7 @@ def trials(folder: Path) -> int:
 def dry_run(project: Path, plan: Path, out: Path) -> int:
     """Measure a plan and write the figures, or the error, to `out`."""
     os.dup2(2, 1)  # libraries print to stdout; the figures go into a file
-    from training.trials.dry_steps import measure
+    from training.trials.short_run import measure
     from workspace.errors import RungError
     from workspace.files import write_text
 
