@@ -16,9 +16,8 @@ from counting import Words
 
 from curation.example import Example, chat_row
 from curation.split.manifest import load_split
-from training.export.bundle import Bundle, pack, row_of
+from training.export.bundle import Bundle, faults, limits, may_leave, pack, row_of
 from training.export.export_folder import KINDS, check_kind, files_of, write_export
-from training.export.openai import faults, limits, may_leave
 from training.gates.clearance import Locked, admit, override
 from training.plan.memory_fit import setup_of
 from training.templates import yaml

@@ -1,12 +1,14 @@
-"""Content of a bundle: the training rows, the plan, the base model, and the finding of every gate."""
+"""Content of a bundle: training rows, plan, base model, the finding of every gate; and who may be given it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from chat.local.load import find_model
+from chat.privacy import SEALED, UNTRAINED, privacy_answers, trains
 from chat.protocols import Tokenizer
 from chat.tool_calls import for_template
 from curation.example import Example, is_trained
@@ -19,10 +21,11 @@ from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Loss, Recipe
 from training.run.tokens import with_system
 from workspace.artefact import hashes
-from workspace.errors import Refusal
+from workspace.errors import InputError, Problem, Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings
+from workspace.shipped_rules import rule_file
 
 Row = dict[str, Any]
 
@@ -173,3 +176,62 @@ def _rows(
         rows[split] = [row_of(row, recipe.system_prompt) for row, fit in zip(examples, fits, strict=True) if fit]
         left_out[split] = [number for number, fit in enumerate(fits, 1) if not fit]
     return rows, left_out
+
+
+ROLES = ("system", "user", "assistant", "tool")
+
+
+def demand_limits(files: Mapping[str, str]) -> None:
+    """Raise InputError with every limit of OpenAI that these files break."""
+    problems = [problem for name, text in files.items() for problem in faults(name, text, limits())]
+    if problems:
+        raise InputError(problems, "rung data freeze   (another version), or rung plan export trl")
+
+
+def may_leave(
+    project: Project, today: date | None = None, provider: str = "openai", host: str = "api.openai.com"
+) -> None:
+    """Raises Refusal if the privacy answer keeps rows from this provider: the files are made to be uploaded.
+
+    `today`: the day that what is known of the provider is held against; the present one where none is given.
+    """
+    answers = privacy_answers(project.answers_file)
+    why = "it keeps rows on this machine" if SEALED in answers else ""
+    if not why and UNTRAINED in answers:
+        why = trains(provider, host, today or date.today())
+    if why:
+        said = ", ".join(sorted(answers))
+        raise Refusal(
+            f"No rows for {host}: your answer privacy = {said}; {why}.", "rung plan export trl", where="privacy"
+        )
+
+
+def limits() -> dict[str, int]:
+    """Return the provider's dated limits."""
+    entry = next(e for e in rule_file("managed.toml")["provider"] if e["id"] == "openai")
+    return dict(entry["limits"])
+
+
+def faults(name: str, text: str, allowed: Mapping[str, int]) -> list[Problem]:
+    """Return the limits that one file exceeds. Tokens are counted from above: no token is shorter than a byte."""
+    found = []
+    lines = text.splitlines()
+    if name.startswith("train") and len(lines) < allowed["min_rows"]:
+        found.append(Problem(f"{len(lines)} rows; at least {allowed['min_rows']} are asked for.", name))
+    size = len(text.encode())
+    if size > allowed["max_bytes"]:
+        found.append(Problem(f"{size:,} bytes; at most {allowed['max_bytes']:,} are taken.", name))
+    for number, line in enumerate(lines, 1):
+        found += _row_faults(f"{name}:{number}", line, allowed)
+    return found
+
+
+def _row_faults(where: str, line: str, allowed: Mapping[str, int]) -> list[Problem]:
+    row = json.loads(line)
+    roles = [message["role"] for message in row["messages"]]
+    found = [Problem(f'role "{role}" is not taken.', where) for role in roles if role not in ROLES]
+    if not roles or roles[-1] != "assistant":
+        found.append(Problem("the last message is not the assistant's.", where))
+    if len(line.encode()) > allowed["max_tokens"] * 4:
+        found.append(Problem(f"may be over {allowed['max_tokens']:,} tokens ({len(line.encode()):,} bytes).", where))
+    return found

@@ -11,8 +11,17 @@ from pprint import pformat
 
 from advisor.sizing.cards import cards
 from curation.store import open_store
-from training.export import openai
-from training.export.bundle import Bundle, Row, jsonl, marked, pair, weighted, with_tools_as_text
+from training.export.bundle import (
+    Bundle,
+    Row,
+    demand_limits,
+    jsonl,
+    marked,
+    may_leave,
+    pair,
+    weighted,
+    with_tools_as_text,
+)
 from training.plan.recipe import Loss
 from training.templates import templates
 from workspace.artefact import write_artefact
@@ -182,7 +191,7 @@ def files_of(bundle: Bundle, kind: str) -> dict[str, str]:
         for split, rows in bundle.rows.items()
     }
     if kind == "openai":
-        openai.demand_limits(rows)
+        demand_limits(rows)
     return rows | filled(bundle, "about", *templates, run=chosen.run)
 
 
@@ -205,7 +214,7 @@ def write_export(project: Project, settings: Settings, bundle: Bundle, kind: str
     if folder.exists() and not (folder / RECEIPT).is_file():
         raise InputError([Problem("is there and is no export.", str(folder))], "-o ANOTHER_FOLDER")
     if kind == "openai":
-        openai.may_leave(project)
+        may_leave(project)
     made = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(made, ignore_errors=True)
     for name, text in files_of(bundle, check_kind(kind)).items():

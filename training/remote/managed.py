@@ -12,9 +12,8 @@ from typing import Literal
 
 from chat.protocols import Tokenizer
 from curation.store import open_store
-from training.export.bundle import pack
+from training.export.bundle import may_leave, pack
 from training.export.export_folder import write_export
-from training.export.openai import may_leave
 from training.gates.clearance import PLAN_COPY
 from training.gates.gate import GateOverride
 from training.plan.plans import read_plan
