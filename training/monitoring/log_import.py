@@ -19,7 +19,7 @@ from curation.rows.row import Reject
 from curation.rows.source import Progress, open_bytes, readable
 from curation.store import open_store
 from curation.store.ingest import merge_rejects
-from training.monitoring.feedback import Feedback, on_scale, scale_of
+from training.monitoring.fields import Feedback, on_scale, scale_of
 from training.monitoring.log_lines import LogPart, read_part
 from training.monitoring.otel_spans import spans_in
 from training.monitoring.pii import Masker, masked_text

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from training.monitoring.feedback import Feedback, feedback_in, is_score
 from training.monitoring.fields import (
+    Feedback,
     Message,
     as_time,
     at_path,
+    feedback_in,
     first,
     first_said,
     is_no_text,
+    is_score,
     number_at,
     only_text,
     opened,

@@ -22,7 +22,7 @@ from curation.likeness.hashing import hash_texts
 from curation.likeness.join import components, near_sets
 from curation.likeness.sets import I64, Sets, offsets, set_keys
 from evaluation.measure import common_beginning
-from training.monitoring.feedback import on_scale, scale_of
+from training.monitoring.fields import on_scale, scale_of
 from training.monitoring.log_lines import LogPart
 from training.monitoring.pii import masked_text
 from workspace.json_types import JsonObject

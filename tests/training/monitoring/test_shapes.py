@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
-from training.monitoring.feedback import on_scale, scale_of
-from training.monitoring.fields import as_time, opened
+from training.monitoring.fields import as_time, on_scale, opened, scale_of
 from training.monitoring.log_lines import read_part
 from training.monitoring.pii import Masker
 
