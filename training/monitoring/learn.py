@@ -37,14 +37,14 @@ KNOWN_ROLES = ("pool", "candidates", "train", "validation")
 
 @dataclass(eq=False)
 class ProductionRow:
-    """A row that may become a candidate. `edited`: a person wrote its answer, so it may contradict a row.
+    """A request to `release`, and the row that it would be as a candidate.
 
-    `name` is the request's. `near` are rows to show beside it: an id, or another draft, with kind and similarity.
+    `near` are rows to show beside it: an id, or another draft, with kind and similarity.
     """
 
+    logged: Logged
     example: Example
-    edited: bool = False
-    name: str = ""
+    release: str = ""
     reason: str = ""
     evidence: dict[str, object] = field(default_factory=dict)
     near: list[tuple[str | ProductionRow, Any, float]] = field(default_factory=list)
@@ -110,7 +110,7 @@ class CandidateFilter:
                 continue
             if late.reason or (isinstance(early, ProductionRow) and early.reason):
                 continue
-            if pair.kind == "contradiction" and not late.edited:
+            if pair.kind == "contradiction" and not late.logged.edit:  # an edit may contradict a row
                 known = "answers" if rows[pair.index].is_answered else "asks"
                 late.refuse(f"a row {known} this already", row=_name(early))
             else:
@@ -119,7 +119,7 @@ class CandidateFilter:
 
 def _name(known: str | ProductionRow) -> str:
     """Return the id of a row, or the name of another request."""
-    return known if isinstance(known, str) else known.name
+    return known if isinstance(known, str) else known.logged.ref
 
 
 def open_gate(store: Store, project: Project, settings: Settings) -> CandidateFilter:
@@ -152,43 +152,33 @@ def row_of(reference: Reference, each: Logged) -> Example:
     """Return the request as a row: the user's turns, with the edit or else the answer, if there is a whole one."""
     turns = reference.turns.of(each.messages)
     if each.edit:
-        return Example({"messages": [*turns, {"role": "assistant", "content": each.edit}]})
-    if reason_of(each) in UNANSWERED:
-        return Example({"messages": turns})
-    answer: dict[str, object] = {"role": "assistant", "content": each.answer}
-    if each.tool_calls:
-        answer["tool_calls"] = list(each.tool_calls)
-    return Example({"messages": [*turns, answer]})
+        turns.append({"role": "assistant", "content": each.edit})
+    elif reason_of(each) not in UNANSWERED:
+        turns += each.said
+    return Example({"messages": turns})
 
 
 STRATEGY = "production"
 _FIRST = {"contradiction": 0, "minimal_pair": 1, "short_near": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A request, the row that it would be, and the release that it was sent to."""
-
-    logged: Logged
-    draft: ProductionRow
-    release: str
-
-
-def queue(store: Store, connection: Connection, passed: Sequence[Passed], digests: Mapping[str, str]) -> list[str]:
+def queue(
+    store: Store, connection: Connection, passed: Sequence[ProductionRow], digests: Mapping[str, str]
+) -> list[str]:
     """Store them as candidates, in order; their ids. `digests` are the SHA-256 of the imports' requests by name."""
     ids: dict[ProductionRow, str] = {}
     for name in dict.fromkeys(_import_of(each) for each in passed):
         mine = [each for each in passed if _import_of(each) == name]
         source = source_number(connection, f"watch/{name}", digests[name], "candidates")
-        rows = [NewRow(each.draft.example, each.logged.line, _meta(each)) for each in mine]
+        rows = [NewRow(each.example, each.logged.line, _meta(each)) for each in mine]
         added = store.add(rows, role="candidates", source=source, connection=connection)
         add_counts(connection, source, {"read": len(rows), "kept": len(rows)})  # else they pass for drafted ones
-        ids.update({each.draft: row for each, row in zip(mine, added.ids, strict=True)})
+        ids.update(zip(mine, added.ids, strict=True))
     write_links(connection, _links(ids))
-    return [ids[each.draft] for each in passed]
+    return [ids[each] for each in passed]
 
 
-def _import_of(each: Passed) -> str:
+def _import_of(each: ProductionRow) -> str:
     return each.logged.ref.partition(":")[0]
 
 
@@ -202,7 +192,7 @@ def _links(ids: Mapping[ProductionRow, str]) -> Iterator[Link]:
                 yield Link(name, other, kind, similarity)
 
 
-def _meta(each: Passed) -> dict[str, object]:
+def _meta(each: ProductionRow) -> dict[str, object]:
     """Return the permanent origin of a candidate; `findings` are shown with it in review."""
     logged, why = each.logged, reason_of(each.logged)
     said = f': "{logged.comment}"' if logged.comment else ""
@@ -210,7 +200,7 @@ def _meta(each: Passed) -> dict[str, object]:
     told = [f"Asked in production{day} ({logged.ref}){f', {why}' if why else ''}{said}"]
     if logged.edit:
         told.append(f"The model had answered: {logged.answer[:300]}")
-    if not each.draft.example.is_answered:
+    if not each.example.is_answered:
         told.append("It has no answer: write one.")
     return {
         "strategy": STRATEGY,
@@ -299,41 +289,40 @@ def in_order(requests: Sequence[Logged]) -> list[Logged]:
 
 def _sift(
     gate: CandidateFilter, origins: Origins, ordered: Sequence[Logged], count: int, done: Learnt
-) -> tuple[list[Passed], list[KeptOut]]:
+) -> tuple[list[ProductionRow], list[KeptOut]]:
     """Return requests in order through the gate, until `count` have passed; those that do not, as they are kept.
 
     Each pass takes twice as many as the one before: where most are duplicates, few passes are enough for all.
     """
-    passed: list[Passed] = []
+    passed: list[ProductionRow] = []
     rejected: list[KeptOut] = []
     at, size = 0, count
     while at < len(ordered) and len(passed) < count:
-        part = ordered[at : at + size]
-        drafts = [ProductionRow(row_of(origins.of(each.ref), each), bool(each.edit), each.ref) for each in part]
+        sent = ((each, origins.of(each.ref)) for each in ordered[at : at + size])
+        drafts = [ProductionRow(each, row_of(to, each), to.release.id) for each, to in sent]
         looked = gate.sift(drafts, count - len(passed))
-        for each, draft in zip(part[:looked], drafts, strict=False):
-            if draft.reason:
-                done.rejected[draft.reason] += 1
-                rejected.append(
-                    KeptOut(
-                        ref=each.ref,
-                        hash=each.hash,
-                        reason=draft.reason,
-                        evidence=draft.evidence,
-                        question=draft.example.question[:500],
-                        answer=draft.example.answer,
-                    )
-                )
-            else:
-                done.why[reason_of(each) or "not judged by anyone"] += 1
-                passed.append(Passed(each, draft, origins.of(each.ref).release.id))
+        passed += [draft for draft in drafts[:looked] if not draft.reason]
+        rejected += [_kept_out(draft) for draft in drafts[:looked] if draft.reason]
         at, size = at + looked, 2 * size
+    done.why = Counter(reason_of(draft.logged) or "not judged by anyone" for draft in passed)
+    done.rejected = Counter(each.reason for each in rejected)
     done.looked_at, done.left = at, len(ordered) - at
     return passed, rejected
 
 
+def _kept_out(draft: ProductionRow) -> KeptOut:
+    return KeptOut(
+        ref=draft.logged.ref,
+        hash=draft.logged.hash,
+        reason=draft.reason,
+        evidence=draft.evidence,
+        question=draft.example.question[:500],
+        answer=draft.example.answer,
+    )
+
+
 def _keep(
-    project: Project, settings: Settings, store: Store, passed: Sequence[Passed], done: Learnt, out: Sequence[KeptOut]
+    project: Project, settings: Settings, store: Store, passed: Sequence[ProductionRow], done: Learnt, out: Sequence[KeptOut]
 ) -> None:
     """Candidates, what was kept out, and one event."""
     digests = {made.id: made.contents[REQUESTS] for _, made in read_imports(project)}

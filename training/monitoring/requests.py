@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.example import Example
+from training.monitoring.fields import Message
 from training.monitoring.request_joining import Finder
 from workspace.artefact import Artefact, ArtefactPart, read_artefact
 from workspace.errors import Refusal, RungError
@@ -53,13 +54,17 @@ class Logged:
     trace: str = ""
 
     @property
+    def said(self) -> list[Message]:
+        """The answer as a message; none where the request failed."""
+        if not self.answer.strip() and not self.tool_calls:
+            return []
+        calls = {"tool_calls": list(self.tool_calls)} if self.tool_calls else {}
+        return [{"role": "assistant", "content": self.answer, **calls}]
+
+    @property
     def example(self) -> Example:
-        """Request and answer as a row; without the answer where the request failed."""
-        answer = {"role": "assistant", "content": self.answer}
-        if self.tool_calls:
-            answer = {**answer, "tool_calls": list(self.tool_calls)}  # type: ignore[dict-item]
-        said = bool(self.answer.strip() or self.tool_calls)
-        return Example({"messages": [*self.messages, *([answer] if said else [])]})
+        """Request and answer as a row."""
+        return Example({"messages": [*self.messages, *self.said]})
 
 
 class LogFile(ArtefactPart):

@@ -17,7 +17,7 @@ from rung.text import monitoring_text
 from rung.why import answer as why
 from training.monitoring.drift import measure
 from training.monitoring.learn import CandidateFilter, ProductionRow, in_order, read_not_learnt
-from training.monitoring.requests import read_watched
+from training.monitoring.requests import Logged, read_watched
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -53,12 +53,16 @@ def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project
     assert [each.reason for each in read_not_learnt(house)] == ["duplicate"] * 3
 
 
+def logged(ref, edit=""):
+    return Logged(ref, "", (), (), "", edit=edit)
+
+
 def test_a_request_that_was_kept_out_stands_beside_no_other():
     question = "patient seen for long term follow up of type two diabetes with foot ulcer"
     gate = CandidateFilter(["r-1"], [Example(chat_row(question, "E11 foot"))], [], 0.8)
-    wrong = ProductionRow(Example(chat_row(question, "E13 none")), name="W-001:1")
-    edited = ProductionRow(Example(chat_row(question, "E14 both")), edited=True, name="W-001:2")
-    again = ProductionRow(Example(chat_row(f"{question} today", "E10 eye")), name="W-001:3")
+    wrong = ProductionRow(logged("W-001:1"), Example(chat_row(question, "E13 none")))
+    edited = ProductionRow(logged("W-001:2", edit="E14 both"), Example(chat_row(question, "E14 both")))
+    again = ProductionRow(logged("W-001:3"), Example(chat_row(f"{question} today", "E10 eye")))
     assert gate.sift([wrong, edited, again], 9) == 3
     assert (wrong.reason, wrong.evidence) == ("a row answers this already", {"row": "r-1"})
     assert [(row, kind) for row, kind, _ in edited.near] == [("r-1", "contradiction")]
@@ -67,8 +71,8 @@ def test_a_request_that_was_kept_out_stands_beside_no_other():
 
 def test_a_row_without_an_answer_asks_and_answers_nothing():
     question = "patient seen for long term follow up of type two diabetes with foot ulcer"
-    unanswered = ProductionRow(Example({"messages": [{"role": "user", "content": question}]}), name="W-001:2")
-    answered = ProductionRow(Example(chat_row(question, "E11 foot")), name="W-001:1")
+    unanswered = ProductionRow(logged("W-001:2"), Example({"messages": [{"role": "user", "content": question}]}))
+    answered = ProductionRow(logged("W-001:1"), Example(chat_row(question, "E11 foot")))
     assert CandidateFilter([], [], [], 0.8).sift([unanswered, answered], 9) == 2
     assert (unanswered.reason, answered.reason) == ("", "a row asks this already")
     assert answered.evidence == {"row": "W-001:2"}
