@@ -22,7 +22,7 @@ from curation.store import Link, NewRow, Store
 from curation.store.ingest import LINKS_A_ROW
 from curation.store.sources import add_counts, source_number, write_links
 from training.monitoring.reference import Origins, Reference, released
-from training.monitoring.requests import REQUESTS, Logged, read_imports, read_watched, watch_folder
+from training.monitoring.requests import REQUESTS, Logged, read_watched, watch_folder
 from workspace.appended import append_lines, read_lines
 from workspace.files import put_back
 from workspace.folder import Project
@@ -266,7 +266,13 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
         done = Learnt(reference.release.id, known=len(watched.requests) - len(fresh))
         ordered = [each for each in in_order(fresh) if reason_of(each) or not telling]
         passed, rejected = _sift(open_gate(store, project, settings), origins, ordered, count, done)
-        _keep(project, settings, store, passed, done, rejected)
+        digests = {made.id: made.contents[REQUESTS] for made in watched.imports}
+        with put_back(_not_learnt(project)), store.write(alone=True) as connection:
+            done.queued = queue(store, connection, passed, digests)
+            detail = {key: value for key, value in done.to_json().items() if key != "candidates"}
+            store.event("learn", settings.project.person, done.release, detail, connection=connection)
+            if rejected:
+                append_lines(_not_learnt(project), [entry.model_dump() for entry in rejected])
     return done
 
 
@@ -319,19 +325,6 @@ def _kept_out(draft: ProductionRow) -> KeptOut:
         question=draft.example.question[:500],
         answer=draft.example.answer,
     )
-
-
-def _keep(
-    project: Project, settings: Settings, store: Store, passed: Sequence[ProductionRow], done: Learnt, out: Sequence[KeptOut]
-) -> None:
-    """Candidates, what was kept out, and one event."""
-    digests = {made.id: made.contents[REQUESTS] for _, made in read_imports(project)}
-    with put_back(_not_learnt(project)), store.write(alone=True) as connection:
-        done.queued = queue(store, connection, passed, digests)
-        detail = {key: value for key, value in done.to_json().items() if key != "candidates"}
-        store.event("learn", settings.project.person, done.release, detail, connection=connection)
-        if out:
-            append_lines(_not_learnt(project), [entry.model_dump() for entry in out])
 
 
 def _queued_before(store: Store) -> set[str]:
