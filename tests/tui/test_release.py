@@ -12,8 +12,8 @@ from conftest_tui import flat, idle, on_stage, sees, settled, text_of, until
 
 from rung.tui.job import JobEnded
 from rung.tui.release.release_lines import making, offered, taken
-from training.release.form_loss import Loss, demand
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
+from training.release.making import Loss, demand
 from training.release.releases import RELEASE
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal

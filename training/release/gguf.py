@@ -17,9 +17,8 @@ from chat.endpoint import Endpoint, ServedModel
 from chat.keys import without_secrets
 from chat.local.prompt import encode, render
 from training.plan.plans import read_plan
-from training.release.form_loss import Loss, Scoring, as_facts, demand
 from training.release.goldens import GOLDEN, NEW_TOKENS, ServerCheck, add_answers, check_server, read_goldens
-from training.release.making import Making
+from training.release.making import Loss, Making, Scoring, as_facts, demand
 from training.release.releases import ReleasedForm, folder_bytes
 from training.release.tools import CONVERTER, LIBRARY, SERVER, converter, llama_cpp, run_tool
 from training.run.tokens import with_system

@@ -184,7 +184,7 @@ def ever_released(project: Project, settings: Settings) -> list[str]:
 
 def _log_release(project: Project, settings: Settings, release: Release) -> None:
     """Log the release and its overrides as events, unless they are there."""
-    from training.release.form_loss import let_through
+    from training.release.making import let_through
 
     by = release.by or settings.project.person
     with open_store(project, settings) as store:

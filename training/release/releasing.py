@@ -1,20 +1,26 @@
-"""Making a release: permission, each form in a hidden folder, card, chain, and release.json last."""
+"""Making a release: permission, each form in a hidden folder, the card for its reader, and release.json last."""
 
 import contextlib
+import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from advisor.decision import read_decision
 from chat.protocols import ChatModel, Progress
+from curation.split.manifest import FrozenRow, read_manifest
 from evaluation.arms.registry import arm_name
+from evaluation.forgetting import NOT_MEASURED
 from evaluation.measured_answers import best_untuned
-from evaluation.measurement_report import Report, newest_report
+from evaluation.measurement_report import ArmResult, Report, newest_report, read_report
+from training.plan.plans import read_plan
 from training.release.classifier import ARM, make_classifier, measured_classifier
 from training.release.gguf import FTYPES, make_gguf
+from training.release.goldens import GOLDEN, read_goldens
 from training.release.making import Making, Told
-from training.release.model_card import model_card, untuned_card
 from training.release.permission import Permission, may_release, measured_prompt, refuse_unvouched
 from training.release.released_prompt import make_prompt
 from training.release.releases import (
@@ -36,6 +42,7 @@ from training.release.serving_files import make_ollama, make_served, make_tgi, m
 from training.release.weights import make_adapter, make_compressed, make_merged, refuse_without_gpu
 from training.run.failures import is_disk_full
 from training.runs import RECORD, RunRecord
+from training.templates import templates
 from workspace.artefact import hashes, revised, write_artefact
 from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
 from workspace.files import sha256_file, write_text
@@ -267,3 +274,66 @@ def _free(project: Project, settings: Settings) -> str:
     free = next_id(project.releases, "L")
     highest = max(map(number_of, ever_released(project, settings)), default=0)
     return free if number_of(free) > highest else f"L-{highest + 1:03d}"
+
+
+CARDS = Path(__file__).with_name("cards")
+RULINGS = {"ship": "ship", "judgement": "judgement, decided by a named person"}
+
+
+def model_card(release: Release, run: RunRecord, allowed: Permission, project: Project, folder: Path) -> str:
+    """README.md of a tuned model, with the hub's front matter; `folder` is where the release is made."""
+    manifest, decision = read_manifest(project.datasets / run.dataset), read_decision(project)
+    verdict = allowed.verdict
+    facts = {
+        "project": project.name,
+        "release": release,
+        "run": run,
+        "verdict": verdict,
+        "rulings": RULINGS,
+        "decision": decision,
+        "manifest": manifest,
+        "has_adapter": any(form.form == "adapter" for form in release.forms),
+        "base": "HuggingFaceTB/SmolLM2-135M-Instruct" if run.base == "embedded" else run.base,
+        "task": str(decision.answers.get("task", "")).replace("_", " ") if decision else "",
+        "worse": [each for each in verdict.slices if each.difference < 0][:5],
+        "baseline": read_report(project, verdict.baseline_report)[1] if verdict.baseline_report else None,
+        "measured": read_report(project, allowed.folder.name)[1].arms if verdict.baseline_report else [],
+        "score": _score,
+        "forgetting": verdict.forgetting.words() if verdict.forgetting else NOT_MEASURED,
+        "system": "the rows' own" if run.system_prompt is None else json.dumps(run.system_prompt, ensure_ascii=False),
+        "plan": None if run.adopted else read_plan(project.runs / run.id / "plan.toml"),
+        "reviewers": _reviewers(manifest.rows),
+        "agreement": manifest.review.get("agreement"),
+        "licences": Counter(
+            str(row.get("licence") or manifest.policy.get("licence") or "unknown") for row in manifest.rows
+        ).most_common(),
+        "losses": [loss for form in release.forms for loss in form.facts.get("validation", {}).values()],
+        "goldens": len(read_goldens(folder).items) if (folder / GOLDEN).is_file() else 0,
+    }
+    return templates(CARDS).get_template("tuned.md.j2").render(facts)
+
+
+def untuned_card(release: Release, report: Report) -> str:
+    """README.md of a released prompt or classifier, or of several."""
+    has_prompt = any(form.form == "prompt" for form in release.forms)
+    facts = {
+        "release": release,
+        "baseline": report,
+        "measured": [],
+        "score": _score,
+        "prompted": next(arm for arm in report.arms if arm.arm == report.chosen) if has_prompt else None,
+    }
+    return templates(CARDS).get_template("untuned.md.j2").render(facts)
+
+
+def _score(arm: ArmResult) -> str:
+    count = f"mean of {arm.n} items" if arm.graded else f"{arm.correct:g} of {arm.n}"
+    return f"{arm.score:.1%} ({100 * arm.low:.1f} to {100 * arm.high:.1f}), {count}"
+
+
+def _reviewers(rows: Sequence[FrozenRow]) -> str:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        who = str(row.get("reviewer") or "not reviewed")
+        counts[f"{who} (automatic)" if row.get("automatic") else who] += 1
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"

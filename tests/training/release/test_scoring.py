@@ -14,10 +14,9 @@ from curation.split.manifest import load_split
 from curation.store import open_store
 from evaluation.measurement_report import read_outcomes
 from evaluation.verdict.compare import compare
-from training.release.form_loss import TUNED, Loss, Scoring, as_facts, demand
-from training.release.making import Making
-from training.release.model_card import CARDS
+from training.release.making import TUNED, Loss, Making, Scoring, as_facts, demand
 from training.release.releases import RELEASE, Release, ReleasedForm, take_place
+from training.release.releasing import CARDS
 from training.runs import find_run
 from training.templates import templates
 from workspace.artefact import write_artefact
