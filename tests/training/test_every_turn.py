@@ -13,8 +13,7 @@ from training.export.bundle import row_of, trained
 from training.plan.recipe import Recipe
 from training.run.base_model import load_tokenizer
 from training.run.inputs import answers
-from training.run.row_check import show
-from training.run.tokens import tokenise
+from training.run.tokens import show, tokenise
 from workspace.errors import RungError
 
 CALL = {"type": "function", "id": "abcdefghi", "function": {"name": "pay", "arguments": {"to": "Ann"}}}

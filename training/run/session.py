@@ -21,7 +21,7 @@ from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.inputs import items_of, replayed, with_replay
 from training.run.processes import agreed
 from training.run.reward_model import reward_model_of
-from training.run.row_check import check, write_preflight
+from training.run.tokens import check, write_preflight
 from training.run.validation_answers import ValidationAnswers
 from training.runs import append_metric
 from workspace.folder import Project

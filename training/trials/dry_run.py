@@ -13,7 +13,7 @@ from typing import Literal
 from training.plan.hyperparameters import FORWARD
 from training.plan.memory_fit import fit_of, usable_of
 from training.plan.plans import Forecast, Plan, read_plan, write_plan
-from training.run.row_check import TokenCheck
+from training.run.tokens import TokenCheck
 from training.runs import read_runs
 from workspace.artefact import Artefact, ArtefactPart, hashes, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError

@@ -25,8 +25,7 @@ from training.run.checkpoints import newest_checkpoint
 from training.run.inputs import Column, Items, items_of, picked
 from training.run.reporting import held
 from training.run.reward_model import RewardModel, reward_model_of
-from training.run.row_check import check
-from training.run.tokens import IGNORED, tokenise
+from training.run.tokens import IGNORED, check, tokenise
 from training.run.validation_answers import ValidationAnswers
 from training.trials.sweep import Point, Rung, Trial, admit_trials, append_point, read_points, steps_at, survivors
 from workspace.files import sha256_bytes

@@ -21,7 +21,7 @@ from training.plan.planning import make_plan
 from training.plan.plans import Plan, keep_plan
 from training.run.base_model import PlanTokenizer, load_tokenizer
 from training.run.inputs import items_of
-from training.run.row_check import TokenCheck, check
+from training.run.tokens import TokenCheck, check
 from training.trials.sweep import (
     Point,
     Spec,
