@@ -108,7 +108,7 @@ def _advise_on_logs(logs: Sequence[Path], project: Project | None, book: Ruleboo
     """Print the workloads of these logs; nothing is written, and no model is asked."""
     from rung.text.monitoring_text import workload_lines
     from training.monitoring.log_import import read_logs
-    from training.monitoring.request_joining import join
+    from training.monitoring.requests import join
     from training.monitoring.workloads import workloads
 
     read = read_logs(logs, keep_rejects=True, progress=ProgressLine("Reading"))

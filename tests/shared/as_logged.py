@@ -9,7 +9,7 @@ from curation.store import open_store
 from training.monitoring.learn import Learnt, learn
 from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.log_lines import read_part
-from training.monitoring.request_joining import JoinedRequests, join
+from training.monitoring.requests import JoinedRequests, join
 from workspace.folder import Project
 from workspace.settings import load_settings
 

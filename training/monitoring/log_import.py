@@ -23,7 +23,6 @@ from training.monitoring.fields import Feedback, on_scale, scale_of
 from training.monitoring.log_lines import LogPart, read_part
 from training.monitoring.otel_spans import spans_in
 from training.monitoring.pii import Masker, masked_text
-from training.monitoring.request_joining import join
 from training.monitoring.requests import (
     ASIDE,
     FEEDBACK,
@@ -32,6 +31,7 @@ from training.monitoring.requests import (
     Import,
     LogFile,
     Logged,
+    join,
     read_imports,
     read_requests,
     watch_folder,

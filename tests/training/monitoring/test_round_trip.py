@@ -13,7 +13,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from training.monitoring.log_import import read_logs
-from training.monitoring.request_joining import join
+from training.monitoring.requests import join
 
 
 @dataclass(frozen=True)
