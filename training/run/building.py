@@ -11,8 +11,7 @@ from training.plan.recipe import LOW_RANK, PAIRED, REINFORCED, Recipe
 from training.run.base_model import load_base
 from training.run.inputs import Items
 from training.run.packing import Pack, check_apart
-from training.run.reward_model import RewardModel
-from training.run.validation_answers import ValidationAnswers
+from training.run.validation_answers import RewardModel, ValidationAnswers
 from workspace.errors import Problem, Refusal, did_you_mean
 from workspace.folder import find_project
 from workspace.trust import TRACKER, demand

@@ -20,9 +20,8 @@ from training.run.building import build, has_stacked_experts
 from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.inputs import items_of, replayed, with_replay
 from training.run.processes import agreed
-from training.run.reward_model import reward_model_of
 from training.run.tokens import check, write_preflight
-from training.run.validation_answers import ValidationAnswers
+from training.run.validation_answers import ValidationAnswers, reward_model_of
 from training.runs import append_metric
 from workspace.folder import Project
 

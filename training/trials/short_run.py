@@ -24,9 +24,8 @@ from training.run.building import build
 from training.run.checkpoints import newest_checkpoint
 from training.run.inputs import Column, Items, items_of, picked
 from training.run.reporting import held
-from training.run.reward_model import RewardModel, reward_model_of
 from training.run.tokens import IGNORED, check, tokenise
-from training.run.validation_answers import ValidationAnswers
+from training.run.validation_answers import RewardModel, ValidationAnswers, reward_model_of
 from training.trials.sweep import Point, Rung, Trial, admit_trials, append_point, read_points, steps_at, survivors
 from workspace.files import sha256_bytes
 from workspace.folder import Project
