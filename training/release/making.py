@@ -30,8 +30,6 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 Told = Callable[[str], None]
-QUANTISED = ("qlora", "qdora")
-"""Methods whose adapter was trained on a 4-bit base."""
 
 
 @dataclass(frozen=True)

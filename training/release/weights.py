@@ -13,7 +13,7 @@ from chat.local.prompt import encode_ask
 from chat.open import open_local
 from chat.protocols import Ask, ChatModel, Progress, Reply
 from curation.split.manifest import load_split
-from training.plan.recipe import VIRTUAL
+from training.plan.recipe import QUANTISED, VIRTUAL
 from training.release.goldens import (
     GOLDEN,
     Golden,
@@ -24,7 +24,7 @@ from training.release.goldens import (
     read_goldens,
     write_goldens,
 )
-from training.release.making import QUANTISED, Making, Scoring, as_facts, demand
+from training.release.making import Making, Scoring, as_facts, demand
 from training.release.releases import FormName, ReleasedForm, folder_bytes
 from training.release.tools import COMPRESSOR, compressor, run_tool
 from training.run.base_model import load_tokenizer
