@@ -1,7 +1,6 @@
 """Monitoring of a released model: request logs are imported masked, measured against the train rows, and come back as
 candidates.
 
-Import: `log_import` reads files, `log_lines` (with `fields`) each line, `request_joining`
-puts lines together, `pii` masks, `requests` is what is kept. Report: `drift` writes it from `signals`, against a
-`reference`. Learn: `learn` queues candidates.
+Import: `log_import` reads files, `log_lines` (with `fields`) each line, `pii` masks, `requests` puts lines together
+and is what is kept. Report: `drift` writes it from `signals`, against a `reference`. Learn: `learn` queues candidates.
 """
