@@ -20,9 +20,9 @@ from workspace.trust import is_this_machine
 if TYPE_CHECKING:
     from chat.endpoint import Endpoint
     from chat.protocols import ChatModel
+    from training.release.goldens import ServerCheck
     from training.release.releases import VerifiedRelease
     from training.release.releasing import ReleaseOptions
-    from training.release.goldens import ServerCheck
     from workspace.folder import Project
     from workspace.settings import Settings
 
