@@ -12,10 +12,10 @@ from curation.checks.phrases import Orders, Refusals, Residue
 from curation.checks.private import Personal, Secrets
 from curation.example import Example, chat_row
 from curation.generate.strategies import DraftRequest
-from curation.likeness import normal
 from curation.likeness.duplicates import dedup
 from curation.likeness.fingerprints import Fingerprinted
 from curation.likeness.leaks import LeakSearch
+from curation.likeness.words import normal
 from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns
 from curation.split.manifest import load_split, read_manifest

@@ -12,7 +12,7 @@ from pathlib import Path
 from curation.checks.phrases import order_in, order_in_text
 from curation.documents import document_files, paragraphs_of
 from curation.example import text_of
-from curation.likeness import words
+from curation.likeness.words import words
 from curation.store import Store, StoredRow
 from curation.store.decision_log import remarks_of
 from workspace.errors import Refusal

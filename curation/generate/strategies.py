@@ -16,7 +16,7 @@ from curation.documents import ENDINGS, listed
 from curation.example import chat_row
 from curation.generate.material import LABELS_LISTED, DocumentPassage, DraftMaterial, last_user, need, shown
 from curation.generate.template import PromptTemplate
-from curation.likeness import normal, same_answer
+from curation.likeness.words import normal, same_answer
 from curation.store import StoredRow
 from workspace.errors import RungError, did_you_mean
 from workspace.json_types import JsonObject

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.likeness import SHORT_THRESHOLD, answer_form, critical
 from curation.likeness.fingerprints import Fingerprints, RowSource, fold, use_compiled
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import Method, NearSets, jaccard_of, near_sets
 from curation.likeness.sets import I64, SLACK, U64, Bools, Sets, offsets, ranges, set_keys, stable_order
+from curation.likeness.words import SHORT_THRESHOLD, answer_form, critical
 
 AT_ONCE = 100_000
 FETCHED = 5_000

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from curation.likeness import words
+from curation.likeness.words import words
 from curation.review.desk import Desk
 from curation.store.records import DECIDED
 from curation.store.reviewers import current_guideline

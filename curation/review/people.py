@@ -15,7 +15,7 @@ from typing import Literal
 from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
-from curation.likeness.answers import answer_form
+from curation.likeness.words import answer_form
 from curation.review.desk import Desk
 from curation.store import Store
 from curation.store.decision_log import read_standing

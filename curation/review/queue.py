@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
-from curation.likeness import words
+from curation.likeness.words import words
 from curation.review.ruling import settle_again
 from curation.store import Store
 from curation.store.decision_log import newest_id

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
-from curation.likeness import exact, find_template, grams, jaccard, same_answer, shingles
 from curation.likeness.duplicates import DedupResult, dedup
 from curation.likeness.fingerprints import Fingerprinted
 from curation.likeness.groups import number_by_first
+from curation.likeness.words import exact, find_template, grams, jaccard, same_answer, shingles
 
 WORDS = [*(f"w{i}" for i in range(12)), "left", "right", "not", "10", "-1", "é", "e\u0301", "日本"]
 LONG = [f"v{i}" for i in range(40)]

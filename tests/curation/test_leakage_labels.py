@@ -8,9 +8,9 @@ import pytest
 from rows_in_files import write
 
 from curation.example import Example, chat_row
-from curation.likeness import words
 from curation.likeness.leaks import clean_rows, find_leaks
 from curation.likeness.leaks.folded import folded, visible
+from curation.likeness.words import words
 from curation.rows.rowfile import RowFile
 
 LONG = "How long does a standing order between two business accounts usually take to arrive?"

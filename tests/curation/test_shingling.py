@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tries import tries
 
-from curation.likeness import exact, grams, shingles, words
 from curation.likeness.hashing import hash_texts, words_of
 from curation.likeness.sets import Sets
+from curation.likeness.words import exact, grams, shingles, words
 
 ALPHABET = "ab C1_ .,\n\té\u0301\u0301ßIİKſไทย\u0e31日本カ\u3099ー_٣न\u093f\u200d\U0001f600\U00020000"
 text = st.one_of(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
-from curation.likeness import exact, find_template, grams, jaccard, same_answer, shingles
+from curation.likeness.words import exact, find_template, grams, jaccard, same_answer, shingles
 from curation.split.split import SplitPlan, plan_split
 
 WORDS = ["fever", "cough", "left", "right", "type", "1", "2", "mellitus", "with", "without", "é", "日本", "pain"]

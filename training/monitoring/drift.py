@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.protocols import ChatModel, Progress
-from curation.likeness import normal, words
+from curation.likeness.words import normal, words
 from curation.mask import MASK, mask
 from curation.review.queue import draw
 from curation.split.manifest import load_split

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from curation.likeness import words
+from curation.likeness.words import words
 from curation.review.queue import draw
 from workspace.artefact import ArtefactPart, revised
 

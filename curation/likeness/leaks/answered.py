@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from curation.example import Example, said_in
-from curation.likeness import critical, words
-from curation.likeness.answers import negations
 from curation.likeness.leaks.index import GAP, GRAM_WORDS, LABEL_WORDS
-from curation.likeness.words import word_pattern
+from curation.likeness.words import critical, negations, word_pattern, words
 
 SHARE = 0.7
 """Share of a question's word 3-grams, close to one another, from which an edited question is found in a message."""

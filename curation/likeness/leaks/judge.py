@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
-from curation.likeness import jaccard, same_answer
 from curation.likeness.leaks.answered import Answered
 from curation.likeness.leaks.index import LABEL_WORDS
 from curation.likeness.leaks.look import AskedRow, ItemPart, LearntRow, Overlap, look
 from curation.likeness.leaks.report import Kind, Leak, LeakEvidence
 from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE
+from curation.likeness.words import jaccard, same_answer
 
 MOST = 0.7
 """Share of the word 5-grams, undiscounted, from which a text is contained."""

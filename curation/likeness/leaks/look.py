@@ -8,12 +8,21 @@ from itertools import groupby, islice
 import numpy as np
 
 from curation.example import Example, all_messages, all_texts, aside_texts
-from curation.likeness import SHORT_THRESHOLD
 from curation.likeness.leaks.answered import Spelled, grams_of_words
 from curation.likeness.leaks.index import GAP, GRAM_WORDS
 from curation.likeness.leaks.report import Part
 from curation.likeness.sets import I64, SLACK, Bools
-from curation.likeness.words import SHINGLE, Shingles, Template, grams_of, jaccard, shingles_of, word_pattern, words
+from curation.likeness.words import (
+    SHINGLE,
+    SHORT_THRESHOLD,
+    Shingles,
+    Template,
+    grams_of,
+    jaccard,
+    shingles_of,
+    word_pattern,
+    words,
+)
 from curation.mask import mask
 
 _ACROSS = SHINGLE - GRAM_WORDS + 1

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from curation.likeness import SHORT_THRESHOLD
 from curation.likeness.hashing import Hashes, characters_of
 from curation.likeness.join import near_across
 from curation.likeness.leaks.index import SUSPECTS, TestIndex
 from curation.likeness.sets import I64, U64, Bools, Sets, concat, earlier, mix, offsets, ranges, set_keys, top
-from curation.likeness.words import GRAM
+from curation.likeness.words import GRAM, SHORT_THRESHOLD
 
 AT_ONCE = 1 << 19
 """Grams of train that are held before they are compared."""
