@@ -75,7 +75,7 @@ def child(folder: Path, name: str) -> None:
 
 def rung(folder: Path):
     from curation.example import Example, chat_row
-    from curation.likeness.leaks import find_leaks
+    from curation.likeness.leaks.find import find_leaks
     from curation.rows.rowfile import RowFile
 
     few = [Example(chat_row(f"row {i} of é those {i * 7}", f"that load the code once {i * 3} " * 3)) for i in range(30)]

@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from curation.example import Example, chat_row
-from curation.likeness.leaks import find_leaks
+from curation.likeness.leaks.find import find_leaks
 
 Item = tuple[str, str]
 MODULES = [

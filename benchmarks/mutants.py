@@ -54,8 +54,7 @@ FAR = 99
 AREAS = {
     "advisor": ["advisor/decide.py", "advisor/ladder.py", "advisor/conditions.py"],
     "split": ["curation/split/split.py"],
-    "leakage": ["curation/likeness/leaks/find.py", "curation/likeness/leaks/judge.py",
-                "curation/likeness/leaks/weigh.py", "curation/likeness/hashing.py"],
+    "leakage": ["curation/likeness/leaks/find.py", "curation/likeness/leaks/weigh.py", "curation/likeness/hashing.py"],
     "verdict": ["evaluation/verdict/compare.py", "evaluation/verdict/rule.py", "evaluation/verdict/intervals.py"],
     "clearance": ["training/gates/clearance.py", "training/gates/checks.py"],
     "review": ["curation/split/audit.py", "curation/review/progress.py", "curation/review/ruling.py",

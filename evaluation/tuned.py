@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chat.protocols import ChatModel
-from curation.likeness.leaks import find_leaks
+from curation.likeness.leaks.find import find_leaks
 from curation.split.audit import write_vouched
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curation.example import Example
     from curation.likeness.duplicates import DedupResult
-    from curation.likeness.leaks import LeakReport
+    from curation.likeness.leaks.find import LeakReport
     from evaluation.verdict.rule import Verdict
     from workspace.errors import Problem
 
@@ -33,7 +33,7 @@ def dedup(rows: Iterable[Row], threshold: float = 0.8) -> DedupResult:
 
 def leakage(train: Iterable[Row], test: Iterable[Row], threshold: float = 0.8) -> LeakReport:
     """Find test rows whose question or answer occurs in train rows (indices from 0). Raises InputError as `dedup`."""
-    from curation.likeness.leaks import find_leaks
+    from curation.likeness.leaks.find import find_leaks
 
     problems = _faults("threshold", threshold, "above 0 and at most 1")
     learnt, held = _read(problems, train=train, test=test)

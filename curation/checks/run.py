@@ -43,7 +43,7 @@ from curation.checks.subjects import (
 from curation.checks.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
 from curation.likeness.duplicates import DedupResult, dedup_prints
 from curation.likeness.fingerprints import Collector, use_compiled
-from curation.likeness.leaks import find_leaks, leaks_between
+from curation.likeness.leaks.find import find_leaks, leaks_between
 from curation.mask import names_masked
 from curation.rows import Columns, Reject
 from curation.rows.reading import Notice

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from curation.likeness.duplicates import DedupResult
-    from curation.likeness.leaks import Leak
+    from curation.likeness.leaks.find import Leak
 
     RowsByIndex = FileRows | ProjectRows
 

@@ -14,7 +14,7 @@ from curation.example import Example, chat_row
 from curation.generate.strategies import DraftRequest
 from curation.likeness.duplicates import dedup
 from curation.likeness.fingerprints import Fingerprinted
-from curation.likeness.leaks import LeakSearch
+from curation.likeness.leaks.find import LeakSearch
 from curation.likeness.words import normal
 from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns

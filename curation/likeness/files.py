@@ -16,8 +16,7 @@ from curation.example import Example
 from curation.likeness.duplicates import DedupResult, dedup_prints
 from curation.likeness.fingerprints import Collector
 from curation.likeness.join import Method
-from curation.likeness.leaks.find import LeakSearch, without_leaks
-from curation.likeness.leaks.report import Leak, LeakReport
+from curation.likeness.leaks.find import Leak, LeakReport, LeakSearch, without_leaks
 from curation.likeness.semantic import Meaning, alike_across
 from curation.likeness.workers import collect
 from curation.rows import Columns, malformed_error, write_rejects

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from curation.checks.dismissals import dismissals, settled_pairs
-from curation.likeness.leaks import Leak, find_leaks
+from curation.likeness.leaks.find import Leak, find_leaks
 from curation.review.agreement import ENOUGH, Agreement
 from curation.review.progress import SampleProgress, agreement, sample_progress
 from curation.review.queue import refresh_queue

@@ -10,7 +10,7 @@ from itertools import cycle
 from curation.checks.dismissals import Settled, dismissals, settled_pairs
 from curation.likeness.duplicates import dedup
 from curation.likeness.fingerprints import Fingerprinted
-from curation.likeness.leaks import find_leaks, leaks_between
+from curation.likeness.leaks.find import find_leaks, leaks_between
 from curation.review.queue import refresh_queue
 from curation.split.audit import samples_of
 from curation.split.manifest import (

@@ -52,7 +52,7 @@ def frozen_rows(folder: Path) -> DevRows:
 
 def stored_rows(store: Store, settings: Settings, test: Sequence[Example]) -> DevRows:
     """Reviewed imported rows, cleared against the test set and split as the freeze will split them."""
-    from curation.likeness.leaks import clean_rows
+    from curation.likeness.leaks.find import clean_rows
 
     found = store.rows(role=["pool", "train", "validation"], origin="import")
     known = [row for row in found if (row.is_reviewed or row.state == "trusted") and row.example.answer is not None]

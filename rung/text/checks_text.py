@@ -13,7 +13,7 @@ from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
     from curation.likeness.files import LeakCheck
-    from curation.likeness.leaks.report import Leak
+    from curation.likeness.leaks.find import Leak
     from curation.likeness.semantic import Meaning
 
 SYMBOLS = {"blocks": "✗", "look": "!", "handled": "✓"}

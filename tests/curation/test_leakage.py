@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
-from curation.likeness.leaks import Leak, LeakSearch, clean_rows, find, find_leaks, short, weigh
+from curation.likeness.leaks import find, scan, weigh
+from curation.likeness.leaks.find import Leak, LeakSearch, clean_rows, find_leaks
 from curation.likeness.leaks.scan import PARTS_EACH, ROWS_EACH, scan_train
 from curation.likeness.words import exact, grams, hashing, jaccard, same_answer, shingles, words
 from curation.rows.rowfile import RowFile
@@ -226,7 +227,7 @@ def test_compiled_and_numpy_find_the_same_in_files_and_in_rows_however_few_at_on
     for numba in (False, True):
         with RowFile([tmp_path / "train.jsonl"]) as files:
             assert find_leaks(files, test, numba=numba) == one
-    for room, limit in ((weigh, "ROWS_AT_ONCE"), (find, "ROWS_AT_ONCE"), (hashing, "BLOCK_CHARS"), (short, "AT_ONCE")):
+    for room, limit in ((weigh, "ROWS_AT_ONCE"), (find, "ROWS_AT_ONCE"), (hashing, "BLOCK_CHARS"), (scan, "AT_ONCE")):
         monkeypatch.setattr(room, limit, 50)
     assert find_leaks(train, test, numba=False) == find_leaks(train, test, numba=True) == one
 

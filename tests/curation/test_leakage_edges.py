@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from curation.example import Example, chat_row
-from curation.likeness.leaks import LeakReport, find_leaks
+from curation.likeness.leaks.find import LeakReport, find_leaks
 from curation.likeness.words import words
 
 _numbers = count()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from curation.example import Example, chat_row
-from curation.likeness.leaks import find_leaks
+from curation.likeness.leaks.find import find_leaks
 from curation.rows.rowfile import RowFile
 
 WORDS = [a + b for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo") for b in ("nu", "ris", "tem", "vol", "xa")]

@@ -246,7 +246,7 @@ def _held_out(pairs: list[AnswerPair]) -> list[AnswerPair]:
 
 def _without_leaks(folder: Path, items: Sequence[AnswerPair], left_out: dict[str, str]) -> list[AnswerPair]:
     """Return the items, without those that repeat a frozen test row, or in train a validation row."""
-    from curation.likeness.leaks import find_leaks
+    from curation.likeness.leaks.find import find_leaks
 
     test, validation = load_split(folder, "test"), load_split(folder, "validation")
     rows = [(item, text) for item in items for text in item.texts()]
