@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from curation.example import Example
-from curation.likeness.near import Conflict, Near, find_near
+from curation.likeness.groups import Conflict, Near, find_near
 from curation.likeness.words import answer_form, words
 from curation.split.manifest import SplitName
 from workspace.settings import DatasetSettings

@@ -89,7 +89,7 @@ def test_files_and_memory_agree(two_files: tuple[Path, Path], tmp_path: Path) ->
 def test_workers_give_the_same_bytes(
     two_files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("curation.likeness.workers.SIZE", 5000)
+    monkeypatch.setattr("curation.likeness.files.SIZE", 5000)
     alone = run(tmp_path / "a", *two_files)
     assert run(tmp_path / "b", *two_files, workers=2) == alone
 
@@ -106,10 +106,10 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
         "import ray\n"
         "from ray._private import services\n"
         "from ray.cluster_utils import Cluster\n"
-        "import curation.likeness.workers\n"
+        "import curation.likeness.files\n"
         "from curation.likeness.files import DedupOrder, dedup_files\n"
         "from workspace.errors import RungError\n"
-        "curation.likeness.workers.SIZE = 5000\n"
+        "curation.likeness.files.SIZE = 5000\n"
         "once = services.get_node\n"
         "def patient(*asked):  # Ray gives a node 30 s to start, whatever its settings: a busy machine takes longer\n"
         "    for _ in range(200):\n"
@@ -131,10 +131,10 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
         "report = dedup_files(order)\n"
         "gone = out / 'gone.jsonl'\n"
         "gone.write_bytes(sources[0].read_bytes())\n"
-        "chunks = list(curation.likeness.workers.chunks_of(0, gone))\n"
+        "chunks = list(curation.likeness.files.chunks_of(0, gone))\n"
         "gone.unlink()\n"
         "try:\n"
-        "    list(curation.likeness.workers._on_ray(chunks))\n"
+        "    list(curation.likeness.files._on_ray(chunks))\n"
         "except RungError as error:  # a node that does not see the file\n"
         "    report['where'] = error.where\n"
         "print(json.dumps(report), flush=True)\n"

@@ -15,8 +15,8 @@ from rows_in_files import rows_of, write
 
 from curation.checks.run import check_files
 from curation.likeness.duplicates import dedup_prints
+from curation.likeness.files import chunks_of_files, gather, hash_chunk
 from curation.likeness.fingerprints import Collector
-from curation.likeness.workers import chunks_of_files, gather, hash_chunk
 from curation.rows import Columns, Reject
 from curation.rows.rowfile import RowFile
 

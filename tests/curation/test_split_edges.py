@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.example import Example, chat_row
-from curation.likeness.near import Conflict
+from curation.likeness.groups import Conflict
 from curation.split import split
 from curation.split.manifest import SplitName
 from curation.split.split import closed_classes, date_at, date_keys, plan_split, planned, undated
