@@ -20,7 +20,7 @@ from pathlib import Path
 from chat.local.load import EMBEDDED, load
 from chat.local.model import LocalModel
 from chat.protocols import Ask
-from curation.generate.template import load_prompt
+from curation.generate.material import load_prompt
 from evaluation.ask import Replies, ask_all
 from evaluation.judge.grading import GRADES, Case, grade_ask
 from evaluation.verdict.intervals import wilson

@@ -25,7 +25,8 @@ from scipy.stats import binomtest
 from chat.local.load import EMBEDDED, load
 from chat.local.model import LocalModel
 from curation.example import Example, chat_row
-from curation.generate import Wish, generate, yields
+from curation.generate.reply_log import yields
+from curation.generate.run import Wish, generate
 from curation.review import Ruling, decide_all, open_desk
 from curation.store import StoredRow
 from workspace.folder import Project

@@ -58,25 +58,18 @@ class Sieve:
         self.known = Fingerprinted(row.example for row in rows)
         self.leaks = LeakSearch(test) if test else None
         self.threshold = threshold
-        self.checks: list[SingleRowCheck] = [
-            Empty(),
-            Secrets(),
-            Personal(),
-            Residue(),
-            Orders(),
-            Refusals(),
-            Encoding(),
-        ]
-        self.checks.append(OverLong(Options()))
+        self.checks: list[SingleRowCheck] = [Empty(), Secrets(), Personal(), Residue(), Orders(), Refusals()]
+        self.checks += [Encoding(), OverLong(Options())]
         self.chatter: list[SingleRowCheck] = [Residue(), Refusals()]
 
     def sift(self, drafts: Sequence[Draft]) -> list[FilterResult]:
-        """Return a ruling for each draft."""
+        """Return a ruling for each draft: of several the first."""
         rulings = [self._alone(draft) for draft in drafts]
         for step in (self._leaks, self._twins):
             open_ = [place for place, ruling in enumerate(rulings) if not ruling.reason]
             for place, ruling in step([drafts[place] for place in open_]):
-                rulings[open_[place]] = ruling
+                if not rulings[open_[place]].reason:
+                    rulings[open_[place]] = ruling
         passed = [draft.example for draft, ruling in zip(drafts, rulings, strict=True) if not ruling.reason]
         self.ids += [""] * len(passed)
         self.known = self.known.followed_by(passed)
@@ -91,25 +84,20 @@ class Sieve:
             return FilterResult("malformed", {"said": str(fault)})
         subject = Subject(example, "", 0, origin="generated")
         seed = Subject(draft.order.seed.example, "", 0) if draft.order.seed else None
-        for check in self.checks:
-            note = check.fault(subject)
-            if note is not None and (seed is None or check.fault(seed) is None):
-                return FilterResult(check.title.lower(), {"said": note})
         reply = Subject(Example(chat_row("?", draft.said)), "", 0)
-        for check in self.chatter:
-            if (note := check.fault(reply)) is not None:
-                return FilterResult(check.title.lower(), {"said": note})
+        for checks, said, given in ((self.checks, subject, seed), (self.chatter, reply, None)):
+            for check in checks:
+                note = check.fault(said)
+                if note is not None and (given is None or check.fault(given) is None):
+                    return FilterResult(check.title.lower(), {"said": note})
         return FilterResult()
 
     def _leaks(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
         """Yield drafts that hold a test item."""
         if not drafts or self.leaks is None:
             return
-        told: set[int] = set()
         for leak in self.leaks.find([draft.example for draft in drafts]).leaks:
-            if leak.train not in told:
-                told.add(leak.train)
-                yield leak.train, FilterResult("leaks the test set", {"kind": leak.kind, "score": round(leak.score, 3)})
+            yield leak.train, FilterResult("leaks the test set", {"kind": leak.kind, "score": round(leak.score, 3)})
 
     def _twins(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
         """Yield duplicates of the project's rows or of one another, and rows that contradict one."""
@@ -120,19 +108,15 @@ class Sieve:
             return
         start = len(self.known)
         found = dedup(self.known.followed_by(drafts[place].example for place in chats), self.threshold)
-        told: set[int] = set()
         for twin in found.removed:
             if twin.index >= start and not self._its_own_seed(drafts[chats[twin.index - start]], twin.kept):
-                told.add(twin.index)
                 evidence = {"kind": twin.kind, "similarity": round(twin.similarity, 3), "row": self._name(twin.kept)}
                 yield chats[twin.index - start], FilterResult("duplicate", evidence)
         for pair in found.pairs:
             late, early = max(pair.index, pair.other), min(pair.index, pair.other)
-            if pair.kind != "contradiction" or late < start or late in told:
+            if pair.kind != "contradiction" or late < start:
                 continue
-            draft = drafts[chats[late - start]]
-            if not self._its_own_seed(draft, early):
-                told.add(late)
+            if not self._its_own_seed(drafts[chats[late - start]], early):
                 yield chats[late - start], FilterResult("contradicts a row", {"row": self._name(early)})
 
     def _its_own_seed(self, draft: Draft, index: int) -> bool:

@@ -14,12 +14,10 @@ from chat.prices import TokenPrice, price_line
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, replies, request_key
 from curation.generate.filters import Draft, Sieve, open_sieve
-from curation.generate.material import DraftMaterial, gather
-from curation.generate.reply_log import Record, ReplyLog, described, provenance, rebuilt, record_of
+from curation.generate.material import DraftMaterial, gather, load_prompt
+from curation.generate.reply_log import Record, ReplyLog, described, provenance, rebuilt, worst_of
 from curation.generate.strategies import DraftRequest, Misfit, Strategy, find_strategy
-from curation.generate.template import load_prompt
 from curation.store import NewRow, Store
-from workspace.artefact import now
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.interrupt import held_interrupt
@@ -112,10 +110,7 @@ class DraftBudget:
 
     def worst_of(self, ask: Ask) -> float:
         """Return the most that one ask can cost."""
-        if self.free or self.price is None:
-            return 0.0
-        size = sum(len(str(turn["content"]).encode()) + 16 for turn in ask.turns) + len(str(ask.meta.get("schema", "")))
-        return self.price.worst(size, ask.max_tokens + 64)
+        return 0.0 if self.free or self.price is None else worst_of(ask, self.price)
 
 
 def price_of_model(model: ChatModel) -> TokenPrice | None:
@@ -269,7 +264,7 @@ def _fetch(session: Session, batches: Batches, sent: SentBatch) -> None:
             outcome.failed[reply.kind] += 1
             outcome.notes.append(reply.message)
             continue
-        session.ledger.add(record_of(key, sent.model, now().isoformat(), sent.orders[key], reply))
+        session.ledger.keep(key, sent.model, sent.orders[key], reply)
         outcome.asked += 1
         cost = outcome.cost_usd
         outcome.cost_usd = None if cost is None or reply.cost_usd is None else cost + reply.cost_usd
@@ -327,7 +322,8 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
                 if isinstance(reply, ChatError):
                     session.ledger.calls.failed(keys[number], reply)
                     continue
-                waiting.append(_kept(session, keys[number], fresh[keys[number]], reply))
+                key = keys[number]
+                waiting.append(session.ledger.keep(key, session.model.name, described(fresh[key]), reply))
                 whole = len(waiting) >= CHUNK
                 if whole:
                     session.settle(waiting)
@@ -340,13 +336,6 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
             costs = {record.key: record.cost_usd for record in session.ledger.replies.values()}
             session.outcome.notes += session.ledger.calls.notes(set(keys), costs, session.model)
             session.settle(waiting)
-
-
-def _kept(session: Session, key: str, order: DraftRequest, reply: Reply) -> Record:
-    """Return a reply in the reply log, on disk."""
-    record = record_of(key, session.model.name, now().isoformat(), described(order), reply)
-    session.ledger.add(record)
-    return record
 
 
 def _log(session: Session) -> None:

@@ -14,8 +14,15 @@ from typing import Any, ClassVar
 from chat.protocols import Ask
 from curation.documents import ENDINGS, listed
 from curation.example import chat_row
-from curation.generate.material import LABELS_LISTED, DocumentPassage, DraftMaterial, last_user, need, shown
-from curation.generate.template import PromptTemplate
+from curation.generate.material import (
+    LABELS_LISTED,
+    DocumentPassage,
+    DraftMaterial,
+    PromptTemplate,
+    last_user,
+    need,
+    shown,
+)
 from curation.likeness.words import normal, same_answer
 from curation.store import StoredRow
 from workspace.errors import RungError, did_you_mean

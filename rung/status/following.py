@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from curation.checks.base import Checkup
-    from curation.generate import DraftingResult
+    from curation.generate.run import DraftingResult
 
 SET_GOAL = "rung advise --set goal_score=0.9"
 REVIEW = "rung review next"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from curation.generate import DraftingResult
-from curation.generate.yields import Gaps, Yield
+from curation.generate.reply_log import Gaps, Yield
+from curation.generate.run import DraftingResult
 from rung.status.following import after_drafts
 from workspace.counted import counted, duration, money
 from workspace.settings import ModelSettings

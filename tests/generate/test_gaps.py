@@ -5,7 +5,7 @@ import json
 import pytest
 
 from curation.example import Example, chat_row
-from curation.generate.yields import find_gaps
+from curation.generate.reply_log import find_gaps
 from curation.review import open_desk
 from curation.review.progress import goal_of
 from curation.review.ruling import Ruling
@@ -73,14 +73,13 @@ def test_a_hosted_model_has_a_price_or_none_is_known(desk):
 def test_what_reviewers_reject_asks_for_more_drafts(desk):
     """Half of 20 drafts were kept, so each missing row takes two; what was made before counts into --count."""
     advised(desk, recommended=100, per_class=False)
-    from curation.generate.reply_log import Record, ReplyLog
+    from chat.protocols import Reply
+    from curation.generate.reply_log import ReplyLog
     from curation.store import NewRow
 
     ledger, rows = ReplyLog(desk.project), []
     for n in range(20):
-        reply = {"input_tokens": 1, "output_tokens": 1, "seconds": 0.1, "cost_usd": 0.0}
-        order = {"strategy": "paraphrase"}
-        ledger.add(Record(key=f"k{n}", model="m", at="2026-11-01", order=order, text="t", stopped="end", **reply))
+        ledger.keep(f"k{n}", "m", {"strategy": "paraphrase"}, Reply("t", 1, 1, 0.1))
         meta = {"strategy": "paraphrase", "model": "m", "request": f"k{n}"}
         rows.append(NewRow(Example(chat_row(f"draft {n} of {n * 37}", "card")), meta=meta))
     added = desk.store.add(rows, role="candidates", origin="generated")

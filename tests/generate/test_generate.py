@@ -12,9 +12,10 @@ from scripted import Scripted
 
 from chat.protocols import Ask, Reply
 from curation.example import Example, chat_row
-from curation.generate import DraftingResult, strategies, yields
-from curation.generate.material import gather, passages_of
-from curation.generate.template import load_prompt
+from curation.generate.material import gather, load_prompt, passages_of
+from curation.generate.reply_log import yields
+from curation.generate.run import DraftingResult
+from curation.generate.strategies import strategies
 from curation.review.desk import Desk
 from curation.review.service import next_item
 from curation.store import Store

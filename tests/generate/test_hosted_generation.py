@@ -20,9 +20,8 @@ from chat.claude import Claude
 from chat.hosted import CallOptions
 from chat.prices import TokenPrice, price_of
 from chat.protocols import ChatError
-from curation.generate import DraftingResult, Wish
 from curation.generate.reply_log import ReplyLog
-from curation.generate.run import generate_batch
+from curation.generate.run import DraftingResult, Wish, generate_batch
 from curation.store import Store
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project

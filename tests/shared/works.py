@@ -16,7 +16,7 @@ from hosted_replies import completion
 from killing import Warm, warmed
 
 MODULES = ("rung.cli", "rung.doctor", "rung.status", "curation.store", "curation.split.freeze", "curation.review",
-           "anthropic", "openai", "sqlalchemy", "alembic.command", "evaluation.baseline", "curation.generate",
+           "anthropic", "openai", "sqlalchemy", "alembic.command", "evaluation.baseline", "curation.generate.run",
            "training.release.releasing", "curation.likeness.files",
            "rung.report.evaluation", "sklearn.linear_model", "scipy.stats")  # fmt: skip
 HOSTED = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m"}

@@ -17,7 +17,7 @@ from workspace.counted import counted
 if TYPE_CHECKING:
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from curation.generate import DraftingResult, Wish
+    from curation.generate.run import DraftingResult, Wish
     from curation.store import Store
     from workspace.folder import Project
     from workspace.settings import ModelSettings, Settings
@@ -51,7 +51,7 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Let a model draft candidates. Each needs a reviewer's decision before it can be used."""
-    from curation.generate import Wish
+    from curation.generate.run import Wish
     from curation.generate.strategies import find_strategy
     from curation.store import open_store
     from rung.cli.models import overridden
@@ -137,13 +137,13 @@ def _run(
         from curation.generate.run import generate_batch
 
         return generate_batch(project, settings, store, model, wish)
-    from curation.generate import generate as write_drafts
+    from curation.generate.run import generate as write_drafts
 
     return write_drafts(project, settings, store, model, wish, ProgressLine("Drafts"))
 
 
 def _report(outcome: DraftingResult, store: Store, project: Project, as_json: bool) -> None:
-    from curation.generate import yields
+    from curation.generate.reply_log import yields
     from rung.text.drafts_text import drafted_lines
 
     table = yields(store, project)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from curation.generate.yields import find_gaps
+from curation.generate.reply_log import find_gaps
 from curation.review import Decided, ReviewItem
 from curation.review.decisions import DecisionInForce
 from curation.review.people import team
