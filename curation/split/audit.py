@@ -38,14 +38,11 @@ class GateAnswer:
     evidence: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
-def recheck_review(project: Project, settings: Settings, folder: Path, store: Store | None = None) -> GateAnswer:
+def recheck_review(project: Project, settings: Settings, folder: Path, store: Store) -> GateAnswer:
     """Check that every frozen row is still what was reviewed, and was reviewed as the policy demands.
 
     The policy is `reviewed_under`. Raises Refusal if a frozen file is not as it was frozen.
     """
-    if store is None:
-        with open_store(project, settings) as opened:
-            return recheck_review(project, settings, folder, opened)
     refresh_queue(store, settings)
     manifest = read_manifest(folder)
     policy = reviewed_under(manifest, project, settings)
@@ -78,21 +75,24 @@ def reviewed_under(manifest: Manifest, project: Project, settings: Settings) -> 
     today = [settings.review, load_settings(project.settings_file, {}).review]
     said: list[Mapping[str, Any]] = [frozen, *(each.model_dump(include=each.model_fields_set) for each in today)]
 
-    def strictest(name: str, choose: Callable[[list[Any]], Any]) -> dict[str, Any]:
-        given = [each[name] for each in said if each.get(name) is not None]
-        return {name: choose(given)} if given else {}
+    terms = settings.review.model_dump()
+    for name, strictest in STRICTEST.items():
+        if given := [each[name] for each in said if each.get(name) is not None]:
+            terms[name] = strictest(given)
+    return ReviewSettings.model_validate(terms)
 
-    terms = {
-        **strictest("pool", _strictest_pool),
-        **strictest("sample", max),
-        **strictest("allowed_faults", min),
-        **strictest("accept_automatic", all),
-        **strictest("generated_in_test", all),
-        **strictest("second_edit", any),
-        **strictest("agreement_at_least", max),
-        **strictest("rejects_at_least", max),
-    }
-    return ReviewSettings.model_validate(settings.review.model_dump() | terms)
+
+def _strictest_pool(given: Collection[str]) -> str:
+    """Return the strictest of the policies; an unknown one counts as the strictest."""
+    if any(each not in ("sample", "trust") for each in given):
+        return "all"
+    return "sample" if "sample" in given else "trust"
+
+
+STRICTEST: Mapping[str, Callable[[list[Any]], Any]] = {
+    "pool": _strictest_pool, "sample": max, "allowed_faults": min, "accept_automatic": all, "generated_in_test": all,
+    "second_edit": any, "agreement_at_least": max, "rejects_at_least": max,
+}  # fmt: skip
 
 
 def _stored(store: Store, policy: ReviewSettings) -> tuple[dict[str, StoredRow], Mapping[int, str]]:
@@ -141,14 +141,11 @@ def _lost(every: Sequence[SampleProgress], manifest: Manifest) -> list[str]:
     ]
 
 
-def recheck_leakage(project: Project, settings: Settings, folder: Path, store: Store | None = None) -> GateAnswer:
+def recheck_leakage(project: Project, settings: Settings, folder: Path, store: Store) -> GateAnswer:
     """Check that nothing of test is in train or validation, and nothing of validation in train.
 
     Pairs that a person dismissed, with a reason, are counted and let pass. Raises Refusal for a changed file.
     """
-    if store is None:
-        with open_store(project, settings) as opened:
-            return recheck_leakage(project, settings, folder, opened)
     manifest = read_manifest(folder)
     names = ("train", "validation", "test")
     train, validation, test = (load_split(folder, name) if name in manifest.splits else [] for name in names)
@@ -253,13 +250,6 @@ def _undecided(rows: Sequence[StoredRow], manifest: Manifest, policy: ReviewSett
         elif not row.is_reviewed and _must_be_reviewed(row, policy.pool):
             faults.append(f"{row.id} has no decision ({row.state})")
     return faults
-
-
-def _strictest_pool(given: Collection[str]) -> str:
-    """Return the strictest of the policies; an unknown one counts as the strictest."""
-    if any(each not in ("sample", "trust") for each in given):
-        return "all"
-    return "sample" if "sample" in given else "trust"
 
 
 def _must_be_reviewed(row: StoredRow, pool: str) -> bool:

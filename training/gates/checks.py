@@ -12,6 +12,7 @@ from advisor.decision import Decision
 from advisor.rulefiles import load_rulebook
 from curation.split.audit import GateAnswer, fault_of, recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
+from curation.store import Store, open_store
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import form_of, newest_baseline, with_judged
@@ -198,12 +199,13 @@ def leakage_gate(case: GateCase) -> Gate:
 
 
 def _rechecked(
-    case: GateCase, name: GateName, recheck: Callable[[Project, Settings, Path], GateAnswer], rule: str, why: str
+    case: GateCase, name: GateName, recheck: Callable[[Project, Settings, Path, Store], GateAnswer], rule: str, why: str
 ) -> Gate:
     if case.folder is None:
         return unknown(name, "no frozen dataset", FREEZE, rule, why)
     try:
-        found = recheck(case.project, case.settings, case.folder)
+        with open_store(case.project, case.settings) as store:
+            found = recheck(case.project, case.settings, case.folder, store)
     except Refusal as error:
         return closed(name, "the frozen rows cannot be compared", error.message, error.hint, rule)
     if not found.passed:
