@@ -18,6 +18,7 @@ from curation.split.manifest import SMALL_TEST, Manifest, SampleFacts
 from curation.split.plan import FreezePlan
 from workspace.counted import counted
 from workspace.folder import Project
+from workspace.json_types import JsonObject
 from workspace.settings import Settings
 
 SHOWN_CLASSES = 5
@@ -172,8 +173,8 @@ def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
     shape = shape_of(example.row for rows in splits.values() for example in rows)
     if not isinstance(shape, dict):
         return []
-    columns = {name: "json" if _holds_json(part) else part for name, part in shape.items()}
-    return ["dataset_info:", "  config_name: default", "  features:", *_fields(columns, "  ")]
+    columns = [{"name": name, **_feature("json" if _holds_json(part) else part)} for name, part in shape.items()]
+    return ["dataset_info:", "  config_name: default", "  features:", *(f"  - {json.dumps(each)}" for each in columns)]
 
 
 def shape_of(rows: Iterable[Mapping[str, Any]]) -> Shape:
@@ -226,27 +227,11 @@ def _merged(one: Shape, other: Shape, depth: int) -> Shape:
     return "json"
 
 
-def _fields(shape: Mapping[str, Shape], indent: str) -> Iterator[str]:
-    for name, part in shape.items():
-        yield f"{indent}- name: {_quoted(name)}"
-        yield from _kind(part, indent + "  ")
-
-
-def _kind(shape: Shape, indent: str) -> Iterator[str]:
+def _feature(shape: Shape) -> JsonObject:
+    """Return a shape as `datasets` writes it; JSON is YAML, and needs no rules for odd keys."""
     if isinstance(shape, str):
-        yield f"{indent}dtype: {_quoted(shape) if shape == 'null' else shape}"
-        return
-    inner = shape[0] if isinstance(shape, list) else shape
-    word = "list" if isinstance(shape, list) else "struct"
-    if isinstance(inner, str):
-        yield f"{indent}{word}: {_quoted(inner) if inner == 'null' else inner}"
-    elif isinstance(inner, list):
-        yield f"{indent}{word}:"
-        yield from _kind(inner, indent + "  ")
-    else:
-        yield f"{indent}{word}:"
-        yield from _fields(inner, indent)
-
-
-def _quoted(text: str) -> str:
-    return text if text.isidentifier() and text not in ("null", "true", "false", "yes", "no") else json.dumps(text)
+        return {"dtype": shape}
+    word, inner = ("list", shape[0]) if isinstance(shape, list) else ("struct", shape)
+    if isinstance(inner, dict):
+        return {word: [{"name": name, **_feature(part)} for name, part in inner.items()]}
+    return {word: inner if isinstance(inner, str) else _feature(inner)}
