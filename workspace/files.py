@@ -108,7 +108,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
         _name(error, path)
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _descriptor(path: Path) -> int | None:
@@ -233,7 +233,7 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself durable where the platform can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from curation.store import Store, StoredRow, open_store
 from curation.store.reviewers import current_guideline
 from workspace.counted import counted
 from workspace.errors import Refusal
-from workspace.files import is_unchanged, sha256_bytes, sha256_file, write_bytes, write_text
+from workspace.files import is_unchanged, sha256_bytes, sha256_file, sync_folder, write_bytes, write_text
 from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
 from workspace.settings import Settings
@@ -57,11 +57,30 @@ def freeze(
     moment it leaves a whole version or none.
     """
     project.datasets.mkdir(exist_ok=True)
-    with writer_lock(project.datasets / ".lock", "rung data freeze"):
-        if store is not None:
-            return _freeze(store, project, settings, test_only, leave_out, actor, stage)
-        with open_store(project, settings) as opened:
-            return _freeze(opened, project, settings, test_only, leave_out, actor, stage)
+    with (
+        writer_lock(project.datasets / ".lock", "rung data freeze"),
+        nullcontext(store) if store is not None else open_store(project, settings) as opened,
+    ):
+        plan = plan_freeze(opened, project, settings, test_only=test_only, leave_out=leave_out, stage=stage)
+        if plan.blockers:
+            raise refusal(plan)
+        workshop = project.datasets / WORKSHOP
+        shutil.rmtree(workshop, ignore_errors=True)
+        if there := same_version(project, settings, plan):
+            return Frozen(there, read_manifest(there), True)
+        version = next_id(project.datasets, "v")
+        manifest = _manifest(opened, project, settings, plan, version)
+        temporary = workshop / version
+        temporary.mkdir(parents=True)
+        for split, data in plan.files.items():
+            write_bytes(temporary / f"{split}.jsonl", data)
+        path, sizes = temporary / "manifest.json", {name: split.rows for name, split in manifest.splits.items()}
+        write_vouched(opened, path, manifest, actor, test_only=manifest.test_only, **sizes)
+        write_text(temporary / "README.md", card_text(project, settings, plan, manifest, sha256_file(path)))
+        folder = temporary.rename(project.datasets / version)
+        sync_folder(project.datasets)
+        shutil.rmtree(workshop, ignore_errors=True)
+        return Frozen(folder, read_manifest(folder), False)
 
 
 def refusal(plan: FreezePlan) -> Refusal:
@@ -73,55 +92,12 @@ def refusal(plan: FreezePlan) -> Refusal:
     return Refusal("\n".join((head, *(f"✗ {line}" for line in lines))), plan.blockers[0].opener)
 
 
-def _freeze(
-    store: Store,
-    project: Project,
-    settings: Settings,
-    test_only: bool,
-    leave_out: bool,
-    actor: str,
-    stage: Stage,
-) -> Frozen:
-    plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=stage)
-    if plan.blockers:
-        raise refusal(plan)
-    shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
-    bytes_of = _bytes_of(plan)
-    there = _same_version(project, settings, plan, bytes_of)
-    if there is not None:
-        return Frozen(there, read_manifest(there), True)
-    version = next_id(project.datasets, "v")
-    manifest = _manifest(store, project, settings, plan, version, bytes_of)
-    folder = project.datasets / version
-    temporary = project.datasets / WORKSHOP / version
-    temporary.mkdir(parents=True)
-    for split, data in bytes_of.items():
-        write_bytes(temporary / f"{split}.jsonl", data)
-    path, sizes = temporary / "manifest.json", {name: split.rows for name, split in manifest.splits.items()}
-    write_vouched(store, path, manifest, actor, test_only=manifest.test_only, **sizes)
-    digest = sha256_file(path)
-    write_text(temporary / "README.md", card_text(project, settings, plan, manifest, digest))
-    temporary.rename(folder)
-    _sync(project.datasets)
-    shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
-    return Frozen(folder, read_manifest(folder), False)
-
-
 def same_version(project: Project, settings: Settings, plan: FreezePlan) -> Path | None:
-    """Return the newest version if this plan would freeze the same. A frozen test set alone is not a whole version."""
-    return None if plan.blockers else _same_version(project, settings, plan, _bytes_of(plan))
-
-
-def _bytes_of(plan: FreezePlan) -> dict[SplitName, bytes]:
-    return {split: plan.bytes_of(split) for split in plan.splits}
-
-
-def _same_version(
-    project: Project, settings: Settings, plan: FreezePlan, bytes_of: dict[SplitName, bytes]
-) -> Path | None:
-    """Return the newest version if it holds exactly this under the same policy (for a test set alone: this or more)."""
+    """Return the newest version if this plan would freeze exactly this under the same policy (for a test set alone:
+    this or more). A frozen test set alone is not a whole version.
+    """
     newest = newest_dataset(project)
-    if newest is None:
+    if newest is None or plan.blockers:
         return None
     manifest = read_manifest(newest)
     if not plan.test_only and manifest.test_only:
@@ -129,7 +105,7 @@ def _same_version(
     terms = _terms(settings)
     if {**terms, **{name: manifest.policy[name] for name in POLICY if name in manifest.policy}} != terms:
         return None  # reviewed under another policy: the gates hold each version to its own
-    for split, data in bytes_of.items():
+    for split, data in plan.files.items():
         entry = manifest.splits.get(split)
         if (
             entry is None
@@ -176,28 +152,39 @@ def _manifest(
     settings: Settings,
     plan: FreezePlan,
     version: str,
-    bytes_of: dict[SplitName, bytes],
 ) -> Manifest:
     rows = [row for split in plan.splits.values() for row in split]
     guideline = current_guideline(store, project)
+    files = [project.settings_file, project.guideline_file]
+    if plan.kept_test:
+        files.append(project.datasets / plan.kept_test / "manifest.json")
     return Manifest(
         version=version,
         test_only=plan.test_only,
         splits={
             split: SplitFile(file=f"{split}.jsonl", rows=len(plan.splits[split]), sha256=sha256_bytes(data))
-            for split, data in bytes_of.items()
+            for split, data in plan.files.items()
         },
         seed=settings.dataset.seed,
         shares=dict(plan.shares or {}),
         threshold=settings.dataset.threshold,
-        policy=_policy(settings, plan),
+        policy={
+            **_terms(settings),
+            "group_by": settings.dataset.group_by,
+            "split_by": settings.dataset.split_by,
+            "dates": list(plan.dates),
+            "licence": settings.dataset.licence,
+            "rule": plan.rule,
+            "test_kept_from": plan.kept_test,
+            "test_differs_from": plan.other_test,
+        },
         review=review_facts(store, settings, rows),
         leakage={"train_test": 0, "train_validation": 0, "dismissed": plan.dismissed, "across": list(plan.across)},
         guideline=guideline.sha256 if guideline else "",
         dropped=list(plan.dropped),
         classes=dict(plan.classes or {}),
         rows=[entry for split in plan.splits for entry in _provenance(plan, split, settings)],
-        made_from=_made_from(project, plan),
+        made_from={project.relative(file): sha256_file(file) for file in files if file.is_file()},
     )
 
 
@@ -216,34 +203,5 @@ POLICY = (
 """The settings of `[review]` that the gates hold a frozen dataset to, as they were at the freeze."""
 
 
-def _policy(settings: Settings, plan: FreezePlan) -> dict[str, Any]:
-    return {
-        **_terms(settings),
-        "group_by": settings.dataset.group_by,
-        "split_by": settings.dataset.split_by,
-        "dates": list(plan.dates),
-        "licence": settings.dataset.licence,
-        "rule": plan.rule,
-        "test_kept_from": plan.kept_test,
-        "test_differs_from": plan.other_test,
-    }
-
-
 def _terms(settings: Settings) -> dict[str, Any]:
     return settings.review.model_dump(include=set(POLICY))
-
-
-def _made_from(project: Project, plan: FreezePlan) -> dict[str, str]:
-    files = [project.settings_file, project.guideline_file]
-    if plan.kept_test:
-        files.append(project.datasets / plan.kept_test / "manifest.json")
-    return {project.relative(file): sha256_file(file) for file in files if file.is_file()}
-
-
-def _sync(folder: Path) -> None:
-    """Make the rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

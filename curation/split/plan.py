@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import cycle
 
 from curation.checks.dismissals import Settled, dismissals, settled_pairs
@@ -22,7 +23,7 @@ from curation.split.manifest import (
     newest_dataset,
     read_manifest,
 )
-from curation.split.split import closed_classes, date_keys, planned, undated
+from curation.split.split import closed_classes, date_at, date_keys, planned
 from curation.store import Store, StoredRow
 from curation.store.records import WAITING
 from workspace.counted import counted
@@ -69,20 +70,11 @@ def sort_rows(rows: Sequence[StoredRow], settings: Settings, *, leave_out: bool)
                 found.dropped.append(drop(row, "waits for review"))
             else:
                 found.undecided.append(row)
-        elif is_demanded(row, settings):
+        elif row.state in WAITING or (settings.review.pool == "all" and not row.is_reviewed):
             found.demanded.append(row)
         else:
             found.rows.append(row)
     return found
-
-
-def is_demanded(row: StoredRow, settings: Settings) -> bool:
-    """True if the policy demands a decision on this user's row that is missing."""
-    if row.is_reviewed:
-        return False
-    if settings.review.pool == "all":
-        return True
-    return row.state in WAITING
 
 
 def blockers(found: Sorted, settings: Settings) -> list[Blocker]:
@@ -128,7 +120,7 @@ Stage = Callable[[str], None]
 FIXED_ROLES: Mapping[str, SplitName] = {"train": "train", "validation": "validation", "test": "test"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FreezePlan:
     """`splits` in the order in which they will be written; `dropped` as the manifest tells it.
 
@@ -157,13 +149,11 @@ class FreezePlan:
         """Rows by split."""
         return {split: len(rows) for split, rows in self.splits.items()}
 
-    def bytes_of(self, split: SplitName) -> bytes:
-        """Return the file of a split."""
-        return "".join(f"{row.example.to_json()}\n" for row in self.splits[split]).encode()
-
-    def sha256s(self) -> dict[SplitName, str]:
-        """Return SHA-256 of each split's file."""
-        return {split: sha256_bytes(self.bytes_of(split)) for split in self.splits}
+    @cached_property
+    def files(self) -> dict[SplitName, bytes]:
+        """The file of each split."""
+        texts = {split: "".join(f"{row.example.to_json()}\n" for row in rows) for split, rows in self.splits.items()}
+        return {split: text.encode() for split, text in texts.items()}
 
 
 def plan_freeze(
@@ -191,7 +181,8 @@ def plan_freeze(
     found = plan(manifest)
     if manifest is not None and not test_only and _may_be_the_same(found, manifest):
         fresh = plan(None)
-        if not fresh.blockers and fresh.sha256s() == {name: each.sha256 for name, each in manifest.splits.items()}:
+        known = {name: each.sha256 for name, each in manifest.splits.items()}
+        if not fresh.blockers and {name: sha256_bytes(data) for name, data in fresh.files.items()} == known:
             return replace(fresh, kept_test=manifest.version, other_test=None)
     return found
 
@@ -394,7 +385,7 @@ def _undated(rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settings
     """Return rows that a split by time could not place."""
     key = settings.dataset.split_by
     free = [row for row in rows if row.id not in fixed]
-    bad = [free[i] for i in undated([row.example for row in free], key)] if key else []
+    bad = [row for row in free if key and date_at(row.example, key) is None]
     if not bad:
         return []
     near = did_you_mean(key, date_keys([row.example for row in free]))

@@ -44,10 +44,8 @@ class SplitPlan:
     group: tuple[int, ...]
     left_out: tuple[Conflict, ...]
     across: tuple[Conflict, ...]
-    stratified: bool
     seed: int
     shares: Mapping[SplitName, float]
-    threshold: float
     rule: str = RULE
 
     def rows(self, split: SplitName) -> list[int]:
@@ -87,10 +85,8 @@ def plan_split(
         tuple(group.get(i, i) for i in range(len(examples))),
         tuple(sorted(left_out, key=lambda conflict: conflict.index)),
         tuple(across),
-        classes is not None,
         seed,
         dict(shares),
-        threshold,
     )
 
 
@@ -158,7 +154,8 @@ def _place(
         if held:
             placed |= dict.fromkeys(rows, next(iter(held))) if len(held) == 1 else {}
             placed |= {i: pinned[i] for i in rows if i in pinned}
-            tally.add_each(rows, placed, kinds)
+            for i in placed.keys() & rows:
+                tally.have[placed[i]][kinds[i]] += 1
         else:
             open_groups.append((min(_lot(seed, examples[i]) for i in rows), rows))
     for rows, split in tally.distribute(open_groups, kinds, classes is not None):
@@ -180,16 +177,6 @@ class _Tally:
         self.rows = max(1, sum(total.values()))
         self.have: dict[SplitName, Counter[str]] = {split: Counter() for split in SPLITS}
 
-    def add(self, split: SplitName, kinds: Counter[str]) -> None:
-        """Rows of these classes went to `split`."""
-        self.have[split].update(kinds)
-
-    def add_each(self, rows: Sequence[int], placed: Mapping[int, SplitName], kinds: Sequence[str]) -> None:
-        """Count rows by the split that `placed` gives each."""
-        for index in rows:
-            if index in placed:
-                self.add(placed[index], Counter([kinds[index]]))
-
     def distribute(
         self, groups: list[tuple[bytes, list[int]]], kinds: Sequence[str], stratified: bool
     ) -> list[tuple[list[int], SplitName]]:
@@ -199,13 +186,13 @@ class _Tally:
         for lot, rows in sorted(groups):
             mine = Counter(kinds[i] for i in rows)
             if stratified and "train" in self.shares and any(not self.have["train"][kind] for kind in mine):
-                self.add("train", mine)
+                self.have["train"].update(mine)
                 out.append((rows, "train"))
             else:
                 rest.append((-len(rows), lot, rows, mine))
         for _, _, rows, mine in sorted(rest, key=lambda entry: entry[:2]):
             split = max(self.shares, key=lambda name: self.lack(name, mine))
-            self.add(split, mine)
+            self.have[split].update(mine)
             out.append((rows, split))
         return out
 
@@ -251,11 +238,6 @@ def date_keys(examples: Sequence[Example]) -> list[str]:
                 names[name] += 1
                 days.setdefault(name, set()).add(found.date())
     return [name for name, count in names.items() if count >= DATED * len(looked) and len(days[name]) >= FEWEST_DAYS]
-
-
-def undated(examples: Sequence[Example], key: str) -> list[int]:
-    """Return the rows without a date under `key`."""
-    return [index for index, example in enumerate(examples) if date_at(example, key) is None]
 
 
 def planned(
@@ -309,7 +291,7 @@ def by_time(
     newest = (
         "validation, outside the test set, which stays as it was" if keeps_test else "the test set, then validation"
     )
-    return replace(plan, split=tuple(split), stratified=False, rule=BY_TIME.format(key=key, newest=newest))
+    return replace(plan, split=tuple(split), rule=BY_TIME.format(key=key, newest=newest))
 
 
 def _names(row: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from curation.example import Example, chat_row
 from curation.likeness.groups import Conflict
 from curation.split import split
 from curation.split.manifest import SplitName
-from curation.split.split import closed_classes, date_at, date_keys, plan_split, planned, undated
+from curation.split.split import closed_classes, date_at, date_keys, plan_split, planned
 from workspace.settings import DatasetSettings
 
 SHARES: dict[SplitName, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -148,10 +148,10 @@ def test_a_test_set_that_was_there_stays_and_validation_is_the_newest_of_the_oth
     assert split.BY_TIME.split("{")[0] in plan.rule
 
 
-def test_dates_are_found_and_rows_without_one_are_named():
+def test_dates_are_found():
     made = rows([1, 2, 3, 4], [1, 1, 1, 1])
-    assert date_keys(made) == ["meta.at"] and undated(made, "meta.at") == []
-    assert undated([*made, Example(chat_row("q", "a", meta={"at": "last week"}))], "meta.at") == [4]
+    assert date_keys(made) == ["meta.at"] and all(date_at(each, "meta.at") for each in made)
+    assert date_at(Example(chat_row("q", "a", meta={"at": "last week"})), "meta.at") is None
     early, late = (Example({"text": "t", "at": at}) for at in ("2026-11-25T01:00:00+02:00", "2026-11-24T23:30:00Z"))
     assert date_at(early, "at") < date_at(late, "at")
     assert date_at(Example({"text": "20"}), "text") is None and date_at(Example({"text": "20261125"}), "text")
