@@ -32,19 +32,16 @@ UNSEEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2
 
 
 class Spot(NamedTuple):
-    """Something found: from where to where, and what it is, one of KINDS."""
+    """Something found: from where to where, what it is, one of KINDS, and of a secret its form."""
 
     start: int
     end: int
     kind: str
-    name: str
+    name: str = ""
 
 
 Finder = Callable[[str], list[Spot]]
 _NAMES: ContextVar[Finder | None] = ContextVar("names", default=None)
-
-Found = tuple[int, int, str]
-"""Start, end and kind."""
 
 _MARKS = r"\u0300-\u036f\u0900-\u0dff\u0e31-\u0e4e"
 _LETTER = rf"[^\W\d_]|[{_MARKS}]"
@@ -114,22 +111,22 @@ def _personal(text: str) -> list[Spot]:
     found = with_the_rest(text, _by_form(text))
     while found and (more := _by_form(without(text, found))):
         found = with_the_rest(text, [*found, *more])
-    return [Spot(start, end, kind, kind) for start, end, kind in found]
+    return found
 
 
-def _by_form(text: str) -> list[tuple[int, int, str]]:
+def _by_form(text: str) -> list[Spot]:
     spots: list[Spot] = []
     if "@" in text:
-        spots += _matches(_EMAIL, text, "EMAIL", lambda m: True)
+        spots += _matches(_EMAIL, text, "EMAIL")
     if _DIGIT.search(text):
         spots += [*_ibans(text, _IBAN, _iban_of), *_ibans(text, _IBAN_GLUED, _glued_iban_of)]
         spots += _matches(_CARD, text, "CARD", lambda m: is_card(m[0]))
-        spots += _matches(_SSN, text, "ID", lambda m: True)
+        spots += _matches(_SSN, text, "ID")
         spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[max(0, m.start() - 12) : m.start()]))
         spots += _matches(_IP6, text, "IP", lambda m: is_address(m[0], ""))
-        spots += _matches(_bare_mobile(), text, "PHONE", lambda m: True)
+        spots += _matches(_bare_mobile(), text, "PHONE")
         spots += _phones(text)
-    return [(spot.start, spot.end, spot.kind) for spot in _apart(spots)]
+    return _apart(spots)
 
 
 def find_secrets(text: str) -> list[Spot]:
@@ -241,7 +238,7 @@ def _phones(text: str) -> Iterator[Spot]:
     """Yield telephone numbers; of a row of numbers (`room 12 (415) 555-0132`) those that are one by themselves."""
     for row in _PHONE.finditer(text):
         if is_phone(row[0], text[max(0, row.start() - 30) : row.start()]):
-            yield Spot(row.start(), row.end(), "PHONE", "PHONE")
+            yield Spot(row.start(), row.end(), "PHONE")
             continue
         whole, gaps = row[0], [gap.start() for gap in re.finditer(" ", row[0])]
         parts = product((0, *(gap + 1 for gap in gaps)), (*gaps, len(whole)))
@@ -251,7 +248,7 @@ def _phones(text: str) -> Iterator[Spot]:
         # of two with one begin the one behind which another number begins, or nothing more is; then the longest
         for start, end in sorted(found, key=lambda part: (part[0], part[1] + 1 not in begins, -part[1])):
             if start >= done:
-                yield Spot(row.start() + start, row.start() + end, "PHONE", "PHONE")
+                yield Spot(row.start() + start, row.start() + end, "PHONE")
                 done = end
 
 
@@ -260,10 +257,12 @@ def _is_alone(text: str) -> bool:
     return (text[0] in "0(" or " " not in text) and is_phone(text, "")
 
 
-def _matches(pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re.Match[str]], bool]) -> Iterator[Spot]:
+def _matches(
+    pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re.Match[str]], bool] = lambda _: True
+) -> Iterator[Spot]:
     for match in pattern.finditer(text):
         if holds(match):
-            yield Spot(match.start(), match.end(), kind, kind)
+            yield Spot(match.start(), match.end(), kind)
 
 
 def _ibans(text: str, start: re.Pattern[str], form: Callable[[int], re.Pattern[str]]) -> Iterator[Spot]:
@@ -272,7 +271,7 @@ def _ibans(text: str, start: re.Pattern[str], form: Callable[[int], re.Pattern[s
         length = rule_file("quality.toml")["iban"]["lengths"].get(match[0][:2].upper(), 0)
         whole = form(max(length, 2)).match(text, match.start())
         if whole and is_iban(whole[0]):
-            yield Spot(whole.start(), whole.end(), "IBAN", "IBAN")
+            yield Spot(whole.start(), whole.end(), "IBAN")
 
 
 @functools.cache
@@ -298,20 +297,20 @@ def _apart(spots: list[Spot]) -> list[Spot]:
     return kept
 
 
-def with_the_rest(text: str, found: Sequence[Found]) -> list[Found]:
+def with_the_rest(text: str, found: Sequence[Spot]) -> list[Spot]:
     """Return the matches, extended by what is glued to them or to letters; in order, without overlaps."""
     spots = [_whole(text, spot) for spot in found]
     spots += [head for spot in spots if (head := _number_before(text, spot))]
     if "@" in text:
-        spots += [(m.start(), m.end(), "EMAIL") for m in _MAIL.finditer(text)]
+        spots += _matches(_MAIL, text, "EMAIL")
     more = [*_beside_letters(text), *_rows(text)] if _DIGIT.search(text) else []
     return _trimmed([*more, *spots]) if more or spots else []
 
 
-def without(text: str, found: Sequence[Found]) -> str:
+def without(text: str, found: Sequence[Spot]) -> str:
     """Return the text with each of these, and a sign that joins it to its neighbour, blank; as long as before."""
     parts, at = [], 0
-    for start, end, _ in found:
+    for start, end, *_ in found:
         start -= start > at and text[start - 1] in _JOINS
         end += end < len(text) and text[end] in _JOINS
         parts += [text[at:start], "\n" * (end - max(start, at))]
@@ -319,53 +318,53 @@ def without(text: str, found: Sequence[Found]) -> str:
     return "".join(parts) + text[at:]
 
 
-def _whole(text: str, spot: Found) -> Found:
+def _whole(text: str, spot: Spot) -> Spot:
     """Return the spot with the half that the next one took: a second address's domain, a second number's country."""
-    start, end, kind = spot
+    start, end, kind, _ = spot
     if kind == "EMAIL":
         rest = _DOMAIN.match(text, end) or _ENDING.match(text, end)
         before = _LOCAL.search(text, max(0, start - 200), start)
-        return (before.start() if before else start), (rest.end() if rest else end), kind
+        return Spot(before.start() if before else start, rest.end() if rest else end, kind)
     code = _CODE.search(text, max(0, start - 8), start) if kind == "PHONE" else None
-    return (code.start() if code else start), end, kind
+    return Spot(code.start() if code else start, end, kind)
 
 
-def _number_before(text: str, spot: Found) -> Found | None:
+def _number_before(text: str, spot: Spot) -> Spot | None:
     """Return the telephone number whose last digits were taken for the first ones of an address."""
-    start, end, kind = spot
+    start, end, kind, _ = spot
     digits = _HEAD.match(text, start, end) if kind == "EMAIL" else None
     if digits is None:
         return None
     row = _BEFORE.search(text[max(0, start - 30) : digits.end()])
     if row is None or not is_phone(row[0], text[: max(0, start - 30) + row.start()][-30:]):
         return None
-    return digits.end() - len(row[0]), digits.end(), "PHONE"
+    return Spot(digits.end() - len(row[0]), digits.end(), "PHONE")
 
 
-def _beside_letters(text: str) -> Iterator[Found]:
+def _beside_letters(text: str) -> Iterator[Spot]:
     for word in _WORD.finditer(text):
         number = _NUMBER.match(text, word.end())
         if number and is_phone(number[0], f"{word[0]} "):
-            yield number.start(), number.end(), "PHONE"
+            yield Spot(number.start(), number.end(), "PHONE")
     for number in _ABROAD.finditer(text) if "+" in text else ():
         if is_phone(number[0], ""):
-            yield number.start(), number.end(), "PHONE"
+            yield Spot(number.start(), number.end(), "PHONE")
 
 
-def _rows(text: str) -> Iterator[Found]:
+def _rows(text: str) -> Iterator[Spot]:
     """Yield numbers of a row of digits that is too long for one and is nothing but telephone numbers."""
     for row in _ROW.finditer(text) if _LONG.search(text) else ():
         if sum(map(str.isdigit, row[0])) > LONGEST_PHONE:
             before = text[max(0, row.start() - 30) : row.start()]
-            for start, end in _taken_apart(row[0], before) or ():
-                yield row.start() + start, row.start() + end, "PHONE"
+            for start, end in _taken_apart(row[0], before):
+                yield Spot(row.start() + start, row.start() + end, "PHONE")
 
 
-def _taken_apart(row: str, before: str) -> list[tuple[int, int]] | None:
-    """Return the row as telephone numbers one after the other; None if a group of digits would be left over."""
+def _taken_apart(row: str, before: str) -> tuple[tuple[int, int], ...]:
+    """Return the row as telephone numbers one after the other; none if a group of digits would be left over."""
     groups = [(m.start(), m.end()) for m in re.finditer(r"(?:\+|(?<!\d)00)?\(?\d+\)?", row)]
     if len(groups) > MOST_GROUPS:
-        return None
+        return ()
 
     @functools.cache
     def rest(first: int) -> tuple[tuple[int, int], ...] | None:
@@ -377,8 +376,7 @@ def _taken_apart(row: str, before: str) -> list[tuple[int, int]] | None:
                 return ((start, end), *after)
         return None
 
-    found = rest(0)
-    return list(found) if found else None
+    return rest(0) or ()
 
 
 def _is_one(number: str, before: str) -> bool:
@@ -386,13 +384,13 @@ def _is_one(number: str, before: str) -> bool:
     return is_phone(number, "") or (sum(map(str.isdigit, number)) >= FULL_PHONE and is_phone(number, before))
 
 
-def _trimmed(spots: Sequence[Found]) -> list[Found]:
+def _trimmed(spots: Sequence[Spot]) -> list[Spot]:
     """Return the spots in order; of two that overlap the later one loses the overlap."""
-    kept: list[Found] = []
-    for start, end, kind in sorted(spots, key=lambda spot: (spot[0], -spot[1])):
-        begin = max(start, kept[-1][1]) if kept else start
+    kept: list[Spot] = []
+    for start, end, kind, _ in sorted(spots, key=lambda spot: (spot.start, -spot.end)):
+        begin = max(start, kept[-1].end) if kept else start
         if begin < end:
-            kept.append((begin, end, kind))
+            kept.append(Spot(begin, end, kind))
     return kept
 
 
