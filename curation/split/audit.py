@@ -54,9 +54,10 @@ def recheck_review(project: Project, settings: Settings, folder: Path, store: St
     faults += [fault for sample in samples for fault in _sample_faults(sample, policy)]
     faults += _lost(every, manifest)
     agreed = agreement(store)
-    faults += agreement_faults(agreed, policy)
+    disagreed, bounds = _agreement_faults(agreed, policy)
+    faults += disagreed
     fact = _fact(rows, samples, agreed, policy)
-    evidence = _evidence(rows, manifest) | _bounds(agreed, policy)
+    evidence = _evidence(rows, manifest) | bounds
     if not faults:
         return GateAnswer(True, fact, evidence=evidence)
     text = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else "")
@@ -267,32 +268,25 @@ def _sample_faults(sample: SampleProgress, policy: ReviewSettings) -> Iterator[s
         yield f"the sample of {sample.plan.role} has {sample.rows} rows, {policy.sample} are asked for"
 
 
-def agreement_faults(agreed: Agreement, policy: ReviewSettings) -> list[str]:
-    """Return the lower bounds of the policy that are not reached, or are unknown: unknown does not pass."""
-    faults = []
-    for wanted, value, low, name in (
-        (policy.agreement_at_least, agreed.raw, agreed.raw_low, "agreement"),
-        (policy.rejects_at_least, agreed.rejects, agreed.rejects_low, "agreement on rejects"),
+def _agreement_faults(agreed: Agreement, policy: ReviewSettings) -> tuple[list[str], dict[str, str | float]]:
+    """Return the lower bounds that the policy asks for and are not reached, or are unknown, which does not pass; and
+    all that it asks for, as evidence.
+    """
+    faults, bounds = [], dict[str, str | float]()
+    for key, wanted, value, low, name in (
+        ("agreement_low", policy.agreement_at_least, agreed.raw, agreed.raw_low, "agreement"),
+        ("rejects_low", policy.rejects_at_least, agreed.rejects, agreed.rejects_low, "agreement on rejects"),
     ):
         if wanted is None:
             continue
+        bounds[key] = "unknown" if low is None else round(low, 6)
         if low is None:
             few = f"{agreed.units} rows were decided by two people, {ENOUGH} are needed"
             none = "no row decided by two people was rejected by either"
             faults.append(f"{name} is unknown: {few if agreed.units < ENOUGH else none}")
         elif low < wanted:
             faults.append(f"{name} is {value:.1%}, at least {low:.1%} with 95% confidence; {wanted:.1%} is asked for")
-    return faults
-
-
-def _bounds(agreed: Agreement, policy: ReviewSettings) -> dict[str, str | int | float]:
-    """Return the bounds, where the policy asks for them."""
-    found: dict[str, str | int | float] = {}
-    if policy.agreement_at_least is not None:
-        found["agreement_low"] = "unknown" if agreed.raw_low is None else round(agreed.raw_low, 6)
-    if policy.rejects_at_least is not None:
-        found["rejects_low"] = "unknown" if agreed.rejects_low is None else round(agreed.rejects_low, 6)
-    return found
+    return faults, bounds
 
 
 def _opener(faults: Sequence[str], failed: SampleProgress | None) -> str:

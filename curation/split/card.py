@@ -170,16 +170,11 @@ DEEPEST = 1
 
 def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
     """YAML lines of `dataset_info`; empty if there is no row."""
-    shape = shape_of(example.row for rows in splits.values() for example in rows)
+    shape = _merged_all((_shape(example.row, 0) for rows in splits.values() for example in rows), 0)
     if not isinstance(shape, dict):
         return []
     columns = [{"name": name, **_feature("json" if _holds_json(part) else part)} for name, part in shape.items()]
     return ["dataset_info:", "  config_name: default", "  features:", *(f"  - {json.dumps(each)}" for each in columns)]
-
-
-def shape_of(rows: Iterable[Mapping[str, Any]]) -> Shape:
-    """Return the shape that holds all these rows."""
-    return _merged_all((_shape(row, 0) for row in rows), 0)
 
 
 def _holds_json(shape: Shape) -> bool:
