@@ -93,7 +93,7 @@ def rung(folder: Path):
 
     def work() -> set[int]:
         with RowFile([folder / "leak_test.jsonl"]) as test, RowFile([folder / "leak_train.jsonl"]) as train:
-            return set(find_leaks(train, list(test), numba=True).leaked)
+            return set(find_leaks(train, list(test), numba=True).strongest())
 
     return work
 

@@ -11,12 +11,12 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.likeness.sets import I64, U64, WORD_BASE, Sets, concat, mix, offsets, ranges, set_keys, sums_between, top
+from curation.likeness.sets import I64, U64, WORD_BASE, Sets, concat, mix, offsets, set_keys, sums_between, top
 from curation.likeness.words import GAP, GRAM, SHINGLE, SHORT, SPACE, class_of, is_normal_when_lowered, normal, words
 
 BASE = np.uint64(0xD6E8FEB86659FD93)
@@ -28,30 +28,16 @@ _MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Hashes:
-    """Hashes of the words, or of the characters, of each text: `hashes[starts[i]:starts[i + 1]]`, in their order."""
+class Hashes(Sets):
+    """Hashes of the words, or of the characters, of each text, in their order and with repeats."""
 
-    hashes: U64
-    starts: I64
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @property
-    def counts(self) -> I64:
-        """Words in each text."""
-        return np.diff(self.starts)
-
-    def take(self, texts: I64) -> Hashes:
-        """Return those of some texts, in that order."""
-        sizes = self.counts[texts]
-        return Hashes(self.hashes[ranges(self.starts[texts], sizes)], offsets(sizes))
+    hashes: U64  # type: ignore[assignment]
 
     def sequence_keys(self) -> U64:
         """Return a key of each text's words in their order: equal for the same words, 0 for a text without a word."""
         powers, inverse = _powers(max(18, len(self.hashes).bit_length()))
         sums = sums_between(self.hashes * powers[: len(self.hashes)], self.starts) * inverse[self.starts[:-1]]
-        return np.where(self.counts > 0, mix(sums + self.counts.astype(np.uint64)), np.uint64(0))
+        return np.where(self.sizes > 0, mix(sums + self.sizes.astype(np.uint64)), np.uint64(0))
 
     def ngrams(self, size: int) -> U64:
         """Return hashes of the n-grams that begin at each place, also of those that end in another text."""
@@ -64,7 +50,7 @@ class Hashes:
 
     def grams(self, size: int) -> tuple[I64, U64]:
         """Return all n-grams of `size`: the text of each, and its hash."""
-        owner = np.repeat(np.arange(len(self)), self.counts)
+        owner = self.owners()
         sums = self.ngrams(size)
         whole = owner[: len(sums)] == owner[size - 1 :]
         return owner[: len(sums)][whole], sums[whole]
@@ -74,7 +60,7 @@ class Hashes:
         owner, values = self.grams(size)
         owners, found = [owner], [mix(values)]
         for length in range(1, size):
-            short = np.flatnonzero(self.counts == length)
+            short = np.flatnonzero(self.sizes == length)
             sums = self.hashes[self.starts[short]]
             for step in range(1, length):
                 sums = sums * BASE + self.hashes[self.starts[short] + step]
@@ -91,8 +77,7 @@ def _powers(bits: int) -> tuple[U64, U64]:
     return first * inverse, second * BASE
 
 
-@dataclass(frozen=True, slots=True)
-class HashedTexts:
+class HashedTexts(NamedTuple):
     """Hashes of each text of a block: its shingles and their key, its grams (empty unless it is short), the
     key of its normal form.
     """
@@ -106,12 +91,8 @@ class HashedTexts:
 def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = True) -> HashedTexts:
     """Hash all texts, by blocks of about a million characters. A text without a word has the key of its bytes."""
     parts = [_hash_block(block, compiled, grams) for block in blocks(texts)]
-    return HashedTexts(
-        concat([part.shingles for part in parts]),
-        concat([part.grams for part in parts]),
-        np.concatenate([part.key for part in parts]),
-        np.concatenate([part.exact for part in parts]),
-    )
+    shingles, characters, key, exact = zip(*parts, strict=True)
+    return HashedTexts(concat(shingles), concat(characters), np.concatenate(key), np.concatenate(exact))
 
 
 def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedTexts:
@@ -121,16 +102,16 @@ def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedText
         exact[odd] = _compiled([normal(texts[place]) for place in odd])[1]
     else:
         found, exact = _plain(texts), np.array([bytes_key(normal(text)) for text in texts], np.uint64)
-    for place in np.flatnonzero(found.counts == 0).tolist():
+    for place in np.flatnonzero(found.sizes == 0).tolist():
         exact[place] = bytes_key(texts[place])
     shingles = found.sets(SHINGLE)
-    return HashedTexts(shingles, _grams(texts, found.counts, grams), set_keys(shingles), exact)
+    return HashedTexts(shingles, _grams(texts, found.sizes, grams), set_keys(shingles), exact)
 
 
 def words_of(texts: Sequence[str], *, compiled: bool = False) -> Hashes:
     """Return the words of all texts, hashed."""
     parts = [_compiled(block)[0] if compiled else _plain(block) for block in blocks(texts)]
-    sizes = np.concatenate([part.counts for part in parts])
+    sizes = np.concatenate([part.sizes for part in parts])
     return Hashes(np.concatenate([part.hashes for part in parts]), offsets(sizes))
 
 

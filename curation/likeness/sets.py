@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +46,10 @@ class Sets:
         sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=texts)
         return cls(keys.astype(np.uint32), offsets(sizes))
 
-    def take(self, indices: npt.NDArray[Any]) -> Sets:
-        """Return the sets at `indices`, in that order."""
+    def take(self, indices: npt.NDArray[Any]) -> Self:
+        """Return those at `indices`, in that order."""
         sizes = self.sizes[indices]
-        return Sets(self.hashes[ranges(self.starts[:-1][indices], sizes)], offsets(sizes))
+        return type(self)(self.hashes[ranges(self.starts[:-1][indices], sizes)], offsets(sizes))
 
 
 def offsets(sizes: npt.NDArray[Any]) -> I64:

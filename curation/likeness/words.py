@@ -11,9 +11,10 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any
 
 from chat.tool_calls import parted, with_calls
@@ -68,7 +69,7 @@ def class_of(char: str) -> int:
         return SINGLE if any(first <= ord(char) <= last for first, last in ALONE) else LETTER
     if char.isascii():
         return SPACE if char.isspace() else GAP
-    return MARK if unicodedata.category(char)[0] == "M" else GAP
+    return MARK if _is_mark(char) else GAP
 
 
 def normal(text: str) -> str:
@@ -86,40 +87,34 @@ def is_normal_when_lowered(text: str) -> bool:
 @cache
 def _plain() -> re.Pattern[str]:
     """Characters (ASCII, Latin, Cyrillic, signs) whose case folding is their lower case, alone and in any context."""
+
+    def steady(char: str) -> bool:
+        folds = char.lower() == char.casefold() and unicodedata.is_normalized("NFC", char + char.lower())
+        return folds and len(char.lower()) == 1 and not char.isspace() and not _is_mark(char)
+
     codes = (*range(0x80, 0x250), *range(0x400, 0x530), *range(0x2010, 0x2C00))
-    runs: list[list[int]] = [[0, 0x7F]]
-    for code in codes:
-        char = chr(code)
-        steady = char.lower() == char.casefold() and unicodedata.is_normalized("NFC", char + char.lower())
-        if not steady or len(char.lower()) > 1 or char.isspace() or unicodedata.category(char)[0] == "M":
-            continue
-        if runs[-1][1] == code - 1:
-            runs[-1][1] = code
-        else:
-            runs.append([code, code])
-    return re.compile(f"[{''.join(f'{re.escape(chr(a))}-{re.escape(chr(b))}' for a, b in runs)}]*")
+    return re.compile(f"[{_char_class(_runs([*range(0x80), *(code for code in codes if steady(chr(code)))]))}]*")
 
 
-@cache
-def marks() -> tuple[tuple[int, int], ...]:
-    """Return all combining marks (categories Mn, Mc, Me) as ranges of code points, first and last."""
-    runs: list[tuple[int, int]] = []
-    for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
-        if unicodedata.category(chr(code))[0] == "M":
-            if runs and runs[-1][1] == code - 1:
-                runs[-1] = (runs[-1][0], code)
-            else:
-                runs.append((code, code))
-    return tuple(runs)
+def _is_mark(char: str) -> bool:
+    """True for a combining mark (categories Mn, Mc, Me)."""
+    return unicodedata.category(char)[0] == "M"
+
+
+def _runs(codes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return ascending code points as ranges, first and last."""
+    ends = [at for at, (one, other) in enumerate(pairwise(codes), 1) if other != one + 1]
+    return [(codes[a], codes[b - 1]) for a, b in pairwise([0, *ends, len(codes)])]
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    mark, alone = _char_class(marks()), _char_class(ALONE)
+    marks = [code for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)) if _is_mark(chr(code))]
+    mark, alone = _char_class(_runs(marks)), _char_class(ALONE)
     return re.compile(rf"(?=[{alone}])\w[{mark}]*|[^\W{alone}](?:[^\W{alone}]|[{mark}])*")
 
 
-def _char_class(ranges: tuple[tuple[int, int], ...]) -> str:
+def _char_class(ranges: Iterable[tuple[int, int]]) -> str:
     return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in ranges)
 
 

@@ -82,12 +82,7 @@ class LeakReport:
     @property
     def leaked_test(self) -> int:
         """Return the number of test items that leak."""
-        return len(self.leaked)
-
-    @property
-    def leaked(self) -> list[int]:
-        """The test items that leak, in input order."""
-        return sorted({leak.test for leak in self.leaks})
+        return len({leak.test for leak in self.leaks})
 
     @property
     def train_rows(self) -> list[int]:

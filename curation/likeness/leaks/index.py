@@ -93,10 +93,10 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
     answers = [example.answer or "" for example in test]
     given = words_of(answers, compiled=compiled)
     said = with_bytes(given.sequence_keys(), answers).tolist()
-    long = np.flatnonzero(given.counts >= LABEL_WORDS)
+    long = np.flatnonzero(given.sizes >= LABEL_WORDS)
     texts = [*questions, *(answers[int(i)] for i in long)]
     found = words_of(texts, compiled=compiled)
-    counts = found.counts
+    counts = found.sizes
     owners, hashes, sizes = [], [], []
     for size in (1, 2, GRAM_WORDS):
         owner, values = found.grams(size)
@@ -129,5 +129,5 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         sizes=tuple(sizes),
         grams=hash_texts(questions, compiled=compiled).grams,
         answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),
-        odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.counts, strict=True)], np.bool_),
+        odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.sizes, strict=True)], np.bool_),
     )

@@ -72,7 +72,7 @@ class ShortQuestions:
         hashes = top(mix(grams))
         known = self._known[hashes >> _TO_FLAG]
         alone = Sets.of(owner[~known], hashes[~known], len(texts)).sizes
-        return (4 * alone <= np.bincount(owner[known], minlength=len(texts))) | (texts.counts < GRAM)
+        return (4 * alone <= np.bincount(owner[known], minlength=len(texts))) | (texts.sizes < GRAM)
 
     def compare(self) -> None:
         """Find the pairs of what waits."""
@@ -200,12 +200,12 @@ class Scan:
         question, answer = np.array(block.question, np.int64), np.array(block.answer, np.int64)
         answers = np.where(answer >= 0, keys[answer], np.uint64(NO_ANSWER)) if len(answer) else keys
         copies = sums_between(mix(keys), begins)
-        asks = words.counts[question] >= LABEL_WORDS
+        asks = words.sizes[question] >= LABEL_WORDS
         copies[asks] = mix(keys[question[asks]]) + answers[asks]
         self.copies.append(top(mix(copies)))
         self._note_answers(keys[question], answers)
         self._note_questions(texts, question[answer >= 0], keys)
-        short = np.flatnonzero((words.counts[question] > 0) & (words.counts[question] < SHORT))
+        short = np.flatnonzero((words.sizes[question] > 0) & (words.sizes[question] < SHORT))
         asked = question[short]
         self.short.add(rows[short], [texts[place] for place in asked.tolist()], keys[asked], answers[short])
 
