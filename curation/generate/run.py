@@ -10,7 +10,7 @@ from typing import Any
 
 from chat.batching import Batches, SentBatch, sent_batches
 from chat.hosted import Hosted
-from chat.prices import TokenPrice, price_line
+from chat.prices import price_line
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, replies, request_key
 from curation.generate.filters import Draft, Sieve, open_sieve
@@ -66,15 +66,14 @@ FAILURES_IN_A_ROW = 5
 class DraftBudget:
     """Keeps the run within its budget: before each call the worst case of it and of all calls under way must fit."""
 
-    def __init__(
-        self, outcome: DraftingResult, model: ChatModel, budget: float | None, price: TokenPrice | None
-    ) -> None:
-        self.outcome, self.budget, self.price = outcome, budget, price
-        self.free = model.is_local
+    def __init__(self, outcome: DraftingResult, model: ChatModel, budget: float | None) -> None:
+        inner = model.model if isinstance(model, Guarded) else model
+        self.price = inner.price if isinstance(inner, Hosted) else None
+        self.outcome, self.budget, self.free = outcome, budget, model.is_local
         self.spent: float | None = 0.0
         self.worst: dict[int, float] = {}
         self.in_a_row = 0
-        if self.budget is not None and not self.free and price is None:
+        if self.budget is not None and not self.free and self.price is None:
             raise Refusal(
                 f"No price of {model.name} is known, so a budget cannot be kept.",
                 f"{price_line(model.name.partition(' ')[0])}   (or the same without --budget-usd)",
@@ -111,12 +110,6 @@ class DraftBudget:
     def worst_of(self, ask: Ask) -> float:
         """Return the most that one ask can cost."""
         return 0.0 if self.free or self.price is None else worst_of(ask, self.price)
-
-
-def price_of_model(model: ChatModel) -> TokenPrice | None:
-    """Return the dated price of a hosted model."""
-    inner = model.model if isinstance(model, Guarded) else model
-    return inner.price if isinstance(inner, Hosted) else None
 
 
 CHUNK = 12
@@ -272,7 +265,7 @@ def _fetch(session: Session, batches: Batches, sent: SentBatch) -> None:
 
 def _send(session: Session, batches: Batches, fresh: Mapping[str, DraftRequest]) -> None:
     """Send as one batch what the budget allows."""
-    purse = DraftBudget(session.outcome, batches.model, session.wish.budget_usd, price_of_model(batches.model))
+    purse = DraftBudget(session.outcome, batches.model, session.wish.budget_usd)
     keys: list[str] = []
     asks = dict(zip(fresh, purse.allowed(fresh, keys), strict=False))
     if asks:
@@ -286,11 +279,10 @@ def worst_case(
 ) -> tuple[int, float | None]:
     """Return the number of calls of a run and their highest cost; None if no price is known."""
     session = Session(project, settings, store, model, wish)
-    price = price_of_model(model)
-    purse = DraftBudget(session.outcome, model, None, price)
+    purse = DraftBudget(session.outcome, model, None)
     known = session.ledger.replies.keys() | session.ledger.under_way()
     asks = [order.ask for key, order in session.orders().items() if key not in known]
-    return len(asks), sum(map(purse.worst_of, asks)) if price or model.is_local else None
+    return len(asks), sum(map(purse.worst_of, asks)) if purse.price or purse.free else None
 
 
 def _start(session: Session) -> tuple[dict[str, DraftRequest], dict[str, DraftRequest]]:
@@ -310,7 +302,7 @@ def _start(session: Session) -> tuple[dict[str, DraftRequest], dict[str, DraftRe
 
 def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | None) -> None:
     """Call the model and settle replies in chunks; what has come is settled whatever happens."""
-    purse = DraftBudget(session.outcome, session.model, session.wish.budget_usd, price_of_model(session.model))
+    purse = DraftBudget(session.outcome, session.model, session.wish.budget_usd)
     keys: list[str] = []
     waiting: list[Record] = []
     try:
