@@ -253,8 +253,6 @@ def without_template(prints: Fingerprints, source: RowSource) -> Fingerprints:
 
 def stripped(sets: Sets, common: U32, answered: npt.NDArray[np.bool_]) -> Sets:
     """Return the sets of answered rows without the common hashes, unless nothing would remain."""
-    if not len(common):
-        return sets
     owners = sets.owners()
     keep = ~np.isin(sets.hashes, common) | ~answered[owners]
     keep |= np.bincount(owners[keep], minlength=len(sets))[owners] == 0
@@ -263,7 +261,7 @@ def stripped(sets: Sets, common: U32, answered: npt.NDArray[np.bool_]) -> Sets:
 
 def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
     """Return the template's hashes, ascending, and the row that holds most of them (-1 if there is none)."""
-    indices = answered[np.array(drawn(len(answered)), np.int64)] if len(answered) else answered
+    indices = answered[np.array(drawn(len(answered)), np.int64)]
     sample = shingles.take(indices)
     found, count = np.unique(sample.hashes, return_counts=True)
     counts, which = np.unique(count, return_inverse=True)

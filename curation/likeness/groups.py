@@ -153,11 +153,8 @@ def _equal(keys: U64) -> NearSets:
     """Return pairs of classes that share a key: similarity 1."""
     of, first = number_by_first(keys)
     members = np.split(stable_order(of), np.cumsum(np.bincount(of, minlength=len(first)))[:-1])
-    sides = [np.triu_indices(len(some), 1) for some in members if len(some) > 1]
-    rows = [some for some in members if len(some) > 1]
-    none = [np.zeros(0, np.int64)]
-    one = np.concatenate([some[left] for some, (left, _) in zip(rows, sides, strict=True)] or none)
-    other = np.concatenate([some[right] for some, (_, right) in zip(rows, sides, strict=True)] or none)
+    pairs = [some[np.array(np.triu_indices(len(some), 1))] for some in members if len(some) > 1]
+    one, other = np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1)
     return NearSets(one, other, np.ones(len(one)))
 
 

@@ -9,7 +9,7 @@ from rows_in_files import write
 
 from curation.example import Example, chat_row
 from curation.likeness.leaks.find import clean_rows, find_leaks
-from curation.likeness.leaks.folded import folded, visible
+from curation.likeness.leaks.index import folded, visible
 from curation.likeness.words import words
 from curation.rows.rowfile import RowFile
 

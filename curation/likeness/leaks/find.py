@@ -13,8 +13,7 @@ import numpy as np
 
 from curation.example import Example
 from curation.likeness.fingerprints import InMemory, RowSource
-from curation.likeness.leaks.folded import folded_example, visible
-from curation.likeness.leaks.index import LABEL_WORDS, SUSPECTS, TestIndex
+from curation.likeness.leaks.index import LABEL_WORDS, SUSPECTS, TestIndex, folded_example, visible
 from curation.likeness.leaks.look import Answered, AskedRow, ItemPart, LearntRow, Overlap, Part, look
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE, candidate_pairs

@@ -11,8 +11,7 @@ from curation.example import Example, all_texts, aside_texts
 from curation.likeness.fingerprints import COMPILED_FROM, COMPILED_FROM_CHARS, use_compiled
 from curation.likeness.hashing import BLOCK_CHARS, Hashes, characters_of, with_bytes, words_of
 from curation.likeness.join import near_across
-from curation.likeness.leaks.folded import folded
-from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, SUSPECTS, TestIndex, build_index, places_in
+from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, SUSPECTS, TestIndex, build_index, folded, places_in
 from curation.likeness.sets import (
     I32,
     I64,
@@ -118,7 +117,6 @@ class TextBlock:
         texts, begin = self.texts, len(self.texts)
         if isinstance(row, Example):
             self._add(row)
-            self.size += sum(map(len, texts[begin:]))
         else:
             system, question, answer = row
             if system:
@@ -128,7 +126,7 @@ class TextBlock:
             self.answer.append(-1 if answer is None else len(texts))
             if answer is not None:
                 texts.append(answer)
-            self.size += len(system) + len(question) + len(answer or "")
+        self.size += sum(map(len, texts[begin:]))
         self.begins.append(len(texts))
 
     def _add(self, row: Example) -> None:
