@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
+from curation.likeness import hashing
 from curation.likeness.leaks import find, scan, weigh
 from curation.likeness.leaks.find import Leak, LeakSearch, clean_rows, find_leaks
 from curation.likeness.leaks.scan import PARTS_EACH, ROWS_EACH, scan_train
-from curation.likeness.words import exact, grams, hashing, jaccard, same_answer, shingles, words
+from curation.likeness.words import exact, grams, jaccard, same_answer, shingles, words
 from curation.rows.rowfile import RowFile
 
 TOPICS = [
