@@ -43,26 +43,6 @@ class Goldens(Artefact):
     forms: dict[str, list[str]] = {}
 
 
-def write_goldens(
-    path: Path, golden: Golden, rows: Sequence[Example], system_prompt: str | None, marks: tuple[int | None, list[int]]
-) -> None:
-    """Write golden.json. `marks`: the tokenizer's begin token, and the tokens that end an answer."""
-    items = [
-        GoldenPrompt(
-            turns=[dict(turn) for turn in with_system(row.asked, system_prompt)],
-            prompt=prompt,
-            prompt_ids=asked,
-            ids=answer,
-            text=text,
-        )
-        for row, prompt, asked, answer, text in zip(
-            rows[:PROMPTS], golden.prompts, golden.prompt_ids, golden.ids, golden.texts, strict=True
-        )
-    ]
-    starts, ends = marks
-    write_artefact(path, Goldens(max_tokens=NEW_TOKENS, tokenizer="merged", starts=starts, ends=ends, items=items))
-
-
 def read_goldens(folder: Path) -> Goldens:
     """Return the golden prompts of a release. Raises Refusal if it holds none."""
     if not (folder / GOLDEN).is_file():
@@ -87,15 +67,10 @@ POSITIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Output of a model on the golden prompts: greedy texts with their token ids (the end token too), per prompt its
-    logits (positions x vocabulary), and what was asked, as text and ids.
-    """
+    """Output of a model on the golden prompts, and per prompt its logits (positions x vocabulary)."""
 
-    texts: list[str]
+    items: list[GoldenPrompt]
     logits: list[Any]
-    prompts: list[str]
-    prompt_ids: list[list[int]]
-    ids: list[list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +94,15 @@ def golden(model: Any, tokenizer: Any, rows: Sequence[Example], system_prompt: s
     import torch
 
     model.eval()
-    found = Golden([], [], [], [], [])
+    found = Golden([], [])
     with torch.no_grad():
         for row in rows[:PROMPTS]:
-            prompt = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
+            turns = with_system(row.asked, system_prompt)
+            prompt = render(tokenizer, turns, row.row.get("tools"))
             asked = encode(tokenizer, prompt)
             answer = _greedy(model, tokenizer, asked)
-            found.prompts.append(prompt)
-            found.prompt_ids.append(asked)
-            found.ids.append(answer)
-            found.texts.append(str(tokenizer.decode(answer, skip_special_tokens=True)))
+            text = str(tokenizer.decode(answer, skip_special_tokens=True))
+            found.items.append(GoldenPrompt(turns=turns, prompt=prompt, prompt_ids=asked, ids=answer, text=text))
             ids = torch.tensor([tokenise(tokenizer, 1, row, system_prompt).ids], device=model.device)
             logits = model(input_ids=ids, use_cache=False, logits_to_keep=POSITIONS).logits[0]
             found.logits.append(logits.float().cpu())
@@ -151,14 +125,14 @@ def _greedy(model: Any, tokenizer: Any, ids: list[int]) -> list[int]:
 
 def compare(one: Golden, other: Golden) -> Parity:
     """Return the agreement of two models."""
-    equal = sum(a == b for a, b in zip(one.texts, other.texts, strict=True))
+    equal = sum(a.text == b.text for a, b in zip(one.items, other.items, strict=True))
     same = total = 0
     largest = 0.0
     for a, b in zip(one.logits, other.logits, strict=True):
         same += int((a.argmax(-1) == b.argmax(-1)).sum())
         total += a.size(0)
         largest = max(largest, float((a - b).abs().max()))
-    return Parity(len(one.texts), equal, same / max(1, total), largest)
+    return Parity(len(one.items), equal, same / max(1, total), largest)
 
 
 SAME = 0.999

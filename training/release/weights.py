@@ -11,25 +11,25 @@ from chat.local.load import writer_class
 from chat.local.offline import quiet_transformers
 from chat.local.prompt import encode_ask
 from chat.open import open_local
-from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.protocols import Ask, Progress, Reply
 from curation.split.manifest import load_split
 from training.plan.recipe import QUANTISED, VIRTUAL
 from training.release.goldens import (
     GOLDEN,
-    Golden,
+    NEW_TOKENS,
+    Goldens,
     add_answers,
     compare,
     demand_equal,
     golden,
     read_goldens,
-    write_goldens,
 )
 from training.release.making import Making, Scoring, as_facts, demand
 from training.release.releases import FormName, ReleasedForm, folder_bytes
 from training.release.tools import COMPRESSOR, compressor, run_tool
 from training.run.base_model import load_tokenizer
 from training.run.tokens import tokenise
-from workspace.artefact import revised
+from workspace.artefact import revised, write_artefact
 from workspace.errors import Refusal
 from workspace.extras import require
 from workspace.files import write_text
@@ -60,14 +60,27 @@ def make_merged(making: Making, folder: Path) -> ReleasedForm:
     demand_equal(parity, "merged")
     merged.save_pretrained(str(folder), safe_serialization=True)
     tokenizer.save_pretrained(str(folder))
-    reloaded = compare(before, golden(_reload(folder), tokenizer, making.rows, making.run.system_prompt))
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    kind = writer_class(quiet_transformers(), str(folder), **safe)
+    again = kind.from_pretrained(str(folder), **safe, dtype="float32", use_safetensors=True)
+    reloaded = compare(before, golden(again, tokenizer, making.rows, making.run.system_prompt))
     demand_equal(reloaded, "merged, reloaded")
-    _keep_goldens(making, before, merged, tokenizer)
+    ends = merged.generation_config.eos_token_id
+    goldens = Goldens(
+        max_tokens=NEW_TOKENS,
+        tokenizer="merged",
+        starts=tokenizer.bos_token_id,
+        ends=[ends] if isinstance(ends, int) else list(ends or []),
+        items=before.items,
+    )
+    write_artefact(making.work / GOLDEN, goldens)
     facts: dict[str, object] = {"precision": "fp32", "merged": asdict(parity), "reloaded": asdict(reloaded)}
     against = f"{reloaded.equal} of {reloaded.prompts} equal"
-    del model, merged
-    if is_changed(making):
-        losses = demand(making, [Scoring(making).score("merged", _answering(making, folder))])
+    del model, merged, again
+    if is_changed(making):  # answered as a user loads it: from its folder, in fp32
+        named = revised(making.settings.model, base=str(folder), provider="local")
+        answering = open_local(named, batch=making.settings.evaluation.batch, precision="float32")
+        losses = demand(making, [Scoring(making).score("merged", answering)])
         facts["validation"] = as_facts(losses)
         against += f", {losses[0].short}"
     return ReleasedForm(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
@@ -78,24 +91,6 @@ def is_changed(making: Making) -> bool:
     from torch import cuda
 
     return making.run.method in QUANTISED or making.settings.model.precision == "bf16" or bool(cuda.is_available())
-
-
-def _answering(making: Making, folder: Path) -> ChatModel:
-    """Return the merged model as a user loads it: from its folder, in fp32."""
-    model = revised(making.settings.model, base=str(folder), provider="local")
-    return open_local(model, batch=making.settings.evaluation.batch, precision="float32")
-
-
-def _keep_goldens(making: Making, found: Golden, model: Any, tokenizer: Any) -> None:
-    ends = model.generation_config.eos_token_id
-    marks = tokenizer.bos_token_id, [ends] if isinstance(ends, int) else list(ends or [])
-    write_goldens(making.work / GOLDEN, found, making.rows, making.run.system_prompt, marks)
-
-
-def _reload(folder: Path) -> Any:
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    kind = writer_class(quiet_transformers(), str(folder), **safe)
-    return kind.from_pretrained(str(folder), **safe, dtype="float32", use_safetensors=True)
 
 
 CHILD = Path(__file__).with_name("programs") / "compress_child.py"

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from chat.endpoint import Endpoint
-from training.release.goldens import GOLDEN, check_server, golden, read_goldens, write_goldens
+from training.release.goldens import GOLDEN, NEW_TOKENS, Goldens, check_server, golden, read_goldens
+from workspace.artefact import write_artefact
 from workspace.errors import RungError
 
 VLLM = os.environ.get("RUNG_TEST_VLLM", "")
@@ -72,7 +73,9 @@ def test_two_adapters_on_one_base_are_served_each_as_itself(tmp_path: Path) -> N
         lora.save_pretrained(str(folder))
         adapters[name] = folder
         shutil.copytree(base, folder / "merged", ignore=shutil.ignore_patterns("*.safetensors"))
-        write_goldens(folder / GOLDEN, golden(lora, tokenizer, rows, ""), rows, "", (None, [2]))
+        items = golden(lora, tokenizer, rows, "").items
+        whole = Goldens(max_tokens=NEW_TOKENS, tokenizer="merged", starts=None, ends=[2], items=items)
+        write_artefact(folder / GOLDEN, whole)
 
     with served(base, adapters, tmp_path / "log") as url:
         found = {n: check_server(Endpoint(url, n), read_goldens(f), f) for n, f in adapters.items()}
