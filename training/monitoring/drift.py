@@ -1,5 +1,6 @@
 """Production against the frozen train rows and what the released model answered on its test: `watch/report.json`."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -191,12 +192,11 @@ def _shares(reference: Reference, answered: Sequence[Logged]) -> list[Signal]:
 def _share(
     name: str, title: str, reference: Reference, requests: Sequence[Logged], bad: Callable[[str, str], bool]
 ) -> Signal:
-    before = reference.answered
-    sides = {"n": len(requests), "n_before": len(before)}
-    signal = revised(_signal(name, title, "answers of the released model on its test items"), **sides)
-    hits = [each for each in requests if bad(each.answer, each.finish)]
-    found = share_signal(signal, len(hits), sum(bad(o.output, o.stopped) for o in before))
-    return revised(found, evidence=tuple(f"{e.ref}: {e.answer[:80]}" for e in hits[:5]))
+    signal = _signal(name, title, "answers of the released model on its test items")
+    hits = [bad(each.answer, each.finish) for each in requests]
+    found = share_signal(signal, hits, [bad(o.output, o.stopped) for o in reference.answered])
+    shown = itertools.islice(itertools.compress(requests, hits), 5)
+    return revised(found, evidence=tuple(f"{e.ref}: {e.answer[:80]}" for e in shown))
 
 
 def _later(requests: Sequence[Logged], seed: int) -> list[Signal]:
@@ -217,9 +217,8 @@ def _later(requests: Sequence[Logged], seed: int) -> list[Signal]:
 
 def _halves(signal: Signal, requests: Sequence[Logged], is_hit: Callable[[Logged], bool]) -> Signal:
     """Return the share of hits in the later half against the earlier half."""
-    half = len(requests) // 2
-    signal = revised(signal, n=len(requests) - half, n_before=half)
-    return share_signal(signal, sum(map(is_hit, requests[half:])), sum(map(is_hit, requests[:half])))
+    hits, half = list(map(is_hit, requests)), len(requests) // 2
+    return share_signal(signal, hits[half:], hits[:half])
 
 
 def is_low(each: Logged) -> bool:
@@ -241,10 +240,8 @@ def judge_signal(
         [side[place] for place in draw(seed, [f"judge {n}" for n in range(len(side))], min(judged, len(side)))]
         for side in (now, before)
     ]
-    signal = revised(signal, n=len(sides[0]), n_before=len(sides[1]))
-    found = judge([*sides[0], *sides[1]])
-    bad = [not good for good in found]
-    return share_signal(signal, sum(bad[: len(sides[0])]), sum(bad[len(sides[0]) :]))
+    bad = [not good for good in judge([*sides[0], *sides[1]])]
+    return share_signal(signal, bad[: len(sides[0])], bad[len(sides[0]) :])
 
 
 def bare(text: str) -> str:

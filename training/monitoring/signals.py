@@ -6,7 +6,7 @@ and Smyth 2010). Fisher's test conditions on the total and keeps its level at ev
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -23,6 +23,8 @@ FEWEST = 30
 MOST = 1000
 """Values compared on each side, drawn by seed: more would report differences that matter to nobody."""
 TOPICS = 8
+Figures = Mapping[str, Any]
+"""Fields of a signal that its test gives: p, now, before, evidence; or why it could not be measured."""
 
 
 class Signal(ArtefactPart):
@@ -48,23 +50,20 @@ class Signal(ArtefactPart):
     evidence: tuple[str, ...] = ()
 
 
-def ruled(signal: Signal, p: float, **figures: Any) -> Signal:
-    """Return the signal with its p-value and whether that raises it."""
-    return revised(signal, p=p, raised=p <= signal.false_alarm, **figures)
-
-
 def unmeasured(signal: Signal, why: str) -> Signal:
     """Return the signal, with why it could not be measured."""
     return revised(signal, why=why)
 
 
-def too_few(signal: Signal) -> Signal | None:
-    """Return the signal as not measured where one side is too small; None if both are large enough."""
-    if signal.n < FEWEST:
+def compared(signal: Signal, now: Sequence[Any], before: Sequence[Any], test: Callable[[], Figures]) -> Signal:
+    """Return the signal with the figures of its test; not measured where one side is too small."""
+    signal = revised(signal, n=len(now), n_before=len(before))
+    if len(now) < FEWEST:
         return unmeasured(signal, f"{signal.n:,} {signal.what}s tell nothing; {FEWEST} are needed")
-    if signal.n_before < FEWEST:
+    if len(before) < FEWEST:
         return unmeasured(signal, f"{signal.n_before:,} {signal.against} are too few; {FEWEST} are needed")
-    return None
+    found = test()
+    return revised(signal, **found, raised=found["p"] <= signal.false_alarm if "p" in found else None)
 
 
 def drawn(values: Sequence[Any], seed: int) -> list[Any]:
@@ -73,35 +72,36 @@ def drawn(values: Sequence[Any], seed: int) -> list[Any]:
     return [values[place] for place in places]
 
 
-def share_signal(signal: Signal, hits: int, hits_before: int) -> Signal:
-    """Compare the present share with the earlier one; raised if it is higher."""
-    few = too_few(signal)
-    if few is not None:
-        return few
-    p = more_often(hits, signal.n, hits_before, signal.n_before)
-    return ruled(signal, p, now=hits / signal.n, before=hits_before / signal.n_before)
+def share_signal(signal: Signal, now: Sequence[bool], before: Sequence[bool]) -> Signal:
+    """Compare the present share of hits with the earlier one; raised if it is higher."""
+
+    def test() -> Figures:
+        p = more_often(sum(now), len(now), sum(before), len(before))
+        return {"p": p, "now": sum(now) / len(now), "before": sum(before) / len(before)}
+
+    return compared(signal, now, before, test)
 
 
 def length_signal(signal: Signal, now: Sequence[int], before: Sequence[int], seed: int) -> Signal:
     """Return lengths in words: raised where their distribution differs, longer or shorter."""
-    signal = revised(signal, n=len(now), n_before=len(before), unit="words")
-    few = too_few(signal)
-    if few is not None:
-        return few
-    _, p = differ(drawn(now, seed), drawn(before, seed), seed)
-    return ruled(signal, p, now=median(now), before=median(before))
+
+    def test() -> Figures:
+        _, p = differ(drawn(now, seed), drawn(before, seed), seed)
+        return {"p": p, "now": median(now), "before": median(before)}
+
+    return compared(revised(signal, unit="words"), now, before, test)
 
 
 def later_signal(signal: Signal, values: Sequence[float], seed: int) -> Signal:
     """Return values in order of time: raised where the later half is larger than the earlier half."""
     half = len(values) // 2
     earlier, later = values[:half], values[half:]
-    signal = revised(signal, n=len(later), n_before=len(earlier))
-    few = too_few(signal)
-    if few is not None:
-        return few
-    p = ranks_higher(drawn(later, seed), drawn(earlier, seed), seed)
-    return ruled(signal, p, now=median(later), before=median(earlier))
+
+    def test() -> Figures:
+        p = ranks_higher(drawn(later, seed), drawn(earlier, seed), seed)
+        return {"p": p, "now": median(later), "before": median(earlier)}
+
+    return compared(signal, later, earlier, test)
 
 
 def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: int) -> list[Signal]:
@@ -110,18 +110,12 @@ def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: in
     """
     known, fresh = halves(rows, seed)
     now = drawn(now, seed)
-    sides = {"n": len(now), "n_before": len(fresh)}
     rest = f"rows held back of {against}"
-    signals = [
-        Signal(name="new_words", title="Words that the rows do not have", against=rest, **sides),
-        Signal(name="topics", title="Topics", against=rest, unit="chi-square", **sides),
-    ]
-    few = [found for signal in signals if (found := too_few(signal)) is not None]
-    if few:
-        return few
+    strange = Signal(name="new_words", title="Words that the rows do not have", against=rest)
+    spread = Signal(name="topics", title="Topics", against=rest, unit="chi-square")
     return [
-        new_words(signals[0], now, known, fresh, rows, seed),
-        topics(signals[1], now, known, fresh, seed),
+        compared(strange, now, fresh, lambda: new_words(now, known, fresh, rows, seed)),
+        compared(spread, now, fresh, lambda: topics(now, known, fresh, seed)),
     ]
 
 
@@ -133,8 +127,8 @@ def halves(rows: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
 
 
 def new_words(
-    signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], rows: Sequence[str], seed: int
-) -> Signal:
+    now: Sequence[str], known: Sequence[str], fresh: Sequence[str], rows: Sequence[str], seed: int
+) -> Figures:
     """Return the share of a question's words that the known rows lack."""
     lexicon = {word for row in known for word in words(row)}
     share, before = ([_strange(text, lexicon) for text in side] for side in (now, fresh))
@@ -144,7 +138,7 @@ def new_words(
     strange = Counter(word for text in now for word in set(words(text)) - everything)
     most = sorted(strange.items(), key=lambda entry: (-entry[1], entry[0]))[:8]
     evidence = tuple(f"{word} ({count:,} requests)" for word, count in most if count > 1)
-    return ruled(signal, p, now=mean + gap, before=mean, evidence=evidence)
+    return {"p": p, "now": mean + gap, "before": mean, "evidence": evidence}
 
 
 def _strange(text: str, lexicon: set[str]) -> float:
@@ -152,18 +146,18 @@ def _strange(text: str, lexicon: set[str]) -> float:
     return sum(word not in lexicon for word in found) / len(found) if found else 0.0
 
 
-def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:
+def topics(now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Figures:
     """Return clusters of the known rows: raised where requests spread over them otherwise than the other half does."""
     made = _clusters(known, seed)
     if made is None:
-        return unmeasured(signal, "the rows have too few different words for topics")
+        return {"why": "the rows have too few different words for topics"}
     placed, names = made
     ours, theirs = placed(now), placed(fresh)
     chi, p = spread_differs(ours, theirs, seed)
     shares = {topic: (ours.count(topic) / len(ours), theirs.count(topic) / len(theirs)) for topic in range(len(names))}
     moved = sorted(shares, key=lambda topic: -abs(shares[topic][0] - shares[topic][1]))[:3]
     evidence = tuple(f"{names[t]}: {shares[t][1]:.1%} of rows, {shares[t][0]:.1%} of requests" for t in moved)
-    return ruled(signal, p, now=chi, evidence=evidence)
+    return {"p": p, "now": chi, "evidence": evidence}
 
 
 def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]], list[int]], list[str]] | None:

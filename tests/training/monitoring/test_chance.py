@@ -123,9 +123,9 @@ def test_the_halves_share_no_row_and_are_drawn_by_seed():
 
 def test_too_few_of_either_side_is_said_and_no_alarm():
     signal = Signal(name="x", title="X", against="answers")
-    few = share_signal(signal.model_copy(update={"n": 29, "n_before": 99}), 29, 0)
+    few = share_signal(signal, [True] * 29, [False] * 99)
     assert few.raised is None and {"29", "30"} <= set(few.why.split())
     rare = length_signal(signal, [1] * 50, [9] * 29, 0)
     assert rare.raised is None and {"29", "30"} <= set(rare.why.split())
-    assert share_signal(signal.model_copy(update={"n": 100, "n_before": 150}), 20, 5).raised
-    assert share_signal(signal.model_copy(update={"n": 100, "n_before": 150}), 5, 8).raised is False
+    assert share_signal(signal, [n < 20 for n in range(100)], [n < 5 for n in range(150)]).raised
+    assert share_signal(signal, [n < 5 for n in range(100)], [n < 8 for n in range(150)]).raised is False
