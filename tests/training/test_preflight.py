@@ -1,21 +1,45 @@
-"""Before money is spent: what is wrong with rows is found, and the dry run is held against the estimate."""
+"""Short trainings: what is wrong with rows is found before money is spent, the estimate held to; sweeps by halving."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import taught
+from counting import Words
 from later import dry_steps
+from lives import wait_until
 
 from curation.example import Example, chat_row
-from training.gates.clearance import grant
+from training.gates.clearance import Locked, grant, override
 from training.plan.plans import read_plan
 from training.run.tokens import IGNORED, EncodedRows, Tokens, encode
 from training.trials.dry_run import DryRunFigures, _dry_run, _findings, _forecast, preflight, read_preflight
+from training.trials.sweep import (
+    Point,
+    Spec,
+    append_point,
+    begin,
+    budget,
+    cleared,
+    halving,
+    lay_out,
+    outcome,
+    parse_space,
+    put_away,
+    read_points,
+    survivors,
+)
+from workspace.errors import InputError, Refusal
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 
 ROWS = {"rows": 10, "tokens": 400, "trained": 60, "longest": 40, "eos_trained": 10, "too_long": [], "masked": []}
 FOUND: dict[str, Any] = {
@@ -160,3 +184,200 @@ def test_other_methods_and_objectives_are_tried_as_well(rung, ready: Project, se
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert len(found["steps"]) == 3 and found["tokens_per_second"] > 0 and found["checkpoint_bytes"] > 0
+
+
+# --- the space and the halving ---------------------------------------------------------------------------------------
+
+
+def test_short_names_and_values_are_read():
+    assert parse_space(["lr=1e-4,2e-4", "rank=8,16"]) == {"learning_rate": ["1e-4", "2e-4"], "rank": ["8", "16"]}
+
+
+def test_everything_that_is_wrong_with_a_sweep_is_said_at_once():
+    with pytest.raises(InputError) as refused:
+        parse_space(["lr", "rnak=8,16", "lr=1,2", "learning_rate=3", "objective=sft,dpo"])
+    assert len(refused.value.problems) == 4 and '"rank"' in str(refused.value)
+    with pytest.raises(InputError):
+        parse_space(["lr=1e-4"])
+
+
+@pytest.mark.parametrize(
+    ("count", "steps", "counts", "first"),
+    [
+        (8, 400, [8, 4, 2, 1], 0.125),
+        (6, 120, [6, 3, 1], 0.25),
+        (6, 20, [6, 3], 0.5),
+        (6, 9, [6], 1.0),
+        (1, 99, [1], 1.0),
+    ],
+)
+def test_each_rung_keeps_the_better_half_and_no_rung_is_too_short(count, steps, counts, first):
+    rungs = halving(count, steps)
+    assert [rung.count for rung in rungs] == counts
+    assert rungs[0].share == first and rungs[-1].share == 1.0
+    assert all(rung.share * steps >= 8 or len(rungs) == 1 for rung in rungs)
+
+
+def test_a_loss_that_is_no_number_comes_last():
+    points = [Point(trial=name, rung=0, step=8, loss=loss) for name, loss in (("a", None), ("b", 2.0), ("c", 1.0))]
+    assert survivors(points, 0, 2) == ["c", "b"] and survivors(points, 0, 3)[-1] == "a"
+
+
+# --- laid out on a project -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(ready: Project, tiny, monkeypatch) -> Project:
+    """The project with the tiny model and 32 steps, short rows allowed."""
+    toml = ready.settings_file.read_text().replace("epochs = 2", "epochs = 8\nmax_length = 256")
+    ready.settings_file.write_text(f'{toml}\n[model]\nbase = "{tiny}"\n')
+    return ready
+
+
+def laid_out(project: Project, planned, texts) -> tuple[Spec, dict[str, list[str]]]:
+    space = parse_space(texts)
+    settings = load_settings(project.settings_file)
+    return lay_out(project, settings, planned, read_plan(planned), space, Words()), space
+
+
+def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan):
+    spec, _ = laid_out(small, replan(), ["lr=1e-4,1e-3", "rank=4,64"])
+    assert [t.values for t in spec.trials][1] == {"learning_rate": 1e-4, "rank": 64}
+    high = spec.trials[1].recipe
+    assert high.rank == 64 and high.rslora and high.alpha == 32
+    taken, whole = budget(spec)
+    assert whole == 4 * 32 and taken == 4 * 8 + 2 * 8 + 16
+
+
+def test_values_set_for_this_plan_alone_hold_in_every_combination(small: Project, replan):
+    planned = replan()
+    settings = load_settings(small.settings_file, {"RUNG_TRAINING__EPOCHS": "2", "RUNG_TRAINING__DROPOUT": "0.0"})
+    spec = lay_out(small, settings, planned, read_plan(planned), parse_space(["rank=4,8"]), Words())
+    assert [(t.recipe.epochs, t.recipe.dropout, t.recipe.rank) for t in spec.trials] == [(2, 0.0, 4), (2, 0.0, 8)]
+
+
+def test_values_that_do_not_fit_are_all_named(small: Project, replan):
+    planned = replan()
+    with pytest.raises(InputError) as refused:
+        laid_out(small, planned, ["lr=fast,1e-3", "rank=0,8"])
+    assert {p.where for p in refused.value.problems} == {"learning_rate=fast", "rank=0"}
+
+
+def test_a_closed_gate_stops_trials_before_they_begin(small: Project, replan):
+    planned = replan()
+    small.decision_file.write_text(small.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
+    settings = load_settings(small.settings_file)
+    with pytest.raises(Locked):
+        cleared(small, settings, planned, [])
+    assert cleared(small, settings, planned, [override("decision", "priya", "contract")]).id == "P-001"
+
+
+def test_the_child_asks_the_gates_itself(small: Project, replan):
+    from training.trials.short_run import work
+
+    planned = replan()
+    folder = begin(small, laid_out(small, planned, ["lr=1e-4,1e-3"])[0])
+    train = small.datasets / "v001" / "train.jsonl"
+    train.write_text(train.read_text().replace("E10", "E11", 1))
+    with pytest.raises(Locked, match="dataset"):
+        work(small, load_settings(small.settings_file), folder)
+    planned.write_text(planned.read_text().replace("rank = 4", "rank = 5"))
+    with pytest.raises(Refusal):
+        work(small, load_settings(small.settings_file), folder)
+    assert not read_points(folder)
+
+
+def test_half_a_point_that_a_kill_left_is_measured_again_and_joined_with_none(tmp_path):
+    first, second = (Point(trial=name, rung=0, step=2, loss=0.5) for name in ("a", "b"))
+    append_point(tmp_path, first)
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"trial": "b", "ru')
+    assert read_points(tmp_path) == [first]
+    append_point(tmp_path, second)
+    assert read_points(tmp_path) == [first, second]
+
+
+def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twice(small: Project, replan):
+    from training.trials.short_run import work
+
+    planned = replan()
+    spec, space = laid_out(small, planned, ["lr=1e-6,1e-2", "epochs=4"])
+    folder = begin(small, spec)
+    settings = load_settings(small.settings_file)
+    work(small, settings, folder)
+    points = list(read_points(folder))
+    assert [(p.rung, p.step) for p in points] == [(0, 8)] * 2 + [(1, 16)]
+    work(small, settings, folder)
+    assert list(read_points(folder)) == points and begin(small, spec) == folder
+    found = outcome(spec, space, points)
+    losses = {s.values["learning_rate"]: s.losses for s in found.standings}
+    assert found.best.values["learning_rate"] == 1e-2 and len(found.best.losses) == 2
+    assert found.best.losses[-1] < losses[1e-6][0] and len(losses[1e-6]) == 1
+    path = put_away(folder, found)
+    assert path.is_file() and not folder.exists()
+
+
+@pytest.mark.slow
+def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(small: Project, replan):
+    from training.trials.short_run import ground_of, train_trial
+    from training.trials.sweep import Rung, Trial
+
+    plan = read_plan(replan())
+    ground = ground_of(small, load_settings(small.settings_file), plan)
+    trial = Trial(name="t01", recipe=plan.recipe)
+    half, whole = Rung(share=0.5, count=1), Rung(share=1.0, count=1)
+    train_trial(ground, small.plans / "broken", trial, half, 0, keep=True)
+    broken = train_trial(ground, small.plans / "broken", trial, whole, 1, keep=False)
+    unbroken = train_trial(ground, small.plans / "unbroken", trial, whole, 0, keep=False)
+    assert (broken.loss, broken.step) == (unbroken.loss, unbroken.step)
+
+
+def test_the_lead_is_told_apart_only_over_its_standard_error(small: Project, replan):
+    spec, space = laid_out(small, replan(), ["rank=4,8"])
+
+    def found(gap):
+        points = [
+            Point(trial=name, rung=rung, step=9, loss=1.0 + gap * (name == "t02"), error=0.1)
+            for rung, names in enumerate((["t01", "t02"], ["t01"]))
+            for name in names
+        ]
+        return outcome(spec, space, points).told_apart
+
+    assert found(0.2) and not found(0.05)
+
+
+SWEEP = ("plan", "--sweep", "lr=1e-3,2e-3", "rank=4,8", "--set", "epochs=4")
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def children(folder):
+    """Processes that train in this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"training.trials" in words and str(folder).encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.cold  # the parent is sent a signal
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_the_child_ends_with_it_and_what_is_done_stands(rung, ready: Project, tiny, number: signal.Signals, code):
+    folder = ready.plans / "sweep-001"
+    command = [sys.executable, "-P", "-m", "rung", *SWEEP]
+    environment = {**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1"}
+    parent = subprocess.Popen(command, cwd=ready.root, env=environment, stdout=subprocess.DEVNULL)
+    wait_until(lambda: len(list(read_points(folder))) >= 1)
+    assert children(folder)
+    parent.send_signal(number)
+    assert parent.wait(240) == code
+    wait_until(lambda: not children(folder))
+    kept = list(read_points(folder))
+    done = rung(*SWEEP, "--json", timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert kept and json.loads(done.stdout)["standings"][0]["values"].keys() == {"learning_rate", "rank"}
+    assert rung("plan", "--sweep", "lr=1e-4,1e-2", "--budget", "0.01", timeout=300).returncode in (1, 2)

@@ -1,8 +1,20 @@
-"""The way round: a released prompt is asked, its log comes in, drift is seen, rows are learnt, reviewed and frozen."""
+"""The way round: a released prompt is asked, its log comes in whole or not at all, drift is seen, rows are learnt."""
+
+import itertools
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
-from as_logged import imported, learnt
+from as_logged import imported, learnt, litellm
 from clinic_phrases import line_of, phrases
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+from in_shell import rung
 
 from curation.review import open_desk
 from curation.review.ruling import Ruling
@@ -18,6 +30,7 @@ from rung.why import answer as why
 from training.monitoring.drift import DriftReport, measure, report_file
 from training.monitoring.learn import learn, read_not_learnt
 from training.monitoring.log_import import read_logs, take_in
+from training.monitoring.requests import join
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -155,3 +168,222 @@ def test_row_text_cannot_act_on_the_page(house: Project, ask, write):
     html = page.read_text()
     assert report.raised and "<script" not in html and "\x1b" not in html and "\u202e" not in html
     assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An exchange that was logged. `cuts` are places at which a stream breaks the answer."""
+
+    name: str
+    question: str
+    answer: str
+    cut: bool
+    rating: str | None
+    apart: bool
+    shape: str
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def asked(self):
+        return [{"role": "system", "content": "House line."}, {"role": "user", "content": self.question}]
+
+    @property
+    def end(self):
+        return "length" if self.cut else "stop"
+
+    @property
+    def whole(self):
+        message = {"role": "assistant", "content": self.answer}
+        choice = {"index": 0, "message": message, "finish_reason": self.end}
+        return {"id": self.name, "object": "chat.completion", "model": "house", "choices": [choice],
+                "usage": {"prompt_tokens": 9, "completion_tokens": 3}}  # fmt: skip
+
+    @property
+    def pieces(self):
+        places = [0, *sorted({cut % (len(self.answer) + 1) for cut in self.cuts}), len(self.answer)]
+        return [self.answer[a:b] for a, b in itertools.pairwise(places)]
+
+    @property
+    def items(self):
+        parts = [{"type": "output_text", "text": piece} for piece in self.pieces]
+        why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
+        return {"id": self.name, "object": "response", "status": "incomplete" if self.cut else "completed", **why,
+                "output": [{"type": "reasoning", "summary": []},
+                           {"type": "message", "role": "assistant", "content": parts}]}  # fmt: skip
+
+
+Lines = Callable[[Exchange], list[dict[str, Any]]]
+SHAPES: dict[str, Lines] = {
+    "litellm": lambda e: [{"id": e.name, "call_type": "acompletion", "status": "success", "model": "house",
+                           "startTime": 1_764_000_000.0, "messages": e.asked, "response": e.whole, "error_str": None}],
+    "openai": lambda e: [{"request": {"model": "house", "messages": e.asked}, "response": e.whole}],
+    "bodies": lambda e: [{"request": {"url": "/v1/chat/completions", "body": json.dumps({"messages": e.asked})},
+                          "response": {"status_code": 200, "headers": {}, "body": e.whole}}],
+    "langfuse": lambda e: [{"id": e.name, "type": "GENERATION", "level": "DEFAULT", "input": e.asked, "model": "house",
+                            "output": {"role": "assistant", "content": e.answer, "finish_reason": e.end},
+                            "usage": {"input": 9, "output": 3}, "scores": []}],
+    "batch": lambda e: [{"custom_id": e.name, "method": "POST", "url": "/v1/chat/completions",
+                         "body": {"model": "house", "messages": e.asked}},
+                        {"id": f"b-{e.name}", "custom_id": e.name, "error": None,
+                         "response": {"status_code": 200, "body": e.whole}}],
+    "responses": lambda e: [{"request": {"instructions": "House line.", "input": e.question}, "response": e.items}],
+    "own": lambda e: [{"id": e.name, "messages": e.asked, "response": e.answer, "finish_reason": e.end}],
+    "own parts": lambda e: [{"id": e.name, "prompt": json.dumps(e.asked), "input": 9, "completion": e.answer,
+                             "output": 3, "stop_reason": "MAX_TOKENS" if e.cut else "end_turn"}],
+}  # fmt: skip
+SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXTS = st.text(SIGNS, min_size=1, max_size=20) | st.sampled_from([
+    '{"code": "E11", "side": "left"}', '["E11", "E13"]', "42", "data: see the table", "event: none", "[DONE]", "null",
+    '{"answer": "x", "n": 1}', '{"role": "user"}', '{"content": "x"}', "a\u2028b\x85c\nd", "true", "up", '"', "{", "[",
+])  # fmt: skip
+EXCHANGES = st.builds(
+    Exchange,
+    name=st.uuids().map(str),
+    question=TEXTS.filter(str.strip),
+    answer=TEXTS,
+    cut=st.booleans(),
+    rating=st.sampled_from([None, "up", "down"]),
+    apart=st.booleans(),
+    shape=st.sampled_from(sorted(SHAPES)),
+    cuts=st.tuples(st.integers(0, 20), st.integers(0, 20)),
+)
+
+
+def written(exchanges: list[Exchange], order):
+    """Their lines, those of one exchange in order, else as `order` draws it; ratings inside or on own lines."""
+    queues, feedback = [], []
+    for each in exchanges:
+        lines = SHAPES[each.shape](each)
+        if each.rating and each.apart:
+            feedback.append([{"id": each.name, "rating": each.rating, "comment": "said later"}])
+        elif each.rating:
+            lines[0] = {**lines[0], "feedback": {"rating": each.rating, "comment": "said later"}}
+        queues.append(lines)
+    queues += feedback
+    made = []
+    while queues:
+        place = order.randrange(len(queues))
+        made.append(queues[place].pop(0))
+        queues = [queue for queue in queues if queue]
+    return made
+
+
+@budget(max_examples=120, deadline=None)
+@given(st.lists(EXCHANGES, min_size=1, max_size=6, unique_by=lambda each: each.name), st.randoms(), st.booleans())
+def test_what_went_in_comes_out(exchanges: list[Exchange], order, plain):
+    lines = written(exchanges, order)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.jsonl"
+        path.write_bytes(b"".join(json.dumps(x, ensure_ascii=plain).encode() + b"\n" for x in lines))
+        made = join(read_logs([path], keep_rejects=False).parts)
+    assert made.aside == [] and made.feedback == []
+    assert len(made.requests) + made.joined == len(lines)
+    found = {name: request for request in made.requests for name in request.ids}
+    for each in exchanges:
+        request = found[each.name]
+        assert [(m["role"], m["content"]) for m in request.messages] == [
+            ("system", "House line."),
+            ("user", each.question),
+        ], each.shape
+        assert (request.said.text, request.said.finish, request.said.error) == (each.answer, each.end, ""), each.shape
+        rating = {None: None, "up": 1.0, "down": -1.0}[each.rating]
+        assert (request.feedback.rating, request.feedback.comment) == (rating, "said later" if each.rating else "")
+
+
+def files_of(folder):
+    """Every file below a folder but locks, with what is in it."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.suffix != ".lock" and p.name != ".lock"
+    }
+
+
+@pytest.fixture
+def log(write):
+    return write([litellm(1, phrases(1, 91)[0], "E13 OS"), "{"])
+
+
+def test_rejects_that_cannot_be_written_leave_no_import(project: Project, log, tmp_path):
+    other = tmp_path / "letter.txt"
+    other.write_text("Dear Mo\n")
+    done = rung("watch", "import", str(log), "--rejects", str(other), cwd=project.root)
+    assert done.returncode == 2
+    assert not list((project.root / "watch").glob("W-*")) and other.read_text() == "Dear Mo\n"
+    done = rung("watch", "import", str(log), "--rejects", str(tmp_path), cwd=project.root)
+    assert done.returncode == 2
+    assert not list((project.root / "watch").glob("W-*"))
+
+
+def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Project, log, tmp_path):
+    rejects = tmp_path / "rejects.jsonl"
+    project.database_file.parent.mkdir(parents=True, exist_ok=True)
+    project.database_file.write_bytes(b"no database at all" * 300)
+    command = ("watch", "import", str(log), "--rejects", str(rejects))
+    done = rung(*command, cwd=project.root)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert [path.name for path in (project.root / "watch").iterdir()] == [".lock"] and not rejects.exists()
+    project.database_file.unlink()
+    assert rung(*command, cwd=project.root).returncode == 0
+    assert (project.root / "watch/W-001").is_dir() and len(rejects.read_text().splitlines()) == 1
+
+
+def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, write, tmp_path):
+    texts = phrases(40, 5)
+    log = write([litellm(n, text, line_of(text)) for n, text in enumerate(texts)])
+    assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
+    report = house.root / "watch" / "report.json"
+    for page in (tmp_path, Path("/dev/full"), tmp_path / "log.jsonl" / "page.html"):
+        done = rung("watch", "report", "--html", str(page), cwd=house.root)
+        assert done.returncode == 2 and "Traceback" not in done.stderr and not report.exists(), done.stderr
+    assert rung("watch", "report", cwd=house.root).returncode in (0, 1)
+    before = report.read_bytes()
+    assert rung("watch", "report", "--html", "/dev/full", cwd=house.root).returncode == 2
+    assert report.read_bytes() == before
+
+
+def test_what_was_learnt_stands_whole_or_not_at_all(house: Project, write):
+    """Something stands in the way of not_learnt.jsonl: no row is queued, and the next try takes them all."""
+    text = phrases(2, 91)
+    log = write([litellm(n, text[n % 2], line_of(text[n % 2])) for n in range(3)])
+    assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
+    inway = house.root / "watch" / "not_learnt.jsonl"
+    inway.mkdir()
+    (inway / "x").write_text("")
+    done = rung("watch", "learn", cwd=house.root)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        assert store.rows(role="candidates", excluded=None) == []
+    (inway / "x").unlink()
+    inway.rmdir()
+    done = rung("watch", "learn", cwd=house.root)
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        assert len(store.rows(role="candidates")) == 2, done.stderr
+
+
+def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, write):
+    question = phrases(2, 91)[0]
+    log = write([litellm(n, question, line_of(question)) for n in range(2)])
+    assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
+    assert rung("watch", "learn", cwd=house.root).returncode == 0
+    path = house.root / "watch" / "not_learnt.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:30])
+    found = json.loads(rung("why", "W-001", "--json", cwd=house.root).stdout)
+    assert (len(found["candidates"]), found["kept_out"]) == (1, 0), "half a line was never said"
+    for bad in (b"{\n", b"[]\n", b'{"ref": "W-001:2"}\n', b'{"ref": 1, "hash": "", "reason": "", "evidence": 3}\n'):
+        path.write_bytes(whole + bad)
+        for command in (("watch", "learn"), ("why", "W-001"), ("why", "W-001:2")):
+            done = rung(*command, cwd=house.root)
+            assert "not_learnt.jsonl line 2" in done.stderr and "Traceback" not in done.stderr, done.stderr
+            assert path.read_bytes() == whole + bad
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:40]), Path.unlink])
+def test_no_import_is_compared_with_one_that_was_damaged(project: Project, write, damage):
+    first = rung("watch", "import", str(write([litellm(1, "q", "a")])), cwd=project.root)
+    assert first.returncode == 0, first.stderr
+    damage(project.root / "watch/W-001/requests.jsonl.gz")
+    done = rung("watch", "import", str(write([litellm(2, "r", "b")], "more.jsonl")), cwd=project.root)
+    assert done.returncode == 1 and str(project.root / "watch/W-001") in done.stderr, done.stderr
+    assert not (project.root / "watch/W-002").exists()

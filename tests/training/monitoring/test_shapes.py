@@ -1,16 +1,21 @@
-"""Log lines in each of the shapes that gateways write; none can crash the reader."""
+"""Log lines in each of the shapes that gateways and traces write, streams and calls too; none crashes the reader."""
 
 import json
 
 import pytest
-from as_logged import ASKED, joined, litellm
+from as_logged import ASKED, generation, joined, litellm
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
+from in_shell import rung
 
+from rung.start import start_project
 from training.monitoring.fields import as_time, on_scale, opened, scale_of
-from training.monitoring.log_lines import read_part
+from training.monitoring.log_import import read_logs
+from training.monitoring.log_lines import LogPart, read_part
+from training.monitoring.otel_spans import spans_in
 from training.monitoring.pii import Masker
+from workspace.errors import InputError
 
 SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
 PIECE = {"id": "c-1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "x"}}]}
@@ -32,7 +37,7 @@ STREAM = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
     ],
 )  # fmt: skip
 def test_every_usual_shape_gives_question_answer_and_end(line):
-    """More shapes are in test_round_trip.py."""
+    """More shapes are in test_round.py."""
     part = read_part(line)
     assert part.kind == "whole"
     assert [dict(m) for m in part.messages] == ASKED
@@ -96,7 +101,7 @@ def test_a_failed_request_keeps_its_error(line, error):
 
 
 def test_halves_that_find_no_other_are_set_aside_each_with_its_reason():
-    """Halves that join are in test_round_trip.py."""
+    """Halves that join are in test_round.py."""
     made = joined(
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
         {"id": "vllm-9", "custom_id": "a", "response": {"status_code": 200, "body": SAID}, "error": None},
@@ -207,3 +212,203 @@ def test_an_error_that_says_nothing_is_none(nothing):
     assert read_part({"messages": ASKED, "response": SAID, "error": nothing}).said.error == ""
     line = {"messages": ASKED, "response": None, "error": nothing, "error_str": "timeout"}
     assert read_part(line).said.error == "timeout"
+
+
+CALL = {"id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": '{"code": "E11"}'}}
+ITEMS = [
+    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
+    {"type": "function_call", "call_id": "t-1", "name": "look_up", "arguments": '{"code": "E11"}'},
+]
+
+
+def test_a_page_of_records_says_what_to_do():
+    part = read_part({"data": [generation("o-1")], "meta": {"page": 1}})
+    assert part.kind == "other" and part.why
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        (json.dumps([litellm(1, "q", "a")]), "jq -c '.[]' {} > lines.jsonl"),
+        (json.dumps([litellm(1, "q", "a")], indent=1), "jq -c '.[]' {} > lines.jsonl"),
+        (json.dumps(litellm(1, "q", "a"), indent=1), "jq -c . {} > lines.jsonl"),
+    ],
+)
+def test_json_that_is_no_lines_is_refused_with_the_command_that_makes_lines(write, text, command):
+    log = write([text])
+    with pytest.raises(InputError) as error:
+        read_logs([log], keep_rejects=True)
+    assert error.value.hint == command.format(log)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"object": "response", "output": ITEMS, "incomplete_details": {"reason": "max_output_tokens"}},
+        {"choices": [{"message": {"content": "a", "tool_calls": [CALL]}, "finish_reason": "length"}]},
+    ],
+)
+def test_whoever_wrote_it_text_calls_and_a_cut_end_are_the_same(reply):
+    said = read_part({"request": {"messages": ASKED}, "response": reply}).said
+    assert (said.text, said.finish) == ("a", "length")
+    assert [(c["id"], c["function"]["name"], json.loads(c["function"]["arguments"])) for c in said.tool_calls] == [
+        ("t-1", "look_up", {"code": "E11"})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [("max_tokens", "length"), ("MAX_TOKENS", "length"), ("length", "length"), ("end_turn", "stop"), ("odd", "odd")],
+)
+def test_ends_have_one_word(word, end):
+    for line in (
+        {"messages": ASKED, "response": "a", "finish_reason": word},
+        {"messages": ASKED, "choices": [{"message": {"content": "a"}, "finish_reason": word}]},
+        {"messages": ASKED, "response": {"content": "a", "stop_reason": word}},
+    ):
+        assert read_part(line).said.finish == end
+
+
+def test_calls_and_results_of_tools_in_a_request_are_kept():
+    items = [*ASKED, ITEMS[0], ITEMS[2], {"type": "function_call_output", "call_id": "t-1", "output": "E11.9"}]
+    messages = read_part({"input": items, "response": "b"}).messages
+    assert [m["role"] for m in messages] == ["user", "assistant", "tool"]
+    assert messages[1]["tool_calls"] == [CALL]
+    assert messages[2] == {"role": "tool", "content": "E11.9", "tool_call_id": "t-1"}
+
+
+def test_counts_of_tokens_are_no_texts_and_texts_no_counts():
+    part = read_part({"prompt": "q", "input": 12, "completion": "a", "output": 3, "prompt_tokens": 12})
+    assert (part.messages, part.said.text, part.input_tokens, part.output_tokens) == (ASKED, "a", 12, None)
+    part = read_part({"messages": ASKED, "response": "a", "usage": {"input": 12, "output": 3}})
+    assert (part.said.text, part.input_tokens, part.output_tokens) == ("a", 12, 3)
+    part = read_part({"input": "42", "output": "7"})
+    assert (part.messages[0]["content"], part.said.text, part.input_tokens, part.output_tokens) == (
+        "42",
+        "7",
+        None,
+        None,
+    )
+    part = read_part({"messages": ASKED, "response": 200, "completion": "a", "output": True})
+    assert part.said.text == "a"
+
+
+@pytest.mark.parametrize("answer", ['{"code": "E11", "side": "left"}', '["E11", "E13"]', '{"answer": "E11", "n": 1}'])
+def test_an_answer_and_a_question_that_are_json_stay_what_they_are(answer):
+    for key in ("input", "prompt"):
+        assert read_part({key: answer, "response": "a"}).messages == [{"role": "user", "content": answer}]
+    parsed = read_part(generation("o-1", output={"code": "E11", "side": "left"}, input={"note": "n", "age": 3}))
+    assert json.loads(parsed.said.text) == {"code": "E11", "side": "left"}
+    assert json.loads(parsed.messages[0]["content"]) == {"note": "n", "age": 3}
+
+
+def test_an_empty_answer_is_one_and_feedback_beside_an_empty_answer_is_feedback():
+    part = read_part({"messages": ASKED, "response": ""})
+    assert (part.kind, part.said.text, part.said.error) == ("whole", "", "")
+    assert read_part({"id": "x", "response": "", "rating": "up"}).kind == "feedback"
+
+
+def test_a_model_that_only_one_half_names_is_still_the_requests():
+    halves = [{"custom_id": "a", "body": {"messages": ASKED}},
+              {"custom_id": "a", "response": {"body": {"model": "other", "choices": [{"message": {"content": "x"}}]}}},
+              {"custom_id": "b", "body": {"messages": ASKED, "model": "house"}},
+              {"custom_id": "b", "response": {"body": {"choices": [{"message": {"content": "y"}}]}}}]  # fmt: skip
+    made = joined(*halves, model="house")
+    assert [r.said.text for r in made.requests] == ["y"] and [line for line, _ in made.aside] == [1, 2]
+    assert made.joined == 1
+
+
+def test_parts_know_the_lines_that_belong_to_them():
+    made = joined({"id": "x", "messages": ASKED}, {"id": "x", "response": "a"}, {"id": "x", "rating": "up"})
+    assert [(request.line, request.more) for request in made.requests] == [(1, (2, 3))]
+    assert isinstance(made.requests[0], LogPart)
+
+
+def value(plain):
+    """A value as OTLP writes it."""
+    if isinstance(plain, list):
+        return {"arrayValue": {"values": [value(each) for each in plain]}}
+    if isinstance(plain, dict):
+        return {"kvlistValue": {"values": attributes(plain)}}
+    kinds = {bool: "boolValue", int: "intValue", float: "doubleValue", str: "stringValue"}
+    return {kinds[type(plain)]: str(plain) if type(plain) is int else plain}
+
+
+def attributes(table):
+    return [{"key": key, "value": value(each)} for key, each in table.items()]
+
+
+TRACE_ASKED = [{"role": "user", "parts": [{"type": "text", "content": "What is E11?"}]}]
+TRACE_SAID = [{"role": "assistant", "parts": [{"type": "text", "content": "Diabetes."}], "finish_reason": "stop"}]
+CHAT = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "house",
+    "gen_ai.usage.input_tokens": 9,
+    "gen_ai.usage.output_tokens": 3,
+    "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be short."}]),
+    "gen_ai.input.messages": json.dumps(TRACE_ASKED),
+    "gen_ai.output.messages": json.dumps(TRACE_SAID),
+}
+
+
+def span(table, name="s1", **more):
+    return {"traceId": "t1", "spanId": name, "name": "chat house", "startTimeUnixNano": "1764000000000000000",
+            "endTimeUnixNano": "1764000001500000000", "attributes": attributes(table), **more}  # fmt: skip
+
+
+def export(*spans):
+    return {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {}, "spans": list(spans)}]}]}
+
+
+def test_a_span_is_a_request_with_its_answer():
+    structured = {**CHAT, "gen_ai.input.messages": TRACE_ASKED, "gen_ai.output.messages": TRACE_SAID}
+    flat = {"gen_ai.request.model": "house", "gen_ai.prompt.0.role": "system", "gen_ai.prompt.0.content": "Be short.",
+            "gen_ai.prompt.1.role": "user", "gen_ai.prompt.1.content": "What is E11?",
+            "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": "Diabetes.",
+            "gen_ai.completion.0.finish_reason": "stop",
+            "gen_ai.usage.prompt_tokens": 9, "gen_ai.usage.completion_tokens": 3}  # fmt: skip
+    printed = {"name": "chat", "context": {"trace_id": "t1", "span_id": "s1"}, "attributes": CHAT,
+               "start_time": "2025-11-24T16:00:00.000Z", "end_time": "2025-11-24T16:00:01.500Z"}  # fmt: skip
+    for line in (export(span(CHAT)), export(span(structured)), export(span(flat)), printed, span(CHAT)):
+        [request] = joined(*spans_in(line)).requests
+        assert [(m["role"], m["content"]) for m in request.messages] == [
+            ("system", "Be short."), ("user", "What is E11?")
+        ]  # fmt: skip
+        assert (request.said.text, request.said.finish, request.model) == ("Diabetes.", "stop", "house")
+        assert (request.input_tokens, request.output_tokens, request.seconds) == (9, 3, 1.5)
+
+
+def test_calls_and_their_results_are_kept():
+    call = {"type": "tool_call", "id": "k", "name": "look_up", "arguments": {"code": "E11"}}
+    result = {"type": "tool_call_response", "id": "k", "response": "Diabetes"}
+    asked = [*TRACE_ASKED, {"role": "assistant", "parts": [call]}, {"role": "tool", "parts": [result]}]
+    [request] = joined(*spans_in(export(span({**CHAT, "gen_ai.input.messages": json.dumps(asked)})))).requests
+    _, _, called, told = request.messages
+    assert called["tool_calls"][0]["function"] == {"name": "look_up", "arguments": '{"code": "E11"}'}
+    assert (told["role"], told["content"], told["tool_call_id"]) == ("tool", "Diabetes", "k")
+
+
+def test_what_is_no_call_is_set_aside_with_the_reason_and_every_span_counts(tmp_path):
+    image = [{"role": "user", "parts": [{"type": "blob", "content": "aaaa"}]}]
+    lines = [
+        export(
+            span(CHAT),
+            span({"http.method": "GET"}, "s2"),
+            span({**CHAT, "gen_ai.operation.name": "invoke_agent"}, "s3"),
+            span({"gen_ai.operation.name": "chat"}, "s4"),
+            span({**CHAT, "gen_ai.input.messages": json.dumps(image)}, "s5"),
+        ),
+        export(),
+        {"resourceSpans": "odd"},
+        export(span({k: v for k, v in CHAT.items() if "output" not in k}, "s6", status={"code": 2, "message": "429"})),
+    ]
+    start_project(tmp_path)
+    (tmp_path / "traces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = rung("watch", "import", "traces.jsonl", "--json", cwd=tmp_path)
+    made = json.loads(done.stdout)["import"]
+    assert (made["lines"], made["requests"], made["failed"], made["aside"]) == (8, 2, 1, 6)
+    again = json.loads(rung("watch", "import", "traces.jsonl", "--json", cwd=tmp_path).stdout)
+    assert again["import"] is None
+    found = json.loads(rung("advise", "--logs", "traces.jsonl", "--json", cwd=tmp_path).stdout)
+    assert found["calls"] == 2
