@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Json, at_most_one, day
+from rung.cli.options import Json, at_most_one, check_html, day
 from rung.cli.output import ProgressLine, emit, note, say, show
 from rung.status.following import after_advice
 from workspace.errors import InputError, Problem, RungError, did_you_mean
@@ -66,8 +66,6 @@ def advise(
     """Recommend the next step and the likely end, with reasons."""
     from advisor.decide import decide
     from advisor.recording import record_said
-    from rung.report.advice import check_report, page_values
-    from rung.report.page import write_html
 
     _check_together(recheck, diff, report, save, what_if)
     if logs:
@@ -81,7 +79,7 @@ def advise(
     project = require_project() if said else find_project()
     today = day("--as-of", as_of) if as_of else date.today()
     older = _older(project, diff, recheck)
-    check_report(report)
+    check_html(report, "--report")
     given = _answers_given(answers, project, as_json, said)
     book = _rulebook(project if not answers or save else None)
     tried = given.with_changes(**_parsed(what_if or [], "--what-if", given))
@@ -97,6 +95,9 @@ def advise(
         _differ(decide(book, given, today), decision, ("Now", "Then"), as_json, more)
     else:
         if report is not None:
+            from rung.report.advice import page_values
+            from rung.report.page import write_html
+
             write_html(report, "advice.html", page_values(decision, tried, book))
             note(f"Report: {report}")
         if save or (not answers and project):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from workspace.errors import RungError
+from workspace.files import check_page
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 By = Annotated[str, typer.Option(help="Your name, for an override.")]
@@ -38,6 +39,13 @@ def goes_with(what: str, there: object, command: str, given: Mapping[str, object
     names = [name for name, value in given.items() if value]
     if names and not there:
         raise RungError(f"{names[0]} needs {what}.", f"{command} {names[0]} ...", where=names[0])
+
+
+def check_html(path: Path | None, where: str) -> None:
+    """Check a page's place, as `check_page`. Raises RungError if its name does not end in .html."""
+    check_page(path)
+    if path is not None and path.suffix not in (".html", ".htm"):
+        raise RungError(f"{path}: the page is a .html file.", where=where, expected=".html", found=path.suffix)
 
 
 def duration(option: str, text: str) -> int:

@@ -9,12 +9,10 @@ import typer
 
 from rung import __version__
 from rung.cli.data.data_commands import check_project_rows, review_so_far
-from rung.cli.options import Json
+from rung.cli.options import Json, check_html
 from rung.cli.output import ProgressLine, note, say, show
 from workspace.counted import counted
-from workspace.errors import RungError
 from workspace.extras import need
-from workspace.files import check_page
 from workspace.folder import SETTINGS_FILE, find_project, links_out
 from workspace.settings import load_settings, opened_project
 
@@ -125,11 +123,7 @@ def share(
     from rung.report.share_page import write_share_page
 
     project, settings = opened_project()
-    check_page(output)
-    if output.suffix not in (".html", ".htm"):
-        raise RungError(
-            f"{output}: the page is a .html file.", where=str(output), expected=".html", found=output.suffix
-        )
+    check_html(output, str(output))
     checkup, review = None, Review({}, {})
     if store_exists(project, settings):
         note("Checking the data ...")

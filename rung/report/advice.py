@@ -1,6 +1,5 @@
 """The advice as a page that can be forwarded."""
 
-from pathlib import Path
 from typing import Any
 
 from advisor.answers import Answers
@@ -20,8 +19,6 @@ from rung.text.decision_text import (
     step_word,
 )
 from workspace.counted import gib
-from workspace.errors import RungError
-from workspace.files import check_page
 from workspace.json_types import JsonObject
 
 STATE = {
@@ -33,13 +30,6 @@ STATE = {
     "works": "reaches the goal",
 }
 RUNG_HEIGHT, RUNG_STEP = 34, 60
-
-
-def check_report(path: Path | None) -> None:
-    """Raise RungError for a report's place that cannot be written or has another suffix. Call it before writing."""
-    check_page(path)
-    if path is not None and path.suffix not in (".html", ".htm"):
-        raise RungError(f"{path}: a report is .html.", where="--report", expected=".html", found=path.suffix)
 
 
 def page_values(decision: Decision, answers: Answers, book: Rulebook) -> JsonObject:
