@@ -13,8 +13,17 @@ from evaluation.measurement_report import ArmResult, Report, read_report
 from evaluation.people_comparison import read_result
 from evaluation.verdict.rule import Verdict
 from rung import __version__
-from rung.report.fold import ExampleItems, fold_of
-from rung.report.items import class_rows, confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
+from rung.report.items import (
+    ExampleItems,
+    class_rows,
+    confusion,
+    corpus_lines,
+    fold_of,
+    item_rows,
+    moved,
+    shown_items,
+    with_neighbours,
+)
 from rung.report.page import Axis, Dot, Mark, dot_plot, write_html
 from rung.text import baseline_text, verdict_text
 from rung.text.evaluation_text import costs, judge_lines, preference_words, threats, tied_forms

@@ -1,4 +1,6 @@
-"""The items of an evaluation page: question, expected answer and outputs side by side, personal data masked."""
+"""Items of an evaluation page, question, expected answer and outputs side by side, personal data masked; and its first
+screen for whoever decides: the result, the task, example rows, the price, the largest risks.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,17 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
+from advisor.rulefiles import load_rulebook
 from curation.mask import mask
 from curation.split.manifest import load_split, newest_dataset, read_manifest
 from curation.store import open_store
+from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import arm_name
 from evaluation.choose import Choices
+from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
 from evaluation.metrics.text import ClassFigures, class_report, corpus
 from evaluation.retrieval import NearTrainRow, TrainRowIndex
 from evaluation.testset.looks import split_to_show
+from evaluation.verdict.intervals import TOLERANCE
+from evaluation.verdict.rule import Verdict
 from rung.report.page import shown as shown_text
+from rung.text import baseline_text, verdict_text
 from workspace.artefact import read_artefact
+from workspace.counted import counted, percent
 from workspace.folder import Project
 from workspace.json_types import JsonObject
 from workspace.settings import EVERY_TURN, Settings, load_settings
@@ -95,8 +104,8 @@ def item_rows(shown: Shown, columns: Sequence[str]) -> list[ItemRow]:
 
 
 def moved(rows: Sequence[ItemRow], sign: int) -> list[ItemRow]:
-    """Return items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
-    return [row for row in rows if sign * (row["outputs"][-1][1] - row["outputs"][0][1]) > 1e-9]
+    """Return items on which the last column is better (1) or worse (-1) than the first; right or wrong with one."""
+    return [row for row in rows if sign * _gain(row) > TOLERANCE]
 
 
 def with_neighbours(project: Project, report: Report, rows: list[ItemRow]) -> list[ItemRow]:
@@ -156,3 +165,110 @@ def confusion(outcomes: Sequence[ItemOutcome]) -> list[tuple[str, str, int]]:
     """Expected, answered, how often; what happened once is left out."""
     pairs = Counter((mask(o.expected.strip()), mask(o.output.strip())) for o in outcomes if o.score < 1)
     return [(expected, found, n) for (expected, found), n in pairs.most_common(MOST_CONFUSIONS) if n > 1]
+
+
+LARGEST = 3
+"""Number of risks, and of example rows, on the first screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """All that the first screen shows. `columns` name the outputs of the examples."""
+
+    title: str
+    lead: str
+    second: str = ""
+    accepted: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    examples_title: str = ""
+    columns: Sequence[str] = ()
+    examples: Sequence[ItemRow] = ()
+    risks: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleItems:
+    """Items that a page may show, the names of their columns, and whether they are of the test."""
+
+    rows: Sequence[ItemRow]
+    columns: Sequence[str]
+    split: str
+
+
+def fold_of(
+    project: Project, report: Report, verdict: Verdict | None, price: str, items: ExampleItems, risks: Sequence[str]
+) -> Fold:
+    """Return the first screen of a baseline, or of a run with its verdict. `risks` are sentences, the largest first."""
+    title, lead, second = headline(report, verdict)
+    examples, show = examples_of(items.rows)
+    picked = f", picked to show {show}" if show else ""
+    measured = f"{report.created_at.date()}, on {counted(report.n, 'test item')} of {report.dataset}"
+    return Fold(
+        title,
+        lead,
+        second,
+        accepted_words(verdict),
+        [
+            ("task", task_words(project)),
+            ("model", report.model),
+            ("scores", score_words(report, verdict)),
+            ("measured", f"{measured}, by {baseline_text.metric_words(report.metric)}"),
+            ("price", verdict_text.price_phrase(verdict) if verdict else price),
+        ],
+        f"{len(examples)} of {counted(len(items.rows), f'{items.split} item')}{picked}",
+        items.columns,
+        examples,
+        risks[:LARGEST],
+    )
+
+
+def headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
+    """Title, first and second sentence of a baseline, or of a run with its verdict."""
+    if verdict is None:
+        return "The ladder, measured", baseline_text.answer(report), baseline_text.best_sentence(report)
+    first, second = verdict_text.sentences(verdict)
+    return verdict_text.TITLES[verdict.verdict], first, second
+
+
+def score_words(report: Report, verdict: Verdict | None) -> str:
+    """`tuned 90.0%, retrieved few-shot 20.0%, classifier 64.0%`: tuned model, chosen prompt, classifiers."""
+    scores = {arm.arm: arm.score for arm in report.arms}
+    if verdict:
+        scores = {"tuned": verdict.tuned, verdict.chosen: verdict.baseline, **{r.arm: r.score for r in verdict.arms}}
+    chosen = verdict.chosen if verdict else report.chosen
+    named = [name for name in dict.fromkeys(("tuned", chosen, *CLASSIFIERS)) if name in scores]
+    return ", ".join(f"{arm_name(name)} {percent(scores[name])}" for name in named)
+
+
+def accepted_words(verdict: Verdict | None) -> str:
+    """Return who accepted a judgement, when and why; empty if nobody did."""
+    accepted = verdict.accepted if verdict else None
+    return f"Accepted by {accepted.by}, {accepted.at.date()}: “{accepted.reason}”" if accepted else ""
+
+
+def task_words(project: Project) -> str:
+    """Return the answer to "What should the model do?", in the words of the questionnaire."""
+    said = read_answers(project).known().get("task")
+    choices = {choice.value: choice for choice in load_rulebook(None).questions["task"].answers}
+    found = choices.get(said) if isinstance(said, str) else None
+    return f"{found.text} (such as: {found.example})" if found else "not answered: rung advise"
+
+
+def examples_of(rows: Sequence[ItemRow]) -> tuple[list[ItemRow], str]:
+    """Up to three rows, first one that the last column answers better than the first, then one that it answers worse;
+    and what they show: `a gain and a loss`. With one column the two are a right and a wrong answer.
+    """
+    names = ("a gain", "a loss") if rows and len(rows[0]["outputs"]) > 1 else ("a right answer", "a wrong one")
+    picked, shown = [], []
+    for sign, name in zip((1, -1), names, strict=True):
+        if found := moved(rows, sign):
+            picked.append(found[0])
+            shown.append(name)
+    others = [row for row in rows if not any(row is one for one in picked)]
+    return [*picked, *others[: LARGEST - len(picked)]], " and ".join(shown)
+
+
+def _gain(row: ItemRow) -> float:
+    """Return the last column's score minus the first one's; of a single column 1 if it is right, -1 if it is wrong."""
+    scores = [score for _, score in row["outputs"]]
+    return scores[-1] - scores[0] if len(scores) > 1 else 2 * scores[0] - 1

@@ -14,7 +14,7 @@ from evaluation.verdict.rule import newest_verdict
 from rung import __version__
 from rung.report import advice as advice_page
 from rung.report.evaluation import values_of
-from rung.report.fold import LARGEST, Fold, task_words
+from rung.report.items import LARGEST, Fold, task_words
 from rung.report.page import render, write_html
 from rung.report.quality import Review, quality_values
 from rung.text.checks_text import blocking_words, counts

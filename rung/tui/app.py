@@ -111,7 +111,7 @@ class RungApp(App[None]):
         self.register_theme(HIGH_CONTRAST)
         self.set_class(is_plain(), "plain")
         if self.source.project is None:
-            from rung.tui.screens.no_project_screen import NoProjectScreen
+            from rung.tui.screens.start_screen import NoProjectScreen
 
             self.push_screen(NoProjectScreen())
             return

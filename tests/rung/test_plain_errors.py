@@ -17,7 +17,7 @@ import in_process
 import pytest
 
 from rung.cli.output import ProgressLine, complain, manner
-from rung.cli.runs import LiveLine
+from rung.cli.train import LiveLine
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -10,7 +10,7 @@ from conftest_tui import playing, press, running, settled, text_of, until
 
 from advisor.recording import record_measured
 from rung.start import start_project
-from rung.tui.screens.no_project_screen import NoProjectScreen
+from rung.tui.screens.start_screen import NoProjectScreen
 
 
 def said(folder):
