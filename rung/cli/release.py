@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -19,12 +19,8 @@ from workspace.trust import is_this_machine
 
 if TYPE_CHECKING:
     from chat.endpoint import Endpoint
-    from chat.protocols import ChatModel
     from training.release.goldens import ServerCheck
     from training.release.releases import VerifiedRelease
-    from training.release.releasing import ReleaseOptions
-    from workspace.folder import Project
-    from workspace.settings import Settings
 
 
 def release(
@@ -58,7 +54,7 @@ def release(
         return _check(_one(words, "check URL"), model, against, as_json)
     if len(words) > 1:
         raise RungError(f"One run at a time: {' '.join(words)}.", "rung release RUN --to adapter")
-    _release(words[0] if words else None, to, gguf, _ways(override, by, reason), as_json)
+    _release(words[0] if words else None, to, gguf, override, (by, reason), as_json=as_json)
 
 
 def _one(words: list[str], usage: str) -> str:
@@ -67,21 +63,18 @@ def _one(words: list[str], usage: str) -> str:
     return words[1]
 
 
-def _ways(override: str, by: str, reason: str) -> ReleaseOptions:
-    from rung.cli.models import watch
-    from training.release.releasing import ReleaseOptions
+def _release(run: str | None, to: str, gguf: str, override: str, signed: tuple[str, str], *, as_json: bool) -> None:
+    """Release a run, or what needs none; `signed` is a name and a reason."""
+    from evaluation.metrics.item_metrics import item_metric
+    from rung.cli.models import open_judge, watch
+    from training.release.releases import RELEASE, UNTUNED, Release
+    from training.release.releasing import ReleaseOptions, gguf_types, release_run, release_untuned, wanted_forms
+    from training.runs import find_run
+    from workspace.artefact import read_artefact, revised
 
     if override not in ("", "loss"):
         hint = did_you_mean(override, ["loss"])
         raise RungError(f"--override {override}: a release can override only loss.{hint}", "--override loss")
-    return ReleaseOptions(by, reason, override == "loss", note, watch)
-
-
-def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json: bool) -> None:
-    from training.release.releases import UNTUNED
-    from training.release.releasing import release_run, release_untuned, wanted_forms
-    from training.runs import find_run
-
     if not to:
         raise RungError(
             "No form given. Expected --to prompt, classifier or encoder, or for a run --to adapter,merged.",
@@ -90,36 +83,16 @@ def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json:
         )
     forms = wanted_forms(to)
     project, settings = opened_project()
-    settings = _with_types(settings, gguf)
+    if gguf:
+        settings = revised(settings, release=revised(settings.release, gguf=gguf_types(gguf)))
+    by, reason = signed
     if set(forms) <= set(UNTUNED):
-        folder = release_untuned(project, settings, forms, by=ways.by, reason=ways.reason, told=ways.told)
+        folder = release_untuned(project, settings, forms, by=by, reason=reason, told=note)
     else:
-        ways = replace(ways, judge=_judge(project, settings) if set(forms) & {"gguf", "gptq", "merged"} else None)
+        judged = "merged" in forms and item_metric(settings.evaluation.metric, project.root).judged
+        judge = open_judge(project, settings) if judged else None
+        ways = ReleaseOptions(by, reason, override == "loss", note, watch, judge)
         folder = release_run(project, settings, find_run(project, run), forms, ways)
-    _say(project, folder, as_json)
-
-
-def _judge(project: Project, settings: Settings) -> ChatModel | None:
-    """Return the judge, where the project's metric is one's."""
-    from evaluation.metrics.item_metrics import item_metric
-    from rung.cli.models import open_judge
-
-    return open_judge(project, settings) if item_metric(settings.evaluation.metric, project.root).judged else None
-
-
-def _with_types(settings: Settings, gguf: str) -> Settings:
-    from training.release.releasing import gguf_types
-    from workspace.artefact import revised
-
-    if not gguf:
-        return settings
-    return revised(settings, release=revised(settings.release, gguf=gguf_types(gguf)))
-
-
-def _say(project: Project, folder: Path, as_json: bool) -> None:
-    from training.release.releases import RELEASE, Release
-    from workspace.artefact import read_artefact
-
     made = read_artefact(folder / RELEASE, Release)
     names = ", ".join(form.form for form in made.forms)
     lines = [
@@ -148,13 +121,19 @@ def _check(url: str, model: str, against: str, as_json: bool) -> None:
     """`rung release check URL`: exit 1 if the server answers otherwise than the run and every released form."""
     from chat.endpoint import Endpoint
     from training.release.goldens import check_server, read_goldens
+    from training.release.releases import current_release
 
     if _folder_of(url).is_dir():
         raise RungError(
             f"{url} is a folder; the address of a server is expected.", f"rung release verify {url}", where=url
         )
     endpoint = Endpoint(url, model, keyed=True)
-    folder = _folder_of(against) if against else _current()
+    if against:
+        folder = _folder_of(against)
+    elif (current := current_release(require_project())) is not None:
+        folder = current[0]
+    else:
+        raise Refusal("Nothing is released yet.", "rung release --to prompt")
     goldens = read_goldens(folder)
     _may_leave(endpoint, folder)
     found = check_server(endpoint, goldens, folder, ProgressLine("golden prompts"))
@@ -223,15 +202,6 @@ def _check_lines(name: str, found: ServerCheck) -> list[str]:
 
 def _tokens(texts: list[str]) -> str:
     return " ".join(repr(text) for text in texts) or "nothing"
-
-
-def _current() -> Path:
-    from training.release.releases import current_release
-
-    found = current_release(require_project())
-    if found is None:
-        raise Refusal("Nothing is released yet.", "rung release --to prompt")
-    return found[0]
 
 
 def _folder_of(name: str) -> Path:
