@@ -67,7 +67,9 @@ def advise(
     from advisor.decide import decide
     from advisor.recording import record_said
 
-    _check_together(recheck, diff, report, save, what_if)
+    at_most_one({"--recheck": recheck, "--diff": diff, "--report": report})
+    at_most_one({"--recheck": recheck, "--diff": diff, "--save": save})
+    at_most_one({"--recheck": recheck, "--report" if report else "--save": report or save, "--what-if": what_if})
     if logs:
         at_most_one({"--logs": True, "--answers": answers, "--set": set_answers, "--what-if": what_if,
                      "--recheck": recheck, "--diff": diff, "--report": report, "--save": save})  # fmt: skip
@@ -124,17 +126,6 @@ def _advise_on_logs(logs: Sequence[Path], project: Project | None, book: Ruleboo
         "as_of": today.isoformat(),
     }
     show(as_json, document, workload_lines(found, len(joined.requests), aside))
-
-
-def _check_together(
-    recheck: bool, diff: Path | None, report: Path | None, save: bool, what_if: list[str] | None
-) -> None:
-    """Raise RungError for options of which one would be passed over in silence."""
-    asked = {"--recheck": recheck, "--diff": diff is not None, "--report": report is not None, "--save": save}
-    ways = [name for name, there in asked.items() if there]
-    clash = [*ways, "--what-if"] if what_if and ways and ways != ["--diff"] else ways
-    if len(clash) > 1 and clash != ["--report", "--save"]:
-        raise RungError(f"{' and '.join(clash)} cannot be combined.", "use one of them", where=clash[0])
 
 
 def _answers_given(source: str, project: Project | None, as_json: bool, said: Mapping[str, Any]) -> Answers:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evaluation.judge.assessment import JudgeSession
-    from evaluation.judge.correction import JudgeReport
     from evaluation.people_comparison import BlindComparison
     from workspace.folder import Project
     from workspace.settings import Settings
@@ -50,6 +49,7 @@ def judge(
     from evaluation.verdict.rule import with_judge
     from rung.cli.models import by_batches, open_judge, overridden, watch
     from rung.report.evaluation import write_page
+    from rung.text.evaluation_text import judge_lines
     from workspace.artefact import write_artefact
 
     at_most_one({"--sheet": sheet, "--answers": answers})
@@ -77,20 +77,10 @@ def judge(
         ruled = with_judge(sitting.verdict, report)
         write_vouched(store, sitting.folder.parent / "verdict.json", ruled, settings.project.person)
     write_page(project, sitting.folder.parent)
-    return _show(project, sitting, report, as_json)
-
-
-def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json: bool) -> None:
-    from rung.text.evaluation_text import judge_lines
-
     page = f"Report: {project.relative(sitting.folder.parent)}/report.html"
-    told = [
-        *judge_lines(report),
-        page,
-        "",
-        f"Next: {after_grading(report.run, checked=report.used or bool(report.raters))}",
-    ]
-    show(as_json, report.model_dump(mode="json"), told)
+    step = after_grading(report.run, checked=report.used or bool(report.raters))
+    show(as_json, report.model_dump(mode="json"), [*judge_lines(report), page, "", f"Next: {step}"])
+    return None
 
 
 def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as_json: bool) -> None:

@@ -158,7 +158,10 @@ def sweep_plan(
 ) -> None:
     """Halve the combinations until one is left; prints them best first."""
     space = parse_space(texts)
-    plan = _cleared(made, overrides, as_json)
+    try:
+        plan = cleared(made.project, made.settings, made.path, overrides)
+    except Locked as locked:
+        show_locked(locked.gates, as_json)
     tokenizer = PlanTokenizer(plan.recipe.base, plan.recipe.enable_thinking)
     spec = lay_out(made.project, made.settings, made.path, plan, space, tokenizer)
     steps, whole = budget(spec)
@@ -172,13 +175,6 @@ def sweep_plan(
     best = after_sweep([f"{name}={value}" for name, value in found.best.values.items()])
     written = f"Written: {made.project.relative(path)}   Next: {best}"
     show(as_json, {**found.model_dump(mode="json"), "path": str(path)}, [*sweep_lines(found), "", written])
-
-
-def _cleared(made: MadePlan, overrides: Sequence[GateOverride], as_json: bool) -> Plan:
-    try:
-        return cleared(made.project, made.settings, made.path, overrides)
-    except Locked as locked:
-        show_locked(locked.gates, as_json)
 
 
 def _time(plan: Plan, steps: int, minutes: float | None) -> str:
