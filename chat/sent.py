@@ -6,8 +6,8 @@ from pathlib import Path
 
 from chat.privacy import Guarded, unguarded
 from chat.protocols import Ask, ChatError, ChatModel
-from workspace.appended import append_lines, read_lines
 from workspace.counted import counted, money
+from workspace.files import append_lines, read_lines
 
 
 class SentCalls:

@@ -9,9 +9,9 @@ from pathlib import Path
 from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, Streaming, request_key
 from chat.protocols import replies as stream
 from chat.sent import SentCalls
-from workspace.appended import append_lines
 from workspace.counted import money
 from workspace.errors import RungError
+from workspace.files import append_lines
 
 REFUSED_AT_FIRST = 3
 """So many refusals before the first answer are a fault of the request, not of the items."""

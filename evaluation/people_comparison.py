@@ -23,10 +23,9 @@ from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
 from evaluation.verdict.intervals import CONFIDENCE, estimate, t_quantile
 from evaluation.verdict.rule import Verdict, newest_verdict
-from workspace.appended import append_lines, read_lines
 from workspace.artefact import Artefact, ArtefactPart, read_artefact, write_artefact
 from workspace.errors import Refusal, RungError
-from workspace.files import write_text
+from workspace.files import append_lines, read_lines, write_text
 from workspace.folder import Project, oldest_first
 from workspace.json_types import JsonObject
 from workspace.settings import load_settings

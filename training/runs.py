@@ -12,10 +12,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from training.gates.gate import GateOverride
-from workspace.appended import append_lines
 from workspace.artefact import Artefact, ArtefactPart, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError, did_you_mean
-from workspace.files import write_text
+from workspace.files import append_lines, write_text
 from workspace.folder import Project, oldest_first
 from workspace.lock import is_held
 

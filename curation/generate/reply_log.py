@@ -22,9 +22,9 @@ from curation.generate.strategies import DraftRequest, find_strategy
 from curation.review.progress import goal_of
 from curation.store import Store
 from curation.store.records import LEARNT
-from workspace.appended import append_lines, read_lines
 from workspace.artefact import now
 from workspace.errors import RungError
+from workspace.files import append_lines, read_lines
 from workspace.folder import Project
 from workspace.settings import Settings
 

@@ -29,10 +29,9 @@ from evaluation.judge.grading import Case, project_judge
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
 from evaluation.verdict.rule import Verdict, newest_verdict
-from workspace.appended import append_lines, is_cut, read_lines
 from workspace.artefact import Artefact, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError
-from workspace.files import sha256_bytes
+from workspace.files import append_lines, is_cut, read_lines, sha256_bytes
 from workspace.folder import Project
 from workspace.settings import Settings
 

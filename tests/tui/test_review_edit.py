@@ -7,7 +7,7 @@ from review_rows import NERVE, PLAIN, POLY, begun, drafts, log, stored
 from review_steps import reviewing, shown_item
 
 from curation.example import chat_row
-from rung.tui.widgets.difference import changed, marked
+from rung.tui.widgets.lines import changed, marked
 
 ODD = "one\rtwo\r\nthree\x0cfour\u2028five\x85six\t\x1b[31mred\u202eevil\u202c \U0001f468\u200d\U0001f469\n\nend"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from workspace.appended import append_lines, is_cut, read_lines
 from workspace.errors import InputError
+from workspace.files import append_lines, is_cut, read_lines
 
 WRITER = """
 import sys
 from pathlib import Path
-from workspace.appended import append_lines
+from workspace.files import append_lines
 for n in range(200):
     append_lines(Path(sys.argv[1]), [{"who": sys.argv[2], "n": n, "text": "x" * 5000}])
 """

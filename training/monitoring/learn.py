@@ -23,8 +23,7 @@ from curation.store.ingest import LINKS_A_ROW
 from curation.store.sources import add_counts, source_number, write_links
 from training.monitoring.reference import Origins, Reference, released
 from training.monitoring.requests import REQUESTS, Logged, read_watched, watch_folder
-from workspace.appended import append_lines, read_lines
-from workspace.files import put_back
+from workspace.files import append_lines, put_back, read_lines
 from workspace.folder import Project
 from workspace.lock import writer_lock
 from workspace.settings import Settings

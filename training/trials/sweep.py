@@ -20,11 +20,10 @@ from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Recipe
 from training.run.processes import LEADER
 from training.runs import LOG, POLL, last_words
-from workspace.appended import append_lines, read_lines
 from workspace.artefact import Artefact, ArtefactPart, hashes, read_artefact, revised, write_artefact
 from workspace.counted import counted
 from workspace.errors import InputError, Problem, Refusal, did_you_mean
-from workspace.files import sha256_file
+from workspace.files import append_lines, read_lines, sha256_file
 from workspace.folder import Project, next_id
 from workspace.interrupt import terminated_as_interrupted
 from workspace.settings import Settings, TrainingSettings, load_settings

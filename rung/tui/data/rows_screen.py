@@ -16,8 +16,7 @@ from rung.text.checks_text import SYMBOLS, one
 from rung.tui.frame import WIDE
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import PageScreen, Paper
-from rung.tui.widgets.difference import Span, changed
-from rung.tui.widgets.lines import LONGEST, Entry, TextPart, TextPassage, shown, wrapped
+from rung.tui.widgets.lines import LONGEST, Entry, Span, TextPart, TextPassage, changed, shown, wrapped
 from workspace.counted import counted
 
 READING = "Reading the rows"

@@ -11,8 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
-from rung.tui.widgets.difference import CAME, GONE, Span, changed, marked
-from rung.tui.widgets.lines import HIDDEN, JOINERS, TextPart, TextPassage, row_text
+from rung.tui.widgets.lines import CAME, GONE, HIDDEN, JOINERS, Span, TextPart, TextPassage, changed, marked, row_text
 
 PLACES = range(0x10FE00, 0x10FFFE)
 """Private characters, one cell wide, that replace in the field what has no width or would break a line."""

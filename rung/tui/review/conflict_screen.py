@@ -13,8 +13,7 @@ from rung.tui.review.review_queue import Try
 from rung.tui.review.review_session import ItemView
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
-from rung.tui.widgets.difference import CAME, GONE, changed, marked
-from rung.tui.widgets.lines import TextPart, TextPassage, shown
+from rung.tui.widgets.lines import CAME, GONE, TextPart, TextPassage, changed, marked, shown
 
 
 class ConflictScreen(LeavingModal[bool]):
