@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from rung.api import dedup, leakage, verdict
+from workspace.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from advisor.answers import Answers
@@ -24,7 +25,6 @@ def decide(answers: Answers | None = None, /, *, as_of: date | None = None, **fa
     from advisor.answers import Answers
     from advisor.decide import decide as decide_with
     from advisor.rulefiles import load_rulebook
-    from workspace.errors import InputError, Problem
 
     if not isinstance(answers, Answers | None):
         raise InputError([Problem("facts are given by name.", "decide", "decide(**facts)", type(answers).__name__)])

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from workspace.errors import InputError, Problem, did_you_mean
+
 if TYPE_CHECKING:
     from curation.example import Example
     from curation.likeness.duplicates import DedupResult
     from curation.likeness.leaks.find import LeakReport
     from evaluation.verdict.rule import Verdict
-    from workspace.errors import Problem
-
 Row = Mapping[str, Any]
 
 
@@ -56,7 +56,6 @@ def verdict(
     """
     from evaluation.verdict.paired_scores import ONLY, PairedScores
     from evaluation.verdict.rule import ShipRule, VerdictEvidence, rule
-    from workspace.errors import Problem
 
     arms = baseline if isinstance(baseline, Mapping) else {ONLY: baseline}
     problems = _faults("margin", margin)
@@ -76,8 +75,6 @@ def verdict(
 
 def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: object, arms: list[str]) -> None:
     """Raises InputError with `problems`, and with what does not fit of the lists as a whole."""
-    from workspace.errors import Problem, did_you_mean
-
     if not problems and (not arms or not lengths["tuned"]):
         problems.append(Problem("there is no item to rule on.", "tuned" if arms else "baseline"))
     if not problems and len(set(lengths.values())) > 1:
@@ -88,7 +85,8 @@ def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: ob
         problems.append(Problem(found, "chosen"))
     if chosen is None and len(arms) > 1:
         problems.append(Problem(f"several arms ({', '.join(arms)}): name the one that validation chose.", "chosen"))
-    _raise(problems)
+    if problems:
+        raise InputError(problems)
 
 
 def _scores(problems: list[Problem], name: str, values: Iterable[float]) -> list[float]:
@@ -101,8 +99,6 @@ def _scores(problems: list[Problem], name: str, values: Iterable[float]) -> list
 
 def _faults(name: str, value: object, span: str = "in 0..1") -> list[Problem]:
     """Return the faults of a value that must be a number in 0..1."""
-    from workspace.errors import Problem
-
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     fits = is_number and (0 <= value <= 1) and (value > 0 or span == "in 0..1")  # type: ignore[operator]
     expected = f"a number {span}"
@@ -111,8 +107,6 @@ def _faults(name: str, value: object, span: str = "in 0..1") -> list[Problem]:
 
 def _listed(problems: list[Problem], name: str, values: Iterable[Any]) -> list[Any]:
     """Return the values as a list; none where they are no list of values."""
-    from workspace.errors import Problem
-
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         problems.append(Problem(f"expected a list, found {type(values).__name__}.", name, "a list"))
         return []
@@ -122,7 +116,8 @@ def _listed(problems: list[Problem], name: str, values: Iterable[Any]) -> list[A
 def _read(problems: list[Problem], **lists: Iterable[Row]) -> list[list[Example]]:
     """Return the rows of each list. Raises InputError with `problems` and every row that cannot be read."""
     read = [_examples(problems, name, rows) for name, rows in lists.items()]
-    _raise(problems)
+    if problems:
+        raise InputError(problems)
     return read
 
 
@@ -130,7 +125,6 @@ def _examples(problems: list[Problem], name: str, rows: Iterable[Row]) -> list[E
     from curation.example import Example
     from curation.rows.families import read_object
     from curation.rows.jsonline import Malformed
-    from workspace.errors import Problem
 
     made = []
     for number, row in enumerate(_listed(problems, name, rows)):
@@ -143,10 +137,3 @@ def _examples(problems: list[Problem], name: str, rows: Iterable[Row]) -> list[E
         except Malformed as fault:
             problems.append(Problem(fault.reason, where))
     return made
-
-
-def _raise(problems: list[Problem]) -> None:
-    from workspace.errors import InputError
-
-    if problems:
-        raise InputError(problems)
