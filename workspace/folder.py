@@ -51,7 +51,7 @@ class Project:
     """The store, unless `[store] url` names another one."""
     prompts = _Below("prompts")
     documents = _Below("documents")
-    """What the rag arm may read."""
+    """Files that the rag arm may read."""
     datasets = _Below("datasets")
     """With `v001/` and so on below; E-001, P-001.toml, R-001 and L-001 in those that follow."""
     evaluations = _Below("evaluations")

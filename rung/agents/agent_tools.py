@@ -19,6 +19,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Te
 from pydantic import TypeAdapter, ValidationError
 
 from chat.privacy import SEALED, UNTRAINED, privacy_answers
+from rung import __version__
 from rung.cli import command
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.folder import Project, find_project
@@ -230,8 +231,6 @@ def serve(*, local_agent: bool = False) -> None:
 
 
 async def _serve(root: Path, local_agent: bool) -> None:
-    from rung import __version__
-
     limit = anyio.CapacityLimiter(AT_ONCE)
 
     async def list_tools(context: Any, params: Any) -> ListToolsResult:

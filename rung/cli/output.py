@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import platform
 import re
 import shutil
 import sys
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from rung import __version__
 from rung.status.following import FILE, after
 from rung.symbols import ASCII
 from workspace.errors import RungError
@@ -69,10 +71,6 @@ class _Notes(logging.Handler):
 
 def begin_verbose() -> None:
     """Say what runs and where, hear the libraries' logs from INFO on, and at the end say time and memory."""
-    import platform
-
-    from rung import __version__
-
     manner.began = time.monotonic()
     overrides = sorted(name for name in os.environ if name.startswith("RUNG_"))
     note(f"rung {__version__} on Python {platform.python_version()}, {sys.executable}, in {Path.cwd()}")

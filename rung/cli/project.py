@@ -15,6 +15,7 @@ from workspace.counted import counted
 from workspace.extras import need
 from workspace.folder import SETTINGS_FILE, find_project, links_out
 from workspace.settings import load_settings, opened_project
+from workspace.trust import demand_links, state_file
 
 WITHOUT_TRUST = ("trust", "doctor", "init", "locate", "demo", "questions", "estimate")
 """Commands that look at a project of somebody else before it is trusted, or need none."""
@@ -36,8 +37,6 @@ def start(
     named = context.invoked_subcommand
     free = named in WITHOUT_TRUST or (named == "data" and {*sys.argv[2:3]} & {*OF_FILES})
     if not free and {"-h", "--help"}.isdisjoint(sys.argv) and (project := find_project()) and links_out(project.root):
-        from workspace.trust import demand_links
-
         demand_links(project.root)
     if context.invoked_subcommand is not None:
         return
@@ -101,8 +100,6 @@ def locate(as_json: Json = False) -> None:
     Rung writes nowhere else outside project folders. Uninstalling Rung does not remove these.
     """
     from platformdirs import user_cache_path
-
-    from workspace.trust import state_file
 
     project = find_project()
     places = {

@@ -13,6 +13,7 @@ from rung import __version__
 from rung.cli.options import Json
 from rung.cli.output import note, show, show_locked
 from rung.status.following import ON_MACHINE, ON_PROVIDER, after
+from workspace.counted import money
 from workspace.errors import Refusal
 from workspace.settings import opened_project
 
@@ -100,7 +101,6 @@ class AtProvider:
         """Start the job in this folder or go on with it, and say which run it became; Ctrl-C leaves it going there."""
         from rung.text.training_text import ending_lines
         from training.remote.managed import begin, follow
-        from workspace.counted import money
 
         job = begin(self.project, self.settings, folder, note)
         cost = "" if job.usd is None else f", {money(job.usd)} by its own estimate"

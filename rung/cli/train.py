@@ -16,6 +16,7 @@ from rung.cli.options import By, Json, Reason, at_most_one, duration, goes_with
 from rung.cli.output import emit, manner, note, show, show_locked, show_progress
 from rung.cli.remote import AtProvider, is_provider, reached
 from workspace.errors import Refusal, RungError
+from workspace.extras import installed
 from workspace.files import sha256_file
 from workspace.folder import require_project
 from workspace.settings import load_settings, opened_project
@@ -148,7 +149,6 @@ def _plan_or_locked(
     from rung.cli.plan.planned import work_out
     from training.gates.clearance import check_gates
     from training.plan.plans import find_plan
-    from workspace.extras import installed
 
     if name is not None:
         return find_plan(project, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung import __version__
 from rung.cli.options import BUDGET, OVERRIDE, By, Json, Reason, day
 from rung.cli.output import bytes_line, note, show
 from workspace.files import check_outputs, check_page, put_back
@@ -80,7 +81,6 @@ def report(
 
 def write_watch_page(path: Path, report: DriftReport) -> None:
     """Write the page of `--html` atomically; everything on it is in the file."""
-    from rung import __version__
     from rung.report.page import bar_plot, write_html
     from rung.text import monitoring_text
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -157,8 +158,6 @@ def _said(path: Path, table: JsonObject) -> tuple[str, ...]:
 
 def _read(path: Path) -> JsonObject:
     """Return a JSON or TOML artefact as a table; an empty one for anything else."""
-    import tomllib
-
     try:
         if path.suffix == ".json":
             table = json.loads(path.read_bytes())

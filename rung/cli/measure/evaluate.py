@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -240,8 +241,6 @@ def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: 
 
 def _recipe(project: Project, record: RunRecord) -> tuple[dict[str, object], int]:
     """Return the run's recipe without its seed, and the seed; an empty one where its plan cannot be read."""
-    import tomllib
-
     try:
         recipe = tomllib.loads((project.runs / record.id / "plan.toml").read_text())["recipe"]
     except (OSError, ValueError, KeyError):

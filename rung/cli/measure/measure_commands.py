@@ -12,9 +12,11 @@ import typer
 
 from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, Json, at_most_one, goes_with
 from rung.cli.output import emit, note, say, show
+from rung.status.following import SET_GOAL
 from workspace import trust as trusted
 from workspace.counted import counted
 from workspace.errors import InputError, Refusal, RungError
+from workspace.extras import installed
 from workspace.folder import require_project
 from workspace.settings import load_settings, opened_project
 
@@ -60,7 +62,6 @@ def baseline(
     from evaluation.measured_answers import read_answers
     from evaluation.testset.relabelling import check_corrections
     from rung.cli.models import open_ladder, open_meanings, overridden, scored
-    from rung.status.following import SET_GOAL
     from rung.text.baseline_text import plan_lines
 
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
@@ -110,7 +111,6 @@ def _with_arms(bench: Bench, wanted: Sequence[Arm], override: Override | None, *
     from evaluation.arms.own import open_own
     from evaluation.arms.prompted import OPTIMISED
     from rung.cli.models import open_encoder, open_other
-    from workspace.extras import installed
 
     project, settings, names = bench.project, bench.settings, [arm.name for arm in wanted]
     bench = replace(bench, own=open_own(project, settings, names, project_guard(project, settings, override)))

@@ -5,12 +5,14 @@ In a folder without a project: start one, open the demo, or answer the questions
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
@@ -232,11 +234,6 @@ class NoProjectScreen(Screen[None]):
     @work(exclusive=True, exit_on_error=False)
     async def _run_demo(self) -> None:
         """Leave the screen to the demo's own lines, then open its folder."""
-        import subprocess
-        import sys
-
-        from textual.app import SuspendNotSupported
-
         app = self.program
         folder = app.source.folder
         try:
