@@ -18,18 +18,20 @@ from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import ARMS as KNOWN
 from evaluation.arms.registry import CASCADE, Arm, on_the_ladder
 from evaluation.bench import Bench, open_folder
-from evaluation.calibration import calibration, sure_answers, told_answers
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
     EvalItem,
     Split,
+    calibration,
     mean_score,
     measure,
     perplexities,
     result,
     retrieval_recall,
     shared_beginning,
+    sure_answers,
+    told_answers,
     why_unmeasured,
 )
 from evaluation.measured_answers import is_enough, judge_rungs, smallest_difference

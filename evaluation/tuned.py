@@ -10,8 +10,8 @@ from curation.split.audit import write_vouched
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
 from evaluation.arms.arm_material import Variant
+from evaluation.arms.prompted import TUNED, TUNED_RAG, tuned, tuned_rag
 from evaluation.arms.registry import arm_name
-from evaluation.arms.searching import TUNED, TUNED_RAG, tuned, tuned_rag
 from evaluation.baseline import MeasuredArm, bare_report, given_away, measure_choice, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose

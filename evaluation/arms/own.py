@@ -16,7 +16,7 @@ from chat.privacy import Guard, Guarded
 from chat.protocols import Ask, ChatError, ChatModel, Reply, StreamedModel, Turn
 from chat.tool_calls import openai_turns
 from evaluation.arms.arm_material import ArmMaterial, Variant
-from evaluation.own_code import own_function
+from evaluation.metrics.item_metrics import own_function
 from workspace.errors import RungError, did_you_mean
 from workspace.files import sha256_bytes, sha256_file
 from workspace.folder import Project

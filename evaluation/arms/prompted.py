@@ -1,9 +1,18 @@
-"""Arms of an instruction, alone or with fixed examples: base, prompt, few_shot, many_shot, optimised, bigger_model."""
+"""Arms of an instruction: alone or with fixed examples (base, prompt, few_shot, many_shot, optimised, bigger_model), or
+with what is searched for each item: retrieved (its nearest rows as examples), rag (passages of documents/), combined.
+And the trained model: `tuned`, asked in the form that it was trained in; `tuned_rag`, with passages too.
+
+Rows are found by the cosine of TF-IDF vectors, passages by BM25; where rung.toml asks for it by sentence embeddings
+too, and validation says which.
+"""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from typing import Protocol, TypeVar
 
+from chat.protocols import Turn
+from curation.documents import listed
 from curation.example import Example
 from evaluation.arms.arm_material import (
     ArmMaterial,
@@ -11,8 +20,10 @@ from evaluation.arms.arm_material import (
     Variant,
     instructed,
     prompt_name,
+    question_of,
     with_examples,
 )
+from evaluation.retrieval import Bm25, Meanings, NearestByMeaning, NearestByWords, Passage
 
 OPTIMISED, BIGGER_MODEL = "optimised", "bigger_model"
 MANY = 8
@@ -85,3 +96,134 @@ def spread(examples: Sequence[Example], k: int) -> tuple[Example, ...]:
     order = sorted(groups.values(), key=lambda group: -len(group))
     turns = [example for layer in zip_longest(*order) for example in layer if example is not None]
     return tuple(turns[:k])
+
+
+Found = TypeVar("Found", covariant=True)
+PASSAGES = 4
+ENOUGH_TO_TELL = 50
+"""Minimum number of validation items to try a second k: on fewer the difference is noise."""
+
+
+def retrieved(material: ArmMaterial) -> list[Variant]:
+    """K neighbours with each instruction left; 2k with the first one where validation is large enough to tell."""
+    if not material.examples:
+        return []
+    k = material.retrieved
+    settings = [(k, prompt) for prompt in material.instructions]
+    if material.choosing > ENOUGH_TO_TELL:
+        settings.insert(1, (2 * k, material.instructions[0]))
+    return [_retrieved(way, index, n, prompt) for way, index in row_indexes(material) for n, prompt in settings]
+
+
+class Index(Protocol[Found]):
+    """Finds example rows or passages for a question."""
+
+    def search(self, query: str, k: int) -> Sequence[Found]:
+        """Return the k best, the best first."""
+        ...
+
+
+def row_indexes(material: ArmMaterial) -> list[tuple[str, Index[Example]]]:
+    """Return the indexes: by words (without a name), and by meaning if wanted."""
+    rows, meanings = material.examples, material.meanings
+    found: list[tuple[str, Index[Example]]] = [("", NearestByWords(rows))]
+    if meanings is not None:
+        found.append((meanings.name, NearestByMeaning(meanings, rows, [row.question for row in rows])))
+    return found
+
+
+def _retrieved(way: str, index: Index[Example], k: int, prompt: PromptVersion | None) -> Variant:
+    return Variant(
+        {"k": k, "prompt": prompt_name(prompt), **({"search": way} if way else {})},
+        lambda turns: with_examples(turns, prompt, index.search(question_of(turns), k)[::-1]),
+        prompt=prompt,
+    )
+
+
+def rag(material: ArmMaterial) -> list[Variant]:
+    """4 passages, with each instruction that validation left."""
+    if not material.documents:
+        return []
+    found = passage_indexes(material.documents, material.meanings)
+    return [_rag(way, index, prompt) for way, index in found for prompt in material.instructions]
+
+
+def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> list[tuple[str, Index[Passage]]]:
+    """Return the indexes, each with its name: by words, and by meaning if wanted."""
+    found: list[tuple[str, Index[Passage]]] = [("BM25", Bm25(documents))]
+    if meanings is not None:
+        found.append((meanings.name, NearestByMeaning(meanings, documents, [chunk.text for chunk in documents])))
+    return found
+
+
+def first_passages(index: Index[Passage]) -> Callable[[Sequence[Turn]], Sequence[Passage]]:
+    """Return the search for passages that are shown with a question."""
+    return lambda turns: index.search(question_of(turns), PASSAGES)
+
+
+def _rag(way: str, index: Index[Passage], prompt: PromptVersion | None) -> Variant:
+    shown = first_passages(index)
+    return Variant(
+        {"passages": PASSAGES, "prompt": prompt_name(prompt), "search": way},
+        lambda turns: with_examples(turns, prompt, (), before=passages(shown(turns))),
+        prompt=prompt,
+        shown=shown,
+    )
+
+
+def passages(chunks: Sequence[Passage]) -> str:
+    """Return the passages as the model reads them; empty if none was found."""
+    return listed([(", ".join(filter(None, (chunk.file, chunk.page))), chunk.text) for chunk in chunks])
+
+
+def combined(material: ArmMaterial) -> list[Variant]:
+    """One: all that there is; a second one searches rows and passages by meaning, where that is wanted."""
+    if not (material.examples or material.documents):
+        return []
+    ways = zip(row_indexes(material), passage_indexes(material.documents, material.meanings), strict=True)
+    return [_combined(material, by, rows, index) for (by, rows), (_, index) in ways]
+
+
+def _combined(material: ArmMaterial, way: str, rows: Index[Example], index: Index[Passage]) -> Variant:
+    prompt, k = material.instructions[-1], material.retrieved
+    shown = first_passages(index)
+
+    def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        near = rows.search(question_of(turns), k)[::-1] if material.examples else ()
+        return with_examples(turns, prompt, near, before=passages(shown(turns)))
+
+    settings = {"k": k if material.examples else 0, "passages": PASSAGES, "prompt": prompt_name(prompt)}
+    settings |= {"search": way} if way else {}
+    return Variant(settings, render, prompt=prompt, shown=shown if material.documents else None)
+
+
+TUNED, TUNED_RAG = "tuned", "tuned_rag"
+
+
+def tuned(system_prompt: str | None) -> list[Variant]:
+    """One. `system_prompt` replaces the row's system message; None leaves it, an empty text takes it away."""
+    if system_prompt == "":
+        return [Variant({"prompt": "none"}, lambda turns: tuple(t for t in turns if t.get("role") != "system"))]
+    prompt = PromptVersion("the run's", system_prompt) if system_prompt is not None else None
+    settings = {"prompt": system_prompt if system_prompt is not None else "as in the row"}
+    return [Variant(settings, lambda turns: instructed(turns, prompt), prompt=prompt)]
+
+
+def tuned_rag(
+    system_prompt: str | None, documents: Sequence[Passage], meanings: Meanings | None = None
+) -> list[Variant]:
+    """Return the run's own instruction and 4 passages; by meaning too, where that is wanted."""
+    return [_with_passages(system_prompt, way, index) for way, index in passage_indexes(documents, meanings)]
+
+
+def _with_passages(system_prompt: str | None, way: str, index: Index[Passage]) -> Variant:
+    alone = tuned(system_prompt)[0]
+    assert alone.render is not None
+    as_trained = alone.render
+    shown = first_passages(index)
+
+    def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        return with_examples(as_trained(turns), None, (), before=passages(shown(turns)))
+
+    settings = {**alone.settings, "passages": PASSAGES, "search": way}
+    return Variant(settings, render, prompt=alone.prompt, shown=shown)

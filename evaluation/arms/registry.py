@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from evaluation.arms import classifiers, own, prompted, searching
+from evaluation.arms import classifiers, own, prompted
 from evaluation.arms.arm_material import ArmMaterial, Variant
 from workspace.errors import RungError, did_you_mean
 
@@ -33,9 +33,9 @@ ARMS = {
         Arm("prompt", True, "", prompted.prompt_versions),
         Arm("few_shot", True, EXAMPLES, prompted.few_shot),
         Arm("many_shot", True, EXAMPLES, prompted.many_shot),
-        Arm("retrieved", True, EXAMPLES, searching.retrieved),
-        Arm("rag", True, "documents: .md, .txt, .html, .docx or .pdf files in documents/", searching.rag),
-        Arm("combined", True, "rows that may be shown as examples, or documents/", searching.combined),
+        Arm("retrieved", True, EXAMPLES, prompted.retrieved),
+        Arm("rag", True, "documents: .md, .txt, .html, .docx or .pdf files in documents/", prompted.rag),
+        Arm("combined", True, "rows that may be shown as examples, or documents/", prompted.combined),
         Arm(prompted.OPTIMISED, True, PROPOSALS, prompted.optimised),
         Arm(prompted.BIGGER_MODEL, True, "another model: [bigger_model] base in rung.toml", prompted.bigger_model),
         Arm(classifiers.CLASSICAL, False, classifiers.NEEDS, classifiers.classical),

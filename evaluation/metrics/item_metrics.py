@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from evaluation.metrics.json_documents import (
@@ -22,9 +23,28 @@ from evaluation.metrics.json_documents import (
 )
 from evaluation.metrics.run_code import require_sandbox, run_code
 from evaluation.metrics.text import accuracy, bleu, chrf, exact_match, normalised_match, numeric, regex, rouge, token_f1
-from evaluation.own_code import own_function
 from workspace.errors import RungError, did_you_mean
-from workspace.trust import METRICS, codes
+from workspace.trust import METRICS, codes, demand_code
+
+
+def own_function(root: Path, path: Path, usage: str) -> tuple[ModuleType, Callable[..., Any]]:
+    """Return the module of a file, and its function that `usage` names (`score(output, expected)`).
+
+    Raises Refusal if this account has not trusted these very bytes, RungError where they do not load or have no
+    such function.
+    """
+    name, code = f"{path.parent.name}/{path.name}", demand_code(root, path)
+    module = ModuleType(f"rung_own_{path.parent.name}_{path.stem}")
+    module.__file__ = str(path)
+    try:  # these bytes: the file is not read again after its hash was compared
+        exec(compile(code, str(path), "exec"), module.__dict__)  # nosec B102  what the person trusted
+    except (Exception, SystemExit) as error:
+        raise RungError(f"{name}: does not load ({type(error).__name__}: {error}).", where=name) from error
+    found = getattr(module, usage.partition("(")[0], None)
+    if not callable(found):
+        raise RungError(f"{name}: has no function {usage}.", where=name)
+    return module, found
+
 
 FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL)
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from chat.local.foreign import try_template
-from chat.local.load import load
+from chat.local.load import load, try_template
 from chat.local.model import LocalModel
 from workspace.errors import RungError
 

@@ -9,7 +9,7 @@ import pytest
 
 from curation.documents import ENDINGS, paragraphs_of
 from curation.generate.material import passages_of
-from evaluation.arms.searching import passages
+from evaluation.arms.prompted import passages
 from evaluation.retrieval import Bm25, read_documents
 from workspace.errors import RungError
 from workspace.folder import Project

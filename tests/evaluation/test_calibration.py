@@ -13,7 +13,7 @@ from evaluation.arms.classifiers import fit
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.calibration import ece
+from evaluation.measure import ece
 from evaluation.retrieval import vectorizer
 
 

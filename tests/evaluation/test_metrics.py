@@ -7,7 +7,7 @@ import random
 import pytest
 
 from chat.protocols import Ask
-from evaluation.calibration import ece
+from evaluation.measure import ece
 from evaluation.metrics.item_metrics import ITEM_METRICS, item_metric
 from evaluation.metrics.json_documents import json_fields, json_valid
 from evaluation.metrics.text import (

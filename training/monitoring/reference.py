@@ -96,7 +96,7 @@ def _answered(project: Project, release: Release) -> list[ItemOutcome]:
 
 
 PASSAGES = "Passages:\n[1] "
-"""Start of the arm `rag`'s message with its passages (evaluation/arms/searching.py)."""
+"""Start of the arm `rag`'s message with its passages (evaluation/arms/prompted.py)."""
 
 
 class OwnTurns:

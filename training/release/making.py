@@ -13,7 +13,7 @@ from chat.open import open_local
 from chat.protocols import ChatModel, Progress
 from curation.example import Example
 from curation.split.manifest import load_split
-from evaluation.arms.searching import tuned
+from evaluation.arms.prompted import tuned
 from evaluation.ask import Replies
 from evaluation.bench import clusters_of
 from evaluation.judge.grading import project_judge

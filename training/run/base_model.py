@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chat.local.foreign import try_template
-from chat.local.load import find_model, loadable, writer_class
+from chat.local.load import find_model, loadable, try_template, writer_class
 from chat.local.offline import quiet_transformers
 from chat.local.prompt import encode, render, render_whole
 from chat.protocols import Turn

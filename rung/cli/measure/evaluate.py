@@ -275,7 +275,7 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
 
 def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
     """Queue test rows for a blind second review."""
-    from evaluation.testset.relabelling import recheck_labels
+    from evaluation.testset.looks import recheck_labels
 
     found = recheck_labels(project, settings, wanted)
     lines = (

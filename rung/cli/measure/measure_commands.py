@@ -60,7 +60,7 @@ def baseline(
     from evaluation.bench import frozen_test, open_bench
     from evaluation.ladder_plan import plan_ladder
     from evaluation.measured_answers import read_answers
-    from evaluation.testset.relabelling import check_corrections
+    from evaluation.testset.looks import check_corrections
     from rung.cli.models import open_ladder, open_meanings, overridden, scored
     from rung.text.baseline_text import plan_lines
 
