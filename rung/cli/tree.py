@@ -103,7 +103,6 @@ def dress(app: typer.Typer) -> None:
         if command.callback is not None:
             command.callback = _heard(command.callback)
     for group in app.registered_groups:
-        group.cls = _group(group.cls)
         if group.typer_instance is not None:
             dress(group.typer_instance)
 
