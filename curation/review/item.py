@@ -37,7 +37,7 @@ QUEUED_AS_USUAL = ("", "policy", "sample", "candidate", "generated", "unanswered
 
 @dataclass(frozen=True, slots=True)
 class OtherDecision:
-    """Another decision, or a near row: `answer` None if it was rejected."""
+    """Another decision, or a near row with its `question`: `answer` None if it was rejected."""
 
     row: str
     reviewer: str
@@ -45,14 +45,7 @@ class OtherDecision:
     answer: str | None
     kind: str = ""
     similarity: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NearRow:
-    """A decided row near an item: `side` as the item's own neighbours are shown, and the row's question."""
-
-    side: OtherDecision
-    question: str
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +141,7 @@ def _near(
         example = other.original if blind else other.example
         state = "" if blind else other.state
         who = "" if blind else other.reviewer
-        sides.append(OtherDecision(other.id, who, state, example.answer, link.kind, link.similarity))
+        sides.append(OtherDecision(other.id, who, state, example.answer, link.kind, link.similarity, example.question))
     return tuple(sorted(sides, key=lambda side: (-(side.similarity or 0), side.row))[:MOST])
 
 
@@ -321,23 +314,23 @@ def veiled(item: ReviewItem) -> Veil:
         messages=tuple(cover.value(item.messages)),
         answer=cover.text(item.answer) if item.answer is not None else None,
         draft=cover.value(item.draft),
-        sides=tuple(_side(side, cover) for side in item.sides),
-        near=tuple(_side(side, cover) for side in item.near),
+        sides=tuple(_side(side, cover, unseen) for side in item.sides),
+        near=tuple(_side(side, cover, unseen) for side in item.near),
         findings=tuple(cover.value(each) for each in item.findings),
         meta=_covered(item.meta, cover),
     )
     return Veil(item, shown, frozenset(cover.found), in_edit)
 
 
-def veiled_near(rows: Sequence[NearRow]) -> tuple[tuple[NearRow, ...], Found]:
+def veiled_near(rows: Sequence[OtherDecision]) -> tuple[tuple[OtherDecision, ...], Found]:
     """Return the nearest decided rows, masked, and what is hidden in them."""
     cover = Cover()
-    made = tuple(NearRow(_side(row.side, cover), cover.text(row.question)) for row in rows)
-    return made, frozenset(cover.found)
+    return tuple(_side(row, cover, cover) for row in rows), frozenset(cover.found)
 
 
-def _side(side: OtherDecision, cover: Cover) -> OtherDecision:
-    return replace(side, answer=cover.text(side.answer) if side.answer is not None else None)
+def _side(side: OtherDecision, cover: Cover, asked: Cover) -> OtherDecision:
+    answer = cover.text(side.answer) if side.answer is not None else None
+    return replace(side, answer=answer, question=asked.text(side.question))
 
 
 def hidden_words(found: Iterable[tuple[str, str]]) -> str:

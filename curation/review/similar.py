@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from curation.example import Example, edited_text
 from curation.likeness.words import jaccard, words
 from curation.review.desk import Desk
-from curation.review.item import NearRow, OtherDecision, ReviewItem
+from curation.review.item import OtherDecision, ReviewItem
 from curation.store.decision_log import decided_after, newest_edit
 from curation.store.open_rows import open_to
 from curation.store.reading import payloads_of
@@ -196,7 +196,7 @@ class NearestDecided:
         self._rows: dict[str, set[int]] = defaultdict(set)
         self._lock = threading.Lock()
 
-    def near(self, item: ReviewItem, most: int = 4) -> tuple[NearRow, ...]:
+    def near(self, item: ReviewItem, most: int = 4) -> tuple[OtherDecision, ...]:
         """Return the nearest decided rows of an item, the nearest first; none if the item is under blind review."""
         if item.blind:
             return ()
@@ -210,8 +210,8 @@ class NearestDecided:
             if row is None or row.excluded is not None or row.state not in DECIDED:
                 continue
             answer = None if row.state == "rejected" else edited_text(row.example.row)
-            side = OtherDecision(row.id, row.reviewer, row.state, answer, "nearest", similarity)
-            near.append(NearRow(side, row.example.question))
+            asked = row.example.question
+            near.append(OtherDecision(row.id, row.reviewer, row.state, answer, "nearest", similarity, asked))
         return tuple(near[:most])
 
     def _read_on(self) -> None:

@@ -16,7 +16,7 @@ from curation.review.browse import PAGE, STATES, approve_alike, browse, look_ali
 from curation.review.decisions import contest, day_of, decided_by_another, drop_draft, last_of, may_contest, recent
 from curation.review.guideline import reasons_now
 from curation.review.item import (
-    NearRow,
+    OtherDecision,
     Veil,
     answers_in_use,
     hidden_words,
@@ -184,7 +184,7 @@ def _item(
         "hidden": hidden_words(veil.found),
         "unmasked": unmasked,
         "remark": ask.form.get("remark", ""),
-        "near": _near(desk, ask, item),
+        "near": _near(ask, item),
         "guide": view.guideline(item.guideline.text, find) if item.guideline else "",
         "find": find,
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
@@ -196,15 +196,14 @@ def _item(
     return page("item.html", ask, status, **_common(desk, ask), **values)
 
 
-def _near(desk: Desk, ask: PageRequest, item: ReviewItem) -> Sequence[NearRow]:
-    """Decided rows near the item, with their questions, masked; those that the import linked come first."""
+def _near(ask: PageRequest, item: ReviewItem) -> Sequence[OtherDecision]:
+    """Decided rows near the item, masked; those that the import linked come first."""
     if item.blind:
         return ()
     linked = [side for side in item.near if side.verdict in DECIDED]
-    questions = {row.id: row.example.question for row in desk.store.rows(ids=[side.row for side in linked])}
-    first = [NearRow(side, questions[side.row]) for side in linked if side.row in questions]
-    others = [near for near in ask.request.app.state.nearest.near(item) if near.side.row not in questions]
-    return veiled_near([*first, *others][:MOST_NEAR])[0]
+    known = {side.row for side in linked}
+    others = [side for side in ask.request.app.state.nearest.near(item) if side.row not in known]
+    return veiled_near([*linked, *others][:MOST_NEAR])[0]
 
 
 def _in_use(desk: Desk, unmasked: bool) -> list[str]:

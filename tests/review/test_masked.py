@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from curation.example import Example, chat_row
 from curation.mask import cut_apart, mask
 from curation.review import next_item, open_desk
-from curation.review.item import hidden_words, is_unmasked, log_unmasked, veiled
+from curation.review.item import OtherDecision, hidden_words, is_unmasked, log_unmasked, veiled
 from curation.review.ruling import Ruling, edited
 from workspace.errors import RungError
 from workspace.settings import load_settings
@@ -31,6 +32,7 @@ def test_every_part_is_masked_and_the_row_is_not(desk):
     desk.store.add([Example(TALK)], role="pool")
     name = desk.store.rows()[-1].id
     item = next_item(desk, "dana", want=name).item
+    item = replace(item, near=(OtherDecision("r-000001", "mo", "approved", "A", question=f"Call {PHONE}"),))
     before = json.dumps(item.to_json(), default=str)
     veil = veiled(item)
     assert json.dumps(item.to_json(), default=str) == before

@@ -123,14 +123,14 @@ def test_the_nearest_decided_rows_follow_the_log(make_desk, url: str):
         theirs = next_item(desk, "mo", want=name).item
         decide(desk, name, theirs.token, "mo", Ruling(verdict))
     found = nearest.near(item)
-    assert [(row.side.row, row.side.reviewer, row.side.verdict) for row in found] == [
+    assert [(row.row, row.reviewer, row.verdict) for row in found] == [
         ("r-000004", "mo", "approved"),
         ("r-000005", "mo", "rejected"),
     ]
-    assert found[0].side.answer == NERVE
-    assert found[1].side.answer is None
+    assert found[0].answer == NERVE
+    assert found[1].answer is None
     undo(desk, "r-000004", "mo")
-    assert [row.side.row for row in nearest.near(item)] == ["r-000005"]
+    assert [row.row for row in nearest.near(item)] == ["r-000005"]
 
 
 def test_a_blind_item_has_no_decided_rows_beside_it(make_desk):

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from curation.example import Example, edited_text
 from curation.review import ReviewItem
-from curation.review.item import LABEL_KEYS, NearRow
+from curation.review.item import LABEL_KEYS, OtherDecision
 from curation.store.records import Share
 from rung.start import GUIDELINE
 from rung.symbols import drawn
@@ -147,19 +147,19 @@ def _near(item: ReviewItem, aside: Aside | None, width: int, height: int) -> Ite
     if aside is None or not aside.near:
         return
     yield Text("Nearest decided rows", style="bold")
-    names = max(cell_len(shown(row.side.reviewer)) for row in aside.near)
+    names = max(cell_len(shown(row.reviewer)) for row in aside.near)
     room = width - names - 13
-    if all(cell_len(one_line(row.side.answer)) <= room for row in aside.near):
-        yield from (f"  {_cut(row.side.answer, room)} {row.side.verdict:<8}  {_who(row)}" for row in aside.near)
+    if all(cell_len(one_line(row.answer)) <= room for row in aside.near):
+        yield from (f"  {_cut(row.answer, room)} {row.verdict:<8}  {_who(row)}" for row in aside.near)
     else:
         for row in aside.near[: 2 if height < SHORT else 4]:
-            yield f"  {_cut(row.side.answer, width - 2)}"
-            yield f"    {row.side.verdict}, {_who(row)}"
+            yield f"  {_cut(row.answer, width - 2)}"
+            yield f"    {row.verdict}, {_who(row)}"
     yield ""
 
 
-def _who(row: NearRow) -> str:
-    return shown(row.side.reviewer)
+def _who(row: OtherDecision) -> str:
+    return shown(row.reviewer)
 
 
 def _session(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[str]:
@@ -194,12 +194,12 @@ def team_words(people: Sequence[Share]) -> str:
     )
 
 
-def near_words(rows: Sequence[NearRow]) -> str:
+def near_words(rows: Sequence[OtherDecision]) -> str:
     """Return the nearest decided rows in full, for `v`."""
     parts = []
     for row in rows:
-        head = f"{row.side.row}   {row.side.verdict} by {row.side.reviewer}   similarity {row.side.similarity or 0:.2f}"
-        parts.append(f"{head}\n{row.question}\n-> {row.side.answer or 'rejected'}")
+        head = f"{row.row}   {row.verdict} by {row.reviewer}   similarity {row.similarity or 0:.2f}"
+        parts.append(f"{head}\n{row.question}\n-> {row.answer or 'rejected'}")
     return "\n\n".join(parts)
 
 

@@ -17,7 +17,16 @@ from curation.mask import mask
 from curation.review import Decided, Desk, ReviewItem, Ruling, decide, known_reviewer, next_item, open_desk, undo
 from curation.review.agreement import Agreement
 from curation.review.decisions import DecisionInForce, contest, decided_by_another
-from curation.review.item import Found, NearRow, Veil, answers_in_use, hidden_words, log_unmasked, veiled, veiled_near
+from curation.review.item import (
+    Found,
+    OtherDecision,
+    Veil,
+    answers_in_use,
+    hidden_words,
+    log_unmasked,
+    veiled,
+    veiled_near,
+)
 from curation.review.leases import give_up, renew
 from curation.review.people import team
 from curation.review.progress import agreement
@@ -36,9 +45,9 @@ KEPT = 2
 class Aside:
     """Panel beside an item: the nearest decided rows, and the decisions of all."""
 
-    near: tuple[NearRow, ...] = ()
+    near: tuple[OtherDecision, ...] = ()
     team: tuple[Share, ...] = ()
-    masked: tuple[NearRow, ...] = ()
+    masked: tuple[OtherDecision, ...] = ()
     """`near` with masks."""
     found: Found = frozenset()
     """Texts that the masks of `masked` hide."""
