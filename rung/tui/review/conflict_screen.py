@@ -8,9 +8,8 @@ from textual.binding import Binding, BindingType
 
 from curation.review.decisions import DecisionInForce
 from rung.text.message_text import VERBS, clock_of
-from rung.tui.review.item_text import answer
-from rung.tui.review.review_queue import Try
-from rung.tui.review.review_session import ItemView
+from rung.tui.review.item_text import ItemView, answer
+from rung.tui.review.review_session import Try
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import CAME, GONE, TextPart, TextPassage, changed, marked, shown

@@ -1,25 +1,90 @@
-"""Texts of the Review screen: the item and its origin, what is beside it, and the end of a session."""
+"""An item as the Review screen shows it: masked or not, its origin, the guideline and near rows beside it."""
 
+import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from curation.example import Example, edited_text
+from curation.likeness.words import words
+from curation.mask import mask
 from curation.review import ReviewItem
-from curation.review.item import LABEL_KEYS, OtherDecision
-from curation.store.records import Share
+from curation.review.item import LABEL_KEYS, Found, OtherDecision, Veil, hidden_words
 from rung.start import GUIDELINE
 from rung.symbols import drawn
 from rung.text.message_text import VERBS, marked, turns
-from rung.text.review_text import agreement_words, origin
-from rung.tui.review.guideline_screen import section_for
+from rung.text.review_text import origin
 from rung.tui.review.review_session import Aside, ReviewSession
 from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown, wrapped
-from workspace.counted import counted, duration
+from workspace.counted import duration
 
 FINDINGS = 4
 """Findings shown beside an item; the rest is counted."""
+
+
+@dataclass
+class ItemView:
+    """An item as a person sees it now: masked, or as it is once they asked for that."""
+
+    item: ReviewItem
+    session: ReviewSession
+    unmasked: bool = False
+    """True if this item is shown unmasked; the next one is masked again."""
+    typed: str = ""
+    """The edit that was typed last while the item is on the screen."""
+
+    @property
+    def face(self) -> ReviewItem:
+        """The item as it is shown."""
+        item = self.item  # masks are made once; how far the review is is newer
+        return item if self.unmasked else replace(self._veil.item, decided=item.decided, total=item.total)
+
+    @property
+    def _veil(self) -> Veil:
+        return self.session.veil(self.item)
+
+    def cover(self, text: str) -> str:
+        """Return a text of this item that is stored in no row, as it is shown."""
+        return text if self.unmasked else mask(text)
+
+    @property
+    def aside(self) -> Aside | None:
+        """Return the panel beside the item as shown; None until it is known."""
+        known = self.session.asides.get(self.item.id)
+        return replace(known, near=known.masked) if known is not None and not self.unmasked else known
+
+    @property
+    def found(self) -> Found:
+        """Return all masked texts of the item and beside it."""
+        aside = self.session.asides.get(self.item.id)
+        return self._veil.found | (aside.found if aside is not None and not self.item.blind else frozenset())
+
+    @property
+    def hidden_note(self) -> str:
+        """Return `Hidden: 1 phone. p shows them; this is recorded in the log`; empty if nothing is masked."""
+        hidden = hidden_words(self.found)
+        if not hidden:
+            return ""
+        shows = "p shows them; this is recorded in the log"
+        return f"Shown: {hidden}. p hides them" if self.unmasked else f"Hidden: {hidden}. {shows}"
+
+    @property
+    def masked_in_edit(self) -> bool:
+        """True if an edit would show what is masked now."""
+        return not self.unmasked and self._veil.in_edit
+
+    @property
+    def start_text(self) -> str:
+        """Return the initial text of an edit: what was typed, an earlier draft, the repaired answer, or the answer."""
+        if self.typed:
+            return self.typed
+        if self.item.draft is not None:
+            return edited_text(self.item.draft)
+        return self.session.proposal(self.item) or edited_text(self.item.row)
 
 
 def asked(item: ReviewItem) -> list[TextPart]:
@@ -46,11 +111,11 @@ def answer(item: ReviewItem) -> str | None:
     return edited_text(item.row) or None
 
 
-def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:
-    """Yield the warnings (`hidden`: what is masked), the source of the row, and the progress."""
+def behind(view: ItemView, width: int) -> Iterator[Text]:
+    """Yield the warnings, the source of the row, and the progress."""
+    item, hidden = view.face, view.hidden_note
     yield Text("")
-    notes = [*([f"!   {hidden}"] if hidden else []), *_notes(item)]
-    if notes:
+    if notes := [*([f"!   {hidden}"] if hidden else []), *_notes(item)]:
         yield Text("Look at this", style="bold")
         for note in notes:
             yield from _lines(f"  {note}", width)
@@ -98,8 +163,43 @@ HIDDEN = "Two people decide this row; the other decision is hidden."
 Line = str | Text
 
 
-def beside(item: ReviewItem, session: ReviewSession | None, aside: Aside | None, width: int, height: int) -> Text:
+HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class GuidelineSection:
+    """A heading and the text under it, up to the next heading; before the first one the heading is empty."""
+
+    heading: str
+    body: str
+
+
+def sections(text: str) -> list[GuidelineSection]:
+    """Return all parts that have a text; a heading without one is left out."""
+    found, heading, at = [], "", 0
+    for match in HEADING.finditer(text):
+        found.append(GuidelineSection(heading, text[at : match.start()].strip()))
+        heading, at = match[1], match.end()
+    found.append(GuidelineSection(heading, text[at:].strip()))
+    return [section for section in found if section.body]
+
+
+def section_for(text: str, item: str) -> GuidelineSection:
+    """Return the part that shares the most and the rarest words with an item; the first one where none shares any."""
+    parts = sections(text) or [GuidelineSection("", text.strip())]
+    sets = [frozenset(words(f"{part.heading} {part.body}")) for part in parts]
+    common = Counter(word for each in sets for word in each)
+    mine = frozenset(words(item))
+
+    def weight(number: int) -> float:
+        return sum(math.log(len(parts) / common[word]) for word in mine & sets[number])
+
+    return parts[max(range(len(parts)), key=lambda number: (weight(number), -number))]
+
+
+def beside(view: ItemView, width: int, height: int) -> Text:
     """Guideline, nearest rows, session: as many lines as there are, the guideline cut first."""
+    item, session, aside = view.item, view.session, view.aside
     labels = list(_labels(item, session, width))
     below = [*_near(item, aside, width, height), *_session(item, session, width), *_team(aside, width)]
     guideline = list(_guideline(item, width, max(height - len(below) - len(labels) - 1, 4)))
@@ -107,14 +207,14 @@ def beside(item: ReviewItem, session: ReviewSession | None, aside: Aside | None,
     return Text("\n").join(Text(drawn(line)) if isinstance(line, str) else line for line in lines)
 
 
-def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...]:
+def labels_of(item: ReviewItem, session: ReviewSession) -> tuple[str, ...]:
     """Return answers that a key gives to this item: those in use, where the item has one answer of a few words."""
-    if session is None or session.series is not None or "rejected" in item.row or not item.messages:
+    if session.series is not None or "rejected" in item.row or not item.messages:
         return ()
     return (session.labels or ())[: len(LABEL_KEYS)]
 
 
-def _labels(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[Line]:
+def _labels(item: ReviewItem, session: ReviewSession, width: int) -> Iterator[Line]:
     if labels := labels_of(item, session):
         yield Text("The answer is", style="bold")
         for key, label in zip(LABEL_KEYS, labels, strict=False):
@@ -150,34 +250,23 @@ def _near(item: ReviewItem, aside: Aside | None, width: int, height: int) -> Ite
     names = max(cell_len(shown(row.reviewer)) for row in aside.near)
     room = width - names - 13
     if all(cell_len(one_line(row.answer)) <= room for row in aside.near):
-        yield from (f"  {_cut(row.answer, room)} {row.verdict:<8}  {_who(row)}" for row in aside.near)
+        yield from (f"  {_cut(row.answer, room)} {row.verdict:<8}  {shown(row.reviewer)}" for row in aside.near)
     else:
         for row in aside.near[: 2 if height < SHORT else 4]:
             yield f"  {_cut(row.answer, width - 2)}"
-            yield f"    {row.verdict}, {_who(row)}"
+            yield f"    {row.verdict}, {shown(row.reviewer)}"
     yield ""
 
 
-def _who(row: OtherDecision) -> str:
-    return shown(row.reviewer)
-
-
-def _session(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[str]:
-    if session is None:
-        return
-    if session.series is not None:
-        yield from _wrapped(f"Same repair as {session.series.repair.row}: row {_of(session)}", width)
-        yield ""
+def _session(item: ReviewItem, session: ReviewSession, width: int) -> Iterator[str]:
+    if series := session.series:
+        at = f"row {series.found - len(series.left)} of {series.found}"
+        yield from (*_wrapped(f"Same repair as {series.repair.row}: {at}", width), "")
     yield f"This session: {len(session.done)} in {session.minutes:.0f} min"
     if session.an_hour:
         open_rows = max(item.total - item.decided, 1)
         left = duration(open_rows / session.an_hour * 3600)
         yield from _wrapped(f"{session.an_hour} an hour, about {left} left", width)
-
-
-def _of(session: ReviewSession) -> str:
-    series = session.series
-    return f"{series.shown} of {series.found}" if series else ""
 
 
 def _team(aside: Aside | None, width: int) -> Iterator[str]:
@@ -187,13 +276,6 @@ def _team(aside: Aside | None, width: int) -> Iterator[str]:
         yield from _wrapped("Team: " + ", ".join(f"{shown(each.name)} {each.decided:,}" for each in people), width)
 
 
-def team_words(people: Sequence[Share]) -> str:
-    """`dana 210, mo 108 (12 today)`."""
-    return ", ".join(
-        f"{shown(each.name)} {each.decided:,}" + (f" ({each.today} today)" if each.today else "") for each in people
-    )
-
-
 def near_words(rows: Sequence[OtherDecision]) -> str:
     """Return the nearest decided rows in full, for `v`."""
     parts = []
@@ -201,23 +283,6 @@ def near_words(rows: Sequence[OtherDecision]) -> str:
         head = f"{row.row}   {row.verdict} by {row.reviewer}   similarity {row.similarity or 0:.2f}"
         parts.append(f"{head}\n{row.question}\n-> {row.answer or 'rejected'}")
     return "\n\n".join(parts)
-
-
-def summary(session: ReviewSession) -> str:
-    """Return rows, minutes, pace and verdicts of a session."""
-    parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in session.counts.items())
-    pace = f", {session.an_hour} an hour" if session.an_hour else ""
-    rows = counted(len({made.decided.id for made in session.done}), "row")
-    return f"{rows} in {session.minutes:.0f} min{pace}: {parts}."
-
-
-def agreed(session: ReviewSession) -> str:
-    """Return the agreement of everyone, if two people saw the same rows; empty if nobody did."""
-    found = session.agreement()
-    if not found.units:
-        return ""
-    names = ", ".join(name for name in found.reviewers if name != session.person)
-    return f"Agreement with {names}: {agreement_words(found)}."
 
 
 def _cut(text: str | None, room: int) -> str:

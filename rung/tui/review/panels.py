@@ -16,8 +16,7 @@ from rung.symbols import drawn
 from rung.text.message_text import worse_answer
 from rung.tui.editor import draft_file, edit_outside
 from rung.tui.review.answer import AnswerPanel, Face
-from rung.tui.review.item_text import answer, asked, behind, beside, label
-from rung.tui.review.review_session import ItemView
+from rung.tui.review.item_text import ItemView, answer, asked, behind, beside, label
 from rung.tui.widgets.lines import TextPart, TextPassage, shown
 from workspace.errors import RungError
 
@@ -87,7 +86,7 @@ class ItemPanel(VerticalScroll):
 
     def draw_answer(self, view: ItemView) -> None:
         """Draw the answer: alone, beside the worse one of a pair, or beside its repair."""
-        text, other, repaired = answer(view.face), worse_answer(view.face.row), view.repaired
+        text, other, repaired = answer(view.face), worse_answer(view.face.row), view.session.proposal(view.item)
         if repaired is not None:
             self.answer.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", view.cover(repaired)))
         elif other is not None:
@@ -97,8 +96,7 @@ class ItemPanel(VerticalScroll):
 
     def draw_behind(self, view: ItemView) -> None:
         """Draw the text that depends on this panel's width."""
-        lines = behind(view.face, self.size.width or 49, view.hidden_note)
-        self.query_one("#behind", Static).update(Text("\n").join(lines))
+        self.query_one("#behind", Static).update(Text("\n").join(behind(view, self.size.width or 49)))
 
     def show_words(self, words: str) -> None:
         """Words where no item is."""
@@ -120,12 +118,12 @@ class ItemPanel(VerticalScroll):
     def edit_outside(self) -> None:
         """Hand the text to $EDITOR; what comes back is in the field, a draft until it is saved."""
         view = self.view
-        if view is None or view.session is None:
+        if view is None:
             return
         text = self.answer.field.edited if self.answer.is_open else view.start_text
         try:
             with self.app.suspend():
-                made = edit_outside(draft_file(view.session.project, view.item.id, view.session.person), text)
+                made = edit_outside(draft_file(view.session.desk.project, view.item.id, view.session.person), text)
         except SuspendNotSupported:
             self.post_message(self.Said("this terminal cannot open an editor"))
         except RungError as error:
@@ -147,7 +145,7 @@ class ItemPanel(VerticalScroll):
     def _keep_draft(self, view: ItemView, text: str) -> None:
         """Keep half an edit, where it is one."""
         session, item = view.session, view.item
-        if session is not None and text.strip() and (item.draft is not None or text != (answer(item) or "")):
+        if text.strip() and (item.draft is not None or text != (answer(item) or "")):
             self.run_worker(
                 lambda: session.keep_draft(item, with_text(Example(dict(item.row)), text)),
                 thread=True,
@@ -187,7 +185,7 @@ class AsidePanel(VerticalScroll):
 
     def draw(self, view: ItemView) -> None:
         """Guideline, near rows, session and team, as many lines as there is room."""
-        words = beside(view.item, view.session, view.aside, (self.size.width or 28) - 1, self.size.height or 18)
+        words = beside(view, (self.size.width or 28) - 1, self.size.height or 18)
         self.query_one("#guideline", Static).update(words)
 
     def clear(self) -> None:

@@ -22,10 +22,9 @@ from rung.tui.frame import SMALL, WIDE, StageScreen
 from rung.tui.review.answer import AnswerPanel
 from rung.tui.review.conflict_screen import ConflictScreen
 from rung.tui.review.guideline_screen import GuidelineScreen
-from rung.tui.review.item_text import answer, labels_of, near_words
+from rung.tui.review.item_text import ItemView, answer, labels_of, near_words
 from rung.tui.review.panels import AsidePanel, ItemPanel
-from rung.tui.review.review_queue import ReviewQueue, Taken, TriedDecision, Try
-from rung.tui.review.review_session import ItemView, ReviewSession
+from rung.tui.review.review_session import ReviewSession, Taken, TriedDecision, Try
 from rung.tui.screens.page_screen import PageScreen, WhyScreen
 from rung.tui.widgets.lines import shown
 from workspace.errors import Refusal, RungError
@@ -119,10 +118,8 @@ class ReviewScreen(StageScreen):
     remark = ""
     """The remark that goes with the next decision."""
     rejecting = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue: ReviewQueue | None = None
+    session: ReviewSession
+    """From `on_mount` on."""
 
     def heading(self) -> str:
         """`Review · item 319 of 750 · dana`."""
@@ -138,20 +135,14 @@ class ReviewScreen(StageScreen):
     def on_mount(self) -> None:
         """Take the first row; look at the clock and keep the lease from then on."""
         self.command = f"rung review next --reviewer {self.source.person}"
-        self.queue = ReviewQueue(self.source, lambda: self.app.is_running)
+        self.session = ReviewSession(self.source, lambda: self.app.is_running)
         self.set_interval(self.source.tick, self._say_what_is_awaited)
         self.set_interval(self.source.settings.review.lease_seconds / 3, self._keep_lease)
         self.fetch()
 
     def on_unmount(self) -> None:
         """Give the rows back when the screen goes."""
-        if self.queue is not None:
-            self.queue.close()
-
-    @property
-    def session(self) -> ReviewSession | None:
-        """The session, once it is open."""
-        return self.queue.session if self.queue is not None else None
+        self.session.close()
 
     @property
     def left(self) -> ItemPanel:
@@ -176,7 +167,7 @@ class ReviewScreen(StageScreen):
     @property
     def in_series(self) -> bool:
         """True while rows are shown for the same repair."""
-        return self.session is not None and self.session.series is not None
+        return self.session.series is not None
 
     @property
     def is_editing(self) -> bool:
@@ -258,26 +249,24 @@ class ReviewScreen(StageScreen):
 
     def can(self, action: Callable[[], None]) -> bool:
         """True if a key acts on the item now. Only one key is kept for the next row: nobody decides a row unseen."""
-        if self.busy and self.session is not None and self.kept is None:
+        if self.busy and self.session.is_open and self.kept is None:
             self.kept = action
             self.tell("key saved for the next row")
         return not self.busy and self.item is not None and self.state == "item"
 
     def _keep_lease(self) -> None:
-        session, item = self.session, self.item
-        if session is None or item is None or self.state != "item":
+        if self.item is None or self.state != "item":
             return
-        if self.source.moment() - session.shown_at < LEASES * session.settings.review.lease_seconds:
-            self._keep(session, item)
+        if self.source.moment() - self.session.shown_at < LEASES * self.source.settings.review.lease_seconds:
+            self._keep(self.item)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="keep")
-    def _keep(self, session: ReviewSession, item: ReviewItem) -> None:
-        session.keep(item)
+    def _keep(self, item: ReviewItem) -> None:
+        self.session.keep(item)
 
     def fetch(self) -> None:
         """Take the next item; the screen stays as it is until it comes."""
-        if self.queue is not None:
-            self.take(self.queue.fetch, self.item)
+        self.take(self.session.fetch, self.item)
 
     # Showing
 
@@ -313,8 +302,7 @@ class ReviewScreen(StageScreen):
     def _stage_after_review(self) -> Stage | None:
         """Return the next stage if the dataset is frozen, or the release if none is open; None after decisions here."""
         status: Status | None = self.app.status  # type: ignore[attr-defined]
-        decided = self.session is not None and self.session.counts
-        if status is None or decided or status.stage("Dataset").state != "done":
+        if status is None or self.session.done or status.stage("Dataset").state != "done":
             return None
         stage = status.next or status.stage("Release")
         return stage if stage.name != "Review" else None
@@ -330,16 +318,15 @@ class ReviewScreen(StageScreen):
         if not self.said:
             self.tell(f"reserved for you until {clock_of(item.until)}")
         self.said = False
-        if self.session is not None:
-            self._look_ahead(self.session, item)
+        self._look_ahead(item)
 
     @work(exit_on_error=False, group="ahead")
-    async def _look_ahead(self, session: ReviewSession, item: ReviewItem) -> None:
+    async def _look_ahead(self, item: ReviewItem) -> None:
         """Read what is drawn beside this item, and take the one after it."""
-        if await asyncio.to_thread(session.aside, item) and self.item is item:
+        if await asyncio.to_thread(self.session.aside, item) and self.item is item:
             self.draw_sides()
             self.refresh_frame()
-        await asyncio.to_thread(session.fetch_ahead, item)
+        await asyncio.to_thread(self.session.fetch_ahead, item)
 
     def draw_sides(self) -> None:
         """Draw what depends on the width."""
@@ -394,15 +381,14 @@ class ReviewScreen(StageScreen):
 
     def unmask(self, view: ItemView, then: Callable[[], None] | None = None) -> None:
         """Write to the log who looks; then show the item as it is, and do what waited for it."""
-        if self.session is not None:
-            self.wait_for("Writing to the log first (…), then showing it.")
-            self._unmask(self.session, view, then)
+        self.wait_for("Writing to the log first (…), then showing it.")
+        self._unmask(view, then)
 
     @work(exit_on_error=False, group="unmask")
-    async def _unmask(self, session: ReviewSession, view: ItemView, then: Callable[[], None] | None) -> None:
+    async def _unmask(self, view: ItemView, then: Callable[[], None] | None) -> None:
         problem = ""
         try:
-            await asyncio.to_thread(session.unmask, view.item, view.found)
+            await asyncio.to_thread(self.session.unmask, view.item, view.found)
         except RungError as error:
             problem = error.message
         if self.view is not view or self.state != "item":
@@ -458,7 +444,7 @@ class ReviewScreen(StageScreen):
             self.tell("The new answer is empty. Write one, or Esc and reject the row.")
             return
         self.close_field()
-        if self.session is not None and self.session.is_new(text):
+        if self.session.is_new(text):
             name = text if len(text) <= NAMED else f"{text[:NAMED]}…"
             self.ask_once(f'No other row has "{shown(name)}". Keep it?', lambda: self.decide("edit", text=text))
         else:
@@ -491,7 +477,7 @@ class ReviewScreen(StageScreen):
     def action_approve(self) -> None:
         """Approve as it is; in a series take the repair."""
         if self.can(self.action_approve) and self.view is not None:
-            series, repaired = self.session.series if self.session else None, self.view.repaired
+            series, repaired = self.session.series, self.session.proposal(self.view.item)
             if series is None or repaired is None:
                 self.decide("approve")
             else:
@@ -502,8 +488,8 @@ class ReviewScreen(StageScreen):
     def action_skip(self) -> None:
         """Skip; in a series leave the row in the queue as it is."""
         if self.can(self.action_skip):
-            if self.queue is not None and self.in_series:
-                self.take(self.queue.leave_as_it_is, self.session, self.item)
+            if self.in_series:
+                self.take(self.session.leave_as_it_is, self.item)
             else:
                 self.decide("skip")
 
@@ -519,35 +505,35 @@ class ReviewScreen(StageScreen):
 
     def decide(self, verdict: str, *, text: str | None = None, reason: str = "") -> None:
         """Write a decision and go on; the item stays until it is written."""
-        if self.item is None or self.queue is None or self.session is None:
+        if self.item is None:
             return
         self.show_reasons(False)
         self.wait_for("Not saved yet, trying again (…). Your decision is kept here.")
-        self._decide(self.queue, self.session, Try(self.item, verdict, text, reason, self.remark))
+        self._decide(Try(self.item, verdict, text, reason, self.remark))
 
     @work(exit_on_error=False, group="rule")
-    async def _decide(self, queue: ReviewQueue, session: ReviewSession, tried: Try) -> None:
-        made = await asyncio.to_thread(queue.decide, session, tried)
-        if made is not None and not self.is_leaving:
-            self._decided(queue, session, tried, made)
+    async def _decide(self, tried: Try) -> None:
+        done = await asyncio.to_thread(self.session.decide, tried)
+        if done is not None and not self.is_leaving:
+            self._decided(tried, done)
 
-    def _decided(self, queue: ReviewQueue, session: ReviewSession, tried: Try, done: TriedDecision) -> None:
+    def _decided(self, tried: Try, done: TriedDecision) -> None:
         self.since = None
         if done.made is not None:
             self.remark = ""
-            self.take(queue.after, session, tried, done.made)
+            self.take(self.session.after, tried, done.made)
         elif done.other is not None and tried.verdict in FINAL:
             self._show_conflict(tried, done.other)
         elif isinstance(done.error, Refusal):
-            self._take(queue.take_again, session, tried.item, done.error.message)
+            self._take(self.session.take_again, tried.item, done.error.message)
         elif done.error is not None:
             self.busy = False
             self.tell(done.error.message)
 
     def _show_conflict(self, tried: Try, other: DecisionInForce) -> None:
         def go_on(contest: bool | None) -> None:
-            if contest and self.queue is not None:
-                self.take(self.queue.contest, self.session, tried)
+            if contest:
+                self.take(self.session.contest, tried)
             else:
                 self.fetch()
 
@@ -608,19 +594,19 @@ class ReviewScreen(StageScreen):
         """Take the last decision of this session back and show that row again."""
         if self.busy and self.kept is None:
             self.kept = self.action_undo
-        elif not self.busy and self.queue is not None and self.session is not None and not self.is_editing:
+        elif not self.busy and self.session.is_open and not self.is_editing:
             self.show_reasons(False)
-            self.take(self.queue.undo, self.session, self.item, awaits="Fetching the row again …")
+            self.take(self.session.undo, self.item, awaits="Fetching the row again …")
 
     # The same repair
 
     def action_same(self) -> None:
         """Look for open rows with the fault of the last edit; each is shown before anything changes."""
-        if self.can(self.action_same) and not self.is_editing and self.queue is not None and self.session is not None:
+        if self.can(self.action_same) and not self.is_editing:
             if self.in_series:
                 self.tell("this is the same repair: a takes it, s leaves it, Esc ends it")
                 return
-            self.take(self.queue.find_series, self.session, self.item, awaits="Looking for similar rows …")
+            self.take(self.session.begin_series, self.item, awaits="Looking for similar rows …")
 
     # Going on and back
 
@@ -638,14 +624,11 @@ class ReviewScreen(StageScreen):
 
     def _end(self) -> bool:
         """End a series, or a session in which something was decided; True if there was one."""
-        queue, session = self.queue, self.session
-        if queue is None or session is None:
-            return False
         if self.in_series:
-            self.take(queue.end_series, session, self.item)
+            self.take(self.session.end_series, self.item)
             return True
-        if self.state == "item" and self.item is not None and session.done:
-            self._take(queue.end, session, self.item)
+        if self.state == "item" and self.item is not None and self.session.done:
+            self._take(self.session.end, self.item)
             return True
         return False
 

@@ -1,6 +1,7 @@
-"""A reviewer's session: the item on the screen, the next one fetched ahead, what was decided. No widgets.
+"""A reviewer's session without widgets: takes rows, one of them ahead, writes decisions, gives rows back.
 
-Every method of the session but its constructor talks to the store and runs in a thread.
+Its methods run in threads. A database that another program holds is asked again until it answers; a decision is never
+dropped.
 """
 
 from __future__ import annotations
@@ -9,36 +10,38 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from functools import partial
 
 from curation.example import edited_text
+from curation.generate.reply_log import find_gaps
 from curation.mask import mask
 from curation.review import Decided, Desk, ReviewItem, Ruling, decide, known_reviewer, next_item, open_desk, undo
-from curation.review.agreement import Agreement
 from curation.review.decisions import DecisionInForce, contest, decided_by_another
-from curation.review.item import (
-    Found,
-    OtherDecision,
-    Veil,
-    answers_in_use,
-    hidden_words,
-    log_unmasked,
-    veiled,
-    veiled_near,
-)
+from curation.review.item import Found, OtherDecision, Veil, answers_in_use, log_unmasked, veiled, veiled_near
 from curation.review.leases import give_up, renew
 from curation.review.people import team
 from curation.review.progress import agreement
 from curation.review.similar import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
+from curation.store import store_exists
 from curation.store.decision_log import keep_draft
-from curation.store.records import DECIDED, Share, number_of
-from workspace.errors import RungError
+from curation.store.records import DECIDED, Reviewer, Share, number_of
+from rung.text.drafts_text import gap_lines
+from rung.text.message_text import VERBS
+from rung.text.review_text import agreement_words, failed_text
+from rung.tui.source import ScreenSource
+from rung.tui.widgets.lines import shown
+from workspace.counted import counted
+from workspace.errors import Refusal, RungError
 from workspace.folder import Project
-from workspace.settings import Settings
 
 KEPT = 2
 """Masked items that are kept besides a new one."""
+NO_ROWS = "No rows yet. Import a file: rung data import claims.jsonl"
+EMPTY = "Nothing to review."
+NO_REPAIR = "edit a row first (e); b then finds rows with the same error"
+BUSY = "locked"
+"""Message of a database that another program's change locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,64 +57,57 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionDecision:
-    """One decision of this session."""
+class Taken:
+    """An item that was leased, or why there is none: `words`. `note` is the message of row 23."""
 
-    decided: Decided
+    item: ReviewItem | None
+    words: str = ""
+    note: str = ""
+    state: str = "empty"
+    """State without an item: no_rows, empty (nothing is left), over (the end of a session) or failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A decision on its way."""
+
+    item: ReviewItem
     verdict: str
+    text: str | None = None
+    reason: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedDecision:
+    """A decision that was written (`made`), or refused; `other` is who decided the row meanwhile."""
+
+    made: Decided | None = None
+    error: RungError | None = None
+    other: DecisionInForce | None = None
 
 
 @dataclass
 class RepairSeries:
-    """`left` shrinks as rows are shown; `taken` counts those that took the repair."""
+    """The same repair on similar rows. `left` shrinks as rows are shown; `taken` counts those that took the repair."""
 
     repair: AnswerRepair
     left: list[SimilarRow]
     found: int
-    shown: int = 0
     taken: int = 0
 
-    @classmethod
-    def after_last_edit(cls, desk: Desk, person: str) -> RepairSeries | None:
-        """Return the rows with the fault that this person's newest edit repaired; None if they edited nothing."""
-        reviewer = known_reviewer(desk.store, person)
-        repair = last_repair(desk, reviewer)
-        if repair is None:
-            return None
-        rows = similar_rows(desk, reviewer, repair)
-        return cls(repair, rows, len(rows))
 
-    def next(self) -> SimilarRow | None:
-        """Return the next row, the nearest first."""
-        if not self.left:
-            return None
-        self.shown += 1
-        return self.left.pop(0)
-
-    def proposal(self, answer: str) -> str | None:
-        """Return the repaired answer; None if the repair does not fit."""
-        return repaired(self.repair, answer)
-
-
-@dataclass
 class ReviewSession:
-    """A desk, a person, and the rows of this session. `moment` counts seconds; the day began at `today`."""
+    """One person's rows and decisions. What takes an item returns None if the program ends meanwhile."""
 
-    project: Project
-    settings: Settings
-    person: str
-    moment: Callable[[], float]
-    today: datetime
-    done: list[SessionDecision] = field(default_factory=list)
-    waiting: int = 0
-    series: RepairSeries | None = None
-    """The same repair on similar rows, while it lasts."""
-
-    def __post_init__(self) -> None:
-        self.desk = open_desk(self.project, self.settings)
-        self.nearest = NearestDecided(self.desk)
-        self.started = self.moment()
-        self.shown_at = self.started
+    def __init__(self, source: ScreenSource, is_running: Callable[[], bool]) -> None:
+        self.source, self.is_running, self.person = source, is_running, source.person
+        self.is_open = self.closed = False
+        """`is_open` once the store was opened: what reads the desk is called after that."""
+        self.done: list[tuple[str, Decided]] = []
+        """The decisions of this session, each with its verdict."""
+        self.waiting = 0
+        self.series: RepairSeries | None = None
         self.ahead: ReviewItem | None = None
         self.was = 0
         """Number of rows that were settled when the next one was fetched."""
@@ -121,15 +117,51 @@ class ReviewSession:
         """The row that was handed out last."""
         self.labels: tuple[str, ...] | None = None
         """Answers in use, where they are labels, the most frequent first; None until the first item."""
-        self.closed = False
         self.lock = threading.RLock()
+
+    def _open(self, project: Project) -> None:
+        if not self.is_open:
+            self.desk: Desk = open_desk(project, self.source.settings)
+            self.nearest = NearestDecided(self.desk)
+            self.today = self.source.now().replace(hour=0, minute=0, second=0, microsecond=0)
+            self.started = self.shown_at = self.source.moment()
+            self.is_open = True
+
+    @property
+    def reviewer(self) -> Reviewer:
+        """The person, as the store knows them now."""
+        return known_reviewer(self.desk.store, self.person)
 
     # Rows
 
-    def take(self, current: ReviewItem | None = None) -> ReviewItem | None:
+    def fetch(self, item: ReviewItem | None) -> Taken | None:
+        """Take the next item after this one; the first time open the store."""
+        project = self.source.project
+        if project is None or not store_exists(project, self.source.settings):
+            return Taken(None, NO_ROWS, state="no_rows")
+
+        def opened() -> ReviewItem | None:
+            self._open(project)
+            return self.next(item)
+
+        return self.take(opened)
+
+    def take(self, take: Callable[[], ReviewItem | None], note: str = "") -> Taken | None:
+        """Take an item, however long another program holds the store."""
+        while self.is_running():
+            try:
+                item = take()
+                return Taken(item, "" if item is not None else self._last_words(), note)
+            except RungError as error:
+                if BUSY not in error.found:
+                    words = f"{error.message}\n-> {error.hint}" if error.hint else error.message
+                    return Taken(None, words, state="failed")
+        return None
+
+    def next(self, current: ReviewItem | None = None) -> ReviewItem | None:
         """Return the next item: the one fetched ahead, else a fresh lease; None if nothing is left for this person."""
         with self.lock:
-            item = self._similar() if self.series else None
+            item = self._similar()
             if item is None and self.ahead is not None:
                 item, self.ahead = replace(self.ahead, decided=self.ahead.decided + self.settled - self.was), None
             if item is None:
@@ -143,7 +175,7 @@ class ReviewSession:
             self.veil(item)
             if self.labels is None:
                 self.labels = tuple(each for each in answers_in_use(self.desk.store) if mask(each) == each)
-        self.shown_at, self.given = self.moment(), item
+        self.shown_at, self.given = self.source.moment(), item
         if self.closed:
             self.leave(item)
         return item
@@ -188,189 +220,187 @@ class ReviewSession:
 
     def keep(self, item: ReviewItem) -> None:
         """Lengthen the leases of the row that somebody is reading and of the next one."""
-        person = known_reviewer(self.desk.store, self.person)
         for each in (item, self.ahead):
             if each is not None:
-                renew(self.desk, person, number_of(each.id), each.token)
+                renew(self.desk, self.reviewer, number_of(each.id), each.token)
 
     def leave(self, *items: ReviewItem | None) -> None:
         """Give rows back, so that others may have them at once."""
         with self.lock:
-            person = known_reviewer(self.desk.store, self.person)
             for item in (*items, self.ahead):
                 if item is not None:
-                    give_up(self.desk, person, number_of(item.id))
+                    give_up(self.desk, self.reviewer, number_of(item.id))
             self.ahead = self.given = None
 
     def close(self) -> None:
-        """End the session: all rows are returned."""
+        """End the session: all rows are given back, in a thread of its own, even if the program ends now."""
         self.closed = True
+        if self.is_open:
+            threading.Thread(target=self._give_back).start()
+
+    def _give_back(self) -> None:
         with contextlib.suppress(RungError), self.lock:  # a lease that cannot be ended now ends by itself
             self.leave(self.given)
 
     # Decisions
 
-    def decide(
-        self, item: ReviewItem, verdict: str, *, text: str | None = None, reason: str = "", remark: str = ""
-    ) -> Decided:
-        """Write one decision. Raises Refusal if the lease is over; an edit is kept as a draft then."""
-        seconds = round(self.moment() - self.shown_at, 1)
-        ruling = Ruling(verdict, text=text, reason=reason, remark=remark, seconds=seconds)
-        made = decide(self.desk, item.id, item.token, self.person, ruling)
-        self.done.append(SessionDecision(made, verdict))
-        return made
+    def decide(self, tried: Try) -> TriedDecision | None:
+        """Write a decision; while the store is locked it is kept and tried again. None if the program ends.
 
-    def is_new(self, text: str | None) -> bool:
-        """True if answers are labels and this one is not in use: a typo, or a class of one row."""
-        return bool(self.labels) and text is not None and text not in (self.labels or ())
-
-    def undo(self) -> Decided | None:
-        """Undo the newest decision of this session that still counts; None if there is none."""
-        while self.done:
-            last = self.done.pop().decided
+        Where the lease is over an edit is kept as a draft.
+        """
+        seconds = round(self.source.moment() - self.shown_at, 1)
+        ruling = Ruling(tried.verdict, text=tried.text, reason=tried.reason, remark=tried.remark, seconds=seconds)
+        while self.is_running():
             try:
-                return undo(self.desk, last.id, self.person)
+                made = decide(self.desk, tried.item.id, tried.item.token, self.person, ruling)
+                self.done.append((tried.verdict, made))
+                return TriedDecision(made)
+            except RungError as error:
+                if BUSY not in error.found:
+                    held = self.desk, self.reviewer, tried.item.id, tried.item.token
+                    other = decided_by_another(*held) if isinstance(error, Refusal) else None
+                    return TriedDecision(error=error, other=other)
+        return None
+
+    def after(self, tried: Try, made: Decided) -> Taken | None:
+        """Return the next item after a decision, and what became of that."""
+        also = "   b same for similar" if tried.verdict == "edit" and self.series is None else ""
+        said = f"{VERBS[tried.verdict]} {made.id}   u undo{also}"
+        return self.take(lambda: self.next(tried.item), failed_text(made.failed, made.role) or said)
+
+    def take_again(self, item: ReviewItem, problem: str) -> Taken | None:
+        """Take the row again after its lease ended, if nobody has it, else the next one."""
+        return self.take(lambda: self.again(item.id) or self.next(item), problem)
+
+    def contest(self, tried: Try) -> Taken | None:
+        """Send this decision and the one that came before it to a third person."""
+        item, ruling = tried.item, Ruling(tried.verdict, text=tried.text, reason=tried.reason)
+        try:
+            contest(self.desk, self.reviewer, item.id, item.token, ruling)
+            note = f"{item.id} goes to a third person, with both"
+        except RungError as error:
+            note = error.message
+        return self.take(lambda: self.next(item), note)
+
+    def undo(self, item: ReviewItem | None) -> Taken | None:
+        """Take the last decision of this session that still counts back and show that row again."""
+        while self.done:
+            name = self.done.pop()[1].id
+            try:
+                undo(self.desk, name, self.person)
             except RungError:
                 continue  # it does not stand any more: somebody sent the row back
-        return None
+            self.leave(item)
+            return self.take(partial(self.again, name), f"{name} is open again")
+        return self.take(lambda: self.again(item.id) if item else self.next(), "nothing to undo")
 
     def keep_draft(self, item: ReviewItem, payload: str) -> None:
         """Keep half an edit, so that a kill at any moment loses nothing, and the row with it."""
-        person = known_reviewer(self.desk.store, self.person)
         with self.desk.store.write() as connection:
-            keep_draft(connection, number_of(item.id), person.id, payload)
+            keep_draft(connection, number_of(item.id), self.reviewer.id, payload)
         self.keep(item)
 
-    def decided_by(self, item: ReviewItem) -> DecisionInForce | None:
-        """Return who decided a row while it was open here; None if nobody did."""
-        return decided_by_another(self.desk, known_reviewer(self.desk.store, self.person), item.id, item.token)
-
-    def contest(self, item: ReviewItem, verdict: str, text: str | None, reason: str) -> None:
-        """Send this decision and the one that came before it to a third person."""
-        person = known_reviewer(self.desk.store, self.person)
-        contest(self.desk, person, item.id, item.token, Ruling(verdict, text=text, reason=reason))
+    def is_new(self, text: str) -> bool:
+        """True if answers are labels and this one is not in use: a typo, or a class of one row."""
+        return bool(self.labels) and text not in (self.labels or ())
 
     # The same repair
 
-    def begin_series(self, current: ReviewItem | None) -> RepairSeries | None:
-        """Look for rows with the fault of the last edit; None if there is no edit. Nothing changes by it."""
-        series = RepairSeries.after_last_edit(self.desk, self.person)
-        if series is not None and series.left:
-            with self.lock:
-                self.leave(current)
-                self.series = series
-        return series
+    def begin_series(self, item: ReviewItem) -> Taken | None:
+        """Return the first open row with the fault of the last edit; where there is none this one, and why."""
+        try:
+            repair = last_repair(self.desk, self.reviewer)
+            rows = similar_rows(self.desk, self.reviewer, repair) if repair else []
+        except RungError as error:
+            return Taken(item, note=error.message)
+        if repair is None or not rows:
+            return Taken(item, note="no open row has the error of your last edit" if repair else NO_REPAIR)
+        with self.lock:
+            self.leave(item)
+            self.series = RepairSeries(repair, rows, len(rows))
+        has = "row has" if len(rows) == 1 else "rows have"
+        return self.take(lambda: self.next(item), f"{len(rows)} {has} the same error: one by one")
 
-    def end_series(self, current: ReviewItem | None) -> None:
+    def leave_as_it_is(self, item: ReviewItem | None) -> Taken | None:
+        """Leave the row in the queue and take the next one of the series."""
+        self.leave(item)
+        return self.take(self.next, "left in the queue")
+
+    def end_series(self, item: ReviewItem | None) -> Taken | None:
         """Back to the queue."""
-        self.leave(current)
+        taken = self.series.taken if self.series else 0
+        self.leave(item)
         self.series = None
+        return self.take(self.next, f"{counted(taken, 'row')} took the same repair; back in the queue")
+
+    def proposal(self, item: ReviewItem) -> str | None:
+        """Return the answer after the series' repair; None outside a series or if it does not fit."""
+        return repaired(self.series.repair, edited_text(item.row)) if self.series else None
 
     def _similar(self) -> ReviewItem | None:
         """Return the next row of the series that this person can have and that the repair still fits."""
-        assert self.series is not None
-        while row := self.series.next():
-            item = next_item(self.desk, self.person, want=row.row).item
-            if item is not None and self.series.proposal(edited_text(item.row)) is not None:
+        while self.series and self.series.left:
+            item = next_item(self.desk, self.person, want=self.series.left.pop(0).row).item
+            if item is not None and self.proposal(item) is not None:
                 return item
             self.leave(item)
         self.series = None
         return None
 
-    # Figures
+    # Figures, the end
 
     @property
     def settled(self) -> int:
         """Rows that this session has decided for good."""
-        return sum(made.decided.state in DECIDED for made in self.done)
+        return sum(made.state in DECIDED for _, made in self.done)
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Map each verdict to the number of decisions of this session that count."""
-        return Counter(made.verdict for made in self.done)
+        return Counter(verdict for verdict, _ in self.done)
 
     @property
     def minutes(self) -> float:
         """Minutes since the first item."""
-        return (self.moment() - self.started) / 60
+        return (self.source.moment() - self.started) / 60
 
     @property
     def an_hour(self) -> int | None:
         """Rows an hour of this session; None in its first minute, which says nothing yet."""
         return round(len(self.done) / self.minutes * 60) if self.done and self.minutes >= 1 else None
 
-    def agreement(self) -> Agreement:
-        """Return the agreement of everyone where two people saw the same row."""
-        return agreement(self.desk.store)
+    def end(self, item: ReviewItem) -> Taken:
+        """Return the rows and sum the session up."""
+        self.leave(item)
+        left = f"{item.total - item.decided:,} of {item.total:,} rows are left."
+        words = "\n".join([self._summary(), *self._parting(), left])
+        return Taken(None, words, "your rows are back in the queue", "over")
 
+    def _last_words(self) -> str:
+        if self.done:
+            return "\n".join([f"That was the last one. {self._summary()}", *self._parting()])
+        gaps = find_gaps(self.desk.store, self.desk.project, self.desk.settings)
+        return "\n".join([EMPTY, *self._waits(), "", *gap_lines(gaps, self.desk.settings.model)])
 
-@dataclass
-class ItemView:
-    """An item as a person sees it now: masked, or as it is once they asked for that."""
+    def _summary(self) -> str:
+        """Return rows, minutes, pace and verdicts."""
+        parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in self.counts.items())
+        pace = f", {self.an_hour} an hour" if self.an_hour else ""
+        rows = counted(len({made.id for _, made in self.done}), "row")
+        return f"{rows} in {self.minutes:.0f} min{pace}: {parts}."
 
-    item: ReviewItem
-    session: ReviewSession | None
-    unmasked: bool = False
-    """True if this item is shown unmasked; the next one is masked again."""
-    typed: str = ""
-    """The edit that was typed last while the item is on the screen."""
-
-    @property
-    def face(self) -> ReviewItem:
-        """The item as it is shown."""
-        item = self.item  # masks are made once; how far the review is is newer
-        return item if self.unmasked else replace(self._veil.item, decided=item.decided, total=item.total)
-
-    @property
-    def _veil(self) -> Veil:
-        return self.session.veil(self.item) if self.session else veiled(self.item)
-
-    def cover(self, text: str) -> str:
-        """Return a text of this item that is stored in no row, as it is shown."""
-        return text if self.unmasked else mask(text)
-
-    @property
-    def aside(self) -> Aside | None:
-        """Return the panel beside the item as shown; None until it is known."""
-        known = self.session.asides.get(self.item.id) if self.session else None
-        return replace(known, near=known.masked) if known is not None and not self.unmasked else known
-
-    @property
-    def found(self) -> Found:
-        """Return all masked texts of the item and beside it."""
-        if self.session is None:
-            return frozenset()
-        aside = self.session.asides.get(self.item.id)
-        return self._veil.found | (aside.found if aside is not None and not self.item.blind else frozenset())
-
-    @property
-    def hidden_note(self) -> str:
-        """Return `Hidden: 1 phone. p shows them; this is recorded in the log`; empty if nothing is masked."""
-        words = hidden_words(self.found)
-        if not words:
-            return ""
-        return (
-            f"Shown: {words}. p hides them"
-            if self.unmasked
-            else f"Hidden: {words}. p shows them; this is recorded in the log"
+    def _parting(self) -> list[str]:
+        """Return the agreement where two people saw the same rows, everyone's rows, and what waits."""
+        found = agreement(self.desk.store)
+        names = ", ".join(name for name in found.reviewers if name != self.person)
+        agreed = [f"Agreement with {names}: {agreement_words(found)}."] if found.units else []
+        people = [share for share in team(self.desk, self.today) if share.kind == "person"]
+        rows = (
+            f"{shown(each.name)} {each.decided:,}" + (f" ({each.today} today)" if each.today else "") for each in people
         )
+        return [*agreed, *([f"Team: {', '.join(rows)}."] if len(people) > 1 else []), *self._waits()]
 
-    @property
-    def masked_in_edit(self) -> bool:
-        """True if an edit would show what is masked now."""
-        return not self.unmasked and self.session is not None and self._veil.in_edit
-
-    @property
-    def repaired(self) -> str | None:
-        """Return the answer after the present series' repair; None outside a series or if it does not fit."""
-        series = self.session.series if self.session else None
-        return series.proposal(edited_text(self.item.row) or "") if series else None
-
-    @property
-    def start_text(self) -> str:
-        """Return the initial text of an edit: what was typed, an earlier draft, the repaired answer, or the answer."""
-        if self.typed:
-            return self.typed
-        if self.item.draft is not None:
-            return edited_text(self.item.draft)
-        return self.repaired or edited_text(self.item.row) or ""
+    def _waits(self) -> list[str]:
+        many = f"{counted(self.waiting, 'row')} {'waits' if self.waiting == 1 else 'wait'} for someone else."
+        return [many] if self.waiting else []
