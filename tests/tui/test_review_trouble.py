@@ -8,6 +8,7 @@ import threading
 from conftest_tui import playing, rested, running, settled, until, words_in
 from review_rows import begun, log, opened
 from review_steps import on_review, shown_item
+from sqlalchemy import event
 
 
 class Held:
@@ -50,6 +51,23 @@ async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
         await until(pilot, lambda: len(log(folder)) == 2 and not app.screen.busy)
         await rested(pilot)
     assert [verdict for _, verdict, _ in log(folder)] == ["approve", "approve"]
+
+
+async def test_undo_waits_for_a_busy_store(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    app.source.tick = 0.02
+    async with running(app, (120, 30)) as pilot:
+        await on_review(app, pilot)
+        decided = await shown_item(pilot, "a")
+        await shown_item(pilot, "a")
+        impatient = app.screen.session.desk.store.engine
+        event.listen(impatient, "checkout", lambda connection, *_: connection.execute("PRAGMA busy_timeout = 20"))
+        with Held(folder) as held:
+            await pilot.press("u")
+            await until(pilot, lambda: app.screen.awaits in app.screen.message)
+            held.end()
+        assert (await shown_item(pilot)).id == decided.id
 
 
 async def test_a_late_row_is_said_and_esc_still_works(tmp_path, program):

@@ -285,12 +285,15 @@ class ReviewSession:
 
     def undo(self, item: ReviewItem | None) -> Taken | None:
         """Take the last decision of this session that still counts back and show that row again."""
-        while self.done:
-            name = self.done.pop()[1].id
+        while self.done and self.is_running():
+            name = self.done[-1][1].id
             try:
                 undo(self.desk, name, self.person)
-            except RungError:
-                continue  # it does not stand any more: somebody sent the row back
+            except RungError as error:
+                if BUSY not in error.found:
+                    self.done.pop()  # it does not count any more: somebody sent the row back
+                continue
+            self.done.pop()
             self.leave(item)
             return self.take(partial(self.again, name), f"{name} is open again")
         return self.take(lambda: self.again(item.id) if item else self.next(), "nothing to undo")
