@@ -6,7 +6,7 @@ from conftest_tui import on_stage, opened, running, until
 
 from rung.tui.advice.questions_screen import JumpScreen
 from rung.tui.measure.items_screen import ItemsScreen
-from rung.tui.review.guideline_screen import GuidelineScreen
+from rung.tui.review.review_modals import GuidelineScreen
 from rung.tui.screens.page_screen import KeysScreen, PageScreen, SignScreen, WhyScreen, rank, words_of
 
 TEXTUALS_OWN = {"Focus Next", "Focus Previous", "Copy selected text", "Move cursor left", "Delete character left"}

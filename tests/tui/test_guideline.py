@@ -7,8 +7,8 @@ from conftest_tui import press, settled, text_of
 from review_rows import GUIDELINE, PLAIN, begun, log
 from review_steps import reviewing
 
-from rung.tui.review.guideline_screen import places
 from rung.tui.review.item_text import section_for, sections
+from rung.tui.review.review_modals import places
 
 LONG = (
     GUIDELINE + "\n## 3 Rare\n" + "\n".join(f"Rule {n}: nothing of note." for n in range(80)) + "\nA zebra is rare.\n"

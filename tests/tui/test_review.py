@@ -7,7 +7,7 @@ from review_rows import decided_by, drafts, log, opened, stored
 from review_steps import on_review, reviewing, shown_item
 from sqlalchemy import text as sql
 
-from rung.tui.review.conflict_screen import ConflictScreen
+from rung.tui.review.review_modals import ConflictScreen
 
 
 async def test_approve_reject_skip_unsure_undo_flag(project, program):

@@ -19,11 +19,9 @@ from rung.status.stages import Stage, Status
 from rung.text.message_text import clock_of
 from rung.tui.async_list import LONG, SLOW
 from rung.tui.frame import SMALL, WIDE, StageScreen
-from rung.tui.review.answer import AnswerPanel
-from rung.tui.review.conflict_screen import ConflictScreen
-from rung.tui.review.guideline_screen import GuidelineScreen
 from rung.tui.review.item_text import ItemView, answer, labels_of, near_words
-from rung.tui.review.panels import AsidePanel, ItemPanel
+from rung.tui.review.panels import AnswerPanel, AsidePanel, ItemPanel
+from rung.tui.review.review_modals import ConflictScreen, GuidelineScreen
 from rung.tui.review.review_session import ReviewSession, Taken, TriedDecision, Try
 from rung.tui.screens.page_screen import PageScreen, WhyScreen
 from rung.tui.widgets.lines import shown

@@ -1,4 +1,4 @@
-"""`g`: the guideline in full, with `/` to find words."""
+"""Pages over the Review screen: the guideline in full, with `/` to find words; two decisions that met on one row."""
 
 import re
 from typing import ClassVar
@@ -11,9 +11,14 @@ from textual.containers import Vertical, VerticalScroll
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
+from curation.review.decisions import DecisionInForce
 from rung.symbols import drawn
+from rung.text.message_text import VERBS, clock_of
+from rung.tui.review.item_text import ItemView, answer
+from rung.tui.review.review_session import Try
 from rung.tui.safe_screen import LeavingModal
-from rung.tui.widgets.lines import TextPart, TextPassage, shown, wrapped
+from rung.tui.screens.page_screen import Paper
+from rung.tui.widgets.lines import CAME, GONE, TextPart, TextPassage, changed, marked, shown, wrapped
 
 
 def places(text: str, sought: str) -> list[tuple[int, int]]:
@@ -119,3 +124,35 @@ class GuidelineScreen(LeavingModal[None]):
             page, whole = self.query_one("#page", VerticalScroll), self.query_one("#whole", TextPassage)
             row = len(wrapped(Text(self.text[: self.found[self.at][0]]), whole.size.width)) - 1
             page.scroll_to_region(Region(0, max(row - 1, 0), 1, 4), animate=False)
+
+
+class ConflictScreen(LeavingModal[bool]):
+    """Ends with whether both go to a third person."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,escape", "dismiss(False)", "keep the other decision"),
+        Binding("n", "dismiss(True)", "send both to a third person"),
+    ]
+
+    def __init__(self, view: ItemView, tried: Try, other: DecisionInForce) -> None:
+        super().__init__()
+        self.view, self.tried, self.other = view, tried, other
+
+    def compose(self) -> ComposeResult:
+        """Compose both decisions, with the differences marked."""
+        tried, other, who = self.tried, self.other, shown(self.other.reviewer)
+        mine = self.view.cover(tried.text if tried.text is not None else answer(tried.item) or "")
+        theirs = self.view.cover(other.answer or "-")
+        gone, came = changed(theirs, mine)
+        kept = " Your edit is kept as a draft." if tried.verdict == "edit" else ""
+        heads = (
+            f"{who} decided this row while it was open here.{kept}\n\n"
+            f"{who}, {VERBS.get(other.verdict, other.verdict)} at {clock_of(other.at)}",
+            f"\nYours, {VERBS[tried.verdict]}",
+        )
+        texts = (marked(theirs, gone, GONE), marked(mine, came, CAME))
+        titles = (TextPart(Text(head, style="bold")) for head in heads)
+        parts = [part for title, text in zip(titles, texts, strict=True) for part in (title, TextPart(text, 2))]
+        foot = f"\nEnter keeps what {who} decided   n sends both to a third person"
+        with Paper():
+            yield TextPassage(*parts, TextPart(Text(foot, style="dim")))
