@@ -35,7 +35,7 @@ class ProjectSettings(Section):
 
     name: str = ""
     """Name of the project."""
-    person: str = Field(default_factory=lambda: _person())
+    person: str = Field(default_factory=lambda: user_here())
     """Your name in reviews and decisions; default: the login name."""
 
 
@@ -427,7 +427,8 @@ def opened_project() -> tuple[Project, Settings]:
     return project, load_settings(project.settings_file)
 
 
-def _person() -> str:
+def user_here() -> str:
+    """Return this account's name, or `someone` where the system knows none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

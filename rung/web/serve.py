@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from curation.review import Desk
+from curation.store.reviewers import all_reviewers
 from workspace.errors import Refusal, RungError
-from workspace.settings import WebSettings
+from workspace.settings import WebSettings, user_here
 
 if TYPE_CHECKING:
     import uvicorn
@@ -48,19 +49,12 @@ def check_login(desk: Desk) -> None:
             "rung review serve --host 127.0.0.1",
             where=web.host,
         )
-    if web.login == "link" and not has_links(desk):
+    if web.login == "link" and not any((each.token_until or 0) > desk.clock() for each in all_reviewers(desk.store)):
         raise Refusal(
             f"Not started: {web.host} is open to other machines, and nobody has a personal link yet.",
             "rung review invite NAME",
             where=web.host,
         )
-
-
-def has_links(desk: Desk) -> bool:
-    """True if anyone's personal link is valid now."""
-    from curation.review import all_reviewers
-
-    return any((person.token_until or 0) > desk.clock() for person in all_reviewers(desk.store))
 
 
 def host_names(web: WebSettings) -> set[str]:
@@ -127,17 +121,23 @@ def link_base(web: WebSettings, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def reached(web: WebSettings, port: int, usual: str = "") -> Iterator[str]:
-    """Yield the ways to the page (here, through ssh, through a proxy) and the personal links.
+def address_of(web: WebSettings, port: int) -> str:
+    """Return the address of the page on this machine."""
+    return f"http://{f'[{web.host}]' if ':' in web.host else web.host}:{port}"
 
-    `usual` is where `rung review invite` leads by itself, by rung.toml alone.
+
+def reached(web: WebSettings, port: int, link: str | None, invite: str | None) -> Iterator[str]:
+    """Yield the ways to the page (here, through ssh, through a proxy), and how others get their personal links.
+
+    `link` is that of the person who starts the page, `invite` the command for others; None if nobody signs in.
     """
-    address = f"[{web.host}]" if ":" in web.host else web.host
-    yield f"Review page: http://{address}:{port}   (Ctrl+C ends it; decisions are kept)"
+    yield f"Review page: {address_of(web, port)}   (Ctrl+C ends it; decisions are kept)"
+    if link:
+        yield f"Your link:   {link}   (ends with this page)"
     yield ""
     if is_loopback(web.host):
         yield "From another machine, through ssh:"
-        yield f"  ssh -L {port}:127.0.0.1:{port} {_user()}@{socket.gethostname()}"
+        yield f"  ssh -L {port}:127.0.0.1:{port} {user_here()}@{socket.gethostname()}"
         yield f"  then open http://127.0.0.1:{port} there"
     else:
         yield "This connection is not encrypted. Outside a trusted network, put a proxy with TLS in front."
@@ -148,9 +148,8 @@ def reached(web: WebSettings, port: int, usual: str = "") -> Iterator[str]:
     if web.login == "proxy":
         yield f"    proxy_set_header {web.user_header} $remote_user;   # after its own login, for each request"
     yield ""
-    if web.login != "none":
-        base = "" if link_base(web, port) == usual else f" --base {link_base(web, port)}"
-        yield f"Links: rung review invite NAME{base}   (a second call replaces the link; --revoke ends it)"
+    if invite:
+        yield f"Links: {invite}   (a second call replaces the link; --revoke ends it)"
     else:
         yield "No login: everybody on this machine reviews under your name."
 
@@ -160,15 +159,6 @@ def _own_addresses(own: str) -> set[str]:
         return {str(found[4][0]).split("%")[0] for found in socket.getaddrinfo(own, None)}
     except OSError:
         return set()
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "you"
 
 
 MOST = 256

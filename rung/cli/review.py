@@ -1,7 +1,9 @@
-"""Commands of the group `review`: the queue for scripts, and what opens it on a screen."""
+"""Commands of the group `review`: the queue for scripts, for the lead, in files, on a screen and in a browser."""
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,18 +12,42 @@ import typer
 
 from rung.cli.options import Json, Unmask
 from rung.cli.output import emit, new_folders, note, say, show
-from rung.cli.review.review_group import Automatic, Reviewer, desk_here, person_of, review_app
 from rung.status.following import ITEM, OWN_ROWS, REVIEW, after
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.files import check_outputs, read_utf8, write_private
 from workspace.folder import require_project
 from workspace.json_types import JsonObject
+from workspace.settings import Settings, WebSettings, load_settings, opened_project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from curation.review import Desk, ReviewItem
     from curation.review.item import Veil
     from curation.review.service import NextItem
+
+review_app = typer.Typer(help="Review rows: on a screen, in a browser, or by script.", rich_markup_mode=None)
+
+Reviewer = Annotated[str, typer.Option("--reviewer", metavar="NAME", help="Name of the reviewer.")]
+Automatic = Annotated[
+    bool, typer.Option("--automatic", help="The reviewer is a program; it never counts as expert review.")
+]
+
+
+@contextlib.contextmanager
+def desk_here() -> Iterator[Desk]:
+    """Open the desk of the project here; its store is closed after the block."""
+    from curation.review import open_desk
+
+    desk = open_desk(*opened_project())
+    with desk.store:
+        yield desk
+
+
+def person_of(desk: Desk, reviewer: str) -> str:
+    """Return the reviewer's name, by default rung.toml's person."""
+    return reviewer or desk.settings.project.person
 
 
 @review_app.callback(invoke_without_command=True)
@@ -36,8 +62,6 @@ def review(
 
 def open_screen(reviewer: str) -> bool:
     """Open the review screen. False if there is no terminal."""
-    import sys
-
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     from rung.tui.app import open_review
@@ -83,10 +107,11 @@ def decide_command(
     """Decide a row that `next` gave you. An expired token changes nothing (exit 1)."""
     from curation.review import Ruling, decide
     from curation.review.guideline import reason_of, reasons_now
+    from curation.review.ruling import parse_row
     from rung.text.review_text import failed_text
 
     text = read_utf8(text_file, newline="") if text_file else None
-    whole = _row(row_file) if row_file else None
+    whole = parse_row(read_utf8(row_file, newline="").encode(), str(row_file)) if row_file else None
     with desk_here() as desk:
         ruling = Ruling(verdict, text, whole, reason_of(reason, reasons_now(desk)), remark)
         kind = "automatic" if automatic else "person"
@@ -193,12 +218,6 @@ def invite_command(
     where = {"file": str(out)} if out else {"link": link}
     told = f"The link of {name} is in {out}, readable only by you." if out else link
     return show(as_json, {"name": name, "role": role, "days": days, **where}, [told])
-
-
-def _row(path: Path) -> Any:
-    from curation.review.ruling import parse_row
-
-    return parse_row(read_utf8(path, newline="").encode(), str(path))
 
 
 def _nothing(turn: NextItem) -> str:
@@ -321,3 +340,73 @@ def again_command(
     document = {"guideline": found.version, "older": found.older, "words": list(found.words),
                 "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change}  # fmt: skip
     show(as_json, document, touched_lines(found, change))
+
+
+@review_app.command("serve")
+def serve_command(
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "",
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="0: a free port.", min=0, max=65535)] = None,
+    login: Annotated[str, typer.Option("--login", metavar="link|proxy|none", help="How people sign in.")] = "",
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="Public address, behind a proxy.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Serve the review page to browsers, by default on this machine only. --json prints the address, then serves."""
+    from workspace.extras import require
+
+    for module in ("uvicorn", "starlette"):
+        require("web", module)
+    given: dict[str, Any] = {"host": host, "login": login, "url": url, "port": port}
+    desk = _served({key: value for key, value in given.items() if value not in ("", None)})
+    with desk.store:
+        desk.store.check_writable()
+        _serve(desk, as_json)
+
+
+def _served(given: dict[str, Any]) -> Desk:
+    """Return the desk of the project here, with the flags on top of `[web]`."""
+    from pydantic import ValidationError
+
+    from curation.review import open_desk
+
+    project, settings = opened_project()
+    try:
+        web = WebSettings.model_validate({**settings.web.model_dump(), **given})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise RungError(
+            f"--{detail['loc'][0]} {detail['input']}: {detail['msg']}.", "rung review serve --help"
+        ) from error
+    return open_desk(project, Settings.model_validate({**settings.model_dump(), "web": web}))
+
+
+def _serve(desk: Desk, as_json: bool) -> None:
+    from rung.start import guideline_is_untouched
+    from rung.web.serve import bind, check_login, server
+
+    check_login(desk)
+    opened = bind(desk.settings.web)
+    own = secrets.token_urlsafe(32) if desk.settings.web.login == "link" else ""
+    _tell(desk, opened.getsockname()[1], own, as_json)
+    if guideline_is_untouched(desk.project):
+        note("! guideline.md is still the template: describe there what a right answer is; reviewers see it")
+    sys.stdout.flush()
+    try:
+        server(desk, own).run(sockets=[opened])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        opened.close()
+    note("The review page is closed. All decisions are saved.")
+
+
+def _tell(desk: Desk, port: int, own: str, as_json: bool) -> None:
+    """Print the address of the page before serving it, and the link of the person who starts it (token `own`)."""
+    from rung.web.serve import address_of, link_base, reached
+
+    web = desk.settings.web
+    base, written = link_base(web, port), load_settings(desk.project.settings_file).web
+    option = f" --base {base}" if base != link_base(written, written.port) else ""
+    invite = f"rung review invite NAME{option}" if web.login != "none" else None
+    link = f"{base}/enter/{own}" if own else None
+    told = {"address": address_of(web, port), "port": port, "login": web.login, "url": web.url or None}
+    show(as_json, {**told, "link": link, "invite": invite}, reached(web, port, link, invite))

@@ -1,1 +1,0 @@
-"""`rung review`: the queue for scripts, for the lead, in files and in a browser."""
