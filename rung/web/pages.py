@@ -37,10 +37,8 @@ from rung.start import GUIDELINE
 from rung.text.evaluation_text import preference_words
 from rung.text.message_text import clock_of, turns, worse_answer
 from rung.text.review_text import failed_text, origin
-from rung.web import view
 from rung.web.login import Door
-from rung.web.templating import LOOK, PageRequest, closed, page
-from rung.web.view import plain
+from rung.web.templating import LOOK, PageRequest, closed, difference, guideline, is_row, page, plain, short
 from workspace.errors import Refusal, RungError
 from workspace.json_types import JsonObject
 
@@ -53,7 +51,7 @@ MOST_NEAR = 5
 def show(desk: Desk, ask: PageRequest) -> Response:
     """Return the next item, or the one that `?row=` names where it is free; the empty page where nothing waits."""
     wanted = ask.request.query_params.get("row")
-    turn = next_item(desk, ask.person.name, want=wanted if wanted and _is_row(wanted) else None)
+    turn = next_item(desk, ask.person.name, want=wanted if wanted and is_row(wanted) else None)
     if turn.item is None and wanted:
         turn = next_item(desk, ask.person.name)
     if turn.item is None:
@@ -67,8 +65,8 @@ def open_panel(desk: Desk, ask: PageRequest) -> Response:
     if item is None:
         return _conflict(desk, ask, "")
     text = ask.form.get("text")
-    if text is not None and view.plain(text) != view.plain(edited_text(item.row)):
-        _keep(desk, ask, item, view.plain(text))
+    if text is not None and plain(text) != plain(edited_text(item.row)):
+        _keep(desk, ask, item, plain(text))
     return _item(desk, ask, item, panel=ask.form.get("panel", "edit"))
 
 
@@ -86,7 +84,7 @@ def decide_page(desk: Desk, ask: PageRequest) -> Response:
         item = _held(desk, ask)
         return _item(desk, ask, item, panel="reject") if item else _conflict(desk, ask, "")
     if _is_new(desk, ask, ruling):
-        item, name_of_it = _held(desk, ask), view.short(mask(ruling.text or ""))
+        item, name_of_it = _held(desk, ask), short(mask(ruling.text or ""))
         words = f'No other row has the answer "{name_of_it}". Save again to keep it.'
         return _item(desk, ask, item, "edit", words, UNSURE) if item else _conflict(desk, ask, "")
     try:
@@ -100,7 +98,7 @@ def decide_page(desk: Desk, ask: PageRequest) -> Response:
 
 def _is_new(desk: Desk, ask: PageRequest, ruling: Ruling) -> bool:
     """True if answers are labels and an edit has a new, unconfirmed one: it may be a typo."""
-    if ruling.verdict != "edit" or ask.form.get("sure") == view.plain(ask.form.get("text", "")):
+    if ruling.verdict != "edit" or ask.form.get("sure") == plain(ask.form.get("text", "")):
         return False
     labels = answers_in_use(desk.store)
     return bool(labels) and ruling.text not in labels
@@ -114,7 +112,7 @@ def undo_page(desk: Desk, ask: PageRequest) -> Response:
         return RedirectResponse("/", 303)
     undo(desk, name, ask.person.name)
     held = ask.form.get("held", "")
-    if _is_row(held) and held != name:
+    if is_row(held) and held != name:
         give_up(desk, ask.person, number_of(held))
     return RedirectResponse(f"/?row={name}&undone=1", 303)
 
@@ -132,18 +130,16 @@ def done_page(desk: Desk, ask: PageRequest) -> Response:
 
 def stop(desk: Desk, ask: PageRequest) -> Response:
     """Give the open row back, so that others may have it, and show the end of the day."""
-    name = ask.form.get("row", "")
-    if _is_row(name):
-        give_up(desk, ask.person, number_of(name))
+    if ask.row:
+        give_up(desk, ask.person, number_of(ask.row))
     return RedirectResponse("/done", 303)
 
 
 def forget(desk: Desk, ask: PageRequest) -> Response:
     """Leave the answer as it was: the draft goes, the row stays open."""
-    name = ask.form.get("row", "")
-    if _is_row(name):
-        drop_draft(desk, ask.person, name)
-    return RedirectResponse(f"/?row={name}" if _is_row(name) else "/", 303)
+    if ask.row:
+        drop_draft(desk, ask.person, ask.row)
+    return RedirectResponse(f"/?row={ask.row}" if ask.row else "/", 303)
 
 
 def _ruling(desk: Desk, ask: PageRequest) -> Ruling:
@@ -170,14 +166,14 @@ def _item(
     find = ask.request.query_params.get("find", "")[:200]
     if text is None:
         text = edited_text(item.draft) if item.draft is not None else edited_text(item.row)
-    text = view.plain(text) if opened == "edit" else ""
+    text = plain(text) if opened == "edit" else ""
     values: dict[str, Any] = {
         "item": face,
         "turns": list(turns(face.row)),
         "before": before,
         "text": text,
         "rejected": worse_answer(face.row),
-        "changes": list(view.difference(view.plain(before), text)) if opened == "edit" else [],
+        "changes": list(difference(plain(before), text)) if opened == "edit" else [],
         "panel": opened,
         "in_use": _in_use(desk, unmasked) if opened != "reject" and worse_answer(face.row) is None else (),
         "drafted": drafted,
@@ -185,7 +181,7 @@ def _item(
         "unmasked": unmasked,
         "remark": ask.form.get("remark", ""),
         "near": _near(ask, item),
-        "guide": view.guideline(item.guideline.text, find) if item.guideline else "",
+        "guide": guideline(item.guideline.text, find) if item.guideline else "",
         "find": find,
         "unwritten": item.guideline is not None and item.guideline.text.strip() == GUIDELINE.strip(),
         "problem": problem,
@@ -224,12 +220,12 @@ def _again(desk: Desk, ask: PageRequest, error: RungError) -> Response:
 def _conflict(desk: Desk, ask: PageRequest, message: str) -> Response:
     """409: who decided, when and what; what this person wrote; and the ways on."""
     name = ask.form.get("row", "")
-    other = decided_by_another(desk, ask.person, name, ask.form.get("token", "")) if _is_row(name) else None
+    other = decided_by_another(desk, ask.person, name, ask.form.get("token", ""))
     values = {
         "row": name,
         "other": other,
         "why": message or f"{name}: the row is no longer reserved for you.",
-        "mine": view.plain(ask.form.get("text", "")) if ask.form.get("verdict") == "edit" or not message else "",
+        "mine": plain(ask.form.get("text", "")) if ask.form.get("verdict") == "edit" or not message else "",
         "can_send": other is not None
         and may_contest(ask.person, other.role)
         and ask.form.get("verdict") in ("approve", "edit", "reject"),
@@ -258,15 +254,16 @@ def _keep(desk: Desk, ask: PageRequest, item: ReviewItem, text: str) -> None:
 
 def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
     """Return the values that every page of a signed-in person shows."""
-    query = ask.request.query_params
+    query, last = ask.request.query_params, last_of(desk, ask.person)
+    failed = failed_sample(desk, last.row) if last is not None and query.get("decided") == last.row else None
     return {
         "project": desk.settings.project.name or desk.project.name,
-        "last": last_of(desk, ask.person),
+        "last": last,
         "undone": "undone" in query,
         "sent": "sent" in query,
         "accepted": int(accepted) if (accepted := query.get("accepted", "")[:4]).isdecimal() else 0,
         "today": _day(desk, ask).rows,
-        "note": _failed(desk, ask),
+        "note": failed_text(failed.words(), failed.plan.role) if failed else "",
         "has_team": ask.person.role == "lead",
         "has_compare": any(desk.project.evaluations.glob(f"*/{FOLDER}/{PLAN}")),
         "can_leave": ask.visitor.link,
@@ -274,20 +271,9 @@ def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
     }
 
 
-def _failed(desk: Desk, ask: PageRequest) -> str:
-    """Say how a person's last decision changed a failed sample."""
-    name, last = ask.request.query_params.get("decided", ""), last_of(desk, ask.person)
-    failed = failed_sample(desk, name) if last is not None and last.row == name else None
-    return failed_text(failed.words(), failed.plan.role) if failed else ""
-
-
 def _day(desk: Desk, ask: PageRequest) -> Any:
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     return day_of(desk, ask.person, midnight)
-
-
-def _is_row(name: str) -> bool:
-    return name.startswith("r-") and name[2:].isascii() and name[2:].isdigit() and len(name) < 20
 
 
 def may_show(desk: Desk, ask: PageRequest, veil: Veil, panel: str) -> bool:
@@ -331,10 +317,10 @@ def team_page(desk: Desk, ask: PageRequest) -> Response:
 
 def reopen(desk: Desk, ask: PageRequest) -> Response:
     """Send a decided row to review again; the old decisions stay in the log."""
-    name = ask.form.get("row", "")
-    if not _is_row(name):
+    if not ask.row:
+        name = ask.form.get("row", "")
         raise RungError(f'"{name}" is no row.', "r-000012", found=name)
-    desk.store.queue([name], "reopened", "reopened", actor=ask.person.name)
+    desk.store.queue([ask.row], "reopened", "reopened", actor=ask.person.name)
     return RedirectResponse("/team", 303)
 
 
@@ -357,7 +343,7 @@ def rows_page(desk: Desk, ask: PageRequest) -> Response:
 def alike_page(desk: Desk, ask: PageRequest) -> Response:
     """Show open rows that look like this one and have its answer."""
     name = ask.request.query_params.get("row", "")
-    if not _is_row(name):
+    if not is_row(name):
         return RedirectResponse("/", 303)
     row, found = desk.store.row(name), look_alikes(desk, ask.person, name)
     return page("alike.html", ask, **_common(desk, ask), row=row if found else None, found=found)
@@ -365,11 +351,10 @@ def alike_page(desk: Desk, ask: PageRequest) -> Response:
 
 def accept_alike(desk: Desk, ask: PageRequest) -> Response:
     """Approve the marked look-alikes, each as this person's decision; then the row again."""
-    name = ask.form.get("row", "")
-    if not _is_row(name):
+    if not ask.row:
         return RedirectResponse("/", 303)
-    made = approve_alike(desk, ask.person, name, {key: value for key, value in ask.form.items() if _is_row(key)})
-    return RedirectResponse(f"/?row={name}&accepted={len(made)}", 303)
+    made = approve_alike(desk, ask.person, ask.row, {key: value for key, value in ask.form.items() if is_row(key)})
+    return RedirectResponse(f"/?row={ask.row}&accepted={len(made)}", 303)
 
 
 LONGEST_REASON = 2000
@@ -395,19 +380,10 @@ def _compare_page(desk: Desk, ask: PageRequest, wanted: str, bare: bool = False)
     if pairing is None:
         result = [line for p in read_result(comparison.folder.parent) for line in preference_words(p)]
         return page("compare_done.html", ask, **values, result=result)
-    done, of = values["standing"].get(ask.person.name, (0, len(comparison.asked)))
-    given = comparison.answers().get(ask.person.name, {}).get(pairing.id)
-    typed = plain(ask.form.get("reason", ""))[:LONGEST_REASON]
-    return page(
-        "compare.html",
-        ask,
-        **values,
-        **_face(desk, ask, comparison, pairing, bare),
-        done=done,
-        of=of,
-        given=given,
-        reason=typed,
-    )
+    values["done"], values["of"] = values["standing"].get(ask.person.name, (0, len(comparison.asked)))
+    values["given"] = comparison.answers().get(ask.person.name, {}).get(pairing.id)
+    values["reason"] = plain(ask.form.get("reason", ""))[:LONGEST_REASON]
+    return page("compare.html", ask, **values, **_face(desk, ask, comparison, pairing, bare))
 
 
 def _face(desk: Desk, ask: PageRequest, comparison: BlindComparison, pairing: Pairing, bare: bool) -> dict[str, Any]:
@@ -435,7 +411,6 @@ def end_comparison(desk: Desk, ask: PageRequest) -> Response:
     comparison = begun_comparison(desk.project)
     if comparison is None:
         raise RungError("This comparison does not exist.", "rung evaluate --human")
-
     comparison.reveal()
     write_page(desk.project, comparison.folder.parent)
     return RedirectResponse("/compare", 303)

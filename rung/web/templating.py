@@ -1,8 +1,10 @@
-"""A request and its answer: the form's fields, and templates (autoescaped, undefined names are errors)."""
+"""A request and its answer: the form's fields, templates (autoescaped, undefined names are errors), texts as HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -18,11 +23,10 @@ from curation.review import Reviewer, Ruling
 from curation.review.guideline import reason_of
 from curation.review.item import LABEL_KEYS
 from rung.report.page import shown
+from rung.text.message_text import VERBS as SHORT_VERBS
 from rung.text.message_text import clock_of
 from rung.text.review_text import agreement_parts, agreement_words
-from rung.web import view
 from rung.web.login import Visitor
-from rung.web.view import plain
 from workspace.counted import counted, duration
 
 THEMES = ("auto", "light", "dark")
@@ -73,6 +77,12 @@ class PageRequest:
         """Return the signed-in person."""
         return self.visitor.person
 
+    @property
+    def row(self) -> str:
+        """Return the id of the form's row; empty if it has none."""
+        name = self.form.get("row", "")
+        return name if is_row(name) else ""
+
     def ruling(self, reasons: tuple[str, ...], before: str | None) -> Ruling:
         """Return the decision that the form holds; an edit that leaves the text `before` as it was is an approval.
 
@@ -89,6 +99,11 @@ class PageRequest:
             reason=reason_of(reason, reasons) if verdict == "reject" else "",
             remark=plain(self.form.get("remark", "")).strip(),
         )
+
+
+def is_row(name: str) -> bool:
+    """True if a text is the id of a row."""
+    return re.fullmatch(r"r-[0-9]{1,17}", name) is not None
 
 
 def read_form(body: bytes) -> dict[str, str]:
@@ -108,11 +123,11 @@ def environment() -> Environment:
     """Return the templates of the review page."""
     made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
     made.trim_blocks = made.lstrip_blocks = True
-    made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": clock_of}
+    made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": short, "clock": clock_of}
     made.filters |= {"duration": duration, "counted": counted, "agreement": agreement_words}
     made.filters["agreement_parts"] = agreement_parts
     made.filters["masked"] = lambda text: mask(text or "")
-    made.globals |= {"VERBS": view.VERBS, "label_keys": LABEL_KEYS}
+    made.globals |= {"VERBS": VERBS, "label_keys": LABEL_KEYS}
     return made
 
 
@@ -132,3 +147,78 @@ def closed(title: str, words: str, status: int, *, after: str = "", headers: Any
 def static_file(name: str) -> tuple[bytes, str]:
     """Return bytes and type of one of the files that pages use."""
     return (HERE / "static" / name).read_bytes(), STATIC[name]
+
+
+VERBS = {
+    **SHORT_VERBS,
+    "edit": "edited and approved",
+    "flag": "flagged for the adjudicator",
+}
+
+
+MOST_PAIRS = 4_000_000
+"""Pairs of words that are compared at most (about a second); longer texts are compared line by line."""
+
+
+def difference(old: str, new: str) -> Iterator[tuple[str, str]]:
+    """Yield parts of both texts, word by word: `same`, `gone` or `came`, with the text."""
+    before, after = (re.findall(r"\s+|\w+|[^\w\s]", text) for text in (old, new))
+    if len(before) * len(after) > MOST_PAIRS:
+        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            yield "same", "".join(before[a:b])
+            continue
+        if b > a:
+            yield "gone", "".join(before[a:b])
+        if d > c:
+            yield "came", "".join(after[c:d])
+
+
+def plain(text: str) -> str:
+    """Return a text as a form sends it: line breaks as one character, so that the browser changes nothing."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def short(text: str | None, most: int = 60) -> str:
+    """Return the first words of an answer, on one line."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink", "reference"])
+
+
+def guideline(text: str, find: str = "") -> Markup:
+    """Return a guideline's Markdown as HTML: every heading as an h3, no link or picture, its markup as text.
+
+    With `find` only the blocks that hold these words, each with its heading; empty if none does.
+    """
+    tokens = _markdown().parse(shown(plain(text), limit=len(text)))
+    blocks: list[list[Token]] = []
+    for token in tokens:
+        token.attrs.pop("style", None)  # the page's own styles are the only ones
+        if token.type.startswith("heading"):
+            token.tag = "h3"
+        if token.level == 0 and token.nesting >= 0:
+            blocks.append([])
+        blocks[-1].append(token)
+    kept = [token for block in _holding(blocks, " ".join(find.lower().split())) for token in block]
+    return Markup(_markdown().renderer.render(kept, _markdown().options, {}))
+
+
+def _holding(blocks: list[list[Token]], words: str) -> list[list[Token]]:
+    kept: list[list[Token]] = []
+    heading: list[Token] | None = None
+    for block in blocks:
+        is_heading = block[0].type == "heading_open"
+        heading = block if is_heading else heading
+        if words in " ".join(" ".join(token.content for token in block).lower().split()):
+            if heading is not None and not is_heading:
+                kept.append(heading)
+                heading = None
+            kept.append(block)
+            heading = None if is_heading else heading
+    return kept

@@ -17,7 +17,7 @@ from curation.review.decisions import day_of
 from curation.store import NewRow
 from curation.store.tables import links
 from rung.start import GUIDELINE
-from rung.web.view import guideline
+from rung.web.templating import guideline
 
 
 def test_blind_rows_show_nobodys_decision(make_site):
