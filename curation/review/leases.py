@@ -1,4 +1,4 @@
-"""Claims and decisions, each in one transaction that nobody else can split.
+"""Leases: who holds a row, each in one transaction that nobody else can split.
 
 The clock is read inside the transaction: a moment from before a long wait for the lock would take a lease that someone
 got meanwhile for one from the future. A lease's token proves later that this person held the row: it carries a keyed
@@ -15,17 +15,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
 
-from curation.example import Example
 from curation.review.desk import Desk
-from curation.review.ruling import Decided, Ruling, edited, settle_row
-from curation.store.decision_log import (
-    drop_drafts,
-    keep_draft,
-    newest_decision,
-    own_entry,
-    row_by_number,
-    write_decision,
-)
+from curation.store.decision_log import newest_decision, row_by_number
 from curation.store.open_rows import (
     end_lease,
     first_free,
@@ -38,107 +29,28 @@ from curation.store.open_rows import (
 )
 from curation.store.reading import SKEW
 from curation.store.records import Reviewer, row_id
-from curation.store.reviewers import current_guideline
 from workspace.errors import Refusal
 
 NEXT = "rung review next --reviewer NAME"
 
 
 def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None) -> tuple[int | None, int]:
-    """Lease a row to a person: (its number, 0), or (None, how many rows wait for others)."""
+    """Lease a row to a person: (its number, 0), or (None, how many rows wait for others).
+
+    Someone who reviews alone is also given again what they are not sure of.
+    """
     with desk.store.write(lasting=False) as connection:
         moment = desk.clock()
+        lasts, is_owner = desk.settings.review.lease_seconds, person.name == desk.settings.project.person
         number = held_row(connection, person, moment, holding, want)
         if number is None:
-            number = due_row(connection, desk, person, moment, holding, want)
+            number = first_free(connection, person, moment, holding, want=want, patience=moment - lasts)
+        if number is None and is_owner and not others_review(connection, person):
+            number = first_unsure(connection, person, moment, holding, want=want)
         if number is None:
             return None, how_many_wait(connection)
-        _lease(connection, person, number, moment, desk.settings.review.lease_seconds)
+        _lease(connection, person, number, moment, lasts)
         return number, 0
-
-
-def due_row(
-    connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
-) -> int | None:
-    """Return the first free row; someone who reviews alone is also given again what they are not sure of."""
-    patience = moment - desk.settings.review.lease_seconds
-    found = first_free(connection, person, moment, holding, want=want, patience=patience)
-    if found is None and person.name == desk.settings.project.person and not others_review(connection, person):
-        return first_unsure(connection, person, moment, holding, want=want)
-    return found
-
-
-def take_decision(
-    desk: Desk, person: Reviewer, number: int, token: str, ruling: Ruling
-) -> tuple[str, int, Refusal | None]:
-    """(state, decision, None), or the refusal after an edit was kept as a draft.
-
-    Raises RungError for a row that is not there, and for a ruling that makes no sense.
-    """
-    with desk.store.write() as connection:
-        guideline = current_guideline(desk.store, desk.project, connection)  # before any row is held
-        row = row_by_number(connection, number, lock=True)
-        moment = desk.clock()
-        refusal = stale(connection, row, person, token, moment)
-        if refusal is not None and not was_leased(connection, row, person, token):
-            return row["state"], 0, refusal
-        payload = edited(Example.from_json(row["payload"]), ruling)
-        if refusal is not None:
-            if payload is not None:
-                keep_draft(connection, number, person.id, payload)
-            return row["state"], 0, refusal
-        version = guideline.version if guideline else None
-        seconds = ruling.seconds if ruling.seconds is not None else max(0.0, moment - row["lease_at"])
-        payload = _as_shown(row, ruling, payload)
-        decision = write_decision(
-            connection, row, person.id, ruling.values(payload, version), token=token, seconds=seconds
-        )
-        skipped = {"skipped_at": moment} if ruling.verdict == "skip" else {}
-        outcome = settle_row(connection, row, desk.settings.review, lease_token=None, lease_until=None, **skipped)
-        drop_drafts(connection, number, person.id)
-        return outcome.state, decision, None
-
-
-def _as_shown(row: RowMapping, ruling: Ruling, payload: str | None) -> str | None:
-    """Return the text that a decision keeps: approval of an edited text keeps that text, not the draft's."""
-    if ruling.verdict == "approve" and row["original"] and row["payload"] != row["original"]:
-        return str(row["payload"])
-    return payload
-
-
-def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, str | None]]) -> list[Decided]:
-    """Decisions without leases, all in one transaction; two such, each with rows that the other wants, take turns."""
-    made = []
-    with desk.store.write(alone=True) as connection:
-        moment = desk.clock()
-        guideline = current_guideline(desk.store, desk.project, connection)
-        version = guideline.version if guideline else None
-        for number, ruling, payload in ready:
-            row = row_by_number(connection, number, lock=True)
-            others = row["lease_owner"] != person.id and running(row, moment)
-            if row["change_id"] is not None or others or own_entry(connection, row["id"], row["since"], person.id):
-                continue
-            payload = _as_shown(row, ruling, payload)
-            decision = write_decision(
-                connection, row, person.id, ruling.values(payload, version), token="", seconds=ruling.seconds
-            )
-            outcome = settle_row(connection, row, desk.settings.review)
-            made.append(Decided(row_id(number), outcome.state, decision))
-    return made
-
-
-def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
-    """Return a new entry that supersedes a person's standing decision on a row."""
-    with desk.store.write() as connection:
-        row = row_by_number(connection, number, lock=True)
-        mine = own_entry(connection, row["id"], row["since"], person.id)
-        if mine is None:
-            name = row_id(number)
-            hint = f"rung review undo {name} --reviewer NAME, or to decide it again: rung review reopen {name}"
-            raise Refusal(f"{person.name} has no decision on {name} to undo.", hint)
-        decision = write_decision(connection, row, person.id, Ruling("undo").values(None, None), token="", seconds=None)
-        outcome = settle_row(connection, row, desk.settings.review)
-        return Decided(row_id(number), outcome.state, decision)
 
 
 def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None:

@@ -13,7 +13,6 @@ from curation.example import Example, edited_text
 from curation.mask import mask
 from curation.review import Desk, ReviewItem, Ruling, decide, next_item, progress, undo
 from curation.review.browse import PAGE, STATES, approve_alike, browse, look_alikes
-from curation.review.decisions import contest, day_of, decided_by_another, drop_draft, last_of, may_contest, recent
 from curation.review.guideline import reasons_now
 from curation.review.item import (
     OtherDecision,
@@ -28,6 +27,7 @@ from curation.review.item import (
 from curation.review.leases import give_up, renew
 from curation.review.progress import failed_sample
 from curation.review.ruling import with_text
+from curation.review.service import contest, day_of, decided_by_another, drop_draft, last_of, may_contest, recent
 from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, number_of
 from evaluation.blinding import log_shown

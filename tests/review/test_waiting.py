@@ -10,7 +10,7 @@ from deciding import held_before
 from sqlalchemy import Connection, event, insert, text
 
 from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, next_item, undo
-from curation.review.decisions import contest
+from curation.review.service import contest
 from curation.store.tables import tally
 from curation.store.waiting_rows import MANY, WAITING, waiting
 

@@ -21,9 +21,9 @@ from sqlalchemy import select, text
 
 from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, next_item, open_desk, refresh_queue, undo
-from curation.review.decisions import contest
 from curation.review.leases import give_up, renew
 from curation.review.queue import draw_again
+from curation.review.service import contest
 from curation.store.reading import SKEW
 from curation.store.tables import decisions, rows
 from curation.store.waiting_rows import waiting
@@ -142,7 +142,7 @@ class Queue(RuleBasedStateMachine):
         desk = self.desk
         item = self.next(desk, who)
         if item is not None:
-            with contextlib.suppress(Killed), patch("curation.review.leases.drop_drafts", side_effect=Killed):
+            with contextlib.suppress(Killed), patch("curation.review.service.drop_drafts", side_effect=Killed):
                 decide(desk, item.id, item.token, who, ruling(verdict, 0))
 
     @rule(who=PEOPLE, pick=PICK)

@@ -9,7 +9,7 @@ from web_steps import decisions, stale
 
 from curation.example import Example, chat_row
 from curation.review import Ruling
-from curation.review.decisions import last_of
+from curation.review.service import last_of
 
 
 def own_word(site, name: str):

@@ -13,7 +13,7 @@ from web_steps import stale
 
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, known_reviewer, next_item, progress
-from curation.review.decisions import day_of
+from curation.review.service import day_of
 from curation.store import NewRow
 from curation.store.tables import links
 from rung.start import GUIDELINE

@@ -8,7 +8,7 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item
-from curation.review.decisions import recent
+from curation.review.service import recent
 
 HOSTILE = (
     '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'"> {{ 7*7 }} \u202egpj.exe'

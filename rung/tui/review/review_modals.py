@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
-from curation.review.decisions import DecisionInForce
+from curation.review.service import DecisionInForce
 from rung.symbols import drawn
 from rung.text.message_text import VERBS, clock_of
 from rung.tui.review.item_text import ItemView, answer

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from curation.review import ReviewItem
-from curation.review.decisions import DecisionInForce
 from curation.review.item import LABEL_KEYS
+from curation.review.service import DecisionInForce
 from curation.store.records import FINAL
 from rung.status.stages import Stage, Status
 from rung.text.message_text import clock_of

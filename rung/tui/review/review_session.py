@@ -17,11 +17,11 @@ from curation.example import edited_text
 from curation.generate.reply_log import find_gaps
 from curation.mask import mask
 from curation.review import Decided, Desk, ReviewItem, Ruling, decide, known_reviewer, next_item, open_desk, undo
-from curation.review.decisions import DecisionInForce, contest, decided_by_another
 from curation.review.item import Found, OtherDecision, Veil, answers_in_use, log_unmasked, veiled, veiled_near
 from curation.review.leases import give_up, renew
 from curation.review.people import team
 from curation.review.progress import agreement
+from curation.review.service import DecisionInForce, contest, decided_by_another
 from curation.review.similar import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
 from curation.store import store_exists
 from curation.store.decision_log import keep_draft
