@@ -51,14 +51,14 @@ def measure(units: Sequence[Unit], *, seed: int = 13) -> Agreement:
     def value(some: Sequence[Unit]) -> float | None:
         return cohen_kappa(pairs_of(some)) if two else krippendorff_alpha(some)
 
-    low, high = bootstrap(kept, value, seed=seed) if kept else (None, None)
+    low, high = bootstrap(kept, value, seed=seed)
     agreed = [len(set(unit.values())) == 1 for unit in kept]
     rejects = [same for unit, same in zip(kept, agreed, strict=True) if "reject" in unit.values()]
     enough = len(kept) >= ENOUGH
     labels = Counter(label.partition(":")[0] for unit in kept for label in unit.values())
     return Agreement(
         measure="kappa" if two else "alpha",
-        value=value(kept) if kept else None,
+        value=value(kept),
         low=low,
         high=high,
         raw=_share(agreed),
@@ -90,16 +90,17 @@ def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 def krippendorff_alpha(units: Sequence[Unit]) -> float | None:
     """Return 1 - observed / expected disagreement of nominal labels, any number of reviewers; None if undefined."""
-    matrix = _coincidences(units)
-    totals: dict[str, float] = {}
-    for (a, _), weight in matrix.items():
-        totals[a] = totals.get(a, 0.0) + weight
-    n = sum(totals.values())
-    expected = n**2 - sum(total**2 for total in totals.values())
-    if n <= 1 or expected <= 0:
+    labels = [list(unit.values()) for unit in units if len(unit) > 1]
+    expected = _unlike([label for each in labels for label in each])
+    if not expected:
         return None
-    observed = sum(weight for (a, b), weight in matrix.items() if a != b)
-    return 1 - (n - 1) * observed / expected
+    observed = sum(_unlike(each) / (len(each) - 1) for each in labels)
+    return 1 - (sum(map(len, labels)) - 1) * observed / expected
+
+
+def _unlike(labels: Sequence[str]) -> int:
+    """Return the number of ordered pairs of different labels."""
+    return len(labels) ** 2 - sum(many**2 for many in Counter(labels).values())
 
 
 def bootstrap(
@@ -128,19 +129,6 @@ def lower_bound(hits: int, n: int) -> float | None:
     from scipy.stats import beta
 
     return float(beta.ppf(0.05, hits, n - hits + 1))
-
-
-def _coincidences(units: Sequence[Unit]) -> dict[tuple[str, str], float]:
-    matrix: dict[tuple[str, str], float] = {}
-    for unit in units:
-        labels = list(unit.values())
-        if len(labels) < 2:
-            continue
-        for i, a in enumerate(labels):
-            for j, b in enumerate(labels):
-                if i != j:
-                    matrix[a, b] = matrix.get((a, b), 0.0) + 1 / (len(labels) - 1)
-    return matrix
 
 
 def _share(flags: Sequence[bool]) -> float | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from curation.review.service import decide_all
 from curation.rows.table import LARGEST_FIELD
 from curation.store import StoredRow
 from curation.store.decision_log import row_by_number
-from curation.store.records import number_of
+from curation.store.records import DECIDED, VERDICT_OF, number_of
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import read_utf8, write_text
 
@@ -59,49 +60,32 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Decisions
     A row whose text changed since, or that someone else decided otherwise, is a conflict and stays as it is. Raises
     InputError with every line that cannot be read or used; then nothing is imported.
     """
-    entries = list(_entries(file))
+    entries = _entries(file)
+    filled = [(f"{file}:{line}", entry) for line, entry in entries if entry["decision"]]
     stored = {row.id: row for row in desk.store.rows(ids=[entry["id"] for _, entry in entries])}
-    found = _Found()
-    for line, entry in entries:
-        found.take(desk, stored, file, line, {**entry, "reviewer": reviewer or entry["reviewer"]})
-    if found.problems:
-        raise InputError(found.problems, "Correct these lines; nothing was imported.")
-    made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in found.ready.items())
-    return DecisionsImported(made, found.open, tuple(found.conflicts))
-
-
-@dataclass
-class _Found:
-    """Content of a decisions file: rulings by reviewer, rows left open, problems, conflicts."""
-
-    ready: dict[str, list[tuple[str, Ruling]]] = field(default_factory=dict)
-    first: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
-    open: int = 0
-
-    def take(
-        self, desk: Desk, stored: Mapping[str, StoredRow], file: Path, line: int, entry: Mapping[str, str]
-    ) -> None:
-        """Sort one line in."""
-        if not entry["decision"]:
-            self.open += 1
-            return
+    reasons = reasons_now(desk)
+    problems: list[Problem] = []
+    conflicts: list[str] = []
+    first: dict[str, Ruling] = {}
+    ready: dict[str, list[tuple[str, Ruling]]] = defaultdict(list)
+    for where, entry in filled:
         try:
-            row, ruling = _checked(entry, stored, reasons_now(desk))
-            edited(row.example, ruling)
+            row, ruling = _checked(entry, stored, reasons)
         except RungError as error:
-            self.problems.append(Problem(error.message, where=f"{file}:{line}"))
-            return
-        said = (ruling.verdict, ruling.text)
-        conflict = _conflict(row, entry, ruling)
-        if not conflict and self.first.setdefault(row.id, said) != said and not _for_two(desk, row):
+            problems.append(Problem(error.message, where=where))
+            continue
+        conflict, other = _conflict(row, entry, ruling), first.get(row.id, ruling)
+        if not conflict and (ruling.verdict, ruling.text) != (other.verdict, other.text) and not _for_two(desk, row):
             conflict = f"{row.id}: this file holds two decisions that differ; the first was taken."
         if conflict:
-            self.conflicts.append(f"{file}:{line}: {conflict}")
-            return
-        name = entry["reviewer"] or desk.settings.project.person
-        self.ready.setdefault(name, []).append((row.id, ruling))
+            conflicts.append(f"{where}: {conflict}")
+            continue
+        first.setdefault(row.id, ruling)
+        ready[reviewer or entry["reviewer"] or desk.settings.project.person].append((row.id, ruling))
+    if problems:
+        raise InputError(problems, "Correct these lines; nothing was imported.")
+    made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in ready.items())
+    return DecisionsImported(made, len(entries) - len(filled), tuple(conflicts))
 
 
 def _for_two(desk: Desk, row: StoredRow) -> bool:
@@ -139,12 +123,11 @@ def _plain_cell(value: str) -> str:
     return value[1:] if value[:1] == "'" and value[1:].startswith(FORMULA) else value
 
 
-def _entries(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    text = read_utf8(file, newline="")
+def _entries(file: Path) -> list[tuple[int, dict[str, str]]]:
     read = _csv_lines if file.suffix.lower() == ".csv" else _json_lines
     problems: list[Problem] = []
     entries: list[tuple[int, dict[str, str]]] = []
-    for number, entry, fault in read(text):
+    for number, entry, fault in read(read_utf8(file, newline="")):
         if not fault and not (isinstance(entry, dict) and entry.get("id")):
             fault = '"id" is missing.'
         if fault:
@@ -153,7 +136,7 @@ def _entries(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
             entries.append((number, {name: str(entry.get(name) or "") for name in FIELDS}))
     if problems:
         raise InputError(problems, "Correct these lines; nothing was imported.")
-    yield from entries
+    return entries
 
 
 def _csv_lines(text: str) -> Iterator[tuple[int, Any, str]]:
@@ -184,20 +167,20 @@ def _checked(
         raise RungError(f"no row {entry['id']} in this project.")
     verdict = entry["decision"].strip().lower()
     text = entry["text"] if verdict == "edit" else None
-    return row, Ruling(verdict, text, None, reason_of(entry["reason"], reasons), entry["remark"])
+    ruling = Ruling(verdict, text, None, reason_of(entry["reason"], reasons), entry["remark"])
+    edited(row.example, ruling)  # a ruling that makes no sense ends here
+    return row, ruling
 
 
 def _conflict(row: StoredRow, entry: Mapping[str, str], ruling: Ruling) -> str:
     """Return why a decision cannot be imported; empty if it can."""
     if row.excluded is not None:
         return f"{row.id} was taken out: {row.excluded}."
-    if row.state in ("approved", "edited", "rejected"):
-        same = {"approve": "approved", "reject": "rejected"}.get(ruling.verdict) == row.state
-        edits = ruling.verdict == "edit" and row.state == "edited"
-        same = same or (edits and edited(row.example, ruling) == row.example.to_json())
-        return (
-            "" if same else f"{row.reviewer} decided {row.id} meanwhile: {row.state}. The file says {ruling.verdict}."
-        )
+    if row.state in DECIDED:
+        same = VERDICT_OF[row.state] == ruling.verdict
+        if same and edited(row.example, ruling) in (None, row.example.to_json()):
+            return ""
+        return f"{row.reviewer} decided {row.id} meanwhile: {row.state}. The file says {ruling.verdict}."
     if entry["content_hash"] and entry["content_hash"] != row.example.content_hash:
         return f"the text of {row.id} changed since it was written out."
     return ""
