@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from curation.review.desk import Desk, open_desk
 from curation.review.item import OtherDecision, ReviewItem
-from curation.review.people import LinkEnded, LinkUnknown, by_token, invite, known_reviewer, revoke
+from curation.review.people import Desk, LinkEnded, LinkUnknown, by_token, invite, known_reviewer, open_desk, revoke
 from curation.review.progress import ReviewProgress, progress
 from curation.review.queue import draw_again, plans, refresh_queue
 from curation.review.ruling import Decided, Ruling

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from curation.example import edited_text
-from curation.review.desk import Desk
 from curation.review.guideline import reason_of, reasons_now
+from curation.review.people import Desk
 from curation.review.queue import refresh_queue
 from curation.review.ruling import Ruling, edited
 from curation.review.service import decide_all

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from curation.likeness.words import words
-from curation.review.desk import Desk
+from curation.review.people import Desk
 from curation.store.records import DECIDED
 from curation.store.reviewers import current_guideline
 from workspace.errors import Refusal, RungError

@@ -19,8 +19,8 @@ from sqlalchemy.engine import RowMapping
 from curation.documents import used_words
 from curation.example import Example, edited_text
 from curation.mask import covered, cut_apart, spots_in
-from curation.review.desk import Desk
 from curation.review.guideline import reasons_in
+from curation.review.people import Desk
 from curation.store import Link, Store, StoredRow
 from curation.store.decision_log import draft_of, sent_for, standing_votes
 from curation.store.reading import by_numbers, first_payloads, record, row_with_all

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
 
-from curation.review.desk import Desk
+from curation.review.people import Desk
 from curation.store.decision_log import newest_decision, row_by_number
 from curation.store.open_rows import (
     end_lease,

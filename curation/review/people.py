@@ -1,4 +1,4 @@
-"""Reviewers: who they are, the personal links that let them in, and their figures: pace, agreement."""
+"""Reviewers at their desk: who they are, the personal links that let them in, and their figures: pace, agreement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -16,8 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
 from curation.likeness.words import answer_form
-from curation.review.desk import Desk
-from curation.store import Store
+from curation.store import Store, open_store
 from curation.store.decision_log import read_standing
 from curation.store.records import FINAL, Reviewer, Share
 from curation.store.reviewers import (
@@ -29,12 +28,29 @@ from curation.store.reviewers import (
     set_token,
 )
 from workspace.errors import Refusal, RungError, did_you_mean
+from workspace.folder import Project
+from workspace.settings import Settings
 
 Kind = Literal["person", "automatic"]
 ROLES = ("reviewer", "adjudicator", "lead")
 DAY = 86400.0
 BREAK_SECONDS = 300.0
 """A longer pause between two decisions is a break, and counts as this long at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Store, project and policy in one hand. `clock` gives seconds since the epoch: leases are measured by it."""
+
+    store: Store
+    project: Project
+    settings: Settings
+    clock: Callable[[], float] = time.time
+
+
+def open_desk(project: Project, settings: Settings) -> Desk:
+    """Return a desk on the project's own store."""
+    return Desk(open_store(project, settings), project, settings)
 
 
 class LinkUnknown(Refusal):

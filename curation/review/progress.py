@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.engine import RowMapping
 
 from curation.review.agreement import Agreement, Unit, measure
-from curation.review.desk import Desk
-from curation.review.people import PersonProgress, person_progress
+from curation.review.people import Desk, PersonProgress, person_progress
 from curation.review.queue import plans, refresh_queue
 from curation.review.ruling import comes_to
 from curation.store import Store, number_of, row_id

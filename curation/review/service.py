@@ -9,10 +9,9 @@ from datetime import datetime
 from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
-from curation.review.desk import Desk
 from curation.review.item import ReviewItem, show_item
 from curation.review.leases import claim, running, stale, was_leased
-from curation.review.people import ROLES, Kind, known_reviewer, seconds_at_it
+from curation.review.people import ROLES, Desk, Kind, known_reviewer, seconds_at_it
 from curation.review.progress import failed_sample
 from curation.review.queue import refresh_queue
 from curation.review.ruling import Decided, Ruling, edited, settle_row

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from curation.review import Desk, LinkEnded, LinkUnknown
 from curation.review.people import ROLES
-from curation.review.similar import NearestDecided
+from curation.review.rows import NearestDecided
 from rung.web import pages
 from rung.web.host_checks import HostGuard
 from rung.web.login import Door, NotInvited, TooMany, Visitor

@@ -12,7 +12,6 @@ from starlette.responses import RedirectResponse, Response
 from curation.example import Example, edited_text
 from curation.mask import mask
 from curation.review import Desk, ReviewItem, Ruling, decide, next_item, progress, undo
-from curation.review.browse import PAGE, STATES, approve_alike, browse, look_alikes
 from curation.review.guideline import reasons_now
 from curation.review.item import (
     OtherDecision,
@@ -26,6 +25,7 @@ from curation.review.item import (
 )
 from curation.review.leases import give_up, renew
 from curation.review.progress import failed_sample
+from curation.review.rows import PAGE, STATES, approve_alike, browse, look_alikes
 from curation.review.ruling import with_text
 from curation.review.service import contest, day_of, decided_by_another, drop_draft, last_of, may_contest, recent
 from curation.store.decision_log import keep_draft

@@ -11,7 +11,7 @@ import pytest
 from chat.protocols import ChatModel
 from curation.example import Example, chat_row
 from curation.generate.run import DraftingResult, Wish, generate
-from curation.review.desk import open_desk
+from curation.review import open_desk
 from curation.review.ruling import Ruling
 from curation.review.service import decide_all
 from curation.store import Store, open_store

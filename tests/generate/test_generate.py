@@ -16,7 +16,7 @@ from curation.generate.material import gather, load_prompt, passages_of
 from curation.generate.reply_log import yields
 from curation.generate.run import DraftingResult
 from curation.generate.strategies import strategies
-from curation.review.desk import Desk
+from curation.review import Desk
 from curation.review.service import next_item
 from curation.store import Store
 from rung.text.review_text import origin

@@ -11,7 +11,7 @@ import pytest
 from scripted import Scripted
 
 from curation.documents import used_words
-from curation.review.desk import open_desk
+from curation.review import open_desk
 from curation.review.service import next_item
 from curation.store import Store
 from rung.tui.review.item_text import behind

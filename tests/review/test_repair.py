@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from curation.example import Example, chat_row, edited_text
 from curation.review import Desk, Ruling, decide, known_reviewer, next_item, undo
 from curation.review.people import team
-from curation.review.similar import NearestDecided, last_repair, repair_of, repaired, similar_rows
+from curation.review.rows import NearestDecided, last_repair, repair_of, repaired, similar_rows
 from curation.store import NewRow
 
 NERVE = "E11.40 - Type 2 diabetes with diabetic neuropathy, unspecified"

@@ -6,8 +6,8 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item
-from curation.review.browse import browse
 from curation.review.item import LABEL_KEYS
+from curation.review.rows import browse
 from rung.tui.review.review_screen import label_keys
 
 STREETS = ("Mill Lane", "Oak Road", "King Street", "Hill Way", "Bridge Road", "Lake Street")

@@ -21,8 +21,8 @@ from curation.review.item import Found, OtherDecision, Veil, answers_in_use, log
 from curation.review.leases import give_up, renew
 from curation.review.people import team
 from curation.review.progress import agreement
+from curation.review.rows import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
 from curation.review.service import DecisionInForce, contest, decided_by_another
-from curation.review.similar import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
 from curation.store import store_exists
 from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, Reviewer, Share, number_of
