@@ -27,7 +27,7 @@ async def test_keys_and_words_of_workers_that_come_after_a_screen_was_left(tmp_p
     async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         review = app.screen
         await left(app, pilot, review)
-        for action in ("approve", "reject", "skip", "unsure", "edit", "undo", "remark", "scroll(2)"):
+        for action in ("approve", "reject", "skip", "put_off('unsure')", "edit", "undo", "remark", "scroll(2)"):
             assert not await app.run_action(action, review), action
         assert app.screen.stage == "Advice"
         await review._dispatch_message(Callback(callback=review.draw_sides))

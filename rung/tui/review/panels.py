@@ -203,20 +203,6 @@ class ItemPanel(VerticalScroll):
     """Text of the remark field when `Esc` left it: `m` restores it."""
     view: ItemView | None = None
 
-    class Said(Message):
-        """Words for row 23."""
-
-        def __init__(self, words: str) -> None:
-            super().__init__()
-            self.words = words
-
-    class Written(Message):
-        """A text came from the editor that no field takes: it is the edit."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
     def compose(self) -> Iterable[Widget]:
         """Compose the panels from top to bottom."""
         yield TextPassage(id="asked")
@@ -278,34 +264,31 @@ class ItemPanel(VerticalScroll):
 
     # Writing
 
-    def edit(self) -> None:
-        """Open the answer in its place; text that is too long for a field goes to the editor."""
-        if self.view is None or not fits(self.view.start_text):
-            self.edit_outside()
-            return
-        self.answer.open(answer(self.view.item) or "", self.view.start_text)
-        self.post_message(self.Said("your draft is saved as you type"))
+    def edit(self, view: ItemView) -> tuple[str, str | None]:
+        """Open the answer in its place, or in the editor if it is too long for a field; see `edit_outside`."""
+        if not fits(view.start_text):
+            return self.edit_outside(view)
+        self.answer.open(answer(view.item) or "", view.start_text)
+        return "your draft is saved as you type", None
 
-    def edit_outside(self) -> None:
-        """Hand the text to $EDITOR; what comes back is in the field, a draft until it is saved."""
-        view = self.view
-        if view is None:
-            return
+    def edit_outside(self, view: ItemView) -> tuple[str, str | None]:
+        """Hand the text to $EDITOR; what comes back is in the field, a draft until it is saved.
+
+        Returns words for row 23, and a text that no field takes: that is the edit.
+        """
         text = self.answer.field.edited if self.answer.is_open else view.start_text
         try:
             with self.app.suspend():
                 made = edit_outside(draft_file(view.session.desk.project, view.item.id, view.session.person), text)
         except SuspendNotSupported:
-            self.post_message(self.Said("this terminal cannot open an editor"))
+            return "this terminal cannot open an editor", None
         except RungError as error:
-            self.post_message(self.Said(error.message))
-        else:
-            if not fits(made):
-                self.post_message(self.Written(made))
-                return
-            self.answer.open(answer(view.item) or "", made)
-            self._keep_draft(view, made)
-            self.post_message(self.Said("^S saves and approves it"))
+            return error.message, None
+        if not fits(made):
+            return "", made
+        self.answer.open(answer(view.item) or "", made)
+        self._keep_draft(view, made)
+        return "^S saves and approves it", None
 
     @on(AnswerPanel.Edited)
     def _edited(self, message: AnswerPanel.Edited) -> None:

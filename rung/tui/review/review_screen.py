@@ -78,8 +78,8 @@ class ReviewScreen(StageScreen):
         Binding("E,ctrl+o", "editor", "edit in your $EDITOR", key_display="E"),
         Binding("x", "reject", "reject, then a digit for the reason"),
         Binding("s", "skip", "skip: comes back later"),
-        Binding("n", "unsure", "not sure: a second person decides; alone, it comes back last"),
-        Binding("f,N", "flag", "flag: goes to the person who settles disagreements"),
+        Binding("n", "put_off('unsure')", "not sure: a second person decides; alone, it comes back last"),
+        Binding("f,N", "put_off('flag')", "flag: goes to the person who settles disagreements"),
         Binding("u", "undo", "undo the last decision"),
         Binding("b", "same", "the same repair for similar rows, one by one"),
         Binding("m", "remark", "a remark for the team, then a decision"),
@@ -418,22 +418,18 @@ class ReviewScreen(StageScreen):
         """Hand the text to $EDITOR; what comes back is in the field, with the difference."""
         self._edit(self.action_editor, self.left.edit_outside)
 
-    def _edit(self, action: Callable[[], None], begin: Callable[[], None]) -> None:
+    def _edit(self, action: Callable[[], None], begin: Callable[[ItemView], tuple[str, str | None]]) -> None:
         if self.view is None or not (self.is_editing or self.can(action)):
             return
         if self.view.masked_in_edit and not self.is_editing:
             self.unmask(self.view, action)
             return
-        begin()
+        words, text = begin(self.view)
+        if text is not None:
+            self.decide("edit", text=text)
+            return
+        self.tell(words)
         self.refresh_frame()
-
-    @on(ItemPanel.Said)
-    def _said(self, message: ItemPanel.Said) -> None:
-        self.tell(message.words)
-
-    @on(ItemPanel.Written)
-    def _written(self, message: ItemPanel.Written) -> None:
-        self.decide("edit", text=message.text)
 
     def action_save(self) -> None:
         """Save the edit and approve it; ask first where no other row has this answer: it may be a slip."""
@@ -491,15 +487,10 @@ class ReviewScreen(StageScreen):
             else:
                 self.decide("skip")
 
-    def action_unsure(self) -> None:
-        """Send the row to a second person."""
-        if self.can(self.action_unsure):
-            self.decide("unsure")
-
-    def action_flag(self) -> None:
-        """Flag the row: who settles disagreements decides it."""
-        if self.can(self.action_flag):
-            self.decide("flag")
+    def action_put_off(self, verdict: str) -> None:
+        """Send the row to a second person, or to the one who settles disagreements."""
+        if self.can(lambda: self.action_put_off(verdict)):
+            self.decide(verdict)
 
     def decide(self, verdict: str, *, text: str | None = None, reason: str = "") -> None:
         """Write a decision and go on; the item stays until it is written."""
