@@ -14,8 +14,7 @@ from curation.review import Desk, LinkEnded, LinkUnknown
 from curation.review.people import ROLES
 from curation.review.rows import NearestDecided
 from rung.web import pages
-from rung.web.host_checks import HostGuard
-from rung.web.login import Door, NotInvited, TooMany, Visitor
+from rung.web.login import Door, HostGuard, NotInvited, TooMany, Visitor
 from rung.web.templating import STATIC, PageRequest, closed, read_form, static_file
 from workspace.errors import Refusal, RungError
 

@@ -11,8 +11,7 @@ from curation.example import Example, chat_row
 from curation.review import revoke
 from curation.review.people import ROLES
 from rung.web.app import WAYS
-from rung.web.host_checks import MOST_BYTES
-from rung.web.login import WRONG_TOKENS
+from rung.web.login import MOST_BYTES, WRONG_TOKENS
 
 
 @pytest.mark.parametrize("role", ROLES)

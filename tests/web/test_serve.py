@@ -26,7 +26,7 @@ from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide_all, invite, next_item, open_desk
 from curation.store import open_store
 from rung.cli import build_app
-from rung.web.host_checks import HostGuard
+from rung.web.login import HostGuard
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
