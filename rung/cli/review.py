@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json, Unmask
-from rung.cli.output import emit, new_folders, note, say, show
+from rung.cli.output import new_folders, note, show
 from rung.status.following import ITEM, OWN_ROWS, REVIEW, after
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.files import check_outputs, read_utf8, write_private
 from workspace.folder import require_project
-from workspace.json_types import JsonObject
 from workspace.settings import Settings, WebSettings, load_settings, opened_project
 
 if TYPE_CHECKING:
@@ -80,15 +79,21 @@ def next_command(
 ) -> None:
     """Take the next row, reserved for you, and show it with its token. Personal data is masked, in --json too."""
     from curation.review import next_item
+    from curation.review.item import kinds_of, log_unmasked, veiled
 
     with desk_here() as desk:
-        turn = next_item(desk, person_of(desk, reviewer), kind="automatic" if automatic else "person", want=row or None)
-        if as_json:
-            emit(_document(desk, person_of(desk, reviewer), turn, unmask))
-        elif turn.item is None:
-            say(_nothing(turn))
-        else:
-            _show_item(desk, person_of(desk, reviewer), turn.item, unmask)
+        person = person_of(desk, reviewer)
+        turn = next_item(desk, person, kind="automatic" if automatic else "person", want=row or None)
+        if turn.item is None:
+            mine = {"mine": list(turn.mine)} if turn.mine else {}
+            show(as_json, {"id": None, "waiting": turn.waiting} | mine, _nothing(turn))
+            return
+        veil = veiled(turn.item)
+        if unmask and veil.found:
+            log_unmasked(desk, person, turn.item, veil.found)
+    item = turn.item if unmask else veil.item
+    document = {**item.to_json(), "hidden": {} if unmask else kinds_of(veil.found)}
+    show(as_json, document, _item_lines(item, veil, unmask))
 
 
 @review_app.command("decide")
@@ -220,53 +225,32 @@ def invite_command(
     return show(as_json, {"name": name, "role": role, "days": days, **where}, [told])
 
 
-def _nothing(turn: NextItem) -> str:
-    """Return the reason why no row comes, and the next steps."""
+def _nothing(turn: NextItem) -> Iterator[str]:
+    """Yield the reason why no row comes, and the next steps."""
     from rung.status.stages import next_step
 
     if not turn.waiting:
-        return f"Nothing to review.  Next: {next_step(require_project())}"
-    many = f"{counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''}"
-    said = f"You are done; {many} for others."
-    if not turn.mine:
-        return said
-    some = ", ".join(turn.mine[:5]) + (f" and {len(turn.mine) - 5:,} more" if len(turn.mine) > 5 else "")
-    say(f"{said} You decided {some} already, or marked it as not sure: a second person must decide.")
-    return f"\nNext: {after(OWN_ROWS, row=turn.mine[0])}"
+        yield f"Nothing to review.  Next: {next_step(require_project())}"
+        return
+    said = f"You are done; {counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''} for others."
+    if turn.mine:
+        some = ", ".join(turn.mine[:5]) + (f" and {len(turn.mine) - 5:,} more" if len(turn.mine) > 5 else "")
+        yield f"{said} You decided {some} already, or marked it as not sure: a second person must decide."
+        yield f"\nNext: {after(OWN_ROWS, row=turn.mine[0])}"
+    else:
+        yield said
 
 
-def _veiled(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> Veil:
-    """Return the masked item; an unmasked view is logged first."""
-    from curation.review.item import log_unmasked, veiled
-
-    veil = veiled(item)
-    if unmask and veil.found:
-        log_unmasked(desk, person, item, veil.found)
-    return veil
-
-
-def _document(desk: Desk, person: str, turn: NextItem, unmask: bool) -> JsonObject:
-    from curation.review.item import kinds_of
-
-    if turn.item is None:
-        return {"id": None, "waiting": turn.waiting} | ({"mine": list(turn.mine)} if turn.mine else {})
-    veil = _veiled(desk, person, turn.item, unmask)
-    return {**(turn.item if unmask else veil.item).to_json(), "hidden": {} if unmask else kinds_of(veil.found)}
-
-
-def _show_item(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
+def _item_lines(item: ReviewItem, veil: Veil, unmask: bool) -> Iterator[str]:
     from curation.review.item import hidden_words
     from rung.text.review_text import item_lines
 
-    veil = _veiled(desk, person, item, unmask)
-    for line in item_lines(item if unmask else veil.item):
-        say(line)
-    if veil.found:
-        hidden = hidden_words(veil.found)
+    yield from item_lines(item)
+    if hidden := hidden_words(veil.found):
         hint = "--unmask shows them and is recorded in the log"
-        say(f"\nShown unmasked: {hidden}" if unmask else f"\nHidden: {hidden}; {hint}")
-    say(f"\nReserved for you until {item.until}")
-    say(f"Next: {after(ITEM, row=item.id, token=item.token)}")
+        yield f"\nShown unmasked: {hidden}" if unmask else f"\nHidden: {hidden}; {hint}"
+    yield f"\nReserved for you until {item.until}"
+    yield f"Next: {after(ITEM, row=item.id, token=item.token)}"
 
 
 @review_app.command("export")
