@@ -49,7 +49,12 @@ def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None
             number = first_unsure(connection, person, moment, holding, want=want)
         if number is None:
             return None, how_many_wait(connection)
-        _lease(connection, person, number, moment, lasts)
+        row = row_by_number(connection, number)
+        lease: dict[str, object] = {"lease_until": moment + lasts}
+        if row["lease_owner"] != person.id or not running(row, moment):  # one that they hold already keeps its token
+            token = new_token(connection, number, row["since"], person.id)
+            lease |= {"lease_owner": person.id, "lease_token": token, "lease_at": moment}
+        set_lease(connection, number, **lease)
         return number, 0
 
 
@@ -69,17 +74,6 @@ def give_up(desk: Desk, person: Reviewer, number: int) -> None:
     """End a person's own lease on a row, so that others may have it at once."""
     with desk.store.write() as connection:
         end_lease(connection, number, person)
-
-
-def _lease(connection: Connection, person: Reviewer, number: int, moment: float, seconds: int) -> None:
-    """Give the row to the person; one that they hold already keeps its token and gets a new end."""
-    row = row_by_number(connection, number)
-    until = moment + seconds
-    if row["lease_owner"] == person.id and running(row, moment):
-        set_lease(connection, number, lease_until=until)
-        return
-    token = new_token(connection, number, row["since"], person.id)
-    set_lease(connection, number, lease_owner=person.id, lease_token=token, lease_at=moment, lease_until=until)
 
 
 def new_token(connection: Connection, number: int, since: int, person: int) -> str:

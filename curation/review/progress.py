@@ -14,9 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy.engine import RowMapping
-
-from curation.review.agreement import Agreement, Unit, measure
+from curation.review.agreement import Agreement, measure
 from curation.review.people import Desk, PersonProgress, person_progress
 from curation.review.queue import plans, refresh_queue
 from curation.review.ruling import comes_to
@@ -236,14 +234,10 @@ def _sample(
 
 
 def agreement(store: Store) -> Agreement:
-    """Over all rows that two or more people decided without seeing one another's decision."""
-    return measure(overlapping(store))
+    """Over all rows that two or more people decided without seeing one another's decision.
 
-
-def overlapping(store: Store) -> list[Unit]:
-    """Return rows under blind overlap with what each person's first standing decision comes to: name -> label.
-
-    The label of an edit holds its text: two edits agree where they leave the same row.
+    A label is what a person's first standing decision comes to; that of an edit holds its text: two edits agree where
+    they leave the same row.
     """
     units: dict[int, dict[str, str]] = {}
     with store.read() as connection:
@@ -251,14 +245,9 @@ def overlapping(store: Store) -> list[Unit]:
     for each in found:
         labels = units.setdefault(each["row_id"], {})
         if each["verdict"] in FINAL and each["kind"] == "person" and len(labels) < each["needed"]:
-            labels[each["name"]] = _label(each)
-    return list(units.values())
-
-
-def _label(entry: RowMapping) -> str:
-    state, text = comes_to(entry["verdict"], entry["payload"], entry["original"] or entry["row_payload"])
-    verdict = VERDICT_OF[state]
-    return f"{verdict}:{text}" if verdict == "edit" else verdict
+            state, text = comes_to(each["verdict"], each["payload"], each["original"] or each["row_payload"])
+            labels[each["name"]] = f"edit:{text}" if state == "edited" else VERDICT_OF[state]
+    return measure(list(units.values()))
 
 
 CONFIDENCE = 0.95
