@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
 
 from curation.documents import used_words
@@ -24,7 +23,7 @@ from curation.review.people import Desk
 from curation.store import Link, Store, StoredRow
 from curation.store.decision_log import draft_of, sent_for, standing_votes
 from curation.store.reading import by_numbers, first_payloads, record, row_with_all
-from curation.store.records import Guideline, Reviewer, number_of
+from curation.store.records import FINAL, Guideline, Reviewer, Vote, number_of
 from curation.store.reviewers import all_reviewers, current_guideline
 from curation.store.sources import read_links
 from curation.store.waiting_rows import waiting
@@ -95,7 +94,7 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
         blind = raw["needed"] > 1 and not raw["flagged"]
         kept = draft_of(connection, number, person.id)
         total, left = waiting(connection)
-        second = (*_later(connection, raw, person), *(() if blind or raw["flagged"] else _second(connection, raw)))
+        votes = standing_votes(connection, number, raw["since"])
         usual = blind or stored.queued in QUEUED_AS_USUAL[:-1]
         sent = [] if usual else [*sent_for(connection, number), stored.queued]
         links = read_links(connection, [stored.id])
@@ -113,12 +112,12 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
         queued=stored.queued,
         source=stored.source,
         guideline=guideline,
-        findings=(*second, *_findings(stored, near, blind, sent)),
+        findings=(*_so_far(raw, votes, person, blind), *_findings(stored, near, blind, sent)),
         reasons=reasons_in(guideline.text if guideline else "") or desk.settings.review.reasons,
         answer=example.answer,
         draft=json.loads(kept) if kept else None,
         blind=blind,
-        sides=_sides(desk, number, raw["since"], stored) if raw["flagged"] else (),
+        sides=tuple(_sides(stored, votes, all_reviewers(desk.store))) if raw["flagged"] else (),
         near=near,
         decided=total - left,
         total=total,
@@ -165,41 +164,24 @@ def _findings(
     return tuple(found)
 
 
-def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any], ...]:
-    """Return the finding that tells a second person of an edit that waits for them."""
-    if not raw["original"] or raw["payload"] == raw["original"]:
-        return ()
-    if not any(vote.verdict == "edit" for vote in standing_votes(connection, raw["id"], raw["since"])):
-        return ()
-    draft = cut_apart(Example.from_json(raw["original"]).answer or "", 200)
-    return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft}"},)
+def _so_far(raw: RowMapping, votes: Sequence[Vote], person: Reviewer, blind: bool) -> Iterator[Mapping[str, Any]]:
+    """Yield findings on earlier decisions: this person was not sure, or an edit waits for a second person."""
+    if any(vote.reviewer == person.id and vote.verdict in ("unsure", "flag") for vote in votes):
+        text = "You were not sure of this row. Nobody else reviews here: it is yours to decide."
+        yield {"kind": "later", "text": text}
+    is_edited = raw["original"] and raw["payload"] != raw["original"] and any(vote.verdict == "edit" for vote in votes)
+    if is_edited and not blind and not raw["flagged"]:
+        draft = cut_apart(Example.from_json(raw["original"]).answer or "", 200)
+        yield {"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft}"}
 
 
-def _later(connection: Connection, raw: RowMapping, person: Reviewer) -> tuple[Mapping[str, Any], ...]:
-    """Return the finding that this person was not sure of the row before: it came back to them."""
-    votes = standing_votes(connection, raw["id"], raw["since"])
-    if not any(vote.reviewer == person.id and vote.verdict in ("unsure", "flag") for vote in votes):
-        return ()
-    return (
-        {"kind": "later", "text": "You were not sure of this row. Nobody else reviews here: it is yours to decide."},
-    )
-
-
-def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[OtherDecision, ...]:
-    """Return both decisions of a disagreement, for the adjudicator."""
-    names = {person.id: person.name for person in all_reviewers(desk.store)}
-    with desk.store.read() as connection:
-        votes = standing_votes(connection, number, since)
-    return tuple(
-        OtherDecision(
-            stored.id,
-            names[vote.reviewer],
-            vote.verdict,
-            Example.from_json(vote.payload).answer if vote.payload else stored.original.answer,
-        )
-        for vote in votes
-        if vote.verdict in ("approve", "edit", "reject")
-    )
+def _sides(stored: StoredRow, votes: Sequence[Vote], people: Sequence[Reviewer]) -> Iterator[OtherDecision]:
+    """Yield the decisions of a disagreement, for the adjudicator."""
+    names = {person.id: person.name for person in people}
+    for vote in votes:
+        if vote.verdict in FINAL:
+            answer = Example.from_json(vote.payload).answer if vote.payload else stored.original.answer
+            yield OtherDecision(stored.id, names[vote.reviewer], vote.verdict, answer)
 
 
 ROWS_READ = 2_000
