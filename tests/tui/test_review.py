@@ -82,7 +82,7 @@ async def test_a_lost_lease_shows_both_and_the_edit_is_kept(project, program):
         taken_by_another(project, item.id)
         await press(pilot, "e", "end", "Z", "ctrl+s", "y")
         await until(pilot, lambda: isinstance(app.screen, ConflictScreen) and f"{item.answer}Z" in text_of(app))
-        assert (app.screen.tried.verdict, app.screen.other.reviewer) == ("edit", "mo")
+        assert (app.screen.ruling.verdict, app.screen.other.reviewer) == ("edit", "mo")
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Review")
         following = await shown_item(pilot)
@@ -95,12 +95,12 @@ async def test_a_lost_lease_shows_both_and_the_edit_is_kept(project, program):
 async def test_both_decisions_go_to_a_third_person(project, program):
     async with reviewing(program(project)) as (app, pilot, item):
         taken_by_another(project, item.id)
-        await press(pilot, "x", "1")
+        await press(pilot, "m", *"odd", "enter", "x", "1")
         await until(pilot, lambda: isinstance(app.screen, ConflictScreen) and app.screen.is_mounted)
         await pilot.press("n")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Review")
         await shown_item(pilot)
-    assert stored(project)[item.id].state == "unsure"
+    assert stored(project)[item.id].state == "unsure" and log(project)[-1][1:] == ("reject", "odd")
 
 
 async def test_a_lease_that_ran_out_is_taken_again(project, program):

@@ -11,11 +11,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
+from curation.review import Ruling
 from curation.review.service import DecisionInForce
 from rung.symbols import drawn
 from rung.text.message_text import VERBS, clock_of
 from rung.tui.review.item_text import ItemView, answer
-from rung.tui.review.review_session import Try
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import CAME, GONE, TextPart, TextPassage, changed, marked, shown, wrapped
@@ -134,21 +134,21 @@ class ConflictScreen(LeavingModal[bool]):
         Binding("n", "dismiss(True)", "send both to a third person"),
     ]
 
-    def __init__(self, view: ItemView, tried: Try, other: DecisionInForce) -> None:
+    def __init__(self, view: ItemView, ruling: Ruling, other: DecisionInForce) -> None:
         super().__init__()
-        self.view, self.tried, self.other = view, tried, other
+        self.view, self.ruling, self.other = view, ruling, other
 
     def compose(self) -> ComposeResult:
         """Compose both decisions, with the differences marked."""
-        tried, other, who = self.tried, self.other, shown(self.other.reviewer)
-        mine = self.view.cover(tried.text if tried.text is not None else answer(tried.item) or "")
+        ruling, other, who = self.ruling, self.other, shown(self.other.reviewer)
+        mine = self.view.cover(ruling.text if ruling.text is not None else answer(self.view.item) or "")
         theirs = self.view.cover(other.answer or "-")
         gone, came = changed(theirs, mine)
-        kept = " Your edit is kept as a draft." if tried.verdict == "edit" else ""
+        kept = " Your edit is kept as a draft." if ruling.verdict == "edit" else ""
         heads = (
             f"{who} decided this row while it was open here.{kept}\n\n"
             f"{who}, {VERBS.get(other.verdict, other.verdict)} at {clock_of(other.at)}",
-            f"\nYours, {VERBS[tried.verdict]}",
+            f"\nYours, {VERBS[ruling.verdict]}",
         )
         texts = (marked(theirs, gone, GONE), marked(mine, came, CAME))
         titles = (TextPart(Text(head, style="bold")) for head in heads)

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from curation.review import ReviewItem
+from curation.review import ReviewItem, Ruling
 from curation.review.item import LABEL_KEYS
 from curation.review.service import DecisionInForce
 from curation.store.records import FINAL
@@ -22,7 +22,7 @@ from rung.tui.frame import SMALL, WIDE, StageScreen
 from rung.tui.review.item_text import ItemView, answer, labels_of, near_words
 from rung.tui.review.panels import AnswerPanel, AsidePanel, ItemPanel
 from rung.tui.review.review_modals import ConflictScreen, GuidelineScreen
-from rung.tui.review.review_session import ReviewSession, Taken, TriedDecision, Try
+from rung.tui.review.review_session import ReviewSession, Taken, TriedDecision
 from rung.tui.screens.page_screen import PageScreen, WhyScreen
 from rung.tui.widgets.lines import shown
 from workspace.errors import Refusal, RungError
@@ -498,36 +498,36 @@ class ReviewScreen(StageScreen):
             return
         self.show_reasons(False)
         self.wait_for("Not saved yet, trying again (…). Your decision is kept here.")
-        self._decide(Try(self.item, verdict, text, reason, self.remark))
+        self._decide(self.item, Ruling(verdict, text=text, reason=reason, remark=self.remark))
 
     @work(exit_on_error=False, group="rule")
-    async def _decide(self, tried: Try) -> None:
-        done = await asyncio.to_thread(self.session.decide, tried)
+    async def _decide(self, item: ReviewItem, ruling: Ruling) -> None:
+        done = await asyncio.to_thread(self.session.decide, item, ruling)
         if done is not None and not self.is_leaving:
-            self._decided(tried, done)
+            self._decided(item, ruling, done)
 
-    def _decided(self, tried: Try, done: TriedDecision) -> None:
+    def _decided(self, item: ReviewItem, ruling: Ruling, done: TriedDecision) -> None:
         self.since = None
         if done.made is not None:
             self.remark = ""
-            self.take(self.session.after, tried, done.made)
-        elif done.other is not None and tried.verdict in FINAL:
-            self._show_conflict(tried, done.other)
+            self.take(self.session.after, item, ruling.verdict, done.made)
+        elif done.other is not None and ruling.verdict in FINAL:
+            self._show_conflict(item, ruling, done.other)
         elif isinstance(done.error, Refusal):
-            self._take(self.session.take_again, tried.item, done.error.message)
+            self._take(self.session.take_again, item, done.error.message)
         elif done.error is not None:
             self.busy = False
             self.tell(done.error.message)
 
-    def _show_conflict(self, tried: Try, other: DecisionInForce) -> None:
+    def _show_conflict(self, item: ReviewItem, ruling: Ruling, other: DecisionInForce) -> None:
         def go_on(contest: bool | None) -> None:
             if contest:
-                self.take(self.session.contest, tried)
+                self.take(self.session.contest, item, ruling)
             else:
                 self.fetch()
 
         self.tell("yours was not counted")
-        self.app.push_screen(ConflictScreen(self.view or ItemView(tried.item, self.session), tried, other), go_on)
+        self.app.push_screen(ConflictScreen(self.view or ItemView(item, self.session), ruling, other), go_on)
 
     # Rejecting
 

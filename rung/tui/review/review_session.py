@@ -68,17 +68,6 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """A decision on its way."""
-
-    item: ReviewItem
-    verdict: str
-    text: str | None = None
-    reason: str = ""
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class TriedDecision:
     """A decision that was written (`made`), or refused; `other` is who decided the row meanwhile."""
 
@@ -244,38 +233,36 @@ class ReviewSession:
 
     # Decisions
 
-    def decide(self, tried: Try) -> TriedDecision | None:
+    def decide(self, item: ReviewItem, ruling: Ruling) -> TriedDecision | None:
         """Write a decision; while the store is locked it is kept and tried again. None if the program ends.
 
         Where the lease is over an edit is kept as a draft.
         """
-        seconds = round(self.source.moment() - self.shown_at, 1)
-        ruling = Ruling(tried.verdict, text=tried.text, reason=tried.reason, remark=tried.remark, seconds=seconds)
+        ruling = replace(ruling, seconds=round(self.source.moment() - self.shown_at, 1))
         while self.is_running():
             try:
-                made = decide(self.desk, tried.item.id, tried.item.token, self.person, ruling)
-                self.done.append((tried.verdict, made))
+                made = decide(self.desk, item.id, item.token, self.person, ruling)
+                self.done.append((ruling.verdict, made))
                 return TriedDecision(made)
             except RungError as error:
                 if BUSY not in error.found:
-                    held = self.desk, self.reviewer, tried.item.id, tried.item.token
+                    held = self.desk, self.reviewer, item.id, item.token
                     other = decided_by_another(*held) if isinstance(error, Refusal) else None
                     return TriedDecision(error=error, other=other)
         return None
 
-    def after(self, tried: Try, made: Decided) -> Taken | None:
+    def after(self, item: ReviewItem, verdict: str, made: Decided) -> Taken | None:
         """Return the next item after a decision, and what became of that."""
-        also = "   b same for similar" if tried.verdict == "edit" and self.series is None else ""
-        said = f"{VERBS[tried.verdict]} {made.id}   u undo{also}"
-        return self.take(lambda: self.next(tried.item), failed_text(made.failed, made.role) or said)
+        also = "   b same for similar" if verdict == "edit" and self.series is None else ""
+        said = f"{VERBS[verdict]} {made.id}   u undo{also}"
+        return self.take(lambda: self.next(item), failed_text(made.failed, made.role) or said)
 
     def take_again(self, item: ReviewItem, problem: str) -> Taken | None:
         """Take the row again after its lease ended, if nobody has it, else the next one."""
         return self.take(lambda: self.again(item.id) or self.next(item), problem)
 
-    def contest(self, tried: Try) -> Taken | None:
+    def contest(self, item: ReviewItem, ruling: Ruling) -> Taken | None:
         """Send this decision and the one that came before it to a third person."""
-        item, ruling = tried.item, Ruling(tried.verdict, text=tried.text, reason=tried.reason)
         try:
             contest(self.desk, self.reviewer, item.id, item.token, ruling)
             note = f"{item.id} goes to a third person, with both"
