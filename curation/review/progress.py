@@ -255,8 +255,6 @@ CONFIDENCE = 0.95
 
 def at_most(population: int, faulty: int, size: int, found: int) -> float:
     """Return chance that a sample of `size` holds at most `found` of the `faulty` rows."""
-    if not 0 <= faulty <= population or not 0 <= size <= population:
-        raise ValueError(f"{faulty} faulty rows and a sample of {size} do not fit into {population} rows")
     total = _choose(population, size)
     terms = [
         math.exp(_choose(faulty, hits) + _choose(population - faulty, size - hits) - total)

@@ -82,12 +82,6 @@ def test_the_bound_is_that_of_scipy(population: int, data):
         assert hypergeom.cdf(found, population, most + 1, size) <= 0.05 + 1e-9
 
 
-@pytest.mark.parametrize(("faulty", "size"), [(6, 2), (-1, 2), (2, 6), (2, -1)])
-def test_more_faulty_or_drawn_rows_than_there_are_is_no_question(faulty: int, size: int):
-    with pytest.raises(ValueError, match="5"):
-        at_most(5, faulty, size, 0)
-
-
 @pytest.mark.parametrize("population", range(10, 200, 10))
 def test_a_share_that_makes_whole_rows_is_not_rounded_up(population: int):
     """0.1 * 30 is a little over 3 in binary."""

@@ -30,8 +30,14 @@ def test_a_review_again_by_script(rung, told, project):
     assert len(told("review", "again", "--all", "--dry-run")["rows"]) == 3, "as scripts ask"
     asked = json.loads(rung("review", "again", "--json", wanted=2).stdout)["error"]
     assert (asked["where"], asked["found"]) == ("--word", "3"), "all older rows only with --yes"
+    assert told("review", "status")["older_guideline"] == 3
+    rung("review", "again", "--word", "!", wanted=2)
     done = told("review", "again", "--word", "Asthma", "--yes")
-    assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1) and done["change"] is not None
+    assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1)
+    assert told("review", "next", "--reviewer", "kim")["queued"] == "guideline v2"
+    rung("data", "undo")
+    assert told("review", "status")["states"]["approved"] == 3
+    assert told("review", "again", "--word", "Asthma", "--yes")["change"] == done["change"] + 1
     assert told("review", "status")["states"]["pending"] == 1
     assert len(told("review", "again", "--yes")["rows"]) == 2, "the third one is open already"
 

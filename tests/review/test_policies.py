@@ -8,10 +8,9 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, next_item, progress, undo
-from curation.review.guideline import reasons_in, review_again, touched_rows
+from curation.review.guideline import reasons_in
 from curation.review.people import person_progress
 from curation.store.records import Link
-from workspace.errors import Refusal, RungError
 
 
 def take(desk: Desk, who: str, verdict: str, text: str | None = None, want: str | None = None):
@@ -150,34 +149,6 @@ def test_the_guideline_names_the_reasons(make_desk, project, rows_of):
     project.guideline_file.write_text(text)
     item = next_item(desk, "mo").item
     assert item is not None and item.reasons == ("wrong code", "no code")
-
-
-def test_a_new_guideline_sends_back_what_it_touches(make_desk, project):
-    project.guideline_file.write_text("# G\n\nCode the complication.\nAsthma: J45.9.\n")
-    desk = make_desk()
-    asked = ["asthma, mild", "painful neuropathy of the feet", "asthma with neuropathy", "a broken arm", "fever"]
-    desk.store.add([Example(chat_row(q, f"A{n}")) for n, q in enumerate(asked)], role="candidates")
-    with pytest.raises(Refusal):
-        touched_rows(desk)
-    order(desk)
-    assert progress(desk).older_guideline == 0
-    project.guideline_file.write_text(
-        "# G\n\nCode the complication.\nAsthma: J45.9.\nNeuropathy of the feet: E11.42.\n"
-    )
-    assert progress(desk).older_guideline == 5
-    with pytest.raises(RungError):
-        touched_rows(desk, [" !"])
-    assert len(touched_rows(desk).rows) == 5
-    found = touched_rows(desk, ["neuropathy"])
-    assert found.version == 2 and found.older == 5 and set(found.rows) == {"r-000002", "r-000003"}
-    assert found.rows["r-000003"] == ("neuropathy",)
-    change = review_again(desk, found, actor="lena")
-    assert desk.store.row("r-000002").state == "pending" and desk.store.row("r-000001").state == "approved"
-    item = next_item(desk, "mo").item
-    assert item is not None and item.queued == "guideline v2"
-    desk.store.undo(change)
-    assert desk.store.row("r-000003").state == "approved"
-    assert desk.store.events(kind="guideline_review")[0].detail["rows"] == 2
 
 
 def test_agreement_with_the_final_decision(make_desk, rows_of):

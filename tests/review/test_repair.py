@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from curation.example import Example, chat_row, edited_text
+from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, known_reviewer, next_item, undo
 from curation.review.people import team
 from curation.review.rows import NearestDecided, last_repair, repair_of, repaired, similar_rows
@@ -106,13 +106,6 @@ def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk, url: str):
     assert held.id == "r-000005"
 
 
-def test_what_an_edit_changes_of_each_kind_of_row():
-    assert edited_text(chat_row("q", "a")) == "a"
-    assert edited_text({"prompt": "q", "chosen": "better", "rejected": "worse"}) == "better"
-    assert edited_text({"text": "whole"}) == "whole"
-    assert edited_text({"messages": [{"role": "user", "content": "q"}]}) == ""
-
-
 def test_the_nearest_decided_rows_follow_the_log(make_desk, url: str):
     desk = make_desk(url=url, pool="all", overlap=0)
     fill(desk, *ROWS)
@@ -131,17 +124,6 @@ def test_the_nearest_decided_rows_follow_the_log(make_desk, url: str):
     assert found[1].answer is None
     undo(desk, "r-000004", "mo")
     assert [row.row for row in nearest.near(item)] == ["r-000005"]
-
-
-def test_a_blind_item_has_no_decided_rows_beside_it(make_desk):
-    desk = make_desk(pool="all", overlap=1)
-    fill(desk, *ROWS)
-    for name in ("mo", "priya"):
-        item = next_item(desk, name, want="r-000004").item
-        decide(desk, item.id, item.token, name, Ruling("approve"))
-    item = next_item(desk, "dana", want="r-000001").item
-    assert item.blind
-    assert NearestDecided(desk).near(item) == ()
 
 
 def test_everyone_has_a_share_that_undo_takes_back(make_desk, url: str):

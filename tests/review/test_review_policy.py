@@ -8,10 +8,7 @@ import pytest
 from deciding import settle, take
 from sqlalchemy import select
 
-from curation.review import Ruling, decide, decide_all, draw_again, invite, known_reviewer, next_item, plans, progress
-from curation.review import by_token as person_of
-from curation.review import revoke as end_link
-from curation.review.people import LinkEnded, LinkUnknown
+from curation.review import Ruling, decide, decide_all, draw_again, known_reviewer, next_item, plans, progress
 from curation.review.progress import most_faulty
 from curation.store.tables import rows
 from workspace.errors import Refusal, RungError
@@ -177,27 +174,6 @@ def test_rows_sent_back_are_decided_again_by_anyone(make_desk, url: str, rows_of
     assert settle(desk, "dana", "reject").state == "rejected"
 
 
-def test_personal_links_end(make_desk):
-    store = make_desk().store
-    token = invite(store, "dana", role="adjudicator", days=2)
-    person = person_of(store, token)
-    assert (person.name, person.role) == ("dana", "adjudicator")
-    from sqlalchemy import text
-
-    with store.read() as connection:
-        assert token not in str(connection.execute(text("SELECT * FROM reviewers")).fetchall())
-    with pytest.raises(LinkEnded):
-        person_of(store, invite(store, "kim", days=1e-9))
-    end_link(store, "dana")
-    with pytest.raises(LinkUnknown):
-        person_of(store, token)
-    with pytest.raises(RungError, match=r'"led".*"lead"'):
-        invite(store, "mo", role="led")
-    with pytest.raises(RungError) as told:
-        known_reviewer(store, "a\x1b[31m")
-    assert told.value.found == "a\x1b[31m"
-
-
 def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk, url: str, rows_of):
     desk = make_desk(url=url, pool="trust")
     desk.store.add(rows_of(1), role="pool")
@@ -247,3 +223,9 @@ def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(mak
         found = connection.execute(asked).tuples().all()
     assert len({place for place, _ in found} - {0}) == plan.size
     assert {needed for _, needed in found} == {2}
+
+
+def test_a_name_that_acts_on_a_terminal_is_refused(make_desk):
+    with pytest.raises(RungError) as told:
+        known_reviewer(make_desk().store, "a\x1b[31m")
+    assert told.value.found == "a\x1b[31m"

@@ -46,16 +46,6 @@ def one(desk: Desk, reviewer: str, ruling: Ruling) -> str:
     return item.id
 
 
-def test_a_contested_row_waits_again(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(3), role="candidates")
-    token = held_before(desk, "eli", "r-000001")
-    name = one(desk, "dana", APPROVE)
-    assert agree(desk) == (3, 2)
-    contest(desk, known_reviewer(desk.store, "eli"), name, token, REJECT)
-    assert agree(desk) == (3, 3)
-
-
 @pytest.mark.parametrize("verdict", ["skip", "unsure"])
 def test_a_contested_row_waits_until_a_third_person_decides(make_desk, rows_of, verdict: str):
     """Neither "not sure" nor a skip makes the late decision the one that counts."""
