@@ -111,9 +111,8 @@ def answer(item: ReviewItem) -> str | None:
     return edited_text(item.row) or None
 
 
-def behind(view: ItemView, width: int) -> Iterator[Text]:
-    """Yield the warnings, the source of the row, and the progress."""
-    item, hidden = view.face, view.hidden_note
+def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:
+    """Yield the warnings (`hidden`: what is masked), the source of the row, and the progress."""
     yield Text("")
     if notes := [*([f"!   {hidden}"] if hidden else []), *_notes(item)]:
         yield Text("Look at this", style="bold")

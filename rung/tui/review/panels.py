@@ -253,7 +253,8 @@ class ItemPanel(VerticalScroll):
 
     def draw_behind(self, view: ItemView) -> None:
         """Draw the text that depends on this panel's width."""
-        self.query_one("#behind", Static).update(Text("\n").join(behind(view, self.size.width or 49)))
+        lines = behind(view.face, self.size.width or 49, view.hidden_note)
+        self.query_one("#behind", Static).update(Text("\n").join(lines))
 
     def show_words(self, words: str) -> None:
         """Words where no item is."""
