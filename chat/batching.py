@@ -47,7 +47,7 @@ class SentBatch:
 def sent_batches(folder: Path) -> list[SentBatch]:
     """Return batches that were sent and not yet fetched, the oldest first."""
     kept = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*.json")]
-    found = [SentBatch(path, each["id"], each["at"], each["model"], each["orders"]) for path, each in kept]
+    found = [SentBatch(path, **each) for path, each in kept]
     return sorted(found, key=lambda batch: (batch.at, batch.path))
 
 
@@ -118,14 +118,10 @@ class BatchedModel(ModelWrapper, StreamedModel):
     def __init__(self, batches: Batches, say: Callable[[str], None]) -> None:
         self.batches = batches
         self.model = batches.inner
+        self.notices = batches.inner.notices
         self.say = say
         self.tried = False
         """True if one call was made alone, so that refused parameters are known before a batch is sent."""
-
-    @property
-    def notices(self) -> list[str]:
-        """Return the model's notices."""
-        return list(self.batches.inner.notices)
 
     def cost(self, usage: Usage) -> float | None:
         """USD of a call in a batch."""

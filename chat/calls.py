@@ -1,7 +1,6 @@
-"""Calls to a server: failures in words, patience with a limit, several at once, and each reply as it comes."""
+"""Calls to a server: failures in words, the pace of calls, several at once, and each reply as it comes."""
 
 import json
-import random
 import re
 import threading
 import time
@@ -11,13 +10,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from queue import SimpleQueue
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from chat.keys import without_keys
-from chat.protocols import TURNED_AWAY, Ask, ChatError, Kind, Reply
+from chat.protocols import Ask, ChatError, Kind, Reply
 from workspace.interrupt import held_interrupt
 
-Answer = TypeVar("Answer")
 Came = tuple[int, Reply | Exception]
 TRANSPORTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
 """Libraries below the SDKs: a stream that breaks off raises their errors, which no SDK wraps."""
@@ -173,57 +171,6 @@ def _wait(headers: Mapping[str, str]) -> float | None:
 
 def _until(then: datetime) -> float:
     return max(0.0, (then - datetime.now(UTC)).total_seconds())
-
-
-def patiently(
-    call: Callable[[], Answer],
-    sdk: ModuleType,
-    host: str,
-    patience: Patience,
-    stop: threading.Event,
-    pace: Pace | None = None,
-    lost: list[ChatError] | None = None,
-) -> Answer:
-    """Make the call, and again after failures that pass.
-
-    A call that is turned away (too many requests, overloaded) is tried without end while others at this `pace`
-    succeed; otherwise as often as `patience` says. `retry-after` is obeyed up to the longest wait; a server that asks
-    for more is not waited for. Failed tries are added to `lost`. Raises ChatError, with the number of tries.
-    """
-    pace, lost = pace or Pace(), [] if lost is None else lost
-    delay, tries, left, seen = patience.first, 0, patience.tries, pace.successes
-    while pace.turn(stop):
-        try:
-            tries += 1
-            found = call()
-            pace.succeeded()
-            return found
-        except Exception as error:
-            failure = explain(sdk, error, host)
-            if failure is None:
-                raise
-            failure.tries = tries
-            lost.append(failure)
-            if failure.kind in TURNED_AWAY and pace.successes != seen:
-                left, delay, seen = patience.tries, patience.first, pace.successes
-            left -= 1
-            asked = failure.wait if failure.wait is not None else delay * random.uniform(0.8, 1.2)
-            if not failure.again or not left or asked > patience.longest:
-                raise _after(failure, tries, asked, patience) from error
-        if failure.kind in TURNED_AWAY:
-            pace.hold(asked * random.uniform(1.0, 1.1))
-        else:
-            stop.wait(asked)
-        delay = min(2 * delay, patience.longest)
-    raise ChatError("connection", f"{host}: stopped before the next try.", where=host)
-
-
-def _after(failure: ChatError, attempt: int, asked: float, patience: Patience) -> ChatError:
-    if failure.again and asked > patience.longest:
-        failure.message += f" It asks to wait {asked:,.0f} s; Rung waits {patience.longest:.0f} s at most."
-    elif attempt > 1:
-        failure.message += f" Tried {attempt} times."
-    return failure
 
 
 def several(

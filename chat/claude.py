@@ -1,11 +1,9 @@
 """Claude through the anthropic SDK: Messages, structured output, prompt caching, Message Batches."""
 
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import SplitResult
 
-from chat.calls import Patience, patiently
 from chat.endpoint import model_place
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled, thinking_room
 from chat.keys import key_for, only_for
@@ -77,8 +75,7 @@ class Claude(Hosted):
         own = self.options.parameters
         requests = [{"custom_id": key, "params": {**self.request(ask), **own}} for key, ask in asks.items()]
         send = self.client.messages.batches.create
-        once = Patience(tries=1)
-        return str(patiently(lambda: send(requests=requests), self.sdk, self.host, once, threading.Event()).id)
+        return str(self.patiently(lambda: send(requests=requests), once=True).id)
 
     def batch_state(self, batch: str) -> BatchState:
         """Return the state of a batch."""

@@ -3,12 +3,11 @@
 import json
 import math
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from chat.calls import Patience, body_message, inside_a_200, patiently
+from chat.calls import body_message, inside_a_200
 from chat.endpoint import STOPS, model_place
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled
 from chat.keys import key_for, only_for
@@ -110,7 +109,7 @@ class Compatible(Hosted):
             endpoint: Any = "/v1/chat/completions"
             return self.client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h")
 
-        return str(patiently(send, self.sdk, self.host, Patience(tries=1), threading.Event()).id)
+        return str(self.patiently(send, once=True).id)
 
     def batch_state(self, batch: str) -> BatchState:
         """Return the state of a batch."""

@@ -1,6 +1,7 @@
 """Shared by all hosted models: order, concurrency, closed sets and cost."""
 
 import json
+import random
 import re
 import threading
 import time
@@ -11,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chat.calls import Pace, Patience, patiently, several
+from chat.calls import Pace, Patience, explain, several
 from chat.prices import TokenPrice, Usage, price_line
-from chat.protocols import Ask, ChatError, Reply, StreamedModel
+from chat.protocols import TURNED_AWAY, Ask, ChatError, Reply, StreamedModel
 from chat.thinking import ROOM, named
 from workspace.json_types import JsonObject
 
@@ -109,17 +110,58 @@ class Hosted(StreamedModel):
         return replace(reply, cost_usd=reply.cost_usd + paid) if reply.cost_usd and paid else reply
 
     def patiently(
-        self, call: Callable[[], Any], stop: threading.Event | None = None, lost: list[ChatError] | None = None
+        self,
+        call: Callable[[], Any],
+        stop: threading.Event | None = None,
+        lost: list[ChatError] | None = None,
+        *,
+        once: bool = False,
     ) -> Any:
-        """Return the call's result; `lost` collects failed tries. Raises ChatError with the cost of all tries."""
-        lost = [] if lost is None else lost
-        try:
-            return patiently(
-                call, self.sdk, self.host, self.options.patience, stop or threading.Event(), self.pace, lost
-            )
-        except ChatError as error:
-            error.cost_usd = sum(each.cost_usd for each in lost)
-            raise
+        """Make the call, and again after failures that pass, unless it is to be made `once`.
+
+        A call that is turned away (too many requests, overloaded) is tried without end while others at this pace
+        succeed; otherwise as often as the options say. `retry-after` is obeyed up to the longest wait; a server that
+        asks for more is not waited for. Failed tries are added to `lost`. Raises ChatError, with the number and the
+        cost of all tries.
+        """
+        stop, lost = stop or threading.Event(), [] if lost is None else lost
+        pace, patience = self.pace, Patience(tries=1) if once else self.options.patience
+        delay, tries, left, seen = patience.first, 0, patience.tries, pace.successes
+        while pace.turn(stop):
+            try:
+                tries += 1
+                found = call()
+                pace.succeeded()
+                return found
+            except Exception as error:
+                failure = explain(self.sdk, error, self.host)
+                if failure is None:
+                    raise
+                failure.tries = tries
+                lost.append(failure)
+                if failure.kind in TURNED_AWAY and pace.successes != seen:
+                    left, delay, seen = patience.tries, patience.first, pace.successes
+                left -= 1
+                asked = failure.wait if failure.wait is not None else delay * random.uniform(0.8, 1.2)
+                if not failure.again or not left or asked > patience.longest:
+                    raise self._given_up(failure, asked, lost) from error
+            if failure.kind in TURNED_AWAY:
+                pace.hold(asked * random.uniform(1.0, 1.1))
+            else:
+                stop.wait(asked)
+            delay = min(2 * delay, patience.longest)
+        stopped = ChatError("connection", f"{self.host}: stopped before the next try.", where=self.host)
+        raise self._given_up(stopped, 0.0, lost)
+
+    def _given_up(self, failure: ChatError, asked: float, lost: list[ChatError]) -> ChatError:
+        """Return the failure with the cost of all tries and, in its message, why there is no further one."""
+        longest = self.options.patience.longest
+        if failure.again and asked > longest:
+            failure.message += f" It asks to wait {asked:,.0f} s; Rung waits {longest:.0f} s at most."
+        elif failure.tries > 1:
+            failure.message += f" Tried {failure.tries} times."
+        failure.cost_usd = sum(each.cost_usd for each in lost)
+        return failure
 
     @abstractmethod
     def send(self, ask: Ask, *, thinks: bool) -> Any:

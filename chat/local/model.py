@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chat.local import prompt
 from chat.local.call_forms import CALL_MARKS, is_read, read_answer
@@ -34,6 +34,7 @@ from workspace.errors import RungError
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
 
+Thing = TypeVar("Thing")
 PREFIX_WORTH = 16
 """Fewer shared tokens than this are computed again rather than kept."""
 CACHE_BYTES = 2 << 30
@@ -102,7 +103,7 @@ class LocalModel:
                     score_alone(self.loaded.model, pair)
             for group in [] if way == "alone" else self._alike(pairs):
                 prefix = self._shared([pair.prompt for pair in group]) if way == "prefix" else Prefix()
-                for some in self._portions(group, prefix):
+                for some in self._portions(group):
                     score(self._forward, prefix, some)
         return [(pair.score, len(pair.answer)) for pair in pairs]
 
@@ -234,14 +235,8 @@ class LocalModel:
         tools = ask.meta.get("tools")
         if tools and job.held is None:
             return self._plain(read_answer(self._may_call(job.written, begun), tools))
-        return self._said(job.written, begun)
-
-    def _said(self, written: list[int], begun: str = "") -> str:
-        """Decode tokens, without the thinking that `begun` opens or that they open themselves."""
-        tokenizer, marks = self.loaded.tokenizer, self._marks
-        if marks is None:
-            return str(tokenizer.decode(written, skip_special_tokens=True))
-        return self._plain(spoken(begun + str(tokenizer.decode(written)), (marks,)))
+        written = str(self.loaded.tokenizer.decode(job.written, skip_special_tokens=self._marks is None))
+        return written if self._marks is None else self._plain(spoken(begun + written, (self._marks,)))
 
     def _plain(self, text: str, kept: tuple[str, ...] = ()) -> str:
         """Return a text without special tokens, but for those whose name holds one of `kept`."""
@@ -277,15 +272,11 @@ class LocalModel:
     def _batches(self, places: Sequence[int], jobs: Sequence[Job]) -> Iterator[list[int]]:
         """Asks of similar length together, longest first, the same side by side, within the memory set aside."""
         room = CACHE_BYTES // self._token_bytes
-        batch: list[int] = []
-        for place in sorted(places, key=lambda p: (-len(jobs[p].tokens), jobs[p].tokens, p)):
-            longest = max(len(jobs[p].tokens) + jobs[p].room for p in [*batch, place])
-            if batch and (len(batch) >= self.batch or longest * (len(batch) + 1) > room):
-                yield batch
-                batch = []
-            batch.append(place)
-        if batch:
-            yield batch
+
+        def fits(some: Sequence[int]) -> bool:
+            return len(some) <= self.batch and max(len(jobs[p].tokens) + jobs[p].room for p in some) * len(some) <= room
+
+        return _filled(sorted(places, key=lambda p: (-len(jobs[p].tokens), jobs[p].tokens, p)), fits)
 
     def _pairs(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[ScoredPair]:
         end = min(self.loaded.ends)
@@ -308,18 +299,24 @@ class LocalModel:
         if others:
             yield others
 
-    def _portions(self, pairs: Sequence[ScoredPair], prefix: Prefix) -> Iterator[list[ScoredPair]]:
-        ordered = sorted(pairs, key=lambda pair: len(pair.prompt) + len(pair.answer))
+    def _portions(self, pairs: Sequence[ScoredPair]) -> Iterator[list[ScoredPair]]:
         vocabulary = self._forward.config.vocab_size
-        portion: list[ScoredPair] = []
-        for pair in ordered:
-            keep = max(len(p.answer) for p in [*portion, pair])
-            length = len(pair.prompt) + len(pair.answer)
-            logits = keep * vocabulary * 4 * (len(portion) + 1)
-            cached = length * self._token_bytes * (len(portion) + 1)
-            if portion and (len(portion) >= 4 * self.batch or logits > LOGIT_BYTES or cached > CACHE_BYTES):
-                yield portion
-                portion = []
-            portion.append(pair)
-        if portion:
-            yield portion
+
+        def fits(some: Sequence[ScoredPair]) -> bool:
+            logits = max(len(pair.answer) for pair in some) * vocabulary * 4 * len(some)
+            cached = (len(some[-1].prompt) + len(some[-1].answer)) * self._token_bytes * len(some)
+            return len(some) <= 4 * self.batch and logits <= LOGIT_BYTES and cached <= CACHE_BYTES
+
+        return _filled(sorted(pairs, key=lambda pair: len(pair.prompt) + len(pair.answer)), fits)
+
+
+def _filled(things: Iterable[Thing], fits: Callable[[Sequence[Thing]], bool]) -> Iterator[list[Thing]]:
+    """Yield the things in groups that fit, each as full as can be; one that fits in none is a group of its own."""
+    group: list[Thing] = []
+    for thing in things:
+        if group and not fits([*group, thing]):
+            yield group
+            group = []
+        group.append(thing)
+    if group:
+        yield group
