@@ -75,7 +75,8 @@ def decision_gate(case: GateCase) -> Gate:
     if not path.is_file():
         return unknown("decision", "no advice yet", "rung advise", DECISION_RULE, DECISION_WHY)
     written = read_artefact(path, Decision).next_step
-    step = _again(case)
+    answers = with_judged(case.project, case.settings, load_answers(case.project.answers_file))
+    step = str(verdict_of(load_rulebook(case.project.root / "rules"), answers).next_step)
     if step != written:
         fact = f"decision.json says {_word(written)}, the answers say {_word(step)}"
         why = "answers or rules changed since the advice was written"
@@ -85,13 +86,6 @@ def decision_gate(case: GateCase) -> Gate:
         return closed("decision", fact, DECISION_WHY, opener, DECISION_RULE, {"next_step": step})
     shown = f"decision.json {sha256_file(path)[:8]}"
     return passed("decision", f"{_word(step)} is the next step", shown, {"next_step": step})
-
-
-def _again(case: GateCase) -> str:
-    """Return the next step by today's answers and rules."""
-    rulebook = load_rulebook(case.project.root / "rules")
-    answers = with_judged(case.project, case.settings, load_answers(case.project.answers_file))
-    return str(verdict_of(rulebook, answers).next_step)
 
 
 def _not_yet(case: GateCase, step: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from chat.endpoint import Endpoint, ServedModel
 from chat.keys import without_secrets
 from chat.local.prompt import encode, render
 from training.plan.plans import read_plan
-from training.release.goldens import GOLDEN, NEW_TOKENS, ServerCheck, add_answers, check_server, read_goldens
+from training.release.goldens import GOLDEN, NEW_TOKENS, add_answers, check_server, read_goldens
 from training.release.making import Loss, Making, Scoring, as_facts, demand
 from training.release.releases import ReleasedForm, folder_bytes
 from training.release.tools import CONVERTER, LIBRARY, SERVER, converter, llama_cpp, run_tool
@@ -43,9 +43,16 @@ def make_gguf(making: Making, folder: Path) -> ReleasedForm:
     folder.mkdir(parents=True)
     whole = making.work / WHOLE
     making.told("gguf: converting")
-    _convert(tool, making.work / "merged", whole)
+    environment = {"PYTHONPATH": str(tool.parent), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, str(tool), str(making.work / "merged"), "--outfile", str(whole), "--outtype", "f32"]
+    run_tool("gguf f32", command, environment, whole)
     with serving(making.settings, whole, context) as endpoint:
-        equal = _demand_tokens(check_server(endpoint, read_goldens(making.work), making.work))
+        equal = check_server(endpoint, read_goldens(making.work), making.work)  # answers are shown, not demanded
+    if wrong := [each for each in equal.differences if each.cause in ("template", "bos")]:
+        raise Refusal(
+            f"gguf refused: the chat template gives other tokens than in training. {wrong[0].words}",
+            "rung release --to merged",
+        )
     losses = [_typed(making, folder, library, kind, context) for kind in making.settings.release.gguf if kind != "f32"]
     losses = demand(making, losses)
     if "f32" in making.settings.release.gguf:
@@ -56,17 +63,6 @@ def make_gguf(making: Making, folder: Path) -> ReleasedForm:
     facts["validation"] = as_facts(losses)
     against = ", ".join(loss.short for loss in losses) or equal.words
     return ReleasedForm(form="gguf", folder="gguf", bytes=folder_bytes(folder), against=against, facts=facts)
-
-
-def _demand_tokens(found: ServerCheck) -> ServerCheck:
-    """Refuse where the server's prompts are other tokens than in training; answers of f32 are shown, not demanded."""
-    wrong = [d for d in found.differences if d.cause in ("template", "bos")]
-    if wrong:
-        raise Refusal(
-            f"gguf refused: the chat template gives other tokens than in training. {wrong[0].words}",
-            "rung release --to merged",
-        )
-    return found
 
 
 def _typed(making: Making, folder: Path, library: Path, kind: str, context: int) -> Loss:
@@ -80,19 +76,10 @@ def _typed(making: Making, folder: Path, library: Path, kind: str, context: int)
     run_tool(name, [*command, str(threads)], {"LD_LIBRARY_PATH": str(library)}, target)
     with serving(making.settings, target, context) as endpoint:
         loss = Scoring(making).score(name, ServedModel(endpoint, f"{name} {sha256_file(target)[:8]}"))
-        add_answers(making.work / GOLDEN, {name: _answers(endpoint, making.work)})
+        goldens = read_goldens(making.work)
+        answers = [endpoint.answer(item.turns, goldens.max_tokens).text for item in goldens.items]
+        add_answers(making.work / GOLDEN, {name: answers})
     return loss
-
-
-def _answers(endpoint: Endpoint, work: Path) -> list[str]:
-    goldens = read_goldens(work)
-    return [endpoint.answer(item.turns, goldens.max_tokens).text for item in goldens.items]
-
-
-def _convert(script: Path, model: Path, target: Path) -> None:
-    environment = {"PYTHONPATH": str(script.parent), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, str(script), str(model), "--outfile", str(target), "--outtype", "f32"]
-    run_tool("gguf f32", command, environment, target)
 
 
 USUAL = 4096
@@ -107,14 +94,9 @@ def context_of(making: Making) -> int:
     answer = max(making.settings.model.max_tokens, NEW_TOKENS)
     plan = making.project.runs / making.run.id / "plan.toml"
     trained = read_plan(plan).recipe.max_length if plan.is_file() else 0  # a run made elsewhere may have no plan
-    return max(trained, asked + answer, min(USUAL, _positions(making.work / "merged") or USUAL))
-
-
-def _positions(model: Path) -> int | None:
-    """Return the number of positions that a model states; None if it states none."""
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((making.work / "merged" / "config.json").read_text(encoding="utf-8"))
     told = config.get("max_position_embeddings") or config.get("text_config", {}).get("max_position_embeddings")
-    return told if isinstance(told, int) else None
+    return max(trained, asked + answer, min(USUAL, told) if isinstance(told, int) else USUAL)
 
 
 HERE = "127.0.0.1"
@@ -132,13 +114,15 @@ def serving(settings: Settings, model: Path, context: int, *more: str) -> Iterat
     folder, port = llama_cpp(settings), _port(settings)
     command = [str(folder / SERVER), "--model", str(model), "--host", HERE, "--port", str(port)]
     command += [*options(settings, context), *more]
+    old = os.environ.get("LD_LIBRARY_PATH", "")
+    own = {**without_secrets(os.environ), "LD_LIBRARY_PATH": f"{folder}:{old}".rstrip(":")}
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=log,
-                env=_environment(folder),
+                env=own,
                 start_new_session=True,
                 preexec_fn=ending_with_us(),
             )
@@ -166,11 +150,6 @@ def _port(settings: Settings) -> int:
         except OSError as error:
             raise Refusal(f"Port {named} is in use ([release] port).", "[release] port = 0 in rung.toml") from error
         return int(probe.getsockname()[1])
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    old = os.environ.get("LD_LIBRARY_PATH", "")
-    return {**without_secrets(os.environ), "LD_LIBRARY_PATH": f"{folder}:{old}".rstrip(":")}
 
 
 def _when_ready(process: subprocess.Popen[bytes], endpoint: Endpoint, patience: float, log: IO[bytes]) -> Endpoint:

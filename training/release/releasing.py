@@ -241,7 +241,14 @@ def working(project: Project, settings: Settings) -> Iterator[Path]:
     """Make a folder `.L-002`, one at a time; after the block it is renamed or gone. RungError for a full disk."""
     with writer_lock(project.releases / ".lock", "A release"):
         settle(project, settings)
-        work = _hidden_folder(project, settings)
+        for left in project.releases.glob(".L-*"):  # of a killed release
+            left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left, ignore_errors=True)
+        free = next_id(project.releases, "L")
+        highest = max(map(number_of, ever_released(project, settings)), default=0)
+        if number_of(free) <= highest:  # events and servers may still name one whose folder is gone
+            free = f"L-{highest + 1:03d}"
+        work = project.releases / f".{free}"
+        work.mkdir(parents=True)
         try:
             yield work
         except RungError:
@@ -249,31 +256,14 @@ def working(project: Project, settings: Settings) -> Iterator[Path]:
         except Exception as error:
             if not is_disk_full(error):
                 raise
-            free = shutil.disk_usage(project.releases).free / 1e9
+            room = shutil.disk_usage(project.releases).free / 1e9
             raise RungError(
-                f"{work.name.removeprefix('.')} was not released: the disk is full ({free:.2f} GB left). "
-                "The earlier release stays current.",
+                f"{free} was not released: the disk is full ({room:.2f} GB left). The earlier release stays current.",
                 "Free some space, then rerun the command.",
                 where=str(project.releases),
             ) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
-
-
-def _hidden_folder(project: Project, settings: Settings) -> Path:
-    """Return a hidden folder beside the releases; what a killed release left is removed."""
-    for left in project.releases.glob(".L-*"):
-        left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left, ignore_errors=True)
-    work = project.releases / f".{_free(project, settings)}"
-    work.mkdir(parents=True)
-    return work
-
-
-def _free(project: Project, settings: Settings) -> str:
-    """Return an id that no folder has and no earlier release had: events and servers may still name that one."""
-    free = next_id(project.releases, "L")
-    highest = max(map(number_of, ever_released(project, settings)), default=0)
-    return free if number_of(free) > highest else f"L-{highest + 1:03d}"
 
 
 CARDS = Path(__file__).with_name("cards")
