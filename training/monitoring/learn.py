@@ -260,7 +260,8 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
         reference, watched = released(project, settings), read_watched(project)
         origins, before = Origins(project, settings, watched.imports), read_not_learnt(project)
-        handled = {entry.hash for entry in before} | _queued_before(store)
+        queued = (row.meta for row in store.rows(role="candidates", excluded=None))  # whatever was decided on them
+        handled = {entry.hash for entry in before} | {str(m["hash"]) for m in queued if m.get("strategy") == STRATEGY}
         fresh = [each for each in watched.requests if each.hash not in handled]
         done = Learnt(reference.release.id, known=len(watched.requests) - len(fresh))
         ordered = [each for each in in_order(fresh) if reason_of(each) or not telling]
@@ -324,12 +325,6 @@ def _kept_out(draft: ProductionRow) -> KeptOut:
         question=draft.example.question[:500],
         answer=draft.example.answer,
     )
-
-
-def _queued_before(store: Store) -> set[str]:
-    """Return hashes of requests that are candidates already, whatever was decided on them."""
-    rows = store.rows(role="candidates", excluded=None)
-    return {str(row.meta["hash"]) for row in rows if row.meta.get("strategy") == STRATEGY}
 
 
 def read_not_learnt(project: Project) -> list[KeptOut]:

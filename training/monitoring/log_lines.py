@@ -88,12 +88,6 @@ def is_response(value: Any) -> bool:
     return by_kind or spoken or isinstance(value.get("choices"), list) or isinstance(value.get("error"), Mapping)
 
 
-def holds_answer(table: Mapping[str, Any]) -> bool:
-    """True if an object logged as the output contains an answer, and is not itself the answer."""
-    keys = ("content", "tool_calls", "error")
-    return is_response(table) or any(key in table for key in keys) or only_text(table) is not None
-
-
 def _said(reply: Any) -> Said:
     if isinstance(reply, str):
         return Said(reply, given=True, unread=IN_PIECES if STREAM.match(reply) else "")
@@ -274,7 +268,9 @@ def _reply(obj: Mapping[str, Any]) -> Any:
         return obj
     found: Any = first_said(obj, "response.body", "response", "output", "completion")
     if isinstance(found, Mapping):
-        is_answer = bool(found) and not holds_answer(found) and found is obj.get("output")
+        keys = ("content", "tool_calls", "error")
+        holds = is_response(found) or any(key in found for key in keys) or only_text(found) is not None
+        is_answer = bool(found) and not holds and found is obj.get("output")
         return json.dumps(found, ensure_ascii=False, default=str) if is_answer else found
     inside = opened(found)
     return inside if is_response(inside) else found

@@ -91,23 +91,19 @@ class Making:
         safe = {"local_files_only": local, "trust_remote_code": False}
         kind = writer_class(transformers, source, **safe)
         model = kind.from_pretrained(source, **safe, dtype="float32", use_safetensors=True)
-        _same_tokens(self.run.id, len(tokenizer), int(model.get_input_embeddings().weight.shape[0]))
+        known, rows = len(tokenizer), int(model.get_input_embeddings().weight.shape[0])
+        if known > rows:
+            raise Refusal(
+                f"{self.run.id}'s tokenizer knows {known:,} tokens, its base has weights for {rows:,}: "
+                f"{known - rows:,} were added and have none, so no form can be made that answers as the run.",
+                "rung train --again",
+            )
         if self.run.method == "full":
             return model, tokenizer
         from peft import PeftModel
 
         adapter_weights(self.adapter)
         return PeftModel.from_pretrained(model, str(self.adapter), local_files_only=True), tokenizer
-
-
-def _same_tokens(run: str, known: int, rows: int) -> None:
-    """Refuse a tokenizer with tokens that the weights have no row for: they were added after the base was made."""
-    if known > rows:
-        raise Refusal(
-            f"{run}'s tokenizer knows {known:,} tokens, its base has weights for {rows:,}: {known - rows:,} were added "
-            "and have none, so no form can be made that answers as the run.",
-            "rung train --again",
-        )
 
 
 FOLDER = "validation"
@@ -211,13 +207,8 @@ def loss_of(form: str, making: Making, tuned: Sequence[ItemOutcome], found: Sequ
         high=-result.low,
         better=result.better,
         worse=result.worse,
-        limit=loss_limit_of(making.project),
+        limit=load_settings(making.project.settings_file, {}).release.loss_limit,  # the environment cannot weaken it
     )
-
-
-def loss_limit_of(project: Project) -> float:
-    """Return the loss allowed for a changed form: from rung.toml alone, so that the environment cannot weaken it."""
-    return load_settings(project.settings_file, {}).release.loss_limit
 
 
 def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
@@ -230,12 +221,9 @@ def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
         return [revised(loss, allowed=signed) if loss.over else loss for loss in losses]
     told = [f"{loss.form} refused: {loss.words}, limit {100 * loss.limit:.1f}." for loss in over]
     told += [f"{loss.form}: {loss.words}." for loss in losses if not loss.over]
-    raise Refusal(" ".join(told), _instead(making.run.id, losses))
-
-
-def _instead(run: str, losses: Sequence[Loss]) -> str:
     kept = ",".join(loss.form.split()[1] for loss in losses if not loss.over and loss.form.startswith("gguf "))
-    return f"rung release {run} --to gguf --gguf {kept}" if kept else f"rung release {run} --to adapter"
+    instead = f"gguf --gguf {kept}" if kept else "adapter"
+    raise Refusal(" ".join(told), f"rung release {making.run.id} --to {instead}")
 
 
 def as_facts(losses: Sequence[Loss]) -> dict[str, object]:

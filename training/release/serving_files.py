@@ -25,7 +25,8 @@ def make_vllm(making: Making, folder: Path) -> ReleasedForm:
     """Return the commands of vLLM."""
     commands = {"serve.sh": "vllm serve ../merged --served-model-name rung --generation-config vllm"}
     why_not = _why_no_adapter(making)
-    rank = vllm_rank(rank_of(making.adapter)) if not why_not else None
+    config = making.adapter / "adapter_config.json"
+    rank = None if why_not else vllm_rank(int(json.loads(config.read_text()).get("r") or 0))
     if rank is not None:
         lora = f"--enable-lora --max-lora-rank {rank} --generation-config vllm --lora-modules rung=../adapter"
         commands["serve-lora.sh"] = f"vllm serve {_base(making)} {lora}"
@@ -105,11 +106,6 @@ VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM accepts as `--max-lora-rank`, except 1."""
 
 
-def rank_of(adapter: Path) -> int:
-    """Return the adapter's rank; 0 where its kind has none."""
-    return int(json.loads((adapter / "adapter_config.json").read_text()).get("r") or 0)
-
-
 def vllm_rank(rank: int) -> int | None:
     """Return the smallest `--max-lora-rank` with room for this rank; None if vLLM has none."""
     return next((size for size in VLLM_RANKS if size >= rank), None)
@@ -122,7 +118,9 @@ def make_ollama(making: Making, folder: Path) -> ReleasedForm:
     Raises Refusal if the chat template cannot be translated, or gives other tokens.
     """
     tokenizer = making.tokenizer()
-    pieces = _without_begin(take_apart(tokenizer), tokenizer)
+    pieces, begin = take_apart(tokenizer), tokenizer.bos_token
+    if begin and list(tokenizer.encode("x"))[:1] == [tokenizer.bos_token_id]:  # llama.cpp adds it, too
+        pieces = replace(pieces, start=pieces.start.removeprefix(begin))
     system = making.run.system_prompt if making.run.system_prompt is not None else pieces.default
     file = min((making.work / "gguf").glob("*.gguf"), key=lambda path: path.stat().st_size)  # all passed the limit
     context = context_of(making)
@@ -141,13 +139,6 @@ def make_ollama(making: Making, folder: Path) -> ReleasedForm:
     return ReleasedForm(
         form="ollama", folder="ollama", bytes=folder_bytes(folder), against="template equal", facts=facts
     )
-
-
-def _without_begin(pieces: TemplatePieces, tokenizer: Any) -> TemplatePieces:
-    """Return the pieces without a begin token that llama.cpp adds itself: else it occurs twice."""
-    begin = tokenizer.bos_token
-    adds = begin and list(tokenizer.encode("x"))[:1] == [tokenizer.bos_token_id]
-    return replace(pieces, start=pieces.start.removeprefix(begin)) if adds else pieces
 
 
 def compare_tokens(
@@ -224,10 +215,7 @@ def take_apart(tokenizer: Any) -> TemplatePieces:
     closed = _render_turns(tokenizer, turns, False)
     twice = _render_turns(tokenizer, [*turns, turns[1]], False)
     opened = _render_turns(tokenizer, turns[:2], True)
-    return _pieces(closed, twice, opened, _render_turns(tokenizer, turns[1:2], True))
-
-
-def _pieces(closed: str, twice: str, opened: str, bare: str) -> TemplatePieces:
+    bare = _render_turns(tokenizer, turns[1:2], True)
     system, user, answer = MARKS.values()
     head, rest = closed.split(system, 1)
     _, tail = rest.split(user, 1)

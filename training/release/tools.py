@@ -31,13 +31,6 @@ LOCKS = Path(__file__).with_name("locks")
 SERVER, LIBRARY = "llama-server", "libllama.so"
 
 
-def tools_folder() -> Path:
-    """Return the folder of tools: in the user's cache, or below `RUNG_CACHE_DIR`."""
-    import platformdirs
-
-    return Path(os.environ.get("RUNG_CACHE_DIR") or platformdirs.user_cache_dir("rung")) / "tools"
-
-
 def converter() -> Path:
     """Return llama.cpp's converter script; its folder goes into PYTHONPATH. Raises Refusal if not installable."""
     folder = install_target(*_kept(CONVERTER, "converter"))
@@ -70,9 +63,12 @@ def compressor() -> Path:
 
 
 def _kept(package: str, lock: str) -> tuple[Path, str, Path]:
-    """Return a tool's folder (another lock, another folder), its name, and its lock."""
+    """Return a tool's folder (in the user's cache or below `RUNG_CACHE_DIR`), its name, and its lock."""
+    import platformdirs
+
+    cache = Path(os.environ.get("RUNG_CACHE_DIR") or platformdirs.user_cache_dir("rung"))
     file = LOCKS / f"{lock}.txt"
-    return tools_folder() / f"{package.replace('==', '-')}-{sha256_file(file)[:8]}", package, file
+    return cache / "tools" / f"{package.replace('==', '-')}-{sha256_file(file)[:8]}", package, file
 
 
 def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], target: Path) -> None:

@@ -48,6 +48,8 @@ def make_merged(making: Making, folder: Path) -> ReleasedForm:
 
     Raises Refusal if there is nothing to merge, and where it does not answer as the adapter does.
     """
+    from torch import cuda
+
     if making.run.method in VIRTUAL:
         raise Refusal(
             f"{making.run.id} is {making.run.method} tuning: virtual tokens cannot be merged into weights.",
@@ -77,20 +79,15 @@ def make_merged(making: Making, folder: Path) -> ReleasedForm:
     facts: dict[str, object] = {"precision": "fp32", "merged": asdict(parity), "reloaded": asdict(reloaded)}
     against = f"{reloaded.equal} of {reloaded.prompts} equal"
     del model, merged, again
-    if is_changed(making):  # answered as a user loads it: from its folder, in fp32
-        named = revised(making.settings.model, base=str(folder), provider="local")
+    model_settings = making.settings.model
+    if making.run.method in QUANTISED or model_settings.precision == "bf16" or cuda.is_available():
+        # another precision than in training or measurement: scored as a user loads it, from its folder in fp32
+        named = revised(model_settings, base=str(folder), provider="local")
         answering = open_local(named, batch=making.settings.evaluation.batch, precision="float32")
         losses = demand(making, [Scoring(making).score("merged", answering)])
         facts["validation"] = as_facts(losses)
         against += f", {losses[0].short}"
     return ReleasedForm(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
-
-
-def is_changed(making: Making) -> bool:
-    """True if the merged model has another precision than in training or measurement."""
-    from torch import cuda
-
-    return making.run.method in QUANTISED or making.settings.model.precision == "bf16" or bool(cuda.is_available())
 
 
 CHILD = Path(__file__).with_name("programs") / "compress_child.py"

@@ -205,7 +205,8 @@ def arguments_of(recipe: Recipe, folder: Path, precision: str, items: int) -> An
 def _common(recipe: Recipe, folder: Path, precision: str, items: int) -> dict[str, Any]:
     import torch
 
-    every = steps_between(recipe, items)
+    per_epoch = math.ceil(items * max(1, recipe.generations) / recipe.rows_a_step)
+    every = max(1, math.ceil(per_epoch / recipe.evals))  # steps from one check to the next
     batch = recipe.generations if recipe.objective in REINFORCED else recipe.batch  # whole groups
     return {
         "output_dir": str(folder),
@@ -283,10 +284,3 @@ def _own(recipe: Recipe) -> dict[str, Any]:
         "max_completion_length": recipe.answer_tokens,
         "temperature": recipe.temperature,
     }
-
-
-def steps_between(recipe: Recipe, items: int) -> int:
-    """Optimiser steps from one check to the next."""
-    rows = items * max(1, recipe.generations)
-    per_epoch = math.ceil(rows / recipe.rows_a_step)
-    return max(1, math.ceil(per_epoch / recipe.evals))

@@ -58,7 +58,8 @@ class _Run:
         self.write(state="starting", pid=os.getpid(), started_at=self.record.started_at or now(), ending="")
         self._event("started", pid=os.getpid())
         try:
-            self._keep_room()
+            if self.leads:  # bytes that the ending may need; random, for some disks store zeros in no room at all
+                (self.folder / ROOM).write_bytes(os.urandom(ROOM_BYTES))
             from training.run.session import TrainingSession
 
             ending = TrainingSession(self).train()
@@ -89,11 +90,6 @@ class _Run:
         shutil.rmtree(old, ignore_errors=True)
         files = {path.name: sha256_file(path) for path in sorted(target.iterdir()) if path.is_file()}
         self.write(adapter=f"{self.folder.name}/{ADAPTER}", files=files)
-
-    def _keep_room(self) -> None:
-        """Hold the bytes that the ending may need; random, for some disks store zeros in no room at all."""
-        if self.leads:
-            (self.folder / ROOM).write_bytes(os.urandom(ROOM_BYTES))
 
     def _end(self, state: State, ending: str, *, code: int) -> int:
         (self.folder / ROOM).unlink(missing_ok=True)
