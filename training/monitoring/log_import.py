@@ -7,11 +7,11 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
-from typing import IO, NotRequired, TypedDict
+from typing import IO
 
 from curation.rows.jsonline import Malformed, decode_object
 from curation.rows.rejects import malformed_error
@@ -82,7 +82,7 @@ def _read_file(path: Path, found: Read, progress: Progress | None) -> None:
     digest = sha256_file(path)
     start, number, rejected = len(found.parts), 0, 0
     offset = found.lines
-    for _, line in read_lines(path, progress):
+    for line in read_lines(path, progress):
         if isinstance(line, Reject) or line is None:
             number += 1
             found.empty += line is None
@@ -137,7 +137,7 @@ def take_in(
             return _placed(project, read, model, known, actor)
 
 
-def _placed(project: Project, read: Read, model: str, known: Mapping[str, Judged], actor: str) -> Import:
+def _placed(project: Project, read: Read, model: str, known: dict[str, Judged], actor: str) -> Import:
     """Return the import in its folder and in the project's log: both, or neither."""
     name = next_id(watch_folder(project), "W")
     work, target = watch_folder(project) / f".{name}", watch_folder(project) / name
@@ -156,17 +156,17 @@ def _placed(project: Project, read: Read, model: str, known: Mapping[str, Judged
     return made
 
 
-def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[str, Judged]) -> Import:
+def _store(project: Project, work: Path, read: Read, model: str, known: dict[str, Judged]) -> Import:
     name = work.name.removeprefix(".")
     joined, masker = join(read.parts, model), Masker()
     told = [part.feedback for part in (*joined.requests, *joined.feedback)]
     numbers = [each.rating for each in told if each.rating is not None and not each.words]
     scale = scale_of(numbers)
-    found = keep(name, joined.requests, known, masker, scale)
-    kept, later = found.requests, (said_later(part, masker, scale) for part in joined.feedback)
+    kept, said_again = keep(name, joined.requests, known, masker, scale)
+    later = [said_later(part, masker, scale) for part in joined.feedback]
     work.mkdir(parents=True)
     write_gz(work / REQUESTS, kept)
-    write_gz(work / FEEDBACK, sorted([*later, *found.said_again], key=lambda entry: entry["line"]))
+    write_gz(work / FEEDBACK, sorted([*later, *said_again], key=lambda entry: int(entry["line"])))
     write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
     release = current_release(project)
     times = [each.at for each in kept if each.at]
@@ -187,10 +187,10 @@ def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[
         scale=list(scale) if numbers else [],
         masked=dict(sorted(masker.counts.items())),
         contents={file.name: sha256_file(file) for file in sorted(work.iterdir())},
-        known=found.known,
+        known=len(joined.requests) - len(kept),
         scores_unread=_named(name for part in read.parts for name in part.feedback.unread),
         ratings_unclear=_named(text for part in read.parts for text in part.feedback.unclear),
-        said_again=len(found.said_again),
+        said_again=len(said_again),
         made_from=hashes(project.root, release[0] / RELEASE) if release else {},
         models=dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
         first_at=min(times, default=""),
@@ -211,39 +211,15 @@ Judged = tuple[float | None, str, str]
 """Feedback on an answer: rating in -1..1, edit, comment."""
 
 
-class LaterFeedback(TypedDict):
-    """Feedback on a request that is not in these logs, masked; `hash` where the request is one that was kept."""
-
-    line: int
-    ids: list[str]
-    trace: str
-    rating: float | None
-    edit: str
-    comment: str
-    hash: NotRequired[str]
-
-
-@dataclass
-class KeptRequests:
-    """Stored form of some requests; `said_again` is feedback on requests that an earlier import kept."""
-
-    requests: list[Logged] = field(default_factory=list)
-    said_again: list[LaterFeedback] = field(default_factory=list)
-    known: int = 0
-
-
 def keep(
-    name: str,
-    requests: Sequence[LogPart],
-    known: Mapping[str, Judged],
-    masker: Masker,
-    scale: tuple[float, float],
-) -> KeptRequests:
-    """Return the requests to keep, masked. `known` holds those of earlier imports by hash, with what was said of them.
+    name: str, requests: Sequence[LogPart], known: dict[str, Judged], masker: Masker, scale: tuple[float, float]
+) -> tuple[list[Logged], list[JsonObject]]:
+    """Return the requests to keep, masked, and new feedback on those of earlier imports, which are `known` by hash.
 
     A request that occurs several times in one file is kept as often; in another file it is the same one.
     """
-    kept, known = KeptRequests(), dict(known)
+    kept: list[Logged] = []
+    said_again: list[JsonObject] = []
     seen: Counter[tuple[int, str]] = Counter()
     for part in requests:
         own = Masker()
@@ -251,15 +227,13 @@ def keep(
         content = json.dumps([logged.ids, logged.at, logged.model, logged.messages, logged.answer], default=str)
         seen[part.file, content] += 1
         digest = sha256_bytes(f"{content} {seen[part.file, content]}".encode())
-        if digest in known:
-            kept.known += 1
-            if part.feedback and known[digest] != judged_of(logged):
-                kept.said_again.append(said_later(part, masker, scale, digest))
-        else:
+        if digest not in known:
             masker.counts += own.counts
-            kept.requests.append(replace(logged, hash=digest))
+            kept.append(replace(logged, hash=digest))
+        elif part.feedback and known[digest] != judged_of(logged):
+            said_again.append(said_later(part, masker, scale) | {"hash": digest})
         known[digest] = judged_of(logged)
-    return kept
+    return kept, said_again
 
 
 def judged_of(logged: Logged) -> Judged:
@@ -301,15 +275,11 @@ def _judged(feedback: Feedback, masker: Masker, scale: tuple[float, float]) -> J
     return rating, masker.text(feedback.edit), masker.text(feedback.comment)
 
 
-def said_later(part: LogPart, masker: Masker, scale: tuple[float, float], digest: str = "") -> LaterFeedback:
+def said_later(part: LogPart, masker: Masker, scale: tuple[float, float]) -> JsonObject:
     """Return feedback on a request that is not in these logs, masked, as it is kept."""
     rating, edit, comment = _judged(part.feedback, masker, scale)
-    ids = [masker.name(each) for each in part.ids]
-    trace = masker.name(part.trace)
-    made = LaterFeedback(line=part.line, ids=ids, trace=trace, rating=rating, edit=edit, comment=comment)
-    if digest:
-        made["hash"] = digest
-    return made
+    ids, trace = [masker.name(each) for each in part.ids], masker.name(part.trace)
+    return {"line": part.line, "ids": ids, "trace": trace, "rating": rating, "edit": edit, "comment": comment}
 
 
 def _named(texts: Iterable[str]) -> dict[str, int]:
@@ -327,14 +297,14 @@ _QUOTE = re.compile(r"(something follows the JSON value at character \d+): .*", 
 """A reason that holds a piece of the line, cut where masking could not see it any more."""
 
 
-def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, JsonObject | Reject | None]]:
-    """Yield each line with its number from 1: an object, a Reject, or None if it is empty.
+def read_lines(path: Path, progress: Progress | None = None) -> Iterator[JsonObject | Reject | None]:
+    """Yield each line: an object, a Reject, or None if it is empty.
 
     Raises RungError if the file cannot be read or what it is packed with is broken.
     """
     with readable(path), open_bytes(path, progress) as file:
         for number, line in enumerate(_lines(file), 1):
-            yield number, _read(line, number, str(path))
+            yield _read(line, number, str(path))
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
