@@ -114,8 +114,8 @@ def test_what_else_fits_goes_by_the_policys_share_of_the_memory(
     assert usable_of(ready) == 0.5
     plan = read_plan(planned)
     full = plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"method": "full"})})
-    (lora,) = methods_instead(full, 0.5)
-    small = Machine(ram_gib=lora.fit.high / 0.7)
+    (lora,) = methods_instead(full, 0.5).values()
+    small = Machine(ram_gib=lora.high / 0.7)
     assert not methods_instead(full, 0.5, small) and methods_instead(full, 0.8, small)
 
 

@@ -9,6 +9,7 @@ from advisor.sizing.architecture import Architecture
 from training.plan.recipe import LOW_RANK, Because, Method, Recipe
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
+from workspace.settings import TrainingSettings
 from workspace.shipped_rules import rule_file
 
 PERSON = "set by a person"
@@ -30,6 +31,12 @@ class PlanDraft:
         """Take a person's value, where one is set."""
         if value is not None:
             self.put(name, value, Because(text=PERSON, rule="set-by-person", by="person"))
+
+    def put_defaults(self, facts: Mapping[str, Any], set_by: TrainingSettings, *names: str) -> None:
+        """Set the defaults for these facts, or a person's values where they are set."""
+        for name in names:
+            self.put(name, *value(CHECKED.get(name, name), facts))
+            self.override(name, getattr(set_by, name, None))
 
 
 GIGA = 1e9

@@ -198,21 +198,14 @@ RANK = 16
 """Rank of the estimate where the plan has none: full fine-tuning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """A method, and the memory that the plan would need with it."""
-
-    method: str
-    fit: MemoryFit
-
-
-def methods_instead(plan: Plan, usable: float, machine: Machine | None = None) -> list[Alternative]:
-    """Methods that need less memory than the plan's own and fit the machine (default: this one), the first one nearest
-    to what was planned; `usable` is the policy's share of the memory. Empty if the base is unknown or nothing fits.
+def methods_instead(plan: Plan, usable: float, machine: Machine | None = None) -> dict[str, MemoryFit]:
+    """Methods that need less memory than the plan's own and fit the machine (default: this one), each with the memory
+    that the plan would need, the one nearest to what was planned first. `usable` is the policy's share of the memory.
+    Empty if the base is unknown or nothing fits.
     """
     recipe, here = plan.recipe, machine or this_machine()
     later = LESS[LESS.index(recipe.method) + 1 :] if recipe.method in LESS else LESS if recipe.method == "full" else ()
-    found = []
+    found = {}
     for method in later:
         if method in QUANTISED and not here.cards:
             continue  # four bits need a card
@@ -224,5 +217,5 @@ def methods_instead(plan: Plan, usable: float, machine: Machine | None = None) -
         except RungError:
             continue
         if fit is not None and fit.fits:
-            found.append(Alternative(method, fit))
+            found[method] = fit
     return found

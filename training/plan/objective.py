@@ -16,7 +16,7 @@ from chat.protocols import Turn
 from curation.example import Example, said_in
 from curation.split.manifest import SplitName, load_split, read_manifest, split_file
 from curation.store import StoredRow, open_store
-from training.plan.hyperparameters import FORWARD, VALIDATION_SHARE, PlanDraft, RunFacts, value
+from training.plan.hyperparameters import FORWARD, VALIDATION_SHARE, PlanDraft, RunFacts
 from training.plan.plans import DataFacts
 from training.plan.recipe import PAIRED, REINFORCED, Because, Recipe
 from training.runs import RunRecord, find_run
@@ -320,13 +320,10 @@ def put_objective(draft: PlanDraft, project: Project, settings: Settings, facts:
     """Set the values that belong to the objective."""
     chosen, objective = settings.training, str(facts["objective"])
     if objective in ("dpo", *REINFORCED):
-        draft.put("beta", *value("beta", facts))
-        draft.override("beta", chosen.beta)
+        draft.put_defaults(facts, chosen, "beta")
     if objective not in REINFORCED:
         return
-    for name in ("generations", "temperature"):
-        draft.put(name, *value(name, facts))
-        draft.override(name, getattr(chosen, name))
+    draft.put_defaults(facts, chosen, "generations", "temperature")
     text = f"the longest reviewed answer has {data.answer} tokens"
     draft.put("answer_tokens", data.answer + SPARE, Because(text=text, rule="your-data"))
     draft.override("answer_tokens", chosen.answer_tokens)

@@ -137,8 +137,7 @@ def _adapter(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts, archit
     """Size and place of what is trained beside the frozen weights."""
     method = facts["method"]
     if method in VIRTUAL:
-        draft.put("virtual_tokens", *value("virtual_tokens", facts))
-        draft.override("virtual_tokens", set_by.virtual_tokens)
+        draft.put_defaults(facts, set_by, "virtual_tokens")
     if method == "ia3":
         names = ",".join(architecture.ia3) if architecture and architecture.ia3 else "default"
         text = "one scale for each key, value and feed-forward unit"
@@ -148,8 +147,7 @@ def _adapter(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts, archit
 
 
 def _low_rank(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts) -> None:
-    draft.put("rank", *value("rank", facts))
-    draft.override("rank", set_by.rank)
+    draft.put_defaults(facts, set_by, "rank")
     plain = facts["method"] in ("lora", "qlora")
     high = facts["method"] == "rslora" or (plain and draft.values["rank"] >= HIGH_RANK)
     text = "as the method says" if facts["method"] == "rslora" else f"rank-stabilised from rank {HIGH_RANK}"
@@ -157,10 +155,7 @@ def _low_rank(draft: PlanDraft, set_by: TrainingSettings, facts: RunFacts) -> No
     fixed, why = value("alpha", {**facts, "method": "rslora"} if high else facts)
     draft.put("alpha", fixed if high else 2 * draft.values["rank"], why)
     draft.override("alpha", set_by.alpha)
-    draft.put("targets", *value("targets", facts))
-    draft.override("targets", set_by.targets)
-    draft.put("dropout", *value("dropout", facts))
-    draft.override("dropout", set_by.dropout)
+    draft.put_defaults(facts, set_by, "targets", "dropout")
 
 
 def _lengths(
@@ -194,15 +189,13 @@ def _batch(draft: PlanDraft, set_by: TrainingSettings, data: DataFacts, facts: R
     _replay(draft, set_by, rows)
     if rows < 1:
         raise Refusal(f"No row is within max_length = {draft.values['max_length']} tokens.", "rung plan")
-    draft.put("batch", *value("effective_batch", facts))
-    draft.override("batch", set_by.batch)
+    draft.put_defaults(facts, set_by, "batch")
     if facts["objective"] in REINFORCED:
         _whole_groups(draft)
     _processes(draft, set_by)
     rows += draft.values["replay"]
     per_epoch = math.ceil(rows * max(1, draft.values.get("generations", 1)) / draft.values["batch"])
-    draft.put("epochs", *value("epochs", facts))
-    draft.override("epochs", set_by.epochs)
+    draft.put_defaults(facts, set_by, "epochs")
     steps = math.ceil(draft.values["epochs"] * per_epoch)
     draft.put("steps", steps, Because(text=f"{draft.values['epochs']:g} x {per_epoch}", rule="your-data"))
 
@@ -236,16 +229,13 @@ def _whole_groups(draft: PlanDraft) -> None:
 
 
 def _rest(draft: PlanDraft, settings: Settings, data: DataFacts, facts: RunFacts) -> None:
-    draft.put("grad_norm", *value("gradient_clip", facts))
-    draft.override("grad_norm", settings.training.grad_norm)
+    draft.put_defaults(facts, settings.training, "grad_norm")
     draft.put("evals", *evals_for(facts, data.train, data.validation))
     draft.override("evals", settings.training.evals)
     put_choice(draft, settings, facts, data)
     draft.put("attention", *value("attention", {**facts, "max_length": draft.values["max_length"]}))
     _packing(draft, settings.training, facts)
-    for name in ("schedule", "warmup", "weight_decay", "patience", "keep_last"):
-        draft.put(name, *value(name, facts))
-        draft.override(name, getattr(settings.training, name, None))
+    draft.put_defaults(facts, settings.training, "schedule", "warmup", "weight_decay", "patience", "keep_last")
     draft.values["seed"] = settings.training.seed
     draft.values["precision"] = settings.training.precision
     draft.values["threads"] = settings.model.threads

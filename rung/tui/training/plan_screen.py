@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ from rung.tui.job import JobEnded
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry
 from training.gates.gate import MAY_OVERRIDE, Gate
-from training.plan.memory_fit import Alternative, MemoryFit, fit_of, methods_instead, usable_of
+from training.plan.memory_fit import MemoryFit, fit_of, methods_instead, usable_of
 from training.plan.plans import Plan, read_plans
 from training.runs import LIVE, read_runs
 from workspace.counted import gib
@@ -178,8 +178,8 @@ class Ready:
     gates: Sequence[Gate]
     fit: MemoryFit | None = None
     """Memory that a plan needs which does not fit."""
-    instead: Sequence[Alternative] = ()
-    """Alternatives that fit where the plan does not."""
+    instead: Mapping[str, MemoryFit] = field(default_factory=dict)
+    """Methods that fit where the plan does not."""
     trained: bool = False
     """True if a run of this plan is live or finished: then the project moves on and does not train again."""
 
@@ -196,7 +196,7 @@ class Ready:
     @property
     def takes(self) -> str:
         """Return the method that Enter chooses: where memory is the only blocker and something else fits."""
-        return self.instead[0].method if self.instead and self.closed and self.closed.name == "machine" else ""
+        return next(iter(self.instead)) if self.instead and self.closed and self.closed.name == "machine" else ""
 
 
 def entries(ready: Ready, width: int) -> Iterator[Entry]:
@@ -236,7 +236,7 @@ def next_words(ready: Ready) -> str:
     if first is None:
         return "start the training.   Enter"
     if ready.takes:
-        return f"take {ready.takes}, {gib(ready.instead[0].fit.expected)}.   Enter"
+        return f"take {ready.takes}, {gib(ready.instead[ready.takes].expected)}.   Enter"
     return way(first) if first.opener else first.fact
 
 
@@ -247,7 +247,7 @@ def does_not_fit(ready: Ready) -> str:
     assert plan is not None
     needs = f"{plan.recipe.method} needs {gib(fit.expected, fit.low, fit.high)}"
     where = "the GPU" if "GPU" in fit.where else "this machine"
-    others = ", ".join(f"{choice.method} {choice.fit.expected:.1f}" for choice in ready.instead)
+    others = ", ".join(f"{method} {other.expected:.1f}" for method, other in ready.instead.items())
     return f"Does not fit: {needs}, {where} has {fit.has:.1f}. What fits: {others or 'a smaller model'}."
 
 
