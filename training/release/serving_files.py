@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +118,7 @@ def make_ollama(making: Making, folder: Path) -> ReleasedForm:
     Raises Refusal if the chat template cannot be translated, or gives other tokens.
     """
     tokenizer = making.tokenizer()
-    pieces, begin = take_apart(tokenizer), tokenizer.bos_token
-    if begin and list(tokenizer.encode("x"))[:1] == [tokenizer.bos_token_id]:  # llama.cpp adds it, too
-        pieces = replace(pieces, start=pieces.start.removeprefix(begin))
+    pieces = take_apart(tokenizer)
     system = making.run.system_prompt if making.run.system_prompt is not None else pieces.default
     file = min((making.work / "gguf").glob("*.gguf"), key=lambda path: path.stat().st_size)  # all passed the limit
     context = context_of(making)
@@ -230,6 +228,9 @@ def take_apart(tokenizer: Any) -> TemplatePieces:
     default = _default(bare, start + before_system, after_system, before_user_again + user)
     around = {"system": (before_system, after_system), "user": (before_user_again, after_user)}
     around["assistant"] = (before_answer[len(after_user) :], after_answer)
+    begin = tokenizer.bos_token
+    if begin and list(tokenizer.encode("x"))[:1] == [tokenizer.bos_token_id]:  # llama.cpp adds it: else it occurs twice
+        start = start.removeprefix(begin)
     return TemplatePieces(start, around, opens, default)
 
 

@@ -21,7 +21,6 @@ from training.release.making import Making
 from training.release.releases import RELEASE, Release
 from training.release.serving_files import (
     TRIALS,
-    _without_begin,
     compare_tokens,
     make_ollama,
     modelfile,
@@ -59,7 +58,7 @@ def tokenizer(tiny: Path) -> Any:
 @pytest.mark.parametrize("system", ["", "House line."])
 def test_a_modelfile_gives_the_tokens_of_training(tokenizer: Any, template: str | None, system: str) -> None:
     tokenizer.chat_template = template or tokenizer.chat_template
-    pieces = _without_begin(take_apart(tokenizer), tokenizer)
+    pieces = take_apart(tokenizer)
     text = modelfile(pieces, "../gguf/model-q8_0.gguf", system or pieces.default, 256)
     compare_tokens(pieces, system or pieces.default, tokenizer, TRIALS)
     lines = text.splitlines()
