@@ -43,9 +43,7 @@ def make_gguf(making: Making, folder: Path) -> ReleasedForm:
     folder.mkdir(parents=True)
     whole = making.work / WHOLE
     making.told("gguf: converting")
-    environment = {"PYTHONPATH": str(tool.parent), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, str(tool), str(making.work / "merged"), "--outfile", str(whole), "--outtype", "f32"]
-    run_tool("gguf f32", command, environment, whole)
+    _convert(tool, making.work / "merged", whole)
     with serving(making.settings, whole, context) as endpoint:
         equal = check_server(endpoint, read_goldens(making.work), making.work)  # answers are shown, not demanded
     if wrong := [each for each in equal.differences if each.cause in ("template", "bos")]:
@@ -80,6 +78,12 @@ def _typed(making: Making, folder: Path, library: Path, kind: str, context: int)
         answers = [endpoint.answer(item.turns, goldens.max_tokens).text for item in goldens.items]
         add_answers(making.work / GOLDEN, {name: answers})
     return loss
+
+
+def _convert(script: Path, model: Path, target: Path) -> None:
+    environment = {"PYTHONPATH": str(script.parent), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, str(script), str(model), "--outfile", str(target), "--outtype", "f32"]
+    run_tool("gguf f32", command, environment, target)
 
 
 USUAL = 4096
