@@ -50,7 +50,11 @@ class Diversity(QualityCheck):
         if distinct < limit("distinct_low") and packed < limit("compression_low"):
             return self.finding([], rows=survey.rows, reason=self._repeated(), detail=self.measures)
         if drafts and drafts["generated"] < limit("variety_generated") * drafts["own"]:
-            return self.finding([], rows=int(drafts["drafts"]), reason=_narrow(drafts), detail=self.measures)
+            reason = (
+                f"{drafts['rows']} generated questions are as varied as about {drafts['generated']:.0f} that share "
+                f"nothing, as many of your own as {drafts['own']:.0f}: other seeds, strategies or a higher temperature."
+            )
+            return self.finding([], rows=int(drafts["drafts"]), reason=reason, detail=self.measures)
         return None
 
     def _repeated(self) -> str:
@@ -73,13 +77,6 @@ def against_own(subjects: Sequence[Subject], seed: int) -> dict[str, float] | No
     rng = random.Random(seed)
     scores = vendi(rng.sample(drafts, rows)), vendi(rng.sample(own, rows))
     return {"rows": rows, "generated": scores[0], "own": scores[1], "drafts": len(drafts)}
-
-
-def _narrow(drafts: dict[str, float]) -> str:
-    return (
-        f"{drafts['rows']} generated questions are as varied as about {drafts['generated']:.0f} that share nothing, "
-        f"as many of your own as {drafts['own']:.0f}: other seeds, strategies or a higher temperature."
-    )
 
 
 def distinct_pairs(texts: Sequence[str]) -> float:

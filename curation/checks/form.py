@@ -163,26 +163,16 @@ def language_of(text: str) -> str:
         return {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese"}.get(script, script.capitalize())
     if most < 0.6 * count:
         return ""
-    words = _words_of(text)
-    (best, score), (_, second) = sorted(_shares(words).items(), key=lambda pair: -pair[1])[:2]
-    seen = {word for word in words if best in _languages().get(word, ())}
+    (best, score), (_, second) = sorted(shares(text).items(), key=lambda pair: -pair[1])[:2]
+    seen = {word for word in _words_of(text) if best in _languages().get(word, ())}
     return best if score >= 0.25 and score >= 1.5 * second and len(seen) >= 3 else ""
 
 
 def shares(text: str) -> dict[str, float]:
     """Return for each known language the share of its commonest words among a text's words, 0..1."""
-    return _shares(_words_of(text))
-
-
-def _shares(words: Sequence[str]) -> dict[str, float]:
-    found = dict.fromkeys(_names(), 0)
-    if len(words) < FEWEST_WORDS:
-        return {name: 0.0 for name in found}
-    common = _languages()
-    for word in words:
-        for name in common.get(word, ()):
-            found[name] += 1
-    return {name: count / len(words) for name, count in found.items()}
+    words, common = _words_of(text), _languages()
+    found = Counter(name for word in words for name in common.get(word, ()))
+    return {name: found[name] / len(words) if len(words) >= FEWEST_WORDS else 0.0 for name in _names()}
 
 
 def _words_of(text: str) -> list[str]:

@@ -28,12 +28,11 @@ def class_sizes() -> tuple[int, int, str]:
 @functools.cache
 def patterns(section: str) -> re.Pattern[str]:
     """Return all patterns of a section as one; inline flags in front of a pattern hold for it alone."""
-    return re.compile("|".join(_scoped(pattern) for pattern in quality_rules()[section]["patterns"]))
-
-
-@functools.cache
-def _one_of(section: str) -> tuple[str, ...]:
-    return tuple(quality_rules()[section].get("one_of", ()))
+    parts = []
+    for pattern in quality_rules()[section]["patterns"]:
+        flags = re.match(r"\(\?([a-z]+)\)", pattern)
+        parts.append(f"(?{flags[1]}:{pattern[flags.end() :]})" if flags else f"(?:{pattern})")
+    return re.compile("|".join(parts))
 
 
 def may_match(section: str, folded: str) -> bool:
@@ -41,10 +40,5 @@ def may_match(section: str, folded: str) -> bool:
 
     Most texts have none: a look for a few words takes a tenth of a search for the patterns.
     """
-    words = _one_of(section)
+    words = quality_rules()[section].get("one_of", ())
     return not words or any(word in folded for word in words)
-
-
-def _scoped(pattern: str) -> str:
-    flags = re.match(r"\(\?([a-z]+)\)", pattern)
-    return f"(?{flags[1]}:{pattern[flags.end() :]})" if flags else f"(?:{pattern})"

@@ -121,7 +121,7 @@ class Contradictions(QualityCheck):
             evidence_of("same question, different answers", a, b, score=1.0)
             for a, b in zip(both, both[shown:], strict=False)
         ]
-        rows = _in_order(np.stack((one, other), 1).ravel()).tolist()
+        rows = list(dict.fromkeys(np.stack((one, other), 1).ravel().tolist()))
         ids = [name for name in at.names(rows) if name]
         named = zip(at.names(one.tolist()), at.names(other.tolist()), strict=True)
         detail, pairs_named = {"pairs": len(one)}, tuple(named) if ids else ()
@@ -139,15 +139,6 @@ def _settled(
     settled = settled_pairs(sets)
     both = zip(at.names(one.tolist()), at.names(other.tolist()), strict=True)
     return np.fromiter((settled(*pair) for pair in both), np.bool_, len(one))
-
-
-def _in_order(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return each index once, in the order of their first places."""
-    import numpy as np
-
-    values, first = np.unique(indices, return_index=True)
-    found: npt.NDArray[np.int64] = values[np.argsort(first)]
-    return found
 
 
 class Leaks(QualityCheck):

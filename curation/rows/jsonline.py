@@ -76,7 +76,7 @@ def is_hidden(text: bytes) -> bool:
 
 def strict_json(line: bytes) -> Any:
     """Parse slowly, with a reason for everything that is refused."""
-    text = _text(line)
+    text = decode_text(line)
     try:
         value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant)
         _walk(value, 0)
@@ -106,7 +106,8 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "an object")
 
 
-def _text(line: bytes) -> str:
+def decode_text(line: bytes) -> str:
+    """Return the text of a line. Raises Malformed if it is not UTF-8, or holds a NUL character."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:

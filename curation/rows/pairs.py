@@ -99,7 +99,8 @@ def read_alpaca(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]
         raise Malformed(more, f'"{more}" must be a text, found {kind_of(extra)}.')
     free(row, "messages")
     question = f"{instruction}\n{extra}" if extra else instruction
-    messages = [*_system(row), *_history(row), {"role": "user", "content": question}]
+    system = [{"role": "system", "content": need_text(row, "system")}] if row.get("system") else []
+    messages = [*system, *_history(row), {"role": "user", "content": question}]
     messages.append({"role": "assistant", "content": output})
     kept = {"input": extra} if extra else {}
     return {"messages": messages, **kept, **rest(row, "instruction", more, said, "system", "history")}
@@ -119,13 +120,6 @@ def write_alpaca(example: Example) -> dict[str, Any]:
     if extra and (instruction == question or not instruction):
         raise CannotHold("input", 'the other key "input" is not the end of the question; rename it.')
     return {"instruction": instruction, "input": extra, "output": answer, **other}
-
-
-def _system(row: dict[str, Any]) -> list[dict[str, Any]]:
-    system = row.get("system")
-    if system is None or system == "":
-        return []
-    return [{"role": "system", "content": need_text(row, "system")}]
 
 
 def _history(row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TypedDict, Unpack
 
 from curation.rows.families import LABELLED, Family, family_of, named, read_object
-from curation.rows.jsonline import decode_any
+from curation.rows.jsonline import Malformed, decode_any, decode_text
 from curation.rows.names import answer_key
 from curation.rows.row import Columns, Quick, Read, Reject, Row, RowBlock, made_row
 from curation.rows.source import (
@@ -82,7 +82,7 @@ def _blocks(path: Path, fmt: str, stack: contextlib.ExitStack, **how: Unpack[How
     if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and looks_like_header(start.split(b"\n", 1)[0])):
         return _batched(read_table(text_records(file, "\t" if kind == "tsv" else ""), path, columns, notice))
     read = _reading(path, family, columns, unanswered, notice)
-    if _is_array(start, kind):
+    if kind not in ("jsonl", "ndjson") and re.match(rb"\s*\[\s*([{\]]|$)", start):  # an array of rows
         return _batched(made_row(str(path), number, value, read) for number, value in _read_array(file, path))
     if kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
         return _batched(_texts(lines_of(file), str(path)))
@@ -142,19 +142,11 @@ def _closer_look(name: str, number: int, line: bytes, found: JsonObject, read: R
 def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reject]:
     for number, line in lines:
         try:
-            text = line.decode()
-        except UnicodeDecodeError as error:
-            yield Reject(name, number, "", f"not UTF-8 at byte {error.start + 1}.", line, "save the file as UTF-8")
-            continue
-        if "\0" in text:
-            yield Reject(name, number, "", "a NUL character.", line)
+            text = decode_text(line)
+        except Malformed as error:
+            yield Reject(name, number, error.field, error.reason, line, error.hint)
         else:
             yield Row(name, number, line, {"text": text.removesuffix("\r")}, as_is=False)
-
-
-def _is_array(start: bytes, suffix: str) -> bool:
-    """True if bytes begin an array of rows; never for a file with the suffix .jsonl."""
-    return suffix not in ("jsonl", "ndjson") and re.match(rb"\s*\[\s*([{\]]|$)", start) is not None
 
 
 def _read_array(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:

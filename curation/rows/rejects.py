@@ -9,6 +9,7 @@ import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import IO, overload
 
@@ -135,7 +136,9 @@ def malformed_error(rejects: Sequence[Reject], hint: str = "") -> InputError:
     if len(rejects) > SHOWN:
         reasons = "".join(f" {line}" for line in reason_lines(rejects))
         problems.append(Problem(f"{len(rejects):,} lines could not be read: {line_numbers(rejects)}.{reasons}"))
-    return InputError(problems, hint or _next_step(rejects))
+    if not hint and rejects and all(reject.reason.startswith(NOT_UTF8[:-1]) for reject in rejects):
+        hint = f"{convert_hint(rejects[0].file)}   (without these lines: --rejects rejects.jsonl)"
+    return InputError(problems, hint or "keep what can be read: --rejects rejects.jsonl")
 
 
 def reason_lines(rejects: Iterable[Reject]) -> list[str]:
@@ -151,28 +154,17 @@ def convert_hint(path: Path | str) -> str:
     return f'save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 "{path}" > utf8{Path(path).suffix}'
 
 
-def _next_step(rejects: Sequence[Reject]) -> str:
-    if rejects and all(reject.reason.startswith(NOT_UTF8[:-1]) for reject in rejects):
-        return f"{convert_hint(rejects[0].file)}   (without these lines: --rejects rejects.jsonl)"
-    return "keep what can be read: --rejects rejects.jsonl"
-
-
 def line_numbers(rejects: Iterable[Reject]) -> str:
     """Return all line numbers by file: `a.jsonl 3, 7-9`."""
     by_file: dict[str, list[int]] = {}
     for reject in rejects:
         by_file.setdefault(reject.file, []).append(reject.line)
-    return "; ".join(f"{file} {_ranges(lines)}" for file, lines in by_file.items())
-
-
-def _ranges(lines: Sequence[int]) -> str:
-    parts: list[list[int]] = []
-    for line in lines:
-        if parts and line == parts[-1][1] + 1:
-            parts[-1][1] = line
-        else:
-            parts.append([line, line])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+    parts = []
+    for file, lines in by_file.items():
+        runs = [[line for _, line in run] for _, run in groupby(enumerate(lines), lambda each: each[1] - each[0])]
+        shown = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+        parts.append(f"{file} {shown}")
+    return "; ".join(parts)
 
 
 def _problem(reject: Reject) -> Problem:

@@ -23,7 +23,7 @@ PACKED = (".gz", ".zst", ".zstd")
 NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "dataset_infos.json")
 """Files of a saved dataset that hold no rows."""
 
-ZSTD = b"\x28\xb5\x2f\xfd"
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 LONGEST = 256 << 20
 """Bytes of a line, or of a row of an array, that are read."""
 BLOCK = 1 << 18
@@ -38,7 +38,12 @@ def files_of(path: Path) -> list[Path]:
     """`path`, or the data files below it in the order of their names. Raises RungError if there are none."""
     if str(path) == "-" or not path.is_dir():
         return [path]
-    found = [p for p in sorted(path.rglob("*")) if _holds_rows(p) and not _is_hidden(p, path)]
+    found = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and kind_of_file(file) in SUFFIXES and file.name not in NOT_ROWS
+        if not any(part.startswith((".", "~$")) for part in file.relative_to(path).parts)
+    ]
     if not found:
         raise RungError(
             f"{path}: a folder without a data file.",
@@ -68,7 +73,13 @@ def open_bytes(path: Path, progress: Progress | None = None) -> io.BufferedReade
     """
     raw = _open(path)
     watched = io.BufferedReader(cast("io.RawIOBase", _Watched(raw, path, progress)), BLOCK)
-    return _without_mark(_unpacked(cast("io.BufferedReader", watched), path), path)
+    file = _unpacked(cast("io.BufferedReader", watched), path)
+    start = file.peek(64)[:64]
+    if start.startswith(b"\xef\xbb\xbf"):
+        file.read(3)
+    elif start[:2] in (b"\xff\xfe", b"\xfe\xff") and b"\0" in start:
+        raise RungError(f"{path}: UTF-16, expected UTF-8.", f"iconv -f UTF-16 -t UTF-8 {path}", where=str(path))
+    return file
 
 
 @contextlib.contextmanager
@@ -77,23 +88,10 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, _broken()):
+        zstd = sys.modules.get("zstandard")  # imported where such a file is opened
+        if not isinstance(error, (EOFError, OSError, zlib.error, *((zstd.ZstdError,) if zstd else ()))):
             raise
         raise RungError(f"{path}: cannot be read to its end ({error}).", where=str(path)) from error
-
-
-def _broken() -> tuple[type[Exception], ...]:
-    """Return the exceptions of a broken file. Called on failure only, since decompressors are imported on opening."""
-    unpacking = (sys.modules["zstandard"].ZstdError,) if "zstandard" in sys.modules else ()
-    return EOFError, OSError, zlib.error, *unpacking
-
-
-def _holds_rows(path: Path) -> bool:
-    return path.is_file() and kind_of_file(path) in SUFFIXES and path.name not in NOT_ROWS
-
-
-def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith((".", "~$")) for part in path.relative_to(root).parts)
 
 
 def _open(path: Path) -> io.BufferedReader:
@@ -107,7 +105,8 @@ def _open(path: Path) -> io.BufferedReader:
             raise RungError(f"{path}: not a file.", "give a file, a folder of files, or - for standard input")
         return path.open("rb")
     except FileNotFoundError:
-        raise RungError(f"{path}: no such file.{_near(path)}", where=str(path)) from None
+        near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        raise RungError(f"{path}: no such file.{near}", where=str(path)) from None
     except OSError as error:
         raise RungError(f"{path}: cannot be read ({error.strerror}).", where=str(path)) from error
 
@@ -124,41 +123,21 @@ def _open_pipe(path: Path) -> io.BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def _near(path: Path) -> str:
-    folder = path.parent
-    return did_you_mean(path.name, [p.name for p in folder.iterdir()]) if folder.is_dir() else ""
-
-
 def _unpacked(file: io.BufferedReader, path: Path) -> io.BufferedReader:
     magic = file.peek(4)[:4]
-    if _is_gzip(magic) or magic == ZSTD:
-        inner: object = gzip.GzipFile(fileobj=file) if _is_gzip(magic) else _unzstd(file)
+    if magic.startswith((GZIP, ZSTD)):
+        if magic.startswith(GZIP):
+            inner: object = gzip.GzipFile(fileobj=file)
+        else:
+            zstd = require("quality", "zstandard")
+            inner = zstd.ZstdDecompressor().stream_reader(file, read_across_frames=True)
         unpacked = cast("io.BufferedReader", io.BufferedReader(cast("io.RawIOBase", inner), 1 << 20))
-        magic = unpacked.peek(4)[:4]
-        if _is_gzip(magic) or magic == ZSTD:
+        if unpacked.peek(4)[:4].startswith((GZIP, ZSTD)):
             raise RungError(f"{path}: packed twice.", "unpack it once", where=str(path))
         return unpacked
     if magic == b"PK\x03\x04":
         hint = f"unpack it first; a workbook needs a name that ends in {' or '.join(WORKBOOKS)}"
         raise RungError(f"{path}: a zip archive.", hint, where=str(path))
-    return file
-
-
-def _is_gzip(magic: bytes) -> bool:
-    return magic[:2] == b"\x1f\x8b"
-
-
-def _unzstd(file: io.BufferedReader) -> object:
-    zstd = require("quality", "zstandard")
-    return zstd.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-
-
-def _without_mark(file: io.BufferedReader, path: Path) -> io.BufferedReader:
-    start = file.peek(64)[:64]
-    if start.startswith(b"\xef\xbb\xbf"):
-        file.read(3)
-    elif start[:2] in (b"\xff\xfe", b"\xfe\xff") and b"\0" in start:
-        raise RungError(f"{path}: UTF-16, expected UTF-8.", f"iconv -f UTF-16 -t UTF-8 {path}", where=str(path))
     return file
 
 
@@ -172,8 +151,10 @@ class _Watched(io.RawIOBase):
     def __init__(self, file: io.BufferedReader, path: Path, progress: Progress | None) -> None:
         super().__init__()
         self._file, self._path, self._progress = file, path, progress
-        self._done, self._total = 0, _size(file)
-        self._written = os.fstat(file.fileno()).st_mtime_ns
+        status = os.fstat(file.fileno())
+        self._done, self._total = 0, status.st_size if stat.S_ISREG(status.st_mode) else None
+        """The length of a plain file; None of a pipe."""
+        self._written = status.st_mtime_ns
 
     def readable(self) -> bool:
         return True
@@ -204,12 +185,6 @@ class _Watched(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-def _size(file: io.BufferedReader) -> int | None:
-    """Return the length of a plain file; None of a pipe."""
-    status = os.fstat(file.fileno())
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def lines_of(file: IO[bytes], blank: bool = False) -> Iterator[tuple[int, bytes]]:

@@ -50,7 +50,12 @@ def read_table(
         hint = "save it as CSV (a quote that opens must close), Parquet, XLSX or JSON Lines"
         raise RungError(f"{path} line 1: not the header of a table.", hint, where=f"{path} line 1")
     names = [name.strip() for name in header[2]]
-    _check_header(names, path)
+    if any("\udc80" <= letter <= "\udcff" for name in names for letter in name):
+        raise RungError(f"{path} line 1: the header is not UTF-8.", convert_hint(path), where=f"{path} line 1")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        called = ", ".join(map(repr, twice))
+        raise RungError(f"{path} line 1: two columns are called {called}.", "rename one", where=str(path))
     mapping = choose_columns(names, columns, str(path))
     notice(f"{path}: {describe(mapping)}")
     read = partial(to_row, mapping)
@@ -152,16 +157,6 @@ def _message(cells: Mapping[str, Any], name: str, part: str, role: str) -> dict[
             return {}
         raise Malformed(name, f'the cell "{name}" is empty; it is the {part}.')
     return {"role": role, "content": scalar_text(cells[name], name, part)}
-
-
-def _check_header(names: Sequence[str], path: Path) -> None:
-    if any("\udc80" <= letter <= "\udcff" for name in names for letter in name):
-        raise RungError(f"{path} line 1: the header is not UTF-8.", convert_hint(path), where=f"{path} line 1")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise RungError(
-            f"{path} line 1: two columns are called {', '.join(map(repr, twice))}.", "rename one", where=str(path)
-        )
 
 
 def _check_cell(name: str, value: str) -> None:

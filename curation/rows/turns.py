@@ -74,15 +74,12 @@ def read_turns(messages: Any, field: str = "messages", unanswered: bool = False)
     if last["role"] == "assistant":
         _check_trained(last, place)
         check_calls(last.get("tool_calls") or (), f"{place}.tool_calls")
-    turns = [_joined(message) for _, message in placed]
+    turns = [
+        {**message, "content": text_of(message["content"])} if type(message.get("content")) is list else message
+        for _, message in placed
+    ]
     same = len(turns) == len(messages) and all(new is old for new, old in zip(turns, messages, strict=True))
     return messages if same else turns
-
-
-def _joined(message: JsonObject) -> JsonObject:
-    """Return the message with its parts as one text."""
-    content = message.get("content")
-    return {**message, "content": text_of(content)} if type(content) is list else message
 
 
 def _check_turns(placed: Sequence[tuple[str, Any]], field: str, unanswered: bool) -> None:
@@ -102,7 +99,9 @@ def _check_one(message: Any, state: str, field: str) -> str:
     if type(message) is not dict:
         raise Malformed(field, f'"{field}" must be an object with role and content, found {kind_of(message)}.')
     if "role" not in message:
-        raise _missing("role", message, field, _meant(message))
+        near = any(did_you_mean(key, ["role"]) for key in message)
+        hint = 'did you mean "role"?' if near else 'ShareGPT turns ("from", "value") belong under "conversations"'
+        raise _missing("role", message, field, hint)
     role, content = message["role"], message.get("content")
     if type(role) is not str or role not in ROLES:
         raise _bad_role(role, field)
@@ -144,11 +143,6 @@ def _check_trained(answer: JsonObject, field: str) -> None:
                 f"{field}.{key}", f'the answer has "{key}": {value}: it is marked as not to be trained on.',
                 "leave the row out, or drop its last message (rows without an answer: --as pool)",
             )  # fmt: skip
-
-
-def _meant(message: dict[str, Any]) -> str:
-    near = any(did_you_mean(key, ["role"]) for key in message)
-    return 'did you mean "role"?' if near else 'ShareGPT turns ("from", "value") belong under "conversations"'
 
 
 def _bad_role(role: Any, field: str) -> Malformed:
@@ -201,18 +195,13 @@ def modern(messages: Sequence[Any], field: str) -> Iterator[tuple[str, Any]]:
         if message.get("role") in ("developer", "function"):
             message = {**message, "role": NEWER_ROLES[message["role"]]}
         if message.get("function_call"):
-            message = _without_function_call(message)
+            call = {"type": "function", "function": message["function_call"]}
+            message = {**rest(message, "function_call"), "tool_calls": [call]}
         if type(message.get("content")) is list:
             for made in _of_parts(message, f"{place}.content"):
                 yield place, made
         else:
             yield place, message
-
-
-def _without_function_call(message: Mapping[str, Any]) -> JsonObject:
-    """Return the message with its one old call as `tool_calls`."""
-    other = {key: value for key, value in message.items() if key != "function_call"}
-    return {**other, "tool_calls": [{"type": "function", "function": message["function_call"]}]}
 
 
 OWNER = {"tool_use": "assistant", "thinking": "assistant", "tool_result": "user"}
