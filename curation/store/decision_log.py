@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal, overload
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -117,26 +117,14 @@ def _touched() -> Select[Any]:
     )
 
 
-@overload
-def row_by_number(connection: Connection, number: int, *, lock: bool = False) -> RowMapping: ...
-
-
-@overload
-def row_by_number(
-    connection: Connection, number: int, *, lock: bool = False, missing: Literal[True]
-) -> RowMapping | None: ...
-
-
-def row_by_number(
-    connection: Connection, number: int, *, lock: bool = False, missing: bool = False
-) -> RowMapping | None:
+def row_by_number(connection: Connection, number: int, *, lock: bool = False) -> RowMapping:
     """Return a row as it is stored; with `lock` nobody else changes it until this transaction ends.
 
-    Raises RungError if there is none, unless `missing` is allowed: then None.
+    Raises RungError if there is none.
     """
     asked = select(rows).where(rows.c.id == number)
     found = connection.execute(asked.with_for_update() if lock else asked).mappings().first()
-    if found is None and not missing:
+    if found is None:
         raise RungError(f"No row {row_id(number)} in this project.", "rung review status", found=row_id(number))
     return found
 

@@ -60,7 +60,8 @@ def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
         try:
             return _ready(*_sqlite(file), file)
         except RungError as error:
-            if not is_for_reading(error, file):
+            cannot_write = any(mark in error.found.lower() for mark in MARKS)
+            if not (cannot_write and file.is_file() and os.access(file, os.R_OK)):
                 raise
     return _ready(reading_engine(file), file.name, file)
 
@@ -194,7 +195,8 @@ def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
         if _known(connection) == HEAD:
             return
     if is_unwritable(engine):
-        raise refuse_upgrade(where)
+        said = f"{where}: of an older Rung, to be brought up to date first; but the file or the folder is read-only."
+        raise RungError(said, "Copy the project to where you may write, then rerun the command there.", where=where)
     with transaction(engine, where, write=True) as connection:
         lock_all(connection)
         found = _known(connection)
@@ -211,14 +213,10 @@ def _known(connection: Connection) -> str | None:
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if found is not None and found not in KNOWN:
-        raise _newer(connection)
+        theirs = connection.execute(text("SELECT value FROM facts WHERE key = 'program'")).scalar() or "a newer version"
+        said = f"This project was written by Rung {theirs}, you run {_program()}. Nothing was opened."
+        raise RungError(said, "pip install -U rung", expected=_program(), found=theirs)
     return found
-
-
-def _newer(connection: Connection) -> RungError:
-    theirs = connection.execute(text("SELECT value FROM facts WHERE key = 'program'")).scalar() or "a newer version"
-    said = f"This project was written by Rung {theirs}, you run {_program()}. Nothing was opened."
-    return RungError(said, "pip install -U rung", expected=_program(), found=theirs)
 
 
 def _copy(file: Path, target: Path) -> None:
@@ -310,12 +308,6 @@ def may_write(path: Path) -> bool:
     return not path.exists() or os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def is_for_reading(error: RungError, path: Path) -> bool:
-    """True if the store at `path` can be opened for reading only: nothing can be written there."""
-    said = error.found.lower()
-    return any(mark in said for mark in MARKS) and path.is_file() and os.access(path, os.R_OK)
-
-
 def reading_engine(path: Path) -> Engine:
     """Return an engine that reads the store at `path` and writes nothing; each transaction opens it again."""
     reader = _Reader(path)
@@ -334,12 +326,6 @@ def refuse_writing(where: str) -> RungError:
     """Return the error for a change to a read-only store."""
     said = f"{where}: The store cannot be written: the file or the folder is read-only. Nothing was changed."
     return RungError(said, "Check its permissions, or copy the project to where you may write.", where=where)
-
-
-def refuse_upgrade(where: str) -> RungError:
-    """Return the error for opening a read-only store with an older schema."""
-    said = f"{where}: of an older Rung, to be brought up to date first; but the file or the folder is read-only."
-    return RungError(said, "Copy the project to where you may write, then rerun the command there.", where=where)
 
 
 class _Reader:
@@ -400,14 +386,14 @@ def _looking(file: Path, mode: str) -> sqlite3.Connection:
 
 
 def _state(files: Sequence[Path]) -> State:
-    return tuple((s.st_ino, s.st_size, s.st_mtime_ns) if (s := _stat(file)) else None for file in files)
-
-
-def _stat(file: Path) -> os.stat_result | None:
-    try:
-        return file.stat()
-    except OSError:
-        return None
+    found: list[tuple[int, int, int] | None] = []
+    for file in files:
+        try:
+            status = file.stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return tuple(found)
 
 
 def copy_database(database: Path, copy: Path) -> None:

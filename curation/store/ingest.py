@@ -89,12 +89,6 @@ def read_batches(
     batches = [replace(_read(rows, number), columns=columns or Columns()) for number in range(len(rows.files))]
     if rows.rejects and not keep_rejects:
         raise malformed_error(rows.rejects)
-    _check_empty(batches, notice)
-    return batches
-
-
-def _check_empty(batches: Sequence[ImportBatch], notice: Callable[[str], None] | None) -> None:
-    """Give notice of each file without rows. Raises InputError if no file has any."""
     empty = [batch.path for batch in batches if not batch.rows and not batch.rejects]
     if empty and len(empty) == len(batches):
         text = "no rows. Nothing was imported."
@@ -102,6 +96,7 @@ def _check_empty(batches: Sequence[ImportBatch], notice: Callable[[str], None] |
     for path in empty:
         if notice:
             notice(f"! {path}: no rows.")
+    return batches
 
 
 def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, actor: str = "rung") -> Imported:
@@ -113,13 +108,19 @@ def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, 
     """
     with store.write(alone=True) as connection:
         source, before = source_number(connection, batch.path, batch.sha256, role), last_row(connection)
-        added = store.add(_new_rows(batch), role=role, source=source, twins=True, connection=connection)
+        new = (NewRow(example, batch.rows.where(index)[1]) for index, example in enumerate(batch.rows))
+        added = store.add(new, role=role, source=source, twins=True, connection=connection)
         counts: dict[str, int] = {}
         if role in LEARNT and added.fresh:
-            fresh = ((number, row.example) for number, row in _fresh(batch, added))
-            counts = take_out(connection, settings.dataset.threshold, before, fresh, actor)
+            counts = take_out(connection, settings.dataset.threshold, before, _fresh(batch, added), actor)
         made = _counted(batch, role, added, counts)
-        _finish(store, connection, source, made, actor, batch.columns)
+        counts = {name: value for name, value in made.to_json().items() if isinstance(value, int)}
+        if made.kept + made.exact + made.near or not made.known:  # the counts of the first time are kept
+            write_counts(connection, source, counts)
+        detail: dict[str, Any] = {**counts, "role": role, "sha256": made.sha256}
+        if batch.columns.named:
+            detail["columns"] = asdict(batch.columns)
+        store.event("import", actor, made.file, detail, connection=connection)
     return made
 
 
@@ -165,11 +166,6 @@ def _read(rows: RowFile, number: int) -> ImportBatch:
     )
 
 
-def _new_rows(batch: ImportBatch) -> Iterator[NewRow]:
-    for index, example in enumerate(batch.rows):
-        yield NewRow(example, batch.rows.where(index)[1])
-
-
 def _digest(file: Path) -> str:
     if not file.is_file():
         return ""
@@ -179,17 +175,17 @@ def _digest(file: Path) -> str:
         raise RungError(f"{file}: cannot be read ({error.strerror}).", where=str(file)) from error
 
 
-def _fresh(batch: ImportBatch, added: Added) -> Iterator[tuple[int, NewRow]]:
+def _fresh(batch: ImportBatch, added: Added) -> Iterator[tuple[int, Example]]:
     """Yield the number and row of those that were not there before."""
-    for number, twin, row in zip(added.numbers, added.twin, _new_rows(batch), strict=True):
+    for number, twin, example in zip(added.numbers, added.twin, batch.rows, strict=True):
         if not twin:
-            yield number, row
+            yield number, example
 
 
 def _counted(batch: ImportBatch, role: str, added: Added, counts: dict[str, int]) -> Imported:
     exact, near = counts.get("exact", 0), counts.get("near", 0)
     first, last = added.twin.find(0), added.twin.rfind(0)
-    fresh = (row.example for _, row in _fresh(batch, added)) if role == "pool" else ()
+    fresh = (example for _, example in _fresh(batch, added)) if role == "pool" else ()
     return Imported(
         file=batch.path,
         sha256=batch.sha256,
@@ -207,17 +203,6 @@ def _counted(batch: ImportBatch, role: str, added: Added, counts: dict[str, int]
         last=row_id(added.numbers[last]) if added.fresh else "",
         rejects=batch.rejects,
     )
-
-
-def _finish(store: Store, connection: Connection, source: int, made: Imported, actor: str, columns: Columns) -> None:
-    """Keep the counts of the first time, and one event each time, with the columns that were named."""
-    counts = {name: value for name, value in made.to_json().items() if isinstance(value, int)}
-    if made.kept + made.exact + made.near or not made.known:
-        write_counts(connection, source, counts)
-    detail = {**counts, "role": made.role, "sha256": made.sha256}
-    if columns.named:
-        detail["columns"] = asdict(columns)
-    store.event("import", actor, made.file, detail, connection=connection)
 
 
 LINKS_A_ROW = 50

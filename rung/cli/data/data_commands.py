@@ -29,7 +29,6 @@ from workspace.counted import counted
 from workspace.errors import RungError
 
 if TYPE_CHECKING:
-    from chat.protocols import Embedder
     from curation.checks.base import Checkup, Options
     from curation.store import Store
     from rung.report.quality import Review
@@ -278,15 +277,6 @@ def dedup(
     say_next_check(out)
 
 
-def _embedder(semantic: bool, folder: Path | None) -> Embedder | None:
-    """Return the model that meanings are compared with, where that was asked."""
-    if not semantic and folder is None:
-        return None
-    from chat.local.embed import open_embedder
-
-    return open_embedder(folder)
-
-
 @data_app.command()
 def leakage(
     train: Annotated[list[Path], typer.Option(help="The training rows; may be given more than once.")],
@@ -305,7 +295,11 @@ def leakage(
     from curation.likeness.files import check_files
     from rung.text.checks_text import leak_lines
 
-    embedder = _embedder(semantic, semantic_model)
+    embedder = None
+    if semantic or semantic_model is not None:
+        from chat.local.embed import open_embedder
+
+        embedder = open_embedder(semantic_model)
     keep_stdout_for_rows(as_json, clean)
     with new_folders(clean):
         checked = check_files(train, test, clean, ProgressLine("Reading bytes"), embedder, semantic_threshold)

@@ -51,10 +51,12 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Let a model draft candidates. Each needs a reviewer's decision before it can be used."""
+    from curation.generate.reply_log import yields
     from curation.generate.run import Wish
     from curation.generate.strategies import find_strategy
     from curation.store import open_store
     from rung.cli.models import overridden
+    from rung.text.drafts_text import drafted_lines
     from workspace.settings import opened_project
 
     project, settings = opened_project()
@@ -69,7 +71,9 @@ def generate(
             say("No request was sent.")
             return
         outcome = _run(project, settings, store, opened, wish, batch)
-        _report(outcome, store, project, as_json)
+        table = yields(store, project)
+    document = {**outcome.to_json(), "yield": [each.to_json() for each in table]}
+    show(as_json, document, drafted_lines(outcome, table))
     if outcome.stopped == "interrupted":
         raise typer.Exit(130)
     if outcome.failed:
@@ -140,12 +144,3 @@ def _run(
     from curation.generate.run import generate as write_drafts
 
     return write_drafts(project, settings, store, model, wish, ProgressLine("Drafts"))
-
-
-def _report(outcome: DraftingResult, store: Store, project: Project, as_json: bool) -> None:
-    from curation.generate.reply_log import yields
-    from rung.text.drafts_text import drafted_lines
-
-    table = yields(store, project)
-    document = {**outcome.to_json(), "yield": [each.to_json() for each in table]}
-    show(as_json, document, drafted_lines(outcome, table))
