@@ -41,7 +41,7 @@ from curation.checks.subjects import (
     subject_of,
 )
 from curation.checks.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
-from curation.likeness.duplicates import DedupResult, dedup_prints
+from curation.likeness.duplicates import dedup_prints
 from curation.likeness.fingerprints import Collector, use_compiled
 from curation.likeness.leaks.find import find_leaks, leaks_between
 from curation.mask import names_masked
@@ -292,7 +292,9 @@ def _project_checkup(
     settled = dismissals(store)
     rows, sides, gone = _RowPass(options), Sides(connection, _frozen(project)), GoneRows()
     there = (row for row in store.each(excluded=False) if row.state != "rejected" and row.id not in options.without)
-    for row in _passed(there, _how_many(store), progress):
+    states = [each for by_state in store.counts().values() for each in by_state.items()]
+    count = sum(n for state, n in states if state not in ("excluded", "rejected"))
+    for row in _passed(there, count, progress):
         rows.see(stored_subject(row), len(row.payload))
         sides.add(row)
     for row in store.each(excluded=True):
@@ -301,13 +303,13 @@ def _project_checkup(
     pairs = [_taken_out(store, gone), *_project_pairs(sides, settings, settled, progress)]
     rows.end(stage)
     counts = _counts(store, sides.imported, gone)
-    handled = _handled(counts["rejected"])
-    found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
+    pairs.append(_handled(counts["rejected"]))
+    found = [finding for _, finding in pairs if finding]
     found += [left for finding in rows.findings if (left := unsettled(finding, settled))]
     waiting, sent = frozenset(sides.waiting), sent_by_finding(store)
     found = [marked_in_review(finding, waiting, sent) for finding in found]
     names = {finding.name: finding.rows for finding in found}
-    ran = [_ran(check, finding) for check, finding in (*pairs, *handled)]
+    ran = [_ran(check, finding) for check, finding in pairs]
     ran += [each.counting(names.get(each.name, 0)) for each in rows.ran]
     return Checkup(
         scope=project.name,
@@ -319,12 +321,6 @@ def _project_checkup(
         stopped=rows.stopped,
         seconds=round(time.monotonic() - started, 3),
         **counts,
-    )
-
-
-def _how_many(store: Store) -> int:
-    return sum(
-        n for states in store.counts().values() for state, n in states.items() if state not in ("excluded", "rejected")
     )
 
 
@@ -351,7 +347,10 @@ def _project_pairs(
     found: list[tuple[QualityCheck, DataFinding | None]] = []
     learnt = sides.learnt
     if learnt:
-        result = _project_dedup(sides, settings.dataset.threshold, progress)
+        collector = Collector(use_compiled(len(learnt)))
+        collector.add_rows(_passed(learnt, len(learnt), progress))
+        reviewed = np.frombuffer(sides.reviewed, np.bool_)
+        result = dedup_prints(collector.finish(learnt), learnt, settings.dataset.threshold, reviewed=reviewed)
         found += [(left, left.found(result, learnt)), (contradictions, contradictions.found(result, learnt, settled))]
     else:
         found.append((contradictions, None))
@@ -363,14 +362,6 @@ def _project_pairs(
     found.append((leaks, leaks.found(sure, sides.known, measured, settled)))
     found.append((suspects := Suspects(), suspects.found(unsure, sides.known, measured, settled)))
     return found
-
-
-def _project_dedup(sides: Sides, threshold: float, progress: RowsDone) -> DedupResult:
-    learnt = sides.learnt
-    collector = Collector(use_compiled(len(learnt)))
-    collector.add_rows(_passed(learnt, len(learnt), progress))
-    reviewed = np.frombuffer(sides.reviewed, np.bool_)
-    return dedup_prints(collector.finish(learnt), learnt, threshold, reviewed=reviewed)
 
 
 def _counts(store: Store, imported: int, gone: GoneRows) -> dict[str, int]:
@@ -385,11 +376,9 @@ def _counts(store: Store, imported: int, gone: GoneRows) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _handled(rejected: int) -> list[tuple[QualityCheck, DataFinding | None]]:
+def _handled(rejected: int) -> tuple[QualityCheck, DataFinding | None]:
     """Malformed lines of the imports: rejected then, with their reasons."""
-    malformed = MalformedLines()
-    if not rejected:
-        return [(malformed, None)]
+    malformed, kept = MalformedLines(), "kept in the rejects file"
     reason = "These lines could not be read at import; they are in the rejects files with their reasons."
-    kept = "kept in the rejects file"
-    return [(malformed, malformed.finding([], rows=rejected, reason=reason, severity="handled", what_to_do=kept))]
+    finding = malformed.finding([], rows=rejected, reason=reason, severity="handled", what_to_do=kept)
+    return malformed, finding if rejected else None
