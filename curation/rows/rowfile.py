@@ -45,7 +45,7 @@ class RowFile:
         self._of, self._line, self._kept_at = array("H"), array("Q"), array("i")
         self._kept = Pieces()
         self._places: dict[int, I64] = {}
-        self._status: dict[int, tuple[int, int]] = {}
+        self._status = {number: _status_of(file) for number, file in enumerate(self.files) if _is_lines(file)}
         """Length and time of the files in which rows remain: plain ones of JSON lines."""
         self._open: tuple[int, IO[bytes] | None] = (0, None)
         self._is_read = False
@@ -83,8 +83,6 @@ class RowFile:
 
     def read_file(self, number: int) -> Iterator[RowBlock]:
         """Yield the blocks of the file with that number, as `read`, after those before it."""
-        if self.is_lines(number):
-            self.note(number, ())
         self._is_read = True
         for block in read_blocks(self.files[number], self._fmt, **self._how):
             self._take(number, block)
@@ -96,25 +94,19 @@ class RowFile:
 
     def is_lines(self, number: int) -> bool:
         """True if the file with that number is a plain file of JSON lines, by its name and first bytes."""
-        return _is_lines(self.files[number])
+        return number in self._status
 
     def note(self, number: int, items: Iterable[int | Row | Reject]) -> None:
         """Add rows of a file that were read elsewhere, in input order: a canonical row by its line."""
         self._is_read = True
-        if number not in self._status:
-            self._status[number] = _status_of(self.files[number])
         for item in items:
             if isinstance(item, Reject):
                 self.rejects.add(item)
-            elif isinstance(item, Row):
-                self._note(number, item.line, self._keep(number, item))
-            else:
-                self._note(number, item, IN_ITS_FILE)
-
-    def _note(self, number: int, line: int, kept_at: int) -> None:
-        self._of.append(number)
-        self._line.append(line)
-        self._kept_at.append(kept_at)
+                continue
+            line, kept_at = (item.line, self._keep(number, item)) if isinstance(item, Row) else (item, IN_ITS_FILE)
+            self._of.append(number)
+            self._line.append(line)
+            self._kept_at.append(kept_at)
 
     def _take(self, number: int, block: RowBlock) -> None:
         """Note what was read of a file, in bulk where all rows are canonical in it."""
@@ -123,12 +115,8 @@ class RowFile:
             self._line.extend(range(block.number, block.number + count))
             self._of.extend(array("H", [number]) * count)
             self._kept_at.extend(array("i", [IN_ITS_FILE]) * count)
-            return
-        for item in block:
-            if type(item) is Row:
-                self._note(number, item.line, self._keep(number, item))
-            else:
-                self.rejects.add(item)  # type: ignore[arg-type]
+        else:
+            self.note(number, block)
 
     def _keep(self, number: int, row: Row) -> int:
         """Keep a row that is not canonical in a file of lines; of other files the line to copy out too."""
