@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib import import_module
 
 from curation.checks.base import (
     DataFinding,
@@ -140,7 +141,7 @@ class Encoding(SingleRowCheck):
 
     def __init__(self) -> None:
         super().__init__()
-        self.repair = _repairer()
+        self.repair: Callable[[str], str] = import_module("ftfy").fix_encoding if installed("ftfy") else str
 
     def fault(self, subject: Subject) -> str | None:
         """Return the damage, and the text after a repair; None if there is none."""
@@ -152,18 +153,6 @@ class Encoding(SingleRowCheck):
                 repaired = self.repair(piece)
                 return f"{piece!r} is probably {repaired!r}" if repaired != piece else f"damaged at {piece!r}"
         return None
-
-
-def _repairer() -> Callable[[str], str]:
-    """Ftfy's repair of an encoding, where it is installed."""
-    if not installed("ftfy"):
-        return lambda text: text
-    import ftfy
-
-    def repair(text: str) -> str:
-        return str(ftfy.fix_encoding(text))
-
-    return repair
 
 
 CHARACTERS_A_TOKEN = 3.5

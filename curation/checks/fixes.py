@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
-
 from curation.checks.base import Checkup, DataFinding
 from curation.checks.dismissals import standing_dismissals
 from curation.checks.twins import leak_counts
 from curation.review.queue import refresh_queue
 from curation.split.manifest import read_manifest
-from curation.store import Change, Event, Store
+from curation.store import Event, Store
 from curation.store.records import row_id
 from curation.store.sources import covers_others, delete_source, find_source, first_decided, numbers_of, plans_of
 from curation.store.waiting_rows import is_begun
@@ -190,13 +188,12 @@ def undo(store: Store, project: Project, settings: Settings, *, actor: str) -> s
         return f"{event.ref}: {event.actor}'s dismissal no longer counts."
     last = changes[-1].id
     together = next((set(e.detail["changes"]) for e in store.events(kind="fix", ref=f"change-{last}")), {last})
-    return "\n".join(_taken_back(store, each, actor) for each in reversed(changes) if each.id in together)
-
-
-def _taken_back(store: Store, change: Change, actor: str) -> str:
-    rows = store.undo(change.id, actor=actor)
-    what = "back in" if change.kind == "exclude" else "as before"
-    return f"{change.finding or change.reason}: {counted(len(rows), 'row')} {what}."
+    undone = []
+    for change in [each for each in reversed(changes) if each.id in together]:
+        rows = counted(len(store.undo(change.id, actor=actor)), "row")
+        what = "back in" if change.kind == "exclude" else "as before"
+        undone.append(f"{change.finding or change.reason}: {rows} {what}.")
+    return "\n".join(undone)
 
 
 def undo_import(store: Store, project: Project, settings: Settings, event: Event, actor: str) -> str:
@@ -209,34 +206,21 @@ def undo_import(store: Store, project: Project, settings: Settings, event: Event
         source = find_source(connection, event.ref, event.detail["sha256"], event.detail["role"])
         decided = first_decided(connection, source)
         if decided is not None:
-            raise Refusal(
-                f"{event.ref} stays: {row_id(decided)} is decided.",
-                f"rung review undo {row_id(decided)}",
-                where=event.ref,
-            )
-        _refuse_frozen(project, event.ref, set(map(row_id, numbers_of(connection, source))))
-        _refuse_begun(connection, event.ref, source)
+            why, way = f"{row_id(decided)} is decided.", f"rung review undo {row_id(decided)}"
+            raise Refusal(f"{event.ref} stays: {why}", way, where=event.ref)
+        names = set(map(row_id, numbers_of(connection, source)))
+        for path in sorted(project.datasets.glob("*/manifest.json")):
+            if any(row.get("id") in names for row in read_manifest(path.parent).rows):
+                why = f"{path.parent.name} is frozen from it."
+                raise Refusal(f"{event.ref} stays: {why}", "rung data check", where=event.ref)
+        for plan in plans_of(connection, source):
+            if covers_others(connection, plan, source) and is_begun(connection, plan):
+                why = "a sample that was drawn from it and other files is under review."
+                raise Refusal(f"{event.ref} stays: {why}", "rung data check", where=event.ref)
         gone = delete_source(connection, source)
         store.event("unimport", actor, str(event.id), {"file": event.ref, "rows": gone}, connection=connection)
     refresh_queue(store, settings)
     return f"{event.ref}: {gone:,} row{'s' * (gone != 1)} taken back."
-
-
-def _refuse_frozen(project: Project, file: str, names: set[str]) -> None:
-    for path in sorted(project.datasets.glob("*/manifest.json")):
-        if any(row.get("id") in names for row in read_manifest(path.parent).rows):
-            raise Refusal(f"{file} stays: {path.parent.name} is frozen from it.", "rung data check", where=file)
-
-
-def _refuse_begun(connection: Connection, file: str, source: int | None) -> None:
-    """Refuse to remove rows of a sample that people already see: it stays as drawn."""
-    for plan in plans_of(connection, source):
-        if covers_others(connection, plan, source) and is_begun(connection, plan):
-            raise Refusal(
-                f"{file} stays: a sample that was drawn from it and other files is under review.",
-                "rung data check",
-                where=file,
-            )
 
 
 def _last_import(store: Store) -> Event | None:

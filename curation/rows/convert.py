@@ -8,10 +8,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from curation.rows.families import FORMED, TARGETS, CannotHold, named, to_format
 from curation.rows.reading import read_blocks
@@ -56,10 +55,6 @@ class Converted:
     columns: list[str]
     first_reject: str | None
     seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the document that `--json` prints."""
-        return asdict(self)
 
 
 class _NeedsLists(Exception):
@@ -173,14 +168,8 @@ def _line(row: Row, order: ConvertOrder, plain: bool) -> bytes | Reject:
     try:
         return _encode(to_format(row.example, order.to, plain=plain)).encode()
     except CannotHold as error:
-        if order.form == "auto" and plain and order.to in FORMED and _fits_lists(row, order.to):
-            raise _NeedsLists from None
+        if order.form == "auto" and plain and order.to in FORMED:
+            with contextlib.suppress(CannotHold):
+                to_format(row.example, order.to, plain=False)
+                raise _NeedsLists from None
         return Reject(row.file, row.line, error.field, error.reason, row.raw, "")
-
-
-def _fits_lists(row: Row, to: str) -> bool:
-    try:
-        to_format(row.example, to, plain=False)
-    except CannotHold:
-        return False
-    return True

@@ -120,12 +120,6 @@ def turns_of(example: Example, target: str) -> tuple[Mapping[str, Any], ...]:
     return example.messages
 
 
-def bare(message: Mapping[str, Any]) -> str | None:
-    """Return the text of a message that is only a role and a text; None if it holds more."""
-    content = message.get("content")
-    return content if isinstance(content, str) and content and set(message) == {"role", "content"} else None
-
-
 def others(example: Example) -> dict[str, Any]:
     """Return the keys of a canonical row beside its messages; of a preference row also `rejected`."""
     return rest(example.row, "messages") if "messages" in example.row else rest(example.row, "prompt", "chosen")
@@ -139,9 +133,9 @@ def single(example: Example, target: str) -> tuple[str, str]:
         raise CannotHold("messages[0]", f"{target} has no place for a system message.")
     if roles != ["user", "assistant"]:
         raise CannotHold("messages", f"{target} holds one question and one answer; this row has {len(turns)} messages.")
-    texts = [bare(turn) for turn in turns]
-    for number, text in enumerate(texts):
-        if text is None:
-            more = sorted(set(turns[number]) - {"role", "content"}) or ["content that is not one text"]
-            raise CannotHold(f"messages[{number}]", f"{target} has no place for {', '.join(more)}.")
-    return texts[0] or "", texts[1] or ""
+    for number, turn in enumerate(turns):
+        more = sorted(set(turn) - {"role", "content"})
+        if more or not isinstance(turn.get("content"), str) or not turn["content"]:
+            held = ", ".join(more) or "content that is not one text"
+            raise CannotHold(f"messages[{number}]", f"{target} has no place for {held}.")
+    return turns[0]["content"], turns[1]["content"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -74,7 +75,7 @@ def convert(
         done = convert(order, notice=note, progress=bytes_line("Converting", source))
     warn_if_empty(done.read, source)
     if as_json:
-        emit(done.as_json())
+        emit(asdict(done))
         return
     rejected = f", {done.rejected:,} rejected" if done.rejected else ""
     say(f"{counted(done.read, 'row')}: {done.written:,} written{rejected}")
@@ -352,10 +353,9 @@ def review_so_far() -> Review:
     from rung.report.quality import Review
 
     with _open_project() as (store, _, _):
-        states: dict[str, int] = {}
+        states: Counter[str] = Counter()
         for by_state in store.counts().values():
-            for state, count in by_state.items():
-                states[state] = states.get(state, 0) + count
+            states.update(by_state)
         return Review(states, {person.name: person.decided for person in person_progress(store)})
 
 

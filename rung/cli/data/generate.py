@@ -17,7 +17,7 @@ from workspace.counted import counted
 if TYPE_CHECKING:
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from curation.generate.run import DraftingResult, Wish
+    from curation.generate.run import Wish
     from curation.store import Store
     from workspace.folder import Project
     from workspace.settings import ModelSettings, Settings
@@ -52,7 +52,8 @@ def generate(
 ) -> None:
     """Let a model draft candidates. Each needs a reviewer's decision before it can be used."""
     from curation.generate.reply_log import yields
-    from curation.generate.run import Wish
+    from curation.generate.run import Wish, generate_batch
+    from curation.generate.run import generate as write_drafts
     from curation.generate.strategies import find_strategy
     from curation.store import open_store
     from rung.cli.models import overridden
@@ -70,7 +71,10 @@ def generate(
         if not yes and not as_json and not _agreed(project, settings, store, opened, wish):
             say("No request was sent.")
             return
-        outcome = _run(project, settings, store, opened, wish, batch)
+        if batch:
+            outcome = generate_batch(project, settings, store, opened, wish)
+        else:
+            outcome = write_drafts(project, settings, store, opened, wish, ProgressLine("Drafts"))
         table = yields(store, project)
     document = {**outcome.to_json(), "yield": [each.to_json() for each in table]}
     show(as_json, document, drafted_lines(outcome, table))
@@ -132,15 +136,3 @@ def _agreed(project: Project, settings: Settings, store: Store, model: ChatModel
     return not asks or typer.confirm(
         f"Ask {model.name} for {counted(asks, 'draft')}? {price[0].upper()}{price[1:]}.", err=True
     )
-
-
-def _run(
-    project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish, batch: bool
-) -> DraftingResult:
-    if batch:
-        from curation.generate.run import generate_batch
-
-        return generate_batch(project, settings, store, model, wish)
-    from curation.generate.run import generate as write_drafts
-
-    return write_drafts(project, settings, store, model, wish, ProgressLine("Drafts"))
