@@ -240,14 +240,13 @@ def shown_texts(*examples: Example) -> list[str]:
     """
     longest = max((len(example.answer or "") for example in examples), default=0)
     room = max(EXCERPT - 4 - longest, EXCERPT * 5 // 8)
-    return [_line(example, room) for example in examples]
-
-
-def _line(example: Example, room: int) -> str:
-    if example.answer is None:
-        return example.question
-    question = example.question
-    return f"{question if len(question) <= room else excerpt(question, room)} -> {example.answer}"
+    shown = []
+    for example in examples:
+        text = example.question
+        if example.answer is not None:
+            text = f"{text if len(text) <= room else excerpt(text, room)} -> {example.answer}"
+        shown.append(text)
+    return shown
 
 
 def excerpt(text: str, length: int = EXCERPT) -> str:

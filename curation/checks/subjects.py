@@ -94,13 +94,9 @@ class Sampler:
             return
         self._bytes += size
         if self._bytes > SAMPLE_BYTES and len(self.held) > FEWEST_HELD:
-            self._halve()
-
-    def _halve(self) -> None:
-        """Drop a random half: the rest is a random sample, too."""
-        self._most = len(self.held) // 2
-        self.held = self._random.sample(self.held, self._most)
-        self._bytes = sum(size for _, size, _ in self.held)
+            self._most = len(self.held) // 2  # a random half of it is a random sample, too
+            self.held = self._random.sample(self.held, self._most)
+            self._bytes = sum(size for _, size, _ in self.held)
 
     @property
     def sampled(self) -> int | None:

@@ -224,17 +224,12 @@ def _of_parts(message: JsonObject, field: str) -> Iterator[JsonObject]:
     if len(found["text"]) == len(message["content"]):
         yield message
     elif found["text"] or not found["tool_result"]:
-        yield _with_calls({**message, "content": found["text"] or None}, found["tool_use"], found["thinking"])
-
-
-def _with_calls(message: JsonObject, calls: list[Any], thoughts: list[Any]) -> JsonObject:
-    """Return the message with calls and thoughts that were parts of its content."""
-    if calls:
-        made = [_call(part) for part in calls]
-        message["tool_calls"] = [*(message.get("tool_calls") or []), *made]
-    if thoughts:
-        message["reasoning_content"] = "\n".join(str(part.get("thinking", "")) for part in thoughts)
-    return message
+        message = {**message, "content": found["text"] or None}
+        if found["tool_use"]:
+            message["tool_calls"] = [*(message.get("tool_calls") or []), *map(_call, found["tool_use"])]
+        if found["thinking"]:
+            message["reasoning_content"] = "\n".join(str(part.get("thinking", "")) for part in found["thinking"])
+        yield message
 
 
 def _call(part: Mapping[str, Any]) -> JsonObject:

@@ -218,7 +218,12 @@ def take_out(
 ) -> dict[str, int]:
     """Exclude duplicates among the rows after `before`, store near pairs; return counts by kind."""
     collector, numbers = Collector(), array("q")
-    reviewed = _take_standing(connection, collector, numbers, before)
+    reviewed = bytearray()
+    for each in up_to(connection, before, LEARNT):
+        if each.state != "rejected":
+            collector.add(each.example)
+            numbers.append(number_of(each.id))
+            reviewed.append(each.is_kept_by_person)
     start = len(numbers)
     for number, example in fresh:
         collector.add(example)
@@ -234,17 +239,6 @@ def take_out(
     for kind in ("contradiction", "minimal_pair"):
         counts[kind] = sum(pair.kind == kind for pair in fresh_pairs)
     return counts
-
-
-def _take_standing(connection: Connection, collector: Collector, numbers: array[int], before: int) -> bytearray:
-    """Return rows of the training side that are in and were not rejected; for each whether a person reviewed it."""
-    reviewed = bytearray()
-    for each in up_to(connection, before, LEARNT):
-        if each.state != "rejected":
-            collector.add(each.example)
-            numbers.append(number_of(each.id))
-            reviewed.append(each.is_kept_by_person)
-    return reviewed
 
 
 def _exclude(

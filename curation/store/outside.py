@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -70,7 +69,11 @@ def _place(url: str) -> URL:
 @contextmanager
 def _reading(place: URL) -> Iterator[Connection]:
     """Open a connection that cannot change anything."""
-    engine = _sqlite(place) if place.get_backend_name() == "sqlite" else create_engine(place)
+    if place.get_backend_name() == "sqlite":
+        engine = create_engine(f"sqlite:///{Path(place.database or '').resolve().as_uri()}?mode=ro&uri=true")
+        event.listen(engine, "connect", lambda connection, _: connection.set_authorizer(_only_reads))
+    else:
+        engine = create_engine(place)
     try:
         with engine.connect().execution_options(
             postgresql_readonly=True, no_parameters=True, stream_results=True, yield_per=AT_ONCE
@@ -80,15 +83,8 @@ def _reading(place: URL) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _sqlite(place: URL) -> Engine:
-    file = Path(place.database or "").resolve().as_uri()
-    engine = create_engine(f"sqlite:///{file}?mode=ro&uri=true")
-
-    @event.listens_for(engine, "connect")
-    def _only_reads(connection: Any, _: object) -> None:
-        connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in READS else sqlite3.SQLITE_DENY)
-
-    return engine
+def _only_reads(action: int, *_: object) -> int:
+    return sqlite3.SQLITE_OK if action in READS else sqlite3.SQLITE_DENY
 
 
 def _rows(connection: Connection, sql: str, name: str) -> Iterator[dict[str, object]]:

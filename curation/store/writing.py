@@ -39,7 +39,10 @@ def add_rows(
 ) -> Added:
     """Insert new rows in batches. Without `twins` a row that repeats an earlier one of this call is known, too."""
     last = int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
-    start = first = max(last, _sequence(connection))
+    start = first = last
+    if connection.dialect.name == "sqlite":  # a number is never given twice
+        given_before = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").scalar()
+        start = first = max(last, int(given_before or 0))
     ids, there = array("q"), bytearray()
     fresh: dict[str, int] = {}
     given = iter(new)
@@ -96,14 +99,6 @@ def _stored(connection: Connection, role: str, hashes: Sequence[str], last: int)
     return found
 
 
-def _sequence(connection: Connection) -> int:
-    """Return the highest number ever given: a number is never given twice."""
-    if connection.dialect.name != "sqlite":
-        return 0
-    found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").scalar()
-    return int(found or 0)
-
-
 UNDONE: Mapping[str, tuple[str, ...]] = {
     "exclude": ("change_id", "evidence"),
     "queue": ("queued", "state", "priority", "since", "decision_id", "flagged"),
@@ -143,26 +138,20 @@ def change_rows(
         if kind == "exclude":
             before = {number: old for number, old in before.items() if old["change_id"] is None}
         connection.execute(update(rows).where(rows.c.id.in_(before)).values(**fields))
-        if evidence is not None:
-            _keep_evidence(connection, before, evidence(list(before)))
+        found = evidence(list(before)) if evidence is not None else {}
+        texts = [
+            {"number": number, "text": json.dumps(dict(facts), ensure_ascii=False)}
+            for number, facts in found.items()
+            if number in before
+        ]
+        if texts:
+            statement = update(rows).where(rows.c.id == bindparam("number")).values(evidence=bindparam("text"))
+            connection.execute(statement, texts)
         if before:
             kept.append(json.dumps({str(number): old for number, old in before.items()})[1:-1])
     connection.execute(update(changes).where(changes.c.id == change).values(rows=f"{{{', '.join(kept)}}}"))
     write_event(connection, kind, actor, f"change-{change}", {"reason": reason, "rows": len(numbers)})
     return change
-
-
-def _keep_evidence(
-    connection: Connection, before: Mapping[int, Any], evidence: Mapping[int, Mapping[str, Any]]
-) -> None:
-    texts = [
-        {"number": number, "text": json.dumps(dict(facts), ensure_ascii=False)}
-        for number, facts in evidence.items()
-        if number in before
-    ]
-    if texts:
-        statement = update(rows).where(rows.c.id == bindparam("number")).values(evidence=bindparam("text"))
-        connection.execute(statement, texts)
 
 
 def _before(connection: Connection, numbers: Sequence[int], names: Sequence[str]) -> dict[int, dict[str, Any]]:
