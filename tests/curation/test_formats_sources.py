@@ -155,44 +155,32 @@ def test_a_broken_archive_is_told_in_one_sentence(
     assert broken.value.where == str(path) and broken.value.hint.startswith(way)
 
 
-def test_a_mark_where_two_files_were_joined_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}\n{"text": "c"}\n')
-    first, second, third = read_rows(path)
-    assert isinstance(first, Row) and isinstance(third, Row)
-    assert isinstance(second, Reject) and second.line == 2
-
-
 NAMED = Columns(question="Frage", answer="Antwort")
 ICONV = 'iconv -f WINDOWS-1252 -t UTF-8 "{}" > utf8.csv'
 
 
-def saved(folder: Path, text: str) -> Path:
-    path = folder / "tickets.csv"
-    path.write_bytes(text.encode("cp1252"))
-    return path
-
-
-def test_a_header_that_is_not_utf8_is_told_as_such(tmp_path: Path) -> None:
-    path = saved(tmp_path, "Frage;Antwort;Kürzel\nwo;da;x\n")
+@pytest.mark.parametrize(
+    ("data", "way"),
+    [
+        ("Frage;Antwort;Kürzel\nwo;da;x\n".encode("cp1252"), ICONV),
+        (b"z8\xbd\x9b<:O\xa9\r!\xf2C\x12\nmore\n", "save it"),
+    ],
+    ids=["header in another encoding", "no table"],
+)
+def test_a_header_that_cannot_be_read_is_told_as_such(tmp_path: Path, data: bytes, way: str) -> None:
+    path = tmp_path / "tickets.csv"
+    path.write_bytes(data)
     with pytest.raises(RungError) as caught:
         list(read_rows(path))
-    assert caught.value.where == f"{path} line 1" and "\udcfc" not in caught.value.message
-    assert ICONV.format(path) in caught.value.hint
-
-
-def test_bytes_that_are_no_table_are_told_as_such(tmp_path: Path) -> None:
-    path = tmp_path / "random.csv"
-    path.write_bytes(b"z8\xbd\x9b<:O\xa9\r!\xf2C\x12\nmore\n")
-    with pytest.raises(RungError) as caught:
-        list(read_rows(path))
-    assert (caught.value.where, "Columns: ." in caught.value.message) == (f"{path} line 1", False)
+    assert caught.value.where == f"{path} line 1" and way.format(path) in caught.value.hint
+    assert "\udcfc" not in caught.value.message and "Columns: ." not in caught.value.message
 
 
 @pytest.mark.parametrize(("last", "way"), [("draußen", ICONV), ("", "--rejects")], ids=["all", "one"])
 def test_cells_that_are_not_utf8_are_no_rows_to_do_without_and_one_bad_line_is(
     tmp_path: Path, last: str, way: str
 ) -> None:
-    path = saved(tmp_path, f"Frage;Antwort\nfür wen;mich\nwo;{last}\n")
+    path = tmp_path / "tickets.csv"
+    path.write_bytes(f"Frage;Antwort\nfür wen;mich\nwo;{last}\n".encode("cp1252"))
     rejects = [row for row in read_rows(path, columns=NAMED) if isinstance(row, Reject)]
     assert len(rejects) == 2 and way.format(path) in malformed_error(rejects).hint

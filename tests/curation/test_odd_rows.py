@@ -312,11 +312,15 @@ def test_parquet_is_read_as_json_lines_are(tmp_path, kind):
     assert item.field == wanted if isinstance(item, Reject) else list(item.example.messages) == wanted
 
 
-def test_a_hint_names_keys_that_are_there(tmp_path):
-    rows = [{"instructon": "q", "output": "a"}, {"utterance": "q", "reply": "a"}]
-    hints = [item.hint for item in rows_of(write(tmp_path / "a.jsonl", *map(json.dumps, rows)))]
-    assert '"instruction"' in hints[0] and '"instructon"' in hints[0]
-    assert hints[1].split(" --")[1:] == ["question utterance", "answer reply"]
+def test_a_hint_names_keys_and_roles_that_are_there(tmp_path):
+    rows = [{"instructon": "q", "output": "a"}, {"mesages": []}, chat(ASK, {**SAY, "role": "bot"}),
+            {"utterance": "q", "reply": "a"}]  # fmt: skip
+    *hints, columns = [item.hint for item in rows_of(write(tmp_path / "a.jsonl", *map(json.dumps, rows)))]
+    for hint, named in zip(
+        hints, (("instruction", "instructon"), ("messages", "mesages"), ("assistant",)), strict=True
+    ):
+        assert all(f'"{name}"' in hint for name in named)
+    assert columns.split(" --")[1:] == ["question utterance", "answer reply"]
 
 
 def duplicates(file, elsewhere):

@@ -57,17 +57,6 @@ def test_work_goes_on_where_it_was(project: Project, url: str):
         assert new == ["r-000011"], "a number is never given twice"
 
 
-def test_the_file_as_it_was_stays_beside(project: Project):
-    first_on_sqlite(project.database_file)
-    with opened(project, ""):
-        pass
-    copy = project.root / f"rung.db.before-{HEAD}"
-    with sqlite3.connect(copy) as found:
-        assert found.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
-        assert found.execute("SELECT count(*) FROM decisions").fetchone() == (8,)
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-
-
 def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkeypatch: pytest.MonkeyPatch):
     """A write in between would be in the upgraded file alone; two upgrades at once would copy over each other."""
     from curation.store import engine
@@ -89,7 +78,7 @@ def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkey
 
 
 def test_an_older_file_put_in_place_later_is_copied_too(project: Project):
-    """A copy of an upgrade before stays; the same content is not copied twice."""
+    """The file as it was stays beside, and a copy of an upgrade before; the same content is not copied twice."""
     for changed in (False, True, True):
         for path in project.root.glob("rung.db*"):
             if "before" not in path.name:
@@ -104,7 +93,10 @@ def test_an_older_file_put_in_place_later_is_copied_too(project: Project):
     assert [path.name for path in copies] == [f"rung.db.before-{HEAD}", f"rung.db.before-{HEAD}.2"]
     counts = []
     for path in copies:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with sqlite3.connect(path) as found:
+            assert found.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+            assert found.execute("SELECT count(*) FROM decisions").fetchone() == (8,)
             counts.append(found.execute("SELECT count(*) FROM facts WHERE key = 'later'").fetchone()[0])
     assert counts == [0, 1]
 
