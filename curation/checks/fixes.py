@@ -13,8 +13,8 @@ from curation.review.queue import refresh_queue
 from curation.split.manifest import read_manifest
 from curation.store import Event, Store
 from curation.store.records import row_id
-from curation.store.sources import covers_others, delete_source, find_source, first_decided, numbers_of, plans_of
 from curation.store.waiting_rows import is_begun
+from curation.store.writing import covers_others, delete_source, find_source, first_decided, numbers_of, plans_of
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project

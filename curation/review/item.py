@@ -22,10 +22,9 @@ from curation.review.guideline import reasons_in
 from curation.review.people import Desk
 from curation.store import Link, Store, StoredRow
 from curation.store.decision_log import draft_of, sent_for, standing_votes
-from curation.store.reading import by_numbers, first_payloads, record, row_with_all
+from curation.store.reading import by_numbers, first_payloads, read_links, record, row_with_all
 from curation.store.records import FINAL, Guideline, Reviewer, Vote, number_of
 from curation.store.reviewers import all_reviewers, current_guideline
-from curation.store.sources import read_links
 from curation.store.waiting_rows import waiting
 
 MOST = 6

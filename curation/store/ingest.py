@@ -24,8 +24,7 @@ from curation.rows.rowfile import Chosen, RowFile
 from curation.store import Added, NewRow, Role, Store, StoredRows
 from curation.store.reading import up_to
 from curation.store.records import LEARNT, ROLES, Link, number_of, row_id
-from curation.store.sources import last_row, source_number, write_counts, write_links
-from curation.store.writing import change_rows
+from curation.store.writing import change_rows, last_row, source_number, write_counts, write_links
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.files import replacing, sha256_file
 from workspace.settings import Settings

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
 from sqlalchemy.engine import RowMapping
 
-from curation.store.records import OPEN_STATES, StoredRow, row_id
+from curation.store.records import OPEN_STATES, Link, StoredRow, number_of, row_id
 from curation.store.tables import changes, decisions, events, facts, links, reviewers, rows, sources
 
 CHUNK = 500
@@ -222,3 +222,22 @@ def has_lost_lines(connection: Connection) -> bool:
         return False
     given: dict[str, int] = dict(connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").tuples().all())
     return any(connection.execute(select(func.count(log.c.id))).scalar() != given.get(log.name, 0) for log in LOGS)
+
+
+def read_links(connection: Connection, ids: Sequence[str] | None) -> list[Link]:
+    """Return all pairs, or those with one of these rows."""
+    statement = select(links).order_by(links.c.row_id, links.c.other_id)
+    if ids is None:
+        found = list(connection.execute(statement).mappings())
+    else:
+        found = [
+            each
+            for part in chunks([number_of(name) for name in ids])
+            for each in connection.execute(
+                statement.where(or_(links.c.row_id.in_(part), links.c.other_id.in_(part)))
+            ).mappings()
+        ]
+    return [
+        Link(row_id(each["row_id"]), row_id(each["other_id"]), each["kind"], each["similarity"])
+        for each in dict.fromkeys(found)
+    ]

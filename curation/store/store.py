@@ -15,7 +15,7 @@ from sqlalchemy import Connection, case, func, select
 from curation.example import Example
 from curation.store import reading
 from curation.store.engine import is_unwritable, lock_all, refuse_writing, transaction
-from curation.store.reading import payloads_of, shown_state
+from curation.store.reading import payloads_of, read_links, shown_state
 from curation.store.records import (
     Added,
     Change,
@@ -28,7 +28,6 @@ from curation.store.records import (
     number_of,
     row_id,
 )
-from curation.store.sources import read_links
 from curation.store.tables import changes, decisions, events, reviewers, rows, sources
 from curation.store.writing import add_rows, change_rows, undo_change, write_event
 from workspace.errors import RungError

@@ -111,7 +111,7 @@ def test_the_doubtful_come_first(make_desk, rows_of):
     desk = make_desk(order="uncertainty")
     ids = desk.store.add(rows_of(4), role="candidates").ids
     with desk.store.write() as connection:
-        from curation.store.sources import write_links
+        from curation.store.writing import write_links
 
         write_links(connection, [Link(ids[1], ids[3], "minimal_pair", 0.9)])
     assert order(desk) == [ids[1], ids[3], ids[0], ids[2]]

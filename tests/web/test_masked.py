@@ -11,7 +11,7 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.store import Link
-from curation.store.sources import write_links
+from curation.store.writing import write_links
 
 PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
 ASKED, ANSWER = f"Call me at {PHONE} about the claim", f"We wrote to {MAIL} today."

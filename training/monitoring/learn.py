@@ -20,7 +20,7 @@ from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns
 from curation.store import Link, NewRow, Store
 from curation.store.ingest import LINKS_A_ROW
-from curation.store.sources import add_counts, source_number, write_links
+from curation.store.writing import add_counts, source_number, write_links
 from training.monitoring.reference import Origins, Reference, released
 from training.monitoring.requests import REQUESTS, Logged, read_watched, watch_folder
 from workspace.files import append_lines, put_back, read_lines
