@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 from array import array
 from collections import Counter
@@ -67,36 +68,26 @@ SAMPLE_BYTES = 64 << 20
 FEWEST_HELD = 1_000
 
 
-@dataclass
 class Sampler:
-    """A sample drawn by seed (reservoir), in input order: of SAMPLE rows, or half as many again and again where these
-    hold more than SAMPLE_BYTES; all rows where there are fewer.
+    """A sample drawn by seed, in input order: the rows with the highest random numbers, which are at most SAMPLE, and
+    of more than FEWEST_HELD at most SAMPLE_BYTES; all rows where there are fewer.
     """
 
-    seed: int
-    seen: int = 0
-    held: list[tuple[int, int, Subject]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
-        self._most, self._bytes = SAMPLE, 0
+    def __init__(self, seed: int) -> None:
+        self.seen = 0
+        self.held: list[tuple[float, int, int, Subject]] = []
+        self._random, self._bytes, self._lowest = random.Random(seed), 0, 0.0
 
     def add(self, subject: Subject, size: int = 0) -> None:
         """Add a row of `size` bytes."""
-        index, self.seen = self.seen, self.seen + 1
-        place = index if index < self._most else self._random.randrange(self.seen)
-        if place < len(self.held):
-            self._bytes -= self.held[place][1]
-            self.held[place] = (index, size, subject)
-        elif place < self._most:
-            self.held.append((index, size, subject))
-        else:
+        self.seen += 1
+        if (number := self._random.random()) < self._lowest:
             return
+        heapq.heappush(self.held, (number, self.seen, size, subject))
         self._bytes += size
-        if self._bytes > SAMPLE_BYTES and len(self.held) > FEWEST_HELD:
-            self._most = len(self.held) // 2  # a random half of it is a random sample, too
-            self.held = self._random.sample(self.held, self._most)
-            self._bytes = sum(size for _, size, _ in self.held)
+        while len(self.held) > SAMPLE or (self._bytes > SAMPLE_BYTES and len(self.held) > FEWEST_HELD):
+            self._lowest, _, dropped, _ = heapq.heappop(self.held)
+            self._bytes -= dropped
 
     @property
     def sampled(self) -> int | None:
@@ -105,7 +96,7 @@ class Sampler:
 
     def rows(self) -> list[Subject]:
         """Return the sample."""
-        return [subject for _, _, subject in sorted(self.held, key=lambda each: each[0])]
+        return [subject for *_, subject in sorted(self.held, key=lambda each: each[1])]
 
 
 DUPLICATE_REASONS = {"exact duplicate": "exact", "near duplicate": "near"}

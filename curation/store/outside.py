@@ -146,16 +146,15 @@ def write_split(address: Path, split: str, revision: str, out: Path) -> str:
     except RungError:
         raise
     except Exception as error:  # hub, datasets and their HTTP client each raise what they like
-        raise _told(shown, error) from error
+        kind, said = type(error).__name__, str(error).strip().split("\n")[0]
+        why, way = (
+            f"the Hub cannot be reached ({kind}: {said}).",
+            "download its files elsewhere, then rung data import FILE",
+        )
+        if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "DatasetNotFoundError"):
+            why = "the Hub has no such dataset or revision, or it needs `hf auth login`."
+            way = "check owner, name and --revision"
+        elif isinstance(error, ValueError):
+            why, way = said, "hf://owner/name/SUBSET"
+        raise RungError(f"{shown}: {why}", way, where=shown) from error
     return f"hf://{name}{f'/{subset}' if subset else ''}@{commit} {chosen}"
-
-
-def _told(address: str, error: Exception) -> RungError:
-    kind, said = type(error).__name__, str(error).strip().split("\n")[0]
-    if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "DatasetNotFoundError"):
-        return RungError(f"{address}: the Hub has no such dataset or revision, or it needs `hf auth login`.",
-                         "check owner, name and --revision", where=address)  # fmt: skip
-    if isinstance(error, ValueError):
-        return RungError(f"{address}: {said}", "hf://owner/name/SUBSET", where=address)
-    return RungError(f"{address}: the Hub cannot be reached ({kind}: {said}).",
-                     "download its files elsewhere, then rung data import FILE", where=address)  # fmt: skip

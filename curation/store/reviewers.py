@@ -94,16 +94,11 @@ def _kept(store: Store, digest: str, text: str, connection: Connection | None) -
                 return Guideline(_next(reading), digest, text, now().isoformat())
     with store.write(connection) as opened:
         while not (found := opened.execute(asked).mappings().first()):
-            _add(store, opened, digest, text)
+            version = _next(opened)
+            values = {"version": version, "sha256": digest, "text": text, "at": now().isoformat()}
+            if insert_unless_there(opened, guidelines, values):  # another program that does so now is waited for
+                store.event("guideline", "rung", f"guideline-{version}", {"sha256": digest}, connection=opened)
         return Guideline(**found)
-
-
-def _add(store: Store, connection: Connection, digest: str, text: str) -> None:
-    """Keep it as the next version, unless another program does so at this moment: it is waited for."""
-    version = _next(connection)
-    values = {"version": version, "sha256": digest, "text": text, "at": now().isoformat()}
-    if insert_unless_there(connection, guidelines, values):
-        store.event("guideline", "rung", f"guideline-{version}", {"sha256": digest}, connection=connection)
 
 
 def _next(connection: Connection) -> int:
