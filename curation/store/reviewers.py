@@ -1,4 +1,7 @@
-"""Reviewers as the store keeps them, their personal tokens, and what each has decided."""
+"""Reviewers as the store keeps them, their personal tokens, what each has decided, and the guideline that they go by.
+
+Every version of `guideline.md` is kept, so that a decision can cite its own.
+"""
 
 from __future__ import annotations
 
