@@ -38,7 +38,6 @@ from curation.checks.subjects import (
     Sides,
     role_of,
     stored_subject,
-    subject_of,
 )
 from curation.checks.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
 from curation.likeness.duplicates import dedup_prints
@@ -170,7 +169,8 @@ def _checkup(files: RowFile, options: Options, scope: str, threshold: float, sta
             if isinstance(item, Reject):
                 malformed.reject(item)
                 continue
-            rows.see(subject_of(item), len(item.raw))
+            role = role_of(Path(item.file))
+            rows.see(Subject(item.example, item.file, item.line, role=role), len(item.raw))
             if item.file in learnt:
                 prints.add(item.example)
     except STOPS as stop:

@@ -13,7 +13,6 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from curation.checks.base import EVIDENCE_KEPT, Subject
-from curation.rows import Row
 from curation.rows.rowfile import Chosen
 from curation.store import StoredRow, StoredRows, number_of, row_id
 from curation.store.reading import by_numbers
@@ -54,11 +53,6 @@ class ProjectRows(StoredRows):
     def names(self, indices: Sequence[int]) -> list[str]:
         """Return their ids."""
         return [row_id(self.numbers[index]) for index in indices]
-
-
-def subject_of(row: Row) -> Subject:
-    """Return a row under check; its role is what its file's name says."""
-    return Subject(row.example, row.file, row.line, role=role_of(Path(row.file)))
 
 
 SAMPLE = 20_000

@@ -22,13 +22,13 @@ from curation.store.open_rows import (
     first_free,
     first_unsure,
     held_row,
-    how_many_wait,
     lease_key,
     others_review,
     set_lease,
 )
 from curation.store.reading import SKEW
 from curation.store.records import Reviewer, row_id
+from curation.store.waiting_rows import waiting
 from workspace.errors import Refusal
 
 NEXT = "rung review next --reviewer NAME"
@@ -48,7 +48,7 @@ def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None
         if number is None and is_owner and not others_review(connection, person):
             number = first_unsure(connection, person, moment, holding, want=want)
         if number is None:
-            return None, how_many_wait(connection)
+            return None, waiting(connection)[1]
         row = row_by_number(connection, number)
         lease: dict[str, object] = {"lease_until": moment + lasts}
         if row["lease_owner"] != person.id or not running(row, moment):  # one that they hold already keeps its token

@@ -24,6 +24,7 @@ from curation.store.waiting_rows import (
     accepted_payloads,
     clear_places,
     count_again,
+    drawable,
     forget,
     height,
     is_asked_for,
@@ -38,8 +39,6 @@ from curation.store.waiting_rows import (
     queue_sample,
     read_plans,
     set_needed,
-    unplanned,
-    unsampled,
     waiting_rows,
     write_places,
     write_plan,
@@ -129,7 +128,7 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Sa
         raise RungError(text, "--as " + "|".join(POLICY_ROLES), found=role)
     error = min((plan.error for plan in plans(store) if plan.role == role), default=_error(settings)) / 2
     with store.write(alone=True) as connection:
-        fresh = unsampled(connection, role)
+        fresh = drawable(connection, role, again=True)
         if not fresh:
             return None
         size = min(len(fresh), max(settings.review.sample, math.ceil(math.log(0.05) / math.log(1 - error))))
@@ -148,7 +147,7 @@ def draw_plans(store: Store, connection: Connection, settings: Settings) -> None
         if last is not None and not is_begun(connection, last.id) and _outdated(connection, settings, last):
             replaces = last.id
             let_go(connection, replaces)
-        fresh = unplanned(connection, role)
+        fresh = drawable(connection, role)
         if fresh:
             size = min(settings.review.sample, len(fresh))
             plan = _write_plan(connection, settings, role, fresh, size, _error(settings), replaces)

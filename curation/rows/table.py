@@ -122,7 +122,12 @@ def to_row(mapping: Mapping[str, str], cells: Mapping[str, Any]) -> dict[str, An
     """Return the canonical row of one record; columns without a part in it are other keys. Raises Malformed."""
     for name, value in cells.items():
         if isinstance(value, str):
-            _check_cell(name, value)
+            if "\0" in value:
+                raise Malformed(name, "a NUL character.")
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise Malformed(name, NOT_UTF8, "save the file as UTF-8") from None
     other = {name: value for name, value in cells.items() if name not in mapping.values()}
     if "question" not in mapping:
         return read_object(other | {part: cells[name] for part, name in mapping.items()}, None)
@@ -157,15 +162,6 @@ def _message(cells: Mapping[str, Any], name: str, part: str, role: str) -> dict[
             return {}
         raise Malformed(name, f'the cell "{name}" is empty; it is the {part}.')
     return {"role": role, "content": scalar_text(cells[name], name, part)}
-
-
-def _check_cell(name: str, value: str) -> None:
-    if "\0" in value:
-        raise Malformed(name, "a NUL character.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Malformed(name, NOT_UTF8, "save the file as UTF-8") from None
 
 
 def _delimiter(line: bytes) -> str:

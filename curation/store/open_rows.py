@@ -15,7 +15,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    func,
     literal,
     not_,
     or_,
@@ -122,11 +121,6 @@ def _put_off() -> Select[Any]:
     idle = or_(rows.c.lease_until.is_(None), not_(leased_now(MOMENT)))
     asked = own_open_rows().where(rows.c.state == "unsure", idle)
     return asked.limit(1).with_for_update(skip_locked=True, of=rows)
-
-
-def how_many_wait(connection: Connection) -> int:
-    """Return rows that wait for a decision, whoever may make it."""
-    return int(connection.execute(select(func.count()).select_from(rows).where(open_rows())).scalar() or 0)
 
 
 def first_free(

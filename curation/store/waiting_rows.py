@@ -231,25 +231,17 @@ def let_go(connection: Connection, plan: int) -> None:
     connection.execute(update(rows).where(rows.c.plan_id == plan).values(plan_id=None, sampled=0))
 
 
-def unplanned(connection: Connection, role: str) -> list[tuple[int, str]]:
-    """Return (number, content hash) of the rows of a role that are in and that no plan covers."""
-    asked = (
-        select(rows.c.id, rows.c.content_hash)
-        .where(rows.c.role == role, rows.c.change_id.is_(None), rows.c.plan_id.is_(None))
-        .where(rows.c.queued.in_(BY_POLICY))
-        .order_by(rows.c.id)
+def drawable(connection: Connection, role: str, *, again: bool = False) -> list[tuple[int, str]]:
+    """Return (number, content hash) of the rows of a role that are in and that no plan covers; `again`: of those that
+    were in no sample and wait for nothing.
+    """
+    free = (
+        [rows.c.sampled == 0, rows.c.queued == ""]
+        if again
+        else [rows.c.plan_id.is_(None), rows.c.queued.in_(BY_POLICY)]
     )
-    return list(connection.execute(asked).tuples())
-
-
-def unsampled(connection: Connection, role: str) -> list[tuple[int, str]]:
-    """Return (number, content hash) of the rows of a role that are in, were in no sample and wait for nothing."""
-    asked = (
-        select(rows.c.id, rows.c.content_hash)
-        .where(rows.c.role == role, rows.c.change_id.is_(None), rows.c.sampled == 0, rows.c.queued == "")
-        .order_by(rows.c.id)
-    )
-    return list(connection.execute(asked).tuples())
+    asked = select(rows.c.id, rows.c.content_hash).where(rows.c.role == role, rows.c.change_id.is_(None), *free)
+    return list(connection.execute(asked.order_by(rows.c.id)).tuples())
 
 
 def write_plan(connection: Connection, values: Mapping[str, Any], covered: Sequence[int], drawn: Sequence[int]) -> int:
