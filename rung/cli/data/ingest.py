@@ -20,7 +20,6 @@ from workspace.json_types import JsonObject
 
 if TYPE_CHECKING:
     from curation.rows import Columns
-    from curation.store import Store
     from curation.store.ingest import ImportBatch, Imported
     from rung.text.power_text import SmallestGain
     from workspace.folder import Project
@@ -145,27 +144,25 @@ def _store(project: Project, settings: Settings, batches: list[ImportBatch], rol
 
 
 def _checked_columns(project: Project, settings: Settings, files: list[Path], columns: Columns) -> Columns:
-    """Return the named columns, else those of an earlier file. Raises where a store cannot be written."""
+    """Return the named columns, else those that were named for an earlier file with the same columns.
+
+    Raises RungError if the store cannot be written.
+    """
+    from curation.rows.preview import preview
     from curation.store import open_store, store_exists
+    from curation.store.ingest import columns_before
 
     if not store_exists(project, settings):
         return columns
     with open_store(project, settings) as store:
         store.check_writable()
-        return columns if columns.named else _as_before(store, files, columns)
-
-
-def _as_before(store: Store, files: list[Path], columns: Columns) -> Columns:
-    """Return the columns that were named for an earlier file with the same columns; else `columns`."""
-    from curation.rows.preview import preview
-    from curation.store.ingest import columns_before
-
-    try:
-        found = {columns_before(store, preview(file).columns) for file in files if file.is_file()}
-    except RungError:
-        return columns  # reading it in full says what is wrong
-    alike = len(found) == 1 and all(map(Path.is_file, files))
-    return replace(found.pop(), sheet=columns.sheet, called="") if alike else columns
+        if columns.named or not all(map(Path.is_file, files)):
+            return columns
+        try:
+            found = {columns_before(store, preview(file).columns) for file in files}
+        except RungError:
+            return columns  # reading it in full says what is wrong
+    return replace(found.pop(), sheet=columns.sheet, called="") if len(found) == 1 else columns
 
 
 def _ask_for_folders(paths: list[Path]) -> None:
