@@ -310,7 +310,7 @@ def _project_checkup(
     found = [marked_in_review(finding, waiting, sent) for finding in found]
     names = {finding.name: finding.rows for finding in found}
     ran = [_ran(check, finding) for check, finding in pairs]
-    ran += [each.counting(names.get(each.name, 0)) for each in rows.ran]
+    ran += [each if each.rows is None else each.counting(names.get(each.name, 0)) for each in rows.ran]
     return Checkup(
         scope=project.name,
         files=tuple(source.path for source in store.sources()),

@@ -236,6 +236,18 @@ def test_rows_are_counted_while_they_are_read_and_while_duplicates_are_looked_fo
     assert READING == SHOWN
 
 
+def test_a_check_of_a_project_that_is_stopped_tells_which_checks_did_not_run(project):
+    def stop(title):
+        if title == "Another language":
+            raise KeyboardInterrupt
+
+    settings = load_settings(project.settings_file)
+    with open_store(project, settings) as store:
+        found = check_project(store, project, settings, stage=stop)
+    ran = {check.name: check.rows for check in found.checks}
+    assert found.stopped and ran["form"] == 0 and ran["language"] is None and ran["topics"] is None
+
+
 def test_who_listens_may_end_it_between_two_rows(project):
     def stop(done, of):
         if done:

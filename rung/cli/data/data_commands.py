@@ -360,11 +360,14 @@ def review_so_far() -> Review:
 
 
 def _checkup(store: Store, project: Project, settings: Settings, without: frozenset[str] = frozenset()) -> Checkup:
-    """Check a project as if the rows `without` were taken out."""
+    """Check a project as if the rows `without` were taken out. What acts on the result does not go on after Ctrl-C."""
     from curation.checks.base import Options
     from curation.checks.run import check_project
 
-    return check_project(store, project, settings, Options(without=without))
+    found = check_project(store, project, settings, Options(without=without))
+    if found.stopped:
+        raise KeyboardInterrupt
+    return found
 
 
 def _listed(file: Path | None) -> tuple[str, ...]:
