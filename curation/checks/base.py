@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from curation.example import Example
 from curation.mask import Spot, cut_apart, mask
+from workspace.counted import counted
 from workspace.errors import RungError, did_you_mean
 from workspace.json_types import JsonObject
 
@@ -364,3 +365,9 @@ class LastCheck:
     """True if rows were added, fixed, dismissed or restored since, or if there was no check."""
     blocking: int = 0
     in_review: int = 0
+
+
+def leak_counts(detail: Mapping[str, Any]) -> str:
+    """`32 test items in 37 train rows, 40 pairs`: three counts of the same leaks."""
+    items, rows = counted(detail["test_items"], "test item"), counted(detail["train_rows"], "train row")
+    return f"{items} in {rows}, {counted(detail['pairs'], 'pair')}"

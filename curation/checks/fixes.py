@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from curation.checks.base import Checkup, DataFinding
+from curation.checks.base import Checkup, DataFinding, leak_counts
 from curation.checks.dismissals import standing_dismissals
-from curation.checks.twins import leak_counts
 from curation.review.queue import refresh_queue
 from curation.split.manifest import read_manifest
 from curation.store import Event, Store

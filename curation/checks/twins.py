@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from curation.checks.base import (
     EVIDENCE_KEPT,
@@ -16,21 +18,16 @@ from curation.checks.base import (
     Subject,
     evidence_of,
     excerpt,
+    leak_counts,
     shown_texts,
 )
 from curation.checks.dismissals import NOTHING, Settled, settled_pairs
 from curation.checks.subjects import FileRows, ProjectRows
+from curation.likeness.duplicates import DedupResult
+from curation.likeness.leaks.find import Leak
 from curation.store import StoredRow
-from workspace.counted import counted
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from curation.likeness.duplicates import DedupResult
-    from curation.likeness.leaks.find import Leak
-
-    RowsByIndex = FileRows | ProjectRows
+RowsByIndex = FileRows | ProjectRows
 
 
 class Duplicates(QualityCheck):
@@ -108,8 +105,6 @@ class Contradictions(QualityCheck):
 
     def found(self, result: DedupResult, at: RowsByIndex, settled: Settled = NOTHING) -> DataFinding | None:
         """Return both rows of each pair, except for settled pairs."""
-        import numpy as np
-
         pairs = result.pairs_of("contradiction")
         left = ~_settled(pairs.one, pairs.other, at, settled.get(self.name, ()))
         one, other = pairs.one[left], pairs.other[left]
@@ -132,8 +127,6 @@ def _settled(
     one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], at: RowsByIndex, sets: Sequence[frozenset[str]]
 ) -> npt.NDArray[np.bool_]:
     """Return for each pair whether both of its rows were dismissed together."""
-    import numpy as np
-
     if not sets or not len(one):
         return np.zeros(len(one), np.bool_)
     settled = settled_pairs(sets)
@@ -177,12 +170,6 @@ class Leaks(QualityCheck):
         reason = f"{self.reason} Found: {leak_counts(counts)}."
         both = tuple((learnt_id, test_id) for learnt_id, test_id in named if learnt_id and test_id)
         return self.finding(evidence, rows=len(strongest), ids=ids, detail=counts, reason=reason, pairs=both)
-
-
-def leak_counts(detail: Mapping[str, Any]) -> str:
-    """`32 test items in 37 train rows, 40 pairs`: three counts of the same leaks."""
-    items, rows = counted(detail["test_items"], "test item"), counted(detail["train_rows"], "train row")
-    return f"{items} in {rows}, {counted(detail['pairs'], 'pair')}"
 
 
 class Suspects(Leaks):
