@@ -5,6 +5,8 @@ The tests hold the checks to them; `python benchmarks/checks.py` publishes recal
 
 import random
 
+from rows_in_files import row
+
 from curation.checks.base import Options, Subject, Survey
 from curation.checks.run import checks
 from curation.example import Example
@@ -33,11 +35,6 @@ def sentence(rng, words=9):
 
 def prose(rng, sentences=3):
     return " ".join(sentence(rng, rng.randint(7, 13)) for _ in range(sentences))
-
-
-def row(question, answer, **other):
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return {"messages": messages, **other}
 
 
 def clean(rng, count=400):

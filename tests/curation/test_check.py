@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from checked import faulty_rows, lines, row, text
 from in_process import rung
+from rows_in_files import faulty_rows, lines, row, text
 
 from curation.checks.base import Options
 from curation.checks.run import READING, check_files, check_project

@@ -5,8 +5,8 @@ import random
 import re
 
 import pytest
-from checked import faulty_rows, lines, row
 from in_process import rung
+from rows_in_files import faulty_rows, lines, row
 
 from curation.checks.run import check_project
 from curation.review import next_item, open_desk

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from checked import row, text
+from rows_in_files import row, text
 
 from curation.checks import run
 from curation.checks import subjects as rows_held

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from checked import lines, row, text
 from clinic import ANSWERS
 from in_process import rung
+from rows_in_files import lines, row, text
 
 from evaluation.verdict.compare import minimum_detectable
 from rung.status.stages import after_run
