@@ -20,13 +20,8 @@ ANSWERS = (
 """Names of columns and keys that are taken for question and answer, the first that is there."""
 
 
-class CannotHold(Exception):
+class CannotHold(Malformed):
     """The target format has no place for something in the row: the field, and a sentence why."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(reason)
-        self.field = field
-        self.reason = reason
 
 
 def need(row: Mapping[str, Any], key: str, what: str = "") -> Any:
