@@ -245,9 +245,13 @@ def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
 
 def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:
     """True if a person held the row under this token."""
+    number = number_of(name)
     with desk.store.read() as connection:
-        row = row_by_number(connection, number_of(name), missing=True)
-        return row is not None and was_leased(connection, row, person, token)
+        try:
+            row = row_by_number(connection, number)
+        except RungError:
+            return False
+        return was_leased(connection, row, person, token)
 
 
 def _standing(each: RowMapping) -> DecisionInForce:
