@@ -1,8 +1,12 @@
-"""The ladder, measured: every arm chosen on validation rows, then answered once on the frozen test items."""
+"""The ladder, measured: every arm chosen on validation rows, then answered once on the frozen test items.
+
+Test answers are used deliberately in one way: only after choosing, to count and to warn where a prompt or a document
+gives some away.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,13 +15,12 @@ from curation.store import open_store
 from evaluation.abstention import SURE, SureAnswer, SureSplits, threshold, write_sure
 from evaluation.arms.arm_material import PromptVersion, keep_versions
 from evaluation.arms.classifiers import CLASSIFIERS
-from evaluation.arms.dev_rows import mark_choosing
 from evaluation.arms.optimising import keep_proposals, optimise
 from evaluation.arms.own import OWN
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import ARMS as KNOWN
 from evaluation.arms.registry import CASCADE, Arm, on_the_ladder
-from evaluation.bench import Bench, open_folder
+from evaluation.bench import Bench, mark_choosing, open_folder
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import (
@@ -37,8 +40,8 @@ from evaluation.measure import (
 from evaluation.measured_answers import is_enough, judge_rungs, smallest_difference
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, write_outcomes
 from evaluation.outcomes import asked_with
+from evaluation.retrieval import Bm25, Passage, holds, holds_pair, words
 from evaluation.reuse import ReusedArm, ReusedArms, join_earlier, stands_on
-from evaluation.testset.answer_key import documents_with_pairs, outside_set, prompts_with_pairs
 from evaluation.verdict.intervals import TOLERANCE
 from workspace.artefact import hashes, revised, write_artefact
 from workspace.errors import Refusal
@@ -332,3 +335,54 @@ def made_from(bench: Bench, folder: Path, chosen: Sequence[ArmChoice]) -> dict[s
     own += [path for path in codes(root, ARMS) if any(c.arm == f"{OWN}{path.stem}" for c in chosen)]
     own += [root / RUBRIC_FILE] if bench.desk.metric.judged else []
     return hashes(root, *files, *own, *(prompts / name for name in sorted(names)))
+
+
+FEWEST_WORDS = 4
+"""A shorter question may be in any prompt by chance."""
+
+
+def documents_with_pairs(documents: Sequence[Passage], items: Sequence[EvalItem]) -> frozenset[str]:
+    """Ids of the passages that hold some test question together with its answer, or, for a question of four words or
+    more, right before it: in a list of questions the answer is a paragraph of its own.
+    """
+    index = Bm25(documents)
+    after = {one.id: two for one, two in pairwise(documents) if one.file == two.file}
+    found: set[str] = set()
+    for item in items:
+        for chunk in index.search(item.question, 20):
+            found.update(_holding(chunk, after.get(chunk.id), item))
+    return frozenset(found)
+
+
+def _holding(chunk: Passage, after: Passage | None, item: EvalItem) -> tuple[str, ...]:
+    if holds_pair(chunk.text, item.question, item.expected):
+        return (chunk.id,)
+    if after is None or len(words(item.question)) < FEWEST_WORDS or not holds(chunk.text, item.question):
+        return ()
+    return (chunk.id, after.id) if holds(after.text, item.expected) else ()
+
+
+def prompts_with_pairs(prompts: Sequence[PromptVersion], items: Sequence[EvalItem]) -> list[str]:
+    """Return a note for each prompt file in which a test question of four words or more is next to its answer."""
+    held = [(prompt.name, _pairs_in(prompt.text, items)) for prompt in prompts]
+    return [f"prompts/{name} holds {told}: arms that use it are not fairly measured." for name, told in held if told]
+
+
+def instruction_with_pairs(text: str, items: Sequence[EvalItem]) -> list[str]:
+    """Return the same of the instruction that a run was trained with."""
+    told = _pairs_in(text, items)
+    return [f"The run's own instruction holds {told}: it is not fairly measured."] if told else []
+
+
+def _pairs_in(text: str, items: Sequence[EvalItem]) -> str:
+    asked = [item for item in items if len(words(item.question)) >= FEWEST_WORDS]
+    held = sum(holds_pair(text, item.question, item.expected) for item in asked)
+    return f"{held} test {'question' if held == 1 else 'questions'} with the answer" if held else ""
+
+
+def outside_set(items: Sequence[EvalItem], choices: Sequence[str]) -> list[str]:
+    """Return a note where some test answers are not in the closed set: held to it, nobody can get those right."""
+    missing = sum(item.expected.strip() not in set(choices) for item in items) if choices else 0
+    if not missing:
+        return []
+    return [f"{missing} of {len(items)} test answers are not in the list of {len(choices)} possible answers."]

@@ -1,4 +1,8 @@
-"""Basis of a measurement: the frozen test set, the rows to choose on and to show, the desk that all arms share."""
+"""Basis of a measurement: the frozen test set, the rows to choose on and to show, the desk that all arms share.
+
+These rows are of the frozen dataset, else reviewed rows of the store: never a test row, and none that the leakage check
+finds against the test set.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
 from curation.split.manifest import SplitName, load_split, newest_dataset, read_manifest
 from curation.split.split import group_key
+from curation.store import Store, StoredRow, open_store, store_exists
 from evaluation.abstention import Abstention, SureSplits, abstention
 from evaluation.arms.arm_material import ArmMaterial, read_prompts
-from evaluation.arms.dev_rows import DevRows, frozen_rows, rows_for
 from evaluation.arms.prompted import BIGGER_MODEL
 from evaluation.ask import Replies
 from evaluation.judge.grading import project_judge
@@ -30,6 +34,89 @@ from workspace.errors import InputError, Problem, Refusal
 from workspace.files import read_utf8
 from workspace.folder import Project, by_number, next_id
 from workspace.settings import EvaluationSettings, Settings
+
+
+@dataclass(frozen=True)
+class DevRows:
+    """`validation` chooses, `examples` may be shown; `validation_ids` are ids of pool rows in the store, in the
+    same order; empty for rows that have their split already.
+
+    `notes` says where they come from, in words for the report.
+    """
+
+    validation: tuple[Example, ...] = ()
+    examples: tuple[Example, ...] = ()
+    validation_ids: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def rows_for(project: Project, settings: Settings, folder: Path, test: Sequence[Example]) -> DevRows:
+    """Return rows of the newest dataset that holds this very test set and a train split, else of the store."""
+    test_sha = read_manifest(folder).splits["test"].sha256
+    full = newest_dataset(project, complete=True)
+    if full is not None and read_manifest(full).splits["test"].sha256 == test_sha:
+        return frozen_rows(full)
+    if not store_exists(project, settings):
+        return DevRows(notes=("No rows to choose on: one version of each arm was taken, untried.",))
+    with open_store(project, settings) as store:
+        return stored_rows(store, settings, test)
+
+
+def frozen_rows(folder: Path) -> DevRows:
+    """Validation and train of a frozen dataset."""
+    validation = load_split(folder, "validation") if "validation" in read_manifest(folder).splits else []
+    train = [row for row in load_split(folder, "train") if row.answer is not None]
+    note = (
+        f"Chosen on the {len(validation)} validation rows of {folder.name}, examples from its {len(train)} train rows."
+    )
+    return DevRows(tuple(validation), tuple(train), notes=(note,))
+
+
+def stored_rows(store: Store, settings: Settings, test: Sequence[Example]) -> DevRows:
+    """Reviewed imported rows, cleared against the test set and split as the freeze will split them."""
+    from curation.likeness.leaks.find import clean_rows
+
+    found = store.rows(role=["pool", "train", "validation"], origin="import")
+    known = [row for row in found if (row.is_reviewed or row.state == "trusted") and row.example.answer is not None]
+    kept, _ = clean_rows([row.example for row in known], test)
+    usable = [known[index] for index in kept]
+    validation, train = _parted(usable, settings)
+    if not validation:
+        return DevRows(notes=("No reviewed rows to choose on: only base and prompt can be measured.",))
+    trusted = sum(row.state == "trusted" for row in usable)
+    note = f"Chosen on {len(validation)} reviewed pool rows, examples from {len(train)} others; they become validation."
+    told = (f"{trusted} of these rows were trusted by policy, not reviewed.",) if trusted else ()
+    return DevRows(
+        tuple(row.example for row in validation),
+        tuple(row.example for row in train),
+        tuple(row.id if row.role == "pool" else "" for row in validation),
+        (note, *told),
+    )
+
+
+def mark_choosing(project: Project, settings: Settings, ids: Sequence[str]) -> None:
+    """Pin the pool rows that chose to validation, where the next freeze will leave them."""
+    wanted = [name for name in ids if name]
+    if wanted:
+        with open_store(project, settings) as store:
+            unmarked = [row.id for row in store.rows(ids=wanted) if row.mark != "validation"]
+            if unmarked:
+                store.mark(unmarked, "validation")
+
+
+def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredRow], list[StoredRow]]:
+    """Validation and train as a freeze would part the pool; rows that came with a split, or a mark, keep it."""
+    from curation.split.split import planned
+
+    share = settings.dataset.validation
+    fixed: dict[int, SplitName] = {
+        i: "validation" if "validation" in (row.mark, row.role) else "train"
+        for i, row in enumerate(rows)
+        if row.mark or row.role != "pool"
+    }
+    shares: dict[SplitName, float] = {"train": 1 - share, "validation": share}
+    plan = planned([row.example for row in rows], settings.dataset, shares, fixed)
+    return [rows[i] for i in plan.rows("validation")], [rows[i] for i in plan.rows("train")]
 
 
 def clusters_of(

@@ -15,10 +15,9 @@ from curation.split.manifest import newest_dataset
 from evaluation.abstention import SURE, SureSplits, read_sure
 from evaluation.arms.arm_material import Variant, prompt_name, read_prompts, read_proposals
 from evaluation.arms.classifiers import CLASSIFIERS, ENCODER
-from evaluation.arms.dev_rows import DevRows, frozen_rows
 from evaluation.arms.own import OWN, systems
 from evaluation.arms.registry import ARMS, CASCADE, arm_name, on_the_ladder
-from evaluation.bench import Bench
+from evaluation.bench import Bench, DevRows, frozen_rows
 from evaluation.choose import ArmChoice, Choices
 from evaluation.judge.grading import RUBRIC_FILE
 from evaluation.measure import EvalItem, choosing_items, items_of

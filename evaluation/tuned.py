@@ -12,11 +12,19 @@ from curation.store import open_store
 from evaluation.arms.arm_material import Variant
 from evaluation.arms.prompted import TUNED, TUNED_RAG, tuned, tuned_rag
 from evaluation.arms.registry import arm_name
-from evaluation.baseline import MeasuredArm, bare_report, given_away, measure_choice, write_choices
+from evaluation.baseline import (
+    MeasuredArm,
+    bare_report,
+    given_away,
+    instruction_with_pairs,
+    measure_choice,
+    write_choices,
+)
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose
 from evaluation.forgetting import NOT_MEASURED, measure_forgetting, suite
 from evaluation.given_answers import GivenRun, ServedRun
+from evaluation.looks import take_place
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import (
     ArmResult,
@@ -26,8 +34,6 @@ from evaluation.measurement_report import (
     write_outcomes,
 )
 from evaluation.outcomes import Baseline, check_arms, check_asked, require_baseline, unmeasured_words
-from evaluation.testset.answer_key import instruction_with_pairs
-from evaluation.testset.looks import take_place
 from evaluation.verdict.pairing import Trained, evidence_for, preferred
 from evaluation.verdict.price import price_of
 from evaluation.verdict.rule import Training, Verdict, VerdictEvidence, rule

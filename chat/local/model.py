@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chat.local import prompt
-from chat.local.call_forms import CALL_MARKS, is_read, read_answer
 from chat.local.check import CheckedWays, Way, checks_file
 from chat.local.decode import (
     Forward,
@@ -27,6 +26,7 @@ from chat.local.decode import (
 )
 from chat.local.held import Held, Thinking, guide_of
 from chat.local.load import Loaded
+from chat.local.prompt import CALL_MARKS, is_read, read_answer
 from chat.protocols import Ask, Progress, Reply, Turn
 from chat.thinking import ROOM, Marks, answering, is_off, is_open, marks_of, spoken
 from workspace.errors import RungError

@@ -15,7 +15,6 @@ from curation.split.manifest import load_split
 from curation.store import open_store, store_exists
 from evaluation.ask import Replies
 from evaluation.bench import Watch, clusters_of
-from evaluation.blinding import Hidden, hidden, rater_file, rater_files, read_sheet
 from evaluation.judge.correction import (
     JudgedArm,
     JudgedRival,
@@ -28,6 +27,7 @@ from evaluation.judge.correction import (
 from evaluation.judge.grading import Case, project_judge
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
+from evaluation.people_comparison import Hidden, hidden, rater_file, rater_files, read_sheet
 from evaluation.verdict.rule import Verdict, newest_verdict
 from workspace.artefact import Artefact, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError

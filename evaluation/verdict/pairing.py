@@ -7,9 +7,9 @@ from pathlib import Path
 from evaluation.bench import Bench, clusters_of
 from evaluation.judge.assessment import judged_again, sitting_of
 from evaluation.judge.correction import by_judge
+from evaluation.looks import ScoringHistory, standing
 from evaluation.measurement_report import ItemOutcome, Report, read_report
 from evaluation.outcomes import Baseline, check_arms, load_baseline
-from evaluation.testset.looks import ScoringHistory, standing
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.paired_scores import PairedScores
 from evaluation.verdict.rule import Provenance, ShipRule, Training, Verdict, VerdictEvidence, chosen_arm, rule

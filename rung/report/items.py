@@ -15,11 +15,11 @@ from curation.store import open_store
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import arm_name
 from evaluation.choose import Choices
+from evaluation.looks import split_to_show
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
 from evaluation.metrics.text import ClassFigures, class_report, corpus
 from evaluation.retrieval import NearTrainRow, TrainRowIndex
-from evaluation.testset.looks import split_to_show
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.rule import Verdict
 from rung.report.page import shown as shown_text

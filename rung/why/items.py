@@ -7,10 +7,10 @@ from curation.mask import mask
 from curation.split.manifest import load_split, newest_dataset, read_manifest
 from curation.store import open_store
 from evaluation.arms.registry import arm_name
+from evaluation.looks import split_to_show
 from evaluation.measurement_report import Report, read_report
 from evaluation.outcomes import load_baseline
 from evaluation.retrieval import NearTrainRow, TrainRowIndex
-from evaluation.testset.looks import split_to_show
 from rung.report.items import near_json, near_words
 from rung.report.page import shown
 from rung.why.explain import Explanation, holding

@@ -9,10 +9,9 @@ from types import SimpleNamespace
 import pytest
 from hosted_replies import client, completion, message
 
-from chat.local.call_forms import is_read, read_answer
 from chat.local.embedded import embedded_folder
 from chat.local.model import LocalModel
-from chat.local.prompt import render
+from chat.local.prompt import is_read, read_answer, render
 from chat.protocols import Ask
 from chat.thinking import marks_of
 from chat.tool_calls import parted, with_calls

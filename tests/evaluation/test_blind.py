@@ -9,9 +9,16 @@ from scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.blinding import read_sheet
 from evaluation.measurement_report import ItemOutcome
-from evaluation.people_comparison import BlindPlan, draw_items, items_for, pairings, preferences, write_sheet
+from evaluation.people_comparison import (
+    BlindPlan,
+    draw_items,
+    items_for,
+    pairings,
+    preferences,
+    read_sheet,
+    write_sheet,
+)
 from evaluation.tuned import run_evaluation
 from workspace.errors import InputError
 

@@ -9,7 +9,7 @@ import pytest
 from hosted_service import Service
 from runs_by_hand import finish_run
 
-from evaluation.testset.looks import standing
+from evaluation.looks import standing
 from workspace.folder import Project
 from workspace.settings import load_settings
 

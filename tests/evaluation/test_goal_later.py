@@ -243,7 +243,7 @@ def test_what_was_not_measured_is_not_released(project, rung, measure, form):
 ])  # fmt: skip
 def test_the_program_computes_what_scikit_learn_does(tmp_path, settings, texts):
     from curation.example import Example, chat_row
-    from evaluation.arms.dev_rows import DevRows
+    from evaluation.bench import DevRows
     from training.release.classifier import write_words
     from training.release.programs.predict import Classifier
 

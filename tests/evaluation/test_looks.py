@@ -10,8 +10,8 @@ from curation.store import open_store
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
+from evaluation.looks import note_look, split_to_show, standing, take_place
 from evaluation.measurement_report import read_report
-from evaluation.testset.looks import note_look, split_to_show, standing, take_place
 from evaluation.tuned import check_unseen, run_evaluation
 from evaluation.verdict.intervals import estimate
 from evaluation.verdict.pairing import rule_again

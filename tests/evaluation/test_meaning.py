@@ -11,11 +11,10 @@ from scripted import Scripted
 from chat.local.embed import open_embedder, packaged_folder
 from curation.example import chat_row
 from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
+from evaluation.baseline import documents_with_pairs, run_baseline
 from evaluation.bench import open_bench
 from evaluation.measure import EvalItem
 from evaluation.retrieval import Meanings, NearestByMeaning, Passage, read_documents
-from evaluation.testset.answer_key import documents_with_pairs
 from workspace.settings import load_settings
 
 TOPICS = {"card": ("card", "plastic"), "transfer": ("money", "funds"), "pin": ("pin", "secret")}

@@ -13,8 +13,8 @@ from curation.store import open_store
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
+from evaluation.looks import check_corrections, folded, older_tests, recheck_labels, standing
 from evaluation.measurement_report import read_report
-from evaluation.testset.looks import check_corrections, folded, older_tests, recheck_labels, standing
 from evaluation.tuned import run_evaluation
 from evaluation.verdict.rule import newest_verdict
 from workspace.artefact import write_artefact

@@ -7,10 +7,9 @@ from curation.example import Example, chat_row
 from curation.review import Ruling, decide_all, open_desk
 from curation.split.manifest import load_split
 from curation.store import open_store
-from evaluation.arms.dev_rows import rows_for
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
-from evaluation.bench import open_bench
+from evaluation.bench import open_bench, rows_for
 from evaluation.measured_answers import take_over
 from workspace.settings import load_settings
 

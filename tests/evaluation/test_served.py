@@ -10,8 +10,8 @@ from runs_by_hand import finish_run
 
 from chat.protocols import Ask
 from evaluation.forgetting import safety
+from evaluation.looks import standing
 from evaluation.measurement_report import read_report
-from evaluation.testset.looks import standing
 from evaluation.verdict.rule import newest_verdict
 from workspace.folder import Project
 from workspace.settings import load_settings

@@ -8,7 +8,7 @@ from chat.local.embed import open_embedder, packaged_folder
 from curation.example import Example, chat_row
 from evaluation.arms.arm_material import ArmMaterial
 from evaluation.arms.classifiers import encoder
-from evaluation.arms.dev_rows import DevRows
+from evaluation.bench import DevRows
 from evaluation.retrieval import Meanings
 from training.release.classifier import write_sentences
 from training.release.programs.predict import Classifier

@@ -21,7 +21,7 @@ from advisor.sizing.config import read_config
 from curation.rows import read_rows
 from curation.split.manifest import read_manifest
 from curation.store.ingest import merge_rejects
-from evaluation.blinding import read_sheet
+from evaluation.people_comparison import read_sheet
 from evaluation.verdict.paired_scores import read_scores
 from training.plan.plans import read_plan
 from training.runs import curve, read_run

@@ -10,7 +10,7 @@ from chat.local.embed import open_embedder
 from curation.split.manifest import load_split
 from evaluation.arms import classifiers
 from evaluation.arms.classifiers import TUNED_FEATURES, tuned_embedder
-from evaluation.arms.dev_rows import DevRows, rows_for
+from evaluation.bench import DevRows, rows_for
 from evaluation.measurement_report import ArmResult, Report, read_outcomes
 from evaluation.retrieval import Meanings, vectorizer
 from training.release.permission import refuse_unmeasured

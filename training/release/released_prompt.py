@@ -13,8 +13,8 @@ from chat.protocols import Turn
 from curation.example import Example
 from curation.split.manifest import load_split
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, read_prompts, read_proposals, with_examples
-from evaluation.arms.dev_rows import rows_for
 from evaluation.arms.registry import ARMS
+from evaluation.bench import rows_for
 from evaluation.measurement_report import ArmResult, Report
 from evaluation.retrieval import Passage, read_documents
 from training.release.releases import ReleasedForm, folder_bytes

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from trl import DPOTrainer, GRPOTrainer, RewardTrainer, RLOOTrainer
 
-from chat.local.call_forms import read_answer
-from chat.local.prompt import encode
+from chat.local.prompt import encode, read_answer
 from training.run.trainer import Batch, RunTrainer, orthogonality, prunes
 
 

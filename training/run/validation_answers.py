@@ -6,9 +6,8 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any, TypedDict
 
-from chat.local.call_forms import read_answer
 from chat.local.load import adapter_weights
-from chat.local.prompt import encode, render
+from chat.local.prompt import encode, read_answer, render
 from curation.example import Example
 from evaluation.metrics.item_metrics import ItemMetric
 from training.plan.objective import answered, is_run, reward_run

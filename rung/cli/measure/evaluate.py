@@ -260,8 +260,8 @@ def _show(project: Project, result: Verdict, as_json: bool) -> None:
 def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> None:
     from curation.split.manifest import read_manifest
     from evaluation.bench import clusters_of, frozen_test
+    from evaluation.looks import standing
     from evaluation.measure import items_of
-    from evaluation.testset.looks import standing
     from evaluation.verdict.compare import power_of
     from rung.text.power_text import lines
 
@@ -275,7 +275,7 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
 
 def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
     """Queue test rows for a blind second review."""
-    from evaluation.testset.looks import recheck_labels
+    from evaluation.looks import recheck_labels
 
     found = recheck_labels(project, settings, wanted)
     lines = (

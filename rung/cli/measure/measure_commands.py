@@ -59,8 +59,8 @@ def baseline(
     from evaluation.baseline import Aim
     from evaluation.bench import frozen_test, open_bench
     from evaluation.ladder_plan import plan_ladder
+    from evaluation.looks import check_corrections
     from evaluation.measured_answers import read_answers
-    from evaluation.testset.looks import check_corrections
     from rung.cli.models import open_ladder, open_meanings, overridden, scored
     from rung.text.baseline_text import plan_lines
 
@@ -236,8 +236,8 @@ def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdic
 
 def _open_items(run: str | None) -> None:
     """Show the test items before the last planned run was scored: recorded, and counted as a scoring."""
+    from evaluation.looks import note_look
     from evaluation.measurement_report import read_report
-    from evaluation.testset.looks import note_look
     from evaluation.verdict.rule import newest_verdict
     from rung.report.evaluation import write_page
 

@@ -84,8 +84,8 @@ def judge(
 
 
 def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as_json: bool) -> None:
-    from evaluation.blinding import log_shown
     from evaluation.judge.assessment import FOLDER, labels
+    from evaluation.people_comparison import log_shown
 
     run = sitting.verdict.run
     made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
@@ -128,8 +128,7 @@ def compare_blind(
     as_json: bool,
 ) -> None:
     """Make the comparison, take answers into it, or end it."""
-    from evaluation.blinding import log_shown
-    from evaluation.people_comparison import open_comparison
+    from evaluation.people_comparison import log_shown, open_comparison
 
     for other, value in (("--answers", answers), ("--reveal", reveal)):
         at_most_one({"--sheet": sheet, other: value})

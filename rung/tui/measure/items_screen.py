@@ -13,8 +13,8 @@ from textual.message import Message
 from curation.mask import mask
 from curation.split.manifest import load_split
 from evaluation.arms.registry import arm_name
+from evaluation.looks import split_to_show
 from evaluation.measurement_report import ItemOutcome, read_outcomes, read_report
-from evaluation.testset.looks import split_to_show
 from rung.tui.safe_screen import LeavingModal
 from rung.tui.screens.page_screen import Paper
 from rung.tui.widgets.lines import PAGES, Entry, MarkedLines, TextPart, TextPassage, shown
