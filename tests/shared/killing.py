@@ -38,7 +38,8 @@ class Warm:
 
     def __init__(self, room: Path, modules: list[str]) -> None:
         self.room = room
-        command = [sys.executable, "-P", str(Path(__file__).with_name("warm.py")), *modules]
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import warm; warm.serve(sys.argv[1:])"
+        command = [sys.executable, "-P", "-X", "fork", "-c", code, *modules]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 

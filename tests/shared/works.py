@@ -63,7 +63,7 @@ def answer(_handler: Any, request: Any) -> tuple[int, Any]:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+def warm(forked: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     with warmed(tmp_path_factory.mktemp("warm"), *MODULES) as ready:
         yield ready
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Iterator[Warm]:
+def warm(forked, tmp_path_factory) -> Iterator[Warm]:
     with warmed(tmp_path_factory.mktemp("warm"), *MODULES) as ready:
         yield ready
 

@@ -17,7 +17,7 @@ from workspace.settings import load_settings
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+def warm(forked: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     with warmed(
         tmp_path_factory.mktemp("warm"), "rung.cli.release", "training.release.releasing", "sqlalchemy"
     ) as started:
