@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
-ENV = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def rows(path: Path, *pairs: tuple[str, str]) -> Path:
@@ -38,12 +36,15 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(command: str | list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env={**ENV, **env}, capture_output=True, text=True, check=False)
+def run(script: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run it as the action does, with `rung` a fork of this checkout; test_wheel.py runs an installed one."""
+    rung = f'rung() {{ {sys.executable} -P -m rung "$@"; }}\n'
+    command = ["bash", "-e", "-o", "pipefail", "-c", rung + script]
+    return subprocess.run(command, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, check=False)
 
 
-def hook(name: str, folder: Path, *arguments: str) -> int:
-    return run([*shlex.split(HOOKS[name]["entry"]), *arguments], folder).returncode
+def hook(name: str, folder: Path, arguments: str = "") -> int:
+    return run(f"{HOOKS[name]['entry']} {arguments}", folder).returncode
 
 
 def action(folder: Path, **given: str) -> list[int]:
@@ -59,23 +60,23 @@ def action(folder: Path, **given: str) -> list[int]:
             key: inputs[text.removeprefix("${{ inputs.").removesuffix(" }}")]
             for key, text in step.get("env", {}).items()
         }
-        codes.append(run(["bash", "-e", "-o", "pipefail", "-c", step["run"]], folder, **env).returncode)
+        codes.append(run(step["run"], folder, **env).returncode)
     return codes
 
 
 def test_the_hooks_pass_clean_rows_and_stop_others(data: Path) -> None:
     assert hook("rung-data-check", data, "train.jsonl") == 0
     assert hook("rung-data-check", data, "torn.jsonl") == 1
-    assert hook("rung-data-leakage", data, "--train", "train.jsonl", "--test", "test.jsonl") == 0
-    assert hook("rung-data-leakage", data, "--train", "train.jsonl", "--test", "leaky.jsonl") == 1
+    assert hook("rung-data-leakage", data, "--train train.jsonl --test test.jsonl") == 0
+    assert hook("rung-data-leakage", data, "--train train.jsonl --test leaky.jsonl") == 1
 
 
 def test_the_recheck_hook_passes_a_decision_that_holds_and_stops_one_of_other_answers(tmp_path: Path) -> None:
     project = tmp_path / "claims"
-    assert run(["rung", "init", str(project)], tmp_path).returncode == 0
+    assert run("rung init claims", tmp_path).returncode == 0
     answers = project / "answers.toml"
     answers.write_text('task = "classification"\nfailure = "wrong_form"\n')
-    assert run(["rung", "advise", "--answers", "answers.toml", "--save"], project).returncode == 0
+    assert run("rung advise --answers answers.toml --save", project).returncode == 0
     assert hook("rung-advise-recheck", project) == 0
     answers.write_text('task = "chat"\nfailure = "missing_facts"\nknowledge_change = "weekly"\n')
     assert hook("rung-advise-recheck", project) == 1
@@ -93,9 +94,9 @@ def test_the_action_installs_the_repository_that_it_came_with(tmp_path: Path) ->
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "own"], check=True)
     path = f"{tmp_path / 'own/bin'}{os.pathsep}{os.environ['PATH']}"
     step = ACTION["runs"]["steps"][0]["run"]
-    done = run(["bash", "-e", "-c", step], tmp_path, PATH=path, INSTALL="", GITHUB_ACTION_PATH=str(ROOT))
+    done = run(step, tmp_path, PATH=path, INSTALL="", GITHUB_ACTION_PATH=str(ROOT))
     assert done.returncode == 0, done.stderr
-    assert run([str(tmp_path / "own/bin/rung"), "rules", "check"], tmp_path).returncode == 0
+    assert run("own/bin/rung rules check", tmp_path).returncode == 0
 
 
 @pytest.mark.slow
@@ -103,7 +104,7 @@ def test_pre_commit_itself_installs_and_runs_the_hook(data: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "own"], cwd=data, check=True)
     subprocess.run(["own/bin/pip", "install", "-q", "pre-commit"], cwd=data, check=True)
     for command in ("git init -q .", "git add torn.jsonl"):
-        assert run(command.split(), data).returncode == 0
-    done = run(["own/bin/pre-commit", "try-repo", str(ROOT), "rung-data-check", "--files", "torn.jsonl"], data)
+        assert run(command, data).returncode == 0
+    done = run(f"own/bin/pre-commit try-repo {ROOT} rung-data-check --files torn.jsonl", data)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Contradictions" in done.stdout, done.stdout
