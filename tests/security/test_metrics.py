@@ -55,7 +55,8 @@ def test_references_inside_it_and_to_metaschemas_hold(schema: dict[str, Any], tm
 
 
 @pytest.mark.parametrize("spec", ["regex:(a|a)*$", "json_schema:s.json", "tool_call"])
-def test_a_pattern_that_never_ends_is_stopped(spec: str, tmp_path: Path) -> None:
+def test_a_pattern_that_never_ends_is_stopped(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluation.metrics.text.PATTERN_SECONDS", 0.2)
     endless = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|a)*$"}}}
     (tmp_path / "s.json").write_text(json.dumps(endless))
     text = "a" * 40 + "b"

@@ -109,7 +109,8 @@ def test_a_host_elsewhere_is_not_asked_before_trust(
 ) -> None:
     root = cloned(ELSEWHERE[name].replace("HERE", loopback.url))
     words = BIGGER if "[bigger_model]" in ELSEWHERE[name] else BASELINE
-    cut = partial(warm, at=root, offline=True, **PLANTED, RUNG_STATE_DIR=str(tmp_path / "state"))
+    env = {**PLANTED, "RUNG_STATE_DIR": str(tmp_path / "state"), "RUNG_MODEL__TRIES": "1"}
+    cut = partial(warm, at=root, offline=True, **env)
     done = cut(*words)
     assert done.code == 1 and "rung trust" in error(done)["hint"], done
     assert not any("example" in each or "openai.com" in each for each in map(reached, (done, cut("status"))))
@@ -118,8 +119,9 @@ def test_a_host_elsewhere_is_not_asked_before_trust(
 
 def test_what_the_person_names_needs_no_trust(cloned: Any, warm: Warm, tmp_path: Path) -> None:
     root = cloned("")
-    env = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m", "RUNG_STATE_DIR": str(tmp_path)}
-    done = warm("baseline", "--arms", "base", at=root, offline=True, **env, RUNG_MODEL__BASE_URL="https://gpu.example")
+    env = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m", "RUNG_MODEL__BASE_URL": "https://gpu.example"}
+    env |= {"RUNG_STATE_DIR": str(tmp_path), "RUNG_MODEL__TRIES": "1"}
+    done = warm("baseline", "--arms", "base", at=root, offline=True, **env)
     assert "gpu.example" in reached(done) and "rung trust" not in done.err
 
 
