@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from works import answer, stages, warm  # noqa: F401
+from works import answer, stages  # noqa: F401
 
 from workspace.trust import distrust, trust, untrusted
 

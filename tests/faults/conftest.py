@@ -1,4 +1,4 @@
-"""A warm process, projects made by the commands themselves, and a PostgreSQL server."""
+"""Projects made by the commands themselves, and a PostgreSQL server."""
 
 from databases import postgres  # noqa: F401
-from works import stages, warm  # noqa: F401
+from works import stages  # noqa: F401

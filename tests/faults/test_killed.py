@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import KILLED, Warm, assert_ended, assert_sound, moments, standing
+from killing import KILLED, assert_ended, assert_sound, moments, standing
+from warm import warm
 from works import HOSTED, WORKS, answer
 
 
-def kill(name: str, count: int, warm: Warm, stages: Any, url: str, room: Path) -> None:
+def kill(name: str, count: int, stages: Any, url: str, room: Path) -> None:
     work = WORKS[name]
     env = {**HOSTED, "RUNG_MODEL__BASE_URL": url}
     before = stages(work.stage, url)
@@ -31,7 +32,7 @@ def kill(name: str, count: int, warm: Warm, stages: Any, url: str, room: Path) -
         shutil.copytree(before, root)
         killed = warm(*work.words, at=root, kill_at=moment, **env)
         assert killed.code in (KILLED, work.again), killed.err
-        assert_sound(warm, root)
+        assert_sound(root)
         kept(standing(before), standing(root))
         again = warm(*work.words, at=root, **env)
         assert again.code == work.again, (moment, again.err)
@@ -51,11 +52,11 @@ FEW = {"import": 4, "dedup": 2, "generate": 3, "review": 3, "freeze": 3, "evalua
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_killed_it_goes_on(name: str, warm: Warm, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    kill(name, FEW[name], warm, stages, loopback.say(answer).url + "/v1", tmp_path)
+def test_killed_it_goes_on(name: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
+    kill(name, FEW[name], stages, loopback.say(answer).url + "/v1", tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FEW)
-def test_killed_at_25_moments_it_goes_on(name: str, warm: Warm, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    kill(name, 25, warm, stages, loopback.say(answer).url + "/v1", tmp_path)
+def test_killed_at_25_moments_it_goes_on(name: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
+    kill(name, 25, stages, loopback.say(answer).url + "/v1", tmp_path)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import Warm
+from warm import warm
 from works import answer
 
 from curation.example import Example
@@ -77,9 +77,7 @@ def everything(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("words", LOOKS, ids=" ".join)
-def test_what_only_looks_works_and_leaves_no_trace(
-    words: tuple[str, ...], closed: Path, warm: Warm, tmp_path: Path
-) -> None:
+def test_what_only_looks_works_and_leaves_no_trace(words: tuple[str, ...], closed: Path, tmp_path: Path) -> None:
     before = everything(closed)
     done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
     assert done.code == 0 or (words[0] == "data" and done.code == 1), done
@@ -88,16 +86,14 @@ def test_what_only_looks_works_and_leaves_no_trace(
 
 
 @pytest.mark.parametrize("words", CHANGES, ids=" ".join)
-def test_what_changes_is_refused_before_anything_is_done(
-    words: tuple[str, ...], closed: Path, warm: Warm, tmp_path: Path
-) -> None:
+def test_what_changes_is_refused_before_anything_is_done(words: tuple[str, ...], closed: Path, tmp_path: Path) -> None:
     done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
     assert done.code == 2 and done.out == "" and "Traceback" not in done.err, done
     assert "read-only" in done.err or "Permission denied" in done.err
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_it_is_told_what_is_not_kept(closed: Path, warm: Warm, tmp_path: Path) -> None:
+def test_it_is_told_what_is_not_kept(closed: Path, tmp_path: Path) -> None:
     told = warm("review", "status", at=closed, ordinary=True).err
     assert told.startswith("! ") and "read-only" in told and told.count("\n") == 1
     store = warm("doctor", "--json", at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path)).out
@@ -114,7 +110,7 @@ def test_it_is_told_what_is_not_kept(closed: Path, warm: Warm, tmp_path: Path) -
     assert warm("review", "status", at=closed, ordinary=True).code == 0
 
 
-def test_a_read_only_disk(stages: Any, loopback: Any, warm: Warm, small_disk: Path, tmp_path: Path) -> None:
+def test_a_read_only_disk(stages: Any, loopback: Any, small_disk: Path, tmp_path: Path) -> None:
     root = shutil.copytree(stages("imported", loopback.say(answer).url + "/v1"), small_disk / "p")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     for words in LOOKS:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import Done, Warm, assert_ended, assert_sound, standing
+from killing import assert_ended, assert_sound, standing
+from warm import Done, warm
 from works import HOSTED, WORKS, answer
 
 ROOMS = (0, 16, 100)
@@ -52,7 +53,7 @@ def begun(stages: Any, loopback: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_full_disk_at_each_write(name: str, begun: Any, warm: Warm, small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_at_each_write(name: str, begun: Any, small_disk: Path, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     root, env = begun(name, tmp_path / "whole")
     before = standing(root)
@@ -69,14 +70,14 @@ def test_a_full_disk_at_each_write(name: str, begun: Any, warm: Warm, small_disk
         refused += 1
         assert not set(before.get("decisions", ())) - set(standing(root).get("decisions", ()))
     assert refused
-    assert_sound(warm, root)
+    assert_sound(root)
     assert warm(*WORKS[name].words, at=root, **env).code == 0
     assert standing(root) == wanted
     assert_ended(root)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_folder_that_cannot_be_written(name: str, begun: Any, warm: Warm, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(name: str, begun: Any, tmp_path: Path) -> None:
     root, env = begun(name, tmp_path)
     before = standing(root)
     closed = [root, *(path for path in root.rglob("*") if path.is_dir())]
@@ -99,7 +100,7 @@ def test_a_folder_that_cannot_be_written(name: str, begun: Any, warm: Warm, tmp_
 
 
 @pytest.mark.parametrize("name", ["rung.toml", "rung.db", "answers.toml", "datasets"])
-def test_a_file_that_cannot_be_read(name: str, stages: Any, loopback: Any, warm: Warm, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read(name: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
     root = Path(shutil.copytree(stages("frozen", loopback.say(answer).url + "/v1"), tmp_path / "p"))
     (root / name).chmod(0)
     for words in (("status",), ("advise",), ("data", "freeze"), ("doctor",)):
@@ -108,7 +109,7 @@ def test_a_file_that_cannot_be_read(name: str, stages: Any, loopback: Any, warm:
 
 
 @pytest.mark.parametrize("gone", ["datasets", "prompts", "rung.db"])
-def test_a_part_that_vanishes(gone: str, stages: Any, loopback: Any, warm: Warm, tmp_path: Path) -> None:
+def test_a_part_that_vanishes(gone: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
     root = Path(shutil.copytree(stages("frozen", loopback.say(answer).url + "/v1"), tmp_path / "p"))
     shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink()
     env = {**HOSTED, "RUNG_MODEL__BASE_URL": loopback.url + "/v1", "XDG_CACHE_HOME": str(tmp_path)}
@@ -118,7 +119,7 @@ def test_a_part_that_vanishes(gone: str, stages: Any, loopback: Any, warm: Warm,
 
 
 @pytest.mark.parametrize("words", [("status",), ("data", "freeze"), ("doctor",), ("init",)], ids=lambda words: words[0])
-def test_a_folder_that_vanishes_under_the_feet(words: tuple[str, ...], warm: Warm, tmp_path: Path) -> None:
+def test_a_folder_that_vanishes_under_the_feet(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     done = warm(*words, at=tmp_path / "p", vanish=True)
     plain(done, "folder")
@@ -128,7 +129,7 @@ def test_a_folder_that_vanishes_under_the_feet(words: tuple[str, ...], warm: War
 @pytest.mark.parametrize("changed", [{"schema_version": 99}, {"schema_version": 99, "new_field": 1}])
 @pytest.mark.parametrize("name", ["datasets/v001/manifest.json", "evaluations/E-001/report.json"])
 def test_an_artefact_of_a_newer_version_is_named_as_one(
-    changed: dict[str, int], name: str, stages: Any, loopback: Any, warm: Warm, tmp_path: Path
+    changed: dict[str, int], name: str, stages: Any, loopback: Any, tmp_path: Path
 ) -> None:
     root = Path(shutil.copytree(stages("measured", loopback.say(answer).url + "/v1"), tmp_path / "p"))
     path = root / name
@@ -140,7 +141,7 @@ def test_an_artefact_of_a_newer_version_is_named_as_one(
 
 
 def test_outputs_that_changed_since_they_were_measured_are_to_be_measured_again(
-    stages: Any, loopback: Any, warm: Warm, tmp_path: Path
+    stages: Any, loopback: Any, tmp_path: Path
 ) -> None:
     root = Path(shutil.copytree(stages("measured", loopback.say(answer).url + "/v1"), tmp_path / "p"))
     before = json.loads(warm("status", "--json", at=root).out)["stages"][5]

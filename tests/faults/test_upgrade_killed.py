@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 from databases import first_on_postgres, first_on_sqlite
-from killing import KILLED, Warm, moments
+from killing import KILLED, moments
 from sqlalchemy import create_engine, text
+from warm import warm
 
 from curation.store.engine import HEAD
 from workspace.folder import Project
@@ -60,14 +61,14 @@ def old_project(root: Path, settings: str = "") -> Path:
     return root
 
 
-def states_of(warm: Warm, root: Path) -> object:
+def states_of(root: Path) -> object:
     """How many rows stand in which state, as the command says that upgrades what is older."""
     done = warm(*LOOK, at=root)
     assert done.code == 0, done.err
     return json.loads(done.out)["states"]
 
 
-def on_sqlite(warm: Warm, room: Path, chosen: Callable[[int], Iterable[int]]) -> set[str]:
+def on_sqlite(room: Path, chosen: Callable[[int], Iterable[int]]) -> set[str]:
     """Kill the upgrade of a file at each of the moments; the revisions that stood there afterwards."""
     before = old_project(room / "before")
     first_on_sqlite(Project(before).database_file)
@@ -83,7 +84,7 @@ def on_sqlite(warm: Warm, room: Path, chosen: Callable[[int], Iterable[int]]) ->
         revision, after = in_file(file)
         assert revision in ("0001", HEAD) and after == kept, moment
         stood.add(revision)
-        assert states_of(warm, root) == states, moment
+        assert states_of(root) == states, moment
         assert in_file(file) == (HEAD, kept), moment
         copies = sorted(root.glob(f"{file.name}.before-*"))
         assert [path.name for path in copies] == [f"{file.name}.before-{HEAD}"], moment
@@ -92,17 +93,17 @@ def on_sqlite(warm: Warm, room: Path, chosen: Callable[[int], Iterable[int]]) ->
     return stood
 
 
-def test_a_killed_upgrade_leaves_one_schema_and_every_decision(warm: Warm, tmp_path: Path) -> None:
-    assert on_sqlite(warm, tmp_path, lambda events: moments(events, 3, "upgrade"))
+def test_a_killed_upgrade_leaves_one_schema_and_every_decision(tmp_path: Path) -> None:
+    assert on_sqlite(tmp_path, lambda events: moments(events, 3, "upgrade"))
 
 
 @pytest.mark.slow
-def test_an_upgrade_killed_at_25_moments(warm: Warm, tmp_path: Path) -> None:
-    assert on_sqlite(warm, tmp_path, lambda events: moments(events, 25, "upgrade")) == {"0001", HEAD}
+def test_an_upgrade_killed_at_25_moments(tmp_path: Path) -> None:
+    assert on_sqlite(tmp_path, lambda events: moments(events, 25, "upgrade")) == {"0001", HEAD}
 
 
 @pytest.mark.slow
-def test_an_upgrade_killed_on_postgresql(warm: Warm, postgres: Callable[[], str], tmp_path: Path) -> None:
+def test_an_upgrade_killed_on_postgresql(postgres: Callable[[], str], tmp_path: Path) -> None:
     """The server rolls back the killed program's transaction; the next one does not wait for it."""
     url = postgres()
     first_on_postgres(url)
@@ -119,6 +120,6 @@ def test_an_upgrade_killed_on_postgresql(warm: Warm, postgres: Callable[[], str]
         revision, after = in_server(url)
         assert revision in ("0001", HEAD) and after == kept, moment
         stood.add(revision)
-        assert states_of(warm, root) == states, moment
+        assert states_of(root) == states, moment
         assert in_server(url) == (HEAD, kept), moment
     assert stood == {"0001", HEAD}

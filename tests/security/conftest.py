@@ -1,3 +1,3 @@
-"""A warm process, and projects made by the commands themselves."""
+"""Projects made by the commands themselves."""
 
-from works import stages, warm  # noqa: F401
+from works import stages  # noqa: F401

@@ -13,7 +13,7 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
-from killing import Warm
+from warm import warm
 from works import HOSTED, answer
 
 from chat.keys import key_of, without_keys
@@ -39,7 +39,7 @@ def refuse(_handler: Any, request: Any) -> tuple[int, Any]:
 
 
 def test_a_key_of_the_keyring_goes_to_its_server_and_nowhere_else(
-    kept: dict[str, str], warm: Warm, stages: Any, loopback: Any, tmp_path: Path
+    kept: dict[str, str], stages: Any, loopback: Any, tmp_path: Path
 ) -> None:
     loopback.say(answer)
     env = {**HOSTED, **kept, "RUNG_API_KEY": "", "RUNG_MODEL__BASE_URL": loopback.url + "/v1"}
@@ -57,7 +57,7 @@ def test_a_key_of_the_keyring_goes_to_its_server_and_nowhere_else(
 
 
 def test_the_environment_comes_first_and_no_keyring_is_no_key(
-    kept: dict[str, str], warm: Warm, stages: Any, loopback: Any, tmp_path: Path
+    kept: dict[str, str], stages: Any, loopback: Any, tmp_path: Path
 ) -> None:
     loopback.say(answer)
     before = stages("reviewed", loopback.url + "/v1")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import Warm
+from warm import warm
 from works import answer
 
 OFFLINE = Path(__file__).resolve().parents[1] / "offline.py"
@@ -31,7 +31,7 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def test_the_main_commands_work_with_the_network_cut(warm: Warm, stages: Any, loopback: Any, tmp_path: Path) -> None:
+def test_the_main_commands_work_with_the_network_cut(stages: Any, loopback: Any, tmp_path: Path) -> None:
     before = stages("measured", loopback.say(answer).url + "/v1")
     root = Path(shutil.copytree(before, tmp_path / "p"))
     for name in ("pool.jsonl", "test.jsonl"):

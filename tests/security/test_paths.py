@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import Warm
+from warm import warm
 from works import HOSTED, answer
 
 ESCAPES = ("../../out", "..", "/etc/passwd", "a/../../out", "C:\\out", "..\\out", "~/out", "$HOME/out", "-o out")
@@ -42,7 +42,7 @@ def project(stages: Any, loopback: Any, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("all_of_them", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["three", "all"])
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: "-".join(words[:2]).strip("-{}"))
 def test_a_name_that_looks_like_a_path_is_a_name(
-    words: tuple[str, ...], all_of_them: bool, project: Path, warm: Warm, tmp_path: Path
+    words: tuple[str, ...], all_of_them: bool, project: Path, tmp_path: Path
 ) -> None:
     """The quick run gives every command three of the names, and every name to five commands."""
     before = outside(tmp_path, project)
@@ -53,7 +53,7 @@ def test_a_name_that_looks_like_a_path_is_a_name(
         assert outside(tmp_path, project) == before, name
 
 
-def test_rows_with_ids_sources_and_classes_like_paths(project: Path, warm: Warm, loopback: Any, tmp_path: Path) -> None:
+def test_rows_with_ids_sources_and_classes_like_paths(project: Path, loopback: Any, tmp_path: Path) -> None:
     rows = [
         {"id": name, "source": name, "label": name, "prompt": f"a question about {n} wheels, case {n * 7}",
          "completion": name, "meta": {"file": name}}

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from killing import Warm
+from warm import warm
 from works import HOSTED, answer
 
 KEYS = {name: f"planted-{name.lower()}-5f1d9c77" for name in ("RUNG_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY",
@@ -31,9 +31,7 @@ def lists_of_processes() -> str:
     return "\n".join(found)
 
 
-def test_no_key_stands_in_anything_that_was_written_or_said(
-    warm: Warm, stages: Any, loopback: Any, tmp_path: Path
-) -> None:
+def test_no_key_stands_in_anything_that_was_written_or_said(stages: Any, loopback: Any, tmp_path: Path) -> None:
     seen: list[str] = []
 
     def watched(handler: Any, request: Any) -> tuple[int, Any]:

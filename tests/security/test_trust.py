@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from killing import Done, Warm
 from later import openai
+from warm import Done, warm
 from works import answer
 
 from chat.claude import Claude
@@ -77,7 +77,7 @@ def error(done: Done) -> dict[str, str]:
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
 @pytest.mark.parametrize("section", SECTIONS)
 def test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own(
-    section: str, provider: str, cloned: Any, warm: Warm, loopback: Any
+    section: str, provider: str, cloned: Any, loopback: Any
 ) -> None:
     url = loopback.url + ("/theirs/v1" if provider == "openai" else "/theirs")
     for trusted in (False, True):
@@ -104,9 +104,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_host_elsewhere_is_not_asked_before_trust(
-    name: str, cloned: Any, warm: Warm, loopback: Any, tmp_path: Path
-) -> None:
+def test_a_host_elsewhere_is_not_asked_before_trust(name: str, cloned: Any, loopback: Any, tmp_path: Path) -> None:
     root = cloned(ELSEWHERE[name].replace("HERE", loopback.url))
     words = BIGGER if "[bigger_model]" in ELSEWHERE[name] else BASELINE
     env = {**PLANTED, "RUNG_STATE_DIR": str(tmp_path / "state"), "RUNG_MODEL__TRIES": "1"}
@@ -117,7 +115,7 @@ def test_a_host_elsewhere_is_not_asked_before_trust(
     assert cut("trust").code == 0 and "rung trust" not in error(cut(*words)).get("hint", "")
 
 
-def test_what_the_person_names_needs_no_trust(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+def test_what_the_person_names_needs_no_trust(cloned: Any, tmp_path: Path) -> None:
     root = cloned("")
     env = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m", "RUNG_MODEL__BASE_URL": "https://gpu.example"}
     env |= {"RUNG_STATE_DIR": str(tmp_path), "RUNG_MODEL__TRIES": "1"}
@@ -195,7 +193,7 @@ def test_a_program_of_the_project_is_started_only_as_it_was_trusted(
     assert "rung trust" in refused.value.hint and not mark.exists()
 
 
-def test_a_tracker_gets_figures_only_after_trust(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+def test_a_tracker_gets_figures_only_after_trust(cloned: Any, tmp_path: Path) -> None:
     root = cloned('report_to = ["wandb"]\n')
     text = (root / "rung.toml").read_text()
     assert load_settings(root / "rung.toml", {}).training.report_to == ("wandb",)
@@ -220,7 +218,7 @@ def test_a_tracker_gets_figures_only_after_trust(cloned: Any, warm: Warm, tmp_pa
     ],
 )
 def test_a_link_of_a_project_leads_to_no_file_of_the_account_before_trust(
-    name: str, words: tuple[str, ...], cloned: Any, warm: Warm, loopback: Any, tmp_path: Path
+    name: str, words: tuple[str, ...], cloned: Any, loopback: Any, tmp_path: Path
 ) -> None:
     root, outside = cloned(naming("model", "openai", loopback.url + "/v1", "")), tmp_path / "mine"
     (root / name).parent.mkdir(exist_ok=True)
@@ -275,7 +273,7 @@ def test_a_store_is_refused_where_rung_toml_names_it_and_it_is_elsewhere(
         demand_store(tmp_path, used)
 
 
-def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, tmp_path: Path) -> None:
     root = cloned(
         '[release]\nllama_cpp = "tools"\n' + naming("judge", "openai", "https://gpu.example/v1", "http://localhost:1")
     )
@@ -295,7 +293,7 @@ def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, warm: Wa
     assert all(item["new"] for item in fresh), "another folder is another project"
 
 
-def test_trust_is_ended_for_one_folder_and_holds_for_the_other(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+def test_trust_is_ended_for_one_folder_and_holds_for_the_other(cloned: Any, tmp_path: Path) -> None:
     roots = [cloned(naming("model", "openai", "https://gpu.example/v1", ""), name) for name in ("one", "two")]
 
     def trusted(root: Path) -> bool:

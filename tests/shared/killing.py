@@ -1,20 +1,17 @@
-"""Commands that are killed at a chosen moment: what drives `warm.py`, and what must hold afterwards."""
+"""Commands that are killed at a chosen moment (warm.py): the moments, and what must hold afterwards."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from warm import warm
 
 from curation.split.manifest import read_manifest
 from workspace.files import sha256_file
@@ -23,71 +20,13 @@ from workspace.folder import Project
 KILLED = -signal.SIGKILL
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended. `events` is -1 for one that was killed."""
-
-    code: int
-    events: int
-    out: str
-    err: str
-
-
-class Warm:
-    """`warm("status", at=root)` runs `rung status` there in a fork of a process that has everything imported."""
-
-    def __init__(self, room: Path, modules: list[str]) -> None:
-        self.room = room
-        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import warm; warm.serve(sys.argv[1:])"
-        command = [sys.executable, "-P", "-X", "fork", "-c", code, *modules]
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-
-    def __call__(
-        self,
-        *words: str,
-        at: Path,
-        kill_at: int = 0,
-        under: Path | None = None,
-        program: str = "rung",
-        ordinary: bool = False,
-        vanish: bool = False,
-        offline: bool = False,
-        **env: str,
-    ) -> Done:
-        """Run it there.
-
-        `ordinary`: permissions count, also for root; `vanish`: its folder goes before it begins; `offline`: the
-        network is cut. Every address that it reaches for stands in `err`, after `reached:`.
-        """
-        out, err = self.room / "out", self.room / "err"
-        order = {"words": words, "cwd": str(at), "under": str(under or at), "kill_at": kill_at, "program": program}
-        order |= {"ordinary": ordinary, "vanish": vanish, "offline": offline}
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({**order, "env": env, "out": str(out), "err": str(err)}) + "\n")
-        self.process.stdin.flush()
-        ended = json.loads(self.process.stdout.readline())
-        return Done(ended["code"], ended["events"], out.read_text(), err.read_text())
-
-
-@contextmanager
-def warmed(room: Path, *modules: str) -> Iterator[Warm]:
-    warm = Warm(room, list(modules))
-    try:
-        yield warm
-    finally:
-        assert warm.process.stdin
-        warm.process.stdin.close()
-        warm.process.wait(60)
-
-
 def moments(events: int, count: int, seed: str) -> list[int]:
     """Seeded moments, spread over the whole command."""
     chance = random.Random(seed)
     return [1 + int((number + chance.random()) * events / count) for number in range(count)]
 
 
-def assert_sound(warm: Warm, root: Path) -> None:
+def assert_sound(root: Path) -> None:
     """The project opens, doctor finds nothing wrong, and nothing that anyone reads is half."""
     status = warm("status", "--json", at=root)
     assert status.code == 0, status.err

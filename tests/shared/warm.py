@@ -1,16 +1,12 @@
-"""Runs `rung` commands, each in a fork of this process, and kills one at a chosen moment: `warm.py MODULE...`.
+"""`rung` commands in forks of a process that has everything imported (forks.py), killed at a chosen moment.
 
 A moment is an event of the interpreter, not a time: a file below `under` opened to write, made, renamed or removed, or
-a statement that a database is given. One JSON line a command on stdin:
-`{"words", "cwd", "under", "kill_at", "program", "env", "out", "err"}`; one on stdout: `{"code", "events"}`, where
-`code` is -9 for a killed one. `program` is `rung` or `training.run`.
+a statement that a database is given.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import importlib
 import json
 import os
 import runpy
@@ -18,16 +14,60 @@ import signal
 import sqlite3
 import sqlite3.dbapi2
 import struct
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent))
-from forks import learned
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CONNECT = sqlite3.connect
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.")
+CODE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import warm; warm.child()"
+
+ORDER = "WARM_ORDER"
+"""The variable that carries an order: a command line could be read by anyone on this machine."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended. `events` is -1 for one that was killed."""
+
+    code: int
+    events: int
+    out: str
+    err: str
+
+
+def warm(
+    *words: str,
+    at: Path,
+    kill_at: int = 0,
+    under: Path | None = None,
+    program: str = "rung",
+    ordinary: bool = False,
+    vanish: bool = False,
+    offline: bool = False,
+    **env: str,
+) -> Done:
+    """Run `rung` with these words there; `program`: another module of Rung instead.
+
+    `ordinary`: permissions count, also for root; `vanish`: its folder goes before it begins; `offline`: the network is
+    cut. Every address that it reaches for stands in `err`, after `reached:`.
+    """
+    listen, tell = os.pipe()
+    order = {"words": words, "under": str(under or at), "kill_at": kill_at, "program": program, "env": env}
+    order |= {"ordinary": ordinary, "vanish": vanish, "offline": offline, "tell": tell}
+    surroundings = {**os.environ, "TOKENIZERS_PARALLELISM": "false", ORDER: json.dumps(order)}
+    with os.fdopen(listen, "rb") as told:
+        done = subprocess.run(
+            [sys.executable, "-P", "-X", "fork", "-c", CODE],
+            cwd=at, env=surroundings, stdin=subprocess.DEVNULL, capture_output=True, pass_fds=[tell],
+        )  # fmt: skip
+        os.close(tell)
+        events = told.read(4)
+    out, err = done.stdout.decode(), done.stderr.decode()
+    return Done(done.returncode, struct.unpack("<I", events)[0] if events else -1, out, err)
 
 
 class Counter:
@@ -95,26 +135,21 @@ def cut_network() -> None:
     ctypes.CDLL(None, use_errno=True).unshare(0x40000000)
 
 
-def child(order: dict[str, Any], tell: int) -> None:
-    """Become the command; never returns."""
-    os.chdir(order["cwd"])
-    os.environ.update(order.get("env") or {})
-    for name, descriptor in (("out", 1), ("err", 2)):
-        os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+def child() -> None:
+    """Become the command; whoever ordered it hears how many events there were."""
+    order = json.loads(os.environ.pop(ORDER))
+    os.environ.update(order["env"])
     sys.argv = [order["program"], *order["words"]]
-    if order.get("vanish"):
-        os.rmdir(order["cwd"])
-    if order.get("offline"):
+    if order["vanish"]:
+        os.rmdir(os.getcwd())
+    if order["offline"]:
         cut_network()
-    if order.get("ordinary"):
+    if order["ordinary"]:
         become_ordinary()
-    counter = Counter(order["under"], order.get("kill_at") or 0)
+    counter = Counter(order["under"], order["kill_at"])
     sys.addaudithook(counter.hook)
     sqlite3.connect = sqlite3.dbapi2.connect = counter.connect
     counter.listen()
-    before = set(sys.modules)
-    code: Any = 0
     try:
         if order["program"] == "rung":
             from rung.cli import main
@@ -122,49 +157,5 @@ def child(order: dict[str, Any], tell: int) -> None:
             main()
         else:
             runpy.run_module(order["program"], run_name="__main__")
-    except SystemExit as left:
-        code = left.code or 0
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.write(tell, struct.pack("<I", counter.seen))
-    os.write(tell, " ".join(learned(before)).encode()[:60_000])  # a pipe holds that
-    os._exit(code if isinstance(code, int) else 1)
-
-
-needed: set[str] = set()
-"""Modules that a fork had to import."""
-
-
-def run(order: dict[str, Any]) -> dict[str, int]:
-    listen, tell = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            child(order, tell)
-        except BaseException as error:
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
-        os._exit(71)
-    os.close(tell)
-    status = os.waitpid(pid, 0)[1]
-    with open(listen, "rb") as told:
-        events, names = told.read(4), told.read().decode().split()
-    for name in needed.intersection(names):  # a second time: the next one finds them there
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
-    needed.update(names)
-    return {"code": os.waitstatus_to_exitcode(status), "events": struct.unpack("<I", events)[0] if events else -1}
-
-
-def serve(modules: list[str]) -> None:
-    for name in modules:
-        importlib.import_module(name)
-        if name == "rung.cli":
-            importlib.import_module("rung.cli").command()
-    for line in sys.stdin:
-        sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")
-        sys.stdout.flush()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1:])
+    finally:
+        os.write(order["tell"], struct.pack("<I", counter.seen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,8 @@ from typing import Any
 import pytest
 from clinic import ANSWERS, SETTINGS
 from hosted_replies import completion
-from killing import Warm, warmed
+from warm import warm
 
-MODULES = ("rung.cli", "rung.doctor", "rung.status", "curation.store", "curation.split.freeze", "curation.review",
-           "anthropic", "openai", "sqlalchemy", "alembic.command", "evaluation.baseline", "curation.generate.run",
-           "training.release.releasing", "curation.likeness.files",
-           "rung.report.evaluation", "sklearn.linear_model", "scipy.stats")  # fmt: skip
 HOSTED = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m"}
 
 
@@ -63,13 +59,7 @@ def answer(_handler: Any, request: Any) -> tuple[int, Any]:
 
 
 @pytest.fixture(scope="session")
-def warm(forked: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    with warmed(tmp_path_factory.mktemp("warm"), *MODULES) as ready:
-        yield ready
-
-
-@pytest.fixture(scope="session")
-def stages(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+def stages(forked: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """`stages(name, url)`: the folder of a project at that stage, made once by the commands themselves."""
     room = tmp_path_factory.mktemp("stages")
     (room / "pool.jsonl").write_text(rows(40, 1) + '{"prompt": "half a r\n')

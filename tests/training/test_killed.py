@@ -4,13 +4,13 @@ As tests/faults/test_killed.py, for the commands that load a model. test_run.py 
 """
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from counting import Words
-from killing import KILLED, Done, Warm, assert_ended, assert_sound, moments, standing, warmed
+from killing import KILLED, assert_ended, assert_sound, moments, standing
 from scripted import Scripted
+from warm import Done, warm
 
 from curation.split.manifest import load_split
 from evaluation.bench import open_bench
@@ -23,16 +23,8 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-MODULES = ("rung.cli", "rung.doctor", "rung.status", "trl", "peft", "training.run.session", "evaluation.tuned",
-           "training.release.releasing", "chat.local.load", "sqlalchemy", "alembic.command", "scipy.stats")  # fmt: skip
 RUN = "runs/R-001"
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def warm(forked, tmp_path_factory) -> Iterator[Warm]:
-    with warmed(tmp_path_factory.mktemp("warm"), *MODULES) as ready:
-        yield ready
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +42,11 @@ def cleared_once(built, tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained_once(cleared_once, warm: Warm, tmp_path_factory) -> tuple[Path, Done]:
+def trained_once(cleared_once, tmp_path_factory) -> tuple[Path, Done]:
     """The project with its run finished."""
     root = tmp_path_factory.mktemp("trained") / "clinic"
     shutil.copytree(cleared_once, root)
-    done = train(warm, root)
+    done = train(root)
     assert done.code == 0, done.err
     return root, done
 
@@ -75,7 +67,7 @@ def judged_once(trained_once: tuple[Path, Done], tmp_path_factory):
     return root
 
 
-def train(warm: Warm, root, kill_at=0) -> Done:
+def train(root, kill_at=0) -> Done:
     """Run `rung train`, killed at this point."""
     return warm(str(root / RUN), at=root, program="training.run", kill_at=kill_at)
 
@@ -83,14 +75,14 @@ def train(warm: Warm, root, kill_at=0) -> Done:
 MOMENTS = 9
 
 
-def test_a_killed_run_goes_on(warm: Warm, cleared_once, trained_once: tuple[Path, Done], tmp_path):
+def test_a_killed_run_goes_on(cleared_once, trained_once: tuple[Path, Done], tmp_path):
     whole, done = trained_once
     for moment in moments(done.events, MOMENTS, "train"):
         root = Path(shutil.copytree(cleared_once, tmp_path / f"at{moment}" / "clinic"))
-        assert train(warm, root, moment).code == KILLED
-        assert_sound(warm, root)
+        assert train(root, moment).code == KILLED
+        assert_sound(root)
         assert standing(root) == standing(cleared_once)
-        again = train(warm, root)
+        again = train(root)
         run, wanted = read_run(root / RUN), read_run(whole / RUN)
         assert again.code == 0 or run.state == "finished", (moment, again.err)
         assert (run.state, run.step, run.files) == (wanted.state, wanted.step, wanted.files), moment
@@ -104,7 +96,7 @@ def losses(root):
 
 
 @pytest.mark.parametrize("words", [("evaluate", "R-001"), ("release", "R-001", "--to", "adapter")], ids=lambda w: w[0])
-def test_a_killed_command_goes_on(words, warm: Warm, trained_once: tuple[Path, Done], judged_once, tmp_path):
+def test_a_killed_command_goes_on(words, trained_once: tuple[Path, Done], judged_once, tmp_path):
     before = trained_once[0] if words[0] == "evaluate" else judged_once
     root = Path(shutil.copytree(before, tmp_path / "whole" / "clinic"))
     whole = warm(*words, at=root)
@@ -113,7 +105,7 @@ def test_a_killed_command_goes_on(words, warm: Warm, trained_once: tuple[Path, D
     for moment in moments(whole.events, MOMENTS, words[0]):
         root = Path(shutil.copytree(before, tmp_path / f"at{moment}" / "clinic"))
         assert warm(*words, at=root, kill_at=moment).code == KILLED
-        assert_sound(warm, root)
+        assert_sound(root)
         assert find_run(Project(root)).files == read_run(before / RUN).files
         again = warm(*words, at=root)
         assert again.code == whole.code, (moment, again.err)
