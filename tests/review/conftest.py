@@ -43,14 +43,19 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def make_desk(project: Project) -> Iterator[MakeDesk]:
-    """`make_desk(**review settings)`: a desk on the project, closed at the end."""
+def make_desk(project: Project, rows_of: MakeRows) -> Iterator[MakeDesk]:
+    """`make_desk(**review settings)`: a desk on the project, closed at the end; so many candidates and own rows."""
     opened: list[Desk] = []
 
-    def make(clock: Callable[[], float] = time.time, url: str = "", **review: object) -> Desk:
+    def make(
+        clock: Callable[[], float] = time.time, url: str = "", candidates: int = 0, own: int = 0, **review: object
+    ) -> Desk:
         settings = Settings.model_validate({"review": review, "store": {"url": url}})
         desk = open_desk(project, settings)
         opened.append(desk)
+        for role, count in (("candidates", candidates), ("pool", own)):
+            if count:
+                desk.store.add(rows_of(count), role=role)
         return Desk(desk.store, project, settings, clock)
 
     yield make

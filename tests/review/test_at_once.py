@@ -46,9 +46,8 @@ class Other(threading.Thread):
 
 
 @on_postgres
-def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk, url: str, rows_of):
-    desk = make_desk(url=f"{url}?options=-c%20lock_timeout%3D1s")
-    desk.store.add(rows_of(3), role="candidates")
+def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk, url: str):
+    desk = make_desk(url=f"{url}?options=-c%20lock_timeout%3D1s", candidates=3)
     with desk.store.write(alone=True) as connection:
         connection.execute(update(rows).where(rows.c.id == 1).values(mark="train"))
         for work in (lambda: desk.store.exclude(["r-000002"], "odd", "x"), lambda: take(desk, "dana")):
@@ -105,9 +104,8 @@ def test_two_decide_first_under_a_new_guideline(make_desk, url: str, rows_of):
 
 
 @on_postgres
-def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(3), role="candidates")
+def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(make_desk, url: str):
+    desk = make_desk(url=url, candidates=3)
     with desk.store.write() as connection:
         connection.execute(update(rows).where(rows.c.id == 2).values(state="approved", decision_id=7))
         other = Other(lambda: desk.store.queue(["r-000002"], "again", "x"))
@@ -118,9 +116,8 @@ def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(m
 
 
 @on_postgres
-def test_a_change_is_taken_back_once(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(3), role="candidates")
+def test_a_change_is_taken_back_once(make_desk, url: str):
+    desk = make_desk(url=url, candidates=3)
     change = desk.store.exclude(["r-000002"], "odd", "x")
     with desk.store.write(alone=True):
         both = [Other(lambda: desk.store.undo(change)) for _ in range(2)]
@@ -131,9 +128,8 @@ def test_a_change_is_taken_back_once(make_desk, url: str, rows_of):
 
 
 @on_postgres
-def test_the_next_row_comes_while_a_long_import_runs(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(3), role="candidates")
+def test_the_next_row_comes_while_a_long_import_runs(make_desk, url: str):
+    desk = make_desk(url=url, candidates=3)
     refresh_queue(desk.store, desk.settings)
     next_item(desk, "dana")
     with desk.store.write() as connection:
@@ -149,8 +145,7 @@ def test_the_next_row_comes_while_a_long_import_runs(make_desk, url: str, rows_o
 
 
 def test_what_is_read_in_one_go_is_one_state(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(3), role="candidates")
+    desk = make_desk(url=url, candidates=3)
     with desk.store.read() as connection:
         before = connection.execute(select(rows.c.id)).all()
         desk.store.add(rows_of(3, 10), role="candidates")
@@ -158,9 +153,8 @@ def test_what_is_read_in_one_go_is_one_state(make_desk, url: str, rows_of):
     assert len(desk.store.rows()) == 6
 
 
-def test_an_undo_of_many_rows_is_a_few_statements(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(400), role="candidates")
+def test_an_undo_of_many_rows_is_a_few_statements(make_desk, url: str):
+    desk = make_desk(url=url, candidates=400)
     names = [f"r-{n:06d}" for n in range(1, 401)]
     for change in (desk.store.exclude(names, "odd", "x"), desk.store.queue(names, "again", "x")):
         asked: list[str] = []

@@ -82,10 +82,9 @@ def test_eight_reviewers_at_once_one_of_them_killed(make_desk, url: str, rows_of
     assert found.states["approved"] == rows and sum(person.decided for person in found.reviewers) == rows
 
 
-def test_killed_between_lease_and_decision(make_desk, url: str, rows_of, project):
+def test_killed_between_lease_and_decision(make_desk, url: str, project):
     """The lease runs out and the row is offered again; the same person gets it back at once, with the same token."""
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(1), role="candidates")
+    desk = make_desk(url=url, candidates=1)
     take = "turn = next_item(desk, name)\nprint(turn.item.token, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     long = "desk = Desk(desk.store, project, settings.model_validate({'review': {'lease_seconds': 900}}))\n"
     token = killed(project.root, url, long + take).split()[-1]
@@ -94,9 +93,8 @@ def test_killed_between_lease_and_decision(make_desk, url: str, rows_of, project
     assert decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
 
 
-def test_killed_before_the_commit_decides_nothing(make_desk, url: str, rows_of, project):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(1), role="candidates")
+def test_killed_before_the_commit_decides_nothing(make_desk, url: str, project):
+    desk = make_desk(url=url, candidates=1)
     item = next_item(desk, "dana").item
     code = (
         "from sqlalchemy import text\nwith desk.store.write() as connection:\n"
@@ -115,11 +113,10 @@ def test_two_programs_open_a_new_project_at_once(project, url: str):
     assert [code for _, code in found] == [0] * 4, found
 
 
-def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk, rows_of):
+def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk):
     """The clock is read once the lock is held: what was leased during the wait is leased."""
     moment = [1000.0]
-    desk = make_desk(clock=lambda: moment[0])
-    desk.store.add(rows_of(2), role="candidates")
+    desk = make_desk(clock=lambda: moment[0], candidates=2)
     next_item(desk, "mo", want="r-000002")
     got: list[str] = []
     with desk.store.write() as connection:

@@ -50,10 +50,9 @@ def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of):
         assert log == len(made) + 1
 
 
-def test_a_clock_set_back_while_someone_decides(make_desk, rows_of):
+def test_a_clock_set_back_while_someone_decides(make_desk):
     now = [time.time()]
-    desk = make_desk(clock=lambda: now[0])
-    desk.store.add(rows_of(5), role="candidates")
+    desk = make_desk(clock=lambda: now[0], candidates=5)
     settle(desk, "mo", "approve")
     held = take(desk, "mo")
     now[0] -= 20  # within two clocks' skew

@@ -28,9 +28,8 @@ def order(desk: Desk, who: str = "mo") -> list[str]:
     return seen
 
 
-def test_an_edit_counts_when_a_second_person_agrees(make_desk, url: str, rows_of):
-    desk = make_desk(second_edit=True, url=url)
-    desk.store.add(rows_of(2), role="candidates")
+def test_an_edit_counts_when_a_second_person_agrees(make_desk, url: str):
+    desk = make_desk(second_edit=True, url=url, candidates=2)
     made, item = take(desk, "dana", "edit", "E11.42")
     assert made.state == "pending"
     assert take(desk, "dana", "approve")[1].id != item.id, "not to the same person"
@@ -48,9 +47,8 @@ def test_an_edit_counts_when_a_second_person_agrees(make_desk, url: str, rows_of
     assert desk.store.row(item.id).example.answer == "E10.42"
 
 
-def test_a_blind_second_person_does_not_see_the_edit_that_waits_for_them(make_desk, rows_of):
-    desk = make_desk(second_edit=True, overlap=1.0)
-    desk.store.add(rows_of(1), role="candidates")
+def test_a_blind_second_person_does_not_see_the_edit_that_waits_for_them(make_desk):
+    desk = make_desk(second_edit=True, overlap=1.0, candidates=1)
     take(desk, "dana", "edit", "E11.42")
     _, item = take(desk, "mo", "approve")
     assert item.blind and item.answer == "answer 0"
@@ -67,9 +65,8 @@ def test_the_policy_on_edits_holds_for_edits_made_before(make_desk, rows_of):
     assert strict.store.row("r-000001").example.answer == "better"
 
 
-def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(1), role="candidates")
+def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk, url: str):
+    desk = make_desk(url=url, candidates=1)
     take(desk, "dana", "edit", "better")
     desk.store.queue(["r-000001"], "guideline v2", "guideline")
     _, item = take(desk, "mo", "approve")
@@ -117,7 +114,7 @@ def test_the_doubtful_come_first(make_desk, rows_of):
     assert order(desk) == [ids[1], ids[3], ids[0], ids[2]]
 
 
-def test_the_smallest_class_comes_first(make_desk, rows_of):
+def test_the_smallest_class_comes_first(make_desk):
     desk = make_desk(order="gap", pool="trust")
     kept = desk.store.add([Example(chat_row(f"kept {n}", "A")) for n in range(3)], role="candidates").ids
     for _ in kept:
@@ -128,9 +125,8 @@ def test_the_smallest_class_comes_first(make_desk, rows_of):
     assert given == ["B", "C", "B", "A", "A"]
 
 
-def test_the_random_order_is_the_same_each_time(make_desk, rows_of):
-    desk = make_desk(order="random")
-    desk.store.add(rows_of(12), role="candidates")
+def test_the_random_order_is_the_same_each_time(make_desk):
+    desk = make_desk(order="random", candidates=12)
     given = order(desk)
     assert given != sorted(given) and sorted(given) == [f"r-{n:06d}" for n in range(1, 13)]
     for name in given:
@@ -138,12 +134,11 @@ def test_the_random_order_is_the_same_each_time(make_desk, rows_of):
     assert order(desk) == given
 
 
-def test_the_guideline_names_the_reasons(make_desk, project, rows_of):
+def test_the_guideline_names_the_reasons(make_desk, project):
     text = "# Guideline\n\n- not a reason\n\n## 3 Reasons\n\nUse one.\n\n1. wrong code\n2. no code\n\n## 4 More\n- x\n"
     assert reasons_in(text) == ("wrong code", "no code")
     assert reasons_in("# Guideline\n\n- a\n") == ()
-    desk = make_desk()
-    desk.store.add(rows_of(1), role="candidates")
+    desk = make_desk(candidates=1)
     item = next_item(desk, "mo").item
     assert item is not None and item.reasons == desk.settings.review.reasons
     project.guideline_file.write_text(text)
@@ -151,9 +146,8 @@ def test_the_guideline_names_the_reasons(make_desk, project, rows_of):
     assert item is not None and item.reasons == ("wrong code", "no code")
 
 
-def test_agreement_with_the_final_decision(make_desk, rows_of):
-    desk = make_desk(overlap=1.0)
-    desk.store.add(rows_of(4), role="candidates")
+def test_agreement_with_the_final_decision(make_desk):
+    desk = make_desk(overlap=1.0, candidates=4)
     for who, verdicts in (("dana", "approve approve reject approve"), ("mo", "approve approve approve approve")):
         for verdict in verdicts.split():
             take(desk, who, verdict)
@@ -163,9 +157,8 @@ def test_agreement_with_the_final_decision(make_desk, rows_of):
     assert (people["mo"].consensus, people["lena"].consensus) == (0.75, 1.0)
 
 
-def test_three_people_see_a_row_where_the_policy_says_so(make_desk, rows_of):
-    desk = make_desk(overlap=1.0, overlap_people=3)
-    desk.store.add(rows_of(4), role="candidates")
+def test_three_people_see_a_row_where_the_policy_says_so(make_desk):
+    desk = make_desk(overlap=1.0, overlap_people=3, candidates=4)
     verdicts = {"ana": "approve approve reject reject", "ben": "approve approve reject approve",
                 "cy": "approve reject reject approve"}  # fmt: skip
     for who, given in verdicts.items():

@@ -26,8 +26,7 @@ class Clock:
 
 
 def test_test_rows_come_first_and_a_held_row_is_given_again(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(2), role="pool")
+    desk = make_desk(url=url, own=2)
     desk.store.add(rows_of(2, 10), role="test")
     first = take(desk, "dana")
     assert (first.role, first.id) == ("test", "r-000003")
@@ -36,9 +35,8 @@ def test_test_rows_come_first_and_a_held_row_is_given_again(make_desk, url: str,
     assert take(desk, "dana", holding=[first.id]).id == "r-000001"
 
 
-def test_every_verdict_and_its_state(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(5), role="candidates")
+def test_every_verdict_and_its_state(make_desk, url: str):
+    desk = make_desk(url=url, candidates=5)
     assert settle(desk, "dana", "approve").state == "approved"
     assert settle(desk, "dana", "edit", text="better\n").state == "edited"
     assert settle(desk, "dana", "reject", reason="wrong answer").state == "rejected"
@@ -51,10 +49,9 @@ def test_every_verdict_and_its_state(make_desk, url: str, rows_of):
     }  # fmt: skip
 
 
-def test_skip_comes_back_last_and_to_the_same_person(make_desk, url: str, rows_of):
+def test_skip_comes_back_last_and_to_the_same_person(make_desk, url: str):
     clock = Clock()
-    desk = make_desk(clock, url=url, lease_seconds=60)
-    desk.store.add(rows_of(3), role="candidates")
+    desk = make_desk(clock, url=url, lease_seconds=60, candidates=3)
     assert settle(desk, "dana", "skip").id == "r-000001"
     assert [settle(desk, "mo", "approve").id for _ in range(2)] == ["r-000002", "r-000003"]
     turn = next_item(desk, "mo")
@@ -63,29 +60,26 @@ def test_skip_comes_back_last_and_to_the_same_person(make_desk, url: str, rows_o
     assert [(each.item, each.waiting) for each in (next_item(desk, who) for who in ("dana", "mo"))] == [(None, 0)] * 2
 
 
-def test_a_skipped_row_is_not_lost_with_the_person(make_desk, rows_of):
+def test_a_skipped_row_is_not_lost_with_the_person(make_desk):
     clock = Clock()
-    desk = make_desk(clock, lease_seconds=60)
-    desk.store.add(rows_of(1), role="candidates")
+    desk = make_desk(clock, lease_seconds=60, candidates=1)
     settle(desk, "dana", "skip")
     assert next_item(desk, "mo").item is None
     clock.now += 61
     assert take(desk, "mo").id == "r-000001"
 
 
-def test_unsure_goes_to_a_second_person_whose_word_counts(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(1), role="candidates")
+def test_unsure_goes_to_a_second_person_whose_word_counts(make_desk, url: str):
+    desk = make_desk(url=url, candidates=1)
     settle(desk, "dana", "unsure")
     turn = next_item(desk, "dana")
     assert (turn.item, turn.waiting) == (None, 1)
     assert settle(desk, "mo", "reject").state == "rejected"
 
 
-def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str, rows_of):
+def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     clock = Clock()
-    desk = make_desk(clock, url=url, lease_seconds=60)
-    desk.store.add(rows_of(1), role="candidates")
+    desk = make_desk(clock, url=url, lease_seconds=60, candidates=1)
     mine = take(desk, "dana")
 
     def refused(token: str, who: str, named: str = mine.id, ruling: Ruling = APPROVE):
@@ -109,11 +103,10 @@ def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str, r
     assert draft["messages"][-1]["content"] == "mine"
 
 
-def test_undo_is_a_new_entry_and_brings_the_row_back(make_desk, url: str, rows_of):
+def test_undo_is_a_new_entry_and_brings_the_row_back(make_desk, url: str):
     from sqlalchemy import text
 
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(1), role="candidates")
+    desk = make_desk(url=url, candidates=1)
     settle(desk, "dana", "edit", text="other")
     assert take_back(desk, "r-000001", "dana").state == "pending"
     assert desk.store.row("r-000001").example.answer == "answer 0"
@@ -127,9 +120,8 @@ def test_undo_is_a_new_entry_and_brings_the_row_back(make_desk, url: str, rows_o
     assert log == ["edit", "undo", "approve"]
 
 
-def test_a_whole_row_is_checked_before_it_is_taken(make_desk, rows_of):
-    desk = make_desk()
-    desk.store.add(rows_of(1), role="candidates")
+def test_a_whole_row_is_checked_before_it_is_taken(make_desk):
+    desk = make_desk(candidates=1)
     item = take(desk, "dana")
     for ruling, named in (
         (Ruling("edit"), "--row-file"),
@@ -148,7 +140,7 @@ def test_a_whole_row_is_checked_before_it_is_taken(make_desk, rows_of):
     assert json.loads(desk.store.row(item.id).payload) == row
 
 
-def test_an_unanswered_row_waits_for_an_answer(make_desk, rows_of):
+def test_an_unanswered_row_waits_for_an_answer(make_desk):
     desk = make_desk(pool="trust")
     desk.store.add([Example({"messages": [{"role": "user", "content": "What now?"}]})], role="pool")
     item = take(desk, "dana")
@@ -159,9 +151,8 @@ def test_an_unanswered_row_waits_for_an_answer(make_desk, rows_of):
     assert desk.store.row(item.id).example.answer == "This."
 
 
-def test_each_decision_cites_its_guideline(make_desk, project, rows_of):
-    desk = make_desk()
-    desk.store.add(rows_of(3), role="candidates")
+def test_each_decision_cites_its_guideline(make_desk, project):
+    desk = make_desk(candidates=3)
     settle(desk, "dana", "approve")
     project.guideline_file.write_text("# One\n")
     settle(desk, "dana", "approve")

@@ -18,8 +18,7 @@ from workspace.errors import Refusal, RungError
     ("policy", "queued", "rest"), [("all", 300, ""), ("sample", 149, "unreviewed"), ("trust", 0, "trusted")]
 )
 def test_the_policy_says_what_of_the_pool_is_queued(make_desk, rows_of, policy: str, queued: int, rest: str):
-    desk = make_desk(pool=policy)
-    desk.store.add(rows_of(300), role="pool")
+    desk = make_desk(pool=policy, own=300)
     desk.store.add(rows_of(2, 900), role="candidates")
     found = progress(desk)
     assert (found.states["pending"], found.total) == (queued + 2, queued + 2)
@@ -27,8 +26,7 @@ def test_the_policy_says_what_of_the_pool_is_queued(make_desk, rows_of, policy: 
 
 
 def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk, rows_of):
-    desk = make_desk(sample=20)
-    desk.store.add(rows_of(100), role="pool")
+    desk = make_desk(sample=20, own=100)
     progress(desk)
     desk.store.add(rows_of(100, 100), role="pool")
     progress(desk)
@@ -60,18 +58,16 @@ def test_the_same_seed_draws_the_same_rows(make_desk, rows_of, tmp_path):
     assert found[0] == found[1] != found[2] and len(found[0]) == 10
 
 
-def test_a_sample_that_took_every_row_out_leaves_no_fault_behind(make_desk, rows_of):
-    desk = make_desk(sample=20)
-    desk.store.add(rows_of(3), role="pool")
+def test_a_sample_that_took_every_row_out_leaves_no_fault_behind(make_desk):
+    desk = make_desk(sample=20, own=3)
     for _ in range(3):
         settle(desk, "dana", "reject")
     (sample,) = progress(desk).samples
     assert (sample.found, sample.left, sample.bound, sample.failed) == (3, 0, 0.0, False)
 
 
-def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk, rows_of):
-    desk = make_desk(sample=20)
-    desk.store.add(rows_of(200), role="pool")
+def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk):
+    desk = make_desk(sample=20, own=200)
     for verdict in ["reject"] * 2 + ["approve"] * 18:
         settle(desk, "dana", verdict)
     undrawn = [row.id for row in desk.store.rows() if not row.in_sample]
@@ -80,9 +76,8 @@ def test_the_bound_is_a_share_of_the_rows_that_are_left(make_desk, rows_of):
     assert sample.left == 1 and sample.bound == 1.0 and sample.failed
 
 
-def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk, rows_of):
-    desk = make_desk(sample=20)
-    desk.store.add(rows_of(200), role="pool")
+def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk):
+    desk = make_desk(sample=20, own=200)
     for verdict in ["reject"] + ["approve"] * 19:
         settle(desk, "dana", verdict)
     (sample,) = progress(desk).samples
@@ -103,9 +98,8 @@ def test_what_is_not_sampled_is_told_as_that(make_desk, role: str):
     assert told.value.found == role
 
 
-def test_blind_rows_show_no_decision_until_both_have_decided(make_desk, url: str, rows_of):
-    desk = make_desk(url=url, overlap=1.0)
-    desk.store.add(rows_of(2), role="candidates")
+def test_blind_rows_show_no_decision_until_both_have_decided(make_desk, url: str):
+    desk = make_desk(url=url, overlap=1.0, candidates=2)
     assert settle(desk, "dana", "reject").state == "pending"
     seen = take(desk, "mo")
     assert seen.id == "r-000001" and seen.blind and seen.sides == ()
@@ -121,10 +115,9 @@ def test_blind_rows_show_no_decision_until_both_have_decided(make_desk, url: str
     assert (agreed.units, agreed.raw, agreed.measure) == (2, 0.5, "kappa")
 
 
-def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk, rows_of):
+def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk):
     rulings = [("r-000001", Ruling("approve")), ("r-000002", Ruling("reject", reason="contradicts the table"))]
-    desk = make_desk(accept_automatic=False)
-    desk.store.add(rows_of(3), role="candidates")
+    desk = make_desk(accept_automatic=False, candidates=3)
     assert [made.state for made in decide_all(desk, "code table", rulings)] == ["pending", "pending"]
     assert decide_all(desk, "code table", rulings) == []
     assert take(desk, "dana").id == "r-000001"
@@ -162,9 +155,8 @@ def test_near_rows_stand_beside_an_item(make_desk, tmp_path):
     ]
 
 
-def test_rows_sent_back_are_decided_again_by_anyone(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(1), role="candidates")
+def test_rows_sent_back_are_decided_again_by_anyone(make_desk, url: str):
+    desk = make_desk(url=url, candidates=1)
     settle(desk, "dana", "approve")
     change = desk.store.queue(["r-000001"], "contradiction", "contradictions")
     assert desk.store.row("r-000001").state == "pending"
@@ -175,8 +167,7 @@ def test_rows_sent_back_are_decided_again_by_anyone(make_desk, url: str, rows_of
 
 
 def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk, url: str, rows_of):
-    desk = make_desk(url=url, pool="trust")
-    desk.store.add(rows_of(1), role="pool")
+    desk = make_desk(url=url, pool="trust", own=1)
     desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
     ((sent,),) = (take(desk, "dana").findings,)
     assert sent["kind"] == "sent" and "phones, e-mails" in sent["text"]
@@ -185,10 +176,9 @@ def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(m
     assert take(every, "mo").findings == ()
 
 
-def failed_sample(make_desk, rows_of, **review):
+def failed_sample(make_desk, **review):
     """A desk whose first sample of 20 of 200 rows failed."""
-    desk = make_desk(sample=20, **review)
-    desk.store.add(rows_of(200), role="pool")
+    desk = make_desk(sample=20, **review, own=200)
     progress(desk)
     names = [row.id for row in desk.store.rows() if row.in_sample]
     known_reviewer(desk.store, "code table", kind="automatic")

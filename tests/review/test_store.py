@@ -92,13 +92,12 @@ def test_changes_are_taken_back(project: Project, url: str, rows_of):
             store.exclude(["r-000077"], "x", "y")
 
 
-def test_the_database_itself_refuses_to_change_a_decision(make_desk, url: str, rows_of):
+def test_the_database_itself_refuses_to_change_a_decision(make_desk, url: str):
     from sqlalchemy import text
 
     from curation.review import Ruling, decide_all
 
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(1), role="candidates")
+    desk = make_desk(url=url, candidates=1)
     decide_all(desk, "dana", [("r-000001", Ruling("approve"))], kind="person")
     for statement in ("UPDATE decisions SET verdict = 'reject'", "DELETE FROM decisions"):
         with pytest.raises(RungError, match="append-only"), desk.store.write() as connection:

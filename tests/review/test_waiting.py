@@ -47,10 +47,9 @@ def one(desk: Desk, reviewer: str, ruling: Ruling) -> str:
 
 
 @pytest.mark.parametrize("verdict", ["skip", "unsure"])
-def test_a_contested_row_waits_until_a_third_person_decides(make_desk, rows_of, verdict: str):
+def test_a_contested_row_waits_until_a_third_person_decides(make_desk, verdict: str):
     """Neither "not sure" nor a skip makes the late decision the one that counts."""
-    desk = make_desk()
-    desk.store.add(rows_of(1), role="candidates")
+    desk = make_desk(candidates=1)
     token = held_before(desk, "eli", "r-000001")
     name = one(desk, "dana", APPROVE)
     assert contest(desk, known_reviewer(desk.store, "eli"), name, token, REJECT) == "unsure"
@@ -63,9 +62,8 @@ def test_a_contested_row_waits_until_a_third_person_decides(make_desk, rows_of, 
     assert desk.store.row(name).state == "approved" and desk.store.row(name).reviewer == "dana"
 
 
-def test_many_entries_are_put_together(make_desk, url: str, rows_of):
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(9), role="candidates")
+def test_many_entries_are_put_together(make_desk, url: str):
+    desk = make_desk(url=url, candidates=9)
     one(desk, "dana", APPROVE)
     with desk.store.write() as connection:  # rows that ceased to wait and began again, many times
         connection.execute(insert(tally), [{"waiting": way} for way in (1, -1) * (MANY // 2)])
@@ -76,10 +74,9 @@ def test_many_entries_are_put_together(make_desk, url: str, rows_of):
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str, rows_of):
+def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str):
     """The database's own query plan, for every statement of a decision."""
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(60), role="candidates")
+    desk = make_desk(url=url, candidates=60)
     decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")
     one(desk, "dana", APPROVE)
     asked: list[tuple[str, Any]] = []
@@ -99,10 +96,9 @@ def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str, rows_o
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, url: str, rows_of):
+def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, url: str):
     """With sorting and scanning made dear, the plan sorts only where no index holds the rows in their order."""
-    desk = make_desk(url=url)
-    desk.store.add(rows_of(6), role="candidates")
+    desk = make_desk(url=url, candidates=6)
     asked: list[tuple[str, Any]] = []
     event.listen(
         desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))

@@ -42,18 +42,6 @@ def test_an_edit_that_changes_nothing_is_an_approval(make_site, answer: str, typ
     assert site.desk.store.row("r-000001").example.answer == expected
 
 
-def test_a_call_is_edited_by_field(make_site):
-    made = {"type": "function", "function": {"name": "pay", "arguments": {"to": "Ann", "sum": 3}}}
-    calling = {"role": "assistant", "content": None, "tool_calls": [made]}
-    site = make_site([Example({"messages": [{"role": "user", "content": "q"}, calling]})])
-    browser = site.browser("dana")
-    browser.press("/decide", to="/open", panel="edit")
-    text = browser.page.form("/decide")["text"]
-    assert text.splitlines() == ["-> pay", "  sum  3", '  to   "Ann"']
-    assert browser.rule("edit", text=text.replace("3", "4").replace("\n", "\r\n")).status == 200
-    assert '"sum": 4' in site.desk.store.row("r-000001").example.answer
-
-
 def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site):
     browser = make_site().browser("dana")
     browser.press("/decide", to="/open", panel="edit")
