@@ -79,8 +79,7 @@ def open_panel(desk: Desk, ask: PageRequest) -> Response:
 
 def unmask_page(desk: Desk, ask: PageRequest) -> Response:
     """Return the same item without masks, with the open panel and the typed text. The log records who looked."""
-    item = _held(desk, ask)
-    return _item(desk, ask, item, ask.form.get("at", "")) if item else _conflict(desk, ask, "")
+    return _again(desk, ask, ask.form.get("at", ""))
 
 
 def decide_page(desk: Desk, ask: PageRequest) -> Response:
@@ -88,18 +87,18 @@ def decide_page(desk: Desk, ask: PageRequest) -> Response:
     name = ask.form.get("row", "")
     ruling = _ruling(desk, ask)
     if ruling.verdict == "reject" and "reason" not in ask.form and "other" not in ask.form:
-        item = _held(desk, ask)
-        return _item(desk, ask, item, panel="reject") if item else _conflict(desk, ask, "")
+        return _again(desk, ask, "reject")
     if _is_new(desk, ask, ruling):
-        item, name_of_it = _held(desk, ask), short(mask(ruling.text or ""))
-        words = f'No other row has the answer "{name_of_it}". Save again to keep it.'
-        return _item(desk, ask, item, "edit", words, UNSURE) if item else _conflict(desk, ask, "")
+        words = f'No other row has the answer "{short(mask(ruling.text or ""))}". Save again to keep it.'
+        return _again(desk, ask, "edit", words, UNSURE)
     try:
         made = decide(desk, name, ask.form.get("token", ""), ask.person.name, ruling)
     except RungError as error:
         if isinstance(error, Refusal) and error.where == name:
             return _conflict(desk, ask, error.message)
-        return _again(desk, ask, error)
+        panel = verdict if (verdict := ask.form.get("verdict", "")) in ("edit", "reject") else ""
+        status = 503 if error.where == desk.store.where else 400
+        return _again(desk, ask, panel, f"{error.message} Nothing was decided.", status)
     return RedirectResponse(f"/?decided={name}" if made.failed else "/", 303)
 
 
@@ -214,14 +213,10 @@ def _in_use(desk: Desk, unmasked: bool) -> list[str]:
     return [answer for answer in answers_in_use(desk.store) if unmasked or mask(answer) == answer]
 
 
-def _again(desk: Desk, ask: PageRequest, error: RungError) -> Response:
-    """Return the same item with the error on it: nothing typed is lost."""
+def _again(desk: Desk, ask: PageRequest, panel: str, problem: str = "", status: int = 200) -> Response:
+    """Return the same item, with nothing typed lost; the conflict page if this person holds it no longer."""
     item = _held(desk, ask)
-    if item is None:
-        raise error
-    panel = "edit" if ask.form.get("verdict") == "edit" else "reject" if ask.form.get("verdict") == "reject" else ""
-    words = f"{error.message} Nothing was decided."
-    return _item(desk, ask, item, panel, words, 503 if error.where == desk.store.where else 400)
+    return _item(desk, ask, item, panel, problem, status) if item else _conflict(desk, ask, "")
 
 
 def _conflict(desk: Desk, ask: PageRequest, message: str) -> Response:
