@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -83,19 +83,16 @@ class HostGuard:
         too_large = (413, f"Too large: at most {MOST_BYTES // 1024 // 1024} MB. Nothing was changed.")
         if not announced.isdigit() or int(announced) > MOST_BYTES:
             return b"", too_large
-        parts, size = [], 0
+        body = bytearray()
         try:
             async with asyncio.timeout(self.body_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        return b"", (400, "The request ended too soon.")
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > MOST_BYTES:
+                async for part in Request(scope, receive).stream():
+                    body += part
+                    if len(body) > MOST_BYTES:
                         return b"", too_large
-                    if not message.get("more_body"):
-                        return b"".join(parts), None
+            return bytes(body), None
+        except ClientDisconnect:
+            return b"", (400, "The request ended too soon.")
         except TimeoutError:
             return b"", (408, "The request took too long to arrive. Nothing was changed.")
 
