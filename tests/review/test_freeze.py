@@ -7,10 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
+from deciding import settle
 from freezing import approve_all, frozen, rows
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, decide_all, next_item
+from curation.review import Ruling, decide_all
 from curation.split.manifest import load_split
 from curation.split.plan import plan_freeze
 from rung.why.explain import chain
@@ -122,10 +123,8 @@ def test_every_line_has_its_origin_reviewer_and_decision(desk, tmp_path: Path):
 
 
 def test_rejected_rows_go_edits_stay_and_the_manifest_says_so(desk):
-    item = next_item(desk, "dana", want="r-000001").item
-    decide(desk, item.id, item.token, "dana", Ruling("reject", reason="wrong answer"))
-    item = next_item(desk, "dana", want="r-000002").item
-    decide(desk, item.id, item.token, "dana", Ruling("edit", text="another label"))
+    settle(desk, "dana", "reject", want="r-000001", reason="wrong answer")
+    settle(desk, "dana", "edit", want="r-000002", text="another label")
     approve_all(desk)
     done = frozen(desk)
     assert [(entry["id"], entry["reason"]) for entry in done.manifest.dropped] == [("r-000001", "rejected in review")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from deciding import settle
 from hypothesis import given
 from hypothesis import strategies as some
 
 from curation.example import Example, chat_row
-from curation.review import Desk, Ruling, decide, known_reviewer, next_item, undo
+from curation.review import Desk, known_reviewer, next_item, undo
 from curation.review.people import team
 from curation.review.rows import NearestDecided, last_repair, repair_of, repaired, similar_rows
 from curation.store import NewRow
@@ -82,9 +83,8 @@ def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk, url: str):
     desk = make_desk(url=url, pool="all", overlap=0)
     fill(desk, *ROWS)
     dana = known_reviewer(desk.store, "dana")
-    first = next_item(desk, "dana").item
     assert last_repair(desk, dana) is None
-    decide(desk, first.id, first.token, "dana", Ruling("edit", text=POLY))
+    first = settle(desk, "dana", "edit", text=POLY)
     held = next_item(desk, "mo", want="r-000005").item
     assert next_item(desk, "dana", want="r-000003").item  # what the person holds already is among them
     repair = last_repair(desk, dana)
@@ -95,8 +95,7 @@ def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk, url: str):
     assert next(each for each in found if each.row == "r-000006").repaired == POLY + ' "quoted"'
     assert {row.state for row in desk.store.rows(ids=["r-000003", "r-000004"])} == {"leased", "pending"}
 
-    item = next_item(desk, "dana", want="r-000004").item
-    decide(desk, item.id, item.token, "dana", Ruling("edit", text=repaired(repair, item.answer), remark="same repair"))
+    settle(desk, "dana", "edit", want="r-000004", text=repaired(repair, NERVE), remark="same repair")
     row = desk.store.row("r-000004")
     assert (row.state, row.example.answer, row.original.answer) == ("edited", POLY, NERVE)
     undo(desk, "r-000004", "dana")
@@ -113,8 +112,7 @@ def test_the_nearest_decided_rows_follow_the_log(make_desk, url: str):
     item = next_item(desk, "dana", want="r-000001").item
     assert nearest.near(item) == ()
     for name, verdict in (("r-000004", "approve"), ("r-000002", "approve"), ("r-000005", "reject")):
-        theirs = next_item(desk, "mo", want=name).item
-        decide(desk, name, theirs.token, "mo", Ruling(verdict))
+        settle(desk, "mo", verdict, want=name)
     found = nearest.near(item)
     assert [(row.row, row.reviewer, row.verdict) for row in found] == [
         ("r-000004", "mo", "approved"),
@@ -130,8 +128,7 @@ def test_everyone_has_a_share_that_undo_takes_back(make_desk, url: str):
     desk = make_desk(url=url, pool="all", overlap=0)
     fill(desk, *ROWS)
     for name, verdict in (("dana", "approve"), ("dana", "reject"), ("mo", "skip"), ("mo", "approve")):
-        item = next_item(desk, name).item
-        decide(desk, item.id, item.token, name, Ruling(verdict))
+        settle(desk, name, verdict)
     since = datetime.now(UTC) - timedelta(hours=1)
     assert [(share.name, share.decided, share.today) for share in team(desk, since)] == [("dana", 2, 2), ("mo", 1, 1)]
     assert [share.today for share in team(desk, since + timedelta(hours=2))] == [0, 0]

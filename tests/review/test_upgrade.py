@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from databases import first_on_sqlite, first_schema
+from deciding import settle
 from sqlalchemy import insert, text
 
-from curation.review import Desk, Ruling, decide, decide_all, next_item, open_desk, progress, undo
+from curation.review import Desk, Ruling, decide_all, open_desk, progress, undo
 from curation.store import Store, open_store
 from curation.store.engine import HEAD
 from curation.store.tables import gold
@@ -49,9 +50,7 @@ def test_work_goes_on_where_it_was(project: Project, url: str):
         desk = Desk(store, project, settings)
         assert progress(desk).decided == 4
         undo(desk, "r-000001", "dana")
-        item = next_item(desk, "dana", want="r-000001").item
-        assert item is not None
-        decide(desk, item.id, item.token, "dana", Ruling("approve"))
+        settle(desk, "dana", "approve", want="r-000001")
         assert store.row("r-000001").state == "approved"
         new = store.add([item_row(1)], role="pool").new
         assert new == ["r-000011"], "a number is never given twice"

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from deciding import held_before
+from deciding import held_before, settle
 from sqlalchemy import Connection, event, insert, text
 
-from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, next_item, undo
+from curation.review import Desk, Ruling, decide_all, known_reviewer, undo
 from curation.review.service import contest
 from curation.store.tables import tally
 from curation.store.waiting_rows import MANY, WAITING, waiting
@@ -39,11 +39,9 @@ def is_kept(desk: Desk) -> bool:
 
 
 def one(desk: Desk, reviewer: str, ruling: Ruling) -> str:
-    item = next_item(desk, reviewer).item
-    assert item is not None
-    decide(desk, item.id, item.token, reviewer, ruling)
+    made = settle(desk, reviewer, ruling.verdict, text=ruling.text)
     agree(desk)
-    return item.id
+    return made.id
 
 
 @pytest.mark.parametrize("verdict", ["skip", "unsure"])
@@ -84,9 +82,7 @@ def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str):
         desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
     )
     for ruling in (APPROVE, EDIT, REJECT) * 4:
-        item = next_item(desk, "dana").item
-        assert item is not None
-        decide(desk, item.id, item.token, "dana", ruling)
+        settle(desk, "dana", ruling.verdict, text=ruling.text)
     seen = [each for each in asked if each[0].startswith(("SELECT", "UPDATE", "DELETE"))]
     assert len({words for words, _ in seen}) > 15
     for words, given in seen:

@@ -19,6 +19,6 @@ def held_before(desk: Any, reviewer: str, row: str) -> str:
     return str(take(replace(desk, clock=lambda: desk.clock() - 1_000_000), reviewer, want=row).token)
 
 
-def settle(desk: Any, reviewer: str, verdict: str, **ruling: Any) -> Any:
-    item = take(desk, reviewer)
+def settle(desk: Any, reviewer: str, verdict: str, want: str | None = None, **ruling: Any) -> Any:
+    item = take(desk, reviewer, want=want)
     return decide(desk, item.id, item.token, reviewer, Ruling(verdict, **ruling))

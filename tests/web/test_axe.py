@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deciding import settle
 from in_shell import rung
 
 from curation.review import Ruling, decide, next_item
@@ -48,8 +49,7 @@ def test_every_page_of_a_reviewers_day(make_site, serving, open_page, axe: str):
         page.goto(f"{address}/")
     row = str(page.get_attribute("main", "data-row"))
     site.now[0] += 10_000
-    item = next_item(site.desk, "mo", want=row).item
-    decide(site.desk, item.id, item.token, "mo", Ruling("approve"))
+    settle(site.desk, "mo", "approve", want=row)
     page.keyboard.press("a")
     page.wait_for_selector("form[action='/contest']")
     found += faults(page, axe)
@@ -66,8 +66,7 @@ def test_every_page_of_a_reviewers_day(make_site, serving, open_page, axe: str):
 
 def test_the_leads_pages(make_site, serving, open_page, axe: str):
     site = make_site(4)
-    item = next_item(site.desk, "mo").item
-    decide(site.desk, item.id, item.token, "mo", Ruling("reject", reason="1"))
+    item = settle(site.desk, "mo", "reject", reason="1")
     address = serving(site.desk)
     page = open_page(address + site.link("priya", role="lead"), viewport=PHONE, bypass_csp=True)
     found = []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from deciding import settle
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, next_item
 from curation.review.item import LABEL_KEYS
 from curation.review.rows import browse
 from rung.tui.review.review_screen import label_keys
@@ -20,15 +20,9 @@ def site(make_site):
     return make_site([*made, Example(chat_row("The street lamp in Fish Lane is dark since Monday", "waste"))])
 
 
-def ruled(site, row: str, verdict: str, who: str = "mo", **more):
-    item = next_item(site.desk, who, want=row).item
-    assert item is not None
-    decide(site.desk, row, item.token, who, Ruling(verdict, **more))
-
-
 def test_the_list_is_narrowed_by_state_answer_and_finding(site):
-    ruled(site, "r-000001", "approve")
-    ruled(site, "r-000002", "edit", text="waste")
+    settle(site.desk, "mo", "approve", want="r-000001")
+    settle(site.desk, "mo", "edit", want="r-000002", text="waste")
     site.desk.store.queue(["r-000003"], "contradiction", "contradictions", actor="mo")
     assert browse(site.desk).total == 13
     assert [row.id for row in browse(site.desk, state="edited").rows] == ["r-000002"]
@@ -45,7 +39,7 @@ def test_look_alikes_are_approved_by_one_press_each_as_this_persons_decision(sit
     dana = site.browser("dana").get("/?row=r-000001").get("/alike?row=r-000001")
     marked = {name: value for name, value in dana.page.form("/alike").items() if name.startswith("r-")}
     assert set(marked) == {f"r-{n:06}" for n in range(2, 7)}  # not the waste rows, not the row itself
-    ruled(site, "r-000002", "reject", reason="wrong")
+    settle(site.desk, "mo", "reject", want="r-000002", reason="wrong")
     form = {"r-000003": "", "r-000013": marked["r-000004"], "r-000005": "changed"}
     dana.press("/alike", **form)
     assert dana.row == "r-000001"
@@ -60,7 +54,7 @@ def test_look_alikes_are_approved_by_one_press_each_as_this_persons_decision(sit
 def test_under_blind_review_nothing_is_accepted_together(make_site):
     rows = [Example(chat_row(f"The street lamp in {street} is dark", "lighting")) for street in STREETS]
     site = make_site(rows, overlap=1.0)
-    ruled(site, "r-000001", "edit", text="roads")
+    settle(site.desk, "mo", "edit", want="r-000001", text="roads")
     dana = site.browser("dana")
     assert "/alike" not in dana.html
     assert "/alike" not in dana.get("/alike?row=r-000002").html.split("</header>")[1]

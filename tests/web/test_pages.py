@@ -8,11 +8,12 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from deciding import settle
 from sqlalchemy import insert
 from web_steps import stale
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, known_reviewer, next_item, progress
+from curation.review import known_reviewer, progress
 from curation.review.service import day_of
 from curation.store import NewRow
 from curation.store.tables import links
@@ -25,8 +26,7 @@ def test_blind_rows_show_nobodys_decision(make_site):
     with site.desk.store.write() as connection:
         connection.execute(insert(links).values(row_id=1, other_id=2, kind="minimal_pair", similarity=0.9))
     for _ in range(2):
-        item = next_item(site.desk, "mo").item
-        decide(site.desk, item.id, item.token, "mo", Ruling("edit", text=f"MO-{item.id}"))
+        settle(site.desk, "mo", "edit", text="MO-answer")
     dana = site.browser("dana")
     assert "mo" not in re.findall(r"\w+", dana.words)
     assert "MO-" not in dana.bare
@@ -46,8 +46,7 @@ def test_near_rows_that_were_decided_stand_beside(make_site):
     with site.desk.store.write() as connection:
         for other in (2, 3):
             connection.execute(insert(links).values(row_id=1, other_id=other, kind="minimal_pair", similarity=0.9))
-    item = next_item(site.desk, "mo", want="r-000002").item
-    decide(site.desk, item.id, item.token, "mo", Ruling("edit", text="E11.42"))
+    settle(site.desk, "mo", "edit", want="r-000002", text="E11.42")
     dana = site.browser("dana").get("/?row=r-000001")
     assert "E11.42" in dana.words and "mo" in re.findall(r"\w+", dana.words)
     assert site.desk.store.row("r-000002").example.question in dana.words

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from deciding import settle
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, next_item
 from curation.review.service import recent
 
 HOSTILE = (
@@ -66,8 +66,7 @@ def test_a_reviewers_hour(make_site, serving, open_page):
     assert "8 today · 8 of 16 · 50%" in page.inner_text(".progress")
 
     site.now[0] += 1000  # the lease is over, and someone else decides
-    item = next_item(site.desk, "mo", want=rejected).item
-    decide(site.desk, item.id, item.token, "mo", Ruling("edit", text="S01.9"))
+    settle(site.desk, "mo", "edit", want=rejected, text="S01.9")
     page.keyboard.press("a")
     page.wait_for_selector("form[action='/contest']")
     assert re.search(r"\bmo\b.* \d\d:\d\d \(S01\.9\)", page.inner_text("main"))
