@@ -188,7 +188,7 @@ def failed_sample(make_desk, **review):
 
 def test_a_larger_sample_stands_when_other_rows_come(make_desk, rows_of):
     """Else a look at the queue drew it again at the first size and error, before anyone had seen it."""
-    desk = failed_sample(make_desk, rows_of, accept_automatic=True)
+    desk = failed_sample(make_desk, accept_automatic=True)
     plan = draw_again(desk.store, desk.settings, "pool", actor="lead")
     assert plan is not None and plan.size == 42
     drawn = {row.id for row in desk.store.rows() if row.plan == plan.id and row.in_sample}
@@ -203,8 +203,8 @@ def test_a_larger_sample_stands_when_other_rows_come(make_desk, rows_of):
     assert third is not None and third.error == pytest.approx(plan.error / 2)  # rows that came begin nothing anew
 
 
-def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(make_desk, rows_of):
-    desk = failed_sample(make_desk, rows_of, accept_automatic=True, order="random", overlap=1.0)
+def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(make_desk):
+    desk = failed_sample(make_desk, accept_automatic=True, order="random", overlap=1.0)
     plan = draw_again(desk.store, desk.settings, "pool", actor="lead")
     assert plan is not None
     progress(desk)
