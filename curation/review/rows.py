@@ -142,17 +142,6 @@ class AnswerRepair:
     changes: tuple[WordChange, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SimilarRow:
-    """An open row that the repair fits; `overlap` 0..1, the words that its question shares with the repaired row's."""
-
-    row: str
-    question: str
-    answer: str
-    repaired: str
-    overlap: float
-
-
 def repair_of(row: str, question: str, before: str, after: str) -> AnswerRepair | None:
     """Return the change of an edit; None if it changed nothing."""
     if before.strip() == after.strip() or not before.strip():
@@ -189,8 +178,8 @@ def last_repair(desk: Desk, person: Reviewer) -> AnswerRepair | None:
     return repair_of(row_id(found["row_id"]), Example(before).question, edited_text(before), edited_text(after))
 
 
-def similar_rows(desk: Desk, person: Reviewer, repair: AnswerRepair) -> list[SimilarRow]:
-    """Open rows that this person may take and that the repair fits: those whose question is nearest come first.
+def similar_rows(desk: Desk, person: Reviewer, repair: AnswerRepair) -> list[str]:
+    """Return the open rows that this person may take and that the repair fits, the nearest question first.
 
     Rows that somebody else holds, or that this person decided already, are left out.
     """
@@ -199,14 +188,9 @@ def similar_rows(desk: Desk, person: Reviewer, repair: AnswerRepair) -> list[Sim
     with desk.store.read() as connection:
         for number, payload in open_to(connection, person, desk.clock(), _pieces(repair)):
             row = json.loads(payload)
-            answer = edited_text(row)
-            made = repaired(repair, answer)
-            if made is not None and row_id(number) != repair.row:
-                question = Example(row).question
-                found.append(
-                    SimilarRow(row_id(number), question, answer, made, jaccard(mine, frozenset(words(question))))
-                )
-    return sorted(found, key=lambda each: (-each.overlap, each.row))[:MOST_ROWS]
+            if row_id(number) != repair.row and repaired(repair, edited_text(row)) is not None:
+                found.append((-jaccard(mine, frozenset(words(Example(row).question))), row_id(number)))
+    return [name for _, name in sorted(found)[:MOST_ROWS]]
 
 
 def _parts(text: str) -> list[str]:

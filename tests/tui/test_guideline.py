@@ -50,13 +50,13 @@ async def test_without_a_guideline_it_says_so(tmp_path, program):
 
 
 def test_the_part_that_speaks_of_the_item():
-    assert [part.heading for part in sections(GUIDELINE)] == ["1 General", "2.3 Hypertension", "2.4 Diabetes"]
+    assert [heading for heading, _ in sections(GUIDELINE)] == ["1 General", "2.3 Hypertension", "2.4 Diabetes"]
     question, answer = (PLAIN[0]["messages"][n]["content"] for n in (0, 1))
-    assert section_for(GUIDELINE, f"{question}\n{answer}").heading == "2.4 Diabetes"
-    assert section_for(GUIDELINE, "hypertension of the heart").heading == "2.3 Hypertension"
-    assert section_for(GUIDELINE, "zebra").heading == "1 General"
-    assert section_for("1. One rule.\n2. Another.", "anything").heading == ""
-    assert section_for("", "anything").body == ""
+    assert section_for(GUIDELINE, f"{question}\n{answer}")[0] == "2.4 Diabetes"
+    assert section_for(GUIDELINE, "hypertension of the heart")[0] == "2.3 Hypertension"
+    assert section_for(GUIDELINE, "zebra")[0] == "1 General"
+    assert section_for("1. One rule.\n2. Another.", "anything")[0] == ""
+    assert section_for("", "anything")[1] == ""
 
 
 def test_places_are_found_across_line_breaks_and_case():

@@ -165,28 +165,17 @@ Line = str | Text
 HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class GuidelineSection:
-    """A heading and the text under it, up to the next heading; before the first one the heading is empty."""
-
-    heading: str
-    body: str
-
-
-def sections(text: str) -> list[GuidelineSection]:
-    """Return all parts that have a text; a heading without one is left out."""
-    found, heading, at = [], "", 0
-    for match in HEADING.finditer(text):
-        found.append(GuidelineSection(heading, text[at : match.start()].strip()))
-        heading, at = match[1], match.end()
-    found.append(GuidelineSection(heading, text[at:].strip()))
-    return [section for section in found if section.body]
+def sections(text: str) -> list[tuple[str, str]]:
+    """Return (heading, text under it) of each part that has a text; before the first heading the heading is empty."""
+    first, *parts = HEADING.split(text)
+    pairs = [("", first), *zip(parts[::2], parts[1::2], strict=True)]
+    return [(heading, body.strip()) for heading, body in pairs if body.strip()]
 
 
-def section_for(text: str, item: str) -> GuidelineSection:
+def section_for(text: str, item: str) -> tuple[str, str]:
     """Return the part that shares the most and the rarest words with an item; the first one where none shares any."""
-    parts = sections(text) or [GuidelineSection("", text.strip())]
-    sets = [frozenset(words(f"{part.heading} {part.body}")) for part in parts]
+    parts = sections(text) or [("", text.strip())]
+    sets = [frozenset(words(f"{heading} {body}")) for heading, body in parts]
     common = Counter(word for each in sets for word in each)
     mine = frozenset(words(item))
 
@@ -225,14 +214,14 @@ def _guideline(item: ReviewItem, width: int, room: int) -> Iterator[Line]:
     """Yield the part that speaks of the item, cut to the room there is; `g` shows all."""
     if item.guideline is None:
         return
-    part = section_for(
+    heading, body = section_for(
         item.guideline.text, f"{Example(item.row).question[:LONGEST]}\n{edited_text(item.row)[:LONGEST]}"
     )
-    title = f"Guideline v{item.guideline.version}" + (f", {part.heading}" if part.heading else "")
+    title = f"Guideline v{item.guideline.version}" + (f", {heading}" if heading else "")
     if item.guideline.text.strip() == GUIDELINE.strip():
         title = "The guideline is still the template: write guideline.md"
     yield from (heads := [Text(line, style="bold") for line in _wrapped(title, width)])
-    lines = ["", *_wrapped(part.body, width)]
+    lines = ["", *_wrapped(body, width)]
     room -= len(heads) + 1
     yield from lines if len(lines) <= room else [*lines[: room - 1], "…  g all of it"]
     yield ""

@@ -21,7 +21,7 @@ from curation.review.item import Found, OtherDecision, Veil, answers_in_use, log
 from curation.review.leases import give_up, renew
 from curation.review.people import team
 from curation.review.progress import agreement
-from curation.review.rows import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
+from curation.review.rows import AnswerRepair, NearestDecided, last_repair, repaired, similar_rows
 from curation.review.service import DecisionInForce, contest, decided_by_another
 from curation.store import store_exists
 from curation.store.decision_log import keep_draft
@@ -81,7 +81,7 @@ class RepairSeries:
     """The same repair on similar rows. `left` shrinks as rows are shown; `taken` counts those that took the repair."""
 
     repair: AnswerRepair
-    left: list[SimilarRow]
+    left: list[str]
     found: int
     taken: int = 0
 
@@ -331,7 +331,7 @@ class ReviewSession:
     def _similar(self) -> ReviewItem | None:
         """Return the next row of the series that this person can have and that the repair still fits."""
         while self.series and self.series.left:
-            item = next_item(self.desk, self.person, want=self.series.left.pop(0).row).item
+            item = next_item(self.desk, self.person, want=self.series.left.pop(0)).item
             if item is not None and self.proposal(item) is not None:
                 return item
             self.leave(item)
