@@ -73,13 +73,11 @@ def advise(
     if logs:
         at_most_one({"--logs": True, "--answers": answers, "--set": set_answers, "--what-if": what_if,
                      "--recheck": recheck, "--diff": diff, "--report": report, "--save": save})  # fmt: skip
-        project = find_project()
-        today = day("--as-of", as_of) if as_of else date.today()
-        return _advise_on_logs(logs, project, _rulebook(project), today, as_json)
+        return _advise_on_logs(logs, day("--as-of", as_of), as_json)
     at_most_one({"--set": set_answers, "--answers": answers})
     said = _parsed(set_answers or [], "--set")
     project = require_project() if said else find_project()
-    today = day("--as-of", as_of) if as_of else date.today()
+    today = day("--as-of", as_of)
     older = _older(project, diff, recheck)
     check_html(report, "--report")
     given = _answers_given(answers, project, as_json, said)
@@ -107,13 +105,15 @@ def advise(
         _print(decision, as_json, project)
 
 
-def _advise_on_logs(logs: Sequence[Path], project: Project | None, book: Rulebook, today: date, as_json: bool) -> None:
+def _advise_on_logs(logs: Sequence[Path], today: date, as_json: bool) -> None:
     """Print the workloads of these logs; nothing is written, and no model is asked."""
     from rung.text.monitoring_text import workload_lines
     from training.monitoring.log_import import read_logs
     from training.monitoring.requests import join
     from training.monitoring.workloads import workloads
 
+    project = find_project()
+    book = _rulebook(project)
     read = read_logs(logs, keep_rejects=True, progress=ProgressLine("Reading"))
     joined = join(read.parts)
     found = workloads(joined.requests, book, today, project.root / "rules" / "prices.toml" if project else None)
@@ -303,7 +303,7 @@ def rules_refresh(
     from advisor.over_date import over_date
     from rung.text.rules_text import over_lines, over_report
 
-    day_of = day("--as-of", as_of) if as_of else date.today()
+    day_of = day("--as-of", as_of)
     over = over_date(day_of)
     show(as_json, over_report(over, day_of), over_lines(over, day_of))
     if over:

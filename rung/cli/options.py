@@ -57,9 +57,9 @@ def duration(option: str, text: str) -> int:
 
 
 def day(option: str, text: str) -> date:
-    """Return the day that was given to this option. Raises RungError if it is none."""
+    """Return the day that was given to this option, today for none. Raises RungError if it is no day."""
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(text) if text else date.today()
     except ValueError as error:
         expected = "a date like 2026-11-25"
         raise RungError(f'{option} "{text}" is not a date.', where=option, expected=expected, found=text) from error

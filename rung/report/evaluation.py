@@ -60,6 +60,7 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
     notes = [*(baseline.notes if baseline else ()), *report.notes]
     risks = [(symbol, mask(text)) for symbol, text in threats(project, report, verdict, arms, notes)]
     paid = costs(report, verdict, arms)
+    rival = verdict_text.rival_name(verdict) if verdict else "the best prompt"
     items = ExampleItems(rows, [arm_name(name) for name in columns], shown.split)
     fold = fold_of(
         project, report, verdict, ": ".join(paid[0]), items, [text for symbol, text in risks if symbol == "!"]
@@ -69,7 +70,7 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "project": project.name,
         "report": report,
         "report_sha256": sha256_file(folder / "report.json"),
-        "subject": _subject(report, verdict),
+        "subject": f"{report.run} against {rival}" if report.run else "the ladder, measured",
         "fold": fold,
         "plot": score_plot(arms, chosen, goal),
         "difference_plot": difference_plot(verdict) if verdict else "",
@@ -99,11 +100,6 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
         "extras": list(dict.fromkeys(key for arm in arms for key in arm.extra)),
         "chain": _chain(folder, report, verdict),
     }
-
-
-def _subject(report: Report, verdict: Verdict | None) -> str:
-    rival = verdict_text.rival_name(verdict) if verdict else "the best prompt"
-    return f"{report.run} against {rival}" if report.run else "the ladder, measured"
 
 
 def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None) -> Markup:

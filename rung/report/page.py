@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
@@ -63,15 +63,18 @@ def write_html(path: Path, template: str, values: Mapping[str, Any]) -> None:
 
 def marked(output: str, expected: str, limit: int = 300) -> Markup:
     """Return the output with unexpected words struck out and missing words underlined."""
-    found, wanted = shown(output, limit).split(), shown(expected, limit).split()
     parts: list[str] = []
-    for kind, a, b, c, d in SequenceMatcher(None, found, wanted, autojunk=False).get_opcodes():
-        kept, missing = escape(" ".join(found[a:b])), escape(" ".join(wanted[c:d]))
-        if kind == "equal":
-            parts.append(kept)
-        else:
-            parts += [f"<del>{kept}</del>"] * (b > a) + [f"<ins>{missing}</ins>"] * (d > c)
+    for same, found, wanted in changes(output, expected, limit):
+        changed = [f"<del>{found}</del>"] * bool(found) + [f"<ins>{wanted}</ins>"] * bool(wanted)
+        parts += [found] if same else changed
     return Markup(" ".join(parts))
+
+
+def changes(one: str, other: str, limit: int) -> Iterator[tuple[bool, str, str]]:
+    """Yield the words of two texts, escaped: whether both have them, those of the one, those of the other."""
+    mine, theirs = shown(one, limit).split(), shown(other, limit).split()
+    for kind, a, b, c, d in SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes():
+        yield kind == "equal", escape(" ".join(mine[a:b])), escape(" ".join(theirs[c:d]))
 
 
 def shown(text: str, limit: int = 2000) -> str:

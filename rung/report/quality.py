@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from markupsafe import Markup
 from curation.checks.base import Checkup, DataFinding
 from curation.checks.diversity import VENDI_ROWS
 from rung import __version__
-from rung.report.page import bar_plot, shown, write_html
+from rung.report.page import bar_plot, changes, shown, write_html
 from rung.text.checks_text import SYMBOLS, blocking_words, counts, sample
 
 SHOWN = 40
@@ -73,16 +72,14 @@ def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
 
 def side_by_side(texts: Sequence[str]) -> list[Markup]:
     """Return the texts of one piece of evidence; of two rows with the words marked that only one of them has."""
+    plain = [Markup(escape(shown(text, MOST_SHOWN))) for text in texts]
     if len(texts) < 2:
-        return [Markup(escape(shown(text, MOST_SHOWN))) for text in texts]
-    one, other = (shown(text, MOST_SHOWN).split() for text in texts[:2])
+        return plain
     left, right = [], []
-    for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        mine, theirs = escape(" ".join(one[a:b])), escape(" ".join(other[c:d]))
-        left.append(mine if kind == "equal" or not mine else f"<mark>{mine}</mark>")
-        right.append(theirs if kind == "equal" or not theirs else f"<mark>{theirs}</mark>")
-    rest = [Markup(escape(shown(text, MOST_SHOWN))) for text in texts[2:]]
-    return [Markup(" ".join(filter(None, left))), Markup(" ".join(filter(None, right))), *rest]
+    for same, mine, theirs in changes(texts[0], texts[1], MOST_SHOWN):
+        left += [mine if same else f"<mark>{mine}</mark>"] * bool(mine)
+        right += [theirs if same else f"<mark>{theirs}</mark>"] * bool(theirs)
+    return [Markup(" ".join(left)), Markup(" ".join(right)), *plain[2:]]
 
 
 def _bars(title: str, counts: Mapping[str, int], by_name: bool = False) -> Markup:

@@ -50,7 +50,8 @@ class Beside:
         Raises Left within a moment of `left()`, and RungError with what the work raised.
         """
         while True:
-            child = self._taken()
+            with self._turn:
+                child, self._waiting = self._waiting, None
             fresh = child is None
             child = child or _Child()
             try:
@@ -74,11 +75,6 @@ class Beside:
             child, self._waiting = self._waiting, None
         if child is not None:
             child.end()
-
-    def _taken(self) -> _Child | None:
-        with self._turn:
-            child, self._waiting = self._waiting, None
-        return child
 
     def _put_back(self, child: _Child) -> None:
         with self._turn:

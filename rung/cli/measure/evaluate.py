@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.measure.raters import compare_blind
 from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
 from rung.cli.output import show
 from rung.status.following import RELABELLED
@@ -98,8 +99,6 @@ def evaluate(
     if power:
         return _power(project, settings, seeds, as_json)
     if human:
-        from rung.cli.measure.raters import compare_blind
-
         return compare_blind(project, settings, run, rater, items, sheet, answers or [], reveal, unmask, as_json)
     if recheck:
         return _recheck(project, settings, recheck, as_json)
