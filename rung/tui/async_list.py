@@ -19,6 +19,7 @@ from rung.tui.source import StatusRead
 from rung.tui.widgets.lines import PAGES, Entry, MarkedLines
 from rung.tui.worker_process import Beside, Word
 from workspace.errors import RungError
+from workspace.folder import Project
 
 T = TypeVar("T")
 LOCKED = (("[ ]", "stage"), ("Esc", "start"), *HELP)
@@ -196,7 +197,7 @@ class LoadedScreen(StageScreen):
         beside: Beside = self.app.beside  # type: ignore[attr-defined]
         return beside.call(work, *given, heard=heard, left=lambda: worker.is_cancelled)
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Overridden: everything that the screen shows. Runs in a thread; may raise RungError."""
         raise AssertionError("a screen says what it loads")
 
@@ -255,7 +256,8 @@ class LoadedScreen(StageScreen):
     def _load(self) -> None:
         worker = get_current_worker()
         try:
-            loaded = self.load()
+            project = self.source.project
+            loaded = self.load(project) if project else locked("no project here.", 1, "rung init", "rung init")
         except RungError as error:
             hint = f"-> {error.hint}" if error.hint else ""
             loaded = LoadedLines([Entry(), *(Entry(line) for line in (*error.message.split("\n"), hint) if line)])

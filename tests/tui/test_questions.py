@@ -196,6 +196,8 @@ async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
         await until(pilot, lambda: bool(app.screen.message))
         await pilot.press("0", "escape", "escape", "escape")
         await until(pilot, lambda: not any(worker.is_running for worker in app.workers))
+        app.open_stage(2)
+        await until(pilot, lambda: getattr(app.screen, "opener", 0) == 1)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -22,6 +22,7 @@ from rung.tui.async_list import LoadedLines, LoadedScreen
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry, shown
 from workspace.errors import RungError
+from workspace.folder import Project
 
 EMPTY = "No answers yet. Press 1, or run: rung advise --answers answers.toml"
 BROKEN = "No advice is given on a broken rulebook."
@@ -56,10 +57,9 @@ class AdviceScreen(LoadedScreen):
         version = f" · rulebook {self.data.rulebook.version}" if self.data else ""
         return f"Advice{version} · {self.source.person}"
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Work the advice out; it takes milliseconds, but the rulebook has to be read."""
-        project = self.source.project
-        if project is None or not project.answers_file.is_file():
+        if not project.answers_file.is_file():
             return LoadedLines([Entry(), Entry(EMPTY)], "rung advise")
         try:
             book = load_rulebook(project.root / "rules")

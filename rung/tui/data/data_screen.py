@@ -40,6 +40,7 @@ from rung.tui.widgets.lines import Entry, MarkedLines, shown
 from rung.tui.worker_process import Word
 from workspace.counted import counted
 from workspace.errors import RungError
+from workspace.folder import Project
 
 ASKING = {"import": "show it", "filter": "filter", "dismiss": "dismiss"}
 """Action of Enter in the field."""
@@ -122,10 +123,10 @@ class DataScreen(LoadedScreen):
         self.query_one("#field").display = False
         self.command = "rung data check"
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Run every check on the project's rows; where nothing has changed, what the last ones found."""
-        project, settings = self.source.project, self.source.settings
-        if project is None or not store_exists(project, settings):
+        settings = self.source.settings
+        if not store_exists(project, settings):
             return LoadedLines(list(empty_lines()), "rung data import FILE")
         with open_store(project, settings) as store:
             if not store.counts():

@@ -14,7 +14,7 @@ from rung.tui.data.row_work import Foreseen, foreseen
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry
 from workspace.files import sha256_file
-from workspace.folder import next_id
+from workspace.folder import Project, next_id
 
 MOST = 6
 
@@ -44,10 +44,10 @@ class DatasetScreen(LoadedScreen):
         """Return the keys; if there is nothing to freeze, Enter goes on."""
         return (("Enter", "next"), *self.keys[1:]) if self.goes_on else self.keys
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Plan the freeze; nothing is written."""
-        project, settings = self.source.project, self.source.settings
-        if project is None or not store_exists(project, settings):
+        settings = self.source.settings
+        if not store_exists(project, settings):
             return locked("no rows yet.", 3, "rung data import FILE", "rung data freeze")
         folder = newest_dataset(project)
         manifest = read_manifest(folder) if folder else None

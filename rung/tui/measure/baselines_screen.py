@@ -20,6 +20,7 @@ from rung.tui.job import JobEnded
 from rung.tui.measure.items_screen import ItemsScreen
 from rung.tui.widgets.lines import Entry, shown
 from workspace.counted import all_of, duration, money
+from workspace.folder import Project
 
 CLOCK = 1.0
 """Seconds between two looks at the clock while the arms are measured."""
@@ -71,12 +72,11 @@ class BaselinesScreen(StoppableScreen):
         later = ("v", "o") if self.data is None else ()
         return [(key, word) for key, word in super().keys_now() if key not in later]
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Return the newest baseline on the frozen test set."""
-        project = self.source.project
-        found = newest_dataset(project) if project else None
+        found = newest_dataset(project)
         test = read_manifest(found).splits.get("test") if found else None
-        if project is None or test is None:
+        if test is None:
             return locked(LOCKED, 5, "rung data freeze --test-only", "rung baseline")
         self.items = test.rows
         answers = read_answers(project)

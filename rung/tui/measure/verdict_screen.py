@@ -57,17 +57,14 @@ class VerdictScreen(StoppableScreen):
         """Return the heading, with the run's name."""
         return f"Verdict · {self.data.verdict.run} · {self.source.person}" if self.data else super().heading()
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Return the newest verdict, or what is missing for one."""
-        project = self.source.project
-        run = newest_run(project) if project else None
-        found = newest_verdict(project) if project else None
-        if project is None or (run is None and found is None):
-            return locked(_missing(project), 8, "rung train", "rung evaluate")
-        if found is None or (run is not None and found[1].run != run.id):
-            assert run is not None
+        run, found = newest_run(project), newest_verdict(project)
+        if run is not None and (found is None or found[1].run != run.id):
             waiting = [Entry(), Entry(f"{run.id} is finished and not measured on the test set yet."), Entry()]
             return LoadedLines([*waiting, Entry("Next: measure it.   Enter", "", "bold")], f"rung evaluate {run.id}")
+        if found is None:
+            return locked(_missing(project), 8, "rung train", "rung evaluate")
         folder, verdict = found
         report = newest_report(project, "run", run=verdict.run)
         baseline = newest_report(project, "baseline")
@@ -134,10 +131,10 @@ def needs_name(verdict: Verdict) -> bool:
     return verdict.verdict == "judgement" and verdict.accepted is None
 
 
-def _missing(project: Project | None) -> str:
+def _missing(project: Project) -> str:
     """`no finished run`, and how far the one that trains has come."""
-    runs = read_runs(project) if project else []
-    if project is None or not runs or runs[-1].state not in LIVE:
+    runs = read_runs(project)
+    if not runs or runs[-1].state not in LIVE:
         return "no finished run."
     run = runs[-1]
     steps = [line for line in curve(project.runs / run.id) if line["kind"] == "step"]

@@ -62,12 +62,10 @@ class ReleaseScreen(StoppableScreen):
         run = self.data.verdict.run if self.data and self.data.verdict else ""
         return " · ".join(filter(None, ("Release", run, self.source.person)))
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Return the newest verdict and the newest release."""
-        project = self.source.project
-        found = newest_verdict(project) if project else None
-        baseline = newest_report(project, "baseline") if project else None
-        if project is None or (found is None and baseline is None):
+        found, baseline = newest_verdict(project), newest_report(project, "baseline")
+        if found is None and baseline is None:
             return locked("no verdict yet.", 9, "rung evaluate", "rung release --to prompt")
         verdict = found[1] if found else None
         standing = current_release(project)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rung.text.training_text import METHOD, fact_words, passed_of, plan_rows
-from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, locked, press
+from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, press
 from rung.tui.data.row_work import gated
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
@@ -56,11 +56,8 @@ class PlanScreen(StoppableScreen):
         begins = self.data is None or (self.data.is_open and not self.data.trained)
         return self.keys if begins else [("Enter", "next"), *self.keys[1:]]
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Return the newest plan and the gates, recomputed."""
-        project = self.source.project
-        if project is None:
-            return locked("no project here.", 1, "rung init", "rung plan")
         plans = read_plans(project)
         plan = plans[-1][1] if plans else None
         gates = self.beside(gated, project, self.source.settings, plan)

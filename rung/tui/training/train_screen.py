@@ -70,11 +70,10 @@ class TrainScreen(LoadedScreen):
         if self.data is not None and self.data.run.state not in OVER:
             self._load()  # also a run that was stopped: it may be gone on with, here or elsewhere
 
-    def load(self) -> LoadedLines:
+    def load(self, project: Project) -> LoadedLines:
         """Return the newest run."""
-        project = self.source.project
-        runs = read_runs(project) if project else []
-        if project is None or not runs:
+        runs = read_runs(project)
+        if not runs:
             return locked("no run yet. A plan whose six gates are open starts one.", 7, "rung plan", "rung train")
         run = runs[-1]
         lines = curve(project.runs / run.id)
