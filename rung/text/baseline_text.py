@@ -199,16 +199,15 @@ def _cost(low: float | None, high: float | None) -> str:
     return least if least == most else f"{least} to {most}"
 
 
-def dots(low: float, score: float, high: float, width: int, goal: float | None = None, *, plain: bool = False) -> str:
-    """Return one row of `width` characters for values in 0..1; `plain` for terminals without line characters."""
-    left, line, right, mark = ("|", "-", "|", "o") if plain else ("├", "─", "┤", "o")
+def dots(low: float, score: float, high: float, width: int, goal: float | None = None) -> str:
+    """Return one row of `width` characters for values in 0..1."""
     row = [" "] * width
     if goal is not None:
         row[_column(goal, width)] = ":"
     start, middle, end = (_column(value, width) for value in (low, score, high))
-    row[start : end + 1] = line * (end + 1 - start)
-    row[start], row[end] = left, right
-    row[middle] = mark
+    row[start : end + 1] = "─" * (end + 1 - start)
+    row[start], row[end] = "├", "┤"
+    row[middle] = "o"
     return "".join(row).rstrip()
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -269,9 +268,9 @@ class RungApp(App[None]):
         yield SystemCommand("Quit", "running commands continue in the background", self.action_quit)
 
 
-def open_review(reviewer: str = "", folder: Path | None = None) -> None:
+def open_review(reviewer: str) -> None:
     """Open the review screen for this person, as `rung review` does on a terminal."""
-    project = require_project(folder)
+    project = require_project()
     RungApp(ScreenSource(project.root, project, who=reviewer), first=4).run()
 
 
