@@ -18,7 +18,7 @@ from workspace.errors import RungError
 
 COMMANDS = (
     ("project", "init status doctor locate"),
-    ("advice", "questions advise rules"),
+    ("advise", "questions advise rules"),
     ("data.data_commands", "data"),
     *((f"data.{more}", "") for more in ("ingest", "generate")),
     ("review", "review"),

@@ -23,7 +23,7 @@ def answer(project: Project | None, ref: str) -> Explanation:
     if ref in GATES:
         return why_gate(project, ref)
     if ref.startswith("W") or ":" in ref:
-        from rung.why.items import why_import, why_item, why_logged
+        from rung.why.inputs import why_import, why_item, why_logged
 
         why = why_import if ":" not in ref else why_item if ref.startswith("E") else why_logged
         return why(project, ref)

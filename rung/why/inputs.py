@@ -1,4 +1,4 @@
-"""`rung why E-002:41`: one item of an evaluation: what each arm answered, and the train rows nearest to it."""
+"""`rung why E-002:41` and `W-001:17`: an item of an evaluation or a request of production, with train rows near it."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
