@@ -46,13 +46,6 @@ def test_what_stands_in_the_way_is_said_before_the_missing_extra(tmp_path: Path)
     assert done.returncode == 1 and json.loads(done.stdout)["error"]["hint"] == "rung data freeze"
 
 
-def test_a_missing_extra_names_its_size_and_the_command(tmp_path: Path) -> None:
-    code = WITHOUT.replace("from rung.cli import main", "from workspace.extras import require").split("sys.argv")[0]
-    ask = f"{code}\nrequire('train', 'torch')"
-    done = subprocess.run([sys.executable, "-P", "-c", ask], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert "6 GB" in done.stderr and '"train"' in done.stderr
-
-
 def test_no_weights_are_fetched_that_nothing_could_load(tmp_path: Path) -> None:
     code = WITHOUT.replace("from rung.cli import main", "from chat.local.load import load").split("sys.argv")[0]
     done = subprocess.run(
@@ -67,9 +60,10 @@ def test_no_weights_are_fetched_that_nothing_could_load(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_demo_says_at_once_what_it_needs(tmp_path: Path) -> None:
+def test_the_demo_says_at_once_what_it_needs_and_its_size(tmp_path: Path) -> None:
     done = ran(tmp_path, "demo")
-    assert done.returncode == 2 and '"train"' in done.stderr and not list(tmp_path.iterdir())
+    assert done.returncode == 2 and '"train"' in done.stderr and "6 GB" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 RECEIPT = '[tool]\nrequirements = [{ name = "rung", extras = ["web"], path = "/dist/rung.whl" }]\n'
