@@ -146,7 +146,7 @@ def _plan_or_locked(
     machine: Machine | None,
 ) -> Path:
     """Return the plan's file. Where none can be worked out, the gates say what is missing."""
-    from rung.cli.plan.planned import work_out
+    from rung.cli.planned import work_out
     from training.gates.clearance import check_gates
     from training.plan.plans import find_plan
 

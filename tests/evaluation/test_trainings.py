@@ -123,7 +123,7 @@ def test_test_answers_in_documents_and_in_the_runs_instruction_are_told_of_a_run
 
 
 def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(project, settings):
-    from rung.cli.measure.evaluate import _trainings
+    from rung.cli.evaluate import _trainings
 
     recipes = {"R-001": (0, 16), "R-002": (1, 16), "R-003": (2, 8), "R-004": (2, 16)}
     made = {}

@@ -124,7 +124,7 @@ def test_a_misspelt_kind_is_named() -> None:
 
 
 def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None:
-    from rung.cli.plan import plan_commands as commands
+    from rung.cli import plan_commands as commands
 
     asked = [
         lambda: commands.export("trll"),
@@ -150,7 +150,7 @@ def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None
 def test_an_option_of_before_is_read_as_its_word_and_says_so(
     before: str, today: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rung.cli.plan.plan_commands import todays
+    from rung.cli.plan_commands import todays
 
     assert todays(before.split()) == today.split()
     told = capsys.readouterr()

@@ -18,7 +18,7 @@ from workspace.folder import find_project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rung.cli.plan.planned import MadePlan
+    from rung.cli.planned import MadePlan
     from training.gates.gate import Gate, GateOverride
 
 Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")]
@@ -92,7 +92,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Compute the training plan: every value with its reason, and the state of the gates."""
-    from rung.cli.plan.planned import NamedValues, make
+    from rung.cli.planned import NamedValues, make
     from training.gates.clearance import check_gates
 
     named = NamedValues(method, objective, packing, values or [])
@@ -110,7 +110,7 @@ def plan(
 
 def _lines(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool) -> list[str]:
     """Return the lines of the plan, the requested extras, and the next step."""
-    from rung.cli.plan.planned import row_check
+    from rung.cli.planned import row_check
     from rung.text.training_text import explain_lines, plan_lines, token_lines
     from training.gates.clearance import policy_of
 
@@ -131,7 +131,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Measure memory and speed in a few training steps, and check the rows. Exit 1 if something must be fixed."""
-    from rung.cli.plan.planned import NamedValues, make
+    from rung.cli.planned import NamedValues, make
     from rung.text.training_text import dry_run_lines
     from training.trials.dry_run import place_of, preflight
 
@@ -160,7 +160,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Compare values in short training runs (successive halving). Validation decides; the test set is not read."""
-    from rung.cli.plan.planned import NamedValues, make, set_aside, sweep_plan
+    from rung.cli.planned import NamedValues, make, set_aside, sweep_plan
     from training.trials.sweep import parse_space
 
     parse_space(pairs)
@@ -190,7 +190,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the plan and its rows for another trainer, if the gates are open. Nothing is uploaded."""
-    from rung.cli.plan.planned import NamedValues, make, set_aside
+    from rung.cli.planned import NamedValues, make, set_aside
     from training.export.export_folder import check_kind
 
     check_kind(kind)

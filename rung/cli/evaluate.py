@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.measure.raters import compare_blind
 from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, By, Json, Reason, Unmask, at_most_one, goes_with
 from rung.cli.output import show
+from rung.cli.raters import compare_blind
 from rung.status.following import RELABELLED
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError

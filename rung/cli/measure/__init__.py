@@ -1,1 +1,0 @@
-"""`rung baseline`, `evaluate`, `verdict`, `judge` and `trust`."""
