@@ -8,7 +8,6 @@ import shutil
 
 import numpy as np
 import pytest
-from scripted import Scripted
 
 from evaluation.abstention import Abstention, CoveragePoint, SureAnswer, abstention, threshold
 from evaluation.arms.registry import arms_named
@@ -113,20 +112,6 @@ def test_a_threshold_above_every_test_item_answers_none():
     held, test = [SureAnswer(1, 0.9, 1.0), SureAnswer(2, 0.5, 0.0)], [SureAnswer(1, 0.6, 1.0)]
     found = abstention(held, test, 0.98)
     assert found.point is None and len(found.curve) == 1
-
-
-def test_label_scoring_of_a_local_model_has_a_threshold_too(project, settings, model):
-    """It knows no answer that begins as its question does for `money`, and is not sure there."""
-
-    class Sure(Scripted):
-        def loglikelihoods(self, asks, answers):
-            asked = [ask.turns[-1]["content"][0] for ask in asks]
-            return [(0.0 if answer[0] == first else -3.0, 2) for first, answer in zip(asked, answers, strict=True)]
-
-    bench = open_bench(project, settings, Sure(lambda ask: "pin", name="s"), label_scoring=True)
-    (prompt,) = run_baseline(bench, arms_named(["prompt"]))[1].arms
-    at = prompt.abstention.point
-    assert (at.items, at.precision, prompt.abstention.chosen_on) == (24, 1.0, 12)
 
 
 @pytest.mark.parametrize(("reached", "told"), [(0.905, True), (0.98, False), (1.0, False)])

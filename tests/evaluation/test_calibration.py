@@ -77,6 +77,7 @@ def test_a_baseline_tells_how_sure_its_arms_are(project, settings):
     base, classical = (arm.extra for arm in report.arms)
     assert base["confidence"] == pytest.approx(0.8) and base["label_accuracy"] == 1.0
     assert base["ece"] == pytest.approx(0.2)
+    assert report.arms[0].abstention.point.items == 36, "label scoring of a local model has a threshold too"
     assert 0 < classical["ece"] < 1 and "label_accuracy" not in classical
 
 

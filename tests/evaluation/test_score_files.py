@@ -10,7 +10,6 @@ from scipy import stats
 
 from evaluation.verdict.paired_scores import read_scores
 from evaluation.verdict.rule import ShipRule, VerdictEvidence, rule
-from workspace.errors import InputError, RungError
 
 
 def clipped(value):
@@ -132,28 +131,3 @@ def test_a_cluster_is_one_however_a_program_writes_its_number():
         {"id": n, "baseline": 0, "tuned": 1, "cluster": (n // 3, str(n // 3), n // 3 * 1.0)[n % 3]} for n in range(36)
     ]
     assert rule(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 12
-
-
-FAULTS = {
-    "": "holds no item",
-    '{"id": 1, "baseline": 0.5}': "tuned",
-    '{"baseline": 0.5, "tuned": 1}': "id",
-    f'{{"id": 1, "baseline": 0, "tuned": 1{"0" * 400}}}': "tuned",
-    '{"id": 1, "baseline": true, "tuned": 1}': "true",
-    '{"id": 1, "baseline": null, "tuned": 1}': "null",
-    '{"id": 1, "baseline": {}, "tuned": 1}': "arm",
-    '{"id": 1, "baseline": {"a": 2}, "tuned": 1}': "2",
-    '{"id": 1, "baseline": 0, "tuned": 1}\n{"id": "1", "baseline": 0, "tuned": 1}': "line 1 already",
-    '{"id": 1, "baseline": {"a": 0}, "tuned": 1}\n{"id": 2, "baseline": {"b": 0}, "tuned": 1}': "line 2",
-    '{"id": {}, "baseline": 0, "tuned": 1}': "id",
-    '{"id": 1, "baseline": 0, "tuned": 1, "cluster": NaN}': '"cluster" is NaN',
-}
-
-
-@pytest.mark.parametrize("text", FAULTS, ids=range(len(FAULTS)))
-def test_what_is_no_score_file_is_refused_with_its_place(text):
-    with pytest.raises((InputError, RungError)) as raised:
-        read_scores("scores.jsonl", text.encode())
-    told = f"{raised.value} {raised.value.where or ''} {raised.value.found or ''} {raised.value.expected or ''}"
-    assert "scores.jsonl" in told
-    assert FAULTS[text] in told
