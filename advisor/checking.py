@@ -7,10 +7,21 @@ from itertools import combinations
 from typing import Any, get_args
 
 from advisor.answers import FACTS, SILENT
-from advisor.conditions import METHODS, OPTIONS, OUTCOME, RUNGS, WORKLOAD, Bounds, Condition
 from advisor.decision import ActionName
 from advisor.ladder import FIRST_PASS, RANK
-from advisor.rulebook import EVIDENCE, STRENGTH, Rule, Rulebook
+from advisor.rulebook import (
+    EVIDENCE,
+    METHODS,
+    OPTIONS,
+    OUTCOME,
+    RUNGS,
+    STRENGTH,
+    WORKLOAD,
+    Bounds,
+    Condition,
+    Rule,
+    Rulebook,
+)
 from workspace.errors import Problem, did_you_mean
 
 STATUS = ("untried", "begun", "partial", "insufficient", "costly", "works")

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from advisor.answers import FACTS, UNASKED
-from advisor.conditions import THIN, derive
-from advisor.contradictions import CHECKED_KEYS, consistent
+from advisor.answers import CHECKED_KEYS, FACTS, UNASKED, consistent
 from advisor.ladder import Engine
+from advisor.rulebook import THIN, derive
 
 ROOTS = {
     "rows": ("examples", "reviewed_examples"),

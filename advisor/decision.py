@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from advisor.answers import FactValues
-from workspace.artefact import Artefact, read_artefact
+from workspace.artefact import Artefact, hashes, now, read_artefact, write_artefact
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.json_types import JsonObject
@@ -191,3 +191,23 @@ def read_decision(project: Project) -> Decision | None:
         return read_artefact(project.decision_file, Decision)
     except RungError:
         return None
+
+
+RULEBOOK = "rulebook"
+"""Key in `made_from` for the hash of the rulebook, which is no file of the project."""
+
+
+def write_decision(project: Project, decision: Decision) -> Decision:
+    """Write decision.json with what it was made from, and return it.
+
+    Advice that differs from the written one in nothing but the day stays as written: what was cleared or released
+    with it names it by its hash.
+    """
+    made_from = hashes(project.root, project.answers_file) if project.answers_file.exists() else {}
+    made_from[RULEBOOK] = decision.rulebook.sha256
+    made = decision.model_copy(update={"made_from": made_from, "created_at": now()})
+    before = read_decision(project)
+    if before is not None and before.model_copy(update={"created_at": made.created_at, "as_of": made.as_of}) == made:
+        return before.model_copy(update={"as_of": made.as_of})
+    write_artefact(project.decision_file, made)
+    return made

@@ -7,13 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from advisor.answers import FactValues
-from advisor.conditions import derive, holds
 from advisor.decision import Action, AdviceGate, DataNeed, MemoryNeed, Method, Reason
 from advisor.ladder import LadderVerdict
-from advisor.rulebook import Rule, Rulebook
+from advisor.rulebook import Rule, Rulebook, derive, holds
 from advisor.sizing.architecture import read_architecture
-from advisor.sizing.inverse import base_for
 from advisor.sizing.memory import memory_of
+from advisor.sizing.run_estimate import base_for
 from advisor.sizing.setup import Setup
 
 TUNED = ("fine_tune", "rag_and_fine_tune")

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from advisor.answers import FACTS, Answers, FactValues
-from advisor.conditions import holds
 from advisor.counterfactual import ROOTS, NearbyAnswers
 from advisor.decide import is_settled, verdict_of
 from advisor.followup import data_of, gates_of, method_of, outcome_facts
 from advisor.ladder import LadderVerdict, engine_of
-from advisor.rulebook import Question, Rule, Rulebook
+from advisor.rulebook import Question, Rule, Rulebook, holds
 from workspace.json_types import JsonObject
 
 SHORTEST_WAY = 4

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from advisor.conditions import ALL_FACTS, OPTIONS, Bounds, Condition
-from advisor.rulebook import Rule, Rulebook
+from advisor.rulebook import ALL_FACTS, OPTIONS, Bounds, Condition, Rule, Rulebook
 
 FIRST_PASS = ("status", "need", "relief", "veto", "skip")
 RANK = {"no": 0, "unlikely": 1, "hardly": 2, "partly": 3, "yes": 4, "best": 5}

@@ -9,8 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+from advisor.dated_tables import life_of
 from advisor.decision import Decision
-from advisor.hosted_models import life_of
 from workspace.counted import money
 
 Kind = Literal["advice", "rules", "prices", "life"]

@@ -12,9 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from advisor.checking import check
-from advisor.conditions import ALL_FACTS, Bounds, Condition
 from advisor.dated_tables import life_faults, price_faults
-from advisor.rulebook import COMMON, FIELDS, FILES, PRICES, TABLES, AnswerChoice, Question, Rule, Rulebook, Source
+from advisor.rulebook import (
+    ALL_FACTS,
+    COMMON,
+    FIELDS,
+    FILES,
+    PRICES,
+    TABLES,
+    AnswerChoice,
+    Bounds,
+    Condition,
+    Question,
+    Rule,
+    Rulebook,
+    Source,
+)
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rules_folder

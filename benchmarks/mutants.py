@@ -52,7 +52,7 @@ LONGEST = 120
 FAR = 99
 """Distance of a file of tests from a module to which no chain of imports leads."""
 AREAS = {
-    "advisor": ["advisor/decide.py", "advisor/ladder.py", "advisor/conditions.py"],
+    "advisor": ["advisor/decide.py", "advisor/ladder.py", "advisor/rulebook.py"],
     "split": ["curation/split/split.py"],
     "leakage": ["curation/likeness/leaks/find.py", "curation/likeness/leaks/weigh.py", "curation/likeness/hashing.py"],
     "verdict": ["evaluation/verdict/compare.py", "evaluation/verdict/rule.py", "evaluation/verdict/intervals.py"],

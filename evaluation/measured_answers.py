@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.answer_file import load_answers
+from advisor.answer_file import load_answers, record_measured, with_measured
 from advisor.answers import FACTS, Answers
+from advisor.decide import advise_project
 from advisor.decision import Decision
-from advisor.project_advice import advise_project
-from advisor.recording import record_measured, with_measured
 from curation.split.manifest import newest_dataset, read_manifest
 from curation.store import open_store, store_exists
 from evaluation.arms.classifiers import CLASSIFIERS

@@ -1,17 +1,18 @@
-"""The estimate of a run: parameters, memory, which GPUs hold it, time and money, with a reason for each unknown."""
+"""The estimate of a run: parameters, memory, time and money, with a reason for each unknown; and what fits a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
-from advisor.sizing.adapters import Adapter, adapter_of
-from advisor.sizing.architecture import Architecture
+from advisor.sizing.architecture import Architecture, architecture_of
 from advisor.sizing.cards import Card, Price, cards, find_card, prices, rows_per_second
 from advisor.sizing.memory import GIB, PARTS, Memory, memory_of
-from advisor.sizing.setup import Setup
+from advisor.sizing.setup import RANGES, Adapter, Setup, adapter_of
 from workspace.json_types import JsonObject
+from workspace.shipped_rules import rule_file
 
 SAVED_BYTES = 4
 """PEFT keeps and saves adapters in 32 bits."""
@@ -30,15 +31,6 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """Fit of a run on one GPU: it fits if the high estimate is at most the memory that a program can use."""
-
-    gpu: str
-    memory_gib: float
-    fits: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Estimate:
     """All of it. `seconds` and `cost_usd` are None with a reason in `reasons`; `adapter_mb` is 10^6 bytes."""
 
@@ -48,7 +40,6 @@ class Estimate:
     trainable: int
     adapter_mb: float | None
     memory: Memory
-    fits: tuple[Fit, ...]
     seconds: float | None
     cost_usd: float | None
     price: Price | None
@@ -63,7 +54,9 @@ class Estimate:
             "adapter_mb": self.adapter_mb,
             "memory_gib": self.memory.gib(),
             "parts": {name: self.memory.parts[name] / GIB for name in PARTS},
-            "fits": [{"gpu": f.gpu, "memory_gib": f.memory_gib, "fits": f.fits} for f in self.fits],
+            "fits": [
+                {"gpu": c.name, "memory_gib": c.memory_gib, "fits": self.memory.fits(c.memory_gib)} for c in cards()
+            ],
             "seconds": self.seconds,
             "cost_usd": self.cost_usd,
             "reasons": dict(self.reasons),
@@ -78,9 +71,7 @@ class Estimate:
 def estimate(architecture: Architecture, setup: Setup | None = None, work: Workload | None = None) -> Estimate:
     """Estimate a run. Raises InputError if a target is no module of the architecture."""
     setup, work = setup or Setup(), work or Workload()
-    adapter = adapter_of(
-        architecture, setup.method, rank=setup.rank, targets=setup.targets, virtual_tokens=setup.virtual_tokens
-    )
+    adapter = adapter_of(architecture, setup)
     memory = memory_of(architecture, setup)
     reasons: dict[str, str] = {}
     if setup.method == "full":
@@ -94,18 +85,12 @@ def estimate(architecture: Architecture, setup: Setup | None = None, work: Workl
         trainable=adapter.parameters,
         adapter_mb=None if setup.method == "full" else adapter.parameters * SAVED_BYTES / 1e6,
         memory=memory,
-        fits=tuple(fit(memory, card) for card in cards()),
         seconds=seconds,
         cost_usd=cost,
         price=price,
         reasons=reasons,
         notes=(*architecture.notes, *_notes(architecture, setup, adapter, memory)),
     )
-
-
-def fit(memory: Memory, card: Card) -> Fit:
-    """Return the fit on this GPU."""
-    return Fit(card.name, card.memory_gib, memory.high <= card.memory_gib * GIB)
 
 
 def _seconds(a: Architecture, setup: Setup, work: Workload, reasons: dict[str, str]) -> float | None:
@@ -167,3 +152,103 @@ def _notes(a: Architecture, setup: Setup, adapter: Adapter, memory: Memory) -> l
     if setup.length > a.context > 0:
         found.append(f"rows of {setup.length:,} tokens are longer than the model's context of {a.context:,}")
     return found
+
+
+METHOD_ORDER = ("full", "lora", "qlora")
+"""Methods from the most memory to the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodFit:
+    """One method on one GPU: its largest `batch` at this length, its longest `length` at batch 1; 0: none."""
+
+    method: str
+    memory: Memory
+    fits: bool
+    batch: int
+    length: int
+    reason: str
+
+
+class BaseChoice(NamedTuple):
+    """A base model of the catalogue, and why it."""
+
+    id: str
+    parameters: int
+    reason: str
+
+
+def largest_batch(architecture: Architecture, setup: Setup, memory_gib: float) -> int:
+    """Return the largest batch that fits for sure (by `high`); 0 where not even one row does."""
+    return _largest(lambda n: memory_of(architecture, setup.but(batch=n)).fits(memory_gib), int(RANGES["batch"][1]))
+
+
+def largest_length(architecture: Architecture, setup: Setup, memory_gib: float) -> int:
+    """Return the longest rows that fit for sure, not above the model's context; 0 if none do."""
+    limit = architecture.context or int(RANGES["length"][1])
+    return _largest(lambda n: memory_of(architecture, setup.but(length=n)).fits(memory_gib), limit)
+
+
+def methods_that_fit(architecture: Architecture, setup: Setup, card: Card) -> tuple[MethodFit, ...]:
+    """Full, LoRA and QLoRA (and the method asked for) on one GPU, each with its reason."""
+    order = (*METHOD_ORDER, *((setup.method,) if setup.method not in METHOD_ORDER else ()))
+    return tuple(_method_fit(architecture, setup.but(method=name, mixed=None), card) for name in order)
+
+
+def base_for(
+    memory_gb: float | None, *, method: str = "qlora", length: int = 2048, batch: int = 4
+) -> BaseChoice | None:
+    """Return the largest proposed base model that `method` can train on a GPU of this size; None if none fits.
+
+    `memory_gb` None or 0 means no GPU: then the smallest model is proposed, for a CPU. The loss is taken as computed in
+    chunks, as Rung's own trainer does.
+    """
+    setup = Setup(method=method, batch=batch, length=length, loss="chunked")
+    entries = [e for e in rule_file("models.toml")["model"] if "tier" in e and not e.get("superseded")]
+    entries = sorted(entries, key=lambda entry: int(entry["tier"]))
+    if not memory_gb:
+        smallest = architecture_of(entries[0]["config"], entries[0]["id"])
+        return BaseChoice(smallest.name, smallest.parameters, "no GPU: a model this small trains on a CPU in minutes")
+    for entry in reversed(entries):
+        architecture = architecture_of(entry["config"], entry["id"])
+        memory = memory_of(architecture, setup)
+        if memory.fits(memory_gb):
+            reason = (
+                f"the largest proposed model that {method} trains within {memory_gb:g} GB: "
+                f"{memory.expected / GIB:.1f} GiB expected, {memory.high / GIB:.1f} at most, "
+                f"at {batch} rows of {length:,} tokens"
+            )
+            return BaseChoice(architecture.name, architecture.parameters, reason)
+    return None
+
+
+def _method_fit(architecture: Architecture, setup: Setup, card: Card) -> MethodFit:
+    memory = memory_of(architecture, setup)
+    fits = memory.fits(card.memory_gib)
+    batch = largest_batch(architecture, setup, card.memory_gib)
+    length = largest_length(architecture, setup.but(batch=1), card.memory_gib)
+    needs = (
+        f"needs {memory.expected / GIB:.1f} GiB (at most {memory.high / GIB:.1f}), the GPU has {card.memory_gib:.1f}"
+    )
+    if fits:
+        reason = f"{needs}: up to {batch} rows of {setup.length:,} tokens"
+    elif length:
+        reason = f"{needs}: one row of up to {length:,} tokens would fit"
+    else:
+        biggest = max(memory.parts, key=lambda name: memory.parts[name])
+        reason = f"{needs}: not even one token fits; most of it is {biggest}"
+    return MethodFit(setup.method, memory, fits, batch, length, reason)
+
+
+def _largest(holds: Callable[[int], bool], limit: int) -> int:
+    """Return the largest n from 1 to `limit` that holds, 0 for none; `holds` is true up to a point and false beyond."""
+    if not holds(1):
+        return 0
+    low, high = 1, 2
+    while high <= limit and holds(high):
+        low, high = high, high * 2
+    high = min(high, limit + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

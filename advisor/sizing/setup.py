@@ -1,14 +1,22 @@
-"""Settings of a run: method, shapes, precision, optimiser, GPUs. Checked whole, all problems at once."""
+"""Settings of a run, checked whole, and what its method trains. Counts equal PEFT's (tests/sizing compares)."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
-from advisor.sizing.adapters import METHODS, QUANTISED
+from advisor.sizing.architecture import Architecture, Matrix
 from workspace.errors import InputError, Problem, did_you_mean
+
+Method = Literal["full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
+METHODS: tuple[str, ...] = get_args(Method)
+LOW_RANK = ("lora", "qlora", "dora", "qdora", "rslora", "adalora")
+QUANTISED = ("qlora", "qdora")
+GROUPS = ("all-linear", "attention", "mlp", "qv")
+ADALORA_START = 1.5
+"""AdaLoRA starts above its target rank (PEFT: init_r 12 for target_r 8) and prunes down to it."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "method": METHODS,
@@ -31,6 +39,16 @@ RANGES: dict[str, tuple[float, float]] = {
     "dropout": (0.0, 0.99),
     "answer": (0, 1 << 24),
 }
+
+
+SHARED: dict[str, tuple[str, ...]] = {
+    "ddp": (),
+    "zero1": ("optimizer",),
+    "zero2": ("gradients", "optimizer"),
+    "zero3": ("weights", "gradients", "optimizer"),
+    "fsdp": ("weights", "gradients", "optimizer"),
+}
+"""The parts of a run that each strategy shares between GPUs (FSDP: full shard)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,10 @@ class Setup:
         """Bytes of a number in the compute precision."""
         return 4 if self.dtype == "fp32" else 2
 
+    def shards(self, part: str) -> int:
+        """Return the number of GPUs that share the weights, gradients or optimizer; 1: each holds the whole part."""
+        return self.gpus if part in SHARED[self.strategy] else 1
+
     def but(self, **changes: Any) -> Setup:
         """Return the same run with some values changed."""
         return dataclasses.replace(self, **changes)
@@ -125,21 +147,88 @@ def _range(key: str, value: Any, low: float, high: float) -> Problem | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Shards:
-    """Divisors for one GPU; 1 means that every GPU holds the whole part."""
+class Adapter:
+    """The trainable part. `parameters` are trainable; `targets` the matrices an adapter sits on."""
 
-    weights: int = 1
-    gradients: int = 1
-    optimizer: int = 1
+    parameters: int
+    targets: tuple[Matrix, ...] = ()
+    rank: int = 0
 
 
-def shards_of(setup: Setup) -> Shards:
-    """DDP shares nothing; ZeRO-1 the optimiser, ZeRO-2 gradients too, ZeRO-3 and FSDP (full shard) weights too."""
-    n = setup.gpus
-    return {
-        "ddp": Shards(),
-        "zero1": Shards(optimizer=n),
-        "zero2": Shards(gradients=n, optimizer=n),
-        "zero3": Shards(n, n, n),
-        "fsdp": Shards(n, n, n),
-    }[setup.strategy]
+def adapter_of(architecture: Architecture, setup: Setup) -> Adapter:
+    """Return the matrices that the method trains. Raises InputError if a target is no module of this architecture."""
+    method, rank = setup.method, setup.rank
+    if method == "full":
+        return Adapter(architecture.parameters)
+    if method == "prefix":
+        return Adapter(setup.virtual_tokens * 2 * architecture.layers * architecture.prefix_width)
+    if method == "prompt":
+        return Adapter(setup.virtual_tokens * architecture.hidden)
+    if method == "ia3":
+        return _ia3(architecture, setup.targets)
+    chosen = find_targets(architecture, setup.targets)
+    if method == "adalora":
+        rank = round(rank * ADALORA_START)
+    return Adapter(sum(_low_rank(matrix, method, rank) for matrix in chosen), chosen, rank)
+
+
+def find_targets(architecture: Architecture, targets: str | Sequence[str]) -> tuple[Matrix, ...]:
+    """Return the matrices that a group or a list of module names means."""
+    if isinstance(targets, str) and targets in GROUPS:
+        return _group(architecture, targets)
+    names = [name.strip() for name in (targets.split(",") if isinstance(targets, str) else targets) if name.strip()]
+    known = {name for m in architecture.matrices if m.count for name in _names(m)}
+    problems = [
+        Problem(
+            f'target "{name}" is no module of {architecture.family}.{did_you_mean(name, sorted(known | set(GROUPS)))}',
+            "targets",
+            "one of " + ", ".join(sorted(known | set(GROUPS))),
+            name,
+        )
+        for name in names
+        if name not in known
+    ]
+    if problems or not names:
+        raise InputError(problems or [Problem("no target is named.", "targets", "all-linear or module names", "")])
+    return tuple(m for m in architecture.matrices if m.count and not _names(m).isdisjoint(names) and _asked(m, names))
+
+
+def _group(architecture: Architecture, group: str) -> tuple[Matrix, ...]:
+    everything = [m for m in architecture.matrices if m.ranks and m.count]
+    if group == "all-linear":
+        return tuple(everything)
+    if group == "qv":
+        wanted = {"q_proj", "v_proj", "qkv_proj", "query_key_value", "c_attn"}
+        return tuple(m for m in everything if m.name in wanted)
+    parts = ("attention",) if group == "attention" else ("mlp", "expert")
+    return tuple(m for m in everything if m.part in parts)
+
+
+def _names(matrix: Matrix) -> set[str]:
+    """Return every name that PEFT matches: the module's, its last part, and its former names."""
+    return {matrix.name, matrix.name.split(".")[-1], *filter(None, matrix.also)}
+
+
+def _asked(matrix: Matrix, names: Sequence[str]) -> bool:
+    """True if the names mean this matrix. A fused expert matrix needs all its names; PEFT skips some dense ones."""
+    if matrix.part == "expert":
+        return all(name in names for name in matrix.also)
+    return bool(matrix.ranks) or matrix.part in ("head", "embedding")
+
+
+def _low_rank(matrix: Matrix, method: str, rank: int) -> int:
+    inner = rank * max(1, matrix.ranks)
+    each = inner * (matrix.n_in + matrix.n_out)
+    if method in ("dora", "qdora"):
+        each += matrix.n_out
+    if method == "adalora":
+        each += inner + 1  # the singular values, and PEFT counts ranknum as trained
+    return matrix.count * each
+
+
+def _ia3(architecture: Architecture, targets: str | Sequence[str]) -> Adapter:
+    """Return one scale for each output of attention matrices, one for each input of feed-forward ones."""
+    names: str | Sequence[str] = architecture.ia3 if targets in GROUPS or not targets else targets
+    chosen = find_targets(architecture, names)
+    each = [m.count * (m.n_in if m.part == "mlp" else m.n_out) for m in chosen]
+    return Adapter(sum(each), chosen)

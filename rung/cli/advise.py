@@ -64,8 +64,8 @@ def advise(
     ] = None,
 ) -> None:
     """Recommend the next step and the likely end, with reasons."""
+    from advisor.answer_file import record_said
     from advisor.decide import decide
-    from advisor.recording import record_said
 
     at_most_one({"--recheck": recheck, "--diff": diff, "--report": report})
     at_most_one({"--recheck": recheck, "--diff": diff, "--save": save})
@@ -133,9 +133,8 @@ def _answers_given(source: str, project: Project | None, as_json: bool, said: Ma
 
     Nothing that is said is written here. Raises RungError if there are no answers, and none were given on a screen.
     """
-    from advisor.answer_file import load_answers
+    from advisor.answer_file import load_answers, with_said
     from advisor.answers import Answers
-    from advisor.recording import with_said
     from rung.tui import run_program
 
     if source:
@@ -161,8 +160,7 @@ def _parsed(changes: list[str], option: str, answers: Answers | None = None) -> 
     Raises InputError with all faults, among them where they would contradict each other in `answers`.
     """
     from advisor.answer_file import parse_value
-    from advisor.answers import FACTS
-    from advisor.contradictions import contradictions
+    from advisor.answers import FACTS, contradictions
 
     problems: list[Problem] = []
     values: FactValues = {}
@@ -244,8 +242,8 @@ def _write(project: Project | None, answers: Answers, decision: Decision, *, new
 
     Where nothing may be written the advice is given all the same, unless answers were to be kept.
     """
-    from advisor.project_advice import write_decision
-    from advisor.recording import save_answers
+    from advisor.answer_file import save_answers
+    from advisor.decision import write_decision
     from evaluation.measured_answers import judge_again, page_to_write
 
     project = project or require_project()
@@ -300,7 +298,7 @@ def rules_refresh(
     as_json: Json = False,
 ) -> None:
     """List the entries past their date: sources, models, prices, providers. Exit code 1 if there is any."""
-    from advisor.over_date import over_date
+    from advisor.dated_tables import over_date
     from rung.text.rules_text import over_lines, over_report
 
     day_of = day("--as-of", as_of)

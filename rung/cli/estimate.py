@@ -100,7 +100,7 @@ def _answer(options: JsonObject, ref: str, fit: str, as_json: bool) -> None:
 def _model_at_hand(fit: str, method: str) -> str:
     """Return the project's base model, else the largest of the catalogue that fits the GPU, if any."""
     from advisor.sizing.cards import find_card
-    from advisor.sizing.inverse import base_for
+    from advisor.sizing.run_estimate import base_for
 
     if not fit:
         return ""

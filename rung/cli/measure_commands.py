@@ -53,7 +53,7 @@ def baseline(
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
-    from advisor.project_advice import advise_project
+    from advisor.decide import advise_project
     from evaluation.arms.prompted import BIGGER_MODEL
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim

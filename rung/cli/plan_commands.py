@@ -202,7 +202,7 @@ def export(
 @plan_app.command("managed")
 def managed(as_json: Json = False) -> None:
     """Show what providers of tuning offer, with dates, and how many tokens they would bill."""
-    from advisor.hosted_models import managed as offers
+    from advisor.dated_tables import managed as offers
     from rung.text.training_text import managed_lines
     from training.plan.plans import read_plans
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from advisor.recording import record_said
+from advisor.answer_file import record_said
 from curation.review import Ruling, open_desk
 from curation.review.service import decide_all
 from curation.store import StoredRow, open_store

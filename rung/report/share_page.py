@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from advisor.project_advice import advise_project
+from advisor.decide import advise_project
 from advisor.rulefiles import load_rulebook
 from curation.checks.base import Checkup
 from evaluation.measured_answers import read_answers

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from datetime import date
 
 from advisor.sizing.architecture import architecture_of
-from advisor.sizing.cards import Card, prices
+from advisor.sizing.cards import Card, cards, prices
 from advisor.sizing.config import UnknownArchitecture
-from advisor.sizing.inverse import cards_that_fit, methods_that_fit
 from advisor.sizing.memory import GIB, PARTS
-from advisor.sizing.run_estimate import Estimate
+from advisor.sizing.run_estimate import Estimate, methods_that_fit
 from workspace.counted import counted, gib
 from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
@@ -40,7 +39,7 @@ def estimate_json(found: Estimate, card: Card | None) -> JsonObject:
 def _rentable(found: Estimate) -> list[dict[str, object]]:
     """Return GPUs that hold the run, with the cheapest dated price of each."""
     listed: list[dict[str, object]] = []
-    for card in cards_that_fit(found.architecture, found.setup):
+    for card in (card for card in cards() if found.memory.fits(card.memory_gib)):
         price = next(iter(prices(card.name, date.today())), None)
         entry: dict[str, object] = {"gpu": card.name, "memory_gib": card.memory_gib}
         entry["per_hour"] = price.per_hour if price else None
@@ -75,7 +74,7 @@ def estimate_lines(found: Estimate, card: Card | None) -> Iterator[str]:
     for name, value in found.memory.parts.items():
         if value:
             yield f"  {name:<12} {value / GIB:.2f} GiB"
-    fits = [f.gpu for f in found.fits if f.fits]
+    fits = [card.name for card in cards() if found.memory.fits(card.memory_gib)]
     yield f"fits         {', '.join(fits) if fits else 'none of the GPUs in rules/hardware.toml'}"
     if setup.gpus > 1:
         yield f"             {setup.gpus} of them, sharded by {setup.strategy}"

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from datetime import date
 
 from advisor.answers import FACTS, Answers
-from advisor.conditions import Bounds, Condition
-from advisor.over_date import Dated
-from advisor.rulebook import Rule, Rulebook
+from advisor.dated_tables import Dated
+from advisor.rulebook import Bounds, Condition, Rule, Rulebook
 from rung.status.following import ASK, RULE, RULES, after
 from rung.text.decision_text import step_and_end
 from workspace.counted import counted

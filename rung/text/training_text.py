@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from advisor.hosted_models import Managed
+from advisor.dated_tables import Managed
 from rung.status.stages import STEP_WORDS, after_run
 from rung.text.message_text import marked, visible
 from training.gates.gate import Gate

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advisor.answer_file import from_table, load_answers, parse_answers
+from advisor.answer_file import from_table, load_answers, parse_answers, record_measured, record_said, save_answers
 from advisor.answers import FACTS
-from advisor.recording import record_measured, record_said, save_answers
 from workspace.errors import InputError, Problem
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 from advisor.answers import Answers
-from advisor.conditions import ALL_FACTS, THIN, Bounds, Condition, derive, holds
 from advisor.counterfactual import Flip
 from advisor.decide import decide, open_questions, ordered, verdict_of
 from advisor.ladder import engine_of
+from advisor.rulebook import ALL_FACTS, THIN, Bounds, Condition, derive, holds
 from advisor.rulefiles import load_rulebook
 
 

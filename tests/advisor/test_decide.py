@@ -12,11 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from advisor.answer_file import from_table, parse_answers
-from advisor.answers import FACTS, SILENT, UNASKED, Answers
-from advisor.conditions import OPTIONS
-from advisor.contradictions import consistent
+from advisor.answers import FACTS, SILENT, UNASKED, Answers, consistent
 from advisor.decide import decide, verdict_of
 from advisor.decision import BreakEven, Decision
+from advisor.rulebook import OPTIONS
 from advisor.rulefiles import load_rulebook
 from rung import decide as decide_by_name
 from rung.text.decision_text import likely_end

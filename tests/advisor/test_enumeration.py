@@ -11,12 +11,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from advisor.answers import FACTS
-from advisor.conditions import OPTIONS, derive, holds
-from advisor.contradictions import consistent
+from advisor.answers import FACTS, consistent
 from advisor.counterfactual import NearbyAnswers
 from advisor.ladder import PARTS, Engine, LadderVerdict, engine_of
-from advisor.rulebook import Rule
+from advisor.rulebook import OPTIONS, Rule, derive, holds
 from advisor.rulefiles import load_rulebook
 
 BOOK = load_rulebook()

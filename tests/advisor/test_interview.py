@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from advisor.answer_file import from_table
-from advisor.answers import FACTS, Answers
-from advisor.contradictions import consistent
+from advisor.answers import FACTS, Answers, consistent
 from advisor.decide import verdict_of
 from advisor.interview import (
     LONG_WAY,

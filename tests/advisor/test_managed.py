@@ -8,7 +8,7 @@ from pathlib import Path
 
 from in_shell import rung
 
-from advisor.hosted_models import managed
+from advisor.dated_tables import managed
 from workspace.shipped_rules import rule_file
 
 READ = date(2026, 11, 25)

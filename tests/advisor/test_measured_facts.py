@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from advisor.answer_file import from_table
+from advisor.answer_file import from_table, record_measured, record_said
 from advisor.answers import UNASKED
 from advisor.decide import decide
 from advisor.decision import Decision
-from advisor.recording import record_measured, record_said
 from advisor.rulefiles import load_rulebook
 from rung.demo.walk import HERE
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from worked import CASES
 
 from advisor.answer_file import from_table
-from advisor.conditions import OPTIONS
+from advisor.rulebook import OPTIONS
 
 OUTCOMES: list[dict[str, Any]] = [
     case for path in sorted((CASES / "outcomes").glob("*.toml")) for case in tomllib.loads(path.read_text())["case"]

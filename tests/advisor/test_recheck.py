@@ -11,8 +11,7 @@ import pytest
 from clinic import ANSWERS
 from in_shell import rung
 
-from advisor.dated_tables import life_faults
-from advisor.hosted_models import life_of
+from advisor.dated_tables import life_faults, life_of
 from advisor.rulefiles import load_rulebook
 from workspace.errors import InputError, RungError
 from workspace.shipped_rules import rule_file

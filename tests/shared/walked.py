@@ -12,8 +12,8 @@ from typing import Any
 
 from families import config_of, tiny
 
-from advisor.sizing.adapters import adapter_of
 from advisor.sizing.config import UnknownArchitecture, read_config
+from advisor.sizing.setup import Setup, adapter_of
 from chat.local.decode import plain_generate
 from chat.local.embedded import embedded_model
 from chat.local.load import load, writer_class
@@ -145,7 +145,7 @@ def _trained(base: Path, folder: Path) -> str:
     trainer = trained(recipe_of(base, dropout=0.05), folder)
     assert change(base, folder / "adapter") > 1e-3, "training changed nothing"
     adapted = sum(weight.numel() for name, weight in trainer.model.named_parameters() if ".lora_" in name)
-    assert adapter_of(find_architecture(base), "lora", rank=4).parameters >= adapted
+    assert adapter_of(find_architecture(base), Setup(rank=4)).parameters >= adapted
     return "LoRA"
 
 

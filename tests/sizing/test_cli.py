@@ -60,7 +60,10 @@ def test_bad_input_is_one_document_with_every_problem():
 
 def test_what_fits_a_card():
     done = rung("--model", "Qwen3-8B", "--fit", "24GB", "--batch", "1", "--json")
-    methods = {m["method"]: m for m in json.loads(done.stdout)["fit"]["methods"]}
+    document = json.loads(done.stdout)
+    held = [card["gpu"] for card in document["fits"] if card["fits"]]
+    assert "RTX 4090 24GB" in held and [card["gpu"] for card in document["fit"]["cards"]] == held
+    methods = {m["method"]: m for m in document["fit"]["methods"]}
     assert methods["qlora"]["fits"]
     assert methods["qlora"]["largest_batch"] >= 1
     assert not methods["full"]["fits"]

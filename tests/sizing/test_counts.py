@@ -12,9 +12,8 @@ import pytest
 from families import tiny
 from later import peft, torch, transformers
 
-from advisor.sizing.adapters import adapter_of
 from advisor.sizing.architecture import architecture_of, read_architecture
-from advisor.sizing.setup import Setup, shards_of
+from advisor.sizing.setup import Setup, adapter_of
 from training.run.counted_model import find_architecture
 from workspace.errors import RungError
 from workspace.shipped_rules import rule_file
@@ -123,7 +122,7 @@ def test_parameters_and_all_linear_adapters_are_exact(name):
     model = built(config)
     assert architecture.parameters == sum(p.numel() for p in model.parameters())
     lora = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    assert adapter_of(architecture, "lora", rank=4).parameters == trained(model, lora)
+    assert adapter_of(architecture, Setup(rank=4)).parameters == trained(model, lora)
 
 
 UNKNOWN = ("lfm2", "qwen3_5_text", "gemma4_text", "deepseek_v3", "mamba2", "jamba", "llama4_text")
@@ -144,7 +143,7 @@ def test_a_family_without_a_formula_is_counted_by_building_it(name, tmp_path):
     except ValueError:
         assert name in REFUSED
     else:
-        assert adapter_of(found, "lora", rank=4).parameters == expected
+        assert adapter_of(found, Setup(rank=4)).parameters == expected
 
 
 def test_a_config_that_cannot_be_built_is_a_sentence(tmp_path):
@@ -179,7 +178,7 @@ def test_other_methods_are_exact(name, method):
             init_r=6, target_r=4, total_step=100, target_modules="all-linear", task_type="CAUSAL_LM"
         ),
     }[method]()
-    asked = adapter_of(architecture, method, rank=4, virtual_tokens=5).parameters
+    asked = adapter_of(architecture, Setup(method=method, rank=4, virtual_tokens=5)).parameters
     assert asked == trained(built(config), made)
 
 
@@ -193,7 +192,7 @@ def test_named_targets_are_exact(name, targets):
     if architecture.tied and "lm_head" in targets:
         targets = ["o_proj"]
     lora = peft.LoraConfig(r=8, target_modules=targets, task_type="CAUSAL_LM")
-    assert adapter_of(architecture, "lora", rank=8, targets=targets).parameters == trained(built(config), lora)
+    assert adapter_of(architecture, Setup(rank=8, targets=targets)).parameters == trained(built(config), lora)
 
 
 CATALOGUE = rule_file("models.toml")["model"]
@@ -225,9 +224,11 @@ def test_published_sizes(name, parameters):
 
 
 def test_adapters_of_published_runs():
-    assert adapter_of(read_architecture("Llama-3.1-8B"), "lora", rank=1).parameters == 2_621_440
-    assert adapter_of(read_architecture("Llama-3.2-3B"), "lora", rank=32, targets="qv").parameters == 9_175_040
-    assert adapter_of(read_architecture("Llama-3.2-3B"), "prompt", virtual_tokens=200).parameters == 614_400
+    assert adapter_of(read_architecture("Llama-3.1-8B"), Setup(rank=1)).parameters == 2_621_440
+    assert adapter_of(read_architecture("Llama-3.2-3B"), Setup(rank=32, targets="qv")).parameters == 9_175_040
+    assert (
+        adapter_of(read_architecture("Llama-3.2-3B"), Setup(method="prompt", virtual_tokens=200)).parameters == 614_400
+    )
 
 
 def test_nested_config_as_the_hub_ships_it(tmp_path):
@@ -263,8 +264,8 @@ def test_each_process_holds_its_share_and_the_steps_are_those_of_one() -> None:
     pytest.importorskip("transformers")
     whole, shared = run("whole"), run("fsdp")
     assert shared["losses"] == pytest.approx(whole["losses"], abs=1e-4)
-    shards = shards_of(Setup(method="full", gpus=2, strategy="fsdp"))
+    setup = Setup(method="full", gpus=2, strategy="fsdp")
     for part in ("weights", "gradients", "optimizer"):
         alone, held = whole[part], shared[part]
         assert isinstance(alone, int) and isinstance(held, int)
-        assert held == pytest.approx(alone / getattr(shards, part), rel=0.02), part
+        assert held == pytest.approx(alone / setup.shards(part), rel=0.02), part

@@ -9,18 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tries import tries
 
-from advisor.sizing.adapters import METHODS
 from advisor.sizing.architecture import read_architecture
 from advisor.sizing.cards import prices
-from advisor.sizing.inverse import (
+from advisor.sizing.memory import GIB, memory_of
+from advisor.sizing.run_estimate import (
+    Workload,
     base_for,
-    cards_that_fit,
+    estimate,
     largest_batch,
     largest_length,
 )
-from advisor.sizing.memory import GIB, memory_of
-from advisor.sizing.run_estimate import Workload, estimate
-from advisor.sizing.setup import Setup
+from advisor.sizing.setup import METHODS, Setup
 from workspace.errors import InputError
 from workspace.shipped_rules import rule_file
 
@@ -124,21 +123,12 @@ def test_largest_shapes_fit_and_one_more_does_not():
         )
 
 
-def test_cards_that_fit_are_those_of_the_estimate():
-    held = {card.name for card in cards_that_fit(LLAMA, Setup(method="qlora", batch=1))}
-    assert "RTX 4090 24GB" in held
-    assert {f.gpu for f in estimate(LLAMA, Setup(method="qlora", batch=1)).fits if f.fits} == held
-
-
 @pytest.mark.parametrize(
     ("memory_gb", "model"),
     [(8, "Qwen3-4B"), (16, "Qwen3-8B"), (48, "Qwen3-32B"), (80, "Llama-3.3-70B"), (None, "SmolLM2-135M-Instruct")],
 )
 def test_base_model_for_a_card(memory_gb, model):
-    choice = base_for(memory_gb)
-    assert choice.id == model
-    assert choice.source
-    assert not memory_gb or choice.memory.high <= memory_gb * GIB
+    assert base_for(memory_gb).id == model
 
 
 def test_no_base_model_fits_a_tiny_card():

@@ -14,7 +14,7 @@ from counting import Words
 from scripted import Scripted
 from vouched import rewrite
 
-from advisor.project_advice import advise_project
+from advisor.decide import advise_project
 from curation.example import Example, chat_row
 from curation.review import open_desk
 from curation.review.ruling import Ruling

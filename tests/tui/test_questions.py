@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from conftest_tui import playing, press, running, settled, text_of, until
 
-from advisor.recording import record_measured
+from advisor.answer_file import record_measured
 from rung.start import start_project
 from rung.tui.screens.start_screen import NoProjectScreen
 

@@ -15,8 +15,7 @@ import numpy as np
 
 from advisor.answers import Answers
 from advisor.breakeven import DAYS, CachedTokens, break_even
-from advisor.conditions import holds
-from advisor.rulebook import Rule, Rulebook
+from advisor.rulebook import Rule, Rulebook, holds
 from chat.prices import Usage, price_line, price_of
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import components, near_sets

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from advisor.sizing.adapters import LOW_RANK as LOW_RANK
-from advisor.sizing.adapters import QUANTISED as QUANTISED
-from advisor.sizing.adapters import Method as Method
+from advisor.sizing.setup import LOW_RANK as LOW_RANK
+from advisor.sizing.setup import QUANTISED as QUANTISED
+from advisor.sizing.setup import Method as Method
 from workspace.artefact import ArtefactPart, revised
 
 Loss = Literal["last", "all"]

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from advisor.sizing.activations import CHUNK, plain_layer
-from advisor.sizing.adapters import adapter_of
 from advisor.sizing.architecture import Architecture, Matrix, Part, read_architecture
 from advisor.sizing.config import UnknownArchitecture, left_out, read_json
-from advisor.sizing.setup import Setup
+from advisor.sizing.memory import CHUNK, plain_layer
+from advisor.sizing.setup import Setup, adapter_of
 from chat.local.load import refuse_reader, why_not
 from chat.local.offline import quiet_transformers
 from workspace.errors import RungError
@@ -62,8 +61,8 @@ def count_model(ref: str) -> Architecture:
         unknown = UnknownArchitecture(f"{told} ({type(error).__name__}: {error}).", "rung plan check", where=where)
         unknown.parameters = found.parameters
         raise unknown from error
-    setup = Setup(length=CHUNK, batch=1, dtype="fp32", device="cpu")
-    beyond = max(0.0, kept - plain_layer(replace(found, experts=0), setup, adapter_of(found, "lora", rank=1)))
+    setup = Setup(rank=1, length=CHUNK, batch=1, dtype="fp32", device="cpu")
+    beyond = max(0.0, kept - plain_layer(replace(found, experts=0), setup, adapter_of(found, setup)))
     return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond, growing=growing)
 
 

@@ -8,8 +8,7 @@ from textual.binding import Binding, BindingType
 
 from advisor.answer_file import load_answers
 from advisor.decide import decide
-from advisor.decision import Decision, Reason
-from advisor.project_advice import write_decision
+from advisor.decision import Decision, Reason, write_decision
 from advisor.rulebook import Rulebook
 from advisor.rulefiles import load_rulebook
 from evaluation.measured_answers import judge_again, page_to_write, unjudged

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from advisor.answer_file import load_answers
-from advisor.answers import Answers, FactValues
-from advisor.contradictions import contradictions
+from advisor.answer_file import load_answers, record_said
+from advisor.answers import Answers, FactValues, contradictions
 from advisor.decide import is_settled, verdict_of
 from advisor.interview import (
     Effect,
@@ -17,7 +16,6 @@ from advisor.interview import (
     more_questions,
     progress,
 )
-from advisor.recording import record_said
 from advisor.rulebook import Question, Rulebook
 from advisor.rulefiles import load_rulebook
 from evaluation.measured_answers import judge_again
