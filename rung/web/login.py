@@ -1,4 +1,4 @@
-"""Who gets in: Host, Origin, size and pace of the body before any page runs; then who sends the request.
+"""Authentication: Host, Origin, size and pace of the body before any page runs; then who sends the request.
 
 People sign in by a personal link's cookie, by a proxy's header from a named address, or as the person of this machine.
 """
