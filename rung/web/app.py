@@ -50,7 +50,7 @@ WAYS = (
     PageRoute("POST", "/alike", ROLES, pages.accept_alike),
     PageRoute("GET", "/compare", ROLES, pages.compare_page),
     PageRoute("POST", "/compare", ROLES, pages.prefer),
-    PageRoute("POST", "/compare/unmask", ROLES, pages.unmask_pair),
+    PageRoute("POST", "/compare/unmask", ROLES, pages.compare_page),
     PageRoute("POST", "/compare/end", ("lead",), pages.end_comparison),
 )
 """Every route but the two that are open to all: `/enter/TOKEN` and `/static/NAME`."""

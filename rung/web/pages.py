@@ -33,8 +33,6 @@ from curation.store.records import DECIDED, number_of
 from evaluation.people_comparison import (
     FOLDER,
     PLAN,
-    BlindComparison,
-    Pairing,
     begun_comparison,
     log_shown,
     read_result,
@@ -173,6 +171,7 @@ def _item(
     if text is None:
         text = edited_text(item.draft) if item.draft is not None else edited_text(item.row)
     text = plain(text) if opened == "edit" else ""
+    in_use = [answer for answer in answers_in_use(desk.store) if unmasked or mask(answer) == answer]
     values: dict[str, Any] = {
         "item": face,
         "turns": list(turns(face.row)),
@@ -181,7 +180,7 @@ def _item(
         "rejected": worse_answer(face.row),
         "changes": list(difference(plain(before), text)) if opened == "edit" else [],
         "panel": opened,
-        "in_use": _in_use(desk, unmasked) if opened != "reject" and worse_answer(face.row) is None else (),
+        "in_use": in_use if opened != "reject" and worse_answer(face.row) is None else (),
         "drafted": drafted,
         "hidden": hidden_words(veil.found),
         "unmasked": unmasked,
@@ -206,11 +205,6 @@ def _near(ask: PageRequest, item: ReviewItem) -> Sequence[OtherDecision]:
     known = {side.row for side in linked}
     others = [side for side in ask.request.app.state.nearest.near(item) if side.row not in known]
     return veiled_near([*linked, *others][:MOST_NEAR])[0]
-
-
-def _in_use(desk: Desk, unmasked: bool) -> list[str]:
-    """Return the answers to offer. One that needs a mask is offered only if this item is shown unmasked."""
-    return [answer for answer in answers_in_use(desk.store) if unmasked or mask(answer) == answer]
 
 
 def _again(desk: Desk, ask: PageRequest, panel: str, problem: str = "", status: int = 200) -> Response:
@@ -363,39 +357,30 @@ LONGEST_REASON = 2000
 
 
 def compare_page(desk: Desk, ask: PageRequest) -> Response:
-    """Show the next pairing of this rater, the one named by `?item=` to change an answer, or the progress."""
-    return _compare_page(desk, ask, ask.request.query_params.get("item", ""))
+    """Show the next pairing of this rater, the one named by `item` to change an answer, or the progress.
 
-
-def unmask_pair(desk: Desk, ask: PageRequest) -> Response:
-    """Return the same pairing as it is, personal data included; the log tells who looked."""
-    return _compare_page(desk, ask, ask.form.get("item", ""), bare=True)
-
-
-def _compare_page(desk: Desk, ask: PageRequest, wanted: str, bare: bool = False) -> Response:
-    comparison = begun_comparison(desk.project)
+    From `/compare/unmask` it comes as it is, personal data included; the log is told first who looks.
+    """
+    comparison, rater = begun_comparison(desk.project), ask.person.name
     if comparison is None:
         return page("compare_none.html", ask, **_common(desk, ask))
-    named = next((p for p in comparison.asked if str(p.id) == wanted), None)
-    pairing = named or comparison.next_for(ask.person.name)
-    values = {**_common(desk, ask), "standing": comparison.standing(), "before": _before(comparison, ask.person.name)}
+    mine = comparison.answers().get(rater, {})
+    before = next((each.id for each in reversed(comparison.asked) if each.id in mine), None)
+    values = {**_common(desk, ask), "standing": comparison.standing(), "before": before}
+    wanted = ask.form.get("item", ask.request.query_params.get("item", ""))
+    named = next((each for each in comparison.asked if str(each.id) == wanted), None)
+    pairing = named or comparison.next_for(rater)
     if pairing is None:
-        result = [line for p in read_result(comparison.folder.parent) for line in preference_words(p)]
+        result = [line for each in read_result(comparison.folder.parent) for line in preference_words(each)]
         return page("compare_done.html", ask, **values, result=result)
-    values["done"], values["of"] = values["standing"].get(ask.person.name, (0, len(comparison.asked)))
-    values["given"] = comparison.answers().get(ask.person.name, {}).get(pairing.id)
-    values["reason"] = plain(ask.form.get("reason", ""))[:LONGEST_REASON]
-    return page("compare.html", ask, **values, **_face(desk, ask, comparison, pairing, bare))
-
-
-def _face(desk: Desk, ask: PageRequest, comparison: BlindComparison, pairing: Pairing, bare: bool) -> dict[str, Any]:
-    """Return the pairing's texts, masked unless they were asked for, which goes into the log before they are shown."""
     veil = pairing.veil
-    bare = bare and bool(veil.found)
+    bare = bool(veil.found) and ask.request.url.path == "/compare/unmask"
     if bare:
-        log_shown(desk.project, desk.settings, ask.person.name, comparison.ref(pairing.id), veil.found)
-    question, a, b = (pairing.question, pairing.a, pairing.b) if bare else veil.texts
-    return {"pairing": pairing, "texts": {"question": question, "a": a, "b": b}, "hidden": veil.words, "unmasked": bare}
+        log_shown(desk.project, desk.settings, rater, comparison.ref(pairing.id), veil.found)
+    values["done"], values["of"] = values["standing"].get(rater, (0, len(comparison.asked)))
+    values |= {"pairing": pairing, "hidden": veil.words, "unmasked": bare, "given": mine.get(pairing.id)}
+    values["texts"] = pairing.shown(masked=not bare)
+    return page("compare.html", ask, **values, reason=plain(ask.form.get("reason", ""))[:LONGEST_REASON])
 
 
 def prefer(desk: Desk, ask: PageRequest) -> Response:
@@ -416,10 +401,3 @@ def end_comparison(desk: Desk, ask: PageRequest) -> Response:
     comparison.reveal()
     write_page(desk.project, comparison.folder.parent)
     return RedirectResponse("/compare", 303)
-
-
-def _before(comparison: BlindComparison, rater: str) -> int | None:
-    """Return the pairing that this rater answered last, in the order in which they are asked."""
-    given = comparison.answers().get(rater, {})
-    done = [pairing.id for pairing in comparison.asked if pairing.id in given]
-    return done[-1] if done else None
