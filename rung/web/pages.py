@@ -30,13 +30,7 @@ from curation.review.ruling import with_text
 from curation.review.service import contest, day_of, decided_by_another, drop_draft, last_of, may_contest, recent
 from curation.store.decision_log import keep_draft
 from curation.store.records import DECIDED, number_of
-from evaluation.people_comparison import (
-    FOLDER,
-    PLAN,
-    begun_comparison,
-    log_shown,
-    read_result,
-)
+from evaluation.people_comparison import FOLDER, PLAN, begun_comparison, log_shown, read_result
 from rung.report.evaluation import write_page
 from rung.start import GUIDELINE
 from rung.text.evaluation_text import preference_words
