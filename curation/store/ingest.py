@@ -184,7 +184,6 @@ def _fresh(batch: ImportBatch, added: Added) -> Iterator[tuple[int, Example]]:
 def _counted(batch: ImportBatch, role: str, added: Added, counts: dict[str, int]) -> Imported:
     exact, near = counts.get("exact", 0), counts.get("near", 0)
     first, last = added.twin.find(0), added.twin.rfind(0)
-    fresh = (example for _, example in _fresh(batch, added)) if role == "pool" else ()
     return Imported(
         file=batch.path,
         sha256=batch.sha256,
@@ -197,7 +196,7 @@ def _counted(batch: ImportBatch, role: str, added: Added, counts: dict[str, int]
         rejected=len(batch.rejects),
         contradictions=counts.get("contradiction", 0),
         minimal_pairs=counts.get("minimal_pair", 0),
-        unanswered=sum(bool(example.messages) and not example.is_answered for example in fresh),
+        unanswered=added.unanswered,
         first=row_id(added.numbers[first]) if added.fresh else "",
         last=row_id(added.numbers[last]) if added.fresh else "",
         rejects=batch.rejects,

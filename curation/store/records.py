@@ -58,11 +58,13 @@ class NewRow:
 @dataclass(frozen=True)
 class Added:
     """Result of `Store.add`: the number of each row, in order, and whether it was already there (`twin`: then the
-    number is the stored row's). Names are made on request, as there may be very many.
+    number is the stored row's), and how many rows of the pool came without an answer. Names are made on request, as
+    there may be very many.
     """
 
     numbers: array[int]
     twin: bytearray
+    unanswered: int = 0
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

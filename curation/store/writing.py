@@ -46,7 +46,7 @@ def add_rows(
         start = first = max(last, int(given_before or 0))
     ids, there = array("q"), bytearray()
     fresh: dict[str, int] = {}
-    given = iter(new)
+    unanswered, given = 0, iter(new)
     while some := list(islice(given, AT_ONCE)):
         hashes = [each.example.content_hash for each in some]
         known = _stored(connection, role, hashes, last)
@@ -65,9 +65,10 @@ def add_rows(
         if values:
             forget(connection)
             connection.execute(insert(rows), values)
+            unanswered += sum(each["queued"] == "unanswered" for each in values)
     if start > first and connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('rows', 'id'), {start:d})")
-    return Added(ids, there)
+    return Added(ids, there, unanswered)
 
 
 def _values(number: int, each: NewRow, content_hash: str, role: str, origin: str, source: int | None) -> dict[str, Any]:
