@@ -353,7 +353,7 @@ LONGEST_REASON = 2000
 def compare_page(desk: Desk, ask: PageRequest) -> Response:
     """Show the next pairing of this rater, the one named by `item` to change an answer, or the progress.
 
-    From `/compare/unmask` it comes as it is, personal data included; the log is told first who looks.
+    From `/compare/unmask` it comes as it is, personal data included, once the log holds who looks.
     """
     comparison, rater = begun_comparison(desk.project), ask.person.name
     if comparison is None:
