@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
+from chat.privacy import SentCalls
 from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, Streaming, request_key
 from chat.protocols import replies as stream
-from chat.sent import SentCalls
 from workspace.counted import money
 from workspace.errors import RungError
 from workspace.files import append_lines

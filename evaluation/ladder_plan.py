@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from chat.prices import Usage
-from chat.privacy import unguarded
+from chat.privacy import SentCalls, unguarded
 from chat.protocols import Ask, ChatModel, ModelWrapper, Progress, Reply, request_key
-from chat.sent import SentCalls
 from chat.thinking import ROOM
 from evaluation.arms.optimising import most_words
 from evaluation.arms.registry import ASKING_NOTHING, Arm

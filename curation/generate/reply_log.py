@@ -14,8 +14,8 @@ from typing import Any
 
 from chat.batching import sent_batches
 from chat.prices import TokenPrice, price_of
+from chat.privacy import SentCalls
 from chat.protocols import Ask, Reply
-from chat.sent import SentCalls
 from curation.generate.filters import Draft
 from curation.generate.material import DocumentPassage, DraftMaterial, PromptTemplate, gather, last_user, load_prompt
 from curation.generate.strategies import DraftRequest, find_strategy
