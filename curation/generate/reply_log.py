@@ -4,6 +4,7 @@ what is still missing, and the highest cost of closing the gaps.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,6 @@ from chat.protocols import Ask, Reply
 from curation.generate.filters import Draft
 from curation.generate.material import DocumentPassage, DraftMaterial, PromptTemplate, gather, last_user, load_prompt
 from curation.generate.strategies import DraftRequest, find_strategy
-from curation.review.progress import goal_of
 from curation.store import Store
 from curation.store.records import LEARNT
 from workspace.artefact import now
@@ -210,6 +210,8 @@ TRIED = 20
 """Drafts that must be decided before the share that reviewers keep says how many more are needed."""
 WEIGHED = 50
 """Requests from which the price of all is worked out."""
+STAYS = ("keep", "no_llm")
+"""Actions of the advice after which nothing is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +238,27 @@ class Gaps:
         return f"rung data generate --count {self.count}{how}"
 
 
+def _goal(project: Project, settings: Settings) -> tuple[int, str, bool] | None:
+    """Return how many accepted rows are needed, by which source, and whether in each class.
+
+    That is `[review] goal` of rung.toml, else what the advice recommends for a training. None if neither says a number,
+    and where the advice is to stay with what works: then nobody trains.
+    """
+    if settings.review.goal is not None:
+        return settings.review.goal, "[review] goal", False
+    try:
+        decision = json.loads(project.decision_file.read_bytes())
+        data = decision["data"]
+        if decision.get("action", {}).get("name") in STAYS:
+            return None
+        return int(data["recommended"]), "the advice", bool(data.get("per_class"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def find_gaps(store: Store, project: Project, settings: Settings) -> Gaps | None:
     """Return the gaps of the accepted rows; None if nobody says how many are needed."""
-    asked = goal_of(project, settings)
+    asked = _goal(project, settings)
     if asked is None:
         return None
     goal, goal_from, per_class = asked

@@ -6,13 +6,12 @@ random sample of `size` is drawn without return.
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from curation.review.agreement import Agreement, measure
 from curation.review.people import Desk, PersonProgress, person_progress
@@ -23,42 +22,10 @@ from curation.store.decision_log import read_standing
 from curation.store.records import DECIDED, FINAL, VERDICT_OF, SamplingPlan
 from curation.store.reviewers import current_guideline
 from curation.store.waiting_rows import drawn_rows, plan_that_drew, plans_of_decided, undrawn_rows
-from workspace.folder import Project
-from workspace.settings import ReviewSettings, Settings
+from workspace.settings import ReviewSettings
 
 SHOWN = ("pending", "leased", "approved", "edited", "rejected", "skipped", "unsure")
 RATES = (0.005, 0.01, 0.02)
-
-
-STAYS = ("keep", "no_llm")
-"""Actions of the advice after which nothing is trained."""
-
-
-class Goal(NamedTuple):
-    """So many accepted rows, in all or `per_class`, as `asked_by` says."""
-
-    rows: int
-    asked_by: str
-    per_class: bool
-
-
-def goal_of(project: Project, settings: Settings) -> Goal | None:
-    """`[review] goal` of rung.toml, else what the advice recommends for a training.
-
-    None if neither says a number, and where the advice is to stay with what works: then nobody trains.
-    """
-    if settings.review.goal is not None:
-        return Goal(settings.review.goal, "[review] goal", False)
-    try:
-        decision = json.loads(project.decision_file.read_bytes())
-        data = decision["data"]
-        if decision.get("action", {}).get("name") in STAYS:
-            return None
-        return Goal(int(data["recommended"]), "the advice", bool(data.get("per_class")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
 NONE: Mapping[int, str] = {}
 NO_FAULT = ("duplicates", "left_duplicates", "leaks")
 """Findings that take a row out without saying that the row is wrong."""

@@ -7,7 +7,6 @@ import pytest
 from curation.example import Example, chat_row
 from curation.generate.reply_log import find_gaps
 from curation.review import open_desk
-from curation.review.progress import goal_of
 from curation.review.ruling import Ruling
 from curation.review.service import decide_all
 from rung.start import start_project
@@ -96,4 +95,4 @@ def test_where_a_cheaper_rung_is_enough_no_rows_are_asked_for(desk, action):
     desk.project.decision_file.write_text(json.dumps({**decision, "action": {"name": action}}))
     assert find_gaps(desk.store, desk.project, desk.settings) is None
     desk.project.decision_file.write_text(json.dumps({**decision, "action": {"name": "climb"}}))
-    assert goal_of(desk.project, desk.settings) is not None
+    assert find_gaps(desk.store, desk.project, desk.settings) is not None
