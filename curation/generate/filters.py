@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from curation.checks.base import Options, SingleRowCheck, Subject
 from curation.checks.damaged import Empty, Encoding, OverLong
@@ -19,9 +19,10 @@ from curation.likeness.words import normal
 from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns
 from curation.split.manifest import load_split, read_manifest
-from curation.store import Store, StoredRow
+from curation.store import Store
 from curation.store.records import LEARNT
 from workspace.folder import Project
+from workspace.json_types import JsonObject
 from workspace.settings import Settings
 
 AGAINST_SEED = ("answer_input", "critique")
@@ -50,14 +51,34 @@ class Draft:
         return Example(self.row)
 
 
-class Sieve:
-    """Checks drafts against the project's rows and against one another; what passes is remembered."""
+class KnownRows:
+    """Rows by id, and test rows, with which new rows are compared."""
 
-    def __init__(self, rows: Sequence[StoredRow], test: Sequence[Example], threshold: float) -> None:
-        self.ids = [row.id for row in rows]
-        self.known = Fingerprinted(row.example for row in rows)
+    def __init__(self, ids: Sequence[str], known: Sequence[Example], test: Sequence[Example], threshold: float) -> None:
+        self.ids: list[Any] = list(ids)
+        self.known = Fingerprinted(known)
         self.leaks = LeakSearch(test) if test else None
         self.threshold = threshold
+
+    @classmethod
+    def of(cls, store: Store, project: Project, settings: Settings) -> Self:
+        """Return all rows of a project, rejected and excluded ones too, and every test row there is."""
+        rows, test = store.rows(role=(*LEARNT, "validation"), excluded=None), test_rows(store, project)
+        return cls([row.id for row in rows], [row.example for row in rows], test, settings.dataset.threshold)
+
+    def leaking(self, rows: Sequence[Example]) -> Iterator[tuple[int, JsonObject]]:
+        """Yield the place and the evidence of rows that hold a test item; a row with several more than once."""
+        for leak in self.leaks.find(rows).leaks if rows and self.leaks else ():
+            yield leak.train, {"kind": leak.kind, "score": round(leak.score, 3)}
+
+
+class Sieve(KnownRows):
+    """Checks drafts against the project's rows and against one another; what passes is remembered."""
+
+    ids: list[str]
+
+    def __init__(self, ids: Sequence[str], known: Sequence[Example], test: Sequence[Example], threshold: float) -> None:
+        super().__init__(ids, known, test, threshold)
         self.checks: list[SingleRowCheck] = [Empty(), Secrets(), Personal(), Residue(), Orders(), Refusals()]
         self.checks += [Encoding(), OverLong(Options())]
         self.chatter: list[SingleRowCheck] = [Residue(), Refusals()]
@@ -94,10 +115,8 @@ class Sieve:
 
     def _leaks(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
         """Yield drafts that hold a test item."""
-        if not drafts or self.leaks is None:
-            return
-        for leak in self.leaks.find([draft.example for draft in drafts]).leaks:
-            yield leak.train, FilterResult("leaks the test set", {"kind": leak.kind, "score": round(leak.score, 3)})
+        for place, evidence in self.leaking([draft.example for draft in drafts]):
+            yield place, FilterResult("leaks the test set", evidence)
 
     def _twins(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
         """Yield duplicates of the project's rows or of one another, and rows that contradict one."""
@@ -141,12 +160,6 @@ def _pair(example: Example) -> tuple[str, str]:
     worse = example.row["rejected"]
     text = worse if isinstance(worse, str) else "\n".join(str(turn.get("content", "")) for turn in worse)
     return normal(example.question), normal(text)
-
-
-def open_sieve(store: Store, project: Project, settings: Settings) -> Sieve:
-    """Return a sieve over all rows of the project, rejected and excluded ones too, and every test row there is."""
-    rows = store.rows(role=(*LEARNT, "validation"), excluded=None)
-    return Sieve(rows, test_rows(store, project), settings.dataset.threshold)
 
 
 def test_rows(store: Store, project: Project) -> list[Example]:

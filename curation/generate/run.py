@@ -13,7 +13,7 @@ from chat.hosted import Hosted
 from chat.prices import price_line
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatError, ChatModel, Progress, Reply, replies, request_key
-from curation.generate.filters import Draft, Sieve, open_sieve
+from curation.generate.filters import Draft, Sieve
 from curation.generate.material import DraftMaterial, gather, load_prompt
 from curation.generate.reply_log import Record, ReplyLog, described, provenance, rebuilt, worst_of
 from curation.generate.strategies import DraftRequest, Misfit, Strategy, find_strategy
@@ -139,7 +139,7 @@ class Session:
     def sieve(self) -> Sieve:
         """The filters, made when the first draft comes."""
         if self._sieve is None:
-            self._sieve = open_sieve(self.store, self.project, self.settings)
+            self._sieve = Sieve.of(self.store, self.project, self.settings)
             if self._sieve.leaks is None:
                 self.outcome.notes.append("There is no test set yet, so leaks could not be looked for.")
         return self._sieve

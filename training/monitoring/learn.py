@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from curation.example import Example
-from curation.generate.filters import test_rows
+from curation.generate.filters import KnownRows
 from curation.likeness.duplicates import dedup
-from curation.likeness.fingerprints import Fingerprinted
-from curation.likeness.leaks.find import LeakSearch
 from curation.likeness.words import normal
 from curation.rows.jsonline import Malformed
 from curation.rows.turns import read_turns
@@ -30,8 +28,6 @@ from workspace.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-KNOWN_ROLES = ("pool", "candidates", "train", "validation")
 
 
 @dataclass(eq=False)
@@ -54,14 +50,10 @@ class ProductionRow:
             self.reason, self.evidence = reason, evidence
 
 
-class CandidateFilter:
+class CandidateFilter(KnownRows):
     """Checks rows against the project's rows, the test sets and one another; what passes is remembered."""
 
-    def __init__(self, ids: Sequence[str], known: Sequence[Example], test: Sequence[Example], threshold: float) -> None:
-        self.ids: list[str | ProductionRow] = list(ids)
-        self.known = Fingerprinted(known)
-        self.leaks = LeakSearch(test) if test else None
-        self.threshold = threshold
+    ids: list[str | ProductionRow]
 
     def sift(self, drafts: Sequence[ProductionRow], most: int) -> int:
         """Mark the drafts that may not become candidates, in one pass over all of them.
@@ -73,7 +65,9 @@ class CandidateFilter:
                 read_turns([dict(message) for message in draft.example.messages], unanswered=True)
             except Malformed as fault:
                 draft.refuse("malformed", said=fault.reason)
-        self._leaks([draft for draft in drafts if not draft.reason])
+        sound = [draft for draft in drafts if not draft.reason]
+        for place, evidence in self.leaking([draft.example for draft in sound]):
+            sound[place].refuse("leaks the test set", **evidence)
         self._twins([draft for draft in drafts if not draft.reason])
         left = most
         for looked, draft in enumerate(drafts, 1):
@@ -84,12 +78,6 @@ class CandidateFilter:
             if not left:
                 return looked
         return len(drafts)
-
-    def _leaks(self, drafts: Sequence[ProductionRow]) -> None:
-        if not drafts or self.leaks is None:
-            return
-        for leak in self.leaks.find([draft.example for draft in drafts]).leaks:
-            drafts[leak.train].refuse("leaks the test set", kind=leak.kind, score=round(leak.score, 3))
 
     def _twins(self, drafts: Sequence[ProductionRow]) -> None:
         """Duplicates, and rows whose question has another answer elsewhere."""
@@ -119,17 +107,6 @@ class CandidateFilter:
 def _name(known: str | ProductionRow) -> str:
     """Return the id of a row, or the name of another request."""
     return known if isinstance(known, str) else known.logged.ref
-
-
-def open_gate(store: Store, project: Project, settings: Settings) -> CandidateFilter:
-    """Return a gate over all rows of the project, rejected and excluded ones too, and every test row there is."""
-    rows = store.rows(role=KNOWN_ROLES, excluded=None)
-    return CandidateFilter(
-        [row.id for row in rows],
-        [row.example for row in rows],
-        test_rows(store, project),
-        settings.dataset.threshold,
-    )
 
 
 UNANSWERED = ("failed", "cut at the token limit")
@@ -265,7 +242,7 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
         fresh = [each for each in watched.requests if each.hash not in handled]
         done = Learnt(reference.release.id, known=len(watched.requests) - len(fresh))
         ordered = [each for each in in_order(fresh) if reason_of(each) or not telling]
-        passed, rejected = _sift(open_gate(store, project, settings), origins, ordered, count, done)
+        passed, rejected = _sift(CandidateFilter.of(store, project, settings), origins, ordered, count, done)
         digests = {made.id: made.contents[REQUESTS] for made in watched.imports}
         with put_back(_not_learnt(project)), store.write(alone=True) as connection:
             done.queued = queue(store, connection, passed, digests)
