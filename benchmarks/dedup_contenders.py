@@ -57,7 +57,7 @@ def rung(method: str, numba: bool) -> Callable[[Path, Any], Work]:
             with RowFile([path]) as files, tempfile.TemporaryFile() as out:
                 collector = Collector(numba)
                 collector.add_rows(files.said())
-                result = dedup_prints(collector.finish(files), files, THRESHOLD, method, None, numba)  # type: ignore[arg-type]
+                result = dedup_prints(collector.finish(files.fetch), files.fetch, THRESHOLD, method, None, numba)  # type: ignore[arg-type]
                 files.copy(result.keep, out)
                 return result.cluster_of, int(result.keep.sum())
 

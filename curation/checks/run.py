@@ -172,7 +172,7 @@ def _checkup(files: RowFile, options: Options, scope: str, threshold: float, sta
             role = role_of(Path(item.file))
             rows.see(Subject(item.example, item.file, item.line, role=role), len(item.raw))
             if item.file in learnt:
-                prints.add(item.example)
+                prints.add_rows((item.example,))
     except STOPS as stop:
         only_a_stop(stop)
         rows.stopped = f"Stopped after {rows.sampler.seen + malformed.pile.count:,} lines."
@@ -180,7 +180,7 @@ def _checkup(files: RowFile, options: Options, scope: str, threshold: float, sta
         if not rows.stopped:
             stage("Duplicates")
             sides = FileRows(files, files.places_in(learnt))
-            result = dedup_prints(prints.finish(sides), sides, threshold) if prints.count else None
+            result = dedup_prints(prints.finish(sides.fetch), sides.fetch, threshold) if prints.count else None
             pairs: tuple[Duplicates | Contradictions, ...] = (Duplicates(), Contradictions())
             found += [(check, check.found(result, sides) if result else None) for check in pairs]
             stage("Leaks")
@@ -350,7 +350,7 @@ def _project_pairs(
         collector = Collector(use_compiled(len(learnt)))
         collector.add_rows(_passed(learnt, len(learnt), progress))
         reviewed = np.frombuffer(sides.reviewed, np.bool_)
-        result = dedup_prints(collector.finish(learnt), learnt, settings.dataset.threshold, reviewed=reviewed)
+        result = dedup_prints(collector.finish(learnt.fetch), learnt.fetch, settings.dataset.threshold, reviewed=reviewed)
         found += [(left, left.found(result, learnt)), (contradictions, contradictions.found(result, learnt, settled))]
     else:
         found.append((contradictions, None))

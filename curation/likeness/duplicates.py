@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from curation.example import Example
-from curation.likeness.fingerprints import Fingerprints, InMemory, RowSource, fingerprints, use_compiled
+from curation.likeness.fingerprints import Fetch, Fingerprints, fingerprints, held, use_compiled
 from curation.likeness.groups import Classes, Grouped
 from curation.likeness.join import Method, NearSets, components, jaccard_of
 from curation.likeness.sets import I64, Bools
@@ -188,20 +188,20 @@ def dedup(
     whether a person approved it: of a cluster the first such row stays, else the first.
     """
     examples = rows if isinstance(rows, Sequence) else list(rows)
-    return dedup_prints(fingerprints(examples, numba), InMemory(examples), threshold, method, reviewed, numba)
+    return dedup_prints(fingerprints(examples, numba), held(examples), threshold, method, reviewed, numba)
 
 
 def dedup_prints(
     prints: Fingerprints,
-    source: RowSource,
+    fetch: Fetch,
     threshold: float = 0.8,
     method: Method | None = None,
     reviewed: Sequence[bool] | Bools | None = None,
     numba: bool | None = None,
 ) -> DedupResult:
-    """Find duplicates as `dedup`, in rows known by fingerprints; `source` gives answers that must be compared."""
+    """Find duplicates as `dedup`, in rows known by fingerprints; `fetch` gives rows whose answers must be compared."""
     method = method or ("exact" if len(prints) < EXACT_BELOW else "minhash")
-    grouped = Grouped(prints, source, threshold, method, use_compiled(len(prints), numba))
+    grouped = Grouped(prints, fetch, threshold, method, use_compiled(len(prints), numba))
     classes, (pairs, is_exact) = grouped.classes, grouped.pairs()
     one, other = classes.first[pairs.one], classes.first[pairs.other]
     same = grouped.same_answers(one, other)

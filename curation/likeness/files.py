@@ -176,7 +176,7 @@ def _find(order: DedupOrder, files: RowFile) -> DedupResult:
             gather(files, collector, pool.map(hash_chunk, chunks))
     else:
         collector.add_rows(files.said())
-    return dedup_prints(collector.finish(files), files, order.threshold, order.method)
+    return dedup_prints(collector.finish(files.fetch), files.fetch, order.threshold, order.method)
 
 
 def _write(order: DedupOrder, files: RowFile, result: DedupResult) -> None:

@@ -6,7 +6,7 @@ import json
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,23 +24,13 @@ COMPILED_FROM_CHARS = 1 << 24
 ROWS_AT_ONCE = 50_000
 
 
-class RowSource(Protocol):
-    """Rows that can be read again, by their index in input order."""
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """Return the rows at `indices`."""
-        ...
+Fetch = Callable[[Sequence[int]], Sequence[Example]]
+"""Gives rows once more, by their index in input order."""
 
 
-class InMemory:
-    """Rows that are held."""
-
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self.examples = examples
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """Return the rows at `indices`."""
-        return [self.examples[index] for index in indices]
+def held(rows: Sequence[Example]) -> Fetch:
+    """Return what gives rows that are held."""
+    return lambda places: [rows[place] for place in places]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +86,6 @@ class Collector:
         self._parts: list[tuple[U64, U64]] = []
         self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
 
-    def add(self, row: Said) -> None:
-        """Add one more row."""
-        self.add_rows((row,))
-
     def add_rows(self, rows: Iterable[Said]) -> None:
         """Add rows as they are read from files."""
         for said in rows:
@@ -135,9 +121,9 @@ class Collector:
             column.frombytes(keys.tobytes())
         self.count += len(prints)
 
-    def finish(self, source: RowSource) -> Fingerprints:
+    def finish(self, fetch: Fetch) -> Fingerprints:
         """Return all rows without the template."""
-        return without_template(self.collected(), source)
+        return without_template(self.collected(), fetch)
 
     def collected(self) -> Fingerprints:
         """Return all rows as they are."""
@@ -193,9 +179,9 @@ class Fingerprinted(Sequence[Example]):
 
     def followed_by(self, rows: Iterable[Example]) -> Fingerprinted:
         """Return this selection and then more rows."""
-        held, first = self._shared.rows, len(self._shared.rows)
-        held.extend(rows)
-        return self._selected(np.concatenate((self._places, np.arange(first, len(held)))))
+        every, first = self._shared.rows, len(self._shared.rows)
+        every.extend(rows)
+        return self._selected(np.concatenate((self._places, np.arange(first, len(every)))))
 
     def _selected(self, places: I64) -> Fingerprinted:
         other = Fingerprinted()
@@ -209,7 +195,7 @@ class Fingerprinted(Sequence[Example]):
 
     def prints(self) -> Fingerprints:
         """Return the fingerprints of this selection, its template taken off."""
-        return without_template(self._shared.of(self._places), InMemory(self))
+        return without_template(self._shared.of(self._places), held(self))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -230,10 +216,10 @@ def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Fing
         return examples.prints()
     collector = Collector(use_compiled(len(examples), numba))
     collector.add_rows(examples)
-    return collector.finish(InMemory(examples))
+    return collector.finish(held(examples))
 
 
-def without_template(prints: Fingerprints, source: RowSource) -> Fingerprints:
+def without_template(prints: Fingerprints, fetch: Fetch) -> Fingerprints:
     """Take from rows with an answer the question shingles that are in more than 10% of them (and in 20)."""
     answered = prints.answer != 0
     common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
@@ -247,7 +233,7 @@ def without_template(prints: Fingerprints, source: RowSource) -> Fingerprints:
         left_out += len(whole.hashes) - len(part.hashes)
         rest.add(part)
         keys.append(set_keys(part))
-    name = _named(source.fetch([most])[0].question, common) if left_out else ""
+    name = _named(fetch([most])[0].question, common) if left_out else ""
     return replace(prints, shingles=rest.finish(), key=np.concatenate(keys), template=name)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
-from curation.likeness.fingerprints import Fingerprints, InMemory, RowSource, fingerprints, fold, use_compiled
+from curation.likeness.fingerprints import Fetch, Fingerprints, fingerprints, fold, held, use_compiled
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import Method, NearSets, components, jaccard_of, near_sets
 from curation.likeness.sets import I64, SLACK, U64, Bools, Sets, offsets, ranges, set_keys, stable_order
@@ -83,10 +83,10 @@ def _by_key(keys: U64) -> I64:
 
 @dataclass(frozen=True)
 class Grouped:
-    """Rows in classes of equal ones, and pairs of classes that are near; `source` is asked for answers to compare."""
+    """Rows in classes of equal ones, and pairs of classes that are near; `fetch` gives rows to compare answers."""
 
     prints: Fingerprints
-    source: RowSource
+    fetch: Fetch
     threshold: float
     method: Method
     compiled: bool
@@ -135,7 +135,7 @@ class Grouped:
         open_pairs = np.flatnonzero(~out & (left != 0) & (right != 0))
         for begin in range(0, len(open_pairs), AT_ONCE):
             some = open_pairs[begin : begin + AT_ONCE]
-            out[some] = _compare(self.source, one[some], other[some], self.threshold)
+            out[some] = _compare(self.fetch, one[some], other[some], self.threshold)
         return out
 
 
@@ -175,11 +175,11 @@ def _distinct(parts: list[NearSets]) -> NearSets:
     return pairs.take(fresh)
 
 
-def _compare(source: RowSource, one: npt.NDArray[Any], other: npt.NDArray[Any], threshold: float) -> Bools:
+def _compare(fetch: Fetch, one: npt.NDArray[Any], other: npt.NDArray[Any], threshold: float) -> Bools:
     rows, where = np.unique(np.concatenate((one, other)), return_inverse=True)
     a, b = where[: len(one)], where[len(one) :]
     parts = (rows[begin : begin + FETCHED].tolist() for begin in range(0, len(rows), FETCHED))
-    texts = [example.answer or "" for part in parts for example in source.fetch(part)]
+    texts = [example.answer or "" for part in parts for example in fetch(part)]
     compiled = use_compiled(len(rows))
     hashed = hash_texts(texts, compiled=compiled, grams=False)
     near = jaccard_of(hashed.shingles, hashed.shingles, a, b) >= threshold - SLACK
@@ -297,5 +297,5 @@ class Near:
 def find_near(examples: Sequence[Example], threshold: float, keys: Sequence[str | None]) -> Near:
     """Return all near, exact and short near pairs of rows, by the exact join, so that none is missed."""
     prints = fingerprints(examples)
-    grouped = Grouped(prints, InMemory(examples), threshold, "exact", use_compiled(len(prints)))
+    grouped = Grouped(prints, held(examples), threshold, "exact", use_compiled(len(prints)))
     return Near(grouped, grouped.pairs(every=True)[0], grouped.short_pairs(), keys)

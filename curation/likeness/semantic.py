@@ -32,23 +32,18 @@ class Meaning:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report's figures besides the pairs. They apply to the packaged model."""
-        sample = sample_at(self.threshold) if self.model.startswith(str(_rules()["model"])) else None
+        sample = sample_at(self.threshold) if self.model.startswith(str(rule_file("semantic.toml")["model"])) else None
         return {"model": self.model, "threshold": self.threshold, "embedded": self.embedded, "sample": sample}
-
-
-def _rules() -> dict[str, Any]:
-    found: dict[str, Any] = rule_file("semantic.toml")
-    return found
 
 
 def default_threshold() -> float:
     """Return the threshold that was chosen on one half of the labelled sample."""
-    return float(_rules()["threshold"])
+    return float(rule_file("semantic.toml")["threshold"])
 
 
 def sample_at(threshold: float) -> dict[str, Any] | None:
     """Precision and recall on the labelled sample at the highest measured threshold up to this one."""
-    below = [entry for entry in _rules()["measured"] if entry["threshold"] <= threshold + 1e-9]
+    below = [entry for entry in rule_file("semantic.toml")["measured"] if entry["threshold"] <= threshold + 1e-9]
     return dict(max(below, key=lambda entry: float(entry["threshold"]))) if below else None
 
 
@@ -80,7 +75,7 @@ def _proposed(rows: Sequence[str], items: Sequence[str]) -> npt.NDArray[np.int64
         made = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b").fit([*rows, *items])
     except ValueError:  # no text has a word
         return none
-    table, most = made.transform(rows).T.tocsc(), int(_rules()["shortlist"])
+    table, most = made.transform(rows).T.tocsc(), int(rule_file("semantic.toml")["shortlist"])
     wanted = made.transform(items)
     parts = [none]
     for begin in range(0, len(items), AT_ONCE):

@@ -219,18 +219,18 @@ def take_out(
     reviewed = bytearray()
     for each in up_to(connection, before, LEARNT):
         if each.state != "rejected":
-            collector.add(each.example)
+            collector.add_rows((each.example,))
             numbers.append(number_of(each.id))
             reviewed.append(each.is_kept_by_person)
     start = len(numbers)
     for number, example in fresh:
-        collector.add(example)
+        collector.add_rows((example,))
         numbers.append(number)
     if len(numbers) == start:
         return {}
     reviewed.extend(bytes(len(numbers) - start))
-    source = StoredRows(connection, numbers)
-    result = dedup_prints(collector.finish(source), source, threshold, reviewed=list(map(bool, reviewed)))
+    fetch = StoredRows(connection, numbers).fetch
+    result = dedup_prints(collector.finish(fetch), fetch, threshold, reviewed=list(map(bool, reviewed)))
     counts = _exclude(connection, numbers, result, start, actor)
     write_links(connection, _links(numbers, result, start))
     fresh_pairs = [pair for pair in result.pairs if pair.other >= start]

@@ -331,7 +331,7 @@ def duplicates(file, elsewhere):
             gather(rows, collector, map(hash_chunk, chunks_of_files(rows)))
         else:
             collector.add_rows(rows.said())
-        return dedup_prints(collector.finish(rows), rows)
+        return dedup_prints(collector.finish(rows.fetch), rows.fetch)
 
 
 def call(**arguments):

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from curation.example import Example
-from curation.likeness.fingerprints import InMemory, RowSource
+from curation.likeness.fingerprints import Fetch, held
 from curation.likeness.leaks.index import LABEL_WORDS, SUSPECTS, TestIndex, folded_example, visible
 from curation.likeness.leaks.look import Answered, AskedRow, ItemPart, LearntRow, Overlap, Part, look
 from curation.likeness.leaks.scan import Scan, scan_train
@@ -293,7 +293,7 @@ class LeakSearch:
         """
         if not hasattr(train, "fetch"):
             train = train if isinstance(train, Sequence) else list(train)
-        source: RowSource = train if hasattr(train, "fetch") else InMemory(train)  # type: ignore[assignment]
+        fetch: Fetch = train.fetch if hasattr(train, "fetch") else held(train)
         scan = scan_train(train, self._test, numba, self._index)
         self._index, labels = scan.index, _labels(scan)
         pairs = candidate_pairs(scan, labels)
@@ -302,7 +302,7 @@ class LeakSearch:
         leaks, suspects = list[Leak](), list[Leak]()
         rows, begins = np.unique(pairs.row, return_index=True)
         ends = np.append(begins, len(pairs.row))[1:]
-        for place, example in enumerate(_fetched(source, rows.tolist())):
+        for place, example in enumerate(_fetched(fetch, rows.tolist())):
             row, begin, end = LearntRow(int(rows[place]), example, template), begins[place], ends[place]
             mine = (pairs.item, pairs.question, pairs.answer, pairs.same_words)
             for item, *facts in zip(*(column[begin:end].tolist() for column in mine), strict=True):
@@ -331,10 +331,10 @@ class LeakSearch:
         return judge_of
 
 
-def _fetched(source: RowSource, rows: Sequence[int]) -> Iterator[Example]:
+def _fetched(fetch: Fetch, rows: Sequence[int]) -> Iterator[Example]:
     """Yield these rows as they are compared; some are held at once."""
     for begin in range(0, len(rows), ROWS_AT_ONCE):
-        yield from map(folded_example, source.fetch(rows[begin : begin + ROWS_AT_ONCE]))
+        yield from map(folded_example, fetch(rows[begin : begin + ROWS_AT_ONCE]))
 
 
 def without_leaks(search: LeakSearch, report: LeakReport, chosen: Callable[[I64], Iterable[Example]]) -> I64:
