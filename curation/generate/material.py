@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from string import Template
 
@@ -131,8 +132,7 @@ def in_turn(rows: Sequence[StoredRow], seed: int) -> list[StoredRow]:
     for row in mixed:
         groups[row.example.answer or ""].append(row)
     ordered = sorted(groups.values(), key=len)
-    longest = max((len(group) for group in ordered), default=0)
-    return [group[turn] for turn in range(longest) for group in ordered if turn < len(group)]
+    return [row for turn in zip_longest(*ordered) for row in turn if row is not None]
 
 
 def need(found: Sequence[object], what: str, hint: str) -> None:

@@ -250,8 +250,7 @@ def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
     indices = answered[np.array(drawn(len(answered)), np.int64)]
     sample = shingles.take(indices)
     found, count = np.unique(sample.hashes, return_counts=True)
-    counts, which = np.unique(count, return_inverse=True)
-    common = found[np.array([is_common(c, len(indices)) for c in counts.tolist()], np.bool_)[which]]
+    common = found[is_common(count, len(indices))]
     if not len(common):
         return common, -1
     held = np.bincount(sample.owners()[np.isin(sample.hashes, common)], minlength=len(sample))

@@ -12,9 +12,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Any
 
 from chat.tool_calls import parted, with_calls
@@ -247,40 +247,26 @@ SAMPLE = 10_000
 SEED = 20_260_923
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """Question shingles that are in more than 10% of the rows and in at least 20 of them."""
-
-    shingles: Shingles = frozenset()
-    text: str = ""
-    """The words that the shingles cover, in the row that holds most of them; parts joined by ` ... `."""
-
-    def strip(self, found: Shingles) -> Shingles:
-        """`found` without the template, unless nothing would remain."""
-        return (found - self.shingles) or found
-
-
 def drawn(rows: int) -> Sequence[int]:
     """Return indices of the rows on which the template is counted: all, or 10,000 drawn by a fixed seed, ascending."""
     return range(rows) if rows <= SAMPLE else sorted(random.Random(SEED).sample(range(rows), SAMPLE))
 
 
-def is_common(count: int, rows: int) -> bool:
-    """True if a shingle in `count` of `rows` rows belongs to the template."""
-    return count >= LEAST and count > SHARE * rows
+def is_common(count: Any, rows: int) -> Any:
+    """True if a shingle in `count` of `rows` rows belongs to the template; of an array for each."""
+    return (count >= LEAST) & (count > SHARE * rows)
 
 
-def find_template(questions: Sequence[str]) -> Template:
-    """Return the template of the questions of all rows that have an answer."""
+def find_template(questions: Sequence[str]) -> Shingles:
+    """Return the shingles that are in more than 10% of the questions of rows that have an answer, and in at least 20.
+
+    They are left out of a question's shingles, unless nothing would remain.
+    """
     indices = drawn(len(questions))
     counts = Counter[tuple[str, ...]]()
     for index in indices:
         counts.update(shingles(questions[index]))
-    common = frozenset(s for s, count in counts.items() if is_common(count, len(indices)))
-    if not common:
-        return Template()
-    most = max(indices, key=lambda i: len(shingles(questions[i]) & common))
-    return Template(common, covered(questions[most], common))
+    return frozenset(s for s, count in counts.items() if is_common(count, len(indices)))
 
 
 def covered(question: str, common: Shingles) -> str:
@@ -290,10 +276,5 @@ def covered(question: str, common: Shingles) -> str:
     for i in range(max(1, len(tokens) - SHINGLE + 1)):
         if shingles_of(tokens[i : i + SHINGLE]) <= common:
             kept[i : i + SHINGLE] = [True] * len(tokens[i : i + SHINGLE])
-    parts: list[list[str]] = [[]]
-    for token, keep in zip(tokens, kept, strict=True):
-        if keep:
-            parts[-1].append(token)
-        elif parts[-1]:
-            parts.append([])
-    return " ... ".join(" ".join(part) for part in parts if part)
+    runs = groupby(zip(tokens, kept, strict=True), key=itemgetter(1))
+    return " ... ".join(" ".join(token for token, _ in run) for is_kept, run in runs if is_kept)

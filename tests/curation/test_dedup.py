@@ -81,7 +81,8 @@ class Oracle:
         self.rows, self.threshold = rows, threshold
         template = find_template([r.question for r in rows if r.answer is not None])
         self.sets = [
-            template.strip(shingles(r.question)) if r.answer is not None else shingles(r.question) for r in rows
+            (found - template) or found if row.answer is not None else found
+            for row, found in ((row, shingles(row.question)) for row in rows)
         ]
         edges = [(i, j) for i, j in combinations(range(len(rows)), 2) if self.is_edge(i, j)]
         self.cluster = self.components(edges)

@@ -34,7 +34,7 @@ class Nearness:
     def __init__(self, rows: list[Example]) -> None:
         self.rows = rows
         template = find_template([r.question for r in rows])
-        self.sets = [template.strip(shingles(r.question)) for r in rows]
+        self.sets = [(found - template) or found for found in (shingles(r.question) for r in rows)]
 
     def near(self, i: int, j: int) -> bool:
         one, other = self.rows[i].question, self.rows[j].question

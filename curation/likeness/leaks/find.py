@@ -18,7 +18,7 @@ from curation.likeness.leaks.look import Answered, AskedRow, ItemPart, LearntRow
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE, candidate_pairs
 from curation.likeness.sets import I64, Bools
-from curation.likeness.words import Template, find_template, jaccard, same_answer, words
+from curation.likeness.words import Shingles, find_template, jaccard, same_answer, words
 
 Kind = Literal["exact", "near", "contained", "answer"]
 STRENGTH: dict[str, int] = {"exact": 3, "near": 2, "contained": 1, "answer": 1}
@@ -297,7 +297,7 @@ class LeakSearch:
         scan = scan_train(train, self._test, numba, self._index)
         self._index, labels = scan.index, _labels(scan)
         pairs = candidate_pairs(scan, labels)
-        template = find_template(list(scan.sample.values())) if (pairs.question >= 0).any() else Template()
+        template = find_template(list(scan.sample.values())) if (pairs.question >= 0).any() else frozenset()
         judge_of = self._judges(scan.index, template, pairs.template, labels)
         leaks, suspects = list[Leak](), list[Leak]()
         rows, begins = np.unique(pairs.row, return_index=True)
@@ -313,7 +313,7 @@ class LeakSearch:
         return LeakReport(scan.rows, len(self._test), in_order(leaks), in_order(suspects, SUSPECTS))
 
     def _judges(
-        self, index: TestIndex, template: Template, common: Bools, labels: set[int]
+        self, index: TestIndex, template: Shingles, common: Bools, labels: set[int]
     ) -> Callable[[int], LeakJudge]:
         """Gives the judge of a test item, made when the item is met; evidence shows the items as they were given."""
         answers = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}

@@ -17,7 +17,6 @@ from curation.likeness.words import (
     SHINGLE,
     SHORT_THRESHOLD,
     Shingles,
-    Template,
     critical,
     grams_of,
     jaccard,
@@ -170,7 +169,7 @@ def all_of(grams: Bools, length: int = _ACROSS) -> Bools:
 class AskedRow:
     """A row, and its question as the sets by which two are near. Where it is answered the template is no part of it."""
 
-    def __init__(self, example: Example, template: Template) -> None:
+    def __init__(self, example: Example, template: Shingles) -> None:
         self.example, self._template = example, template
 
     @cached_property
@@ -181,7 +180,7 @@ class AskedRow:
     @cached_property
     def _shingles(self) -> Shingles:
         found = shingles_of(self.question)
-        return found if self.example.answer is None else self._template.strip(found)
+        return found if self.example.answer is None else (found - self._template) or found
 
     @cached_property
     def _grams(self) -> frozenset[str]:
@@ -206,7 +205,7 @@ class LearntRow(AskedRow):
     message that it is of. The role of what is beside a message is its place. `said` is how many are messages.
     """
 
-    def __init__(self, index: int, example: Example, template: Template) -> None:
+    def __init__(self, index: int, example: Example, template: Shingles) -> None:
         super().__init__(example, template)
         self.index = index
         self.roles = [str(m.get("role")) for m in all_messages(example)] or ["text"]
