@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from chat.batching import Batches, SentBatch, sent_batches
@@ -132,17 +133,15 @@ class Session:
         self.material: DraftMaterial = replace(gather(store, project, settings), reasons_alone=model.is_local)
         self.ledger = ReplyLog(project)
         self.outcome = DraftingResult(wish.strategy, model.name, wish.count)
-        self._sieve: Sieve | None = None
         self._handled = {str(row.meta.get("request")) for row in store.rows(role="candidates", excluded=None)}
 
-    @property
+    @cached_property
     def sieve(self) -> Sieve:
         """The filters, made when the first draft comes."""
-        if self._sieve is None:
-            self._sieve = Sieve.of(self.store, self.project, self.settings)
-            if self._sieve.leaks is None:
-                self.outcome.notes.append("There is no test set yet, so leaks could not be looked for.")
-        return self._sieve
+        sieve = Sieve.of(self.store, self.project, self.settings)
+        if sieve.leaks is None:
+            self.outcome.notes.append("There is no test set yet, so leaks could not be looked for.")
+        return sieve
 
     def orders(self) -> dict[str, DraftRequest]:
         """Return the wanted orders by request key, always the same ones for the same material."""

@@ -209,9 +209,7 @@ class Scan:
 
     def take_hits(self) -> tuple[I64, I64]:
         """Return all rows and their grams, and empty the buffer. A gram may have NOTED rows, held as 32 bits."""
-        none: list[I32] = [np.zeros(0, np.int32)]
-        rows = np.concatenate([r for r, _ in self.hits] or none, dtype=np.int64)
-        numbers = np.concatenate([g for _, g in self.hits] or none, dtype=np.int64)
+        rows, numbers = (np.concatenate(column, dtype=np.int64) for column in zip(*self.hits, strict=True))
         self.hits.clear()
         return rows, numbers
 
