@@ -26,7 +26,7 @@ from chat.local.load import EMBEDDED, load
 from chat.local.model import LocalModel
 from curation.example import Example, chat_row
 from curation.generate.reply_log import yields
-from curation.generate.run import Wish, generate
+from curation.generate.run import Session, Wish, generate
 from curation.review import Ruling, decide_all, open_desk
 from curation.store import StoredRow
 from workspace.folder import Project
@@ -86,7 +86,7 @@ def round_of(model: LocalModel, rows: list[Example], drafts: int, first: list[Ex
                     store.exclude([old.id], "another half", "benchmark")
                 ids = store.add(part, role="pool").ids
                 decide_all(desk, "expert", [(name, Ruling("approve")) for name in ids], kind="person")
-                made = generate(project, settings, store, model, Wish(drafts))
+                made = generate(Session(project, settings, store, model, Wish(drafts)))
                 waiting = store.rows(ids=made.queued)
                 decide_all(desk, "parser", [(row.id, rule(row)) for row in waiting], kind="person")
                 (found,) = yields(store, project)

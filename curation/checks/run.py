@@ -350,7 +350,9 @@ def _project_pairs(
         collector = Collector(use_compiled(len(learnt)))
         collector.add_rows(_passed(learnt, len(learnt), progress))
         reviewed = np.frombuffer(sides.reviewed, np.bool_)
-        result = dedup_prints(collector.finish(learnt.fetch), learnt.fetch, settings.dataset.threshold, reviewed=reviewed)
+        result = dedup_prints(
+            collector.finish(learnt.fetch), learnt.fetch, settings.dataset.threshold, reviewed=reviewed
+        )
         found += [(left, left.found(result, learnt)), (contradictions, contradictions.found(result, learnt, settled))]
     else:
         found.append((contradictions, None))

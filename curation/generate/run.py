@@ -194,21 +194,13 @@ class Session:
         self._handled |= {record.key for record, _ in passed}
 
 
-def generate(
-    project: Project,
-    settings: Settings,
-    store: Store,
-    model: ChatModel,
-    wish: Wish,
-    progress: Progress | None = None,
-) -> DraftingResult:
-    """Write `wish.count` drafts and put those that pass the filters into the queue.
+def generate(session: Session, progress: Progress | None = None) -> DraftingResult:
+    """Write as many drafts as are wished for and put those that pass the filters into the queue.
 
     A rerun asks nothing twice: replies are kept in `generated/replies.jsonl` by the hash of their
     request. On KeyboardInterrupt what came is queued and `stopped` says `interrupted`. Raises Refusal if there is
     nothing to start from or the budget cannot be kept, ChatError where no call brought an answer.
     """
-    session = Session(project, settings, store, model, wish)
     outcome, started = session.outcome, time.perf_counter()
     orders, fresh = _start(session)
     outcome.reused = len(orders) - len(fresh)
@@ -223,14 +215,13 @@ def generate(
     return outcome
 
 
-def generate_batch(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> DraftingResult:
+def generate_batch(session: Session) -> DraftingResult:
     """Fetch every batch that has ended; send what is then still wanted as a new one.
 
     `outcome.batch` is the state of the batch at work. While one is at work no other is sent. Raises RungError if
     the model knows no batches, Refusal where it is not certain whether a batch was sent.
     """
-    session = Session(project, settings, store, model, wish)
-    batches = Batches(model, session.ledger.batch_folder)
+    batches = Batches(session.model, session.ledger.batch_folder)
     for sent in sent_batches(batches.folder):
         _fetch(session, batches, sent)
     orders, fresh = _start(session)
@@ -273,12 +264,9 @@ def _send(session: Session, batches: Batches, fresh: Mapping[str, DraftRequest])
         session.outcome.batch = {"id": batch, "state": "sent", "done": 0, "waiting": len(asks)}
 
 
-def worst_case(
-    project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish
-) -> tuple[int, float | None]:
+def worst_case(session: Session) -> tuple[int, float | None]:
     """Return the number of calls of a run and their highest cost; None if no price is known."""
-    session = Session(project, settings, store, model, wish)
-    purse = DraftBudget(session.outcome, model, None)
+    purse = DraftBudget(session.outcome, session.model, None)
     known = session.ledger.replies.keys() | session.ledger.under_way()
     asks = [order.ask for key, order in session.orders().items() if key not in known]
     return len(asks), sum(map(purse.worst_of, asks)) if purse.price or purse.free else None

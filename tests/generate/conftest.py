@@ -10,7 +10,7 @@ import pytest
 
 from chat.protocols import ChatModel
 from curation.example import Example, chat_row
-from curation.generate.run import DraftingResult, Wish, generate
+from curation.generate.run import DraftingResult, Session, Wish, generate
 from curation.review import open_desk
 from curation.review.ruling import Ruling
 from curation.review.service import decide_all
@@ -78,6 +78,6 @@ def run(project: Project, settings: Settings, store: Store) -> Run:
     """`run(model, count, strategy=..., budget_usd=...)`."""
 
     def make(model: ChatModel, count: int, **wish: Any) -> DraftingResult:
-        return generate(project, settings, store, model, Wish(count, **wish))
+        return generate(Session(project, settings, store, model, Wish(count, **wish)))
 
     return make

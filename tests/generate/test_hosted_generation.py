@@ -12,7 +12,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from scripted import Scripted
 
 from chat.batching import sent_batches
 from chat.calls import Patience
@@ -21,9 +20,9 @@ from chat.hosted import CallOptions
 from chat.prices import TokenPrice, price_of
 from chat.protocols import ChatError
 from curation.generate.reply_log import ReplyLog
-from curation.generate.run import DraftingResult, Wish, generate_batch
+from curation.generate.run import DraftingResult, Session, Wish, generate_batch
 from curation.store import Store
-from workspace.errors import Refusal, RungError
+from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -125,7 +124,7 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
     project: Project, settings: Settings, reviewed: Store, run: Run, claude: Any, loopback: Any
 ) -> None:
     def go(n: int = 3) -> DraftingResult:
-        return generate_batch(project, settings, reviewed, claude(), Wish(n, budget_usd=1.0))
+        return generate_batch(Session(project, settings, reviewed, claude(), Wish(n, budget_usd=1.0)))
 
     loopback.say((200, batch_of("in_progress", 3, loopback.url)))
     assert go().batch == {"id": "batch_1", "state": "sent", "done": 0, "waiting": 3}
@@ -153,19 +152,13 @@ def test_a_batch_that_may_have_been_sent_is_not_sent_again(
     loopback.say(torn)
     for expected in (ChatError, Refusal, Refusal):
         with pytest.raises(expected):
-            generate_batch(project, settings, reviewed, claude(), Wish(2))
+            generate_batch(Session(project, settings, reviewed, claude(), Wish(2)))
     assert len(loopback.requests) == 1
     loopback.script[:] = [(400, {"error": {"message": "no"}})]
     sent_batches(ReplyLog(project).batch_folder)[0].path.unlink()
     with pytest.raises(ChatError, match="no"):
-        generate_batch(project, settings, reviewed, claude(), Wish(2))
+        generate_batch(Session(project, settings, reviewed, claude(), Wish(2)))
     assert sent_batches(ReplyLog(project).batch_folder) == [], "what the server refused was not sent"
-
-
-def test_a_local_model_takes_no_batch(project: Project, settings: Settings, reviewed: Store) -> None:
-    with pytest.raises(RungError) as refused:
-        generate_batch(project, settings, reviewed, Scripted(["x"]), Wish(2))
-    assert refused.value.where == "--batch"
 
 
 # The command

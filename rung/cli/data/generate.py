@@ -17,8 +17,7 @@ from workspace.counted import counted
 if TYPE_CHECKING:
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from curation.generate.run import Wish
-    from curation.store import Store
+    from curation.generate.run import Session
     from workspace.folder import Project
     from workspace.settings import ModelSettings, Settings
 
@@ -51,9 +50,8 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Let a model draft candidates. Each needs a reviewer's decision before it can be used."""
+    from curation.generate import run
     from curation.generate.reply_log import yields
-    from curation.generate.run import Wish, generate_batch
-    from curation.generate.run import generate as write_drafts
     from curation.generate.strategies import find_strategy
     from curation.store import open_store
     from rung.cli.models import overridden
@@ -63,18 +61,15 @@ def generate(
     project, settings = opened_project()
     find_strategy(strategy)
     named = named_model(settings, provider, model, base_url)
-    wish = Wish(count, strategy, budget_usd)
     allowed = overridden(project, settings, override, by, reason, "data generate")
     with open_store(project, settings) as store:
         store.check_writable()
         opened = open_named(project, settings, named, allowed)
-        if not yes and not as_json and not _agreed(project, settings, store, opened, wish):
+        session = run.Session(project, settings, store, opened, run.Wish(count, strategy, budget_usd))
+        if not yes and not as_json and not _agreed(session):
             say("No request was sent.")
             return
-        if batch:
-            outcome = generate_batch(project, settings, store, opened, wish)
-        else:
-            outcome = write_drafts(project, settings, store, opened, wish, ProgressLine("Drafts"))
+        outcome = run.generate_batch(session) if batch else run.generate(session, ProgressLine("Drafts"))
         table = yields(store, project)
     document = {**outcome.to_json(), "yield": [each.to_json() for each in table]}
     show(as_json, document, drafted_lines(outcome, table))
@@ -124,15 +119,15 @@ def open_named(project: Project, settings: Settings, named: ModelSettings, overr
     return opened
 
 
-def _agreed(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> bool:
+def _agreed(session: Session) -> bool:
     """Ask once, on a terminal, before money is spent; True for yes."""
-    if model.is_local or not sys.stdin.isatty() or not sys.stderr.isatty():
+    if session.model.is_local or not sys.stdin.isatty() or not sys.stderr.isatty():
         return True
     from curation.generate.run import worst_case
     from workspace.counted import money
 
-    asks, most = worst_case(project, settings, store, model, wish)
+    asks, most = worst_case(session)
     price = f"at most {money(most)}" if most is not None else "price unknown"
     return not asks or typer.confirm(
-        f"Ask {model.name} for {counted(asks, 'draft')}? {price[0].upper()}{price[1:]}.", err=True
+        f"Ask {session.model.name} for {counted(asks, 'draft')}? {price[0].upper()}{price[1:]}.", err=True
     )
