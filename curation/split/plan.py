@@ -171,16 +171,12 @@ def plan_freeze(
     the pool, the plan is that of this version.
     """
     refresh_queue(store, settings)
-    rows, settled = store.rows(), dismissals(store)
     newest = newest_dataset(project)
     manifest = read_manifest(newest) if newest else None
-
-    def plan(kept: Manifest | None) -> FreezePlan:
-        return _plan(store, rows, settings, settled, kept, test_only=test_only, leave_out=leave_out, stage=stage)
-
-    found = plan(manifest)
+    given = _Planning(store, settings, store.rows(), dismissals(store), manifest, test_only, leave_out, stage)
+    found = given.plan()
     if manifest is not None and not test_only and _may_be_the_same(found, manifest):
-        fresh = plan(None)
+        fresh = replace(given, kept=None).plan()
         known = {name: each.sha256 for name, each in manifest.splits.items()}
         if not fresh.blockers and {name: sha256_bytes(data) for name, data in fresh.files.items()} == known:
             return replace(fresh, kept_test=manifest.version, other_test=None)
@@ -197,252 +193,207 @@ def _may_be_the_same(found: FreezePlan, manifest: Manifest) -> bool:
     return now == {str(each["id"]) for each in (*manifest.rows, *manifest.dropped)}
 
 
-def _plan(
-    store: Store,
-    rows: list[StoredRow],
-    settings: Settings,
-    settled: Settled,
-    kept: Manifest | None,
-    *,
-    test_only: bool,
-    leave_out: bool,
-    stage: Stage,
-) -> FreezePlan:
-    tested = frozenset(str(row["id"]) for row in kept.rows if row.get("split") == "test") if kept else frozenset()
-    before = (kept.version if kept else None, tested)
-    has_test = any(row.role == "test" for row in rows)
-    if test_only and has_test:
-        rows = [row for row in rows if row.role == "test"]
-    found = sort_rows(rows, settings, leave_out=leave_out)
-    stops = blockers(found, settings)
-    fixed = {row.id: split for row in found.rows if (split := _fixed(row, tested, settings, has_test))}
-    stage("Looking for duplicates and contradictions")
-    known = Fingerprinted(row.example for row in found.rows)
-    stay, doubles = _without_doubles(found.rows, known, fixed, settings, stops, settled)
-    stage("Looking for leaks into the test set")
-    leaks = [] if test_only and has_test else _leaks(rows, stay, tested, fixed, settled)
-    if leaks:
-        stops.append(_leak_blocker(leaks))
-    dropped = [*found.dropped, *doubles]
-    stops += _undated(stay, fixed, settings)
-    if not stay and not stops:
-        stops.append(Blocker("empty", "There is no row to freeze.", (), "rung data import FILE"))
-    samples = tuple(samples_of(store, settings, found.rows))
-    if stops:
-        return FreezePlan(test_only, {}, tuple(dropped), tuple(stops), samples=samples)
-    shares = _shares(settings, has_test)
-    stage("Splitting, and looking for leaks between the splits")
-    gone = {entry["id"] for entry in doubles}
-    known = known.take(place for place, row in enumerate(found.rows) if row.id not in gone)
-    planned = _planned(stay, known, fixed, dropped, settings, settled, shares, test_only=test_only, before=before)
-    return replace(planned, samples=samples)
+@dataclass
+class _Planning:
+    """A freeze as it is worked out: its rows, and what was found so far. `kept` has the test set that stays.
 
-
-def _fixed(row: StoredRow, tested: frozenset[str], settings: Settings, has_test: bool) -> SplitName | None:
-    """Return the split that a row must go to, None if the split is free."""
-    if row.role in FIXED_ROLES:
-        return FIXED_ROLES[row.role]
-    if row.id in tested and not has_test:
-        return "test"
-    if row.origin == "generated" and not settings.review.generated_in_test:
-        return "train"
-    return "validation" if row.mark == "validation" else "train" if row.mark == "train" else None
-
-
-def _without_doubles(
-    rows: Sequence[StoredRow],
-    known: Fingerprinted,
-    fixed: Mapping[str, SplitName],
-    settings: Settings,
-    stops: list[Blocker],
-    settled: Settled,
-) -> tuple[list[StoredRow], list[LeftOutRow]]:
-    """Return rows without the duplicates that edits left on the training side; contradictions there are blockers."""
-    places = [at for at, row in enumerate(rows) if row.role != "validation" and fixed.get(row.id) != "test"]
-    if not places:
-        return list(rows), []
-    side = [rows[place] for place in places]
-    first = [bool(row.mark) or row.is_kept_by_person for row in side]
-    result = dedup(known.take(places), settings.dataset.threshold, reviewed=first)
-    gone = {side[each.index].id: each for each in result.removed}
-    is_settled = settled_pairs(settled.get("contradictions", ()))
-    pairs = [(side[p.index], side[p.other]) for p in result.pairs if p.kind == "contradiction"]
-    stands = [pair for pair in pairs if not is_settled(pair[0].id, pair[1].id)]
-    if stands:
-        stops.append(_contradiction_blocker(stands))
-    dropped: list[LeftOutRow] = [
-        {**drop(row, f"{its.kind} duplicate"), "kept": side[its.kept].id, "similarity": its.similarity}
-        for row in rows
-        if (its := gone.get(row.id))
-    ]
-    return [row for row in rows if row.id not in gone], dropped
-
-
-def _contradiction_blocker(pairs: Sequence[tuple[StoredRow, StoredRow]]) -> Blocker:
-    shown = "; ".join(named(pair) for pair in pairs[:3]) + (f"; and {len(pairs) - 3:,} more" if len(pairs) > 3 else "")
-    rows = tuple(dict.fromkeys(row.id for pair in pairs for row in pair))
-    asks = "ask" if len(pairs) > 1 else "asks"
-    answer = "answer" if len(pairs) > 1 else "answers"
-    text = f"{counted(len(pairs), 'pair')} {asks} the same question and {answer} it differently: {shown}."
-    opener = "rung data fix contradictions, then reject or edit one of each pair"
-    return Blocker("contradictions", text, rows, opener)
-
-
-def _leaks(
-    rows: Sequence[StoredRow],
-    stay: Sequence[StoredRow],
-    tested: frozenset[str],
-    fixed: Mapping[str, SplitName],
-    settled: Settled,
-) -> list[tuple[StoredRow, StoredRow, str]]:
-    """(train row, test row, kind) of each leak of a fixed test set that nobody settled.
-
-    They are those that `rung data check` finds, where both rows stay: a phrase is counted over all rows that are in.
+    `fixed` is the split of each row (by id) that is not free, `tested` are the ids of the test set that stays.
     """
-    held = {row.id: row for row in stay if fixed.get(row.id) == "test"}
-    kept = {row.id: row for row in stay if row.id not in held}
-    if not held or not kept:
-        return []
-    learnt, validated, tests = list[StoredRow](), list[StoredRow](), list[StoredRow]()
-    for row in rows:
-        if row.state != "rejected":
-            is_test = row.role == "test" or row.id in tested
-            (tests if is_test else validated if row.role == "validation" else learnt).append(row)
-    sides = [[row.example for row in side] for side in (learnt, validated, tests)]
-    names, against = ([row.id for row in side] for side in ([*learnt, *validated], [*validated, *tests]))
-    found = ((names[leak.train], against[leak.test], leak.kind) for leak in leaks_between(*sides)[0])
-    is_settled = settled_pairs(settled.get("leaks", ()))
-    return [
-        (kept[row], held[other], kind)
-        for row, other, kind in found
-        if row in kept and other in held and not is_settled(row, other)
-    ]
 
+    store: Store
+    settings: Settings
+    rows: list[StoredRow]
+    settled: Settled
+    kept: Manifest | None
+    test_only: bool
+    leave_out: bool
+    stage: Stage
 
-def _leak_blocker(leaks: Sequence[tuple[StoredRow, StoredRow, str]]) -> Blocker:
-    shown = ", ".join(f"{a.id} ({a.source}) and test {b.id} ({b.source}): {kind}" for a, b, kind in leaks[:3])
-    more = f" and {counted(len(leaks) - 3, 'more pair')}" if len(leaks) > 3 else ""
-    rows = tuple(dict.fromkeys(row.id for row, _, _ in leaks))
-    return Blocker(
-        "leaks",
-        f"{len(rows):,} {'row leaks' if len(rows) == 1 else 'rows leak'} the test set: {shown}{more}.",
-        rows,
-        "rung data fix leaks",
-    )
+    def plan(self) -> FreezePlan:
+        """Return the plan; one with blockers has no splits."""
+        self.tested = {str(row["id"]) for row in self.kept.rows if row.get("split") == "test"} if self.kept else set()
+        self.has_test = any(row.role == "test" for row in self.rows)
+        alone = self.test_only and self.has_test
+        found = sort_rows(
+            [row for row in self.rows if row.role == "test" or not alone], self.settings, leave_out=self.leave_out
+        )
+        self.stay, self.dropped, self.stops = found.rows, [*found.dropped], blockers(found, self.settings)
+        self.fixed = {row.id: split for row in found.rows if (split := self._fixed(row))}
+        samples = tuple(samples_of(self.store, self.settings, found.rows))
+        self.stage("Looking for duplicates and contradictions")
+        examples = self._without_doubles()
+        self.stage("Looking for leaks into the test set")
+        if not alone:
+            self._stop_at_leaks()
+        self._stop_at_undated()
+        if not self.stay and not self.stops:
+            self.stops.append(Blocker("empty", "There is no row to freeze.", (), "rung data import FILE"))
+        if self.stops:
+            return FreezePlan(self.test_only, {}, tuple(self.dropped), tuple(self.stops), samples=samples)
+        self.stage("Splitting, and looking for leaks between the splits")
+        return replace(self._split(examples), samples=samples)
 
+    def _fixed(self, row: StoredRow) -> SplitName | None:
+        """Return the split that a row must go to, None if the split is free."""
+        if row.role in FIXED_ROLES:
+            return FIXED_ROLES[row.role]
+        if row.id in self.tested and not self.has_test:
+            return "test"
+        if row.origin == "generated" and not self.settings.review.generated_in_test:
+            return "train"
+        return "validation" if row.mark == "validation" else "train" if row.mark == "train" else None
 
-def _planned(
-    rows: Sequence[StoredRow],
-    examples: Fingerprinted,
-    fixed: Mapping[str, SplitName],
-    dropped: list[LeftOutRow],
-    settings: Settings,
-    settled: Settled,
-    shares: Mapping[SplitName, float],
-    *,
-    test_only: bool,
-    before: tuple[str | None, frozenset[str]],
-) -> FreezePlan:
-    pinned = {index: fixed[row.id] for index, row in enumerate(rows) if row.id in fixed}
-    plan = planned(examples, settings.dataset, shares, pinned)
-    for conflict in plan.left_out:
-        against = rows[conflict.against]
-        entry = drop(rows[conflict.index], _why_left(conflict.kind, against, fixed))
-        dropped.append({**entry, "against": against.id, "similarity": round(conflict.similarity, 4)})
-    across = tuple[PairAcross, ...](
-        {"row": rows[c.index].id, "other": rows[c.against].id, "kind": c.kind, "similarity": round(c.similarity, 4)}
-        for c in plan.across
-    )
-    names: tuple[SplitName, ...] = ("test",) if test_only else ("train", "validation", "test")
-    splits = {name: [rows[i] for i in plan.rows(name)] for name in names}
-    if not test_only:
-        _take_leaks_out(splits, dropped, settled)
-    train = [row.example for row in splits.get("train", [])]
-    same = before[1] and before[1] == {row.id for row in splits["test"]}
-    return FreezePlan(
-        test_only,
-        {name: tuple(found) for name, found in splits.items()},
-        tuple(dropped) if not test_only else (),
-        tuple(_empty_splits(splits)),
-        across if not test_only else (),
-        {name: float(share) for name, share in shares.items()},
-        plan.rule,
-        dict(sorted(Counter(closed_classes(train) or ()).items())) if train else {},
-        before[0] if same else None,
-        None if same else before[0],
-        _dismissed(splits, settled),
-        () if settings.dataset.split_by else tuple(date_keys(examples)),
-    )
+    def _is_settled(self, kind: str) -> Callable[[str, str], bool]:
+        return settled_pairs(self.settled.get(kind, ()))
 
+    def _without_doubles(self) -> Fingerprinted:
+        """Leave out duplicates that edits left on the training side; contradictions there are blockers. Return what
+        stays.
+        """
+        rows, known = self.stay, Fingerprinted(row.example for row in self.stay)
+        places = [at for at, row in enumerate(rows) if row.role != "validation" and self.fixed.get(row.id) != "test"]
+        side = [rows[place] for place in places]
+        first = [bool(row.mark) or row.is_kept_by_person for row in side]
+        result = dedup(known.take(places), self.settings.dataset.threshold, reviewed=first)
+        is_settled = self._is_settled("contradictions")
+        pairs = [(side[p.index], side[p.other]) for p in result.pairs if p.kind == "contradiction"]
+        self._stop_at_contradictions([pair for pair in pairs if not is_settled(pair[0].id, pair[1].id)])
+        gone = {side[each.index].id: each for each in result.removed}
+        for row in rows:
+            if its := gone.get(row.id):
+                entry = drop(row, f"{its.kind} duplicate")
+                self.dropped.append({**entry, "kept": side[its.kept].id, "similarity": its.similarity})
+        self.stay = [row for row in rows if row.id not in gone]
+        return known.take(place for place, row in enumerate(rows) if row.id not in gone)
 
-def _dismissed(splits: Mapping[SplitName, Sequence[StoredRow]], settled: Settled) -> int:
-    """Return the number of dismissed leaks whose two rows are both here."""
-    here = {row.id for rows in splits.values() for row in rows}
-    return sum(len(each & here) > 1 for each in settled.get("leaks", ()))
-
-
-def _undated(rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settings: Settings) -> list[Blocker]:
-    """Return rows that a split by time could not place."""
-    key = settings.dataset.split_by
-    free = [row for row in rows if row.id not in fixed]
-    bad = [row for row in free if key and date_at(row.example, key) is None]
-    if not bad:
-        return []
-    near = did_you_mean(key, date_keys([row.example for row in free]))
-    text = (
-        f'{len(bad):,} rows hold no ISO date (2026-11-25) under "{key}", by which they are split: {named(bad)}.{near}'
-    )
-    return [Blocker("dates", text, tuple(row.id for row in bad), "[dataset] split_by in rung.toml")]
-
-
-def _shares(settings: Settings, has_test: bool) -> dict[SplitName, float]:
-    """Return shares of the pool: nothing of it goes to test where a test set was imported."""
-    validation, test = settings.dataset.validation, 0.0 if has_test else settings.dataset.test
-    return {"train": max(0.0, 1 - validation - test), "validation": validation, "test": test}
-
-
-def _why_left(kind: str, against: StoredRow, fixed: Mapping[str, SplitName]) -> str:
-    side = fixed.get(against.id, "test")
-    words = {"key": f"shares its key with a {side} row", "between": "joins rows that are fixed in two splits"}
-    return words.get(kind, f"too near a {side} row ({kind})")
-
-
-def _take_leaks_out(splits: dict[SplitName, list[StoredRow]], dropped: list[LeftOutRow], settled: Settled) -> None:
-    """Take out of train (and validation) what leaks into test, and of train what leaks into validation, to the end.
-
-    With fewer rows a phrase is rarer: also of a test set that was searched for before, there can be more.
-    """
-    is_settled = settled_pairs(settled.get("leaks", ()))
-    searches: list[tuple[list[SplitName], SplitName]] = [(["train", "validation"], "test"), (["train"], "validation")]
-    found_nothing = 0
-    for learnt, held in cycle(searches):
-        bad = _leaking([row for name in learnt for row in splits[name]], splits[held], is_settled)
-        found_nothing = 0 if bad else found_nothing + 1
-        if found_nothing == len(searches):
+    def _stop_at_contradictions(self, pairs: Sequence[tuple[StoredRow, StoredRow]]) -> None:
+        if not pairs:
             return
-        for name in learnt:
-            dropped += [
-                {**drop(row, f"leaks into {held} ({bad[row.id][0]})"), "against": bad[row.id][1]}
-                for row in splits[name]
-                if row.id in bad
-            ]
-            splits[name] = [row for row in splits[name] if row.id not in bad]
+        more = f"; and {len(pairs) - 3:,} more" if len(pairs) > 3 else ""
+        shown = "; ".join(named(pair) for pair in pairs[:3]) + more
+        asks, answer = ("ask", "answer") if len(pairs) > 1 else ("asks", "answers")
+        text = f"{counted(len(pairs), 'pair')} {asks} the same question and {answer} it differently: {shown}."
+        opener = "rung data fix contradictions, then reject or edit one of each pair"
+        rows = tuple(dict.fromkeys(row.id for pair in pairs for row in pair))
+        self.stops.append(Blocker("contradictions", text, rows, opener))
+
+    def _stop_at_leaks(self) -> None:
+        """Leaks of a fixed test set that nobody settled are blockers.
+
+        They are those that `rung data check` finds, where both rows stay: a phrase is counted over all rows that are
+        in.
+        """
+        held = {row.id: row for row in self.stay if self.fixed.get(row.id) == "test"}
+        kept = {row.id: row for row in self.stay if row.id not in held}
+        if not held or not kept:
+            return
+        learnt, validated, tests = list[StoredRow](), list[StoredRow](), list[StoredRow]()
+        for row in self.rows:
+            if row.state != "rejected":
+                is_test = row.role == "test" or row.id in self.tested
+                (tests if is_test else validated if row.role == "validation" else learnt).append(row)
+        sides = [[row.example for row in side] for side in (learnt, validated, tests)]
+        names, against = ([row.id for row in side] for side in ([*learnt, *validated], [*validated, *tests]))
+        found = ((names[leak.train], against[leak.test], leak.kind) for leak in leaks_between(*sides)[0])
+        is_settled = self._is_settled("leaks")
+        leaks = [each for each in found if each[0] in kept and each[1] in held and not is_settled(*each[:2])]
+        if leaks:
+            shown = ", ".join(
+                f"{row} ({kept[row].source}) and test {other} ({held[other].source}): {kind}"
+                for row, other, kind in leaks[:3]
+            )
+            more = f" and {counted(len(leaks) - 3, 'more pair')}" if len(leaks) > 3 else ""
+            rows = tuple(dict.fromkeys(row for row, _, _ in leaks))
+            text = f"{len(rows):,} {'row leaks' if len(rows) == 1 else 'rows leak'} the test set: {shown}{more}."
+            self.stops.append(Blocker("leaks", text, rows, "rung data fix leaks"))
+
+    def _stop_at_undated(self) -> None:
+        """Rows that a split by time could not place are blockers."""
+        key = self.settings.dataset.split_by
+        free = [row for row in self.stay if row.id not in self.fixed]
+        bad = [row for row in free if key and date_at(row.example, key) is None]
+        if bad:
+            near = did_you_mean(key, date_keys([row.example for row in free]))
+            what = f'{len(bad):,} rows hold no ISO date (2026-11-25) under "{key}", by which they are split'
+            rows = tuple(row.id for row in bad)
+            self.stops.append(Blocker("dates", f"{what}: {named(bad)}.{near}", rows, "[dataset] split_by in rung.toml"))
+
+    def _split(self, examples: Fingerprinted) -> FreezePlan:
+        """Split what stays: nothing of the pool goes to test where a test set was imported."""
+        rows, fixed, given = self.stay, self.fixed, self.settings.dataset
+        test = 0.0 if self.has_test else given.test
+        shares: dict[SplitName, float] = {
+            "train": max(0.0, 1 - given.validation - test), "validation": given.validation, "test": test,
+        }  # fmt: skip
+        plan = planned(examples, given, shares, {at: fixed[row.id] for at, row in enumerate(rows) if row.id in fixed})
+        for conflict in plan.left_out:
+            against = rows[conflict.against]
+            side = fixed.get(against.id, "test")
+            why = {"key": f"shares its key with a {side} row", "between": "joins rows that are fixed in two splits"}
+            entry = drop(rows[conflict.index], why.get(conflict.kind, f"too near a {side} row ({conflict.kind})"))
+            self.dropped.append({**entry, "against": against.id, "similarity": round(conflict.similarity, 4)})
+        across = tuple[PairAcross, ...](
+            {"row": rows[c.index].id, "other": rows[c.against].id, "kind": c.kind, "similarity": round(c.similarity, 4)}
+            for c in plan.across
+        )
+        names: tuple[SplitName, ...] = ("test",) if self.test_only else ("train", "validation", "test")
+        splits = {name: [rows[i] for i in plan.rows(name)] for name in names}
+        if not self.test_only:
+            self._take_leaks_out(splits)
+        train = [row.example for row in splits.get("train", [])]
+        version = self.kept.version if self.kept else None
+        same = self.tested and self.tested == {row.id for row in splits["test"]}
+        here = {row.id for found in splits.values() for row in found}
+        return FreezePlan(
+            self.test_only,
+            {name: tuple(found) for name, found in splits.items()},
+            tuple(self.dropped) if not self.test_only else (),
+            _empty_splits(splits),
+            across if not self.test_only else (),
+            {name: float(share) for name, share in shares.items()},
+            plan.rule,
+            dict(sorted(Counter(closed_classes(train) or ()).items())) if train else {},
+            version if same else None,
+            None if same else version,
+            sum(len(each & here) > 1 for each in self.settled.get("leaks", ())),
+            () if given.split_by else tuple(date_keys(examples)),
+        )
+
+    def _take_leaks_out(self, splits: dict[SplitName, list[StoredRow]]) -> None:
+        """Leave out of train (and validation) what leaks into test, of train what leaks into validation, to the end.
+
+        With fewer rows a phrase is rarer: also of a test set that was searched for before, there can be more.
+        """
+        searches: list[tuple[list[SplitName], SplitName]] = [
+            (["train", "validation"], "test"), (["train"], "validation"),
+        ]  # fmt: skip
+        found_nothing = 0
+        for learnt, held in cycle(searches):
+            bad = self._leaking([row for name in learnt for row in splits[name]], splits[held])
+            found_nothing = 0 if bad else found_nothing + 1
+            if found_nothing == len(searches):
+                return
+            for name in learnt:
+                self.dropped += [
+                    {**drop(row, f"leaks into {held} ({bad[row.id][0]})"), "against": bad[row.id][1]}
+                    for row in splits[name]
+                    if row.id in bad
+                ]
+                splits[name] = [row for row in splits[name] if row.id not in bad]
+
+    def _leaking(self, learnt: Sequence[StoredRow], held: Sequence[StoredRow]) -> dict[str, tuple[str, str]]:
+        """Return for each learned row (by id) that leaks a held-out row: the kind, and the held-out row's id."""
+        if not learnt or not held:
+            return {}
+        leaks = find_leaks([row.example for row in learnt], [row.example for row in held]).leaks
+        is_settled = self._is_settled("leaks")
+        found = [(learnt[leak.train].id, leak.kind, held[leak.test].id) for leak in reversed(leaks)]
+        return {name: (kind, other) for name, kind, other in found if not is_settled(name, other)}
 
 
-def _leaking(
-    learnt: Sequence[StoredRow], held: Sequence[StoredRow], is_settled: Callable[[str, str], bool]
-) -> dict[str, tuple[str, str]]:
-    """Return for each learned row (by id) that leaks a held-out row: the kind, and the held-out row's id."""
-    if not learnt or not held:
-        return {}
-    leaks = find_leaks([row.example for row in learnt], [row.example for row in held]).leaks
-    found = [(learnt[leak.train].id, leak.kind, held[leak.test].id) for leak in reversed(leaks)]
-    return {name: (kind, other) for name, kind, other in found if not is_settled(name, other)}
-
-
-def _empty_splits(splits: Mapping[SplitName, Sequence[StoredRow]]) -> list[Blocker]:
+def _empty_splits(splits: Mapping[SplitName, Sequence[StoredRow]]) -> tuple[Blocker, ...]:
     empty = [name for name in splits if not splits[name]]
     if not empty:
-        return []
+        return ()
     text = f"No row would be left for {' and '.join(empty)}."
-    return [Blocker("empty", text, (), "rung data import FILE --as pool, or --as " + empty[0])]
+    return (Blocker("empty", text, (), "rung data import FILE --as pool, or --as " + empty[0]),)
