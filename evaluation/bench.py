@@ -106,7 +106,7 @@ def mark_choosing(project: Project, settings: Settings, ids: Sequence[str]) -> N
 
 def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredRow], list[StoredRow]]:
     """Validation and train as a freeze would part the pool; rows that came with a split, or a mark, keep it."""
-    from curation.split.split import planned
+    from curation.split.split import plan_split
 
     share = settings.dataset.validation
     fixed: dict[int, SplitName] = {
@@ -115,7 +115,7 @@ def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredR
         if row.mark or row.role != "pool"
     }
     shares: dict[SplitName, float] = {"train": 1 - share, "validation": share}
-    plan = planned([row.example for row in rows], settings.dataset, shares, fixed)
+    plan = plan_split([row.example for row in rows], settings.dataset, shares, fixed)
     return [rows[i] for i in plan.rows("validation")], [rows[i] for i in plan.rows("train")]
 
 

@@ -23,7 +23,7 @@ from curation.split.manifest import (
     newest_dataset,
     read_manifest,
 )
-from curation.split.split import closed_classes, date_at, date_keys, planned
+from curation.split.split import closed_classes, date_at, date_keys, plan_split
 from curation.store import Store, StoredRow
 from curation.store.records import WAITING
 from workspace.counted import counted
@@ -325,7 +325,8 @@ class _Planning:
         shares: dict[SplitName, float] = {
             "train": max(0.0, 1 - given.validation - test), "validation": given.validation, "test": test,
         }  # fmt: skip
-        plan = planned(examples, given, shares, {at: fixed[row.id] for at, row in enumerate(rows) if row.id in fixed})
+        pinned = {at: fixed[row.id] for at, row in enumerate(rows) if row.id in fixed}
+        plan = plan_split(examples, given, shares, pinned)
         for conflict in plan.left_out:
             against = rows[conflict.against]
             side = fixed.get(against.id, "test")

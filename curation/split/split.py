@@ -21,7 +21,6 @@ from curation.split.manifest import SplitName
 from workspace.settings import DatasetSettings
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
-SHARES: Mapping[SplitName, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
 LABEL_WORDS = 8
 """An answer of fewer words may be a class."""
 WHOLE = 10.0
@@ -44,8 +43,6 @@ class SplitPlan:
     group: tuple[int, ...]
     left_out: tuple[Conflict, ...]
     across: tuple[Conflict, ...]
-    seed: int
-    shares: Mapping[SplitName, float]
     rule: str = RULE
 
     def rows(self, split: SplitName) -> list[int]:
@@ -55,14 +52,13 @@ class SplitPlan:
 
 def plan_split(
     examples: Sequence[Example],
-    *,
-    shares: Mapping[SplitName, float] = SHARES,
-    seed: int = 13,
-    threshold: float = 0.8,
-    group_by: str = "",
-    pinned: Mapping[int, SplitName] | None = None,
+    settings: DatasetSettings,
+    shares: Mapping[SplitName, float],
+    pinned: Mapping[int, SplitName],
 ) -> SplitPlan:
-    """Plan the split. The same rows and seed give the same plan, in whatever order the rows come.
+    """Plan the split as rung.toml asks for it: by chance and class, or with `split_by` by time.
+
+    The same rows and seed give the same plan, in whatever order the rows come.
 
     Groups: near, exact and short near questions whatever their answers, and rows with the same value of the key
     `group_by` (a dotted path into the row). `pinned` rows stay where they are. Pinned test rows are the whole test
@@ -70,24 +66,22 @@ def plan_split(
     answer, or asks the same question, is left out, and so is one that shares its key; a pinned train row likewise
     against a pinned validation row.
     """
-    pinned = dict(pinned or {})
-    keys = [group_key(example, group_by) for example in examples]
-    near = find_near(examples, threshold, keys)
+    keys = [group_key(example, settings.group_by) for example in examples]
+    near = find_near(examples, settings.threshold, keys)
     left_out, across = _conflicts(near, pinned, len(examples))
     gone = {conflict.index for conflict in left_out}
     group = near.groups([i for i in range(len(examples)) if i not in gone and pinned.get(i) != "test"], pinned)
     classes = closed_classes(examples)
-    placed = _place(examples, group, classes, pinned, _wanted(shares, pinned), seed)
+    placed = _place(examples, group, classes, pinned, _wanted(shares, pinned), settings.seed)
     split = tuple(None if i in gone else placed.get(i, pinned.get(i)) for i in range(len(examples)))
     left_out += [Conflict(i, i, "between", 1.0) for i in group if split[i] is None and i not in gone]
-    return SplitPlan(
+    plan = SplitPlan(
         split,
         tuple(group.get(i, i) for i in range(len(examples))),
         tuple(sorted(left_out, key=lambda conflict: conflict.index)),
         tuple(across),
-        seed,
-        dict(shares),
     )
+    return _by_time(plan, examples, settings, shares, pinned) if settings.split_by else plan
 
 
 def closed_classes(examples: Sequence[Example]) -> list[str] | None:
@@ -240,45 +234,31 @@ def date_keys(examples: Sequence[Example]) -> list[str]:
     return [name for name, count in names.items() if count >= DATED * len(looked) and len(days[name]) >= FEWEST_DAYS]
 
 
-def planned(
+def _by_time(
+    plan: SplitPlan,
     examples: Sequence[Example],
     settings: DatasetSettings,
     shares: Mapping[SplitName, float],
     pinned: Mapping[int, SplitName],
 ) -> SplitPlan:
-    """Return the split as rung.toml asks for it: by chance and class, or with `split_by` by time."""
-    plan = plan_split(
-        examples,
-        shares=shares,
-        seed=settings.seed,
-        threshold=settings.threshold,
-        group_by=settings.group_by,
-        pinned=pinned,
-    )
-    return by_time(plan, examples, settings.split_by, pinned) if settings.split_by else plan
-
-
-def by_time(
-    plan: SplitPlan, examples: Sequence[Example], key: str, pinned: Mapping[int, SplitName] | None = None
-) -> SplitPlan:
     """Return the plan with its free groups placed by their newest date: oldest train, then validation, newest test.
 
     Pinned rows, and groups that hold one, stay where the plan has them. Rows of one date may be on two sides; which
-    of them do is chance by the plan's seed and their contents, never by their order.
+    of them do is chance by the seed and their contents, never by their order.
     """
-    pinned = pinned or {}
+    key = settings.split_by
     free = _free_groups(plan, pinned)
-    lots = [min(_lot(plan.seed, examples[i]) for i in rows) for rows in free]
+    lots = [min(_lot(settings.seed, examples[i]) for i in rows) for rows in free]
     dated = sorted((_newest(rows, examples, key), lot, rows) for lot, rows in zip(lots, free, strict=True))
     keeps_test = "test" in pinned.values()
     have = Counter(side for index, side in enumerate(plan.split) if side is not None and pinned.get(index) != "test")
     total = sum(have.values())
     held = have - Counter(side for rows in free for index in rows if (side := plan.split[index]) is not None)
     order: list[SplitName] = ["validation"] if keeps_test else ["test", "validation"]
-    shares = sum(share for name, share in plan.shares.items() if not (keeps_test and name == "test")) or 1.0
+    every = sum(share for name, share in shares.items() if not (keeps_test and name == "test")) or 1.0
     split = list(plan.split)
     for name in order:
-        wanted = plan.shares.get(name, 0.0) / shares * total - held[name]
+        wanted = shares.get(name, 0.0) / every * total - held[name]
         empty = wanted > 0 and not held[name]
         while dated and (empty or wanted >= len(dated[-1][2]) / 2):
             rows = dated.pop()[2]

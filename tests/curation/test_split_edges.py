@@ -15,7 +15,7 @@ from curation.example import Example, chat_row
 from curation.likeness.groups import Conflict
 from curation.split import split
 from curation.split.manifest import SplitName
-from curation.split.split import closed_classes, date_at, date_keys, plan_split, planned
+from curation.split.split import closed_classes, date_at, date_keys, plan_split
 from workspace.settings import DatasetSettings
 
 SHARES: dict[SplitName, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -46,9 +46,9 @@ def test_a_row_goes_with_the_pinned_row_of_its_group_and_is_left_out_between_two
     asked = [Example(chat_row(f"{text} {end}", end)) for end in ("alpha", "beta", "gamma")]
     others = [Example(chat_row(" ".join(f"x{i}y{k}" for k in range(9)), "delta")) for i in range(10)]
     for side in ("train", "validation"):
-        plan = plan_split([*asked, *others], pinned={0: side})
+        plan = plan_split([*asked, *others], DatasetSettings(), SHARES, {0: side})
         assert plan.split[:3] == (side,) * 3 and not plan.left_out
-    plan = plan_split([*asked, *others], pinned={0: "train", 1: "validation"})
+    plan = plan_split([*asked, *others], DatasetSettings(), SHARES, {0: "train", 1: "validation"})
     assert plan.split[:3] == ("train", "validation", None)
     assert plan.left_out == (Conflict(2, 2, "between", 1.0),)
     assert [(c.index, c.against) for c in plan.across] in ([(0, 1)], [(1, 0)])
@@ -58,7 +58,7 @@ def test_a_split_without_a_share_stays_empty() -> None:
     made = one_a_day(40)
     without: dict[SplitName, float] = {"train": 0.75, "test": 0.25}
     for shares in (without, {**without, "validation": 0.0}):
-        plan = planned(made, BY_TIME, shares, {})
+        plan = plan_split(made, BY_TIME, shares, {})
         assert plan.rows("validation") == [] and plan.rows("test") == list(range(30, 40))
 
 
@@ -74,20 +74,20 @@ def test_a_key_of_two_days_is_not_offered() -> None:
 
 def test_a_group_that_would_more_than_double_what_is_wanted_stays_outside_the_test_set() -> None:
     made = [Example({**row.row, "case": 19 if 19 <= n < 39 else n}) for n, row in enumerate(one_a_day(40))]
-    plan = planned(made, BY_TIME.model_copy(update={"group_by": "case"}), SHARES, {})
+    plan = plan_split(made, BY_TIME.model_copy(update={"group_by": "case"}), SHARES, {})
     assert plan.rows("test") == [39]
 
 
 def test_pinned_validation_rows_count_towards_its_share() -> None:
     pinned: dict[int, SplitName] = dict.fromkeys(range(36, 40), "validation")
-    plan = planned(one_a_day(40), BY_TIME, SHARES, pinned)
+    plan = plan_split(one_a_day(40), BY_TIME, SHARES, pinned)
     assert plan.rows("validation") == list(range(36, 40)) and plan.rows("test") == list(range(28, 36))
 
 
 def test_a_row_that_was_left_out_stays_out_of_a_split_by_time() -> None:
     made = one_a_day(40)
     again = Example({**made[0].row, "at": made[30].row["at"]})
-    plan = planned([*made, again], BY_TIME, SHARES, {0: "test"})
+    plan = plan_split([*made, again], BY_TIME, SHARES, {0: "test"})
     assert [conflict.index for conflict in plan.left_out] == [40] and plan.split[40] is None
     assert plan.split.count(None) == 1
 
@@ -120,7 +120,7 @@ def test_train_is_never_newer_than_what_is_measured_and_groups_stay_whole(data, 
     cases = data.draw(st.lists(st.integers(0, 60), min_size=count, max_size=count))
     made = rows(days, cases)
     chosen = DatasetSettings(split_by="meta.at", group_by="case", seed=seed)
-    plan = planned(made, chosen, SHARES, {})
+    plan = plan_split(made, chosen, SHARES, {})
     assert set(plan.split) <= {"train", "validation", "test"}
     side = {case: {plan.split[i] for i in range(count) if cases[i] == case} for case in cases}
     assert all(len(found) == 1 for found in side.values())
@@ -135,14 +135,14 @@ def test_train_is_never_newer_than_what_is_measured_and_groups_stay_whole(data, 
     assert abs(len(plan.rows("test")) - 0.2 * count) <= largest
     order = list(range(count))
     random.Random(seed).shuffle(order)
-    again = planned([made[i] for i in order], chosen, SHARES, {})
+    again = plan_split([made[i] for i in order], chosen, SHARES, {})
     assert [again.split[order.index(i)] for i in range(count)] == list(plan.split)
     assert "meta.at" in plan.rule and "newest" in plan.rule
 
 
 def test_a_test_set_that_was_there_stays_and_validation_is_the_newest_of_the_others():
     made = rows(list(range(40)), list(range(40)))
-    plan = planned(made, DatasetSettings(split_by="meta.at"), SHARES, dict.fromkeys(range(5), "test"))
+    plan = plan_split(made, DatasetSettings(split_by="meta.at"), SHARES, dict.fromkeys(range(5), "test"))
     assert plan.rows("test") == [0, 1, 2, 3, 4]
     assert plan.rows("validation") == [36, 37, 38, 39] and len(plan.rows("train")) == 31
     assert split.BY_TIME.split("{")[0] in plan.rule
