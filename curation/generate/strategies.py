@@ -75,7 +75,6 @@ class Strategy(ABC):
     """Base of all strategies: subjects in turn, round after round, each round with another variation."""
 
     name: ClassVar[str] = ""
-    about: ClassVar[str] = ""
     max_tokens: ClassVar[int] = 160
     schema: ClassVar[Mapping[str, Any] | None] = None
     once: ClassVar[bool] = False
@@ -200,14 +199,6 @@ def is_one_line(text: str) -> bool:
     return "\n" not in text.strip()
 
 
-def with_question(row: StoredRow, question: str) -> JsonObject:
-    """Return the seed's row with another last user message; answer, system, earlier turns and keys stay."""
-    turns = [dict(turn) for turn in row.example.asked]
-    last = max(place for place, turn in enumerate(turns) if turn.get("role") == "user")
-    turns[last]["content"] = question
-    return {**row.example.row, "messages": [*turns, {"role": "assistant", "content": row.example.answer}]}
-
-
 def fresh_row(seed: StoredRow | None, question: str, answer: str) -> JsonObject:
     """Return a new single-turn row with the system message of the seed; its other keys do not fit it."""
     return chat_row(question, answer, seed.example.system if seed else "")
@@ -217,7 +208,6 @@ class Paraphrase(Strategy):
     """The seed's input in other words; answer, system message and other keys (a group, a code) stay the seed's."""
 
     name = "paraphrase"
-    about = "an approved row in other words"
 
     def limit(self, subject: DraftTopic) -> int:
         """Twice what the seed may need: two characters a token is dense text."""
@@ -228,20 +218,23 @@ class Paraphrase(Strategy):
         return order.seed is not None and is_one_line(last_user(order.seed)) and "\n" in text.strip()
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
-        """Return the seed with another input."""
+        """Return the seed with another last user message."""
         assert order.seed is not None
         before = last_user(order.seed)
         after = plain(text, before)
         if normal(after) == normal(before):
             raise Misfit("unchanged")
-        return with_question(order.seed, after)
+        seed = order.seed.example
+        turns = [dict(turn) for turn in seed.asked]
+        last = max(place for place, turn in enumerate(turns) if turn.get("role") == "user")
+        turns[last]["content"] = after
+        return {**seed.row, "messages": [*turns, {"role": "assistant", "content": seed.answer}]}
 
 
 class NewInput(Strategy):
     """An input whose answer is a given class; needs answers that repeat."""
 
     name = "new_input"
-    about = "a new input for a class that has few rows"
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
         """Return one row of each class, rarest class first."""
@@ -272,7 +265,6 @@ class EdgeCases(Strategy):
     """The seed's input, changed as little as possible so that another answer is right."""
 
     name = "edge_cases"
-    about = "a minimal pair: a small change that changes the answer"
     schema = texts("input", "output")
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
@@ -288,7 +280,6 @@ class AnswerInput(Strategy):
     """A draft answer for each unanswered row; held to the closed set where the project has one."""
 
     name = "answer_input"
-    about = "an answer for an imported input that has none"
     max_tokens = 512
     once = True
 
@@ -311,7 +302,6 @@ class FromDocuments(Strategy):
     """Rows whose source is a passage; file and line stay with each."""
 
     name = "from_documents"
-    about = "a question and its answer from a passage of documents/"
     schema = EdgeCases.schema
     max_tokens = 400
 
@@ -338,7 +328,6 @@ class Raft(FromDocuments):
     """
 
     name = "raft"
-    about = "the same, its passage shown among others that do not help (RAFT)"
 
     def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
         """Return the passages, where there are several."""
@@ -367,7 +356,6 @@ class Critique(Strategy):
     """A candidate with the repaired answer, where the critique changed it."""
 
     name = "critique"
-    about = "an answer checked against the guideline and put right"
     max_tokens = 512
     once = True
     schema = texts("critique", "output")
@@ -389,7 +377,6 @@ class PreferencePair(Strategy):
     """A row `{prompt, chosen, rejected}`: chosen is the seed's answer, rejected the worse one."""
 
     name = "preference"
-    about = "a preference pair: the approved answer and a worse one"
     max_tokens = 512
 
     def row(self, order: DraftRequest, text: str) -> JsonObject:
@@ -406,19 +393,9 @@ class PreferencePair(Strategy):
         }
 
 
-def find_strategy(name: str) -> Strategy:
-    """Return the strategy of that name. Raises RungError with "did you mean"."""
-    known = strategies()
-    if name not in known:
-        raise RungError(
-            f'"{name}" is not a strategy.{did_you_mean(name, known)}', f"One of: {', '.join(known)}", found=name
-        )
-    return known[name]
-
-
-def strategies() -> dict[str, Strategy]:
-    """Return all strategies by name, in the order in which they are shown."""
-    every = (
+STRATEGIES: Mapping[str, Strategy] = {
+    each.name: each
+    for each in (
         Paraphrase(),
         NewInput(),
         EdgeCases(),
@@ -428,4 +405,13 @@ def strategies() -> dict[str, Strategy]:
         Critique(),
         PreferencePair(),
     )
-    return {strategy.name: strategy for strategy in every}
+}
+"""All strategies by name, in the order in which they are shown."""
+
+
+def find_strategy(name: str) -> Strategy:
+    """Return the strategy of that name. Raises RungError with "did you mean"."""
+    if found := STRATEGIES.get(name):
+        return found
+    hint = f"One of: {', '.join(STRATEGIES)}"
+    raise RungError(f'"{name}" is not a strategy.{did_you_mean(name, STRATEGIES)}', hint, found=name)

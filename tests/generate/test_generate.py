@@ -15,7 +15,7 @@ from curation.example import Example, chat_row
 from curation.generate.material import gather, load_prompt, passages_of
 from curation.generate.reply_log import yields
 from curation.generate.run import DraftingResult
-from curation.generate.strategies import strategies
+from curation.generate.strategies import STRATEGIES
 from curation.review import Desk
 from curation.review.service import next_item
 from curation.store import Store
@@ -83,7 +83,7 @@ def test_every_strategy_makes_its_row(name: str, reviewed: Store, project: Proje
         assert reviewed.row(outcome.queued[0]).meta["passage"] == "documents/line.md:1"
     elif name == "answer_input":
         assert (row.question, row.answer) == (UNANSWERED, REPLIES[name])
-    assert set(REPLIES) == set(strategies())
+    assert set(REPLIES) == set(STRATEGIES)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_seeds_come_by_class_in_turn_the_smallest_class_first(
 
 def test_nothing_to_start_from_is_said(project: Project, settings: Settings, store: Store, run: Run) -> None:
     store.exclude([row.id for row in store.rows(role="pool")], "test", "")
-    for name in strategies():
+    for name in STRATEGIES:
         with pytest.raises(Refusal):
             run(Scripted(words), 1, strategy=name)
     with pytest.raises(RungError, match='"paraphrase"') as wrong:
