@@ -188,11 +188,6 @@ class Fingerprinted(Sequence[Example]):
         other._shared, other._places = self._shared, places
         return other
 
-    @property
-    def hashed(self) -> int:
-        """Return the number of rows hashed so far, of all selections."""
-        return 0 if self._shared.prints is None else len(self._shared.prints)
-
     def prints(self) -> Fingerprints:
         """Return the fingerprints of this selection, its template taken off."""
         return without_template(self._shared.of(self._places), held(self))
