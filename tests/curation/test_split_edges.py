@@ -6,6 +6,7 @@ A split by time as properties: nothing learnt is newer than what is measured, gr
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -19,16 +20,22 @@ from curation.split.split import closed_classes, date_at, date_keys, plan_split
 from workspace.settings import DatasetSettings
 
 SHARES: dict[SplitName, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
-BY_TIME = DatasetSettings(split_by="at")
+BY_TIME = DatasetSettings(split_by="meta.at")
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def one_a_day(days: int) -> list[Example]:
-    texts = [" ".join(f"w{n}x{k}" for k in range(9)) for n in range(days)]
+def rows(days: Sequence[int], groups: Sequence[int]) -> list[Example]:
+    """One row a day; rows of one group share the key `case`."""
     return [
-        Example(chat_row(text, f"answer {n}", at=(START + timedelta(days=n)).isoformat()))
-        for n, text in enumerate(texts)
+        Example(
+            chat_row(" ".join(f"w{n}x{k}" for k in range(9)), f"answer {n}", case=group, meta={"at": at.isoformat()})
+        )
+        for n, (at, group) in enumerate(zip((START + timedelta(days=day) for day in days), groups, strict=True))
     ]
+
+
+def one_a_day(days: int) -> list[Example]:
+    return rows(range(days), range(days))
 
 
 def test_answers_are_classes_where_nine_in_ten_are_short_and_each_is_given_twice_on_average() -> None:
@@ -63,17 +70,17 @@ def test_a_split_without_a_share_stays_empty() -> None:
 
 
 def test_a_key_is_offered_where_nineteen_rows_in_twenty_hold_a_date() -> None:
-    dated, without = one_a_day(20), Example(chat_row("q", "a", at="last week"))
-    assert date_keys([*dated[:19], without]) == ["at"]
+    dated, without = one_a_day(20), Example(chat_row("q", "a", meta={"at": "last week"}))
+    assert date_keys([*dated[:19], without]) == ["meta.at"]
     assert date_keys([*dated[:18], without, without]) == []
 
 
 def test_a_key_of_two_days_is_not_offered() -> None:
-    assert date_keys(one_a_day(3)) == ["at"] and date_keys(one_a_day(2)) == []
+    assert date_keys(one_a_day(3)) == ["meta.at"] and date_keys(one_a_day(2)) == []
 
 
 def test_a_group_that_would_more_than_double_what_is_wanted_stays_outside_the_test_set() -> None:
-    made = [Example({**row.row, "case": 19 if 19 <= n < 39 else n}) for n, row in enumerate(one_a_day(40))]
+    made = rows(range(40), [19 if 19 <= n < 39 else n for n in range(40)])
     plan = plan_split(made, BY_TIME.model_copy(update={"group_by": "case"}), SHARES, {})
     assert plan.rows("test") == [39]
 
@@ -86,7 +93,7 @@ def test_pinned_validation_rows_count_towards_its_share() -> None:
 
 def test_a_row_that_was_left_out_stays_out_of_a_split_by_time() -> None:
     made = one_a_day(40)
-    again = Example({**made[0].row, "at": made[30].row["at"]})
+    again = Example({**made[0].row, "meta": made[30].row["meta"]})
     plan = plan_split([*made, again], BY_TIME, SHARES, {0: "test"})
     assert [conflict.index for conflict in plan.left_out] == [40] and plan.split[40] is None
     assert plan.split.count(None) == 1
@@ -96,21 +103,6 @@ def test_what_is_no_text_is_no_date() -> None:
     for value in (20251101, None, ["2025-11-01"]):
         assert date_at(Example(chat_row("q", "a", at=value)), "at") is None
     assert date_at(Example(chat_row("q", "a")), "at") is None
-
-
-def rows(days: list[int], groups: list[int]) -> list[Example]:
-    """One row a day; rows of one group share the key `case`."""
-    return [
-        Example(
-            chat_row(
-                " ".join(f"w{n}x{k}" for k in range(9)),
-                f"answer {n}",
-                case=group,
-                meta={"at": (START + timedelta(days=day)).date().isoformat()},
-            ),
-        )
-        for n, (day, group) in enumerate(zip(days, groups, strict=True))
-    ]
 
 
 @settings(max_examples=40, deadline=None)
@@ -141,8 +133,7 @@ def test_train_is_never_newer_than_what_is_measured_and_groups_stay_whole(data, 
 
 
 def test_a_test_set_that_was_there_stays_and_validation_is_the_newest_of_the_others():
-    made = rows(list(range(40)), list(range(40)))
-    plan = plan_split(made, DatasetSettings(split_by="meta.at"), SHARES, dict.fromkeys(range(5), "test"))
+    plan = plan_split(one_a_day(40), BY_TIME, SHARES, dict.fromkeys(range(5), "test"))
     assert plan.rows("test") == [0, 1, 2, 3, 4]
     assert plan.rows("validation") == [36, 37, 38, 39] and len(plan.rows("train")) == 31
     assert split.BY_TIME.split("{")[0] in plan.rule

@@ -149,23 +149,25 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk):
 def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk):
     from curation.review.guideline import review_again, touched_rows
 
-    desk = make_desk(pool="all")
+    desk = planned(make_desk, pool="all")
     desk.project.guideline_file.write_text("# G\n\nCode it.\n")
-    desk.store.add(rows(60, 1), role="pool")
-    plan_freeze(desk.store, desk.project, desk.settings)
     approve_all(desk)
     done = frozen(desk)
-    assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
+
+    def gate() -> Any:
+        return recheck_review(desk.project, desk.settings, done.folder, desk.store)
+
+    assert gate().passed
     desk.project.guideline_file.write_text("# G\n\nCode it.\nCode the first one first.\n")
     touched = touched_rows(desk)
     change = review_again(desk, touched, actor="lena")
-    closed = recheck_review(desk.project, desk.settings, done.folder, desk.store)
+    closed = gate()
     assert not closed.passed and "(pending)" in closed.why and closed.opener == "rung review"
     desk.store.undo(change)
-    assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
+    assert gate().passed
     review_again(desk, touched, actor="lena")
     approve_all(desk, "mo")
-    assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
+    assert gate().passed
 
 
 def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk):
@@ -182,9 +184,7 @@ def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk):
 
 
 def test_a_row_that_a_program_and_a_person_approved_is_a_persons(make_desk: Any) -> None:
-    desk = make_desk(pool="all", accept_automatic=True)
-    desk.store.add(rows(40, 1), role="pool")
-    plan_freeze(desk.store, desk.project, desk.settings)
+    desk = planned(make_desk, 40, pool="all", accept_automatic=True)
     for name, kind in (("dana", "person"), ("code table", "automatic")):
         decide_all(desk, name, [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)], kind=kind)
     done = frozen(desk)
@@ -197,9 +197,7 @@ def test_a_row_that_a_program_and_a_person_approved_is_a_persons(make_desk: Any)
     "statement", ["UPDATE decisions SET remark = 'read twice' WHERE id = 3", "DELETE FROM decisions WHERE id = 3"]
 )
 def test_a_changed_line_of_the_log_and_a_changed_file_are_noticed(make_desk: Any, url: str, statement: str) -> None:
-    desk = make_desk(url=url, pool="all")
-    desk.store.add(rows(40, 1), role="pool")
-    plan_freeze(desk.store, desk.project, desk.settings)
+    desk = planned(make_desk, 40, url=url, pool="all")
     approve_all(desk)
     manifest = frozen(desk).folder / "manifest.json"
 
