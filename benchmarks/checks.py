@@ -21,8 +21,6 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "shared"), str(ROOT / "tests" / "curation")]
 
 import planted  # noqa: E402
-import planted_forms  # noqa: E402
-import planted_sets  # noqa: E402
 
 from curation.checks.base import Subject  # noqa: E402
 from curation.checks.label_noise import doubted  # noqa: E402
@@ -61,9 +59,9 @@ def row_table(seeds: range) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name in planted.CASES:
         yield counted(name, [planted.measured(name, seed, 1000) for seed in seeds])
-    yield counted("form", [planted_forms.odd_forms(seed) for seed in seeds])
-    yield counted("spelling", [planted_forms.other_spellings(seed) for seed in seeds])
-    yield counted("words", [planted_forms.listed_words(seed) for seed in seeds])
+    yield counted("form", [planted.odd_forms(seed) for seed in seeds])
+    yield counted("spelling", [planted.other_spellings(seed) for seed in seeds])
+    yield counted("words", [planted.listed_words(seed) for seed in seeds])
     noisy = [planted.noisy(seed) for seed in seeds]
     yield counted("label_noise", [(found, there, false, rows - there) for found, there, false, _, rows in noisy])
     try:
@@ -71,7 +69,7 @@ def row_table(seeds: range) -> Iterator[str]:
     except RungError as error:
         print(f"names: not measured. {error}", file=sys.stderr)
         return
-    yield counted("names", [planted_forms.with_names(find, seed) for seed in seeds])
+    yield counted("names", [planted.with_names(find, seed) for seed in seeds])
 
 
 def counted(name: str, counts: list[tuple[int, int, int, int]]) -> str:
@@ -160,8 +158,8 @@ def pairs_once(path: Path, seed: int) -> Counter[str]:
 def set_table(seeds: range) -> Iterator[str]:
     yield "| check | sets with the fault | told | sets without | told |"
     yield "|---|---|---|---|---|"
-    for name in planted_sets.SETS:
-        told, there, false, sound = planted_sets.judged(name, seeds)
+    for name in planted.SETS:
+        told, there, false, sound = planted.judged(name, seeds)
         yield f"| {name} | {there} | {told} | {sound} | {false} |"
 
 

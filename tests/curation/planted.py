@@ -304,3 +304,196 @@ def noisy(seed=5):
     found = hit(run(rows, "label_noise")[0], "label_noise")
     quiet = hit(run(labelled(random.Random(seed), noise=0)[0], "label_noise")[0], "label_noise")
     return len(found & flipped), len(flipped), len(found - flipped), len(quiet), len(rows)
+
+
+def coded(rng, count=400):
+    """Answers of one form: a code and its title."""
+    codes = [f"{rng.choice('ABC')}{rng.randrange(10, 99)}.{rng.randrange(9)}" for _ in range(count)]
+    return [row(prose(rng, 1), f"{code} - {rng.choice(WORDS)}") for code in codes]
+
+
+ODD_FORMS = [
+    "the code is the usual one",
+    '{"code": "A10.1"}',
+    "a10.1 - river",
+    "A10.1 - " + "very long words " * 30,
+    "- A10.1\n- B20.2",
+]
+
+
+def odd_forms(seed):
+    """Found, planted, false and sound: a row in a hundred has another form."""
+    rng = random.Random(seed)
+    rows = coded(rng)
+    chosen = dict(zip(rng.sample(range(len(rows)), 5), ODD_FORMS, strict=True))
+    rows = [answered(each, chosen[i]) if i in chosen else each for i, each in enumerate(rows)]
+    found = hit(run(rows, "form")[0], "form")
+    return len(found & set(chosen)), len(chosen), len(found - set(chosen)), len(rows) - len(chosen)
+
+
+SPELLINGS = {"card_lost": ["Card lost", "card-lost", "CARD_LOST"], "top up": ["Top-up", "top up."]}
+
+
+def other_spellings(seed):
+    """Found, planted, false and sound: labels in a second spelling beside labels whose signs make them two."""
+    rng = random.Random(seed)
+    labels = [*SPELLINGS, "C++", "C", "C#", "-1", "1", "left", "right"]
+    rows = [row(prose(rng, 1), rng.choice(labels)) for _ in range(600)]
+    able = [i for i, each in enumerate(rows) if each["messages"][1]["content"] in SPELLINGS]
+    chosen = set(rng.sample(able, 10))
+    rows = [
+        answered(each, rng.choice(SPELLINGS[each["messages"][1]["content"]])) if i in chosen else each
+        for i, each in enumerate(rows)
+    ]
+    found = hit(run(rows, "spelling")[0], "spelling")
+    return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
+
+
+LISTED = ("darn", "heck", "Acme+", "project blue", "#shame")
+LISTED_FORMS = ["DARN!", "what the heck", "acme+ has it", "see Project\nBlue now", "a #shame.", "(darn)"]
+NOT_LISTED = ["darning is fine", "check the hecklers", "the Acme shop", "a blue project", "what a shame", "ac-me+x"]
+
+
+def listed_words(seed, count=1000):
+    """Found, planted, false and sound: words of a list, and words that only hold them."""
+    rng = random.Random(seed)
+    chosen = set(rng.sample(range(count), count // 10))
+    forms = [rng.choice(LISTED_FORMS if i in chosen else NOT_LISTED) for i in range(count)]
+    rows = [row(f"{prose(rng, 1)} {form}", prose(rng, 1)) for form in forms]
+    found = hit(run(rows, "words", words=LISTED)[0], "words")
+    return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
+
+
+NAMES = [
+    "Maria Gonzalez", "John Smith", "Aisha Khan", "Wei Zhang", "Priya Sharma", "Lukas Meyer", "Fatima Al-Sayed",
+    "Olga Petrova", "Kofi Mensah", "Sofia Rossi", "James O'Brien", "Yuki Tanaka", "Ana Silva", "Peter Novak",
+    "Chloe Martin", "David Cohen", "Emma Johansson", "Ravi Patel", "Grace Okafor", "Daniel Kim",
+]  # fmt: skip
+CARRIERS = [
+    "My name is {x} and my card is lost.",
+    "Please call {x} about the open invoice.",
+    "Dr. {x} prescribed the new tablets yesterday.",
+    "I spoke to {x} at the desk this morning.",
+    "The parcel for {x} has not arrived yet.",
+]
+NAMELESS = [
+    "My card was lost on the way to Berlin on Monday.",
+    "Alzheimer disease with late onset, Parkinson disease excluded.",
+    "The Apple Pay top up was reverted by the bank.",
+    "Type 2 diabetes mellitus with hyperglycemia.",
+    "May I use Visa and Mastercard in Paris in April?",
+]
+
+
+def with_names(find, seed, count=200):
+    """Found, planted, false and sound: half of the rows name a person in an ordinary sentence."""
+    from curation.checks.private import Names
+
+    rng = random.Random(seed)
+    rows, chosen = [], set()
+    for i in range(count):
+        if rng.random() < 0.5:
+            chosen.add(i)
+            rows.append(row(rng.choice(CARRIERS).format(x=rng.choice(NAMES)), "it is done"))
+        else:
+            rows.append(row(rng.choice(NAMELESS), "it is done"))
+    check = Names(find)
+    for i, each in enumerate(rows):
+        check.see(Subject(Example(each), "rows.jsonl", i + 1, id=f"r-{i}"))
+    found = {int(each.removeprefix("r-")) for each in check.pile.ids}
+    return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
+
+
+def even_classes(rng, each=120):
+    """Three classes of as many rows, each question by itself, from three sources."""
+    return [row(prose(rng, 1), "abc"[i % 3], source=f"s{rng.randrange(3)}") for i in range(3 * each)]
+
+
+def thin_class(rng):
+    return [*even_classes(rng), *(row(prose(rng, 1), "rare", source="s1") for _ in range(rng.randint(2, 9)))]
+
+
+def heavy_class(rng):
+    return [*even_classes(rng), *(row(prose(rng, 1), "a", source="s1") for _ in range(2400))]
+
+
+def one_answer(rng, share=0.97, count=300):
+    return [row(prose(rng, 1), "yes" if rng.random() < share else prose(rng, 1)) for _ in range(count)]
+
+
+def one_source(rng, share=0.97):
+    return [row(prose(rng, 1), prose(rng), source="a" if rng.random() < share else "b") for _ in range(300)]
+
+
+def dull(rng):
+    return [
+        row(f"Please tell me the price of item {rng.randrange(6)} in the shop today", prose(rng)) for _ in range(300)
+    ]
+
+
+def told_by_source(rng):
+    rows = even_classes(rng)
+    return [
+        answered(each, "d") | {"source": "s0"} if each["source"] == "s0" and rng.random() < 0.4 else each
+        for each in rows
+    ]
+
+
+def told_by_length(rng):
+    answers = [rng.choice("abc") for _ in range(360)]
+    return [row(prose(rng, 6 if answer == "a" else 1), answer) for answer in answers]
+
+
+def longer_preferred(rng, share=0.95):
+    made = []
+    for _ in range(120):
+        one, other = prose(rng, 3), prose(rng, 1)
+        made.append((one, other) if rng.random() < share else (other, one))
+    return [{"prompt": prose(rng, 1), "chosen": one, "rejected": other} for one, other in made]
+
+
+def few_long_answers(rng):
+    return [row(prose(rng, 1), prose(rng, 60 if i % 20 == 0 else 1)) for i in range(200)]
+
+
+STRANGE = ["volcano", "lava", "crater", "magma", "eruption", "ash", "tremor", "basalt", "fissure", "plume"]
+
+
+def about(rng, words, count, **other):
+    return [row(" ".join(rng.choices(words, k=12)), "a", **other) for _ in range(count)]
+
+
+def with_gap(rng):
+    """Training rows without a topic that the test rows have."""
+    return [*about(rng, WORDS[:20], 300), *({**each, "role": "test"} for each in about(rng, STRANGE, 20))]
+
+
+def without_gap(rng):
+    return [
+        *about(rng, WORDS[:20], 300),
+        *about(rng, STRANGE, 30),
+        *({**e, "role": "test"} for e in about(rng, STRANGE, 20)),
+    ]
+
+
+SETS = {
+    "balance": ([thin_class, heavy_class], [even_classes]),
+    "constant": ([one_answer], [even_classes, lambda rng: one_answer(rng, 0.85)]),
+    "spread": ([one_source], [even_classes, lambda rng: one_source(rng, 0.8)]),
+    "diversity": ([dull], [lambda rng: clean(rng, 300), even_classes]),
+    "skew": (
+        [told_by_source, told_by_length, longer_preferred, few_long_answers],
+        [even_classes, lambda rng: clean(rng, 300), lambda rng: longer_preferred(rng, 0.6)],
+    ),
+    "topics": ([with_gap], [without_gap]),
+}
+"""Checks that judge a whole set: makers of sets with the fault, and of sets without it."""
+
+
+def judged(name, seeds=range(10)):
+    """Of sets with the fault and without: how many were called so, and how many there are."""
+    counts = []
+    for makers in SETS[name]:
+        made = [maker(random.Random(1000 * seed + place)) for seed in seeds for place, maker in enumerate(makers)]
+        counts += [sum(name in run(rows, name)[0] for rows in made), len(made)]
+    return counts
