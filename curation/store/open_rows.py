@@ -115,14 +115,6 @@ def own_open_rows() -> Select[Any]:
     return select(rows.c.id).where(open_rows(), _decided_by_me(), rows.c.id.not_in(HOLDING)).order_by(*PLACE)
 
 
-@cache
-def _put_off() -> Select[Any]:
-    """Return the first row on which a person is not sure, or which they flagged, where nobody has it."""
-    idle = or_(rows.c.lease_until.is_(None), not_(leased_now(MOMENT)))
-    asked = own_open_rows().where(rows.c.state == "unsure", idle)
-    return asked.limit(1).with_for_update(skip_locked=True, of=rows)
-
-
 def first_free(
     connection: Connection,
     person: Reviewer,
@@ -152,8 +144,11 @@ def first_unsure(
     connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], *, want: int | None
 ) -> int | None:
     """Return the first row on which a person is not sure, or which they flagged, where nobody has it."""
-    asked = _put_off() if want is None else _put_off().where(rows.c.id == want)
-    return connection.execute(asked, given_to(person, moment, holding)).scalar()
+    idle = or_(rows.c.lease_until.is_(None), not_(leased_now(MOMENT)))
+    asked = own_open_rows().where(rows.c.state == "unsure", idle).limit(1).with_for_update(skip_locked=True, of=rows)
+    return connection.execute(
+        asked if want is None else asked.where(rows.c.id == want), given_to(person, moment, holding)
+    ).scalar()
 
 
 def others_review(connection: Connection, person: Reviewer) -> bool:

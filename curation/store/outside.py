@@ -147,10 +147,8 @@ def write_split(address: Path, split: str, revision: str, out: Path) -> str:
         raise
     except Exception as error:  # hub, datasets and their HTTP client each raise what they like
         kind, said = type(error).__name__, str(error).strip().split("\n")[0]
-        why, way = (
-            f"the Hub cannot be reached ({kind}: {said}).",
-            "download its files elsewhere, then rung data import FILE",
-        )
+        why = f"the Hub cannot be reached ({kind}: {said})."
+        way = "download its files elsewhere, then rung data import FILE"
         if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "DatasetNotFoundError"):
             why = "the Hub has no such dataset or revision, or it needs `hf auth login`."
             way = "check owner, name and --revision"
