@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from chat.batching import sent_batches
@@ -50,6 +49,8 @@ class ReplyLog:
 
     def __init__(self, project: Project) -> None:
         self.folder = project.root / "generated"
+        self.batch_folder = self.folder / "batches"
+        """Files of batches that were sent and not yet fetched."""
         replies = read_lines(self.folder / "replies.jsonl", lambda row: Record(**row), "reply")
         self.replies = {record.key: record for record in replies}
         self.calls = SentCalls(self.folder / "sent.jsonl")
@@ -77,11 +78,6 @@ class ReplyLog:
         }
         self.rejected[record.key] = entry
         self._append("rejected.jsonl", entry)
-
-    @property
-    def batch_folder(self) -> Path:
-        """Files of batches that were sent and not yet fetched."""
-        return self.folder / "batches"
 
     def under_way(self) -> set[str]:
         """Return the keys of requests in a batch that is not yet fetched."""

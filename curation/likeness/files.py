@@ -240,12 +240,10 @@ class LeakCheck:
             document["removed"] = self.removed
         if self.meaning is not None:
             document["semantic"] = self.meaning.as_json()
-            document["paraphrases"] = (self.paraphrase_json(*pair) for pair in self.meaning.pairs)
+            document["paraphrases"] = (
+                {**self._places(row, item), "score": score} for row, item, score in self.meaning.pairs
+            )
         return document
-
-    def paraphrase_json(self, row: int, item: int, score: float) -> JsonObject:
-        """Return a pair that says the same in other words, with files and lines."""
-        return {**self._places(row, item), "score": score}
 
     def leak_json(self, leak: Leak) -> JsonObject:
         """Return one leak or suspect, with files and lines."""

@@ -84,7 +84,8 @@ class Collector:
         self._chars = 0
         self._shingles, self._grams = Growing(), Growing()
         self._parts: list[tuple[U64, U64]] = []
-        self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
+        self._columns = array("Q"), array("Q"), array("Q")
+        """Keys of answers, of contexts and of system messages."""
 
     def add_rows(self, rows: Iterable[Said]) -> None:
         """Add rows as they are read from files."""
@@ -99,10 +100,11 @@ class Collector:
     def _take(self, question: str, answer: str | None, system: str, tools: Any) -> None:
         self._texts.append(question)
         self._chars += len(question)
-        self._answers.append(0 if answer is None else self._key(answer) & _MASK or 1)
+        answers, contexts, systems = self._columns
+        answers.append(0 if answer is None else self._key(answer) & _MASK or 1)
         key = self._key(system) & _MASK
-        self._systems.append(key)
-        self._contexts.append(key if not tools else self._key(system + json.dumps(tools, sort_keys=True)) & _MASK)
+        systems.append(key)
+        contexts.append(key if not tools else self._key(system + json.dumps(tools, sort_keys=True)) & _MASK)
         self.count += 1
 
     def _flush(self) -> None:
@@ -115,9 +117,9 @@ class Collector:
         self._parts.append((hashed.key, hashed.exact))
 
     def add_prints(self, prints: Fingerprints) -> None:
-        """Rows that were hashed elsewhere; if in another process all of them, as its keys are not those of `add`."""
+        """Add rows hashed elsewhere; if in another process all of them, as its keys are not those of `add_rows`."""
         self._keep(prints)
-        for column, keys in zip(self._columns(), (prints.answer, prints.context, prints.system), strict=True):
+        for column, keys in zip(self._columns, (prints.answer, prints.context, prints.system), strict=True):
             column.frombytes(keys.tobytes())
         self.count += len(prints)
 
@@ -130,13 +132,8 @@ class Collector:
         self._flush()
         key, exact = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         self._parts.clear()
-        answer, context, system = (
-            np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns()
-        )
+        answer, context, system = (np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns)
         return Fingerprints(self._shingles.finish(), self._grams.finish(), key, exact, answer, context, system)
-
-    def _columns(self) -> tuple[array[int], array[int], array[int]]:
-        return self._answers, self._contexts, self._systems
 
 
 _MASK = 0xFFFFFFFFFFFFFFFF
