@@ -22,7 +22,7 @@ from chat.local.model import LocalModel
 from chat.protocols import Ask
 from curation.generate.material import load_prompt
 from evaluation.ask import Replies, ask_all
-from evaluation.judge.grading import GRADES, Case, grade_ask
+from evaluation.judge.model_judge import GRADES, Case, grade_ask
 from evaluation.verdict.intervals import wilson
 from workspace.folder import Project
 

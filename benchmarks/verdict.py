@@ -34,7 +34,7 @@ from benchmarks.verdict_methods import (
     unpaired_rows,
     wald,
 )
-from evaluation.judge.correction import corrected_difference
+from evaluation.judge.model_judge import corrected_difference
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, effective_number, estimate
 
 MARGIN = 0.05

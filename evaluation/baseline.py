@@ -22,7 +22,7 @@ from evaluation.arms.registry import ARMS as KNOWN
 from evaluation.arms.registry import CASCADE, Arm, on_the_ladder
 from evaluation.bench import Bench, mark_choosing, open_folder
 from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
-from evaluation.judge.grading import RUBRIC_FILE
+from evaluation.judge.model_judge import RUBRIC_FILE
 from evaluation.measure import (
     EvalItem,
     Split,

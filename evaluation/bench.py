@@ -24,7 +24,7 @@ from evaluation.abstention import Abstention, SureSplits, abstention
 from evaluation.arms.arm_material import ArmMaterial, read_prompts
 from evaluation.arms.prompted import BIGGER_MODEL
 from evaluation.ask import Replies
-from evaluation.judge.grading import project_judge
+from evaluation.judge.model_judge import project_judge
 from evaluation.measure import EvalItem, Harness, choosing_items, items_of
 from evaluation.measurement_report import ArmResult
 from evaluation.metrics.item_metrics import item_metric

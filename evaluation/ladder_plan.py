@@ -16,7 +16,7 @@ from evaluation.arms.registry import ASKING_NOTHING, Arm
 from evaluation.ask import Replies, ask_all
 from evaluation.baseline import choose_all, measure_choice
 from evaluation.bench import Bench
-from evaluation.judge.grading import Case, ModelJudge, grade_ask
+from evaluation.judge.model_judge import Case, ModelJudge, grade_ask
 from workspace.json_types import JsonObject
 
 CHARS = 4

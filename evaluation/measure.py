@@ -18,7 +18,7 @@ from curation.example import Example, is_trained
 from evaluation.abstention import SureAnswer
 from evaluation.arms.arm_material import Variant
 from evaluation.ask import Replies, ask_all
-from evaluation.judge.grading import Case, ModelJudge
+from evaluation.judge.model_judge import Case, ModelJudge
 from evaluation.measurement_report import ArmResult, ItemOutcome
 from evaluation.metrics.item_metrics import ItemMetric
 from evaluation.metrics.json_documents import Shape, is_strict

@@ -19,7 +19,7 @@ from evaluation.arms.own import OWN, systems
 from evaluation.arms.registry import ARMS, CASCADE, arm_name, on_the_ladder
 from evaluation.bench import Bench, DevRows, frozen_rows
 from evaluation.choose import ArmChoice, Choices
-from evaluation.judge.grading import RUBRIC_FILE
+from evaluation.judge.model_judge import RUBRIC_FILE
 from evaluation.measure import EvalItem, choosing_items, items_of
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
 from evaluation.retrieval import read_documents

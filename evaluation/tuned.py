@@ -23,7 +23,6 @@ from evaluation.baseline import (
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose
 from evaluation.forgetting import NOT_MEASURED, measure_forgetting, suite
-from evaluation.given_answers import GivenRun, ServedRun
 from evaluation.looks import take_place
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import (
@@ -33,7 +32,15 @@ from evaluation.measurement_report import (
     surest,
     write_outcomes,
 )
-from evaluation.outcomes import Baseline, check_arms, check_asked, require_baseline, unmeasured_words
+from evaluation.outcomes import (
+    Baseline,
+    GivenRun,
+    ServedRun,
+    check_arms,
+    check_asked,
+    require_baseline,
+    unmeasured_words,
+)
 from evaluation.verdict.pairing import Trained, evidence_for, preferred
 from evaluation.verdict.price import price_of
 from evaluation.verdict.rule import Training, Verdict, VerdictEvidence, rule

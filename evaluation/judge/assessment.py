@@ -15,7 +15,8 @@ from curation.split.manifest import load_split
 from curation.store import open_store, store_exists
 from evaluation.ask import Replies
 from evaluation.bench import Watch, clusters_of
-from evaluation.judge.correction import (
+from evaluation.judge.model_judge import (
+    Case,
     JudgedArm,
     JudgedRival,
     JudgeReport,
@@ -23,8 +24,8 @@ from evaluation.judge.correction import (
     calibrated,
     corrected_difference,
     length_bias,
+    project_judge,
 )
-from evaluation.judge.grading import Case, project_judge
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
 from evaluation.people_comparison import Hidden, hidden, rater_file, rater_files, read_sheet

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evaluation.bench import Bench, clusters_of
 from evaluation.judge.assessment import judged_again, sitting_of
-from evaluation.judge.correction import by_judge
+from evaluation.judge.model_judge import by_judge
 from evaluation.looks import ScoringHistory, standing
 from evaluation.measurement_report import ItemOutcome, Report, read_report
 from evaluation.outcomes import Baseline, check_arms, load_baseline

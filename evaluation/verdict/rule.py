@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from evaluation.forgetting import Forgetting
-from evaluation.judge.correction import JudgeReport
+from evaluation.judge.model_judge import JudgeReport
 from evaluation.verdict.compare import POWER, Comparison, compare, items_to_settle, minimum_detectable
 from evaluation.verdict.intervals import (
     ALONE,

@@ -21,7 +21,7 @@ from workspace.settings import opened_project
 if TYPE_CHECKING:
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from evaluation.given_answers import ServedRun
+    from evaluation.outcomes import ServedRun
     from evaluation.tuned import EvaluationOptions, Sibling
     from evaluation.verdict.rule import Verdict
     from training.runs import RunRecord
@@ -84,7 +84,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the tuned model on the baseline's test items and compute the verdict."""
-    from evaluation.given_answers import GivenRun
+    from evaluation.outcomes import GivenRun
     from evaluation.tuned import EvaluationOptions
     from rung.cli.models import finished_run, open_base, open_untrained, overridden
 
@@ -134,7 +134,7 @@ def _adopted_as(record: RunRecord, settings: Settings) -> str:
 def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
     """Return the server of the run under this name. Raises before anything is opened if it cannot be asked."""
     from chat.open import own_server
-    from evaluation.given_answers import ServedRun as There
+    from evaluation.outcomes import ServedRun as There
 
     if seeds > 1:
         raise RungError(
@@ -157,8 +157,7 @@ def _measure(
     wishes: Wishes,
 ) -> Verdict:
     from evaluation.bench import open_bench
-    from evaluation.given_answers import GivenAnswers, ServedRun, with_given
-    from evaluation.outcomes import check_arms, check_asked, require_baseline
+    from evaluation.outcomes import GivenAnswers, ServedRun, check_arms, check_asked, require_baseline, with_given
     from evaluation.tuned import check_unseen, run_evaluation
     from evaluation.verdict.rule import newest_verdict
     from rung.cli.models import by_batches, open_judge, open_meanings, open_served, open_tuned, watch

@@ -10,8 +10,8 @@ from chat.privacy import Override, notices, project_guard
 from chat.protocols import ChatModel, Embedder
 from curation.store import open_store
 from evaluation.arms.registry import arm_name
-from evaluation.given_answers import ServedRun
 from evaluation.judge.assessment import pinned
+from evaluation.outcomes import ServedRun
 from rung.cli.output import ProgressLine, ScoreProgress, note
 from training.runs import RunRecord, find_run, newest_run
 from workspace.artefact import revised

@@ -10,7 +10,7 @@ from typing import Literal
 from curation.split.manifest import SHOWS_NOTHING
 from evaluation.arms.classifiers import CLASSICAL, ENCODER
 from evaluation.arms.registry import arm_name
-from evaluation.judge.correction import by_judge
+from evaluation.judge.model_judge import by_judge
 from evaluation.measured_answers import best_untuned, form_of
 from evaluation.verdict.rule import Verdict
 from rung.status.facts import WAITING, Facts, read_facts

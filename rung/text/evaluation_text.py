@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from evaluation.arms.registry import arm_name
-from evaluation.judge.correction import JudgedArm, JudgedRival, JudgeReport
+from evaluation.judge.model_judge import JudgedArm, JudgedRival, JudgeReport
 from evaluation.measurement_report import ArmResult, Report
 from evaluation.people_comparison import PeoplePreference, items_for
 from evaluation.verdict.intervals import TOLERANCE

@@ -2,7 +2,7 @@
 
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CASCADE, arm_name
-from evaluation.judge.correction import JudgeReport, by_judge
+from evaluation.judge.model_judge import JudgeReport, by_judge
 from evaluation.measurement_report import Report
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
 from evaluation.verdict.price import Call, TuningPrice

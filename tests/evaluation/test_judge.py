@@ -15,8 +15,7 @@ from evaluation.ask import Replies
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.judge.assessment import judge_run, labels, open_sitting, pinned, read_people, take_labels
-from evaluation.judge.correction import calibrated, length_bias
-from evaluation.judge.grading import Case, ModelJudge
+from evaluation.judge.model_judge import Case, ModelJudge, calibrated, length_bias
 from evaluation.tuned import run_evaluation
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import Training, newest_verdict, with_judge

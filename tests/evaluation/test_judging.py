@@ -9,8 +9,7 @@ from scripted import Scripted
 
 from chat.protocols import Reply
 from evaluation.ask import Replies
-from evaluation.judge.correction import calibrated, corrected_difference
-from evaluation.judge.grading import Case, ModelJudge, grade_ask
+from evaluation.judge.model_judge import Case, ModelJudge, calibrated, corrected_difference, grade_ask
 from evaluation.verdict.intervals import estimate
 from workspace.errors import RungError
 

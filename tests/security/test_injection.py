@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curation.generate.material import FOLDER, load_prompt
-from evaluation.judge.grading import GRADES, Case, _one_to_five, _yes_or_no, grade_ask
+from evaluation.judge.model_judge import GRADES, Case, _one_to_five, _yes_or_no, grade_ask
 from workspace.folder import Project
 
 HOSTILE = (

@@ -10,7 +10,7 @@ from scripted import Scripted
 from chat.protocols import Ask
 from curation.split.manifest import load_split
 from evaluation.bench import open_bench
-from evaluation.given_answers import ServedRun
+from evaluation.outcomes import ServedRun
 from evaluation.tuned import EvaluationOptions as Asked
 from evaluation.tuned import run_evaluation
 from training.release.releasing import ReleaseOptions, release_run, wanted_forms

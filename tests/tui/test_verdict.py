@@ -12,8 +12,8 @@ from conftest import rung
 from conftest_tui import flat, idle, on_stage, opened, running, sees, settled, text_of, until
 from vouched import rewrite
 
-from evaluation.given_answers import ServedRun
 from evaluation.measurement_report import Report
+from evaluation.outcomes import ServedRun
 from evaluation.verdict.rule import Verdict
 from rung.status.stages import after_verdict
 from rung.text.verdict_text import TITLES

@@ -13,7 +13,7 @@ from curation.mask import MASK, mask
 from curation.review.queue import draw
 from curation.split.manifest import load_split
 from evaluation.ask import Replies
-from evaluation.judge.grading import Case, project_judge
+from evaluation.judge.model_judge import Case, project_judge
 from evaluation.metrics.text import refuses
 from training.monitoring.reference import Origins, Reference, released
 from training.monitoring.requests import IMPORT, Logged, read_watched, watch_folder

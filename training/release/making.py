@@ -16,7 +16,7 @@ from curation.split.manifest import load_split
 from evaluation.arms.prompted import tuned
 from evaluation.ask import Replies
 from evaluation.bench import clusters_of
-from evaluation.judge.grading import project_judge
+from evaluation.judge.model_judge import project_judge
 from evaluation.measure import Harness, items_of, measure
 from evaluation.measurement_report import ItemOutcome, write_outcomes
 from evaluation.metrics.item_metrics import item_metric

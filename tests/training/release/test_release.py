@@ -19,9 +19,9 @@ from in_shell import rung
 from released import judged, let
 from vouched import edit, in_log, rewrite
 
-from evaluation.given_answers import ServedRun
 from evaluation.looks import note_look
 from evaluation.measurement_report import Report, read_report
+from evaluation.outcomes import ServedRun
 from evaluation.verdict.rule import Acceptance, Verdict
 from rung.doctor import examine
 from rung.status.facts import read_facts
