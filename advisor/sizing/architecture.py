@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from advisor.sizing.config import Config, check_config, read_config
+from advisor.sizing.config import Config, check_config, read_json
 
 Part = Literal["attention", "mlp", "expert", "router", "embedding", "head"]
 
@@ -150,11 +149,13 @@ def _sparse(config: Config, layers: int) -> int:
 
 def matrices(shape: Shape, config: Config) -> tuple[Matrix, ...]:
     """Return every weight matrix of the model, in the order of a forward pass."""
-    family = config.family
-    body = BODIES[family["layout"]](shape, config)
-    copies, bias = 0 if shape.tied else 1, bool(family.get("head_bias"))
+    tokens = [Matrix("embed_tokens", shape.vocab, shape.hidden, 1, "embedding", linear=False, ranks=0)]
+    if config.family["layout"] == "gpt2":
+        positions = config.number("max_position_embeddings")
+        tokens.append(Matrix("wpe", positions, shape.hidden, 1, "embedding", linear=False, ranks=0))
+    copies, bias = 0 if shape.tied else 1, bool(config.family.get("head_bias"))
     head = Matrix("lm_head", shape.hidden, shape.vocab, copies, "head", bias, ranks=0)
-    return (*_embeddings(shape, config), *body, *_experts(shape, config), head)
+    return (*tokens, *_layers(shape, config), *_experts(shape, config), head)
 
 
 def vectors(shape: Shape, config: Config) -> int:
@@ -175,92 +176,36 @@ def norms(config: Config) -> int:
     return config.number("num_ln_in_parallel_attn", 2 if config.flag("new_decoder_architecture") else 1)
 
 
-def _embeddings(shape: Shape, config: Config) -> list[Matrix]:
-    tokens = Matrix("embed_tokens", shape.vocab, shape.hidden, 1, "embedding", linear=False, ranks=0)
-    if config.family["layout"] != "gpt2":
-        return [tokens]
-    positions = config.number("max_position_embeddings")
-    return [tokens, Matrix("wpe", positions, shape.hidden, 1, "embedding", linear=False, ranks=0)]
+SEPARATE = ("q_proj", "k_proj", "v_proj")
+LAYOUTS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], str]] = {
+    "split": (SEPARATE, "o_proj", ("gate_proj", "up_proj"), "down_proj"),
+    "plain": (SEPARATE, "o_proj", ("c_fc",), "c_proj"),
+    "phi": (SEPARATE, "dense", ("fc1",), "fc2"),
+    "fused": (("qkv_proj",), "o_proj", ("gate_up_proj",), "down_proj"),
+    "gpt2": (("c_attn",), "attn.c_proj", ("c_fc",), "mlp.c_proj"),
+    "falcon": (("query_key_value",), "dense", ("dense_h_to_4h",), "dense_4h_to_h"),
+    "neox": (("query_key_value",), "dense", ("dense_h_to_4h",), "dense_4h_to_h"),
+}
+"""Names of the matrices by layout: into attention (queries, keys and values apart or in one) and out, up and down."""
 
 
-def _biases(config: Config) -> tuple[bool, bool, bool]:
-    return tuple(config.flag(config.family.get(k, False)) for k in ("qkv_bias", "o_bias", "mlp_bias"))  # type: ignore[return-value]
-
-
-def _attention(shape: Shape, config: Config, out: str = "o_proj") -> list[Matrix]:
-    qkv, o, _ = _biases(config)
-    return [
-        Matrix("q_proj", shape.hidden, shape.q, shape.layers, "attention", qkv),
-        Matrix("k_proj", shape.hidden, shape.kv, shape.layers, "attention", qkv),
-        Matrix("v_proj", shape.hidden, shape.kv, shape.layers, "attention", qkv),
-        Matrix(out, shape.q, shape.hidden, shape.layers, "attention", o),
+def _layers(shape: Shape, config: Config) -> list[Matrix]:
+    """Return the matrices of attention and of the dense feed-forward."""
+    names, out, ups, down = LAYOUTS[config.family["layout"]]
+    qkv, o, mlp = (config.flag(config.family.get(key, False)) for key in ("qkv_bias", "o_bias", "mlp_bias"))
+    widths = (shape.q, shape.kv, shape.kv) if names == SEPARATE else (shape.q + 2 * shape.kv,)
+    body = [
+        Matrix(name, shape.hidden, width, shape.layers, "attention", qkv)
+        for name, width in zip(names, widths, strict=True)
     ]
-
-
-def _split(shape: Shape, config: Config) -> list[Matrix]:
-    bias, dense = _biases(config)[2], shape.layers - shape.sparse
-    body = _attention(shape, config)
-    if dense:
+    body.append(Matrix(out, shape.q, shape.hidden, shape.layers, "attention", o))
+    if dense := shape.layers - shape.sparse:
         # PEFT turns these names into the stacked experts' where there are some, and then passes the dense layers over.
         ranks = 0 if shape.sparse and config.family.get("peft_experts") else 1
-        body += [
-            Matrix("gate_proj", shape.hidden, shape.intermediate, dense, "mlp", bias, ranks=ranks),
-            Matrix("up_proj", shape.hidden, shape.intermediate, dense, "mlp", bias, ranks=ranks),
-            Matrix("down_proj", shape.intermediate, shape.hidden, dense, "mlp", bias, ranks=ranks),
-        ]
+        wide = shape.intermediate * (2 if ups == ("gate_up_proj",) else 1)
+        body += [Matrix(name, shape.hidden, wide, dense, "mlp", mlp, ranks=ranks) for name in ups]
+        body.append(Matrix(down, shape.intermediate, shape.hidden, dense, "mlp", mlp, ranks=ranks))
     return body
-
-
-def _two_layer(shape: Shape, up: str, down: str, bias: bool) -> list[Matrix]:
-    return [
-        Matrix(up, shape.hidden, shape.intermediate, shape.layers, "mlp", bias),
-        Matrix(down, shape.intermediate, shape.hidden, shape.layers, "mlp", bias),
-    ]
-
-
-def _plain(shape: Shape, config: Config) -> list[Matrix]:
-    return _attention(shape, config) + _two_layer(shape, "c_fc", "c_proj", _biases(config)[2])
-
-
-def _phi(shape: Shape, config: Config) -> list[Matrix]:
-    return _attention(shape, config, "dense") + _two_layer(shape, "fc1", "fc2", True)
-
-
-def _fused(shape: Shape, config: Config) -> list[Matrix]:
-    return [
-        Matrix("qkv_proj", shape.hidden, shape.q + 2 * shape.kv, shape.layers, "attention"),
-        Matrix("o_proj", shape.q, shape.hidden, shape.layers, "attention"),
-        Matrix("gate_up_proj", shape.hidden, 2 * shape.intermediate, shape.layers, "mlp"),
-        Matrix("down_proj", shape.intermediate, shape.hidden, shape.layers, "mlp"),
-    ]
-
-
-def _gpt2(shape: Shape, config: Config) -> list[Matrix]:
-    return [
-        Matrix("c_attn", shape.hidden, 3 * shape.hidden, shape.layers, "attention", True),
-        Matrix("attn.c_proj", shape.hidden, shape.hidden, shape.layers, "attention", True),
-        *_two_layer(shape, "c_fc", "mlp.c_proj", True),
-    ]
-
-
-def _query_key_value(shape: Shape, config: Config) -> list[Matrix]:
-    qkv, o, mlp = _biases(config)
-    return [
-        Matrix("query_key_value", shape.hidden, shape.q + 2 * shape.kv, shape.layers, "attention", qkv),
-        Matrix("dense", shape.hidden, shape.hidden, shape.layers, "attention", o),
-        *_two_layer(shape, "dense_h_to_4h", "dense_4h_to_h", mlp),
-    ]
-
-
-BODIES: dict[str, Callable[[Shape, Config], list[Matrix]]] = {
-    "split": _split,
-    "plain": _plain,
-    "phi": _phi,
-    "fused": _fused,
-    "gpt2": _gpt2,
-    "falcon": _query_key_value,
-    "neox": _query_key_value,
-}
 
 
 def _experts(shape: Shape, config: Config) -> list[Matrix]:
@@ -271,37 +216,34 @@ def _experts(shape: Shape, config: Config) -> list[Matrix]:
     """
     if not shape.sparse:
         return []
-    bias, width = bool(config.family.get("expert_bias")), shape.expert_width
+    bias, d, width = bool(config.family.get("expert_bias")), shape.hidden, shape.expert_width
     gate, up, down = config.family.get("peft_experts", ("", "", ""))
     one = 1 if gate else 0
     copies = shape.sparse * shape.experts
     found = [
-        Matrix("gate", shape.hidden, shape.experts, shape.sparse, "router", bias, False, one),
-        Matrix("experts.gate_up_proj", shape.hidden, 2 * width, copies, "expert", bias, False, 2 * one, (gate, up)),
-        Matrix("experts.down_proj", width, shape.hidden, copies, "expert", bias, False, one, (down,)),
+        Matrix("gate", d, shape.experts, shape.sparse, "router", bias, False, one),
+        Matrix("experts.gate_up_proj", d, 2 * width, copies, "expert", bias, False, 2 * one, (gate, up)),
+        Matrix("experts.down_proj", width, d, copies, "expert", bias, False, one, (down,)),
     ]
     if shared := config.number(config.family.get("shared_expert_size", ""), 0):
-        found += [
-            Matrix("gate_proj", shape.hidden, shared, shape.sparse, "mlp"),
-            Matrix("up_proj", shape.hidden, shared, shape.sparse, "mlp"),
-            Matrix("down_proj", shared, shape.hidden, shape.sparse, "mlp"),
-            Matrix("shared_expert_gate", shape.hidden, 1, shape.sparse, "mlp"),
-        ]
+        sizes = (
+            ("gate_proj", d, shared),
+            ("up_proj", d, shared),
+            ("down_proj", shared, d),
+            ("shared_expert_gate", d, 1),
+        )
+        found += [Matrix(name, n_in, n_out, shape.sparse, "mlp") for name, n_in, n_out in sizes]
     return found
 
 
 def read_architecture(ref: str | Path) -> Architecture:
-    """Return the architecture of a model folder, a config.json, or a catalogue id. Errors as `config.read_config`."""
-    return build(read_config(ref))
+    """Return the architecture of a model folder, a config.json, or a catalogue id. Errors as `config.read_json`."""
+    return architecture_of(*read_json(str(ref)))
 
 
-def architecture_of(config: dict[str, object], name: str = "config") -> Architecture:
+def architecture_of(raw: dict[str, object], name: str = "config") -> Architecture:
     """Return the architecture of a decoded config.json. Errors as `config.check_config`."""
-    return build(check_config(config, name))
-
-
-def build(config: Config) -> Architecture:
-    """Count a checked config."""
+    config = check_config(raw, name)
     shape = _shape(config)
     values = config.values
     return Architecture(

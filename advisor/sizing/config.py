@@ -77,15 +77,6 @@ class Config:
         return default if value is None else int(value)
 
 
-def read_config(ref: str | Path) -> Config:
-    """Find and check the config behind `ref`: a model folder, a config.json, or a catalogue id.
-
-    Raises InputError with every problem of the file, RungError where nothing is found, UnknownArchitecture where
-    the file is sound but its `model_type` is not known.
-    """
-    return check_config(*read_json(str(ref)))
-
-
 def _catalogued(ref: str) -> Mapping[str, Any] | None:
     """Return the catalogue entry called `ref` (its id or its hub id, in any case), or None."""
     wanted = ref.strip().lower()
@@ -95,13 +86,15 @@ def _catalogued(ref: str) -> Mapping[str, Any] | None:
     return None
 
 
-def check_config(raw: object, where: str) -> Config:
-    """Check a decoded config and fill in the class defaults of its family. Errors as `read_config`."""
-    if not isinstance(raw, dict):
-        raise InputError([Problem(f"holds {_kind(raw)}, not a JSON object.", where, "an object", _kind(raw))])
-    inner, notes = _text_part(raw, where)
+def check_config(raw: JsonObject, where: str) -> Config:
+    """Check a decoded config and fill in the class defaults of its family.
+
+    Raises InputError with every problem of the file, UnknownArchitecture where it is sound but of an unknown kind.
+    """
+    inner = _text_part(raw, where)
     family = _family(raw, inner, where)
-    own = {key: value for key, value in _renamed(family, inner).items() if value is not None}
+    own = {key: value for key, value in inner.items() if value is not None}
+    own |= {new: own[old] for old, new in family.get("rename", {}).items() if old in own}
     values = {**family.get("defaults", {}), **own}
     if isinstance(raw.get("tie_word_embeddings"), bool):  # the whole model's word counts before its text part's
         values["tie_word_embeddings"] = raw["tie_word_embeddings"]
@@ -111,7 +104,7 @@ def check_config(raw: object, where: str) -> Config:
     file = Path(where)
     name = file.absolute().parent.name if file.name == "config.json" else where
     name = file.stem if file.suffix == ".json" and file.name != "config.json" else name
-    return Config(name, family, values, frozenset(own), notes)
+    return Config(name, family, values, frozenset(own), left_out(raw))
 
 
 def _is_there(path: Path) -> bool:
@@ -129,7 +122,10 @@ def shown(text: object) -> str:
 
 
 def read_json(ref: str) -> tuple[JsonObject, str]:
-    """Return the decoded, unchecked config.json of a model or the catalogue, and its place. Raises as `read_config`."""
+    """Return the decoded, unchecked config.json of a model folder, a config.json or a catalogue id, and its place.
+
+    Raises RungError where nothing is found, InputError where it cannot be read.
+    """
     entry = _catalogued(ref)
     if entry is not None and not _is_there(Path(ref)):
         return dict(entry["config"]), str(entry["id"])
@@ -160,16 +156,13 @@ def _nothing_found(ref: str) -> RungError:
     return RungError(message, "rung estimate --list", where=shown(ref), expected=expected, found=shown(ref))
 
 
-def _text_part(raw: JsonObject, where: str) -> tuple[JsonObject, tuple[str, ...]]:
-    """Return the language model's own table, and what was left aside."""
-    inner = raw
-    for name in TEXT_PARTS:
-        if name in raw and "hidden_size" not in raw:
-            if not isinstance(raw[name], dict):
-                raise InputError([Problem(f"{name} is {_kind(raw[name])}, not an object.", where, "an object")])
-            inner = raw[name]
-            break
-    return inner, left_out(raw)
+def _text_part(raw: JsonObject, where: str) -> JsonObject:
+    """Return the language model's own table."""
+    name = next((name for name in TEXT_PARTS if name in raw and "hidden_size" not in raw), None)
+    inner = raw[name] if name else raw
+    if not isinstance(inner, dict):
+        raise InputError([Problem(f"{name} is {_kind(inner)}, not an object.", where, "an object")])
+    return inner
 
 
 def left_out(raw: JsonObject) -> tuple[str, ...]:
@@ -201,11 +194,6 @@ def _family(raw: JsonObject, inner: JsonObject, where: str) -> Mapping[str, Any]
         expected="one of " + ", ".join(known),
         found=shown(texts[0]),
     )
-
-
-def _renamed(family: Mapping[str, Any], inner: JsonObject) -> JsonObject:
-    rename: Mapping[str, str] = family.get("rename", {})
-    return {**inner, **{new: inner[old] for old, new in rename.items() if inner.get(old) is not None}}
 
 
 def _problems(values: Mapping[str, Any], where: str) -> list[Problem]:

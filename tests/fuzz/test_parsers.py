@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from advisor.answer_file import parse_answers
 from advisor.rulefiles import load_rulebook
-from advisor.sizing.config import read_config
+from advisor.sizing.architecture import read_architecture
 from curation.rows import read_rows
 from curation.split.manifest import read_manifest
 from curation.store.ingest import merge_rejects
@@ -124,7 +124,7 @@ PARSERS: dict[str, tuple[Callable[[Path, bytes], object], tuple[bytes, ...]]] = 
                 (lines({"line": 1, "file": "a", "field": "", "reason": "r", "raw": "x"}),)),
     "answers": (lambda _, data: parse_answers(data), (ANSWERS.encode(), lines({"task": "chat", "examples": 5}))),
     "rules": (file_in("rules/own.toml", lambda path: load_rulebook(path.parent)), (RULES.encode(),)),
-    "config.json": (file_in("config.json", lambda path: read_config(path)), (lines(CONFIG),)),
+    "config.json": (file_in("config.json", lambda path: read_architecture(path)), (lines(CONFIG),)),
     "rung.toml": (file_in("rung.toml", lambda path: load_settings(path, {})), (TOML.encode(),)),
     "scores": (lambda _, data: read_scores("scores.jsonl", data), (lines(SCORE, {**SCORE, "id": 2}),)),
     "metrics.jsonl": (file_in("metrics.jsonl", lambda path: curve(path.parent)), (lines(METRIC, METRIC),)),

@@ -12,7 +12,8 @@ from typing import Any
 
 from families import config_of, tiny
 
-from advisor.sizing.config import UnknownArchitecture, read_config
+from advisor.sizing.architecture import read_architecture
+from advisor.sizing.config import UnknownArchitecture
 from advisor.sizing.setup import Setup, adapter_of
 from chat.local.decode import plain_generate
 from chat.local.embedded import embedded_model
@@ -135,7 +136,7 @@ def _counted(base: Path) -> str:
     text = {id(weight): weight.numel() for part in parts for weight in part.parameters()}
     assert find_architecture(base).parameters == sum(text.values()), "the count is not exact"
     try:
-        read_config(base)
+        read_architecture(base)
     except UnknownArchitecture:
         return "built by transformers"
     return "by formula"

@@ -25,7 +25,7 @@ MOST = 8
 
 
 def find_architecture(ref: str | Path) -> Architecture:
-    """Return the architecture by Rung's formulas, or counted for other families. Raises as `read_config`."""
+    """Return the architecture by Rung's formulas, or counted for other families. Raises as `read_architecture`."""
     try:
         return read_architecture(ref)
     except UnknownArchitecture:
