@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import chain
 from typing import Literal
 
 from advisor.answer_file import load_answers
@@ -38,7 +40,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
     values = answers.deciding()
     verdict = verdict_of(book, answers)
     facts = outcome_facts(values, verdict)
-    explainer = Explainer(book, as_of)
+    explainer = _Explainer(book, as_of, verdict)
     method = fitted(method_of(book, facts), answers.gpu_memory_gb)
     data = data_of(book, facts)
     singles = NearbyAnswers(engine_of(book), values).all_singles()
@@ -51,13 +53,13 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
         candidates=tuple(_candidates(book, answers, verdict, singles)),
         action=action_of(book, facts),
         provisional=bool(questions),
-        strength=explainer.strength(verdict),
-        evidence=explainer.evidence(verdict),
+        strength=explainer.strength(),
+        evidence=explainer.evidence(),
         method=method,
         data=data,
         gates=gates_of(book, facts, data),
-        reasons=explainer.reasons(verdict),
-        why_not=explainer.why_not(verdict),
+        reasons=explainer.reasons(),
+        why_not=explainer.why_not(),
         notes=notes_of(book, facts),
         would_change=tuple(_change(flip) for flip in ordered(singles, verdict)),
         open_questions=tuple(questions),
@@ -156,92 +158,76 @@ CHEAPEST = "cheapest-first"
 CERTAINTY = {"measured": 2, "paper": 2, "vendor": 1, "practice": 1, "judgement": 0}
 
 
-class Explainer:
-    """Turns rules into reasons, with expired sources marked as of a date."""
+@dataclass(frozen=True, slots=True)
+class _Explainer:
+    """Turns the rules behind a verdict into reasons, with expired sources marked as of a date."""
 
-    def __init__(self, book: Rulebook, as_of: date) -> None:
-        self.book = book
-        self.as_of = as_of
+    book: Rulebook
+    as_of: date
+    verdict: LadderVerdict
 
-    def reason(self, rule: Rule, says: Literal["for", "against"] = "for") -> Reason:
-        """Return a rule as a reason."""
-        return Reason(
-            rule=rule.id,
-            text=rule.text(),
-            source=rule.source,
-            short=rule.short,
-            says=says,
-            evidence=rule.evidence,
-            team=rule.team,
-            expired=bool(self.expired(rule)),
-        )
-
-    def expired(self, rule: Rule) -> list[str]:
-        """Return the rule's sources that are past their review date."""
-        sources = (self.book.sources.get(name.partition(":")[0]) for name in rule.source)
-        return [source.id for source in sources if source and source.review_by < self.as_of]
-
-    def cheapest(self, says: Literal["for", "against"] = "for") -> list[Reason]:
-        """Return the ladder's own rule, as a reason."""
-        rule = self.book.by_id.get(CHEAPEST)
-        return [self.reason(rule, says)] if rule else []
-
-    def reasons(self, verdict: LadderVerdict) -> tuple[Reason, ...]:
+    def reasons(self) -> tuple[Reason, ...]:
         """Return the reasons: what was tried, needed, ruled out and why, and what delays the destination."""
-        rules = self._alone(verdict)
+        verdict, delayed = self.verdict, self.verdict.next_step != self.verdict.destination
+        others = [verdict.vetoes.get(option, ()) for option in OPTIONS if option != verdict.next_step]
+        # Vetoes that leave nothing but the next step are why, not only why not.
+        rules = [veto for veto in others[0] if all(veto in vetoes for vetoes in others)]
         rules += [rule for rule in verdict.status_rules if rule.effect["rung"] in (*verdict.path, verdict.next_step)]
         rules += [need for need in verdict.needs if need not in verdict.unmet]
         rules += [relief for _, relief in verdict.relieved]
-        rules += list(verdict.waits.get(verdict.destination, ())) if verdict.next_step != verdict.destination else []
+        rules += verdict.waits.get(verdict.destination, ()) if delayed else ()
         rules += verdict.skips
-        found = [self.reason(rule) for rule in dict.fromkeys(rules)]
-        if verdict.next_step != verdict.destination or not found:
-            found += self.cheapest()
-        return tuple(found)
+        found = [self._reason(rule) for rule in dict.fromkeys(rules)]
+        return (*found, *(self._cheapest("for") if delayed or not found else ()))
 
-    def _alone(self, verdict: LadderVerdict) -> list[Rule]:
-        """Return the vetoes that leave nothing but the next step: they are why, not only why not."""
-        others = [verdict.vetoes.get(option, ()) for option in OPTIONS if option != verdict.next_step]
-        return [veto for veto in others[0] if all(veto in vetoes for vetoes in others)]
-
-    def why_not(self, verdict: LadderVerdict) -> dict[str, tuple[Reason, ...]]:
+    def why_not(self) -> dict[str, tuple[Reason, ...]]:
         """Return, for each option but the next step, its best argument and what removed it."""
-        return {o: tuple(self._against(o, verdict)) for o in OPTIONS if o != verdict.next_step}
+        return {option: tuple(self._against(option)) for option in OPTIONS if option != self.verdict.next_step}
 
-    def _against(self, option: str, verdict: LadderVerdict) -> list[Reason]:
-        rung = "fine_tune" if option == "rag_and_fine_tune" else option
-        speaking = [need for need in verdict.needs if need.effect["cells"][rung] == "best"]
-        found = [self.reason(need) for need in speaking[:1]]
-        removed = [*verdict.vetoes.get(option, ()), *verdict.waits.get(option, ())]
-        higher = OPTIONS.index(option) > OPTIONS.index(verdict.next_step)
-        removed += [need for need in verdict.needs if not self._reaches(option, need)]
-        removed += self._fell_short(option, verdict)
-        found += [self.reason(rule, "against") for rule in dict.fromkeys(removed)]
-        if not removed or (higher and not verdict.vetoes.get(option)):
-            found += self.cheapest("against")
-        return found
-
-    def _fell_short(self, option: str, verdict: LadderVerdict) -> list[Rule]:
-        short = ("insufficient", "partial", "costly", "begun")
-        return [r for r in verdict.status_rules if r.effect["rung"] == option and r.effect["is"] in short]
-
-    def _reaches(self, option: str, need: Rule) -> bool:
-        return max(RANK[need.effect["cells"][part]] for part in PARTS[option]) > RANK["unlikely"]
-
-    def strength(self, verdict: LadderVerdict) -> Literal["strong", "conditional"]:
+    def strength(self) -> Literal["strong", "conditional"]:
         """Conditional where a rule that decides is; apart from how certain the answers make it."""
-        return "conditional" if any(r.strength == "conditional" for r in self.deciding(verdict)) else "strong"
+        return "conditional" if any(r.strength == "conditional" for r in self._deciding()) else "strong"
 
-    def evidence(self, verdict: LadderVerdict) -> Literal["high", "moderate", "low"]:
+    def evidence(self) -> Literal["high", "moderate", "low"]:
         """Return the weakest kind of evidence among the rules that decide; an expired source takes one level off."""
-        levels = [CERTAINTY[r.evidence] - bool(self.expired(r)) for r in self.deciding(verdict)]
+        levels = [CERTAINTY[r.evidence] - self._is_expired(r) for r in self._deciding()]
         names: tuple[Literal["low", "moderate", "high"], ...] = ("low", "moderate", "high")
         return names[max(0, min(levels, default=1))]
 
-    def deciding(self, verdict: LadderVerdict) -> list[Rule]:
+    def _deciding(self) -> list[Rule]:
         """Return the needs that hold and the vetoes for ever that removed an option which would meet them."""
-        vetoes: Iterable[Rule] = (v for rules in verdict.vetoes.values() for v in rules) if verdict.unmet else ()
-        return list(dict.fromkeys([*verdict.needs, *vetoes]))
+        vetoes = self.verdict.vetoes.values() if self.verdict.unmet else ()
+        return list(dict.fromkeys(chain(self.verdict.needs, *vetoes)))
+
+    def _against(self, option: str) -> Iterator[Reason]:
+        verdict, rung = self.verdict, "fine_tune" if option == "rag_and_fine_tune" else option
+        speaking = [need for need in verdict.needs if need.effect["cells"][rung] == "best"]
+        yield from (self._reason(need) for need in speaking[:1])
+        vetoes = verdict.vetoes.get(option, ())
+        removed = [*vetoes, *verdict.waits.get(option, ())]
+        for need in verdict.needs:
+            if max(RANK[need.effect["cells"][part]] for part in PARTS[option]) <= RANK["unlikely"]:
+                removed.append(need)
+        short = ("insufficient", "partial", "costly", "begun")
+        removed += [r for r in verdict.status_rules if r.effect["rung"] == option and r.effect["is"] in short]
+        yield from (self._reason(rule, "against") for rule in dict.fromkeys(removed))
+        higher = OPTIONS.index(option) > OPTIONS.index(verdict.next_step)
+        if not removed or (higher and not vetoes):
+            yield from self._cheapest("against")
+
+    def _cheapest(self, says: Literal["for", "against"]) -> list[Reason]:
+        """Return the ladder's own rule, as a reason."""
+        rule = self.book.by_id.get(CHEAPEST)
+        return [self._reason(rule, says)] if rule else []
+
+    def _reason(self, rule: Rule, says: Literal["for", "against"] = "for") -> Reason:
+        same = {key: getattr(rule, key) for key in ("source", "short", "evidence", "team")}
+        return Reason(rule=rule.id, text=rule.text(), says=says, expired=self._is_expired(rule), **same)
+
+    def _is_expired(self, rule: Rule) -> bool:
+        """True if a source of the rule is past its review date."""
+        sources = (self.book.sources.get(name.partition(":")[0]) for name in rule.source)
+        return any(source.review_by < self.as_of for source in sources if source)
 
 
 def advise_project(project: Project, as_of: date | None = None, *, write: bool = True) -> Decision:
@@ -249,7 +235,6 @@ def advise_project(project: Project, as_of: date | None = None, *, write: bool =
 
     Raises InputError for answers or rules that are wrong. Without answers.toml everything is unknown.
     """
-    there = project.answers_file.exists()
-    answers = load_answers(project.answers_file) if there else Answers()
+    answers = load_answers(project.answers_file) if project.answers_file.exists() else Answers()
     decision = decide(load_rulebook(project.root / "rules"), answers, as_of or now().date())
     return write_decision(project, decision) if write else decision
