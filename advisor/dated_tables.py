@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,10 +26,37 @@ FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     )
 }
 """Tables with the fields that each row must and may have."""
-TEXTS = frozenset(("model", "gpu", "provider", "what", "reason", "note", "replace"))
-DAYS = frozenset(("date", "as_of", "ends", "not_before"))
-HIGHEST = {"expires_after_days": 36_500, "warn_days": 3_650}
-"""The fields of a file that are whole numbers, each with the largest."""
+FieldType = tuple[str, Callable[[Any], bool]]
+"""What a field must be, in words, and whether a value is."""
+DAY: FieldType = ("a date like 2026-11-25, without a time", lambda value: type(value) is date)
+TEXT: FieldType = ("a text", lambda value: isinstance(value, str))
+NAMES: FieldType = ("a list of names", lambda value: isinstance(value, list) and all(isinstance(n, str) for n in value))
+AMOUNT: FieldType = (
+    "a number of 0 or more",
+    lambda value: type(value) in (int, float) and 0 <= value < float("inf"),
+)
+TYPES: dict[str, FieldType] = {
+    **dict.fromkeys(("model", "gpu", "provider", "what", "reason", "note", "replace"), TEXT),
+    **dict.fromkeys(("date", "as_of", "ends", "not_before"), DAY),
+    "source": NAMES,
+    "expires_after_days": ("a whole number, 0 to 36,500", lambda value: type(value) is int and 0 <= value <= 36_500),
+    "warn_days": ("a whole number, 0 to 3,650", lambda value: type(value) is int and 0 <= value <= 3_650),
+}
+"""Type of each field of a row or a file; a field that is not listed is an amount."""
+
+
+def field_faults(
+    entry: Mapping[str, Any], must: Set[str], known: Set[str], types: Mapping[str, FieldType], other: FieldType
+) -> Iterator[str]:
+    """Yield fields that are not `known`, that are missing, and that are not of their type (`other`: the rest's)."""
+    for key in sorted(entry.keys() - known):
+        yield f'unknown field "{key}".{did_you_mean(key, known)}'
+    for key in sorted(must - entry.keys()):
+        yield f'the field "{key}" is missing.'
+    for key in sorted(entry.keys() & known):
+        words, fits = types.get(key, other)
+        if not fits(entry[key]):
+            yield f"{key} must be {words}."
 
 
 def price_faults(table: Mapping[str, Any]) -> Iterator[str]:
@@ -49,52 +76,20 @@ def life_faults(table: Mapping[str, Any]) -> Iterator[str]:
 def _faults(table: Mapping[str, Any], tables: Sequence[str], fields: Sequence[str]) -> Iterator[str]:
     for name, value in table.items():
         if name in fields:
-            if not _fits(name, value):
-                yield f"{name} must be {_expected(name)}."
+            yield from field_faults({name: value}, set(), set(fields), TYPES, AMOUNT)
         elif name not in tables:
             yield f'unknown table "{name}".{did_you_mean(name, [*tables, *fields])}'
         elif not isinstance(value, list):
             yield f"[{name}] must be written [[{name}]]."
         else:
+            must, may = FIELDS[name]
             for number, row in enumerate(value, 1):
-                yield from (f"{name} {number}: {text}" for text in _row_faults(name, row))
+                is_row = isinstance(row, dict)
+                faults = field_faults(row, must, must | may, TYPES, AMOUNT) if is_row else ("must be a table.",)
+                yield from (f"{name} {number}: {text}" for text in faults)
 
 
-def _row_faults(name: str, row: Any) -> Iterator[str]:
-    if not isinstance(row, dict):
-        yield "must be a table."
-        return
-    must, may = FIELDS[name]
-    for key in sorted(row.keys() - must - may):
-        yield f'unknown field "{key}".{did_you_mean(key, must | may)}'
-    for key in sorted(must - row.keys()):
-        yield f'the field "{key}" is missing.'
-    for key in sorted(row.keys() & (must | may)):
-        if not _fits(key, row[key]):
-            yield f"{key} must be {_expected(key)}."
-
-
-def _expected(key: str) -> str:
-    if key in HIGHEST:
-        return f"a whole number, 0 to {HIGHEST[key]:,}"
-    if key in DAYS:
-        return "a date like 2026-11-25, without a time"
-    return "a text" if key in TEXTS else "a list of names" if key == "source" else "a number of 0 or more"
-
-
-def _fits(key: str, value: Any) -> bool:
-    if key in HIGHEST:
-        return type(value) is int and 0 <= value <= HIGHEST[key]
-    if key in DAYS:
-        return type(value) is date
-    if key == "source":
-        return isinstance(value, list) and all(isinstance(name, str) for name in value)
-    if key in TEXTS:
-        return isinstance(value, str)
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-
-
-NAMES = ("id", "model", "gpu", "what", "provider", "name")
+NAMING = ("id", "model", "gpu", "what", "provider", "name")
 """The fields that name an entry, the best first."""
 
 
@@ -124,13 +119,9 @@ def over_date(as_of: date) -> list[Dated]:
                 if until is None and life is not None and read is not None:
                     until = read + timedelta(days=life)
                 if isinstance(until, date) and until < as_of:
-                    found.append(Dated(path.name, _name(name, row), read, until))
+                    named = [str(row[key]) for key in NAMING if key in row][:2]
+                    found.append(Dated(path.name, " ".join((name, *named)), read, until))
     return sorted(found, key=lambda each: (each.until, each.entry))
-
-
-def _name(table: str, row: JsonObject) -> str:
-    named = [str(row[key]) for key in NAMES if key in row]
-    return " ".join((table, *named[:2]))
 
 
 FILE = "lives.toml"
@@ -219,13 +210,9 @@ def managed(as_of: date | None = None) -> tuple[Managed, ...]:
     life = timedelta(days=table["expires_after_days"])
     found = [
         Managed(
-            id=entry["id"],
-            name=entry["name"],
+            **{key: entry[key] for key in ("id", "name", "advice", "form", "price")},
             status="gone" if entry.get("until", today) < today else entry["status"],
-            advice=entry["advice"],
             models=tuple(entry["models"]),
-            form=entry["form"],
-            price=entry["price"],
             until=entry.get("until"),
             read=entry["date"],
             old=today > entry["date"] + life,

@@ -6,13 +6,12 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Set
-from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from advisor.checking import check
-from advisor.dated_tables import life_faults, price_faults
+from advisor.dated_tables import DAY, NAMES, TEXT, FieldType, field_faults, life_faults, price_faults
 from advisor.rulebook import (
     ALL_FACTS,
     COMMON,
@@ -33,25 +32,25 @@ from workspace.json_types import JsonObject
 from workspace.shipped_rules import rules_folder
 
 
-def _is_list(kind: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(isinstance(part, kind) for part in value)
-
-
 def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
-_TYPES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("source over relieves forbids on_the_way_to tasks needs", "a list of names", _is_list(str)),
-    ("answers", "a list of tables", _is_list(dict)),
-    ("when cells passes", "a table", _is(dict)),
-    ("unless", "a table or a list of tables", lambda value: isinstance(value, dict) or _is_list(dict)(value)),
-    ("explains core per_class", "true or false", _is(bool)),
-    ("minimum recommended rank", "a whole number", _is(int)),
-    ("size_b", "a number", _is(int, float)),
-    ("read review_by", "a date", lambda value: type(value) is date),
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, dict) for part in value)
+
+
+_TYPES: tuple[tuple[str, FieldType], ...] = (
+    ("source over relieves forbids on_the_way_to tasks needs", NAMES),
+    ("answers", ("a list of tables", _is_tables)),
+    ("when cells passes", ("a table", _is(dict))),
+    ("unless", ("a table or a list of tables", lambda value: isinstance(value, dict) or _is_tables(value))),
+    ("explains core per_class", ("true or false", _is(bool))),
+    ("minimum recommended rank", ("a whole number", _is(int))),
+    ("size_b", ("a number", _is(int, float))),
+    ("read review_by", ("a date", DAY[1])),
 )
-TYPES = {name: (words, fits) for names, words, fits in _TYPES for name in names.split()}
+TYPES = {name: kind for names, kind in _TYPES for name in names.split()}
 """Type that each field must have; a field that is not listed is a text."""
 
 
@@ -70,27 +69,10 @@ class Reader:
     def rulebook(self) -> Rulebook:
         """Return the rules read so far. Of two rules with one id the first is kept; the second is a problem."""
         by_id = {rule.id: rule for rule in reversed(self.rules)}
-        digest = self.digest.hexdigest()
-        prices = tuple(self.prices)
-        return Rulebook(self.version, digest, tuple(self.rules), self.sources, self.questions, by_id, prices)
+        known = (tuple(self.rules), self.sources, self.questions, by_id, tuple(self.prices))
+        return Rulebook(self.version, self.digest.hexdigest(), *known)
 
-    def price(self, path: Path) -> None:
-        """Take in a table of prices, unparsed; a missing one means unknown prices."""
-        if path.is_file():
-            data = path.read_bytes()
-            self.digest.update(path.name.encode() + b"\0" + data)
-            self.prices.append(data.decode(errors="replace"))
-
-    def own_prices(self, path: Path) -> None:
-        """Check a team's own prices and take them in."""
-        if self._checked(path, price_faults):
-            self.price(path)
-
-    def lives(self, path: Path) -> None:
-        """Check a team's own table of how long models live."""
-        self._checked(path, life_faults)
-
-    def _checked(self, path: Path, faults: Callable[[JsonObject], Iterator[str]]) -> bool:
+    def is_fine(self, path: Path, faults: Callable[[JsonObject], Iterator[str]]) -> bool:
         """True if a team's own dated table is correct; faults are added to `problems`."""
         before = len(self.problems)
         try:
@@ -102,10 +84,12 @@ class Reader:
             self._fault(f"is not TOML: {error}.", f"rules/{path.name}")
         return len(self.problems) == before
 
-    def seen(self, path: Path) -> None:
-        """Let a table that others read count for the rulebook's hash."""
+    def seen(self, path: Path) -> Iterator[str]:
+        """Let a table that others read count for the rulebook's hash; yield its text, if it is there."""
         if path.is_file():
-            self.digest.update(path.name.encode() + b"\0" + path.read_bytes())
+            data = path.read_bytes()
+            self.digest.update(path.name.encode() + b"\0" + data)
+            yield data.decode(errors="replace")
 
     def read(self, path: Path, *, team: bool) -> None:
         """Read one file; what is wrong with it goes to `problems`."""
@@ -119,18 +103,20 @@ class Reader:
             self.problems.append(Problem(f"is not TOML: {error}.", where=f"rules/{path.name}"))
             return
         self.digest.update(path.name.encode() + b"\0" + data)
-        lines = _Lines(data.decode(), f"rules/{path.name}")
+        file = f"rules/{path.name}"
+        lines = _lines(data.decode(), file)
         for kind, entries in table.items():
             if kind == "version":
                 self.version = self.version or str(entries)
             elif kind not in (*FIELDS, "source", "question"):
                 hint = did_you_mean(kind, [*FIELDS, "source", "question"])
-                self._fault(f'unknown table "{kind}".{hint}', lines.file)
+                self._fault(f'unknown table "{kind}".{hint}', file)
             elif not isinstance(entries, list):
-                self._fault(f"[{kind}] must be written [[{kind}]].", lines.file)
+                self._fault(f"[{kind}] must be written [[{kind}]].", file)
             else:
-                for number, entry in enumerate(entries):
-                    self._entry(kind, entry, lines.place(kind, number), team)
+                places = [*lines.get(kind, ()), *[file] * len(entries)]
+                for entry, place in zip(entries, places, strict=False):
+                    self._entry(kind, entry, place, team)
 
     def _fault(self, text: str, where: str) -> None:
         self.problems.append(Problem(text, where=where))
@@ -212,16 +198,10 @@ class Reader:
 
     def _fields(self, entry: JsonObject, required: Set[str], known: Set[str], place: str) -> bool:
         """True if all required fields are there, known, and of their type; faults are added to `problems`."""
-        before, name = len(self.problems), entry.get("id", "?")
-        for key in sorted(entry.keys() - known):
-            self._fault(f'{name}: unknown field "{key}".{did_you_mean(key, known)}', place)
-        for key in sorted(required - entry.keys()):
-            self._fault(f'{name}: the field "{key}" is missing.', place)
-        for key in sorted(entry.keys() & known):
-            words, fits = TYPES.get(key, ("a text", _is(str)))
-            if not fits(entry[key]):
-                self._fault(f"{name}: {key} must be {words}.", place)
-        return len(self.problems) == before
+        faults = list(field_faults(entry, required, known, TYPES, TEXT))
+        for text in faults:
+            self._fault(f"{entry['id']}: {text}", place)
+        return not faults
 
     def _condition(self, table: Any, place: str) -> Condition:
         if not isinstance(table, dict):
@@ -260,19 +240,13 @@ class Reader:
         return value if good else None
 
 
-class _Lines:
-    """Finds the line of the n-th `[[kind]]` of a file."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self.file = file
-        self.found: dict[str, list[int]] = {}
-        for match in re.finditer(r"^\[\[([\w-]+)\]\]", text, re.MULTILINE):
-            self.found.setdefault(match[1], []).append(text.count("\n", 0, match.start()) + 1)
-
-    def place(self, kind: str, number: int) -> str:
-        """`rules/approach.toml line 12`."""
-        lines = self.found.get(kind, [])
-        return f"{self.file} line {lines[number]}" if number < len(lines) else self.file
+def _lines(text: str, file: str) -> dict[str, list[str]]:
+    """Return the place of each `[[kind]]` by kind: `rules/approach.toml line 12`."""
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if match := re.match(r"\[\[([\w-]+)\]\]", line):
+            found.setdefault(match[1], []).append(f"{file} line {number}")
+    return found
 
 
 def load_rulebook(project_rules: Path | None = None, folder: Path | None = None) -> Rulebook:
@@ -289,12 +263,16 @@ def _read(root: Path, own: tuple[Path, ...]) -> Rulebook:
     reader = Reader()
     for name in ("sources", "questions", *FILES):
         reader.read(root / f"{name}.toml", team=False)
-    for path in own:
-        _read_own(reader, path)
-    for name in PRICES:
-        reader.price(root / f"{name}.toml")
-    for name in TABLES[len(PRICES) :]:
-        reader.seen(root / f"{name}.toml")
+    for path in own:  # the sizing reads other tables
+        if path.stem in PRICES:
+            reader.prices += reader.seen(path) if reader.is_fine(path, price_faults) else ()
+        elif path.stem == "lives":
+            reader.is_fine(path, life_faults)
+        elif path.stem not in TABLES:
+            reader.read(path, team=True)
+    for name in TABLES:
+        found = list(reader.seen(root / f"{name}.toml"))
+        reader.prices += found if name in PRICES else ()
     book = reader.rulebook()
     problems = reader.problems or check(book)
     if problems:
@@ -303,13 +281,3 @@ def _read(root: Path, own: tuple[Path, ...]) -> Rulebook:
 
 
 _read_once = cache(_read)
-
-
-def _read_own(reader: Reader, path: Path) -> None:
-    """Read a team's own file: prices, lives or rules. The sizing reads other tables."""
-    if path.stem in PRICES:
-        reader.own_prices(path)
-    elif path.stem == "lives":
-        reader.lives(path)
-    elif path.stem not in TABLES:
-        reader.read(path, team=True)
