@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import sys
@@ -39,6 +38,11 @@ def load_answers(source: Path | str) -> Answers:
     except OSError as error:
         raise InputError([Problem(f"cannot be read ({error.strerror}).", where=str(source))]) from error
     return parse_answers(data, path.name)
+
+
+def answers_at(path: Path) -> Answers:
+    """Read a project's answers.toml; without one nothing is known. Errors as `load_answers`."""
+    return load_answers(path) if path.exists() else Answers()
 
 
 def parse_answers(data: bytes | str, name: str = "answers") -> Answers:
@@ -165,41 +169,31 @@ def _plain(value: Any) -> Any:
 
 def _checked(fact: Fact, raw: Any, where: str) -> tuple[Any, Problem | None]:
     """Return the typed value, or the problem with it."""
-    if isinstance(raw, str) and raw == UNKNOWN:
+    if raw == UNKNOWN:
         return None, None
+    if _is_answer(fact, raw):
+        return int(raw) if fact.kind == "integer" else raw + 0.0 if fact.kind == "number" else raw, None
+    said = f'{fact.key} = "{_show(raw)}"' if isinstance(raw, str) else f"{fact.key} = {_show(raw)}"
+    text = f"{said} does not fit; expected {fact.expected()}."
     if fact.kind == "choice":
-        good = isinstance(raw, str) and raw in fact.values
-        return (raw, None) if good else (None, _not_an_answer(fact, raw, where))
+        others = [value for value in (*fact.values, UNKNOWN) if value != raw]
+        hint = did_you_mean(raw, others) if isinstance(raw, str) else ""
+        near = re.search(r'"(.*)"', hint)
+        rest = ", ".join(value for value in others if not near or value != near[1])
+        text = f"{said} is not an answer.{hint} {'Others' if near else 'Answers'}: {rest}."
+    return None, Problem(text, where=where, expected=fact.expected(), found=_show(raw))
+
+
+def _is_answer(fact: Fact, raw: Any) -> bool:
+    if fact.numeric:
+        is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
+        in_range = is_number and 0 <= raw < 1e15 and (fact.highest is None or raw <= fact.highest)
+        return in_range and (fact.kind == "number" or raw == int(raw))
     if fact.kind == "boolean":
-        return (raw, None) if isinstance(raw, bool) else (None, _unfit(fact, raw, where))
-    if fact.kind == "text":
-        good = isinstance(raw, str) and 0 < len(raw) <= 200 and raw.isprintable()
-        return (raw, None) if good else (None, _unfit(fact, raw, where))
-    return _number(fact, raw, where)
-
-
-def _number(fact: Fact, raw: Any, where: str) -> tuple[Any, Problem | None]:
-    if isinstance(raw, bool) or not isinstance(raw, (int, float)):
-        return None, _unfit(fact, raw, where)
-    if not -1e15 < raw < 1e15 or math.isnan(raw) or raw < 0 or (fact.highest is not None and raw > fact.highest):
-        return None, _unfit(fact, raw, where)
-    if fact.kind == "integer":
-        return (int(raw), None) if raw == int(raw) else (None, _unfit(fact, raw, where))
-    return float(raw) + 0.0, None  # -0.0 is 0.0
-
-
-def _not_an_answer(fact: Fact, raw: Any, where: str) -> Problem:
-    others = [value for value in (*fact.values, UNKNOWN) if value != raw]
-    hint = did_you_mean(raw, others) if isinstance(raw, str) else ""
-    near = re.search(r'"(.*)"', hint)
-    rest = ", ".join(value for value in others if not near or value != near[1])
-    text = f"{fact.key} = {_quote(raw)} is not an answer.{hint} {'Others' if near else 'Answers'}: {rest}."
-    return Problem(text, where=where, expected=fact.expected(), found=_show(raw))
-
-
-def _unfit(fact: Fact, raw: Any, where: str) -> Problem:
-    text = f"{fact.key} = {_quote(raw)} does not fit; expected {fact.expected()}."
-    return Problem(text, where=where, expected=fact.expected(), found=_show(raw))
+        return isinstance(raw, bool)
+    return isinstance(raw, str) and (
+        raw in fact.values if fact.kind == "choice" else 0 < len(raw) <= 200 and raw.isprintable()
+    )
 
 
 def _show(raw: Any) -> str:
@@ -207,10 +201,6 @@ def _show(raw: Any) -> str:
     text = "null" if raw is None else str(raw).lower() if isinstance(raw, bool) else str(raw)
     text = "".join(c if c.isprintable() else "�" for c in text)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _quote(raw: Any) -> str:
-    return f'"{_show(raw)}"' if isinstance(raw, str) else _show(raw)
 
 
 def _where(text: str, name: str, key: str, *, last: bool = False) -> str:
@@ -227,8 +217,8 @@ def save_answers(path: Path, answers: Answers) -> None:
     import tomli_w
 
     table: FactValues = dict(answers.known())
-    notes = {key: dict(note) for key, note in sorted(answers.answered.items(), key=_order)}
-    if notes:
+    order = [key for key in FACTS if key in answers.answered]
+    if notes := {key: dict(answers.answered[key]) for key in (*order, *sorted(answers.answered.keys() - FACTS))}:
         table["answered"] = notes
     write_text(path, tomli_w.dumps(table))
 
@@ -253,7 +243,7 @@ def with_said(answers: Answers, changes: Mapping[str, Any], by: str) -> Answers:
 def record_said(path: Path, changes: Mapping[str, Any], by: str) -> Answers:
     """Set what a person answered and write the file. Raises InputError, without writing, for a contradiction."""
     with _alone(path):
-        return _write(path, with_said(_load(path), changes, by))
+        return _write(path, with_said(answers_at(path), changes, by))
 
 
 def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
@@ -263,7 +253,7 @@ def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
     Answers that the measured facts contradict are set aside (kept as `said`), because what is measured outranks.
     """
     with _alone(path):
-        return _write(path, with_measured(_load(path), facts, by))
+        return _write(path, with_measured(answers_at(path), facts, by))
 
 
 def with_measured(answers: Answers, facts: Mapping[str, Any], by: str) -> Answers:
@@ -319,12 +309,3 @@ def _alone(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
-
-
-def _load(path: Path) -> Answers:
-    return load_answers(path) if path.exists() else Answers()
-
-
-def _order(item: tuple[str, Any]) -> tuple[int, str]:
-    keys = list(FACTS)
-    return (keys.index(item[0]) if item[0] in FACTS else len(keys), item[0])

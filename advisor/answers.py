@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -152,13 +151,9 @@ def _fact(key: str, annotation: Any) -> Fact:
     return Fact(key, "text") if kind is str else Fact(key, "number", highest=1 if key == "goal_score" else None)
 
 
-@cache
-def _facts() -> dict[str, Fact]:
-    fields = {key: field for key, field in Answers.model_fields.items() if key != "answered"}
-    return {key: _fact(key, field.rebuild_annotation()) for key, field in fields.items()}
-
-
-FACTS: dict[str, Fact] = _facts()
+FACTS = {
+    key: _fact(key, field.rebuild_annotation()) for key, field in Answers.model_fields.items() if key != "answered"
+}
 """Every key of the contract's table with its type, in the order of the table."""
 
 SILENT = ("wants", "incumbent_model")

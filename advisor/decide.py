@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time
 from itertools import chain
 from typing import Literal
 
-from advisor.answer_file import load_answers
+from advisor.answer_file import answers_at
 from advisor.answers import Answers, FactValues
 from advisor.breakeven import break_even
 from advisor.counterfactual import Flip, NearbyAnswers
@@ -235,6 +235,6 @@ def advise_project(project: Project, as_of: date | None = None, *, write: bool =
 
     Raises InputError for answers or rules that are wrong. Without answers.toml everything is unknown.
     """
-    answers = load_answers(project.answers_file) if project.answers_file.exists() else Answers()
-    decision = decide(load_rulebook(project.root / "rules"), answers, as_of or now().date())
+    answers, book = answers_at(project.answers_file), load_rulebook(project.root / "rules")
+    decision = decide(book, answers, as_of or now().date())
     return write_decision(project, decision) if write else decision

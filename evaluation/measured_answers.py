@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.answer_file import load_answers, record_measured, with_measured
+from advisor.answer_file import answers_at, record_measured, with_measured
 from advisor.answers import FACTS, Answers
 from advisor.decide import advise_project
 from advisor.decision import Decision
@@ -119,11 +119,6 @@ RUNGS = ("prompting", "few_shot", "rag", "optimised", "classifier")
 """The answers that a baseline judges."""
 
 
-def read_answers(project: Project) -> Answers:
-    """answers.toml; all unknown where there is none."""
-    return load_answers(project.answers_file) if project.answers_file.exists() else Answers()
-
-
 def newest_baseline(project: Project, settings: Settings) -> tuple[Path, Report] | None:
     """Return the newest baseline on the newest frozen test set, scored by the project's metric, or None."""
     dataset = newest_dataset(project)
@@ -157,7 +152,7 @@ def judge_again(project: Project, settings: Settings) -> bool:
     """Write the result of `with_judged` into answers.toml; True if anything changed."""
     if not project.answers_file.exists():
         return False
-    facts = _facts_now(project, settings, read_answers(project))
+    facts = _facts_now(project, settings, answers_at(project.answers_file))
     if facts:
         record_measured(project.answers_file, facts, BY)
     return bool(facts)
@@ -180,7 +175,7 @@ def page_to_write(project: Project, settings: Settings) -> Path | None:
 def unjudged(project: Project, settings: Settings) -> Report | None:
     """Return the newest baseline where no goal is named by which it could be judged; else None."""
     found = newest_baseline(project, settings)
-    return found[1] if found and read_answers(project).goal_score is None else None
+    return found[1] if found and answers_at(project.answers_file).goal_score is None else None
 
 
 def _changed_facts(report: Report, answers: Answers) -> Facts:
@@ -198,7 +193,7 @@ def _changed_facts(report: Report, answers: Answers) -> Facts:
 
 def take_over(project: Project, settings: Settings, bench: Bench, report: Report) -> Decision:
     """Record the measured facts in answers.toml, decide again and write decision.json."""
-    answers = read_answers(project)
+    answers = answers_at(project.answers_file)
     facts = {**_changed_facts(rejudged(report, answers), answers), **count_rows(project, settings, bench)}
     record_measured(project.answers_file, {k: v for k, v in facts.items() if k in FACTS}, BY)
     return advise_project(project)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from advisor.answer_file import answers_at
 from chat.protocols import ChatModel
 from curation.likeness.leaks.find import find_leaks
 from curation.split.audit import write_vouched
@@ -24,7 +25,6 @@ from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose
 from evaluation.forgetting import NOT_MEASURED, measure_forgetting, suite
 from evaluation.looks import take_place
-from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import (
     ArmResult,
     newest_report,
@@ -94,7 +94,7 @@ def run_evaluation(
     check_arms(bench.project, baseline.report)
     check_asked(bench.settings, baseline.report, ways.base, ways.served if isinstance(ways.served, ServedRun) else None)
     _keep_trainings(bench, run, ways)
-    read_answers(bench.project)
+    answers_at(bench.project.answers_file)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
         wanted = _variants(bench, system_prompt, ways.rag)

@@ -8,8 +8,7 @@ import math
 from datetime import date
 from pathlib import Path
 
-from advisor.answer_file import load_answers
-from advisor.answers import Answers
+from advisor.answer_file import answers_at
 from advisor.breakeven import CachedTokens, break_even
 from advisor.rulefiles import load_rulebook
 from evaluation.measurement_report import ArmResult
@@ -56,7 +55,7 @@ class TuningPrice(ArtefactPart):
 def price_of(project: Project, settings: Settings, run: str, prompted: ArmResult, tuned: ArmResult) -> TuningPrice:
     """Return the price of a run, from the store, its run.json, the measured arms and the rulebook's price tables."""
     hours, people, drafts = _work(project, settings)
-    answers = load_answers(project.answers_file) if project.answers_file.is_file() else Answers()
+    answers = answers_at(project.answers_file)
     read, written = (math.ceil(total / max(1, prompted.n)) for total in (prompted.input_tokens, prompted.output_tokens))
     hosted = settings.model.base if settings.model.provider != "local" else None
     book = load_rulebook(project.root / "rules")

@@ -133,14 +133,13 @@ def _answers_given(source: str, project: Project | None, as_json: bool, said: Ma
 
     Nothing that is said is written here. Raises RungError if there are no answers, and none were given on a screen.
     """
-    from advisor.answer_file import load_answers, with_said
-    from advisor.answers import Answers
+    from advisor.answer_file import answers_at, load_answers, with_said
     from rung.tui import run_program
 
     if source:
         return load_answers(source)
     if project and (said or project.answers_file.exists()):
-        before = load_answers(project.answers_file) if project.answers_file.exists() else Answers()
+        before = answers_at(project.answers_file)
         return with_said(before, said, "") if said else before
     hint = "rung advise --answers FILE --save (rung questions lists the keys)"
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or as_json:

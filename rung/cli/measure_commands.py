@@ -53,6 +53,7 @@ def baseline(
     as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, two classifiers."""
+    from advisor.answer_file import answers_at
     from advisor.decide import advise_project
     from evaluation.arms.prompted import BIGGER_MODEL
     from evaluation.arms.registry import arms_named
@@ -60,7 +61,6 @@ def baseline(
     from evaluation.bench import frozen_test, open_bench
     from evaluation.ladder_plan import plan_ladder
     from evaluation.looks import check_corrections
-    from evaluation.measured_answers import read_answers
     from rung.cli.models import open_ladder, open_meanings, overridden, scored
     from rung.text.baseline_text import plan_lines
 
@@ -69,7 +69,7 @@ def baseline(
         raise RungError("--by and --reason go together.", "--by NAME --reason TEXT", where="--by")
     project, settings = opened_project()
     wanted = arms_named([a.strip() for a in arms.split(",") if a.strip()] or settings.evaluation.arms)
-    answers = read_answers(project)
+    answers = answers_at(project.answers_file)
     if answers.goal_score is None and "goal_score" not in answers.answered:
         note(f"! No goal is set. A goal that is named before the measurement counts for more: {SET_GOAL}")
     advise_project(project, write=False)  # a fault in answers or rules would else stop the advice after an hour

@@ -6,9 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from advisor.answer_file import answers_at
 from curation.mask import mask
 from evaluation.arms.registry import arm_name
-from evaluation.measured_answers import read_answers, rejudged
+from evaluation.measured_answers import rejudged
 from evaluation.measurement_report import ArmResult, Report, read_report
 from evaluation.people_comparison import read_result
 from evaluation.verdict.rule import Verdict
@@ -46,10 +47,10 @@ def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
     """Return all values of the page of a complete evaluation. A baseline is judged against today's goal."""
     report = read_artefact(folder / "report.json", Report)
     if report.kind == "baseline":
-        report = rejudged(report, read_answers(project))
+        report = rejudged(report, answers_at(project.answers_file))
     verdict = read_artefact(folder / "verdict.json", Verdict) if report.kind == "run" else None
     baseline = read_report(project, verdict.baseline_report)[1] if verdict and verdict.baseline_report else None
-    baseline = rejudged(baseline, read_answers(project)) if baseline else None
+    baseline = rejudged(baseline, answers_at(project.answers_file)) if baseline else None
     arms = [*(baseline.arms if baseline else ()), *report.arms]
     chosen = verdict.chosen if verdict else report.chosen
     shown = shown_items(project, folder, baseline)

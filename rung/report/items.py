@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
+from advisor.answer_file import answers_at
 from advisor.rulefiles import load_rulebook
 from curation.mask import mask
 from curation.split.manifest import load_split, newest_dataset, read_manifest
@@ -16,7 +17,6 @@ from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import arm_name
 from evaluation.choose import Choices
 from evaluation.looks import split_to_show
-from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
 from evaluation.metrics.text import ClassFigures, class_report, corpus
 from evaluation.retrieval import NearTrainRow, TrainRowIndex
@@ -248,7 +248,7 @@ def accepted_words(verdict: Verdict | None) -> str:
 
 def task_words(project: Project) -> str:
     """Return the answer to "What should the model do?", in the words of the questionnaire."""
-    said = read_answers(project).known().get("task")
+    said = answers_at(project.answers_file).known().get("task")
     choices = {choice.value: choice for choice in load_rulebook(None).questions["task"].answers}
     found = choices.get(said) if isinstance(said, str) else None
     return f"{found.text} (such as: {found.example})" if found else "not answered: rung advise"

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from advisor.answer_file import answers_at
 from advisor.decide import advise_project
 from advisor.rulefiles import load_rulebook
 from curation.checks.base import Checkup
-from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import newest_report
 from evaluation.verdict.rule import newest_verdict
 from rung import __version__
@@ -111,7 +111,7 @@ def _measured(project: Project) -> Mapping[str, Any] | None:
 
 def _advice(project: Project) -> Mapping[str, Any] | None:
     """Return the values of the advice's page, decided today; None if no question was answered."""
-    answers = read_answers(project)
+    answers = answers_at(project.answers_file)
     if not answers.known():
         return None
     decision = advise_project(project, write=False)

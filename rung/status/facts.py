@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from advisor.answer_file import load_answers
+from advisor.answer_file import answers_at, load_answers
 from advisor.decision import Decision
 from curation.checks.base import LastCheck
 from curation.split.manifest import Manifest, changed_splits, newest_dataset, read_manifest
 from curation.store import open_store, store_exists
-from evaluation.measured_answers import read_answers, with_judged
+from evaluation.measured_answers import with_judged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.verdict.rule import Verdict, newest_verdict
 from training.release.releases import Release, current_release
@@ -182,7 +182,7 @@ def _decision(project: Project, settings: Settings) -> tuple[Decision | None, bo
     decision = read_artefact(project.decision_file, Decision)
     made_from = decision.made_from.get("answers.toml")
     is_old = bool(made_from) and project.answers_file.is_file() and sha256_file(project.answers_file) != made_from
-    answers = read_answers(project)
+    answers = answers_at(project.answers_file)
     return decision, is_old or with_judged(project, settings, answers) is not answers
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from advisor.answer_file import load_answers, record_said
+from advisor.answer_file import answers_at, record_said
 from advisor.answers import Answers, FactValues, contradictions
 from advisor.decide import is_settled, verdict_of
 from advisor.interview import (
@@ -39,8 +39,7 @@ class Asking:
     @classmethod
     def of(cls, project: Project | None, person: str) -> Asking:
         """Read the answers that the project has."""
-        answers = load_answers(project.answers_file) if project and project.answers_file.is_file() else Answers()
-        return cls(project, person, answers)
+        return cls(project, person, answers_at(project.answers_file) if project else Answers())
 
     @cached_property
     def rulebook(self) -> Rulebook:
@@ -65,7 +64,7 @@ class Asking:
         if self.project is not None:
             self.answers = record_said(self.project.answers_file, {key: value}, self.person)
             if judge_again(self.project, load_settings(self.project.settings_file)):
-                self.answers = load_answers(self.project.answers_file)
+                self.answers = answers_at(self.project.answers_file)
         else:
             note = {"by": self.person, "at": "", "from": "said"}
             changed = self.answers.with_changes(**{key: value}, answered={**self.answers.answered, key: note})

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from advisor.answer_file import answers_at
 from curation.split.manifest import newest_dataset, read_manifest
 from evaluation.arms.registry import ASKING_NOTHING, arm_name, arm_option, on_the_ladder
-from evaluation.measured_answers import read_answers, rejudged
+from evaluation.measured_answers import rejudged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.reuse import outdated
 from rung.start import prompt_words
@@ -79,7 +80,7 @@ class BaselinesScreen(StoppableScreen):
         if test is None:
             return locked(LOCKED, 5, "rung data freeze --test-only", "rung baseline")
         self.items = test.rows
-        answers = read_answers(project)
+        answers = answers_at(project.answers_file)
         self.goal_is_open = answers.goal_score is None and "goal_score" not in answers.answered
         measured = newest_report(project, "baseline", test_sha256=test.sha256)
         if measured is None:
