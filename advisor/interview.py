@@ -9,7 +9,7 @@ from advisor.answers import FACTS, Answers, FactValues
 from advisor.counterfactual import ROOTS, NearbyAnswers
 from advisor.decide import is_settled, verdict_of
 from advisor.followup import data_of, gates_of, method_of, outcome_facts
-from advisor.ladder import LadderVerdict, engine_of
+from advisor.ladder import engine_of
 from advisor.rulebook import Question, Rule, Rulebook, holds
 from workspace.json_types import JsonObject
 
@@ -62,19 +62,17 @@ def next_question(book: Rulebook, answers: Answers) -> Question | None:
     for key in OPENING:
         if key in open_now:
             return open_now[key]
-    facts = _facts(answers, verdict)
     if verdict.kept or len(said) >= LONG_WAY:
         return None
+    tuning = _facts(book, answers)["tuning"]
     telling = _telling(book, answers, open_now)
-    if len(said) >= SHORT_WAY and not facts["tuning"]:
+    if len(said) >= SHORT_WAY and not tuning:
         telling = [] if verdict.destination in ("prompt", "rag") else _moving(book, answers, telling)
     if telling:
         return open_now[telling[0]]
     if len(said) < SHORTEST_WAY:
         return next((question for question in open_now.values() if question.core), None)
-    if not facts["tuning"]:
-        return None
-    return next((q for key, q in open_now.items() if _settles_something(book, answers, key)), None)
+    return next((q for key, q in open_now.items() if tuning and _settles_something(book, answers, key)), None)
 
 
 def more_questions(book: Rulebook, answers: Answers) -> list[Question]:
@@ -86,42 +84,38 @@ def more_questions(book: Rulebook, answers: Answers) -> list[Question]:
 
 def askable(book: Rulebook, answers: Answers) -> dict[str, Question]:
     """Return questions without an answer whose own condition holds, in the order of the file."""
-    facts, said = _facts(answers, verdict_of(book, answers)), asked_keys(answers)
+    facts, said = _facts(book, answers), asked_keys(answers)
     return {key: q for key, q in book.questions.items() if key not in said and holds(q.when, facts) is True}
 
 
 def moot(book: Rulebook, answers: Answers) -> frozenset[str]:
     """Return answers that were given and matter no more: they are kept, and shown greyed."""
-    facts = _facts(answers, verdict_of(book, answers))
-    return frozenset(
-        k for k in answers.known() if k in book.questions and holds(book.questions[k].when, facts) is False
-    )
+    facts, asked = _facts(book, answers), answers.known().keys() & book.questions
+    return frozenset(key for key in asked if holds(book.questions[key].when, facts) is False)
 
 
 def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
     """Return the effect of each answer to `key` on advice, gates and method, with the other answers fixed."""
-    near = NearbyAnswers(engine_of(book), answers.deciding())
     fact, words = FACTS[key], {choice.value: choice.text for choice in book.questions[key].answers}
-    values = (
-        near.candidates(key) if fact.numeric else list(fact.values or ((True, False) if fact.kind == "boolean" else ()))
-    )
-    before = _second_pass(book, answers)
-    ordered = sorted(values, key=lambda value: value if fact.numeric else 0)
-    texts = [words.get(value, f"{value:,}" if fact.numeric else str(value)) for value in ordered]
-    return [
-        _effect(book, answers.with_changes(**{key: value}), value, text, before)
-        for value, text in zip(ordered, texts, strict=True)
-    ]
+    values = list(fact.values or ((True, False) if fact.kind == "boolean" else ()))
+    if fact.numeric:
+        values = sorted(_near(book, answers).candidates(key))
+    before, found = _second_pass(book, answers), []
+    for value in values:
+        given = answers.with_changes(**{key: value})
+        (step, end), after = verdict_of(book, given).outcome, _second_pass(book, given)
+        moved = tuple(name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name))
+        text = words.get(value, f"{value:,}" if fact.numeric else str(value))
+        found.append(Effect(value, text, step, end, moved, is_settled(book, given)))
+    return found
 
 
 def hanging_rules(book: Rulebook, key: str) -> list[Rule]:
     """Return the rules that read an answer, or a fact worked out from it."""
     keys = {key, *(derived for derived, roots in ROOTS.items() if key in roots)}
     rules = [rule for rule in book.rules if not keys.isdisjoint({*rule.keys(), *rule.effect.get("passes", ())})]
-    sizes = (
-        list(book.of("size")) if key in ("task", "examples", "reviewed_examples", "classes", "smallest_class") else []
-    )
-    return list(dict.fromkeys([*rules, *sizes]))
+    sized = key in ("task", "examples", "reviewed_examples", "classes", "smallest_class")
+    return list(dict.fromkeys([*rules, *(book.of("size") if sized else ())]))
 
 
 def progress(book: Rulebook, answers: Answers) -> Progress:
@@ -129,7 +123,7 @@ def progress(book: Rulebook, answers: Answers) -> Progress:
     the counter would grow. Once enough is known it is the number that was asked.
     """
     said = asked_keys(answers) - answers.measured()
-    near = NearbyAnswers(engine_of(book), answers.deciding())
+    near = _near(book, answers)
     flips = {key: near.singles(key) for key in near.read() if answers.known().get(key) is None}
     moving = tuple(key for key, found in flips.items() if any(flip.outcome[0] != near.outcome[0] for flip in found))
     can_change = sum(1 for found in flips.values() if found)
@@ -156,7 +150,7 @@ def sheet(book: Rulebook) -> list[JsonObject]:
 
 def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) -> list[str]:
     """Core questions of which some answer changes the advice: those whose answer is most likely to, first."""
-    near = NearbyAnswers(engine_of(book), answers.deciding())
+    near = _near(book, answers)
     worth: dict[str, float] = {}
     for key, question in open_now.items():
         flips = near.singles(key) if question.core and key in near.touched and near.touched[key] else []
@@ -168,7 +162,7 @@ def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) ->
 
 def _moving(book: Rulebook, answers: Answers, keys: list[str]) -> list[str]:
     """Return the questions of which some answer changes the next step."""
-    near = NearbyAnswers(engine_of(book), answers.deciding())
+    near = _near(book, answers)
     return [key for key in keys if any(flip.outcome[0] != near.outcome[0] for flip in near.singles(key))]
 
 
@@ -179,18 +173,16 @@ def _settles_something(book: Rulebook, answers: Answers, key: str) -> bool:
     return any(effect.settles for effect in effects(book, answers, key))
 
 
-def _facts(answers: Answers, verdict: LadderVerdict) -> FactValues:
-    return outcome_facts(answers.deciding(), verdict)
+def _near(book: Rulebook, answers: Answers) -> NearbyAnswers:
+    return NearbyAnswers(engine_of(book), answers.deciding())
+
+
+def _facts(book: Rulebook, answers: Answers) -> FactValues:
+    return outcome_facts(answers.deciding(), verdict_of(book, answers))
 
 
 def _second_pass(book: Rulebook, answers: Answers) -> FactValues:
-    facts = _facts(answers, verdict_of(book, answers))
+    facts = _facts(book, answers)
     method, data = method_of(book, facts), data_of(book, facts)
     found: FactValues = {f"gate {gate.id}": gate.passed for gate in gates_of(book, facts, data)}
     return {**found, "method": (method.name, method.variant, method.base_model), "data": data.enough}
-
-
-def _effect(book: Rulebook, answers: Answers, value: Any, text: str, before: FactValues) -> Effect:
-    verdict, after = verdict_of(book, answers), _second_pass(book, answers)
-    moved = tuple(name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name))
-    return Effect(value, text, verdict.next_step, verdict.destination, moved, is_settled(book, answers))
