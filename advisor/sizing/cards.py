@@ -21,7 +21,6 @@ class Card:
 
     name: str
     memory_gib: float
-    source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,11 @@ class Price:
     per_hour: float
     date: date
     expired: bool
-    source: tuple[str, ...]
 
 
 def cards() -> tuple[Card, ...]:
     """Return all GPUs of rules/hardware.toml, the smallest first."""
-    found = [Card(g["id"], float(g["memory_gib"]), tuple(g["source"])) for g in rule_file("hardware.toml")["gpu"]]
+    found = [Card(gpu["id"], float(gpu["memory_gib"])) for gpu in rule_file("hardware.toml")["gpu"]]
     return tuple(sorted(found, key=lambda card: (card.memory_gib, card.name)))
 
 
@@ -49,7 +47,7 @@ def find_card(text: str, where: str = "--fit") -> Card:
     wanted = text.strip().lower()
     for entry in rule_file("hardware.toml")["gpu"]:
         if wanted in (entry["id"].lower(), *entry["also"]):
-            return Card(entry["id"], float(entry["memory_gib"]), tuple(entry["source"]))
+            return Card(entry["id"], float(entry["memory_gib"]))
     size = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(?:gi?b?)?", wanted)
     if size and 0 < float(size[1]) <= LARGEST_CARD:
         return Card(f"{float(size[1]):g} GB", float(size[1]))
@@ -64,7 +62,7 @@ def prices(card: str, as_of: date) -> tuple[Price, ...]:
     table = rule_file("prices.toml")
     life = timedelta(days=table["expires_after_days"])
     found = [
-        Price(e["provider"], float(e["per_hour"]), e["date"], as_of > e["date"] + life, tuple(e["source"]))
+        Price(e["provider"], float(e["per_hour"]), e["date"], as_of > e["date"] + life)
         for e in table["rental"]
         if e["gpu"] == card
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
 from advisor.sizing.architecture import Architecture, architecture_of
-from advisor.sizing.cards import Card, Price, cards, find_card, prices, rows_per_second
+from advisor.sizing.cards import Card, cards, find_card, prices, rows_per_second
 from advisor.sizing.memory import GIB, PARTS, Memory, memory_of
 from advisor.sizing.setup import RANGES, Adapter, Setup, adapter_of
 from workspace.json_types import JsonObject
@@ -42,7 +43,6 @@ class Estimate:
     memory: Memory
     seconds: float | None
     cost_usd: float | None
-    price: Price | None
     reasons: Mapping[str, str]
     notes: tuple[str, ...]
 
@@ -77,7 +77,6 @@ def estimate(architecture: Architecture, setup: Setup | None = None, work: Workl
     if setup.method == "full":
         reasons["adapter_mb"] = "full fine-tuning saves the whole model, no adapter"
     seconds = _seconds(architecture, setup, work, reasons)
-    price, cost = _cost(setup, work, seconds, reasons)
     return Estimate(
         architecture=architecture,
         setup=setup,
@@ -86,8 +85,7 @@ def estimate(architecture: Architecture, setup: Setup | None = None, work: Workl
         adapter_mb=None if setup.method == "full" else adapter.parameters * SAVED_BYTES / 1e6,
         memory=memory,
         seconds=seconds,
-        cost_usd=cost,
-        price=price,
+        cost_usd=_cost(setup, work, seconds, reasons),
         reasons=reasons,
         notes=(*architecture.notes, *_notes(architecture, setup, adapter, memory)),
     )
@@ -115,23 +113,21 @@ def _seconds(a: Architecture, setup: Setup, work: Workload, reasons: dict[str, s
     return work.rows * work.epochs / speed
 
 
-def _cost(
-    setup: Setup, work: Workload, seconds: float | None, reasons: dict[str, str]
-) -> tuple[Price | None, float | None]:
+def _cost(setup: Setup, work: Workload, seconds: float | None, reasons: dict[str, str]) -> float | None:
     if seconds is None:
         reasons["cost_usd"] = "the time is not known"
-        return None, None
+        return None
     hours = seconds / 3600 * setup.gpus
     if work.price_per_hour is not None:
-        return None, hours * work.price_per_hour
+        return hours * work.price_per_hour
     found = prices(find_card(work.gpu).name, work.as_of) if work.gpu else ()
     if not found:
         reasons["cost_usd"] = "no dated price of this GPU in rules/prices.toml (--price)"
-        return None, None
+        return None
     price = found[0]
     expired = ", expired" if price.expired else ""
     reasons["cost_usd"] = f"{price.provider}, ${price.per_hour:.2f} an hour on {price.date}{expired}"
-    return price, hours * price.per_hour
+    return hours * price.per_hour
 
 
 def _notes(a: Architecture, setup: Setup, adapter: Adapter, memory: Memory) -> list[str]:
@@ -180,13 +176,14 @@ class BaseChoice(NamedTuple):
 
 def largest_batch(architecture: Architecture, setup: Setup, memory_gib: float) -> int:
     """Return the largest batch that fits for sure (by `high`); 0 where not even one row does."""
-    return _largest(lambda n: memory_of(architecture, setup.but(batch=n)).fits(memory_gib), int(RANGES["batch"][1]))
+    batches = range(1, int(RANGES["batch"][1]) + 1)
+    return bisect_left(batches, 1, key=lambda n: not memory_of(architecture, setup.but(batch=n)).fits(memory_gib))
 
 
 def largest_length(architecture: Architecture, setup: Setup, memory_gib: float) -> int:
     """Return the longest rows that fit for sure, not above the model's context; 0 if none do."""
-    limit = architecture.context or int(RANGES["length"][1])
-    return _largest(lambda n: memory_of(architecture, setup.but(length=n)).fits(memory_gib), limit)
+    lengths = range(1, (architecture.context or int(RANGES["length"][1])) + 1)
+    return bisect_left(lengths, 1, key=lambda n: not memory_of(architecture, setup.but(length=n)).fits(memory_gib))
 
 
 def methods_that_fit(architecture: Architecture, setup: Setup, card: Card) -> tuple[MethodFit, ...]:
@@ -238,17 +235,3 @@ def _method_fit(architecture: Architecture, setup: Setup, card: Card) -> MethodF
         biggest = max(memory.parts, key=lambda name: memory.parts[name])
         reason = f"{needs}: not even one token fits; most of it is {biggest}"
     return MethodFit(setup.method, memory, fits, batch, length, reason)
-
-
-def _largest(holds: Callable[[int], bool], limit: int) -> int:
-    """Return the largest n from 1 to `limit` that holds, 0 for none; `holds` is true up to a point and false beyond."""
-    if not holds(1):
-        return 0
-    low, high = 1, 2
-    while high <= limit and holds(high):
-        low, high = high, high * 2
-    high = min(high, limit + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
