@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import date
-from typing import Literal, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 from advisor.answers import Answers
 from advisor.decision import BreakEven
@@ -31,13 +31,11 @@ class PriceRow(TypedDict, total=False):
     source: list[str]
 
 
-class PriceTable(TypedDict, total=False):
-    """A file of prices: rows by kind."""
+class Prices(NamedTuple):
+    """Rows of prices by kind, a project's own first, and after how many days one expires."""
 
-    expires_after_days: int
-    api: list[PriceRow]
-    rental: list[PriceRow]
-    upkeep: list[PriceRow]
+    rows: dict[str, list[PriceRow]]
+    days: int
 
 
 DAYS = 365.25 / 12
@@ -64,11 +62,11 @@ def break_even(
     Tokens that are `cached` count at their price, and batches where minutes are fine; `assumed` lists both. A figure
     that is not known is null, and `unknown` says which answer or price is missing; nothing is invented.
     """
-    tables = _tables(book)
+    prices = _prices(book)
     unknown: list[str] = []
-    api = _incumbent(tables, answers.incumbent_model, unknown)
-    card = _card(tables, size_b, unknown)
-    upkeep = next(_rows(tables, "upkeep"), None)
+    api = _incumbent(prices, answers.incumbent_model, unknown)
+    card = _card(prices, size_b, unknown)
+    upkeep = next(iter(prices.rows["upkeep"]), None)
     unknown += [f"the answer {key}" for key in ("tokens_in", "tokens_out") if getattr(answers, key) is None]
     unknown += [] if upkeep else ["the upkeep a month"]
     kept = cached.tokens if cached and (cached.measured or cached.tokens >= CACHED_FROM) else 0.0
@@ -89,41 +87,39 @@ def break_even(
         upkeep_usd_per_month=upkeep["per_month"] if upkeep else None,
         card=f"{card['gpu']}, {card['provider']}" if card else None,
         prices_dated=min((row["date"] for row in used if row.get("date")), default=None),
-        expired=any(_expired(tables, row, as_of) for row in used),
+        expired=any("date" in row and (as_of - row["date"]).days > prices.days for row in used),
         unknown=tuple(unknown),
         assumed=(*_cache_words(api, answers, cached, most), *_batch_words(api, answers)) if api and calls else (),
         source=tuple(dict.fromkeys(name for row in used for name in row.get("source", ()))),
     )
 
 
-def _tables(book: Rulebook) -> list[PriceTable]:
-    """Return the prices, a project's own first, parsed once: a team's were checked when they were read."""
+def _prices(book: Rulebook) -> Prices:
+    """Return the prices, parsed once: a team's were checked when they were read."""
     if "prices" not in book.engines:
-        book.engines["prices"] = list(map(tomllib.loads, book.prices))
-    found: list[PriceTable] = book.engines["prices"]
+        tables = list(map(tomllib.loads, book.prices))
+        rows = {kind: [row for table in tables for row in table.get(kind, ())] for kind in ("api", "rental", "upkeep")}
+        days = next((table["expires_after_days"] for table in tables if "expires_after_days" in table), 180)
+        book.engines["prices"] = Prices(rows, days)
+    found: Prices = book.engines["prices"]
     return found
 
 
-def _rows(tables: list[PriceTable], kind: Literal["api", "rental", "upkeep"]) -> Iterator[PriceRow]:
-    """Return rows of a kind, a project's own first."""
-    return (row for table in tables for row in table.get(kind, ()))
-
-
-def _incumbent(tables: list[PriceTable], name: str | None, unknown: list[str]) -> PriceRow | None:
+def _incumbent(prices: Prices, name: str | None, unknown: list[str]) -> PriceRow | None:
     if name is None:
         unknown.append("the answer incumbent_model")
         return None
-    rows = {row["model"].lower(): row for row in reversed(list(_rows(tables, "api")))}
+    rows = {row["model"].lower(): row for row in reversed(prices.rows["api"])}
     row = rows.get(name.lower()) or rows.get(re.sub(r"-\d{8}$", "", name.lower()))  # a dated id: NAME-20251001
     if row is None:
         unknown.append(f'the price of "{name}".{did_you_mean(name, rows)}')
     return row
 
 
-def _card(tables: list[PriceTable], size_b: float | None, unknown: list[str]) -> PriceRow | None:
+def _card(prices: Prices, size_b: float | None, unknown: list[str]) -> PriceRow | None:
     """Return the cheapest GPU that serves the tuned model."""
     wanted = (size_b or 8.0) * GB_PER_BILLION
-    able = [row for row in _rows(tables, "rental") if _gb(row["gpu"]) >= wanted]
+    able = [row for row in prices.rows["rental"] if _gb(row["gpu"]) >= wanted]
     if not able:
         unknown.append(f"the price of a GPU with {wanted:.0f} GB")
         return None
@@ -174,8 +170,3 @@ def _saving(answers: Answers, call: float | None, day: float | None, upkeep: Pri
     if answers.calls_per_day is None or call is None or day is None or upkeep is None:
         return None
     return float(round((answers.calls_per_day * call - day) * DAYS - upkeep["per_month"], 2))
-
-
-def _expired(tables: list[PriceTable], row: PriceRow, as_of: date) -> bool:
-    days = next((t["expires_after_days"] for t in tables if "expires_after_days" in t), 180)
-    return "date" in row and (as_of - row["date"]).days > days
