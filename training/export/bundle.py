@@ -154,15 +154,11 @@ def pack(
         dataset=plan.dataset,
         gates=gates,
     )
-    base, hub = _base(plan.recipe.base)
+    place, hub = find_model(plan.recipe.base)
+    base = place if hub else str(Path(place).resolve())
     rows, left_out = _rows(project.datasets / plan.dataset, plan.recipe, tokenizer)
     stream_over = round(settings.training.stream_over * GB)
     return Bundle(plan, base, not hub, clearance, rows, left_out, cards, stream_over)
-
-
-def _base(name: str) -> tuple[str, bool]:
-    place, hub = find_model(name)
-    return (place, True) if hub else (str(Path(place).resolve()), False)
 
 
 def _rows(

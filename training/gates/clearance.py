@@ -132,7 +132,11 @@ def grant(
     if not all(gate.opens for gate in gates):
         raise Locked(gates)
     folder, clearance = issue(project, plan_file, plan, gates, name)
-    _log(project, settings, folder, clearance, by)
+    with open_store(project, settings) as store:
+        for item in clearance.overrides:
+            store.event("override", item.by, folder.name, item.model_dump(mode="json"))
+        detail = {"sha256": sha256_file(folder / RECEIPT), "plan": clearance.plan_sha256}
+        store.event("cleared", by, folder.name, detail)
     write_artefact(folder / RECORD, record_of(project, folder, plan, clearance, by))
     return folder
 
@@ -188,14 +192,6 @@ def _set_aside(gate: Gate, overrides: Sequence[GateOverride], policy: GateSettin
     may = [item for item in overrides if not policy.override_by or item.by in policy.override_by]
     found = next((item for item in may if item.gate == gate.name), None)
     return revised(gate, override=found)
-
-
-def _log(project: Project, settings: Settings, folder: Path, clearance: Clearance, by: str) -> None:
-    with open_store(project, settings) as store:
-        for item in clearance.overrides:
-            store.event("override", item.by, folder.name, item.model_dump(mode="json"))
-        detail = {"sha256": sha256_file(folder / RECEIPT), "plan": clearance.plan_sha256}
-        store.event("cleared", by, folder.name, detail)
 
 
 def record_of(

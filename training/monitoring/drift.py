@@ -26,6 +26,7 @@ from training.monitoring.signals import (
     unmeasured,
     word_signals,
 )
+from training.release.releases import RELEASE
 from workspace.artefact import Artefact, ArtefactPart, hashes, revised, write_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -96,17 +97,18 @@ def measure(
     signals.append(judge_signal(reference, list(zip(asked, requests, strict=True)), seed, judge, judged))
     measured = sum(signal.raised is not None for signal in signals)
     paths = [watch_folder(project) / made.id / IMPORT for made in watched.imports]
+    paths += [reference.folder / RELEASE, reference.dataset / "manifest.json"]
     report = DriftReport(
         release=reference.release.id,
         dataset=reference.dataset.name,
-        against=reference.against,
+        against=f"{len(reference.rows):,} {reference.split} rows of {reference.dataset.name}",
         since=since,
         seed=seed,
         traffic=traffic(requests),
         signals=signals,
         any_alarm=min(1.0, round(measured * FALSE_ALARM, 4)),
         notes=_notes(reference, requests, watched.unmatched, sum(not each.at for each in drawn) if since else 0),
-        made_from=hashes(project.root, *paths, *reference.sources()),
+        made_from=hashes(project.root, *paths),
     )
     write_artefact(report_file(project), report)
     return report

@@ -40,15 +40,6 @@ class Reference:
     choices: tuple[str, ...]
     turns: OwnTurns
 
-    @property
-    def against(self) -> str:
-        """The rows in words: `1,204 train rows of v002`."""
-        return f"{len(self.rows):,} {self.split} rows of {self.dataset.name}"
-
-    def sources(self) -> list[Path]:
-        """Return files that a measure of production is made from."""
-        return [self.folder / "release.json", self.dataset / "manifest.json"]
-
 
 def released(project: Project, settings: Settings) -> Reference:
     """Return the current release's reference. Raises Refusal if there is none, or the dataset is not as frozen."""
@@ -105,12 +96,15 @@ class OwnTurns:
     def __init__(self, train: Sequence[Example], release: Path | None) -> None:
         systems = {row.system for row in train}
         self.system: str | None = systems.pop() if len(systems) == 1 else None
-        self.shown = {_pair(row.asked, row.answer) for row in shown_examples(release)}
+        prompt = release / "prompt" / "prompt.json" if release else None
+        shown = json.loads(prompt.read_text(encoding="utf-8"))["examples"] if prompt and prompt.is_file() else []
+        self.shown = {_pair(row.asked, row.answer) for row in map(Example, shown)}
 
     def of(self, messages: Sequence[Mapping[str, Any]]) -> list[Message]:
         """Return the turns as a train row would have them. The system message is the rows' own where all share one."""
         turns = [dict(turn) for turn in messages if turn.get("role") != "system"]
-        turns = self._without_examples(turns)
+        while len(turns) > 2 and _pair(turns[:1], text_of(turns[1].get("content"))) in self.shown:
+            turns = turns[2:]
         if turns and turns[-1].get("role") == "user":
             text = text_of(turns[-1].get("content"))
             passages, parted, asked = text.partition("\n\n")
@@ -122,19 +116,6 @@ class OwnTurns:
     def question(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """Return the question of those turns."""
         return Example({"messages": self.of(messages)}).question
-
-    def _without_examples(self, turns: list[Message]) -> list[Message]:
-        while len(turns) > 2 and _pair(turns[:1], text_of(turns[1].get("content"))) in self.shown:
-            turns = turns[2:]
-        return turns
-
-
-def shown_examples(release: Path | None) -> Iterable[Example]:
-    """Return the rows that a released prompt shows to the model; none if there is no such release."""
-    path = release / "prompt" / "prompt.json" if release else None
-    if path is None or not path.is_file():
-        return []
-    return [Example(row) for row in json.loads(path.read_text(encoding="utf-8"))["examples"]]
 
 
 def _pair(asked: Sequence[Mapping[str, Any]], answer: str | None) -> tuple[str, str]:

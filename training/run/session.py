@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,10 @@ from training.run.building import build, has_stacked_experts
 from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.inputs import items_of, replayed, with_replay
 from training.run.processes import agreed
-from training.run.tokens import check, write_preflight
+from training.run.tokens import check
 from training.run.validation_answers import ValidationAnswers, reward_model_of
-from training.runs import append_metric
+from training.runs import PREFLIGHT, append_metric
+from workspace.files import write_text
 from workspace.folder import Project
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ class TrainingSession:
         )
         seen = check(tokenizer, items.encoded, self.recipe)
         if self.run.leads:
-            write_preflight(self.folder, seen)
+            write_text(self.folder / PREFLIGHT, json.dumps(asdict(seen), ensure_ascii=False, indent=1) + "\n")
         if self.recipe.replay:
             rows = replayed(self.recipe, self.folder)
             self.run.note(f"replay: {len(rows)} of {self.recipe.replay} general questions were answered in full")

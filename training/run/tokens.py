@@ -1,9 +1,7 @@
 """Rows into tokens, those of the answer (or of every assistant turn) marked for training, and checked."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from chat.local.prompt import encode as encode_text
@@ -13,9 +11,7 @@ from chat.thinking import Marks, is_open, marks_of
 from chat.tool_calls import calls_of
 from curation.example import Example, is_trained, text_of
 from training.plan.recipe import Loss, Recipe
-from training.runs import PREFLIGHT
 from workspace.errors import Refusal, RungError
-from workspace.files import write_text
 
 IGNORED = -100
 """The label of a token that is not trained."""
@@ -212,8 +208,3 @@ def show(tokenizer: Any, tokens: Tokens) -> ShownRow:
         runs[-1][0].append(token)
     pieces = [(str(tokenizer.decode(ids)), is_trained) for ids, is_trained in runs]
     return ShownRow(tokens.row, pieces, len(tokens.ids), tokens.trained)
-
-
-def write_preflight(folder: Path, preflight: TokenCheck) -> None:
-    """Keep it beside the run."""
-    write_text(folder / PREFLIGHT, json.dumps(asdict(preflight), ensure_ascii=False, indent=1) + "\n")

@@ -195,14 +195,10 @@ def _findings(
     if needed > free:
         text = f"checkpoints need {needed / 1e9:.1f} GB on disk, {free / 1e9:.1f} GB are free"
         yield DryRunFinding(level="blocks", text=text)
-    if estimate and not _near(found.peak_gib, estimate):
+    close = estimate and abs(found.peak_gib / estimate["expected"] - 1) <= ROUND
+    if estimate and not close and not estimate["low"] <= found.peak_gib <= estimate["high"]:
         text = f"the dry run held {found.peak_gib:.2f} GiB, the estimate said {estimate['expected']:.2f}"
         yield DryRunFinding(level="look", text=f"{text} ({estimate['low']:.2f} to {estimate['high']:.2f})")
-
-
-def _near(measured: float, estimate: dict[str, float]) -> bool:
-    within = estimate["low"] <= measured <= estimate["high"]
-    return within or abs(measured / estimate["expected"] - 1) <= ROUND
 
 
 def _rows_say(level: Literal["blocks", "look"], lines: list[int], what: str) -> DryRunFinding:
