@@ -22,6 +22,7 @@ from training.export.bundle import (
     weighted,
     with_tools_as_text,
 )
+from training.gates.clearance import PLAN_COPY, RECEIPT
 from training.plan.recipe import Loss
 from training.templates import templates
 from workspace.artefact import write_artefact
@@ -122,7 +123,6 @@ def _pinned(package: str) -> str:
         return package
 
 
-RECEIPT = "clearance.json"
 METHODS = ("full", "lora", "qlora", "dora", "qdora", "rslora")
 """Methods that scripts and configurations support."""
 MANAGED = "rung train --on NAME   ([remotes.NAME] provider in rung.toml; or upload both files yourself)"
@@ -219,7 +219,7 @@ def write_export(project: Project, settings: Settings, bundle: Bundle, kind: str
     shutil.rmtree(made, ignore_errors=True)
     for name, text in files_of(bundle, check_kind(kind)).items():
         write_text(made / name, text)
-    write_bytes(made / "plan.toml", (project.plans / f"{bundle.plan.id}.toml").read_bytes())
+    write_bytes(made / PLAN_COPY, (project.plans / f"{bundle.plan.id}.toml").read_bytes())
     write_artefact(made / RECEIPT, bundle.clearance)
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)

@@ -153,6 +153,9 @@ def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
     Objectives with two answers, a reference or a second pass count as the estimator's DPO: the nearest that it knows.
     """
     two = recipe.objective in (*PAIRED, *REINFORCED)
+    loss = "answer" if answer and recipe.objective == "sft" and not recipe.packing else "chunked"
+    if recipe.objective in REINFORCED:
+        loss = "full"
     return Setup(
         method=recipe.method,
         rank=max(1, recipe.rank),
@@ -167,18 +170,12 @@ def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
         mixed=on_card and recipe.method == "full",
         autocast=on_card,
         padded=not recipe.packing,
-        loss=_loss(recipe, answer),
+        loss=loss,
         answer=answer + ENDING if answer else 0,
         attention="eager" if recipe.attention == "eager" else "sdpa",
         dropout=recipe.dropout,
         device="cuda" if on_card else "cpu",
     )
-
-
-def _loss(recipe: Recipe, answer: int) -> str:
-    if recipe.objective in REINFORCED:
-        return "full"
-    return "answer" if answer and recipe.objective == "sft" and not recipe.packing else "chunked"
 
 
 def _reference(recipe: Recipe) -> str:

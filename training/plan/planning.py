@@ -64,8 +64,11 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     base = settings.model.base
     architecture = architecture_of(base)
     _method(draft, settings.training, decision, here)
-    material = _material(draft, project, settings, folder)
     objective = settings.training.objective
+    draft.put("objective", objective, Because(text=WORDS[objective], rule="objective"))
+    draft.override("objective", None if objective == "sft" else objective)
+    material = material_of(project, settings, folder, objective)
+    draft.values["signals"] = material.signals
     facts = facts_of(draft.values["method"], len(material.train), architecture, bool(here.cards), objective)
     _adapter(draft, settings.training, facts, architecture)
     lengths = [
@@ -95,17 +98,6 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
         notes=notes,
     )
     return with_id(project, plan)
-
-
-def _material(draft: PlanDraft, project: Project, settings: Settings, folder: Path) -> ObjectiveRows:
-    """Return the objective's training material, and record the objective."""
-    objective = settings.training.objective
-    by_person = objective != "sft"
-    draft.put("objective", objective, Because(text=WORDS[objective], rule="objective"))
-    draft.override("objective", objective if by_person else None)
-    material = material_of(project, settings, folder, objective)
-    draft.values["signals"] = material.signals
-    return material
 
 
 def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -236,20 +236,16 @@ def check_server(endpoint: Endpoint, goldens: Goldens, folder: Path, progress: P
         answer = endpoint.answer(item.turns, goldens.max_tokens)
         told = endpoint.prompt(item.turns)
         known = "told by the server" if told else known if answer.input_tokens else "unknown"
-        found = _in_prompt(goldens, item, told[1] if told else None, answer) or _in_answer(
-            goldens,
-            item,
-            answer,
-            tokens,
-            lambda item=item: endpoint.answer(item.turns, goldens.max_tokens),  # type: ignore[misc]
-        )
+        found = _in_prompt(goldens, item, told[1] if told else None, answer)
+        found = found or _in_answer(endpoint, goldens, item, answer, tokens)
         answers.append(answer.text)
         if found:
             differences.append(_difference(number, item, answer, found, tokens))
         if progress:
             progress(number, len(goldens.items))
     equal = sum(text == item.text for text, item in zip(answers, goldens.items, strict=True))
-    matches = _matches(goldens, answers)
+    known_texts = {RUN: [item.text for item in goldens.items], **goldens.forms}
+    matches = next((form for form, texts in known_texts.items() if texts == answers), None)
     warnings = _defaults(endpoint, goldens)
     return ServerCheck(endpoint.root, endpoint.model, len(goldens.items), equal, matches, known, differences, warnings)
 
@@ -273,7 +269,7 @@ def _in_prompt(
 
 
 def _in_answer(
-    goldens: Goldens, item: GoldenPrompt, answer: Reply, tokens: RunTokenizer, again: Callable[[], Reply]
+    endpoint: Endpoint, goldens: Goldens, item: GoldenPrompt, answer: Reply, tokens: RunTokenizer
 ) -> tuple[Cause, Sequence[int], Sequence[int]] | None:
     """Return an answer that goes another way, and why."""
     if answer.text == item.text:
@@ -284,7 +280,8 @@ def _in_answer(
         return "eos", item.ids, found
     if item.text.startswith(answer.text):
         return "stop", item.ids, found
-    return ("numbers" if again().text == answer.text else "sampling"), expected, found
+    again = endpoint.answer(item.turns, goldens.max_tokens)
+    return ("numbers" if again.text == answer.text else "sampling"), expected, found
 
 
 def _difference(
@@ -303,11 +300,6 @@ def _difference(
     return AnswerDifference(
         number, question, cause, place, tokens.texts(expected[place : place + 5]), shown, (run, server)
     )
-
-
-def _matches(goldens: Goldens, answers: Sequence[str]) -> str | None:
-    known = {RUN: [item.text for item in goldens.items], **goldens.forms}
-    return next((form for form, texts in known.items() if list(texts) == list(answers)), None)
 
 
 def _defaults(endpoint: Endpoint, goldens: Goldens) -> list[str]:

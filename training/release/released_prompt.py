@@ -15,7 +15,7 @@ from curation.split.manifest import load_split
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion, read_prompts, read_proposals, with_examples
 from evaluation.arms.registry import ARMS
 from evaluation.bench import rows_for
-from evaluation.measurement_report import ArmResult, Report
+from evaluation.measurement_report import Report
 from evaluation.retrieval import Passage, read_documents
 from training.release.releases import ReleasedForm, folder_bytes
 from workspace.errors import Refusal, RungError
@@ -156,7 +156,9 @@ def _render(parts: PromptParts) -> Any:
 def make_prompt(project: Project, settings: Settings, report: Report, folder: Path) -> ReleasedForm:
     """Return the chosen arm's text, examples, settings, function, request. Refusal for a changed prompt file."""
     arm = next(result for result in report.arms if result.arm == report.chosen)
-    _unchanged(project, report)
+    for name, digest in report.made_from.items():
+        if name.startswith("prompts/") and not says(project.root / name, digest):
+            raise Refusal(f"{name} changed since {report.id} measured it.", "rung baseline")
     material = _material(project, settings, report, named="examples" in arm.settings)
     parts = parts_of(arm.arm, arm.settings, material, settings.model.max_tokens)
     if arm.form == "held":
@@ -167,30 +169,10 @@ def make_prompt(project: Project, settings: Settings, report: Report, folder: Pa
     write_text(folder / "request.json", json.dumps(request, ensure_ascii=False, indent=1) + "\n")
     if parts["prompt"]:
         write_text(folder / "prompt.md", parts["prompt"]["text"] + "\n")
-    return ReleasedForm(
-        form="prompt", folder="prompt", bytes=folder_bytes(folder), against="is the arm", facts=_facts(arm, parts)
-    )
-
-
-def _facts(arm: ArmResult, parts: PromptParts) -> JsonObject:
-    return {
-        "arm": arm.arm,
-        "form": arm.form,
-        "score": arm.score,
-        "low": arm.low,
-        "high": arm.high,
-        "n": arm.n,
-        "settings": arm.settings,
-        "examples": len(parts["examples"]),
-        "passages": len(parts["documents"]),
-    }
-
-
-def _unchanged(project: Project, report: Report) -> None:
-    for name, digest in report.made_from.items():
-        path = project.root / name
-        if name.startswith("prompts/") and not says(path, digest):
-            raise Refusal(f"{name} changed since {report.id} measured it.", "rung baseline")
+    facts: JsonObject = {name: getattr(arm, name) for name in ("arm", "form", "score", "low", "high", "n", "settings")}
+    facts |= {"examples": len(parts["examples"]), "passages": len(parts["documents"])}
+    size = folder_bytes(folder)
+    return ReleasedForm(form="prompt", folder="prompt", bytes=size, against="is the arm", facts=facts)
 
 
 def _material(project: Project, settings: Settings, report: Report, *, named: bool) -> ArmMaterial:

@@ -18,8 +18,6 @@ from training.release.releases import FormName, ReleasedForm, folder_bytes
 from workspace.errors import Refusal
 from workspace.files import write_text
 
-NEEDS_BASE = "the whole path of the base model's folder"
-
 
 def make_vllm(making: Making, folder: Path) -> ReleasedForm:
     """Return the commands of vLLM."""
@@ -96,7 +94,7 @@ def _script(command: str, making: Making) -> str:
     if "$BASE" in command:
         mark = (making.run.base_fingerprint or "unknown")[:8]
         lines.append(f"# BASE: the folder of {json.dumps(making.run.base, ensure_ascii=False)}, fingerprint {mark}")
-        lines.append(f'BASE=$(cd "${{BASE:?{NEEDS_BASE}}}" && pwd) || exit 1')
+        lines.append("""BASE=$(cd "${BASE:?the whole path of the base model's folder}" && pwd) || exit 1""")
     return "\n".join([*lines, 'cd "$(dirname "$0")" || exit 1', f"exec {command}"]) + "\n"
 
 
