@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections import Counter
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,11 @@ def count_model(ref: str) -> Architecture:
         raise unknown from error
     setup = Setup(rank=1, length=CHUNK, batch=1, dtype="fp32", device="cpu")
     beyond = max(0.0, kept - plain_layer(replace(found, experts=0), setup, adapter_of(found, setup)))
-    return replace(found, notes=(*left_out(raw), _note(kind)), beyond=beyond, growing=growing)
+    note = (
+        f"{kind} was counted by building it with transformers {version('transformers')}; the memory of its layers is "
+        "an upper bound: with their CUDA kernels, layers with a state keep less"
+    )
+    return replace(found, notes=(*left_out(raw), note), beyond=beyond, growing=growing)
 
 
 def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
@@ -88,8 +93,13 @@ def _made(whole: Any) -> Any:
 
     if type(whole.get_text_config()) in MODEL_FOR_CAUSAL_LM_MAPPING:
         return AutoModelForCausalLM.from_config(whole.get_text_config())
+    from torch.nn import Identity
+
     model = AutoModelForImageTextToText.from_config(whole)
-    _leave_out_images(model)
+    text = model.get_decoder()
+    for name, child in list(model.base_model.named_children()):
+        if child is not text:  # what reads images: only the language model and its head are kept
+            setattr(model.base_model, name, Identity())
     return model
 
 
@@ -160,16 +170,6 @@ def _passed(whole: Any, mode: Any, length: int) -> float:
     return float(kept / length / min(MOST, layers))
 
 
-def _leave_out_images(model: Any) -> None:
-    """Keep only the language model and its head of a model that reads images."""
-    from torch.nn import Identity
-
-    inner, text = model.base_model, model.get_decoder()
-    for name, child in list(inner.named_children()):
-        if child is not text:
-            setattr(inner, name, Identity())
-
-
 def _architecture(config: Any, model: Any, kind: str, where: str) -> Architecture:
     matrices, vectors = _matrices(model)
     hidden, heads = config.hidden_size, _largest(config, "num_attention_heads", 1)
@@ -203,15 +203,6 @@ def _architecture(config: Any, model: Any, kind: str, where: str) -> Architectur
         vectors=vectors,
         prefix_width=kv_heads * head_dim,
         ia3=(),
-    )
-
-
-def _note(kind: str) -> str:
-    import transformers
-
-    built = f"{kind} was counted by building it with transformers {transformers.__version__}"
-    return (
-        f"{built}; the memory of its layers is an upper bound: with their CUDA kernels, layers with a state keep less"
     )
 
 
