@@ -1,14 +1,20 @@
-"""The advice: what is decided, why, why not, and what would change it. Fields as the contract has them."""
+"""The advice as the contract has it, on disk, and whether it still holds on a given day: rules, prices, models."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from advisor.answers import FactValues
+from advisor.dated_tables import life_of
 from workspace.artefact import Artefact, hashes, now, read_artefact, write_artefact
+from workspace.counted import money
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.json_types import JsonObject
@@ -211,3 +217,65 @@ def write_decision(project: Project, decision: Decision) -> Decision:
         return before.model_copy(update={"as_of": made.as_of})
     write_artefact(project.decision_file, made)
     return made
+
+
+Kind = Literal["advice", "rules", "prices", "life"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A change under a decision. `holds`: whether the decision holds nevertheless; `values` belong to the `change`."""
+
+    kind: Kind
+    holds: bool
+    change: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+def recheck(
+    before: Decision, after: Decision, models: Mapping[str, str], today: date, project_rules: Path | None = None
+) -> list[Shift]:
+    """Return the differences between the written decision and the one that would be made today.
+
+    `models` names the models in use by what they are for. What does not hold comes first.
+    """
+    found = [*_lives(models, today, project_rules), *_prices(before, after), *_rules(before, after)]
+    if (before.next_step, before.destination) != (after.next_step, after.destination):
+        found.insert(0, Shift("advice", False, "advice"))
+    return sorted(found, key=lambda finding: finding.holds)
+
+
+def _lives(models: Mapping[str, str], today: date, project_rules: Path | None) -> Iterator[Shift]:
+    for use, name in models.items():
+        life = life_of(name, project_rules)
+        if life is None:
+            continue
+        values = {"use": use, "life": life.words(today)}
+        if life.has_ended(today):
+            yield Shift("life", False, "ended", values)
+        elif life.ends_soon(today) or life.ends is None:
+            yield Shift("life", True, "ending" if life.ends else "no_end", values)
+
+
+def _prices(before: Decision, after: Decision) -> Iterator[Shift]:
+    """Yield a shift if tuning pays today where it did not, or the reverse, and one for old prices."""
+    old, new = before.break_even, after.break_even
+    if new is None:
+        return
+    if old is not None and old.saving_usd_per_month is not None and new.saving_usd_per_month is not None:
+        was, now = old.saving_usd_per_month, new.saving_usd_per_month
+        values = {"was": money(was, 0), "now": money(now, 0)}
+        if (was > 0) != (now > 0):
+            yield Shift("prices", False, "pays" if now > 0 else "no_pay", values)
+        elif was != now:
+            yield Shift("prices", True, "saving", values)
+    if new.expired:
+        yield Shift("prices", True, "expired", {"dated": str(new.prices_dated)})
+
+
+def _rules(before: Decision, after: Decision) -> Iterator[Shift]:
+    if before.rulebook.sha256 != after.rulebook.sha256:
+        yield Shift("rules", True, "rulebook")
+    expired = [reason.rule for reason in chain(after.reasons, *after.why_not.values()) if reason.expired]
+    if expired:
+        yield Shift("rules", True, "sources", {"rules": ", ".join(dict.fromkeys(expired)), "first": expired[0]})

@@ -330,7 +330,7 @@ def rules_show(
 
 def recheck_decision(project: Project, before: Decision, after: Decision, as_json: bool) -> None:
     """Exit 0 if the decision still holds, 1 for other advice, an ended model, or prices that change what pays."""
-    from advisor.recheck import recheck
+    from advisor.decision import recheck
     from rung.text.decision_text import difference, difference_lines, shift_json
 
     models = models_in_use(project, load_settings(project.settings_file), after)

@@ -8,8 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from advisor.decision import Decision, Reason
-from advisor.recheck import Shift
+from advisor.decision import Decision, Reason, Shift
 from workspace.counted import counted, gib
 from workspace.json_types import JsonObject
 
@@ -239,7 +238,7 @@ SHIFTS = {
     "rulebook": ("The rulebook changed since; what it says now is compared here.", ""),
     "sources": ("These rules rest on sources that are due to be read again: {rules}.", "rung why {first}"),
 }
-"""For each change of `advisor.recheck`: what it is, and what to do."""
+"""For each change of `advisor.decision`: what it is, and what to do."""
 
 
 def shift_json(shift: Shift) -> JsonObject:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from advisor.answer_file import from_table
-from advisor.answers import FACTS, Answers, consistent
+from advisor.answers import FACTS, Answers
 from advisor.decide import verdict_of
 from advisor.interview import (
     LONG_WAY,
@@ -163,4 +163,3 @@ def test_the_sheet_has_words_and_an_example_for_each_answer() -> None:
         assert entry["text"].endswith("?") or "(0 to 1)" in entry["text"]
         assert entry["why"] and entry["sets"] == [entry["id"]]
         assert all(answer["text"] and answer["example"] for answer in entry["answers"])
-        assert consistent({})

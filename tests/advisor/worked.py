@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from advisor.answer_file import from_table
-from advisor.answers import Answers
 from advisor.decide import verdict_of
 from advisor.followup import action_of, data_of, gates_of, method_of, outcome_facts
 from advisor.rulebook import Rulebook
@@ -27,11 +26,11 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def advice(book: Rulebook, answers: Answers) -> dict[str, Any]:
-    """Everything of the advice that a rule may decide: steps, action, method, gates, data."""
-    values = answers.deciding()
+def advice_for(book: Rulebook, case: dict[str, Any]) -> dict[str, Any]:
+    """Everything of the advice for a case that a rule may decide: steps, action, method, gates, data."""
+    answers = from_table(case["answers"])
     verdict = verdict_of(book, answers)
-    facts = outcome_facts(values, verdict)
+    facts = outcome_facts(answers.deciding(), verdict)
     method, data = method_of(book, facts), data_of(book, facts)
     action = action_of(book, facts)
     return {
@@ -45,8 +44,3 @@ def advice(book: Rulebook, answers: Answers) -> dict[str, Any]:
         "gates": {gate.id: gate.passed for gate in gates_of(book, facts, data)},
         "data": (data.minimum, data.recommended, data.have, data.enough),
     }
-
-
-def advice_for(book: Rulebook, case: dict[str, Any]) -> dict[str, Any]:
-    """The advice for a worked case."""
-    return advice(book, from_table(case["answers"]))

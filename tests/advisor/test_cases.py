@@ -1,0 +1,127 @@
+"""Worked cases (what an expert would say), and published projects: scored as a whole, or only well-formed."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from worked import CASES, FIELD, advice_for, cases
+
+from advisor.answer_file import from_table
+from advisor.decide import verdict_of
+from advisor.rulebook import OPTIONS, Rulebook
+from advisor.rulefiles import load_rulebook
+
+BOOK = load_rulebook()
+WORKED = cases()
+STATE = {True: "passed", False: "not passed", None: "open"}
+
+
+@pytest.mark.parametrize("case", [case for _, case in WORKED], ids=[name[:70] for name, _ in WORKED])
+def test_the_advice_is_acceptable(case: dict[str, Any]) -> None:
+    got, expect = advice_for(BOOK, case), case["expect"]
+    for part in ("next_step", "destination"):
+        assert got[part] in expect.get(part, [got[part]])
+        assert got[part] not in expect.get("never", [])
+    assert got["next_step"] not in expect.get("never_next", [])
+    for key in expect.keys() & {"action", "method", "variant", "base"}:
+        assert got[key] == expect[key]
+    if "gate" in expect:
+        assert got["gates"].get(expect["gate"], True) is not True
+    for gate, state in expect.get("gate_state", {}).items():
+        assert STATE[got["gates"][gate]] == state
+    if "data" in expect:
+        assert list(got["data"][:2]) == expect["data"]
+
+
+def test_there_are_enough_and_each_has_its_source() -> None:
+    assert len(WORKED) >= 60
+    for _, case in WORKED:
+        assert case["source"]
+        assert all(name.partition(":")[0] in BOOK.sources for name in case["source"])
+        assert case.keys() <= {"title", "source", "answers", "expect", "shows"}
+
+
+def advised(book: Rulebook, case: dict[str, Any]) -> dict[str, Any] | None:
+    """The advice, or None where no action or size is left."""
+    try:
+        return advice_for(book, case)
+    except (AssertionError, IndexError):
+        return None
+
+
+@pytest.mark.slow
+def test_dropping_a_rule_changes_a_worked_case() -> None:
+    worked = [(case, advice_for(BOOK, case)) for _, case in WORKED]
+    idle = []
+    for rule in BOOK.rules:
+        if not rule.explains and rule.kind != "workload":  # tests/training/monitoring/test_workloads.py
+            without = replace(BOOK, rules=tuple(other for other in BOOK.rules if other is not rule), engines={})
+            shown_first = sorted(worked, key=lambda pair: pair[0].get("shows") != rule.id)
+            if all(advised(without, case) == before for case, before in shown_first):
+                idle.append(rule.id)
+    assert idle == []
+    assert sum(rule.explains for rule in BOOK.rules) * 3 <= len(BOOK.rules)
+
+
+BOOK = load_rulebook()
+FIELDS = tomllib.loads((CASES / f"{FIELD}.toml").read_text())["case"]
+
+
+def judged(cases: list[dict[str, Any]]) -> dict[str, float]:
+    """Shares: destination acceptable, best and forbidden, next step acceptable."""
+    tally = dict.fromkeys(("acceptable", "best", "forbidden", "next"), 0)
+    for case in cases:
+        expect, (step, end) = case["expect"], verdict_of(BOOK, from_table(case["answers"])).outcome
+        tally["acceptable"] += end in expect["destination"]
+        tally["best"] += end == expect["best"]
+        tally["forbidden"] += end in expect["never"]
+        tally["next"] += step in expect["next_step"]
+    return {name: hits / len(cases) for name, hits in tally.items()}
+
+
+def test_the_advice_holds_on_projects_it_was_not_written_with() -> None:
+    share = judged(FIELDS)
+    assert len(FIELDS) >= 60
+    assert share["acceptable"] >= 0.9 and share["best"] >= 0.7
+    assert share["forbidden"] <= 0.02 and share["next"] >= 0.92
+
+
+def test_one_answer_that_is_not_known_does_little_harm() -> None:
+    hidden = [
+        {**case, "answers": {k: v for k, v in case["answers"].items() if k != key}}
+        for case in FIELDS
+        for key in case["answers"]
+        if key != "task"
+    ]
+    share = judged(hidden)
+    assert share["acceptable"] >= 0.9 and share["forbidden"] <= 0.02 and share["next"] >= 0.88
+
+
+OUTCOMES: list[dict[str, Any]] = [
+    case for path in sorted((CASES / "outcomes").glob("*.toml")) for case in tomllib.loads(path.read_text())["case"]
+]
+READ = {"page", "abstract", "excerpt", "summary"}
+
+
+def test_each_project_is_there_once() -> None:
+    assert len(OUTCOMES) >= 90
+    for key in ("id", "title"):
+        assert len({case[key] for case in OUTCOMES}) == len(OUTCOMES), key
+
+
+@pytest.mark.parametrize("case", OUTCOMES, ids=lambda case: case["id"])
+def test_a_project_has_its_source_its_answers_and_a_label_that_agrees_with_itself(case: dict[str, Any]) -> None:
+    assert case.get("page", "https://").startswith("https://") and case["source"] and case["outcome"]
+    assert case["read"] in READ and case["confidence"] in ("high", "medium", "low") and 2023 <= case["year"] <= 2026
+    assert from_table(case["answers"]).known() == case["answers"]
+    expect = case["expect"]
+    assert expect["best"] in expect["destination"] and expect["next_step"]
+    assert not set(expect["destination"]) & set(expect["never"])
+    assert {*expect["destination"], *expect["never"], *expect["next_step"]} <= {*OPTIONS, "no_llm"}
