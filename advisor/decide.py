@@ -174,7 +174,7 @@ class _Explainer:
         rules = [veto for veto in others[0] if all(veto in vetoes for vetoes in others)]
         rules += [rule for rule in verdict.status_rules if rule.effect["rung"] in (*verdict.path, verdict.next_step)]
         rules += [need for need in verdict.needs if need not in verdict.unmet]
-        rules += [relief for _, relief in verdict.relieved]
+        rules += verdict.reliefs
         rules += verdict.waits.get(verdict.destination, ()) if delayed else ()
         rules += verdict.skips
         found = [self._reason(rule) for rule in dict.fromkeys(rules)]

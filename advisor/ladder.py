@@ -32,7 +32,7 @@ REMEMBERED = 100_000
 class LadderVerdict:
     """The result of the first pass: `outcome` is (next_step, destination).
 
-    `status` of each rung tried; `needs` that hold and `relieved` ones that do not; `vetoes` for ever and `waits` for
+    `status` of each rung tried; `needs` that hold, `reliefs` of those that do not; `vetoes` for ever and `waits` for
     now, by option; `path`: the rungs on the way to the destination.
     """
 
@@ -44,7 +44,7 @@ class LadderVerdict:
     status_rules: tuple[Rule, ...]
     needs: tuple[Rule, ...]
     unmet: tuple[Rule, ...]
-    relieved: tuple[tuple[Rule, Rule], ...]
+    reliefs: tuple[Rule, ...]
     vetoes: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, tuple[Rule, ...]]
     skips: tuple[Rule, ...]
@@ -161,16 +161,23 @@ def judge(rules: Iterable[Rule]) -> LadderVerdict:
     held: dict[str, list[Rule]] = {kind: [] for kind in FIRST_PASS}
     for rule in rules:
         held[rule.kind].append(rule)
-    status, status_rules = _status(held["status"])
-    relieved = tuple((need, r) for r in held["relief"] for need in held["need"] if need.id in r.effect["relieves"])
-    gone = {need.id for need, _ in relieved}
-    needs = tuple(need for need in held["need"] if need.id not in gone)
+    beaten = {other for rule in held["status"] for other in rule.effect.get("over", ())}
+    status_rules = tuple(rule for rule in held["status"] if rule.id not in beaten)
+    status = {rule.effect["rung"]: rule.effect["is"] for rule in status_rules}
+    met = {need.id for need in held["need"]}
+    reliefs = tuple(rule for rule in held["relief"] if not met.isdisjoint(rule.effect["relieves"]))
+    relieved = {name for rule in reliefs for name in rule.effect["relieves"]}
+    needs = tuple(need for need in held["need"] if need.id not in relieved)
     vetoes = _by_option(v for v in held["veto"] if v.effect["blocks"] == "destination")
     waits = _by_option(v for v in held["veto"] if v.effect["blocks"] == "next_step")
     ladder = _Ladder(status, needs, vetoes, waits)
     destination, kept = ladder.destination()
-    standing = {need.id for need in needs}
-    skips = tuple(s for s in held["skip"] if destination in s.effect["on_the_way_to"] and _needed(s, standing))
+    skips = tuple(
+        skip
+        for skip in held["skip"]
+        if destination in skip.effect["on_the_way_to"]
+        and ("needs" not in skip.effect or not (met - relieved).isdisjoint(skip.effect["needs"]))
+    )
     path = ladder.path(destination, {s.effect["rung"] for s in skips})
     step = destination if kept else _next(path, status)
     blocked = "nothing"
@@ -179,15 +186,9 @@ def judge(rules: Iterable[Rule]) -> LadderVerdict:
         step = [rung for rung in ("prompt", *path) if rung not in waits][-1]
     stuck = not kept and status.get(step) in ("insufficient", "partial")
     return LadderVerdict(
-        (step, destination), kept, stuck, blocked, status, status_rules, needs, ladder.unmet(), relieved, vetoes, waits,
+        (step, destination), kept, stuck, blocked, status, status_rules, needs, ladder.unmet(), reliefs, vetoes, waits,
         skips, path,
     )  # fmt: skip
-
-
-def _status(rules: list[Rule]) -> tuple[dict[str, str], tuple[Rule, ...]]:
-    beaten = {other for rule in rules for other in rule.effect.get("over", ())}
-    stand = tuple(rule for rule in rules if rule.id not in beaten)
-    return {rule.effect["rung"]: rule.effect["is"] for rule in stand}, stand
 
 
 def _by_option(vetoes: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
@@ -196,11 +197,6 @@ def _by_option(vetoes: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
         for option in veto.effect["forbids"]:
             found.setdefault(option, []).append(veto)
     return {option: tuple(rules) for option, rules in found.items()}
-
-
-def _needed(skip: Rule, standing: set[str]) -> bool:
-    """True if a skip names no needs, or one of those that hold."""
-    return "needs" not in skip.effect or not standing.isdisjoint(skip.effect["needs"])
 
 
 class _Ladder:
