@@ -51,8 +51,7 @@ def parse_answers(data: bytes | str, name: str = "answers") -> Answers:
     Raises InputError as `load_answers`; `name` is the file in messages.
     """
     text, problems = _text(data, name), list[Problem]()
-    table = _json(text, name, problems) if text.lstrip()[:1] in ("{", "[", '"') and _is_json(text) else None
-    table = _toml(text, name) if table is None else table
+    table = (_json if text.lstrip().startswith("{") else _toml)(text, name, problems)
     return _answers(table, text, name, problems)
 
 
@@ -87,17 +86,6 @@ def _text(data: bytes | str, name: str) -> str:
         raise InputError([Problem("is not UTF-8 text.", where=f"{name} line {line}")], HINT) from error
 
 
-def _is_json(text: str) -> bool:
-    """True if the text is JSON. A TOML document may start with `[` (a table) or a quoted key: it is tried first."""
-    if text.lstrip().startswith("{"):
-        return True
-    try:
-        tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
-        return True
-    return False
-
-
 def _json(text: str, name: str, problems: list[Problem]) -> JsonObject:
     def pairs(items: list[tuple[str, Any]]) -> JsonObject:
         seen: set[str] = set()
@@ -121,18 +109,19 @@ def _json(text: str, name: str, problems: list[Problem]) -> JsonObject:
     return table
 
 
-def _toml(text: str, name: str) -> JsonObject:
+def _toml(text: str, name: str, problems: list[Problem]) -> JsonObject:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        if text.lstrip()[:1] in ("[", '"'):  # what a table or a quoted key begins with in TOML, and other JSON too
+            return _json(text, name, problems)
         place = re.search(r"line (\d+)", str(error))
-        where = f"{name} line {place[1]}" if place else name
         what = re.sub(r" \(at .*\)", "", str(error))
         if what == "Cannot overwrite a value":
             what = "a key is given twice"
-        raise InputError([Problem(f"is not TOML: {what}.", where=where)], HINT) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError([Problem("is not TOML that can be read.", where=name)], HINT) from error
+        said = f": {what}" if isinstance(error, tomllib.TOMLDecodeError) else " that can be read"
+        where = f"{name} line {place[1]}" if place else name
+        raise InputError([Problem(f"is not TOML{said}.", where=where)], HINT) from error
 
 
 def _answers(table: JsonObject, text: str, name: str, problems: list[Problem]) -> Answers:

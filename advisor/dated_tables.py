@@ -27,7 +27,7 @@ FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 }
 """Tables with the fields that each row must and may have."""
 FieldType = tuple[str, Callable[[Any], bool]]
-"""What a field must be, in words, and whether a value is."""
+"""A type of field: its words, and the test that a value of it passes."""
 DAY: FieldType = ("a date like 2026-11-25, without a time", lambda value: type(value) is date)
 TEXT: FieldType = ("a text", lambda value: isinstance(value, str))
 NAMES: FieldType = ("a list of names", lambda value: isinstance(value, list) and all(isinstance(n, str) for n in value))
