@@ -145,6 +145,8 @@ class DatasetSettings(Section):
 
 
 EVERY_TURN = " on every turn"
+MARGIN = 0.05
+"""Gain over the best prompt that a tuned model needs, as a share."""
 
 
 class EvaluationSettings(Section):
@@ -152,7 +154,7 @@ class EvaluationSettings(Section):
 
     metric: str = "exact_match"
     """Primary metric; `metrics/NAME.py` in the project is your own."""
-    margin: float = Field(default=0.05, ge=0, le=1)
+    margin: float = Field(default=MARGIN, ge=0, le=1)
     """Gain over every prompted arm that a tuned model needs."""
     turns: Literal["last", "all"] = "last"
     """Assistant turns of a row that are asked and scored, each after the true turns before it."""

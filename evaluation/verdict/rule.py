@@ -29,8 +29,8 @@ from evaluation.verdict.slices import SecondaryResult, Slice
 from workspace.artefact import Artefact, ArtefactPart, now, read_artefact, revised
 from workspace.errors import RungError, did_you_mean
 from workspace.folder import Project, oldest_first
+from workspace.settings import MARGIN
 
-MARGIN = 0.05
 NOT_CHECKED = "The judge was not checked by people, so it decides nothing yet: rung judge RUN --sheet FILE"
 
 Ruling = Literal["ship", "judgement", "keep_prompt", "need_more_data"]
@@ -143,6 +143,11 @@ class Verdict(Provenance, Artefact):
         """True if the clusters are too few or too unequal: then nothing is decided."""
         return are_few(self.clusters, self.effective_clusters)
 
+    @property
+    def may_ship(self) -> bool:
+        """True if it is one of the runs planned on this test set, or none was planned."""
+        return self.place is None or self.planned_runs is None or self.place <= self.planned_runs
+
 
 @dataclass(frozen=True, slots=True)
 class ShipRule:
@@ -243,8 +248,7 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
     half = max(against.high - against.difference, against.difference - against.low)
     quantile = normal_quantile((1 + verdict.confidence) / 2)
     seen = half * (1 + normal_quantile(POWER) / quantile)
-    may_ship = verdict.place is None or verdict.planned_runs is None or verdict.place <= verdict.planned_runs
-    wanted = ShipRule(verdict.margin, verdict.confidence, may_ship)
+    wanted = ShipRule(verdict.margin, verdict.confidence, verdict.may_ship)
     return revised(
         verdict,
         judge=report,

@@ -18,7 +18,7 @@ from workspace.counted import counted
 from workspace.errors import InputError, Refusal, RungError
 from workspace.extras import installed
 from workspace.folder import require_project
-from workspace.settings import load_settings, opened_project
+from workspace.settings import MARGIN, load_settings, opened_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,7 +158,7 @@ def verdict(
     as_json: Json = False,
 ) -> None:
     """Show the verdict: ship, judgement, keep the prompt, or need more data. Exit 0 for ship, else 1."""
-    from evaluation.verdict.rule import MARGIN, ShipRule, VerdictEvidence
+    from evaluation.verdict.rule import ShipRule, VerdictEvidence
     from rung.text.verdict_text import lines
 
     for other, value in ((run or "", run), ("--items", items)):

@@ -285,8 +285,7 @@ def _seen(v: Verdict) -> list[str]:
 
 def at_ten(v: Verdict) -> str:
     """Return the verdict at a margin of 10 points, for those who need more than the margin that decides."""
-    may_ship = v.planned_runs is None or v.place is None or v.place <= v.planned_runs
-    wanted, rivals = ShipRule(TEN, v.confidence, may_ship), {r.arm: r for r in v.arms}
+    wanted, rivals = ShipRule(TEN, v.confidence, v.may_ship), {r.arm: r for r in v.arms}
     ten = rule_on(rivals, v.chosen, wanted, few=v.few_clusters, lost=v.unmeasured)
     return f"At a margin of 10 points: {TITLES[ten].lower()}."
 
