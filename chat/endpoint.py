@@ -74,7 +74,7 @@ class Endpoint:
         """The model's name at the server."""
         if not self._model:
             try:
-                self._model = str(self.get("/v1/models")["data"][0]["id"])
+                self._model = str(self.ask("/v1/models")["data"][0]["id"])
             except (KeyError, IndexError, TypeError) as error:
                 raise RungError(f"{self.host} lists no model.", "--model NAME", where=self.host) from error
         return self._model
@@ -89,7 +89,7 @@ class Endpoint:
         if temperature is not None:
             body |= {"temperature": temperature, "seed": 0}
         started = time.perf_counter()
-        found = self.post("/v1/chat/completions", body)
+        found = self.ask("/v1/chat/completions", body)
         spent = time.perf_counter() - started
         try:
             choice, usage = found["choices"][0], found.get("usage") or {}
@@ -104,23 +104,19 @@ class Endpoint:
         """Return the turns as llama.cpp or vLLM renders them, text and token ids; None for other servers."""
         messages = [dict(turn) for turn in turns]
         try:
-            said = self.post("/apply-template", {"messages": messages})["prompt"]
+            said = self.ask("/apply-template", {"messages": messages})["prompt"]
             asked = {"content": said, "add_special": False, "parse_special": True}
-            return str(said), [int(token) for token in self.post("/tokenize", asked)["tokens"]]
+            return str(said), [int(token) for token in self.ask("/tokenize", asked)["tokens"]]
         except (RungError, KeyError, TypeError, ValueError):
             pass
         try:
             asked = {"model": self.model, "messages": messages, "add_generation_prompt": True}
-            return "", [int(token) for token in self.post("/tokenize", asked)["tokens"]]
+            return "", [int(token) for token in self.ask("/tokenize", asked)["tokens"]]
         except (RungError, KeyError, TypeError, ValueError):
             return None
 
-    def get(self, path: str) -> JsonObject:
-        """Return a JSON document."""
-        return exchange(self.root + path, None, self.key, self.host, self.patience)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """Return the JSON document that answers another."""
+    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> JsonObject:
+        """Return a JSON document: the one at this path, or the one that answers `body`."""
         return exchange(self.root + path, body, self.key, self.host, self.patience)
 
 

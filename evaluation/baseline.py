@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 
 from curation.split.audit import write_vouched
 from curation.store import open_store
-from evaluation.abstention import SURE, SureAnswer, SureSplits, threshold, write_sure
 from evaluation.arms.arm_material import PromptVersion, keep_versions
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.optimising import keep_proposals, optimise
@@ -38,7 +37,17 @@ from evaluation.measure import (
     why_unmeasured,
 )
 from evaluation.measured_answers import is_enough, judge_rungs, smallest_difference
-from evaluation.measurement_report import ArmResult, ItemOutcome, Report, write_outcomes
+from evaluation.measurement_report import (
+    SURE,
+    ArmResult,
+    ItemOutcome,
+    Report,
+    SureAnswer,
+    SureSplits,
+    threshold,
+    write_outcomes,
+    write_sure,
+)
 from evaluation.outcomes import asked_with
 from evaluation.retrieval import Bm25, Passage, holds, holds_pair, words
 from evaluation.reuse import ReusedArm, ReusedArms, join_earlier, stands_on

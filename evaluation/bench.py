@@ -20,13 +20,12 @@ from curation.example import Example
 from curation.split.manifest import SplitName, load_split, newest_dataset, read_manifest
 from curation.split.split import group_key
 from curation.store import Store, StoredRow, open_store, store_exists
-from evaluation.abstention import Abstention, SureSplits, abstention
 from evaluation.arms.arm_material import ArmMaterial, read_prompts
 from evaluation.arms.prompted import BIGGER_MODEL
 from evaluation.ask import Replies
 from evaluation.judge.model_judge import project_judge
 from evaluation.measure import EvalItem, Harness, choosing_items, items_of
-from evaluation.measurement_report import ArmResult
+from evaluation.measurement_report import Abstention, ArmResult, SureSplits, abstention
 from evaluation.metrics.item_metrics import item_metric
 from evaluation.metrics.json_documents import json_shape
 from evaluation.retrieval import Meanings, read_documents
@@ -253,11 +252,6 @@ class Bench:
         return replace(self, encoder=self.meanings or reading)
 
 
-def quiet(_: str) -> Progress | None:
-    """Watch nothing."""
-    return None
-
-
 def open_bench(
     project: Project,
     settings: Settings,
@@ -265,7 +259,7 @@ def open_bench(
     *,
     dataset: str | None = None,
     rows_of: str | None = None,
-    watch: Watch = quiet,
+    watch: Watch = lambda what: None,
     label_scoring: bool = False,
     bigger: ChatModel | None = None,
     judge: ChatModel | None = None,

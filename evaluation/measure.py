@@ -15,11 +15,10 @@ from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn, reques
 from chat.thinking import ROOM
 from chat.tool_calls import parted
 from curation.example import Example, is_trained
-from evaluation.abstention import SureAnswer
 from evaluation.arms.arm_material import Variant
 from evaluation.ask import Replies, ask_all
 from evaluation.judge.model_judge import Case, ModelJudge
-from evaluation.measurement_report import ArmResult, ItemOutcome
+from evaluation.measurement_report import ArmResult, ItemOutcome, SureAnswer
 from evaluation.metrics.item_metrics import ItemMetric
 from evaluation.metrics.json_documents import Shape, is_strict
 from evaluation.metrics.text import class_report, normalise, normalised_match, perplexity, refuses

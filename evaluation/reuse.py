@@ -12,7 +12,6 @@ from typing import Any
 
 from chat.thinking import ROOM
 from curation.split.manifest import newest_dataset
-from evaluation.abstention import SURE, SureSplits, read_sure
 from evaluation.arms.arm_material import Variant, prompt_name, read_prompts, read_proposals
 from evaluation.arms.classifiers import CLASSIFIERS, ENCODER
 from evaluation.arms.own import OWN, systems
@@ -21,7 +20,7 @@ from evaluation.bench import Bench, DevRows, frozen_rows
 from evaluation.choose import ArmChoice, Choices
 from evaluation.judge.model_judge import RUBRIC_FILE
 from evaluation.measure import EvalItem, choosing_items, items_of
-from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
+from evaluation.measurement_report import SURE, ArmResult, ItemOutcome, Report, SureSplits, read_outcomes, read_sure
 from evaluation.retrieval import read_documents
 from workspace.artefact import read_artefact, revised
 from workspace.errors import RungError

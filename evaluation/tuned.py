@@ -41,8 +41,8 @@ from evaluation.outcomes import (
     require_baseline,
     unmeasured_words,
 )
+from evaluation.verdict.evidence import price_of
 from evaluation.verdict.pairing import Trained, evidence_for, preferred
-from evaluation.verdict.price import price_of
 from evaluation.verdict.rule import Training, Verdict, VerdictEvidence, rule
 from workspace.artefact import read_artefact, revised
 from workspace.errors import Refusal

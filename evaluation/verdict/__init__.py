@@ -7,5 +7,5 @@ Reading order, from scores to decision (`rule.rule_on` is the decision itself):
 3. `compare`: the tuned model against one arm: difference, interval, p-value, detectable gain (also before any run).
 4. `rule`: ship, judgement, keep the prompt, or need more data.
 5. `pairing`: the steps above for a run and a baseline of a project.
-6. `slices` and `price`: further evidence, which decides nothing.
+6. `evidence`: slices, secondary metrics and the price, which decide nothing.
 """

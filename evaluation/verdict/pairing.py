@@ -10,10 +10,10 @@ from evaluation.judge.model_judge import by_judge
 from evaluation.looks import ScoringHistory, standing
 from evaluation.measurement_report import ItemOutcome, Report, read_report
 from evaluation.outcomes import Baseline, check_arms, load_baseline
+from evaluation.verdict.evidence import Slice, facets_of, secondary_tests, slices
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.paired_scores import PairedScores
 from evaluation.verdict.rule import Provenance, ShipRule, Training, Verdict, VerdictEvidence, chosen_arm, rule
-from evaluation.verdict.slices import Slice, facets_of, secondary_tests, slices
 from workspace.artefact import hashes, read_artefact, revised
 from workspace.errors import Refusal
 from workspace.folder import Project

@@ -12,6 +12,7 @@ from pydantic import Field
 from evaluation.forgetting import Forgetting
 from evaluation.judge.model_judge import JudgeReport
 from evaluation.verdict.compare import POWER, Comparison, compare, items_to_settle, minimum_detectable
+from evaluation.verdict.evidence import SecondaryResult, Slice, TuningPrice
 from evaluation.verdict.intervals import (
     ALONE,
     CONFIDENCE,
@@ -24,8 +25,6 @@ from evaluation.verdict.intervals import (
     retraining_of,
 )
 from evaluation.verdict.paired_scores import PairedScores
-from evaluation.verdict.price import TuningPrice
-from evaluation.verdict.slices import SecondaryResult, Slice
 from workspace.artefact import Artefact, ArtefactPart, now, read_artefact, revised
 from workspace.errors import RungError, did_you_mean
 from workspace.folder import Project, oldest_first

@@ -6,8 +6,8 @@ from evaluation.arms.registry import arm_name
 from evaluation.judge.model_judge import JudgedArm, JudgedRival, JudgeReport
 from evaluation.measurement_report import ArmResult, Report
 from evaluation.people_comparison import PeoplePreference, items_for
+from evaluation.verdict.evidence import call_of
 from evaluation.verdict.intervals import TOLERANCE
-from evaluation.verdict.price import call_of
 from evaluation.verdict.rule import Verdict
 from rung.text.verdict_text import call_words, judge_sentence, price_rows, wrong_answers
 from workspace.counted import counted, duration, money, percent, points, signed_interval

@@ -4,8 +4,8 @@ from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CASCADE, arm_name
 from evaluation.judge.model_judge import JudgeReport, by_judge
 from evaluation.measurement_report import Report
+from evaluation.verdict.evidence import Call, TuningPrice
 from evaluation.verdict.intervals import FEWEST_CLUSTERS, TOLERANCE
-from evaluation.verdict.price import Call, TuningPrice
 from evaluation.verdict.rule import Rival, ShipRule, Verdict, rule_on
 from workspace.counted import (
     counted,

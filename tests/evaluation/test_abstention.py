@@ -9,11 +9,10 @@ import shutil
 import numpy as np
 import pytest
 
-from evaluation.abstention import Abstention, CoveragePoint, SureAnswer, abstention, threshold
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.measurement_report import read_outcomes
+from evaluation.measurement_report import Abstention, CoveragePoint, SureAnswer, abstention, read_outcomes, threshold
 from evaluation.outcomes import check_arms, load_baseline
 from rung.report.evaluation import write_page
 from rung.text.baseline_text import lines

@@ -3,7 +3,7 @@
 import pytest
 from bank import arm_result
 
-from evaluation.verdict.price import Call, price_of
+from evaluation.verdict.evidence import Call, price_of
 from rung.text.verdict_text import break_even, call_words, price_rows
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from evaluation.measurement_report import ItemOutcome
-from evaluation.verdict.slices import facets_of, holm, secondary_tests, slices
+from evaluation.verdict.evidence import facets_of, holm, secondary_tests, slices
 
 
 def outcomes(arm, right, n=40, wrong="no idea"):

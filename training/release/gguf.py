@@ -165,7 +165,7 @@ def _when_ready(process: subprocess.Popen[bytes], endpoint: Endpoint, patience: 
                 f"{SERVER} ended before it was ready: {_why(process.returncode, log)}", "rung release --to merged"
             )
         with contextlib.suppress(RungError):
-            asking.get("/health")
+            asking.ask("/health")
             return endpoint
         time.sleep(STEP)
     raise Refusal(

@@ -306,7 +306,7 @@ def _defaults(endpoint: Endpoint, goldens: Goldens) -> list[str]:
     """Return how the server samples for clients that set no temperature: read if reported, else tried twice."""
     say = "Without a temperature this server samples ({}): send temperature 0, as it was measured."
     try:
-        given = endpoint.get("/props")["default_generation_settings"]["params"]["temperature"]
+        given = endpoint.ask("/props")["default_generation_settings"]["params"]["temperature"]
         return [say.format(f"its default is {given:g}")] if float(given) > 0 else []
     except (RungError, KeyError, TypeError, ValueError):
         pass

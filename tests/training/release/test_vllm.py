@@ -43,7 +43,7 @@ def served(base: Path, adapters: dict[str, Path], log: Path) -> Iterator[str]:
             endpoint = Endpoint(f"http://127.0.0.1:{port}", patience=10)
             while process.poll() is None:
                 with contextlib.suppress(RungError):
-                    endpoint.get("/v1/models")
+                    endpoint.ask("/v1/models")
                     break
                 time.sleep(1)
             assert process.poll() is None, log.read_text()[-2000:]
