@@ -38,8 +38,8 @@ GRID: dict[str, tuple[Any, ...]] = {
 }
 """870,912 sets in all; every 97th of them is run, every seventh by `make slow`."""
 STRIDES = pytest.mark.parametrize("stride", [97, pytest.param(7, marks=pytest.mark.slow)])
-STEPS = pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.slow)])
-"""Of the worlds (sets that leave the same conditions open are one) every 11th is run, all of them by `make slow`."""
+STEPS = pytest.mark.parametrize("stride", [29, pytest.param(1, marks=pytest.mark.slow)])
+"""Of the worlds (sets that leave the same conditions open are one) every 29th is run, all of them by `make slow`."""
 
 
 JOINT = ("prompting", "examples", "reviewed_examples")
