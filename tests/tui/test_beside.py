@@ -15,6 +15,7 @@ import beside_work
 import pytest
 from conftest_tui import on_stage, opened, running, settled, until
 from in_shell import rung
+from lives import wait_until
 
 from rung.tui import worker_process as beside
 from rung.tui.worker_process import Beside, Left
@@ -67,8 +68,8 @@ def test_work_that_is_left_ends_in_the_middle_of_whatever_it_does(work):
 
     with pytest.raises(Left):
         work.call(beside_work.deaf, heard=lambda word: pids.append(word[0]), left=left)
+    wait_until(lambda: not alive(pids[0]))
     assert time.monotonic() - began < SOON
-    assert not alive(pids[0])
     assert work.call(beside_work.count, 0, heard=pids.append, left=never) != pids[0]
 
 
@@ -174,7 +175,4 @@ def test_it_ends_at_once_when_the_program_is_killed(monkeypatch):
         pid = int(program.stdout.readline())
         assert alive(pid)
         program.kill()
-        began = time.monotonic()
-        while alive(pid) and time.monotonic() - began < SOON:
-            time.sleep(0.02)
-        assert not alive(pid)
+        wait_until(lambda: not alive(pid))
