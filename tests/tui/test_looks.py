@@ -24,14 +24,17 @@ SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
 @pytest.mark.parametrize(
     "size", [*SIZES[:3], pytest.param(SIZES[3], marks=pytest.mark.slow)]
 )  # test_commands: 160 wide
-async def test_every_stage_at_every_size(project, program, size):
-    """Its lines, its key line, and what F1, the menu and the mouse reach; 0 is Start."""
+async def test_every_stage_at_every_size(project, program, size, monkeypatch):
+    """Its lines, its key line, and what F1, the menu and the mouse reach; 0 is Start; the smallest without UTF-8."""
+    if size == SIZES[0]:
+        monkeypatch.setenv("RUNG_ASCII", "1")
     async with playing(program(project), size=size) as (app, pilot):
         for number in range(11):
             if number:
                 await opened(pilot, number)
                 await settled(pilot)
             stays_in_its_lines(app, size)
+            assert size != SIZES[0] or text_of(app).isascii(), [c for c in text_of(app) if not c.isascii()]
             assert not number or app.screen.query_one("#side").display == (size[0] >= 80 and not hides_side(app))
             if size == (80, 24):
                 await f1_tells_the_truth(pilot)
@@ -124,16 +127,6 @@ async def test_both_classifiers_stand_on_the_ladder_and_all_of_it_is_in_sight(cl
         await settled(pilot)
         side = words_in(app, "#side")
         assert "classifier 84%" in side and "encoder 90%" in side and "goal 80%" in side
-
-
-async def test_without_utf8_only_ascii_is_drawn(project, program, monkeypatch):
-    monkeypatch.setenv("RUNG_ASCII", "1")
-    async with playing(program(project)) as (app, pilot):
-        for number in range(11):
-            if number:
-                app.open_stage(number)
-                await settled(pilot)
-            assert text_of(app).isascii(), [c for c in text_of(app) if not c.isascii()]
 
 
 def test_the_locale_decides_where_nobody_says():
