@@ -37,7 +37,7 @@ Found = Iterator[tuple[str, str]]
 
 
 def check(book: Rulebook) -> list[Problem]:
-    """Return all problems of a rulebook that could be read."""
+    """Return all problems of a rulebook that could be read: its fields are there, and of their types."""
     checks: tuple[Callable[[Rulebook], Found], ...] = (
         _sources, _words, _cells, _references, _facts_read, _unreachable, _duplicates, _contradictions, _questions,
     )  # fmt: skip
@@ -49,8 +49,8 @@ def _one_of(what: str, value: Any, known: Sequence[str], place: str) -> Found:
         yield f'{what} "{value}" is not known.{did_you_mean(str(value), known)} Known: {", ".join(known)}.', place
 
 
-def _all_of(what: str, values: Any, known: Sequence[str], place: str) -> Found:
-    if not isinstance(values, list) or not values:
+def _all_of(what: str, values: list[str], known: Sequence[str], place: str) -> Found:
+    if not values:
         yield f"{what} must be a list that names at least one.", place
         return
     for value in values:
@@ -75,11 +75,10 @@ def _words(book: Rulebook) -> Found:
     for rule in book.rules:
         yield from _one_of(f"{rule.id}: evidence", rule.evidence, EVIDENCE, rule.place)
         yield from _one_of(f"{rule.id}: strength", rule.strength, STRENGTH, rule.place)
-        effect, where = rule.effect, rule.place
         for key, known in _VOCABULARY.get(rule.kind, {}).items():
-            if key in effect:
-                lists = isinstance(effect[key], list) or key in ("forbids", "on_the_way_to", "tasks")
-                yield from (_all_of if lists else _one_of)(f"{rule.id}: {key}", effect[key], known, where)
+            if key in rule.effect:
+                has = _all_of if isinstance(rule.effect[key], list) else _one_of
+                yield from has(f"{rule.id}: {key}", rule.effect[key], known, rule.place)
 
 
 _VOCABULARY: dict[str, dict[str, Sequence[str]]] = {
@@ -97,7 +96,7 @@ _VOCABULARY: dict[str, dict[str, Sequence[str]]] = {
 
 def _cells(book: Rulebook) -> Found:
     for rule in book.of("need"):
-        cells = rule.effect.get("cells", {})
+        cells = rule.effect["cells"]
         for rung in RUNGS:
             if rung not in cells:
                 yield f"{rule.id}: the cell of {rung} is empty.", rule.place
@@ -105,22 +104,16 @@ def _cells(book: Rulebook) -> Found:
             yield from _one_of(f"{rule.id}: cells", rung, RUNGS, rule.place)
             yield from _one_of(f"{rule.id}: the cell of {rung}", cell, tuple(RANK), rule.place)
     for rule in book.of("size"):
-        minimum, recommended = rule.effect.get("minimum"), rule.effect.get("recommended")
-        if not isinstance(minimum, int) or not isinstance(recommended, int) or not 0 < minimum <= recommended:
+        if not 0 < rule.effect["minimum"] <= rule.effect["recommended"]:
             yield f"{rule.id}: minimum and recommended must be whole numbers, minimum the smaller.", rule.place
 
 
 def _references(book: Rulebook) -> Found:
-    needs = [rule.id for rule in book.of("need")]
-    statuses = [rule.id for rule in book.of("status")]
-    for rule in book.of("relief"):
-        yield from _all_of(f"{rule.id}: relieves", rule.effect.get("relieves"), needs, rule.place)
-    for rule in book.of("skip"):
-        if "needs" in rule.effect:
-            yield from _all_of(f"{rule.id}: needs", rule.effect["needs"], needs, rule.place)
-    for rule in book.of("status"):
-        if "over" in rule.effect:
-            yield from _all_of(f"{rule.id}: over", rule.effect["over"], statuses, rule.place)
+    for kind, key, named in (("relief", "relieves", "need"), ("skip", "needs", "need"), ("status", "over", "status")):
+        known = [rule.id for rule in book.of(named)]
+        for rule in book.of(kind):
+            if key in rule.effect:
+                yield from _all_of(f"{rule.id}: {key}", rule.effect[key], known, rule.place)
 
 
 def _facts_read(book: Rulebook) -> Found:
@@ -151,12 +144,8 @@ def _unreachable(book: Rulebook) -> Found:
 def _duplicates(book: Rulebook) -> Found:
     seen: dict[Any, Rule] = {}
     for rule in book.rules:
-        shape = (
-            rule.kind,
-            _frozen(rule.when),
-            tuple(map(_frozen, rule.unless)),
-            repr(sorted(rule.effect.items(), key=str)),
-        )
+        conditions = tuple(frozenset(part.items()) for part in (rule.when, *rule.unless))
+        shape = (rule.kind, conditions, repr(sorted(rule.effect.items(), key=str)))
         if shape in seen and rule.kind != "note":
             yield f'{rule.id}: says the same as "{seen[shape].id}".', rule.place
         seen.setdefault(shape, rule)
@@ -164,12 +153,12 @@ def _duplicates(book: Rulebook) -> Found:
 
 def _contradictions(book: Rulebook) -> Found:
     for one, two in combinations(book.of("status"), 2):
-        same_rung = one.effect.get("rung") == two.effect.get("rung") and one.effect.get("is") != two.effect.get("is")
+        differ = one.effect["rung"] == two.effect["rung"] and one.effect["is"] != two.effect["is"]
         ordered = two.id in one.effect.get("over", ()) or one.id in two.effect.get("over", ())
-        if same_rung and not ordered and _together(one, two):
+        if differ and not ordered and _together(one, two):
             yield f'{two.id}: contradicts "{one.id}" and nothing orders them (say `over`).', two.place
     for one, two in combinations(book.of("size"), 2):
-        both = set(one.effect.get("tasks", ())) & set(two.effect.get("tasks", ()))
+        both = set(one.effect["tasks"]) & set(two.effect["tasks"])
         if both and one.team == two.team and _together(one, two):
             yield f'{two.id}: gives other sizes than "{one.id}" for {", ".join(sorted(both))}.', two.place
 
@@ -224,7 +213,3 @@ def _apart(one: frozenset[Any] | Bounds, two: frozenset[Any] | Bounds) -> bool:
     low = max(one.at_least or 0, two.at_least or 0)
     high = min(edge for edge in (one.below, two.below, float("inf")) if edge is not None)
     return low >= high and not (one.unknown and two.unknown)
-
-
-def _frozen(condition: Condition) -> frozenset[tuple[str, Any]]:
-    return frozenset(condition.items())
