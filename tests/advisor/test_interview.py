@@ -7,8 +7,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from advisor.answer_file import from_table
 from advisor.answers import FACTS, Answers
 from advisor.decide import verdict_of
@@ -43,30 +41,6 @@ def walk(known: dict[str, Any]) -> tuple[Answers, list[str]]:
 def said(answers: Answers, key: str, value: Any) -> Answers:
     note = {"by": "sam", "at": "2026-11-25", "from": "said"}
     return answers.with_changes(**{key: value}, answered={**answers.answered, key: note})
-
-
-@pytest.mark.parametrize(
-    ("known", "outcome"),
-    [
-        ({"task": "chat", "prompting": "untried", "private_knowledge": False, "breadth": "several"}, "prompt"),
-        ({"task": "writing", "prompting": "works"}, "prompt"),
-        (
-            {"task": "question_answering", "prompting": "insufficient", "failure": "missing_facts",
-             "few_shot": "untried",
-             "private_knowledge": True, "knowledge_fits_prompt": False, "domain_behaviour": False},
-            "rag",
-        ),
-        (
-            {"task": "question_answering", "prompting": "weak_effort", "failure": "stale_facts",
-             "private_knowledge": True, "knowledge_fits_prompt": False, "citations": True, "domain_behaviour": False},
-            "rag",
-        ),
-    ],
-)  # fmt: skip
-def test_few_questions_where_a_prompt_or_retrieval_is_the_answer(known: dict[str, Any], outcome: str) -> None:
-    answers, way = walk(known)
-    assert verdict_of(BOOK, answers).destination == outcome
-    assert len(way) <= SHORT_WAY
 
 
 def test_on_published_projects_the_way_is_short_and_ends_where_all_they_know_leads() -> None:
