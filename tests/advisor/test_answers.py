@@ -68,14 +68,6 @@ def test_unknown_and_missing_are_the_same_and_answered_changes_nothing() -> None
     assert parse_answers('task = "chat"' + note).known() == {"task": "chat"}
 
 
-@given(st.binary(max_size=200))
-def test_junk_is_refused_or_read_but_never_a_traceback(data: bytes) -> None:
-    try:
-        parse_answers(data)
-    except InputError as error:
-        assert error.problems
-
-
 @given(
     st.dictionaries(st.sampled_from([*FACTS, "nonsense"]), st.one_of(st.none(), st.integers(), st.floats(), st.text()))
 )
