@@ -22,5 +22,5 @@ def gone(process: int) -> bool:
     """Ended; a zombie that nobody has collected yet counts."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except OSError:
         return True

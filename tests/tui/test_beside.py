@@ -15,7 +15,7 @@ import beside_work
 import pytest
 from conftest_tui import on_stage, opened, running, settled, until
 from in_shell import rung
-from lives import wait_until
+from lives import gone, wait_until
 
 from rung.tui import worker_process as beside
 from rung.tui.worker_process import Beside, Left
@@ -41,13 +41,6 @@ def never():
     return False
 
 
-def alive(pid):
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-
-
 def test_what_it_says_is_heard_in_order_and_the_next_work_meets_the_same_process(work):
     heard = []
     first = work.call(beside_work.count, 3, heard=heard.append, left=never)
@@ -68,15 +61,15 @@ def test_work_that_is_left_ends_in_the_middle_of_whatever_it_does(work):
 
     with pytest.raises(Left):
         work.call(beside_work.deaf, heard=lambda word: pids.append(word[0]), left=left)
-    wait_until(lambda: not alive(pids[0]))
+    wait_until(lambda: gone(pids[0]))
     assert time.monotonic() - began < SOON
     assert work.call(beside_work.count, 0, heard=pids.append, left=never) != pids[0]
 
 
 def test_a_process_that_ended_while_it_waited_is_replaced(work):
-    gone = work.call(beside_work.count, 0, heard=print, left=never)
-    os.kill(gone, signal.SIGKILL)
-    assert work.call(beside_work.count, 0, heard=print, left=never) != gone
+    first = work.call(beside_work.count, 0, heard=print, left=never)
+    os.kill(first, signal.SIGKILL)
+    assert work.call(beside_work.count, 0, heard=print, left=never) != first
 
 
 def test_one_that_ends_at_work_is_told_and_not_tried_for_ever(work):
@@ -122,7 +115,7 @@ def children():
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if b"rung.tui.worker_process" in words and parent == os.getpid() and alive(folder.name):
+        if b"rung.tui.worker_process" in words and parent == os.getpid() and not gone(int(folder.name)):
             found.append(int(folder.name))
     return found
 
@@ -173,6 +166,6 @@ def test_it_ends_at_once_when_the_program_is_killed(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", HERE)
     with subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True) as program:
         pid = int(program.stdout.readline())
-        assert alive(pid)
+        assert not gone(pid)
         program.kill()
-        wait_until(lambda: not alive(pid))
+        wait_until(lambda: gone(pid))
