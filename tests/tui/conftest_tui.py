@@ -6,24 +6,13 @@ import asyncio
 import contextlib
 import unicodedata
 
-import pytest
 from textual.command import CommandList, CommandPalette
 from textual.events import Key
 from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
-from textual.screen import Screen
 
 PATIENCE = 3_000
 """Looks at the screen, a minute or more: a busy machine fails no test."""
-
-DRAW = Screen._compositor_refresh
-
-
-def leave_undrawn(screen):
-    """Note what a frame would show; a half of all work would be frames between two keys, which nobody sees here."""
-    if screen is not screen.app.screen:
-        DRAW(screen)
-    screen._dirty_widgets.clear()
 
 
 class Hands(Pilot):
@@ -52,17 +41,13 @@ class Hands(Pilot):
             pumps = [self.app, *screen.walk_children(with_self=True)]
             rests = all(pump._message_queue.empty() and not pump._next_callbacks for pump in pumps)
             quiet = quiet + 1 if rests and not screen._callbacks else 0
-        if self.app._running and self.app.screen._compositor._dirty_regions:
-            DRAW(self.app.screen)
 
 
 @contextlib.asynccontextmanager
 async def running(app, size=(80, 24)):
-    """Run the program; gives its pilot, which draws once all that came of a key has come."""
-    with pytest.MonkeyPatch.context() as drawing:
-        drawing.setattr(Screen, "_compositor_refresh", leave_undrawn)
-        async with app.run_test(size=size):
-            yield Hands(app)
+    """Run the program; gives its pilot."""
+    async with app.run_test(size=size):
+        yield Hands(app)
 
 
 @contextlib.asynccontextmanager
