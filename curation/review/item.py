@@ -232,6 +232,8 @@ class Veil:
     found: Found
     in_edit: bool
     """True if the text that an edit begins with, or is compared to, holds some of it."""
+    unseen: Found
+    """What is hidden in parts that `--json` alone shows: other keys, drafts, questions of near rows."""
 
 
 @dataclass
@@ -273,11 +275,10 @@ class Cover:
         return f"[{whole[0].kind}]"
 
 
-def _covered(meta: Mapping[str, Any] | None, cover: Cover) -> Mapping[str, Any] | None:
+def _covered(meta: Mapping[str, Any] | None, cover: Cover, unseen: Cover) -> Mapping[str, Any] | None:
     """Return a draft with its texts masked; hidden text in its passage is counted, which is shown."""
     if meta is None:
         return None
-    unseen = Cover()
     return {key: (cover if key == "passage_text" else unseen).value(value, key) for key, value in meta.items()}
 
 
@@ -298,9 +299,9 @@ def veiled(item: ReviewItem) -> Veil:
         sides=tuple(_side(side, cover, unseen) for side in item.sides),
         near=tuple(_side(side, cover, unseen) for side in item.near),
         findings=tuple(cover.value(each) for each in item.findings),
-        meta=_covered(item.meta, cover),
+        meta=_covered(item.meta, cover, unseen),
     )
-    return Veil(item, shown, frozenset(cover.found), in_edit)
+    return Veil(item, shown, frozenset(cover.found), in_edit, frozenset(unseen.found))
 
 
 def veiled_near(rows: Sequence[OtherDecision]) -> tuple[tuple[OtherDecision, ...], Found]:

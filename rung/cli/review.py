@@ -89,8 +89,8 @@ def next_command(
             show(as_json, {"id": None, "waiting": turn.waiting} | mine, _nothing(turn))
             return
         veil = veiled(turn.item)
-        if unmask and veil.found:
-            log_unmasked(desk, person, turn.item, veil.found)
+        if unmask and (found := veil.found | veil.unseen if as_json else veil.found):
+            log_unmasked(desk, person, turn.item, found)
     item = turn.item if unmask else veil.item
     document = {**item.to_json(), "hidden": {} if unmask else kinds_of(veil.found)}
     show(as_json, document, _item_lines(item, veil, unmask))

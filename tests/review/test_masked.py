@@ -123,3 +123,13 @@ def test_the_whole_row_as_a_script_sees_it_is_not_written_over_keys_that_are_mas
     made = json.loads(str(edited(example, Ruling("edit", row={**seen, "contact": MAIL}))))
     assert made["contact"] == MAIL and made["messages"] == seen["messages"]
     assert "[EMAIL]" in str(edited(example, Ruling("edit", text="Ask [EMAIL].")))
+
+
+def test_the_log_tells_who_saw_what_a_script_alone_is_shown(desk, rung, told):
+    desk.store.add([Example({**chat_row("Call back", "Yes."), "contact": PHONE})], role="candidates")
+    name = desk.store.rows()[-1].id
+    asks = ("review", "next", "--reviewer", "dana", "--row", name)
+    assert PHONE not in str(told(*asks)) and PHONE not in rung(*asks, "--unmask").stdout
+    assert desk.store.events(kind="unmasked") == []
+    assert PHONE in str(told(*asks, "--unmask"))
+    assert [event.ref for event in desk.store.events(kind="unmasked")] == [name]
