@@ -99,7 +99,7 @@ class Reader:
         except OSError as error:
             way = f"Make {path} readable." if team else "Install Rung again from its checkout."
             raise RungError(f"{path}: cannot be read ({error.strerror}).", way, where=str(path)) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             self.problems.append(Problem(f"is not TOML: {error}.", where=f"rules/{path.name}"))
             return
         self.digest.update(path.name.encode() + b"\0" + data)

@@ -46,6 +46,7 @@ def need(when: str = 'task = "chat"', cells: str = CELLS, source: str = "module-
     [
         (need(when="exampels = { below = 3 }"), '"examples"'),
         (need(when="task = [[]]"), "task"),
+        (need(when=f"task = {'[' * 3000}{']' * 3000}"), "recursion"),
         (need(when='examples = { below = "x" }'), "below"),
         (need().replace('source = ["module-4"]', "source = 3"), "source"),
         (need().replace('"Because."', "3"), "because"),
