@@ -34,6 +34,8 @@ def test_a_review_again_by_script(rung, told, project):
     rung("review", "again", "--word", "!", wanted=2)
     done = told("review", "again", "--word", "Asthma", "--yes")
     assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1)
+    with open_desk(project, load_settings(project.settings_file, {})).store as store:
+        assert [event.detail["rows"] for event in store.events(kind="guideline_review")] == [1]
     assert told("review", "next", "--reviewer", "kim")["queued"] == "guideline v2"
     rung("data", "undo")
     assert told("review", "status")["states"]["approved"] == 3
