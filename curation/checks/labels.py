@@ -241,10 +241,11 @@ def _preferences(subjects: Sequence[Subject]) -> Iterator[tuple[str, str, int]]:
 
 def _pair(example: Example) -> tuple[int, int] | None:
     """Return characters of the chosen and the rejected answer; None if there is no pair."""
-    rejected = example.row.get("rejected")
-    if rejected is None or example.answer is None:
+    text = example.row.get("rejected")
+    if isinstance(text, list) and text and isinstance(text[-1], dict):
+        text = text_of(text[-1].get("content"))
+    if not isinstance(text, str) or example.answer is None:
         return None
-    text = rejected if isinstance(rejected, str) else text_of(rejected[-1].get("content")) if rejected else ""
     return len(example.answer), len(text)
 
 

@@ -99,7 +99,7 @@ def read_alpaca(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]
         raise Malformed(more, f'"{more}" must be a text, found {kind_of(extra)}.')
     free(row, "messages")
     question = f"{instruction}\n{extra}" if extra else instruction
-    system = [{"role": "system", "content": need_text(row, "system")}] if row.get("system") else []
+    system = [{"role": "system", "content": need_text(row, "system")}] if row.get("system") not in (None, "") else []
     messages = [*system, *_history(row), {"role": "user", "content": question}]
     messages.append({"role": "assistant", "content": output})
     kept = {"input": extra} if extra else {}
@@ -124,7 +124,10 @@ def write_alpaca(example: Example) -> dict[str, Any]:
 
 def _history(row: dict[str, Any]) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
-    for number, pair in enumerate(row.get("history") or []):
+    history = row.get("history") or []
+    if type(history) is not list:
+        raise Malformed("history", f'"history" must be a list of pairs of texts, found {kind_of(history)}.')
+    for number, pair in enumerate(history):
         if type(pair) is not list or len(pair) != 2 or not all(type(text) is str and text for text in pair):
             raise Malformed(f"history[{number}]", '"history" must hold pairs of texts: question, answer.')
         messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]

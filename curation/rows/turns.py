@@ -288,7 +288,7 @@ def write_sharegpt(example: Example) -> dict[str, Any]:
     other = others(example)
     room(other, "ShareGPT", "conversations")
     if isinstance(other.get("system"), str) and not any(turn["role"] == "system" for turn in turns):
-        raise CannotHold("system", 'the other key "system" would be read_sharegpt as a system message; rename it.')
+        raise CannotHold("system", 'the other key "system" would be read as a system message; rename it.')
     return {"conversations": [_turn(turn) for turn in turns], **other}
 
 

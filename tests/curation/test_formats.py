@@ -97,6 +97,8 @@ MALFORMED = [
     ('{"messages": ["x", "y"]}', "messages[0]", "object"),
     ('{"messages": [{"content": [{"type": "input_text", "text": "x"}]}]}', "messages[0].role", "missing"),
     ('{"instruction": "x", "output": ""}', "output", "empty"),
+    ('{"instruction": "x", "output": "y", "system": 0}', "system", "number"),
+    ('{"instruction": "x", "output": "y", "history": 5}', "history", "list"),
     ('{"prompt": "", "completion": "x"}', "prompt", "empty"),
     ('{"text": ""}', "text", "empty"),
     ('{"conversations": [{"from": "humn", "value": "x"}]}', "conversations[0].from", "not a speaker"),

@@ -124,6 +124,13 @@ def test_the_kind_of_a_skew_is_told(place, kind):
     assert run(faulty[place](random.Random(place)))[0]["skew"].detail["kinds"].keys() == {kind}
 
 
+def test_a_rejected_answer_that_is_no_text_is_no_pair():
+    longer = [row(f"q{i}", "a long answer", rejected="short") for i in range(30)]
+    odd = [row(f"r{i}", "a", rejected=each) for i, each in enumerate((5, {"x": 1}, [], [5], ["x"]))]
+    (evidence,) = run([*longer, *odd])[0]["skew"].evidence
+    assert evidence.note.startswith("30 of 30 ")
+
+
 def test_measures_of_variety():
     assert distinct_pairs(["a b", "a b"]) == 0.5 and packing(["same text " * 50]) < 0.1
     apart = ["apple pear", "river boat", "music note", "winter snow"]
