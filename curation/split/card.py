@@ -8,6 +8,7 @@ values of several kinds is one of JSON, which `datasets` reads from 4.7 on.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -174,7 +175,12 @@ def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
     if not isinstance(shape, dict):
         return []
     columns = [{"name": name, **_feature("json" if _holds_json(part) else part)} for name, part in shape.items()]
-    return ["dataset_info:", "  config_name: default", "  features:", *(f"  - {json.dumps(each)}" for each in columns)]
+    return ["dataset_info:", "  config_name: default", "  features:", *(f"  - {_line(each)}" for each in columns)]
+
+
+def _line(column: JsonObject) -> str:
+    """Return a column as a line of JSON that is YAML: of two escapes that are one character YAML makes two."""
+    return re.sub(r"\\ud[89ab]..\\ud[c-f]..", lambda pair: str(json.loads(f'"{pair[0]}"')), json.dumps(column))
 
 
 def _holds_json(shape: Shape) -> bool:

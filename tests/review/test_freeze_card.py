@@ -13,7 +13,22 @@ from curation.example import Example
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split
 
-ODD_KEYS = ["a: b", "x#y", "- dash", "null", "1", "日本", "true", 'quo"te', "back\\slash", "tab\there", " lead", "@at"]
+ODD_KEYS = [
+    "a: b",
+    "x#y",
+    "- dash",
+    "null",
+    "1",
+    "日本",
+    "𠮷野",
+    "😀",
+    "true",
+    'quo"te',
+    "back\\slash",
+    "tab\there",
+    "@at",
+]
+ODD_KEYS += [" lead", "del\x7f"]
 WHOLE = (*ODD_KEYS, "tools", "none", "empty", "meta", "trace", "n")
 TOOLS = [
     {"type": "function", "function": {"name": "pay", "parameters": {"properties": {"sum": {"type": "number"}}}}},
