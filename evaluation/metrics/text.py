@@ -180,7 +180,7 @@ class ClassReport:
 
 def class_report(outputs: Sequence[str], expected: Sequence[str]) -> ClassReport:
     """F1 over classes, by scikit-learn's f1_score (0 if it is 0/0): macro is the plain mean over classes, micro is over
-    summed counts. Classes are the labels of `expected`; an output that names none of them counts against its item's.
+    summed counts. Classes are the labels of `expected`; an output that names none counts against its item's class.
     """
     from sklearn.metrics import f1_score, precision_recall_fscore_support
 
