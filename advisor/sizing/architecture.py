@@ -109,14 +109,14 @@ def _shape(config: Config) -> Shape:
     """Read it from a checked config, where a missing number follows from the others."""
     hidden, heads = config.number("hidden_size"), config.number("num_attention_heads")
     layers = config.number("num_hidden_layers")
-    experts = _expert_count(config)
+    experts, names = _expert_count(config), config.family["layout"]
     return Shape(
         layers=layers,
         hidden=hidden,
         intermediate=config.number("intermediate_size", 4 * hidden),
         heads=heads,
         kv_heads=_kv_heads(config, heads),
-        head_dim=config.number("head_dim", hidden // heads),
+        head_dim=hidden // heads if names in ONE_WIDTH else config.number("head_dim", hidden // heads),
         vocab=config.number("vocab_size"),
         tied=config.flag("tie_word_embeddings"),
         experts=experts,
@@ -129,7 +129,7 @@ def _kv_heads(config: Config, heads: int) -> int:
     if config.family["layout"] == "falcon":
         new = config.flag("new_decoder_architecture")
         return config.number("num_kv_heads", heads) if new or not config.flag("multi_query") else 1
-    return config.number("num_key_value_heads", heads)
+    return heads if config.family["layout"] == "gpt2" else config.number("num_key_value_heads", heads)
 
 
 def _expert_count(config: Config) -> int:
@@ -187,6 +187,10 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], str]] = {
     "neox": (("query_key_value",), "dense", ("dense_h_to_4h",), "dense_4h_to_h"),
 }
 """Names of the matrices by layout: into attention (queries, keys and values apart or in one) and out, up and down."""
+
+
+ONE_WIDTH = ("gpt2", "falcon", "neox")
+"""Layouts whose heads share the hidden width: other widths in a config are not read by the model either."""
 
 
 def _layers(shape: Shape, config: Config) -> list[Matrix]:

@@ -90,6 +90,7 @@ EVERY = {
     "starcoder2": ("Starcoder2Config", GQA),
     "gpt_oss": ("GptOssConfig", {**WIDE, "num_local_experts": 4, "rope_parameters": ROPE}),
     "gpt2": ("GPT2Config", GPT2),
+    "gpt2 with numbers it does not read": ("GPT2Config", {**GPT2, "num_key_value_heads": 2, "head_dim": 7}),
     "falcon 7b": ("FalconConfig", NO_INNER),
     "falcon 40b": ("FalconConfig", {**NO_INNER, "new_decoder_architecture": True, "num_kv_heads": 2}),
     "falcon rw": (
