@@ -233,7 +233,7 @@ class Veil:
     in_edit: bool
     """True if the text that an edit begins with, or is compared to, holds some of it."""
     unseen: Found
-    """What is hidden in parts that `--json` alone shows: other keys, drafts, questions of near rows."""
+    """Personal data in parts that `--json` alone shows: other keys, drafts, questions of near rows."""
 
 
 @dataclass
