@@ -167,7 +167,8 @@ def dedup_lines(report: JsonObject, *, listed: bool) -> Iterator[str]:
     if report["template"]:
         yield f"Ignored in the comparison, because most rows share it: {report['template']}"
     of = "the cluster" if report["clusters"] == 1 else f"each of {report['clusters']:,} clusters"
-    yield f"\n✓ Duplicates      {report['exact'] + report['near']:>7,}  1 kept of {of}"
+    kept = f"1 kept of {of}" if report["clusters"] else "none found"
+    yield f"\n✓ Duplicates      {report['exact'] + report['near']:>7,}  {kept}"
     for key, (name, text) in BOTH_STAY.items():
         if report[key]:
             yield f"! {name:<15} {report[key]:>7,}  {text}"

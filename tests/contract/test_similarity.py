@@ -137,3 +137,8 @@ def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines, row):
     assert [text.count(b"\n") for text in read.values()] == [1, 1, 0, 1, 1]
     assert read["kept"].decode() == f"{good}\n"
     assert rung("data", "dedup", "kept.gz", "-o", "again.gz", "--json").json["kept"] == 1
+
+
+def test_one_row_has_no_cluster_of_which_one_was_kept(rung, lines, row):
+    lines("in.jsonl", [row("Who answers?", "Ann.")])
+    assert "cluster" not in rung("data", "dedup", "in.jsonl", "-o", "out.jsonl").out
