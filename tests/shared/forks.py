@@ -17,6 +17,8 @@ import fcntl
 import gc
 import importlib
 import io
+import itertools
+import logging
 import marshal
 import os
 import resource
@@ -28,6 +30,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -238,10 +241,11 @@ def become(caller: socket.socket, room: Path) -> NoReturn:
     caller.sendall(os.getpid().to_bytes(4, "little"))
     caller.close()
     take_over(given, files)
+    leave_to_the_parent()
     sys.executable = given["python"]
-    before = set(sys.modules)
+    last = next(reversed(sys.modules))
     code = run(given["words"], given["code"])
-    (room / str(os.getpid())).write_text("\n".join(learned(before)))
+    (room / str(os.getpid())).write_text("\n".join(learned(last)))
     os._exit(code)
 
 
@@ -295,6 +299,16 @@ def take_over(given: dict[str, Any], files: array.array[int]) -> None:
         sys.path.insert(0, given["folder"])
 
 
+def leave_to_the_parent() -> None:
+    """Forget what the waiting process would do at its end: torch alone has caches to clear there, a page at a time."""
+    atexit._clear()
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
+    atexit.register(logging.shutdown)
+    if "multiprocessing.util" in sys.modules:
+        atexit.register(sys.modules["multiprocessing.util"]._exit_function)
+
+
 def run(words: list[str], as_code: bool) -> int:
     """The module as `python -m` runs it, or the code as `python -c` does; gives the exit status."""
     sys.argv = ["-c", *words[1:]] if as_code else words
@@ -331,10 +345,11 @@ def finish(code: Any) -> int:
     return (code or 0) & 0xFF
 
 
-def learned(before: set[str]) -> list[str]:
+def learned(last: str) -> list[str]:
     """The modules that came since, of this repository and of what is installed."""
     homes = (str(ROOT), *(path for path in sys.path if path.endswith("-packages")), os.path.dirname(os.__file__))
-    new = [(name, getattr(sys.modules[name], "__file__", None) or "") for name in sys.modules if name not in before]
+    names = itertools.takewhile(lambda name: name != last, reversed(sys.modules))
+    new = [(name, getattr(sys.modules[name], "__file__", None) or "") for name in names][::-1]
     return [name for name, file in new if file.startswith(homes) and name not in PROGRAMS and "__m" not in name]
 
 
