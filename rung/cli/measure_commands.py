@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rung.cli.options import BATCH, BUDGET, LABELS, OVERRIDE, Json, at_most_one, goes_with
-from rung.cli.output import emit, note, say, show
+from rung.cli.output import emit, next_lines, note, say, show
 from rung.status.following import SET_GOAL
 from workspace import trust as trusted
 from workspace.counted import counted
@@ -61,7 +62,7 @@ def baseline(
     from evaluation.bench import frozen_test, open_bench
     from evaluation.ladder_plan import plan_ladder
     from evaluation.looks import check_corrections
-    from rung.cli.models import open_ladder, open_meanings, overridden, scored
+    from rung.cli.models import open_ladder, open_meanings, overridden, watch
     from rung.text.baseline_text import plan_lines
 
     at_most_one({"--batch": batch, "--budget-usd": budget_usd is not None})
@@ -83,7 +84,7 @@ def baseline(
         settings,
         base,
         dataset=dataset,
-        watch=scored,
+        watch=partial(watch, scored=True),
         label_scoring=label_scoring,
         bigger=other,
         judge=judge,
@@ -125,7 +126,6 @@ def _measure(bench: Bench, wanted: Sequence[Arm], aim: Aim, as_json: bool) -> No
     from evaluation.baseline import run_baseline
     from evaluation.measured_answers import take_over
     from rung.report.evaluation import write_page
-    from rung.status.stages import next_step
     from rung.text.baseline_text import lines, taken_over
     from rung.text.decision_text import step_word
 
@@ -141,7 +141,7 @@ def _measure(bench: Bench, wanted: Sequence[Arm], aim: Aim, as_json: bool) -> No
     }
     taken = [*taken_over(report.judged), f"Advice updated: next step {step_word(decision)}."]
     page = f"Report: {project.relative(folder)}/report.html"
-    show(as_json, document, [*lines(report, taken), page, "", f"Next: {next_step(project)}"])
+    show(as_json, document, [*lines(report, taken), page, *next_lines(project)])
 
 
 def verdict(

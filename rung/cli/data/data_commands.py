@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +18,12 @@ from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, goe
 from rung.cli.output import (
     ProgressLine,
     bytes_line,
-    emit,
     keep_stdout_for_rows,
     new_folders,
+    next_check,
+    next_lines,
     note,
-    say,
-    say_next_check,
+    show,
     warn_if_empty,
 )
 from rung.status.following import after_fix, after_leaks
@@ -74,14 +75,11 @@ def convert(
     with new_folders(out, rejects):
         done = convert(order, notice=note, progress=bytes_line("Converting", source))
     warn_if_empty(done.read, source)
-    if as_json:
-        emit(asdict(done))
-        return
     rejected = f", {done.rejected:,} rejected" if done.rejected else ""
-    say(f"{counted(done.read, 'row')}: {done.written:,} written{rejected}")
+    lines = [f"{counted(done.read, 'row')}: {done.written:,} written{rejected}"]
     if done.rejected:
-        say(f"Rejected rows and their reasons: {rejects}. First: {done.first_reject}")
-    say_next_check(out)
+        lines.append(f"Rejected rows and their reasons: {rejects}. First: {done.first_reject}")
+    show(as_json, asdict(done), [*lines, *next_check(out)])
 
 
 @data_app.command()
@@ -141,8 +139,8 @@ def check(
         raise typer.Exit(130 if checkup.stopped else 1)
 
 
-def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Path], as_json: bool) -> None:
-    """Print the findings, or the one finding `show` with all its rows. Raises RungError if none has that name."""
+def _tell(checkup: Checkup, size: SmallestGain | None, name: str, files: list[Path], as_json: bool) -> None:
+    """Print the findings, or the one of this name with all its rows. Raises RungError if there is none."""
     from rung.status.stages import next_step
     from rung.text import checks_text
     from workspace.folder import require_project
@@ -150,14 +148,13 @@ def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Pa
     command = f"rung data check {shlex.join(map(str, files))}".rstrip()
     more = list(size.lines()) if size else []
     step = "" if files else next_step(require_project())
-    chosen = list(checks_text.one(checkup, show) if show else checks_text.lines(checkup, command, step, more))
-    if not as_json:
-        for line in chosen:
-            say(line)
-        return
-    told = {"test_set": {"items": size.items, "smallest_gain": size.smallest_gain}} if size else {}
-    found = checkup.as_json() | told
-    emit(found | {"findings": [each for each in found["findings"] if each["name"] == show]} if show else found)
+    lines = list(checks_text.one(checkup, name) if name else checks_text.lines(checkup, command, step, more))
+    found = checkup.as_json()
+    if size:
+        found["test_set"] = {"items": size.items, "smallest_gain": size.smallest_gain}
+    if name:
+        found["findings"] = [each for each in found["findings"] if each["name"] == name]
+    show(as_json, found, lines)
 
 
 @data_app.command()
@@ -176,7 +173,6 @@ def fix(
     """Fix findings: take their rows out, or send them to review. `rung data undo` reverses it."""
     from curation.checks.fixes import CONTRADICTIONS, fix, settle
     from curation.review import refresh_queue
-    from rung.status.stages import next_step
 
     if bool(findings) == everything:
         raise RungError("Name findings, or use --all.", "rung data check lists them")
@@ -193,16 +189,10 @@ def fix(
             done = fix(store, checkup, names, actor=who, again=again, dry_run=dry_run)
         if not dry_run:
             refresh_queue(store, settings)
-    if as_json:
-        emit([asdict(each) for each in done])
-        return
-    for each in done:
-        say(each.words())
-    if not done:
-        say("Nothing to fix.")
     asked = dict.fromkeys(names or [each.finding for each in done])
     left = [name for name, each in zip(asked, done, strict=True) if each.rows and dry_run]
-    say(f"\nNext: {after_fix(left, keep or (), next_step(project))}")
+    lines = [each.words() for each in done] or ["Nothing to fix."]
+    show(as_json, [asdict(each) for each in done], chain(lines, next_lines(project, after_fix(left, keep or (), ""))))
 
 
 @data_app.command()
@@ -214,15 +204,13 @@ def dismiss(
 ) -> None:
     """Dismiss a finding as a false alarm. Your name and reason are recorded; a leak is dismissed pair by pair."""
     from curation.checks.fixes import dismiss
-    from rung.status.stages import next_step
 
     with _open_project() as (store, project, settings):
         checkup = _checkup(store, project, settings)
         event = dismiss(store, checkup, finding, by=by, reason=reason)
-    if as_json:
-        emit({"finding": finding, "by": by, "reason": reason, "event": event})
-        return
-    say(f"{finding} no longer counts as a finding: {reason} ({by}).\n\nNext: {next_step(project)}")
+    told = f"{finding} no longer counts as a finding: {reason} ({by})."
+    document = {"finding": finding, "by": by, "reason": reason, "event": event}
+    show(as_json, document, chain([told], next_lines(project)))
 
 
 @data_app.command()
@@ -230,15 +218,11 @@ def undo(as_json: Json = False) -> None:
     """Undo the last fix, dismissal or import."""
     from curation.checks.fixes import undo
     from curation.review import refresh_queue
-    from rung.status.stages import next_step
 
     with _open_project() as (store, project, settings):
         done = undo(store, project, settings, actor=settings.project.person)
         refresh_queue(store, settings)
-    if as_json:
-        emit({"undone": done})
-        return
-    say(f"{done}\n\nNext: {next_step(project)}")
+    show(as_json, {"undone": done}, chain([done], next_lines(project)))
 
 
 @data_app.command()
@@ -270,12 +254,7 @@ def dedup(
     with new_folders(out, removed, pairs, rejects):
         report = dedup_files(order, ProgressLine("Reading bytes"))
     warn_if_empty(report["read"], *sources)
-    if as_json:
-        emit(report)
-        return
-    for line in dedup_lines(report, listed=pairs is not None):
-        say(line)
-    say_next_check(out)
+    show(as_json, report, chain(dedup_lines(report, listed=pairs is not None), next_check(out)))
 
 
 @data_app.command()
@@ -306,15 +285,9 @@ def leakage(
         checked = check_files(train, test, clean, ProgressLine("Reading bytes"), embedder, semantic_threshold)
     warn_if_empty(checked.report.train, *train)
     warn_if_empty(checked.report.test, *test)
-    if as_json:
-        emit(checked.document())
-    else:
-        for line in leak_lines(checked, clean):
-            say(line)
-        if clean is not None:
-            say_next_check(clean)
-        elif checked.report.leaks:
-            say(f"\nNext: {after_leaks(train, test)}")
+    again = ["", f"Next: {after_leaks(train, test)}"] if checked.report.leaks else []
+    lines = chain(leak_lines(checked, clean), next_check(clean) if clean else again)
+    show(as_json, checked.document(), lines)
     raise typer.Exit(1 if checked.report.leaks else 0)
 
 

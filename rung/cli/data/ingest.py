@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 
 from rung.cli.data.data_commands import data_app
 from rung.cli.options import Answer, Json, Question, Rejects, Sheet, System, at_most_one, goes_with
-from rung.cli.output import ProgressLine, bytes_line, emit, note, say, show
+from rung.cli.output import ProgressLine, bytes_line, next_lines, note, show
 from workspace.counted import counted
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
@@ -61,7 +61,6 @@ def import_files(
     """Import rows into the project. Importing a file twice changes nothing; `rung data undo` removes an import."""
     from curation.rows import Columns
     from curation.store.ingest import merge_rejects, read_batches
-    from rung.status.stages import next_step
     from workspace.files import check_outputs
     from workspace.settings import opened_project
 
@@ -83,10 +82,8 @@ def import_files(
         if rejects is not None:
             merge_rejects(rejects, [b.path for b in batches], (r for b in batches for r in b.rejects))
         made = _store(project, settings, batches, role)
-    if as_json:
-        emit({"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None})
-    else:
-        _say_imported(made, next_step(project), rejects)
+    document = {"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None}
+    show(as_json, document, chain(_imported_lines(made, rejects), next_lines(project)))
 
 
 def _check_source(files: list[Path], sql: str, query: Path | None, of_hub: Mapping[str, object]) -> None:
@@ -200,36 +197,31 @@ def _show_import(batches: list[ImportBatch], role: str, as_json: bool) -> None:
         }
         for batch in batches
     ]
-    if as_json:
-        emit({"dry_run": True, "files": shown})
-        return
-    for batch, each in zip(batches, shown, strict=True):
-        rejected = f", {counted(len(batch.rejects), 'line')} unreadable" if batch.rejects else ""
-        say(f"{batch.path}: {counted(len(batch.rows), 'row')} as {role}{rejected}")
-        for row in each["first"]:
-            say(f"  {row['question']}\n    -> {row['answer']}")
-        for problem in each["problems"]:
-            say(f"  ! {problem}")
-    say("\nNothing was stored. Duplicates are removed at the import.")
+    lines = []
+    for each in shown:
+        rejected = f", {counted(each['rejected'], 'line')} unreadable" if each["rejected"] else ""
+        lines.append(f"{each['file']}: {counted(each['rows'], 'row')} as {role}{rejected}")
+        lines += [f"  {row['question']}\n    -> {row['answer']}" for row in each["first"]]
+        lines += [f"  ! {problem}" for problem in each["problems"]]
+    lines.append("\nNothing was stored. Duplicates are removed at the import.")
+    show(as_json, {"dry_run": True, "files": shown}, lines)
 
 
-def _say_imported(made: list[Imported], step: str, rejects: Path | None) -> None:
+def _imported_lines(made: list[Imported], rejects: Path | None) -> Iterator[str]:
     from curation.rows.rejects import reason_lines
     from rung.text.checks_text import lines_seen
 
     for each in made:
         line = lines_seen(each.read, each.kept, each.exact, each.near, each.rejected, each.known)
-        say(line + (f"   {each.file}" if len(made) > 1 else ""))
+        yield line + (f"   {each.file}" if len(made) > 1 else "")
         if each.rejects:
-            for reason in reason_lines(each.rejects):
-                say(f"! {reason}")
-            say(f"  These lines: {rejects}. The first is line {each.rejects[0].line}.")
+            yield from (f"! {reason}" for reason in reason_lines(each.rejects))
+            yield f"  These lines: {rejects}. The first is line {each.rejects[0].line}."
         if each.contradictions:
-            pair = "1 pair" if each.contradictions == 1 else f"{each.contradictions:,} pairs"
-            say(f"! {pair} with the same question and different answers: rung data check")
+            pairs = counted(each.contradictions, "pair")
+            yield f"! {pairs} with the same question and different answers: rung data check"
         if each.unanswered:
-            say(f"  {counted(each.unanswered, 'row')} without an answer; reviewers write it: rung review next")
-    say(f"\nNext: {step}")
+            yield f"  {counted(each.unanswered, 'row')} without an answer; reviewers write it: rung review next"
 
 
 @data_app.command("freeze")
@@ -272,11 +264,8 @@ def freeze_command(
     sizes = {name: split.rows for name, split in done.manifest.splits.items()}
     size = _size(settings, sizes, done.manifest.shares, done.manifest.policy.get("test_kept_from"))
     drafted = draft_prompt(project, settings)
-    if as_json:
-        emit(frozen_json(project.relative(done.folder), done, size) | {"prompt_drafted_from": drafted})
-        return
-    for text in frozen_lines(done, size, next_step(project), drafted):
-        say(text)
+    document = frozen_json(project.relative(done.folder), done, size) | {"prompt_drafted_from": drafted}
+    show(as_json, document, frozen_lines(done, size, next_step(project), drafted))
 
 
 def _show_plan(project: Project, settings: Settings, test_only: bool, leave_out: bool, as_json: bool) -> None:
