@@ -12,7 +12,7 @@ from curation.store import open_store
 from evaluation.arms.registry import arm_name
 from evaluation.judge.assessment import pinned
 from evaluation.outcomes import ServedRun
-from rung.cli.output import ProgressLine, ScoreProgress, note
+from rung.cli.output import ProgressLine, note
 from training.runs import RunRecord, find_run, newest_run
 from workspace.artefact import revised
 from workspace.errors import Refusal, RungError
@@ -159,16 +159,10 @@ def open_untrained(project: Project, settings: Settings, record: RunRecord) -> C
     return open_base(project, revised(settings, model=model))
 
 
-def watch(what: str) -> Any:
-    """Return a progress line for what is being measured."""
-    return ProgressLine(_of_arm(what))
+def watch(what: str, *, scored: bool = False) -> Any:
+    """Return a progress line for what is being measured.
 
-
-def scored(what: str) -> Any:
-    """Return the same with the score so far, for arms that are no verdict: it tempts to stop where it looks good."""
-    return ScoreProgress(_of_arm(what))
-
-
-def _of_arm(what: str) -> str:
+    If `scored` it shows the score so far, for arms that are no verdict: it tempts to stop where it looks good.
+    """
     name, comma, rest = what.partition(",")
-    return f"{arm_name(name)}{comma}{rest}"
+    return ProgressLine(f"{arm_name(name)}{comma}{rest}", scored=scored)

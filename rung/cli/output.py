@@ -29,6 +29,7 @@ from workspace.errors import RungError
 
 if TYPE_CHECKING:
     from training.gates.gate import Gate
+    from workspace.folder import Project
 
 ROWS_IN_LOG = ("sqlalchemy", "openai", "anthropic", "httpcore")
 """Loggers that may hold row text below WARNING: they stay as they are."""
@@ -195,10 +196,16 @@ def _is_stdout(path: Path) -> bool:
         return False
 
 
-def say_next_check(written: Path) -> None:
-    """Name the command that checks the file just written; a pipe has none."""
-    if written.is_file() and not manner.rows_on_stdout:
-        say(f"\nNext: {after(FILE, file=written)}")
+def next_check(written: Path) -> list[str]:
+    """Return the command that checks the file just written; a pipe has none."""
+    return ["", f"Next: {after(FILE, file=written)}"] if written.is_file() and not manner.rows_on_stdout else []
+
+
+def next_lines(project: Project, command: str = "") -> Iterator[str]:
+    """Yield the end of a result: this command, else the one that the project's status names."""
+    from rung.status.stages import next_step
+
+    yield from ("", f"Next: {command or next_step(project)}")
 
 
 def emit(document: Any) -> None:
@@ -318,9 +325,13 @@ class ProgressLine:
     """Done and total at the last call."""
     ticks = False
     """True if a thread redraws it each second."""
+    so_far: Callable[[], float | None] | None = None
+    """The score of the items answered so far, set by work that has one; shown if the line is `scored`."""
 
-    def __init__(self, what: str, *, every: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.what = what
+    def __init__(
+        self, what: str, *, every: float = 5.0, clock: Callable[[], float] = time.monotonic, scored: bool = False
+    ) -> None:
+        self.what, self.scored = what, scored
         self.clock = clock
         self.started = clock()
         self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -350,14 +361,12 @@ class ProgressLine:
             text += f"  {spent:.1f} s"
         elif done:
             left = (self.last - self.started) / done * total - spent
-            text += f"{self.beside()}  about {max(left, 0):.0f} s left"
+            score = self.so_far() if self.scored and self.so_far else None
+            beside = "" if score is None else f"  {score:.1%} so far, not a result yet"
+            text += f"{beside}  about {max(left, 0):.0f} s left"
         else:
             text += f"  {spent:.0f} s so far"
         show_progress(text, live=self.live)
-
-    def beside(self) -> str:
-        """Return what else to print while work is not done; subclasses override this."""
-        return ""
 
 
 LARGE = 16 << 20
@@ -367,14 +376,3 @@ LARGE = 16 << 20
 def bytes_line(what: str, *paths: Path) -> ProgressLine | None:
     """Return a progress line for files that take long enough to want one."""
     return ProgressLine(what) if any(path.is_file() and path.stat().st_size > LARGE for path in paths) else None
-
-
-class ScoreProgress(ProgressLine):
-    """Progress with the score of the items answered so far, if the work reports one."""
-
-    so_far: Callable[[], float | None] | None = None
-
-    def beside(self) -> str:
-        """No result yet."""
-        score = self.so_far() if self.so_far else None
-        return "" if score is None else f"  {score:.1%} so far, not a result yet"

@@ -7,7 +7,7 @@ from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.measure import Partial
 from evaluation.measurement_report import read_outcomes
-from rung.cli.output import ScoreProgress
+from rung.cli.output import ProgressLine
 
 
 class Line:
@@ -63,7 +63,7 @@ def test_each_item_is_scored_once_however_often_it_is_asked():
 
 def test_the_line_shows_it_until_the_end(capsys):
     ticks = iter(range(100))
-    line = ScoreProgress("few-shot", every=0, clock=lambda: float(next(ticks)))
+    line = ProgressLine("few-shot", scored=True, every=0, clock=lambda: float(next(ticks)))
     line(1, 4)
     line.so_far = lambda: 0.5
     line(2, 4)
