@@ -336,15 +336,12 @@ def recheck_decision(project: Project, before: Decision, after: Decision, as_jso
     models = models_in_use(project, load_settings(project.settings_file), after)
     findings = list(map(shift_json, recheck(before, after, models, after.as_of, project.root / "rules")))
     found, holds = difference(before, after), all(finding["holds"] for finding in findings)
-    if as_json:
-        emit({**found, "holds": holds, "findings": findings})
-    else:
-        say(f"The decision of {before.as_of} {'is still valid' if holds else 'is no longer valid'} on {after.as_of}.")
-        for finding in findings:
-            way = f"  -> {finding['do']}" if finding["do"] else ""
-            say(f"{'!' if finding['holds'] else '✗'} {finding['text']}{way}")
-        for line in difference_lines(found, "Written", "Now"):
-            say(line)
+    lines = [f"The decision of {before.as_of} {'is still valid' if holds else 'is no longer valid'} on {after.as_of}."]
+    for finding in findings:
+        way = f"  -> {finding['do']}" if finding["do"] else ""
+        lines.append(f"{'!' if finding['holds'] else '✗'} {finding['text']}{way}")
+    document = {**found, "holds": holds, "findings": findings}
+    show(as_json, document, [*lines, *difference_lines(found, "Written", "Now")])
     if not holds:
         raise typer.Exit(1)
 
