@@ -88,20 +88,17 @@ def _disk(folder: Path) -> DoctorCheck:
 
 
 def _project(project: Project) -> Iterator[DoctorCheck]:
-    yield _settings(project)
-    yield _trust(project)
-    yield _store(project)
-    yield from _datasets(project)
-    yield from _log(project)
-    yield from (DoctorCheck("artefacts", False, problem) for problem in read_status(project).problems)
-
-
-def _settings(project: Project) -> DoctorCheck:
+    settings: Settings | None = None
     try:
-        load_settings(project.settings_file)
+        settings = load_settings(project.settings_file)
+        yield DoctorCheck(SETTINGS_FILE, True, "every key is known")
     except RungError as error:
-        return DoctorCheck(SETTINGS_FILE, False, error.message, "fix this line in rung.toml")
-    return DoctorCheck(SETTINGS_FILE, True, "every key is known")
+        yield DoctorCheck(SETTINGS_FILE, False, error.message, "fix this line in rung.toml")
+    yield _trust(project)
+    yield _store(project, settings or Settings())
+    yield from _datasets(project)
+    yield from _log(project, settings) if settings else ()
+    yield from (DoctorCheck("artefacts", False, problem) for problem in read_status(project).problems)
 
 
 def _trust(project: Project) -> DoctorCheck:
@@ -112,11 +109,7 @@ def _trust(project: Project) -> DoctorCheck:
     return DoctorCheck("trust", True, "all code, programs and hosts of the project are trusted, or there are none")
 
 
-def _store(project: Project) -> DoctorCheck:
-    try:
-        settings = load_settings(project.settings_file)
-    except RungError:
-        settings = Settings()
+def _store(project: Project, settings: Settings) -> DoctorCheck:
     if not store_exists(project, settings):
         return DoctorCheck("store", None, "no rows yet", "rung data import FILE")
     try:
@@ -143,11 +136,10 @@ def _datasets(project: Project) -> Iterator[DoctorCheck]:
         yield DoctorCheck(manifest.version, not changed, fact, "rung data freeze" if changed else "")
 
 
-def _log(project: Project) -> Iterator[DoctorCheck]:
+def _log(project: Project, settings: Settings) -> Iterator[DoctorCheck]:
     """Check that the log and the files that it names agree. A store that cannot be read has its own line."""
     files = [path for name in VOUCHING for path in sorted(project.root.glob(f"*/*/{name}"))]
     try:
-        settings = load_settings(project.settings_file)
         fault = fault_of(project, settings, *files)
         hint = way_back(project, settings, *files) if fault else ""
     except RungError:
