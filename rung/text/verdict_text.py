@@ -36,15 +36,17 @@ def sentences(verdict: Verdict) -> tuple[str, str]:
     """Return the verdict's two sentences, without its title."""
     if verdict.unmeasured and verdict.verdict == "need_more_data":
         return f"{unmeasured(verdict)}.", "Such a score decides nothing. Raise [model] max_tokens and measure again."
-    return {"ship": _ship, "keep_prompt": _keep, "judgement": _judgement, "need_more_data": _more}[verdict.verdict](
-        verdict
-    )
+    second = {"ship": _ship, "keep_prompt": _keep, "judgement": _judgement, "need_more_data": _more}[verdict.verdict]
+    return _beats(verdict) if verdict.verdict == "ship" else _moved(verdict), second(verdict)
 
 
-def _ship(v: Verdict) -> tuple[str, str]:
-    first = f"The tuned model beats {rival_name(v)} by {signed(v.difference).lstrip('+')} points{_classifier(v)}."
+def _beats(v: Verdict) -> str:
+    return f"The tuned model beats {rival_name(v)} by {signed(v.difference).lstrip('+')} points{_classifier(v)}."
+
+
+def _ship(v: Verdict) -> str:
     more = f", against each of {len(v.arms)} arms" if len(v.arms) > 1 else ""
-    return first, f"The margin of {_margin(v)} points is passed, {level(v.confidence)} confident{more}."
+    return f"The margin of {_margin(v)} points is passed, {level(v.confidence)} confident{more}."
 
 
 def _classifier(v: Verdict) -> str:
@@ -54,8 +56,8 @@ def _classifier(v: Verdict) -> str:
     return "" if best is None else f", and the {arm_name(best.arm)} by {signed(best.difference).lstrip('+')}"
 
 
-def _keep(v: Verdict) -> tuple[str, str]:
-    return _moved(v), f"Even the best case is under the margin of {_margin(v)} points."
+def _keep(v: Verdict) -> str:
+    return f"Even the best case is under the margin of {_margin(v)} points."
 
 
 def unmeasured(v: Verdict) -> str:
@@ -63,41 +65,37 @@ def unmeasured(v: Verdict) -> str:
     return "; ".join(f"{arm_name(arm)} was not measured: {why}" for arm, why in v.unmeasured.items())
 
 
-def _judgement(v: Verdict) -> tuple[str, str]:
+def _judgement(v: Verdict) -> str:
     if v.unmeasured:
-        return _moved(v), f"{unmeasured(v)}. An arm that was not measured is not beaten. A named person decides."
-    if v.planned_runs is not None and v.place is not None and v.place > v.planned_runs:
-        return _moved(
-            v
-        ), f"The test set is used up ({v.planned_runs} runs were planned), so nothing ships. A named person decides."
-    if blocked := _blocked(v):
-        return _moved(v), f"{blocked} A named person decides."
-    return _moved(v), f"It is better, but maybe by less than the margin of {_margin(v)} points. A named person decides."
+        why = f"{unmeasured(v)}. An arm that was not measured is not beaten."
+    elif v.planned_runs is not None and v.place is not None and v.place > v.planned_runs:
+        why = f"The test set is used up ({v.planned_runs} runs were planned), so nothing ships."
+    else:
+        why = _blocked(v) or f"It is better, but maybe by less than the margin of {_margin(v)} points."
+    return f"{why} A named person decides."
 
 
-def _more(v: Verdict) -> tuple[str, str]:
+def _more(v: Verdict) -> str:
     if v.few_clusters:
-        return _moved(v), _few(v)
+        return _few(v)
     if by_judge(v.metric) and (v.judge is None or not v.judge.used or v.trainings):
-        return _moved(v), "The judge that scored it was not shown to agree with people, so nothing is decided."
+        return "The judge that scored it was not shown to agree with people, so nothing is decided."
     if blocked := _blocked(v):
-        return _moved(v), blocked
+        return blocked
     if ahead := out_of_reach(v):
         told = f"{_names(ahead)}: even the best case is under the margin of {_margin(v)} points"
-        return _moved(v), f"Against {told}, so more items would not ship it."
+        return f"Against {told}, so more items would not ship it."
     if by_judge(v.metric):
-        return _moved(v), "No difference shown. The interval includes the judge's errors; more human labels narrow it."
+        return "No difference shown. The interval includes the judge's errors; more human labels narrow it."
     unit = "clusters" if v.clusters is not None else "items"
     have = v.clusters if v.clusters is not None else v.n
     if scatter(v):
         scores = sorted(training.score for training in v.trainings)
         told = f"{len(scores)} training runs score from {percent(scores[0])} to {percent(scores[-1])}"
-        return _moved(v), f"{told}: more training runs would decide it, more {unit} would not."
+        return f"{told}: more training runs would decide it, more {unit} would not."
     if v.items_to_settle is None or v.items_to_settle <= have:
-        return _moved(
-            v
-        ), f"{counted(have, unit[:-1])} cannot tell: the estimate is at the margin of {_margin(v)} points."
-    return _moved(v), f"{counted(have, unit[:-1])} cannot tell; about {_rounded(v.items_to_settle)} would."
+        return f"{counted(have, unit[:-1])} cannot tell: the estimate is at the margin of {_margin(v)} points."
+    return f"{counted(have, unit[:-1])} cannot tell; about {_rounded(v.items_to_settle)} would."
 
 
 def _few(v: Verdict) -> str:
