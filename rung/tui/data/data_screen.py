@@ -1,5 +1,6 @@
 """Data: what happens to the marked finding? Blocking first, then to look at, then what was handled."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -95,13 +96,6 @@ class DataScreen(LoadedScreen):
         def __init__(self, word: Word) -> None:
             super().__init__()
             self.word = word
-
-    class Previewed(Message):
-        """The beginning of a file was read, with the columns to begin with; None if it could not be."""
-
-        def __init__(self, file: str, found: FilePreview | None, columns: Columns) -> None:
-            super().__init__()
-            self.file, self.found, self.columns = file, found, columns
 
     def keys_now(self) -> Sequence[tuple[str, str]]:
         """Return the keys: before the first result there is nothing to fix or show; in the field letters are text."""
@@ -369,14 +363,25 @@ class DataScreen(LoadedScreen):
         words = [*arguments(file, POOL, Columns()), "--recursive"]
         self.ask_once(f"Import {counted(len(files), 'file')} below {file}?", lambda: self.start_job(*words))
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
-    def _preview(self, file: str, place: Path) -> None:
-        """Read the beginning of a file; the command says what is wrong with one that cannot be read."""
+    @work(exclusive=True, exit_on_error=False, group="preview")
+    async def _preview(self, file: str, place: Path) -> None:
+        """Show the beginning of a file, to choose columns and role, and import it.
+
+        The command says what is wrong with a file that cannot be read.
+        """
+
+        def chosen(choice: tuple[Columns, str] | None) -> None:
+            if choice is not None:
+                columns, role = choice
+                self.start_job(*arguments(file, role, columns))
+
         try:
-            found = preview(place)
-            self.post_message(self.Previewed(file, found, self._columns_before(found) or found.guessed()))
+            found = await asyncio.to_thread(preview, place)
+            columns = await asyncio.to_thread(self._columns_before, found) or found.guessed()
         except RungError:
-            self.post_message(self.Previewed(file, None, Columns()))
+            chosen((Columns(), POOL))
+        else:
+            self.app.push_screen(ImportScreen(found, columns), chosen)
 
     def _columns_before(self, found: FilePreview) -> Columns | None:
         """Return the columns that were named for an earlier file with the same columns."""
@@ -386,19 +391,6 @@ class DataScreen(LoadedScreen):
         with open_store(project, settings) as store:
             columns = columns_before(store, found.columns)
         return columns if columns.named else None
-
-    def on_data_screen_previewed(self, message: Previewed) -> None:
-        """Let the person choose columns and role; then import."""
-
-        def chosen(choice: tuple[Columns, str] | None) -> None:
-            if choice is not None:
-                columns, role = choice
-                self.start_job(*arguments(message.file, role, columns))
-
-        if message.found is None:
-            chosen((Columns(), POOL))
-        else:
-            self.app.push_screen(ImportScreen(message.found, message.columns), chosen)
 
     def job_ended(self, ended: JobEnded) -> None:
         """Check again after every change; an import that did not go well is offered again."""

@@ -2,6 +2,7 @@
 anything is stored; keys choose question and answer.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +15,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.message import Message
 from textual.widgets import Static
 
 from curation.mask import cut_apart, mask
@@ -90,18 +90,10 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
         Binding("escape,q", "dismiss(None)", "cancel; nothing is imported"),
     ]
 
-    class Read(Message):
-        """The first rows were read with the present columns; `problem` says why they could not be."""
-
-        def __init__(self, rows: list[RowPreview], problem: str = "") -> None:
-            super().__init__()
-            self.rows, self.problem = rows, problem
-
     def __init__(self, file: FilePreview, columns: Columns) -> None:
         super().__init__()
         self.file, self.columns, self.role = file, columns, next(iter(ROLES))
         self.rows: list[RowPreview] = []
-        self.problem = ""
 
     def compose(self) -> ComposeResult:
         """Yield columns above, rows below, keys at the foot."""
@@ -136,24 +128,22 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
         self.query_one("#name", Static).update(Text(drawn(f"{title}\n"), style="bold"))
         self._read()
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="rows")
-    def _read(self) -> None:
+    @work(exclusive=True, exit_on_error=False, group="rows")
+    async def _read(self) -> None:
+        """Show the rows as they would be imported, or why they cannot be read."""
+        problem = ""
         try:
-            self.post_message(self.Read(self.file.rows(self.columns)))
+            self.rows = await asyncio.to_thread(self.file.rows, self.columns)
         except RungError as error:
-            self.post_message(self.Read([], f"{error.message}\n-> {error.hint}" if error.hint else error.message))
-
-    def on_import_screen_read(self, message: Read) -> None:
-        """Show the rows as they would be imported."""
-        self.rows, self.problem = message.rows, message.problem
+            self.rows, problem = [], f"{error.message}\n-> {error.hint}" if error.hint else error.message
         lines = ["", "The first rows:"] if self.rows else [""]
         for row in self.rows:
             question, answer = (" ".join(shown(mask(text), limit=CELL).split()) for text in (row.question, row.answer))
             lines += [f"  ! {row.problem}"] if row.problem else [f"  {question}", f"    -> {answer or '(no answer)'}"]
         if self._misses:
             lines = ["", "Mark the column of the question and press 1, then that of the answer and press 2."]
-        elif self.problem:
-            lines += [self.problem]
+        elif problem:
+            lines += [problem]
         said = self.query_one("#rows", Static)
         said.set_class(bool(self.rows), "cut")
         said.update(Text(drawn("\n".join(lines))))

@@ -3,6 +3,7 @@ marked.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.text import Text
@@ -82,15 +83,22 @@ def evidence_text(finding: DataFinding) -> Text:
     """Return the first piece of evidence: the measurement, and the rows with their differences in brackets."""
     if not finding.evidence:
         return Text(f"\n{shown(finding.reason)}")
-    first: FindingEvidence = finding.evidence[0]
+    first = finding.evidence[0]
     text = Text(f"\n1 of {len(finding.evidence):,}   {shown(first.note)}\n")
-    two = len(first.places) == 2 and len(first.texts) >= 2
-    marks: Sequence[Sequence[Span]] = changed(*first.texts[:2]) if two else ()
-    for number, (place, said) in enumerate(_pairs(first)):
-        text.append(f"  {place}\n    ")
-        text.append_text(bracketed(said, marks[number] if number < len(marks) else ()))
-        text.append("\n")
-    return text.append("  [ ] marks what only one row has") if any(marks) else text
+    made = _rows(first, SHOWN)
+    for place, row in zip_longest(first.places[: len(made)], made, fillvalue=""):
+        text = Text.assemble(text, f"  {place}\n    ", row, "\n")
+    return text.append("  [ ] marks what only one row has") if any(row.spans for row in made) else text
+
+
+def _rows(evidence: FindingEvidence, most: int) -> list[Text]:
+    """Return the beginning of each row; of two rows with what only one has in brackets."""
+    marks = changed(*evidence.texts[:2]) if _are_two(evidence) else ((), ())
+    return [bracketed(text, marks[n] if n < 2 else (), most) for n, text in enumerate(evidence.texts)]
+
+
+def _are_two(evidence: FindingEvidence) -> bool:
+    return len(evidence.places) == 2 and len(evidence.texts) >= 2
 
 
 def bracketed(text: str, spans: Sequence[Span], most: int = SHOWN) -> Text:
@@ -103,11 +111,6 @@ def bracketed(text: str, spans: Sequence[Span], most: int = SHOWN) -> Text:
             made.append(" " if text[start:end].endswith(" ") else "")
             at = end
     return made.append(shown(text[at:], limit=max(most - at, 1)))
-
-
-def _pairs(evidence: FindingEvidence) -> list[tuple[str, str]]:
-    places = [*evidence.places, *[""] * len(evidence.texts)]
-    return list(zip(places, evidence.texts, strict=False))
 
 
 def rows_words(done: int, of: int, seconds: float) -> str:
@@ -221,19 +224,16 @@ class RowsScreen(PageScreen):
 def _evidence(evidence: FindingEvidence, head: str, width: int) -> Iterator[TextPart]:
     """Yield the measurement, then the rows; with marks if there are two."""
     yield TextPart(Text(f"\n{head}", style="bold"))
-    two = len(evidence.places) == 2 and len(evidence.texts) >= 2
-    marks = changed(*evidence.texts[:2]) if two else ()
-    made = [bracketed(text, marks[n] if two and n < 2 else (), LONGEST) for n, text in enumerate(evidence.texts)]
-    places = [shown(place) for place in evidence.places]
-    if two and width >= WIDE:
+    made, places = _rows(evidence, LONGEST), [shown(place) for place in evidence.places]
+    if _are_two(evidence) and width >= WIDE:
         yield from (TextPart(line, 2) for line in beside(places, made[:2], (width * SHARE // 100 - FRAME - 3) // 2))
         yield from (TextPart(text, 4) for text in made[2:])
         return
-    for number in range(max(len(places), len(made))):
-        if number < len(places):
-            yield TextPart(Text(places[number]), 2)
-        if number < len(made):
-            yield TextPart(made[number], 4)
+    for place, row in zip_longest(places, made):
+        if place is not None:
+            yield TextPart(Text(place), 2)
+        if row is not None:
+            yield TextPart(row, 4)
 
 
 def beside(places: list[str], texts: list[Text], room: int) -> Iterator[Text]:

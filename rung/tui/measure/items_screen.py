@@ -1,14 +1,14 @@
 """`v`: items one by one, with the output, the expected answer and the score; losses first."""
 
+import asyncio
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.message import Message
 
 from curation.mask import mask
 from curation.split.manifest import load_split
@@ -31,13 +31,6 @@ class ItemsScreen(LeavingModal[None]):
         *PAGES,
     ]
 
-    class Read(Message):
-        """The outcomes were read, and the questions of the split."""
-
-        def __init__(self, outcomes: list[ItemOutcome], questions: dict[int, str]) -> None:
-            super().__init__()
-            self.outcomes, self.questions = outcomes, questions
-
     def __init__(self, folder: Path, arm: str | None) -> None:
         super().__init__()
         self.folder, self.arm = folder, arm
@@ -54,10 +47,10 @@ class ItemsScreen(LeavingModal[None]):
 
     def on_mount(self) -> None:
         """Read the outputs in a thread."""
-        self._read()
+        self._show()
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
-    def _read(self) -> None:
+    def _read(self) -> tuple[list[ItemOutcome], dict[int, str]]:
+        """Return the outcomes, and the questions of the split by item."""
         project = Project(self.folder.parent.parent)
         report = read_report(project, self.folder.name)[1]
         split = split_to_show(project, load_settings(project.settings_file), report.test_sha256)
@@ -68,18 +61,18 @@ class ItemsScreen(LeavingModal[None]):
         except RungError:
             rows = []  # the version is gone or changed: the outcomes are still what was measured
         mine = sorted((o for o in found if o.arm == arm), key=lambda o: (o.score, o.item, o.form))
-        self.post_message(self.Read(mine, {o.item: o.asked(rows) for o in mine if o.row <= len(rows)}))
+        return mine, {o.item: o.asked(rows) for o in mine if o.row <= len(rows)}
 
-    @on(Read)
-    def _show(self, message: Read) -> None:
-        self.outcomes = {f"{o.item} {o.form}": o for o in message.outcomes}
-        self.questions = message.questions
-        wrong = sum(o.score < 1 for o in message.outcomes)
-        two = len({o.form for o in message.outcomes}) > 1
-        name = arm_name(message.outcomes[0].arm) if message.outcomes else "No validation items"
-        kind = "validation " if message.outcomes and message.outcomes[0].split == "validation" else ""
+    @work(exclusive=True, exit_on_error=False)
+    async def _show(self) -> None:
+        found, self.questions = await asyncio.to_thread(self._read)
+        self.outcomes = {f"{o.item} {o.form}": o for o in found}
+        wrong = sum(o.score < 1 for o in found)
+        two = len({o.form for o in found}) > 1
+        name = arm_name(found[0].arm) if found else "No validation items"
+        kind = "validation " if found and found[0].split == "validation" else ""
         forms = ", each with and without constrained output" if two else ""
-        items = len({o.item for o in message.outcomes})
+        items = len({o.item for o in found})
         head = Entry(f"{name}: {items:,} {kind}items{forms}, {wrong:,} not right; those first", "", "bold")
         lines = [Entry(_line(outcome, two), key) for key, outcome in self.outcomes.items()]
         self.query_one("#items", MarkedLines).show([head, *lines])

@@ -1,5 +1,6 @@
 """Pages over a screen: plain text, an explanation (`w`), the keys (`F1`), name and reason of a decision."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -8,7 +9,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.message import Message
 from textual.widgets import Input, Static, TextArea
 
 from rung.symbols import drawn
@@ -66,13 +66,6 @@ class WhyScreen(PageScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("w", "dismiss", "close")]
 
-    class Found(Message):
-        """The explanation of the reference was found."""
-
-        def __init__(self, words: str) -> None:
-            super().__init__()
-            self.words = words
-
     def __init__(self, ref: str) -> None:
         super().__init__(f"Why {ref}", "…")
         self.ref = ref
@@ -81,20 +74,18 @@ class WhyScreen(PageScreen):
         """Look it up."""
         self._look()
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
-    def _look(self) -> None:
+    @work(exclusive=True, exit_on_error=False)
+    async def _look(self) -> None:
+        self.text = f"{await asyncio.to_thread(self._answer)}\n\n$ rung why {self.ref}"
+        self.draw()
+
+    def _answer(self) -> str:
         from rung.why import answer
 
-        source = self.app.source  # type: ignore[attr-defined]
         try:
-            self.post_message(self.Found("\n".join(answer(source.project, self.ref).lines)))
+            return "\n".join(answer(self.app.source.project, self.ref).lines)  # type: ignore[attr-defined]
         except RungError as error:
-            self.post_message(self.Found(error.message))
-
-    @on(Found)
-    def _show(self, message: Found) -> None:
-        self.text = f"{message.words}\n\n$ rung why {self.ref}"
-        self.draw()
+            return error.message
 
 
 FEWEST_FIELDS = 2
