@@ -7,17 +7,14 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
+from known_commands import fault
 
-from rung.cli import build_app
 from rung.cli.tree import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-TREE = typer.main.get_command(build_app())
 
 
 def commands(text: str) -> Iterator[str]:
@@ -34,24 +31,9 @@ def commands(text: str) -> Iterator[str]:
 def complaint(command: str) -> str:
     """Return the error in a command: an unknown command, or an unknown option."""
     try:
-        words = shlex.split(command.replace("[", "").replace("]", ""))[1:]
+        return fault(shlex.split(command.replace("[", "").replace("]", ""))[1:])
     except ValueError:
         return "cannot be split"
-    node: Any = TREE
-    while getattr(node, "commands", None):
-        words = [*words[0].split("|")[:1], *words[1:]] if words else words
-        if words and words[0] in node.commands:
-            node = node.commands[words.pop(0)]
-        elif words and not words[0].startswith("-") and not node.invoke_without_command and node is not TREE:
-            return f"no command {words[0]}"
-        else:
-            break
-    known = {name for p in node.params for name in (*p.opts, *p.secondary_opts)} | {"--help", "-h", "--version"}
-    wrong = [w for w in words if re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", w) and w.partition("=")[0] not in known]
-    first = words[0] if words else ""
-    if node is TREE and first and not first.startswith("-"):
-        return f"no command {first}"
-    return f"no option {', '.join(wrong)}" if wrong else ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import ladder
 import pytest
-import typer.main
 from conftest_tui import STAGES, flat, opened, press, running, settled, text_of
+from known_commands import fault
 from parsed import parsed
 
-from rung.cli import build_app
 from rung.start import start_project
 from training.release.releasing import release_untuned
 from training.runs import read_run, write_run
@@ -26,57 +25,22 @@ PROSE = re.compile(rf"(?:(?<!\w)(?:{ARTICLES})|--[\w-]+)$")
 """Text before the word if it is a rung of the ladder, or the value of another program's option."""
 
 
-ALONE = "does something without a word of its own"
-
-
-def is_word(rest):
-    return bool(rest) and rest[0].islower() and not rest[0].startswith("--")
-
-
-@pytest.fixture(scope="module")
-def commands():
-    """`data fix` -> its options, for every command of the program."""
-    found = {}
-
-    def walk(command, path):
-        options = {opt for param in command.params for opt in (*param.opts, *param.secondary_opts)}
-        found[path] = options | {"--help"} | ({ALONE} if getattr(command, "invoke_without_command", False) else set())
-        for name, below in getattr(command, "commands", {}).items():
-            walk(below, f"{path} {name}".strip())
-
-    walk(typer.main.get_command(build_app()), "")
-    return found
-
-
-def faults(text, commands):
+def faults(text):
     """Commands in this text that do not exist, or that have an option which does not exist."""
     for match in COMMAND.finditer(text):
-        words = match[1].split()
-        if PROSE.search(text[: match.start()].rstrip()) or not re.match(r"(--)?[a-z]", words[0]):
-            continue
-        path, rest = words[0], words[1:]
-        while rest and f"{path} {rest[0]}" in commands:
-            path = f"{path} {rest.pop(0)}"
-        options = [word.split("=")[0].rstrip(".,") for word in words if word.startswith("--")]
-        if words[0].startswith("--"):
-            path = ""
-        elif path not in commands:
-            yield match[0]
-            continue
-        elif ALONE not in commands[path] and any(known.startswith(f"{path} ") for known in commands) and is_word(rest):
-            yield match[0]  # a group with a word that is none of its commands
-            continue
-        yield from (f"{match[0]}: {option}" for option in options if option not in commands[path])
+        words = [word.rstrip(".,") for word in match[1].split()]
+        if not PROSE.search(text[: match.start()].rstrip()) and re.match(r"(--)?[a-z]", words[0]) and fault(words):
+            yield f"{match[0]}: {fault(words)}"
 
 
-def test_the_finder_finds(commands):
+def test_the_finder_finds():
     text = "-> rung baselin. $ rung data fixx leaks; run: rung train --overide decision; the next rung is dearer"
-    assert [fault.split(":")[0] for fault in faults(text, commands)] == [
+    assert [fault.split(":")[0] for fault in faults(text)] == [
         "rung baselin.",
         "rung data fixx leaks",
         "rung train --overide decision",
     ]
-    assert not list(faults("rung data fix leaks, rung train --override NAME, rung --version", commands))
+    assert not list(faults("rung data fix leaks, rung train --override NAME, rung --version"))
 
 
 def closed_gates(clinic):
@@ -102,22 +66,22 @@ SLOW = {name: () if name == "a_verdict_11" else pytest.mark.slow for name in MAD
 
 
 @pytest.mark.parametrize("made", [pytest.param(name, marks=SLOW[name]) for name in MADE])
-async def test_every_command_on_every_screen_exists(clinic, program, commands, made):
+async def test_every_command_on_every_screen_exists(clinic, program, made):
     MADE[made](clinic)
-    await all_exist(program(clinic.root), commands)
+    await all_exist(program(clinic.root))
 
 
 @pytest.mark.parametrize("test_set", [False, pytest.param(True, marks=pytest.mark.slow)])
-async def test_every_command_before_the_ladder_exists(tmp_path, program, commands, test_set):
+async def test_every_command_before_the_ladder_exists(tmp_path, program, test_set):
     if test_set:
         project = ladder.reviewed(tmp_path / "clinic")
         ladder.freeze(project, ladder.settings_of(project), test_only=True, actor="dana")
     else:
         start_project(tmp_path / "clinic")
-    await all_exist(program(tmp_path / "clinic"), commands)
+    await all_exist(program(tmp_path / "clinic"))
 
 
-async def all_exist(app, commands):
+async def all_exist(app):
     """Open every stage, press Enter there, and look at every command that is shown."""
     seen = {}
     async with running(app, (160, 60)) as pilot:
@@ -137,7 +101,7 @@ async def all_exist(app, commands):
                 elif getattr(app.screen, "stage", None) is None:
                     seen[STAGES[number - 1]] += [text_of(app)]
                     await pilot.press("escape")
-    wrong = {name: [f for text in texts for f in faults(text, commands)] for name, texts in seen.items()}
+    wrong = {name: [f for text in texts for f in faults(text)] for name, texts in seen.items()}
     assert not any(wrong.values()), {name: found for name, found in wrong.items() if found}
     shown = " ".join(text for texts in seen.values() for text in texts)
     assert len(set(COMMAND.findall(shown))) >= 8
@@ -165,11 +129,11 @@ def texts_of(path):
 
 
 @pytest.mark.parametrize("package", SHOWN)
-def test_every_command_in_a_message_exists(commands, package):
+def test_every_command_in_a_message_exists(package):
     found, wrong = 0, []
     for path in sorted((ROOT / package).rglob("*.py")):
         for line, text in texts_of(path):
             found += len(COMMAND.findall(text))
-            wrong += [f"{path.relative_to(ROOT)}:{line}: {fault}" for fault in faults(text, commands)]
+            wrong += [f"{path.relative_to(ROOT)}:{line}: {fault}" for fault in faults(text)]
     assert not wrong, "\n".join(wrong)
     assert found > 0
