@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 
+from curation.example import chat_row as row
+
 
 def test_the_same_answers_give_the_same_bytes(rung, tmp_path):
     answers = {"task": "classification", "prompting": "insufficient", "prompt_effort_days": 7, "examples": 900}
@@ -26,7 +28,7 @@ def test_the_same_answers_give_the_same_bytes(rung, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.toml", "b.json"]
 
 
-def test_there_and_back_nothing_is_lost(rung, tmp_path, lines, row):
+def test_there_and_back_nothing_is_lost(rung, tmp_path, lines):
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     tools = [{"role": "user", "content": "w?"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
     tools += [{"role": "tool", "content": "42", "tool_call_id": "1"}, {"role": "assistant", "content": "42"}]
@@ -48,7 +50,7 @@ def test_there_and_back_nothing_is_lost(rung, tmp_path, lines, row):
 NAMES = ("amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heath")
 
 
-def begun(rung, lines, row, pool=4, test=2):
+def begun(rung, lines, pool=4, test=2):
     assert rung("init", ".").code == 0
     rows = [row(f"{a} {b} note about the {b} in {a} {n} of {b}", f"L{n % 2}") for n, (a, b) in enumerate(pairs())]
     lines("pool.jsonl", rows[:pool])
@@ -61,9 +63,9 @@ def pairs():
     return [(a, b) for a in NAMES for b in NAMES if a < b]
 
 
-def test_nothing_leaves_where_the_answer_forbids_it(rung, tmp_path, lines, row, loopback):
+def test_nothing_leaves_where_the_answer_forbids_it(rung, tmp_path, lines, loopback):
     """A proxy on this machine stands for the world outside: it must not see one request."""
-    begun(rung, lines, row)
+    begun(rung, lines)
     outside = {"HTTP_PROXY": loopback.url, "HTTPS_PROXY": loopback.url, "ALL_PROXY": loopback.url}
     outside |= {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "NO_PROXY": ""}
     ask = ("data", "generate", "--count", "1", "--yes", "--json", "--model", "m", "--provider")

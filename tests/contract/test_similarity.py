@@ -6,6 +6,8 @@ import gzip
 import json
 import random
 
+from curation.example import chat_row as row
+
 LONG = "the pump in hall four must be checked every morning before the shift begins and the result goes into the book "
 WORDS = [a + b + c for a in ("bra", "tel", "mor", "sig", "van", "kup") for b in "aeiou" for c in ("ndor", "lik", "st")]
 
@@ -16,7 +18,7 @@ def prose(draw, count):
     return " ".join(draw.choice(WORDS) + str(draw.randrange(90)) * draw.randrange(2) for _ in range(count))
 
 
-def test_which_answers_are_the_same(rung, lines, row):
+def test_which_answers_are_the_same(rung, lines):
     """One question each; the second row goes exactly where the answers are the same."""
     draw = random.Random(5)
     long = LONG * 2
@@ -46,7 +48,7 @@ def test_which_answers_are_the_same(rung, lines, row):
     assert report["read"] == report["kept"] + report["exact"] + report["near"]
 
 
-def test_words_chains_context_and_the_template(rung, tmp_path, lines, row):
+def test_words_chains_context_and_the_template(rung, tmp_path, lines):
     draw = random.Random(7)
     chain = prose(draw, 60).split()
     second = [*chain[:-5], *prose(draw, 5).split()]
@@ -75,7 +77,7 @@ def test_words_chains_context_and_the_template(rung, tmp_path, lines, row):
     assert instruction.lower() in report["template"]
 
 
-def test_malformed_lines_never_vanish(rung, tmp_path, row):
+def test_malformed_lines_never_vanish(rung, tmp_path):
     good = json.dumps(row("a question", "an answer")).encode()
     turn = b'{"messages":[{"role":"user","content":"q%s"},{"role":"assistant","content":"a"}]%s}'
     bad = [
@@ -94,7 +96,7 @@ def test_malformed_lines_never_vanish(rung, tmp_path, row):
     assert (report["read"], report["kept"], report["rejected"]) == (10, 1, 9)
 
 
-def test_one_leak_copied_many_times_is_found_as_surely_as_once(rung, tmp_path, lines, row):
+def test_one_leak_copied_many_times_is_found_as_surely_as_once(rung, tmp_path, lines):
     """Each copy stands among other words, so that no two rows are alike; suspects and labels stay in train."""
     draw = random.Random(11)
     question, answer, said = prose(draw, 30), prose(draw, 25), prose(draw, 25)
@@ -119,13 +121,13 @@ def test_one_leak_copied_many_times_is_found_as_surely_as_once(rung, tmp_path, l
     assert rung("data", "leakage", "--train", "clean", "--test", "test.jsonl").code == 0
 
 
-def test_a_question_that_all_rows_share_is_no_template(rung, lines, row):
+def test_a_question_that_all_rows_share_is_no_template(rung, lines):
     lines("in.jsonl", [row("who opens the hall on monday", "the guard")] * 40)
     ran = rung("data", "dedup", "in.jsonl", "-o", "out.jsonl", "--json")
     assert (ran.json["kept"], ran.json["template"]) == (1, None)
 
 
-def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines, row):
+def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines):
     good = json.dumps(row("who opens the hall on monday", "the guard of the north gate does so at six"))
     (tmp_path / "in.jsonl").write_text(f"{good}\n{good}\n{{oops\n")
     lines("test.jsonl", [json.loads(good)])
@@ -139,6 +141,6 @@ def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines, row):
     assert rung("data", "dedup", "kept.gz", "-o", "again.gz", "--json").json["kept"] == 1
 
 
-def test_one_row_has_no_cluster_of_which_one_was_kept(rung, lines, row):
+def test_one_row_has_no_cluster_of_which_one_was_kept(rung, lines):
     lines("in.jsonl", [row("Who answers?", "Ann.")])
     assert "cluster" not in rung("data", "dedup", "in.jsonl", "-o", "out.jsonl").out

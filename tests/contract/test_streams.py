@@ -13,6 +13,7 @@ from pathlib import Path
 import in_process
 import pytest
 
+from curation.example import chat_row as row
 from rung import cli
 
 
@@ -21,6 +22,10 @@ from rung import cli
     [
         ("nonsense --json", "nonsense"),
         ("data dedupe x --json", "dedup"),
+        ("import rows.csv --json", "rung data import"),
+        ("freeze --json", "rung data freeze"),
+        ("data chekc --json", "rung data check"),
+        ("advice --json", "rung advise"),
         ("data dedup --json", "IN"),
         ("data convert a.jsonl --json", "--out"),
         ("verdict --json --scores", "--scores"),
@@ -32,9 +37,8 @@ from rung import cli
 )
 def test_bad_usage_is_one_error_document_and_exit_2(rung, tmp_path, arguments, says):
     ran = rung(*arguments.split())
-    assert ran.code == 2
-    assert says in ran.error["message"]
-    assert says in ran.err
+    assert ran.code == 2 and ran.error["hint"]
+    assert says in ran.error["message"] and says in ran.err
     assert not list(tmp_path.iterdir())
 
 
@@ -59,7 +63,7 @@ evaluate|verdict --scores --json --accept-judgement --by --reason --chosen|relea
         assert {w for w in words if w[0] == "-"} <= {opt for param in found.params for opt in param.opts}, entry
 
 
-def test_outputs_are_refused_before_anything_is_written(rung, tmp_path, lines, row):
+def test_outputs_are_refused_before_anything_is_written(rung, tmp_path, lines):
     lines("a.jsonl", [row("hello there", "hi")])
     (tmp_path / "file").write_text("x")
     for outputs in (["-o", "out", "--removed", "file/x"], ["-o", "out", "--pairs", "./out"], ["-o", "."]):
@@ -77,7 +81,7 @@ def test_outputs_are_refused_before_anything_is_written(rung, tmp_path, lines, r
 @pytest.mark.parametrize(
     "command", ["convert a.jsonl -o", "dedup a.jsonl -o", "leakage --train a.jsonl --test b.jsonl --clean"]
 )
-def test_rows_for_a_pipe_are_alone_on_standard_output(rung, lines, row, command):
+def test_rows_for_a_pipe_are_alone_on_standard_output(rung, lines, command):
     lines("a.jsonl", [row("who may open the hall", "the guard")])
     lines("b.jsonl", [row("when does the shift begin", "at six")])
     ran = rung("data", *command.split(), "/dev/stdout")
@@ -87,7 +91,7 @@ def test_rows_for_a_pipe_are_alone_on_standard_output(rung, lines, row, command)
     assert (ran.code, ran.error["where"]) == (2, "/dev/stdout")
 
 
-def test_rows_that_are_redirected_go_where_the_file_is_and_replace_nothing(tmp_path, lines, row):
+def test_rows_that_are_redirected_go_where_the_file_is_and_replace_nothing(tmp_path, lines):
     lines("a.jsonl", [row("who may open the hall", "the guard")])
     command = [sys.executable, "-m", "rung", "data", "convert", "a.jsonl", "-o", "/dev/stdout"]
     with (tmp_path / "b.jsonl").open("wb", buffering=0) as file:
@@ -102,14 +106,14 @@ def test_rows_that_are_redirected_go_where_the_file_is_and_replace_nothing(tmp_p
 
 @pytest.mark.cold
 @pytest.mark.parametrize("output", ["/dev/stdout", "/dev/fd/77"])
-def test_a_stream_that_is_not_open_takes_no_rows(tmp_path, lines, row, output):
+def test_a_stream_that_is_not_open_takes_no_rows(tmp_path, lines, output):
     lines("a.jsonl", [row("who may open the hall", "the guard")])
     command = f"{sys.executable} -m rung data convert a.jsonl -o {output} >&-"
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2 and output in done.stderr
 
 
-def test_the_next_command_names_the_files(rung, lines, row):
+def test_the_next_command_names_the_files(rung, lines):
     for name in ("a train.jsonl", "test.jsonl"):
         lines(name, [row("who may open the big hall on a holiday in winter", "only the guard of the north gate")])
     words = ("data", "leakage", "--train", "a train.jsonl", "--test", "test.jsonl")
@@ -118,7 +122,7 @@ def test_the_next_command_names_the_files(rung, lines, row):
 
 @pytest.mark.cold  # a fork hears of the signal later than of the end of its input
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, row, sent):
+def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, sent):
     """The input is a pipe that never ends: the command is certainly in the middle."""
     (tmp_path / "out.jsonl").write_text("old\n")
     command = [sys.executable, "-m", "rung", "data", "convert", "-", "-o", "out.jsonl"]
@@ -199,7 +203,7 @@ def test_any_terminal_can_show_the_output(rung):
     assert {"id", "text", "why", "kind", "answers", "sets"} <= set(shown.json[0])
 
 
-def test_nothing_found_is_one_document_too(rung, tmp_path, lines, row):
+def test_nothing_found_is_one_document_too(rung, tmp_path, lines):
     """Each command with --json on a project that has no rows; those that need some say so in an error document."""
     lines("one.jsonl", [row("What is the code?", "E11")])
     lines("other.jsonl", [row("Which way is north?", "up")])
@@ -224,7 +228,7 @@ def test_nothing_found_is_one_document_too(rung, tmp_path, lines, row):
     ("name", "data"),
     [("a.jsonl", b""), ("a.jsonl", b"\n \n"), ("a.csv", b""), ("a.csv", b"question,answer\n"), ("a.json", b"[]")],
 )
-def test_an_input_without_rows_is_told(rung, tmp_path, lines, row, name, data):
+def test_an_input_without_rows_is_told(rung, tmp_path, lines, name, data):
     (tmp_path / name).write_bytes(data)
     lines("rows.jsonl", [row("q", "a")])
     assert rung("init").code == 0

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import in_process
+import in_shell
 import pytest
 import typer
-from in_shell import rung
 
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
@@ -35,8 +36,8 @@ def leaves(command: Any, path: str = "rung") -> Iterator[tuple[str, Any]]:
         yield from leaves(each, f"{path} {name}")
 
 
-def ran(folder: Any, *words: str) -> subprocess.CompletedProcess[str]:
-    return rung(*words, cwd=folder, COLUMNS="100")
+def ran(folder: Any, *words: str) -> in_process.Done:
+    return in_process.rung(*words, cwd=folder)
 
 
 def stage_of(folder: Any, name: str) -> Any:
@@ -113,10 +114,10 @@ def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
 
 
 def test_verbose_says_when_what_ran_and_where_an_error_arose(tmp_path: Any) -> None:
-    done = ran(tmp_path, "questions", "--json", "--verbose")
+    done = in_shell.rung("questions", "--json", "--verbose", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == ran(tmp_path, "questions", "--json").stdout
     assert f"in {tmp_path}" in done.stderr and "CPU-seconds" in done.stderr and "] rung " in done.stderr
-    wrong = ran(tmp_path, "--verbose", "why", "nothing-like-it")
+    wrong = in_shell.rung("--verbose", "why", "nothing-like-it", cwd=tmp_path)
     assert wrong.returncode == 2 and "Traceback" in wrong.stderr and wrong.stderr.count("-> ") == 1
 
 
@@ -124,7 +125,7 @@ def test_verbose_logs_no_row(tmp_path: Any) -> None:
     (tmp_path / "rows.csv").write_text(CSV.replace("cards\n", "Wendelin Quarz\n"))
     assert ran(tmp_path, "init").returncode == 0
     columns = ("--question", "question", "--answer", "team", "--rejects", "rejects.jsonl")
-    done = ran(tmp_path, "data", "import", "rows.csv", *columns, "--verbose")
+    done = in_shell.rung("data", "import", "rows.csv", *columns, "--verbose", cwd=tmp_path)
     assert done.returncode == 0 and "CPU-seconds" in done.stderr
     assert "Wendelin Quarz" not in done.stderr
 
@@ -144,20 +145,6 @@ def test_the_lines_of_status_add_up_with_drafts(tmp_path: Path) -> None:
 def test_both_at_once_are_refused(tmp_path: Any) -> None:
     done = ran(tmp_path, "--quiet", "status", "--verbose")
     assert done.returncode == 2 and "--quiet" in done.stderr and "--verbose" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "meant"),
-    [
-        ("import rows.csv", "rung data import"),
-        ("freeze", "rung data freeze"),
-        ("data chekc", "rung data check"),
-        ("advice", "rung advise"),
-    ],
-)
-def test_a_wrong_word_leads_on(tmp_path: Any, words: str, meant: str) -> None:
-    done = ran(tmp_path, *words.split())
-    assert done.returncode == 2 and meant in done.stderr and "--help" in done.stderr
 
 
 def test_help_tells_whole_sentences_and_where_to_begin(tmp_path: Any) -> None:
@@ -256,19 +243,23 @@ def test_a_second_command_in_one_process_begins_anew(
 
 
 @pytest.mark.cold
-@pytest.mark.parametrize(("changed", "colours"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
-def test_a_terminal_shows_signs_in_colour_unless_they_are_turned_off(tmp_path, changed, colours):
+def test_a_terminal_shows_signs_in_colour_unless_they_are_turned_off(tmp_path, monkeypatch):
     ran(tmp_path, "init", ".")
+    for name, value in {"TERM": "xterm", "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1", "NO_COLOR": ""}.items():
+        monkeypatch.setenv(name, value)
     leader, follower = os.openpty()
-    environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1", **changed}
-    environment = {name: value for name, value in environment.items() if name != "NO_COLOR" or "NO_COLOR" in changed}
-    command = [sys.executable, "-P", "-m", "rung", "status"]
-    subprocess.run(command, cwd=tmp_path, stdout=follower, env=environment, check=True)
-    os.close(follower)
-    seen = os.read(leader, 20_000).decode()
-    os.close(leader)
-    assert ("\x1b[1mNext: " in seen) == colours and ("\x1b" in seen) == colours
+    subprocess.run([sys.executable, "-P", "-m", "rung", "status"], cwd=tmp_path, stdout=follower, check=True)
+    assert "\x1b[1mNext: " in os.read(leader, 20_000).decode()
     assert "\x1b" not in ran(tmp_path, "status").stdout
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert output.shows_colour()
+        for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+            with monkeypatch.context() as off:
+                off.setenv(name, value)
+                assert not output.shows_colour()
+        monkeypatch.undo()
+    os.close(leader)
 
 
 def test_only_the_sign_a_line_begins_with_has_a_colour():
