@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+
+from review_rows import begun
 
 from curation.example import Example, chat_row
 from curation.store import open_store
@@ -43,6 +46,31 @@ def test_quick_commands_and_public_names_load_nothing_heavy(tmp_path):
     assert loaded_after(RUN.format(commands=commands[:3]), str(tmp_path), ("numpy", "curation")) == []
     names = "import rung, rung.status, curation.review, training.gates.clearance"
     assert loaded_after(f"{RUN.format(commands=commands)}\n{names}", str(tmp_path)) == []
+
+
+SCREENS = """
+import asyncio
+from pathlib import Path
+from conftest_tui import opened, rested, running
+from rung.tui.app import RungApp
+from rung.tui.source import ScreenSource
+
+async def look():
+    app = RungApp(ScreenSource.of(Path()))
+    async with running(app) as pilot:
+        await rested(pilot)
+        for number in (1, 2, 4):
+            screen = await opened(pilot, number)
+            await rested(pilot)
+        assert screen.item is not None
+
+asyncio.run(look())
+"""
+
+
+def test_start_questions_advice_and_review_load_nothing_heavy(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    assert loaded_after(SCREENS, str(begun(tmp_path / "icd"))) == []
 
 
 def test_no_store_is_loaded_where_there_is_none(tmp_path):

@@ -1,4 +1,4 @@
-"""How many modules of curation a row passes through: those of which a function runs between a command and its end."""
+"""How many modules a row passes through: those of which a function runs between a command and its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 from freezing import rows
 from in_process import rung
 
-MOST = {"import": 30, "freeze": 40}
+PACKAGES = {"advisor", "chat", "curation", "evaluation", "rung", "training", "workspace"}
+MOST = {"import": 47, "freeze": 62}
+"""Bounds that only fall: a new layer between two others must replace one."""
 
 
 def passed_through(folder: Path, *words: str) -> set[str]:
@@ -18,8 +20,9 @@ def passed_through(folder: Path, *words: str) -> set[str]:
     seen: set[str] = set()
 
     def look(frame: Any, event: str, _: object) -> None:
-        if event == "call" and frame.f_globals.get("__name__", "").startswith("curation."):
-            seen.add(frame.f_globals["__name__"])
+        name = frame.f_globals.get("__name__", "")
+        if event == "call" and frame.f_code.co_name[0] != "<" and name.partition(".")[0] in PACKAGES:
+            seen.add(name)
 
     before = sys.getprofile()
     sys.setprofile(look)
@@ -38,4 +41,5 @@ def test_a_row_passes_through_few_modules(tmp_path: Path) -> None:
     for command, *words in (("import", "rows.jsonl"), ("freeze",)):
         rung("data", command, *words, "--dry-run", cwd=tmp_path, code=0)  # what a first import runs is none of the way
         found[command] = passed_through(tmp_path, command, *words)
+    assert all({"curation.store.writing", "curation.review.queue"} <= seen for seen in found.values())
     assert {name: sorted(each) for name, each in found.items() if len(each) > MOST[name]} == {}
