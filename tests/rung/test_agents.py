@@ -11,21 +11,18 @@ from pathlib import Path
 import anyio
 import pytest
 from in_shell import rung
+from rows_in_files import lines, row
 
 from rung.start import start_project
 
 ROOT = Path(__file__).parents[2]
-ROWS = "".join(
-    json.dumps({"messages": [{"role": "user", "content": f"What is {n} plus {n}?"},
-                             {"role": "assistant", "content": str(2 * n)}]}) + "\n"
-    for n in (1, 2, 2, 30)
-)  # fmt: skip
+SUMS = [row(f"What is {n} plus {n}?", str(2 * n)) for n in (1, 2, 2, 30)]
 
 
 @pytest.fixture
 def folder(tmp_path):
     start_project(tmp_path)
-    (tmp_path / "rows.jsonl").write_text(ROWS)
+    lines(tmp_path / "rows.jsonl", SUMS)
     return tmp_path
 
 
@@ -115,31 +112,29 @@ def test_an_agent_cannot_train_approve_or_override(folder):
     assert tree(folder) == before
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("verdict", {"accept_judgement": True, "by": "Kim"}),
-        ("advise", {"set": ["prompting=insufficient"]}),
-        ("data_check", {"files": ["/etc/passwd"]}),
-        ("data_check", {"files": ["../rows.jsonl"]}),
-        ("data_check", {"files": ["out/secret"]}),
-        ("data_check", {"files": ["--html=x.html"]}),
-        ("estimate", {"model": "/etc"}),
-        ("data_dedup", {"sources": ["rows.jsonl"], "out": "rows.jsonl"}),
-        ("data_dedup", {"sources": ["rows.jsonl"], "out": "datasets/v001/train.jsonl"}),
-        ("data_dedup", {"sources": ["rows.jsonl"], "out": ".claude/x.json"}),
-        ("data_convert", {"source": "rows.jsonl", "out": "rung.toml"}),
-        ("data_dedup", {"sources": ["rows.jsonl"]}),
-        ("data_dedup", {"sources": "rows.jsonl", "out": "x.jsonl"}),
-        ("no_such_tool", {}),
-    ],
+REFUSED = (
+    ("verdict", {"accept_judgement": True, "by": "Kim"}),
+    ("advise", {"set": ["prompting=insufficient"]}),
+    ("data_check", {"files": ["/etc/passwd"]}),
+    ("data_check", {"files": ["../rows.jsonl"]}),
+    ("data_check", {"files": ["out/secret"]}),
+    ("data_check", {"files": ["--html=x.html"]}),
+    ("estimate", {"model": "/etc"}),
+    ("data_dedup", {"sources": ["rows.jsonl"], "out": "rows.jsonl"}),
+    ("data_dedup", {"sources": ["rows.jsonl"], "out": "datasets/v001/train.jsonl"}),
+    ("data_dedup", {"sources": ["rows.jsonl"], "out": ".claude/x.json"}),
+    ("data_convert", {"source": "rows.jsonl", "out": "rung.toml"}),
+    ("data_dedup", {"sources": ["rows.jsonl"]}),
+    ("data_dedup", {"sources": "rows.jsonl", "out": "x.jsonl"}),
+    ("no_such_tool", {}),
 )
-def test_what_a_tool_does_not_take_is_refused_with_an_error_document(folder, name, arguments):
+
+
+def test_what_a_tool_does_not_take_is_refused_with_an_error_document(folder):
     (folder / "out").symlink_to("/tmp")
     before = tree(folder)
-    [(is_error, code, document)] = ask(folder, (name, arguments))
-    assert (is_error, code) == (True, 2)
-    assert document["error"]["message"]
+    for call, (is_error, code, document) in zip(REFUSED, ask(folder, *REFUSED), strict=True):
+        assert (is_error, code) == (True, 2) and document["error"]["message"], call
     assert tree(folder) == before
 
 
@@ -171,12 +166,12 @@ def test_each_command_of_the_skill_runs(tmp_path):
     assert re.match(r"---\nname: rung\ndescription: .{50,1000}\n---\n", text)
     start_project(tmp_path)
     for name in ("rows", "train", "test"):
-        (tmp_path / f"{name}.jsonl").write_text(ROWS)
+        lines(tmp_path / f"{name}.jsonl", SUMS)
     (tmp_path / "answers-draft.toml").write_text('task = "classification"\n')
     (tmp_path / "scores.jsonl").write_text('{"id": 1, "baseline": 0, "tuned": 1}\n')
-    lines = re.findall(r"`rung ([^`]*--json)`", text)
-    assert len(lines) == 9
-    for line in lines:
+    shown = re.findall(r"`rung ([^`]*--json)`", text)
+    assert len(shown) == 9
+    for line in shown:
         done = rung(*shlex.split(line), cwd=tmp_path)
         assert done.returncode in (0, 1) and json.loads(done.stdout), (line, done.stderr)
     for words in re.findall(r"`rung ((?:[a-z]+ ?)+)`", text.partition("## Only a person")[2]):

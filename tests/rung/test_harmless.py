@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-import in_shell
+import in_process
 import pytest
 
 TITLE, CLIPBOARD, LINK = "\x1b]0;pwned\x07", "\x1b]52;c;cHduZWQ=\x07", "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\"
@@ -18,7 +18,7 @@ FORMULA = "=cmd|' /C calc'!A0"
 
 def rung(folder: Path, *arguments: str) -> str:
     """Everything a command printed."""
-    done = in_shell.rung(*arguments, cwd=folder)
+    done = in_process.rung(*arguments, cwd=folder)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout + done.stderr
 
@@ -68,7 +68,7 @@ def test_the_json_document_acts_on_no_terminal_and_holds_the_same_values(
     project: Path, command: tuple[str, ...]
 ) -> None:
     rung(project, "data", "import", "../rows.jsonl", "--as", "candidates")
-    printed = in_shell.rung(*command, "--json", cwd=project).stdout
+    printed = in_process.rung(*command, "--json", cwd=project).stdout
     assert printed and not ACTS.search(printed), ACTS.findall(printed)
     whole = json.dumps(json.loads(printed), ensure_ascii=False)
     assert "\x9b" in whole or command[1] in ("leakage", "r-000001"), "the value itself is not changed"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from in_shell import rung
+from in_process import rung
 
 from chat.local.load import find_model
 from curation.example import chat_row

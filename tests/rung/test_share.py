@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from in_shell import rung
+from in_process import rung
 
 from rung.start import start_project
 

@@ -11,7 +11,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from in_shell import rung
+from in_process import rung
 
 from curation.example import Example, chat_row
 from curation.split.manifest import SHOWS_NOTHING
@@ -141,16 +141,6 @@ def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
 def test_without_a_terminal_rung_prints_the_status(tmp_path):
     start_project(tmp_path)
     assert rung(cwd=tmp_path).stdout == rung("status", cwd=tmp_path).stdout
-
-
-def test_a_wrong_setting_is_named_with_its_line_and_stops_nothing_else(tmp_path):
-    start_project(tmp_path)
-    text = (tmp_path / "rung.toml").read_text().replace("pool =", "pol =")
-    (tmp_path / "rung.toml").write_text(text)
-    line = next(n for n, row in enumerate(text.splitlines(), 1) if row.startswith("pol ="))
-    problems = read_status(Project(tmp_path)).problems
-    assert problems == (f'rung.toml line {line}: unknown key "review.pol". Did you mean "pool"?',)
-    assert rung("doctor", cwd=tmp_path).returncode == 2
 
 
 def test_doctor_names_what_is_here(tmp_path):
