@@ -17,16 +17,32 @@ def said(folder):
     return tomllib.loads((folder / "answers.toml").read_text())
 
 
-async def test_a_digit_answers_saves_and_goes_on(tmp_path, program):
+async def test_digits_and_letters_answer_w_explains_and_esc_goes_back(tmp_path, program):
     start_project(tmp_path)
     async with playing(program(tmp_path)) as (app, pilot):
         await press(pilot, "1")
-        await press(pilot, "1")
+        keys, answers = app.screen.query_one("#answers").entries, app.screen.asked.answers
+        letter = keys[10].text.split()[0]
+        assert letter.isalpha() and len(answers) > 10
+        await press(pilot, letter)  # an answer past the ninth
+        assert said(tmp_path)["task"] == answers[10].value
+        await press(pilot, letter)  # the next question has fewer answers: the letter does nothing
+        await press(pilot, "9")
+        assert f"1-{len(app.screen.asked.answers)}" in app.screen.message and "prompting" not in said(tmp_path)
+        await press(pilot, "escape", "1")
         assert said(tmp_path)["task"] == "classification"
+        await press(pilot, "j")
+        before = text_of(app)
+        await press(pilot, "w")
+        question, marks = app.screen.asked, app.screen.query_one("#answers")
+        shown = text_of(app)
+        assert question.text[:40] in shown and shown != before and question.answers[0].text[:30] in shown
+        assert marks.marked == f"={question.answers[1].value}"
+        await press(pilot, "w")
+        assert text_of(app) == before and marks.marked == f"={question.answers[1].value}"
         await press(pilot, "0")
         table = said(tmp_path)
-        assert "prompting" not in table
-        assert table["answered"]["prompting"]["from"] == "said"
+        assert "prompting" not in table and table["answered"]["prompting"]["from"] == "said"
         assert "3 of " in app.screen.heading()
         for before in ("prompting", "task"):
             await press(pilot, "escape")
@@ -35,63 +51,23 @@ async def test_a_digit_answers_saves_and_goes_on(tmp_path, program):
         assert app.screen.stage == "Start"
 
 
-async def test_an_answer_past_the_ninth_has_a_letter(tmp_path, program):
-    start_project(tmp_path)
-    async with playing(program(tmp_path)) as (app, pilot):
-        await press(pilot, "1")
-        keys, answers = app.screen.query_one("#answers").entries, app.screen.asked.answers
-        letter = keys[10].text.split()[0]
-        assert letter.isalpha() and len(answers) > 10
-        await press(pilot, letter)
-        assert said(tmp_path)["task"] == answers[10].value
-        await press(pilot, letter)  # the next question has fewer answers: the letter does nothing
-        await press(pilot, "9")
-        assert f"1-{len(app.screen.asked.answers)}" in app.screen.message and "prompting" not in said(tmp_path)
-
-
-async def test_w_leaves_the_question_and_the_mark_where_they_are(tmp_path, program):
-    start_project(tmp_path)
-    async with playing(program(tmp_path)) as (app, pilot):
-        await press(pilot, "1", "j")
-        before = text_of(app)
-        await press(pilot, "w")
-        question, marks = app.screen.asked, app.screen.query_one("#answers")
-        shown = text_of(app)
-        assert question.text[:40] in shown and shown != before
-        assert question.answers[0].text[:30] in shown
-        assert marks.marked == f"={question.answers[1].value}"
-        await press(pilot, "w")
-        assert text_of(app) == before and marks.marked == f"={question.answers[1].value}"
-
-
-async def test_a_contradiction_is_said_in_plain_terms_and_changes_nothing(project, program):
+async def test_a_number_that_is_none_or_contradicts_another_is_refused_in_plain_terms(project, program):
     async with playing(program(project), size=(100, 30)) as (app, pilot):
         app.open_question("examples")
         await settled(pilot)
-        await press(pilot, *"200", "enter")
-        app.open_question("reviewed_examples")
-        await settled(pilot)
-        await press(pilot, *"500", "enter")
-        assert "500" in text_of(app)
-        assert app.screen.asked.id == "reviewed_examples"
-    assert said(project)["examples"] == 200
-    assert "reviewed_examples" not in said(project)
-
-
-async def test_no_more_than_a_number_is_taken_where_a_number_is_asked(project, program):
-    async with playing(program(project)) as (app, pilot):
-        app.open_question("examples")
-        await settled(pilot)
         await press(pilot, *"many", "enter")
-        assert app.screen.asked.id == "examples"
-        assert "many" in text_of(app)
-        assert "examples" not in said(project)
+        assert app.screen.asked.id == "examples" and "many" in text_of(app)
         assert app.focused is app.screen.query_one("#field")
+        for question, number in (("examples", "200"), ("reviewed_examples", "500")):
+            app.open_question(question)
+            await settled(pilot)
+            await press(pilot, *number, "enter")
+        assert app.screen.asked.id == "reviewed_examples" and "500" in text_of(app)
+        assert said(project)["examples"] == 200 and "reviewed_examples" not in said(project)
         app.screen.query_one("#field").value = ""
         await press(pilot, "enter")
-        assert app.screen.asked is None or app.screen.asked.id != "examples"
-    assert said(project)["answered"]["examples"]["from"] == "said"
-    assert "examples" not in said(project)
+    assert said(project)["answered"]["reviewed_examples"]["from"] == "said"
+    assert "reviewed_examples" not in said(project)
 
 
 async def test_what_was_counted_is_listed_and_not_asked(project, program):
@@ -132,34 +108,36 @@ async def test_enough_says_so_and_more_can_be_asked(project, program):
     assert set(said(project)["answered"]) == {more}
 
 
-@pytest.mark.parametrize(("broken", "words"), [('task = "extracton"\n', "extraction"), ("task = \n", "line 1")])
-async def test_broken_answers_are_named_and_read_again(project, program, broken, words):
-    good = (project / "answers.toml").read_text()
-    (project / "answers.toml").write_text(broken)
+RULE = '[[gate]]\nid = "mine"\nwhen = { exampels = { below = 5 } }\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "broken", "named"),
+    [
+        ("answers.toml", 'task = "extracton"\n', ("answers.toml line 1", "extraction")),
+        ("answers.toml", "task = \n", ("answers.toml line 1",)),
+        ("rules/gates.toml", RULE, ("gates.toml",)),
+    ],
+)
+async def test_broken_answers_or_rules_are_named_and_read_again(project, program, file, broken, named):
+    (project / "rules").mkdir()
+    path = project / file
+    good = path.read_text() if path.exists() else ""
+    path.write_text(broken)
     async with playing(program(project)) as (app, pilot):
         app.open_stage(1)
         await settled(pilot)
-        assert "answers.toml line 1" in text_of(app)
-        assert words in text_of(app)
+        assert all(datum in text_of(app) for datum in named)
+        assert app.screen.asking is None and app.screen.next
         await press(pilot, "1", "w", "slash", "j", "0")
-        assert (project / "answers.toml").read_text() == broken
+        assert path.read_text() == broken
+        path.write_text(good)
         if app.screen.stage != "Questions":
             app.open_stage(1)
             await settled(pilot)
-        (project / "answers.toml").write_text(good)
-        await press(pilot, "enter")
+        else:
+            await press(pilot, "enter")
         assert app.screen.asked is not None
-
-
-async def test_a_broken_rulebook_is_named_and_nothing_is_asked(project, program):
-    (project / "rules").mkdir()
-    (project / "rules" / "gates.toml").write_text('[[gate]]\nid = "mine"\nwhen = { exampels = { below = 5 } }\n')
-    async with playing(program(project)) as (app, pilot):
-        app.open_stage(1)
-        await settled(pilot)
-        assert app.screen.asking is None
-        assert "exampels" in text_of(app) or "gates.toml" in text_of(app)
-        assert app.screen.next
 
 
 async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
