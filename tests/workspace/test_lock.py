@@ -62,7 +62,10 @@ def test_a_lock_that_is_let_go_meanwhile_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "3", '{"pid": 1}', "{nope", '{"pid": "1", "since": 3}'])
-def test_a_lock_that_does_not_say_who_holds_it_is_no_fault(tmp_path: Path, content: str) -> None:
+def test_a_lock_that_does_not_say_who_holds_it_is_no_fault(
+    tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workspace.lock.PATIENCE", 0.05)
     lock = tmp_path / ".lock"
     lock.write_text(content)
     assert lock_owner(lock) is None
