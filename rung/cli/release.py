@@ -20,7 +20,6 @@ from workspace.trust import is_this_machine
 if TYPE_CHECKING:
     from chat.endpoint import Endpoint
     from training.release.goldens import ServerCheck
-    from training.release.releases import VerifiedRelease
 
 
 def release(
@@ -67,8 +66,9 @@ def _release(run: str | None, to: str, gguf: str, override: str, signed: tuple[s
     """Release a run, or what needs none; `signed` is a name and a reason."""
     from evaluation.metrics.item_metrics import item_metric
     from rung.cli.models import open_judge, watch
+    from training.release.making import ReleaseOptions
     from training.release.releases import RELEASE, UNTUNED, Release
-    from training.release.releasing import ReleaseOptions, gguf_types, release_run, release_untuned, wanted_forms
+    from training.release.releasing import gguf_types, release_run, release_untuned, wanted_forms
     from training.runs import find_run
     from workspace.artefact import read_artefact, revised
 
@@ -111,8 +111,14 @@ def _verify(name: str, as_json: bool) -> None:
     from training.release.releases import verify
 
     found = verify(_folder_of(name))
-    document = {"release": found.release.id, "files": found.files, "links": found.links, "faults": found.faults}
-    show(as_json, document, _lines(found))
+    name = found.release.id
+    document = {"release": name, "files": found.files, "links": found.links, "faults": found.faults}
+    files, links = counted(found.files, "file"), counted(found.links, "link")
+    lines = [f"✓ {name}: {files} and {links} of the chain are unchanged since the release."]
+    if found.faults:
+        lines = [f"{name} changed since the release: {counted(len(found.faults), 'difference')}."]
+        lines += [f"✗ {fault}" for fault in found.faults[:20]]
+    show(as_json, document, lines)
     if found.faults:
         raise typer.Exit(1)
 
@@ -191,8 +197,7 @@ def _check_lines(name: str, found: ServerCheck) -> list[str]:
         lines.append(f"  {each.number:>3}  {' '.join(each.question.split())[:60]}")
         lines.append(f"       run     {each.texts[0]!r}")
         lines.append(f"       server  {each.texts[1]!r}")
-        side = "prompt" if each.cause in ("template", "bos") else "answer"
-        lines.append(f"       {side} token {each.place}: {_tokens(each.expected)} | {_tokens(each.found)}")
+        lines.append(f"       {each.side} token {each.place}: {_tokens(each.expected)} | {_tokens(each.found)}")
     if len(found.differences) > 10:
         lines.append(f"  {len(found.differences) - 10} more: --json")
     causes = dict.fromkeys(each.cause for each in found.differences)
@@ -209,12 +214,3 @@ def _folder_of(name: str) -> Path:
     project = find_project()
     inside = project.releases / name if project else Path(name)
     return inside if not Path(name).is_dir() and inside.is_dir() else Path(name)
-
-
-def _lines(checked: VerifiedRelease) -> list[str]:
-    made = checked.release
-    if not checked.faults:
-        files, links = counted(checked.files, "file"), counted(checked.links, "link")
-        return [f"✓ {made.id}: {files} and {links} of the chain are unchanged since the release."]
-    shown = [f"✗ {fault}" for fault in checked.faults[:20]]
-    return [f"{made.id} changed since the release: {counted(len(checked.faults), 'difference')}.", *shown]

@@ -13,7 +13,8 @@ from evaluation.bench import open_bench
 from evaluation.outcomes import ServedRun
 from evaluation.tuned import EvaluationOptions as Asked
 from evaluation.tuned import run_evaluation
-from training.release.releasing import ReleaseOptions, release_run, wanted_forms
+from training.release.making import ReleaseOptions
+from training.release.releasing import release_run, wanted_forms
 from training.runs import find_run
 from workspace.folder import Project
 from workspace.settings import Settings

@@ -13,7 +13,7 @@ from conftest_tui import flat, idle, on_stage, sees, settled, text_of, until
 from rung.tui.job import JobEnded
 from rung.tui.release.release_lines import making, offered, taken
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
-from training.release.making import Loss, demand
+from training.release.making import Loss, ReleaseOptions, demand
 from training.release.releases import RELEASE
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal
@@ -22,7 +22,7 @@ from workspace.errors import Refusal
 class Making:
     """A release being made, as `demand` sees it: whose run, and that nobody allows a loss."""
 
-    allows = None
+    ways = ReleaseOptions()
 
     class run:
         id = "R-001"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -42,11 +42,11 @@ def make_gguf(making: Making, folder: Path) -> ReleasedForm:
     tool, library, context = converter(), llama_cpp(making.settings), context_of(making)
     folder.mkdir(parents=True)
     whole = making.work / WHOLE
-    making.told("gguf: converting")
+    making.ways.told("gguf: converting")
     _convert(tool, making.work / "merged", whole)
     with serving(making.settings, whole, context) as endpoint:
         equal = check_server(endpoint, read_goldens(making.work), making.work)  # answers are shown, not demanded
-    if wrong := [each for each in equal.differences if each.cause in ("template", "bos")]:
+    if wrong := [each for each in equal.differences if each.side == "prompt"]:
         raise Refusal(
             f"gguf refused: the chat template gives other tokens than in training. {wrong[0].words}",
             "rung release --to merged",
@@ -66,7 +66,7 @@ def make_gguf(making: Making, folder: Path) -> ReleasedForm:
 def _typed(making: Making, folder: Path, library: Path, kind: str, context: int) -> Loss:
     """Quantise, serve, score; its answers to the golden prompts are kept."""
     name, target = f"gguf {kind}", folder / f"model-{kind}.gguf"
-    making.told(f"{name}: quantising")
+    making.ways.told(f"{name}: quantising")
     threads = making.settings.model.threads or max(1, (os.cpu_count() or 2) // 2)
     script = Path(__file__).with_name("programs") / "llama_quantise.py"
     source = str(making.work / WHOLE)
@@ -104,6 +104,8 @@ def context_of(making: Making) -> int:
 
 
 HERE = "127.0.0.1"
+GREEDY = ("--parallel", "1", "--gpu-layers", "0", "--jinja")
+"""Answers depend on nothing but the prompt: one slot, the model's own template, no GPU."""
 STEP = 0.1
 STOP_SECONDS = 20.0
 
@@ -117,18 +119,14 @@ def serving(settings: Settings, model: Path, context: int, *more: str) -> Iterat
     """
     folder, port = llama_cpp(settings), _port(settings)
     command = [str(folder / SERVER), "--model", str(model), "--host", HERE, "--port", str(port)]
-    command += [*options(settings, context), *more]
+    threads = str(settings.model.threads or max(1, (os.cpu_count() or 2) // 2))
+    command += ["--ctx-size", str(context), "--threads", threads, *GREEDY, *more]
     old = os.environ.get("LD_LIBRARY_PATH", "")
     own = {**without_secrets(os.environ), "LD_LIBRARY_PATH": f"{folder}:{old}".rstrip(":")}
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                env=own,
-                start_new_session=True,
-                preexec_fn=ending_with_us(),
+                command, stdout=log, stderr=log, env=own, start_new_session=True, preexec_fn=ending_with_us()
             )
         except OSError as error:
             raise Refusal(f"{command[0]} cannot be started: {error.strerror}.", "rung release --to merged") from error
@@ -136,12 +134,6 @@ def serving(settings: Settings, model: Path, context: int, *more: str) -> Iterat
             yield _when_ready(process, Endpoint(f"http://{HERE}:{port}"), settings.release.ready_seconds, log)
         finally:
             _stop(process)
-
-
-def options(settings: Settings, context: int) -> Sequence[str]:
-    """Greedy answers that hang on nothing but the prompt: one slot, the model's own template, no GPU."""
-    threads = settings.model.threads or max(1, (os.cpu_count() or 2) // 2)
-    return ["--ctx-size", str(context), "--parallel", "1", "--threads", str(threads), "--gpu-layers", "0", "--jinja"]
 
 
 def _port(settings: Settings) -> int:

@@ -172,11 +172,16 @@ class AnswerDifference:
     texts: tuple[str, str]
 
     @property
+    def side(self) -> str:
+        """`prompt` where the server asks the model in other tokens than in training, else `answer`."""
+        return "prompt" if self.cause in ("template", "bos") else "answer"
+
+    @property
     def words(self) -> str:
         """One line: where, what was expected and found, why."""
-        side = "prompt" if self.cause in ("template", "bos") else "answer"
-        parts = f"expected {_joined(self.expected)}, found {_joined(self.found)}"
-        return f"prompt {self.number}, {side} token {self.place}: {parts}. {CAUSES[self.cause]}."
+        expected, found = (repr("".join(tokens)) if tokens else "nothing" for tokens in (self.expected, self.found))
+        place = f"prompt {self.number}, {self.side} token {self.place}"
+        return f"{place}: expected {expected}, found {found}. {CAUSES[self.cause]}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ class ServerCheck:
     @property
     def passed(self) -> bool:
         """True for the same prompts, and answers of the run or of one released form."""
-        return self.matches is not None and not any(d.cause in ("template", "bos") for d in self.differences)
+        return self.matches is not None and not any(d.side == "prompt" for d in self.differences)
 
     @property
     def words(self) -> str:
@@ -313,7 +318,3 @@ def _defaults(endpoint: Endpoint, goldens: Goldens) -> list[str]:
     first = goldens.items[0]
     texts = {endpoint.answer(first.turns, goldens.max_tokens, None).text for _ in range(2)}
     return [say.format("two tries differ from the greedy answer")] if texts != {first.text} else []
-
-
-def _joined(tokens: Sequence[str]) -> str:
-    return repr("".join(tokens)) if tokens else "nothing"

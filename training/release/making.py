@@ -33,21 +33,29 @@ Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class ReleaseOptions:
+    """Options of a release: who signs and why, whether a form may exceed the loss limit, progress, and the judge."""
+
+    by: str = ""
+    reason: str = ""
+    may_lose: bool = False
+    told: Told = lambda _: None
+    watch: Callable[[str], Progress | None] = lambda _: None
+    judge: ChatModel | None = None
+
+
+@dataclass(frozen=True)
 class Making:
     """A release in the making; `work` is its folder, which nobody sees before it is whole.
 
-    `allows` is who lets a form out that loses more than the limit, and why; `outcomes` what each form answered on the
-    validation rows so far.
+    `outcomes` is what each form answered on the validation rows so far.
     """
 
     project: Project
     settings: Settings
     run: RunRecord
     work: Path
-    told: Told = lambda _: None
-    watch: Callable[[str], Progress | None] = lambda _: None
-    judge: ChatModel | None = None
-    allows: tuple[str, str] | None = None
+    ways: ReleaseOptions = ReleaseOptions()
     outcomes: dict[str, list[ItemOutcome]] = field(default_factory=dict)
 
     @property
@@ -167,16 +175,36 @@ class Scoring:
             )
         self.metric = item_metric(settings.evaluation.metric, making.project.root)
         known = Replies(making.project.evaluations / ".partial" / "replies.jsonl")
-        self.judge = project_judge(making.project, settings, making.judge, known) if self.metric.judged else None
+        self.judge = project_judge(making.project, settings, making.ways.judge, known) if self.metric.judged else None
 
     def score(self, form: str, model: ChatModel) -> Loss:
-        """Return the loss of `form` as `model` answers. The tuned model is asked once, for the first form."""
+        """Return the loss of `form` as `model` answers, paired by the verdict's own statistics.
+
+        The tuned model is asked once, for the first form.
+        """
         if TUNED not in self.making.outcomes:
-            self.making.told("tuned: validation")
+            self.making.ways.told("tuned: validation")
             self.making.outcomes[TUNED] = self.measure(TUNED, self.making.tuned())
-        self.making.told(f"{form}: validation, {len(self.items)} rows")
-        found = self.making.outcomes[form] = self.measure(form, model)
-        return loss_of(form, self.making, self.making.outcomes[TUNED], found)
+        self.making.ways.told(f"{form}: validation, {len(self.items)} rows")
+        before, found = self.making.outcomes[TUNED], self.measure(form, model)
+        self.making.outcomes[form] = found
+        folder, group_by = self.making.project.datasets / self.making.run.dataset, self.making.settings.dataset.group_by
+        named = clusters_of(folder, group_by, [o.row for o in found], "validation")
+        result = compare([o.score for o in before], [o.score for o in found], named)
+        return Loss(
+            form=form,
+            metric=self.making.settings.evaluation.scored_by,
+            n=len(found),
+            tuned=result.baseline,
+            score=result.tuned,
+            loss=-result.difference or 0.0,
+            low=-result.high,
+            high=-result.low,
+            better=result.better,
+            worse=result.worse,
+            # the environment cannot weaken it
+            limit=load_settings(self.making.project.settings_file, {}).release.loss_limit,
+        )
 
     def measure(self, form: str, model: ChatModel) -> list[ItemOutcome]:
         """Answer and score every row; kept in the release's `validation/`."""
@@ -185,30 +213,10 @@ class Scoring:
         replies = Replies(self.making.work / f".{name}.replies.jsonl")
         asked = self.making.settings.model
         desk = Harness(model, self.metric, replies, asked.max_tokens, judge=self.judge, thinking=asked.thinking_tokens)
-        found = measure(form, variant, ("free",), self.items, "validation", desk, self.making.watch(form))["free"]
+        found = measure(form, variant, ("free",), self.items, "validation", desk, self.making.ways.watch(form))["free"]
         write_outcomes(self.making.work / FOLDER / f"{name}.jsonl", found)
         replies.path.unlink(missing_ok=True)
         return found
-
-
-def loss_of(form: str, making: Making, tuned: Sequence[ItemOutcome], found: Sequence[ItemOutcome]) -> Loss:
-    """Paired, by the verdict's own statistics."""
-    folder, group_by = making.project.datasets / making.run.dataset, making.settings.dataset.group_by
-    named = clusters_of(folder, group_by, [o.row for o in found], "validation")
-    result = compare([o.score for o in tuned], [o.score for o in found], named)
-    return Loss(
-        form=form,
-        metric=making.settings.evaluation.scored_by,
-        n=len(found),
-        tuned=result.baseline,
-        score=result.tuned,
-        loss=-result.difference or 0.0,
-        low=-result.high,
-        high=-result.low,
-        better=result.better,
-        worse=result.worse,
-        limit=load_settings(making.project.settings_file, {}).release.loss_limit,  # the environment cannot weaken it
-    )
 
 
 def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
@@ -216,8 +224,8 @@ def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
     over = [loss for loss in losses if loss.over]
     if not over:
         return list(losses)
-    if making.allows:
-        signed = Allowed(by=making.allows[0], reason=making.allows[1], at=now())
+    if making.ways.may_lose:
+        signed = Allowed(by=making.ways.by, reason=making.ways.reason, at=now())
         return [revised(loss, allowed=signed) if loss.over else loss for loss in losses]
     told = [f"{loss.form} refused: {loss.words}, limit {100 * loss.limit:.1f}." for loss in over]
     told += [f"{loss.form}: {loss.words}." for loss in losses if not loss.over]

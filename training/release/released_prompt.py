@@ -100,31 +100,24 @@ def parts_of(arm: str, settings: Mapping[str, Any], material: ArmMaterial, max_t
 
     Raises RungError if no setting of the arm today is the one that was measured: its files changed since.
     """
-    parts: PromptParts = {"arm": arm, "settings": settings, "max_tokens": max_tokens}
-    prompt = _measured(settings, material)
-    parts["prompt"] = None if prompt is None else {"name": prompt.name, "text": prompt.text}
-    uses_rows, uses_documents = "k" in settings, "passages" in settings
-    parts["examples"] = [dict(row.row) for row in _shown(settings, material)] if uses_rows else []
-    parts["documents"] = [[c.id, c.file, c.text] for c in material.documents] if uses_documents else []
-    parts["few_shot"], parts["retrieved"] = material.few_shot, material.retrieved
+    prompts = (*material.prompts, *material.proposals, material.base)
+    prompt = next((each for each in prompts if each is not None and each.name == settings.get("prompt")), None)
+    examples: Sequence[Example] = material.examples if "k" in settings else ()
+    if "examples" in settings:  # by their hash: a freeze may have moved other rows since they were chosen
+        known = {row.content_hash[:8]: row for row in examples}
+        examples = [known[name] for name in settings["examples"] if name in known]
+    parts: PromptParts = {
+        "arm": arm,
+        "settings": settings,
+        "max_tokens": max_tokens,
+        "prompt": None if prompt is None else {"name": prompt.name, "text": prompt.text},
+        "examples": [dict(row.row) for row in examples],
+        "documents": [[c.id, c.file, c.text] for c in material.documents] if "passages" in settings else [],
+        "few_shot": material.few_shot,
+        "retrieved": material.retrieved,
+    }
     _render(parts)
     return parts
-
-
-def _shown(settings: Mapping[str, Any], material: ArmMaterial) -> Sequence[Example]:
-    """Return the rows that the arm shows: those it was measured with, in their order, where it names them; else all.
-
-    A freeze may have moved other rows since, so static examples are found by their hash and not chosen again.
-    """
-    if "examples" not in settings:
-        return material.examples
-    known = {row.content_hash[:8]: row for row in material.examples}
-    return [known[name] for name in settings["examples"] if name in known]
-
-
-def _measured(settings: Mapping[str, Any], material: ArmMaterial) -> PromptVersion | None:
-    known = [p for p in (*material.prompts, *material.proposals, material.base) if p is not None]
-    return next((prompt for prompt in known if prompt.name == settings.get("prompt")), None)
 
 
 def _render(parts: PromptParts) -> Any:

@@ -1,6 +1,7 @@
 """A release: `releases/L-001/release.json`, written last, over files that another machine can check."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,6 +31,15 @@ NEEDS: dict[FormName, FormName] = {
     "tgi": "merged",
 }
 """The form that a form is made from; it is made too if it was not asked for."""
+
+
+def with_needed(names: Container[str]) -> list[FormName]:
+    """Return these forms with those that they are made from, in the order of making: `gguf` -> merged, gguf."""
+    needed = {form for form in FORMS if form in names}
+    while more := {NEEDS[form] for form in needed if form in NEEDS} - needed:
+        needed |= more
+    return [form for form in FORMS if form in needed]
+
 
 RELEASE = "release.json"
 CHAIN = "chain"
@@ -109,19 +119,14 @@ def verify(folder: Path) -> VerifiedRelease:
     faults = [f"{name} changed" for name, digest in release.files.items() if name in found and found[name] != digest]
     faults += [f"{name} is missing" for name in release.files if name not in found]
     faults += [f"{name} was added" for name in found if name not in release.files]
-    faults += [f"{path.relative_to(folder)} is a {kind}" for path in folder.rglob("*") if (kind := _odd(path))]
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            faults.append(f"{path.relative_to(folder)} is a {'symlink' if path.is_symlink() else 'device or pipe'}")
     chain = folder / CHAIN
     links = [_link(chain, name, digest, RELEASE) for name, digest in release.made_from.items()]
     links += [link for name in release.made_from for link in _inner(chain, name)]
     faults += [fault for fault in links if fault]
     return VerifiedRelease(release, len(found), sum(not fault for fault in links), sorted(set(faults)))
-
-
-def _odd(path: Path) -> str:
-    """Return the reason why a path cannot be in a release; empty for files and folders."""
-    if path.is_symlink():
-        return "symlink"
-    return "" if path.is_file() or path.is_dir() else "device or pipe"
 
 
 class _Sources(BaseModel):

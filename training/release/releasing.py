@@ -5,12 +5,10 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from advisor.decision import read_decision
-from chat.protocols import ChatModel, Progress
 from curation.split.manifest import FrozenRow, read_manifest
 from evaluation.arms.registry import arm_name
 from evaluation.forgetting import NOT_MEASURED
@@ -20,13 +18,12 @@ from training.plan.plans import read_plan
 from training.release.classifier import ARM, make_classifier, measured_classifier
 from training.release.gguf import FTYPES, make_gguf
 from training.release.goldens import GOLDEN, read_goldens
-from training.release.making import Making, Told
+from training.release.making import Making, ReleaseOptions, Told
 from training.release.permission import Permission, may_release, measured_prompt, refuse_unvouched
 from training.release.released_prompt import make_prompt
 from training.release.releases import (
     CHAIN,
     FORMS,
-    NEEDS,
     RELEASE,
     UNTUNED,
     FormName,
@@ -37,6 +34,7 @@ from training.release.releases import (
     number_of,
     settle,
     take_place,
+    with_needed,
 )
 from training.release.serving_files import make_ollama, make_served, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_compressed, make_merged, refuse_without_gpu
@@ -53,11 +51,7 @@ from workspace.settings import Settings
 
 def wanted_forms(text: str) -> list[FormName]:
     """Return the forms of `--to` with those they are made from, in order. Raises InputError for an unknown one."""
-    names = _listed(text, FORMS, "--to", "form")
-    needed = {form for form in FORMS if form in names}
-    while more := {NEEDS[form] for form in needed if form in NEEDS} - needed:
-        needed |= more
-    return [form for form in FORMS if form in needed]
+    return with_needed(_listed(text, FORMS, "--to", "form"))
 
 
 def gguf_types(text: str) -> tuple[str, ...]:
@@ -130,18 +124,6 @@ def _untuned(form: FormName, project: Project, settings: Settings, folder: Path)
     return make_classifier(form, project, settings, report, folder)
 
 
-@dataclass(frozen=True)
-class ReleaseOptions:
-    """Options of a release: who signs and why, whether a form may exceed the loss limit, progress, and the judge."""
-
-    by: str = ""
-    reason: str = ""
-    may_lose: bool = False
-    told: Told = lambda _: None
-    watch: Callable[[str], Progress | None] = lambda what: None
-    judge: ChatModel | None = None
-
-
 def release_run(
     project: Project, settings: Settings, run: RunRecord, forms: Sequence[FormName], ways: ReleaseOptions
 ) -> Path:
@@ -157,12 +139,11 @@ def release_run(
         )
     allowed = may_release(project, settings, run, ways.by, ways.reason, signs=not ways.may_lose)
     _same_metric(settings, run, allowed, forms)
-    signed = (ways.by.strip(), ways.reason.strip()) if ways.may_lose else None
-    if signed is not None and not all(signed):
+    if ways.may_lose and not (ways.by.strip() and ways.reason.strip()):
         raise RungError("An override names a person and a reason.", "--override loss --by NAME --reason TEXT")
     with working(project, settings) as work:
-        making = Making(project, settings, run, work, ways.told, ways.watch, ways.judge, signed)
-        made = [_make(form, making, ways.told) for form in forms]
+        making = Making(project, settings, run, work, ways)
+        made = [_make(form, making) for form in forms]
         release = _release(project, run, allowed, work, made)
         return _finish(project, settings, work, release, model_card(release, run, allowed, project, work))
 
@@ -178,7 +159,7 @@ def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms:
         )
 
 
-def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
+def _make(form: FormName, making: Making) -> ReleasedForm:
     makers: dict[FormName, Callable[[Making, Path], ReleasedForm]] = {
         "adapter": make_adapter,
         "merged": make_merged,
@@ -190,10 +171,10 @@ def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
         "tgi": make_tgi,
         "served": make_served,
     }
-    told(f"{form}: making")
+    making.ways.told(f"{form}: making")
     place, folder = (making.project, making.settings), making.work / form
     made = _untuned(form, *place, folder) if form in UNTUNED else makers[form](making, folder)
-    told(f"{form}: {made.bytes / 1e6:,.1f} MB  {made.against}")
+    making.ways.told(f"{form}: {made.bytes / 1e6:,.1f} MB  {made.against}")
     return made
 
 

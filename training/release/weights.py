@@ -2,10 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from chat.local.load import writer_class
 from chat.local.offline import quiet_transformers
@@ -113,8 +112,10 @@ def make_compressed(name: FormName, making: Making, folder: Path) -> ReleasedFor
     Raises Refusal where the environment cannot be made, the quantiser fails, or the form loses too much.
     """
     python = compressor()
-    making.told(f"{name}: calibrating")
-    rows = _calibration(making)
+    making.ways.told(f"{name}: calibrating")
+    tokenizer, trained = making.tokenizer(), load_split(making.project.datasets / making.run.dataset, "train")[:ROWS]
+    rows = making.work / ".calibration.json"
+    write_text(rows, json.dumps([tokenise(tokenizer, 1, row, making.run.system_prompt).ids for row in trained]))
     command = [str(python), str(CHILD), "compress", name, str(making.work / "merged"), str(folder), str(rows)]
     run_tool(name, command, {"HF_HUB_OFFLINE": "1"}, folder / GROUP)
     rows.unlink()
@@ -128,16 +129,6 @@ def make_compressed(name: FormName, making: Making, folder: Path) -> ReleasedFor
     facts: dict[str, object] = {"by": COMPRESSOR, "scheme": "4-bit weights", "group": group["group"]}
     facts |= {"calibrated_on": group["rows"], "validation": as_facts(losses)}
     return ReleasedForm(form=name, folder=name, bytes=folder_bytes(folder), against=losses[0].short, facts=facts)
-
-
-def _calibration(making: Making) -> Path:
-    """Return the first training rows, whole, as the run saw them."""
-    tokenizer = making.tokenizer()
-    rows = load_split(making.project.datasets / making.run.dataset, "train")[:ROWS]
-    ids = [tokenise(tokenizer, 1, row, making.run.system_prompt).ids for row in rows]
-    path = making.work / ".calibration.json"
-    write_text(path, json.dumps(ids))
-    return path
 
 
 class Apart:
@@ -167,8 +158,8 @@ class Apart:
         taken.unlink()
         if progress:
             progress(len(asks), len(asks))
-        return [self._reply(prompt, one) for prompt, one in zip(ids, found, strict=True)]
-
-    def _reply(self, prompt: Sequence[int], found: Mapping[str, Any]) -> Reply:
-        text = str(self.tokenizer.decode(found["ids"], skip_special_tokens=True))
-        return Reply(text, len(prompt), len(found["ids"]), 0.0, "end" if found["ended"] else "length")
+        texts = [str(self.tokenizer.decode(one["ids"], skip_special_tokens=True)) for one in found]
+        return [
+            Reply(text, len(prompt), len(one["ids"]), 0.0, "end" if one["ended"] else "length")
+            for text, prompt, one in zip(texts, ids, found, strict=True)
+        ]

@@ -10,7 +10,7 @@ from curation.split.manifest import Manifest
 from evaluation.measurement_report import Report
 from evaluation.verdict.rule import Verdict
 from rung.tui.widgets.lines import Entry, shown
-from training.release.releases import NEEDS, Release, ReleasedForm
+from training.release.releases import NEEDS, Release, ReleasedForm, with_needed
 from training.runs import RunRecord
 from workspace.counted import counted, megabytes
 
@@ -155,22 +155,13 @@ def _form(form: str, outgoing: Outgoing, about: str, width: int, running: bool) 
     return f"{line}{said:<{max(room, 0)}}{scores:>{len(scores) + 1}}" if scores else f"{line}{said}"
 
 
-def steps_of(wanted: str) -> list[str]:
-    """Return the forms that a release in this form makes, in order: `gguf` -> merged, gguf."""
-    needs = {str(form): str(of) for form, of in NEEDS.items()}
-    steps = [wanted]
-    while steps[0] in needs:
-        steps.insert(0, needs[steps[0]])
-    return steps
-
-
 def making(wanted: str, heard: Sequence[str], width: int) -> tuple[str, list[Entry]]:
     """Return the form in progress, its newest line, and a bar: of its rows, else of the finished forms.
 
     `heard` are the lines of `rung release`: `merged: making`, `merged: 541.6 MB  16 of 16 equal`,
     `gguf q8_0  42 of 76  55%  about 9 s left`.
     """
-    steps = steps_of(wanted)
+    steps = with_needed([wanted])
     said = next((line for line in reversed(heard) if line.split()[0].rstrip(":") in steps), "")
     whole = [step for step in steps if any(re.match(rf"{step}: [\d,.]+ MB", line) for line in heard)]
     now = said.split()[0].rstrip(":") if said else steps[0]

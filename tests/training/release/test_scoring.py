@@ -14,7 +14,7 @@ from curation.split.manifest import load_split
 from curation.store import open_store
 from evaluation.measurement_report import read_outcomes
 from evaluation.verdict.compare import compare
-from training.release.making import TUNED, Loss, Making, Scoring, as_facts, demand
+from training.release.making import TUNED, Loss, Making, ReleaseOptions, Scoring, as_facts, demand
 from training.release.releases import RELEASE, Release, ReleasedForm, take_place
 from training.release.releasing import CARDS
 from training.runs import find_run
@@ -75,7 +75,7 @@ def test_over_the_limit_is_refused_and_the_form_that_holds_is_named(project: Pro
 def test_a_named_person_may_let_it_through_on_the_card_and_in_the_log(
     project: Project, making: Making, settings: Settings
 ) -> None:
-    signed = replace(making, allows=("priya", "phones"))
+    signed = replace(making, ways=ReleaseOptions("priya", "phones", may_lose=True))
     (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
     assert loss.allowed is not None and loss.allowed.by == "priya" and loss.over
     form = ReleasedForm(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
