@@ -42,10 +42,15 @@ def check(
 ) -> None:
     """Show what a machine has: GPUs, memory, disk, Python, Rung. Exit 1 if it cannot train, or does not answer."""
     from training.remote.connection import open_box
+    from training.remote.managed import provider_of
 
     project, settings = opened_project()
     if is_provider(settings, name):
-        return _look(project, settings, name, as_json)
+        place, provider = provider_of(project, settings, name)
+        provider.look()  # the key and the address are right
+        answered = {"name": name, "provider": place.provider, "host": provider.host, "faults": []}
+        lines = [f"{name}  {provider.host} answers.", "", f"Next: {after(ON_PROVIDER, name=name)}"]
+        return show(as_json, answered, lines)
     box = open_box(project, settings, name)
     if install:
         note(f"{name}: installing Rung and torch for {box.place.python}. This takes some minutes.")
@@ -152,16 +157,6 @@ class AtProvider:
             return order(self.project, self.settings, plan_file, self.name, tokenizer, overrides=overrides, by=by)
         except Locked as locked:
             show_locked(locked.gates, self.as_json)
-
-
-def _look(project: Project, settings: Settings, name: str, as_json: bool) -> None:
-    """Ask a provider for an answer: the key and the address are right."""
-    from training.remote.managed import provider_of
-
-    place, provider = provider_of(project, settings, name)
-    provider.look()
-    found = {"name": name, "provider": place.provider, "host": provider.host, "faults": []}
-    show(as_json, found, [f"{name}  {provider.host} answers.", "", f"Next: {after(ON_PROVIDER, name=name)}"])
 
 
 def faults(found: JsonObject, name: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import in_shell
 import pytest
 from counting import Words
-from llamas import make_llama
+from llamas import lora, make_llama
 from once import once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -121,6 +121,12 @@ def tiny(tmp_path_factory):
         make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, **wide)
 
     return once(tmp_path_factory, "tiny", make) / "tiny-llama"
+
+
+@pytest.fixture(scope="session")
+def clinic_lora(tiny, tmp_path_factory):
+    """The folder of an adapter of that model which was made elsewhere."""
+    return once(tmp_path_factory, "lora", lambda folder: lora(tiny, folder / "clinic-lora")) / "clinic-lora"
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from llamas import lora
-from once import once
 from released import judged, let
 
 from evaluation.verdict.rule import newest_verdict
@@ -18,14 +16,9 @@ from workspace.folder import Project
 from workspace.settings import load_settings
 
 
-@pytest.fixture(scope="session")
-def made(tiny, tmp_path_factory):
-    return once(tmp_path_factory, "lora", lambda folder: lora(tiny, folder / "clinic-lora")) / "clinic-lora"
-
-
 @pytest.fixture
-def adapter(made, tmp_path):
-    return Path(shutil.copytree(made, tmp_path / "box" / "clinic-lora"))
+def adapter(clinic_lora, tmp_path):
+    return Path(shutil.copytree(clinic_lora, tmp_path / "box" / "clinic-lora"))
 
 
 @pytest.fixture
@@ -61,10 +54,10 @@ def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_
     assert "R-001" in rung("why", folder.name).stdout
 
 
-def test_an_export_whose_rows_are_unchanged_says_which_rows(own: Project, rung, made, tmp_path):
+def test_an_export_whose_rows_are_unchanged_says_which_rows(own: Project, rung, clinic_lora, tmp_path):
     out = tmp_path / "out"
     assert rung("plan", "export", "trl", "-o", out).returncode == 0
-    shutil.copytree(made, out / "output" / "adapter")
+    shutil.copytree(clinic_lora, out / "output" / "adapter")
     run = json.loads(rung("runs", "adopt", out / "output" / "adapter", "--json").stdout)
     assert (
         run["adopted"]["rows"].startswith("v001") and run["plan"] == "P-001" and run["system_prompt"] == "House line."

@@ -8,18 +8,17 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import in_shell
 import pytest
-from llamas import lora
 from loopback_server import Loopback, serving
 from once import once
 
-from training.remote.providers import LONGEST, Fireworks
+from training.remote.providers import LONGEST, PROVIDERS, Provider
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 
@@ -215,12 +214,10 @@ def provider(request):
 
 
 @pytest.fixture
-def cloud(provider, tiny, tmp_path_factory) -> Iterator[Cloud]:
-    folder = once(tmp_path_factory, "lora", lambda folder: lora(tiny, folder / "clinic-lora")) / "clinic-lora"
-    with serving() as server:
-        found = Cloud(server, folder)
-        server.say(found)
-        yield found
+def cloud(provider, clinic_lora, loopback: Loopback) -> Cloud:
+    found = Cloud(loopback, clinic_lora)
+    loopback.say(found)
+    return found
 
 
 @pytest.fixture
@@ -229,7 +226,7 @@ def train(provider, cloud: Cloud, ready: Project, tiny, request):
     table = f'[model]\nbase = "{tiny}"\n[remotes.cloud]\nprovider = "{provider}"\nbase = "them/small"\n'
     ready.settings_file.write_text(ready.settings_file.read_text() + table)
     variables = {f"{provider.upper()}_BASE_URL": cloud.server.url, f"{provider.upper()}_API_KEY": "secret-of-provider"}
-    variables |= {"FIREWORKS_ACCOUNT_ID": "us", "HF_HUB_OFFLINE": "1"}
+    variables["FIREWORKS_ACCOUNT_ID"] = "us"
     if provider == "together":
         variables["PYTHONPATH"] = request.getfixturevalue("together")
     in_shell.rung("trust", "--yes", cwd=ready.root)
@@ -364,12 +361,12 @@ def test_an_archive_with_a_link_is_refused_before_a_byte_is_written(train, cloud
 
 
 @pytest.fixture
-def fireworks(loopback: Loopback, monkeypatch) -> Fireworks:
+def fireworks(loopback: Loopback, monkeypatch) -> Provider:
     """The provider alone, at a server that says what a test tells it."""
     named = {"BASE_URL": loopback.url, "API_KEY": "secret-of-provider", "ACCOUNT_ID": "us"}
     for name, value in named.items():
         monkeypatch.setenv(f"FIREWORKS_{name}", value)
-    return Fireworks(60.0)
+    return PROVIDERS["fireworks"](60.0)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +379,7 @@ def fireworks(loopback: Loopback, monkeypatch) -> Fireworks:
         ["RUNNING"],
     ],
 )
-def test_what_a_provider_says_of_a_job_is_kept_short_and_without_keys(fireworks: Fireworks, loopback: Loopback, answer):
+def test_what_a_provider_says_of_a_job_is_kept_short_and_without_keys(fireworks: Provider, loopback: Loopback, answer):
     loopback.say((200, answer))
     try:
         said = fireworks.poll("rung-1").said
@@ -391,7 +388,7 @@ def test_what_a_provider_says_of_a_job_is_kept_short_and_without_keys(fireworks:
     assert len(said) <= LONGEST and "secret-of-provider" not in said
 
 
-def test_a_provider_leads_no_row_elsewhere(fireworks: Fireworks, loopback: Loopback, tmp_path):
+def test_a_provider_leads_no_row_elsewhere(fireworks: Provider, loopback: Loopback, tmp_path):
     rows = tmp_path / "train.jsonl"
     rows.write_text("{}\n")
     with serving() as other:
@@ -402,7 +399,7 @@ def test_a_provider_leads_no_row_elsewhere(fireworks: Fireworks, loopback: Loopb
         assert not other.requests
 
 
-def test_files_without_end_leave_nothing_and_no_address_is_told(fireworks: Fireworks, loopback: Loopback, small_disk):
+def test_files_without_end_leave_nothing_and_no_address_is_told(fireworks: Provider, loopback: Loopback, small_disk):
     files = {"filenameToSignedUrls": {"adapter.safetensors": f"{loopback.url}/it?signature=s3cret"}}
     loopback.say((200, {"outputModel": "a/m"}), (200, files), (403, b""))
     with pytest.raises(RungError) as refused:

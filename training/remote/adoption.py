@@ -71,7 +71,10 @@ def adopt_folder(
             "rung runs adopt --served NAME --base URL   (for a model on a server)",
         )
     config = _config(folder)
-    method = _method(config) if config is not None else "full"
+    method = "full"
+    if config is not None:
+        other = "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else ""
+        method = other or METHODS[str(config["peft_type"])]
     origin = _origin(project, settings, folder)
     place, hub = find_model(settings.model.base)
     made = project.runs / f".adopted-{now():%H%M%S}"
@@ -245,12 +248,6 @@ def _config(folder: Path) -> JsonObject | None:
     if problems:
         raise InputError(problems, "Merge it into its base (merge_and_unload), save that, and adopt the merged model.")
     return config
-
-
-def _method(config: JsonObject) -> str:
-    if config.get("use_dora"):
-        return "dora"
-    return "rslora" if config.get("use_rslora") else METHODS[str(config["peft_type"])]
 
 
 def _origin(project: Project, settings: Settings, folder: Path) -> Origin | None:

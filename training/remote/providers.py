@@ -105,7 +105,7 @@ class Provider(Protocol):
         """Put the files of the adapter into the empty folder."""
 
 
-class Together:
+class _Together:
     """Together AI: message weights, LoRA or all weights; the result comes as a packed archive."""
 
     STATES: Mapping[str, JobState] = {
@@ -123,17 +123,15 @@ class Together:
         self.client = self.sdk.Together(api_key=_key("TOGETHER_API_KEY"), base_url=address.geturl(), timeout=timeout)
 
     def look(self) -> None:
-        """As the protocol's."""
         with _asking(self.sdk, self.host):
             self.client.fine_tuning.list()
 
     def upload(self, name: str, file: Path, rows: int) -> str:
-        """As the protocol's; the provider tells files apart by their checksum."""
+        """The provider tells files apart by their checksum."""
         with _asking(self.sdk, self.host):
             return str(self.client.files.upload(file, purpose="fine-tune", check=False).id)
 
     def cost(self, order: TuningOrder) -> float | None:
-        """As the protocol's."""
         with _asking(self.sdk, self.host):
             found = self.client.fine_tuning.estimate_price(
                 training_file=order.files["train"],
@@ -151,7 +149,7 @@ class Together:
         return usd
 
     def start(self, order: TuningOrder) -> str:
-        """As the protocol's; a job is known by the suffix of the model that it makes."""
+        """A job is known by the suffix of the model that it makes."""
         recipe = order.recipe
         with _asking(self.sdk, self.host):
             for job in self.client.fine_tuning.list().data:
@@ -179,19 +177,17 @@ class Together:
         return str(started.id)
 
     def poll(self, job: str) -> JobSeen:
-        """As the protocol's."""
         with _asking(self.sdk, self.host):
             found = self.client.fine_tuning.retrieve(job)
             usd = found.total_price / NANO if found.total_price else None
             return JobSeen(self._state(found.status), _plain(found.status), usd, str(found.x_model_output_name or ""))
 
     def cancel(self, job: str) -> None:
-        """As the protocol's."""
         with _asking(self.sdk, self.host):
             self.client.fine_tuning.cancel(job)
 
     def fetch(self, job: str, folder: Path) -> None:
-        """As the protocol's: the archive is checked before a byte of it is written."""
+        """The archive is checked before a byte of it is written."""
         with tempfile.TemporaryDirectory(dir=folder.parent) as room, _asking(self.sdk, self.host):
             packed, opened = Path(room) / "packed", Path(room) / "opened"
             kind = self.client.fine_tuning.retrieve(job).training_type.type
@@ -211,7 +207,7 @@ class Together:
         return self.STATES.get(str(status), "waiting")
 
 
-class Fireworks:
+class _Fireworks:
     """Fireworks AI: message weights, LoRA; the files of the result come one by one from addresses that it signs."""
 
     STATES: Mapping[str, JobState] = {
@@ -237,12 +233,11 @@ class Fireworks:
         )
 
     def look(self) -> None:
-        """As the protocol's."""
         with _asking(self.sdk, self.host):
             self.client.supervised_fine_tuning_jobs.list(page_size=1)
 
     def upload(self, name: str, file: Path, rows: int) -> str:
-        """As the protocol's; a dataset that is whole is left as it is."""
+        """A dataset that is whole is left as it is."""
         if (size := file.stat().st_size) > LARGEST_UPLOAD:
             raise Refusal(f"{file.name} has {size:,} bytes; {self.host} takes {LARGEST_UPLOAD:,} in one request.")
         datasets = self.client.datasets
@@ -256,11 +251,11 @@ class Fireworks:
         return f"accounts/{self.account}/datasets/{name}"
 
     def cost(self, order: TuningOrder) -> float | None:
-        """As the protocol's: Fireworks says what a job costs once it is there."""
+        """Fireworks says what a job costs once it is there."""
         return None
 
     def start(self, order: TuningOrder) -> str:
-        """As the protocol's; the name of the job is its id."""
+        """The name of the job is its id."""
         recipe = order.recipe
         with _asking(self.sdk, self.host), contextlib.suppress(self.sdk.ConflictError):
             self.client.supervised_fine_tuning_jobs.create(
@@ -280,7 +275,6 @@ class Fireworks:
         return order.name
 
     def poll(self, job: str) -> JobSeen:
-        """As the protocol's."""
         with _asking(self.sdk, self.host):
             found = self.client.supervised_fine_tuning_jobs.get(job)
             state = (found.state or "").removeprefix("JOB_STATE_")
@@ -290,12 +284,11 @@ class Fireworks:
             return JobSeen(self.STATES.get(state, "waiting"), _plain(said), usd, str(found.output_model or ""))
 
     def cancel(self, job: str) -> None:
-        """As the protocol's."""
         with _asking(self.sdk, self.host):
             self.client.supervised_fine_tuning_jobs.cancel(job, body={})
 
     def fetch(self, job: str, folder: Path) -> None:
-        """As the protocol's; the key is not sent to the addresses of the files."""
+        """The key is not sent to the addresses of the files."""
         with _asking(self.sdk, self.host):
             model = self.client.supervised_fine_tuning_jobs.get(job).output_model or job
             found = self.client.models.get_download_endpoint(model.rpartition("/")[2])
@@ -303,7 +296,7 @@ class Fireworks:
             _download(address, folder / Path(name).name, self.host)
 
 
-PROVIDERS: Mapping[str, Callable[[float], Provider]] = {"together": Together, "fireworks": Fireworks}
+PROVIDERS: Mapping[str, Callable[[float], Provider]] = {"together": _Together, "fireworks": _Fireworks}
 """Providers by their names in rung.toml; made with the seconds that a call may take."""
 
 
