@@ -119,7 +119,9 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
         yield "Nothing new: these files are empty or were imported before."
         yield f"\nNext: {DRIFT}"
         return
-    yield _requests(made)
+    known = f", {made.known:,} imported before" if made.known else ""
+    belongs = f"they belong to release {made.release}" if made.release else "nothing is released yet"
+    yield f"{made.id}: {counted(made.requests, 'request')}, {made.kept:,} kept{known}; {belongs}"
     yield (
         f"  {counted(made.lines, 'line')}: {counted(made.requests, 'request')}, {made.joined:,} joined to another, "
         f"{made.feedback:,} later feedback, {made.aside:,} set aside, {made.rejected:,} rejected, {made.empty:,} empty"
@@ -132,12 +134,6 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
         yield f"  {made.said_again:,} of the known requests {were} rated, edited or commented on since"
     yield from _strange(made, rejects, place)
     yield f"\nNext: {after_logs(released=bool(made.release))}"
-
-
-def _requests(made: Import) -> str:
-    known = f", {made.known:,} imported before" if made.known else ""
-    after = f"; they belong to release {made.release}" if made.release else "; nothing is released yet"
-    return f"{made.id}: {counted(made.requests, 'request')}, {made.kept:,} kept{known}{after}"
 
 
 def _judged(made: Import) -> Iterator[str]:

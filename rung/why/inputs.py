@@ -16,7 +16,7 @@ from rung.report.page import shown
 from rung.why.explain import Explanation, holding
 from training.monitoring.learn import STRATEGY, KeptOut, read_not_learnt, reason_of
 from training.monitoring.reference import Origins
-from training.monitoring.requests import Logged, find_logged, import_of, read_imports
+from training.monitoring.requests import Logged, find_logged, read_imports
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -74,7 +74,7 @@ def why_logged(project: Project, ref: str) -> Explanation:
     Raises RungError if it is not here, Refusal where nothing is released, or its import's release is gone.
     """
     settings = load_settings(project.settings_file)
-    logged, made = find_logged(project, ref), import_of(project, ref)
+    logged, made = find_logged(project, ref)
     reference = Origins(project, settings, [made]).of(ref)
     question = reference.turns.question(logged.messages)
     with open_store(project, settings) as store:

@@ -172,8 +172,9 @@ def feedback_in(obj: Mapping[str, Any]) -> Feedback:
 
 
 def _scored(score: Mapping[str, Any]) -> Feedback:
-    """Return a person's score as feedback; only the name of another."""
-    if not given_by_a_person(score):
+    """Return a person's score as feedback; only the name of an evaluator's. API scores are recognised by name."""
+    source = str(score.get("source") or "").upper()
+    if source == "EVAL" or (source == "API" and not of_person(text_at(score, "name"))):
         return Feedback(unread=(text_at(score, "name") or "without a name",))
     rating, words, said = _rating(score, SCORE)
     if rating is not None and str(score.get("dataType")).upper() == "BOOLEAN":
@@ -236,14 +237,6 @@ def scores_in(obj: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def of_person(name: str) -> bool:
     """True if a score of this name is a person's: `user-feedback` is, `toxicity` is not."""
     return bool(PERSON & set(re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())))
-
-
-def given_by_a_person(score: Mapping[str, Any]) -> bool:
-    """True if a person gave it, never an evaluator; API scores are recognised by name."""
-    source = str(score.get("source") or "").upper()
-    if source == "EVAL":
-        return False
-    return source != "API" or of_person(text_at(score, "name"))
 
 
 def is_score(obj: Mapping[str, Any]) -> bool:

@@ -143,8 +143,8 @@ def queue(
 ) -> list[str]:
     """Store them as candidates, in order; their ids. `digests` are the SHA-256 of the imports' requests by name."""
     ids: dict[ProductionRow, str] = {}
-    for name in dict.fromkeys(_import_of(each) for each in passed):
-        mine = [each for each in passed if _import_of(each) == name]
+    for name in dict.fromkeys(each.logged.imported for each in passed):
+        mine = [each for each in passed if each.logged.imported == name]
         source = source_number(connection, f"watch/{name}", digests[name], "candidates")
         rows = [NewRow(each.example, each.logged.line, _meta(each)) for each in mine]
         added = store.add(rows, role="candidates", source=source, connection=connection)
@@ -152,10 +152,6 @@ def queue(
         ids.update(zip(mine, added.ids, strict=True))
     write_links(connection, _links(ids))
     return [ids[each] for each in passed]
-
-
-def _import_of(each: ProductionRow) -> str:
-    return each.logged.ref.partition(":")[0]
 
 
 def _links(ids: Mapping[ProductionRow, str]) -> Iterator[Link]:
@@ -278,30 +274,29 @@ def _sift(
     Each pass takes twice as many as the one before: where most are duplicates, few passes are enough for all.
     """
     passed: list[ProductionRow] = []
-    rejected: list[KeptOut] = []
+    refused: list[ProductionRow] = []
     at, size = 0, count
     while at < len(ordered) and len(passed) < count:
         sent = ((each, origins.of(each.ref)) for each in ordered[at : at + size])
         drafts = [ProductionRow(each, row_of(to, each), to.release.id) for each, to in sent]
         looked = gate.sift(drafts, count - len(passed))
         passed += [draft for draft in drafts[:looked] if not draft.reason]
-        rejected += [_kept_out(draft) for draft in drafts[:looked] if draft.reason]
+        refused += [draft for draft in drafts[:looked] if draft.reason]
         at, size = at + looked, 2 * size
     done.why = Counter(reason_of(draft.logged) or "not judged by anyone" for draft in passed)
-    done.rejected = Counter(each.reason for each in rejected)
+    done.rejected = Counter(draft.reason for draft in refused)
     done.looked_at, done.left = at, len(ordered) - at
-    return passed, rejected
-
-
-def _kept_out(draft: ProductionRow) -> KeptOut:
-    return KeptOut(
-        ref=draft.logged.ref,
-        hash=draft.logged.hash,
-        reason=draft.reason,
-        evidence=draft.evidence,
-        question=draft.example.question[:500],
-        answer=draft.example.answer,
-    )
+    return passed, [
+        KeptOut(
+            ref=draft.logged.ref,
+            hash=draft.logged.hash,
+            reason=draft.reason,
+            evidence=draft.evidence,
+            question=draft.example.question[:500],
+            answer=draft.example.answer,
+        )
+        for draft in refused
+    ]
 
 
 def read_not_learnt(project: Project) -> list[KeptOut]:

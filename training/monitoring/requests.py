@@ -177,6 +177,11 @@ class Logged:
     trace: str = ""
 
     @property
+    def imported(self) -> str:
+        """The import that it came with: `W-001`."""
+        return self.ref.partition(":")[0]
+
+    @property
     def said(self) -> list[Message]:
         """The answer as a message; none where the request failed."""
         if not self.answer.strip() and not self.tool_calls:
@@ -299,18 +304,13 @@ def read_requests(folder: Path, made: Import) -> list[Logged]:
     return [Logged(**entry | {name: tuple(entry[name]) for name in lists}) for entry in read_gz(folder / REQUESTS)]
 
 
-def find_logged(project: Project, ref: str) -> Logged:
-    """Return the request `W-001:17`. Raises RungError if there is none."""
+def find_logged(project: Project, ref: str) -> tuple[Logged, Import]:
+    """Return the request `W-001:17` and the import that it came with. Raises RungError if there is none."""
     watched = read_watched(project)
     for each in watched.requests:
         if each.ref == ref:
-            return each
+            return each, next(made for made in watched.imports if made.id == each.imported)
     raise RungError(f"No request {ref} is kept here: not imported, not drawn, or known before.", "rung watch report")
-
-
-def import_of(project: Project, ref: str) -> Import:
-    """Return the import that the request `W-001:17` came with. Raises RungError if it cannot be read."""
-    return read_artefact(watch_folder(project) / ref.partition(":")[0] / IMPORT, Import)
 
 
 def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
