@@ -32,51 +32,66 @@ def trained(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def shipped(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of the run as adapter and merged, with files for vLLM and TGI: nobody changes it."""
+def ruled(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project whose run has the verdict ship, as E-002."""
 
     def make(folder: Path) -> None:
         project = Project(Path(shutil.copytree(trained, folder / "clinic")))
-        settings = load_settings(project.settings_file)
-        judged(project, settings, right=30)
-        let(project, settings, "adapter,vllm,tgi")
+        judged(project, load_settings(project.settings_file), right=30)
+
+    return once(tmp_path_factory, "ruled", make) / "clinic"
+
+
+@pytest.fixture(scope="session")
+def shipped(ruled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of the run as adapter and merged, with files for vLLM and TGI: nobody changes it."""
+
+    def make(folder: Path) -> None:
+        project = Project(Path(shutil.copytree(ruled, folder / "clinic")))
+        let(project, load_settings(project.settings_file), "adapter,vllm,tgi")
 
     return once(tmp_path_factory, "shipped", make) / "clinic" / "releases" / "L-001"
 
 
 @pytest.fixture
 def project(trained: Path, tmp_path: Path) -> Project:
-    """A copy of it."""
-    shutil.copytree(trained, tmp_path / "clinic")
-    return Project(tmp_path / "clinic")
+    """A copy of the project, whose run has no verdict."""
+    return Project(Path(shutil.copytree(trained, tmp_path / "clinic")))
 
 
 @pytest.fixture
-def settings(project: Project) -> Settings:
-    return load_settings(project.settings_file)
+def shipping(ruled: Path, tmp_path: Path) -> Project:
+    """A copy of the project whose run may be released."""
+    return Project(Path(shutil.copytree(ruled, tmp_path / "clinic")))
+
+
+@pytest.fixture
+def settings(trained: Path) -> Settings:
+    """Settings of either copy."""
+    return load_settings(trained / "rung.toml")
 
 
 ANSWERS = {"PDR bilat in T1DM": "E10 eye both", "neuropathy NOS in DM2": "E11 nerve none"}
 
 
 @pytest.fixture
-def golden_folder(tiny: Path, tmp_path: Path) -> Path:
+def golden_folder(tiny: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release's folder with two golden prompts, as far as a check of a server reads it."""
-    from transformers import AutoTokenizer
 
-    folder = tmp_path / "L-001"
-    (folder / "merged").mkdir(parents=True)
-    shutil.copyfile(tiny / "tokenizer.json", folder / "merged" / "tokenizer.json")
-    tokenizer = AutoTokenizer.from_pretrained(str(tiny))
-    items = []
-    for question, answer in ANSWERS.items():
-        turns = [{"role": "system", "content": "House line."}, {"role": "user", "content": question}]
-        prompt = render(tokenizer, turns)
-        ids = [*encode(tokenizer, answer), tokenizer.eos_token_id]
-        items.append(
-            GoldenPrompt(turns=turns, prompt=prompt, prompt_ids=encode(tokenizer, prompt), ids=ids, text=answer)
-        )
-    forms = {"gguf q4_k_m": ["E10 eye right", "E11 nerve none"]}
-    whole = Goldens(max_tokens=12, tokenizer="merged", starts=1, ends=[2], items=items, forms=forms)
-    write_artefact(folder / GOLDEN, whole)
-    return folder
+    def make(folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        (folder / "merged").mkdir()
+        shutil.copyfile(tiny / "tokenizer.json", folder / "merged" / "tokenizer.json")
+        tokenizer = AutoTokenizer.from_pretrained(str(tiny))
+        items = []
+        for question, answer in ANSWERS.items():
+            turns = [{"role": "system", "content": "House line."}, {"role": "user", "content": question}]
+            prompt = render(tokenizer, turns)
+            asked, ids = encode(tokenizer, prompt), [*encode(tokenizer, answer), tokenizer.eos_token_id]
+            items.append(GoldenPrompt(turns=turns, prompt=prompt, prompt_ids=asked, ids=ids, text=answer))
+        forms = {"gguf q4_k_m": ["E10 eye right", "E11 nerve none"]}
+        whole = Goldens(max_tokens=12, tokenizer="merged", starts=1, ends=[2], items=items, forms=forms)
+        write_artefact(folder / GOLDEN, whole)
+
+    return Path(shutil.copytree(once(tmp_path_factory, "goldens", make), tmp_path / "L-001"))

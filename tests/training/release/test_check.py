@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import in_shell
 import pytest
-from in_shell import rung
+from in_process import rung
 
 from advisor.answer_file import parse_answers
 from advisor.decide import decide
@@ -16,7 +18,6 @@ from advisor.rulefiles import load_rulebook
 from chat.endpoint import Endpoint
 from training.release.goldens import Goldens, ServerCheck, check_server, read_goldens
 from workspace.artefact import write_artefact
-from workspace.errors import RungError
 
 
 class Wrong:
@@ -80,49 +81,32 @@ def test_equal_answers_pass(server: Wrong, replay: Callable[[], ServerCheck], lo
     assert found.matches == "the run"
     asked = [body for _, path, _, body in loopback.requests if path == "/v1/chat/completions"]
     assert all(body["temperature"] == 0 and body["model"] == "served" for body in asked)
+    server.temperature = 0.8
+    found = replay()
+    assert found.passed and "0.8" in found.warnings[0], "a default that samples"
 
 
 def test_another_template_is_told_by_its_first_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.extra = "<think>"
-    found = replay()
-    assert not found.passed and {d.cause for d in found.differences} == {"template"}
-    first = found.differences[0]
+    first = replay().differences[0]
     assert first.expected == [] and "".join(first.found).startswith("<think>")
 
 
-def test_another_template_is_told_by_its_count_where_nothing_more_is_known(
-    server: Wrong, replay: Callable[[], ServerCheck]
-) -> None:
-    server.tells, server.extra = False, "<think> more words"
-    found = replay()
-    assert not found.passed and found.tokens
-    assert found.differences[0].cause == "template"
+TURNS = itertools.count()
+FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "template": ("template", {"extra": "<think>"}),
+    "template by its count": ("template", {"tells": False, "extra": "<think> more words"}),
+    "begins twice": ("bos", {"begin": [1]}),
+    "never stops": ("eos", {"text": lambda text: text + "\nuser\nand so on"}),
+    "stops early": ("stop", {"text": lambda text: text[:3]}),
+    "draws": ("sampling", {"text": lambda _: f"no {next(TURNS)}"}),
+}
 
 
-def begins_twice(server: Wrong) -> None:
-    server.begin = [1]
-
-
-def never_stops(server: Wrong) -> None:
-    server.text = lambda text: text + "\nuser\nand so on"
-
-
-def stops_early(server: Wrong) -> None:
-    server.text = lambda text: text[:3]
-
-
-def draws(server: Wrong) -> None:
-    turns = iter(range(1000))
-    server.text = lambda text: f"no {next(turns)}"
-
-
-@pytest.mark.parametrize(
-    ("fault", "cause"), [(begins_twice, "bos"), (never_stops, "eos"), (stops_early, "stop"), (draws, "sampling")]
-)
-def test_each_fault_of_a_server_has_its_cause(
-    server: Wrong, replay: Callable[[], ServerCheck], fault: Callable[[Wrong], None], cause: str
-) -> None:
-    fault(server)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_of_a_server_has_its_cause(server: Wrong, replay: Callable[[], ServerCheck], fault: str) -> None:
+    cause, values = FAULTS[fault]
+    vars(server).update(values)
     found = replay()
     assert not found.passed and {d.cause for d in found.differences} == {cause}
 
@@ -141,24 +125,11 @@ def test_a_released_form_answers_as_it_did(server: Wrong, replay: Callable[[], S
     assert found.passed and found.equal == 1 and found.matches == "gguf q4_k_m"
 
 
-def test_a_default_that_samples_is_warned_of(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
-    server.temperature = 0.8
-    found = replay()
-    assert found.passed and "0.8" in found.warnings[0]
-
-
-def test_a_server_that_is_not_there(golden_folder: Path) -> None:
-    with pytest.raises(RungError, match="no answer"):
-        check_server(Endpoint("http://127.0.0.1:9"), read_goldens(golden_folder), golden_folder)
-
-
 def test_the_command_shows_where_they_part(server: Wrong, loopback: Any, golden_folder: Path) -> None:
     server.text = lambda text: text.replace("eye both", "eye left")
-    done = rung("release", "check", loopback.url, "--against", "L-001", cwd=golden_folder.parent)
-    assert done.returncode == 1, done.stderr
+    done = rung("release", "check", loopback.url, "--against", "L-001", cwd=golden_folder.parent, code=1)
     assert "1 of 2" in done.stdout and "' both'" in done.stdout
-    done = rung("release", "check", "L-001", cwd=golden_folder.parent)
-    assert done.returncode == 2 and "verify L-001" in done.stderr, done.stderr
+    assert "verify L-001" in rung("release", "check", "L-001", cwd=golden_folder.parent, code=2).stderr
 
 
 def test_the_privacy_answer_is_the_releasing_projects_wherever_the_command_runs(
@@ -171,14 +142,14 @@ def test_the_privacy_answer_is_the_releasing_projects_wherever_the_command_runs(
     other.mkdir()
     (other / "rung.toml").write_text('[project]\nname = "other"\n')
     for place in (root, root.parent, other):
-        done = rung("release", "check", "http://model.example.org/v1", "--against", golden_folder, cwd=place)
-        assert done.returncode == 1 and "no_external_api" in done.stderr, done.stderr
+        done = rung("release", "check", "http://model.example.org/v1", "--against", golden_folder, cwd=place, code=1)
+        assert "no_external_api" in done.stderr
     assert not loopback.requests
 
 
 def test_a_release_without_its_project_goes_by_the_advice_that_it_carries(golden_folder: Path, tmp_path: Path) -> None:
     def sent() -> str:
-        done = rung("release", "check", "http://model.invalid/v1", "--against", "L-001", cwd=tmp_path)
+        done = in_shell.rung("release", "check", "http://model.invalid/v1", "--against", "L-001", cwd=tmp_path)
         assert done.returncode != 0
         return done.stderr
 

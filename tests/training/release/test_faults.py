@@ -8,19 +8,18 @@ import socket
 import stat
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bank import changed
 from killing import KILLED, assert_sound
 from lives import gone, wait_until
 from released import judged, let
 from warm import warm
 
-from curation.store import open_store
 from training.release.gguf import serving
-from training.release.releases import current_release, release_names, verify
+from training.release.releases import current_release, ever_released, release_names, verify
 from training.release.releasing import copy_chain, release_untuned
 from training.release.tools import CONVERTER, _kept
 from training.runs import read_run, write_run
@@ -32,10 +31,9 @@ from workspace.settings import Settings, load_settings
 
 
 @pytest.fixture
-def before(project: Project, settings: Settings) -> Path:
-    """Return the release before the fault."""
-    judged(project, settings, right=30)
-    return release_untuned(project, settings, by="sam")
+def before(shipping: Project, settings: Settings) -> Path:
+    """The release before the fault."""
+    return release_untuned(shipping, settings, by="sam")
 
 
 def stands(project: Project, before: Path) -> None:
@@ -54,21 +52,19 @@ def llama(tmp_path: Path, settings: Settings, script: str, **values: object) -> 
     """Settings that name a llama.cpp of ours, whose server is this script."""
     program(tmp_path / "llama" / "llama-server", f"#!/bin/sh\n{script}\n")
     (tmp_path / "llama" / "libllama.so").touch()
-    named = settings.release.model_copy(update={"llama_cpp": str(tmp_path / "llama"), **values})
-    return settings.model_copy(update={"release": named})
+    return changed(settings, "release", llama_cpp=str(tmp_path / "llama"), **values)
 
 
-def test_a_full_disk(project: Project, settings: Settings, small_disk: Path) -> None:
-    judged(project, settings, right=30)
-    project.releases.symlink_to(small_disk)
-    before = release_untuned(project, settings, by="sam")
+def test_a_full_disk(shipping: Project, settings: Settings, small_disk: Path) -> None:
+    shipping.releases.symlink_to(small_disk)
+    before = release_untuned(shipping, settings, by="sam")
     with pytest.raises(RungError, match=r"L-002.*disk"):
-        let(project, settings, "adapter,merged")
-    stands(project, before)
+        let(shipping, settings, "adapter,merged")
+    stands(shipping, before)
 
 
 def test_a_converter_that_is_killed(
-    project: Project, settings: Settings, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shipping: Project, settings: Settings, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
     tool = _kept(CONVERTER, "converter")[0]
@@ -78,25 +74,29 @@ def test_a_converter_that_is_killed(
     program(tool / "convert_hf_to_gguf.py", script)
     (tool / "ready").touch()
     with pytest.raises(Refusal, match=r"f32.*SIGKILL"):
-        let(project, llama(tmp_path, settings, "exit 0"), "gguf")
-    stands(project, before)
+        let(shipping, llama(tmp_path, settings, "exit 0"), "gguf")
+    stands(shipping, before)
 
 
-def test_a_port_in_use(settings: Settings, tmp_path: Path) -> None:
+def fails(named: Settings, told: str) -> None:
+    """Serving a model with these settings is refused in these words."""
+    with pytest.raises(Refusal, match=told), serving(named, Path("model.gguf"), 512):
+        pass
+
+
+def test_a_port_in_use_and_a_missing_binary(settings: Settings, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        named = llama(tmp_path, settings, "exit 0", port=port)
-        with pytest.raises(Refusal, match=str(port)), serving(named, tmp_path / "model.gguf", 512):
-            pass
+        fails(llama(tmp_path, settings, "exit 0", port=port), str(port))
+    fails(changed(settings, "release", llama_cpp=str(tmp_path)), r"llama-server.*libllama\.so")
 
 
 def test_a_server_that_never_gets_ready_is_stopped(settings: Settings, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     named = llama(tmp_path, settings, f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600", ready_seconds=1)
-    with pytest.raises(Refusal), serving(named, tmp_path / "model.gguf", 512):
-        pass
+    fails(named, "not ready after 1 s")
     if note.exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int(note.read_text()), 0)
@@ -134,19 +134,10 @@ def test_a_killed_release_leaves_no_child(settings: Settings, tmp_path: Path, co
     ],
 )
 def test_a_server_that_ends_at_once(settings: Settings, tmp_path: Path, script: str, told: str) -> None:
-    named = llama(tmp_path, settings, script)
-    with pytest.raises(Refusal, match=told), serving(named, tmp_path / "model.gguf", 512):
-        pass
+    fails(llama(tmp_path, settings, script), told)
 
 
-def test_a_missing_binary(settings: Settings, tmp_path: Path) -> None:
-    release = settings.release.model_copy(update={"llama_cpp": str(tmp_path)})
-    named = settings.model_copy(update={"release": release})
-    with pytest.raises(Refusal, match=r"llama-server.*libllama\.so"), serving(named, tmp_path / "m", 512):
-        pass
-
-
-def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, before: Path) -> None:
+def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings) -> None:
     """The run was saved with a token that its base has no weights for; its hashes are those of that."""
     from transformers import AutoTokenizer
 
@@ -159,7 +150,7 @@ def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, bef
     judged(project, settings, right=30)
     with pytest.raises(Refusal, match=r"49,153.*49,152"):
         let(project, settings, "merged")
-    stands(project, before)
+    assert current_release(project) is None and not [path for path in project.releases.iterdir() if path.is_dir()]
 
 
 def test_a_file_that_changes_between_its_hash_and_its_copy_is_released_by_nobody(tmp_path: Path) -> None:
@@ -182,12 +173,6 @@ def released(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def logged(root: Path, kind: str) -> Counter[str]:
-    project = Project(root)
-    with open_store(project, load_settings(project.settings_file)) as store:
-        return Counter(event.ref for event in store.events(kind=kind))
-
-
 def killed_late(before: Path, room: Path, *words: str) -> Iterator[tuple[Path, int]]:
     """Copies of the project in which the command was killed, at every second moment from its last one on backwards."""
     whole = Path(shutil.copytree(before, room / "whole" / "clinic"))
@@ -205,8 +190,9 @@ def test_a_killed_release_stands_and_is_logged_or_is_none(released: Path, tmp_pa
             assert_sound(root)
         again = warm("release", "--to", "prompt", at=root)
         assert again.code == 0, (moment, again.err)
-        names = release_names(Project(root))
-        assert logged(root, "released") == Counter(names), moment
+        project = Project(root)
+        names, logged = release_names(project), ever_released(project, load_settings(project.settings_file))
+        assert sorted(logged) == names, moment
         late += len(names) == 4
         if len(names) == 3:
             break
@@ -228,27 +214,18 @@ def test_on_a_disk_that_gets_full_at_any_point_nothing_is_released(released: Pat
     assert refused > 3 and done.code == 0 and release_names(Project(root))[-1] == "L-003"
 
 
-def test_a_release_that_cannot_be_logged_is_none(released: Path, tmp_path: Path) -> None:
+def test_a_release_that_cannot_be_logged_is_none_and_no_name_is_given_again(released: Path, tmp_path: Path) -> None:
+    """Something is in the place of the hidden folder: it goes, and nothing behind it."""
     root = Path(shutil.copytree(released, tmp_path / "clinic"))
     done = warm("release", "--to", "prompt", at=root, RUNG_STORE__URL="sqlite:////no/such/place.db")
     assert done.code != 0 and sorted(path.name for path in (root / "releases").glob("*L-*")) == ["L-001", "L-002"]
-
-
-def test_the_name_of_a_removed_release_is_not_given_again(released: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(released, tmp_path / "clinic"))
     shutil.rmtree(root / "releases" / "L-002")
-    assert warm("release", "--to", "prompt", at=root).code == 0
-    assert release_names(Project(root)) == ["L-001", "L-003"]
-
-
-def test_what_stands_in_the_place_of_a_hidden_folder_goes_and_nothing_behind_it(released: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(released, tmp_path / "clinic"))
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "file").touch()
-    (root / "releases" / ".L-003").symlink_to(kept)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    (root / "releases" / ".L-003").symlink_to(tmp_path / "kept")
     (root / "releases" / ".L-004").touch()
     assert warm("trust", at=root).code == 0
     done = warm("release", "--to", "prompt", at=root)
     assert done.code == 0, done.err
-    assert (kept / "file").is_file() and not list((root / "releases").glob(".L-*"))
+    assert release_names(Project(root)) == ["L-001", "L-003"]
+    assert (tmp_path / "kept" / "file").is_file() and not list((root / "releases").glob(".L-*"))

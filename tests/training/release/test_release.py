@@ -8,14 +8,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import in_process
 import pytest
 from bank import changed
-from in_shell import rung
 from released import judged, let
 from vouched import edit, in_log, rewrite
 
@@ -48,42 +47,40 @@ def test_forms_bring_what_they_are_made_from() -> None:
         wanted_forms("mergd")
 
 
-def test_without_a_verdict_nothing_is_released(project: Project, settings: Settings) -> None:
+def test_without_a_verdict_nothing_is_released_and_keep_the_prompt_releases_the_prompt(
+    project: Project, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refused run is told at the level of its verdict: two runs are planned for the test set."""
+    text = project.settings_file.read_text()
+    project.settings_file.write_text(text.replace("[evaluation]\n", "[evaluation]\nruns = 2\n"))
+    settings = load_settings(project.settings_file)
     with pytest.raises(Refusal) as refused:
         let(project, settings, "adapter")
     assert refused.value.hint.split()[1:] == ["evaluate", "R-001"]
-
-
-def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(
-    project: Project, settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
     judged(project, settings, right=0, otherwise="none")
     with pytest.raises(Refusal) as refused:
         let(project, settings, "adapter", by="sam", reason="I want to")
-    assert refused.value.hint.split()[1:] == ["release", "--to", "prompt"]
-    folder = release_untuned(project, settings, by="sam")
-    assert verify(folder).faults == []
+    assert refused.value.hint.split()[1:] == ["release", "--to", "prompt"] and "97.5%" in refused.value.message
+    assert "97.5%" in status_of(read_facts(project)).stage("Verdict").reason
+    assert verify(release_untuned(project, settings, by="sam")).faults == []
     assert capsys.readouterr().out == "", "only commands print"
 
 
-def test_a_refused_run_is_told_at_the_level_of_its_verdict(project: Project, settings: Settings) -> None:
-    text = project.settings_file.read_text()
-    project.settings_file.write_text(text.replace("[evaluation]\n", "[evaluation]\nruns = 2\n"))
-    two = load_settings(project.settings_file)
-    judged(project, two, right=0, otherwise="none")
-    with pytest.raises(Refusal) as refused:
-        let(project, two, "adapter", by="sam", reason="I want to")
-    assert "97.5%" in refused.value.message
-    assert "97.5%" in status_of(read_facts(project)).stage("Verdict").reason
-
-
-def test_a_judgement_needs_a_name_and_a_reason(project: Project, settings: Settings) -> None:
-    judged(project, settings, right=9)
+def test_a_judgement_needs_a_name_and_a_reason_and_an_override_of_the_loss_signs_none(
+    project: Project, settings: Settings
+) -> None:
+    evaluation = judged(project, settings, right=9)
     with pytest.raises(Refusal):
         let(project, settings, "adapter")
-    folder = let(project, settings, "adapter", by="priya", reason="injuries")
-    card = (folder / "README.md").read_text()
+    card = (let(project, settings, "adapter", by="priya", reason="injuries") / "README.md").read_text()
     assert "priya" in card and "injuries" in card
+    words = {"by": "priya", "reason": "runs on the phone", "may_lose": True}
+    with pytest.raises(Refusal, match="loss") as refused:
+        let(project, settings, "adapter", **words)
+    assert "--accept-judgement" in refused.value.hint
+    rewrite(evaluation / "verdict.json", Verdict, accepted=Acceptance(by="mo", reason="injuries", at=now()))
+    card = (let(project, settings, "adapter", **words) / "README.md").read_text()
+    assert "mo: “injuries”" in card and "priya: “" not in card
 
 
 def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project: Project, settings: Settings) -> None:
@@ -98,28 +95,28 @@ def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project
     assert "clinic" in card and "gpu.example.invalid" in card
 
 
+ACCEPTED = {"by": "x", "reason": "y", "at": "2026-11-25T12:00:00Z"}
+
+
 @pytest.mark.parametrize(
-    ("right", "values"),
+    ("right", "otherwise", "changes"),
     [
-        (0, {"verdict": "ship"}),
-        (0, {"verdict": "judgement", "accepted": {"by": "x", "reason": "y", "at": "2026-11-25T12:00:00Z"}}),
-        (9, {"verdict": "ship"}),
-        (9, {"low": 0.06}),
-        (30, {"margin": 0.0}),
-        (30, {"difference": 0.99}),
-        (30, {"baseline_report": "E-002"}),
+        (0, "none", [{"verdict": "ship"}, {"verdict": "judgement", "accepted": ACCEPTED}]),
+        (9, "E10 eye both", [{"verdict": "ship"}, {"low": 0.06}]),
+        (30, "", [{"margin": 0.0}, {"difference": 0.99}, {"baseline_report": "E-002"}]),
     ],
 )
 def test_a_word_changed_in_the_verdicts_file_and_in_the_log_releases_nothing(
-    project: Project, settings: Settings, right: int, values: dict[str, object]
+    project: Project, settings: Settings, right: int, otherwise: str, changes: list[dict[str, object]]
 ) -> None:
-    path = judged(project, settings, right=right, otherwise="none" if right == 0 else "E10 eye both") / "verdict.json"
-    told = read_artefact(path, Verdict)
-    rewrite(path, Verdict, **values)
-    with pytest.raises(Refusal) as refused:
-        let(project, settings, "adapter", by="priya", reason="said so")
-    assert "evaluate" in refused.value.hint and current_release(project) is None
-    rewrite(path, Verdict, **dict(told))
+    path = judged(project, settings, right, otherwise) / "verdict.json"
+    told = dict(read_artefact(path, Verdict))
+    for values in changes:
+        rewrite(path, Verdict, **values)
+        with pytest.raises(Refusal) as refused:
+            let(project, settings, "adapter", by="priya", reason="said so")
+        assert "evaluate" in refused.value.hint and current_release(project) is None, values
+        rewrite(path, Verdict, **told)
     if right == 30:
         assert let(project, settings, "adapter").name == "L-001"
 
@@ -157,51 +154,19 @@ def test_a_run_that_the_database_no_longer_knows_is_adopted(
     assert let(project, settings, "adapter").name == "L-001"
 
 
-def test_a_prompt_beside_a_run_is_that_of_a_baseline_that_the_log_names(project: Project, settings: Settings) -> None:
-    judged(project, settings, right=30)
-    other = Path(shutil.copytree(project.evaluations / "E-001", project.evaluations / "E-009"))
+def test_a_prompt_beside_a_run_is_that_of_a_baseline_that_the_log_names(shipping: Project, settings: Settings) -> None:
+    other = Path(shutil.copytree(shipping.evaluations / "E-001", shipping.evaluations / "E-009"))
     edit(other / "report.json", id="E-009")
     with pytest.raises(Refusal, match="E-009"):
-        let(project, settings, "adapter,prompt")
-    assert current_release(project) is None
+        let(shipping, settings, "adapter,prompt")
+    assert current_release(shipping) is None
 
 
-@pytest.mark.parametrize("owned", ["weights", {"base": "another"}, {"system_prompt": "Another line."}])
-def test_a_run_that_is_not_the_measured_one_is_not_released(
-    project: Project, settings: Settings, owned: str | dict[str, str]
-) -> None:
-    """Other weights whose hashes run.json owns to, and a record that says otherwise what the run is."""
-    judged(project, settings, right=30)
-    folder = project.runs / "R-001"
-    if isinstance(owned, str):
-        weights = folder / "adapter" / "adapter_model.safetensors"
-        weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-        write_run(folder, read_run(folder), files=read_run(folder).files | {weights.name: sha256_file(weights)})
-    else:
-        write_run(folder, read_run(folder), **owned)
-    with pytest.raises(Refusal, match=r"runs/R-001/run\.json") as refused:
-        let(project, settings, "adapter")
-    assert "evaluate" in refused.value.hint and current_release(project) is None
-
-
-def test_an_override_of_the_loss_signs_no_judgement(project: Project, settings: Settings) -> None:
-    evaluation = judged(project, settings, right=9)
-    words = {"by": "priya", "reason": "runs on the phone", "may_lose": True}
-    with pytest.raises(Refusal, match="loss") as refused:
-        let(project, settings, "adapter", **words)
-    assert "--accept-judgement" in refused.value.hint
-    accepted = Acceptance(by="mo", reason="injuries", at=now())
-    rewrite(evaluation / "verdict.json", Verdict, accepted=accepted)
-    card = (let(project, settings, "adapter", **words) / "README.md").read_text()
-    assert "mo: “injuries”" in card and "priya: “" not in card
-
-
-def test_another_metric_than_the_verdicts_scores_no_form(project: Project, settings: Settings) -> None:
-    judged(project, settings, right=30)
+def test_another_metric_than_the_verdicts_scores_no_form(shipping: Project, settings: Settings) -> None:
     other = changed(settings, metric="char_f")
     with pytest.raises(Refusal, match=r"exact_match.*char_f"):
-        let(project, other, "merged")
-    assert let(project, other, "adapter").name == "L-001"
+        let(shipping, other, "merged")
+    assert let(shipping, other, "adapter").name == "L-001"
 
 
 def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(shipped: Path, tmp_path: Path) -> None:
@@ -215,25 +180,19 @@ def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(shipped: Path
     assert facts["reloaded"]["top1"] == 1.0 and facts["reloaded"]["largest_logit_difference"] < 1e-3
     checked = verify(Path(shutil.copytree(shipped, tmp_path / "elsewhere")))
     assert checked.faults == [] and checked.links >= len(found[1].made_from) > 5
-    the_hub_reads_the_card(shipped)
 
 
-def the_hub_reads_the_card(folder: Path) -> None:
-    from huggingface_hub import ModelCard
+def test_the_hub_reads_the_cards_of_model_and_dataset(shipped: Path) -> None:
+    from huggingface_hub import DatasetCard, ModelCard
 
-    card = ModelCard.load(folder / "README.md")
+    card = ModelCard.load(shipped / "README.md")
     assert card.data.library_name == "peft"
     assert "| prompt |" in card.text and "dana 50" in card.text
     heads = ("Intended use", "Verdict", "Why a tuned model", "Forgetting", "Training", "Data", "Costs", "Forms")
     assert all(f"\n## {head}\n" in card.text for head in heads)
-
-
-def test_a_dataset_card_is_one_that_the_hub_reads(project: Project) -> None:
-    from huggingface_hub import DatasetCard
-
-    card = DatasetCard.load(project.datasets / "v001" / "README.md")
-    assert [file["split"] for file in card.data.configs[0]["data_files"]] == ["train", "validation", "test"]
-    assert card.data.license == "unknown"
+    data = DatasetCard.load(shipped.parents[1] / "datasets" / "v001" / "README.md").data
+    assert [file["split"] for file in data.configs[0]["data_files"]] == ["train", "validation", "test"]
+    assert data.license == "unknown"
 
 
 def test_a_changed_release_is_found_on_another_machine(shipped: Path, tmp_path: Path) -> None:
@@ -251,11 +210,9 @@ def test_a_changed_release_is_found_on_another_machine(shipped: Path, tmp_path: 
         assert verify(folder).faults == [], name
         change(folder)
         assert verify(folder).faults, name
-    verified = partial(rung, "release", "verify", cwd=tmp_path)
-    done = verified("byte")
-    assert done.returncode == 1 and "adapter/adapter_model.safetensors" in done.stdout
-    shutil.copytree(shipped, tmp_path / "whole")
-    assert verified("whole").returncode == 0
+    said = in_process.rung("release", "verify", "byte", cwd=tmp_path, code=1).stdout
+    assert "adapter/adapter_model.safetensors" in said
+    in_process.rung("release", "verify", shipped, cwd=tmp_path, code=0)
 
 
 def test_a_chain_that_is_not_what_the_release_was_made_from_is_found(project: Project, settings: Settings) -> None:
@@ -325,20 +282,37 @@ def test_a_release_that_points_out_of_itself_or_holds_a_pipe(project: Project, s
     assert {"chain/../../../rung.toml", "prompt/pipe"} <= set(faults)
 
 
-@pytest.mark.parametrize("name", ["adapter_model.safetensors", "chat_template.jinja.bak", "notes", "link"])
-def test_what_was_changed_in_or_added_to_the_weights_is_neither_released_nor_read(
-    project: Project, settings: Settings, tmp_path: Path, name: str
+def linked(run: Path) -> None:
+    (run / "adapter" / "link").symlink_to(run.parents[1] / "rung.toml")
+
+
+def owned(run: Path) -> None:
+    """Other weights, whose hashes run.json owns to."""
+    weights = run / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    write_run(run, read_run(run), files=read_run(run).files | {weights.name: sha256_file(weights)})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda run: (run / "adapter" / "adapter_model.safetensors").write_text("x"), r"adapter_model\.safetensors"),
+        (lambda run: (run / "adapter" / "chat_template.jinja.bak").write_text("x"), r"chat_template\.jinja\.bak"),
+        (lambda run: (run / "adapter" / "notes").mkdir(), "notes"),
+        (linked, "link"),
+        (owned, r"runs/R-001/run\.json"),
+        (lambda run: write_run(run, read_run(run), base="another"), r"runs/R-001/run\.json"),
+        (lambda run: write_run(run, read_run(run), system_prompt="Another line."), r"runs/R-001/run\.json"),
+    ],
+)
+def test_a_run_that_is_not_the_measured_one_is_neither_released_nor_read(
+    shipping: Project, settings: Settings, change: Callable[[Path], object], told: str
 ) -> None:
-    judged(project, settings, right=30)
-    path = project.runs / "R-001" / "adapter" / name
-    if name == "link":
-        (tmp_path / "keys").write_text("secret")
-        path.symlink_to(tmp_path / "keys")
-    else:
-        path.mkdir() if name == "notes" else path.write_text("x")
-    with pytest.raises(Refusal, match=name):
-        let(project, settings, "adapter")
-    assert not list(project.releases.glob("*L-*"))
+    """Weights that were changed or added to, and a record that says otherwise what the run is."""
+    change(shipping.runs / "R-001")
+    with pytest.raises(Refusal, match=told) as refused:
+        let(shipping, settings, "adapter")
+    assert refused.value.hint and not list(shipping.releases.glob("*L-*"))
 
 
 def test_another_base_is_refused_and_leaves_nothing(project: Project, settings: Settings, tiny: Path) -> None:
@@ -386,20 +360,19 @@ def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settin
         ("evaluations/E-002/verdict.json", {"accepted": {"by": "mo", "reason": "fine", "at": "2026-11-25T12:00:00Z"}}),
     ],
 )
-def test_one_changed_file_releases_nothing(project: Project, settings: Settings, spoilt: Any) -> None:
+def test_one_changed_file_releases_nothing(shipping: Project, settings: Settings, spoilt: Any) -> None:
     """A decision, the plan of the test set, a look at it, who cleared the run; receipt, arms, a person's signature."""
-    judged(project, settings, right=30)
-    note_look(project, settings, read_report(project, "E-002")[1])
+    note_look(shipping, settings, read_report(shipping, "E-002")[1])
     if isinstance(spoilt, str):
-        in_log(project, spoilt)
+        in_log(shipping, spoilt)
     else:
-        edit(project.root / spoilt[0], **spoilt[1])
+        edit(shipping.root / spoilt[0], **spoilt[1])
     with pytest.raises(Refusal) as refused:
-        let(project, settings, "adapter", by="priya", reason="said so")
-    assert refused.value.hint and current_release(project) is None
+        let(shipping, settings, "adapter", by="priya", reason="said so")
+    assert refused.value.hint and current_release(shipping) is None
     if "report.json" in spoilt[0]:
         with pytest.raises(Refusal):
-            release_untuned(project, settings, by="sam")
+            release_untuned(shipping, settings, by="sam")
 
 
 TURNS = ({"role": "user", "content": "which one?"},)
@@ -411,15 +384,11 @@ def material(rows):
     return ArmMaterial(base=PROMPT, prompts=(PROMPT,), examples=examples, few_shot=4)
 
 
-def test_the_same_examples_in_the_same_order():
+def test_a_released_prompt_shows_the_measured_examples_in_their_order_and_a_row_that_is_gone_is_told():
     variant = static(material(range(9)), 4, PROMPT)
     settings = json.loads(json.dumps(dict(variant.settings)))
     parts = parts_of("few_shot", settings, material(range(30)), 16)
     assert ReleasedPrompt(parts).messages(list(TURNS)) == [dict(turn) for turn in variant.render(TURNS)]
-
-
-def test_a_row_that_is_gone_is_told():
-    settings = json.loads(json.dumps(dict(static(material(range(9)), 4, PROMPT).settings)))
     with pytest.raises(RungError, match="few_shot"):
         parts_of("few_shot", settings, material(range(100, 103)), 16)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bank import changed
 from in_shell import rung
 from later import torch
 from released import judged, let
@@ -28,7 +29,7 @@ from training.release.releases import FormName, current_release, verify
 from training.release.tools import SERVER, converter, llama_cpp
 from training.run.tokens import with_system
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +55,11 @@ def project(built: Path, tiny: Path, tmp_path: Path) -> Project:
     done = rung("train", cwd=made.root)
     assert done.returncode == 0, done.stderr
     return made
+
+
+@pytest.fixture
+def settings(project: Project) -> Settings:
+    return load_settings(project.settings_file)
 
 
 @pytest.fixture
@@ -128,8 +134,7 @@ def test_a_run_goes_out_as_gguf_scored_and_served(project: Project, settings: Se
     from safetensors.numpy import load_file
 
     judged(project, settings, right=30)
-    types = settings.release.model_copy(update={"gguf": ("f32", "q8_0", "q4_k_m")})
-    settings = settings.model_copy(update={"release": types})
+    settings = changed(settings, "release", gguf=("f32", "q8_0", "q4_k_m"))
     folder = let(project, settings, "gguf")
     found = current_release(project)
     assert found is not None and found[0] == folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -13,22 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from released import judged, let
+from bank import changed
 
 from training.plan.plans import read_plan
 from training.release.gguf import context_of
 from training.release.making import Making
-from training.release.releases import RELEASE, Release
 from training.release.serving_files import (
     TRIALS,
     compare_tokens,
     make_ollama,
+    make_tgi,
+    make_vllm,
     modelfile,
     take_apart,
     vllm_rank,
 )
 from training.runs import find_run, read_run, write_run
-from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -68,12 +67,15 @@ def test_a_modelfile_gives_the_tokens_of_training(tokenizer: Any, template: str 
     assert template or '"<|im_end|>"' in {line.split()[-1] for line in lines if line.startswith("PARAMETER stop ")}
 
 
-def test_pieces_that_are_not_the_template_are_refused(tokenizer: Any) -> None:
+def test_pieces_that_are_not_the_template_and_a_template_that_does_more_are_refused(tokenizer: Any) -> None:
     pieces = take_apart(tokenizer)
     before, after = pieces.around["user"]
     other = replace(pieces, around={**pieces.around, "user": (before.replace("\n", " "), after)})
     with pytest.raises(Refusal):
         compare_tokens(other, "House line.", tokenizer, TRIALS)
+    tokenizer.chat_template = ROLES_TURNED
+    with pytest.raises(Refusal):
+        compare_tokens(take_apart(tokenizer), "", tokenizer, TRIALS)
 
 
 def test_a_modelfile_holds_every_piece_as_a_literal_of_its_template(tokenizer: Any) -> None:
@@ -83,22 +85,6 @@ def test_a_modelfile_holds_every_piece_as_a_literal_of_its_template(tokenizer: A
     literals = [json.loads(each) for each in re.findall(r'\{\{ ("(?:[^"\\]|\\.)*") \}\}', template)]
     around = [part for pair in pieces.around.values() for part in pair]
     assert literals == [part for part in (pieces.start, *around, pieces.opens) if part]
-
-
-def test_a_template_that_does_more_is_refused(tokenizer: Any) -> None:
-    tokenizer.chat_template = ROLES_TURNED
-    with pytest.raises(Refusal):
-        compare_tokens(take_apart(tokenizer), "", tokenizer, TRIALS)
-
-
-def test_a_token_that_was_added_is_one_token_in_the_modelfile_too(tokenizer: Any) -> None:
-    tokenizer.add_tokens(["<|house|>"], special_tokens=True)
-    tokenizer.chat_template = ZEPHYR.replace("<|{{ m.role }}|>\n", "<|house|>{{ m.role }}\n").replace(
-        "<|assistant|>\n", "<|house|>assistant\n"
-    )
-    pieces = take_apart(tokenizer)
-    assert pieces.around["user"][0] == "<|house|>user\n"
-    compare_tokens(pieces, "", tokenizer, TRIALS)
 
 
 def test_ollama_goes_out_over_the_smallest_gguf(
@@ -116,26 +102,21 @@ def test_ollama_goes_out_over_the_smallest_gguf(
     assert (work / "ollama" / "Modelfile").read_text().startswith("FROM ../gguf/model-q4_k_m.gguf\n")
 
 
-def named_paths(file: Path) -> list[str]:
-    """Every path of the release that a script names, as it stands there."""
-    words = shlex.split(file.read_text().splitlines()[-1])
-    return [word.partition("=")[2] or word for word in words if "/" in word and not word.startswith("http")]
-
-
-def check_paths(folder: Path, forms: str) -> None:
-    files = [path for name in ("vllm", "tgi") for path in (folder / name).glob("*")]
-    assert len(files) == len([form for form in forms.split(",") if form != "adapter"]) * (1 + ("adapter" in forms))
-    for file in files:
-        named = named_paths(file)
-        assert named and all((file.parent / path).is_dir() for path in named), (file, named)
-    facts = {form.form: form.facts for form in read_artefact(folder / RELEASE, Release).forms}
-    assert all(facts[form].get("adapter", "") for form in ("vllm", "tgi") if form in facts and "adapter" not in forms)
-
-
-def test_every_path_in_every_serve_file_is_there(project: Project, settings: Settings, shipped: Path) -> None:
-    check_paths(shipped, "adapter,vllm,tgi")
-    judged(project, settings, right=30)
-    check_paths(let(project, settings, "vllm"), "vllm")
+@pytest.mark.parametrize(
+    ("method", "has_adapter", "files", "told"),
+    [("lora", True, 2, ""), ("lora", False, 1, "--to adapter"), ("dora", True, 1, "dora")],
+)
+def test_an_adapter_is_served_on_its_base_where_it_is_there_and_servers_can_load_it(
+    project: Project, settings: Settings, tmp_path: Path, method: str, has_adapter: bool, files: int, told: str
+) -> None:
+    run = write_run(project.runs / "R-001", read_run(project.runs / "R-001"), method=method)
+    making = Making(project, settings, run, tmp_path / "work")
+    if has_adapter:
+        (making.work / "adapter").mkdir(parents=True)
+    for make, name in ((make_vllm, "vllm"), (make_tgi, "tgi")):
+        form = make(making, making.work / name)
+        assert told in form.facts.get("adapter", "") and bool(form.facts.get("adapter")) == bool(told)
+        assert len(list((making.work / name).glob("serve*.sh"))) == files
 
 
 def test_a_script_finds_its_paths_and_base_from_any_folder(shipped: Path, tmp_path: Path) -> None:
@@ -170,16 +151,6 @@ def test_vllm_is_told_a_rank_that_it_takes(rank: int, told: int | None) -> None:
     assert vllm_rank(rank) == told
 
 
-def test_adapters_that_servers_cannot_load_are_served_whole(project: Project, settings: Settings) -> None:
-    folder = project.runs / "R-001"
-    write_run(folder, read_run(folder), method="dora")
-    judged(project, settings, right=30)
-    made = let(project, settings, "adapter,vllm,tgi")
-    assert sorted(path.name for path in made.glob("*/*lora*")) == []
-    facts = {form.form: form.facts for form in read_artefact(made / RELEASE, Release).forms}
-    assert all("dora" in facts[form]["adapter"] for form in ("vllm", "tgi"))
-
-
 def test_the_context_is_the_models_or_what_the_rows_need(project: Project, settings: Settings, tiny: Path) -> None:
     making = Making(project, settings, find_run(project, "R-001"), project.root / "work")
     shutil.copytree(tiny, making.work / "merged")
@@ -190,8 +161,7 @@ def test_the_context_is_the_models_or_what_the_rows_need(project: Project, setti
     def context(positions: int | None, **values: int) -> int:
         named = {"max_position_embeddings": positions} if positions else {}
         config.write_text(json.dumps({**rest, **named}))
-        model = settings.model.model_copy(update=values)
-        return context_of(replace(making, settings=settings.model_copy(update={"model": model})))
+        return context_of(replace(making, settings=changed(settings, "model", **values)))
 
     assert trained < 256 and context(256) == 256 and context(131_072) == context(None) == 4096
     assert 256 > context(32) >= max(trained, 48 + 32)
