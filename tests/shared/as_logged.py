@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from curation.store import open_store
+from curation.store import StoredRow, open_store
+from training.monitoring.drift import DriftReport, measure
 from training.monitoring.learn import Learnt, learn
 from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.log_lines import read_part
@@ -65,6 +66,17 @@ def learnt(house: Project, **wish: Any) -> Learnt:
     settings = load_settings(house.settings_file, {})
     with open_store(house, settings) as store:
         return learn(house, settings, store, **wish)
+
+
+def measured(house: Project, **wish: Any) -> DriftReport:
+    """The drift report of what was imported."""
+    return measure(house, load_settings(house.settings_file, {}), **wish)
+
+
+def candidates(house: Project) -> dict[str, StoredRow]:
+    """The candidates of the project, each by its request: `W-001:1`."""
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        return {str(row.meta["request"]): row for row in store.rows(role="candidates", excluded=None)}
 
 
 def joined(*lines: dict[str, Any], model: str = "") -> JoinedRequests:

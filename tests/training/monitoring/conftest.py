@@ -1,5 +1,6 @@
 """Request logs as gateways write them, and a small project whose released prompt they were asked of."""
 
+import itertools
 import json
 import shutil
 
@@ -87,22 +88,15 @@ def house(made, tmp_path) -> Project:
 
 
 @pytest.fixture
-def ask(house: Project, loopback):
-    """`ask(question, answer)`: the released prompt asks a server on loopback, which says this; a gateway's log line."""
-    prompt = load_prompt(house.releases / "L-001" / "prompt")
+def ask(house: Project):
+    """`ask(question, answer)`: the log line of a gateway that the released prompt was sent through."""
+    prompt, numbers = load_prompt(house.releases / "L-001" / "prompt"), itertools.count()
 
     def asked(question, answer):
-        body = {
-            "id": f"c-{len(loopback.requests)}",
-            "choices": [{"message": {"content": answer}, "finish_reason": "stop"}],
-        }
-        loopback.script[:] = [(200, body, {})]
-        assert prompt.answer(question, f"{loopback.url}/v1", "house") == answer
-        return {
-            "id": body["id"],
-            "request": loopback.requests[-1][3],
-            "response": body,
-            "created_at": 1_764_000_000 + len(loopback.requests),
-        }
+        number = next(numbers)
+        choice = {"message": {"content": answer}, "finish_reason": "stop"}
+        response = {"id": f"c-{number}", "choices": [choice]}
+        request = prompt.request(question, "house")
+        return {"id": response["id"], "request": request, "response": response, "created_at": 1_764_000_001 + number}
 
     return asked

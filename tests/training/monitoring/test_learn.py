@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from as_logged import imported, learnt, litellm
+from as_logged import candidates, imported, learnt, litellm, measured
 from clinic_phrases import line_of, phrases
 
 from curation.example import Example, chat_row
@@ -15,18 +15,11 @@ from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text import monitoring_text
 from rung.why import answer as why
-from training.monitoring.drift import measure
 from training.monitoring.learn import CandidateFilter, ProductionRow, in_order, read_not_learnt
 from training.monitoring.requests import Logged, read_watched
-from workspace.errors import Refusal, RungError
+from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import load_settings
-
-
-def asked_of(house: Project):
-    settings = load_settings(house.settings_file, {})
-    with open_store(house, settings) as store:
-        return [row.example.question for row in store.rows(role="candidates")]
 
 
 def test_many_duplicates_are_all_read_whatever_the_count(house: Project, write):
@@ -49,7 +42,7 @@ def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project
         assert done.known + done.looked_at + done.left == 12
         taken.append(len(done.queued))
     assert looked == 12 and taken == [2, 2, 2, 2, 1, 0]
-    assert asked_of(house) == fresh[::-1], "the newest first"
+    assert [row.example.question for row in candidates(house).values()] == fresh[::-1], "the newest first"
     assert [each.reason for each in read_not_learnt(house)] == ["duplicate"] * 3
 
 
@@ -57,7 +50,7 @@ def logged(ref, edit=""):
     return Logged(ref, "", (), (), "", edit=edit)
 
 
-def test_a_request_that_was_kept_out_stands_beside_no_other():
+def test_a_request_that_was_kept_out_stands_beside_no_other_and_one_without_an_answer_answers_nothing():
     question = "patient seen for long term follow up of type two diabetes with foot ulcer"
     gate = CandidateFilter(["r-1"], [Example(chat_row(question, "E11 foot"))], [], 0.8)
     wrong = ProductionRow(logged("W-001:1"), Example(chat_row(question, "E13 none")))
@@ -67,10 +60,6 @@ def test_a_request_that_was_kept_out_stands_beside_no_other():
     assert (wrong.reason, wrong.evidence) == ("a row answers this already", {"row": "r-1"})
     assert [(row, kind) for row, kind, _ in edited.near] == [("r-1", "contradiction")]
     assert {row for row, _, _ in again.near} == {"r-1", edited} and again.reason == ""
-
-
-def test_a_row_without_an_answer_asks_and_answers_nothing():
-    question = "patient seen for long term follow up of type two diabetes with foot ulcer"
     unanswered = ProductionRow(logged("W-001:2"), Example({"messages": [{"role": "user", "content": question}]}))
     answered = ProductionRow(logged("W-001:1"), Example(chat_row(question, "E11 foot")))
     assert CandidateFilter([], [], [], 0.8).sift([unanswered, answered], 9) == 2
@@ -92,8 +81,7 @@ def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(
             line["response"]["choices"][0]["finish_reason"] = "length"
     imported(house, write(lines))
     learnt(house)
-    with open_store(house, load_settings(house.settings_file, {})) as store:
-        rows = {row.meta["request"]: row for row in store.rows(role="candidates") if row.meta.get("request")}
+    rows = candidates(house)
     assert set(rows) == {"W-001:1", "W-001:3"}
     assert rows["W-001:1"].example.answer == "E10 good" and not rows["W-001:3"].example.is_answered
     assert {entry.ref: entry.reason for entry in read_not_learnt(house)} == {"W-001:2": "a row answers this already"}
@@ -130,7 +118,7 @@ def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, w
     refs = [each.ref for each in read_watched(house).requests]
     assert refs == [f"W-001:{n}" for n in range(1, 13)] + ["W-002:3", "W-002:1", "W-002:2"]
     assert [each.ref for each in in_order(read_watched(house).requests)] == refs[::-1]
-    report = measure(house, load_settings(house.settings_file, {}), since="2025-01-01")
+    report = measured(house, since="2025-01-01")
     assert report.traffic.requests == 2
     assert any("13 " in note and "--since" in note for note in report.notes)
 
@@ -160,9 +148,8 @@ def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Proj
     shutil.copytree(house.releases / "L-001", house.releases / "L-003")
     document = why(house, "W-001:1").document
     assert (document["release"], document["question"]) == ("L-002", question)
-    done = learnt(house)
-    with open_store(house, load_settings(house.settings_file, {})) as store:
-        row = store.row(done.queued[0])
+    assert len(learnt(house).queued) == 1
+    row = candidates(house)["W-001:1"]
     assert row.example.question == question and row.meta["release"] == "L-002"
 
 
@@ -170,22 +157,11 @@ def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write):
     second_release(house)
     imported(house, write([sent_to_second(text, n) for n, text in enumerate(phrases(40, 91))]))
     shutil.move(house.releases / "L-002", house.root / "L-002")
-    settings = load_settings(house.settings_file, {})
-    for way in (lambda: learnt(house), lambda: measure(house, settings), lambda: why(house, "W-001:3")):
+    for way in (learnt, measured, lambda house: why(house, "W-001:3")):
         with pytest.raises(Refusal, match=r"L-002.* W-001"):
-            way()
+            way(house)
     shutil.move(house.root / "L-002", house.releases / "L-002")
     assert len(learnt(house).queued) == 40
-
-
-def test_why_tells_of_an_import(house: Project, write):
-    fresh = phrases(3, 91)
-    imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate([*fresh, fresh[0]])]))
-    assert len(learnt(house, count=2).queued) == 2
-    found = why(house, "W-001").document
-    assert (found["import"]["release"], len(found["candidates"]), found["kept_out"]) == ("L-001", 2, 0)
-    with pytest.raises(RungError, match=r"W-007.* W-001"):
-        why(house, "W-007")
 
 
 def test_low_ratings_are_told_of_rated_requests(house: Project, write):
@@ -194,7 +170,7 @@ def test_low_ratings_are_told_of_rated_requests(house: Project, write):
 
     texts = phrases(600, 4)
     imported(house, write([litellm(n, f"{texts[n]} {n}", "E13 OS", **rated(n)) for n in range(600)]))
-    report = measure(house, load_settings(house.settings_file, {}))
+    report = measured(house)
     low = next(signal for signal in report.signals if signal.name == "low_ratings")
     assert (low.n, low.n_before, low.now, low.before) == (60, 60, 19 / 60, 0.0) and low.raised
     assert any("31.7%" in line for line in monitoring_text.lines(report))
@@ -211,7 +187,7 @@ def test_a_tool_call_is_no_error_of_form_and_no_answer_of_no_words(house: Projec
     made = [line(n, text, "tool_calls") for n, text in enumerate(texts[:40])]
     said = [litellm(40 + n, text, line_of(text)) for n, text in enumerate(texts[40:])]
     imported(house, write([*made, *said, line(90, "cut", "length")]))
-    signals = {signal.name: signal for signal in measure(house, load_settings(house.settings_file, {})).signals}
+    signals = {signal.name: signal for signal in measured(house).signals}
     assert (signals["form_errors"].n, signals["form_errors"].now) == (41, pytest.approx(1 / 41))
     assert signals["answer_length"].n == 40 and not signals["answer_length"].raised
     assert signals["refusals"].n == 81

@@ -1,19 +1,17 @@
 """Drift: what a release adds to a request is removed; the judge; the form of answers; the stated false alarms hold."""
 
-import itertools
 import json
 import math
 import random
 
 import pytest
-from as_logged import litellm
+from as_logged import imported, litellm
 from clinic_phrases import line_of, phrases
 from scripted import Scripted
 
 from curation.example import Example, chat_row
 from evaluation.ask import Replies
 from training.monitoring.drift import ProductionForm, judge_of, judge_signal, measure
-from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.pii import masked_text
 from training.monitoring.reference import OwnTurns, released
 from training.monitoring.signals import (
@@ -93,7 +91,7 @@ def test_rows_that_are_all_alike_have_no_topics(side, recwarn):
 @pytest.mark.parametrize("kind", ["rubric", "score"])
 def test_the_judge_looks_at_production_and_at_the_test_alike(house: Project, write, tmp_path, kind):
     log = write([litellm(n, text, "E13 OS" if n % 2 else line_of(text)) for n, text in enumerate(phrases(80, 55))])
-    take_in(house, read_logs([log], keep_rejects=False))
+    imported(house, log)
     (house.root / "judge.md").write_text("The line names the type of the phrase.\n")
     settings = load_settings(house.settings_file, {})
     settings = settings.model_copy(update={"judge": settings.judge.model_copy(update={"kind": kind})})
@@ -148,17 +146,6 @@ def test_fisher_is_the_hypergeometric_tail():
     assert more_often(0, 8, 0, 10) == 1.0
 
 
-def test_p_values_over_all_relabellings_keep_the_level():
-    """Whatever three of the seven values are the requests, p <= alpha is as rare as stated."""
-    values = [1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 9.0]
-    p = []
-    for chosen in itertools.combinations(range(7), 3):
-        before = [values[i] for i in range(7) if i not in chosen]
-        p.append(higher([values[i] for i in chosen], before, seed=1, rounds=499)[1])
-    for alpha in (0.1, 0.2, 0.5):
-        assert sum(each <= alpha for each in p) / len(p) <= alpha + 0.03, "0.03: 35 relabellings, 499 rounds"
-
-
 @pytest.mark.parametrize("name", ["differ", "higher", "ranks", "spread"])
 def test_permutation_tests_raise_no_more_false_alarms_than_stated(name):
     rng = random.Random(name)
@@ -191,8 +178,9 @@ def question(rng: random.Random, words=WORDS):
     return " ".join(rng.choices(words, [1 / (n + 2) for n in range(len(words))], k=rng.randint(4, 9)))
 
 
-def false_alarms(worlds):
-    """How often each signal of words is raised in worlds where requests and rows come from one source."""
+@pytest.mark.parametrize("worlds", [15, pytest.param(400, marks=pytest.mark.slow)])
+def test_the_signals_of_words_keep_the_rate_that_they_state(worlds):
+    """In worlds where requests and rows come from one source."""
     rng = random.Random(7)
     alarms = {"new_words": 0, "topics": 0}
     for world in range(worlds):
@@ -200,12 +188,6 @@ def false_alarms(worlds):
         for signal in word_signals(now, rows, "train rows", world):
             assert signal.p is not None and signal.false_alarm == 0.01
             alarms[signal.name] += bool(signal.raised)
-    return alarms
-
-
-@pytest.mark.parametrize("worlds", [15, pytest.param(400, marks=pytest.mark.slow)])
-def test_the_signals_of_words_keep_the_rate_that_they_state(worlds):
-    alarms = false_alarms(worlds)
     assert all(count <= most_alarms(0.01, worlds) for count in alarms.values()), alarms
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from as_logged import imported, learnt, litellm
+from as_logged import candidates, imported, learnt, litellm, measured
 from clinic_phrases import line_of, phrases
 from hypothesis import given
 from hypothesis import settings as budget
@@ -29,16 +29,12 @@ from rung.text.status_text import status_lines
 from rung.why import answer as why
 from training.monitoring.drift import DriftReport, measure, report_file
 from training.monitoring.learn import learn, read_not_learnt
-from training.monitoring.log_import import read_logs, take_in
-from training.monitoring.requests import join
+from training.monitoring.log_import import read_logs
+from training.monitoring.requests import join, read_watched
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-
-def settings_of(house: Project) -> Settings:
-    return load_settings(house.settings_file, {})
 
 
 def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settings: Settings, write):
@@ -52,7 +48,7 @@ def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settin
 def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, ask, write):
     quiet = [ask(text, line_of(text)) for text in phrases(60, 77)]
     imported(house, write(quiet, "quiet.jsonl"))
-    report = measure(house, settings_of(house))
+    report = measured(house)
     found = {signal.name: signal for signal in report.signals}
     assert report.raised == [] and report == read_artefact(report_file(house), DriftReport)
     assert found["question_length"].before == found["question_length"].now, "the prompt's own message is taken off"
@@ -64,7 +60,7 @@ def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, a
         for text in phrases(60, 78)
     ]
     imported(house, write(ward, "ward.jsonl"))
-    report = measure(house, settings_of(house))
+    report = measured(house)
     raised = {signal.name for signal in report.raised}
     assert {"question_length", "answer_length", "new_words", "form_errors", "refusals"} <= raised
     assert any("referral" in text for text in next(s for s in report.signals if s.name == "new_words").evidence)
@@ -96,18 +92,17 @@ def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Pro
     assert set(kept_out) == set(rest.rejected)
     assert str(kept_out["duplicate"]["row"]).startswith("r-") and kept_out["leaks the test set"]["kind"] == "exact"
     assert learnt(house).looked_at == 0
-    settings = settings_of(house)
-    with open_store(house, settings) as store:
-        rows = {row.example.question: row for row in store.rows(role="candidates")}
+    rows = {row.example.question: row for row in candidates(house).values()}
+    settings = load_settings(house.settings_file, {})
+    with open_desk(house, settings).store as store:
         near = store.links([rows[train.question].id])
+        first = store.rows(state="pending")
     assert len(rows) == 10
     assert [m["role"] for m in rows[fresh[6]].example.messages] == ["user", "assistant"], "the prompt is not the row's"
     assert rows[fresh[6]].source == "watch/W-001:7" and rows[fresh[6]].meta["comment"] == "call [PHONE]"
     assert rows[fresh[7]].example.answer == line_of(fresh[7]) and rows[fresh[7]].meta["answered"] == "E13 OS"
     assert not rows[fresh[8]].example.is_answered
     assert [link.kind for link in near] == ["contradiction"]
-    with open_desk(house, settings).store as store:
-        first = store.rows(state="pending")
     assert all(row.meta["priority"] == 1 for row in first[:4])
 
 
@@ -116,7 +111,7 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
     log = [ask(text, "E13 OS") for text in fresh]
     log[3]["edit"] = line_of(fresh[3])
     imported(house, write(log))
-    settings = settings_of(house)
+    settings = load_settings(house.settings_file, {})
     before = why(house, "W-001:4").document
     assert before["candidate"] is None and before["train_rows"]
     done = learnt(house)
@@ -152,7 +147,7 @@ def test_status_points_here_once_nothing_waits_and_half_an_import_goes(house: Pr
     imported(house, write([ask(text, line_of(text)) for text in phrases(3, 3)]))
     (house.root / "watch" / ".W-002").mkdir()
     (house.root / "watch" / "W-001" / "import.json").unlink()
-    assert take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False)) is not None
+    imported(house, write([ask("q", "a")], "b"))
     assert not (house.root / "watch" / ".W-002").exists()
 
 
@@ -160,10 +155,8 @@ HOSTILE = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
 
 
 def test_row_text_cannot_act_on_the_page(house: Project, ask, write):
-    log = write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)])
-    take_in(house, read_logs([log], keep_rejects=False))
-    page = house.root / "watch.html"
-    report = measure(house, load_settings(house.settings_file, {}))
+    imported(house, write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)]))
+    page, report = house.root / "watch.html", measured(house)
     write_watch_page(page, report)
     html = page.read_text()
     assert report.raised and "<script" not in html and "\x1b" not in html and "\u202e" not in html
@@ -290,15 +283,6 @@ def test_what_went_in_comes_out(exchanges: list[Exchange], order, plain):
         assert (request.feedback.rating, request.feedback.comment) == (rating, "said later" if each.rating else "")
 
 
-def files_of(folder):
-    """Every file below a folder but locks, with what is in it."""
-    return {
-        str(p.relative_to(folder)): p.read_bytes()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.suffix != ".lock" and p.name != ".lock"
-    }
-
-
 @pytest.fixture
 def log(write):
     return write([litellm(1, phrases(1, 91)[0], "E13 OS"), "{"])
@@ -307,12 +291,9 @@ def log(write):
 def test_rejects_that_cannot_be_written_leave_no_import(project: Project, log, tmp_path):
     other = tmp_path / "letter.txt"
     other.write_text("Dear Mo\n")
-    done = rung("watch", "import", str(log), "--rejects", str(other), cwd=project.root)
-    assert done.returncode == 2
-    assert not list((project.root / "watch").glob("W-*")) and other.read_text() == "Dear Mo\n"
-    done = rung("watch", "import", str(log), "--rejects", str(tmp_path), cwd=project.root)
-    assert done.returncode == 2
-    assert not list((project.root / "watch").glob("W-*"))
+    for place in (other, tmp_path):
+        assert rung("watch", "import", log, "--rejects", place, cwd=project.root).returncode == 2
+        assert not list((project.root / "watch").glob("W-*")) and other.read_text() == "Dear Mo\n"
 
 
 def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Project, log, tmp_path):
@@ -329,9 +310,7 @@ def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Projec
 
 
 def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, write, tmp_path):
-    texts = phrases(40, 5)
-    log = write([litellm(n, text, line_of(text)) for n, text in enumerate(texts)])
-    assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
+    imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate(phrases(40, 5))]))
     report = house.root / "watch" / "report.json"
     for page in (tmp_path, Path("/dev/full"), tmp_path / "log.jsonl" / "page.html"):
         done = rung("watch", "report", "--html", str(page), cwd=house.root)
@@ -345,29 +324,28 @@ def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, w
 def test_what_was_learnt_stands_whole_or_not_at_all(house: Project, write):
     """Something stands in the way of not_learnt.jsonl: no row is queued, and the next try takes them all."""
     text = phrases(2, 91)
-    log = write([litellm(n, text[n % 2], line_of(text[n % 2])) for n in range(3)])
-    assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
+    imported(house, write([litellm(n, text[n % 2], line_of(text[n % 2])) for n in range(3)]))
     inway = house.root / "watch" / "not_learnt.jsonl"
     inway.mkdir()
     (inway / "x").write_text("")
     done = rung("watch", "learn", cwd=house.root)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    with open_store(house, load_settings(house.settings_file, {})) as store:
-        assert store.rows(role="candidates", excluded=None) == []
+    assert candidates(house) == {}
     (inway / "x").unlink()
     inway.rmdir()
     done = rung("watch", "learn", cwd=house.root)
-    with open_store(house, load_settings(house.settings_file, {})) as store:
-        assert len(store.rows(role="candidates")) == 2, done.stderr
+    assert len(candidates(house)) == 2, done.stderr
 
 
-def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, write):
+def test_why_tells_of_an_import_and_of_a_damaged_list_of_what_was_kept_out_by_line(house: Project, write):
     question = phrases(2, 91)[0]
-    log = write([litellm(n, question, line_of(question)) for n in range(2)])
-    assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
-    assert rung("watch", "learn", cwd=house.root).returncode == 0
+    imported(house, write([litellm(n, question, line_of(question)) for n in range(2)]))
+    assert learnt(house).rejected == {"duplicate": 1}
     path = house.root / "watch" / "not_learnt.jsonl"
     whole = path.read_bytes()
+    found = json.loads(rung("why", "W-001", "--json", cwd=house.root).stdout)
+    assert (found["import"]["release"], len(found["candidates"]), found["kept_out"]) == ("L-001", 1, 1)
+    assert "W-001" in rung("why", "W-007", cwd=house.root).stderr
     path.write_bytes(whole[:30])
     found = json.loads(rung("why", "W-001", "--json", cwd=house.root).stdout)
     assert (len(found["candidates"]), found["kept_out"]) == (1, 0), "half a line was never said"
@@ -379,11 +357,16 @@ def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, wri
             assert path.read_bytes() == whole + bad
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:40]), Path.unlink])
-def test_no_import_is_compared_with_one_that_was_damaged(project: Project, write, damage):
-    first = rung("watch", "import", str(write([litellm(1, "q", "a")])), cwd=project.root)
-    assert first.returncode == 0, first.stderr
+def longer(path: Path):
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+@pytest.mark.parametrize("damage", [longer, lambda path: path.write_bytes(path.read_bytes()[:40]), Path.unlink])
+def test_no_import_is_compared_with_one_that_was_damaged_and_nothing_is_read_of_it(project: Project, write, damage):
+    imported(project, write([litellm(1, "q", "a")]))
     damage(project.root / "watch/W-001/requests.jsonl.gz")
     done = rung("watch", "import", str(write([litellm(2, "r", "b")], "more.jsonl")), cwd=project.root)
     assert done.returncode == 1 and str(project.root / "watch/W-001") in done.stderr, done.stderr
     assert not (project.root / "watch/W-002").exists()
+    with pytest.raises(Refusal, match="W-001"):
+        read_watched(project)

@@ -11,11 +11,9 @@ from in_shell import rung
 
 from rung.start import start_project
 from training.monitoring.fields import as_time, on_scale, opened, scale_of
-from training.monitoring.log_import import read_logs
-from training.monitoring.log_lines import LogPart, read_part
+from training.monitoring.log_lines import read_part
 from training.monitoring.otel_spans import spans_in
 from training.monitoring.pii import Masker
-from workspace.errors import InputError
 
 SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
 PIECE = {"id": "c-1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "x"}}]}
@@ -68,6 +66,7 @@ def test_measures_and_system_message():
         ({"messages": ASKED, "response": STREAM}, "a streamed answer in pieces: log it whole"),
         ({"messages": ASKED, "response": [PIECE]}, "a streamed answer in pieces: log it whole"),
         (PIECE, "a streamed answer in pieces: log it whole"),
+        ({"data": [generation("o-1")], "meta": {}}, "a page of several records: write each on a line of its own"),
     ],
 )  # fmt: skip
 def test_what_is_no_request_is_set_aside_with_its_reason(line, why):
@@ -75,16 +74,13 @@ def test_what_is_no_request_is_set_aside_with_its_reason(line, why):
     assert (part.kind, part.why) == ("other", why)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_a_chat_is_one_whatever_its_host_is_called():
+    for url in (
         "https://images.example.org/v1/chat/completions",
         "https://x.example.org/openai/deployments/speech-desk/chat/completions?api-version=2024-10-21",
         "https://rerank.example.org/v1/responses/",
-    ],
-)
-def test_a_chat_is_one_whatever_its_host_is_called(url):
-    assert read_part({"url": url, "messages": ASKED, "response": SAID}).kind == "whole"
+    ):
+        assert read_part({"url": url, "messages": ASKED, "response": SAID}).kind == "whole"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +127,7 @@ def test_feedback_on_lines_of_its_own_finds_its_request():
         {"rating": 5},
     )  # fmt: skip
     said = made.requests[0].feedback
-    assert (said.rating, said.comment, said.edit) == (-1.0, "wrong side", "b")
+    assert (said.rating, said.comment, said.edit, made.requests[0].more) == (-1.0, "wrong side", "b", (1, 3))
     assert [part.ids for part in made.feedback] == [("gone",)]
     assert made.aside == [(5, "feedback that names no request")]
 
@@ -207,11 +203,11 @@ def test_a_text_that_is_no_strict_json_stays_a_text(inner):
     assert Masker().inside({"arguments": inner}) == {"arguments": inner}
 
 
-@pytest.mark.parametrize("nothing", [{}, "", [], None])
-def test_an_error_that_says_nothing_is_none(nothing):
-    assert read_part({"messages": ASKED, "response": SAID, "error": nothing}).said.error == ""
-    line = {"messages": ASKED, "response": None, "error": nothing, "error_str": "timeout"}
-    assert read_part(line).said.error == "timeout"
+def test_an_error_that_says_nothing_is_none():
+    for nothing in ({}, "", [], None):
+        assert read_part({"messages": ASKED, "response": SAID, "error": nothing}).said.error == ""
+        line = {"messages": ASKED, "response": None, "error": nothing, "error_str": "timeout"}
+        assert read_part(line).said.error == "timeout"
 
 
 CALL = {"id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": '{"code": "E11"}'}}
@@ -220,26 +216,6 @@ ITEMS = [
     {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
     {"type": "function_call", "call_id": "t-1", "name": "look_up", "arguments": '{"code": "E11"}'},
 ]
-
-
-def test_a_page_of_records_says_what_to_do():
-    part = read_part({"data": [generation("o-1")], "meta": {"page": 1}})
-    assert part.kind == "other" and part.why
-
-
-@pytest.mark.parametrize(
-    ("text", "command"),
-    [
-        (json.dumps([litellm(1, "q", "a")]), "jq -c '.[]' {} > lines.jsonl"),
-        (json.dumps([litellm(1, "q", "a")], indent=1), "jq -c '.[]' {} > lines.jsonl"),
-        (json.dumps(litellm(1, "q", "a"), indent=1), "jq -c . {} > lines.jsonl"),
-    ],
-)
-def test_json_that_is_no_lines_is_refused_with_the_command_that_makes_lines(write, text, command):
-    log = write([text])
-    with pytest.raises(InputError) as error:
-        read_logs([log], keep_rejects=True)
-    assert error.value.hint == command.format(log)
 
 
 @pytest.mark.parametrize(
@@ -255,19 +231,6 @@ def test_whoever_wrote_it_text_calls_and_a_cut_end_are_the_same(reply):
     assert [(c["id"], c["function"]["name"], json.loads(c["function"]["arguments"])) for c in said.tool_calls] == [
         ("t-1", "look_up", {"code": "E11"})
     ]
-
-
-@pytest.mark.parametrize(
-    ("word", "end"),
-    [("max_tokens", "length"), ("MAX_TOKENS", "length"), ("length", "length"), ("end_turn", "stop"), ("odd", "odd")],
-)
-def test_ends_have_one_word(word, end):
-    for line in (
-        {"messages": ASKED, "response": "a", "finish_reason": word},
-        {"messages": ASKED, "choices": [{"message": {"content": "a"}, "finish_reason": word}]},
-        {"messages": ASKED, "response": {"content": "a", "stop_reason": word}},
-    ):
-        assert read_part(line).said.finish == end
 
 
 def test_calls_and_results_of_tools_in_a_request_are_kept():
@@ -317,12 +280,6 @@ def test_a_model_that_only_one_half_names_is_still_the_requests():
     made = joined(*halves, model="house")
     assert [r.said.text for r in made.requests] == ["y"] and [line for line, _ in made.aside] == [1, 2]
     assert made.joined == 1
-
-
-def test_parts_know_the_lines_that_belong_to_them():
-    made = joined({"id": "x", "messages": ASKED}, {"id": "x", "response": "a"}, {"id": "x", "rating": "up"})
-    assert [(request.line, request.more) for request in made.requests] == [(1, (2, 3))]
-    assert isinstance(made.requests[0], LogPart)
 
 
 def value(plain):
