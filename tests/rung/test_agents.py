@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import anyio
+import in_process
 import pytest
 from in_shell import rung
 from rows_in_files import lines, row
@@ -77,8 +78,13 @@ def test_tools_have_the_schemas_of_their_commands_and_a_person_keeps_the_rest():
     assert not given & {"override", "set", "by", "reason", "reviewer", "accept_judgement", "save", "unmask"}
 
 
-def test_it_answers_as_the_command_does_and_two_calls_at_once_both_answer(folder):
-    both = ask(folder, ("status", {}), ("data_check", {"files": ["rows.jsonl"]}), ("questions", None))
+def test_it_answers_as_the_command_does_and_calls_at_once_all_answer(folder):
+    written = ("data_dedup", {"sources": ["rows.jsonl"], "out": "kept.jsonl"})
+    *both, (_, code, kept) = ask(
+        folder, ("status", {}), ("data_check", {"files": ["rows.jsonl"]}), ("questions", None), written
+    )
+    assert (code, kept["read"], kept["kept"]) == (0, 4, 3)
+    assert len((folder / "kept.jsonl").read_text().splitlines()) == 3
     for (is_error, code, document), words in zip(
         both, (("status",), ("data", "check", "rows.jsonl"), ("questions",)), strict=True
     ):
@@ -88,11 +94,14 @@ def test_it_answers_as_the_command_does_and_two_calls_at_once_both_answer(folder
         assert document.keys() == said.keys() if isinstance(said, dict) else document == said
 
 
-def test_a_call_runs_no_code_of_the_folder(folder):
+def test_a_call_runs_no_code_of_the_folder_and_a_broken_rung_toml_gives_the_error_document(folder):
     for name in ("rung", "typer", "json"):
         (folder / f"{name}.py").write_text(f"from pathlib import Path\nPath({str(folder / 'ran')!r}).touch()\n")
-    ((error, code, _),) = ask(folder, ("status", {}))
-    assert (error, code, (folder / "ran").exists()) == (False, 0, False)
+    assert ask(folder, ("status", {}))[0][:2] == (False, 0)
+    (folder / "rung.toml").write_text("[model]\nbsae = 'x'\n")
+    [(is_error, code, document)] = ask(folder, ("status", {}))
+    assert (is_error, code) == (True, 2) and "bsae" in document["error"]["message"]
+    assert not (folder / "ran").exists()
 
 
 def test_an_agent_cannot_train_approve_or_override(folder):
@@ -138,19 +147,6 @@ def test_what_a_tool_does_not_take_is_refused_with_an_error_document(folder):
     assert tree(folder) == before
 
 
-def test_a_file_that_is_written_is_new_and_whole(folder):
-    [(_, code, document)] = ask(folder, ("data_dedup", {"sources": ["rows.jsonl"], "out": "kept.jsonl"}))
-    assert (code, document["read"], document["kept"]) == (0, 4, 3)
-    assert len((folder / "kept.jsonl").read_text().splitlines()) == 3
-
-
-def test_a_broken_rung_toml_gives_the_error_document(folder):
-    (folder / "rung.toml").write_text("[model]\nbsae = 'x'\n")
-    [(is_error, code, document)] = ask(folder, ("status", {}))
-    assert (is_error, code) == (True, 2)
-    assert "bsae" in document["error"]["message"]
-
-
 def test_rows_stay_from_an_agent_whose_model_is_unknown_where_the_privacy_answer_says_so(folder):
     (folder / "answers.toml").write_text('privacy = "no_external_api"\n')
     call = ("data_check", {"files": ["rows.jsonl"]})
@@ -175,4 +171,4 @@ def test_each_command_of_the_skill_runs(tmp_path):
         done = rung(*shlex.split(line), cwd=tmp_path)
         assert done.returncode in (0, 1) and json.loads(done.stdout), (line, done.stderr)
     for words in re.findall(r"`rung ((?:[a-z]+ ?)+)`", text.partition("## Only a person")[2]):
-        assert rung(*words.split(), "--help", cwd=tmp_path).returncode == 0, words
+        in_process.rung(*words.split(), "--help", code=0)
