@@ -157,7 +157,6 @@ def _plain(value: Any) -> Any:
 
 
 def _checked(fact: Fact, raw: Any, where: str) -> tuple[Any, Problem | None]:
-    """Return the typed value, or the problem with it."""
     if raw == UNKNOWN:
         return None, None
     if _is_answer(fact, raw):

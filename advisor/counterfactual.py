@@ -119,7 +119,3 @@ class NearbyAnswers:
             if outcome != self.outcome:
                 found.setdefault(outcome if FACTS[key].numeric else to, Flip(key, self.values.get(key), to, outcome))
         return list(found.values())
-
-    def all_singles(self) -> list[Flip]:
-        """Return every single answer that changes the outcome."""
-        return [flip for key in self.read() for flip in self.singles(key)]

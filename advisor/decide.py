@@ -43,7 +43,8 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
     explainer = _Explainer(book, as_of, verdict)
     method = fitted(method_of(book, facts), answers.gpu_memory_gb)
     data = data_of(book, facts)
-    singles = NearbyAnswers(engine_of(book), values).all_singles()
+    near = NearbyAnswers(engine_of(book), values)
+    singles = [flip for key in near.read() for flip in near.singles(key)]
     questions = open_questions(singles)
     return Decision(
         created_at=datetime.combine(as_of, time(), UTC),
@@ -153,8 +154,6 @@ def _change(flip: Flip) -> JsonObject:
     return {"question": flip.key, "from": was, "to": flip.to, "next_step": step, "destination": end}
 
 
-CHEAPEST = "cheapest-first"
-"""The rule of the ladder itself; rules/notes.toml has it."""
 CERTAINTY = {"measured": 2, "paper": 2, "vendor": 1, "practice": 1, "judgement": 0}
 
 
@@ -216,8 +215,8 @@ class _Explainer:
             yield from self._cheapest("against")
 
     def _cheapest(self, says: Literal["for", "against"]) -> list[Reason]:
-        """Return the ladder's own rule, as a reason."""
-        rule = self.book.by_id.get(CHEAPEST)
+        """Return the rule of the ladder itself, of rules/notes.toml, as a reason."""
+        rule = self.book.by_id.get("cheapest-first")
         return [self._reason(rule, says)] if rule else []
 
     def _reason(self, rule: Rule, says: Literal["for", "against"] = "for") -> Reason:

@@ -199,10 +199,6 @@ def read_decision(project: Project) -> Decision | None:
         return None
 
 
-RULEBOOK = "rulebook"
-"""Key in `made_from` for the hash of the rulebook, which is no file of the project."""
-
-
 def write_decision(project: Project, decision: Decision) -> Decision:
     """Write decision.json with what it was made from, and return it.
 
@@ -210,7 +206,7 @@ def write_decision(project: Project, decision: Decision) -> Decision:
     with it names it by its hash.
     """
     made_from = hashes(project.root, project.answers_file) if project.answers_file.exists() else {}
-    made_from[RULEBOOK] = decision.rulebook.sha256
+    made_from["rulebook"] = decision.rulebook.sha256
     made = decision.model_copy(update={"made_from": made_from, "created_at": now()})
     before = read_decision(project)
     if before is not None and before.model_copy(update={"created_at": made.created_at, "as_of": made.as_of}) == made:

@@ -169,6 +169,9 @@ class Reader:
         if not fine:
             return
         unless = entry.get("unless", [])
+        effect = {key: value for key, value in entry.items() if key not in COMMON}
+        if "passes" in effect:
+            effect["passes"] = self._condition(effect["passes"], place)
         self.rules.append(
             Rule(
                 id=entry["id"],
@@ -183,18 +186,12 @@ class Reader:
                 evidence=entry["evidence"],
                 strength=entry.get("strength", "strong"),
                 explains=bool(entry.get("explains", kind == "note")),
-                effect=self._effect(kind, entry, place),
+                effect=effect,
                 place=place,
                 team=team,
                 counter=entry.get("counter", ""),
             )
         )
-
-    def _effect(self, kind: str, entry: JsonObject, place: str) -> JsonObject:
-        effect = {key: value for key, value in entry.items() if key not in COMMON}
-        if "passes" in effect:
-            effect["passes"] = self._condition(effect["passes"], place)
-        return effect
 
     def _fields(self, entry: JsonObject, required: Set[str], known: Set[str], place: str) -> bool:
         """True if all required fields are there, known, and of their type; faults are added to `problems`."""

@@ -117,8 +117,7 @@ def _is_there(path: Path) -> bool:
 
 def shown(text: object) -> str:
     """Return at most 100 characters of a foreign text, unprintable ones (terminal escapes) as question marks."""
-    cut = str(text)[:100]
-    return "".join(c if c.isprintable() else "?" for c in cut)
+    return "".join(c if c.isprintable() else "?" for c in str(text)[:100])
 
 
 def read_json(ref: str) -> tuple[JsonObject, str]:
@@ -157,7 +156,6 @@ def _nothing_found(ref: str) -> RungError:
 
 
 def _text_part(raw: JsonObject, where: str) -> JsonObject:
-    """Return the language model's own table."""
     name = next((name for name in TEXT_PARTS if name in raw and "hidden_size" not in raw), None)
     inner = raw[name] if name else raw
     if not isinstance(inner, dict):
