@@ -112,7 +112,7 @@ def _lines(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool
     """Return the lines of the plan, the requested extras, and the next step."""
     from rung.cli.planned import row_check
     from rung.text.training_text import explain_lines, plan_lines, token_lines
-    from training.gates.clearance import policy_of
+    from training.gates.gate import policy_of
 
     lines = list(plan_lines(made.plan, gates))
     lines += ["", *explain_lines(made.plan, gates, policy_of(made.project))] if explain else []

@@ -14,8 +14,8 @@ from rung.cli.options import goes_with
 from rung.cli.output import ProgressLine, note, show, show_locked
 from rung.status.following import after_sweep
 from rung.text.training_text import sweep_lines
-from training.gates.clearance import Locked, override, policy_of
-from training.gates.gate import GateOverride
+from training.gates.clearance import Locked, override
+from training.gates.gate import GateOverride, policy_of
 from training.plan.memory_fit import Machine, with_cards
 from training.plan.planning import make_plan
 from training.plan.plans import Plan, keep_plan

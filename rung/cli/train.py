@@ -51,8 +51,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, if all six gates are open. Continues an interrupted run of the same plan."""
-    from training.gates.clearance import check_gates, grant, policy_of
+    from training.gates.clearance import check_gates, grant
     from training.gates.clearance import override as named_override
+    from training.gates.gate import policy_of
     from training.plan.plans import newest_plan, read_plan
     from training.runs import run_of, start
 

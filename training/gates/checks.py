@@ -9,6 +9,7 @@ from pathlib import Path
 from advisor.answer_file import load_answers
 from advisor.decide import verdict_of
 from advisor.decision import Decision
+from advisor.followup import TUNED
 from advisor.rulefiles import load_rulebook
 from curation.split.audit import GateAnswer, fault_of, recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
@@ -18,7 +19,7 @@ from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import form_of, newest_baseline, with_judged
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, read_outcomes, read_report
 from evaluation.outcomes import unmeasured, unmeasured_words
-from training.gates.gate import Evidence, Gate, GateName, closed, passed, unknown
+from training.gates.gate import Evidence, Gate, GateName, closed, passed, policy_of, unknown
 from training.plan.memory_fit import MemoryFit, fit_of, measured_fit, this_machine, unknown_because
 from training.plan.objective import preferences_of, reward_fault
 from training.plan.plans import Plan
@@ -28,7 +29,7 @@ from workspace.counted import counted, gib
 from workspace.errors import Refusal, RungError
 from workspace.files import is_unchanged, sha256_file
 from workspace.folder import Project
-from workspace.settings import GateSettings, Settings, load_settings
+from workspace.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,6 @@ class GateCase:
         return newest_dataset(self.project, complete=True)
 
     @cached_property
-    def policy(self) -> GateSettings:
-        """The policy in rung.toml, without the environment."""
-        return load_settings(self.project.settings_file, {}).gates
-
-    @cached_property
     def manifest(self) -> Manifest | None:
         """The manifest in that folder."""
         return read_manifest(self.folder) if self.folder else None
@@ -65,7 +61,6 @@ class GateCase:
 
 DECISION_RULE = "decision-fine-tune"
 DECISION_WHY = "fine-tuning must be the next step"
-TRAINS = ("fine_tune", "rag_and_fine_tune")
 WORDS = {"fine_tune": "fine-tune", "rag_and_fine_tune": "rag and fine-tune", "few_shot": "few-shot"}
 
 
@@ -81,7 +76,7 @@ def decision_gate(case: GateCase) -> Gate:
         fact = f"decision.json says {_word(written)}, the answers say {_word(step)}"
         why = "answers or rules changed since the advice was written"
         return closed("decision", fact, why, "rung advise", "decision-current", {"next_step": step})
-    if step not in TRAINS:
+    if step not in TUNED:
         fact, opener = _not_yet(case, step)
         return closed("decision", fact, DECISION_WHY, opener, DECISION_RULE, {"next_step": step})
     shown = f"decision.json {sha256_file(path)[:8]}"
@@ -160,7 +155,6 @@ def _file_faults(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def _plan_faults(case: GateCase, folder: Path, digest: str) -> list[str]:
-    """Return a fault if the plan was made for another manifest."""
     name = case.project.relative(folder / "manifest.json")
     if case.plan is None or case.plan.made_from.get(name) == digest:
         return []
@@ -307,7 +301,7 @@ def machine_gate(case: GateCase) -> Gate:
     """
     if case.plan is None:
         return unknown("machine", "no plan yet", "rung plan", MACHINE_RULE, MACHINE_WHY)
-    usable = case.policy.memory
+    usable = policy_of(case.project).memory
     fit = fit_of(case.plan.recipe, answer=case.plan.data.answer, usable=usable) or measured_fit(case.plan, usable)
     if fit is None:
         fact = f"no estimate for {case.plan.recipe.base}: {unknown_because(case.plan.recipe.base)}"

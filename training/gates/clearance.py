@@ -17,7 +17,7 @@ from training.gates.checks import (
     machine_gate,
     review_gate,
 )
-from training.gates.gate import MAY_OVERRIDE, Gate, GateOverride
+from training.gates.gate import MAY_OVERRIDE, Gate, GateOverride, policy_of
 from training.plan.plans import Plan, read_plan
 from training.runs import RECORD, RunRecord, read_run
 from workspace.artefact import Artefact, hashes, now, read_artefact, revised, write_artefact
@@ -84,12 +84,7 @@ def check_gates(
         baseline_gate(case),
         machine_gate(case),
     ]
-    return [_set_aside(gate, overrides, case.policy) for gate in found]
-
-
-def policy_of(project: Project) -> GateSettings:
-    """Return which gates may be overridden, and by whom: from rung.toml alone. The environment cannot weaken it."""
-    return load_settings(project.settings_file, {}).gates
+    return [_set_aside(gate, overrides, policy_of(project)) for gate in found]
 
 
 def override(gate: str, by: str, reason: str, policy: GateSettings | None = None) -> GateOverride:
@@ -147,16 +142,21 @@ def issue(
     """Make the folder of a run with a copy of its plan and what the gates found, and give both."""
     folder = project.runs / (name or next_id(project.runs, "R"))
     write_bytes(folder / PLAN_COPY, plan_file.read_bytes())
-    clearance = Clearance(
+    clearance = receipt_of(project, plan_file, plan, gates, folder.name)
+    write_artefact(folder / receipt, clearance)
+    return folder, clearance
+
+
+def receipt_of(project: Project, plan_file: Path, plan: Plan, gates: list[Gate], run: str) -> Clearance:
+    """Return what the gates found for this plan and this run; nothing is written."""
+    return Clearance(
         made_from={**plan.made_from, **hashes(project.root, plan_file)},
-        run=folder.name,
+        run=run,
         plan=plan.id,
-        plan_sha256=sha256_file(folder / PLAN_COPY),
+        plan_sha256=sha256_file(plan_file),
         dataset=plan.dataset,
         gates=gates,
     )
-    write_artefact(folder / receipt, clearance)
-    return folder, clearance
 
 
 def admit(folder: Path) -> Admitted:

@@ -6,12 +6,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workspace.folder import Project
+from workspace.settings import GateSettings, load_settings
+
 GateName = Literal["decision", "dataset", "review", "leakage", "baseline", "machine"]
 ORDER: tuple[GateName, ...] = ("decision", "dataset", "review", "leakage", "baseline", "machine")
 """Gates are always in this order."""
 
 MAY_OVERRIDE: tuple[GateName, ...] = ("decision", "review", "machine")
 """Dataset, leakage and baseline can only be met."""
+
+
+def policy_of(project: Project) -> GateSettings:
+    """Return which gates may be overridden, and by whom: from rung.toml alone. The environment cannot weaken it."""
+    return load_settings(project.settings_file, {}).gates
 
 
 class GateOverride(BaseModel):

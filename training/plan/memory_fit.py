@@ -16,8 +16,6 @@ from training.plan.recipe import PAIRED, QUANTISED, REINFORCED, Recipe, objectio
 from training.run.counted_model import find_architecture
 from workspace.artefact import revised
 from workspace.errors import RungError
-from workspace.folder import Project
-from workspace.settings import load_settings
 
 GIB = 2**30
 
@@ -113,11 +111,6 @@ def unknown_because(base: str) -> str:
     except RungError as unknown:
         return unknown.message
     return ""
-
-
-def usable_of(project: Project) -> float:
-    """Return the share of the memory that a run may plan with: [gates] memory of rung.toml alone."""
-    return load_settings(project.settings_file, {}).gates.memory
 
 
 def fit_of(recipe: Recipe, machine: Machine | None = None, *, usable: float, answer: int = 0) -> MemoryFit | None:

@@ -13,8 +13,9 @@ from chat.local.load import find_model, fingerprint
 from chat.protocols import Tokenizer
 from curation.example import Example
 from curation.split.manifest import newest_dataset
+from training.gates.gate import policy_of
 from training.plan.hyperparameters import PlanDraft, RunFacts, evals_for, facts_of, learning_rate, value, warnings
-from training.plan.memory_fit import Machine, architecture_of, fit_of, setup_of, this_machine, usable_of
+from training.plan.memory_fit import Machine, architecture_of, fit_of, setup_of, this_machine
 from training.plan.objective import (
     REPLAY_TOKENS,
     WORDS,
@@ -81,7 +82,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     put_objective(draft, project, settings, facts, data)
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
-    recipe = _fitting(base, draft, here, data.answer, usable_of(project))
+    recipe = _fitting(base, draft, here, data.answer, policy_of(project).memory)
     place, hub = find_model(base)
     notes = [*warnings(recipe, draft.reasons, facts), *material.notes, *_left_out(recipe, data)]
     notes += _untrained(recipe, material)
@@ -313,7 +314,7 @@ def seconds_for(project: Project, recipe: Recipe, data: DataFacts) -> float | No
 
 def forecast_of(project: Project, recipe: Recipe, data: DataFacts, here: Machine, *, elsewhere: bool) -> Forecast:
     """Memory by the estimator. Time from what was measured here, on another machine from the dated tables or not."""
-    fit = fit_of(recipe, here, answer=data.answer, usable=usable_of(project))
+    fit = fit_of(recipe, here, answer=data.answer, usable=policy_of(project).memory)
     seconds, cost, why = (
         _rented(recipe, data, here) if elsewhere else (seconds_for(project, recipe, data), 0.0, OWN_MACHINE)
     )

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from training.gates.gate import policy_of
 from training.plan.hyperparameters import FORWARD
-from training.plan.memory_fit import fit_of, usable_of
+from training.plan.memory_fit import fit_of
 from training.plan.plans import Forecast, Plan, read_plan, write_plan
 from training.run.tokens import TokenCheck
 from training.runs import read_runs
@@ -134,13 +135,12 @@ def _measured(project: Project, plan_file: Path) -> DryRunFigures:
 
 
 def _speed(found: DryRunFigures) -> float:
-    """Return tokens per second of the timed steps."""
     return sum(step.tokens for step in found.timed) / max(1e-9, sum(step.seconds for step in found.timed))
 
 
 def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: DryRunFigures, forecast: Forecast) -> DryRun:
     alone = plan.recipe.alone()  # as the dry run trains, whatever the plan's processes
-    fit = fit_of(alone, answer=plan.data.answer, usable=usable_of(project))
+    fit = fit_of(alone, answer=plan.data.answer, usable=policy_of(project).memory)
     estimate = {"low": fit.low, "expected": fit.expected, "high": fit.high} if fit else None
     free = shutil.disk_usage(project.plans).free
     needed = measured.checkpoint_bytes * (plan.recipe.keep_last + SPARE)

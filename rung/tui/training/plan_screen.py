@@ -16,8 +16,8 @@ from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.screens.page_screen import PageScreen
 from rung.tui.widgets.lines import Entry
-from training.gates.gate import MAY_OVERRIDE, Gate
-from training.plan.memory_fit import MemoryFit, fit_of, methods_instead, usable_of
+from training.gates.gate import MAY_OVERRIDE, Gate, policy_of
+from training.plan.memory_fit import MemoryFit, fit_of, methods_instead
 from training.plan.plans import Plan, read_plans
 from training.runs import LIVE, read_runs
 from workspace.counted import gib
@@ -69,7 +69,7 @@ class PlanScreen(StoppableScreen):
         """Return the plan, what fits if it does not, and the next stage after its own run."""
         machine = next((gate for gate in gates if gate.name == "machine"), None)
         if plan is not None and machine is not None and machine.passed is False:
-            usable = usable_of(project)
+            usable = policy_of(project).memory
             fit = fit_of(plan.recipe, answer=plan.data.answer, usable=usable)
             return Ready(plan, gates, fit, methods_instead(plan, usable))
         trained = {run.plan for run in read_runs(project) if run.state in (*LIVE, "finished")}
