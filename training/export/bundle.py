@@ -13,16 +13,14 @@ from chat.protocols import Tokenizer
 from chat.tool_calls import for_template
 from curation.example import Example, is_trained
 from curation.split.manifest import SplitName, load_split
-from training.gates.clearance import Clearance, Locked, check_gates
+from training.gates.clearance import Clearance, Locked, check_gates, receipt_of
 from training.gates.gate import GateOverride
 from training.plan.objective import GB
 from training.plan.planning import token_length
 from training.plan.plans import Plan, read_plan
 from training.plan.recipe import Loss, Recipe
 from training.run.tokens import with_system
-from workspace.artefact import hashes
-from workspace.errors import InputError, Problem, Refusal
-from workspace.files import sha256_file
+from workspace.errors import Problem, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 from workspace.shipped_rules import rule_file
@@ -146,14 +144,7 @@ def pack(
     if plan.recipe.loss == "all" and kind in LAST_ONLY:
         raise Refusal(f'{plan.id} trains every assistant turn (loss = "all"), which this script cannot: {kind}.',
                       "rung plan export axolotl")  # fmt: skip
-    clearance = Clearance(
-        made_from={**plan.made_from, **hashes(project.root, plan_file)},
-        run=f"export-{kind}",
-        plan=plan.id,
-        plan_sha256=sha256_file(plan_file),
-        dataset=plan.dataset,
-        gates=gates,
-    )
+    clearance = receipt_of(project, plan_file, plan, gates, f"export-{kind}")
     place, hub = find_model(plan.recipe.base)
     base = place if hub else str(Path(place).resolve())
     rows, left_out = _rows(project.datasets / plan.dataset, plan.recipe, tokenizer)
@@ -175,13 +166,6 @@ def _rows(
 
 
 ROLES = ("system", "user", "assistant", "tool")
-
-
-def demand_limits(files: Mapping[str, str]) -> None:
-    """Raise InputError with every limit of OpenAI that these files break."""
-    problems = [problem for name, text in files.items() for problem in faults(name, text, limits())]
-    if problems:
-        raise InputError(problems, "rung data freeze   (another version), or rung plan export trl")
 
 
 def may_leave(

@@ -14,8 +14,9 @@ from curation.store import open_store
 from training.export.bundle import (
     Bundle,
     Row,
-    demand_limits,
+    faults,
     jsonl,
+    limits,
     marked,
     may_leave,
     pair,
@@ -190,8 +191,8 @@ def files_of(bundle: Bundle, kind: str) -> dict[str, str]:
         f"{chosen.place}{split}.jsonl": jsonl(chosen.form(row, bundle.recipe.loss) for row in rows)
         for split, rows in bundle.rows.items()
     }
-    if kind == "openai":
-        demand_limits(rows)
+    if kind == "openai" and (found := [each for name, text in rows.items() for each in faults(name, text, limits())]):
+        raise InputError(found, "rung data freeze   (another version), or rung plan export trl")
     return rows | filled(bundle, "about", *templates, run=chosen.run)
 
 
