@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 from chat.local.offline import tell_nobody
 from chat.protocols import Turn
@@ -124,11 +124,7 @@ class StreamedRows(Sequence[Example]):
         lines = load_dataset("text", data_files=glob.escape(str(self.path)), split="train", streaming=True)
         return (Example.from_json(line["text"]) for line in lines if line["text"].strip())
 
-    @overload
-    def __getitem__(self, place: int) -> Example: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Example]: ...
-    def __getitem__(self, place: int | slice) -> Example | list[Example]:
+    def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return [self[n] for n in range(*place.indices(len(self)))]
         with self.path.open("rb") as file:

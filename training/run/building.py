@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from advisor.sizing.setup import ADALORA_START
 from evaluation.metrics.item_metrics import ItemMetric
 from training.plan.recipe import LOW_RANK, PAIRED, REINFORCED, Recipe
 from training.run.base_model import load_base
@@ -69,18 +70,13 @@ def _kind(recipe: Recipe, model: Any, metric: ItemMetric, reward: RewardModel | 
         from training.run.trainer import AnswerTrainer
 
         return AnswerTrainer, {"data_collator": Pack()} if recipe.packing else {}
-    from training.run.objectives import TRAINERS, reward_by, reward_of
+    from training.run.objectives import TRAINERS, reward_of
 
     if recipe.objective in REINFORCED:
-        by = reward_of(metric.score) if reward is None else reward_by(reward.scores)
-        return TRAINERS[recipe.objective], {"reward_funcs": by}
+        return TRAINERS[recipe.objective], {"reward_funcs": reward_of(metric, reward)}
     # full fine-tuning is compared with a frozen copy of the base; an adapter is simply switched off
     compared = recipe.method == "full" and recipe.objective != "reward"
     return TRAINERS[recipe.objective], {"ref_model": load_base(recipe)} if compared else {}
-
-
-START = 1.5
-"""AdaLoRA begins with this many times its rank and prunes down to it, as in peft's own defaults (12 for 8)."""
 
 
 def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
@@ -170,7 +166,7 @@ def _adalora(recipe: Recipe, task: str, model: Any) -> Any:
     from peft import AdaLoraConfig
 
     return AdaLoraConfig(
-        init_r=round(START * recipe.rank),
+        init_r=round(ADALORA_START * recipe.rank),
         target_r=recipe.rank,
         total_step=recipe.steps,
         tinit=recipe.steps // 5,

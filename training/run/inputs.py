@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from chat.local.prompt import render
 from chat.protocols import Ask
@@ -14,7 +14,7 @@ from curation.example import Example
 from training.plan.objective import REPLAY_ROOM, AnswerPair, StreamedRows, preferences_of, replay_questions, rows_of
 from training.plan.recipe import PAIRED, Loss, Recipe
 from training.run.processes import agreed, world
-from training.run.tokens import EncodedRows, Tokens, encode, tokenise, training_rows, trains_end, with_system
+from training.run.tokens import EncodedRows, Tokens, tokenise, training_rows, trains_end, with_system
 from workspace.files import write_text
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -63,11 +63,12 @@ def answers(
     loss: Loss = "last",
 ) -> Items:
     """Supervised rows: ids, and labels at what trains. Where `rows` are streamed, both go onto `disk`."""
+    found = EncodedRows()
+    tokens = training_rows(tokenizer, rows, system_prompt, limit, found, loss)
     if isinstance(rows, StreamedRows):
-        found = EncodedRows()
-        return Items(stored(training_rows(tokenizer, rows, system_prompt, limit, found, loss), found, disk), found)
-    encoded = encode(tokenizer, rows, system_prompt, limit, loss)
-    return Items([{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows], encoded)
+        return Items(stored(tokens, found, disk), found)
+    found.rows = list(tokens)
+    return Items([{"input_ids": t.ids, "labels": t.labels} for t in found.rows], found)
 
 
 def pairs(tokenizer: Any, found: Sequence[AnswerPair], system_prompt: str | None, limit: int, *, whole: bool) -> Items:
@@ -79,7 +80,7 @@ def pairs(tokenizer: Any, found: Sequence[AnswerPair], system_prompt: str | None
             too_long.append(number)
             continue
         shown.append(better)
-        start = 0 if whole else min(_prompt(better), _prompt(worse))
+        start = 0 if whole else min(len(each.ids) - each.trained for each in (better, worse))
         row = {"chosen_ids": better.ids[start:], "rejected_ids": worse.ids[start:]}
         columns.append(row if whole else {"prompt_ids": better.ids[:start], **row})
     return Items(columns, EncodedRows(shown, too_long, [], sum(trains_end(tokenizer, tokens) for tokens in shown)))
@@ -96,11 +97,12 @@ def questions(
         expected = str(row.row.get("tests", "")) if tests else row.answer or ""  # what a metric compares an answer with
         return {"prompt": text, "expected": expected, "question": question_of(row)}
 
+    found = EncodedRows()
+    tokens = training_rows(tokenizer, rows, system_prompt, limit, found)
     if isinstance(rows, StreamedRows):
-        found = EncodedRows()
-        return Items(stored(training_rows(tokenizer, rows, system_prompt, limit, found), found, disk, column), found)
-    encoded = encode(tokenizer, rows, system_prompt, limit)
-    return Items([column(tokens) for tokens in encoded.rows], encoded)
+        return Items(stored(tokens, found, disk, column), found)
+    found.rows = list(tokens)
+    return Items([column(each) for each in found.rows], found)
 
 
 def question_of(row: Example) -> str:
@@ -113,11 +115,6 @@ def picked(columns: Sequence[Column], places: Sequence[int]) -> Sequence[Column]
     table: Any = columns
     found: Sequence[Column] = table.select(places) if hasattr(table, "select") else [columns[n] for n in places]
     return found
-
-
-def _prompt(tokens: Tokens) -> int:
-    """Return the number of tokens before the first trained one."""
-    return len(tokens.ids) - tokens.trained
 
 
 IDS = ("input_ids", "labels")
@@ -156,11 +153,7 @@ class StoredTokens(Sequence[Tokens]):
     def __iter__(self) -> Iterator[Tokens]:
         return (_tokens(column) for column in self.table)
 
-    @overload
-    def __getitem__(self, place: int) -> Tokens: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Tokens]: ...
-    def __getitem__(self, place: int | slice) -> Tokens | list[Tokens]:
+    def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return [self[n] for n in range(*place.indices(len(self)))]
         return _tokens(self.table[place])

@@ -5,7 +5,6 @@ trl: only the process that trains imports this module.
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,9 @@ import torch
 from trl import DPOTrainer, GRPOTrainer, RewardTrainer, RLOOTrainer
 
 from chat.local.prompt import encode, read_answer
-from training.run.trainer import Batch, RunTrainer, orthogonality, prunes
+from evaluation.metrics.item_metrics import ItemMetric
+from training.run.trainer import Batch, RunTrainer, mean_and_error, orthogonality, prunes
+from training.run.validation_answers import RewardModel
 
 
 class Compared(RunTrainer):
@@ -32,18 +33,14 @@ class Compared(RunTrainer):
         loss = (found[0] if return_outputs else found) + _penalty(self)
         return (loss, found[1]) if return_outputs else loss
 
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
-    ) -> dict[str, float]:
+    def held_out_loss(self) -> tuple[float, float]:
         """Return the mean loss, with its standard error over pairs."""
         this: Any = self
-        this.model.eval()
         losses = []
-        for inputs in this.get_eval_dataloader(eval_dataset):
+        for inputs in this.get_eval_dataloader():
             with torch.no_grad(), this.compute_loss_context_manager():
                 losses.append(float(this.compute_loss(this.model, this._prepare_inputs(inputs))))
-        mean, error = mean_and_error(losses)
-        return self.checked({f"{metric_key_prefix}_loss": mean, "eval_error": error})
+        return mean_and_error(losses, [1] * len(losses))
 
 
 class PairTrainer(Compared, DPOTrainer):  # type: ignore[misc]  # trl ships no types
@@ -67,15 +64,11 @@ class Rewarded(RunTrainer):
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
         return loss + _penalty(self)
 
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
-    ) -> dict[str, float]:
-        """Return answers to the validation questions, scored by the reward itself."""
-        this: Any = self
-        this.model.eval()
+    def held_out_loss(self) -> tuple[float, float]:
+        """Return 1 - the mean reward of the answers to the validation questions, with its standard error."""
         scores = self.rewards() if self.rewards else []
-        mean, error = mean_and_error(scores)
-        return self.checked({f"{metric_key_prefix}_loss": 1 - mean, "eval_error": error})
+        mean, error = mean_and_error(scores, [1] * len(scores))
+        return 1 - mean, error
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, object]]:
         """Return questions come rendered, special tokens and all: as the local model is asked."""
@@ -96,21 +89,14 @@ def _penalty(trainer: Any) -> Any:
     return orthogonality(trainer.model) if trainer.model.training and prunes(trainer.model) else 0.0
 
 
-def reward_of(score: Callable[[str, str], float]) -> Callable[..., list[float]]:
-    """Trl's reward function: the project's metric on each sampled answer, against the row's own `expected`."""
+def reward_of(metric: ItemMetric, model: RewardModel | None) -> Callable[..., list[float]]:
+    """Return trl's reward function: of each sampled answer the score by the reward model, given the row's `question`;
+    without one by the metric, against the row's `expected`.
+    """
 
     def reward(completions: Sequence[Any], expected: Sequence[str], question: Sequence[str], **_: Any) -> list[float]:
-        texts = map(_answer, completions, question)
-        return [score(text, right) for text, right in zip(texts, expected, strict=True)]
-
-    return reward
-
-
-def reward_by(scores: Callable[[Sequence[str], Sequence[str]], list[float]]) -> Callable[..., list[float]]:
-    """Trl's reward function: what a reward model gives for each sampled answer to the row's own `question`."""
-
-    def reward(completions: Sequence[Any], question: Sequence[str], **_: Any) -> list[float]:
-        return scores(question, list(map(_answer, completions, question)))
+        texts = list(map(_answer, completions, question))
+        return model.scores(question, texts) if model else list(map(metric.score, texts, expected))
 
     return reward
 
@@ -120,14 +106,6 @@ def _answer(completion: Any, question: str) -> str:
     text = completion if isinstance(completion, str) else str(completion[-1]["content"])
     tools = json.loads(question)["tools"]
     return read_answer(text, tools) if tools else text
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean, and its standard error (0 for fewer than two)."""
-    n = len(values)
-    mean = sum(values) / max(1, n)
-    spread = sum((value - mean) ** 2 for value in values)
-    return mean, math.sqrt(spread / (n - 1) / n) if n > 1 else 0.0
 
 
 TRAINERS: Mapping[str, Any] = {

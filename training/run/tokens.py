@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat.local.prompt import encode as encode_text
-from chat.local.prompt import parting, render, render_whole
+from chat.local.prompt import encode, parting, render, render_whole
 from chat.protocols import Turn
 from chat.thinking import Marks, is_open, marks_of
 from chat.tool_calls import calls_of
@@ -60,14 +59,14 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
     tools = example.row.get("tools")
     prompt = render(tokenizer, asked, tools)
     text = render_whole(tokenizer, [*asked, dict(example.messages[-1])], tools)
-    start, whole = encode_text(tokenizer, prompt), encode_text(tokenizer, text)
+    start, whole = encode(tokenizer, prompt), encode(tokenizer, text)
     marks = marks_of(str(tokenizer.chat_template))
     if marks is not None and is_open(prompt, marks) and whole[: len(start)] != start:
-        whole = [*start, *encode_text(tokenizer, _closed(prompt, text, marks))]
+        whole = [*start, *encode(tokenizer, _closed(prompt, text, marks))]
     shared = parting(start, whole)
     labels = [IGNORED] * shared + whole[shared:]
     for span in _earlier(tokenizer, asked, prompt, tools) if loss == "all" else ():
-        begin, end = (parting(encode_text(tokenizer, prompt[:at]), whole) for at in span)
+        begin, end = (parting(encode(tokenizer, prompt[:at]), whole) for at in span)
         labels[begin:end] = whole[begin:end]
     return Tokens(row, whole, labels)
 
@@ -109,15 +108,6 @@ def _closed(prompt: str, text: str, marks: Marks) -> str:
         thought, rest = "", marks.after + answer
     said = f"{thought.strip()}\n" if thought.strip() else "\n"
     return f"{said}{marks.close}{rest}"
-
-
-def encode(
-    tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int, loss: Loss = "last"
-) -> EncodedRows:
-    """Return all rows of a split that train."""
-    found = EncodedRows()
-    found.rows = list(training_rows(tokenizer, examples, system_prompt, max_length, found, loss))
-    return found
 
 
 def training_rows(

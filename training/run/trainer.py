@@ -1,14 +1,14 @@
 """trl's SFTTrainer with three changes: the language head runs at answer positions only, rows of similar length go
 together in an order that a resumed run repeats, and validation keeps each row's own loss.
 
-What every trainer of a run keeps besides (`Kept`) is here too.
+What every trainer of a run keeps besides (`RunTrainer`) is here too.
 
 Imports torch and trl: only the process that trains imports this module.
 """
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,18 @@ class RunTrainer:
     scored: Callable[[], float | None] | None = None
     control: Any
 
-    def checked(self, metrics: dict[str, float]) -> dict[str, float]:
+    def held_out_loss(self) -> tuple[float, float]:
+        """Return the loss of a check and its standard error."""
+        raise NotImplementedError
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
         """Return the metrics of a check with the score of the answers; logged, and shown to the callbacks."""
         this: Any = self
+        this.model.eval()
+        loss, error = self.held_out_loss()
+        metrics = {"eval_loss": loss, "eval_error": error}
         score = self.scored() if self.scored else None
         if score is not None:
             metrics |= {"eval_score": score, "eval_choice": score - 1e-6 * min(metrics["eval_loss"], 1e3)}
@@ -150,17 +159,13 @@ class AnswerTrainer(RunTrainer, SFTTrainer):  # type: ignore[misc]  # trl ships 
         row, place = mask.nonzero(as_tuple=True)
         return losses, row_of(inputs["row_lengths"], place + 1) if "row_lengths" in inputs else row
 
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
-    ) -> dict[str, float]:
+    def held_out_loss(self) -> tuple[float, float]:
         """Validation loss over all trained tokens, with the standard error of the rows' own mean losses."""
-        self.model.eval()
-        mine = islice(self.get_eval_dataloader(eval_dataset), self.args.process_index, None, self.args.world_size)
+        mine = islice(self.get_eval_dataloader(), self.args.process_index, None, self.args.world_size)
         with torch.no_grad():
             batches = in_turn(all_of([self._row_sums(inputs) for inputs in mine]))
-        sums = [value for found, _ in batches for value in found]
         counts = [count for _, found in batches for count in found]
-        return self.checked({f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)})
+        return mean_and_error([value for found, _ in batches for value in found], counts)
 
     def _row_sums(self, inputs: Batch) -> tuple[list[float], list[int]]:
         """Return the loss summed over the trained tokens of each row of a batch, and how many those are."""
@@ -198,14 +203,15 @@ def _head_at(head: Any, mask: torch.Tensor) -> Iterator[None]:
         handle.remove()
 
 
-def _error(sums: list[float], counts: list[int]) -> dict[str, float]:
-    """Standard error over rows of the mean loss; rows weigh by their trained tokens, as in the loss itself."""
+def mean_and_error(sums: Sequence[float], counts: Sequence[int]) -> tuple[float, float]:
+    """Return the mean of all that the rows count, and its standard error over rows (0 for fewer than two).
+
+    A row weighs by its count: the trained tokens of which `sums` holds the summed loss.
+    """
     total, n = sum(counts), len(counts)
-    if n < 2 or not total:
-        return {"eval_error": 0.0}
-    mean = sum(sums) / total
+    mean = sum(sums) / max(1, total)
     spread = sum((s - mean * c) ** 2 for s, c in zip(sums, counts, strict=True))
-    return {"eval_error": math.sqrt(spread * n / (n - 1)) / total}
+    return mean, math.sqrt(spread * n / (n - 1)) / total if n > 1 and total else 0.0
 
 
 MEMORY = "rank_allocator.pt"
