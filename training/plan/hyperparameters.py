@@ -39,7 +39,6 @@ class PlanDraft:
             self.override(name, getattr(set_by, name, None))
 
 
-GIGA = 1e9
 VALIDATION_SHARE = 0.1
 """Most of a run's time that validation may take."""
 FORWARD = 1 / 3
@@ -68,7 +67,7 @@ def facts_of(
     """Return the facts for the entries' conditions."""
     facts = RunFacts(method=method, rows=rows, device="cuda" if on_card else "cpu", objective=objective)
     if architecture is not None:
-        facts["model_b"] = architecture.parameters / GIGA
+        facts["model_b"] = architecture.parameters / 1e9
         facts["experts"] = architecture.experts
     return facts
 

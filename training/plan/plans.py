@@ -4,7 +4,6 @@ import contextlib
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 from pydantic import Field, ValidationError
@@ -94,7 +93,7 @@ def read_plan(path: Path) -> Plan:
 
 def write_plan(path: Path, plan: Plan) -> None:
     """Write the plan as TOML, atomically; absent values are left out."""
-    write_bytes(path, tomli_w.dumps(_without_none(plan.model_dump(mode="json"))).encode())
+    write_bytes(path, tomli_w.dumps(plan.model_dump(mode="json", exclude_none=True)).encode())
 
 
 def read_plans(project: Project) -> list[tuple[Path, Plan]]:
@@ -142,11 +141,3 @@ def _problem(path: Path, place: tuple[str, ...], kind: str, message: str) -> Pro
         known = list(Recipe.model_fields) if place[0] == "recipe" else list(Plan.model_fields)
         return Problem(f'unknown key "{name}".{did_you_mean(place[-1], known)}', where=path.name)
     return Problem(f'"{name}": {message}.', where=path.name)
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_none(item) for item in value]
-    return value

@@ -333,38 +333,30 @@ def survivors(points: Sequence[Point], rung: int, count: int) -> list[str]:
 
 def outcome(spec: Spec, space: Mapping[str, Sequence[Any]], points: Sequence[Point], stopped: str = "") -> Sweep:
     """Return the result: who came furthest, and of those who did best. Deterministic in its inputs."""
-    by_trial = {trial.name: [p for p in points if p.trial == trial.name] for trial in spec.trials}
-    order = sorted(
-        (trial for trial in spec.trials if by_trial[trial.name]),
-        key=lambda t: (-by_trial[t.name][-1].rung, by_trial[t.name][-1].loss is None, by_trial[t.name][-1].loss or 0.0),
-    )
+    found = {trial.name: [p for p in points if p.trial == trial.name] for trial in spec.trials}
+    ends = {name: own[-1] for name, own in found.items() if own}
+    values = {trial.name: trial.values for trial in spec.trials}
+    order = sorted(ends, key=lambda name: (-ends[name].rung, ends[name].loss is None, ends[name].loss or 0.0))
     standings = [
-        SweepResult(
-            name=trial.name,
-            values=trial.values,
-            losses=[point.loss for point in by_trial[trial.name]],
-            steps=by_trial[trial.name][-1].step,
-        )
-        for trial in order
+        SweepResult(name=n, values=values[n], losses=[point.loss for point in found[n]], steps=ends[n].step)
+        for n in order
     ]
-    best = order[0]
     return Sweep(
         made_from=spec.made_from,
         plan=spec.plan,
         space={name: list(values) for name, values in space.items()},
         rungs=spec.rungs,
         standings=standings,
-        told_apart=_told_apart(points, best.name, by_trial),
+        told_apart=_told_apart(points, order[0]),
         seconds=round(sum(point.seconds for point in points), 1),
-        steps=sum(by_trial[t.name][-1].step for t in order),
+        steps=sum(end.step for end in ends.values()),
         stopped=stopped,
     )
 
 
-def _told_apart(points: Sequence[Point], best: str, by_trial: Mapping[str, Sequence[Point]]) -> bool:
+def _told_apart(points: Sequence[Point], best: str) -> bool:
     """True if the winner leads the next trial by more than its standard error, at the last rung that both reached."""
-    top = by_trial[best]
-    for point in reversed(top):
+    for point in reversed([p for p in points if p.trial == best]):
         others = [p.loss for p in points if p.rung == point.rung and p.trial != best and p.loss is not None]
         if others:
             return point.loss is not None and min(others) - point.loss > point.error
