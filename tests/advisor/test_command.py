@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import tomllib
 from datetime import date
 from pathlib import Path
 
 import pytest
 from in_shell import rung
-
-sys.path.insert(0, str(Path(__file__).parent))
 from worked import cases
 
 from advisor.answer_file import from_table

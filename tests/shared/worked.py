@@ -1,0 +1,17 @@
+"""The worked cases of tests/cases: what an expert would say."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+FIELD = "field"
+
+
+def cases() -> list[tuple[str, dict[str, Any]]]:
+    """(file and title, case) of every worked case; field.toml is scored as a whole instead."""
+    files = [path for path in sorted(CASES.glob("*.toml")) if path.stem != FIELD]
+    found = [(path.stem, case) for path in files for case in tomllib.loads(path.read_text())["case"]]
+    return [(f"{name}: {case['title']}", case) for name, case in found]
