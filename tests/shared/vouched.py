@@ -9,6 +9,9 @@ from typing import TypeVar
 
 from curation.split.audit import write_vouched
 from curation.store import open_store
+from training.gates.clearance import check_gates
+from training.gates.gate import ORDER, Gate
+from training.plan.plans import Plan, read_plan
 from workspace.artefact import Artefact, read_artefact, revised
 from workspace.folder import Project, find_project
 from workspace.settings import load_settings
@@ -31,6 +34,14 @@ def edit(path: Path, **fields: object) -> None:
     if "arms" in fields:
         fields["arms"] = [arm for arm in told["arms"] if arm["arm"] in str(fields["arms"])]
     path.write_text(json.dumps(told | fields))
+
+
+def gate(project: Project, name: str, plan: Plan | Path | None, report: str | None = None) -> Gate:
+    """The finding of one gate for a plan or its file, as rung.toml is now."""
+    read = read_plan(plan) if isinstance(plan, Path) else plan
+    found = check_gates(project, load_settings(project.settings_file), read, report=report)
+    assert [item.name for item in found] == list(ORDER)
+    return next(item for item in found if item.name == name)
 
 
 def in_log(project: Project, statement: str) -> None:

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from families import tiny
-from vouched import in_log, rewrite
+from vouched import gate, in_log, rewrite
 
 from advisor.answer_file import load_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
+from curation.split.manifest import read_manifest
 from evaluation.measurement_report import ItemOutcome, Report, read_outcomes, read_report, write_outcomes
+from evaluation.outcomes import unmeasured
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.training_text import explain_lines
-from training.gates.clearance import Locked, admit, check_gates, grant, override, policy_of
-from training.gates.gate import Gate
-from training.plan.memory_fit import Machine, methods_instead, usable_of
+from training.gates.clearance import Locked, admit, check_gates, grant, override
+from training.gates.gate import policy_of
+from training.plan.memory_fit import Machine, methods_instead
 from training.plan.plans import Plan, read_plan
 from training.runs import read_run
 from workspace.artefact import now, read_artefact, revised, write_artefact
@@ -29,12 +30,6 @@ from workspace.errors import InputError
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-
-def gate(project: Project, name: str, plan: Plan | Path | None, report: str | None = None) -> Gate:
-    read = read_plan(plan) if isinstance(plan, Path) else plan
-    found = check_gates(project, load_settings(project.settings_file), read, report=report)
-    return next(item for item in found if item.name == name)
 
 
 def replanned(plan: Path, **recipe: Any) -> Plan:
@@ -75,8 +70,7 @@ def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Proj
 
 
 def test_without_advice_and_with_other_advice(ready: Project, planned: Path) -> None:
-    text = ready.answers_file.read_text()
-    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
+    unwanted(ready)
     stale = gate(ready, "decision", planned)
     assert stale.passed is False and stale.opener == "rung advise"
     write_artefact(ready.decision_file, decide(load_rulebook(), load_answers(ready.answers_file), now().date()))
@@ -170,33 +164,20 @@ def test_a_machine_without_cards_shares_its_memory_among_processes(
     assert all(value == int(value) for value in tenths)
 
 
-def test_a_family_whose_code_looks_at_numbers_is_bounded(ready: Project, planned: Path, tmp_path: Path) -> None:
-    base = tmp_path / "base"
-    tiny("jetmoe", range(331)).model.save_pretrained(str(base))
-    assert gate(ready, "machine", replanned(planned, base=str(base))).passed is True
-
-
-def test_a_plan_that_is_not_there_and_a_model_that_nobody_knows(ready: Project, planned: Path) -> None:
-    assert gate(ready, "machine", None).passed is None
-    unknown = gate(ready, "machine", replanned(planned, base="nobody/no-such-model"))
-    assert (unknown.passed, unknown.opener) == (None, "rung plan check")
-
-
-@pytest.mark.parametrize(("gib", "opens"), [(0.12, True), (90_000.0, False)])
-def test_memory_that_was_measured_counts_where_no_architecture_is_known(
-    ready: Project, planned: Path, gib: float, opens: bool
+def test_a_plan_that_is_not_there_and_a_model_whose_memory_is_known_by_measuring_alone(
+    ready: Project, planned: Path
 ) -> None:
+    assert gate(ready, "machine", None).passed is None
     plan = replanned(planned, base="nobody/no-such-model")
-    checked = revised(plan, forecast=revised(plan.forecast, measured_gib=gib))
-    found = gate(ready, "machine", checked)
-    assert found.passed is opens and found.evidence["gib"] == round(gib, 1)
+    unknown = gate(ready, "machine", plan)
+    assert (unknown.passed, unknown.opener) == (None, "rung plan check")
+    for gib, opens in ((0.12, True), (90_000.0, False)):
+        found = gate(ready, "machine", revised(plan, forecast=revised(plan.forecast, measured_gib=gib)))
+        assert found.passed is opens and found.evidence["gib"] == round(gib, 1)
 
 
 def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, planned: Path) -> None:
     """The baseline has base and prompt alone: rows allow few-shot arms, a document rag; status says the same."""
-    from rung.status.facts import read_facts
-    from rung.status.stages import status_of
-
     found = gate(ready, "baseline", planned)
     assert found.passed and "few-shot" in found.fact and "rag" not in found.fact
     ready.documents.mkdir(exist_ok=True)
@@ -207,9 +188,6 @@ def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, plan
 
 
 def test_an_arm_that_was_measured_before_and_is_gone_is_named(ready: Project, planned: Path) -> None:
-    from curation.split.manifest import read_manifest
-    from evaluation.outcomes import unmeasured
-
     _, report = read_report(ready, "E-001")
     other = report.model_copy(update={"id": "E-000", "arms": [report.arms[0].model_copy(update={"arm": "combined"})]})
     write_artefact(ready.evaluations / "E-000" / "report.json", other)
@@ -325,7 +303,7 @@ def test_what_else_fits_goes_by_the_policys_share_of_the_memory(
 ) -> None:
     policy(ready, "memory = 0.5")
     monkeypatch.setenv("RUNG_GATES__MEMORY", "0.9")
-    assert usable_of(ready) == 0.5
+    assert policy_of(ready).memory == 0.5
     plan = read_plan(planned)
     full = plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"method": "full"})})
     (lora,) = methods_instead(full, 0.5).values()

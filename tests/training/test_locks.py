@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vouched import in_log, rewrite
+from vouched import gate, in_log, rewrite
 
 from curation.review import open_desk
 from curation.review.ruling import Ruling
@@ -18,7 +18,7 @@ from curation.split.freeze import freeze
 from curation.split.manifest import Manifest, load_split
 from evaluation.measurement_report import Report
 from training.gates.clearance import Clearance, Locked, admit, check_gates, grant
-from training.gates.gate import ORDER, Gate, GateOverride
+from training.gates.gate import GateOverride
 from training.plan.plans import read_plan
 from training.runs import read_run, write_run
 from workspace.artefact import now, read_artefact, write_artefact
@@ -29,12 +29,6 @@ from workspace.settings import Settings, load_settings
 
 Replan = Callable[[], Path]
 Rung = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def gate(project: Project, name: str, plan: Path) -> Gate:
-    found = check_gates(project, load_settings(project.settings_file), read_plan(plan))
-    assert [item.name for item in found] == list(ORDER)
-    return next(item for item in found if item.name == name)
 
 
 def refuses(folder: Path, *words: str) -> None:
@@ -71,9 +65,7 @@ def test_dataset_gate_is_wired(ready: Project, cleared: Path) -> None:
 
 
 def test_review_gate_is_wired(ready: Project, settings: Settings, cleared: Path) -> None:
-    desk = open_desk(ready, settings)
-    undo(desk, desk.store.rows(role="train")[0].id, "dana")
-    desk.store.close()
+    withdraw(ready, settings)
     refuses(cleared, "review", "no decision")
 
 
@@ -227,9 +219,7 @@ def test_a_softer_policy_in_the_environment_is_no_way_round(
     ready: Project, settings: Settings, cleared: Path, planned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The policy of the freeze holds: neither the process that trains nor `rung train` itself takes a softer one."""
-    desk = open_desk(ready, settings)
-    undo(desk, desk.store.rows(role="train")[0].id, "dana")
-    desk.store.close()
+    withdraw(ready, settings)
     monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
     refuses(cleared, "review", "no decision")
     with pytest.raises(Locked, match="review"):
@@ -265,9 +255,7 @@ def test_an_interrupted_run_does_not_go_on_after_an_approval_was_withdrawn(
 ) -> None:
     started(ready, settings, cleared)
     write_run(cleared, read_run(cleared), state="stopped")
-    desk = open_desk(ready, settings)
-    undo(desk, desk.store.rows(role="train")[0].id, "dana")
-    desk.store.close()
+    withdraw(ready, settings)
     refuses(cleared, "review", "no decision")
 
 
@@ -275,8 +263,14 @@ def test_an_interrupted_run_does_not_go_on_after_an_approval_was_withdrawn(
 
 
 def started(project: Project, settings: Settings, folder: Path) -> None:
+    with open_desk(project, settings).store as store:
+        store.event("started", "sam", folder.name, {})
+
+
+def withdraw(project: Project, settings: Settings) -> None:
+    """Take the approval of a train row back."""
     desk = open_desk(project, settings)
-    desk.store.event("started", "sam", folder.name, {})
+    undo(desk, desk.store.rows(role="train")[0].id, "dana")
     desk.store.close()
 
 
