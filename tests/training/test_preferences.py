@@ -93,20 +93,17 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
     assert gates["dataset"].opener == "rung plan"
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
+def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings):
+    taught.teach(ready, settings)
+    for values in (
         {"packing": "true", "method": "prefix"},
         {"packing": "true", "objective": "dpo"},
         {"objective": "reward", "method": "prompt"},
         {"objective": "reward", "method": "qlora"},
         {"method": "adalora", "epochs": "1"},
-    ],
-)
-def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings, values):
-    taught.teach(ready, settings)
-    with pytest.raises(InputError):
-        plan_of(ready, **values)
+    ):
+        with pytest.raises(InputError):
+            plan_of(ready, **values)
 
 
 def test_a_plan_that_was_edited_into_what_does_not_work_is_refused(planned):
@@ -124,8 +121,10 @@ def test_reinforcement_takes_whole_groups_and_the_projects_metric(ready: Project
 
 
 def test_alpha_follows_the_rank_but_not_with_rslora(ready: Project):
-    for method, alpha, scale in (("dora", 16, 2.0), ("adalora", 16, 2.0), ("rslora", 32, 32 / 8**0.5)):
-        recipe = plan_of(ready, method=method, rank="8", epochs="8").recipe
+    for method, rank, alpha, scale in (
+        ("dora", 8, 16, 2.0), ("adalora", 8, 16, 2.0), ("rslora", 8, 32, 32 / 8**0.5), ("lora", 64, 32, 4.0)
+    ):  # fmt: skip
+        recipe = plan_of(ready, method=method, rank=str(rank), epochs="8").recipe
         assert (recipe.alpha, recipe.scale) == (alpha, pytest.approx(scale))
 
 
