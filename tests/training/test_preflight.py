@@ -19,9 +19,11 @@ from lives import wait_until
 
 from curation.example import Example, chat_row
 from training.gates.clearance import Locked, grant, override
+from training.plan.planning import seconds_for
 from training.plan.plans import read_plan
-from training.run.tokens import IGNORED, EncodedRows, Tokens, encode
-from training.trials.dry_run import DryRunFigures, _dry_run, _findings, _forecast, preflight, read_preflight
+from training.run.inputs import answers
+from training.run.tokens import IGNORED, EncodedRows, Tokens
+from training.trials.dry_run import DryRunFigures, _dry_run, _findings, _forecast, place_of, preflight, read_preflight
 from training.trials.sweep import (
     Point,
     Spec,
@@ -37,6 +39,7 @@ from training.trials.sweep import (
     read_points,
     survivors,
 )
+from workspace.artefact import revised, write_artefact
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -110,6 +113,15 @@ def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Proj
     assert _dry_run(ready, planned, two, measured(), two.forecast).estimate == one.estimate
 
 
+def test_a_dry_run_of_a_like_plan_gives_the_next_one_its_time(ready: Project, planned):
+    plan = read_plan(planned)
+    assert seconds_for(ready, plan.recipe, plan.data) is None
+    write_artefact(place_of(ready, plan.id), _dry_run(ready, planned, plan, measured(), plan.forecast))
+    longer = revised(plan.recipe, epochs=4.0)
+    assert seconds_for(ready, longer, plan.data) == pytest.approx(2.0 + plan.data.tokens * 4 / (200 / 3), abs=0.1)
+    assert seconds_for(ready, revised(longer, batch=2), plan.data) is None
+
+
 def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round():
     columns = [{"input_ids": [0] * n} for n in (3, 9, 5, 7)]
     lengths = [len(c["input_ids"]) for c in dry_steps._order(columns, 2)]
@@ -117,12 +129,12 @@ def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round():
     assert len(dry_steps._order(columns[:1], 4)) == 12
 
 
-def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny):
+def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny, tmp_path):
     from training.run.base_model import load_tokenizer
 
     tokenizer = load_tokenizer(str(tiny))
     rows = [Example(chat_row("DM2", "E11 none none")), Example(chat_row("DM1", "E10 eye both"))]
-    encoded = encode(tokenizer, rows, None, 256)
+    encoded = answers(tokenizer, rows, None, 256, tmp_path).encoded
     first = encoded.rows[0]
     cut = next(i for i, label in enumerate(first.labels) if label != IGNORED)
     short = Tokens(1, first.ids, [IGNORED] * (cut + 2) + first.labels[cut + 2 :])
@@ -149,17 +161,6 @@ def test_the_dry_run_measures_steps_memory_and_a_checkpoint(ready: Project, sett
 
 
 @pytest.mark.slow
-def test_preflight_as_a_user_runs_it_gives_the_plan_its_time(rung, ready: Project, tmp_path):
-    done = rung("plan", "--preflight", "--json", timeout=300)
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    plan = read_plan(ready.plans / f"{document['plan']}.toml")
-    assert plan.forecast.seconds == document["forecast"]["seconds"] > 0
-    kept = read_preflight(ready, plan.id)
-    assert kept is not None and kept.tokens_per_second > 0
-
-
-@pytest.mark.slow
 def test_a_plan_that_has_a_run_keeps_its_bytes(rung, ready: Project, settings: Settings, tiny):
     path = ready.root / json.loads(rung("plan", "--json").stdout)["path"]
     model = settings.model.model_copy(update={"base": str(tiny)})
@@ -176,21 +177,22 @@ def test_a_plan_that_has_a_run_keeps_its_bytes(rung, ready: Project, settings: S
         ("--objective", "dpo"),
         ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=2"),
         ("--method", "prefix"),
+        (),
     ],
 )
-def test_other_methods_and_objectives_are_tried_as_well(rung, ready: Project, settings: Settings, words):
+def test_every_method_and_objective_is_tried_and_the_plan_gets_its_time(
+    rung, ready: Project, settings: Settings, words
+):
     taught.teach(ready, settings)
     done = rung("plan", "--preflight", *words, "--json", timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert len(found["steps"]) == 3 and found["tokens_per_second"] > 0 and found["checkpoint_bytes"] > 0
+    plan, kept = read_plan(ready.plans / f"{found['plan']}.toml"), read_preflight(ready, found["plan"])
+    assert kept and plan.forecast == kept.forecast and kept.forecast.seconds == found["forecast"]["seconds"] > 0
 
 
 # --- the space and the halving ---------------------------------------------------------------------------------------
-
-
-def test_short_names_and_values_are_read():
-    assert parse_space(["lr=1e-4,2e-4", "rank=8,16"]) == {"learning_rate": ["1e-4", "2e-4"], "rank": ["8", "16"]}
 
 
 def test_everything_that_is_wrong_with_a_sweep_is_said_at_once():
