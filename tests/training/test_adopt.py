@@ -116,13 +116,13 @@ SPOILT: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("how", SPOILT)
-def test_what_could_run_or_is_no_adapter_is_refused_and_nothing_is_written(how, own: Project, rung, adapter):
-    SPOILT[how](adapter)
-    done = rung("runs", "adopt", adapter, "--json")
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    assert json.loads(done.stdout)["error"]["where"].startswith(str(adapter))
-    assert read_runs(own) == [] and not list(own.runs.glob(".*"))
+def test_what_could_run_or_is_no_adapter_is_refused_and_nothing_is_written(own: Project, rung, made, tmp_path):
+    for how, spoil in SPOILT.items():
+        spoil(folder := Path(shutil.copytree(made, tmp_path / how / "clinic-lora")))
+        done = rung("runs", "adopt", folder, "--json")
+        assert done.returncode == 2 and "Traceback" not in done.stderr, (how, done.stderr)
+        assert json.loads(done.stdout)["error"]["where"].startswith(str(folder)), how
+        assert read_runs(own) == [] and not list(own.runs.glob(".*")), how
 
 
 def test_an_adapter_of_another_model_is_refused_where_it_is_asked(own: Project, rung, adapter):

@@ -8,6 +8,7 @@ import taught
 from lives import wait_until
 
 from training.plan.objective import AnswerPair
+from training.run.building import tracker_problems
 from training.runs import RunRecord, curve, is_alive, read_run
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -144,7 +145,7 @@ def test_a_reward_is_the_metric_on_the_answer():
     from evaluation.metrics.item_metrics import item_metric
     from training.run.objectives import reward_of
 
-    reward = reward_of(item_metric("exact_match").score)
+    reward = reward_of(item_metric("exact_match"), None)
     assert reward(["E10", [{"role": "assistant", "content": " E11 "}]], ["E11", "E11"], ['{"tools": null}'] * 2) == [
         0.0,
         1.0,
@@ -192,13 +193,8 @@ def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project):
     assert validation_words({"loss": 0.5, "beat": beat}) == "0.500"
 
 
-@pytest.mark.slow
-def test_a_run_reports_to_the_tracker_that_is_named_and_to_no_other(rung, ready: Project):
-    pytest.importorskip("tensorboardX")
-    unknown = rung("plan", "--set", 'report_to=["tensorbored"]')
-    assert unknown.returncode == 2 and '"tensorboard"' in unknown.stderr
-    trained(rung, ready, "--set", 'report_to=["tensorboard"]')
-    assert list((ready.runs / "R-001").rglob("events.out.tfevents.*"))
+def test_a_misspelt_tracker_is_named():
+    assert ['"tensorboard"' in problem.text for problem in tracker_problems(["tensorbored"])] == [True]
 
 
 @pytest.mark.slow

@@ -15,7 +15,8 @@ from training.plan.recipe import Recipe
 from training.run import session as loading
 from training.run.base_model import BF16, choose_precision
 from training.run.failures import sentence
-from training.run.tokens import IGNORED, encode, tokenise, with_system
+from training.run.inputs import answers
+from training.run.tokens import IGNORED, tokenise, with_system
 from training.run.validation_answers import ValidationAnswers
 from workspace.artefact import revised
 from workspace.errors import Refusal
@@ -57,7 +58,7 @@ def trainer(kind, tiny, rows: list[Example], tmp_path, made: Recipe | None = Non
 
     made = made or recipe(tiny)
     tokenizer = load_tokenizer(str(tiny))
-    table = [{"input_ids": t.ids, "labels": t.labels} for t in encode(tokenizer, rows, None, 256).rows]
+    table = Dataset.from_list(answers(tokenizer, rows, None, 256, tmp_path).columns)
     config = SFTConfig(
         output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none", seed=0, disable_tqdm=True,
         per_device_train_batch_size=made.batch, gradient_accumulation_steps=made.accumulation, logging_steps=1,
@@ -66,8 +67,8 @@ def trainer(kind, tiny, rows: list[Example], tmp_path, made: Recipe | None = Non
     return kind(
         model=load_base(made),
         args=config,
-        train_dataset=Dataset.from_list(table),
-        eval_dataset=Dataset.from_list(table),
+        train_dataset=table,
+        eval_dataset=table,
         processing_class=tokenizer,
         peft_config=adapter_config(made),
     )
@@ -98,8 +99,8 @@ def test_the_system_prompt_of_a_run_replaces_the_rows_own():
     assert [t["role"] for t in with_system(turns, "")] == ["user"]
 
 
-def test_rows_that_are_too_long_are_left_out_whole_and_listed(tokenizer):
-    found = encode(tokenizer, ROWS, None, len(tokenise(tokenizer, 1, ROWS[0], None).ids))
+def test_rows_that_are_too_long_are_left_out_whole_and_listed(tokenizer, tmp_path):
+    found = answers(tokenizer, ROWS, None, len(tokenise(tokenizer, 1, ROWS[0], None).ids), tmp_path).encoded
     assert found.too_long == [2, 3] or found.too_long == [3]
     assert all(t.labels[-2] == tokenizer.eos_token_id for t in found.rows)
 
@@ -127,13 +128,13 @@ def test_loss_and_gradients_are_those_of_plain_trl(tiny, tmp_path):
     assert torch.allclose(seen[0][1], seen[1][1], rtol=1e-3, atol=1e-6)
 
 
-def test_eight_rows_at_once_and_four_by_two_make_the_same_step(tiny, tmp_path):
+def test_four_rows_at_once_and_two_by_two_make_the_same_step(tiny, tmp_path):
     from training.run.trainer import AnswerTrainer
 
     seen = []
-    for batch, accumulation in ((8, 1), (4, 2)):
+    for batch, accumulation in ((4, 1), (2, 2)):
         shaped = recipe(tiny, batch=batch, accumulation=accumulation)
-        made = trainer(AnswerTrainer, tiny, many(16), tmp_path, shaped)
+        made = trainer(AnswerTrainer, tiny, many(8), tmp_path, shaped)
         made.train()
         seen.append([line["loss"] for line in made.state.log_history if "loss" in line])
     assert seen[0] == pytest.approx(seen[1], rel=1e-4)
@@ -202,14 +203,13 @@ def test_a_row_trains_what_follows_the_very_prompt_that_the_tuned_model_is_asked
     """Templates that open the thinking do so in no row's whole text: trained without, asked with it, is a mismatch."""
     import trl
 
-    from chat.local.prompt import encode as encode_text
-    from chat.local.prompt import render
+    from chat.local.prompt import encode, render
     from training.run.base_model import load_tokenizer
 
     words = load_tokenizer(str(tiny))
     words.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{template}.jinja").read_text()
     found = tokenise(words, 1, ROWS[1], None)
-    start = encode_text(words, render(words, ROWS[1].asked))
+    start = encode(words, render(words, ROWS[1].asked))
     assert found.ids[: len(start)] == start and set(found.labels[: len(start)]) == {IGNORED}
     assert words.decode(found.labels[len(start) :]) == trained
 
@@ -274,27 +274,24 @@ def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(error, fig
         assert expected in sentence(RuntimeError(error), tmp_path) and expected not in told
 
 
-def packing_trainer(tiny, folder):
-    """A trainer of packed rows; building it has checked that the rows are seen apart."""
-    from training.run.base_model import load_base, load_tokenizer
-    from training.run.building import build
-    from training.run.inputs import answers
-
-    packed = recipe(tiny, packing=True, attention="rung_rows", precision="fp32")
-    tokenizer, metric = load_tokenizer(str(tiny)), item_metric("exact_match")
-    items = answers(tokenizer, many(8), None, 256, folder)
-    sampler = ValidationAnswers(tokenizer, many(2), packed, metric)
-    return build(load_base(packed), sampler, (items, items), precision="fp32", folder=folder)
-
-
-def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny, tmp_path):
+def test_packed_rows_have_the_loss_and_gradients_of_unpacked_ones_and_rows_that_see_each_other_are_found_out(
+    tiny, tmp_path
+):
     import torch
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    made = packing_trainer(tiny, tmp_path)
+    from training.run.base_model import load_base, load_tokenizer
+    from training.run.building import build
+    from training.run.packing import check_apart
+
+    packed = recipe(tiny, packing=True, attention="rung_rows", precision="fp32")
+    tokenizer, metric = load_tokenizer(str(tiny)), item_metric("exact_match")
+    items = answers(tokenizer, many(8), None, 256, tmp_path)
+    sampler = ValidationAnswers(tokenizer, many(2), packed, metric)
+    made = build(load_base(packed), sampler, (items, items), precision="fp32", folder=tmp_path)
     rows = [made.train_dataset[place] for place in range(6)]
-    seen = []
-    for collate in (made.data_collator, DataCollatorForLanguageModeling(pad_token_id=2)):
+    seen, apart, unpacked = [], made.data_collator, DataCollatorForLanguageModeling(pad_token_id=2)
+    for collate in (apart, unpacked):
         made.model.eval()
         losses, row = made.answer_losses(made.model, collate(rows))
         losses.mean().backward()
@@ -303,23 +300,9 @@ def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny, tmp_pat
         seen.append((losses.tolist(), row.tolist(), grads))
     assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5) and seen[0][1] == seen[1][1]
     assert torch.allclose(seen[0][2], seen[1][2], rtol=1e-3, atol=1e-6)
-
-
-def test_rows_that_see_each_other_are_found_out(tiny, tmp_path):
-    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
-
-    from training.run.packing import check_apart
-
-    made = packing_trainer(tiny, tmp_path)
-    apart = made.data_collator
-
-    def one_row(rows):
-        whole = apart(rows)
-        return {name: whole[name] for name in ("input_ids", "labels")}
-
-    made.data_collator = one_row
+    made.data_collator = lambda rows: {name: apart(rows)[name] for name in ("input_ids", "labels")}  # as one row
     with pytest.raises(Refusal, match="packed"):
-        check_apart(made, DataCollatorForLanguageModeling(pad_token_id=2))
+        check_apart(made, unpacked)
 
 
 def test_the_plan_decides_the_precision_or_the_machine_does():

@@ -65,19 +65,6 @@ def test_the_preflight_shows_that_only_the_answer_is_trained(unbroken):
         assert "House line." in rest and "eye both" not in rest
 
 
-def test_the_saved_adapter_changes_the_model_in_a_fresh_load(unbroken, tiny):
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_pretrained(str(tiny), dtype="float32")
-    ids = torch.arange(5, 25)[None]
-    with torch.no_grad():
-        before = base(ids).logits
-        after = PeftModel.from_pretrained(base, str(unbroken[0] / "adapter"))(ids).logits
-    assert float((before - after).abs().max()) > 0.01
-
-
 def test_killed_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(rung, ready: Project, tiny, unbroken):
     """Begun in a terminal whose command is killed: the run goes on, and is watched, not begun again."""
     folder = ready.runs / "R-001"
@@ -127,16 +114,12 @@ def read_away(terminal):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["kill -9", "the terminal is gone"])
-def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(rung, ready: Project, tiny, unbroken, how):
+def test_the_run_outlives_its_terminal_and_is_found_again(rung, ready: Project, tiny, unbroken):
     folder = ready.runs / "R-001"
     pid, terminal = begun_in_a_terminal(ready.root, tiny)
     wait_until(lambda: step(folder) >= 3)
-    if how == "kill -9":
-        os.kill(pid, signal.SIGKILL)
-    else:
-        os.kill(pid, signal.SIGHUP)  # what the kernel sends to the foreground when a connection drops
-        os.close(terminal)
+    os.kill(pid, signal.SIGHUP)  # what the kernel sends to the foreground when a connection drops
+    os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
     trains = read_run(folder).pid
     assert is_alive(folder) and trains != pid and step(folder) < len(losses(unbroken[0]))

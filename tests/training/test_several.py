@@ -19,7 +19,7 @@ from lives import wait_until
 from training.gates.clearance import grant
 from training.plan.memory_fit import fit_of
 from training.plan.plans import Plan, read_plan
-from training.run.processes import World, in_turn, together, unshared, world
+from training.run.processes import ALONE, World, in_turn, together, unshared, world
 from training.runs import curve, is_alive, read_run
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
@@ -46,33 +46,28 @@ def test_a_launcher_that_starts_another_number_is_refused(tmp_path):
             pass
 
 
-def test_who_is_who_is_read_as_torchrun_writes_it(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
-    assert world() == World(0, 1, 0) and world().leads
-    monkeypatch.setenv("RANK", "3")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert world() == World(3, 4, 1) and not world().leads
-
-
 @pytest.mark.parametrize(
-    "numbers",
+    ("numbers", "place"),
     [
-        {"RANK": "1"},
-        {"RANK": "4", "WORLD_SIZE": "4"},
-        {"LOCAL_RANK": "2", "WORLD_SIZE": "2"},
-        {"RANK": "first"},
-        {"WORLD_SIZE": "-1"},
+        ({}, World(0, 1, 0)),
+        ({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, World(3, 4, 1)),
+        ({"RANK": "1"}, None),
+        ({"RANK": "4", "WORLD_SIZE": "4"}, None),
+        ({"LOCAL_RANK": "2", "WORLD_SIZE": "2"}, None),
+        ({"RANK": "first"}, None),
+        ({"WORLD_SIZE": "-1"}, None),
     ],
 )
-def test_a_place_that_cannot_be_is_refused(monkeypatch, numbers):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+def test_who_is_who_is_read_as_torchrun_writes_it_and_a_place_that_cannot_be_is_refused(monkeypatch, numbers, place):
+    for name in ALONE:
         monkeypatch.delenv(name, raising=False)
     for name, value in numbers.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(Refusal, match=next(iter(numbers))):
-        world()
+    if place is None:
+        with pytest.raises(Refusal, match=next(iter(numbers))):
+            world()
+    else:
+        assert world() == place and world().leads is (place.rank == 0)
 
 
 def test_what_was_shared_out_in_turn_comes_back_in_order():
