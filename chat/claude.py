@@ -46,7 +46,9 @@ class Claude(Hosted):
         super().__init__(model, place.netloc, price, options)
         self.sdk = sdk
         self.client = client
-        self.notices += _deprecation(model) + [kept_back] * bool(kept_back)
+        ends = getattr(require("llm", "anthropic.resources.messages"), "DEPRECATED_MODELS", {})
+        self.notices += [f"{model} reaches its end of life on {ends[model]}."] if model in ends else []
+        self.notices += [kept_back] * bool(kept_back)
 
     def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
         """Return the body of a Messages call, which is also one request of a batch."""
@@ -126,16 +128,6 @@ def _usage(message: Any) -> Usage:
     said = message.usage
     read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
     return Usage(said.input_tokens, said.output_tokens, read, write)
-
-
-def _deprecation(model: str) -> list[str]:
-    """Return a visible notice where the SDK lists an end for the model."""
-    try:
-        from anthropic.resources.messages import DEPRECATED_MODELS
-    except ImportError:
-        return []
-    end = DEPRECATED_MODELS.get(model)
-    return [f"{model} reaches its end of life on {end}."] if end else []
 
 
 def _client(sdk: Any, place: SplitResult, may_have_key: bool, options: JsonObject) -> tuple[Any, str]:

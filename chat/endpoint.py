@@ -37,13 +37,8 @@ def http_place(address: str, said: str, hint: str) -> SplitResult:
             return place._replace(netloc=place.netloc.rpartition("@")[2])
     except ValueError:
         pass
-    shown = without_user(address)
+    shown = without_keys(re.sub(r"(?s)^(\w[\w+.-]*://)?.*@", r"\1", address))
     raise RungError(f"{said.replace('{address}', shown)} is not an http address.", hint, found=shown)
-
-
-def without_user(address: str) -> str:
-    """Return an address (any scheme, or none) without user name and password, so that it may be shown."""
-    return without_keys(re.sub(r"(?s)^(\w[\w+.-]*://)?.*@", r"\1", address))
 
 
 def model_place(address: str, provider: str) -> SplitResult:
@@ -130,9 +125,8 @@ def exchange(url: str, body: Mapping[str, Any] | None, key: str, host: str, pati
         with opener.open(request, timeout=patience) as reply:
             found = json.load(reply)
     except urllib.error.HTTPError as error:
-        raise ChatError(
-            kind_of(error.code), f"{host}{path} answered {error.code}: {_short(error)}", where=host
-        ) from error
+        said = without_keys(error.read(300).decode(errors="replace").strip())[:200] or str(error.reason)
+        raise ChatError(kind_of(error.code), f"{host}{path} answered {error.code}: {said}", where=host) from error
     except (OSError, ValueError, HTTPException, RecursionError) as error:
         reason = getattr(error, "reason", None) or error
         kind: Kind = "timeout" if isinstance(reason, TimeoutError) else "connection"
@@ -171,7 +165,3 @@ class ServedModel:
             if progress:
                 progress(number, len(asks))
         return replies
-
-
-def _short(error: urllib.error.HTTPError) -> str:
-    return without_keys(error.read(300).decode(errors="replace").strip())[:200] or str(error.reason)

@@ -46,7 +46,11 @@ def key_for(place: SplitResult, *, may_have_key: bool) -> tuple[str, str]:
             raise RungError(
                 said, f'base_url = "https://{host}/..."', where="rung.toml", found=f"{place.scheme}://{host}"
             )
-        return _demanded(name, host), ""
+        if not (key := key_of(name)):
+            hint = f"{how_to_give(name)}, --provider local, or your own server: [model] base_url in rung.toml"
+            said = f"No key for {host}: {name} is neither in the environment nor in the keyring."
+            raise RungError(said, hint, where=name)
+        return key, ""
     if clear:
         why = f"{OTHER} is not sent to {host}: plain http. Use https, or a tunnel to this machine."
     elif not may_have_key:
@@ -71,16 +75,6 @@ def only_for(client: Any, place: SplitResult, *, keep_headers: bool) -> None:
     for name in ("organization", "project"):
         if hasattr(client, name):
             setattr(client, name, None)
-
-
-def _demanded(name: str, host: str) -> str:
-    key = key_of(name)
-    if not key:
-        hint = f"{how_to_give(name)}, --provider local, or your own server: [model] base_url in rung.toml"
-        raise RungError(
-            f"No key for {host}: {name} is neither in the environment nor in the keyring.", hint, where=name
-        )
-    return key
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,6 @@ from workspace.counted import counted, money
 from workspace.errors import Refusal
 from workspace.files import append_lines, read_lines
 from workspace.folder import Project
-from workspace.json_types import JsonObject
 from workspace.settings import Settings
 from workspace.shipped_rules import rule_file
 from workspace.trust import HOST, demand, is_trusted
@@ -131,16 +130,11 @@ def trains(provider: str, host: str, today: date) -> str:
     """Return the reason why a host may train on inputs; empty if a dated entry says that it does not."""
     for entry in rule_file("providers.toml")["provider"]:
         if entry["id"] == provider and _bare(host) in entry["hosts"]:
-            return _fault(entry, today)
+            if entry["trains_on_inputs"]:
+                return f"{provider} trains on inputs (read {entry['read']})"
+            late = f"the entry of {provider} in rules/providers.toml expired on {entry['expires']}"
+            return late if today > entry["expires"] else ""
     return f"rules/providers.toml has no entry for {host}"
-
-
-def _fault(entry: JsonObject, today: date) -> str:
-    if entry["trains_on_inputs"]:
-        return f"{entry['id']} trains on inputs (read {entry['read']})"
-    if today > entry["expires"]:
-        return f"the entry of {entry['id']} in rules/providers.toml expired on {entry['expires']}"
-    return ""
 
 
 def is_own(host: str, own_hosts: Sequence[str]) -> bool:

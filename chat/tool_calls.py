@@ -98,7 +98,7 @@ def parted(answer: str) -> tuple[str, list[Call]]:
             calls = json.loads(end[found.start() :])
         except (ValueError, RecursionError):
             continue
-        if calls and all(map(_is_call, calls)):
+        if calls and all(isinstance(each, dict) and each.keys() == {"name", "arguments"} for each in calls):
             return end[: found.start()].rstrip("\n"), [canonical(call) for call in calls]
     return answer, []
 
@@ -117,10 +117,6 @@ def _for_template(turn: Mapping[str, Any], as_text: bool) -> Mapping[str, Any]:
         outer = {key: value for key, value in call.items() if key != "function"} if "function" in call else {}
         calls.append({"type": "function", **outer, "function": {**made, "arguments": given}})
     return {**turn, "content": turn.get("content") or "", "tool_calls": calls}
-
-
-def _is_call(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"name", "arguments"} and isinstance(value["name"], str)
 
 
 def _sorted(value: Any) -> Any:
@@ -169,7 +165,7 @@ def claude_turns(turns: Sequence[Turn]) -> list[JsonObject]:
 
 def openai_tools(tools: Any) -> list[JsonObject]:
     """Return a row's tools as OpenAI takes them."""
-    return [{"type": "function", "function": each} for each in _functions(tools)]
+    return [{"type": "function", "function": each} for each in functions_of(tools)]
 
 
 def claude_tools(tools: Any) -> list[JsonObject]:
@@ -179,14 +175,15 @@ def claude_tools(tools: Any) -> list[JsonObject]:
             **{key: value for key, value in each.items() if key in ("name", "description")},
             "input_schema": each["parameters"],
         }
-        for each in _functions(tools)
+        for each in functions_of(tools)
     ]
 
 
-def _functions(tools: Any) -> Iterator[JsonObject]:
+def functions_of(tools: Any) -> Iterator[JsonObject]:
     """Yield each tool's name, description and parameters, whichever of the two makers' forms a row has."""
     for tool in tools if isinstance(tools, list) else ():
-        made = dict(tool.get("function", tool))
+        inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
+        made = dict(inner) if isinstance(inner, Mapping) else {}
         schema = made.pop("input_schema", None) or made.get("parameters") or {"type": "object", "properties": {}}
         yield {**made, "parameters": schema}
 

@@ -274,11 +274,20 @@ def bare_report(
     choices: Sequence[ArmChoice],
     sources: Sequence[Path],
 ) -> Report:
-    """Return the report of arms whose outcomes are written. `sources` are the files behind it."""
+    """Return the report of arms whose outcomes are written. `sources` are files behind it, beside manifest, choices,
+    outputs, each prompt that was tried, and code of the project.
+    """
+    root, prompts, metric = bench.project.root, bench.project.prompts, bench.desk.metric
+    names = {c.variant.prompt.name for c in choices if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
+    files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]
+    files += [metric.file] if metric.file else []
+    files += [path for path in codes(root, ARMS) if any(c.arm == f"{OWN}{path.stem}" for c in choices)]
+    files += [root / RUBRIC_FILE] if metric.judged else []
+    files += [prompts / name for name in sorted(names)]
     return Report(
         id=folder.name,
         kind=kind,
-        made_from={**made_from(bench, folder, choices), **hashes(bench.project.root, *sources)},
+        made_from=hashes(root, *files, *sources),
         dataset=bench.dataset.name,
         test_sha256=bench.test_sha256,
         model=bench.desk.model.name,
@@ -333,17 +342,6 @@ def given_away(bench: Bench, choices: Sequence[ArmChoice]) -> list[str]:
     held = documents_with_pairs(bench.material().documents, bench.items) if reads else ()
     what = "passages of documents/ hold a test question with its answer: arms that read them are not fairly measured."
     return [f"{len(held)} {what}"] if held else []
-
-
-def made_from(bench: Bench, folder: Path, chosen: Sequence[ArmChoice]) -> dict[str, str]:
-    """Return the files that a report rests on: manifest, choices, outputs and each prompt that was tried."""
-    root, prompts = bench.project.root, bench.project.prompts
-    names = {c.variant.prompt.name for c in chosen if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
-    files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]
-    own = [bench.desk.metric.file] if bench.desk.metric.file else []
-    own += [path for path in codes(root, ARMS) if any(c.arm == f"{OWN}{path.stem}" for c in chosen)]
-    own += [root / RUBRIC_FILE] if bench.desk.metric.judged else []
-    return hashes(root, *files, *own, *(prompts / name for name in sorted(names)))
 
 
 FEWEST_WORDS = 4

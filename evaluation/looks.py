@@ -181,7 +181,10 @@ def confidence_for(planned: int) -> float:
 
 def standing(project: Project, settings: Settings, test_sha256: str) -> ScoringHistory:
     """Return the scoring history of a test set and its older versions: store events, and reports older than these."""
-    events, runs = _events(project, settings), [report for report in reports(project) if report.kind == "run"]
+    events, runs = list[Event](), [report for report in reports(project) if report.kind == "run"]
+    if store_exists(project, settings):
+        with open_store(project, settings) as store:
+            events = [event for kind in (PLANNED, SCORED, LOOKED, RECHECKED) for event in store.events(kind=kind)]
     seen = {r.test_sha256 for r in runs} | {e.ref for e in events if e.kind in (SCORED, LOOKED)}
     drawn = {str(row) for event in events if event.kind == RECHECKED for row in event.detail["rows"]}
     older = older_tests(project, test_sha256, seen, drawn)
@@ -200,13 +203,6 @@ def standing(project: Project, settings: Settings, test_sha256: str) -> ScoringH
         first.setdefault(found.scoring(run, metric or found.metric) + versions[sha], at)
     looks = [event.id for event in events if event.kind == LOOKED]
     return replace(found, runs=tuple(first), seen=tuple(sum(look < at for look in looks) for at in first.values()))
-
-
-def _events(project: Project, settings: Settings) -> list[Event]:
-    if not store_exists(project, settings):
-        return []
-    with open_store(project, settings) as store:
-        return [event for kind in (PLANNED, SCORED, LOOKED, RECHECKED) for event in store.events(kind=kind)]
 
 
 def _scored(sha: str, events: Sequence[Event], measured: Sequence[Report]) -> list[tuple[tuple[str, str, str], int]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from chat.local.prompt import common_beginning
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn, request_key
 from chat.thinking import ROOM
 from chat.tool_calls import parted
@@ -260,12 +261,6 @@ def shared_beginning(variant: Variant, items: Sequence[EvalItem], desk: Harness)
     return common_beginning(prompts) * len(prompts) / sum(map(len, prompts))
 
 
-def common_beginning(texts: Sequence[str]) -> int:
-    """Return characters that all texts begin with: those that the first and the last of them in order share."""
-    low, high = min(texts), max(texts)
-    return next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-
-
 def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, float | None]:
     """Return the share of items whose expected answer occurs word for word in a passage that was shown."""
     if variant.shown is None or not items:
@@ -374,11 +369,7 @@ def ece(confidences: Sequence[float], scores: Sequence[float]) -> float:
         raise ValueError("confidences must be numbers in 0..1, at least one")
     groups: dict[int, list[tuple[float, float]]] = {}
     for confidence, score in zip(confidences, scores, strict=True):
-        groups.setdefault(_bin(confidence), []).append((confidence, score))
+        # each bin holds its upper edge, as 0.7 is in (0.6, 0.7]; the first one also 0
+        groups.setdefault(max(1, math.ceil(round(confidence * BINS, 9))), []).append((confidence, score))
     gaps = (abs(math.fsum(c for c, _ in group) - math.fsum(s for _, s in group)) for group in groups.values())
     return math.fsum(gaps) / len(confidences)
-
-
-def _bin(confidence: float) -> int:
-    """Return the bin's number, from 0: each holds its upper edge, as 0.7 is in (0.6, 0.7]; the first one also 0."""
-    return max(0, math.ceil(round(confidence * BINS, 9)) - 1)

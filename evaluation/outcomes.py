@@ -248,21 +248,15 @@ class GivenAnswers:
 
 
 def with_given(bench: Bench, path: Path) -> Bench:
-    """Return the bench with the answers of a file, and nothing to choose: the file answers test items alone."""
-    desk = replace(bench.desk, model=read_given(path, bench.items))
-    return replace(bench, desk=desk, rows=replace(bench.rows, validation=(), validation_ids=()))
-
-
-def read_given(path: Path, items: Sequence[EvalItem]) -> GivenAnswers:
-    """Read a JSONL file of `{"item": line of test.jsonl, "output": text}`, one for each item.
+    """Return the bench with the answers of a JSONL file of `{"item": line of test.jsonl, "output": text}`, one for each
+    item, and nothing to choose: the file answers test items alone.
 
     Raises InputError with all problems: a line of another form, an item twice, unknown or missing, and two items with
     one question and two outputs (a model that is asked once gives one answer).
     """
-    wanted = {item.number: item for item in items}
+    wanted = {item.number: item for item in bench.items}
     found: dict[int, str] = {}
     outputs: dict[str, str] = {}
-
     problems = line_problems(path, FORM, lambda line: _take(line, wanted, found, outputs))
     missing = sorted(wanted.keys() - found.keys())
     if missing and not problems:
@@ -270,7 +264,8 @@ def read_given(path: Path, items: Sequence[EvalItem]) -> GivenAnswers:
         problems.append(Problem(f"no answer to {len(missing)} items: {shown}.", path.name, FORM))
     if problems:
         raise InputError(problems, "one line for each line of test.jsonl, from 1")
-    return GivenAnswers(path, outputs)
+    desk = replace(bench.desk, model=GivenAnswers(path, outputs))
+    return replace(bench, desk=desk, rows=replace(bench.rows, validation=(), validation_ids=()))
 
 
 def _take(line: str, wanted: Mapping[int, EvalItem], found: dict[int, str], outputs: dict[str, str]) -> str:

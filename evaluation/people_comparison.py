@@ -26,7 +26,7 @@ from evaluation.bench import clusters_of
 from evaluation.measurement_report import ItemOutcome, read_report
 from evaluation.outcomes import load_baseline
 from evaluation.verdict.intervals import CONFIDENCE, estimate, t_quantile
-from evaluation.verdict.rule import Verdict, newest_verdict
+from evaluation.verdict.rule import newest_verdict
 from workspace.artefact import Artefact, ArtefactPart, read_artefact, write_artefact
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import append_lines, line_problems, read_lines, write_text
@@ -139,6 +139,10 @@ class Pairing:
         """True for equal outputs: a tie that nobody needs to be asked about."""
         return self.a.strip() == self.b.strip()
 
+    def vote(self, choice: Choice) -> int:
+        """Return 1 for the tuned model's output, -1 for the rival's, 0 for a tie."""
+        return 0 if choice == "tie" else 1 if choice == self.tuned_is else -1
+
     @property
     def veil(self) -> Hidden:
         """Question, a and b as they are shown at first: personal data and keys masked."""
@@ -230,7 +234,7 @@ def _against(
 ) -> PeoplePreference:
     pairs = [p for p in made if p.rival == rival]
     asked = [p for p in pairs if not p.is_same]
-    votes = {p.id: {name: _sign(p, given[p.id][0]) for name, given in answers.items()} for p in asked}
+    votes = {p.id: {name: p.vote(given[p.id][0]) for name, given in answers.items()} for p in asked}
     flat = [vote for each in votes.values() for vote in each.values()]
     means = [sum(votes[p.id].values()) / len(votes[p.id]) if not p.is_same else 0.0 for p in pairs]
     found = estimate(means, None if groups is None else [groups[p.item] for p in pairs])
@@ -251,10 +255,6 @@ def _against(
         alpha=krippendorff_alpha(said) if len(answers) > 1 else None,
         reasons=reasons,
     )
-
-
-def _sign(pairing: Pairing, choice: Choice) -> int:
-    return 0 if choice == "tie" else 1 if choice == pairing.tuned_is else -1
 
 
 FOLDER, PLAN, RESULT = "human", "plan.json", "result.json"
@@ -340,19 +340,7 @@ def open_comparison(project: Project, run: str | None = None, items: int = ITEMS
     found = newest_verdict(project, run)
     if found is None:
         raise Refusal("No verdict yet: people compare outputs after it, so that none is seen before.", "rung evaluate")
-    folder, verdict = found
-    return _comparison(project, folder, verdict, items)
-
-
-def begun_comparison(project: Project) -> BlindComparison | None:
-    """Return the newest comparison that has a plan; None if none was begun."""
-    plans = oldest_first(project.evaluations.glob(f"*/{FOLDER}/{PLAN}"))
-    if not plans:
-        return None
-    return open_comparison(project, read_artefact(plans[-1], BlindPlan).run)
-
-
-def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int) -> BlindComparison:
+    evaluation, verdict = found
     baseline = load_baseline(*read_report(project, verdict.baseline_report or ""))
     tuned = load_baseline(*read_report(project, evaluation.name)).outcomes[verdict.candidate]
     rivals = [arm for arm in dict.fromkeys(("base", verdict.chosen)) if arm in baseline.outcomes]
@@ -371,6 +359,12 @@ def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int
     group_by = load_settings(project.settings_file).dataset.group_by
     named = clusters_of(project.datasets / (verdict.dataset or ""), group_by, [o.row for o in tuned])
     return BlindComparison(folder, plan, made, None if named is None else dict(enumerate(named, 1)))
+
+
+def begun_comparison(project: Project) -> BlindComparison | None:
+    """Return the newest comparison that has a plan; None if none was begun."""
+    plans = oldest_first(project.evaluations.glob(f"*/{FOLDER}/{PLAN}"))
+    return open_comparison(project, read_artefact(plans[-1], BlindPlan).run) if plans else None
 
 
 def read_result(evaluation: Path) -> list[PeoplePreference]:

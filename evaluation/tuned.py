@@ -10,7 +10,6 @@ from curation.likeness.leaks.find import find_leaks
 from curation.split.audit import write_vouched
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
-from evaluation.arms.arm_material import Variant
 from evaluation.arms.prompted import TUNED, TUNED_RAG, tuned, tuned_rag
 from evaluation.arms.registry import arm_name
 from evaluation.baseline import (
@@ -97,7 +96,9 @@ def run_evaluation(
     answers_at(bench.project.answers_file)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
-        wanted = _variants(bench, system_prompt, ways.rag)
+        wanted = {TUNED: tuned(system_prompt)}
+        if ways.rag and (documents := bench.material().documents):
+            wanted[TUNED_RAG] = tuned_rag(system_prompt, documents, bench.meanings)
         choices = [choose(bench, arm, False, variants) for arm, variants in wanted.items()]
         write_choices(folder, bench, choices)
         name = ways.served.name if ways.served else ""
@@ -132,14 +133,6 @@ def _keep_trainings(bench: Bench, run: str, ways: EvaluationOptions) -> None:
             "their result.",
             f"rung evaluate {run} --seeds {len(counted)}",
         )
-
-
-def _variants(bench: Bench, system_prompt: str | None, rag: bool) -> dict[str, list[Variant]]:
-    found = {TUNED: tuned(system_prompt)}
-    documents = bench.material().documents if rag else ()
-    if documents:
-        found[TUNED_RAG] = tuned_rag(system_prompt, documents, bench.meanings)
-    return found
 
 
 def _sibling(bench: Bench, choice: ArmChoice, sibling: Sibling) -> MeasuredArm:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,13 @@ class LocalEmbedder:
         np, torch = require("train", "numpy"), require("train", "torch")
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         out = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
-        for done, places in _batches(order):
+        for begin in range(0, len(order), AT_ONCE):
+            places = order[begin : begin + AT_ONCE]
             with torch.inference_mode():
                 points = self.points([texts[place] for place in places])
                 out[places] = torch.nn.functional.normalize(points, dim=1).float().numpy()
             if progress:
-                progress(done, len(texts))
+                progress(begin + len(places), len(texts))
         return out
 
     def points(self, texts: Sequence[str]) -> Any:
@@ -58,13 +59,6 @@ class LocalEmbedder:
         states = self.model(**tokens).last_hidden_state
         mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
         return (states * mask).sum(1) / mask.sum(1)
-
-
-def _batches(order: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """Yield the places in batches, with the number of places so far."""
-    for begin in range(0, len(order), AT_ONCE):
-        places = list(order[begin : begin + AT_ONCE])
-        yield begin + len(places), places
 
 
 def packaged_folder() -> Path | None:

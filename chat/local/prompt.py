@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chat.protocols import Ask, Turn
-from chat.tool_calls import Call, calls_of, canonical, for_template, with_calls
+from chat.tool_calls import Call, calls_of, canonical, for_template, functions_of, with_calls
 from workspace.errors import RungError
 
 
@@ -33,7 +33,7 @@ def render_whole(tokenizer: Any, turns: Sequence[Turn], tools: Any = None) -> st
     Raises RungError as `render` does, and where the template leaves out a tool call of the last turn.
     """
     text, calls = _rendered(tokenizer, turns, tools, opened=False), calls_of(turns[-1])
-    last = text[parting(render(tokenizer, turns[:-1], tools), text) :] if calls else ""
+    last = text[common_beginning([render(tokenizer, turns[:-1], tools), text]) :] if calls else ""
     for call in calls:
         missing = [name for name in (call["name"], *call["arguments"]) if str(name) not in last]
         if missing:
@@ -72,10 +72,10 @@ def _rendered(tokenizer: Any, turns: Sequence[Turn], tools: Any, *, opened: bool
     raise RungError(told, where="chat_template") from first_error
 
 
-def parting(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Return the place from which two texts, or lists of tokens, differ."""
-    shortest = min(len(one), len(other))
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), shortest)
+def common_beginning(parts: Sequence[Any]) -> int:
+    """Return the length that texts, or lists of tokens, begin alike: what the first and the last in order share."""
+    low, high = min(parts), max(parts)
+    return next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
@@ -104,7 +104,7 @@ def shared_prefix(sequences: Sequence[list[int]]) -> int:
     if not sequences:
         return 0
     limit = min(len(sequence) for sequence in sequences) - 1
-    return max(0, min(limit, parting(min(sequences), max(sequences))))
+    return max(0, min(limit, common_beginning(sequences)))
 
 
 def system_folded(turns: Sequence[Turn]) -> list[Turn]:
@@ -148,7 +148,7 @@ PROBE = (
 
 def read_answer(text: str, tools: Any) -> str:
     """Return a model's answer with its calls as one line of JSON (`chat.tool_calls.with_calls`)."""
-    named = {name: made for tool in tools or () if (made := _function(tool)) and (name := str(made.get("name")))}
+    named = {str(made.get("name")): made for made in functions_of(tools)}
     found = list(_calls(text, named))
     if not found:
         return text
@@ -173,18 +173,13 @@ def is_read(tokenizer: Any, decode: Callable[[list[int]], str]) -> str:
             return str(error) if number == 1 else ""  # a template may take one call at a time
         if "probe_tool" not in asked:
             return "The model's chat template does not show tools to the model."
-        written = whole[parting(asked, whole) :]
+        written = whole[common_beginning([asked, whole]) :]
         read = read_answer(decode(encode(tokenizer, written)), [PROBE_TOOL])
         if number == 2 and read == with_calls("", PROBE[:1]):
             return ""  # a template may write the first call alone (gpt-oss)
         if read != with_calls("", PROBE[:number]):
             return "Rung cannot read the form in which the model's chat template writes tool calls."
     return ""
-
-
-def _function(tool: Any) -> Mapping[str, Any]:
-    made = tool.get("function", tool) if isinstance(tool, Mapping) else {}
-    return made if isinstance(made, Mapping) else {}
 
 
 def _calls(text: str, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Call]]:

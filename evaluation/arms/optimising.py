@@ -18,7 +18,7 @@ from evaluation.measure import EvalItem, Harness, items_of, measure
 from workspace.extras import require
 from workspace.files import write_text
 from workspace.folder import Project
-from workspace.settings import EvaluationSettings, Settings
+from workspace.settings import Settings
 
 SHOWN = 5
 """Rows of which a rewrite sees question, answer and what was wrong."""
@@ -73,6 +73,8 @@ def optimise(
     started = material.instructions[-1]
     first = started.text if started else FIRST
     rows = items_of(spread(material.examples, LEARNT_FROM))
+    # validation rows on which each instruction is tried, so that all rewrites fit into the calls
+    tried = (limits.optimise_calls - 2 * SHOWN * limits.proposals) // (limits.proposals + 1)
 
     def rewrite(prompt: str | list[dict[str, Any]]) -> str:
         ask = Ask(({"role": "user", "content": str(prompt)},), TOKENS)
@@ -81,7 +83,7 @@ def optimise(
     found = gepa.optimize(
         seed_candidate={PART: first},
         trainset=rows,
-        valset=list(items)[: tried_on(limits)],
+        valset=list(items)[: max(FEWEST, tried)],
         adapter=_Adapter(desk, watch, limits.optimise_calls),
         reflection_lm=rewrite,
         reflection_prompt_template=WRITES.replace("<words>", str(most_words(desk.choices))),
@@ -102,11 +104,6 @@ def optimise(
 def most_words(choices: Sequence[str]) -> int:
     """Return words that an instruction may have: it is sent with every call from then on."""
     return min(200 + 10 * len(choices), 600)
-
-
-def tried_on(limits: EvaluationSettings) -> int:
-    """Validation rows on which each instruction is tried, so that all rewrites fit into the calls."""
-    return max(FEWEST, (limits.optimise_calls - 2 * SHOWN * limits.proposals) // (limits.proposals + 1))
 
 
 class _Each:

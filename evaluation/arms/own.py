@@ -51,13 +51,10 @@ class OwnSystem(StreamedModel):
 
     def _reply(self, ask: Ask, stop: threading.Event) -> Reply:
         started = time.perf_counter()
-        text = self._patiently(ask, stop)
-        return Reply(text, 0, 0, time.perf_counter() - started, cost_usd=self.cost_usd)
-
-    def _patiently(self, ask: Ask, stop: threading.Event) -> str:
         for left in reversed(range(self.tries)):
             try:
-                return self.one(ask.turns)
+                text = self.one(ask.turns)
+                return Reply(text, 0, 0, time.perf_counter() - started, cost_usd=self.cost_usd)
             except ChatError as error:
                 if not error.again or not left:
                     error.kind = "request" if error.kind in ITS_OWN else error.kind

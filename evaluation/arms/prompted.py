@@ -7,9 +7,9 @@ too, and validation says which.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from chat.protocols import Turn
 from curation.documents import listed
@@ -112,7 +112,11 @@ def retrieved(material: ArmMaterial) -> list[Variant]:
     settings = [(k, prompt) for prompt in material.instructions]
     if material.choosing > ENOUGH_TO_TELL:
         settings.insert(1, (2 * k, material.instructions[0]))
-    return [_retrieved(way, index, n, prompt) for way, index in row_indexes(material) for n, prompt in settings]
+    return [
+        with_found(alone(prompt), {"k": n, **({"search": way} if way else {})}, index)
+        for way, index in row_indexes(material)
+        for n, prompt in settings
+    ]
 
 
 class Index(Protocol[Found]):
@@ -121,6 +125,32 @@ class Index(Protocol[Found]):
     def search(self, query: str, k: int) -> Sequence[Found]:
         """Return the k best, the best first."""
         ...
+
+
+def with_found(
+    first: Variant,
+    settings: Mapping[str, Any],
+    rows: Index[Example] | None = None,
+    documents: Index[Passage] | None = None,
+) -> Variant:
+    """Return a variant that adds what is found for each item: `settings["k"]` rows as examples, 4 passages."""
+    render_first = first.render
+    assert render_first is not None
+
+    def shown(turns: Sequence[Turn]) -> Sequence[Passage]:
+        return documents.search(question_of(turns), PASSAGES) if documents is not None else ()
+
+    def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        near = rows.search(question_of(turns), settings["k"])[::-1] if rows is not None else ()
+        return with_examples(render_first(turns), None, near, before=passages(shown(turns)))
+
+    found = shown if documents is not None else None
+    return Variant({**first.settings, **settings}, render, prompt=first.prompt, shown=found)
+
+
+def passages(chunks: Sequence[Passage]) -> str:
+    """Return the passages as the model reads them; empty if none was found."""
+    return listed([(", ".join(filter(None, (chunk.file, chunk.page))), chunk.text) for chunk in chunks])
 
 
 def row_indexes(material: ArmMaterial) -> list[tuple[str, Index[Example]]]:
@@ -132,20 +162,16 @@ def row_indexes(material: ArmMaterial) -> list[tuple[str, Index[Example]]]:
     return found
 
 
-def _retrieved(way: str, index: Index[Example], k: int, prompt: PromptVersion | None) -> Variant:
-    return Variant(
-        {"k": k, "prompt": prompt_name(prompt), **({"search": way} if way else {})},
-        lambda turns: with_examples(turns, prompt, index.search(question_of(turns), k)[::-1]),
-        prompt=prompt,
-    )
-
-
 def rag(material: ArmMaterial) -> list[Variant]:
     """4 passages, with each instruction that validation left."""
     if not material.documents:
         return []
     found = passage_indexes(material.documents, material.meanings)
-    return [_rag(way, index, prompt) for way, index in found for prompt in material.instructions]
+    return [
+        with_found(alone(prompt), {"passages": PASSAGES, "search": way}, documents=index)
+        for way, index in found
+        for prompt in material.instructions
+    ]
 
 
 def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> list[tuple[str, Index[Passage]]]:
@@ -156,45 +182,21 @@ def passage_indexes(documents: Sequence[Passage], meanings: Meanings | None) -> 
     return found
 
 
-def first_passages(index: Index[Passage]) -> Callable[[Sequence[Turn]], Sequence[Passage]]:
-    """Return the search for passages that are shown with a question."""
-    return lambda turns: index.search(question_of(turns), PASSAGES)
-
-
-def _rag(way: str, index: Index[Passage], prompt: PromptVersion | None) -> Variant:
-    shown = first_passages(index)
-    return Variant(
-        {"passages": PASSAGES, "prompt": prompt_name(prompt), "search": way},
-        lambda turns: with_examples(turns, prompt, (), before=passages(shown(turns))),
-        prompt=prompt,
-        shown=shown,
-    )
-
-
-def passages(chunks: Sequence[Passage]) -> str:
-    """Return the passages as the model reads them; empty if none was found."""
-    return listed([(", ".join(filter(None, (chunk.file, chunk.page))), chunk.text) for chunk in chunks])
-
-
 def combined(material: ArmMaterial) -> list[Variant]:
     """One: all that there is; a second one searches rows and passages by meaning, where that is wanted."""
     if not (material.examples or material.documents):
         return []
+    best, settings = alone(material.instructions[-1]), {"k": material.retrieved if material.examples else 0}
     ways = zip(row_indexes(material), passage_indexes(material.documents, material.meanings), strict=True)
-    return [_combined(material, by, rows, index) for (by, rows), (_, index) in ways]
-
-
-def _combined(material: ArmMaterial, way: str, rows: Index[Example], index: Index[Passage]) -> Variant:
-    prompt, k = material.instructions[-1], material.retrieved
-    shown = first_passages(index)
-
-    def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-        near = rows.search(question_of(turns), k)[::-1] if material.examples else ()
-        return with_examples(turns, prompt, near, before=passages(shown(turns)))
-
-    settings = {"k": k if material.examples else 0, "passages": PASSAGES, "prompt": prompt_name(prompt)}
-    settings |= {"search": way} if way else {}
-    return Variant(settings, render, prompt=prompt, shown=shown if material.documents else None)
+    return [
+        with_found(
+            best,
+            {**settings, "passages": PASSAGES, **({"search": way} if way else {})},
+            rows if material.examples else None,
+            documents if material.documents else None,
+        )
+        for (way, rows), (_, documents) in ways
+    ]
 
 
 TUNED, TUNED_RAG = "tuned", "tuned_rag"
@@ -213,17 +215,7 @@ def tuned_rag(
     system_prompt: str | None, documents: Sequence[Passage], meanings: Meanings | None = None
 ) -> list[Variant]:
     """Return the run's own instruction and 4 passages; by meaning too, where that is wanted."""
-    return [_with_passages(system_prompt, way, index) for way, index in passage_indexes(documents, meanings)]
-
-
-def _with_passages(system_prompt: str | None, way: str, index: Index[Passage]) -> Variant:
-    alone = tuned(system_prompt)[0]
-    assert alone.render is not None
-    as_trained = alone.render
-    shown = first_passages(index)
-
-    def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-        return with_examples(as_trained(turns), None, (), before=passages(shown(turns)))
-
-    settings = {**alone.settings, "passages": PASSAGES, "search": way}
-    return Variant(settings, render, prompt=alone.prompt, shown=shown)
+    return [
+        with_found(tuned(system_prompt)[0], {"passages": PASSAGES, "search": way}, documents=index)
+        for way, index in passage_indexes(documents, meanings)
+    ]

@@ -84,12 +84,7 @@ def arms_named(names: Sequence[str]) -> list[Arm]:
             found=unknown[0],
         )
     ours = [arm for name, arm in ARMS.items() if name in names or CALLED.get(name) in names]
-    return [*ours, *map(arm_called, mine)]
-
-
-def arm_called(name: str) -> Arm:
-    """Return the arm of a name as files have it; `own:NAME` is any system of the user's own."""
-    return ARMS[name] if name in ARMS else Arm(name, False, "", own.variants)
+    return [*ours, *(Arm(name, False, "", own.variants) for name in mine)]
 
 
 def on_the_ladder(arms: Iterable[str]) -> list[str]:

@@ -239,7 +239,13 @@ def judge_run(sitting: JudgeSession, model: ChatModel, replies: Replies, watch: 
 def _held_against(
     sitting: JudgeSession, said: Mapping[str, Mapping[int, float | None]], people: People
 ) -> tuple[list[JudgedArm], list[JudgedRival]]:
-    arms = [_judged(sitting, arm, said[arm], people.by_arm.get(arm, {})) for arm in sitting.arms]
+    arms = []
+    for arm in sitting.arms:
+        labelled, lengths = people.by_arm.get(arm, {}), {i: len(o.output) for i, o in sitting.outcomes[arm].items()}
+        passing, confidence = sitting.settings.judge.passing, sitting.verdict.confidence
+        found = calibrated(arm, said[arm], labelled, passing, confidence, sitting.groups)
+        plain = {item: value or 0.0 for item, value in said[arm].items()}
+        arms.append(revised(found, length_bias=length_bias(plain, labelled, lengths)))
     return arms, [_rival(sitting, arm, said, arms, people) for arm in sitting.arms if arm != "tuned"]
 
 
@@ -249,15 +255,6 @@ def judged_again(sitting: JudgeSession, report: JudgeReport) -> JudgeReport:
     arms, rivals = _held_against(sitting, said, read_people(sitting))
     why = next((rival.why for rival in rivals if rival.why), "")
     return revised(report, arms=arms, rivals=rivals, used=not why, why=why, decides=True)
-
-
-def _judged(
-    sitting: JudgeSession, arm: str, said: Mapping[int, float | None], people: Mapping[int, float]
-) -> JudgedArm:
-    found = calibrated(arm, said, people, sitting.settings.judge.passing, sitting.verdict.confidence, sitting.groups)
-    lengths = {item: len(outcome.output) for item, outcome in sitting.outcomes[arm].items()}
-    plain = {item: value or 0.0 for item, value in said.items()}
-    return revised(found, length_bias=length_bias(plain, people, lengths))
 
 
 def _rival(

@@ -41,15 +41,6 @@ class Case:
     output: str
 
 
-def read_rubric(project: Project) -> str:
-    """judge.md. Raises RungError if it is missing or empty."""
-    path = project.root / RUBRIC_FILE
-    text = read_utf8(path).strip() if path.is_file() else ""
-    if not text:
-        raise RungError(f"{RUBRIC_FILE} is missing or empty: it says what a good answer is.", where=str(path))
-    return text
-
-
 def _unreadable(model: str, lost: Sequence[Reply], asked: int, room: int) -> RungError:
     cut = sum(reply.stopped == "length" for reply in lost)
     refused = sum(reply.stopped == "refused" for reply in lost)
@@ -136,7 +127,11 @@ def project_judge(project: Project, settings: Settings, model: ChatModel | None,
     """Return the judge of rung.toml with judge.md. Raises RungError if one of the two is missing."""
     if model is None:
         raise RungError('metric = "judge" needs a judge: [judge] base.', where="rung.toml")
-    return ModelJudge(model, settings.judge.kind, read_rubric(project), replies, settings.judge.max_tokens)
+    path = project.root / RUBRIC_FILE
+    rubric = read_utf8(path).strip() if path.is_file() else ""
+    if not rubric:
+        raise RungError(f"{RUBRIC_FILE} is missing or empty: it says what a good answer is.", where=str(path))
+    return ModelJudge(model, settings.judge.kind, rubric, replies, settings.judge.max_tokens)
 
 
 class JudgedArm(ArtefactPart):
@@ -209,10 +204,6 @@ class JudgeReport(Artefact):
         """Leave out what is no longer kept."""
         return {key: value for key, value in fields.items() if key not in OLDER} if isinstance(fields, dict) else fields
 
-    def against(self, arm: str) -> JudgedRival | None:
-        """Return the finding against one arm."""
-        return next((rival for rival in self.rivals if rival.arm == arm), None)
-
 
 def by_judge(metric: str | None) -> bool:
     """True if the metric of a report is a judge's score."""
@@ -254,6 +245,11 @@ def calibrated(
     yes, no = ({i: right[i] for i in people if (people[i] >= good - TOLERANCE) == is_yes} for is_yes in (True, False))
     low_yes, low_no = _rate_low(yes, groups), _rate_low(no, groups)
     used = low_yes >= BAR and low_no >= BAR
+    more = f"; about {NEEDED} of each settle it" if min(len(yes), len(no)) < NEEDED else ""
+    why = (
+        f"the judge is ignored: sensitivity is at least {low_yes:.2f} and specificity is at least {low_no:.2f}, both "
+        f"must be {BAR} (people said yes {len(yes)}, no {len(no)}{more})"
+    )
     result = JudgedArm(
         arm=arm,
         n=len(said),
@@ -264,7 +260,7 @@ def calibrated(
         specificity=sum(no.values()) / len(no) if no else None,
         specificity_low=low_no,
         used=used,
-        why="" if used else _why(low_yes, low_no, len(yes), len(no)),
+        why="" if used else why,
     )
     if not used:
         return result
@@ -283,12 +279,6 @@ def _names(items: Iterable[int], groups: Groups) -> dict[int, str]:
     """Return the group of each item; an item without one is a group of its own."""
     known = groups or {}
     return {item: f"group {known[item]}" if item in known else f"item {item}" for item in items}
-
-
-def _why(low_yes: float, low_no: float, yes: int, no: int) -> str:
-    parts = [f"{name} is at least {low:.2f}" for name, low in (("sensitivity", low_yes), ("specificity", low_no))]
-    more = f"; about {NEEDED} of each settle it" if min(yes, no) < NEEDED else ""
-    return f"the judge is ignored: {' and '.join(parts)}, both must be {BAR} (people said yes {yes}, no {no}{more})"
 
 
 def corrected_difference(

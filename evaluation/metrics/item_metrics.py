@@ -53,13 +53,7 @@ def passes(output: str, tests: str) -> float:
     """Pass or not. Fenced blocks are run where there are some, else all of it. Raises RungError without tests."""
     if not tests.strip():
         raise RungError('metric = "code": a test row has no key "tests" with Python that checks the answer.')
-    return float(run_code(code_of(output), tests).passed)
-
-
-def code_of(output: str) -> str:
-    """Return the program in an answer."""
-    blocks = FENCE.findall(output)
-    return "\n".join(blocks) if blocks else output
+    return float(run_code("\n".join(FENCE.findall(output)) or output, tests).passed)
 
 
 def _not_alone(output: str, expected: str) -> float:
@@ -121,7 +115,7 @@ def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
     Raises RungError for an unknown name (with "did you mean"), a metric of whole sets, or a wrong argument.
     """
     name, _, argument = spec.partition(":")
-    own = own_metrics(root) if root is not None else {}
+    own = {path.stem: path for path in codes(root, METRICS)} if root is not None else {}
     if name in own and name in ITEM_METRICS:
         raise RungError(f"metrics/{name}.py has the name of a metric of Rung's own; rename it.", where="rung.toml")
     if name in own and root is not None:
@@ -158,11 +152,6 @@ def _unknown(name: str, own: Mapping[str, Path]) -> RungError:
     known = [*ITEM_METRICS, *own]
     hint = did_you_mean(name, known)
     return RungError(f'metric = "{name}": unknown.{hint} Known: {", ".join(known)}.', where="rung.toml")
-
-
-def own_metrics(root: Path) -> dict[str, Path]:
-    """Return the project's metric files by name; links that lead out of the folder are left out."""
-    return {path.stem: path for path in codes(root, METRICS)}
 
 
 def _load_own(root: Path, path: Path) -> tuple[str, Score]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chat.tool_calls import Call, parted
+from chat.tool_calls import Call, functions_of, parted
 from evaluation.metrics.text import matches
 from workspace.errors import RungError
 from workspace.extras import require
@@ -173,7 +173,9 @@ def is_strict(shape: Shape) -> bool:
 
 def tool_name(output: str, expected: str) -> float:
     """1 if the same tools are called in the same order."""
-    return _compared(output, expected, lambda found, right: float(_names(found) == _names(right)))
+    return _compared(
+        output, expected, lambda found, right: float([c["name"] for c in found] == [c["name"] for c in right])
+    )
 
 
 def tool_args(output: str, expected: str) -> float:
@@ -194,11 +196,7 @@ def fits_tools(output: str, tools: Any) -> bool:
 
     True if a row names no tools. Keywords of a schema that lead elsewhere are not followed.
     """
-    known = {
-        made.get("name"): made.get("parameters") or made.get("input_schema") or {}
-        for tool in (tools if isinstance(tools, list) else ())
-        if isinstance(made := tool.get("function", tool) if isinstance(tool, Mapping) else None, Mapping)
-    }
+    known = {made.get("name"): made["parameters"] for made in functions_of(tools)}
     calls = parted(output)[1]
     if not known or not calls:
         return True
@@ -219,10 +217,6 @@ def _compared(output: str, expected: str, score: Callable[[Sequence[Call], Seque
     if not right:
         return float(not found and bool(output.strip()) == bool(expected.strip()))
     return score(found, right) if found else 0.0
-
-
-def _names(calls: Sequence[Call]) -> list[Any]:
-    return [call["name"] for call in calls]
 
 
 def _fields(found: Sequence[Call], right: Sequence[Call]) -> float:

@@ -108,42 +108,30 @@ def p_value(differences: Sequence[float]) -> float:
     moved = [d for d in differences if abs(d) > TOLERANCE]
     if not moved:
         return 1.0
-    if all(abs(abs(d) - 1) <= TOLERANCE for d in moved):
-        return mcnemar(sum(d > 0 for d in moved), len(moved))
-    if len(moved) <= EXACT_FLIPS:
-        return _flip_exact(moved)
-    return _flip_random(moved) if len(moved) < MANY_FLIPS else _flip_normal(moved)
+    if all(abs(abs(d) - 1) <= TOLERANCE for d in moved):  # twice the smaller binomial tail at one half
+        from scipy.special import bdtr
+
+        wins = sum(d > 0 for d in moved)
+        return min(1.0, 2 * float(bdtr(min(wins, len(moved) - wins), len(moved), 0.5)))
+    if len(moved) >= MANY_FLIPS:
+        return math.erfc(abs(math.fsum(moved)) / math.sqrt(2 * math.fsum(d * d for d in moved)))
+    return _flipped(moved)
 
 
-def mcnemar(wins: int, discordant: int) -> float:
-    """Exact two-sided McNemar: twice the smaller binomial tail at one half, at most 1."""
-    from scipy.special import bdtr
-
-    return min(1.0, 2 * float(bdtr(min(wins, discordant - wins), discordant, 0.5)))
-
-
-def _flip_exact(moved: Sequence[float]) -> float:
-    seen = abs(math.fsum(moved)) - TOLERANCE
-    sums = [abs(sum(s * d for s, d in zip(signs, moved, strict=True))) for signs in product((1, -1), repeat=len(moved))]
-    return sum(total >= seen for total in sums) / len(sums)
-
-
-def _flip_random(moved: Sequence[float]) -> float:
+def _flipped(moved: Sequence[float]) -> float:
     import numpy as np
 
     values, draw = np.asarray(moved), np.random.default_rng(FLIP_SEED)
     seen, extreme, left = abs(values.sum()) - TOLERANCE, 0, RANDOM_FLIPS
+    if len(values) <= EXACT_FLIPS:
+        every = np.array(list(product((1, -1), repeat=len(values))))
+        return float((np.abs(every @ values) >= seen).mean())
     while left:
         size = min(left, max(1, 2_000_000 // len(values)))
         signs = draw.integers(0, 2, (size, len(values)), dtype=np.int8) * 2 - 1
         extreme += int((np.abs(signs @ values) >= seen).sum())
         left -= size
     return (extreme + 1) / (RANDOM_FLIPS + 1)
-
-
-def _flip_normal(moved: Sequence[float]) -> float:
-    z = abs(math.fsum(moved)) / math.sqrt(math.fsum(d * d for d in moved))
-    return math.erfc(z / math.sqrt(2))
 
 
 def minimum_detectable(

@@ -7,6 +7,7 @@ Times are measured and prices come from the dated tables in rules/. An unknown f
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,6 @@ class Slice(SecondaryResult):
     worse: bool = False
 
 
-def _figures(result: Comparison) -> dict[str, float]:
-    """Return the fields that a result has from its comparison."""
-    names = ("tuned", "baseline", "difference", "low", "high", "p_value")
-    return {name: getattr(result, name) for name in names}
-
-
 Facets = Mapping[str, Mapping[int, str]]
 """Kind of part (source, reviewer, topic) -> the name of each item's part."""
 
@@ -106,56 +101,43 @@ def slices(
     """
     named = dict(zip((o.item for o in tuned), clusters, strict=True)) if clusters is not None else None
     pairs = list(zip(tuned, baseline, strict=True))
-    cuts: list[tuple[str, Callable[[ItemOutcome], str]]] = [("length", _length_names(tuned))]
+    cuts = {"length": _length_names(tuned)}
     if by_class:
-        cuts.append(("class", lambda outcome: outcome.expected.strip()))
-    cuts += [(kind, _part_of(names)) for kind, names in (facets or {}).items() if len(set(names.values())) <= MOST]
-    parts = [(kind, name, part) for kind, cut in cuts for name, part in _parted(pairs, cut).items()]
-    results = [_compared(part, named) for *_, part in parts]
+        cuts["class"] = [outcome.expected.strip() for outcome in tuned]
+    for kind, names in (facets or {}).items():
+        if len(set(names.values())) <= MOST:
+            cuts[kind] = [names.get(outcome.row, "unknown") for outcome in tuned]
+    parts: dict[tuple[str, str], list[tuple[ItemOutcome, ItemOutcome]]] = {}
+    for kind, each in cuts.items():
+        for name, pair in zip(each, pairs, strict=True) if len(set(each)) > 1 else ():
+            parts.setdefault((kind, name), []).append(pair)
+    results = [
+        compare(
+            [b.score for _, b in part],
+            [t.score for t, _ in part],
+            [named[t.item] for t, _ in part] if named is not None else None,
+        )
+        for part in parts.values()
+    ]
+    adjusted = holm([result.p_value for result in results])
     found = [
         Slice(
             kind=kind,
             name=name,
             n=len(part),
-            **_figures(result),
-            worse=result.units >= FEWEST and result.difference < 0,
-            p_holm=adjusted,
+            **(asdict(result) | {"worse": result.units >= FEWEST and result.difference < 0, "p_holm": p}),
         )
-        for (kind, name, part), result, adjusted in zip(parts, results, holm([r.p_value for r in results]), strict=True)
+        for ((kind, name), part), result, p in zip(parts.items(), results, adjusted, strict=True)
     ]
     return sorted(found, key=lambda part: (part.difference, part.name))
 
 
-def _part_of(names: Mapping[int, str]) -> Callable[[ItemOutcome], str]:
-    return lambda outcome: names.get(outcome.row, "unknown")
-
-
-def _parted(
-    pairs: Sequence[tuple[ItemOutcome, ItemOutcome]], name: Callable[[ItemOutcome], str]
-) -> dict[str, list[tuple[ItemOutcome, ItemOutcome]]]:
-    """Return the pairs of each part by its name; empty if there is one part only."""
-    parts: dict[str, list[tuple[ItemOutcome, ItemOutcome]]] = {}
-    for pair in pairs:
-        parts.setdefault(name(pair[0]), []).append(pair)
-    return parts if len(parts) > 1 else {}
-
-
-def _compared(pairs: Sequence[tuple[ItemOutcome, ItemOutcome]], clusters: Mapping[int, str] | None) -> Comparison:
-    groups = None if clusters is None else [clusters[t.item] for t, _ in pairs]
-    return compare([b.score for _, b in pairs], [t.score for t, _ in pairs], groups)
-
-
-def _length_names(outcomes: Sequence[ItemOutcome]) -> Callable[[ItemOutcome], str]:
-    lengths = sorted(len(o.expected) for o in outcomes)
-    first, second = lengths[len(lengths) // 3], lengths[math.ceil(2 * len(lengths) / 3) - 1]
-
-    def name(outcome: ItemOutcome) -> str:
-        length = len(outcome.expected)
-        if length < first:
-            return f"answers under {first} characters"
-        return f"answers over {second} characters" if length > second else f"answers of {first} to {second} characters"
-
-    return name
+def _length_names(outcomes: Sequence[ItemOutcome]) -> list[str]:
+    lengths = [len(o.expected) for o in outcomes]
+    first, second = sorted(lengths)[len(lengths) // 3], sorted(lengths)[math.ceil(2 * len(lengths) / 3) - 1]
+    under, over = f"answers under {first} characters", f"answers over {second} characters"
+    between = f"answers of {first} to {second} characters"
+    return [under if length < first else over if length > second else between for length in lengths]
 
 
 SECONDARY: dict[str, Callable[[ItemOutcome], float]] = {
@@ -193,7 +175,7 @@ def secondary_tests(
             tuned = [sum(map(score, each)) / len(each) for each in zip(*trainings, strict=True)]
             results[name] = compare([score(o) for o in baseline], tuned, clusters)
     return [
-        SecondaryResult(name=name, n=len(baseline), **_figures(result), p_holm=adjusted)
+        SecondaryResult(name=name, n=len(baseline), **asdict(result), p_holm=adjusted)
         for (name, result), adjusted in zip(results.items(), holm([r.p_value for r in results.values()]), strict=True)
     ]
 

@@ -16,6 +16,7 @@ covers the truth.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
 
 CONFIDENCE = 0.95
 TOLERANCE = 1e-9
@@ -48,7 +49,7 @@ ALONE = Retraining()
 
 def retraining_of(scores: Sequence[Sequence[float]]) -> Retraining:
     """Return the spread between training runs, from `scores[k][i]` of training k on item i."""
-    return Retraining(len(scores), deviation([math.fsum(one) / len(one) for one in scores])) if scores else ALONE
+    return Retraining(len(scores), stdev(map(fmean, scores))) if scores else ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +214,6 @@ def _residuals(values: Mapping[int, float], names: Mapping[int, object]) -> dict
     return {name: math.fsum(gaps) for name, gaps in found.items()}
 
 
-def deviation(values: Sequence[float]) -> float:
-    """Return the standard deviation of a sample; 0 for a single value."""
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / max(1, len(values) - 1))
-
-
 def t_quantile(degrees: float, share: float) -> float:
     """Return the quantile of Student's t."""
     from scipy.special import stdtrit
@@ -228,6 +223,4 @@ def t_quantile(degrees: float, share: float) -> float:
 
 def normal_quantile(share: float) -> float:
     """Return the quantile of the standard normal."""
-    from scipy.special import ndtri
-
-    return float(ndtri(share))
+    return NormalDist().inv_cdf(share)

@@ -10,7 +10,7 @@ from evaluation.judge.model_judge import by_judge
 from evaluation.looks import ScoringHistory, standing
 from evaluation.measurement_report import ItemOutcome, Report, read_report
 from evaluation.outcomes import Baseline, check_arms, load_baseline
-from evaluation.verdict.evidence import Slice, facets_of, secondary_tests, slices
+from evaluation.verdict.evidence import facets_of, secondary_tests, slices
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.paired_scores import PairedScores
 from evaluation.verdict.rule import Provenance, ShipRule, Training, Verdict, VerdictEvidence, chosen_arm, rule
@@ -51,6 +51,7 @@ def evidence_for(
     rival = baseline.outcomes[chosen]
     facets = facets_of(bench.dataset, bench.settings.dataset.group_by)
     found = slices(trained.scored(), rival, by_class=bench.closed, facets=facets, clusters=pairs.clusters)
+    worse = [f"Worse on {s.name}: {100 * s.difference:+.1f} points on {s.n} items" for s in found if s.worse]
     files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
     scoring = known.scoring(report.scored, report.metric)
     return pairs, replace(
@@ -59,7 +60,7 @@ def evidence_for(
         provenance=revised(evidence.provenance, made_from={**report.made_from, **hashes(bench.project.root, *files)}),
         slices=found,
         secondary=secondary_tests([trained.outcomes, *trained.others], rival, report.metric, pairs.clusters),
-        notes=[*_spent(bench.settings, known, scoring), *(_worse(found) if known.is_open else ())],
+        notes=[*_spent(bench.settings, known, scoring), *(worse if known.is_open else ())],
     )
 
 
@@ -76,6 +77,7 @@ def _ruling(
     margin = settings.evaluation.margin if known.margin is None else known.margin
     lines = [o.row for o in trained.outcomes]
     pairs = paired(baseline, trained, clusters_of(project.datasets / report.dataset, settings.dataset.group_by, lines))
+    mine = [arm for arm in report.arms if arm.arm.split(":")[0] == trained.candidate]
     provenance = Provenance(
         id=report.id,
         run=report.run,
@@ -92,7 +94,7 @@ def _ruling(
         chosen=baseline.report.chosen,
         rule=ShipRule(margin, known.confidence, known.may_ship(scoring)),
         provenance=provenance,
-        lost=_lost(baseline.report, report, trained.candidate),
+        lost={arm.arm: arm.unmeasured for arm in (*baseline.report.arms, *mine) if arm.unmeasured},
         unchecked=by_judge(report.metric),
     )
 
@@ -133,12 +135,6 @@ def preferred(validations: Sequence[float | None]) -> int:
     return better[0] if better else 0
 
 
-def _lost(baseline: Report, run: Report, candidate: str) -> dict[str, str]:
-    """Return the arms without a valid score, with the reason: the baseline's, the candidate, its other runs."""
-    mine = [arm for arm in run.arms if arm.arm.split(":")[0] == candidate]
-    return {arm.arm: arm.unmeasured for arm in (*baseline.arms, *mine) if arm.unmeasured}
-
-
 def paired(baseline: Baseline, trained: Trained, clusters: tuple[str, ...] | None = None) -> PairedScores:
     """Return the scores of the same items, with their clusters. Raises Refusal if an arm has other items."""
     items = [(o.item, o.expected) for o in trained.outcomes]
@@ -154,10 +150,6 @@ def paired(baseline: Baseline, trained: Trained, clusters: tuple[str, ...] | Non
         if trained.others
         else (),
     )
-
-
-def _worse(found: Sequence[Slice]) -> list[str]:
-    return [f"Worse on {s.name}: {100 * s.difference:+.1f} points on {s.n} items" for s in found if s.worse]
 
 
 def _spent(settings: Settings, known: ScoringHistory, scoring: str) -> list[str]:

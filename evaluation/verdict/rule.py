@@ -241,7 +241,11 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
     if fault:
         why = f"The judge decides nothing: {fault}"
         return revised(verdict, judge=report, verdict="need_more_data", notes=[why, *notes])
-    arms = [_corrected(rival, report) for rival in verdict.arms]
+    found = {each.arm: each for each in report.rivals}
+    arms = [
+        revised(rival, difference=found[rival.arm].corrected, low=found[rival.arm].low, high=found[rival.arm].high)
+        for rival in verdict.arms
+    ]
     results = {rival.arm: rival for rival in arms}
     against = results[verdict.chosen]
     half = max(against.high - against.difference, against.difference - against.low)
@@ -263,13 +267,6 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
         items_to_settle=None,
         notes=["Differences are the judge's, corrected by people's labels; both errors are in the interval", *notes],
     )
-
-
-def _corrected(rival: Rival, report: JudgeReport) -> Rival:
-    """Return the rival with the judge's corrected figures."""
-    found = report.against(rival.arm)
-    assert found is not None and found.corrected is not None and found.low is not None and found.high is not None
-    return revised(rival, difference=found.corrected, low=found.low, high=found.high)
 
 
 def rule_on(

@@ -10,8 +10,8 @@ import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.verdict.compare import compare, items_to_settle, mcnemar, minimum_detectable, p_value
-from evaluation.verdict.intervals import TOLERANCE, degrees_of, deviation, estimate, is_binary, retraining_of
+from evaluation.verdict.compare import MANY_FLIPS, compare, items_to_settle, minimum_detectable, p_value
+from evaluation.verdict.intervals import TOLERANCE, estimate, is_binary, retraining_of
 
 
 def trinomial(n, win, lose):
@@ -46,11 +46,6 @@ def test_mcnemar_equals_the_binomial_test(differences):
     assert p_value(differences) == pytest.approx(expected)
 
 
-def test_large_mcnemar_equals_the_exact_sum():
-    tail = sum(math.comb(1200, k) for k in range(561))
-    assert mcnemar(560, 1200) == pytest.approx(float(2 * tail / 2**1200))
-
-
 def test_sign_flip_equals_all_sign_patterns_and_the_drawn_one_is_near():
     differences = [0.3, 0.2, -0.1, 0.45, 0.05, 0.0, -0.2, 0.6]
     moved = [d for d in differences if d]
@@ -65,12 +60,10 @@ def test_sign_flip_equals_all_sign_patterns_and_the_drawn_one_is_near():
 
 
 def test_many_differences_agree_with_drawn_flips():
-    from evaluation.verdict.compare import MANY_FLIPS, _flip_random
-
     draw = random.Random(4)
-    differences = [draw.uniform(-0.5, 0.5) for _ in range(MANY_FLIPS)]
-    assert 0.1 < p_value(differences) < 0.9, "where a wrong factor shows"
-    assert p_value(differences) == pytest.approx(_flip_random(differences), abs=0.012)
+    fewer = [draw.uniform(-0.5, 0.5) for _ in range(MANY_FLIPS - 1)]
+    assert 0.1 < p_value(fewer) < 0.9, "where a wrong factor shows"
+    assert p_value([*fewer, 1e-6]) == pytest.approx(p_value(fewer), abs=0.012)
 
 
 def test_no_gain_can_ship_on_three_items():
@@ -80,26 +73,6 @@ def test_no_gain_can_ship_on_three_items():
 def pooled(every):
     """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
     return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
-
-
-SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=30)
-
-
-@settings(max_examples=60, deadline=None)
-@given(SCORES, st.sampled_from([0.8, 0.95, 0.99]))
-def test_the_interval_is_students_over_the_differences_and_the_two_added_points(differences, confidence):
-    padded = [*differences, 1.0, -1.0]
-    low, high = scipy.stats.t.interval(confidence, len(padded) - 1, np.mean(padded), scipy.stats.sem(padded))
-    assert estimate(differences).interval(confidence) == pytest.approx((max(-1, low), min(1, high)), abs=1e-9)
-
-
-@settings(max_examples=60, deadline=None)
-@given(SCORES)
-def test_deviations_are_numpys(values):
-    assert estimate(values).spread == pytest.approx(np.std(values), abs=1e-7)
-    if len(values) > 1:
-        assert deviation(values) == pytest.approx(np.std(values, ddof=1), abs=1e-12)
-    assert deviation(values[:1]) == 0
 
 
 def test_a_comparison_counts_and_averages():
@@ -179,31 +152,3 @@ def test_differences_no_larger_than_rounding_are_none():
 def test_flips_that_come_to_the_same_sum_count_as_extreme(wins, losses):
     wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
     assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
-
-
-SIZES = st.lists(st.integers(1, 12), min_size=3, max_size=12).filter(lambda sizes: max(sizes) > 1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(SIZES, st.floats(0, 1))
-def test_degrees_of_freedom_are_those_of_the_jackknifes_quadratic_form(sizes, alike):
-    """Twice the squared mean over the variance of the sum of squares, from its matrix (Satterthwaite)."""
-    n = np.array(sizes, float)
-    left_out = (np.eye(len(n)) - np.outer(n, np.ones(len(n))) / n.sum()) / (n.sum() - n)[:, None]
-    form = left_out @ np.diag(n * (1 + (n - 1) * alike)) @ left_out.T
-    assert degrees_of(sizes, alike) == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
-
-
-@settings(max_examples=40, deadline=None)
-@given(SIZES, st.integers(0, 1000))
-def test_items_of_a_cluster_are_alike_as_the_analysis_of_variance_says(sizes, seed):
-    drawn = np.random.default_rng(seed)
-    groups = [drawn.uniform(0, 0.5) + drawn.uniform(0, 0.5, size) for size in sizes]
-    items, count = sum(sizes), len(sizes)
-    ratio = scipy.stats.f_oneway(*groups).statistic
-    usual = (items - sum(size**2 for size in sizes) / items) / (count - 1)
-    alike = min(1.0, max(0.0, (ratio - 1) / (ratio + usual - 1)))
-    found = estimate(np.concatenate(groups).tolist(), np.repeat(np.arange(count), sizes).astype(str).tolist())
-    each = items / found.units
-    assert found.units == pytest.approx(items**2 / sum(size**2 for size in sizes))
-    assert found.degrees == pytest.approx(degrees_of([*sizes, each, each], alike))
