@@ -8,6 +8,7 @@ instructions (Pareto), and no test item is seen.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any
 
 from chat.protocols import Ask, ChatModel, Progress
@@ -89,10 +90,11 @@ def optimise(
         reflection_prompt_template=WRITES.replace("<words>", str(most_words(desk.choices))),
         reflection_minibatch_size=min(SHOWN, len(rows)),
         skip_perfect_score=False,
-        acceptance_criterion=_Each(),
+        # each rewrite is tried on validation rows, not only one that did better on five: its cost is known before
+        acceptance_criterion=SimpleNamespace(should_accept=lambda proposal, state: True),
         max_metric_calls=limits.optimise_calls,
         stop_callbacks=[lambda state: state.i + 1 >= limits.proposals],
-        logger=_Quiet(),
+        logger=SimpleNamespace(log=lambda message: None),
         seed=0,
     )
     best = accumulate(found.val_aggregate_scores, max)
@@ -106,25 +108,12 @@ def most_words(choices: Sequence[str]) -> int:
     return min(200 + 10 * len(choices), 600)
 
 
-class _Each:
-    """Tries each rewrite on validation rows, not only one that did better on five: what it costs is known before."""
-
-    def should_accept(self, proposal: object, state: object) -> bool:
-        """True, always."""
-        return True
-
-
 def keep_proposals(project: Project, proposals: Sequence[PromptVersion]) -> None:
     """Write the instructions that are not files yet."""
     for each in proposals:
         path = project.prompts / each.name
         if not path.exists():
             write_text(path, each.text + "\n")
-
-
-class _Quiet:
-    def log(self, message: str) -> None:
-        """Say nothing: the progress line does."""
 
 
 @dataclass
