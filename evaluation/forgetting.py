@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -89,9 +90,15 @@ def measure_forgetting(
         for model in (before, after)
     )
     n = len(items)
+    skills: dict[str, list[int]] = {}
+    for at, item in enumerate(items):
+        skills.setdefault(item.skill, []).append(at)
     return Forgetting(
         **_kept(old[:n], new[:n], limit).model_dump(),
-        skills=_by_skill(items, old[:n], new[:n]),
+        skills={
+            skill: (fmean(old[at] for at in places), fmean(new[at] for at in places))
+            for skill, places in skills.items()
+        },
         suite_sha256=sha256_bytes("\n".join(item.question for item in items).encode()),
         safety=_kept(old[n:], new[n:], limit),
     )
@@ -109,18 +116,6 @@ def _kept(old: Sequence[float], new: Sequence[float], limit: float) -> Kept:
         high=result.high,
         limit=limit,
     )
-
-
-def _by_skill(
-    items: Sequence[GeneralItem], old: Sequence[float], new: Sequence[float]
-) -> dict[str, tuple[float, float]]:
-    places: dict[str, list[int]] = {}
-    for place, item in enumerate(items):
-        places.setdefault(item.skill, []).append(place)
-    return {
-        skill: (sum(old[p] for p in found) / len(found), sum(new[p] for p in found) / len(found))
-        for skill, found in places.items()
-    }
 
 
 SUITE = "general.jsonl"

@@ -143,15 +143,15 @@ class CountedJudge(ModelJudge):
 
     def __call__(self, cases: Sequence[Case]) -> list[float]:
         """Return a score a case."""
-        shown = [replace(case, output=self._shown(case.output)) for case in cases]
+        # an answer has the usual length; of a closed set all arms may give an item the same one
+        shown = [
+            replace(case, output=" " * self.written if self.alike else case.output.ljust(self.written))
+            if MARK in case.output
+            else case
+            for case in cases
+        ]
         ask_all(self.model, [grade_ask(self.kind, self.rubric, case, self.room) for case in shown], self.replies)
         return [_by_length(case.output, self.sign) for case in cases]
-
-    def _shown(self, output: str) -> str:
-        """Return an answer of the usual length; of a closed set all arms may give an item the same one."""
-        if MARK not in output:
-            return output
-        return " " * self.written if self.alike else output.ljust(self.written)
 
 
 @dataclass
@@ -207,11 +207,6 @@ class Counting(ModelWrapper):
             written += sum(int(ask.meta.get("thinking_tokens", ROOM)) for _, ask in self.new)
         cached = sum(reply.cached_tokens for _, reply in self.seen)
         kept = round(asked * cached / real) if real else 0
-        return CallCount(len(self.new), asked, written, _cost(self.model, Usage(asked - kept, written, kept)))
-
-
-def _cost(model: ChatModel, usage: Usage) -> float | None:
-    """Return dollars of calls; 0 of a model on this machine that names no price."""
-    cost = getattr(unguarded(model), "cost", None)
-    found: float | None = cost(usage) if cost else 0.0 if model.is_local else None
-    return found
+        cost = getattr(unguarded(self.model), "cost", None)
+        usd = cost(Usage(asked - kept, written, kept)) if cost else 0.0 if self.model.is_local else None
+        return CallCount(len(self.new), asked, written, usd)

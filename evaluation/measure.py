@@ -248,8 +248,8 @@ def perplexities(variant: Variant, items: Sequence[EvalItem], desk: Harness) -> 
     items = [item for item in items if not parted(item.expected)[1]]
     if not isinstance(desk.model, Scorer) or variant.render is None or not items:
         return {}
-    found = perplexity(desk.model, [ask_of(variant, i, "free", desk) for i in items], [i.expected for i in items])
-    return {"perplexity_token": found.per_token, "perplexity_byte": found.per_byte}
+    asks, answers = [ask_of(variant, item, "free", desk) for item in items], [item.expected for item in items]
+    return dict(zip(("perplexity_token", "perplexity_byte"), perplexity(desk.model, asks, answers), strict=True))
 
 
 def shared_beginning(variant: Variant, items: Sequence[EvalItem], desk: Harness) -> float | None:

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import regex as patterns
 
@@ -195,14 +195,7 @@ def class_report(outputs: Sequence[str], expected: Sequence[str]) -> ClassReport
     return ClassReport(sum(one.f1 for one in each) / len(each), micro, each)
 
 
-class Perplexity(NamedTuple):
-    """Perplexity over all items together."""
-
-    per_token: float
-    per_byte: float
-
-
-def perplexity(scorer: Scorer, asks: Sequence[Ask], answers: Sequence[str]) -> Perplexity:
+def perplexity(scorer: Scorer, asks: Sequence[Ask], answers: Sequence[str]) -> tuple[float, float]:
     """Perplexity of the expected answers: exp(-sum of log-probabilities / units), over tokens and over UTF-8 bytes.
 
     `answers[i]` is scored after `asks[i]`. Per byte, models with different tokenizers compare; per token they do not.
@@ -214,8 +207,4 @@ def perplexity(scorer: Scorer, asks: Sequence[Ask], answers: Sequence[str]) -> P
     size = sum(len(answer.encode()) for answer in answers)
     if not tokens or not size:
         raise ValueError("no answer to score")
-    return Perplexity(_exp(nats / tokens), _exp(nats / size))
-
-
-def _exp(value: float) -> float:
-    return math.exp(min(value, 700.0))
+    return math.exp(min(nats / tokens, 700.0)), math.exp(min(nats / size, 700.0))

@@ -19,12 +19,8 @@ CODES = ("E10 eye", "E10 eye both", "E10 eye left", "E11 kidney none", "E11 nerv
 SYSTEM = {"role": "system", "content": "Give the coding line for the phrase. Write nothing else."}
 
 
-def ask(text: str, *, shots: int = 0, **other: object) -> Ask:
-    shown = [("PDR bilat in T1DM", "E10 eye both"), ("DM2 w/ CKD", "E11 kidney none"), ("DM2 w/ PAD", "E11 vascular")]
-    turns = [SYSTEM]
-    for question, answer in shown[:shots]:
-        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return Ask((*turns, {"role": "user", "content": text}), **other)  # type: ignore[arg-type]
+def ask(text: str, **other: object) -> Ask:
+    return Ask((SYSTEM, {"role": "user", "content": text}), **other)  # type: ignore[arg-type]
 
 
 def test_it_knows_the_capital_of_france(local: LocalModel) -> None:
@@ -33,34 +29,10 @@ def test_it_knows_the_capital_of_france(local: LocalModel) -> None:
     assert reply.stopped == "end" and reply.cost_usd == 0.0 and reply.output_tokens == 7
 
 
-def test_batched_answers_equal_one_at_a_time_token_for_token(local: LocalModel) -> None:
-    asks = [
-        ask("PDR OD in type 1 DM", shots=3, max_tokens=6),
-        ask("DM2", shots=3, max_tokens=6),
-        ask("other DM with a foot ulcer and hyperglycemia, long standing, not controlled", shots=1, max_tokens=4),
-        ask("secondary DM w/ polyneuropathy", max_tokens=6),
-        Ask(({"role": "user", "content": "Name three colours."},), 6),
-        ask("T1DM w/ gangrene", shots=3, max_tokens=3),
-    ]
-    plain = [plain_generate(local.loaded, one) for one in asks]
-    texts = [local.loaded.tokenizer.decode(tokens, skip_special_tokens=True) for tokens in plain]
-    for order in (asks, [*asks[:2], *asks[:2]], asks[:1]):  # a new prefix, another one with repeats, the kept one
-        replies = local.answer(order)
-        places = [asks.index(one) for one in order]
-        assert [reply.text for reply in replies] == [texts[place] for place in places]
-        for reply, tokens in zip(replies, [plain[place] for place in places], strict=True):
-            ended = tokens[-1] in local.loaded.ends
-            assert reply.stopped == ("end" if ended else "length")
-            assert reply.output_tokens == len(tokens) - ended
-    assert local._prefix.tokens, "the shared prefix was used"
-
-
-def test_four_hundred_labels_and_a_label_that_begins_another(local: LocalModel) -> None:
-    labels = tuple(f"E{code:02d} {organ} {side}" for code in range(50) for organ in ("eye", "skin")
-                   for side in ("left", "left side", "right", "none"))  # fmt: skip
-    replies = local.answer([ask("T1DM", choices=labels), ask("T2DM OD", choices=labels), ask("x", choices=("no",))])
-    assert len(labels) == 400 and {reply.text for reply in replies[:2]} <= set(labels)
-    assert replies[2].text == "no"
+def test_four_hundred_labels_and_a_single_one(local: LocalModel) -> None:
+    labels = tuple(f"E{code:02d} {organ} {side}" for code in range(100) for organ in ("eye", "skin") for side in "lr")
+    one, other = local.answer([ask("T1DM", choices=labels), ask("x", choices=("no",))])
+    assert len(labels) == 400 and one.text in labels and other.text == "no"
 
 
 def test_a_temperature_is_drawn_by_seed_whatever_else_is_in_the_batch(local: LocalModel) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 from advisor.answers import Answers
 from advisor.breakeven import DAYS, CachedTokens, break_even
 from advisor.rulebook import Rule, Rulebook, holds
+from chat.local.prompt import common_beginning
 from chat.prices import Usage, price_line, price_of
 from curation.likeness.hashing import hash_texts
 from curation.likeness.join import components, near_sets
 from curation.likeness.sets import I64, Sets, offsets, set_keys
-from evaluation.measure import common_beginning
 from training.monitoring.fields import on_scale, scale_of
 from training.monitoring.log_lines import LogPart
 from training.monitoring.pii import masked_text

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat.local.prompt import encode, parting, render, render_whole
+from chat.local.prompt import common_beginning, encode, render, render_whole
 from chat.protocols import Turn
 from chat.thinking import Marks, is_open, marks_of
 from chat.tool_calls import calls_of
@@ -63,10 +63,10 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
     marks = marks_of(str(tokenizer.chat_template))
     if marks is not None and is_open(prompt, marks) and whole[: len(start)] != start:
         whole = [*start, *encode(tokenizer, _closed(prompt, text, marks))]
-    shared = parting(start, whole)
+    shared = common_beginning([start, whole])
     labels = [IGNORED] * shared + whole[shared:]
     for span in _earlier(tokenizer, asked, prompt, tools) if loss == "all" else ():
-        begin, end = (parting(encode(tokenizer, prompt[:at]), whole) for at in span)
+        begin, end = (common_beginning([encode(tokenizer, prompt[:at]), whole]) for at in span)
         labels[begin:end] = whole[begin:end]
     return Tokens(row, whole, labels)
 
@@ -82,7 +82,7 @@ def _earlier(tokenizer: Any, asked: Sequence[Turn], prompt: str, tools: Any) -> 
             continue
         opened = render(tokenizer, asked[:place], tools)
         closed = render_whole(tokenizer, asked[: place + 1], tools)
-        said, follows = closed[parting(opened, closed) :], prompt[len(opened) :]
+        said, follows = closed[common_beginning([opened, closed]) :], prompt[len(opened) :]
         kept = _kept(said, follows) or _kept(said.removesuffix(str(tokenizer.eos_token)), follows)
         wanted = [text_of(turn.get("content")).strip(), *(str(call["name"]) for call in calls_of(turn))]
         if not prompt.startswith(opened) or not all(text in kept for text in wanted):
